@@ -1,0 +1,78 @@
+"""Who may do what: an enum of permissions, a map of roles, and the caller as the services see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """What a caller may do; the names are those of the API and of `key create --permission`."""
+
+    ATTENDANCE_CREATE = "attendance:create"
+    ATTENDANCE_READ = "attendance:read"
+    BATCH_READ = "batch:read"
+    ROSTER_READ = "roster:read"
+    ROSTER_IMPORT = "roster:import"
+    USER_MANAGE = "user:manage"
+    KEY_MANAGE = "key:manage"
+    METRICS_READ = "metrics:read"
+
+
+class Role(StrEnum):
+    """`ADMIN` is of all schools, every other role of one. `KEY` is what an API key acts in; no user has it."""
+
+    ADMIN = "admin"
+    OFFICE = "office"
+    TEACHER = "teacher"
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    KEY = "key"
+
+
+_P = Permission
+PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    Role.ADMIN: frozenset(Permission),
+    Role.OFFICE: frozenset({_P.ATTENDANCE_CREATE, _P.ATTENDANCE_READ, _P.BATCH_READ, _P.ROSTER_READ, _P.ROSTER_IMPORT}),
+    Role.TEACHER: frozenset({_P.ATTENDANCE_CREATE, _P.ATTENDANCE_READ, _P.BATCH_READ, _P.ROSTER_READ}),
+    Role.VIEWER: frozenset({_P.ATTENDANCE_READ, _P.BATCH_READ, _P.ROSTER_READ}),
+    Role.OPERATOR: frozenset({_P.BATCH_READ, _P.METRICS_READ}),
+    Role.KEY: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking, already authenticated.
+
+    Attributes:
+        user_id: of a person, or None for an API key.
+        key_id: of an API key, or None for a person.
+        role: in which the caller acts; it is stored with what they record.
+        permissions: what the caller may do.
+        schools: ids of the schools that the caller is confined to; None: every school.
+    """
+
+    role: Role
+    permissions: frozenset[Permission]
+    user_id: int | None = None
+    key_id: int | None = None
+    schools: frozenset[int] | None = None
+
+    def may(self, permission: Permission) -> bool:
+        return permission in self.permissions
+
+    @property
+    def teaches_only(self) -> bool:
+        """Whether the caller sees no more than the classes that they teach."""
+        return self.role is Role.TEACHER
+
+    @property
+    def actor(self) -> str:
+        """A name for the caller that holds nothing personal: the scope of its idempotency keys."""
+        return f"key-{self.key_id}" if self.key_id is not None else f"user-{self.user_id}"
+
+
+def system_caller() -> Caller:
+    """The one that acts for whoever has the servers' own credentials: the command line and the library."""
+    return Caller(role=Role.ADMIN, permissions=PERMISSIONS[Role.ADMIN])

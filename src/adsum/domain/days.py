@@ -1,0 +1,93 @@
+"""Learning dates: calendar days of a school, whatever time zone the server or the client is in."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+EARLIEST = date(1990, 1, 1)
+_PLAIN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIMESTAMP = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
+)
+
+
+class WrongDay(ValueError):
+    """A text that is no learning date. `code` is stable, the message is for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def learning_date(text: str, zone: str, now: datetime) -> date:
+    """The school's calendar day that `text` means.
+
+    A plain `YYYY-MM-DD`, or a timestamp at exactly midnight UTC (the seed's form), is that day; any other timestamp
+    must carry an offset and is converted to the school's time zone.
+
+    Args:
+        text: what the client sent.
+        zone: IANA name of the school's time zone.
+        now: the present moment, with an offset; days after the school's today are refused.
+
+    Raises:
+        WrongDay: the text is no date, names no real day, lacks its offset, or is out of range.
+    """
+    day = _calendar_day(text, ZoneInfo(zone))
+    today = now.astimezone(ZoneInfo(zone)).date()
+    if day > today:
+        raise WrongDay("date_in_future", f"{day.isoformat()} is in the future: today is {today.isoformat()} in {zone}")
+    if day < EARLIEST:
+        raise WrongDay("date_too_early", f"{day.isoformat()} is before {EARLIEST.isoformat()}")
+    return day
+
+
+def plain_day(text: str) -> date:
+    """The day of a plain `YYYY-MM-DD`.
+
+    Raises:
+        WrongDay: another form, or no real day.
+    """
+    if not _PLAIN.fullmatch(text):
+        raise WrongDay("date_format", f"{text[:40]!r} is not a date of the form YYYY-MM-DD")
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise WrongDay("date_impossible", f"{text} is not a day of the calendar") from None
+
+
+def _calendar_day(text: str, zone: ZoneInfo) -> date:
+    if _PLAIN.fullmatch(text):
+        return plain_day(text)
+    if not _TIMESTAMP.fullmatch(text):
+        raise WrongDay(
+            "date_format", f"{text[:40]!r} is neither YYYY-MM-DD nor a timestamp such as 2024-12-25T00:00:00.000Z"
+        )
+    try:
+        moment = datetime.fromisoformat(text.upper().replace(",", "."))
+    except ValueError:
+        raise _impossible(text) from None
+    if moment.tzinfo is None:
+        raise WrongDay("date_without_offset", f"{text} has no offset: append Z or one such as +07:00")
+    if _is_midnight_utc(moment):
+        return moment.date()
+    try:
+        return moment.astimezone(zone).date()
+    except OverflowError:
+        raise _impossible(text) from None
+
+
+def _impossible(text: str) -> WrongDay:
+    return WrongDay("date_impossible", f"{text[:40]} is no moment of the calendar")
+
+
+def _is_midnight_utc(moment: datetime) -> bool:
+    """Only a timestamp written in UTC: midnight at +00:00 is how JavaScript writes a plain day."""
+    return moment.utcoffset() == UTC.utcoffset(None) and (
+        moment.hour,
+        moment.minute,
+        moment.second,
+        moment.microsecond,
+    ) == (0, 0, 0, 0)

@@ -1,0 +1,61 @@
+"""What a list can be narrowed to. A filter that is None does not narrow; days are inclusive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from adsum.domain.batches import BatchState
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFilters:
+    """Which classes. `words` each stand in the title, the code or the source id, in any case of letters."""
+
+    school_id: int | None = None
+    words: str | None = None
+    source_id: str | None = None
+    active: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFilters:
+    """Which sessions."""
+
+    class_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StudentFilters:
+    """Which students. `words` each stand in a name or the source id, in any case of letters.
+
+    `day`: enrolled then, in `class_id` or in any class. With a class and no day, the day is the school's today.
+    """
+
+    words: str | None = None
+    source_id: str | None = None
+    class_id: int | None = None
+    day: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFilters:
+    """Which attendance records. `status` is a code; cleared marks, which have none, are found without it."""
+
+    class_id: int | None = None
+    session_id: int | None = None
+    student_id: int | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFilters:
+    """Which batches; `state` is that of the newest run."""
+
+    class_id: int | None = None
+    session_id: int | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+    state: BatchState | None = None

@@ -1,0 +1,124 @@
+"""From what a teacher sent to one mark a student: lists and single marks checked against the day's roster."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from adsum.domain.statuses import ABSENT, DEFAULT_STATUSES, PRESENT, Mark
+from adsum.errors import Flaw
+
+SELECTED = "/selectedStudentIds"
+UNSELECTED = "/unselectedStudentIds"
+MARKS = "/marks"
+
+
+@dataclass(frozen=True, slots=True)
+class StudentMark:
+    """One entry of `marks`: a single student's own status."""
+
+    student_id: int
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What create-batch was asked to record, in the seed's terms."""
+
+    is_selected_all: bool
+    selected: Sequence[int] = ()
+    unselected: Sequence[int] = ()
+    marks: Sequence[StudentMark] = ()
+
+    @property
+    def mentioned(self) -> Iterator[tuple[str, int]]:
+        """Every student id that was sent, with the pointer to it."""
+        yield from ((f"{SELECTED}/{i}", student_id) for i, student_id in enumerate(self.selected))
+        yield from ((f"{UNSELECTED}/{i}", student_id) for i, student_id in enumerate(self.unselected))
+        yield from ((f"{MARKS}/{i}/studentId", entry.student_id) for i, entry in enumerate(self.marks))
+
+
+def requested_marks(selection: Selection, roster: Sequence[int]) -> dict[int, Mark]:
+    """The mark that each student is to get, in the roster's order; only students of the roster.
+
+    `isSelectedAll: true` gives every enrolled student `present`, those in `unselectedStudentIds` `absent`; `false`
+    touches nobody but those who are named. An entry of `marks` wins over both lists.
+    """
+    present = set(roster) if selection.is_selected_all else set(selection.selected)
+    marks = {student_id: Mark(PRESENT) for student_id in present}
+    marks |= {student_id: Mark(ABSENT) for student_id in selection.unselected}
+    marks |= {entry.student_id: entry.mark for entry in selection.marks}
+    return {student_id: marks[student_id] for student_id in roster if student_id in marks}
+
+
+def flaws_of_form(selection: Selection) -> list[Flaw]:
+    """What is wrong whatever the roster: a student twice in a list or in both, an unknown status, nobody named."""
+    return [
+        *_repeated(SELECTED, selection.selected),
+        *_repeated(UNSELECTED, selection.unselected),
+        *_repeated(MARKS, [entry.student_id for entry in selection.marks]),
+        *_in_both(selection),
+        *_unknown_statuses(selection),
+        *_empty(selection),
+    ]
+
+
+def flaws_of_roster(
+    selection: Selection, roster: Collection[int], known: Collection[int], *, sees_school: bool
+) -> list[Flaw]:
+    """Who was named and is not on the roster of the day.
+
+    Args:
+        selection: what was sent.
+        roster: ids of those enrolled on that day.
+        known: of the ids that were sent, those of students of this school.
+        sees_school: whether the caller may read the whole school. To others a student of another class and one who
+            does not exist are the same error, so that nobody can probe for ids.
+    """
+    enrolled, existing = set(roster), set(known)
+    return [
+        _off_roster(pointer, student_id, exists=student_id in existing, sees_school=sees_school)
+        for pointer, student_id in selection.mentioned
+        if student_id not in enrolled
+    ]
+
+
+def _off_roster(pointer: str, student_id: int, *, exists: bool, sees_school: bool) -> Flaw:
+    params = {"studentId": student_id}
+    if not sees_school:
+        return Flaw(
+            "not_on_roster", f"student {student_id} is not on the roster of this class on that day", pointer, params
+        )
+    if not exists:
+        return Flaw("unknown_student", f"there is no student {student_id}", pointer, params)
+    return Flaw("not_enrolled", f"student {student_id} is not enrolled in this class on that day", pointer, params)
+
+
+def _repeated(pointer: str, student_ids: Sequence[int]) -> Iterator[Flaw]:
+    times = Counter(student_ids)
+    for student_id, count in times.items():
+        if count > 1:
+            last = len(student_ids) - 1 - list(reversed(student_ids)).index(student_id)
+            detail = f"student {student_id} stands {count} times in {pointer[1:]}"
+            yield Flaw("student_repeated", detail, f"{pointer}/{last}", {"studentId": student_id})
+
+
+def _in_both(selection: Selection) -> Iterator[Flaw]:
+    selected = set(selection.selected)
+    for i, student_id in enumerate(selection.unselected):
+        if student_id in selected:
+            detail = f"student {student_id} stands in selectedStudentIds and in unselectedStudentIds"
+            yield Flaw("student_in_both_lists", detail, f"{UNSELECTED}/{i}", {"studentId": student_id})
+
+
+def _unknown_statuses(selection: Selection) -> Iterator[Flaw]:
+    for i, entry in enumerate(selection.marks):
+        if entry.mark.status not in DEFAULT_STATUSES:
+            detail = f"{entry.mark.status[:40]!r} is no status here: one of {', '.join(DEFAULT_STATUSES)}"
+            yield Flaw("unknown_status", detail, f"{MARKS}/{i}/status", {"allowed": list(DEFAULT_STATUSES)})
+
+
+def _empty(selection: Selection) -> Iterator[Flaw]:
+    if not selection.is_selected_all and not any(True for _ in selection.mentioned):
+        yield Flaw("empty_selection", "no student is selected: name some, or send isSelectedAll: true", SELECTED)

@@ -1,0 +1,104 @@
+"""What can go wrong, as types. Each error carries every wrong thing that it knows of, with stable codes.
+
+The web layer turns an `AdsumError` into problem+json, the command line into one line a thing on stderr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """One wrong thing: where it is (a JSON pointer, or empty), what is wrong, and a code that never changes."""
+
+    code: str
+    detail: str
+    pointer: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class AdsumError(Exception):
+    """The root of all errors that Adsum raises on purpose."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, detail: str, flaws: Sequence[Flaw] = (), **params: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.flaws = tuple(flaws)
+        self.params = params
+
+
+class ConfigurationError(AdsumError):
+    """A setting is wrong or missing: the start stops."""
+
+    code = "wrong_configuration"
+
+
+class Invalid(AdsumError):
+    """The request is well formed, and cannot be done as it stands (422)."""
+
+    code = "invalid"
+
+
+class Malformed(AdsumError):
+    """The request cannot be read (400)."""
+
+    code = "malformed"
+
+
+class Unauthenticated(AdsumError):
+    """Nobody known is asking (401)."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(AdsumError):
+    """The caller sees this and may not do it (403)."""
+
+    code = "forbidden"
+
+
+class NotFound(AdsumError):
+    """It is not there, or the caller may not see it (404)."""
+
+    code = "not_found"
+
+
+class Conflict(AdsumError):
+    """What the request builds upon is no longer so (409); `code` says which."""
+
+    code = "conflict"
+
+
+class RosterChanged(Conflict):
+    """The roster is not the one that the caller saw; params `joined` and `left` hold student ids."""
+
+    code = "roster_changed"
+
+
+class RecordsExist(Conflict):
+    """`onExisting: "fail"`, and there are records; one flaw for each."""
+
+    code = "records_exist"
+
+
+class IdempotencyKeyReused(Invalid):
+    """The same `Idempotency-Key` came with another body."""
+
+    code = "idempotency_key_reused"
+
+
+class TooLarge(AdsumError):
+    """The body is larger than the limit (413)."""
+
+    code = "too_large"
+
+
+class Unavailable(AdsumError):
+    """Not known to be done: a server that Adsum needs does not answer (503). Sending the same again is safe."""
+
+    code = "unavailable"

@@ -1,0 +1,142 @@
+"""The settings of `product.md`: environment variables, `.env`, `*_FILE` for secrets, each with its origin."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from typing_extensions import override
+
+from adsum.errors import ConfigurationError
+
+PREFIX = "ADSUM_"
+SECRETS = frozenset({"secret_key", "database_url", "redis_url"})
+
+
+def _known_timezone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is not an IANA time zone, such as Europe/Berlin")
+    return name
+
+
+def _key_prefix(text: str) -> str:
+    if any(character.isspace() for character in text):
+        raise ValueError("a key prefix has no blanks")
+    return text
+
+
+class FileSource(PydanticBaseSettingsSource):
+    """`ADSUM_SECRET_KEY_FILE=/run/secrets/key` gives `ADSUM_SECRET_KEY` the content of that file."""
+
+    @override
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        if path is None:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{PREFIX}{field_name.upper()}_FILE: cannot read {path}: {error}") from error
+
+    @override
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class Settings(BaseSettings):
+    """Every setting, checked. Seconds for times to live, bytes for sizes."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
+
+    database_url: str | None = None
+    redis_url: str | None = None
+    data_dir: Path = Path("adsum-data")
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    valkey_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    secret_key: Annotated[SecretStr, Field(min_length=32)] | None = None
+    timezone: Annotated[str, AfterValidator(_known_timezone)] = "UTC"
+    queue_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "attendance"
+    key_prefix: Annotated[str, AfterValidator(_key_prefix)] = ""
+    chunk_size: Annotated[int, Field(ge=1, le=5000)] = 500
+    worker_concurrency: Annotated[int, Field(ge=1, le=1000)] = 16
+    worker_metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    lock_ttl: Annotated[int, Field(ge=1)] = 3600
+    completed_ttl: Annotated[int, Field(ge=1)] = 86400
+    max_batch_size: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
+    max_import_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
+    token_ttl: Annotated[int, Field(ge=60)] = 12 * 3600
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, FileSource(settings_cls), dotenv_settings
+
+    @property
+    def resolved_data_dir(self) -> Path:
+        return self.data_dir.expanduser().resolve()
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Reads and checks all settings; `overrides` are what the command line names.
+
+    Raises:
+        ConfigurationError: one line that names every wrong setting.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{PREFIX}{str(e['loc'][0]).upper()}: {_why(dict(e))}" for e in error.errors(include_input=False)
+        )
+        raise ConfigurationError(f"wrong settings: {wrong}") from None
+
+
+def _why(error: dict[str, Any]) -> str:
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def origins(settings: Settings, overrides: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Where the value of each setting comes from: command line, environment, a file, `.env`, or default."""
+    environment = EnvSettingsSource(Settings)()
+    files = FileSource(Settings)()
+    dotenv = DotEnvSettingsSource(Settings)()
+    found: dict[str, str] = {}
+    for name in type(settings).model_fields:
+        sources = (
+            ("command line", overrides),
+            ("environment", environment),
+            ("file", files),
+            (".env", dotenv),
+        )
+        found[name] = next((label for label, holder in sources if name in holder), "default")
+    return found
