@@ -1,0 +1,102 @@
+"""Statements on people who may sign in, and on the schools that they belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, case, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.storage.tables import schools, users
+
+
+@dataclass(frozen=True, slots=True)
+class StoredUser:
+    """One row of `users`. Without an email it is a person of the roster who cannot sign in."""
+
+    id: int
+    school_id: int | None
+    source_id: str | None
+    email: str | None
+    password_hash: str | None
+    role: str
+    disabled: bool
+    token_generation: int
+
+
+_USER = select(
+    users.c.id,
+    users.c.school_id,
+    users.c.source_id,
+    users.c.email,
+    users.c.password_hash,
+    users.c.role,
+    users.c.disabled,
+    users.c.token_generation,
+)
+
+
+async def user_of_id(connection: AsyncConnection, user_id: int) -> StoredUser | None:
+    """One look-up by the primary key: it is made for every request that carries a token."""
+    return await _one(connection, _USER.where(users.c.id == user_id))
+
+
+async def user_of_email(connection: AsyncConnection, email: str) -> StoredUser | None:
+    """By the email in its one form: see `normalised_email`."""
+    return await _one(connection, _USER.where(users.c.email == email))
+
+
+async def user_of_source(connection: AsyncConnection, school_id: int, source_id: str) -> StoredUser | None:
+    """The person that a roster's file calls `source_id`."""
+    return await _one(connection, _USER.where(users.c.school_id == school_id, users.c.source_id == source_id))
+
+
+async def users_with_email(connection: AsyncConnection) -> list[StoredUser]:
+    """Everyone who may sign in or could before, by email."""
+    rows = await connection.execute(_USER.where(users.c.email.is_not(None)).order_by(users.c.email))
+    return [StoredUser(*row) for row in rows]
+
+
+async def insert_user(
+    connection: AsyncConnection, *, email: str, password_hash: str, role: str, school_id: int | None
+) -> int:
+    """Raises RejectedRows when somebody has the email."""
+    values = {"email": email, "password_hash": password_hash, "role": role, "school_id": school_id}
+    return int((await connection.execute(insert(users).values(values).returning(users.c.id))).scalar_one())
+
+
+async def give_login(connection: AsyncConnection, user_id: int, *, email: str, password_hash: str) -> None:
+    """A person of the roster gets an email and a password, and stays who they are."""
+    await connection.execute(
+        update(users).where(users.c.id == user_id).values(email=email, password_hash=password_hash)
+    )
+
+
+async def store_password(connection: AsyncConnection, user_id: int, password_hash: str) -> None:
+    """A new password ends all tokens that were made with the old one."""
+    await connection.execute(
+        update(users)
+        .where(users.c.id == user_id)
+        .values(password_hash=password_hash, token_generation=users.c.token_generation + 1)
+    )
+
+
+async def store_disabled(connection: AsyncConnection, user_id: int, *, disabled: bool) -> None:
+    """Disabling ends all tokens for ever: enabling again does not bring them back."""
+    ended = case((users.c.disabled == disabled, 0), else_=1)
+    await connection.execute(
+        update(users)
+        .where(users.c.id == user_id)
+        .values(disabled=disabled, token_generation=users.c.token_generation + ended)
+    )
+
+
+async def school_ids(connection: AsyncConnection) -> list[int]:
+    """Ids of all schools, in order."""
+    return list((await connection.execute(select(schools.c.id).order_by(schools.c.id))).scalars())
+
+
+async def _one(connection: AsyncConnection, found: Select[*tuple[Any, ...]]) -> StoredUser | None:
+    row = (await connection.execute(found)).one_or_none()
+    return None if row is None else StoredUser(*row)

@@ -1,0 +1,167 @@
+"""Opening SQLite or Postgres, and transactions on them.
+
+Every statement module is given a `Connection` of an open transaction; nothing else opens one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has types of its own, but no marker of them
+from sqlalchemy import event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from adsum.errors import ConfigurationError, Unavailable
+
+BUSY_TIMEOUT_MS = 5000
+POOL_SIZE = 10
+# Statements are timed so that a frozen server becomes an outage, not a request that hangs.
+STATEMENT_TIMEOUT_S = 30.0
+
+# Classes of SQLSTATE that say "the server could not", never "this row is wrong".
+_OUTAGE_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
+
+
+class StorageOutage(Unavailable):
+    """The database did not do it: no connection, timeout, deadlock, disk full. To be retried, never a failed job."""
+
+    code = "database_unavailable"
+
+
+class RejectedRows(Exception):
+    """The database refused the data itself: some row of the statement is wrong."""
+
+
+class Database:
+    """One engine. `transaction()` writes, `snapshot()` only reads."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.is_postgres = engine.dialect.name == "postgresql"
+        # The same pool; each transaction of it reads one state.
+        self._snapshots = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        # SQLite has one writer at a time. Within a process the turn is taken here, in order, at once; SQLite's own
+        # waiting polls with growing pauses and is left for other processes.
+        self._writer = asyncio.Lock()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[AsyncConnection]:
+        """A transaction that commits at the end of the block, and rolls back on any error.
+
+        Raises:
+            StorageOutage: the server did not answer, or could not. Whether a COMMIT came through is then unknown.
+            RejectedRows: the server refused the data.
+        """
+        if self.is_postgres:
+            async with _translated(), self.engine.begin() as connection:
+                yield connection
+            return
+        async with self._writer, _translated(), self.engine.connect() as connection:
+            await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                await connection.exec_driver_sql("ROLLBACK")
+                raise
+            await connection.exec_driver_sql("COMMIT")
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncGenerator[AsyncConnection]:
+        """A transaction that reads one state of the database."""
+        if self.is_postgres:
+            async with _translated(), self._snapshots.connect() as connection:
+                yield connection
+            return
+        async with _translated(), self.engine.connect() as connection:
+            await connection.exec_driver_sql("BEGIN")
+            try:
+                yield connection
+            finally:
+                await connection.exec_driver_sql("ROLLBACK")
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Opens `sqlite:///path`, `postgresql://…`, or the same with an async driver named.
+
+    Raises:
+        ConfigurationError: the URL cannot be read, or names another kind of database.
+    """
+    parsed = async_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        engine = create_async_engine(
+            parsed,
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_SIZE,
+            connect_args={"command_timeout": STATEMENT_TIMEOUT_S, "server_settings": {"application_name": "adsum"}},
+        )
+        return Database(engine)
+    # isolation_level None: transactions are begun here, in so many words, not guessed by the driver.
+    engine = create_async_engine(
+        parsed,
+        pool_size=POOL_SIZE,
+        max_overflow=0,
+        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
+    )
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    return Database(engine)
+
+
+def async_url(url: str) -> URL:
+    """The URL with the driver that Adsum uses."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ConfigurationError("ADSUM_DATABASE_URL: this is no database URL") from None
+    match parsed.get_backend_name():
+        case "postgresql" | "postgres":
+            return parsed.set(drivername="postgresql+asyncpg")
+        case "sqlite" if parsed.database:
+            return parsed.set(drivername="sqlite+aiosqlite")
+        case other:
+            raise ConfigurationError(f"ADSUM_DATABASE_URL: {other} is neither postgresql nor sqlite with a file")
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # a 202 survives a power cut
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.close()
+
+
+@asynccontextmanager
+async def _translated() -> AsyncGenerator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if is_outage(error):
+            raise StorageOutage("the database does not answer") from error
+        raise RejectedRows(_name(error)) from error
+    except (OSError, TimeoutError, PoolTimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+        raise StorageOutage("the database does not answer") from error
+
+
+def is_outage(error: DBAPIError) -> bool:
+    """Whether the server could not, rather than would not."""
+    if error.connection_invalidated or isinstance(error, InterfaceError):
+        return True
+    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    if isinstance(state, str):
+        return state.startswith(_OUTAGE_CLASSES)
+    return isinstance(error, OperationalError) or isinstance(error.orig, sqlite3.OperationalError)
+
+
+def _name(error: DBAPIError) -> str:
+    """What kind of error it was; never its text, which may quote a row."""
+    return type(error.orig).__name__

@@ -1,0 +1,114 @@
+"""Attendance records: listing them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import ColumnElement, Select, Table, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.domain.access import Caller
+from adsum.domain.filters import RecordFilters
+from adsum.domain.ids import Batch
+from adsum.storage.tables import attendances, classes, sessions, students
+from adsum.storage.visibility import sees_class, sees_school
+
+RecordPosition = tuple[int, date, int, int]
+"""Where a record stands in a list: school, learning date, session, student. Nothing of it ever changes."""
+
+_ORDER = (
+    attendances.c.school_id,
+    attendances.c.learning_date,
+    attendances.c.session_id,
+    attendances.c.student_id,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRow:
+    """What is recorded about a student in one session on one learning date; a cleared mark has no status."""
+
+    id: int
+    school_id: int
+    class_id: int
+    session_id: int
+    learning_date: date
+    student_id: int
+    status: str | None
+    note: str | None
+    version: int
+    marked_at: datetime
+    marked_role: str
+    user_id: int | None
+
+    @property
+    def batch_id(self) -> str:
+        return Batch(self.class_id, self.session_id, self.learning_date).id
+
+    @property
+    def position(self) -> RecordPosition:
+        return (self.school_id, self.learning_date, self.session_id, self.student_id)
+
+
+async def list_records(
+    connection: AsyncConnection, caller: Caller, filters: RecordFilters, after: RecordPosition | None, limit: int
+) -> list[RecordRow]:
+    """At most `limit` records that the caller sees, in the order of their positions, from beyond `after`.
+
+    A teacher sees the records of the days on which they were assigned to the class.
+    """
+    statement = (
+        _records()
+        .where(
+            sees_school(caller, attendances.c.school_id),
+            sees_class(caller, attendances.c.class_id, attendances.c.learning_date),
+            *_narrowed(filters),
+        )
+        .order_by(*_ORDER)
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(tuple_(*_ORDER) > after)
+    return [RecordRow(*row) for row in await connection.execute(statement)]
+
+
+def _narrowed(filters: RecordFilters) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if filters.class_id is not None:
+        # The class as its school and sessions, which is what the indexes know.
+        of_class = select(sessions.c.id).where(sessions.c.class_id == filters.class_id)
+        conditions += [attendances.c.session_id.in_(of_class), _in_school_of(classes, filters.class_id)]
+    if filters.session_id is not None:
+        conditions += [attendances.c.session_id == filters.session_id]
+    if filters.student_id is not None:
+        conditions += [attendances.c.student_id == filters.student_id, _in_school_of(students, filters.student_id)]
+    if filters.first_day is not None:
+        conditions += [attendances.c.learning_date >= filters.first_day]
+    if filters.last_day is not None:
+        conditions += [attendances.c.learning_date <= filters.last_day]
+    if filters.status is not None:
+        conditions += [attendances.c.status == filters.status]
+    return conditions
+
+
+def _in_school_of(table: Table, id_: int) -> ColumnElement[bool]:
+    """Adds nothing to what is found: it lets the sort begin after the school, and so be served by an index."""
+    return attendances.c.school_id == select(table.c.school_id).where(table.c.id == id_).scalar_subquery()
+
+
+def _records() -> Select[int, int, int, int, date, int, str | None, str | None, int, datetime, str, int | None]:
+    return select(
+        attendances.c.id,
+        attendances.c.school_id,
+        attendances.c.class_id,
+        attendances.c.session_id,
+        attendances.c.learning_date,
+        attendances.c.student_id,
+        attendances.c.status,
+        attendances.c.note,
+        attendances.c.version,
+        attendances.c.marked_at,
+        attendances.c.marked_role,
+        attendances.c.user_id,
+    )

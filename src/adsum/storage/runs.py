@@ -1,0 +1,141 @@
+"""The runs of batches: accepted, and found again. The partial unique index allows one open run a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.domain.access import Caller
+from adsum.domain.batches import OnExisting, RunState
+from adsum.domain.ids import Batch
+from adsum.domain.plan import AttendanceJob, Existing, Plan
+from adsum.domain.statuses import Mark
+from adsum.storage.tables import attendances, batch_runs, sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One accepted submission of a batch, with the jobs of each of its chunks."""
+
+    run_id: str
+    school_id: int
+    batch: Batch
+    state: RunState
+    chunks: tuple[tuple[AttendanceJob, ...], ...]
+    accepted_at: datetime
+
+    @property
+    def jobs(self) -> list[AttendanceJob]:
+        return [job for chunk in self.chunks for job in chunk]
+
+
+async def take_turn(connection: AsyncConnection, session_id: int) -> None:
+    """Lets one submission of a session at a time look and then insert, until its transaction ends.
+
+    Without this a second submission could read the records before, and insert its run after, the first one ran: its
+    marks would be skipped, and its answer would list no conflict. SQLite has one writer at a time anyway.
+    """
+    await connection.execute(select(sessions.c.id).where(sessions.c.id == session_id).with_for_update(key_share=True))
+
+
+async def insert_run(
+    connection: AsyncConnection, run: Run, plan: Plan, *, on_existing: OnExisting, caller: Caller
+) -> None:
+    """Makes a run, open, with the next number of its batch. The turn has to be taken before."""
+    number = select(func.coalesce(func.max(batch_runs.c.number), 0) + 1).where(*of_batch(run.batch)).scalar_subquery()
+    await connection.execute(
+        insert(batch_runs).values(
+            run_id=run.run_id,
+            school_id=run.school_id,
+            class_id=run.batch.class_id,
+            session_id=run.batch.session_id,
+            learning_date=run.batch.learning_date,
+            number=number,
+            state=RunState.OPEN,
+            on_existing=on_existing,
+            plan=[[job.to_json() for job in chunk] for chunk in run.chunks],
+            kept=list(plan.kept),
+            total_jobs=plan.total,
+            accepted_at=run.accepted_at,
+            accepted_role=caller.role,
+            user_id=caller.user_id,
+            key_id=caller.key_id,
+        )
+    )
+
+
+async def open_run(connection: AsyncConnection, batch: Batch) -> Run | None:
+    """The open run of a batch, if there is one."""
+    return await _one_run(connection, _runs().where(*of_batch(batch), batch_runs.c.state == RunState.OPEN))
+
+
+async def newest_run(connection: AsyncConnection, batch: Batch) -> Run | None:
+    """The run of a batch with the highest number, whatever its state."""
+    return await _one_run(connection, _runs().where(*of_batch(batch)).order_by(batch_runs.c.number.desc()).limit(1))
+
+
+async def find_run(connection: AsyncConnection, run_id: str) -> Run | None:
+    """The run of this id, if it is there."""
+    return await _one_run(connection, _runs().where(batch_runs.c.run_id == run_id))
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnding:
+    """Whether a run has ended, and when it completed; a cancelled run never did."""
+
+    state: RunState
+    ended_at: datetime | None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state is not RunState.OPEN
+
+    @property
+    def completed_at(self) -> datetime | None:
+        return self.ended_at if self.state is RunState.CLOSED else None
+
+
+async def run_endings(connection: AsyncConnection, run_ids: Collection[str]) -> dict[str, RunEnding]:
+    """Of those runs that are there, whether and how each ended."""
+    c = batch_runs.c
+    rows = await connection.execute(select(c.run_id, c.state, c.ended_at).where(c.run_id.in_(run_ids)))
+    return {run_id: RunEnding(RunState(state), ended_at) for run_id, state, ended_at in rows}
+
+
+async def existing_records(connection: AsyncConnection, batch: Batch) -> dict[int, Existing]:
+    """What is recorded of each student in this session and day; cleared marks, too."""
+    c = attendances.c
+    rows = await connection.execute(
+        select(c.student_id, c.status, c.note, c.version).where(
+            c.session_id == batch.session_id, c.learning_date == batch.learning_date
+        )
+    )
+    return {student_id: Existing(status, note, version) for student_id, status, note, version in rows}
+
+
+def of_batch(batch: Batch) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """The condition that a run is of this batch; a session is of one class."""
+    return batch_runs.c.session_id == batch.session_id, batch_runs.c.learning_date == batch.learning_date
+
+
+def _runs() -> Select[*tuple[Any, ...]]:
+    c = batch_runs.c
+    return select(c.run_id, c.school_id, c.class_id, c.session_id, c.learning_date, c.state, c.plan, c.accepted_at)
+
+
+async def _one_run(connection: AsyncConnection, statement: Select[*tuple[Any, ...]]) -> Run | None:
+    row = (await connection.execute(statement)).one_or_none()
+    if row is None:
+        return None
+    chunks = tuple(tuple(_job(entry) for entry in chunk) for chunk in row.plan)
+    batch = Batch(row.class_id, row.session_id, row.learning_date)
+    return Run(row.run_id, row.school_id, batch, RunState(row.state), chunks, row.accepted_at)
+
+
+def _job(entry: dict[str, Any]) -> AttendanceJob:
+    return AttendanceJob(entry["student"], Mark(entry["status"], entry.get("note")), entry.get("version"))

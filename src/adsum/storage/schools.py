@@ -1,0 +1,30 @@
+"""Schools: what day it is there."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Date, case, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.domain.access import Caller
+from adsum.storage.spans import Day
+from adsum.storage.tables import schools
+from adsum.storage.visibility import sees_school
+
+
+async def today_of_schools(connection: AsyncConnection, caller: Caller, now: datetime) -> Day:
+    """Today at the caller's schools: one day, or, where that differs, an expression over `schools.time_zone`."""
+    zones = await connection.scalars(
+        select(schools.c.time_zone).where(sees_school(caller, schools.c.id)).distinct().order_by(schools.c.time_zone)
+    )
+    days = {zone: today_in(zone, now) for zone in zones}
+    if len(set(days.values())) <= 1:
+        return next(iter(days.values()), now.date())
+    return case({zone: literal(day, Date) for zone, day in days.items()}, value=schools.c.time_zone)
+
+
+def today_in(zone: str, now: datetime) -> date:
+    """The calendar day in an IANA time zone."""
+    return now.astimezone(ZoneInfo(zone)).date()

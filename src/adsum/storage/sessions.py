@@ -1,0 +1,56 @@
+"""Sessions: the periods in which a class meets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.domain.access import Caller
+from adsum.domain.filters import SessionFilters
+from adsum.storage.spans import Day
+from adsum.storage.tables import classes, schools, sessions
+from adsum.storage.visibility import sees_class, sees_school
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session. `period` is '' for the default session of a class without periods."""
+
+    id: int
+    class_id: int
+    period: str
+    title: str
+    active: bool
+
+
+async def find_session(connection: AsyncConnection, session_id: int) -> SessionRow | None:
+    """The session, whoever asks: whether they may see it is a question about its class."""
+    row = (await connection.execute(_sessions().where(sessions.c.id == session_id))).one_or_none()
+    return None if row is None else SessionRow(*row)
+
+
+async def list_sessions(
+    connection: AsyncConnection, caller: Caller, filters: SessionFilters, today: Day, after: int, limit: int
+) -> list[SessionRow]:
+    """At most `limit` sessions of classes that the caller sees `today`, by id, from beyond the id `after`."""
+    statement = (
+        _sessions()
+        .join(classes, classes.c.id == sessions.c.class_id)
+        .join(schools, schools.c.id == classes.c.school_id)
+        .where(
+            sees_school(caller, classes.c.school_id),
+            sees_class(caller, classes.c.id, today),
+            sessions.c.id > after,
+        )
+        .order_by(sessions.c.id)
+        .limit(limit)
+    )
+    if filters.class_id is not None:
+        statement = statement.where(sessions.c.class_id == filters.class_id)
+    return [SessionRow(*row) for row in await connection.execute(statement)]
+
+
+def _sessions() -> Select[int, int, str, str, bool]:
+    return select(sessions.c.id, sessions.c.class_id, sessions.c.period, sessions.c.title, sessions.c.active)

@@ -1,0 +1,80 @@
+"""Students: listing them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.domain.access import Caller
+from adsum.domain.filters import StudentFilters
+from adsum.storage.search import mentions
+from adsum.storage.spans import Day, covers
+from adsum.storage.tables import enrolments, schools, students
+from adsum.storage.visibility import sees_class, sees_school
+
+
+@dataclass(frozen=True, slots=True)
+class StudentRow:
+    """A student. `active`: whether the newest roster file still has them."""
+
+    id: int
+    school_id: int
+    source_id: str | None
+    given_name: str
+    family_name: str
+    grade: str | None
+    active: bool
+
+
+async def list_students(
+    connection: AsyncConnection, caller: Caller, filters: StudentFilters, today: Day, after: int, limit: int
+) -> list[StudentRow]:
+    """At most `limit` students whom the caller sees, by id, from beyond the id `after`.
+
+    Whoever sees the school sees all of its students; a teacher those who are enrolled, on the day asked for or today,
+    in a class that the teacher is assigned to on that day.
+    """
+    statement = (
+        select(
+            students.c.id,
+            students.c.school_id,
+            students.c.source_id,
+            students.c.given_name,
+            students.c.family_name,
+            students.c.grade,
+            students.c.active,
+        )
+        .join(schools, schools.c.id == students.c.school_id)
+        .where(sees_school(caller, students.c.school_id), students.c.id > after)
+        .order_by(students.c.id)
+        .limit(limit)
+    )
+    if caller.teaches_only or filters.class_id is not None or filters.day is not None:
+        statement = statement.where(_enrolled(caller, filters.class_id, filters.day or today))
+    if filters.words is not None:
+        names = (students.c.given_name, students.c.family_name, students.c.source_id)
+        statement = statement.where(mentions(filters.words, *names))
+    if filters.source_id is not None:
+        statement = statement.where(students.c.source_id == filters.source_id)
+    return [StudentRow(*row) for row in await connection.execute(statement)]
+
+
+def _enrolled(caller: Caller, class_id: int | None, day: Day) -> ColumnElement[bool]:
+    """On `day`, in this class, or in any, that the caller sees then."""
+    enrolled = select(enrolments.c.id).where(
+        enrolments.c.student_id == students.c.id,
+        covers(enrolments, day),
+        sees_class(caller, enrolments.c.class_id, day),
+    )
+    return exists(enrolled if class_id is None else enrolled.where(enrolments.c.class_id == class_id))
+
+
+async def students_of_school(
+    connection: AsyncConnection, school_id: int, student_ids: Collection[int]
+) -> frozenset[int]:
+    """Of these ids, those of students of the school, whatever class they are in."""
+    statement = select(students.c.id).where(students.c.school_id == school_id, students.c.id.in_(student_ids))
+    return frozenset((await connection.scalars(statement)).all())

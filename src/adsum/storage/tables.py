@@ -1,0 +1,262 @@
+"""The tables. One schema for SQLite and Postgres; the migrations make it, a test holds the two together."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+    true,
+)
+
+from adsum.storage.columns import BigInt, Instant, Json, RunId
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id() -> Column[int]:
+    return Column("id", BigInt, primary_key=True)
+
+
+def _of(table: str, *, nullable: bool = False) -> Column[int]:
+    """A reference: `_of("school")` is `school_id`, to `schools.id`."""
+    plural = "classes" if table == "class" else f"{table}s"
+    return Column(f"{table}_id", BigInt, ForeignKey(f"{plural}.id"), nullable=nullable)
+
+
+schools = Table(
+    "schools",
+    metadata,
+    _id(),
+    Column("source_id", String(255), unique=True),
+    Column("name", String(255), nullable=False),
+    Column("time_zone", String(64), nullable=False),
+)
+
+students = Table(
+    "students",
+    metadata,
+    _id(),
+    _of("school"),
+    Column("source_id", String(255)),
+    Column("given_name", String(255), nullable=False),
+    Column("family_name", String(255), nullable=False),
+    Column("grade", String(32)),
+    Column("active", Boolean, nullable=False, server_default=true()),
+    UniqueConstraint("school_id", "source_id"),
+)
+
+classes = Table(
+    "classes",
+    metadata,
+    _id(),
+    _of("school"),
+    Column("source_id", String(255)),
+    Column("title", String(255), nullable=False),
+    Column("code", String(255)),
+    Column("active", Boolean, nullable=False, server_default=true()),
+    UniqueConstraint("school_id", "source_id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _id(),
+    _of("class"),
+    # '' is the one default session of a class whose roster file names no periods.
+    Column("period", String(64), nullable=False, server_default=""),
+    Column("title", String(255), nullable=False),
+    Column("active", Boolean, nullable=False, server_default=true()),
+    UniqueConstraint("class_id", "period"),
+)
+
+# A student is enrolled from begin_date on, up to but without end_date, as OneRoster has it; NULL is without bound.
+enrolments = Table(
+    "enrolments",
+    metadata,
+    _id(),
+    _of("class"),
+    _of("student"),
+    Column("source_id", String(255)),
+    Column("begin_date", Date),
+    Column("end_date", Date),
+    UniqueConstraint("class_id", "source_id"),
+    Index(None, "class_id", "student_id"),
+    Index(None, "student_id"),
+)
+
+# A teacher comes with the roster, without a login: no email, no password. `user add --teacher` gives both.
+users = Table(
+    "users",
+    metadata,
+    _id(),
+    _of("school", nullable=True),
+    Column("source_id", String(255)),
+    Column("email", String(320), unique=True),
+    Column("password_hash", String(255)),
+    Column("given_name", String(255), nullable=False, server_default=""),
+    Column("family_name", String(255), nullable=False, server_default=""),
+    Column("role", String(32), nullable=False),
+    Column("disabled", Boolean, nullable=False, server_default=false()),
+    # Every token names the generation that it was made in; raising it ends all of them at once.
+    Column("token_generation", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("school_id", "source_id"),
+)
+
+class_teachers = Table(
+    "class_teachers",
+    metadata,
+    _id(),
+    _of("class"),
+    _of("user"),
+    Column("source_id", String(255)),
+    Column("begin_date", Date),
+    Column("end_date", Date),
+    UniqueConstraint("class_id", "source_id"),
+    Index(None, "user_id", "class_id"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _id(),
+    Column("name", String(255), nullable=False),
+    Column("secret_hash", String(64), nullable=False, unique=True),
+    Column("permissions", Json, nullable=False),
+    # NULL: every school.
+    Column("schools", Json),
+    Column("created_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+)
+
+batch_runs = Table(
+    "batch_runs",
+    metadata,
+    Column("run_id", RunId, primary_key=True),
+    _of("school"),
+    _of("class"),
+    _of("session"),
+    Column("learning_date", Date, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("on_existing", String(16), nullable=False),
+    # [[{"student": 7, "status": "present", "note"?, "version"?}, …], …]: the jobs of each chunk.
+    Column("plan", Json, nullable=False),
+    # [7, …]: students whose record stays as it is; they count as skipped.
+    Column("kept", Json, nullable=False),
+    Column("total_jobs", Integer, nullable=False),
+    Column("accepted_at", Instant, nullable=False),
+    Column("accepted_role", String(32), nullable=False),
+    _of("user", nullable=True),
+    Column("key_id", BigInt, ForeignKey("api_keys.id")),
+    Column("ended_at", Instant),
+    # The final counts: NULL while the run is open, when they are computed from the rows.
+    Column("recorded_jobs", Integer),
+    Column("skipped_jobs", Integer),
+    Column("failed_jobs", Integer),
+    Column("cancelled_jobs", Integer),
+    UniqueConstraint("session_id", "learning_date", "number"),
+    CheckConstraint("state IN ('open', 'closed', 'cancelled')", "state"),
+    CheckConstraint(
+        "state = 'open' OR total_jobs = recorded_jobs + skipped_jobs + failed_jobs + cancelled_jobs", "counts"
+    ),
+    # At most one open run a batch: this index is what refuses a second submission.
+    Index(
+        "uq_batch_runs_open",
+        "session_id",
+        "learning_date",
+        unique=True,
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+    Index(None, "school_id", "learning_date", "session_id"),
+    Index(None, "ended_at", sqlite_where=text("ended_at IS NOT NULL"), postgresql_where=text("ended_at IS NOT NULL")),
+)
+
+# What a row copies from its run (school, class, who marked it) has its foreign keys there: on the hot path of
+# Postgres each one here would be an index look-up and a row lock a student.
+attendances = Table(
+    "attendances",
+    metadata,
+    _id(),
+    Column("school_id", BigInt, nullable=False),
+    Column("class_id", BigInt, nullable=False),
+    _of("session"),
+    Column("learning_date", Date, nullable=False),
+    _of("student"),
+    # NULL: the mark was cleared. Rows are never deleted.
+    Column("status", String(32)),
+    Column("note", Text),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("marked_at", Instant, nullable=False),
+    Column("marked_role", String(32), nullable=False),
+    Column("user_id", BigInt),
+    Column("key_id", BigInt),
+    # The run that made the record; corrections leave it, and stand in attendance_changes.
+    Column("run_id", RunId, nullable=False),
+    # In this order, so that the rows of a class share index pages.
+    UniqueConstraint("session_id", "learning_date", "student_id"),
+    Index(None, "student_id", "learning_date"),
+    Index(None, "school_id", "learning_date"),
+)
+
+# Append-only. `version` is the record's after the change, so that one version can be made only once.
+attendance_changes = Table(
+    "attendance_changes",
+    metadata,
+    Column("attendance_id", BigInt, ForeignKey("attendances.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("old_status", String(32)),
+    Column("new_status", String(32)),
+    Column("old_note", Text),
+    Column("new_note", Text),
+    Column("changed_at", Instant, nullable=False),
+    Column("changed_role", String(32), nullable=False),
+    _of("user", nullable=True),
+    Column("key_id", BigInt, ForeignKey("api_keys.id")),
+    Column("reason", Text),
+    Column("run_id", RunId),
+    PrimaryKeyConstraint("attendance_id", "version"),
+)
+
+job_failures = Table(
+    "job_failures",
+    metadata,
+    Column("run_id", RunId, ForeignKey("batch_runs.run_id"), nullable=False),
+    Column("student_id", BigInt, nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("failed_at", Instant, nullable=False),
+    PrimaryKeyConstraint("run_id", "student_id"),
+)
+
+# What was answered to a request that carried an Idempotency-Key; the digest is of its body.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("actor", String(64), nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("body_digest", String(64), nullable=False),
+    Column("answer", Json, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("actor", "key"),
+)

@@ -1,0 +1,113 @@
+"""Counting what became of a run's jobs, and closing the run when none is pending. Every count is one of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Integer, bindparam, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.domain.batches import BatchStatus, RunState, Tally
+from adsum.domain.ids import Batch
+from adsum.storage.columns import Instant, RunId
+from adsum.storage.jobs import OUTCOME
+from adsum.storage.runs import of_batch
+from adsum.storage.tables import batch_runs
+
+_SQLITE_JOBS_OF_RUN = """
+WITH job AS (
+    SELECT r.*, j.value ->> 'student' AS student_id, j.value ->> 'version' AS seen
+    FROM batch_runs r JOIN json_each(r.plan) chunk JOIN json_each(chunk.value) j
+    WHERE r.run_id = :run_id
+),
+kept AS (SELECT json_array_length(kept) AS number FROM batch_runs WHERE run_id = :run_id),"""
+_POSTGRES_JOBS_OF_RUN = """
+WITH job AS (
+    SELECT r.*, CAST(j.value ->> 'student' AS bigint) AS student_id, CAST(j.value ->> 'version' AS int) AS seen
+    FROM batch_runs r
+    CROSS JOIN LATERAL jsonb_array_elements(r.plan) AS chunk(value)
+    CROSS JOIN LATERAL jsonb_array_elements(chunk.value) AS j(value)
+    WHERE r.run_id = :run_id
+),
+kept AS (SELECT jsonb_array_length(kept) AS number FROM batch_runs WHERE run_id = :run_id),"""
+_TALLY = f"""
+outcome AS ({OUTCOME}),
+tally AS (
+    SELECT count(*) FILTER (WHERE outcome = 'recorded') AS recorded,
+           count(*) FILTER (WHERE outcome = 'skipped') + (SELECT number FROM kept) AS skipped,
+           count(*) FILTER (WHERE outcome = 'failed') AS failed,
+           count(*) FILTER (WHERE outcome = 'cancelled') AS cancelled,
+           count(*) FILTER (WHERE outcome = 'pending') AS remaining
+    FROM outcome
+)"""
+_COUNT = "SELECT recorded, skipped, failed, cancelled, remaining FROM tally"
+_CLOSE = """
+UPDATE batch_runs
+SET state = 'closed', ended_at = :now, recorded_jobs = tally.recorded, skipped_jobs = tally.skipped,
+    failed_jobs = tally.failed, cancelled_jobs = tally.cancelled
+FROM tally
+WHERE run_id = :run_id AND state = 'open' AND tally.remaining = 0
+RETURNING accepted_at, recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs"""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedRun:
+    """A run that this very statement closed, with its final counts."""
+
+    run_id: str
+    tally: Tally
+    accepted_at: datetime
+    ended_at: datetime
+
+
+async def batch_status(connection: AsyncConnection, batch: Batch) -> BatchStatus | None:
+    """The newest run of a batch; None: it has none."""
+    newest = select(batch_runs.c.run_id).where(*of_batch(batch)).order_by(batch_runs.c.number.desc()).limit(1)
+    run_id = await connection.scalar(newest)
+    return await status_of_run(connection, batch, run_id) if run_id is not None else None
+
+
+async def status_of_run(connection: AsyncConnection, batch: Batch, run_id: str) -> BatchStatus:
+    """A run that is there: counted from the rows while it is open, its final counts afterwards."""
+    c = batch_runs.c
+    columns = (c.state, c.accepted_at, c.ended_at, c.recorded_jobs, c.skipped_jobs, c.failed_jobs, c.cancelled_jobs)
+    row = (await connection.execute(select(*columns).where(c.run_id == run_id))).one()
+    state, accepted_at, ended_at, *counts = row
+    tally = await tally_of(connection, run_id) if state == RunState.OPEN else Tally(*counts)
+    return BatchStatus(batch.id, run_id, RunState(state), tally, accepted_at, ended_at)
+
+
+async def tally_of(connection: AsyncConnection, run_id: str) -> Tally:
+    """The counts of one run, from the rows of its students."""
+    statement = text(f"{_jobs_of_run(connection)}{_TALLY}{_COUNT}").bindparams(bindparam("run_id", type_=RunId))
+    return Tally(*(await connection.execute(statement, {"run_id": run_id})).one())
+
+
+async def close_run(connection: AsyncConnection, run_id: str, now: datetime) -> ClosedRun | None:
+    """Closes a run that is still open and whose every job has an outcome; only one caller can win.
+
+    The row is locked first: so on Postgres the counts are read after every transaction that still wrote for this run,
+    not from a snapshot taken before the lock was had.
+    """
+    await connection.execute(select(batch_runs.c.run_id).where(batch_runs.c.run_id == run_id).with_for_update())
+    statement = (
+        text(f"{_jobs_of_run(connection)}{_TALLY}{_CLOSE}")
+        .bindparams(bindparam("run_id", type_=RunId), bindparam("now", type_=Instant()))
+        .columns(
+            accepted_at=Instant,
+            recorded_jobs=Integer,
+            skipped_jobs=Integer,
+            failed_jobs=Integer,
+            cancelled_jobs=Integer,
+        )
+    )
+    row = (await connection.execute(statement, {"run_id": run_id, "now": now})).one_or_none()
+    if row is None:
+        return None
+    accepted_at, *counts = row
+    return ClosedRun(run_id, Tally(*counts), accepted_at, now)
+
+
+def _jobs_of_run(connection: AsyncConnection) -> str:
+    return _POSTGRES_JOBS_OF_RUN if connection.dialect.name == "postgresql" else _SQLITE_JOBS_OF_RUN
