@@ -1,0 +1,17 @@
+-- Claims a batch for a run: lock, one ticket a job, the counter, all with a time to live.
+-- KEYS: lock, counter, a ticket each job.  ARGV: run, an ended run whose lock may be replaced or '', seconds to live.
+-- Returns '' when this run holds the lock afterwards, else the run that holds it.
+local holder = redis.call('GET', KEYS[1])
+-- Claiming again what this run holds changes nothing: a ticket that was settled must not come back.
+if holder == ARGV[1] then
+  return ''
+end
+if holder and holder ~= ARGV[2] then
+  return holder
+end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
+redis.call('SET', KEYS[2], #KEYS - 2, 'EX', ARGV[3])
+for i = 3, #KEYS do
+  redis.call('SET', KEYS[i], ARGV[1], 'EX', ARGV[3])
+end
+return ''

@@ -1,0 +1,85 @@
+"""The ledger of a batch in Redis: lock, counter, tickets, completion marker. Three scripts, each atomic.
+
+It tells a worker "you were the last"; it decides nothing. Whatever it loses, the database knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from importlib.resources import files
+
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+
+from adsum.domain.ids import Batch
+from adsum.queue.connection import translated
+from adsum.queue.keys import LedgerKeys
+
+
+class Ledger:
+    """Times to live are in seconds."""
+
+    def __init__(self, redis: Redis, key_prefix: str, *, lock_ttl: int, completed_ttl: int) -> None:
+        self._key_prefix = key_prefix
+        self._lock_ttl = lock_ttl
+        self._completed_ttl = completed_ttl
+        self._claim = _script(redis, "claim")
+        self._settle = _script(redis, "settle")
+        self._release = _script(redis, "release")
+
+    async def claim(self, batch: Batch, run_id: str, student_ids: Iterable[int], *, ended: str = "") -> str | None:
+        """Takes lock, counter and tickets for a run.
+
+        Args:
+            batch: whose ledger it is.
+            run_id: the run that claims.
+            student_ids: of the jobs that are to be counted.
+            ended: a run whose lock may be replaced, since the database says that it ended; it never reopens.
+
+        Returns:
+            None when the run holds the lock now, or did before; else the run that holds it.
+        """
+        keys = LedgerKeys(self._key_prefix, batch)
+        with translated():
+            holder = await self._claim(
+                keys=[keys.lock, keys.counter, *map(keys.ticket, student_ids)], args=[run_id, ended, self._lock_ttl]
+            )
+        return str(holder) or None
+
+    async def settle(self, batch: Batch, run_id: str, student_ids: Iterable[int]) -> int | None:
+        """Counts jobs of a run as done. Doing it twice counts once, since each ticket can be taken away only once.
+
+        Returns:
+            How many jobs remain; 0 also to whoever settles the last chunk again. None when the run does not hold the
+            lock, or the ledger was lost: then only the database knows.
+        """
+        keys = LedgerKeys(self._key_prefix, batch)
+        with translated():
+            left = await self._settle(
+                keys=[keys.lock, keys.counter, *map(keys.ticket, student_ids)], args=[run_id, self._lock_ttl]
+            )
+        return int(left) if int(left) >= 0 else None
+
+    async def release(
+        self, batch: Batch, run_id: str, student_ids: Iterable[int], *, completed_at: datetime | None
+    ) -> bool:
+        """Frees a batch whose run ended, and leaves the completion marker if it completed.
+
+        To be called only after the database says that the run ended: so the marker implies the database.
+
+        Returns:
+            Whether the run held the lock.
+        """
+        keys = LedgerKeys(self._key_prefix, batch)
+        completed = completed_at.isoformat() if completed_at else ""
+        with translated():
+            held = await self._release(
+                keys=[keys.lock, keys.counter, keys.marker, *map(keys.ticket, student_ids)],
+                args=[run_id, completed, self._completed_ttl],
+            )
+        return bool(held)
+
+
+def _script(redis: Redis, name: str) -> AsyncScript:
+    return redis.register_script(files("adsum.queue").joinpath(f"{name}.lua").read_text(encoding="utf-8"))

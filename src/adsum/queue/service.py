@@ -1,0 +1,111 @@
+"""QueueService: locks a batch for its run, and queues the run's jobs without duplicates."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from bullmq import Queue
+from redis.asyncio import Redis
+
+from adsum.domain.ids import Batch
+from adsum.queue.chunks import Chunk
+from adsum.queue.connection import QueueOutage, translated
+from adsum.queue.keys import bullmq_prefix, lock_key
+from adsum.queue.ledger import Ledger
+
+# What Redis gets, in all, while a request waits for it. A run that is not queued by then is durable all the same.
+PATIENCE_S = 0.25
+
+HasEnded = Callable[[str], Awaitable[bool]]
+"""Asks the database whether a run has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedRun:
+    """What the queue needs to know of a run: its batch, and the students of each chunk."""
+
+    batch: Batch
+    run_id: str
+    chunks: Sequence[Sequence[int]]
+
+    @property
+    def student_ids(self) -> list[int]:
+        return [student_id for chunk in self.chunks for student_id in chunk]
+
+    @property
+    def messages(self) -> list[Chunk]:
+        return [
+            Chunk(self.batch, self.run_id, number, students[0] if len(students) == 1 else None)
+            for number, students in enumerate(self.chunks)
+        ]
+
+
+class QueueService:
+    """The queue and the ledger, as the services use them."""
+
+    def __init__(self, redis: Redis, ledger: Ledger, *, queue_name: str, key_prefix: str) -> None:
+        self._redis = redis
+        self._ledger = ledger
+        self._queue: Any = Queue(queue_name, cast("Any", {"connection": redis, "prefix": bullmq_prefix(key_prefix)}))
+
+    async def start(self, run: QueuedRun, has_ended: HasEnded) -> bool:
+        """Claims the batch for an accepted run and enqueues its chunks. Doing it again changes nothing.
+
+        Returns:
+            False when another open run holds the batch: then nothing was queued.
+
+        Raises:
+            QueueOutage: Redis did not do it within `PATIENCE_S`; the run waits in the database.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                if not await self._claim(run, has_ended):
+                    return False
+                await self._enqueue(run)
+                return True
+        except TimeoutError as error:
+            raise QueueOutage("Valkey or Redis is too slow") from error
+
+    async def _claim(self, run: QueuedRun, has_ended: HasEnded) -> bool:
+        holder = await self._ledger.claim(run.batch, run.run_id, run.student_ids)
+        while holder is not None:
+            if not await has_ended(holder):
+                return False
+            holder = await self._ledger.claim(run.batch, run.run_id, run.student_ids, ended=holder)
+        return True
+
+    async def _enqueue(self, run: QueuedRun) -> None:
+        with translated():
+            await self._queue.addBulk([chunk.to_message() for chunk in run.messages])
+
+    async def settle(self, batch: Batch, run_id: str, student_ids: Iterable[int]) -> int | None:
+        """See `Ledger.settle`."""
+        return await self._ledger.settle(batch, run_id, student_ids)
+
+    async def release(self, run: QueuedRun, *, completed_at: datetime | None) -> bool:
+        """See `Ledger.release`."""
+        return await self._ledger.release(run.batch, run.run_id, run.student_ids, completed_at=completed_at)
+
+    async def depth(self) -> int:
+        """How many chunks wait, are paused, or are being processed.
+
+        Raises:
+            QueueOutage: Redis does not answer.
+        """
+        with translated():
+            counts: dict[str, int] = await self._queue.getJobCounts("waiting", "active", "paused", "delayed")
+        return sum(counts.values())
+
+    async def ping(self) -> None:
+        """Raises `QueueOutage` unless Redis answers."""
+        with translated():
+            async with asyncio.timeout(PATIENCE_S * 4):
+                await self._redis.ping()  # pyright: ignore[reportUnknownMemberType] - its **kwargs have no types
+
+    @staticmethod
+    def lock_key(batch_id: str) -> str:
+        return lock_key(batch_id)

@@ -1,0 +1,16 @@
+-- Settles jobs of a run: each ticket that the run owns is taken away, and counted.
+-- KEYS: lock, counter, a ticket each job.  ARGV: run, seconds to live.
+-- Returns what remains, to who settles again too, or -1 when this run does not hold the lock or its counter is lost.
+local taken = 0
+for i = 3, #KEYS do
+  if redis.call('GET', KEYS[i]) == ARGV[1] then
+    redis.call('DEL', KEYS[i])
+    taken = taken + 1
+  end
+end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('EXISTS', KEYS[2]) == 0 then
+  return -1
+end
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+redis.call('EXPIRE', KEYS[2], ARGV[2])
+return redis.call('DECRBY', KEYS[2], taken)

@@ -1,0 +1,136 @@
+"""The BullMQ worker: takes chunks from the queue, hands each to the processor, and drains when told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bullmq import Worker
+from bullmq.custom_errors import DelayedError
+
+from adsum.queue.chunks import Chunk, NewerChunk, UnreadableChunk, chunk_of
+from adsum.queue.connection import open_redis
+from adsum.queue.keys import bullmq_prefix
+from adsum.telemetry import Mark, logger
+
+# How BullMQ finds out that a worker died: its lock on the chunk is not renewed. Milliseconds.
+LOCK_MS = 5_000
+STALLED_CHECK_MS = 2_000
+# Past BullMQ's own limit a chunk would fail without the processor being asked: so it is out of reach, and
+# `GIVE_UP_AFTER` is ours.
+NEVER = 1_000_000_000
+GIVE_UP_AFTER = 5
+# Seconds. An idle worker waits this long for a chunk; the socket has to be more patient than that.
+IDLE_WAIT_S = 2
+SOCKET_TIMEOUT_S = 10.0
+RECONNECT_MS = 500
+NEWER_CHUNK_PAUSE_MS = 1_000
+
+log = logger(__name__)
+
+ProcessChunk = Callable[[Chunk], Awaitable[None]]
+
+
+class Delivery(Protocol):
+    """What Adsum uses of BullMQ's `Job`."""
+
+    data: Any
+    stalledCounter: int  # noqa: N815 - BullMQ's name
+
+    async def moveToDelayed(self, timestamp: int, token: str) -> None: ...  # noqa: N802 - BullMQ's name
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """Where the queue is, how many chunks are processed at once, and how many seconds a drain may take."""
+
+    redis_url: str
+    queue_name: str
+    key_prefix: str
+    concurrency: int
+    drain_timeout: float = 30.0
+
+
+class ChunkWorker:
+    """One worker. `process` ends a chunk's jobs; `give_up` ends those of one that killed its worker again and again."""
+
+    def __init__(self, options: WorkerOptions, process: ProcessChunk, give_up: ProcessChunk) -> None:
+        self._options = options
+        self._process = process
+        self._give_up = give_up
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Takes chunks until `stop` is set; then finishes what it has, and takes nothing new."""
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            while not stop.is_set():
+                await self._run_until(stopping)
+        finally:
+            stopping.cancel()
+
+    async def _run_until(self, stopping: asyncio.Future[Any]) -> None:
+        worker = self._new_worker()
+        running = asyncio.ensure_future(worker.run())
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.done():
+            # BullMQ's loop ends by itself only on an error: no Redis at the start, or a defect.
+            log.error("the queue's loop ended, starting it again", mark=Mark.ERROR, error=_kind(running))
+            await asyncio.wait({stopping}, timeout=RECONNECT_MS / 1000)
+        await self._drain(worker)
+        await asyncio.gather(running, return_exceptions=True)
+
+    async def _drain(self, worker: Any) -> None:
+        try:
+            async with asyncio.timeout(self._options.drain_timeout):
+                await worker.close()
+        except TimeoutError:
+            # What is unfinished is delivered again to another worker, and written once all the same.
+            log.error("the drain took too long, leaving the rest to others", mark=Mark.ERROR)
+            await worker.close(force=True)
+
+    def _new_worker(self) -> Any:
+        options = self._options
+        # Two connections that BullMQ keeps for itself, and one for each chunk that is being finished.
+        redis = open_redis(options.redis_url, connections=options.concurrency + 4, socket_timeout=SOCKET_TIMEOUT_S)
+        process: Any = self._work  # BullMQ's annotation says Future; any awaitable will do
+        settings: Any = {
+            "connection": redis,
+            "prefix": bullmq_prefix(options.key_prefix),
+            "autorun": False,
+            "concurrency": options.concurrency,
+            "drainDelay": IDLE_WAIT_S,
+            "lockDuration": LOCK_MS,
+            "stalledInterval": STALLED_CHECK_MS,
+            "maxStalledCount": NEVER,
+            "runRetryDelay": RECONNECT_MS,
+            "removeOnComplete": True,
+            "removeOnFail": True,
+        }
+        worker = Worker(options.queue_name, process, settings)
+        worker.on("error", _tell_error)
+        return worker
+
+    async def _work(self, job: Delivery, token: str) -> None:
+        """One delivery. It returns None always: BullMQ turns a value that is no plain JSON into a failure."""
+        try:
+            chunk = chunk_of(job.data)
+        except UnreadableChunk:
+            log.error("a message that is no chunk was dropped", mark=Mark.ERROR)
+            return
+        except NewerChunk:
+            await job.moveToDelayed(round(time.time() * 1000) + NEWER_CHUNK_PAUSE_MS, token)
+            raise DelayedError from None
+        await (self._give_up if job.stalledCounter >= GIVE_UP_AFTER else self._process)(chunk)
+
+
+def _tell_error(error: BaseException, *_: object) -> None:
+    """Must not raise: an error listener that does kills BullMQ's check for stalled chunks, silently."""
+    log.error("the queue's worker met an error", mark=Mark.ERROR, error=type(error).__name__)
+
+
+def _kind(task: asyncio.Future[Any]) -> str:
+    error = task.exception() if task.done() and not task.cancelled() else None
+    return type(error).__name__ if error is not None else "none"
