@@ -1,0 +1,157 @@
+"""AttendancesService: marks a whole class in one call, and tells how far it has come."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from operator import attrgetter
+
+from adsum.domain.access import Caller, Permission
+from adsum.domain.batches import BatchStatus, OnExisting
+from adsum.domain.ids import parse_batch_id
+from adsum.domain.selection import Selection, StudentMark
+from adsum.domain.statuses import PRESENT, Mark
+from adsum.domain.submission import BatchResult, Submission
+from adsum.errors import Flaw, Invalid, NotFound
+from adsum.queue.connection import QueueOutage
+from adsum.queue.service import QueueService
+from adsum.services.accepting import Acceptance, Accepted
+from adsum.services.completion import Completion, queued
+from adsum.services.permissions import demand
+from adsum.storage import runs, tallies
+from adsum.storage.classes import find_class
+from adsum.storage.database import Database
+from adsum.storage.runs import Run
+from adsum.telemetry import Mark as LogMark
+from adsum.telemetry import logger
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """One student's attendance, as a program hands it over. `learning_date` is the school's calendar day."""
+
+    class_id: int
+    session_id: int
+    learning_date: date
+    student_id: int
+    status: str = PRESENT
+    note: str | None = None
+
+
+class AttendancesService:
+    """The seed's service: accepts batches, queues them, and reads their status."""
+
+    def __init__(self, database: Database, queue: QueueService, acceptance: Acceptance, completion: Completion) -> None:
+        self._database = database
+        self._queue = queue
+        self._acceptance = acceptance
+        self._completion = completion
+
+    async def process_batch_attendances(
+        self, attendances: Sequence[Attendance], user: Caller, *, on_existing: OnExisting = OnExisting.SKIP
+    ) -> BatchResult:
+        """Records attendances of one class, session and day; students who are not named are not touched.
+
+        Raises:
+            Invalid: the list is empty, or some are of another class, session or day: one flaw for each odd one.
+            AdsumError: as `create_batch`.
+        """
+        first = _of_one_batch(attendances)
+        marks = [StudentMark(each.student_id, Mark(each.status, each.note)) for each in attendances]
+        submission = Submission(
+            class_id=first.class_id,
+            session_id=first.session_id,
+            learning_date=first.learning_date.isoformat(),
+            selection=Selection(is_selected_all=False, marks=marks),
+            on_existing=on_existing,
+        )
+        return await self.create_batch(submission, user)
+
+    async def create_batch(self, submission: Submission, caller: Caller) -> BatchResult:
+        """Accepts a submission and queues its run.
+
+        When this returns, the run is durable: if Redis is away, it waits in the database.
+
+        Raises:
+            Forbidden, NotFound, Invalid, RosterChanged, RecordsExist, IdempotencyKeyReused: nothing was written.
+            Unavailable: not known to be accepted; sending the same again is safe.
+        """
+        accepted = await self._acceptance.accept(submission, caller)
+        try:
+            await self._queue_accepted(accepted)
+        except QueueOutage as error:
+            log.error(
+                "queue is away: the run waits in the database",
+                mark=LogMark.ERROR,
+                batch_id=accepted.result.batch_id,
+                run_id=accepted.result.run_id,
+                code=error.code,
+            )
+        return accepted.result
+
+    async def _queue_accepted(self, accepted: Accepted) -> None:
+        if accepted.closed is not None:
+            await self._completion.release_closed(*accepted.closed)
+        if accepted.run is not None:
+            await self._queue_run(accepted.run)
+
+    async def _queue_run(self, run: Run) -> None:
+        if await self._queue.start(queued(run), self._has_ended):
+            log.info(
+                "batch locked and queued",
+                mark=LogMark.LOCK,
+                batch_id=run.batch.id,
+                run_id=run.run_id,
+                jobs=len(run.jobs),
+                chunks=len(run.chunks),
+            )
+
+    async def _has_ended(self, run_id: str) -> bool:
+        """A run that the database does not know can only be of a database that was restored: nobody will end it."""
+        async with self._database.snapshot() as connection:
+            ending = (await runs.run_endings(connection, [run_id])).get(run_id)
+        return ending is None or ending.has_ended
+
+    async def get_batch_status(self, batch_id: str, user: Caller | None = None) -> BatchStatus:
+        """The newest run of a batch; every count is one of rows.
+
+        Args:
+            batch_id: such as `class-123-session-456-date-25122024`.
+            user: who asks; None: a program that has the database's own credentials.
+
+        Raises:
+            Forbidden: the caller may not read batches.
+            NotFound: there is no such batch, or the caller does not see its class.
+        """
+        batch = parse_batch_id(batch_id)
+        if user is not None:
+            demand(user, Permission.BATCH_READ)
+        if batch is not None:
+            async with self._database.snapshot() as connection:
+                hidden = user is not None and not await find_class(
+                    connection, user, batch.class_id, batch.learning_date
+                )
+                status = None if hidden else await tallies.batch_status(connection, batch)
+            if status is not None:
+                return status
+        raise NotFound(f"there is no batch {batch_id[:80]}")
+
+
+def _of_one_batch(attendances: Sequence[Attendance]) -> Attendance:
+    """Raises `Invalid` that names each attendance that is not of the batch that most of them are of."""
+    if not attendances:
+        raise Invalid("there are no attendances", [Flaw("empty_selection", "there are no attendances")])
+    batch_of = attrgetter("class_id", "session_id", "learning_date")
+    ((usual, _),) = Counter(batch_of(each) for each in attendances).most_common(1)
+    odd = [
+        Flaw("other_batch", f"student {each.student_id} is of another class, session or day", f"/{i}")
+        for i, each in enumerate(attendances)
+        if batch_of(each) != usual
+    ]
+    if odd:
+        raise Invalid(f"{len(odd)} of {len(attendances)} attendances are of another class, session or day", odd)
+    return attendances[0]

@@ -1,0 +1,65 @@
+"""Complete: a run whose every job has an outcome is closed in the database, and only then its lock goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from adsum.domain.ids import Batch
+from adsum.metrics import Metrics
+from adsum.queue.service import QueuedRun, QueueService
+from adsum.storage import runs, tallies
+from adsum.storage.database import Database
+from adsum.storage.runs import Run
+from adsum.storage.tallies import ClosedRun
+from adsum.telemetry import Mark, logger
+
+log = logger(__name__)
+
+
+def queued(run: Run) -> QueuedRun:
+    """A run as the queue knows it: without its marks."""
+    return QueuedRun(run.batch, run.run_id, [[job.student_id for job in chunk] for chunk in run.chunks])
+
+
+class Completion:
+    """Finishes runs. `now` is the clock."""
+
+    def __init__(self, database: Database, queue: QueueService, now: Callable[[], datetime], metrics: Metrics) -> None:
+        self._database = database
+        self._queue = queue
+        self._now = now
+        self._metrics = metrics
+
+    async def complete(self, batch: Batch, run_id: str) -> None:
+        """Closes a run of which the ledger says that nothing remains, and releases its batch.
+
+        Any number of callers may try: one wins the conditional UPDATE, and each releases by compare and delete. The
+        lock is released outside the transaction and after it, so that the completion marker implies the database.
+        """
+        async with self._database.transaction() as connection:
+            closed = await tallies.close_run(connection, run_id, self._now())
+            ending = (await runs.run_endings(connection, [run_id])).get(run_id)
+        if closed is not None:
+            self._tell(batch, closed)
+        if ending is not None and ending.has_ended:
+            # No tickets to name: the counter reached zero because each of them was taken away.
+            await self._queue.release(QueuedRun(batch, run_id, []), completed_at=ending.completed_at)
+
+    async def release_closed(self, run: Run, closed: ClosedRun) -> None:
+        """Releases a run that was closed without the ledger having counted to zero: tickets may be left."""
+        self._tell(run.batch, closed)
+        await self._queue.release(queued(run), completed_at=closed.ended_at)
+
+    def _tell(self, batch: Batch, closed: ClosedRun) -> None:
+        """Only the winner tells: so each run is counted once, by whichever process closed it."""
+        self._metrics.count_closed(closed.tally, closed.ended_at - closed.accepted_at)
+        tally = closed.tally
+        log.info(
+            "batch completed",
+            mark=Mark.COMPLETION,
+            batch_id=batch.id,
+            recorded=tally.recorded,
+            skipped=tally.skipped,
+            failed=tally.failed,
+        )

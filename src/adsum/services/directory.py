@@ -1,0 +1,86 @@
+"""What a client needs to know before it marks a class: classes, sessions, students, and the roster of a day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from adsum.domain.access import Caller, Permission
+from adsum.domain.cursors import Page, PageRequest
+from adsum.domain.filters import ClassFilters, SessionFilters, StudentFilters
+from adsum.domain.roster import roster_version
+from adsum.errors import NotFound
+from adsum.services.paging import begin_of, by_id, page_of
+from adsum.services.permissions import demand
+from adsum.storage.classes import ClassRow, find_class, list_classes
+from adsum.storage.database import Database
+from adsum.storage.enrolments import RosterStudent, roster_of
+from adsum.storage.schools import today_in, today_of_schools
+from adsum.storage.sessions import SessionRow, list_sessions
+from adsum.storage.students import StudentRow, list_students
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Who is enrolled in a class on a day, in the school's order. `version` is for create-batch to send back."""
+
+    class_id: int
+    day: date
+    version: str
+    students: Sequence[RosterStudent]
+
+
+class Directory:
+    """Reads what rosters say, for whoever may see it. Lists hold only what the caller sees.
+
+    Every method raises Forbidden without the permission `roster:read`, every list Invalid for a wrong cursor.
+    """
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+
+    async def roster(self, caller: Caller, class_id: int, day: date | None = None) -> Roster:
+        """The roster of a class on `day`, or on the school's today.
+
+        Raises:
+            NotFound: there is no such class, or the caller does not see it on that day.
+        """
+        demand(caller, Permission.ROSTER_READ)
+        now = self._now()
+        async with self._database.snapshot() as connection:
+            visible_on = day or await today_of_schools(connection, caller, now)
+            found = await find_class(connection, caller, class_id, visible_on)
+            if found is None:
+                raise NotFound(f"there is no class {class_id}", classId=class_id)
+            day = day or today_in(found.time_zone, now)
+            students = await roster_of(connection, class_id, day)
+        return Roster(class_id, day, roster_version(student.student_id for student in students), students)
+
+    async def classes(self, caller: Caller, filters: ClassFilters, page: PageRequest) -> Page[ClassRow]:
+        """Classes by id; of a teacher those that they teach today."""
+        demand(caller, Permission.ROSTER_READ)
+        after = begin_of(page, filters, by_id) or 0
+        async with self._database.snapshot() as connection:
+            today = await today_of_schools(connection, caller, self._now())
+            rows = await list_classes(connection, caller, filters, today, after, page.limit + 1)
+        return page_of(rows, page, filters, lambda row: (row.id,))
+
+    async def sessions(self, caller: Caller, filters: SessionFilters, page: PageRequest) -> Page[SessionRow]:
+        """Sessions by id; of a teacher those of the classes that they teach today."""
+        demand(caller, Permission.ROSTER_READ)
+        after = begin_of(page, filters, by_id) or 0
+        async with self._database.snapshot() as connection:
+            today = await today_of_schools(connection, caller, self._now())
+            rows = await list_sessions(connection, caller, filters, today, after, page.limit + 1)
+        return page_of(rows, page, filters, lambda row: (row.id,))
+
+    async def students(self, caller: Caller, filters: StudentFilters, page: PageRequest) -> Page[StudentRow]:
+        """Students by id; of a teacher those in the classes that they teach on the day asked for, or today."""
+        demand(caller, Permission.ROSTER_READ)
+        after = begin_of(page, filters, by_id) or 0
+        async with self._database.snapshot() as connection:
+            today = await today_of_schools(connection, caller, self._now())
+            rows = await list_students(connection, caller, filters, today, after, page.limit + 1)
+        return page_of(rows, page, filters, lambda row: (row.id,))

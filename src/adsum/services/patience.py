@@ -1,0 +1,38 @@
+"""An outage is not a failure: what needs a server that is away is tried again, without end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec, TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from adsum.errors import Unavailable
+from adsum.telemetry import Mark, logger
+
+log = logger(__name__)
+
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 5.0
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def patiently(operation: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Does an operation that may be done twice, as often as it takes. Pauses grow, and are random, so that a thousand
+    workers do not come back in the same instant. Errors other than outages pass.
+    """
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(Unavailable),
+        wait=wait_random_exponential(FIRST_PAUSE_S, max=LONGEST_PAUSE_S),
+        before_sleep=_tell,
+        reraise=True,
+    )
+    return await retrying(operation, *args, **kwargs)
+
+
+def _tell(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome is not None else None
+    if isinstance(error, Unavailable):
+        log.error("outage, trying again", mark=Mark.ERROR, code=error.code, attempt=state.attempt_number)

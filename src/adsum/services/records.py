@@ -1,0 +1,112 @@
+"""Reading what is recorded: as pages, and as one CSV of everything that matches."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date
+
+from adsum.domain.access import Caller, Permission
+from adsum.domain.cursors import Key, Page, PageRequest
+from adsum.domain.filters import RecordFilters
+from adsum.domain.spreadsheets import Cell, csv_lines
+from adsum.services.paging import begin_of, page_of
+from adsum.services.permissions import demand
+from adsum.storage.database import Database
+from adsum.storage.records import RecordPosition, RecordRow, list_records
+
+EXPORTED_AT_ONCE = 1000
+COLUMNS = (
+    "id",
+    "batchId",
+    "classId",
+    "sessionId",
+    "studentId",
+    "learningDate",
+    "status",
+    "note",
+    "version",
+    "markedAt",
+    "markedByRole",
+    "markedByUserId",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CsvPiece:
+    """Some lines of a CSV, and how many records they are; the header is none."""
+
+    text: str
+    records: int
+
+
+class Records:
+    """Attendance records by school, learning date, session and student, for whoever may see them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, caller: Caller, filters: RecordFilters, page: PageRequest) -> Page[RecordRow]:
+        """Some of the records that the caller sees.
+
+        Raises:
+            Forbidden: without `attendance:read`.
+            Invalid: the cursor is of another query, or none.
+        """
+        demand(caller, Permission.ATTENDANCE_READ)
+        rows = await self._read(caller, filters, begin_of(page, filters, _position), page.limit + 1)
+        return page_of(rows, page, filters, _key)
+
+    async def csv(self, caller: Caller, filters: RecordFilters) -> AsyncGenerator[CsvPiece]:
+        """All records that the caller sees, as CSV with a header; never more than one piece is in memory.
+
+        The first rows are read before this returns, so that what is refused is refused before anything is sent.
+
+        Raises:
+            Forbidden: without `attendance:read`.
+        """
+        demand(caller, Permission.ATTENDANCE_READ)
+        return self._pieces(caller, filters, await self._read(caller, filters, None, EXPORTED_AT_ONCE))
+
+    async def _pieces(
+        self, caller: Caller, filters: RecordFilters, rows: Sequence[RecordRow]
+    ) -> AsyncGenerator[CsvPiece]:
+        yield CsvPiece(csv_lines([COLUMNS]), 0)
+        while rows:
+            yield CsvPiece(csv_lines(cells(row) for row in rows), len(rows))
+            rows = await self._read(caller, filters, rows[-1].position, EXPORTED_AT_ONCE)
+
+    async def _read(
+        self, caller: Caller, filters: RecordFilters, after: RecordPosition | None, limit: int
+    ) -> list[RecordRow]:
+        # A transaction for each piece: a client that reads slowly must not hold one open.
+        async with self._database.snapshot() as connection:
+            return await list_records(connection, caller, filters, after, limit)
+
+
+def cells(row: RecordRow) -> tuple[Cell, ...]:
+    """The record under `COLUMNS`."""
+    return (
+        row.id,
+        row.batch_id,
+        row.class_id,
+        row.session_id,
+        row.student_id,
+        row.learning_date.isoformat(),
+        row.status,
+        row.note,
+        row.version,
+        row.marked_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        row.marked_role,
+        row.user_id,
+    )
+
+
+def _key(row: RecordRow) -> Key:
+    school_id, learning_date, session_id, student_id = row.position
+    return (school_id, learning_date.toordinal(), session_id, student_id)
+
+
+def _position(key: Key) -> RecordPosition:
+    school_id, ordinal, session_id, student_id = key
+    return (school_id, date.fromordinal(ordinal), session_id, student_id)

@@ -1,0 +1,107 @@
+"""Bearer tokens: JWTs that name a user and a generation, and end when either is no longer so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import jwt
+
+from adsum.domain.access import PERMISSIONS, Caller, Role
+from adsum.domain.ids import MAX_ID
+from adsum.errors import ConfigurationError, NotFound, Unauthenticated
+from adsum.services.accounts import normalised_email
+from adsum.storage import accounts as statements
+from adsum.storage.accounts import StoredUser
+from adsum.storage.database import Database
+
+ALGORITHM = "HS256"
+MIN_KEY_LENGTH = 32
+NO_KEY = (
+    "there is no secret key: set ADSUM_SECRET_KEY (or ADSUM_SECRET_KEY_FILE) to 32 or more random characters, "
+    "or use the data folder of `adsum up` (ADSUM_DATA_DIR)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token to be shown, and the seconds until it ends."""
+
+    text: str
+    expires_in: int
+
+
+class Tokens:
+    """Makes tokens, and knows the caller of one.
+
+    Args:
+        database: where users stand.
+        key: that signs. None: whoever asks for a token gets a ConfigurationError.
+        now: the clock.
+        lifetime: of a token for which none is named.
+    """
+
+    def __init__(self, database: Database, key: str | None, now: Callable[[], datetime], lifetime: timedelta) -> None:
+        self._database = database
+        self._secret = key
+        self._now = now
+        self._lifetime = lifetime
+
+    async def create(self, email: str, lifetime: timedelta | None = None) -> Token:
+        """A token for a user whose password was checked, or for whom an operator asks.
+
+        Raises:
+            NotFound: nobody with this email may sign in.
+        """
+        key = self._key()
+        async with self._database.snapshot() as connection:
+            user = await statements.user_of_email(connection, normalised_email(email))
+        if user is None or user.disabled:
+            raise NotFound("nobody may sign in with this email")
+        return self._signed(user, key, lifetime or self._lifetime)
+
+    async def caller_of(self, token: str) -> Caller:
+        """Whose token this is.
+
+        Raises:
+            Unauthenticated: it is forged, expired or ended, or the user is disabled.
+        """
+        claims = self._claims(token)
+        user_id, generation = _user_id(claims["sub"]), claims["gen"]
+        async with self._database.snapshot() as connection:
+            user = await statements.user_of_id(connection, user_id)
+        if user is None or user.disabled or user.email is None or user.token_generation != generation:
+            raise Unauthenticated("the token has ended")
+        role = Role(user.role)
+        schools = None if role is Role.ADMIN else frozenset({user.school_id} if user.school_id is not None else ())
+        return Caller(role=role, permissions=PERMISSIONS[role], user_id=user.id, schools=schools)
+
+    def _key(self) -> str:
+        if self._secret is None:
+            raise ConfigurationError(NO_KEY)
+        return self._secret
+
+    def _signed(self, user: StoredUser, key: str, lifetime: timedelta) -> Token:
+        now = self._now()
+        claims = {"sub": str(user.id), "gen": user.token_generation, "iat": now, "exp": now + lifetime}
+        text = jwt.encode(claims, key, ALGORITHM)  # pyright: ignore[reportUnknownMemberType] - as in `_claims`
+        return Token(text, int(lifetime.total_seconds()))
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        # verify_iat would refuse, for a second, the token of a neighbour whose clock is ahead of ours.
+        options: Any = {"require": ["sub", "gen", "iat", "exp"], "verify_iat": False}
+        try:
+            # PyJWT's types for keys are those of `cryptography`, which HS256 does not need.
+            return jwt.decode(token, self._key(), [ALGORITHM], options)  # pyright: ignore[reportUnknownMemberType]
+        except jwt.ExpiredSignatureError:
+            raise Unauthenticated("the token has expired") from None
+        except jwt.InvalidTokenError:
+            raise Unauthenticated("the token is not valid") from None
+
+
+def _user_id(subject: str) -> int:
+    if subject.isdecimal() and subject.isascii() and int(subject) <= MAX_ID:
+        return int(subject)
+    raise Unauthenticated("the token is not valid")
