@@ -96,12 +96,11 @@ def _off_roster(pointer: str, student_id: int, *, exists: bool, sees_school: boo
 
 
 def _repeated(pointer: str, student_ids: Sequence[int]) -> Iterator[Flaw]:
-    times = Counter(student_ids)
-    for student_id, count in times.items():
+    last = {student_id: i for i, student_id in enumerate(student_ids)}
+    for student_id, count in Counter(student_ids).items():
         if count > 1:
-            last = len(student_ids) - 1 - list(reversed(student_ids)).index(student_id)
             detail = f"student {student_id} stands {count} times in {pointer[1:]}"
-            yield Flaw("student_repeated", detail, f"{pointer}/{last}", {"studentId": student_id})
+            yield Flaw("student_repeated", detail, f"{pointer}/{last[student_id]}", {"studentId": student_id})
 
 
 def _in_both(selection: Selection) -> Iterator[Flaw]:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid6 import uuid7
 
 from adsum.domain.access import Caller, Permission
@@ -19,7 +18,7 @@ from adsum.queue.keys import lock_key
 from adsum.services.checking import CheckedSubmission, check
 from adsum.services.permissions import demand
 from adsum.storage import idempotency, runs, tallies
-from adsum.storage.database import Database, RejectedRows, StorageOutage
+from adsum.storage.database import Connection, Database, RejectedRows, StorageOutage
 from adsum.storage.runs import Run
 from adsum.storage.tallies import ClosedRun
 
@@ -83,7 +82,7 @@ class Acceptance:
         async with self._database.snapshot() as connection:
             return bool(await runs.run_endings(connection, [run.run_id]))
 
-    async def _accept_in(self, connection: AsyncConnection, submission: Submission, caller: Caller) -> Accepted:
+    async def _accept_in(self, connection: Connection, submission: Submission, caller: Caller) -> Accepted:
         kept = await self._kept_answer(connection, submission, caller)
         if kept is not None:
             return Accepted(kept)
@@ -96,9 +95,7 @@ class Acceptance:
             await idempotency.keep_answer(connection, caller.actor, key, digest, answer, now)
         return accepted
 
-    async def _kept_answer(
-        self, connection: AsyncConnection, submission: Submission, caller: Caller
-    ) -> BatchResult | None:
+    async def _kept_answer(self, connection: Connection, submission: Submission, caller: Caller) -> BatchResult | None:
         if submission.idempotency_key is None:
             return None
         kept = await idempotency.find_answer(connection, caller.actor, submission.idempotency_key)
@@ -111,7 +108,7 @@ class Acceptance:
 
     async def _decide(
         self,
-        connection: AsyncConnection,
+        connection: Connection,
         submission: Submission,
         checked: CheckedSubmission,
         caller: Caller,
@@ -127,7 +124,7 @@ class Acceptance:
 
     async def _plan_run(
         self,
-        connection: AsyncConnection,
+        connection: Connection,
         submission: Submission,
         checked: CheckedSubmission,
         existing: dict[int, Existing],

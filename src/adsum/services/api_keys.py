@@ -85,8 +85,9 @@ class ApiKeys:
     async def revoke(self, key_id: int) -> None:
         """Ends a key at once and for ever. Raises NotFound."""
         async with self._database.transaction() as connection:
-            if not await statements.revoke_key(connection, key_id, self._now()):
-                raise NotFound(f"there is no key {key_id}")
+            known = await statements.revoke_key(connection, key_id, self._now())
+        if not known:
+            raise NotFound(f"there is no key {key_id}")
 
     async def caller_of(self, secret: str) -> Caller:
         """Whose key this is. Raises Unauthenticated."""

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from adsum.domain.access import Caller
 from adsum.domain.days import WrongDay, learning_date
 from adsum.domain.ids import Batch
@@ -18,6 +16,7 @@ from adsum.domain.statuses import Mark
 from adsum.domain.submission import Submission
 from adsum.errors import Flaw, Invalid, NotFound, RosterChanged
 from adsum.storage.classes import ClassRow, find_class
+from adsum.storage.database import Connection
 from adsum.storage.enrolments import roster_of
 from adsum.storage.sessions import find_session
 from adsum.storage.students import students_of_school
@@ -33,7 +32,7 @@ class CheckedSubmission:
 
 
 async def check(
-    connection: AsyncConnection, submission: Submission, caller: Caller, *, now: datetime, max_batch_size: int
+    connection: Connection, submission: Submission, caller: Caller, *, now: datetime, max_batch_size: int
 ) -> CheckedSubmission:
     """Checks a submission against the school as it is.
 
@@ -46,7 +45,8 @@ async def check(
     if class_ is None:
         raise _no_class(submission)
     day, flaws = _day_of(submission, class_.time_zone, now)
-    if day is not None and await find_class(connection, caller, submission.class_id, day) is None:
+    # Whose sight of a class does not depend on the day has seen it already.
+    if day is not None and caller.teaches_only and not await find_class(connection, caller, submission.class_id, day):
         raise _no_class(submission)
     flaws += await _flaws_of_session(connection, submission)
     too_large = _flaws_of_size(submission, max_batch_size)
@@ -57,7 +57,7 @@ async def check(
 
 
 async def _check_roster(
-    connection: AsyncConnection,
+    connection: Connection,
     submission: Submission,
     caller: Caller,
     class_: ClassRow,
@@ -89,7 +89,7 @@ def _day_of(submission: Submission, zone: str, now: datetime) -> tuple[date | No
         return None, [Flaw(error.code, str(error), "/learningDate")]
 
 
-async def _flaws_of_session(connection: AsyncConnection, submission: Submission) -> list[Flaw]:
+async def _flaws_of_session(connection: Connection, submission: Submission) -> list[Flaw]:
     session = await find_session(connection, submission.session_id)
     if session is not None and session.class_id == submission.class_id:
         return []
@@ -125,7 +125,7 @@ def _check_version(submission: Submission, roster: Sequence[int]) -> None:
 
 
 async def _flaws_off_roster(
-    connection: AsyncConnection, submission: Submission, caller: Caller, school_id: int, roster: Sequence[int]
+    connection: Connection, submission: Submission, caller: Caller, school_id: int, roster: Sequence[int]
 ) -> list[Flaw]:
     enrolled = frozenset(roster)
     strangers = {student_id for _, student_id in submission.selection.mentioned} - enrolled

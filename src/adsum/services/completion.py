@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 from adsum.domain.ids import Batch
-from adsum.metrics import Metrics
 from adsum.queue.service import QueuedRun, QueueService
 from adsum.storage import runs, tallies
 from adsum.storage.database import Database
@@ -25,11 +24,10 @@ def queued(run: Run) -> QueuedRun:
 class Completion:
     """Finishes runs. `now` is the clock."""
 
-    def __init__(self, database: Database, queue: QueueService, now: Callable[[], datetime], metrics: Metrics) -> None:
+    def __init__(self, database: Database, queue: QueueService, now: Callable[[], datetime]) -> None:
         self._database = database
         self._queue = queue
         self._now = now
-        self._metrics = metrics
 
     async def complete(self, batch: Batch, run_id: str) -> None:
         """Closes a run of which the ledger says that nothing remains, and releases its batch.
@@ -39,12 +37,14 @@ class Completion:
         """
         async with self._database.transaction() as connection:
             closed = await tallies.close_run(connection, run_id, self._now())
-            ending = (await runs.run_endings(connection, [run_id])).get(run_id)
+            endings = {} if closed is not None else await runs.run_endings(connection, [run_id])
+        # No tickets to name: the counter reached zero because each of them was taken away.
+        counted = QueuedRun(batch, run_id, [])
         if closed is not None:
             self._tell(batch, closed)
-        if ending is not None and ending.has_ended:
-            # No tickets to name: the counter reached zero because each of them was taken away.
-            await self._queue.release(QueuedRun(batch, run_id, []), completed_at=ending.completed_at)
+            await self._queue.release(counted, completed_at=closed.ended_at)
+        elif run_id in endings and endings[run_id].has_ended:
+            await self._queue.release(counted, completed_at=endings[run_id].completed_at)
 
     async def release_closed(self, run: Run, closed: ClosedRun) -> None:
         """Releases a run that was closed without the ledger having counted to zero: tickets may be left."""
@@ -52,8 +52,7 @@ class Completion:
         await self._queue.release(queued(run), completed_at=closed.ended_at)
 
     def _tell(self, batch: Batch, closed: ClosedRun) -> None:
-        """Only the winner tells: so each run is counted once, by whichever process closed it."""
-        self._metrics.count_closed(closed.tally, closed.ended_at - closed.accepted_at)
+        """Only the winner tells: so a run completes once in the logs, too."""
         tally = closed.tally
         log.info(
             "batch completed",

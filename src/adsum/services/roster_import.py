@@ -15,6 +15,9 @@ from adsum.services.import_report import ImportReport
 from adsum.services.roster_steps import Progress, Removal, RosterSteps
 from adsum.storage.database import Database
 from adsum.storage.roster_staging import begin_staging, end_staging
+from adsum.telemetry import logger
+
+log = logger(__name__)
 
 MOST_REMOVED = 10
 """Percent of the active students, classes or enrolments that a file may end without being told that it may."""
@@ -81,9 +84,23 @@ class RosterImport:
                 )
                 _undo_or_refuse(report, removals)
                 await end_staging(connection)
-                return report
         except _Undone as undone:
             return undone.report
+        _log_import(report, caller)
+        return report
+
+
+def _log_import(report: ImportReport, caller: Caller) -> None:
+    tables = report.tables.values()
+    log.info(
+        "roster imported",
+        actor=caller.actor,
+        added=sum(table.added for table in tables),
+        changed=sum(table.changed for table in tables),
+        ended=sum(table.ended for table in tables),
+        unchanged=sum(table.unchanged for table in tables),
+        failed=report.flaw_count,
+    )
 
 
 class _Undone(Exception):

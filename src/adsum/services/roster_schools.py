@@ -11,13 +11,13 @@ from adsum.oneroster.flaws import row_flaw
 from adsum.services.import_report import TableReport
 from adsum.services.placing.orgs import FILE, Orgs
 from adsum.storage import roster_schools as statements
-from adsum.storage.database import AsyncConnection
+from adsum.storage.database import Connection
 from adsum.storage.roster_schools import ImportSchool
 from adsum.storage.schools import today_in
 
 
 async def set_schools(
-    connection: AsyncConnection, orgs: Orgs, named: Collection[str], caller: Caller, now: datetime, time_zone: str
+    connection: Connection, orgs: Orgs, named: Collection[str], caller: Caller, now: datetime, time_zone: str
 ) -> TableReport:
     """Adds and renames schools, says to the statements what the import is about, and fills in `orgs.ids`.
 

@@ -21,10 +21,12 @@ from adsum.services.placing.findings import Findings
 from adsum.services.placing.orgs import Orgs, named_schools, read_orgs
 from adsum.services.placing.people import People
 from adsum.services.roster_schools import set_schools
+from adsum.storage import roster_endings as endings
 from adsum.storage import roster_import as statements
-from adsum.storage.database import AsyncConnection
+from adsum.storage.database import Connection
 from adsum.storage.roster_import import CLASSES, ENROLMENTS, SLICE, STUDENTS, TEACHERS, TEACHINGS, Kind
 from adsum.storage.roster_schools import active_classes, active_students, teachers
+from adsum.storage.roster_sessions import set_sessions
 from adsum.storage.roster_staging import (
     import_classes,
     import_enrolments,
@@ -58,7 +60,7 @@ class RosterSteps:
     """One import. After `take`, `findings` and `removals` say what it met."""
 
     def __init__(
-        self, connection: AsyncConnection, package: Package, caller: Caller, now: datetime, progress: Progress | None
+        self, connection: Connection, package: Package, caller: Caller, now: datetime, progress: Progress | None
     ) -> None:
         self._connection = connection
         self._package = package
@@ -76,7 +78,7 @@ class RosterSteps:
         schools = await set_schools(self._connection, self._orgs, named, self._caller, self._now, time_zone)
         people = await self._place_people()
         classes = await self._place_classes()
-        before = {kind: await statements.count_open(self._connection, kind) for kind in (STUDENTS, CLASSES, ENROLMENTS)}
+        before = {kind: await endings.count_open(self._connection, kind) for kind in (STUDENTS, CLASSES, ENROLMENTS)}
         tables = {
             "schools": schools,
             "students": await self._set_owned(STUDENTS, "students"),
@@ -92,8 +94,10 @@ class RosterSteps:
         return tables
 
     async def _place_people(self) -> People:
-        people = People(self._orgs, self.findings, is_delta=self._package.mode("users") is Mode.DELTA)
-        if self._package.has_roles:
+        has_roles = self._package.has_roles
+        is_delta = self._package.mode("roles" if has_roles else "users") is Mode.DELTA
+        people = People(self._orgs, self.findings, is_delta=is_delta)
+        if has_roles:
             connection = self._connection
             known = {STUDENT: await active_students(connection), TEACHER: await teachers(connection)}
             await asyncio.to_thread(people.read_roles, self._package.roles(), known)
@@ -133,14 +137,14 @@ class RosterSteps:
         """Also ends those students or classes that are gone."""
         table = await self._set(kind, name)
         absent = self._says_who_is_gone("users" if kind is STUDENTS else "classes")
-        ended = await statements.end_missing(self._connection, kind, absent=absent)
+        ended = await endings.end_missing(self._connection, kind, absent=absent)
         return TableReport(table.added, table.changed, ended, table.unchanged)
 
     async def _set_sessions(self, classes: Classes) -> TableReport:
         rows = classes.sessions(await active_classes(self._connection))
         await stage(self._connection, import_sessions, rows)
         await index_staged(self._connection, import_sessions)
-        added, changed, ended = await statements.set_sessions(self._connection)
+        added, changed, ended = await set_sessions(self._connection)
         return TableReport(added, changed, ended, unchanged=len(rows) - added - changed)
 
     async def _set_enrolments(self, people: People, classes: Classes) -> dict[str, TableReport]:
@@ -149,7 +153,7 @@ class RosterSteps:
         tables: dict[str, TableReport] = {}
         for kind, name in ((ENROLMENTS, "enrolments"), (TEACHINGS, "teachings")):
             table = await self._set(kind, name)
-            ended = await statements.end_missing_enrolments(
+            ended = await endings.end_missing_enrolments(
                 self._connection, kind, absent=absent, teachers_absent=self._says_who_is_gone("users")
             )
             tables[name] = TableReport(table.added, table.changed, ended, table.unchanged)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -102,6 +103,6 @@ class Tokens:
 
 
 def _user_id(subject: str) -> int:
-    if subject.isdecimal() and subject.isascii() and int(subject) <= MAX_ID:
-        return int(subject)
-    raise Unauthenticated("the token is not valid")
+    if not re.fullmatch(r"[0-9]{1,19}", subject) or int(subject) > MAX_ID:
+        raise Unauthenticated("the token is not valid")
+    return int(subject)

@@ -13,7 +13,7 @@ from adsum.domain.batches import BatchState, BatchStatus, RunState
 from adsum.domain.filters import BatchFilters
 from adsum.domain.ids import Batch
 from adsum.storage.tables import batch_runs
-from adsum.storage.tallies import status_of_run
+from adsum.storage.tallies import STATUS_COLUMNS, status_of_row
 from adsum.storage.visibility import sees_class, sees_school
 
 BatchPosition = tuple[date, int]
@@ -43,7 +43,7 @@ async def list_batches(
     """
     c = batch_runs.c
     statement = (
-        select(c.run_id, c.class_id, c.session_id, c.learning_date)
+        select(c.class_id, c.session_id, c.learning_date, *STATUS_COLUMNS)
         .where(
             _is_newest(),
             sees_school(caller, c.school_id),
@@ -55,8 +55,9 @@ async def list_batches(
     )
     if after is not None:
         statement = statement.where(tuple_(*_ORDER) < after)
-    found = [(run_id, Batch(*batch)) for run_id, *batch in await connection.execute(statement)]
-    return [ListedBatch(batch, await status_of_run(connection, batch, run_id)) for run_id, batch in found]
+    # Read to the end first: counting the open ones asks the same connection again.
+    found = [(Batch(*row[:3]), row[3:]) for row in (await connection.execute(statement)).all()]
+    return [ListedBatch(batch, await status_of_row(connection, batch, run)) for batch, run in found]
 
 
 def _is_newest() -> ColumnElement[bool]:

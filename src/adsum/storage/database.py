@@ -6,7 +6,6 @@ Every statement module is given a `Connection` of an open transaction; nothing e
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,19 +13,23 @@ from typing import Any
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has types of its own, but no marker of them
 from sqlalchemy import event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from adsum.errors import ConfigurationError, Unavailable
+
+Connection = AsyncConnection
+"""An open transaction, as services hand it from one statement to the next."""
 
 BUSY_TIMEOUT_MS = 5000
 POOL_SIZE = 10
 # Statements are timed so that a frozen server becomes an outage, not a request that hangs.
 STATEMENT_TIMEOUT_S = 30.0
 
-# Classes of SQLSTATE that say "the server could not", never "this row is wrong".
-_OUTAGE_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
+# Classes of SQLSTATE that say "this row is wrong". Every other one says that the server could not, for anybody: no such
+# table yet, no privilege, a read-only replica, a full disk. To take these for wrong rows would fail every student.
+_WRONG_ROW_CLASSES = ("21", "22", "23", "27", "44", "54", "P0")
 
 
 class StorageOutage(Unavailable):
@@ -132,12 +135,16 @@ def async_url(url: str) -> URL:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")  # a 202 survives a power cut
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    cursor.close()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")  # a 202 survives a power cut
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        cursor.close()
+    except BaseException:
+        connection.close()  # SQLAlchemy would leave it, and its thread, behind
+        raise
 
 
 @asynccontextmanager
@@ -154,12 +161,10 @@ async def _translated() -> AsyncGenerator[None]:
 
 def is_outage(error: DBAPIError) -> bool:
     """Whether the server could not, rather than would not."""
-    if error.connection_invalidated or isinstance(error, InterfaceError):
-        return True
     state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
     if isinstance(state, str):
-        return state.startswith(_OUTAGE_CLASSES)
-    return isinstance(error, OperationalError) or isinstance(error.orig, sqlite3.OperationalError)
+        return not state.startswith(_WRONG_ROW_CLASSES)
+    return not isinstance(error, DataError | IntegrityError)
 
 
 def _name(error: DBAPIError) -> str:

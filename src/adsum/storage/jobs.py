@@ -86,11 +86,13 @@ FROM job WHERE job.seen IS NULL AND {_ENROLLED}
 ORDER BY job.session_id, job.learning_date, job.student_id
 ON CONFLICT (session_id, learning_date, student_id) DO NOTHING"""
 
-# A change is made for exactly the version that accept saw: so a late chunk cannot undo a correction.
+# A change is made for exactly the version that accept saw: so a late chunk cannot undo a correction. A mark without a
+# note leaves the note as it is; that of a cleared mark does not come back.
 _INSERT_CHANGES = f""",
 due AS (
-    SELECT a.id, a.version, a.status AS old_status, a.note AS old_note, job.status, job.note, job.accepted_at,
-           job.accepted_role, job.user_id, job.key_id, job.run_id
+    SELECT a.id, a.version, a.status AS old_status, a.note AS old_note, job.status,
+           coalesce(job.note, CASE WHEN a.status IS NOT NULL THEN a.note END) AS note,
+           job.accepted_at, job.accepted_role, job.user_id, job.key_id, job.run_id
     FROM job JOIN attendances a ON {_RECORD_OF_JOB}
     WHERE job.seen IS NOT NULL AND a.version = job.seen AND {_ENROLLED}
     ORDER BY a.id {{row_lock}}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Integer, bindparam, select, text
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.batches import BatchStatus, RunState, Tally
@@ -48,7 +50,7 @@ SET state = 'closed', ended_at = :now, recorded_jobs = tally.recorded, skipped_j
     failed_jobs = tally.failed, cancelled_jobs = tally.cancelled
 FROM tally
 WHERE run_id = :run_id AND state = 'open' AND tally.remaining = 0
-RETURNING accepted_at, recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs"""
+RETURNING recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +59,32 @@ class ClosedRun:
 
     run_id: str
     tally: Tally
-    accepted_at: datetime
     ended_at: datetime
+
+
+STATUS_COLUMNS = (
+    batch_runs.c.run_id,
+    batch_runs.c.state,
+    batch_runs.c.accepted_at,
+    batch_runs.c.ended_at,
+    batch_runs.c.recorded_jobs,
+    batch_runs.c.skipped_jobs,
+    batch_runs.c.failed_jobs,
+    batch_runs.c.cancelled_jobs,
+)
+"""What `status_of_row` reads a run's status from."""
 
 
 async def batch_status(connection: AsyncConnection, batch: Batch) -> BatchStatus | None:
     """The newest run of a batch; None: it has none."""
-    newest = select(batch_runs.c.run_id).where(*of_batch(batch)).order_by(batch_runs.c.number.desc()).limit(1)
-    run_id = await connection.scalar(newest)
-    return await status_of_run(connection, batch, run_id) if run_id is not None else None
+    newest = select(*STATUS_COLUMNS).where(*of_batch(batch)).order_by(batch_runs.c.number.desc()).limit(1)
+    row = (await connection.execute(newest)).one_or_none()
+    return await status_of_row(connection, batch, row) if row is not None else None
 
 
-async def status_of_run(connection: AsyncConnection, batch: Batch, run_id: str) -> BatchStatus:
-    """A run that is there: counted from the rows while it is open, its final counts afterwards."""
-    c = batch_runs.c
-    columns = (c.state, c.accepted_at, c.ended_at, c.recorded_jobs, c.skipped_jobs, c.failed_jobs, c.cancelled_jobs)
-    row = (await connection.execute(select(*columns).where(c.run_id == run_id))).one()
-    state, accepted_at, ended_at, *counts = row
+async def status_of_row(connection: AsyncConnection, batch: Batch, row: Iterable[Any]) -> BatchStatus:
+    """The status of a run: counted from the rows while it is open, its final counts afterwards."""
+    run_id, state, accepted_at, ended_at, *counts = row
     tally = await tally_of(connection, run_id) if state == RunState.OPEN else Tally(*counts)
     return BatchStatus(batch.id, run_id, RunState(state), tally, accepted_at, ended_at)
 
@@ -87,26 +98,16 @@ async def tally_of(connection: AsyncConnection, run_id: str) -> Tally:
 async def close_run(connection: AsyncConnection, run_id: str, now: datetime) -> ClosedRun | None:
     """Closes a run that is still open and whose every job has an outcome; only one caller can win.
 
-    The row is locked first: so on Postgres the counts are read after every transaction that still wrote for this run,
-    not from a snapshot taken before the lock was had.
+    On Postgres the row is locked first: so the counts are read after every transaction that still wrote for this run,
+    not from a snapshot taken before the lock was had. SQLite has one writer at a time.
     """
-    await connection.execute(select(batch_runs.c.run_id).where(batch_runs.c.run_id == run_id).with_for_update())
-    statement = (
-        text(f"{_jobs_of_run(connection)}{_TALLY}{_CLOSE}")
-        .bindparams(bindparam("run_id", type_=RunId), bindparam("now", type_=Instant()))
-        .columns(
-            accepted_at=Instant,
-            recorded_jobs=Integer,
-            skipped_jobs=Integer,
-            failed_jobs=Integer,
-            cancelled_jobs=Integer,
-        )
+    if connection.dialect.name != "sqlite":
+        await connection.execute(select(batch_runs.c.run_id).where(batch_runs.c.run_id == run_id).with_for_update())
+    statement = text(f"{_jobs_of_run(connection)}{_TALLY}{_CLOSE}").bindparams(
+        bindparam("run_id", type_=RunId), bindparam("now", type_=Instant())
     )
-    row = (await connection.execute(statement, {"run_id": run_id, "now": now})).one_or_none()
-    if row is None:
-        return None
-    accepted_at, *counts = row
-    return ClosedRun(run_id, Tally(*counts), accepted_at, now)
+    counts = (await connection.execute(statement, {"run_id": run_id, "now": now})).one_or_none()
+    return ClosedRun(run_id, Tally(*counts), now) if counts is not None else None
 
 
 def _jobs_of_run(connection: AsyncConnection) -> str:

@@ -1,0 +1,77 @@
+"""Adsum, "I am present": records the attendance of a whole class in one request, every student exactly once.
+
+As a library, on the servers that the settings name (those of a running `adsum up`, where they name none):
+
+    async with adsum.open() as service:
+        result = await service.process_batch_attendances(attendances, adsum.system_caller())
+        status = await service.get_batch_status(result.batch_id)
+        print(f"Remaining jobs: {status.remaining_jobs}")
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from adsum.domain.access import Caller, system_caller
+    from adsum.domain.batches import BatchStatus, OnExisting
+    from adsum.domain.submission import BatchResult, Submission
+    from adsum.queue.service import QueueService
+    from adsum.services.attendances import Attendance, AttendancesService
+    from adsum.services.processor import AttendanceProcessor
+    from adsum.settings import Settings
+
+__version__ = "0.1.0"
+__all__ = [
+    "Attendance",
+    "AttendanceProcessor",
+    "AttendancesService",
+    "BatchResult",
+    "BatchStatus",
+    "Caller",
+    "OnExisting",
+    "QueueService",
+    "Settings",
+    "Submission",
+    "open",
+    "system_caller",
+]
+
+_HOMES = {
+    "Attendance": "services.attendances",
+    "AttendanceProcessor": "services.processor",
+    "AttendancesService": "services.attendances",
+    "BatchResult": "domain.submission",
+    "BatchStatus": "domain.batches",
+    "Caller": "domain.access",
+    "OnExisting": "domain.batches",
+    "QueueService": "queue.service",
+    "Settings": "settings",
+    "Submission": "domain.submission",
+    "system_caller": "domain.access",
+}
+
+
+@asynccontextmanager
+async def open(settings: Settings | None = None) -> AsyncGenerator[AttendancesService]:  # noqa: A001 - adsum.open()
+    """Opens the database and Redis that the settings name, or those of the environment, and closes them at the end.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or the database lacks migrations.
+    """
+    from adsum import wiring  # noqa: PLC0415 - `import adsum` loads neither the database nor the queue
+    from adsum.settings import load_settings  # noqa: PLC0415
+
+    async with wiring.open_adsum(settings or load_settings()) as opened:
+        await opened.readiness.require_current_schema()
+        yield opened.attendances
+
+
+def __getattr__(name: str) -> object:
+    """Loads a public name from its home when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'adsum' has no attribute {name!r}")
+    return getattr(import_module(f"adsum.{_HOMES[name]}"), name)

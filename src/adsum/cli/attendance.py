@@ -1,0 +1,150 @@
+"""`adsum attendance`: what is recorded, on the screen or as CSV."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import aclosing, contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+
+from adsum.cli.counting import Counting
+from adsum.cli.opening import with_adsum
+from adsum.cli.output import Json, show_one, show_rows
+from adsum.domain.access import system_caller
+from adsum.domain.cursors import MAX_LIMIT, PageRequest
+from adsum.domain.days import WrongDay, plain_day
+from adsum.domain.filters import RecordFilters
+from adsum.domain.ids import MAX_ID
+from adsum.domain.statuses import DEFAULT_STATUSES
+from adsum.services.records import COLUMNS, cells
+from adsum.storage.records import RecordRow
+from adsum.wiring import Adsum
+
+app = typer.Typer(no_args_is_help=True)
+
+SHOWN = ("id", "learningDate", "classId", "sessionId", "studentId", "status", "note", "markedAt", "markedByRole")
+STDOUT = Path("-")
+
+
+def _day(text: str) -> date:
+    try:
+        return plain_day(text)
+    except WrongDay as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _known_status(text: str) -> str:
+    if text not in DEFAULT_STATUSES:
+        raise typer.BadParameter(f"{text!r} is none of {', '.join(DEFAULT_STATUSES)}")
+    return text
+
+
+ClassId = Annotated[int | None, typer.Option("--class", min=1, max=MAX_ID, metavar="ID")]
+SessionId = Annotated[int | None, typer.Option("--session", min=1, max=MAX_ID, metavar="ID")]
+StudentId = Annotated[int | None, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")]
+FirstDay = Annotated[date | None, typer.Option("--from", parser=_day, metavar="DATE", help="First learning date.")]
+LastDay = Annotated[date | None, typer.Option("--to", parser=_day, metavar="DATE", help="Last learning date.")]
+Status = Annotated[str | None, typer.Option(parser=_known_status, metavar="|".join(DEFAULT_STATUSES))]
+
+
+@app.command("list")
+def list_records(
+    *,
+    class_id: ClassId = None,
+    session_id: SessionId = None,
+    student_id: StudentId = None,
+    first_day: FirstDay = None,
+    last_day: LastDay = None,
+    status: Status = None,
+    limit: Annotated[int, typer.Option(min=1, help="Records, at most.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Show what is recorded, by learning date, session and student."""
+    filters = _filters(class_id, session_id, student_id, first_day, last_day, status)
+    rows, is_all = with_adsum(lambda adsum: _first_of(adsum, filters, limit))
+    show_rows(SHOWN, [dict(zip(COLUMNS, cells(row), strict=True)) for row in rows], as_json=as_json)
+    if not is_all:
+        typer.echo(f"adsum: there are more than these {limit}: see --limit, and adsum attendance export", err=True)
+
+
+@app.command()
+def export(
+    *,
+    class_id: ClassId = None,
+    session_id: SessionId = None,
+    student_id: StudentId = None,
+    first_day: FirstDay = None,
+    last_day: LastDay = None,
+    status: Status = None,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Else it goes to stdout.")] = STDOUT,
+    as_json: Json = False,
+) -> None:
+    """Write everything that matches as CSV. `--json` is about the summary, which a file gets."""
+    filters = _filters(class_id, session_id, student_id, first_day, last_day, status)
+    if output == STDOUT:
+        with_adsum(lambda adsum: _write(adsum, filters, _to_stdout, Counting("records", shown=not sys.stdout.isatty())))
+        return
+    with _whole_file(output) as file:
+        count = with_adsum(lambda adsum: _write(adsum, filters, file.write, Counting("records")))
+    show_one({"file": str(output), "records": count}, as_json=as_json)
+
+
+def _filters(
+    class_id: int | None,
+    session_id: int | None,
+    student_id: int | None,
+    first_day: date | None,
+    last_day: date | None,
+    status: str | None,
+) -> RecordFilters:
+    if first_day is not None and last_day is not None and last_day < first_day:
+        raise typer.BadParameter(f"{last_day} is before {first_day}", param_hint="--to")
+    return RecordFilters(class_id, session_id, student_id, first_day, last_day, status)
+
+
+async def _first_of(adsum: Adsum, filters: RecordFilters, limit: int) -> tuple[list[RecordRow], bool]:
+    """At most `limit` records, and whether these are all."""
+    rows: list[RecordRow] = []
+    cursor: str | None = None
+    while len(rows) < limit:
+        page = PageRequest(cursor, min(limit - len(rows), MAX_LIMIT))
+        found = await adsum.records.page(system_caller(), filters, page)
+        rows += found.items
+        cursor = found.next_cursor
+        if cursor is None:
+            break
+    return rows, cursor is None
+
+
+async def _write(adsum: Adsum, filters: RecordFilters, write: Callable[[str], object], counting: Counting) -> int:
+    """Writes the CSV piece by piece, and answers with the number of records."""
+    count = 0
+    with counting:
+        async with aclosing(await adsum.records.csv(system_caller(), filters)) as pieces:
+            async for piece in pieces:
+                write(piece.text)
+                counting.add(piece.records)
+                count += piece.records
+    return count
+
+
+def _to_stdout(text: str) -> None:
+    sys.stdout.buffer.write(text.encode())
+
+
+@contextmanager
+def _whole_file(path: Path) -> Generator[TextIO]:
+    """A file that appears when it is whole: half a register must not be taken for one."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        part.replace(path)
+    except OSError as error:
+        raise typer.BadParameter(f"cannot write {path}: {error.strerror}", param_hint="--output") from None
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,90 @@
+"""`adsum batch`: mark a whole class, and follow what becomes of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from adsum.cli.batch_rows import STATUS_COLUMNS, result_row, status_row
+from adsum.cli.id_lists import StudentIds, parse_ids
+from adsum.cli.opening import with_adsum
+from adsum.cli.output import Json, show_one, show_rows
+from adsum.cli.watching import watch_batch
+from adsum.domain.access import system_caller
+from adsum.domain.batches import BatchState, BatchStatus, OnExisting
+from adsum.domain.cursors import PageRequest
+from adsum.domain.filters import BatchFilters
+from adsum.domain.selection import Selection, StudentMark
+from adsum.domain.statuses import Mark
+from adsum.domain.submission import Submission
+
+app = typer.Typer(no_args_is_help=True)
+
+BatchId = Annotated[str, typer.Argument(metavar="ID", help="Such as class-123-session-456-date-25122024.")]
+
+
+@app.command()
+def create(  # noqa: PLR0913 - one for each option
+    *,
+    class_id: Annotated[int, typer.Option("--class", metavar="ID", min=1)],
+    session_id: Annotated[int, typer.Option("--session", metavar="ID", min=1)],
+    date: Annotated[str, typer.Option(metavar="DAY", help="YYYY-MM-DD, a day of the school.")],
+    select_all: Annotated[bool, typer.Option("--all", help="Everybody is present who is not named otherwise.")] = False,
+    present: StudentIds = [],  # noqa: B006 - never changed
+    absent: StudentIds = [],  # noqa: B006 - never changed
+    late: StudentIds = [],  # noqa: B006 - never changed
+    excused: StudentIds = [],  # noqa: B006 - never changed
+    on_existing: Annotated[OnExisting, typer.Option(help="What to do about who has a record.")] = OnExisting.SKIP,
+    idempotency_key: Annotated[str | None, typer.Option(help="The same key gets the same answer.")] = None,
+    watch: Annotated[bool, typer.Option(help="Stay until every student is recorded.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Mark a whole class: one attendance job a student."""
+    single = {"late": parse_ids(late), "excused": parse_ids(excused)}
+    marks = [StudentMark(student_id, Mark(status)) for status, ids in single.items() for student_id in ids]
+    submission = Submission(
+        class_id=class_id,
+        session_id=session_id,
+        learning_date=date,
+        selection=Selection(select_all, parse_ids(present), parse_ids(absent), marks),
+        on_existing=on_existing,
+        idempotency_key=idempotency_key,
+    )
+    result = with_adsum(lambda adsum: adsum.attendances.create_batch(submission, system_caller()))
+    show_one(result_row(result), as_json=as_json)
+    if watch and result.run_id is not None:
+        _end(with_adsum(lambda adsum: watch_batch(adsum.attendances, result.batch_id)), as_json=as_json)
+
+
+@app.command()
+def status(batch_id: BatchId, *, as_json: Json = False) -> None:
+    """Show how far a batch has come."""
+    found = with_adsum(lambda adsum: adsum.attendances.get_batch_status(batch_id))
+    show_one(status_row(found), as_json=as_json)
+
+
+@app.command()
+def watch(batch_id: BatchId, *, as_json: Json = False) -> None:
+    """Follow a batch until it ends. Exit 1 where students failed."""
+    _end(with_adsum(lambda adsum: watch_batch(adsum.attendances, batch_id)), as_json=as_json)
+
+
+@app.command("list")
+def list_batches(
+    *,
+    class_id: Annotated[int | None, typer.Option("--class", metavar="ID", min=1)] = None,
+    state: Annotated[BatchState | None, typer.Option(help="Only batches in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    as_json: Json = False,
+) -> None:
+    """Show the newest batches."""
+    filters = BatchFilters(class_id=class_id, state=state)
+    page = with_adsum(lambda adsum: adsum.batches.page(system_caller(), filters, PageRequest(limit=limit)))
+    show_rows(STATUS_COLUMNS, [status_row(each.status) for each in page.items], as_json=as_json)
+
+
+def _end(found: BatchStatus, *, as_json: bool) -> None:
+    show_one(status_row(found), as_json=as_json)
+    if found.state is not BatchState.COMPLETED:
+        raise typer.Exit(1)

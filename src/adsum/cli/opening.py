@@ -1,0 +1,30 @@
+"""What commands share that work on the open system: settings, logs, database and Redis, and their end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from adsum import wiring
+from adsum.settings import load_settings
+from adsum.telemetry import configure_logs
+
+Result = TypeVar("Result")
+
+
+def with_adsum(work: Callable[[wiring.Adsum], Awaitable[Result]]) -> Result:
+    """Opens everything, lets `work` do its work, closes everything.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or the database lacks migrations.
+    """
+    settings = load_settings()
+    configure_logs(settings)
+
+    async def run() -> Result:
+        async with wiring.open_adsum(settings) as adsum:
+            await adsum.readiness.require_current_schema()
+            return await work(adsum)
+
+    return asyncio.run(run())

@@ -1,0 +1,28 @@
+"""`adsum serve`: the HTTP API, if everything is there that it needs."""
+
+from __future__ import annotations
+
+import asyncio
+
+from adsum import wiring
+from adsum.settings import Settings
+from adsum.telemetry import configure_logs
+from adsum.web.server import run_server
+
+
+def run_serve(settings: Settings) -> None:
+    """Serves until SIGINT or SIGTERM.
+
+    Raises:
+        ConfigurationError: no secret key, a database that lacks migrations, or an address that cannot be listened on.
+        StorageOutage: the database does not answer.
+    """
+    configure_logs(settings)
+    wiring.require_signing_key(settings)
+    asyncio.run(_require_current_schema(settings))
+    run_server(settings)
+
+
+async def _require_current_schema(settings: Settings) -> None:
+    async with wiring.open_adsum(settings) as adsum:
+        await adsum.readiness.require_current_schema()

@@ -1,0 +1,46 @@
+"""Shows on stderr what a command is doing: a bar that moves on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+
+class Steps:
+    """A command of `total` steps, as a context: `step` names the one that begins."""
+
+    def __init__(self, total: int) -> None:
+        console = Console(stderr=True)
+        self._progress = Progress(
+            SpinnerColumn(),
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            redirect_stdout=False,
+            disable=not console.is_terminal,
+        )
+        self._plain = not console.is_terminal
+        self._task = self._progress.add_task("", total=total)
+        self._begun = 0
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def step(self, description: str) -> None:
+        """The steps before are done, this one begins."""
+        self._progress.update(self._task, description=description, completed=self._begun)
+        self._begun += 1
+        if self._plain:
+            print(description, file=sys.stderr, flush=True)

@@ -1,0 +1,138 @@
+"""`adsum up`: Valkey, the database, the API and a worker, under one data folder, from one command."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from adsum.cli.announcement import announce, show_in_browser
+from adsum.cli.steps import Steps
+from adsum.cli.up_programs import Commands, Programs, environment_of, programs, valkey_program
+from adsum.embedded.address import Address
+from adsum.embedded.data_folder import DataFolder
+from adsum.embedded.orphans import reap
+from adsum.embedded.supervisor import Supervisor
+from adsum.embedded.valkey import Valkey
+from adsum.settings import Settings
+
+VALKEY_START_S = 300  # a large append-only file takes its time to load
+READY_S = 60
+
+
+def run_up(settings: Settings, *, demo: bool, open_browser: bool, commands: Commands | None = None) -> None:
+    """Runs everything until SIGINT, SIGTERM or SIGHUP: the first stops all of it in order, a second at once.
+
+    Raises:
+        ConfigurationError: the folder or a port is in use, or there is no Valkey server; nothing was started.
+        Unavailable: a program cannot start, with its last lines; everything is stopped.
+    """
+    folder, address = DataFolder.of(settings), Address(settings.host, settings.port).settled("ADSUM_PORT")
+    folder.create()
+    with folder.held(address.url):
+        reap(folder.running)
+        address.ensure_free("ADSUM_PORT")
+        valkey = None if settings.redis_url else _valkey(settings, folder)
+        demo = demo and settings.database_url is None
+        if demo and not folder.database.exists():
+            folder.demo_wanted.touch()
+        parts = programs(
+            commands or Commands(), environment_of(settings, folder, address), demo=demo and folder.demo_wanted.exists()
+        )
+        up = _Up(parts, valkey, address, Supervisor(folder.running, _show, _warn_as(settings.log_format)))
+        asyncio.run(up.run(lambda: _announce(folder, address, demo=demo, open_browser=open_browser)))
+
+
+def _valkey(settings: Settings, folder: DataFolder) -> Valkey:
+    if settings.valkey_port:
+        Address("127.0.0.1", settings.valkey_port).ensure_free("ADSUM_VALKEY_PORT")
+    return Valkey(folder.valkey, folder.socket, settings.valkey_port)
+
+
+class _Up:
+    def __init__(self, parts: Programs, valkey: Valkey | None, address: Address, supervisor: Supervisor) -> None:
+        self.parts = parts
+        self.valkey = valkey
+        self.address = address
+        self.supervisor = supervisor
+        self.asked_to_stop = asyncio.Event()
+
+    async def run(self, when_ready: Callable[[], None]) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop_or_kill)
+        try:
+            if await self._started():
+                when_ready()
+                await self.asked_to_stop.wait()
+        finally:
+            # The API and the worker first: they drain, and need Valkey for that.
+            await self.supervisor.stop([self.parts.serve.name, self.parts.worker.name])
+            await self.supervisor.stop(["valkey"])
+
+    def _stop_or_kill(self) -> None:
+        if self.asked_to_stop.is_set():
+            self.supervisor.kill()
+            return
+        _show("Stopping, once what was begun is finished. Again stops at once.\n")
+        self.asked_to_stop.set()
+
+    async def _started(self) -> bool:
+        """Whether everything was ready before somebody asked to stop."""
+        starting = asyncio.create_task(self._start())
+        stopping = asyncio.create_task(self.asked_to_stop.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if starting.done():
+            starting.result()
+            return True
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+        return False
+
+    async def _start(self) -> None:
+        with Steps(total=3) as steps:
+            if self.valkey is not None:
+                steps.step("Starting Valkey")
+                self.supervisor.keep(valkey_program(self.valkey))
+            steps.step("Preparing the database")
+            await self.supervisor.run(self.parts.prepare)
+            if self.valkey is not None:
+                await self.supervisor.until(_asking(self.valkey.answers), VALKEY_START_S, "Valkey")
+            steps.step("Starting the API and a worker")
+            self.supervisor.keep(self.parts.serve)
+            self.supervisor.keep(self.parts.worker)
+            await self.supervisor.until(self.address.is_ready, READY_S, f"{self.address.url}/readyz")
+
+
+def _asking(question: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
+    async def ask() -> bool:
+        return question()
+
+    return ask
+
+
+def _announce(folder: DataFolder, address: Address, *, demo: bool, open_browser: bool) -> None:
+    announce(address.url, folder.root, folder.credentials if demo else None)
+    if open_browser:
+        show_in_browser(address.url)
+
+
+def _show(text: str) -> None:
+    with contextlib.suppress(OSError):  # nobody reads us any more: no reason to stop
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def _warn_as(log_format: str) -> Callable[[str], None]:
+    def warn(message: str) -> None:
+        if log_format == "json":
+            now = datetime.now(UTC).isoformat()
+            message = json.dumps({"timestamp": now, "level": "warning", "event": message, "logger": "adsum.up"})
+        _show(f"{message}\n")
+
+    return warn

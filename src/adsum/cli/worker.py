@@ -1,0 +1,43 @@
+"""`adsum worker`: one process that takes chunks from the queue, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from adsum import wiring
+from adsum.queue.chunks import Chunk
+from adsum.queue.worker import ChunkWorker, WorkerOptions
+from adsum.settings import Settings
+from adsum.telemetry import logger
+
+log = logger(__name__)
+
+
+def run_worker(settings: Settings) -> None:
+    """Works until SIGINT or SIGTERM; then finishes the chunks that it has, and takes no new ones."""
+    asyncio.run(_work(settings))
+
+
+async def _work(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signal_number, stop.set)
+    async with wiring.open_adsum(settings) as adsum:
+        await adsum.readiness.require_current_schema()
+
+        async def process(chunk: Chunk) -> None:
+            with adsum.metrics.chunk_seconds.time():
+                await adsum.processor.process([chunk])
+
+        options = WorkerOptions(
+            redis_url=wiring.redis_url(settings),
+            queue_name=settings.queue_name,
+            key_prefix=settings.key_prefix,
+            concurrency=settings.worker_concurrency,
+        )
+        with adsum.metrics.served(settings.host, settings.worker_metrics_port):
+            log.info("worker started", queue=settings.queue_name, concurrency=settings.worker_concurrency)
+            await ChunkWorker(options, process, adsum.processor.give_up).run(stop)
+        log.info("worker stopped")

@@ -1,0 +1,63 @@
+"""The ASGI application: what is open while it runs, what every request passes, and where requests go."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+
+from adsum import __version__, wiring
+from adsum.settings import Settings
+from adsum.web import attendances, auth, batches, classes, docs, operations, rosters, sessions, students
+from adsum.web.body_limit import BodyLimit
+from adsum.web.description import Application
+from adsum.web.observation import Observation
+from adsum.web.problems import answer_errors
+from adsum.web.security_headers import SecurityHeaders
+
+ROUTERS = (
+    auth.router,
+    operations.router,
+    docs.router,
+    batches.router,
+    attendances.router,
+    classes.router,
+    rosters.router,
+    sessions.router,
+    students.router,
+)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application for these settings; it opens the database and Redis when it starts, not before."""
+    app = Application(
+        title="Adsum",
+        version=__version__,
+        summary="Records the attendance of a whole class in one request: every student exactly once.",
+        lifespan=_open_while_running(settings),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    answer_errors(app)
+    # The last one added is the first one passed.
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths={"/rosters/import": settings.max_import_bytes})
+    app.add_middleware(Observation)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def _open_while_running(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        async with wiring.open_adsum(settings) as adsum:
+            app.state.adsum = adsum
+            yield
+
+    return lifespan

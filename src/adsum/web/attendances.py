@@ -1,0 +1,121 @@
+"""`GET /attendances`: what is recorded, a page of JSON at a time, or all of it as CSV."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from adsum.domain.access import Caller, Permission
+from adsum.domain.filters import RecordFilters
+from adsum.storage.records import RecordRow
+from adsum.web.authentication import require
+from adsum.web.dependencies import OpenAdsum
+from adsum.web.queries import Day, PageQuery, Status, each_named_once
+from adsum.web.schemas import Moment, Page, PathId, Schema
+
+CSV = "text/csv"
+router = APIRouter(tags=["attendances"], dependencies=[Depends(each_named_once)])
+
+
+class RecordQuery(PageQuery):
+    """Filters of the list of records; days are inclusive."""
+
+    class_id: PathId | None = None
+    session_id: PathId | None = None
+    student_id: PathId | None = None
+    first_day: Annotated[Day | None, Field(alias="from", description="First learning date")] = None
+    last_day: Annotated[Day | None, Field(alias="to", description="Last learning date")] = None
+    status: Status | None = None
+
+    @field_validator("last_day", mode="after")
+    @classmethod
+    def _not_before_the_first(cls, last_day: date | None, info: ValidationInfo) -> date | None:
+        first_day: date | None = info.data.get("first_day")
+        if first_day is not None and last_day is not None and last_day < first_day:
+            raise PydanticCustomError("days_reversed", "this is before the first day, `from`")
+        return last_day
+
+    @property
+    def filters(self) -> RecordFilters:
+        return RecordFilters(
+            class_id=self.class_id,
+            session_id=self.session_id,
+            student_id=self.student_id,
+            first_day=self.first_day,
+            last_day=self.last_day,
+            status=self.status,
+        )
+
+
+class RecordItem(Schema):
+    """What is recorded about a student in one session on one day. `status` is null where the mark was cleared."""
+
+    id: int
+    batch_id: str
+    class_id: int
+    session_id: int
+    student_id: int
+    learning_date: date
+    status: str | None
+    note: str | None
+    version: int
+    marked_at: Moment
+    marked_by_role: str
+    marked_by_user_id: Annotated[int | None, Field(description="null: an API key, or the command line")]
+
+    @classmethod
+    def of(cls, row: RecordRow) -> RecordItem:
+        return cls(
+            id=row.id,
+            batch_id=row.batch_id,
+            class_id=row.class_id,
+            session_id=row.session_id,
+            student_id=row.student_id,
+            learning_date=row.learning_date,
+            status=row.status,
+            note=row.note,
+            version=row.version,
+            marked_at=row.marked_at,
+            marked_by_role=row.marked_role,
+            marked_by_user_id=row.user_id,
+        )
+
+
+@router.get(
+    "/attendances",
+    name="listAttendances",
+    summary="Attendance records",
+    response_model=Page[RecordItem],
+    responses={200: {"content": {CSV: {"schema": {"type": "string"}}}}},
+)
+async def list_attendances(
+    query: Annotated[RecordQuery, Query()],
+    adsum: OpenAdsum,
+    caller: Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))],
+    response: Response,
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Page[RecordItem] | StreamingResponse:
+    """The records that you see, by learning date, session and student; a teacher those of days on which they taught.
+
+    With `Accept: text/csv`: all that match in one file, whatever `limit` and `cursor` say. Cells that a spreadsheet
+    would take for a formula begin with an apostrophe.
+    """
+    if _wants_csv(accept):
+        pieces = await adsum.records.csv(caller, query.filters)
+        return StreamingResponse(
+            (piece.text async for piece in pieces),
+            media_type=CSV,
+            headers={"Content-Disposition": 'attachment; filename="attendances.csv"', "Vary": "Accept"},
+        )
+    response.headers["Vary"] = "Accept"
+    page = await adsum.records.page(caller, query.filters, query.page)
+    return Page(items=[RecordItem.of(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+def _wants_csv(accept: str) -> bool:
+    return any(kind.partition(";")[0].strip().lower() == CSV for kind in accept.split(","))

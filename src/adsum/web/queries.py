@@ -1,0 +1,79 @@
+"""What lists are asked with: the page, and types for what stands in a query. Unknown and repeated names are refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from typing import Annotated, LiteralString, cast
+
+from fastapi import Request
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from adsum.domain.cursors import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT, PageRequest, WrongCursor, parsed
+from adsum.domain.days import WrongDay, plain_day
+from adsum.domain.statuses import DEFAULT_STATUSES
+from adsum.errors import Flaw, Invalid
+from adsum.web.schemas import PlainText, Schema
+
+
+def _plain_day(text: object) -> date:
+    try:
+        return plain_day(str(text))
+    except WrongDay as error:
+        raise PydanticCustomError(cast("LiteralString", error.code), cast("LiteralString", str(error))) from None
+
+
+def _known_status(text: str) -> str:
+    if text not in DEFAULT_STATUSES:
+        raise PydanticCustomError(
+            "unknown_status", "this is no status here: one of {allowed}", {"allowed": ", ".join(DEFAULT_STATUSES)}
+        )
+    return text
+
+
+def _cursor(text: str) -> str:
+    try:
+        parsed(text)
+    except WrongCursor:
+        raise PydanticCustomError("wrong_cursor", "this is no nextCursor of an earlier page") from None
+    return text
+
+
+Day = Annotated[date, BeforeValidator(_plain_day)]
+"""A plain `YYYY-MM-DD`."""
+
+Words = Annotated[PlainText, StringConstraints(max_length=100)]
+"""What people type into a search field: each word has to be found."""
+
+SourcedId = Annotated[PlainText, StringConstraints(max_length=255)]
+"""An id of the roster file."""
+
+Status = Annotated[str, AfterValidator(_known_status)]
+"""A code of a status."""
+
+
+class PageQuery(Schema):
+    """The query of a list."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Items a page, at most")] = DEFAULT_LIMIT
+    cursor: Annotated[
+        Annotated[str, StringConstraints(max_length=MAX_CURSOR_LENGTH), AfterValidator(_cursor)] | None,
+        Field(description="The `nextCursor` of the page before, with the same filters"),
+    ] = None
+
+    @property
+    def page(self) -> PageRequest:
+        return PageRequest(self.cursor, self.limit)
+
+
+async def each_named_once(request: Request) -> None:
+    """Refuses a query that names something twice: one of the two would be ignored."""
+    times = Counter(name for name, _ in request.query_params.multi_items())
+    flaws = [
+        Flaw("field_repeated", f"{name} stands {count} times", f"/query/{name}", {"in": "query", "name": name})
+        for name, count in times.items()
+        if count > 1
+    ]
+    if flaws:
+        raise Invalid("; ".join(flaw.detail for flaw in flaws), flaws)

@@ -1,0 +1,40 @@
+"""What the tests of accounts share: the services on an open database, and a school with a teacher."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+
+import pytest
+
+from adsum import wiring
+from adsum.services.accounts import Accounts
+from adsum.services.api_keys import ApiKeys
+from adsum.services.passwords import Passwords
+from adsum.services.tokens import Tokens
+from adsum.storage.database import Database, open_database
+
+KEY = "k" * 40
+PASSWORD = "correct horse"
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncGenerator[Database]:
+    opened = open_database(database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def accounts(database: Database) -> Accounts:
+    return Accounts(database, Passwords())
+
+
+@pytest.fixture
+def tokens(database: Database) -> Tokens:
+    return Tokens(database, KEY, wiring.now, timedelta(hours=12))
+
+
+@pytest.fixture
+def api_keys(database: Database) -> ApiKeys:
+    return ApiKeys(database, wiring.now)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select, update
+
+from adsum.domain.access import Permission, Role
+from adsum.errors import Invalid, NotFound, Unauthenticated
+from adsum.services.api_keys import ApiKeys
+from adsum.storage import tables
+from adsum.storage.database import Database
+from tests.schools import make_bare_school
+
+READ = Permission.ATTENDANCE_READ
+
+
+async def test_a_key_acts_with_its_own_permissions_and_schools(api_keys: ApiKeys, database: Database) -> None:
+    async with database.transaction() as connection:
+        school_id = await make_bare_school(connection)
+    made = await api_keys.create("platform", [READ, Permission.BATCH_READ, READ], [school_id, school_id])
+    caller = await api_keys.caller_of(made.secret)
+    assert caller.role is Role.KEY
+    assert (caller.user_id, caller.key_id) == (None, made.key.id)
+    assert caller.permissions == {READ, Permission.BATCH_READ}
+    assert caller.schools == {school_id}
+
+
+async def test_a_key_without_schools_is_of_every_school(api_keys: ApiKeys) -> None:
+    made = await api_keys.create("platform", [READ])
+    assert (await api_keys.caller_of(made.secret)).schools is None
+    assert (await api_keys.list_keys()) == [made.key]
+    assert made.key.schools is None
+
+
+async def test_the_secret_is_not_in_the_database(api_keys: ApiKeys, database: Database) -> None:
+    made = await api_keys.create("platform", [READ])
+    async with database.snapshot() as connection:
+        row = (await connection.execute(select(tables.api_keys))).one()
+    assert made.secret not in str(row)
+    assert made.secret.startswith("adsum_")
+    assert len(made.secret) > 40
+
+
+async def test_a_revoked_key_is_refused_at_once_and_stays_in_the_list(api_keys: ApiKeys) -> None:
+    made, other = await api_keys.create("platform", [READ]), await api_keys.create("other", [READ])
+    await api_keys.revoke(made.key.id)
+    first = (await api_keys.list_keys())[0].revoked_at
+    await api_keys.revoke(made.key.id)
+    with pytest.raises(Unauthenticated):
+        await api_keys.caller_of(made.secret)
+    assert await api_keys.caller_of(other.secret)
+    assert first is not None
+    assert [key.revoked_at for key in await api_keys.list_keys()] == [first, None]
+
+
+@pytest.mark.parametrize("secret", ["adsum_guess", "x" * 10_000, "é", "\ud800"])
+async def test_an_unknown_key_is_refused(api_keys: ApiKeys, secret: str) -> None:
+    with pytest.raises(Unauthenticated):
+        await api_keys.caller_of(secret)
+
+
+async def test_what_is_not_there_cannot_be_revoked(api_keys: ApiKeys) -> None:
+    with pytest.raises(NotFound):
+        await api_keys.revoke(7)
+
+
+async def test_everything_that_is_wrong_with_a_new_key_is_named(api_keys: ApiKeys) -> None:
+    with pytest.raises(Invalid) as caught:
+        await api_keys.create(" ", [], [7, 8])
+    codes = [flaw.code for flaw in caught.value.flaws]
+    assert codes == ["wrong_name", "permissions_missing", "unknown_school", "unknown_school"]
+    with pytest.raises(Invalid) as caught:
+        await api_keys.create("platform", [READ], [])
+    assert [flaw.code for flaw in caught.value.flaws] == ["schools_missing"]
+
+
+async def test_a_permission_of_a_newer_version_is_none_here(api_keys: ApiKeys, database: Database) -> None:
+    made = await api_keys.create("platform", [READ])
+    async with database.transaction() as connection:
+        await connection.execute(update(tables.api_keys).values(permissions=["rocket:launch", READ.value]))
+    assert (await api_keys.caller_of(made.secret)).permissions == {READ}

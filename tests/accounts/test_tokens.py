@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import base64
+import json
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+
+from adsum import wiring
+from adsum.domain.access import PERMISSIONS, Role
+from adsum.errors import ConfigurationError, NotFound, Unauthenticated
+from adsum.services.accounts import Accounts
+from adsum.services.tokens import Tokens
+from adsum.storage.database import Database
+from tests.accounts.conftest import KEY
+from tests.schools import make_bare_school, make_user
+
+EMAIL = "a@school.example"
+
+
+async def new_user(database: Database, role: Role = Role.ADMIN, school_id: int | None = None) -> int:
+    async with database.transaction() as connection:
+        return await make_user(connection, role, school_id, email=EMAIL, password_hash="-")
+
+
+def claims_of(user_id: int, **changed: Any) -> dict[str, Any]:
+    now = wiring.now()
+    claims = {"sub": str(user_id), "gen": 0, "iat": now, "exp": now + timedelta(hours=1)} | changed
+    return {name: value for name, value in claims.items() if value is not None}
+
+
+def signed(claims: dict[str, Any], key: str | None = KEY, algorithm: str = "HS256") -> str:
+    return jwt.encode(claims, key, algorithm)  # pyright: ignore[reportUnknownMemberType, reportArgumentType]
+
+
+async def assert_refused(tokens: Tokens, text: str) -> None:
+    with pytest.raises(Unauthenticated):
+        await tokens.caller_of(text)
+
+
+async def test_a_token_names_its_user_role_and_permissions(tokens: Tokens, database: Database) -> None:
+    user_id = await new_user(database)
+    token = await tokens.create(" A@School.example")
+    caller = await tokens.caller_of(token.text)
+    assert token.expires_in == 12 * 3600
+    assert (caller.user_id, caller.key_id, caller.role) == (user_id, None, Role.ADMIN)
+    assert caller.permissions == PERMISSIONS[Role.ADMIN]
+    assert caller.schools is None
+
+
+@pytest.mark.parametrize("role", [Role.OFFICE, Role.TEACHER, Role.VIEWER, Role.OPERATOR])
+async def test_everyone_but_an_admin_is_confined_to_their_school(
+    tokens: Tokens, database: Database, role: Role
+) -> None:
+    async with database.transaction() as connection:
+        school_id = await make_bare_school(connection)
+    await new_user(database, role, school_id)
+    caller = await tokens.caller_of((await tokens.create(EMAIL)).text)
+    assert caller.schools == {school_id}
+    assert caller.permissions == PERMISSIONS[role]
+
+
+async def test_a_role_without_its_school_sees_no_school_at_all(tokens: Tokens, database: Database) -> None:
+    await new_user(database, Role.OFFICE)
+    assert (await tokens.caller_of((await tokens.create(EMAIL)).text)).schools == frozenset()
+
+
+async def test_a_token_holds_nothing_personal(tokens: Tokens, database: Database) -> None:
+    await new_user(database)
+    payload = (await tokens.create(EMAIL)).text.split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    assert claims.keys() == {"sub", "gen", "iat", "exp"}
+
+
+async def test_forged_tokens_are_refused(tokens: Tokens, database: Database) -> None:
+    user_id = await new_user(database)
+    good = claims_of(user_id)
+    assert (await tokens.caller_of(signed(good))).user_id == user_id
+    header, payload, _ = signed(good).split(".")
+    unsigned = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').decode().rstrip("=")
+    forged = {
+        "another key": signed(good, "x" * 40),
+        "no algorithm": signed(good, None, "none"),
+        "no algorithm, old signature": f"{unsigned}.{payload}.{signed(good).split('.')[2]}",
+        "another algorithm": signed(good, "k" * 64, "HS384"),
+        "no signature": f"{header}.{payload}.",
+        "another payload": f"{header}.{signed(claims_of(user_id, gen=1)).split('.')[1]}.{signed(good).split('.')[2]}",
+        "no token": "not.a.token",
+        "nothing": "",
+        "not ASCII": "é.é.é",
+    }
+    for text in forged.values():
+        await assert_refused(tokens, text)
+
+
+@pytest.mark.parametrize("claim", ["sub", "gen", "iat", "exp"])
+async def test_a_token_lacks_no_claim(tokens: Tokens, database: Database, claim: str) -> None:
+    user_id = await new_user(database)
+    await assert_refused(tokens, signed(claims_of(user_id, **{claim: None})))
+
+
+@pytest.mark.parametrize("subject", ["0", "-1", "1e3", "a@school.example", str(2**63), "\uff19", "9" * 5000])
+async def test_a_subject_that_is_no_user_is_refused(tokens: Tokens, database: Database, subject: str) -> None:
+    await new_user(database)
+    await assert_refused(tokens, signed(claims_of(0, sub=subject)))
+
+
+async def test_an_expired_token_is_refused(tokens: Tokens, database: Database) -> None:
+    user_id = await new_user(database)
+    past = wiring.now() - timedelta(seconds=1)
+    await assert_refused(tokens, signed(claims_of(user_id, exp=past)))
+    yesterday = Tokens(database, KEY, lambda: wiring.now() - timedelta(days=1), timedelta(hours=12))
+    await assert_refused(tokens, (await yesterday.create(EMAIL)).text)
+
+
+async def test_a_token_lasts_as_long_as_was_asked_for(tokens: Tokens, database: Database) -> None:
+    await new_user(database)
+    token = await tokens.create(EMAIL, timedelta(minutes=30))
+    claims = jwt.decode(token.text, options={"verify_signature": False})  # pyright: ignore[reportUnknownMemberType]
+    assert token.expires_in == claims["exp"] - claims["iat"] == 1800
+
+
+async def test_another_generation_is_refused(tokens: Tokens, database: Database) -> None:
+    user_id = await new_user(database)
+    await assert_refused(tokens, signed(claims_of(user_id, gen=1)))
+    await assert_refused(tokens, signed(claims_of(user_id, gen="0")))
+
+
+async def test_disabling_ends_all_tokens_at_once_and_enabling_brings_none_back(
+    tokens: Tokens, accounts: Accounts, database: Database
+) -> None:
+    await new_user(database)
+    token = (await tokens.create(EMAIL)).text
+    await accounts.disable(EMAIL)
+    await assert_refused(tokens, token)
+    with pytest.raises(NotFound):
+        await tokens.create(EMAIL)
+    await accounts.enable(EMAIL)
+    await assert_refused(tokens, token)
+    assert await tokens.caller_of((await tokens.create(EMAIL)).text)
+
+
+async def test_enabling_who_is_not_disabled_ends_nothing(
+    tokens: Tokens, accounts: Accounts, database: Database
+) -> None:
+    await new_user(database)
+    token = (await tokens.create(EMAIL)).text
+    await accounts.enable(EMAIL)
+    assert await tokens.caller_of(token)
+
+
+async def test_a_new_password_ends_all_tokens(tokens: Tokens, accounts: Accounts, database: Database) -> None:
+    await new_user(database)
+    token = (await tokens.create(EMAIL)).text
+    await accounts.set_password(EMAIL)
+    await assert_refused(tokens, token)
+
+
+async def test_nobody_unknown_gets_a_token(tokens: Tokens) -> None:
+    with pytest.raises(NotFound):
+        await tokens.create("nobody@school.example")
+
+
+async def test_a_person_without_a_login_has_no_token(tokens: Tokens, database: Database) -> None:
+    async with database.transaction() as connection:
+        person = await make_user(connection, Role.TEACHER)
+    await assert_refused(tokens, signed(claims_of(person)))
+
+
+async def test_without_a_secret_key_there_are_no_tokens(database: Database) -> None:
+    await new_user(database)
+    without_key = Tokens(database, None, wiring.now, timedelta(hours=12))
+    with pytest.raises(ConfigurationError, match="ADSUM_SECRET_KEY"):
+        await without_key.create(EMAIL)
+    with pytest.raises(ConfigurationError):
+        await without_key.caller_of(signed(claims_of(1)))

@@ -1,0 +1,107 @@
+"""What the tests of batches share: a school, everything wired on real servers, and a worker to start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from adsum import wiring
+from adsum.domain.access import system_caller
+from adsum.domain.batches import BatchStatus
+from adsum.queue.chunks import Chunk
+from adsum.queue.connection import open_redis
+from adsum.queue.worker import ChunkWorker, WorkerOptions
+from adsum.settings import Settings
+from adsum.wiring import Adsum
+from tests.batches.api import Api, opened_api
+from tests.schools import SchoolIds, make_school
+
+DEADLINE_S = 20.0
+
+RunWorker = Callable[[], AbstractAsyncContextManager[None]]
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str) -> Settings:
+    return Settings(database_url=database_url, redis_url=redis_url, secret_key="x" * 64)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture
+async def adsum(settings: Settings) -> AsyncGenerator[Adsum]:
+    async with wiring.open_adsum(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def school(adsum: Adsum) -> SchoolIds:
+    """A school of one class with 30 students."""
+    async with adsum.database.transaction() as connection:
+        return await make_school(connection, students=30)
+
+
+@pytest.fixture
+async def redis(settings: Settings) -> AsyncGenerator[Redis]:
+    assert settings.redis_url is not None
+    client = open_redis(settings.redis_url, connections=4, socket_timeout=5)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def worker(adsum: Adsum) -> RunWorker:
+    """Runs a real worker while the block lasts, and drains it at the end."""
+
+    @asynccontextmanager
+    async def run() -> AsyncGenerator[None]:
+        stop = asyncio.Event()
+        running = asyncio.create_task(new_worker(adsum).run(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await asyncio.wait_for(running, DEADLINE_S)
+
+    return run
+
+
+def new_worker(adsum: Adsum) -> ChunkWorker:
+    settings = adsum.settings
+    assert settings.redis_url is not None
+    options = WorkerOptions(settings.redis_url, settings.queue_name, settings.key_prefix, concurrency=4)
+
+    async def process(chunk: Chunk) -> None:
+        await adsum.processor.process([chunk])
+
+    return ChunkWorker(options, process, adsum.processor.give_up)
+
+
+async def ended(adsum: Adsum, batch_id: str) -> BatchStatus:
+    """Waits until the newest run of a batch has ended."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            status = await adsum.attendances.get_batch_status(batch_id, system_caller())
+            if status.remaining_jobs == 0 and not status.is_locked:
+                return status
+            await asyncio.sleep(0.01)  # a condition is polled, with a deadline
+
+
+async def queue_keys(redis: Redis, prefix: str = "") -> dict[str, Any]:
+    """Every key of ours that is in Redis, with its value or kind; BullMQ's fixed keys are left out."""
+    fixed = {f"{prefix}bull:attendance:{name}" for name in ("meta", "id", "events", "stalled-check", "marker")}
+    found: dict[str, Any] = {}
+    keys: list[str] = [key async for key in redis.scan_iter()]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    for key in sorted(keys):
+        if key not in fixed:
+            found[key] = await redis.get(key) if await redis.type(key) == "string" else await redis.type(key)
+    return found
+
+
+@pytest.fixture
+async def api(adsum: Adsum, school: SchoolIds) -> AsyncGenerator[Api]:
+    async with opened_api(adsum, school) as opened:
+        yield opened

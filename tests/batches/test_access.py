@@ -1,0 +1,80 @@
+"""School's check 9: who may mark which class, and what they are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from adsum.domain.access import Permission, Role
+from adsum.wiring import Adsum
+from tests.batches.api import Api
+from tests.batches.conftest import RunWorker, ended
+from tests.schools import make_class, make_school, make_session
+
+
+async def test_a_teacher_marks_their_own_class(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+    created = await api.create("teacher")
+    assert created.status_code == 202
+    async with worker():
+        await ended(adsum, created.json()["batchId"])
+    assert (await api.get(created.json()["statusUrl"], "teacher")).json()["isCompleted"] is True
+
+
+async def test_another_teachers_class_and_another_schools_are_404(adsum: Adsum, api: Api) -> None:
+    async with adsum.database.transaction() as connection:
+        colleague = await make_class(connection, api.school.school_id)
+        session_id = await make_session(connection, colleague)
+        other_school = await make_school(connection)
+    assert (await api.create("teacher", classId=colleague, sessionId=session_id)).status_code == 404
+    elsewhere: dict[str, Any] = {"classId": other_school.class_id, "sessionId": other_school.session_id}
+    assert (await api.create("teacher", **elsewhere)).status_code == 404
+    assert (await api.create("office", **elsewhere)).status_code == 404
+
+
+async def test_a_class_is_404_on_a_day_before_the_teacher_had_it(api: Api) -> None:
+    assert (await api.create("teacher", learningDate="2024-09-01")).status_code == 404
+
+
+async def test_a_hidden_class_is_404_whatever_else_is_wrong(adsum: Adsum, api: Api) -> None:
+    async with adsum.database.transaction() as connection:
+        colleague = await make_class(connection, api.school.school_id)
+    refused = await api.create("teacher", classId=colleague, learningDate="25/12/2024", sessionId=1)
+    assert refused.status_code == 404
+
+
+async def test_no_token_is_401_and_a_viewer_or_operator_who_marks_403(api: Api) -> None:
+    assert (await api.create("nobody")).status_code == 401
+    assert (await api.create("viewer")).status_code == 403
+    assert (await api.create("operator")).status_code == 403
+
+
+@pytest.mark.parametrize("role", ["office", "viewer", "operator", "teacher"])
+async def test_everyone_of_the_school_reads_how_far_a_batch_has_come(api: Api, role: str) -> None:
+    created = await api.create()
+    assert (await api.get(created.json()["statusUrl"], role)).json()["remainingJobs"] == 30
+    listed = (await api.get("/attendances/batches", role)).json()
+    assert [batch["batchId"] for batch in listed["items"]] == [created.json()["batchId"]]
+
+
+async def test_a_batch_of_another_school_is_404(adsum: Adsum, api: Api) -> None:
+    async with adsum.database.transaction() as connection:
+        other_school = await make_school(connection)
+    await api.sign_in(Role.OFFICE, other_school.school_id)
+    created = await api.create("teacher")
+    assert (await api.get(created.json()["statusUrl"], "office")).status_code == 404
+    assert (await api.get("/attendances/batches", "office")).json()["items"] == []
+
+
+async def test_an_api_key_marks_classes_of_its_schools_only(adsum: Adsum, api: Api) -> None:
+    async with adsum.database.transaction() as connection:
+        other_school = await make_school(connection)
+    made = await adsum.api_keys.create("lms", [Permission.ATTENDANCE_CREATE], [api.school.school_id])
+    body = {"classId": api.school.class_id, "sessionId": api.school.session_id} | {
+        "learningDate": "2024-12-25",
+        "isSelectedAll": True,
+    }
+    headers = {"X-API-Key": made.secret}
+    elsewhere = body | {"classId": other_school.class_id, "sessionId": other_school.session_id}
+    assert (await api.post("/attendances/create-batch", body, "nobody", headers)).status_code == 202
+    assert (await api.post("/attendances/create-batch", elsewhere, "nobody", headers)).status_code == 404

@@ -1,0 +1,56 @@
+"""School's check 7 and 8: which day is meant, and who is on the roster of it."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from adsum.wiring import Adsum
+from tests.batches.api import Api, flaws
+from tests.batches.conftest import RunWorker, ended
+from tests.schools import enrol, make_school, make_student
+
+
+@pytest.mark.parametrize(
+    "day",
+    ["2024-12-25", "2024-12-25T00:00:00.000Z", "2024-12-25T00:00:00+07:00", "2024-12-24T17:00:00Z"],
+)
+async def test_a_school_in_vietnam_means_the_25th(adsum: Adsum, api: Api, day: str) -> None:
+    async with adsum.database.transaction() as connection:
+        api.school = await make_school(connection, time_zone="Asia/Ho_Chi_Minh")
+    await api.sign_in_teacher()
+    created = await api.create("teacher", learningDate=day)
+    assert created.status_code == 202
+    assert created.json()["batchId"].endswith("-date-25122024")
+
+
+async def test_who_left_on_the_tenth_is_on_the_roster_of_the_ninth_and_not_of_the_tenth(
+    adsum: Adsum, api: Api, worker: RunWorker
+) -> None:
+    async with adsum.database.transaction() as connection:
+        leaver = await make_student(connection, api.school.school_id)
+        await enrol(connection, api.school.class_id, [leaver], end=date(2024, 12, 10))
+    ninth = await api.create(learningDate="2024-12-09")
+    tenth = await api.create(learningDate="2024-12-10")
+    assert (ninth.json()["totalJobs"], tenth.json()["totalJobs"]) == (31, 30)
+    refused = await api.create(learningDate="2024-12-11", unselectedStudentIds=[leaver])
+    assert flaws(refused) == {("/unselectedStudentIds/0", "not_enrolled")}
+    async with worker():
+        assert (await ended(adsum, ninth.json()["batchId"])).tally.recorded == 31
+
+
+async def test_a_roster_that_changed_since_the_client_saw_it_is_told(adsum: Adsum, api: Api) -> None:
+    roster = (await api.get(f"/classes/{api.school.class_id}/roster", date="2024-12-25")).json()
+    same = await api.create(rosterVersion=roster["rosterVersion"], learningDate="2024-12-25")
+    assert same.status_code == 202
+    async with adsum.database.transaction() as connection:
+        joined = await make_student(connection, api.school.school_id)
+        await enrol(connection, api.school.class_id, [joined])
+    changed = await api.create(rosterVersion=roster["rosterVersion"], learningDate="2024-12-24")
+    assert (changed.status_code, changed.json()["code"]) == (409, "roster_changed")
+    assert changed.json()["params"] == {"joined": [joined], "left": []}
+
+
+async def test_a_roster_version_that_is_none_is_refused(api: Api) -> None:
+    assert flaws(await api.create(rosterVersion="30-abcdef")) == {("/rosterVersion", "wrong_roster_version")}

@@ -1,0 +1,43 @@
+"""One class marked: accepted, queued, recorded, completed."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from redis.asyncio import Redis
+
+from adsum.domain.access import system_caller
+from adsum.domain.batches import BatchState
+from adsum.domain.ids import Batch
+from adsum.domain.selection import Selection
+from adsum.domain.submission import Submission
+from adsum.wiring import Adsum
+from tests.batches.conftest import RunWorker, ended, queue_keys
+from tests.schools import SchoolIds
+
+DAY = date(2024, 12, 25)
+
+
+def submission(school: SchoolIds, **fields: object) -> Submission:
+    wanted: dict[str, object] = {
+        "selection": Selection(is_selected_all=True),
+        "learning_date": DAY.isoformat(),
+    } | fields
+    return Submission(school.class_id, school.session_id, **wanted)  # pyright: ignore[reportArgumentType]
+
+
+async def test_a_class_is_recorded_and_leaves_nothing_but_the_completion_marker(
+    adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker
+) -> None:
+    result = await adsum.attendances.create_batch(submission(school), system_caller())
+    batch = Batch(school.class_id, school.session_id, DAY)
+    assert (result.batch_id, result.total_jobs, result.added_jobs, result.skipped_jobs) == (batch.id, 30, 30, 0)
+    keys = await queue_keys(redis)
+    assert keys[f"attendance-batch-lock:{batch.id}"] == result.run_id
+    assert keys[f"attendance-batch-counter:{batch.id}"] == "30"
+    assert all(batch.job_id(student) in keys for student in school.student_ids)
+    assert f"batch-completed:{batch.id}" not in keys
+    async with worker():
+        status = await ended(adsum, batch.id)
+    assert (status.state, status.tally.recorded, status.tally.progress) == (BatchState.COMPLETED, 30, 100)
+    assert list(await queue_keys(redis)) == [f"batch-completed:{batch.id}"]

@@ -1,0 +1,187 @@
+"""School's check 6, and worse: everything wrong is named, and nothing is queued."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import func, select
+
+from adsum.domain.ids import MAX_ID
+from adsum.storage.tables import batch_runs
+from adsum.wiring import Adsum
+from tests.batches.api import Api, flaws
+from tests.batches.conftest import queue_keys
+from tests.schools import make_class, make_school, make_session
+
+UNKNOWN = 987_654_321
+
+
+@pytest.fixture(autouse=True)
+async def nothing_is_queued(adsum: Adsum, redis: Redis) -> AsyncGenerator[None]:
+    yield
+    async with adsum.database.snapshot() as connection:
+        assert await connection.scalar(select(func.count()).select_from(batch_runs)) == 0
+    assert await queue_keys(redis) == {}
+
+
+async def test_every_student_who_is_not_enrolled_is_named(adsum: Adsum, api: Api) -> None:
+    async with adsum.database.transaction() as connection:
+        neighbour = await make_school(connection, students=1)
+    stranger = neighbour.student_ids[0]
+    one = api.school.student_ids[0]
+    refused = await api.create(
+        isSelectedAll=False,
+        selectedStudentIds=[one, UNKNOWN],
+        unselectedStudentIds=[stranger],
+        marks=[{"studentId": UNKNOWN + 1, "status": "late"}],
+    )
+    assert refused.status_code == 422
+    assert flaws(refused) == {
+        ("/selectedStudentIds/1", "unknown_student"),
+        ("/unselectedStudentIds/0", "unknown_student"),
+        ("/marks/0/studentId", "unknown_student"),
+    }
+
+
+async def test_a_teacher_cannot_tell_a_student_of_another_class_from_one_who_does_not_exist(
+    adsum: Adsum, api: Api
+) -> None:
+    async with adsum.database.transaction() as connection:
+        elsewhere = await make_class(connection, api.school.school_id)
+        await make_session(connection, elsewhere)
+    refused = await api.create("teacher", unselectedStudentIds=[UNKNOWN])
+    assert flaws(refused) == {("/unselectedStudentIds/0", "not_on_roster")}
+
+
+async def test_a_student_in_both_lists_or_twice_in_one_is_named(api: Api) -> None:
+    one, two = api.school.student_ids[:2]
+    refused = await api.create(selectedStudentIds=[one, two, two], unselectedStudentIds=[one])
+    assert flaws(refused) == {
+        ("/selectedStudentIds/2", "student_repeated"),
+        ("/unselectedStudentIds/0", "student_in_both_lists"),
+    }
+
+
+async def test_wrong_types_are_all_named(api: Api) -> None:
+    refused = await api.create(
+        classId="12abc",
+        isSelectedAll="yes",
+        selectedStudentIds=["12abc", None, 1.5, True, -1, 0, MAX_ID + 1],
+        marks=[{"studentId": None, "status": 7}, {"status": "late", "colour": "red"}],
+        onExisting="perhaps",
+        surprise=1,
+    )
+    assert refused.status_code == 422
+    assert {pointer for pointer, _ in flaws(refused)} == {
+        "/classId",
+        "/isSelectedAll",
+        *(f"/selectedStudentIds/{i}" for i in range(7)),
+        "/marks/0/studentId",
+        "/marks/0/status",
+        "/marks/1/studentId",
+        "/marks/1/colour",
+        "/onExisting",
+        "/surprise",
+    }
+
+
+async def test_an_unknown_status_is_named_with_those_that_there_are(api: Api) -> None:
+    refused = await api.create(marks=[{"studentId": api.school.student_ids[0], "status": "asleep"}])
+    assert flaws(refused) == {("/marks/0/status", "unknown_status")}
+    assert refused.json()["errors"][0]["params"]["allowed"] == ["present", "absent", "late", "excused"]
+
+
+async def test_an_empty_selection_is_refused(api: Api) -> None:
+    assert flaws(await api.create(isSelectedAll=False)) == {("/selectedStudentIds", "empty_selection")}
+
+
+async def test_an_empty_class_is_refused(adsum: Adsum, api: Api) -> None:
+    async with adsum.database.transaction() as connection:
+        api.school = await make_school(connection, students=0)
+    await api.sign_in_teacher()
+    assert flaws(await api.create("teacher")) == {("/classId", "empty_roster")}
+
+
+async def test_a_session_of_another_class_is_refused_like_one_that_does_not_exist(adsum: Adsum, api: Api) -> None:
+    async with adsum.database.transaction() as connection:
+        other = await make_session(connection, await make_class(connection, api.school.school_id))
+    for session_id in (other, UNKNOWN):
+        assert flaws(await api.create(sessionId=session_id)) == {("/sessionId", "session_not_of_class")}
+
+
+async def test_everything_wrong_at_once_is_named_at_once(api: Api) -> None:
+    refused = await api.create(sessionId=UNKNOWN, learningDate="25/12/2024", isSelectedAll=False)
+    assert flaws(refused) == {
+        ("/sessionId", "session_not_of_class"),
+        ("/learningDate", "date_format"),
+        ("/selectedStudentIds", "empty_selection"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("day", "code"),
+    [
+        ("25/12/2024", "date_format"),
+        ("2025-02-29", "date_impossible"),
+        ("2024-12-25T25:00:00Z", "date_impossible"),
+        ("0209-12-25", "date_too_early"),
+        ("2999-01-01", "date_in_future"),
+        ("2024-12-25T10:00:00", "date_without_offset"),
+        ("", "date_format"),
+        ("9999-12-31T23:59:59-23:00", "date_impossible"),
+    ],
+)
+async def test_a_day_that_is_none_is_refused(api: Api, day: str, code: str) -> None:
+    refused = await api.create(learningDate=day)
+    assert (refused.status_code, flaws(refused)) == (422, {("/learningDate", code)})
+
+
+async def test_a_batch_of_more_students_than_the_limit_is_refused(api: Api) -> None:
+    refused = await api.create(isSelectedAll=False, selectedStudentIds=list(range(1, 100_001)))
+    assert flaws(refused) == {("/selectedStudentIds", "batch_too_large")}
+
+
+async def test_a_body_that_is_no_json_is_refused(api: Api) -> None:
+    headers = {"Authorization": f"Bearer {api.tokens['office']}", "Content-Type": "application/json"}
+    for content in (b"", b"{", b'{"classId": 1,}', b"\xff\xfe", b"null", b"[]"):
+        refused = await api.client.post("/attendances/create-batch", content=content, headers=headers)
+        assert refused.status_code in {400, 422}, content
+        assert refused.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_body_of_fifty_megabytes_is_refused(api: Api) -> None:
+    refused = await api.create(surprise="x" * 50_000_000)
+    assert (refused.status_code, flaws(refused)) == (413, {("", "too_large")})
+
+
+@pytest.mark.parametrize(
+    "batch_id",
+    [
+        "class-1-session-1-date-25122024",
+        "class-1-session-1-date-32122024",
+        "class-0-session-1-date-25122024",
+        "x",
+        "%00",
+    ],
+)
+async def test_a_batch_that_is_not_there_is_404(api: Api, batch_id: str) -> None:
+    response = await api.get(f"/attendances/batch-status/{batch_id}")
+    assert (response.status_code, flaws(response)) == (404, {("", "not_found")})
+
+
+async def test_a_note_that_is_too_long_or_cannot_be_stored_is_refused(api: Api) -> None:
+    one, two = api.school.student_ids[:2]
+    marks: list[dict[str, Any]] = [
+        {"studentId": one, "status": "late", "note": "x" * 501},
+        {"studentId": two, "status": "late", "note": "\x00"},
+    ]
+    assert {pointer for pointer, _ in flaws(await api.create(marks=marks))} == {"/marks/0/note", "/marks/1/note"}
+
+
+async def test_nothing_of_a_refused_body_comes_back_but_what_names_the_flaw(api: Api) -> None:
+    refused = await api.create(marks=[{"studentId": None, "status": "late", "note": "has been beaten up"}])
+    assert "beaten" not in json.dumps(refused.json())

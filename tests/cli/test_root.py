@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from subprocess import run
+
+from adsum import __version__
+from adsum.cli.main import GROUPS, SINGLE
+from adsum.storage.database import open_database
+from adsum.storage.schema import is_current
+from tests.cli.commands import commands
+from tests.web.live import environment
+
+
+def test_it_says_its_version() -> None:
+    assert commands().output("--version") == f"adsum {__version__}\n"
+
+
+def test_help_names_every_command_without_loading_any(tmp_path: Path) -> None:
+    shown = commands().output("--help")
+    for name in (*SINGLE, *GROUPS):
+        assert f"  {name} " in shown
+    script = "import sys, adsum.cli.main as m; m.typer.main.get_command(m.app); print(*sys.modules)"
+    command = [sys.executable, "-c", script]
+    loaded = run(command, env=environment(), capture_output=True, text=True, check=True, cwd=tmp_path).stdout.split()
+    assert not {"fastapi", "sqlalchemy", "pydantic", "bullmq"} & set(loaded)
+
+
+def test_wrong_usage_is_exit_2_in_plain_text() -> None:
+    for arguments in (["nonsense"], ["user", "nonsense"], ["token", "create"], ["user", "add", "a", "--role", "boss"]):
+        ended = commands().run(*arguments)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert "Error:" in ended.stderr
+        assert "╭" not in ended.stderr
+
+
+def test_a_wrong_setting_is_one_clear_line() -> None:
+    ended = commands(port="eighty").run("migrate")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.count("\n") == 1
+    assert "ADSUM_PORT" in ended.stderr
+
+
+async def test_migrate_brings_a_new_database_up_and_may_be_repeated(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new.db"
+    behind = commands(database_url=url).run("user", "list")
+    assert (behind.returncode, behind.stdout) == (1, "")
+    assert "adsum migrate" in behind.stderr
+    for _ in range(2):
+        assert commands(database_url=url).output("migrate") == ""
+    database = open_database(url)
+    assert await is_current(database)
+    await database.close()

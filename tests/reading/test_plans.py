@@ -1,0 +1,63 @@
+"""That no list of records reads or sorts the whole table: what SQLite says of its plans."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from datetime import date
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from adsum.domain.access import Caller, Role
+from adsum.domain.filters import RecordFilters
+from adsum.storage.database import Database, open_database
+from adsum.storage.records import list_records
+from tests.schools import caller
+
+DAY = date(2024, 12, 25)
+AFTER = (1, DAY, 1, 1)
+
+
+@pytest.fixture
+async def sqlite(sqlite_url: str) -> AsyncGenerator[Database]:
+    opened = open_database(sqlite_url)
+    yield opened
+    await opened.close()
+
+
+async def plan_of(database: Database, who: Caller, filters: RecordFilters) -> list[str]:
+    """How SQLite means to find a page of records."""
+    sent: list[tuple[str, Any]] = []
+
+    def keep(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        sent.append((statement, parameters))
+
+    async with database.snapshot() as connection:
+        event.listen(database.engine.sync_engine, "before_cursor_execute", keep)
+        await list_records(connection, who, filters, AFTER, 51)
+        event.remove(database.engine.sync_engine, "before_cursor_execute", keep)
+        statement, parameters = sent[-1]
+        steps = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        return [step["detail"] for step in steps.mappings()]
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        RecordFilters(),
+        RecordFilters(first_day=DAY, last_day=DAY),
+        RecordFilters(class_id=1),
+        RecordFilters(session_id=1),
+        RecordFilters(student_id=1),
+        RecordFilters(status="absent"),
+    ],
+)
+@pytest.mark.parametrize(
+    "who", [caller(Role.ADMIN), caller(Role.OFFICE, 1), caller(Role.TEACHER, 1, 1)], ids=["admin", "office", "teacher"]
+)
+async def test_a_page_of_records_is_found_by_an_index(sqlite: Database, who: Caller, filters: RecordFilters) -> None:
+    plan = await plan_of(sqlite, who, filters)
+
+    assert any(line.startswith("SEARCH attendances USING INDEX") for line in plan), plan
+    assert not any(line.startswith("SCAN attendances") for line in plan), plan

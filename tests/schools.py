@@ -1,0 +1,156 @@
+"""Schools for the tests: small builders that write rows with SQLAlchemy Core, each answering with the ids it made."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import Table, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.domain.access import PERMISSIONS, Caller, Role
+from adsum.domain.ids import Batch
+from adsum.storage import tables
+
+TERM_BEGINS = date(2024, 9, 2)
+RUN_ID = "01930000-0000-7000-8000-000000000000"
+MARKED_AT = datetime(2024, 12, 25, 8, 30, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolIds:
+    """A school with one class of one session, its students, and the teacher of that class."""
+
+    school_id: int
+    class_id: int
+    session_id: int
+    student_ids: list[int]
+    teacher_id: int
+
+
+async def make_school(
+    connection: AsyncConnection, *, students: int = 3, begin: date | None = TERM_BEGINS, time_zone: str = "UTC"
+) -> SchoolIds:
+    """A whole school: everybody enrolled, and the teacher assigned, from `begin` on without end."""
+    school_id = await make_bare_school(connection, time_zone=time_zone)
+    class_id = await make_class(connection, school_id)
+    session_id = await make_session(connection, class_id)
+    student_ids = await make_students(connection, school_id, students)
+    await enrol(connection, class_id, student_ids, begin=begin)
+    teacher_id = await make_user(connection, Role.TEACHER, school_id)
+    await assign(connection, class_id, teacher_id, begin=begin)
+    return SchoolIds(school_id, class_id, session_id, student_ids, teacher_id)
+
+
+async def make_bare_school(connection: AsyncConnection, *, time_zone: str = "UTC", name: str = "Lindenhof") -> int:
+    return await _make(connection, tables.schools, name=name, time_zone=time_zone)
+
+
+async def make_class(connection: AsyncConnection, school_id: int, *, title: str = "7b", **columns: Any) -> int:
+    return await _make(connection, tables.classes, school_id=school_id, title=title, **columns)
+
+
+async def make_session(
+    connection: AsyncConnection, class_id: int, *, period: str = "", title: str = "Attendance", **columns: Any
+) -> int:
+    return await _make(connection, tables.sessions, class_id=class_id, period=period, title=title, **columns)
+
+
+async def make_student(
+    connection: AsyncConnection, school_id: int, *, given: str = "Ada", family: str = "Byron", **columns: Any
+) -> int:
+    return await _make(
+        connection, tables.students, school_id=school_id, given_name=given, family_name=family, **columns
+    )
+
+
+async def make_students(connection: AsyncConnection, school_id: int, count: int) -> list[int]:
+    """Students named Given 1 Family 0001 and so on, so that the school's order is the order of their ids."""
+    return [
+        await make_student(connection, school_id, given=f"Given {number}", family=f"Family {number:04}")
+        for number in range(1, count + 1)
+    ]
+
+
+async def enrol(
+    connection: AsyncConnection,
+    class_id: int,
+    student_ids: Iterable[int],
+    *,
+    begin: date | None = TERM_BEGINS,
+    end: date | None = None,
+) -> list[int]:
+    """Enrols from `begin` on, up to but without `end`."""
+    return [
+        await _make(
+            connection, tables.enrolments, class_id=class_id, student_id=student_id, begin_date=begin, end_date=end
+        )
+        for student_id in student_ids
+    ]
+
+
+async def make_user(connection: AsyncConnection, role: Role, school_id: int | None = None, **columns: Any) -> int:
+    return await _make(connection, tables.users, role=role.value, school_id=school_id, **columns)
+
+
+async def assign(
+    connection: AsyncConnection,
+    class_id: int,
+    user_id: int,
+    *,
+    begin: date | None = TERM_BEGINS,
+    end: date | None = None,
+) -> int:
+    """Lets a teacher teach a class from `begin` on, up to but without `end`."""
+    return await _make(
+        connection, tables.class_teachers, class_id=class_id, user_id=user_id, begin_date=begin, end_date=end
+    )
+
+
+async def make_record(
+    connection: AsyncConnection,
+    school_id: int,
+    batch: Batch,
+    student_id: int,
+    *,
+    status: str | None = "present",
+    **columns: Any,
+) -> int:
+    """One attendance record, as a run would have written it."""
+    row = _record(school_id, batch, student_id) | {"status": status} | columns
+    return await _make(connection, tables.attendances, **row)
+
+
+async def make_records(
+    connection: AsyncConnection, school_id: int, batches: Iterable[Batch], student_ids: Iterable[int]
+) -> None:
+    """Many records at once: every one of these students in every one of these batches."""
+    pairs = itertools.product(batches, student_ids)
+    await connection.execute(insert(tables.attendances), [_record(school_id, *pair) for pair in pairs])
+
+
+def _record(school_id: int, batch: Batch, student_id: int) -> dict[str, Any]:
+    return {
+        "school_id": school_id,
+        "class_id": batch.class_id,
+        "session_id": batch.session_id,
+        "learning_date": batch.learning_date,
+        "student_id": student_id,
+        "status": "present",
+        "marked_at": MARKED_AT,
+        "marked_role": Role.OFFICE.value,
+        "run_id": RUN_ID,
+    }
+
+
+def caller(role: Role, school_id: int | None = None, user_id: int | None = None) -> Caller:
+    """A person in `role`, with the permissions of it; without a school, of every school."""
+    schools = None if school_id is None else frozenset({school_id})
+    return Caller(role=role, permissions=PERMISSIONS[role], user_id=user_id, schools=schools)
+
+
+async def _make(connection: AsyncConnection, table: Table, **columns: Any) -> int:
+    return (await connection.execute(insert(table).values(**columns).returning(table.c.id))).scalar_one()
