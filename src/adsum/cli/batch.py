@@ -25,7 +25,7 @@ BatchId = Annotated[str, typer.Argument(metavar="ID", help="Such as class-123-se
 
 
 @app.command()
-def create(  # noqa: PLR0913 - one for each option
+def create(
     *,
     class_id: Annotated[int, typer.Option("--class", metavar="ID", min=1)],
     session_id: Annotated[int, typer.Option("--session", metavar="ID", min=1)],

@@ -16,7 +16,7 @@ from adsum.embedded.data_folder import DataFolder
 from adsum.embedded.valkey import Valkey
 from adsum.settings import PREFIX, Settings
 
-DRAIN_S = 20
+DRAIN_S = 35  # more than the worker allows its chunks
 VALKEY_STOP_S = 10
 
 

@@ -186,7 +186,12 @@ def _nothing_to_do(checked: CheckedSubmission, plan: Plan, newest: Run | None) -
 
 
 def _skipped(checked: CheckedSubmission, standing: Run, existing: dict[int, Existing]) -> BatchResult:
-    being_recorded = {job.student_id: Existing(job.mark.status, job.mark.note) for job in standing.jobs}
+    being_recorded = {
+        job.student_id: Existing(job.mark.status, job.mark.note)
+        for job in standing.jobs
+        # A record that is beyond what the job saw is what stands: the run has written it, or somebody corrected it.
+        if job.student_id not in existing or existing[job.student_id].version == job.version
+    }
     number = len(checked.requested)
     return BatchResult(
         batch_id=checked.batch.id,

@@ -14,9 +14,8 @@ from adsum.domain.ids import parse_batch_id
 from adsum.domain.selection import Selection, StudentMark
 from adsum.domain.statuses import PRESENT, Mark
 from adsum.domain.submission import BatchResult, Submission
-from adsum.errors import Flaw, Invalid, NotFound
-from adsum.queue.connection import QueueOutage
-from adsum.queue.service import QueueService
+from adsum.errors import Flaw, Invalid, NotFound, Unavailable
+from adsum.queue.service import QueueService, in_time
 from adsum.services.accepting import Acceptance, Accepted
 from adsum.services.completion import Completion, queued
 from adsum.services.permissions import demand
@@ -82,8 +81,10 @@ class AttendancesService:
         """
         accepted = await self._acceptance.accept(submission, caller)
         try:
-            await self._queue_accepted(accepted)
-        except QueueOutage as error:
+            async with in_time():
+                await self._queue_accepted(accepted)
+        except Unavailable as error:
+            # Of the database, too: whoever asks it now whether the lock's holder has ended asks after the promise.
             log.error(
                 "queue is away: the run waits in the database",
                 mark=LogMark.ERROR,

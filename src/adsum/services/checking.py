@@ -66,7 +66,7 @@ async def _check_roster(
     max_batch_size: int,
 ) -> CheckedSubmission:
     roster = [student.student_id for student in await roster_of(connection, class_.id, day)]
-    _check_version(submission, roster)
+    flaws += _flaws_of_version(submission, roster)
     flaws += await _flaws_off_roster(connection, submission, caller, class_.school_id, roster)
     requested = requested_marks(submission.selection, roster)
     if submission.selection.is_selected_all and not roster:
@@ -111,17 +111,18 @@ def _too_large(number: int, most: int) -> Flaw:
     return Flaw("batch_too_large", detail, SELECTED, {"most": most})
 
 
-def _check_version(submission: Submission, roster: Sequence[int]) -> None:
+def _flaws_of_version(submission: Submission, roster: Sequence[int]) -> list[Flaw]:
     if submission.roster_version is None:
-        return
+        return []
     try:
         change = roster_change(submission.roster_version, roster)
     except WrongVersion as error:
-        raise _invalid([Flaw("wrong_roster_version", str(error), "/rosterVersion")]) from None
+        return [Flaw("wrong_roster_version", str(error), "/rosterVersion")]
     if change is not None:
         detail = f"since then {len(change.joined)} joined the class and {len(change.left)} left it"
         flaw = Flaw(RosterChanged.code, detail, "/rosterVersion")
         raise RosterChanged(detail, [flaw], joined=list(change.joined), left=list(change.left))
+    return []
 
 
 async def _flaws_off_roster(

@@ -98,8 +98,7 @@ class RosterSteps:
         is_delta = self._package.mode("roles" if has_roles else "users") is Mode.DELTA
         people = People(self._orgs, self.findings, is_delta=is_delta)
         if has_roles:
-            connection = self._connection
-            known = {STUDENT: await active_students(connection), TEACHER: await teachers(connection)}
+            known = await self._known_people() if is_delta else {}
             await asyncio.to_thread(people.read_roles, self._package.roles(), known)
         async for batch in self._batches("users", self._package.people()):
             await asyncio.to_thread(people.place, batch)
@@ -109,6 +108,9 @@ class RosterSteps:
         await index_staged(self._connection, import_students)
         await index_staged(self._connection, import_teachers)
         return people
+
+    async def _known_people(self) -> dict[str, dict[tuple[int, str], int]]:
+        return {STUDENT: await active_students(self._connection), TEACHER: await teachers(self._connection)}
 
     async def _stage_people(self, people: People) -> None:
         rows = people.staged.take()

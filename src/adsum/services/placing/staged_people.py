@@ -16,9 +16,6 @@ class StagedPeople:
     def __init__(self) -> None:
         self._rows: dict[str, list[dict[str, Any]]] = {role: [] for role in ROLES}
 
-    def __len__(self) -> int:
-        return sum(map(len, self._rows.values()))
-
     def take(self) -> dict[str, list[dict[str, Any]]]:
         """All rows since the last call."""
         taken = self._rows

@@ -1,0 +1,151 @@
+"""The one place that opens and closes everything: settings in, services out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from adsum.embedded.data_folder import DataFolder
+from adsum.errors import ConfigurationError
+from adsum.metrics import Metrics
+from adsum.queue.connection import open_redis
+from adsum.queue.ledger import Ledger
+from adsum.queue.service import QueueService
+from adsum.services import demo
+from adsum.services.accepting import Acceptance
+from adsum.services.accounts import Accounts
+from adsum.services.api_keys import ApiKeys
+from adsum.services.attendances import AttendancesService
+from adsum.services.batches import Batches
+from adsum.services.completion import Completion
+from adsum.services.directory import Directory
+from adsum.services.ended_runs import EndedRuns
+from adsum.services.passwords import Passwords
+from adsum.services.processor import AttendanceProcessor
+from adsum.services.readiness import Readiness
+from adsum.services.records import Records
+from adsum.services.roster_import import RosterImport
+from adsum.services.tokens import MIN_KEY_LENGTH, NO_KEY, Tokens
+from adsum.settings import Settings
+from adsum.storage import schema
+from adsum.storage.database import Database, open_database
+
+REDIS_CONNECTIONS = 64
+REDIS_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Adsum:
+    """Everything that is open, for the web, the command line and the worker."""
+
+    settings: Settings
+    database: Database
+    metrics: Metrics
+    accounts: Accounts
+    tokens: Tokens
+    api_keys: ApiKeys
+    readiness: Readiness
+    ended_runs: EndedRuns
+    attendances: AttendancesService
+    processor: AttendanceProcessor
+    batches: Batches
+    directory: Directory
+    records: Records
+    roster_import: RosterImport
+
+
+def now() -> datetime:
+    """The only clock. Services get it as an argument, so that tests can set it."""
+    return datetime.now(UTC)
+
+
+def database_url(settings: Settings) -> str:
+    """The configured database, or the one of the data folder of `up`."""
+    return settings.database_url or DataFolder.of(settings).database_url
+
+
+def redis_url(settings: Settings) -> str:
+    """The configured Valkey or Redis, or the one of the data folder of `up`."""
+    return settings.redis_url or DataFolder.of(settings).redis_url
+
+
+def signing_key(settings: Settings) -> str | None:
+    """The secret that signs tokens: the configured one, else that of the data folder of `up`, if there is one.
+
+    Raises:
+        ConfigurationError: the file of the data folder cannot be read, or holds too little.
+    """
+    if settings.secret_key is not None:
+        return settings.secret_key.get_secret_value()
+    path = DataFolder.of(settings).secret
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot read the secret key in {path}: {error}") from None
+    if len(secret) < MIN_KEY_LENGTH:
+        raise ConfigurationError(f"the secret key in {path} is shorter than {MIN_KEY_LENGTH} characters")
+    return secret
+
+
+def require_signing_key(settings: Settings) -> str:
+    """The same, for who cannot do without. Raises ConfigurationError."""
+    key = signing_key(settings)
+    if key is None:
+        raise ConfigurationError(NO_KEY)
+    return key
+
+
+@asynccontextmanager
+async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
+    """Opens the database and Redis, builds the services, and closes all of it at the end."""
+    async with AsyncExitStack() as stack:
+        database = open_database(database_url(settings))
+        stack.push_async_callback(database.close)
+        redis = open_redis(redis_url(settings), connections=REDIS_CONNECTIONS, socket_timeout=REDIS_TIMEOUT_S)
+        stack.push_async_callback(redis.aclose)
+        metrics = Metrics()
+        ledger = Ledger(
+            redis, key_prefix=settings.key_prefix, lock_ttl=settings.lock_ttl, completed_ttl=settings.completed_ttl
+        )
+        queue = QueueService(redis, ledger, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
+        acceptance = Acceptance(database, now, chunk_size=settings.chunk_size, max_batch_size=settings.max_batch_size)
+        completion = Completion(database, queue, now)
+        yield Adsum(
+            settings=settings,
+            database=database,
+            metrics=metrics,
+            accounts=Accounts(database, Passwords()),
+            tokens=Tokens(database, signing_key(settings), now, timedelta(seconds=settings.token_ttl)),
+            api_keys=ApiKeys(database, now),
+            readiness=Readiness(database, queue.ping, queue.depth, now),
+            ended_runs=EndedRuns(database, metrics, now),
+            attendances=AttendancesService(database, queue, acceptance, completion),
+            processor=AttendanceProcessor(database, queue, completion, now),
+            batches=Batches(database),
+            directory=Directory(database, now),
+            records=Records(database),
+            roster_import=RosterImport(database, settings.timezone, now),
+        )
+
+
+async def migrate(settings: Settings) -> None:
+    """Brings the database to this version's schema."""
+    database = open_database(database_url(settings))
+    try:
+        await schema.migrate(database)
+    finally:
+        await database.close()
+
+
+async def load_demo(settings: Settings) -> dict[str, str]:
+    """Makes the demo school in a migrated database, and answers with the password of each demo account."""
+    database = open_database(database_url(settings))
+    try:
+        roster_import = RosterImport(database, settings.timezone, now)
+        return await demo.load_demo(database, roster_import, Accounts(database, Passwords()), settings.timezone)
+    finally:
+        await database.close()

@@ -1,0 +1,87 @@
+"""What the tests of rosters share: a database, and imports into it on a day that the test sets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from sqlalchemy import Table, select
+
+from adsum.domain.access import Caller, system_caller
+from adsum.errors import Flaw
+from adsum.oneroster.files import roster_files
+from adsum.services.import_report import ImportReport
+from adsum.services.roster_import import RosterImport
+from adsum.storage import tables
+from adsum.storage.database import Database, open_database
+from tests.roster.files import Roster, in_zip
+
+TODAY = date(2024, 10, 15)
+
+
+@dataclass
+class Importing:
+    """Imports rosters into one database; `today` is the day that it is in UTC."""
+
+    database: Database
+    today: date = TODAY
+
+    async def run(
+        self, roster: Roster | Mapping[str, bytes], caller: Caller | None = None, **options: Any
+    ) -> ImportReport:
+        files = roster.files() if isinstance(roster, Roster) else roster
+        return await self.run_from(in_zip(files), caller, **options)
+
+    async def run_from(self, place: Path | IO[bytes], caller: Caller | None = None, **options: Any) -> ImportReport:
+        service = RosterImport(self.database, "UTC", lambda: datetime.combine(self.today, time(12), UTC))
+        with roster_files(place) as files:
+            return await service.run(files, caller=caller or system_caller(), **options)
+
+    async def rows(self, table: Table) -> list[dict[str, Any]]:
+        """All rows, by id."""
+        async with self.database.snapshot() as connection:
+            found = await connection.execute(select(table).order_by(*table.primary_key))
+            return [dict(row) for row in found.mappings()]
+
+    async def everything(self) -> dict[str, list[dict[str, Any]]]:
+        """All rows of all tables that an import writes."""
+        written = (
+            tables.schools,
+            tables.students,
+            tables.users,
+            tables.classes,
+            tables.sessions,
+            tables.enrolments,
+            tables.class_teachers,
+        )
+        return {table.name: await self.rows(table) for table in written}
+
+    async def spans(self) -> dict[str, tuple[date | None, date | None]]:
+        """From when until when each enrolment of a student holds, by its sourcedId."""
+        rows = await self.rows(tables.enrolments)
+        return {row["source_id"]: (row["begin_date"], row["end_date"]) for row in rows}
+
+    async def active(self, table: Table) -> dict[str, bool]:
+        """Whether each student or class is active, by its sourcedId."""
+        return {row["source_id"]: row["active"] for row in await self.rows(table)}
+
+
+def where(flaws: tuple[Flaw, ...]) -> list[tuple[str, str]]:
+    """Place and code of each flaw."""
+    return [(flaw.pointer, flaw.code) for flaw in flaws]
+
+
+def counts(report: ImportReport) -> dict[str, tuple[int, int, int, int]]:
+    """Added, changed, ended and unchanged, by table."""
+    return {name: (table.added, table.changed, table.ended, table.unchanged) for name, table in report.tables.items()}
+
+
+@pytest.fixture
+async def importing(database_url: str) -> AsyncGenerator[Importing]:
+    database = open_database(database_url)
+    yield Importing(database)
+    await database.close()

@@ -1,0 +1,89 @@
+"""The demo school: the ids of the documentation's first request, two imported schools, and people who sign in."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from pydantic import SecretStr
+
+from adsum import wiring
+from adsum.domain.access import Role
+from adsum.services.accounts import Accounts
+from adsum.services.passwords import Passwords
+from adsum.settings import Settings
+from adsum.storage import tables
+from tests.roster.conftest import Importing
+from tests.schools import make_bare_school, make_class, make_session, make_student
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return Settings(database_url=database_url, timezone="Asia/Ho_Chi_Minh", secret_key=SecretStr("k" * 40))
+
+
+async def test_class_123_has_session_456_and_students_1_to_30(settings: Settings, importing: Importing) -> None:
+    await wiring.load_demo(settings)
+
+    school = (await importing.rows(tables.schools))[0]
+    assert (school["name"], school["time_zone"]) == ("Demo school", "Asia/Ho_Chi_Minh")
+    enrolled = [row for row in await importing.rows(tables.enrolments) if row["class_id"] == 123]
+    assert [row["student_id"] for row in enrolled] == list(range(1, 31))
+    assert {(row["begin_date"], row["end_date"]) for row in enrolled} == {(date(2024, 9, 2), None)}
+    (session,) = [row for row in await importing.rows(tables.sessions) if row["class_id"] == 123]
+    assert session["id"] == 456
+    names = [row["given_name"] for row in await importing.rows(tables.students)][:30]
+    assert len(set(names)) == 30
+
+
+async def test_two_larger_schools_stand_beside_it(settings: Settings, importing: Importing) -> None:
+    await wiring.load_demo(settings)
+
+    schools = {row["name"]: row["time_zone"] for row in await importing.rows(tables.schools)}
+    assert schools == dict.fromkeys(("Demo school", "Contoso High School", "Fabrikam High School"), "Asia/Ho_Chi_Minh")
+    assert len(await importing.rows(tables.students)) == 30 + 86
+
+
+async def test_everybody_of_the_demo_signs_in_with_their_password(settings: Settings, importing: Importing) -> None:
+    credentials = await wiring.load_demo(settings)
+
+    accounts = Accounts(importing.database, Passwords())
+    users = [await accounts.authenticate(email, password) for email, password in credentials.items()]
+    assert {user.email: user.role for user in users} == {
+        "admin@school.example": Role.ADMIN,
+        "office@school.example": Role.OFFICE,
+        "teacher@school.example": Role.TEACHER,
+        "viewer@school.example": Role.VIEWER,
+        "operator@school.example": Role.OPERATOR,
+        "teacher@contoso.example": Role.TEACHER,
+    }
+    taught = {(row["user_id"], row["class_id"]) for row in await importing.rows(tables.class_teachers)}
+    assert (users[2].id, 123) in taught
+    assert sum(user_id == users[5].id for user_id, _ in taught) == 2
+
+
+async def test_begun_again_after_a_crash_it_makes_nothing_twice(settings: Settings, importing: Importing) -> None:
+    await wiring.load_demo(settings)
+    before = await importing.everything()
+
+    credentials = await wiring.load_demo(settings)
+
+    after = await importing.everything()
+    for name in before.keys() - {"users"}:
+        assert after[name] == before[name]
+    assert len(after["users"]) == len(before["users"])
+    user = await Accounts(importing.database, Passwords()).authenticate(
+        "teacher@contoso.example", credentials["teacher@contoso.example"]
+    )
+    assert user.source_id == "14001"
+
+
+async def test_what_is_added_afterwards_gets_ids_of_its_own(settings: Settings, importing: Importing) -> None:
+    await wiring.load_demo(settings)
+
+    async with importing.database.transaction() as connection:
+        school_id = await make_bare_school(connection)
+        class_id = await make_class(connection, school_id)
+        assert class_id > 123
+        assert await make_session(connection, class_id) > 456
+        assert await make_student(connection, school_id) > 30

@@ -1,0 +1,182 @@
+"""OneRoster 1.2, where roles stand in a file of their own."""
+
+from __future__ import annotations
+
+import pytest
+
+from adsum.storage import tables
+from tests.roster.conftest import Importing, counts, where
+from tests.roster.files import SCHOOL, Roster, Tables, a_school, a_school_of_1_2, role_of
+
+MODES = {"orgs": "bulk", "users": "bulk", "roles": "bulk", "classes": "bulk", "enrollments": "bulk"}
+
+
+@pytest.fixture
+def roster() -> Roster:
+    return a_school_of_1_2(students=12)
+
+
+def changes(roster: Roster, *users: str) -> Roster:
+    """Delta files with the rows of these users and no others; roles are added by the test."""
+    rows = [roster.row("users", source_id) for source_id in users]
+    found: Tables = {"users": rows, "roles": []} if rows else {"roles": []}
+    return Roster(found, modes=dict.fromkeys(found, "delta"), version="1.2")
+
+
+@pytest.mark.parametrize("modes", [{}, MODES])
+async def test_it_says_the_same_as_1_1(importing: Importing, roster: Roster, modes: dict[str, str]) -> None:
+    await importing.run(a_school(students=12))
+    roster.modes = modes
+
+    report = await importing.run(roster)
+
+    assert report.flaws == ()
+    assert report.changes_nothing
+
+
+async def test_a_role_is_at_its_org_and_the_primary_one_also_at_the_primary_org(
+    importing: Importing, roster: Roster
+) -> None:
+    roster.add("orgs", sourcedId="school-2", name="Rosenhof", type="school")
+    roster.add("orgs", sourcedId="district", name="All", type="district")
+    roster.row("roles", f"role-student-1-student-{SCHOOL}")["orgSourcedId"] = "district"
+    roster.tables["roles"] += [
+        role_of("student-2", "student", "school-2", "secondary"),
+        role_of("teacher-1", "parent", "school-2", "secondary"),
+    ]
+
+    report = await importing.run(roster)
+
+    assert report.flaws == ()
+    first, second = (row["id"] for row in await importing.rows(tables.schools))
+    places = {(row["source_id"], row["school_id"]) for row in await importing.rows(tables.students)}
+    assert {("student-1", first), ("student-2", first), ("student-2", second)} <= places
+    assert len(places) == 13
+    assert len(await importing.rows(tables.users)) == 1
+
+
+async def test_a_user_without_a_role_is_left_out(importing: Importing, roster: Roster) -> None:
+    roster.tables["roles"].pop(0)
+
+    report = await importing.run(roster)
+
+    assert where(report.flaws) == [("enrollments.csv:2", "depends_on_left_out"), ("users.csv:2", "missing_role")]
+
+
+async def test_a_user_whose_role_is_wrong_stays_as_they_were(importing: Importing, roster: Roster) -> None:
+    await importing.run(roster)
+    roster.tables["roles"][0]["role"] = "pupil"
+
+    report = await importing.run(roster)
+
+    assert where(report.flaws) == [
+        ("enrollments.csv:2", "depends_on_left_out"),
+        ("roles.csv:2", "unknown_role"),
+        ("users.csv:2", "depends_on_left_out"),
+    ]
+    assert report.changes_nothing
+
+
+async def test_a_role_of_nobody_is_named(importing: Importing, roster: Roster) -> None:
+    roster.tables["roles"] += [role_of("nobody", "student"), {**role_of("gone", "student"), "status": "tobedeleted"}]
+
+    report = await importing.run(roster)
+
+    assert where(report.flaws) == [("roles.csv:15", "unknown_user")]
+
+
+async def test_a_wrong_role_of_nobody_is_named_once(importing: Importing, roster: Roster) -> None:
+    roster.tables["roles"] += [role_of("nobody", "pupil"), role_of("nobody", "student")]
+
+    report = await importing.run(roster)
+
+    assert where(report.flaws) == [("roles.csv:15", "unknown_role")]
+
+
+async def test_who_has_no_role_left_leaves(importing: Importing, roster: Roster) -> None:
+    await importing.run(roster)
+    roster.tables["roles"][0]["status"] = "tobedeleted"
+
+    report = await importing.run(roster)
+
+    assert report.flaws == ()
+    assert counts(report)["students"] == (0, 0, 1, 11)
+    assert counts(report)["enrolments"] == (0, 0, 1, 11)
+
+
+async def test_nobody_is_ended_by_a_file_of_roles_that_was_cut_off(importing: Importing, roster: Roster) -> None:
+    await importing.run(roster)
+    files = roster.files()
+    files["roles.csv"] = files["roles.csv"][:-40]
+
+    report = await importing.run(files)
+
+    assert ("roles.csv", "partly_read") in where(report.flaws)
+    assert report.changes_nothing
+
+
+async def test_a_change_of_a_name_alone_leaves_the_role_as_it_is(importing: Importing, roster: Roster) -> None:
+    await importing.run(roster)
+    roster.row("users", "student-1")["familyName"] = "Married"
+    roster.row("users", "teacher-1")["familyName"] = "King"
+    roster.add("users", sourcedId="stranger", status="active", givenName="A", primaryOrgSourcedId=SCHOOL)
+    delta = changes(roster, "student-1", "teacher-1", "stranger")
+    delta.tables["roles"] = [role_of("student-2", "student")]
+
+    report = await importing.run(delta)
+
+    assert report.flaws == ()
+    assert report.ignored == {"users.csv: no role": 1}
+    assert counts(report)["students"] == (0, 1, 0, 0)
+    assert counts(report)["teachers"] == (0, 1, 0, 0)
+
+
+async def test_a_role_that_is_taken_away_ends_the_student_at_that_school_alone(
+    importing: Importing, roster: Roster
+) -> None:
+    roster.add("orgs", sourcedId="school-2", name="Rosenhof", type="school")
+    roster.tables["roles"].append(role_of("student-1", "student", "school-2", "secondary"))
+    await importing.run(roster)
+    delta = changes(roster)
+    delta.tables["roles"] = [{**roster.tables["roles"][-1], "status": "tobedeleted"}]
+
+    report = await importing.run(delta, allow_removals=True)
+
+    assert report.flaws == ()
+    assert counts(report)["students"] == (0, 0, 1, 0)
+    assert [row["active"] for row in await importing.rows(tables.students)].count(False) == 1
+
+
+async def test_who_changes_school_in_1_2_has_one_role_taken_away_and_another_given(
+    importing: Importing, roster: Roster
+) -> None:
+    await importing.run(roster)
+    delta = changes(roster, "student-1", "student-2")
+    delta.tables["orgs"] = [{"sourcedId": "school-2", "status": "active", "name": "Rosenhof", "type": "school"}]
+    delta.modes["orgs"] = "delta"
+    delta.row("users", "student-1")["primaryOrgSourcedId"] = "school-2"
+    delta.tables["roles"] = [
+        {**role_of("student-1", "student"), "status": "tobedeleted"},
+        role_of("student-1", "student", "school-2"),
+        {**role_of("student-2", "student"), "status": "tobedeleted"},
+        {**role_of("student-2", "parent", "school-2"), "status": "tobedeleted"},
+    ]
+
+    report = await importing.run(delta, allow_removals=True)
+
+    assert report.flaws == ()
+    assert counts(report)["students"] == (1, 0, 2, 0)
+
+
+async def test_a_new_role_of_somebody_unnamed_is_named(importing: Importing, roster: Roster) -> None:
+    await importing.run(roster)
+    delta = changes(roster)
+    delta.tables["roles"] = [
+        role_of("student-1", "student"),
+        role_of("student-99", "student"),
+        role_of("student-2", "pupil"),
+    ]
+
+    report = await importing.run(delta)
+
+    assert where(report.flaws) == [("roles.csv:3", "unknown_user"), ("roles.csv:4", "unknown_role")]

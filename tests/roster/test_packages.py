@@ -1,0 +1,117 @@
+"""Which files are read: the manifest, missing files and columns, and files that are no CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from adsum.oneroster.files import UnreadableRoster, roster_files
+from adsum.oneroster.package import Package, read_package
+from tests.roster.files import a_school, a_school_of_1_2, in_zip
+
+NAME = "Given student-1"
+
+
+def refusal(files: Mapping[str, bytes]) -> list[tuple[str, str]]:
+    """Place and code of each reason for which the files are not read at all."""
+    with pytest.raises(UnreadableRoster) as refused, roster_files(in_zip(files)) as opened:
+        read_package(opened)
+    return [(flaw.pointer, flaw.code) for flaw in refused.value.flaws]
+
+
+@pytest.mark.parametrize("name", ["orgs", "users", "classes", "enrollments"])
+def test_without_a_manifest_the_four_files_have_to_be_there(name: str) -> None:
+    files = a_school().files()
+    del files[f"{name}.csv"]
+
+    assert refusal(files) == [(f"{name}.csv", "missing_file")]
+
+
+def test_every_missing_file_and_column_is_named() -> None:
+    files = a_school().files()
+    del files["orgs.csv"]
+    files["users.csv"] = b"sourcedId,role,role,givenName\r\n"
+    files["classes.csv"] = b""
+
+    assert refusal(files) == [
+        ("orgs.csv", "missing_file"),
+        ("users.csv", "missing_column"),
+        ("users.csv", "missing_column"),
+        ("users.csv", "repeated_column"),
+        ("classes.csv", "missing_header"),
+    ]
+
+
+def test_a_manifest_is_followed() -> None:
+    roster = a_school()
+    roster.modes = {"orgs": "bulk", "users": "delta"}
+    files = roster.files() | {"courses.csv": b"sourcedId\r\n"}
+
+    with roster_files(in_zip(files)) as opened:
+        package = read_package(opened)
+
+    assert {name: package.mode(name).value for name in ("orgs", "users", "roles", "classes", "enrollments")} == {
+        "orgs": "bulk",
+        "users": "delta",
+        "roles": "absent",
+        "classes": "absent",
+        "enrollments": "absent",
+    }
+    assert package.ignored_files == ("classes.csv", "courses.csv", "enrollments.csv")
+    assert list(package.classes()) == list(package.enrolments()) == []
+
+
+@pytest.mark.parametrize(
+    ("manifest", "code"),
+    [
+        (b"propertyName,value\r\noneroster.version,1.0\r\nfile.users,bulk\r\n", "unknown_version"),
+        (b"propertyName,value\r\nfile.users,whole\r\n", "unknown_mode"),
+        (b"propertyName,value\r\nsource.systemName,x\r\n", "empty_manifest"),
+        (b"propertyName,value\r\nfile.users\r\n", "wrong_columns"),
+        (b"name,value\r\nfile.users,bulk\r\n", "missing_column"),
+    ],
+)
+def test_a_manifest_that_cannot_be_followed_is_refused(manifest: bytes, code: str) -> None:
+    assert code in [found for _, found in refusal(a_school().files() | {"manifest.csv": manifest})]
+
+
+def test_a_manifest_has_to_speak_of_the_files_that_are_there() -> None:
+    files = a_school().files() | {"manifest.csv": b"propertyName,value\r\nfile.users,bulk\r\nfile.courses,bulk\r\n"}
+
+    assert refusal(files) == [(f"{name}.csv", "undeclared_file") for name in ("orgs", "classes", "enrollments")]
+
+
+def test_a_manifest_without_a_file_to_import_is_refused() -> None:
+    assert ("manifest.csv", "nothing_to_import") in refusal(
+        {"manifest.csv": b"propertyName,value\r\nfile.courses,bulk\r\n"}
+    )
+
+
+def test_users_and_roles_have_to_be_of_one_mode() -> None:
+    roster = a_school_of_1_2()
+    roster.modes = {"users": "bulk", "roles": "delta"}
+
+    assert refusal(roster.files()) == [("manifest.csv", "mixed_modes")]
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ("sourcedId,name,type\r\n".encode("utf-16"), "not_utf8"),
+        (b"sourcedId;name;type\r\n1;a;school\r\n", "wrong_separator"),
+        (b'"sourcedId,name,type\r\n', "missing_header"),
+        (b"\x00\x01\x02", "missing_column"),
+    ],
+)
+def test_a_file_that_is_no_csv_of_utf_8_is_refused(content: bytes, code: str) -> None:
+    assert ("orgs.csv", code) in refusal(a_school().files() | {"orgs.csv": content})
+
+
+def test_a_package_knows_how_far_it_was_read() -> None:
+    with roster_files(in_zip(a_school().files())) as opened:
+        package: Package = read_package(opened)
+        list(package.people())
+        table = package.tables["users"]
+
+    assert table.position == table.size > 0

@@ -1,0 +1,49 @@
+"""The real files that the project carries: two high schools of 86 students in 28 classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adsum.services.demo import DATA
+from adsum.storage import tables
+from tests.roster.conftest import Importing, counts
+from tests.roster.files import in_zip
+
+REAL = DATA / "oneroster"
+
+
+async def test_they_are_imported_whole_and_twice_is_once(importing: Importing) -> None:
+    report = await importing.run_from(REAL)
+
+    assert report.flaws == ()
+    assert report.ignored_files == ("academicSessions.csv", "courses.csv")
+    assert {name: row[0] for name, row in counts(report).items()} == {
+        "schools": 2,
+        "students": 86,
+        "teachers": 12,
+        "classes": 28,
+        "sessions": 28,
+        "enrolments": 602,
+        "teachings": 28,
+    }
+    assert (await importing.run_from(REAL)).changes_nothing
+
+
+async def test_as_a_zip_with_one_folder_they_are_the_same(importing: Importing, tmp_path: Path) -> None:
+    await importing.run_from(REAL)
+    files = {path.name: path.read_bytes() for path in REAL.glob("*.csv")}
+
+    assert (await importing.run_from(in_zip(files, "export/"))).changes_nothing
+
+
+async def test_their_periods_are_sessions(importing: Importing) -> None:
+    await importing.run_from(REAL)
+
+    assert {row["title"] for row in await importing.rows(tables.sessions)} == {f"Period {n}" for n in range(1, 8)}
+
+
+def test_they_are_carried_with_their_notice() -> None:
+    notice = (REAL / "NOTICE").read_text(encoding="utf-8")
+
+    assert "MIT License" in notice
+    assert "Copyright (c) 2017 Microsoft Corporation" in notice

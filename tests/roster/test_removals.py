@@ -1,0 +1,73 @@
+"""What a file may not end: more than a tenth, or anything at all if it could not be read to its end."""
+
+from __future__ import annotations
+
+import pytest
+
+from adsum.services.roster_import import ImportRefused
+from tests.roster.conftest import Importing, counts, where
+from tests.roster.files import a_school, enrolment
+
+TEACHINGS = "teachings"
+
+
+async def test_nobody_is_ended_by_a_file_that_was_cut_off(importing: Importing) -> None:
+    roster = a_school(students=30)
+    await importing.run(roster)
+    before = await importing.everything()
+    files = roster.files()
+    files["enrollments.csv"] = files["enrollments.csv"][:-90]
+    files["users.csv"] = files["users.csv"][:-60]
+
+    report = await importing.run(files)
+
+    assert ("users.csv", "partly_read") in where(report.flaws)
+    assert ("enrollments.csv", "partly_read") in where(report.flaws)
+    assert await importing.everything() == before
+
+
+@pytest.mark.parametrize(
+    ("students", "gone", "refused"), [(10, 1, False), (10, 2, True), (19, 2, True), (20, 2, False), (1, 1, True)]
+)
+async def test_more_than_a_tenth_of_the_students_end_only_if_that_is_allowed(
+    importing: Importing, students: int, gone: int, refused: bool
+) -> None:
+    roster = a_school(students=students)
+    roster.tables["enrollments"].clear()
+    roster.add("enrollments", **enrolment("class-1", "teacher-1", role="teacher"))
+    await importing.run(roster)
+    before = await importing.everything()
+    for number in range(1, gone + 1):
+        roster.drop("users", f"student-{number}")
+
+    if refused:
+        with pytest.raises(ImportRefused) as refusal:
+            await importing.run(roster)
+        (flaw,) = refusal.value.flaws
+        assert (flaw.code, flaw.pointer) == ("too_many_removals", "users.csv")
+        assert flaw.params == {"file": "users.csv", "table": "students", "ended": gone, "active": students}
+        assert await importing.everything() == before
+    assert counts(await importing.run(roster, allow_removals=True))["students"] == (0, 0, gone, students - gone)
+
+
+async def test_every_table_that_would_end_is_named_and_a_dry_run_says_so_too(importing: Importing) -> None:
+    await importing.run(a_school(students=4, classes=4))
+    roster = a_school(students=2, classes=2)
+
+    report = await importing.run(roster, dry_run=True)
+
+    assert report.refused
+    assert [flaw.params["table"] for flaw in report.flaws] == ["students", "classes", "enrolments"]
+    assert counts(report)["enrolments"] == (0, 0, 12, 4)
+
+
+async def test_a_file_may_come_with_a_header_and_nobody_in_it(importing: Importing) -> None:
+    roster = a_school()
+    await importing.run(roster)
+    files = roster.files()
+    files["users.csv"] = files["users.csv"].splitlines(keepends=True)[0]
+
+    with pytest.raises(ImportRefused) as refused:
+        await importing.run(files)
+
+    assert refused.value.flaws[0].code == "too_many_removals"
