@@ -88,3 +88,8 @@ async def test_every_answer_carries_the_headers_that_keep_a_browser_safe(frame: 
         assert "default-src 'self'" in headers["content-security-policy"]
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["x-request-id"]
+
+
+async def test_the_root_leads_to_the_page(frame: Api) -> None:
+    answer = await frame.client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")

