@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import Field
 
 from adsum.domain.access import Caller, Permission
@@ -154,9 +154,11 @@ async def list_batches(
     return Page(items=[_status(row.status) for row in page.items], next_cursor=page.next_cursor)
 
 
-@router.get("/batch-status/{batch_id}", name="batchStatus", summary="How far a batch has come")
+@router.get("/batch-status/{batchId}", name="batchStatus", summary="How far a batch has come")
 async def batch_status(
-    batch_id: str, adsum: OpenAdsum, caller: Annotated[Caller, Depends(require(Permission.BATCH_READ))]
+    batch_id: Annotated[str, Path(alias="batchId")],
+    adsum: OpenAdsum,
+    caller: Annotated[Caller, Depends(require(Permission.BATCH_READ))],
 ) -> BatchStatusAnswer:
     """404 for a batch that is not there, and for one of a class that the caller does not see."""
     return _status(await adsum.attendances.get_batch_status(batch_id, caller))
@@ -172,7 +174,7 @@ def _answer(result: BatchResult, request: Request) -> BatchAnswer:
         message=result.message,
         run_id=result.run_id,
         is_skipped=result.is_skipped,
-        status_url=request.app.url_path_for("batchStatus", batch_id=result.batch_id),
+        status_url=request.app.url_path_for("batchStatus", batchId=result.batch_id),
         conflicts=[_conflict(conflict) for conflict in result.conflicts],
     )
 
