@@ -70,7 +70,9 @@ class Caller:
     @property
     def actor(self) -> str:
         """A name for the caller that holds nothing personal: the scope of its idempotency keys."""
-        return f"key-{self.key_id}" if self.key_id is not None else f"user-{self.user_id}"
+        if self.key_id is not None:
+            return f"key-{self.key_id}"
+        return f"user-{self.user_id}" if self.user_id is not None else "system"
 
 
 def system_caller() -> Caller:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from adsum.domain.statuses import ABSENT, DEFAULT_STATUSES, PRESENT, Mark
+from adsum.domain.statuses import ABSENT, DEFAULT_STATUSES, MAX_NOTE, PRESENT, Mark
 from adsum.errors import Flaw
 
 SELECTED = "/selectedStudentIds"
 UNSELECTED = "/unselectedStudentIds"
 MARKS = "/marks"
+# What no database keeps in a text: NUL, and halves of UTF-16 pairs.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +56,14 @@ def requested_marks(selection: Selection, roster: Sequence[int]) -> dict[int, Ma
 
 
 def flaws_of_form(selection: Selection) -> list[Flaw]:
-    """What is wrong whatever the roster: a student twice in a list or in both, an unknown status, nobody named."""
+    """What is wrong whatever the roster: a student twice or in both lists, an unknown status, a note, nobody named."""
     return [
         *_repeated(SELECTED, selection.selected),
         *_repeated(UNSELECTED, selection.unselected),
         *_repeated(MARKS, [entry.student_id for entry in selection.marks]),
         *_in_both(selection),
         *_unknown_statuses(selection),
+        *_wrong_notes(selection),
         *_empty(selection),
     ]
 
@@ -116,6 +120,17 @@ def _unknown_statuses(selection: Selection) -> Iterator[Flaw]:
         if entry.mark.status not in DEFAULT_STATUSES:
             detail = f"{entry.mark.status[:40]!r} is no status here: one of {', '.join(DEFAULT_STATUSES)}"
             yield Flaw("unknown_status", detail, f"{MARKS}/{i}/status", {"allowed": list(DEFAULT_STATUSES)})
+
+
+def _wrong_notes(selection: Selection) -> Iterator[Flaw]:
+    for i, entry in enumerate(selection.marks):
+        note = entry.mark.note or ""
+        if len(note) > MAX_NOTE:
+            yield Flaw(
+                "note_too_long", f"a note has at most {MAX_NOTE} characters", f"{MARKS}/{i}/note", {"most": MAX_NOTE}
+            )
+        elif _UNSTORABLE.search(note):
+            yield Flaw("note_not_text", "a note has no NUL and no half of a character", f"{MARKS}/{i}/note")
 
 
 def _empty(selection: Selection) -> Iterator[Flaw]:

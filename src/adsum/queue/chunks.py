@@ -5,13 +5,16 @@ The message names the run and the place in its plan, and carries no mark: the pl
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, cast
 
-from adsum.domain.ids import Batch, parse_batch_id
+from adsum.domain.ids import MAX_ID, Batch, parse_batch_id
 
 VERSION = 1
 NAME = "createAttendance"
+_RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MAX_NUMBER = 2**31 - 1
 
 
 class UnreadableChunk(ValueError):
@@ -65,17 +68,18 @@ def chunk_of(data: object) -> Chunk:
         UnreadableChunk: it is no chunk.
     """
     fields = cast("dict[str, object]", data) if isinstance(data, dict) else {}
-    version, number, student_id = fields.get("v"), fields.get("chunk"), fields.get("studentId")
+    version, run_id, student_id = fields.get("v"), fields.get("runId"), fields.get("studentId")
     if isinstance(version, int) and version > VERSION:
         raise NewerChunk(f"version {version}")
     batch = parse_batch_id(str(fields.get("batchId")))
-    run_id = fields.get("runId")
-    if (
-        version != VERSION
-        or batch is None
-        or not isinstance(run_id, str)
-        or not isinstance(number, int)
-        or not isinstance(student_id, int | None)
-    ):
+    if version != VERSION or batch is None or not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
         raise UnreadableChunk
-    return Chunk(batch, run_id, number, student_id)
+    number = _whole(fields.get("chunk"), 0, _MAX_NUMBER)
+    return Chunk(batch, run_id, number, None if student_id is None else _whole(student_id, 1, MAX_ID))
+
+
+def _whole(value: object, least: int, most: int) -> int:
+    """Checked as strictly as the database does: what it refused there would be taken for a wrong row."""
+    if type(value) is int and least <= value <= most:
+        return value
+    raise UnreadableChunk

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -22,6 +23,16 @@ PATIENCE_S = 0.25
 
 HasEnded = Callable[[str], Awaitable[bool]]
 """Asks the database whether a run has ended."""
+
+
+@asynccontextmanager
+async def in_time() -> AsyncGenerator[None]:
+    """Whatever a request asks of Redis within this block has `PATIENCE_S` in all; after that it is a `QueueOutage`."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            yield
+    except TimeoutError as error:
+        raise QueueOutage("Valkey or Redis is too slow") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +72,11 @@ class QueueService:
         Raises:
             QueueOutage: Redis did not do it within `PATIENCE_S`; the run waits in the database.
         """
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                if not await self._claim(run, has_ended):
-                    return False
-                await self._enqueue(run)
-                return True
-        except TimeoutError as error:
-            raise QueueOutage("Valkey or Redis is too slow") from error
+        async with in_time():
+            if not await self._claim(run, has_ended):
+                return False
+            await self._enqueue(run)
+            return True
 
     async def _claim(self, run: QueuedRun, has_ended: HasEnded) -> bool:
         holder = await self._ledger.claim(run.batch, run.run_id, run.student_ids)

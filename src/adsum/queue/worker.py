@@ -83,13 +83,16 @@ class ChunkWorker:
         await asyncio.gather(running, return_exceptions=True)
 
     async def _drain(self, worker: Any) -> None:
-        try:
-            async with asyncio.timeout(self._options.drain_timeout):
-                await worker.close()
-        except TimeoutError:
+        # Paused, not closed: a worker of BullMQ that closes while its server is away tries again without any pause, and
+        # on a unix socket nothing else of this process ever runs again. No timeout around it either: it would be
+        # swallowed until the last chunk is done.
+        pausing = asyncio.ensure_future(worker.pause())
+        drained, _ = await asyncio.wait({pausing}, timeout=self._options.drain_timeout)
+        if not drained:
             # What is unfinished is delivered again to another worker, and written once all the same.
             log.error("the drain took too long, leaving the rest to others", mark=Mark.ERROR)
-            await worker.close(force=True)
+        await worker.close(force=True)
+        await pausing
 
     def _new_worker(self) -> Any:
         options = self._options

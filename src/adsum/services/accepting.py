@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -21,9 +22,6 @@ from adsum.storage import idempotency, runs, tallies
 from adsum.storage.database import Connection, Database, RejectedRows, StorageOutage
 from adsum.storage.runs import Run
 from adsum.storage.tallies import ClosedRun
-
-# Two requests with one idempotency key at once: the slower one's insert is refused, and it reads the faster one's.
-ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +58,9 @@ class Acceptance:
             StorageOutage: not known to be accepted; the same request can be sent again.
         """
         demand(caller, Permission.ATTENDANCE_CREATE)
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return await self._accept_once(submission, caller)
-            except RejectedRows:
-                continue
+        # Two requests with one idempotency key at once: the insert of the slower one is refused; it finds the other's.
+        with suppress(RejectedRows):
+            return await self._accept_once(submission, caller)
         return await self._accept_once(submission, caller)
 
     async def _accept_once(self, submission: Submission, caller: Caller) -> Accepted:

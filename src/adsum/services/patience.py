@@ -34,5 +34,5 @@ async def patiently(operation: Callable[P, Awaitable[T]], *args: P.args, **kwarg
 
 def _tell(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome is not None else None
-    if isinstance(error, Unavailable):
-        log.error("outage, trying again", mark=Mark.ERROR, code=error.code, attempt=state.attempt_number)
+    assert isinstance(error, Unavailable)  # nothing else is tried again
+    log.error("outage, trying again", mark=Mark.ERROR, code=error.code, attempt=state.attempt_number)

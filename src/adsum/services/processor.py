@@ -68,11 +68,11 @@ class AttendanceProcessor:
         async with self._database.transaction() as connection:
             await jobs.insert_records(connection, slices)
             found = await jobs.outcomes(connection, slices)
-            if _any_pending(found):
-                await jobs.update_records(connection, slices)
-                await jobs.fail_pending(connection, slices, NOT_ENROLLED, self._now())
-                found = await jobs.outcomes(connection, slices)
-        return found
+            if not _any_pending(found):
+                return found
+            await jobs.update_records(connection, slices)
+            await jobs.fail_pending(connection, slices, NOT_ENROLLED, self._now())
+            return await jobs.outcomes(connection, slices)
 
     async def _fail(self, slices: Sequence[JobSlice], code: str) -> list[JobOutcome]:
         async with self._database.transaction() as connection:

@@ -1,0 +1,137 @@
+"""The plan of a run: who is inserted, who is updated, who is kept, and what is not applied."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adsum.domain.batches import OnExisting
+from adsum.domain.plan import (
+    AttendanceJob,
+    Existing,
+    MarkConflict,
+    Plan,
+    make_plan,
+    not_applied,
+    recorded_already,
+)
+from adsum.domain.statuses import Mark
+
+PRESENT, ABSENT, LATE = Mark("present"), Mark("absent"), Mark("late", "bus")
+SKIP, UPDATE, FAIL = OnExisting.SKIP, OnExisting.UPDATE, OnExisting.FAIL
+
+statuses = st.sampled_from(["present", "absent", "late"])
+notes = st.none() | st.sampled_from(["bus", "ill"])
+requests = st.dictionaries(st.integers(1, 9), st.builds(Mark, statuses, notes))
+records = st.dictionaries(
+    st.integers(1, 9), st.builds(Existing, st.none() | statuses, notes, st.integers(min_value=1, max_value=5))
+)
+
+
+def test_who_has_no_record_is_inserted() -> None:
+    assert make_plan({1: PRESENT, 2: LATE}, {}, SKIP) == Plan(
+        (AttendanceJob(1, PRESENT), AttendanceJob(2, LATE)), (), ()
+    )
+
+
+def test_who_has_a_record_keeps_it_and_the_difference_is_a_conflict() -> None:
+    standing = Existing("late", "bus", 3)
+    assert make_plan({1: PRESENT}, {1: standing}, SKIP) == Plan((), (1,), (MarkConflict(1, standing, PRESENT),))
+
+
+@pytest.mark.parametrize("on_existing", list(OnExisting))
+def test_who_has_the_same_mark_already_is_kept_without_conflict(on_existing: OnExisting) -> None:
+    assert make_plan({1: PRESENT}, {1: Existing("present", None, 2)}, on_existing) == Plan((), (1,), ())
+
+
+def test_an_update_names_the_version_that_was_seen() -> None:
+    assert make_plan({1: ABSENT}, {1: Existing("present", None, 4)}, UPDATE).jobs == (AttendanceJob(1, ABSENT, 4),)
+
+
+@pytest.mark.parametrize("on_existing", list(OnExisting))
+def test_a_cleared_mark_counts_as_none_and_is_marked_again(on_existing: OnExisting) -> None:
+    existing = {1: Existing(None, None, 2)}
+    assert make_plan({1: PRESENT}, existing, on_existing) == Plan((AttendanceJob(1, PRESENT, 2),), (), ())
+    assert recorded_already({1: PRESENT}, existing) == []
+
+
+@pytest.mark.parametrize(
+    ("mark", "same"),
+    [
+        (Mark("late"), True),
+        (Mark("late", "bus"), True),
+        (Mark("late", "ill"), False),
+        (Mark("late", ""), False),
+        (Mark("present", "bus"), False),
+    ],
+)
+def test_a_mark_without_a_note_leaves_the_note_as_it_is(mark: Mark, same: bool) -> None:
+    assert Existing("late", "bus", 1).says(mark) is same
+
+
+def test_students_who_were_not_asked_for_are_in_no_plan() -> None:
+    assert make_plan({}, {1: Existing("present", None, 1)}, UPDATE) == Plan((), (), ())
+
+
+@given(requests, records, st.sampled_from(OnExisting))
+def test_every_student_asked_for_is_a_job_or_kept_in_the_order_asked(
+    requested: dict[int, Mark], existing: dict[int, Existing], on_existing: OnExisting
+) -> None:
+    plan = make_plan(requested, existing, on_existing)
+    planned = [job.student_id for job in plan.jobs]
+    assert sorted([*planned, *plan.kept]) == sorted(requested)
+    assert plan.total == len(requested)
+    assert planned == [student for student in requested if student in planned]
+    assert {conflict.student_id for conflict in plan.conflicts} <= set(plan.kept)
+
+
+@given(requests, records)
+def test_of_those_kept_exactly_the_different_ones_are_conflicts(
+    requested: dict[int, Mark], existing: dict[int, Existing]
+) -> None:
+    plan = make_plan(requested, existing, SKIP)
+    differing = [student for student in plan.kept if not existing[student].says(requested[student])]
+    assert [conflict.student_id for conflict in plan.conflicts] == differing
+
+
+@given(requests, records)
+def test_an_update_has_no_conflicts(requested: dict[int, Mark], existing: dict[int, Existing]) -> None:
+    assert make_plan(requested, existing, UPDATE).conflicts == ()
+
+
+def test_those_recorded_already_are_named_whatever_their_mark() -> None:
+    existing = {1: Existing("present", None, 1), 2: Existing("late", None, 1), 9: Existing("late", None, 1)}
+    assert recorded_already({3: PRESENT, 2: PRESENT, 1: PRESENT}, existing) == [2, 1]
+
+
+def test_of_a_request_that_is_skipped_whole_all_that_differs_is_a_conflict() -> None:
+    standing = {1: Existing("present"), 2: Existing("late", "bus")}
+    assert not_applied({1: PRESENT, 2: ABSENT, 3: PRESENT}, standing) == (
+        MarkConflict(2, standing[2], ABSENT),
+        MarkConflict(3, None, PRESENT),
+    )
+
+
+@pytest.mark.parametrize(("size", "lengths"), [(1, [1, 1, 1, 1, 1]), (2, [2, 2, 1]), (5, [5]), (500, [5])])
+def test_jobs_are_cut_into_chunks_in_order(size: int, lengths: list[int]) -> None:
+    plan = make_plan(dict.fromkeys(range(5), PRESENT), {}, SKIP)
+    chunks = plan.chunks(size)
+    assert [len(chunk) for chunk in chunks] == lengths
+    assert tuple(job for chunk in chunks for job in chunk) == plan.jobs
+
+
+def test_a_plan_without_jobs_has_no_chunks() -> None:
+    assert Plan((), (1,), ()).chunks(500) == []
+
+
+def test_a_job_is_stored_without_what_it_does_not_say() -> None:
+    assert AttendanceJob(7, PRESENT).to_json() == {"student": 7, "status": "present"}
+    assert json.loads(json.dumps(AttendanceJob(7, LATE, 2).to_json())) == {
+        "student": 7,
+        "status": "late",
+        "note": "bus",
+        "version": 2,
+    }

@@ -1,0 +1,143 @@
+"""From what a teacher sent to one mark a student, and what can be wrong with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adsum.domain.selection import Selection, StudentMark, flaws_of_form, flaws_of_roster, requested_marks
+from adsum.domain.statuses import Mark
+from adsum.errors import Flaw
+
+ROSTER = [1, 2, 3, 4]
+students = st.integers(min_value=1, max_value=8)
+marks = st.builds(StudentMark, students, st.builds(Mark, st.sampled_from(["late", "excused"])))
+selections = st.builds(
+    Selection, st.booleans(), selected=st.lists(students), unselected=st.lists(students), marks=st.lists(marks)
+)
+
+
+def statuses(selection: Selection, roster: Sequence[int] = ROSTER) -> dict[int, str]:
+    return {student: mark.status for student, mark in requested_marks(selection, roster).items()}
+
+
+def told(flaws: Sequence[Flaw]) -> list[tuple[str, str]]:
+    return [(flaw.code, flaw.pointer) for flaw in flaws]
+
+
+def late(student_id: int) -> StudentMark:
+    return StudentMark(student_id, Mark("late", "bus"))
+
+
+def noted(note: str) -> StudentMark:
+    return StudentMark(1, Mark("late", note))
+
+
+@pytest.mark.parametrize("note", ["", "x" * 500, "\U0001f68c \t\n 日本語"])
+def test_any_text_of_500_characters_is_a_note(note: str) -> None:
+    assert flaws_of_form(Selection(True, marks=[noted(note)])) == []
+
+
+def test_all_selected_are_present_and_those_unselected_absent() -> None:
+    assert statuses(Selection(True, unselected=[2, 4])) == {1: "present", 2: "absent", 3: "present", 4: "absent"}
+
+
+def test_nobody_is_touched_whom_a_partial_selection_does_not_name() -> None:
+    assert statuses(Selection(False, selected=[3], unselected=[1])) == {1: "absent", 3: "present"}
+
+
+def test_a_single_mark_wins_over_both_lists_and_selects() -> None:
+    selection = Selection(False, selected=[1], unselected=[2], marks=[late(1), late(2), late(4)])
+    assert requested_marks(selection, ROSTER) == {each: Mark("late", "bus") for each in (1, 2, 4)}
+
+
+def test_a_single_mark_wins_where_all_are_selected() -> None:
+    assert statuses(Selection(True, marks=[late(3)])) == {1: "present", 2: "present", 3: "late", 4: "present"}
+
+
+def test_marks_come_in_the_rosters_order() -> None:
+    assert list(requested_marks(Selection(True, marks=[late(1)]), [9, 1, 5])) == [9, 1, 5]
+
+
+@given(selections)
+def test_only_students_of_the_roster_are_ever_marked(selection: Selection) -> None:
+    requested = requested_marks(selection, ROSTER)
+    assert requested.keys() <= set(ROSTER)
+    assert set(requested) == (set(ROSTER) if selection.is_selected_all else set(ROSTER) & named(selection))
+
+
+def named(selection: Selection) -> set[int]:
+    return {student for _, student in selection.mentioned}
+
+
+def test_a_good_selection_has_no_flaws() -> None:
+    selection = Selection(False, selected=[1, 2], unselected=[3], marks=[late(1), late(4)])
+    assert flaws_of_form(selection) == []
+    assert flaws_of_roster(selection, ROSTER, (), sees_school=True) == []
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        (Selection(False, selected=[1, 2, 1, 1]), [("student_repeated", "/selectedStudentIds/3")]),
+        (Selection(True, unselected=[5, 5]), [("student_repeated", "/unselectedStudentIds/1")]),
+        (Selection(True, marks=[late(3), late(2), late(3)]), [("student_repeated", "/marks/2")]),
+        (Selection(False, selected=[1, 2], unselected=[3, 2]), [("student_in_both_lists", "/unselectedStudentIds/1")]),
+        (Selection(True, selected=[1], unselected=[1]), [("student_in_both_lists", "/unselectedStudentIds/0")]),
+        (Selection(True, marks=[StudentMark(1, Mark("asleep"))]), [("unknown_status", "/marks/0/status")]),
+        (Selection(True, marks=[noted("x" * 501)]), [("note_too_long", "/marks/0/note")]),
+        (Selection(True, marks=[late(2), noted("nul \x00")]), [("note_not_text", "/marks/1/note")]),
+        (Selection(True, marks=[noted("half \ud83d")]), [("note_not_text", "/marks/0/note")]),
+        (Selection(False), [("empty_selection", "/selectedStudentIds")]),
+    ],
+)
+def test_each_flaw_of_the_form_is_named_where_it_stands(selection: Selection, expected: list[tuple[str, str]]) -> None:
+    assert told(flaws_of_form(selection)) == expected
+
+
+def test_everything_that_is_wrong_is_named_at_once() -> None:
+    selection = Selection(False, selected=[1, 1], unselected=[1], marks=[StudentMark(2, Mark("asleep"))])
+    assert told(flaws_of_form(selection)) == [
+        ("student_repeated", "/selectedStudentIds/1"),
+        ("student_in_both_lists", "/unselectedStudentIds/0"),
+        ("unknown_status", "/marks/0/status"),
+    ]
+
+
+def test_selecting_all_and_naming_nobody_is_no_empty_selection() -> None:
+    assert flaws_of_form(Selection(True)) == []
+
+
+def test_an_unknown_status_is_not_repeated_whole_and_the_allowed_ones_are_listed() -> None:
+    (flaw,) = flaws_of_form(Selection(True, marks=[StudentMark(1, Mark("x" * 1000))]))
+    assert len(flaw.detail) < 120
+    assert flaw.params == {"allowed": ["present", "absent", "late", "excused"]}
+
+
+def test_naming_ten_thousand_students_twice_each_is_told_in_a_moment() -> None:
+    start = time.monotonic()
+    flaws = flaws_of_form(Selection(False, selected=[*range(10_000), *range(10_000)]))
+    assert (len(flaws), flaws[0].pointer) == (10_000, "/selectedStudentIds/10000")
+    assert time.monotonic() - start < 1
+
+
+def test_who_sees_the_school_is_told_strangers_from_students_of_other_classes() -> None:
+    selection = Selection(False, selected=[1, 8], unselected=[9], marks=[late(8)])
+    flaws = flaws_of_roster(selection, ROSTER, known=[8], sees_school=True)
+    assert told(flaws) == [
+        ("not_enrolled", "/selectedStudentIds/1"),
+        ("unknown_student", "/unselectedStudentIds/0"),
+        ("not_enrolled", "/marks/0/studentId"),
+    ]
+    assert [flaw.params for flaw in flaws] == [{"studentId": 8}, {"studentId": 9}, {"studentId": 8}]
+
+
+def test_who_sees_only_classes_is_told_the_same_of_both() -> None:
+    selection = Selection(False, selected=[8, 9])
+    one, other = flaws_of_roster(selection, ROSTER, known=[8], sees_school=False)
+    assert one.code == other.code == "not_on_roster"
+    assert one.detail.replace("8", "9") == other.detail

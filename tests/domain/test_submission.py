@@ -1,0 +1,72 @@
+"""What is asked and answered: the digest of a request, and the answer that is kept under a key."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adsum.domain.batches import OnExisting
+from adsum.domain.plan import Existing, MarkConflict
+from adsum.domain.selection import Selection, StudentMark
+from adsum.domain.statuses import Mark
+from adsum.domain.submission import BatchResult, Submission, result_of_json
+
+ASKED = Submission(
+    123,
+    456,
+    "2024-12-25",
+    Selection(False, selected=[1, 2], unselected=[3], marks=[StudentMark(4, Mark("late", "bus"))]),
+    roster_version="abc",
+    idempotency_key="key",
+)
+marks = st.builds(Mark, st.text(max_size=8), st.none() | st.text(max_size=8))
+existing = st.builds(Existing, st.none() | st.text(max_size=8), st.none() | st.text(max_size=8), st.integers())
+conflicts = st.builds(MarkConflict, st.integers(), st.none() | existing, marks)
+results = st.builds(BatchResult, conflicts=st.lists(conflicts, max_size=4).map(tuple))
+
+
+def test_the_digest_of_a_request_stays_the_same_from_release_to_release() -> None:
+    """It is kept in databases: a change of it turns every key that is in use into a refusal."""
+    assert ASKED.digest() == "440346207afaaf28b856e7724234d94f4c38e73f0feec5f1f4b2d4425a02bf0b"
+
+
+def test_the_key_is_no_part_of_what_is_asked() -> None:
+    assert replace(ASKED, idempotency_key="other").digest() == ASKED.digest()
+
+
+def test_lists_and_tuples_ask_the_same() -> None:
+    selection = ASKED.selection
+    same = replace(selection, selected=(1, 2), unselected=(3,), marks=tuple(selection.marks))
+    assert replace(ASKED, selection=same).digest() == ASKED.digest()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"class_id": 124},
+        {"session_id": 457},
+        {"learning_date": "2024-12-24"},
+        {"on_existing": OnExisting.UPDATE},
+        {"roster_version": None},
+        {"selection": replace(ASKED.selection, is_selected_all=True)},
+        {"selection": replace(ASKED.selection, selected=[1])},
+        {"selection": replace(ASKED.selection, unselected=[])},
+        {"selection": replace(ASKED.selection, selected=[1, 2, 3], unselected=[])},
+        {"selection": replace(ASKED.selection, marks=[])},
+        {"selection": replace(ASKED.selection, marks=[StudentMark(5, Mark("late", "bus"))])},
+        {"selection": replace(ASKED.selection, marks=[StudentMark(4, Mark("excused", "bus"))])},
+        {"selection": replace(ASKED.selection, marks=[StudentMark(4, Mark("late", "ill"))])},
+    ],
+)
+def test_whatever_is_asked_otherwise_has_another_digest(change: dict[str, Any]) -> None:
+    assert replace(ASKED, **change).digest() != ASKED.digest()
+
+
+@given(results)
+def test_an_answer_comes_back_from_the_database_as_it_was(result: BatchResult) -> None:
+    assert result_of_json(json.loads(json.dumps(result.to_json()))) == result

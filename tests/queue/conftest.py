@@ -1,0 +1,76 @@
+"""What the tests of the queue share: a client, a ledger, a queue, and a look at every key that they leave."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from adsum.domain.ids import Batch
+from adsum.queue.connection import open_redis
+from adsum.queue.keys import LedgerKeys
+from adsum.queue.ledger import Ledger
+from adsum.queue.service import QueuedRun, QueueService
+
+LOCK_TTL, COMPLETED_TTL = 3600, 86400
+BATCH = Batch(123, 456, date(2024, 12, 25))
+OTHER_BATCH = Batch(123, 457, date(2024, 12, 25))
+KEYS = LedgerKeys("", BATCH)
+FIRST, SECOND = "01930000-0000-7000-8000-000000000001", "01930000-0000-7000-8000-000000000002"
+
+NewQueue = Callable[[Redis], QueueService]
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncGenerator[Redis]:
+    client = open_redis(redis_url, connections=8, socket_timeout=5)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def ledger(redis: Redis) -> Ledger:
+    return new_ledger(redis)
+
+
+@pytest.fixture
+def queue(redis: Redis) -> QueueService:
+    return new_queue(redis)
+
+
+def new_ledger(redis: Redis, key_prefix: str = "") -> Ledger:
+    return Ledger(redis, key_prefix, lock_ttl=LOCK_TTL, completed_ttl=COMPLETED_TTL)
+
+
+def new_queue(redis: Redis, key_prefix: str = "") -> QueueService:
+    return QueueService(redis, new_ledger(redis, key_prefix), queue_name="attendance", key_prefix=key_prefix)
+
+
+def run_of(run_id: str, *chunks: list[int], batch: Batch = BATCH) -> QueuedRun:
+    return QueuedRun(batch, run_id, chunks)
+
+
+async def never_ended(_run_id: str) -> bool:
+    return False
+
+
+async def names(redis: Any) -> list[str]:
+    """Of every key. (redis-py's types allow for bytes, which a client for strings never gives.)"""
+    return sorted(await redis.keys("*"))
+
+
+async def values(redis: Redis) -> dict[str, str]:
+    """Every key of ours, with its value; BullMQ's are left out."""
+    return {name: str(await redis.get(name)) for name in await names(redis) if "bull:" not in name}
+
+
+async def lifetimes(redis: Redis) -> dict[str, int]:
+    """The seconds that every key of ours has to live; -1: for ever."""
+    return {name: await redis.ttl(name) for name in await values(redis)}
+
+
+def tickets(run_id: str, *student_ids: int) -> dict[str, str]:
+    return {KEYS.ticket(student_id): run_id for student_id in student_ids}

@@ -1,0 +1,199 @@
+"""The ledger's three scripts: claim, settle, release."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from redis.asyncio import Redis
+
+from adsum.queue.ledger import Ledger
+from tests.queue.conftest import (
+    BATCH,
+    COMPLETED_TTL,
+    FIRST,
+    KEYS,
+    LOCK_TTL,
+    OTHER_BATCH,
+    SECOND,
+    lifetimes,
+    new_ledger,
+    tickets,
+    values,
+)
+
+NOW = datetime(2024, 12, 25, 8, 30, tzinfo=UTC)
+
+
+async def test_a_claim_makes_the_lock_the_counter_and_a_ticket_a_job(ledger: Ledger, redis: Redis) -> None:
+    assert await ledger.claim(BATCH, FIRST, [1, 2, 3]) is None
+    assert await values(redis) == {KEYS.lock: FIRST, KEYS.counter: "3"} | tickets(FIRST, 1, 2, 3)
+
+
+async def test_the_keys_are_the_seeds(ledger: Ledger, redis: Redis) -> None:
+    await ledger.claim(BATCH, FIRST, [7])
+    assert sorted(await values(redis)) == [
+        "attendance-batch-counter:class-123-session-456-date-25122024",
+        "attendance-batch-lock:class-123-session-456-date-25122024",
+        "student-7-session-456-date-25122024",
+    ]
+
+
+async def test_every_key_of_a_claim_lives_as_long_as_the_lock(ledger: Ledger, redis: Redis) -> None:
+    await ledger.claim(BATCH, FIRST, [1, 2])
+    assert set((await lifetimes(redis)).values()) <= {LOCK_TTL, LOCK_TTL - 1}
+
+
+async def test_claiming_again_brings_back_no_ticket_that_was_settled(ledger: Ledger, redis: Redis) -> None:
+    await ledger.claim(BATCH, FIRST, [1, 2])
+    await ledger.settle(BATCH, FIRST, [1])
+    before = await values(redis)
+    assert await ledger.claim(BATCH, FIRST, [1, 2]) is None
+    assert await values(redis) == before
+
+
+async def test_a_batch_that_is_held_is_left_to_its_holder(ledger: Ledger, redis: Redis) -> None:
+    await ledger.claim(BATCH, FIRST, [1, 2])
+    before = await values(redis)
+    assert await ledger.claim(BATCH, SECOND, [2, 3]) == FIRST
+    assert await values(redis) == before
+
+
+async def test_the_lock_of_a_run_that_ended_is_replaced(ledger: Ledger, redis: Redis) -> None:
+    await ledger.claim(BATCH, FIRST, [1, 2])
+    assert await ledger.claim(BATCH, SECOND, [2, 3, 4], ended=FIRST) is None
+    assert await values(redis) == {KEYS.lock: SECOND, KEYS.counter: "3"} | tickets(FIRST, 1) | tickets(SECOND, 2, 3, 4)
+
+
+async def test_a_lock_is_replaced_only_while_it_is_of_the_run_that_ended(ledger: Ledger) -> None:
+    await ledger.claim(BATCH, SECOND, [1])
+    assert await ledger.claim(BATCH, "third", [1], ended=FIRST) == SECOND
+
+
+async def test_two_batches_do_not_touch_each_other(ledger: Ledger) -> None:
+    await ledger.claim(BATCH, FIRST, [1, 2])
+    assert await ledger.claim(OTHER_BATCH, SECOND, [1, 2]) is None
+    assert await ledger.settle(BATCH, FIRST, [1]) == 1
+    assert await ledger.settle(OTHER_BATCH, SECOND, [1, 2]) == 0
+
+
+async def test_settling_takes_the_tickets_away_and_counts_them(ledger: Ledger, redis: Redis) -> None:
+    await ledger.claim(BATCH, FIRST, [1, 2, 3])
+    assert await ledger.settle(BATCH, FIRST, [1, 3]) == 1
+    assert await values(redis) == {KEYS.lock: FIRST, KEYS.counter: "1"} | tickets(FIRST, 2)
+
+
+async def test_settling_twice_counts_once(ledger: Ledger) -> None:
+    await ledger.claim(BATCH, FIRST, [1, 2, 3])
+    assert await ledger.settle(BATCH, FIRST, [1, 1, 2]) == 1
+    assert await ledger.settle(BATCH, FIRST, [1, 2]) == 1
+
+
+async def test_who_settles_the_last_chunk_again_is_told_again_that_it_was_the_last(ledger: Ledger) -> None:
+    await ledger.claim(BATCH, FIRST, [1, 2])
+    assert await ledger.settle(BATCH, FIRST, [1, 2]) == 0
+    assert await ledger.settle(BATCH, FIRST, [1, 2]) == 0
+
+
+async def test_a_late_worker_of_another_run_counts_nothing(ledger: Ledger, redis: Redis) -> None:
+    await ledger.claim(BATCH, SECOND, [1, 2])
+    before = await values(redis)
+    assert await ledger.settle(BATCH, FIRST, [1, 2]) is None
+    assert await values(redis) == before
+
+
+async def test_the_tickets_that_a_replaced_run_left_are_taken_and_not_counted(ledger: Ledger, redis: Redis) -> None:
+    await ledger.claim(BATCH, FIRST, [1, 2])
+    await ledger.claim(BATCH, SECOND, [2], ended=FIRST)
+    assert await ledger.settle(BATCH, FIRST, [1, 2]) is None
+    assert await values(redis) == {KEYS.lock: SECOND, KEYS.counter: "1"} | tickets(SECOND, 2)
+
+
+async def test_nobody_is_told_that_they_were_the_last_when_the_counter_is_lost(ledger: Ledger, redis: Redis) -> None:
+    await ledger.claim(BATCH, FIRST, [1, 2])
+    await redis.delete(KEYS.counter)
+    assert await ledger.settle(BATCH, FIRST, [1, 2]) is None
+    assert await values(redis) == {KEYS.lock: FIRST}
+
+
+async def test_settling_after_everything_is_lost_changes_nothing(ledger: Ledger, redis: Redis) -> None:
+    assert await ledger.settle(BATCH, FIRST, [1, 2]) is None
+    assert await values(redis) == {}
+
+
+async def test_tickets_that_were_lost_are_not_counted(ledger: Ledger, redis: Redis) -> None:
+    await ledger.claim(BATCH, FIRST, [1, 2])
+    await redis.delete(KEYS.ticket(1))
+    assert await ledger.settle(BATCH, FIRST, [1, 2]) == 1
+
+
+async def test_settling_renews_the_life_of_the_lock_and_of_the_counter(ledger: Ledger, redis: Redis) -> None:
+    await ledger.claim(BATCH, FIRST, [1, 2])
+    for name in (KEYS.lock, KEYS.counter):
+        await redis.expire(name, 10)
+    await ledger.settle(BATCH, FIRST, [1])
+    left = await lifetimes(redis)
+    assert min(left[KEYS.lock], left[KEYS.counter]) > 10
+
+
+async def test_the_counter_is_a_plain_integer_of_the_seeds_to_the_end(ledger: Ledger, redis: Redis) -> None:
+    await ledger.claim(BATCH, FIRST, range(1, 31))
+    for student_id in range(1, 31):
+        assert await ledger.settle(BATCH, FIRST, [student_id]) == 30 - student_id
+        assert await redis.get(KEYS.counter) == str(30 - student_id)
+
+
+async def test_a_release_leaves_nothing_but_the_completion_marker(ledger: Ledger, redis: Redis) -> None:
+    await ledger.claim(BATCH, FIRST, [1, 2])
+    assert await ledger.release(BATCH, FIRST, [1, 2], completed_at=NOW)
+    assert await values(redis) == {KEYS.marker: "2024-12-25T08:30:00+00:00"}
+    assert COMPLETED_TTL - 1 <= (await lifetimes(redis))[KEYS.marker] <= COMPLETED_TTL
+
+
+async def test_a_run_that_did_not_complete_leaves_no_marker(ledger: Ledger, redis: Redis) -> None:
+    await ledger.claim(BATCH, FIRST, [1, 2])
+    assert await ledger.release(BATCH, FIRST, [1, 2], completed_at=None)
+    assert await values(redis) == {}
+
+
+async def test_a_release_takes_only_what_is_of_its_run(ledger: Ledger, redis: Redis) -> None:
+    await ledger.claim(BATCH, FIRST, [1, 2])
+    await ledger.claim(BATCH, SECOND, [2, 3], ended=FIRST)
+    assert not await ledger.release(BATCH, FIRST, [1, 2], completed_at=NOW)
+    assert await values(redis) == {KEYS.lock: SECOND, KEYS.counter: "2"} | tickets(SECOND, 2, 3)
+
+
+async def test_releasing_twice_changes_nothing(ledger: Ledger, redis: Redis) -> None:
+    await ledger.claim(BATCH, FIRST, [1])
+    await ledger.release(BATCH, FIRST, [1], completed_at=NOW)
+    before = await values(redis)
+    assert not await ledger.release(BATCH, FIRST, [1], completed_at=NOW)
+    assert await values(redis) == before
+
+
+async def test_the_scripts_are_sent_again_where_the_server_forgot_them(ledger: Ledger, redis: Redis) -> None:
+    await redis.script_flush()
+    assert await ledger.claim(BATCH, FIRST, [1, 2]) is None
+    await redis.script_flush()
+    assert await ledger.settle(BATCH, FIRST, [1]) == 1
+    await redis.script_flush()
+    assert await ledger.release(BATCH, FIRST, [1, 2], completed_at=NOW)
+    assert list(await values(redis)) == [KEYS.marker]
+
+
+async def test_two_installations_on_one_server_do_not_see_each_other(redis: Redis) -> None:
+    one, other = new_ledger(redis, "{adsum-1}"), new_ledger(redis, "{adsum-2}")
+    assert await one.claim(BATCH, FIRST, [1]) is None
+    assert await other.claim(BATCH, SECOND, [1]) is None
+    assert await one.settle(BATCH, FIRST, [1]) == 0
+    await one.release(BATCH, FIRST, [1], completed_at=NOW)
+    assert sorted(await values(redis)) == sorted(
+        ["{adsum-1}" + KEYS.marker] + ["{adsum-2}" + name for name in (KEYS.lock, KEYS.counter, KEYS.ticket(1))]
+    )
+
+
+async def test_a_batch_of_ten_thousand_is_claimed_settled_and_released(ledger: Ledger, redis: Redis) -> None:
+    students = range(1, 10_001)
+    assert await ledger.claim(BATCH, FIRST, students) is None
+    assert await ledger.settle(BATCH, FIRST, students) == 0
+    assert await ledger.release(BATCH, FIRST, students, completed_at=NOW)
+    assert list(await values(redis)) == [KEYS.marker]

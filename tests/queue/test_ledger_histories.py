@@ -1,0 +1,131 @@
+"""Any history of two runs on one ledger: claims, settles, releases, losses of single keys and of all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import Any, ClassVar, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from typing_extensions import override
+
+from adsum.embedded.valkey import Valkey
+from adsum.queue.connection import open_redis
+from tests.queue.conftest import BATCH, FIRST, KEYS, SECOND, lifetimes, new_ledger, values
+from tests.servers.valkey import tell, url_of
+
+T = TypeVar("T")
+STUDENTS = {FIRST: [1, 2, 3], SECOND: [2, 3, 4]}
+NOW = datetime(2024, 12, 25, tzinfo=UTC)
+
+runs = st.sampled_from([FIRST, SECOND])
+students = st.lists(st.sampled_from([1, 2, 3, 4]), max_size=4)
+
+
+class LedgerHistories(RuleBasedStateMachine):
+    """Each run claims all of its students, as the service does; the model is how many of them it has settled since."""
+
+    server: ClassVar[Valkey]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.redis = open_redis(url_of(self.server), connections=2, socket_timeout=5)
+        self.ledger = new_ledger(self.redis)
+        self.settled: set[int] = set()
+        self.lost = False
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(work)
+
+    def found(self) -> dict[str, str]:
+        return self.wait(values(self.redis))
+
+    @override
+    def teardown(self) -> None:
+        self.wait(self.redis.aclose())
+        self.loop.close()
+
+    @initialize()
+    def empty(self) -> None:
+        assert tell(self.server, "FLUSHALL") == "+OK"
+
+    @rule(run=runs, other_ended=st.booleans())
+    def claim(self, run: str, other_ended: bool) -> None:
+        holder = self.found().get(KEYS.lock)
+        other = SECOND if run == FIRST else FIRST
+        refused = self.wait(self.ledger.claim(BATCH, run, STUDENTS[run], ended=other if other_ended else ""))
+        if holder == other and not other_ended:
+            assert refused == other
+            return
+        assert refused is None
+        if holder != run:
+            self.settled, self.lost = set(), False
+
+    @rule(run=runs, some=students)
+    def settle(self, run: str, some: list[int]) -> None:
+        before = self.found()
+        remaining = self.wait(self.ledger.settle(BATCH, run, some))
+        if before.get(KEYS.lock) != run:
+            assert remaining is None
+            return
+        self.settled |= set(some) & set(STUDENTS[run])
+        if not self.lost:
+            assert remaining == len(set(STUDENTS[run]) - self.settled)
+        elif remaining == 0:
+            assert all(self.found().get(KEYS.ticket(each)) != run for each in STUDENTS[run])
+
+    @rule(run=runs, completed=st.booleans())
+    def release(self, run: str, completed: bool) -> None:
+        before = self.found()
+        held = self.wait(self.ledger.release(BATCH, run, STUDENTS[run], completed_at=NOW if completed else None))
+        after = self.found()
+        assert held == (before.get(KEYS.lock) == run)
+        assert run not in after.values()
+        if not held:
+            assert after == {name: value for name, value in before.items() if value != run}
+
+    @rule()
+    def everything_expires(self) -> None:
+        assert tell(self.server, "FLUSHALL") == "+OK"
+
+    @rule(student=st.sampled_from([1, 2, 3, 4]))
+    def a_ticket_is_lost(self, student: int) -> None:
+        self.lost |= tell(self.server, f"DEL {KEYS.ticket(student)}") == ":1"
+
+    @rule()
+    def the_scripts_are_forgotten(self) -> None:
+        assert tell(self.server, "SCRIPT FLUSH") == "+OK"
+
+    @invariant()
+    def the_counter_is_how_many_tickets_the_holder_has(self) -> None:
+        found = self.found()
+        holder = found.get(KEYS.lock)
+        assert (holder is None) == (KEYS.counter not in found)
+        if holder is None:
+            return
+        owned = sum(value == holder and name.startswith("student-") for name, value in found.items())
+        assert int(found[KEYS.counter]) >= owned if self.lost else int(found[KEYS.counter]) == owned
+
+    @invariant()
+    def every_key_has_a_time_to_live(self) -> None:
+        assert all(seconds > 0 for seconds in self.wait(lifetimes(self.redis)).values())
+
+
+@pytest.fixture
+def histories(valkey: Valkey, redis_url: str) -> type[LedgerHistories]:
+    LedgerHistories.server = valkey
+    return LedgerHistories
+
+
+def test_every_history_of_two_runs_leaves_a_ledger_that_counts_right(histories: type[LedgerHistories]) -> None:
+    run_state_machine_as_test(
+        histories,
+        settings=settings(
+            max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        ),
+    )

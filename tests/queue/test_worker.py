@@ -1,0 +1,179 @@
+"""The worker: every delivery ends in one of process, give up, leave to newer workers, or drop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from bullmq import Queue
+from redis.asyncio import Redis
+
+from adsum.queue.chunks import NAME, Chunk
+from adsum.queue.connection import open_redis
+from adsum.queue.service import QueueService
+from adsum.queue.worker import GIVE_UP_AFTER, ChunkWorker, WorkerOptions
+from tests.queue.conftest import BATCH, FIRST, OTHER_BATCH, SECOND, names, never_ended, new_queue, run_of
+from tests.servers.processes import short_folder
+from tests.servers.valkey import temporary_valkey, url_of, valkey_in
+from tests.waiting import DEADLINE_S, until
+
+
+@dataclass
+class Desk:
+    """Takes chunks as a processor would, and notes what came. While `hold` is set, nothing gets done."""
+
+    processed: list[Chunk] = field(default_factory=list[Chunk])
+    given_up: list[Chunk] = field(default_factory=list[Chunk])
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def process(self, chunk: Chunk) -> None:
+        self.begun.set()
+        await self.go_on.wait()
+        self.processed.append(chunk)
+        self.done.set()
+
+    async def give_up(self, chunk: Chunk) -> None:
+        self.given_up.append(chunk)
+
+
+def ready_desk() -> Desk:
+    desk = Desk()
+    desk.go_on.set()
+    return desk
+
+
+@asynccontextmanager
+async def working(url: str, desk: Desk, *, drain_timeout: float = 10.0) -> AsyncGenerator[asyncio.Event]:
+    """A worker while the block lasts, or until the event that it gives is set."""
+    options = WorkerOptions(url, "attendance", "", concurrency=4, drain_timeout=drain_timeout)
+    stop = asyncio.Event()
+    running = asyncio.create_task(ChunkWorker(options, desk.process, desk.give_up).run(stop))
+    try:
+        yield stop
+    finally:
+        stop.set()
+        await asyncio.wait_for(running, DEADLINE_S)
+
+
+async def emptied(queue: QueueService) -> None:
+    async def nothing_waits() -> bool:
+        return await queue.depth() == 0
+
+    await until(nothing_waits)
+
+
+async def send(redis: Redis, data: object) -> None:
+    """Puts a message of others into the queue."""
+    await Queue("attendance", cast("Any", {"connection": redis})).add(NAME, data, {"jobId": "theirs"})
+
+
+async def test_each_chunk_is_processed_and_nothing_is_left_of_its_message(
+    queue: QueueService, redis: Redis, redis_url: str
+) -> None:
+    desk, run = ready_desk(), run_of(FIRST, [1, 2], [3])
+    await queue.start(run, never_ended)
+    async with working(redis_url, desk):
+        await emptied(queue)
+    assert sorted(desk.processed, key=lambda chunk: chunk.number) == run.messages
+    left = {name.removeprefix("bull:attendance:") for name in await names(redis) if "bull:" in name}
+    assert left <= {"meta", "id", "events", "stalled-check", "marker"}
+
+
+async def test_a_message_that_is_no_chunk_is_dropped_and_the_next_one_processed(
+    queue: QueueService, redis: Redis, redis_url: str
+) -> None:
+    desk = ready_desk()
+    await send(redis, {"v": 1, "batchId": BATCH.id, "runId": "x", "chunk": 0})
+    await queue.start(run_of(FIRST, [1, 2]), never_ended)
+    async with working(redis_url, desk):
+        await emptied(queue)
+    assert desk.processed == run_of(FIRST, [1, 2]).messages
+
+
+async def test_a_message_of_a_newer_version_stays_for_newer_workers(
+    queue: QueueService, redis: Redis, redis_url: str
+) -> None:
+    desk = ready_desk()
+    await send(redis, {"v": 2, "somethingElse": True})
+    await queue.start(run_of(FIRST, [1, 2]), never_ended)
+    async with working(redis_url, desk):
+        await desk.done.wait()
+        await until(lambda: redis.exists("bull:attendance:delayed"))
+    assert await queue.depth() == 1
+    assert (desk.given_up, await redis.exists("bull:attendance:theirs")) == ([], 1)
+
+
+async def test_a_chunk_that_killed_its_worker_again_and_again_is_given_up(
+    queue: QueueService, redis: Redis, redis_url: str
+) -> None:
+    desk = ready_desk()
+    for run, batch, stalls in ((FIRST, BATCH, GIVE_UP_AFTER - 1), (SECOND, OTHER_BATCH, GIVE_UP_AFTER)):
+        started = run_of(run, [1, 2], batch=batch)
+        await queue.start(started, never_ended)
+        await redis.hset(f"bull:attendance:{started.messages[0].message_id}", "stc", str(stalls))
+    async with working(redis_url, desk):
+        await emptied(queue)
+    assert [chunk.run_id for chunk in desk.processed] == [FIRST]
+    assert [chunk.run_id for chunk in desk.given_up] == [SECOND]
+
+
+async def test_a_worker_that_is_told_to_stop_finishes_what_it_has_and_takes_nothing_new(
+    queue: QueueService, redis: Any, redis_url: str
+) -> None:
+    async def somebody_waits_for_chunks() -> bool:
+        return any(client["cmd"] == "bzpopmin" for client in await redis.client_list())
+
+    async def nobody_waits_for_chunks() -> bool:
+        return not await somebody_waits_for_chunks()
+
+    desk = Desk()
+    await queue.start(run_of(FIRST, [1, 2]), never_ended)
+    async with working(redis_url, desk) as stop:
+        await desk.begun.wait()
+        await until(somebody_waits_for_chunks)
+        stop.set()
+        await until(nobody_waits_for_chunks)
+        await queue.start(run_of(SECOND, [1, 2], batch=OTHER_BATCH), never_ended)
+        desk.go_on.set()
+    assert desk.processed == run_of(FIRST, [1, 2]).messages
+    assert await queue.depth() == 1
+
+
+async def test_a_drain_that_takes_too_long_leaves_the_chunk_to_another_worker(
+    queue: QueueService, redis_url: str
+) -> None:
+    stuck, other = Desk(), ready_desk()
+    await queue.start(run_of(FIRST, [1, 2]), never_ended)
+    async with working(redis_url, stuck, drain_timeout=0.2):
+        await stuck.begun.wait()
+    assert (stuck.processed, await queue.depth()) == ([], 1)
+    async with working(redis_url, other):
+        await emptied(queue)
+    assert other.processed == run_of(FIRST, [1, 2]).messages
+
+
+async def test_a_worker_that_starts_before_its_server_begins_when_it_is_there() -> None:
+    desk = ready_desk()
+    with short_folder() as folder:
+        async with working(f"unix://{folder}/valkey.sock", desk, drain_timeout=0.5):
+            with valkey_in(folder) as server:
+                redis = open_redis(url_of(server), connections=4, socket_timeout=5)
+                await new_queue(redis).start(run_of(FIRST, [1, 2]), never_ended)
+                await asyncio.wait_for(desk.done.wait(), DEADLINE_S)
+                await redis.aclose()
+
+
+async def test_a_worker_whose_server_is_away_stops_when_it_is_told_to(tmp_path: Path) -> None:
+    async with working(f"unix://{tmp_path}/nobody.sock", ready_desk(), drain_timeout=0.5):
+        await asyncio.sleep(0)
+    with temporary_valkey() as server:
+        gone = url_of(server)
+        stack = AsyncExitStack()
+        await stack.enter_async_context(working(gone, ready_desk(), drain_timeout=0.5))
+    await stack.aclose()

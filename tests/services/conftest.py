@@ -1,0 +1,25 @@
+"""What the tests of the services share: the fixtures of `tests/batches`, and a submission for a school."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adsum.domain.batches import BatchStatus
+from adsum.domain.selection import Selection
+from adsum.domain.submission import BatchResult, Submission
+from adsum.wiring import Adsum
+from tests.batches.conftest import adsum, redis, school, settings, worker
+from tests.runs import DAY
+from tests.schools import SchoolIds
+
+__all__ = ["adsum", "redis", "school", "settings", "worker"]
+
+
+def submission(school: SchoolIds, **fields: Any) -> Submission:
+    """The whole class is present on `DAY`, but for what `fields` say."""
+    wanted: dict[str, Any] = {"learning_date": DAY.isoformat(), "selection": Selection(is_selected_all=True)}
+    return Submission(school.class_id, school.session_id, **wanted | fields)
+
+
+async def status_of(adsum: Adsum, result: BatchResult) -> BatchStatus:
+    return await adsum.attendances.get_batch_status(result.batch_id)

@@ -1,0 +1,129 @@
+"""Opening a database, and transactions on it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.exc import IntegrityError
+
+from adsum.errors import ConfigurationError
+from adsum.storage.database import Database, RejectedRows, async_url, open_database
+from adsum.storage.tables import schools, sessions
+
+
+async def count(database: Database) -> int:
+    async with database.snapshot() as connection:
+        return (await connection.execute(select(func.count()).select_from(schools))).scalar_one()
+
+
+async def add_school(database: Database, name: str = "Lindenhof") -> None:
+    async with database.transaction() as connection:
+        await connection.execute(insert(schools).values(name=name, time_zone="UTC"))
+
+
+async def test_a_transaction_is_there_for_others_when_its_block_has_ended(database: Database) -> None:
+    await add_school(database)
+    assert await count(database) == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
+async def test_nothing_is_left_of_a_transaction_that_failed(database: Database, error: type[BaseException]) -> None:
+    async def fail() -> None:
+        async with database.transaction() as connection:
+            await connection.execute(insert(schools).values(name="x", time_zone="UTC"))
+            raise error
+
+    with pytest.raises(error):
+        await fail()
+    assert await count(database) == 0
+    await add_school(database)
+    assert await count(database) == 1
+
+
+async def test_a_snapshot_sees_one_state_whatever_is_written_meanwhile(database: Database) -> None:
+    await add_school(database)
+    counting = select(func.count()).select_from(schools)
+    async with database.snapshot() as connection:
+        before = (await connection.execute(counting)).scalar_one()
+        await add_school(database)
+        assert (await connection.execute(counting)).scalar_one() == before
+    assert await count(database) == before + 1
+
+
+async def test_a_row_without_its_parent_is_rejected(database: Database) -> None:
+    with pytest.raises(RejectedRows) as error:
+        async with database.transaction() as connection:
+            await connection.execute(insert(sessions).values(class_id=999, title="x"))
+    assert isinstance(error.value.__cause__, IntegrityError)
+    assert "999" not in str(error.value)
+
+
+async def test_a_row_without_what_it_needs_is_rejected(database: Database) -> None:
+    with pytest.raises(RejectedRows):
+        async with database.transaction() as connection:
+            await connection.execute(insert(schools).values(name=None, time_zone="UTC"))
+
+
+async def test_a_snapshot_of_postgres_cannot_write(postgres_database: Database) -> None:
+    with pytest.raises(Exception):  # noqa: B017, PT011 - which one it is does not matter here
+        async with postgres_database.snapshot() as connection:
+            await connection.execute(insert(schools).values(name="x", time_zone="UTC"))
+    assert await count(postgres_database) == 0
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 5000)]
+)
+async def test_sqlite_is_durable_and_strict(sqlite_url: str, pragma: str, value: object) -> None:
+    database = open_database(sqlite_url)
+    async with database.snapshot() as connection:
+        assert (await connection.execute(text(f"PRAGMA {pragma}"))).scalar_one() == value
+    await database.close()
+
+
+async def test_fifty_writers_of_two_programs_wait_for_each_other_without_errors(sqlite_url: str) -> None:
+    programs = [open_database(sqlite_url), open_database(sqlite_url)]
+
+    async def write(number: int) -> None:
+        async with programs[number % 2].transaction() as connection:
+            before = (await connection.execute(select(func.count()).select_from(schools))).scalar_one()
+            await connection.execute(insert(schools).values(name=str(before), time_zone="UTC"))
+
+    await asyncio.gather(*map(write, range(50)))
+    async with programs[0].snapshot() as connection:
+        names = [row.name for row in await connection.execute(select(schools.c.name).order_by(schools.c.id))]
+    assert names == [str(number) for number in range(50)]
+    for database in programs:
+        await database.close()
+
+
+async def test_readers_do_not_wait_for_a_writer(sqlite_url: str) -> None:
+    database = open_database(sqlite_url)
+    async with database.transaction() as connection:
+        await connection.execute(insert(schools).values(name="x", time_zone="UTC"))
+        async with asyncio.timeout(2):
+            assert await asyncio.gather(*(count(database) for _ in range(9))) == [0] * 9
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "driver"),
+    [
+        ("sqlite:///adsum.db", "sqlite+aiosqlite"),
+        ("sqlite+aiosqlite:///adsum.db", "sqlite+aiosqlite"),
+        ("postgresql://u:p@host/db", "postgresql+asyncpg"),
+        ("postgresql+psycopg://host/db", "postgresql+asyncpg"),
+        ("postgres://host/db", "postgresql+asyncpg"),
+    ],
+)
+def test_a_url_gets_the_driver_that_we_use(url: str, driver: str) -> None:
+    assert async_url(url).drivername == driver
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "mysql://host/db", "sqlite://", "postgresql:/host"])
+def test_a_url_that_is_none_of_ours_stops_the_start_and_is_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        async_url(url)
+    assert not url or url not in str(error.value)

@@ -1,0 +1,170 @@
+"""Runs: one open run a batch, and the records and answers that accept looks at."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from adsum.domain.batches import RunState
+from adsum.domain.plan import AttendanceJob, Existing
+from adsum.domain.statuses import Mark
+from adsum.storage import idempotency, runs
+from adsum.storage.database import Database, RejectedRows
+from adsum.storage.tables import batch_runs
+from tests.runs import DAY, LATER, batch_of, end_run, inserts, make_run
+from tests.schools import SchoolIds, make_record, make_session
+
+NOBODY = "01930000-0000-7000-8000-00000000ffff"
+
+
+async def test_a_run_is_found_as_it_was_made(database: Database, school: SchoolIds) -> None:
+    wanted = [
+        AttendanceJob(1, Mark("present")),
+        AttendanceJob(2, Mark("late", "bus \U0001f68c")),
+        AttendanceJob(3, Mark("absent"), 4),
+    ]
+    async with database.transaction() as connection:
+        made = await make_run(connection, school, wanted, chunk_size=2)
+        assert await runs.find_run(connection, made.run_id) == made
+        assert await runs.open_run(connection, made.batch) == made
+        assert await runs.newest_run(connection, made.batch) == made
+
+
+async def test_a_batch_that_was_never_marked_has_no_run(database: Database, school: SchoolIds) -> None:
+    async with database.snapshot() as connection:
+        assert await runs.open_run(connection, batch_of(school)) is None
+        assert await runs.newest_run(connection, batch_of(school)) is None
+        assert await runs.find_run(connection, NOBODY) is None
+
+
+async def test_a_second_open_run_of_a_batch_is_refused(database: Database, school: SchoolIds) -> None:
+    async with database.transaction() as connection:
+        await make_run(connection, school, inserts(school.student_ids))
+    with pytest.raises(RejectedRows):
+        async with database.transaction() as connection:
+            await make_run(connection, school, inserts(school.student_ids))
+
+
+@pytest.mark.parametrize("state", [RunState.CLOSED, RunState.CANCELLED])
+async def test_after_a_run_has_ended_the_next_one_is_numbered_after_it(
+    database: Database, school: SchoolIds, state: RunState
+) -> None:
+    async with database.transaction() as connection:
+        first = await make_run(connection, school, inserts(school.student_ids))
+        await end_run(connection, first, state)
+        second = await make_run(connection, school, inserts(school.student_ids))
+        c = batch_runs.c
+        rows = await connection.execute(select(c.run_id, c.number, c.state).order_by(c.number))
+        assert [tuple(row) for row in rows] == [(first.run_id, 1, state), (second.run_id, 2, RunState.OPEN)]
+        assert await runs.open_run(connection, first.batch) == second
+        assert await runs.newest_run(connection, first.batch) == second
+
+
+async def test_other_days_and_sessions_have_open_runs_of_their_own(database: Database, school: SchoolIds) -> None:
+    async with database.transaction() as connection:
+        session_id = await make_session(connection, school.class_id, period="2")
+        today = batch_of(school)
+        batches = [today, replace(today, learning_date=DAY - timedelta(days=1)), replace(today, session_id=session_id)]
+        made = [await make_run(connection, school, inserts([1]), batch=batch) for batch in batches]
+        assert [await runs.open_run(connection, batch) for batch in batches] == made
+
+
+async def test_of_runs_it_is_told_whether_and_how_each_ended(database: Database, school: SchoolIds) -> None:
+    async with database.transaction() as connection:
+        made = list[str]()
+        for state in (RunState.CLOSED, RunState.CANCELLED, RunState.OPEN):
+            run = await make_run(connection, school, inserts(school.student_ids))
+            if state is not RunState.OPEN:
+                await end_run(connection, run, state)
+            made.append(run.run_id)
+        endings = await runs.run_endings(connection, [*made, NOBODY])
+    closed, cancelled, still_open = made
+    assert endings.keys() == set(made)
+    assert (endings[closed].has_ended, endings[closed].completed_at) == (True, LATER)
+    assert (endings[cancelled].has_ended, endings[cancelled].completed_at) == (True, None)
+    assert (endings[still_open].has_ended, endings[still_open].completed_at) == (False, None)
+
+
+async def test_existing_records_are_those_of_the_session_and_day_with_cleared_marks(
+    database: Database, school: SchoolIds
+) -> None:
+    one, two, three, _ = school.student_ids
+    today = batch_of(school)
+    async with database.transaction() as connection:
+        await make_record(connection, school.school_id, today, one, status="late", note="bus", version=3)
+        await make_record(connection, school.school_id, today, two, status=None, version=2)
+        other = replace(today, learning_date=DAY - timedelta(days=1))
+        await make_record(connection, school.school_id, other, three)
+        assert await runs.existing_records(connection, today) == {
+            one: Existing("late", "bus", 3),
+            two: Existing(None, None, 2),
+        }
+
+
+async def test_submissions_of_one_session_take_turns_on_postgres(
+    postgres_database: Database, postgres_school: SchoolIds
+) -> None:
+    session_id, order = postgres_school.session_id, list[str]()
+    has_turn, may_go = asyncio.Event(), asyncio.Event()
+
+    async def first() -> None:
+        async with postgres_database.transaction() as connection:
+            await runs.take_turn(connection, session_id)
+            has_turn.set()
+            await may_go.wait()
+            order.append("first")
+
+    async def second() -> None:
+        await has_turn.wait()
+        async with postgres_database.transaction() as connection:
+            await runs.take_turn(connection, session_id)
+            order.append("second")
+
+    async def release() -> None:
+        """Once the second waits for the first, as Postgres itself says."""
+        await has_turn.wait()
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        async with asyncio.timeout(10):
+            while True:
+                async with postgres_database.snapshot() as connection:
+                    if (await connection.exec_driver_sql(waiting)).scalar_one():
+                        break
+        order.append("waited")
+        may_go.set()
+
+    await asyncio.gather(first(), second(), release())
+    assert order == ["waited", "first", "second"]
+
+
+async def test_taking_a_turn_does_not_stop_workers_who_record_in_that_session(
+    postgres_database: Database, postgres_school: SchoolIds
+) -> None:
+    async with postgres_database.transaction() as accepting:
+        await runs.take_turn(accepting, postgres_school.session_id)
+        async with asyncio.timeout(5), postgres_database.transaction() as working:
+            await make_record(working, postgres_school.school_id, batch_of(postgres_school), 1)
+
+
+async def test_an_answer_is_kept_under_its_actor_and_key(database: Database) -> None:
+    answer: dict[str, Any] = {"batchId": "x", "conflicts": [], "text": "'ü\U0001f68c"}
+    async with database.transaction() as connection:
+        await idempotency.keep_answer(connection, "user-1", "key", "digest", answer, LATER)
+        assert await idempotency.find_answer(connection, "user-1", "key") == idempotency.KeptAnswer("digest", answer)
+        assert await idempotency.find_answer(connection, "user-2", "key") is None
+        assert await idempotency.find_answer(connection, "user-1", "KEY") is None
+
+
+async def test_a_key_is_kept_once(database: Database) -> None:
+    async def keep() -> None:
+        async with database.transaction() as connection:
+            await idempotency.keep_answer(connection, "user-1", "key", "digest", {}, LATER)
+
+    results = await asyncio.gather(*(keep() for _ in range(5)), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == ["NoneType", *["RejectedRows"] * 4]

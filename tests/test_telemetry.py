@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Generator
+
+import pytest
+from structlog.contextvars import bound_contextvars
+from structlog.stdlib import ProcessorFormatter
+
+from adsum.settings import Settings
+from adsum.telemetry import OWN_LOGGERS, Mark, configure_logs, logger
+
+Written = Callable[[], str]
+"""What was written to stderr since the last time that it was asked for."""
+
+
+@pytest.fixture
+def stderr(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Generator[Written]:
+    """What goes to stderr while the test's own logging is set up; afterwards it is as before."""
+    root = logging.getLogger()
+    loggers = [root, *(logging.getLogger(name) for name in OWN_LOGGERS)]
+    before = [each.level for each in loggers]
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    yield lambda: capsys.readouterr().err
+    for handler in [handler for handler in root.handlers if isinstance(handler.formatter, ProcessorFormatter)]:
+        root.removeHandler(handler)
+    for each, level in zip(loggers, before, strict=True):
+        each.setLevel(level)
+    logging.captureWarnings(capture=False)
+
+
+def json_lines(written: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in written.splitlines()]
+
+
+def test_at_the_console_a_marked_line_starts_with_its_mark(stderr: Written) -> None:
+    configure_logs(Settings())
+    log = logger("adsum.test")
+    for mark in Mark:
+        log.info("batch locked", mark=mark, batch_id="class-1-session-2-date-25122024")
+    written = stderr()
+    lines = written.splitlines()
+    assert [line[0] for line in lines] == ["🔐", "🔄", "📊", "🎉", "❌"]
+    assert all("batch locked" in line and "batch_id=class-1-session-2" in line for line in lines)
+    assert "\x1b" not in written
+
+
+def test_in_json_the_mark_is_a_field(stderr: Written) -> None:
+    configure_logs(Settings(log_format="json"))
+    with bound_contextvars(request_id="trace-7"):
+        logger("adsum.test").warning("batch 100 % locked", mark=Mark.LOCK, jobs=30)
+    (line,) = json_lines(stderr())
+    assert str(line.pop("timestamp")).endswith("Z")
+    assert line == {
+        "event": "batch 100 % locked",
+        "level": "warning",
+        "logger": "adsum.test",
+        "mark": "🔐",
+        "jobs": 30,
+        "request_id": "trace-7",
+    }
+
+
+def test_fields_that_nobody_has_allowed_are_dropped_and_named(stderr: Written) -> None:
+    configure_logs(Settings(log_format="json"))
+    logger("adsum.test").info("recorded", student_name="Ada", note="ill", token="t", student_id=7)
+    written = stderr()
+    (line,) = json_lines(written)
+    assert line["dropped"] == ["note", "student_name", "token"]
+    assert line["student_id"] == 7
+    assert "Ada" not in written
+
+
+def test_an_exception_is_its_types_and_places_and_never_its_text(stderr: Written) -> None:
+    configure_logs(Settings(log_format="json"))
+    for log in (logger("adsum.test"), logging.getLogger("uvicorn.error")):
+        try:
+            fail_because_of_another_failure()
+        except LookupError:
+            log.exception("a job failed")
+    written = stderr()
+    lines = json_lines(written)
+    assert [line["error"] for line in lines] == ["LookupError from JSONDecodeError"] * 2
+    assert all("test_telemetry.py" in str(line["where"]) for line in lines)
+    assert "Ada" not in written
+
+
+def fail_because_of_another_failure() -> None:
+    try:
+        json.loads("Ada")
+    except ValueError as error:
+        raise LookupError("Ada was ill") from error
+
+
+def test_other_libraries_are_heard_when_something_is_wrong_and_by_their_first_line(stderr: Written) -> None:
+    configure_logs(Settings(log_format="json"))
+    logging.getLogger("bullmq").info("did something")
+    logging.getLogger("asyncio").error("Task exception was never retrieved\nfuture: <Task exception=Ada()>")
+    (line,) = json_lines(stderr())
+    assert (line["event"], line["logger"]) == ("Task exception was never retrieved", "asyncio")
+
+
+def test_the_level_is_the_one_of_the_settings(stderr: Written) -> None:
+    configure_logs(Settings(log_level="ERROR"))
+    logger("adsum.test").warning("not now")
+    logging.getLogger("asyncio").warning("not now")
+    logger("adsum.test").error("now")
+    assert len(stderr().splitlines()) == 1
+
+
+def test_without_any_configuration_records_go_to_the_host(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "adsum.test"):
+        logger("adsum.test").info("recorded", jobs=30)
+    assert [(record.message, vars(record)["jobs"]) for record in caplog.records] == [("recorded", 30)]
