@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.domain.access import system_caller
 from adsum.domain.batches import RunState, Tally
 from adsum.domain.plan import AttendanceJob
 from adsum.domain.statuses import Mark
@@ -98,7 +99,7 @@ async def test_a_run_is_closed_with_the_counts_of_its_rows(database: Database, s
         await jobs.insert_records(connection, [jobs.JobSlice(run.run_id, 0, 0, 2)])
         await jobs.fail_pending(connection, slices(run), "not_enrolled", LATER)
         closed = await tallies.close_run(connection, run.run_id, LATER)
-        status = await tallies.batch_status(connection, run.batch)
+        status = await tallies.batch_status(connection, system_caller(), run.batch)
     assert closed is not None
     assert closed.tally == Tally(recorded=1, skipped=2, failed=1)
     assert status is not None
@@ -157,11 +158,11 @@ async def test_a_run_is_closed_with_what_a_worker_was_still_writing(
 
 async def test_the_status_of_a_batch_is_that_of_its_newest_run(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
-        assert await tallies.batch_status(connection, batch_of(school)) is None
+        assert await tallies.batch_status(connection, system_caller(), batch_of(school)) is None
         first = await make_run(connection, school, inserts(school.student_ids[:2]))
         await jobs.insert_records(connection, slices(first))
         await tallies.close_run(connection, first.run_id, LATER)
         second = await make_run(connection, school, inserts(school.student_ids[2:]), kept=school.student_ids[:2])
-        status = await tallies.batch_status(connection, second.batch)
+        status = await tallies.batch_status(connection, system_caller(), second.batch)
     assert status is not None
     assert (status.run_id, status.tally, status.completed_at) == (second.run_id, Tally(skipped=2, remaining=2), None)

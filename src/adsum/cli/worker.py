@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import signal
+from collections.abc import Callable
 
 from adsum import wiring
 from adsum.queue.chunks import Chunk
@@ -16,7 +18,13 @@ log = logger(__name__)
 
 def run_worker(settings: Settings) -> None:
     """Works until SIGINT or SIGTERM; then finishes the chunks that it has, and takes no new ones."""
-    asyncio.run(_work(settings))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_work(settings))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Of uvloop, where there is one, as uvicorn does for the API."""
+    return None if importlib.util.find_spec("uvloop") is None else importlib.import_module("uvloop").new_event_loop
 
 
 async def _work(settings: Settings) -> None:

@@ -34,7 +34,8 @@ def open_redis(url: str, *, connections: int, socket_timeout: float) -> Redis:
         ConfigurationError: the URL cannot be read.
     """
     try:
-        # No retries here: whoever calls knows whether to try again, and how long they may take.
+        # One more try, at once: a pooled connection may be to a server that has restarted since. Whatever Adsum sends
+        # may be done twice. Further tries are left to whoever calls, who knows how long they may take.
         pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType] - its **kwargs have no types
             url,
             max_connections=connections,

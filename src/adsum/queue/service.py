@@ -20,6 +20,8 @@ from adsum.queue.ledger import Ledger
 
 # What Redis gets, in all, while a request waits for it. A run that is not queued by then is durable all the same.
 PATIENCE_S = 0.25
+# Messages in one pipeline: so that a run of very many, as with ADSUM_CHUNK_SIZE=1, does not keep others waiting.
+ENQUEUED_AT_ONCE = 200
 
 HasEnded = Callable[[str], Awaitable[bool]]
 """Asks the database whether a run has ended."""
@@ -87,8 +89,10 @@ class QueueService:
         return True
 
     async def _enqueue(self, run: QueuedRun) -> None:
-        with translated():
-            await self._queue.addBulk([chunk.to_message() for chunk in run.messages])
+        messages = [chunk.to_message() for chunk in run.messages]
+        for start in range(0, len(messages), ENQUEUED_AT_ONCE):
+            with translated():
+                await self._queue.addBulk(messages[start : start + ENQUEUED_AT_ONCE])
 
     async def settle(self, batch: Batch, run_id: str, student_ids: Iterable[int]) -> int | None:
         """See `Ledger.settle`."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from operator import attrgetter
 
-from adsum.domain.access import Caller, Permission
+from adsum.domain.access import Caller, Permission, system_caller
 from adsum.domain.batches import BatchStatus, OnExisting
 from adsum.domain.ids import parse_batch_id
 from adsum.domain.selection import Selection, StudentMark
@@ -20,7 +20,6 @@ from adsum.services.accepting import Acceptance, Accepted
 from adsum.services.completion import Completion, queued
 from adsum.services.permissions import demand
 from adsum.storage import runs, tallies
-from adsum.storage.classes import find_class
 from adsum.storage.database import Database
 from adsum.storage.runs import Run
 from adsum.telemetry import Mark as LogMark
@@ -128,15 +127,11 @@ class AttendancesService:
             Forbidden: the caller may not read batches.
             NotFound: there is no such batch, or the caller does not see its class.
         """
-        batch = parse_batch_id(batch_id)
-        if user is not None:
-            demand(user, Permission.BATCH_READ)
+        caller, batch = user or system_caller(), parse_batch_id(batch_id)
+        demand(caller, Permission.BATCH_READ)
         if batch is not None:
             async with self._database.snapshot() as connection:
-                hidden = user is not None and not await find_class(
-                    connection, user, batch.class_id, batch.learning_date
-                )
-                status = None if hidden else await tallies.batch_status(connection, batch)
+                status = await tallies.batch_status(connection, caller, batch)
             if status is not None:
                 return status
         raise NotFound(f"there is no batch {batch_id[:80]}")

@@ -26,6 +26,7 @@ BUSY_TIMEOUT_MS = 5000
 POOL_SIZE = 10
 # Statements are timed so that a frozen server becomes an outage, not a request that hangs.
 STATEMENT_TIMEOUT_S = 30.0
+CONNECT_TIMEOUT_S = 5.0
 
 # Classes of SQLSTATE that say "this row is wrong". Every other one says that the server could not, for anybody: no such
 # table yet, no privilege, a read-only replica, a full disk. To take these for wrong rows would fail every student.
@@ -105,7 +106,11 @@ def open_database(url: str) -> Database:
             parsed,
             pool_size=POOL_SIZE,
             max_overflow=POOL_SIZE,
-            connect_args={"command_timeout": STATEMENT_TIMEOUT_S, "server_settings": {"application_name": "adsum"}},
+            connect_args={
+                "timeout": CONNECT_TIMEOUT_S,
+                "command_timeout": STATEMENT_TIMEOUT_S,
+                "server_settings": {"application_name": "adsum"},
+            },
         )
         return Database(engine)
     # isolation_level None: transactions are begun here, in so many words, not guessed by the driver.

@@ -10,12 +10,14 @@ from typing import Any
 from sqlalchemy import bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.domain.access import Caller
 from adsum.domain.batches import BatchStatus, RunState, Tally
 from adsum.domain.ids import Batch
 from adsum.storage.columns import Instant, RunId
 from adsum.storage.jobs import OUTCOME
 from adsum.storage.runs import of_batch
 from adsum.storage.tables import batch_runs
+from adsum.storage.visibility import sees_class, sees_school
 
 _SQLITE_JOBS_OF_RUN = """
 WITH job AS (
@@ -75,9 +77,20 @@ STATUS_COLUMNS = (
 """What `status_of_row` reads a run's status from."""
 
 
-async def batch_status(connection: AsyncConnection, batch: Batch) -> BatchStatus | None:
-    """The newest run of a batch; None: it has none."""
-    newest = select(*STATUS_COLUMNS).where(*of_batch(batch)).order_by(batch_runs.c.number.desc()).limit(1)
+async def batch_status(connection: AsyncConnection, caller: Caller, batch: Batch) -> BatchStatus | None:
+    """The newest run of a batch; None: it has none, or the caller does not see its class on that day."""
+    c = batch_runs.c
+    newest = (
+        select(*STATUS_COLUMNS)
+        .where(
+            *of_batch(batch),
+            c.class_id == batch.class_id,
+            sees_school(caller, c.school_id),
+            sees_class(caller, c.class_id, batch.learning_date),
+        )
+        .order_by(c.number.desc())
+        .limit(1)
+    )
     row = (await connection.execute(newest)).one_or_none()
     return await status_of_row(connection, batch, row) if row is not None else None
 
