@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from adsum.storage.database import Database
+
 DEADLINE_S = 15.0
 
 
@@ -15,3 +17,10 @@ async def until(condition: Callable[[], Awaitable[object]]) -> None:
             if await condition():
                 return
             await asyncio.sleep(0.01)
+
+
+async def somebody_waits_for_a_lock(database: Database) -> bool:
+    """Whether Postgres says that a transaction waits for another one's."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with database.snapshot() as connection:
+        return bool((await connection.exec_driver_sql(waiting)).scalar_one())

@@ -18,6 +18,7 @@ from adsum.storage.database import Database, RejectedRows
 from adsum.storage.tables import batch_runs
 from tests.runs import DAY, LATER, batch_of, end_run, inserts, make_run
 from tests.schools import SchoolIds, make_record, make_session
+from tests.waiting import somebody_waits_for_a_lock, until
 
 NOBODY = "01930000-0000-7000-8000-00000000ffff"
 
@@ -128,14 +129,7 @@ async def test_submissions_of_one_session_take_turns_on_postgres(
     async def release() -> None:
         """Once the second waits for the first, as Postgres itself says."""
         await has_turn.wait()
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        async with asyncio.timeout(10):
-            while True:
-                async with postgres_database.snapshot() as connection:
-                    if (await connection.exec_driver_sql(waiting)).scalar_one():
-                        break
+        await until(lambda: somebody_waits_for_a_lock(postgres_database))
         order.append("waited")
         may_go.set()
 

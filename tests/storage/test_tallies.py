@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert, text
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import system_caller
@@ -20,6 +20,7 @@ from adsum.storage.runs import Run
 from adsum.storage.tables import attendance_changes
 from tests.runs import ACCEPTED_AT, LATER, batch_of, end_run, fail_job, inserts, make_run, outcomes, slices
 from tests.schools import SchoolIds, make_record
+from tests.waiting import somebody_waits_for_a_lock, until
 
 # What may be in the rows about one student: the version that the job saw, the version of the record, whose it is.
 seen = st.none() | st.integers(min_value=1, max_value=2)
@@ -142,15 +143,10 @@ async def test_a_run_is_closed_with_what_a_worker_was_still_writing(
         async with postgres_database.transaction() as connection:
             return await tallies.close_run(connection, run.run_id, LATER)
 
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
     async with postgres_database.transaction() as connection:
         await jobs.insert_records(connection, slices(run))
         closing = asyncio.create_task(close())
-        async with asyncio.timeout(10):
-            while not (await connection.execute(waiting)).scalar_one():
-                await connection.execute(text("SELECT pg_stat_clear_snapshot()"))
+        await until(lambda: somebody_waits_for_a_lock(postgres_database))
     closed = await closing
     assert closed is not None
     assert closed.tally == Tally(recorded=4)

@@ -1,0 +1,28 @@
+"""Two people who are given one email at the same moment."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import insert
+
+from adsum.domain.access import Role
+from adsum.services.accounts import Accounts, EmailTaken
+from adsum.services.passwords import Passwords
+from adsum.storage.database import open_database
+from adsum.storage.tables import users
+from tests.waiting import somebody_waits_for_a_lock, until
+
+EMAIL = "head@school.example"
+
+
+async def test_the_slower_one_is_told_that_the_email_is_taken(postgres_url: str) -> None:
+    database = open_database(postgres_url)
+    async with database.transaction() as faster:
+        await faster.execute(insert(users).values(email=EMAIL, role=Role.ADMIN))
+        slower = asyncio.create_task(Accounts(database, Passwords()).add_user(EMAIL, Role.ADMIN))
+        await until(lambda: somebody_waits_for_a_lock(database))
+    with pytest.raises(EmailTaken):
+        await slower
+    await database.close()

@@ -1,0 +1,76 @@
+"""`GET /attendances/batches`: each batch once, by its newest run, page by page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from adsum.wiring import Adsum
+from tests.batches.api import Api, flaws
+from tests.batches.conftest import RunWorker, ended
+
+DAYS = ["2024-12-23", "2024-12-24", "2024-12-25"]
+
+
+def batch_ids(answer: dict[str, list[dict[str, str]]]) -> list[str]:
+    return [item["batchId"] for item in answer["items"]]
+
+
+async def test_pages_hold_each_batch_once_the_latest_day_first(api: Api) -> None:
+    made = [(await api.create(learningDate=day)).json()["batchId"] for day in DAYS]
+    seen: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = (await api.get("/attendances/batches", limit=1, **cursor)).json()
+        seen += batch_ids(page)
+        if page["nextCursor"] is None:
+            break
+        cursor = {"cursor": page["nextCursor"]}
+    assert seen == made[::-1]
+
+
+async def test_a_batch_of_several_runs_stands_there_once(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+    first = await api.create(isSelectedAll=False, selectedStudentIds=api.school.student_ids[:1])
+    async with worker():
+        await ended(adsum, first.json()["batchId"])
+        second = await api.create()
+        await ended(adsum, first.json()["batchId"])
+    (item,) = (await api.get("/attendances/batches")).json()["items"]
+    assert (item["runId"], item["recordedJobs"], item["skippedJobs"]) == (second.json()["runId"], 29, 1)
+
+
+@pytest.mark.parametrize(
+    ("query", "days"),
+    [
+        ({"from": "2024-12-24"}, ["2024-12-25", "2024-12-24"]),
+        ({"to": "2024-12-23"}, ["2024-12-23"]),
+        ({"state": "processing"}, ["2024-12-25", "2024-12-24"]),
+        ({"state": "completed"}, ["2024-12-23"]),
+        ({"state": "completed_with_errors"}, []),
+        ({"state": "cancelled"}, []),
+    ],
+)
+async def test_filters_narrow_the_list(
+    adsum: Adsum, api: Api, worker: RunWorker, query: dict[str, str], days: list[str]
+) -> None:
+    created = await api.create(learningDate=DAYS[0])
+    async with worker():
+        await ended(adsum, created.json()["batchId"])
+    for day in DAYS[1:]:
+        await api.create(learningDate=day)
+    listed = (await api.get("/attendances/batches", **query)).json()
+    assert [each[-8:] for each in batch_ids(listed)] == ["".join(reversed(day.split("-"))) for day in days]
+    narrower: list[dict[str, Any]] = [{"classId": api.school.class_id}, {"sessionId": api.school.session_id}]
+    for filters in narrower:
+        assert batch_ids((await api.get("/attendances/batches", **query, **filters)).json()) == batch_ids(listed)
+        other: dict[str, Any] = {name: number + 1 for name, number in filters.items()}
+        assert batch_ids((await api.get("/attendances/batches", **query, **other)).json()) == []
+
+
+async def test_a_cursor_of_another_query_is_refused(api: Api) -> None:
+    for day in DAYS:
+        await api.create(learningDate=day)
+    page = (await api.get("/attendances/batches", limit=1)).json()
+    refused = await api.get("/attendances/batches", state="completed", cursor=page["nextCursor"])
+    assert (refused.status_code, flaws(refused)) == (422, {("/query/cursor", "wrong_cursor")})
