@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     worker_metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     lock_ttl: Annotated[int, Field(ge=1)] = 3600
     completed_ttl: Annotated[int, Field(ge=1)] = 86400
+    sweep_interval: Annotated[float, Field(ge=0.05, le=60)] = 2.0
+    sweep_grace: Annotated[float, Field(ge=0, le=60)] = 2.0
     max_batch_size: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     max_body_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
     max_import_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024

@@ -27,6 +27,7 @@ from adsum.services.processor import AttendanceProcessor
 from adsum.services.readiness import Readiness
 from adsum.services.records import Records
 from adsum.services.roster_import import RosterImport
+from adsum.services.sweeper import Sweeper
 from adsum.services.tokens import MIN_KEY_LENGTH, NO_KEY, Tokens
 from adsum.settings import Settings
 from adsum.storage import schema
@@ -50,6 +51,7 @@ class Adsum:
     ended_runs: EndedRuns
     attendances: AttendancesService
     processor: AttendanceProcessor
+    sweeper: Sweeper
     batches: Batches
     directory: Directory
     records: Records
@@ -125,6 +127,15 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             ended_runs=EndedRuns(database, metrics, now),
             attendances=AttendancesService(database, queue, acceptance, completion),
             processor=AttendanceProcessor(database, queue, completion, now),
+            sweeper=Sweeper(
+                database,
+                queue,
+                completion,
+                now,
+                interval=settings.sweep_interval,
+                grace=timedelta(seconds=settings.sweep_grace),
+                lock_ttl=timedelta(seconds=settings.lock_ttl),
+            ),
             batches=Batches(database),
             directory=Directory(database, now),
             records=Records(database),

@@ -47,5 +47,6 @@ async def _work(settings: Settings) -> None:
         )
         with adsum.metrics.served(settings.host, settings.worker_metrics_port):
             log.info("worker started", queue=settings.queue_name, concurrency=settings.worker_concurrency)
-            await ChunkWorker(options, process, adsum.processor.give_up).run(stop)
+            worker = ChunkWorker(options, process, adsum.processor.give_up)
+            await asyncio.gather(worker.run(stop), adsum.sweeper.run(stop))
         log.info("worker stopped")

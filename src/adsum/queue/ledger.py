@@ -5,7 +5,7 @@ It tells a worker "you were the last"; it decides nothing. Whatever it loses, th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from importlib.resources import files
 
@@ -16,11 +16,14 @@ from adsum.domain.ids import Batch
 from adsum.queue.connection import translated
 from adsum.queue.keys import LedgerKeys
 
+LEADER = "attendance-sweeper"
+
 
 class Ledger:
     """Times to live are in seconds."""
 
     def __init__(self, redis: Redis, key_prefix: str, *, lock_ttl: int, completed_ttl: int) -> None:
+        self._redis = redis
         self._key_prefix = key_prefix
         self._lock_ttl = lock_ttl
         self._completed_ttl = completed_ttl
@@ -60,6 +63,38 @@ class Ledger:
                 keys=[keys.lock, keys.counter, *map(keys.ticket, student_ids)], args=[run_id, self._lock_ttl]
             )
         return int(left) if int(left) >= 0 else None
+
+    async def renew(self, held: Sequence[tuple[Batch, str, Sequence[int]]]) -> None:
+        """Gives what runs hold its full time to live again, where half of it is over; what is gone stays gone."""
+        keys = [LedgerKeys(self._key_prefix, batch) for batch, _, _ in held]
+        with translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for each in keys:
+                    pipe.ttl(each.lock)
+                left = await pipe.execute()
+                for each, seconds, (_, _, student_ids) in zip(keys, left, held, strict=True):
+                    if 0 <= seconds < self._lock_ttl / 2:
+                        for key in (each.lock, each.counter, *map(each.ticket, student_ids)):
+                            pipe.expire(key, self._lock_ttl)
+                await pipe.execute()
+
+    async def holders(self, batches: Sequence[Batch]) -> list[str | None]:
+        """The run that holds each batch, if one does."""
+        if not batches:
+            return []
+        with translated():
+            found = await self._redis.mget([LedgerKeys(self._key_prefix, batch).lock for batch in batches])
+        return [None if holder is None else str(holder) for holder in found]
+
+    async def lead(self, candidate: str, seconds: float) -> bool:
+        """Takes or keeps the place of the one who sweeps."""
+        key, milliseconds = f"{self._key_prefix}{LEADER}", round(seconds * 1000)
+        with translated():
+            if await self._redis.set(key, candidate, nx=True, px=milliseconds):
+                return True
+            if await self._redis.get(key) != candidate:
+                return False
+            return bool(await self._redis.pexpire(key, milliseconds))
 
     async def release(
         self, batch: Batch, run_id: str, student_ids: Iterable[int], *, completed_at: datetime | None

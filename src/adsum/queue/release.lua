@@ -1,4 +1,4 @@
--- Releases a batch that a run ended: compare and delete. A lock of another run stays as it is.
+-- Releases a batch that a run ended: compare and delete. What another run holds stays as it is.
 -- KEYS: lock, counter, completion marker, a ticket each job.
 -- ARGV: run, the moment of completion or '' when the run did not complete, seconds for the marker to live.
 for i = 4, #KEYS do
@@ -6,7 +6,12 @@ for i = 4, #KEYS do
     redis.call('DEL', KEYS[i])
   end
 end
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+local holder = redis.call('GET', KEYS[1])
+if holder ~= ARGV[1] then
+  -- A counter without a lock is what a lost lock left, and nobody's.
+  if not holder then
+    redis.call('DEL', KEYS[2])
+  end
   return 0
 end
 redis.call('DEL', KEYS[1], KEYS[2])

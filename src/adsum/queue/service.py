@@ -75,24 +75,63 @@ class QueueService:
             QueueOutage: Redis did not do it within `PATIENCE_S`; the run waits in the database.
         """
         async with in_time():
-            if not await self._claim(run, has_ended):
-                return False
-            await self._enqueue(run)
-            return True
+            return await self.drive(run.batch, run.run_id, run.student_ids, run.messages, has_ended)
 
-    async def _claim(self, run: QueuedRun, has_ended: HasEnded) -> bool:
-        holder = await self._ledger.claim(run.batch, run.run_id, run.student_ids)
+    async def drive(
+        self,
+        batch: Batch,
+        run_id: str,
+        student_ids: Sequence[int],
+        chunks: Sequence[Chunk],
+        has_ended: HasEnded,
+    ) -> bool:
+        """Claims the batch for a run, if nobody did, and enqueues these chunks of it.
+
+        Args:
+            batch: whose run it is.
+            run_id: the run.
+            student_ids: of all jobs that have no outcome yet, since that is what the counter counts from here on.
+            chunks: whose messages BullMQ has not.
+            has_ended: asks the database about a run that holds the lock.
+
+        Returns:
+            False when another open run holds the batch: then nothing was queued.
+        """
+        holder = await self._ledger.claim(batch, run_id, student_ids)
         while holder is not None:
             if not await has_ended(holder):
                 return False
-            holder = await self._ledger.claim(run.batch, run.run_id, run.student_ids, ended=holder)
+            holder = await self._ledger.claim(batch, run_id, student_ids, ended=holder)
+        await self._enqueue(chunks)
         return True
 
-    async def _enqueue(self, run: QueuedRun) -> None:
-        messages = [chunk.to_message() for chunk in run.messages]
+    async def _enqueue(self, chunks: Sequence[Chunk]) -> None:
+        messages = [chunk.to_message() for chunk in chunks]
         for start in range(0, len(messages), ENQUEUED_AT_ONCE):
             with translated():
                 await self._queue.addBulk(messages[start : start + ENQUEUED_AT_ONCE])
+
+    async def look_after(self, waiting: Sequence[QueuedRun]) -> list[list[Chunk]]:
+        """Which chunks of each run BullMQ has not: done, or lost. One pipeline, however many runs.
+
+        What a run that waits has in the ledger is given its full time to live again, if half of it is over.
+        """
+        with translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for run in waiting:
+                    for chunk in run.messages:
+                        pipe.exists(self._queue.toKey(chunk.message_id))
+                there = iter(await pipe.execute())
+        await self._ledger.renew([(run.batch, run.run_id, run.student_ids) for run in waiting])
+        return [[chunk for chunk in run.messages if not next(there)] for run in waiting]
+
+    async def holders(self, batches: Sequence[Batch]) -> list[str | None]:
+        """See `Ledger.holders`."""
+        return await self._ledger.holders(batches)
+
+    async def lead(self, candidate: str, seconds: float) -> bool:
+        """Whether `candidate` leads now, for so many seconds. Two leaders at once would do no harm."""
+        return await self._ledger.lead(candidate, seconds)
 
     async def settle(self, batch: Batch, run_id: str, student_ids: Iterable[int]) -> int | None:
         """See `Ledger.settle`."""

@@ -111,10 +111,8 @@ class AttendancesService:
             )
 
     async def _has_ended(self, run_id: str) -> bool:
-        """A run that the database does not know can only be of a database that was restored: nobody will end it."""
         async with self._database.snapshot() as connection:
-            ending = (await runs.run_endings(connection, [run_id])).get(run_id)
-        return ending is None or ending.has_ended
+            return await runs.has_ended(connection, run_id)
 
     async def get_batch_status(self, batch_id: str, user: Caller | None = None) -> BatchStatus:
         """The newest run of a batch; every count is one of rows.

@@ -46,6 +46,18 @@ class Completion:
         elif run_id in endings and endings[run_id].has_ended:
             await self._queue.release(counted, completed_at=endings[run_id].completed_at)
 
+    async def close(self, run: Run) -> bool:
+        """Closes a run of which the database says that no job is pending, and releases its batch.
+
+        Returns:
+            Whether this call closed it.
+        """
+        async with self._database.transaction() as connection:
+            closed = await tallies.close_run(connection, run.run_id, self._now())
+        if closed is not None:
+            await self.release_closed(run, closed)
+        return closed is not None
+
     async def release_closed(self, run: Run, closed: ClosedRun) -> None:
         """Releases a run that was closed without the ledger having counted to zero: tickets may be left."""
         self._tell(run.batch, closed)

@@ -118,6 +118,7 @@ FROM made WHERE attendances.id = made.attendance_id AND attendances.version = ma
 OUTCOME = f"""
 SELECT job.run_id, job.state, job.class_id, job.session_id, job.learning_date, job.student_id,
     CASE WHEN c.attendance_id IS NOT NULL OR (a.run_id = job.run_id AND job.seen IS NULL) THEN 'recorded'
+         WHEN f.code = 'cancelled' THEN 'cancelled'
          WHEN f.student_id IS NOT NULL THEN 'failed'
          WHEN a.id IS NOT NULL AND (job.seen IS NULL OR a.version > job.seen) THEN 'skipped'
          WHEN job.state = 'cancelled' THEN 'cancelled'

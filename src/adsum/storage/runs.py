@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, insert, select
+from sqlalchemy import ColumnElement, Row, Select, func, insert, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
@@ -86,6 +86,22 @@ async def find_run(connection: AsyncConnection, run_id: str) -> Run | None:
     return await _one_run(connection, _runs().where(batch_runs.c.run_id == run_id))
 
 
+async def runs_ended_after(
+    connection: AsyncConnection, place: tuple[datetime, str], limit: int
+) -> list[tuple[Run, RunEnding]]:
+    """At most `limit` runs in the order in which they ended, from beyond the moment and run id of `place`."""
+    c = batch_runs.c
+    statement = (
+        _runs()
+        .add_columns(c.ended_at)
+        .where(c.ended_at.is_not(None), tuple_(c.ended_at, c.run_id) > tuple_(*_literals(place)))
+        .order_by(c.ended_at, c.run_id)
+        .limit(limit)
+    )
+    rows = await connection.execute(statement)
+    return [(_run(row), RunEnding(RunState(row.state), row.ended_at)) for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class RunEnding:
     """Whether a run has ended, and when it completed; a cancelled run never did."""
@@ -102,11 +118,30 @@ class RunEnding:
         return self.ended_at if self.state is RunState.CLOSED else None
 
 
+async def open_runs_after(
+    connection: AsyncConnection, run_id: str | None, accepted_before: datetime, limit: int
+) -> list[Run]:
+    """At most `limit` open runs by run id, which is the order of their acceptance, from beyond `run_id`."""
+    c = batch_runs.c
+    statement = _runs().where(c.state == RunState.OPEN, c.accepted_at < accepted_before).order_by(c.run_id).limit(limit)
+    rows = await connection.execute(statement if run_id is None else statement.where(c.run_id > run_id))
+    return [_run(row) for row in rows]
+
+
 async def run_endings(connection: AsyncConnection, run_ids: Collection[str]) -> dict[str, RunEnding]:
     """Of those runs that are there, whether and how each ended."""
     c = batch_runs.c
     rows = await connection.execute(select(c.run_id, c.state, c.ended_at).where(c.run_id.in_(run_ids)))
     return {run_id: RunEnding(RunState(state), ended_at) for run_id, state, ended_at in rows}
+
+
+async def has_ended(connection: AsyncConnection, run_id: str) -> bool:
+    """Whether nothing of a run will ever be written again.
+
+    A run that the database does not know is one of before it was restored: nobody will end it.
+    """
+    ending = (await run_endings(connection, [run_id])).get(run_id)
+    return ending is None or ending.has_ended
 
 
 async def existing_records(connection: AsyncConnection, batch: Batch) -> dict[int, Existing]:
@@ -125,6 +160,11 @@ def of_batch(batch: Batch) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return batch_runs.c.session_id == batch.session_id, batch_runs.c.learning_date == batch.learning_date
 
 
+def _literals(place: tuple[datetime, str]) -> tuple[ColumnElement[datetime], ColumnElement[str]]:
+    moment, run_id = place
+    return literal(moment, batch_runs.c.ended_at.type), literal(run_id, batch_runs.c.run_id.type)
+
+
 def _runs() -> Select[*tuple[Any, ...]]:
     c = batch_runs.c
     return select(c.run_id, c.school_id, c.class_id, c.session_id, c.learning_date, c.state, c.plan, c.accepted_at)
@@ -132,8 +172,10 @@ def _runs() -> Select[*tuple[Any, ...]]:
 
 async def _one_run(connection: AsyncConnection, statement: Select[*tuple[Any, ...]]) -> Run | None:
     row = (await connection.execute(statement)).one_or_none()
-    if row is None:
-        return None
+    return _run(row) if row is not None else None
+
+
+def _run(row: Row[*tuple[Any, ...]]) -> Run:
     chunks = tuple(tuple(_job(entry) for entry in chunk) for chunk in row.plan)
     batch = Batch(row.class_id, row.session_id, row.learning_date)
     return Run(row.run_id, row.school_id, batch, RunState(row.state), chunks, row.accepted_at)

@@ -190,6 +190,13 @@ batch_runs = Table(
         postgresql_where=text("state = 'open'"),
     ),
     Index(None, "school_id", "learning_date", "session_id"),
+    # What the sweeper reads: run ids are in the order of acceptance.
+    Index(
+        "ix_batch_runs_open",
+        "run_id",
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
     Index(None, "ended_at", sqlite_where=text("ended_at IS NOT NULL"), postgresql_where=text("ended_at IS NOT NULL")),
 )
 

@@ -211,6 +211,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at IS NOT NULL"),
     )
     op.create_index(
+        "ix_batch_runs_open",
+        "batch_runs",
+        ["run_id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
+    )
+    op.create_index(
         "uq_batch_runs_open",
         "batch_runs",
         ["session_id", "learning_date"],

@@ -1,0 +1,150 @@
+"""The sweeper: finds open runs that stopped moving, and drives them on. It rebuilds everything from the database."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from uuid6 import uuid7
+
+from adsum.domain.batches import Outcome
+from adsum.errors import Unavailable
+from adsum.queue.chunks import Chunk
+from adsum.queue.service import QueueService
+from adsum.services.completion import Completion, queued
+from adsum.storage import jobs, runs
+from adsum.storage.database import Database
+from adsum.storage.jobs import JobSlice
+from adsum.storage.runs import Run
+from adsum.telemetry import Mark, logger
+
+# Runs that are looked at together: one query, one pipeline.
+PAGE = 200
+# A pass takes at most this share of its worker's time, however many runs wait.
+SHARE = 0.2
+FIRST_RUN_ID = "00000000-0000-0000-0000-000000000000"
+OVERLAP = timedelta(seconds=30)
+
+log = logger(__name__)
+
+
+class Sweeper:
+    """One in every worker; one of them leads at a time.
+
+    Args:
+        database: the truth.
+        queue: what is made to agree with it.
+        completion: closes what has nothing left to do.
+        now: the clock.
+        interval: seconds between two passes.
+        grace: a run that was accepted less long ago is still being queued by whoever accepted it.
+        lock_ttl: how long a lock lives that nobody renews.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        queue: QueueService,
+        completion: Completion,
+        now: Callable[[], datetime],
+        *,
+        interval: float,
+        grace: timedelta,
+        lock_ttl: timedelta,
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._completion = completion
+        self._now = now
+        self._interval = interval
+        self._grace = grace
+        self._name = str(uuid7())
+        # The first pass looks as far back as a lock can live.
+        self._ended_since = now() - lock_ttl
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Makes one pass after another until `stop` is set. An outage ends a pass, never the sweeper."""
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                if await self._queue.lead(self._name, 2 * self._interval):
+                    await self.sweep()
+            except Unavailable as error:
+                log.error("outage, sweeping later", mark=Mark.ERROR, code=error.code)
+            pause = max(self._interval, (time.monotonic() - began) / SHARE)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause)
+
+    async def sweep(self) -> int:
+        """Looks at every open run once, and at those that ended since the last pass.
+
+        Returns:
+            How many had to be driven on or released.
+        """
+        return await self._drive_open_runs() + await self._release_ended_runs()
+
+    async def _drive_open_runs(self) -> int:
+        driven, last, before = 0, None, self._now() - self._grace
+        while True:
+            async with self._database.snapshot() as connection:
+                page = await runs.open_runs_after(connection, last, before, PAGE)
+            if page:
+                driven += await self._sweep_page(page)
+                last = page[-1].run_id
+            if len(page) < PAGE:
+                return driven
+
+    async def _release_ended_runs(self) -> int:
+        """Frees what whoever ended a run did not live to free. Clocks differ, so the last moments are seen twice."""
+        began, released, place = self._now(), 0, (self._ended_since, FIRST_RUN_ID)
+        while True:
+            async with self._database.snapshot() as connection:
+                page = await runs.runs_ended_after(connection, place, PAGE)
+            holders = await self._queue.holders([run.batch for run, _ in page])
+            for (run, ending), holder in zip(page, holders, strict=True):
+                if holder == run.run_id:
+                    released += await self._queue.release(queued(run), completed_at=ending.completed_at)
+            if len(page) < PAGE:
+                self._ended_since = began - OVERLAP
+                return released
+            last, ending = page[-1]
+            assert ending.ended_at is not None
+            place = (ending.ended_at, last.run_id)
+
+    async def _sweep_page(self, page: Sequence[Run]) -> int:
+        missing = await self._queue.look_after([queued(run) for run in page])
+        stopped = [(run, chunks) for run, chunks in zip(page, missing, strict=True) if chunks]
+        if not stopped:
+            return 0
+        pending = await self._pending([run for run, _ in stopped])
+        return sum([await self._drive(run, chunks, pending[run.run_id]) for run, chunks in stopped])
+
+    async def _pending(self, stopped: Sequence[Run]) -> dict[str, set[int]]:
+        """Of each run, the students whose job has no outcome."""
+        slices = [JobSlice(run.run_id, number) for run in stopped for number in range(len(run.chunks))]
+        async with self._database.snapshot() as connection:
+            found = await jobs.outcomes(connection, slices)
+        pending: defaultdict[str, set[int]] = defaultdict(set)
+        for each in found:
+            if each.outcome is Outcome.PENDING:
+                pending[each.run_id].add(each.student_id)
+        return pending
+
+    async def _drive(self, run: Run, missing: Sequence[Chunk], pending: set[int]) -> bool:
+        if not pending:
+            return await self._completion.close(run)
+        lost = [chunk for chunk in missing if any(job.student_id in pending for job in run.chunks[chunk.number])]
+        if not lost:
+            return False
+        claimed = await self._queue.drive(run.batch, run.run_id, sorted(pending), lost, self._has_ended)
+        if claimed:
+            log.info("run driven on", mark=Mark.LOCK, batch_id=run.batch.id, run_id=run.run_id, chunks=len(lost))
+        return claimed
+
+    async def _has_ended(self, run_id: str) -> bool:
+        async with self._database.snapshot() as connection:
+            return await runs.has_ended(connection, run_id)
