@@ -22,8 +22,10 @@ from adsum.services.batches import Batches
 from adsum.services.completion import Completion
 from adsum.services.directory import Directory
 from adsum.services.ended_runs import EndedRuns
+from adsum.services.interventions import Interventions
 from adsum.services.passwords import Passwords
 from adsum.services.processor import AttendanceProcessor
+from adsum.services.queueing import Queueing
 from adsum.services.readiness import Readiness
 from adsum.services.records import Records
 from adsum.services.roster_import import RosterImport
@@ -51,6 +53,7 @@ class Adsum:
     ended_runs: EndedRuns
     attendances: AttendancesService
     processor: AttendanceProcessor
+    interventions: Interventions
     sweeper: Sweeper
     batches: Batches
     directory: Directory
@@ -116,6 +119,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
         queue = QueueService(redis, ledger, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
         acceptance = Acceptance(database, now, chunk_size=settings.chunk_size, max_batch_size=settings.max_batch_size)
         completion = Completion(database, queue, now)
+        queueing = Queueing(database, queue, completion)
         yield Adsum(
             settings=settings,
             database=database,
@@ -125,7 +129,8 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             api_keys=ApiKeys(database, now),
             readiness=Readiness(database, queue.ping, queue.depth, now),
             ended_runs=EndedRuns(database, metrics, now),
-            attendances=AttendancesService(database, queue, acceptance, completion),
+            attendances=AttendancesService(database, acceptance, queueing),
+            interventions=Interventions(database, queueing, now, chunk_size=settings.chunk_size),
             processor=AttendanceProcessor(database, queue, completion, now),
             sweeper=Sweeper(
                 database,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from adsum.settings import Settings
-from tests.batches.conftest import adsum, redis, school, worker
+from tests.batches.conftest import adsum, api, redis, school, worker
 
-__all__ = ["adsum", "redis", "school", "settings", "worker"]
+__all__ = ["adsum", "api", "redis", "school", "settings", "worker"]
 
 
 @pytest.fixture

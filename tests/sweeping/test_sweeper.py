@@ -28,7 +28,7 @@ Loss = Callable[[Redis, Batch, Run], Awaitable[object]]
 
 
 async def lose_everything(redis: Redis, _batch: Batch, _run: Run) -> None:
-    await redis.flushall()
+    await redis.flushall()  # pyright: ignore[reportUnknownMemberType] - its **kwargs have no types
 
 
 async def lose_the_lock(redis: Redis, batch: Batch, _run: Run) -> None:
@@ -123,7 +123,7 @@ async def test_a_run_whose_last_worker_died_before_closing_it_is_closed_without_
 ) -> None:
     result, run = await accepted(adsum, school)
     await adsum.processor.process(queued(run).messages[:2])
-    await redis.flushall()
+    await lose_everything(redis, run.batch, run)
     await adsum.processor.process(queued(run).messages[2:])
     assert not (await adsum.attendances.get_batch_status(result.batch_id)).is_completed
     assert await adsum.sweeper.sweep() == 1
@@ -154,8 +154,8 @@ async def test_a_run_that_waits_long_keeps_its_lock_and_tickets(adsum: Adsum, sc
 async def test_two_sweepers_at_once_do_no_harm(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker
 ) -> None:
-    result, _ = await accepted(adsum, school)
-    await redis.flushall()
+    result, run = await accepted(adsum, school)
+    await lose_everything(redis, run.batch, run)
     await asyncio.gather(*(adsum.sweeper.sweep() for _ in range(4)))
     async with worker():
         status = await ended(adsum, result.batch_id)

@@ -70,6 +70,20 @@ def watch(batch_id: BatchId, *, as_json: Json = False) -> None:
     _end(with_adsum(lambda adsum: watch_batch(adsum.attendances, batch_id)), as_json=as_json)
 
 
+@app.command()
+def retry(batch_id: BatchId, *, as_json: Json = False) -> None:
+    """Record those who failed, once more; the batch keeps its totals."""
+    found = with_adsum(lambda adsum: adsum.interventions.retry(batch_id, system_caller()))
+    show_one(status_row(found), as_json=as_json)
+
+
+@app.command()
+def cancel(batch_id: BatchId, *, as_json: Json = False) -> None:
+    """Stop what is not processed yet; what is recorded stays."""
+    found = with_adsum(lambda adsum: adsum.interventions.cancel(batch_id, system_caller()))
+    show_one(status_row(found), as_json=as_json)
+
+
 @app.command("list")
 def list_batches(
     *,

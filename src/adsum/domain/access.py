@@ -12,6 +12,7 @@ class Permission(StrEnum):
     ATTENDANCE_CREATE = "attendance:create"
     ATTENDANCE_READ = "attendance:read"
     BATCH_READ = "batch:read"
+    BATCH_OPERATE = "batch:operate"
     ROSTER_READ = "roster:read"
     ROSTER_IMPORT = "roster:import"
     USER_MANAGE = "user:manage"
@@ -31,12 +32,13 @@ class Role(StrEnum):
 
 
 _P = Permission
+_TEACHING = frozenset({_P.ATTENDANCE_CREATE, _P.ATTENDANCE_READ, _P.BATCH_READ, _P.BATCH_OPERATE, _P.ROSTER_READ})
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
-    Role.OFFICE: frozenset({_P.ATTENDANCE_CREATE, _P.ATTENDANCE_READ, _P.BATCH_READ, _P.ROSTER_READ, _P.ROSTER_IMPORT}),
-    Role.TEACHER: frozenset({_P.ATTENDANCE_CREATE, _P.ATTENDANCE_READ, _P.BATCH_READ, _P.ROSTER_READ}),
+    Role.OFFICE: _TEACHING | {_P.ROSTER_IMPORT},
+    Role.TEACHER: _TEACHING,
     Role.VIEWER: frozenset({_P.ATTENDANCE_READ, _P.BATCH_READ, _P.ROSTER_READ}),
-    Role.OPERATOR: frozenset({_P.BATCH_READ, _P.METRICS_READ}),
+    Role.OPERATOR: frozenset({_P.BATCH_READ, _P.BATCH_OPERATE, _P.METRICS_READ}),
     Role.KEY: frozenset(),
 }
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from adsum.domain.batches import OnExisting
+from adsum.domain.batches import OnExisting, Tally
 from adsum.domain.statuses import Mark
 
 
@@ -59,15 +59,17 @@ class Plan:
         jobs: one for each student who is to be written, in the roster's order.
         kept: students whose record stays as it is: the run's `skippedJobs` from the start.
         conflicts: of those kept, whose record differs from what was asked.
+        carried: of a retry, what the run before it came to, which counts for the batch.
     """
 
     jobs: tuple[AttendanceJob, ...]
     kept: tuple[int, ...]
     conflicts: tuple[MarkConflict, ...]
+    carried: Tally = field(default_factory=Tally)
 
     @property
     def total(self) -> int:
-        return len(self.jobs) + len(self.kept)
+        return len(self.jobs) + len(self.kept) + self.carried.total
 
     def chunks(self, size: int) -> list[list[AttendanceJob]]:
         """The jobs in messages of at most `size`."""

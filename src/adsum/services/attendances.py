@@ -14,18 +14,12 @@ from adsum.domain.ids import parse_batch_id
 from adsum.domain.selection import Selection, StudentMark
 from adsum.domain.statuses import PRESENT, Mark
 from adsum.domain.submission import BatchResult, Submission
-from adsum.errors import Flaw, Invalid, NotFound, Unavailable
-from adsum.queue.service import QueueService, in_time
-from adsum.services.accepting import Acceptance, Accepted
-from adsum.services.completion import Completion, queued
+from adsum.errors import Flaw, Invalid, NotFound
+from adsum.services.accepting import Acceptance
 from adsum.services.permissions import demand
-from adsum.storage import runs, tallies
+from adsum.services.queueing import Queueing
+from adsum.storage import tallies
 from adsum.storage.database import Database
-from adsum.storage.runs import Run
-from adsum.telemetry import Mark as LogMark
-from adsum.telemetry import logger
-
-log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +37,10 @@ class Attendance:
 class AttendancesService:
     """The seed's service: accepts batches, queues them, and reads their status."""
 
-    def __init__(self, database: Database, queue: QueueService, acceptance: Acceptance, completion: Completion) -> None:
+    def __init__(self, database: Database, acceptance: Acceptance, queueing: Queueing) -> None:
         self._database = database
-        self._queue = queue
         self._acceptance = acceptance
-        self._completion = completion
+        self._queueing = queueing
 
     async def process_batch_attendances(
         self, attendances: Sequence[Attendance], user: Caller, *, on_existing: OnExisting = OnExisting.SKIP
@@ -79,40 +72,8 @@ class AttendancesService:
             Unavailable: not known to be accepted; sending the same again is safe.
         """
         accepted = await self._acceptance.accept(submission, caller)
-        try:
-            async with in_time():
-                await self._queue_accepted(accepted)
-        except Unavailable as error:
-            # Of the database, too: whoever asks it now whether the lock's holder has ended asks after the promise.
-            log.error(
-                "queue is away: the run waits in the database",
-                mark=LogMark.ERROR,
-                batch_id=accepted.result.batch_id,
-                run_id=accepted.result.run_id,
-                code=error.code,
-            )
+        await self._queueing.follow(run=accepted.run, ended=accepted.closed)
         return accepted.result
-
-    async def _queue_accepted(self, accepted: Accepted) -> None:
-        if accepted.closed is not None:
-            await self._completion.release_closed(*accepted.closed)
-        if accepted.run is not None:
-            await self._queue_run(accepted.run)
-
-    async def _queue_run(self, run: Run) -> None:
-        if await self._queue.start(queued(run), self._has_ended):
-            log.info(
-                "batch locked and queued",
-                mark=LogMark.LOCK,
-                batch_id=run.batch.id,
-                run_id=run.run_id,
-                jobs=len(run.jobs),
-                chunks=len(run.chunks),
-            )
-
-    async def _has_ended(self, run_id: str) -> bool:
-        async with self._database.snapshot() as connection:
-            return await runs.has_ended(connection, run_id)
 
     async def get_batch_status(self, batch_id: str, user: Caller | None = None) -> BatchStatus:
         """The newest run of a batch; every count is one of rows.

@@ -61,7 +61,7 @@ class Completion:
     async def release_closed(self, run: Run, closed: ClosedRun) -> None:
         """Releases a run that was closed without the ledger having counted to zero: tickets may be left."""
         self._tell(run.batch, closed)
-        await self._queue.release(queued(run), completed_at=closed.ended_at)
+        await self._queue.release(queued(run), completed_at=closed.completed_at)
 
     def _tell(self, batch: Batch, closed: ClosedRun) -> None:
         """Only the winner tells: so a run completes once in the logs, too."""

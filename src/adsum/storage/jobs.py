@@ -114,11 +114,14 @@ SET status = made.new_status, note = made.new_note, version = made.version, mark
     marked_role = made.changed_role, user_id = made.user_id, key_id = made.key_id
 FROM made WHERE attendances.id = made.attendance_id AND attendances.version = made.version - 1"""
 
+# The code of a job that was cancelled, beside those of jobs that failed.
+CANCELLED = "cancelled"
+
 # A failure stands before another run's record: what a later run writes must not change how this one ended.
 OUTCOME = f"""
 SELECT job.run_id, job.state, job.class_id, job.session_id, job.learning_date, job.student_id,
     CASE WHEN c.attendance_id IS NOT NULL OR (a.run_id = job.run_id AND job.seen IS NULL) THEN 'recorded'
-         WHEN f.code = 'cancelled' THEN 'cancelled'
+         WHEN f.code = '{CANCELLED}' THEN 'cancelled'
          WHEN f.student_id IS NOT NULL THEN 'failed'
          WHEN a.id IS NOT NULL AND (job.seen IS NULL OR a.version > job.seen) THEN 'skipped'
          WHEN job.state = 'cancelled' THEN 'cancelled'

@@ -164,6 +164,10 @@ batch_runs = Table(
     Column("plan", Json, nullable=False),
     # [7, …]: students whose record stays as it is; they count as skipped.
     Column("kept", Json, nullable=False),
+    # A retry goes on with the batch: what the run before it came to, failures left out.
+    Column("carried_recorded", Integer, nullable=False, server_default="0"),
+    Column("carried_skipped", Integer, nullable=False, server_default="0"),
+    Column("carried_cancelled", Integer, nullable=False, server_default="0"),
     Column("total_jobs", Integer, nullable=False),
     Column("accepted_at", Instant, nullable=False),
     Column("accepted_role", String(32), nullable=False),

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import String, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
 from adsum.domain.batches import BatchStatus, RunState, Tally
 from adsum.domain.ids import Batch
 from adsum.storage.columns import Instant, RunId
-from adsum.storage.jobs import OUTCOME
+from adsum.storage.jobs import CANCELLED, OUTCOME
 from adsum.storage.runs import of_batch
 from adsum.storage.tables import batch_runs
 from adsum.storage.visibility import sees_class, sees_school
@@ -25,7 +25,10 @@ WITH job AS (
     FROM batch_runs r JOIN json_each(r.plan) chunk JOIN json_each(chunk.value) j
     WHERE r.run_id = :run_id
 ),
-kept AS (SELECT json_array_length(kept) AS number FROM batch_runs WHERE run_id = :run_id),"""
+base AS (
+    SELECT carried_recorded, carried_skipped + json_array_length(kept) AS carried_skipped, carried_cancelled
+    FROM batch_runs WHERE run_id = :run_id
+),"""
 _POSTGRES_JOBS_OF_RUN = """
 WITH job AS (
     SELECT r.*, CAST(j.value ->> 'student' AS bigint) AS student_id, CAST(j.value ->> 'version' AS int) AS seen
@@ -34,34 +37,46 @@ WITH job AS (
     CROSS JOIN LATERAL jsonb_array_elements(chunk.value) AS j(value)
     WHERE r.run_id = :run_id
 ),
-kept AS (SELECT jsonb_array_length(kept) AS number FROM batch_runs WHERE run_id = :run_id),"""
+base AS (
+    SELECT carried_recorded, carried_skipped + jsonb_array_length(kept) AS carried_skipped, carried_cancelled
+    FROM batch_runs WHERE run_id = :run_id
+),"""
 _TALLY = f"""
 outcome AS ({OUTCOME}),
 tally AS (
-    SELECT count(*) FILTER (WHERE outcome = 'recorded') AS recorded,
-           count(*) FILTER (WHERE outcome = 'skipped') + (SELECT number FROM kept) AS skipped,
+    SELECT count(*) FILTER (WHERE outcome = 'recorded') + (SELECT carried_recorded FROM base) AS recorded,
+           count(*) FILTER (WHERE outcome = 'skipped') + (SELECT carried_skipped FROM base) AS skipped,
            count(*) FILTER (WHERE outcome = 'failed') AS failed,
-           count(*) FILTER (WHERE outcome = 'cancelled') AS cancelled,
+           count(*) FILTER (WHERE outcome = 'cancelled') + (SELECT carried_cancelled FROM base) AS cancelled,
            count(*) FILTER (WHERE outcome = 'pending') AS remaining
     FROM outcome
 )"""
 _COUNT = "SELECT recorded, skipped, failed, cancelled, remaining FROM tally"
 _CLOSE = """
 UPDATE batch_runs
-SET state = 'closed', ended_at = :now, recorded_jobs = tally.recorded, skipped_jobs = tally.skipped,
+SET state = :state, ended_at = :now, recorded_jobs = tally.recorded, skipped_jobs = tally.skipped,
     failed_jobs = tally.failed, cancelled_jobs = tally.cancelled
 FROM tally
 WHERE run_id = :run_id AND state = 'open' AND tally.remaining = 0
 RETURNING recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs"""
 
 
+_CANCEL = f"""
+outcome AS ({OUTCOME})
+INSERT INTO job_failures (run_id, student_id, code, failed_at)
+SELECT run_id, student_id, '{CANCELLED}', :now FROM outcome WHERE outcome = 'pending' AND state = 'open'
+ORDER BY student_id
+ON CONFLICT (run_id, student_id) DO NOTHING"""
+
+
 @dataclass(frozen=True, slots=True)
 class ClosedRun:
-    """A run that this very statement closed, with its final counts."""
+    """A run that this very statement ended, with its final counts. `completed_at` None: it was cancelled."""
 
     run_id: str
     tally: Tally
     ended_at: datetime
+    completed_at: datetime | None
 
 
 STATUS_COLUMNS = (
@@ -109,18 +124,37 @@ async def tally_of(connection: AsyncConnection, run_id: str) -> Tally:
 
 
 async def close_run(connection: AsyncConnection, run_id: str, now: datetime) -> ClosedRun | None:
-    """Closes a run that is still open and whose every job has an outcome; only one caller can win.
+    """Closes a run that is still open and whose every job has an outcome; only one caller can win."""
+    await _lock(connection, run_id)
+    return await _end(connection, run_id, RunState.CLOSED, now)
 
-    On Postgres the row is locked first: so the counts are read after every transaction that still wrote for this run,
-    not from a snapshot taken before the lock was had. SQLite has one writer at a time.
+
+async def cancel_run(connection: AsyncConnection, run_id: str, now: datetime) -> ClosedRun | None:
+    """Ends a run that is still open: what has no outcome is cancelled. A run with nothing to cancel is closed."""
+    await _lock(connection, run_id)
+    statement = text(f"{_jobs_of_run(connection)}{_CANCEL}").bindparams(
+        bindparam("run_id", type_=RunId), bindparam("now", type_=Instant())
+    )
+    cancelled = (await connection.execute(statement, {"run_id": run_id, "now": now})).rowcount
+    return await _end(connection, run_id, RunState.CANCELLED if cancelled else RunState.CLOSED, now)
+
+
+async def _lock(connection: AsyncConnection, run_id: str) -> None:
+    """On Postgres: so that what follows is read after every transaction that still wrote for this run, not from a
+    snapshot taken before the lock was had. SQLite has one writer at a time.
     """
     if connection.dialect.name != "sqlite":
         await connection.execute(select(batch_runs.c.run_id).where(batch_runs.c.run_id == run_id).with_for_update())
+
+
+async def _end(connection: AsyncConnection, run_id: str, state: RunState, now: datetime) -> ClosedRun | None:
     statement = text(f"{_jobs_of_run(connection)}{_TALLY}{_CLOSE}").bindparams(
-        bindparam("run_id", type_=RunId), bindparam("now", type_=Instant())
+        bindparam("run_id", type_=RunId), bindparam("state", type_=String), bindparam("now", type_=Instant())
     )
-    counts = (await connection.execute(statement, {"run_id": run_id, "now": now})).one_or_none()
-    return ClosedRun(run_id, Tally(*counts), now) if counts is not None else None
+    counts = (await connection.execute(statement, {"run_id": run_id, "state": state, "now": now})).one_or_none()
+    if counts is None:
+        return None
+    return ClosedRun(run_id, Tally(*counts), now, now if state is RunState.CLOSED else None)
 
 
 def _jobs_of_run(connection: AsyncConnection) -> str:

@@ -164,6 +164,28 @@ async def batch_status(
     return _status(await adsum.attendances.get_batch_status(batch_id, caller))
 
 
+@router.post(
+    "/batches/{batchId}/retry", name="retryBatch", summary="Retry what failed", status_code=HTTPStatus.ACCEPTED
+)
+async def retry_batch(
+    batch_id: Annotated[str, Path(alias="batchId")],
+    adsum: OpenAdsum,
+    caller: Annotated[Caller, Depends(require(Permission.BATCH_OPERATE))],
+) -> BatchStatusAnswer:
+    """A new run of those who failed; the batch keeps its totals. 409 while it is processed, or if nobody failed."""
+    return _status(await adsum.interventions.retry(batch_id, caller))
+
+
+@router.post("/batches/{batchId}/cancel", name="cancelBatch", summary="Cancel what is not processed yet")
+async def cancel_batch(
+    batch_id: Annotated[str, Path(alias="batchId")],
+    adsum: OpenAdsum,
+    caller: Annotated[Caller, Depends(require(Permission.BATCH_OPERATE))],
+) -> BatchStatusAnswer:
+    """What is recorded stays. A batch that has ended is answered as it is."""
+    return _status(await adsum.interventions.cancel(batch_id, caller))
+
+
 def _answer(result: BatchResult, request: Request) -> BatchAnswer:
     return BatchAnswer(
         batch_id=result.batch_id,

@@ -1,0 +1,127 @@
+"""What people may do about a batch: retry what failed, cancel what is not processed yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from uuid6 import uuid7
+
+from adsum.domain.access import Caller, Permission
+from adsum.domain.batches import BatchStatus, OnExisting, Outcome, RunState, Tally
+from adsum.domain.ids import Batch, parse_batch_id
+from adsum.domain.plan import Plan, make_plan
+from adsum.errors import Conflict, NotFound
+from adsum.services.permissions import demand
+from adsum.services.queueing import Queueing
+from adsum.storage import jobs, runs, tallies
+from adsum.storage.database import Connection, Database
+from adsum.storage.jobs import JobSlice
+from adsum.storage.runs import Run
+from adsum.storage.tallies import ClosedRun
+
+
+class BatchIsOpen(Conflict):
+    """The batch is being processed: what fails of it is not known yet."""
+
+    code = "batch_is_open"
+
+
+class NothingFailed(Conflict):
+    """No student of the newest run failed."""
+
+    code = "nothing_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    status: BatchStatus
+    run: Run | None = None
+    ended: tuple[Run, ClosedRun] | None = None
+
+
+class Interventions:
+    """Each is one transaction, and then the queue is told. `now` is the clock; `chunk_size` counts students."""
+
+    def __init__(self, database: Database, queueing: Queueing, now: Callable[[], datetime], *, chunk_size: int) -> None:
+        self._database = database
+        self._queueing = queueing
+        self._now = now
+        self._chunk_size = chunk_size
+
+    async def retry(self, batch_id: str, caller: Caller) -> BatchStatus:
+        """Makes a run of those students of the newest run who failed; the batch keeps its totals.
+
+        Raises:
+            Forbidden: without `batch:operate`.
+            NotFound: there is no such batch, or the caller does not see it.
+            BatchIsOpen: it is being processed. NothingFailed: there is nobody to retry.
+        """
+        batch = _parsed(batch_id, caller)
+        async with self._database.transaction() as connection:
+            await runs.take_turn(connection, batch.session_id)
+            done = await self._retry(connection, batch, caller)
+        await self._queueing.follow(run=done.run)
+        return done.status
+
+    async def cancel(self, batch_id: str, caller: Caller) -> BatchStatus:
+        """Ends the open run: what is recorded stays, what is not processed yet is cancelled. Twice is once.
+
+        Raises:
+            Forbidden: without `batch:operate`.
+            NotFound: there is no such batch, or the caller does not see it.
+        """
+        batch = _parsed(batch_id, caller)
+        async with self._database.transaction() as connection:
+            await _status(connection, batch, caller)
+            standing = await runs.open_run(connection, batch)
+            closed = (
+                await tallies.cancel_run(connection, standing.run_id, self._now()) if standing is not None else None
+            )
+            status = await _status(connection, batch, caller)
+        if standing is not None and closed is not None:
+            await self._queueing.follow(run=None, ended=(standing, closed))
+        return status
+
+    async def _retry(self, connection: Connection, batch: Batch, caller: Caller) -> _Done:
+        status = await _status(connection, batch, caller)
+        newest = await runs.newest_run(connection, batch)
+        if newest is None or newest.state is RunState.OPEN:
+            raise BatchIsOpen(f"batch {batch.id} is being processed", batchId=batch.id)
+        plan = await _plan_of_failed(connection, newest, status.tally)
+        if not plan.jobs:
+            raise NothingFailed(f"nobody of batch {batch.id} is left to be retried", batchId=batch.id)
+        chunks = tuple(tuple(chunk) for chunk in plan.chunks(self._chunk_size))
+        run = Run(str(uuid7()), newest.school_id, batch, RunState.OPEN, chunks, self._now())
+        await runs.insert_run(connection, run, plan, on_existing=OnExisting.SKIP, caller=caller)
+        return _Done(await _status(connection, batch, caller), run)
+
+
+async def _plan_of_failed(connection: Connection, run: Run, tally: Tally) -> Plan:
+    """The marks that failed, as they were asked; who has a record by now keeps it."""
+    found = await jobs.outcomes(connection, [JobSlice(run.run_id, number) for number in range(len(run.chunks))])
+    failed = {each.student_id for each in found if each.outcome is Outcome.FAILED}
+    requested = {job.student_id: job.mark for job in run.jobs if job.student_id in failed}
+    plan = make_plan(requested, await runs.existing_records(connection, run.batch), OnExisting.SKIP)
+    carried = Tally(recorded=tally.recorded, skipped=tally.skipped, cancelled=tally.cancelled)
+    return Plan(plan.jobs, plan.kept, plan.conflicts, carried)
+
+
+async def _status(connection: Connection, batch: Batch, caller: Caller) -> BatchStatus:
+    status = await tallies.batch_status(connection, caller, batch)
+    if status is None:
+        raise _no_batch(batch.id)
+    return status
+
+
+def _parsed(batch_id: str, caller: Caller) -> Batch:
+    demand(caller, Permission.BATCH_OPERATE)
+    batch = parse_batch_id(batch_id)
+    if batch is None:
+        raise _no_batch(batch_id)
+    return batch
+
+
+def _no_batch(batch_id: str) -> NotFound:
+    return NotFound(f"there is no batch {batch_id[:80]}")
