@@ -13,7 +13,7 @@ from adsum.domain.batches import BatchState, BatchStatus, RunState
 from adsum.domain.filters import BatchFilters
 from adsum.domain.ids import Batch
 from adsum.storage.tables import batch_runs
-from adsum.storage.tallies import STATUS_COLUMNS, status_of_row
+from adsum.storage.tallies import STATUS_COLUMNS, statuses_of_rows
 from adsum.storage.visibility import sees_class, sees_school
 
 BatchPosition = tuple[date, int]
@@ -55,9 +55,8 @@ async def list_batches(
     )
     if after is not None:
         statement = statement.where(tuple_(*_ORDER) < after)
-    # Read to the end first: counting the open ones asks the same connection again.
-    found = [(Batch(*row[:3]), row[3:]) for row in (await connection.execute(statement)).all()]
-    return [ListedBatch(batch, await status_of_row(connection, batch, run)) for batch, run in found]
+    rows = {Batch(*row[:3]): row[3:] for row in (await connection.execute(statement)).all()}
+    return [ListedBatch(*each) for each in (await statuses_of_rows(connection, rows)).items()]
 
 
 def _is_newest() -> ColumnElement[bool]:

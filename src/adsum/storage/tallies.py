@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, bindparam, select, text
+from sqlalchemy import String, TextClause, bindparam, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
@@ -19,45 +20,51 @@ from adsum.storage.runs import of_batch
 from adsum.storage.tables import batch_runs
 from adsum.storage.visibility import sees_class, sees_school
 
-_SQLITE_JOBS_OF_RUN = """
-WITH job AS (
+# The jobs of the runs that :run_ids lists, one row each, and what a retry carries on from the run before it.
+_SQLITE_JOBS_OF_RUNS = """
+WITH wanted AS (SELECT * FROM batch_runs WHERE run_id IN (SELECT value FROM json_each(:run_ids))),
+job AS (
     SELECT r.*, j.value ->> 'student' AS student_id, j.value ->> 'version' AS seen
-    FROM batch_runs r JOIN json_each(r.plan) chunk JOIN json_each(chunk.value) j
-    WHERE r.run_id = :run_id
+    FROM wanted r JOIN json_each(r.plan) chunk JOIN json_each(chunk.value) j
 ),
 base AS (
-    SELECT carried_recorded, carried_skipped + json_array_length(kept) AS carried_skipped, carried_cancelled
-    FROM batch_runs WHERE run_id = :run_id
+    SELECT run_id, carried_recorded, carried_skipped + json_array_length(kept) AS carried_skipped, carried_cancelled
+    FROM wanted
 ),"""
-_POSTGRES_JOBS_OF_RUN = """
-WITH job AS (
+_POSTGRES_JOBS_OF_RUNS = """
+WITH wanted AS (
+    SELECT * FROM batch_runs
+    WHERE run_id IN (SELECT CAST(value AS uuid) FROM jsonb_array_elements_text(CAST(:run_ids AS jsonb)) AS value)
+),
+job AS (
     SELECT r.*, CAST(j.value ->> 'student' AS bigint) AS student_id, CAST(j.value ->> 'version' AS int) AS seen
-    FROM batch_runs r
+    FROM wanted r
     CROSS JOIN LATERAL jsonb_array_elements(r.plan) AS chunk(value)
     CROSS JOIN LATERAL jsonb_array_elements(chunk.value) AS j(value)
-    WHERE r.run_id = :run_id
 ),
 base AS (
-    SELECT carried_recorded, carried_skipped + jsonb_array_length(kept) AS carried_skipped, carried_cancelled
-    FROM batch_runs WHERE run_id = :run_id
+    SELECT run_id, carried_recorded, carried_skipped + jsonb_array_length(kept) AS carried_skipped, carried_cancelled
+    FROM wanted
 ),"""
 _TALLY = f"""
 outcome AS ({OUTCOME}),
 tally AS (
-    SELECT count(*) FILTER (WHERE outcome = 'recorded') + (SELECT carried_recorded FROM base) AS recorded,
-           count(*) FILTER (WHERE outcome = 'skipped') + (SELECT carried_skipped FROM base) AS skipped,
+    SELECT base.run_id,
+           count(*) FILTER (WHERE outcome = 'recorded') + carried_recorded AS recorded,
+           count(*) FILTER (WHERE outcome = 'skipped') + carried_skipped AS skipped,
            count(*) FILTER (WHERE outcome = 'failed') AS failed,
-           count(*) FILTER (WHERE outcome = 'cancelled') + (SELECT carried_cancelled FROM base) AS cancelled,
+           count(*) FILTER (WHERE outcome = 'cancelled') + carried_cancelled AS cancelled,
            count(*) FILTER (WHERE outcome = 'pending') AS remaining
-    FROM outcome
+    FROM base JOIN outcome ON outcome.run_id = base.run_id
+    GROUP BY base.run_id, carried_recorded, carried_skipped, carried_cancelled
 )"""
-_COUNT = "SELECT recorded, skipped, failed, cancelled, remaining FROM tally"
+_COUNT = "SELECT run_id, recorded, skipped, failed, cancelled, remaining FROM tally"
 _CLOSE = """
 UPDATE batch_runs
 SET state = :state, ended_at = :now, recorded_jobs = tally.recorded, skipped_jobs = tally.skipped,
     failed_jobs = tally.failed, cancelled_jobs = tally.cancelled
 FROM tally
-WHERE run_id = :run_id AND state = 'open' AND tally.remaining = 0
+WHERE batch_runs.run_id = tally.run_id AND state = 'open' AND tally.remaining = 0
 RETURNING recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs"""
 
 
@@ -107,20 +114,45 @@ async def batch_status(connection: AsyncConnection, caller: Caller, batch: Batch
         .limit(1)
     )
     row = (await connection.execute(newest)).one_or_none()
-    return await status_of_row(connection, batch, row) if row is not None else None
+    return (await statuses_of_rows(connection, {batch: row}))[batch] if row is not None else None
 
 
-async def status_of_row(connection: AsyncConnection, batch: Batch, row: Iterable[Any]) -> BatchStatus:
-    """The status of a run: counted from the rows while it is open, its final counts afterwards."""
+async def newest_statuses(connection: AsyncConnection, batches: Sequence[Batch]) -> dict[Batch, BatchStatus]:
+    """The newest run of each of these batches, in two queries however many they are. Whoever asks sees them."""
+    c = batch_runs.c
+    places = tuple_(c.session_id, c.learning_date).in_([(each.session_id, each.learning_date) for each in batches])
+    statement = select(c.class_id, c.session_id, c.learning_date, *STATUS_COLUMNS).where(places).order_by(c.number)
+    rows = (await connection.execute(statement)).all()
+    newest = {Batch(*row[:3]): row[3:] for row in rows}  # in the order of their numbers: the last one stays
+    return await statuses_of_rows(connection, newest)
+
+
+async def statuses_of_rows(
+    connection: AsyncConnection, rows: Mapping[Batch, Sequence[Any]]
+) -> dict[Batch, BatchStatus]:
+    """The status of runs: counted from the rows of those that are open, the final counts of the others."""
+    tallies = await tallies_of(connection, [row[0] for row in rows.values() if row[1] == RunState.OPEN])
+    return {batch: _status_of_row(batch, row, tallies) for batch, row in rows.items()}
+
+
+def _status_of_row(batch: Batch, row: Sequence[Any], tallies: Mapping[str, Tally]) -> BatchStatus:
     run_id, state, accepted_at, ended_at, *counts = row
-    tally = await tally_of(connection, run_id) if state == RunState.OPEN else Tally(*counts)
+    tally = tallies[run_id] if state == RunState.OPEN else Tally(*counts)
     return BatchStatus(batch.id, run_id, RunState(state), tally, accepted_at, ended_at)
 
 
 async def tally_of(connection: AsyncConnection, run_id: str) -> Tally:
     """The counts of one run, from the rows of its students."""
-    statement = text(f"{_jobs_of_run(connection)}{_TALLY}{_COUNT}").bindparams(bindparam("run_id", type_=RunId))
-    return Tally(*(await connection.execute(statement, {"run_id": run_id})).one())
+    return (await tallies_of(connection, [run_id]))[run_id]
+
+
+async def tallies_of(connection: AsyncConnection, run_ids: Sequence[str]) -> dict[str, Tally]:
+    """The counts of these runs, from the rows of their students."""
+    if not run_ids:
+        return {}
+    statement = _statement(connection, f"{_TALLY}{_COUNT}").columns(run_id=RunId)
+    rows = await connection.execute(statement, {"run_ids": json.dumps(run_ids)})
+    return {run_id: Tally(*counts) for run_id, *counts in rows}
 
 
 async def close_run(connection: AsyncConnection, run_id: str, now: datetime) -> ClosedRun | None:
@@ -132,10 +164,8 @@ async def close_run(connection: AsyncConnection, run_id: str, now: datetime) -> 
 async def cancel_run(connection: AsyncConnection, run_id: str, now: datetime) -> ClosedRun | None:
     """Ends a run that is still open: what has no outcome is cancelled. A run with nothing to cancel is closed."""
     await _lock(connection, run_id)
-    statement = text(f"{_jobs_of_run(connection)}{_CANCEL}").bindparams(
-        bindparam("run_id", type_=RunId), bindparam("now", type_=Instant())
-    )
-    cancelled = (await connection.execute(statement, {"run_id": run_id, "now": now})).rowcount
+    statement = _statement(connection, _CANCEL).bindparams(bindparam("now", type_=Instant()))
+    cancelled = (await connection.execute(statement, {"run_ids": json.dumps([run_id]), "now": now})).rowcount
     return await _end(connection, run_id, RunState.CANCELLED if cancelled else RunState.CLOSED, now)
 
 
@@ -148,14 +178,16 @@ async def _lock(connection: AsyncConnection, run_id: str) -> None:
 
 
 async def _end(connection: AsyncConnection, run_id: str, state: RunState, now: datetime) -> ClosedRun | None:
-    statement = text(f"{_jobs_of_run(connection)}{_TALLY}{_CLOSE}").bindparams(
-        bindparam("run_id", type_=RunId), bindparam("state", type_=String), bindparam("now", type_=Instant())
+    statement = _statement(connection, f"{_TALLY}{_CLOSE}").bindparams(
+        bindparam("state", type_=String), bindparam("now", type_=Instant())
     )
-    counts = (await connection.execute(statement, {"run_id": run_id, "state": state, "now": now})).one_or_none()
+    parameters = {"run_ids": json.dumps([run_id]), "state": state, "now": now}
+    counts = (await connection.execute(statement, parameters)).one_or_none()
     if counts is None:
         return None
     return ClosedRun(run_id, Tally(*counts), now, now if state is RunState.CLOSED else None)
 
 
-def _jobs_of_run(connection: AsyncConnection) -> str:
-    return _POSTGRES_JOBS_OF_RUN if connection.dialect.name == "postgresql" else _SQLITE_JOBS_OF_RUN
+def _statement(connection: AsyncConnection, body: str) -> TextClause:
+    jobs = _POSTGRES_JOBS_OF_RUNS if connection.dialect.name == "postgresql" else _SQLITE_JOBS_OF_RUNS
+    return text(jobs + body).bindparams(bindparam("run_ids", type_=String))
