@@ -50,7 +50,7 @@ async def make_run(
     """An open run, as accept makes it."""
     plan = Plan(tuple(wanted), tuple(kept), ())
     chunks = tuple(tuple(chunk) for chunk in plan.chunks(chunk_size))
-    run = Run(str(uuid7()), school.school_id, batch or batch_of(school), RunState.OPEN, chunks, ACCEPTED_AT)
+    run = Run(str(uuid7()), school.school_id, batch or batch_of(school), RunState.OPEN, chunk_size, chunks, ACCEPTED_AT)
     await runs.insert_run(connection, run, plan, on_existing=OnExisting.SKIP, caller=system_caller())
     return run
 

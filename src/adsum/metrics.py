@@ -69,7 +69,9 @@ class Metrics:
         self.accepted_jobs.inc(jobs)
 
     def count_closed(self, tally: Tally, took: timedelta) -> None:
-        """Counts the jobs of a run, by whoever closed it: so each is counted once over all processes."""
+        """Counts the jobs of a run that ended, in whichever process. Every API process counts all of them: take the
+        maximum over processes, not the sum.
+        """
         self.recorded_jobs.inc(tally.recorded)
         self.skipped_jobs.inc(tally.skipped)
         self.failed_jobs.inc(tally.failed)

@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     completed_ttl: Annotated[int, Field(ge=1)] = 86400
     sweep_interval: Annotated[float, Field(ge=0.05, le=60)] = 2.0
     sweep_grace: Annotated[float, Field(ge=0, le=60)] = 2.0
-    max_batch_size: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    max_batch_size: Annotated[int, Field(ge=1, le=20_000)] = 10_000
     max_body_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
     max_import_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
     token_ttl: Annotated[int, Field(ge=60)] = 12 * 3600

@@ -142,7 +142,13 @@ async def test_a_day_that_is_none_is_refused(api: Api, day: str, code: str) -> N
 
 async def test_a_batch_of_more_students_than_the_limit_is_refused(api: Api) -> None:
     refused = await api.create(isSelectedAll=False, selectedStudentIds=list(range(1, 100_001)))
-    assert flaws(refused) == {("/selectedStudentIds", "batch_too_large")}
+    assert flaws(refused) == {("/selectedStudentIds", "too_long")}
+
+
+@pytest.mark.parametrize("entry", [None, "12abc", {}])
+async def test_a_list_of_very_many_wrong_entries_is_one_flaw(api: Api, entry: object) -> None:
+    refused = await api.create(marks=[entry] * 300_000)
+    assert flaws(refused) == {("/marks", "too_long")}
 
 
 async def test_a_body_that_is_no_json_is_refused(api: Api) -> None:

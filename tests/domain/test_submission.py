@@ -69,4 +69,4 @@ def test_whatever_is_asked_otherwise_has_another_digest(change: dict[str, Any]) 
 
 @given(results)
 def test_an_answer_comes_back_from_the_database_as_it_was(result: BatchResult) -> None:
-    assert result_of_json(json.loads(json.dumps(result.to_json()))) == result
+    assert result_of_json(json.loads(json.dumps(result.to_json()))) == replace(result, is_repeated=True)

@@ -49,8 +49,8 @@ def new_queue(redis: Redis, key_prefix: str = "") -> QueueService:
     return QueueService(redis, new_ledger(redis, key_prefix), queue_name="attendance", key_prefix=key_prefix)
 
 
-def run_of(run_id: str, *chunks: list[int], batch: Batch = BATCH) -> QueuedRun:
-    return QueuedRun(batch, run_id, chunks)
+def run_of(run_id: str, *chunks: list[int], batch: Batch = BATCH, by_student: bool = False) -> QueuedRun:
+    return QueuedRun(batch, run_id, chunks, by_student)
 
 
 async def never_ended(_run_id: str) -> bool:

@@ -46,7 +46,7 @@ async def test_a_run_is_claimed_and_its_chunks_wait_in_order(queue: QueueService
     assert await waiting(redis) == [
         f"{BATCH.id}-run-{FIRST}-chunk-0",
         f"{BATCH.id}-run-{FIRST}-chunk-1",
-        BATCH.job_id(5),
+        f"{BATCH.id}-run-{FIRST}-chunk-2",
     ]
     assert await values(redis) == {KEYS.lock: FIRST, KEYS.counter: "5"} | tickets(FIRST, 1, 2, 3, 4, 5)
 
@@ -118,8 +118,8 @@ async def test_one_students_message_that_still_waits_is_not_added_twice_by_the_n
     async def ended(_run_id: str) -> bool:
         return True
 
-    await queue.start(run_of(FIRST, [7]), never_ended)
-    assert await queue.start(run_of(SECOND, [7]), ended)
+    await queue.start(run_of(FIRST, [7], by_student=True), never_ended)
+    assert await queue.start(run_of(SECOND, [7], by_student=True), ended)
     assert await waiting(redis) == [BATCH.job_id(7)]
 
 

@@ -16,6 +16,7 @@ from adsum.domain.selection import Selection
 from adsum.domain.submission import BatchResult, Submission
 from adsum.services.completion import queued
 from adsum.storage import jobs, runs, tallies
+from adsum.storage.jobs import JobSlice
 from adsum.storage.runs import Run
 from adsum.storage.tables import attendances
 from adsum.wiring import Adsum
@@ -118,14 +119,23 @@ async def test_a_run_that_waits_for_a_worker_is_left_as_it_is(adsum: Adsum, scho
     assert await queue_keys(redis) == before
 
 
-async def test_a_run_whose_last_worker_died_before_closing_it_is_closed_without_a_worker(
+async def test_a_run_whose_ledger_is_lost_is_completed_by_its_last_chunk(
     adsum: Adsum, school: SchoolIds, redis: Redis
 ) -> None:
     result, run = await accepted(adsum, school)
     await adsum.processor.process(queued(run).messages[:2])
     await lose_everything(redis, run.batch, run)
     await adsum.processor.process(queued(run).messages[2:])
-    assert not (await adsum.attendances.get_batch_status(result.batch_id)).is_completed
+    assert (await adsum.attendances.get_batch_status(result.batch_id)).is_completed
+
+
+async def test_a_run_whose_last_worker_died_before_closing_it_is_closed_without_a_worker(
+    adsum: Adsum, school: SchoolIds, redis: Redis
+) -> None:
+    result, run = await accepted(adsum, school)
+    async with adsum.database.transaction() as connection:
+        await jobs.insert_records(connection, [JobSlice(run.run_id, number) for number in range(3)])
+    await lose_everything(redis, run.batch, run)
     assert await adsum.sweeper.sweep() == 1
     assert (await adsum.attendances.get_batch_status(result.batch_id)).is_completed
 

@@ -162,6 +162,7 @@ async def add_run(
         "number": number,
         "state": state,
         "on_existing": "skip",
+        "chunk_size": 500,
         "plan": [],
         "kept": [],
         "total_jobs": recorded + failed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from adsum.domain.access import system_caller
 from adsum.domain.batches import BatchState, BatchStatus, OnExisting
 from adsum.domain.cursors import PageRequest
 from adsum.domain.filters import BatchFilters
+from adsum.domain.ids import MAX_ID
 from adsum.domain.selection import Selection, StudentMark
 from adsum.domain.statuses import Mark
 from adsum.domain.submission import Submission
@@ -27,8 +28,8 @@ BatchId = Annotated[str, typer.Argument(metavar="ID", help="Such as class-123-se
 @app.command()
 def create(
     *,
-    class_id: Annotated[int, typer.Option("--class", metavar="ID", min=1)],
-    session_id: Annotated[int, typer.Option("--session", metavar="ID", min=1)],
+    class_id: Annotated[int, typer.Option("--class", metavar="ID", min=1, max=MAX_ID)],
+    session_id: Annotated[int, typer.Option("--session", metavar="ID", min=1, max=MAX_ID)],
     date: Annotated[str, typer.Option(metavar="DAY", help="YYYY-MM-DD, a day of the school.")],
     select_all: Annotated[bool, typer.Option("--all", help="Everybody is present who is not named otherwise.")] = False,
     present: StudentIds = [],  # noqa: B006 - never changed
@@ -52,9 +53,13 @@ def create(
         idempotency_key=idempotency_key,
     )
     result = with_adsum(lambda adsum: adsum.attendances.create_batch(submission, system_caller()))
-    show_one(result_row(result), as_json=as_json)
-    if watch and result.run_id is not None:
-        _end(with_adsum(lambda adsum: watch_batch(adsum.attendances, result.batch_id)), as_json=as_json)
+    if not (watch and result.run_id is not None):
+        show_one(result_row(result), as_json=as_json)
+        return
+    if not as_json:
+        show_one(result_row(result), as_json=False)
+    found = with_adsum(lambda adsum: watch_batch(adsum.attendances, result.batch_id))
+    _end(found, (result_row(result) if as_json else {}) | status_row(found), as_json=as_json)
 
 
 @app.command()
@@ -67,7 +72,8 @@ def status(batch_id: BatchId, *, as_json: Json = False) -> None:
 @app.command()
 def watch(batch_id: BatchId, *, as_json: Json = False) -> None:
     """Follow a batch until it ends. Exit 1 where students failed."""
-    _end(with_adsum(lambda adsum: watch_batch(adsum.attendances, batch_id)), as_json=as_json)
+    found = with_adsum(lambda adsum: watch_batch(adsum.attendances, batch_id))
+    _end(found, status_row(found), as_json=as_json)
 
 
 @app.command()
@@ -87,7 +93,7 @@ def cancel(batch_id: BatchId, *, as_json: Json = False) -> None:
 @app.command("list")
 def list_batches(
     *,
-    class_id: Annotated[int | None, typer.Option("--class", metavar="ID", min=1)] = None,
+    class_id: Annotated[int | None, typer.Option("--class", metavar="ID", min=1, max=MAX_ID)] = None,
     state: Annotated[BatchState | None, typer.Option(help="Only batches in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     as_json: Json = False,
@@ -98,7 +104,7 @@ def list_batches(
     show_rows(STATUS_COLUMNS, [status_row(each.status) for each in page.items], as_json=as_json)
 
 
-def _end(found: BatchStatus, *, as_json: bool) -> None:
-    show_one(status_row(found), as_json=as_json)
+def _end(found: BatchStatus, row: dict[str, Any], *, as_json: bool) -> None:
+    show_one(row, as_json=as_json)
     if found.state is not BatchState.COMPLETED:
         raise typer.Exit(1)

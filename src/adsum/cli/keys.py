@@ -9,6 +9,7 @@ import typer
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
 from adsum.domain.access import Permission
+from adsum.domain.ids import MAX_ID
 from adsum.services.api_keys import ApiKey
 
 app = typer.Typer(no_args_is_help=True)
@@ -22,7 +23,8 @@ def create(
     *,
     permission: Annotated[list[Permission], typer.Option(help="Again for each permission.")],
     school: Annotated[
-        list[int] | None, typer.Option(metavar="ID", help="Again for each school; without it, every school.")
+        list[int] | None,
+        typer.Option(metavar="ID", min=1, max=MAX_ID, help="Again for each school.  [default: every school]"),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -57,6 +57,7 @@ class BatchResult:
         is_new_run: whether a run was accepted.
         is_skipped: whether another run of the batch was open.
         conflicts: the marks that were not applied although something else is recorded.
+        is_repeated: whether this answer was given before, under the same idempotency key.
     """
 
     batch_id: str
@@ -69,6 +70,7 @@ class BatchResult:
     is_new_run: bool
     is_skipped: bool
     conflicts: tuple[MarkConflict, ...] = ()
+    is_repeated: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The form in which it is kept under an idempotency key."""
@@ -78,7 +80,7 @@ class BatchResult:
 def result_of_json(kept: Mapping[str, Any]) -> BatchResult:
     """Reads what `BatchResult.to_json` wrote."""
     result = BatchResult(**{name: value for name, value in kept.items() if name != "conflicts"})
-    return replace(result, conflicts=tuple(_conflict_of_json(entry) for entry in kept["conflicts"]))
+    return replace(result, is_repeated=True, conflicts=tuple(_conflict_of_json(entry) for entry in kept["conflicts"]))
 
 
 def _conflict_of_json(kept: Mapping[str, Any]) -> MarkConflict:

@@ -39,11 +39,16 @@ async def in_time() -> AsyncGenerator[None]:
 
 @dataclass(frozen=True, slots=True)
 class QueuedRun:
-    """What the queue needs to know of a run: its batch, and the students of each chunk."""
+    """What the queue needs to know of a run: its batch, and the students of each chunk.
+
+    Only where `ADSUM_CHUNK_SIZE` is 1 do messages bear the seed's job ids, which are the same in every run: else the
+    message of a class of one could be dropped as a duplicate of that of an earlier run.
+    """
 
     batch: Batch
     run_id: str
     chunks: Sequence[Sequence[int]]
+    is_cut_by_student: bool = False
 
     @property
     def student_ids(self) -> list[int]:
@@ -52,7 +57,7 @@ class QueuedRun:
     @property
     def messages(self) -> list[Chunk]:
         return [
-            Chunk(self.batch, self.run_id, number, students[0] if len(students) == 1 else None)
+            Chunk(self.batch, self.run_id, number, students[0] if self.is_cut_by_student else None)
             for number, students in enumerate(self.chunks)
         ]
 

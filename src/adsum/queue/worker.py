@@ -34,6 +34,10 @@ log = logger(__name__)
 ProcessChunk = Callable[[Chunk], Awaitable[None]]
 
 
+class ProcessingFailed(Exception):
+    """A defect: processing raised what is no outage. The sweeper enqueues the chunk again."""
+
+
 class Delivery(Protocol):
     """What Adsum uses of BullMQ's `Job`."""
 
@@ -126,7 +130,12 @@ class ChunkWorker:
         except NewerChunk:
             await job.moveToDelayed(round(time.time() * 1000) + NEWER_CHUNK_PAUSE_MS, token)
             raise DelayedError from None
-        await (self._give_up if job.stalledCounter >= GIVE_UP_AFTER else self._process)(chunk)
+        try:
+            await (self._give_up if job.stalledCounter >= GIVE_UP_AFTER else self._process)(chunk)
+        except Exception as error:
+            log.exception("a chunk could not be processed", mark=Mark.ERROR, chunk=chunk.message_id)
+            # BullMQ publishes the text of what it is given: that of the real error may quote a row.
+            raise ProcessingFailed(type(error).__name__) from None
 
 
 def _tell_error(error: BaseException, *_: object) -> None:

@@ -134,7 +134,7 @@ class Acceptance:
             newest = await runs.newest_run(connection, checked.batch)
             return Accepted(_nothing_to_do(checked, plan, newest))
         chunks = tuple(tuple(chunk) for chunk in plan.chunks(self._chunk_size))
-        run = Run(str(uuid7()), checked.school_id, checked.batch, RunState.OPEN, chunks, now)
+        run = Run(str(uuid7()), checked.school_id, checked.batch, RunState.OPEN, self._chunk_size, chunks, now)
         await runs.insert_run(connection, run, plan, on_existing=submission.on_existing, caller=caller)
         return Accepted(_initiated(checked, plan, run), run)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
 
-from adsum.domain.access import Caller
+from adsum.domain.access import Caller, Permission
 from adsum.domain.days import WrongDay, learning_date
-from adsum.domain.ids import Batch
+from adsum.domain.ids import MAX_ID, Batch
 from adsum.domain.roster import WrongVersion, roster_change
 from adsum.domain.selection import SELECTED, flaws_of_form, flaws_of_roster, requested_marks
 from adsum.domain.statuses import Mark
@@ -17,7 +17,7 @@ from adsum.domain.submission import Submission
 from adsum.errors import Flaw, Invalid, NotFound, RosterChanged
 from adsum.storage.classes import ClassRow, find_class
 from adsum.storage.database import Connection
-from adsum.storage.enrolments import roster_of
+from adsum.storage.enrolments import enrolled_students
 from adsum.storage.sessions import find_session
 from adsum.storage.students import students_of_school
 
@@ -41,7 +41,7 @@ async def check(
         Invalid: with one flaw for every wrong thing.
         RosterChanged: the roster is not the one that the client saw.
     """
-    class_ = await find_class(connection, caller, submission.class_id)
+    class_ = await find_class(connection, caller, submission.class_id) if _is_id(submission.class_id) else None
     if class_ is None:
         raise _no_class(submission)
     day, flaws = _day_of(submission, class_.time_zone, now)
@@ -65,7 +65,7 @@ async def _check_roster(
     flaws: list[Flaw],
     max_batch_size: int,
 ) -> CheckedSubmission:
-    roster = [student.student_id for student in await roster_of(connection, class_.id, day)]
+    roster = await enrolled_students(connection, class_.id, day)
     flaws += _flaws_of_version(submission, roster)
     flaws += await _flaws_off_roster(connection, submission, caller, class_.school_id, roster)
     requested = requested_marks(submission.selection, roster)
@@ -76,6 +76,11 @@ async def _check_roster(
     if flaws:
         raise _invalid(flaws)
     return CheckedSubmission(class_.school_id, Batch(class_.id, submission.session_id, day), requested)
+
+
+def _is_id(number: int) -> bool:
+    """The database keeps no other numbers; a library's user may send any."""
+    return 1 <= number <= MAX_ID
 
 
 def _no_class(submission: Submission) -> NotFound:
@@ -90,7 +95,7 @@ def _day_of(submission: Submission, zone: str, now: datetime) -> tuple[date | No
 
 
 async def _flaws_of_session(connection: Connection, submission: Submission) -> list[Flaw]:
-    session = await find_session(connection, submission.session_id)
+    session = await find_session(connection, submission.session_id) if _is_id(submission.session_id) else None
     if session is not None and session.class_id == submission.class_id:
         return []
     # One error for both, so that nobody can probe for sessions of classes that they do not see.
@@ -132,7 +137,7 @@ async def _flaws_off_roster(
     strangers = {student_id for _, student_id in submission.selection.mentioned} - enrolled
     if not strangers:
         return []
-    sees_school = not caller.teaches_only
+    sees_school = not caller.teaches_only and caller.may(Permission.ROSTER_READ)
     known = await students_of_school(connection, school_id, strangers) if sees_school else frozenset[int]()
     return flaws_of_roster(submission.selection, enrolled, known, sees_school=sees_school)
 

@@ -18,7 +18,8 @@ log = logger(__name__)
 
 def queued(run: Run) -> QueuedRun:
     """A run as the queue knows it: without its marks."""
-    return QueuedRun(run.batch, run.run_id, [[job.student_id for job in chunk] for chunk in run.chunks])
+    students = [[job.student_id for job in chunk] for chunk in run.chunks]
+    return QueuedRun(run.batch, run.run_id, students, is_cut_by_student=run.chunk_size == 1)
 
 
 class Completion:

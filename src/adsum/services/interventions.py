@@ -93,7 +93,7 @@ class Interventions:
         if not plan.jobs:
             raise NothingFailed(f"nobody of batch {batch.id} is left to be retried", batchId=batch.id)
         chunks = tuple(tuple(chunk) for chunk in plan.chunks(self._chunk_size))
-        run = Run(str(uuid7()), newest.school_id, batch, RunState.OPEN, chunks, self._now())
+        run = Run(str(uuid7()), newest.school_id, batch, RunState.OPEN, self._chunk_size, chunks, self._now())
         await runs.insert_run(connection, run, plan, on_existing=OnExisting.SKIP, caller=caller)
         return _Done(await _status(connection, batch, caller), run)
 

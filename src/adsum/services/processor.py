@@ -100,7 +100,8 @@ class AttendanceProcessor:
     async def _settle(self, batch: Batch, run_id: str, students: Sequence[int]) -> None:
         remaining = await self._queue.settle(batch, run_id, students)
         log.info("jobs settled", mark=Mark.COUNTER, batch_id=batch.id, jobs=len(students), remaining=remaining)
-        if remaining == 0:
+        # None: the ledger was lost, or is another run's. To ask the database needlessly does no harm.
+        if not remaining:
             await self._completion.complete(batch, run_id)
 
     async def _process_successors(self, chunks: Sequence[Chunk], found: Sequence[JobOutcome]) -> None:

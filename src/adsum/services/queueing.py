@@ -23,16 +23,18 @@ class Queueing:
         self._completion = completion
 
     async def follow(self, *, run: Run | None, ended: tuple[Run, ClosedRun] | None = None) -> None:
-        """Releases the run that was ended and queues the one that was made, within the time that a request has.
+        """Queues the run that was made and releases the one that was ended, within the time that a request has.
+
+        In this order, since the new run matters more; its claim replaces the lock of the ended one.
 
         Never raises for an outage: what the database has accepted stays accepted.
         """
         try:
             async with in_time():
-                if ended is not None:
-                    await self._completion.release_closed(*ended)
                 if run is not None:
                     await self._queue_run(run)
+                if ended is not None:
+                    await self._completion.release_closed(*ended)
         except Unavailable as error:
             # Of the database, too: whoever asks it now whether the lock's holder has ended asks after the promise.
             told = run or (ended[0] if ended is not None else None)

@@ -12,7 +12,7 @@ from adsum.domain.access import Caller
 from adsum.domain.batches import BatchState, BatchStatus, RunState
 from adsum.domain.filters import BatchFilters
 from adsum.domain.ids import Batch
-from adsum.storage.tables import batch_runs
+from adsum.storage.tables import batch_runs, sessions
 from adsum.storage.tallies import STATUS_COLUMNS, statuses_of_rows
 from adsum.storage.visibility import sees_class, sees_school
 
@@ -76,7 +76,9 @@ def _narrowed(filters: BatchFilters) -> list[ColumnElement[bool]]:
     c = batch_runs.c
     conditions: list[ColumnElement[bool]] = []
     if filters.class_id is not None:
-        conditions.append(c.class_id == filters.class_id)
+        # The class as its sessions, which is what the indexes know.
+        of_class = select(sessions.c.id).where(sessions.c.class_id == filters.class_id)
+        conditions += [c.session_id.in_(of_class), c.class_id == filters.class_id]
     if filters.session_id is not None:
         conditions.append(c.session_id == filters.session_id)
     if filters.first_day is not None:

@@ -67,7 +67,7 @@ class Database:
             async with _translated(), self.engine.begin() as connection:
                 yield connection
             return
-        async with self._writer, _translated(), self.engine.connect() as connection:
+        async with _translated(), self._turn(), self.engine.connect() as connection:
             await connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -75,6 +75,16 @@ class Database:
                 await connection.exec_driver_sql("ROLLBACK")
                 raise
             await connection.exec_driver_sql("COMMIT")
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        """Waits no longer for writers of this process than SQLite does for those of others."""
+        async with asyncio.timeout(BUSY_TIMEOUT_MS / 1000):
+            await self._writer.acquire()
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncGenerator[AsyncConnection]:
@@ -132,11 +142,20 @@ def async_url(url: str) -> URL:
         raise ConfigurationError("ADSUM_DATABASE_URL: this is no database URL") from None
     match parsed.get_backend_name():
         case "postgresql" | "postgres":
-            return parsed.set(drivername="postgresql+asyncpg")
+            return _for_asyncpg(parsed)
         case "sqlite" if parsed.database:
             return parsed.set(drivername="sqlite+aiosqlite")
         case other:
             raise ConfigurationError(f"ADSUM_DATABASE_URL: {other} is neither postgresql nor sqlite with a file")
+
+
+def _for_asyncpg(url: URL) -> URL:
+    """Postgres' own URLs say `sslmode`, which asyncpg calls `ssl`."""
+    query = {("ssl" if name == "sslmode" else name): value for name, value in url.query.items()}
+    unknown = sorted(query.keys() - {"host", "port", "ssl", "prepared_statement_cache_size"})
+    if unknown:
+        raise ConfigurationError(f"ADSUM_DATABASE_URL: unknown in its query: {', '.join(unknown)}")
+    return url.set(drivername="postgresql+asyncpg", query=query)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -24,6 +24,12 @@ class RosterStudent:
     grade: str | None
 
 
+async def enrolled_students(connection: AsyncConnection, class_id: int, day: date) -> list[int]:
+    """The ids of who is enrolled in the class on `day`, each once, in order."""
+    enrolled = select(enrolments.c.student_id).where(enrolments.c.class_id == class_id, covers(enrolments, day))
+    return sorted(set(await connection.scalars(enrolled)))
+
+
 async def roster_of(connection: AsyncConnection, class_id: int, day: date) -> list[RosterStudent]:
     """Who is enrolled in the class on `day`, each once, by family name, given name and id.
 

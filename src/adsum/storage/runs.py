@@ -26,6 +26,7 @@ class Run:
     school_id: int
     batch: Batch
     state: RunState
+    chunk_size: int
     chunks: tuple[tuple[AttendanceJob, ...], ...]
     accepted_at: datetime
 
@@ -62,6 +63,7 @@ async def insert_run(
             on_existing=on_existing,
             plan=[[job.to_json() for job in chunk] for chunk in run.chunks],
             kept=list(plan.kept),
+            chunk_size=run.chunk_size,
             carried_recorded=plan.carried.recorded,
             carried_skipped=plan.carried.skipped,
             carried_cancelled=plan.carried.cancelled,
@@ -170,7 +172,9 @@ def _literals(place: tuple[datetime, str]) -> tuple[ColumnElement[datetime], Col
 
 def _runs() -> Select[*tuple[Any, ...]]:
     c = batch_runs.c
-    return select(c.run_id, c.school_id, c.class_id, c.session_id, c.learning_date, c.state, c.plan, c.accepted_at)
+    return select(
+        c.run_id, c.school_id, c.class_id, c.session_id, c.learning_date, c.state, c.chunk_size, c.plan, c.accepted_at
+    )
 
 
 async def _one_run(connection: AsyncConnection, statement: Select[*tuple[Any, ...]]) -> Run | None:
@@ -181,7 +185,7 @@ async def _one_run(connection: AsyncConnection, statement: Select[*tuple[Any, ..
 def _run(row: Row[*tuple[Any, ...]]) -> Run:
     chunks = tuple(tuple(_job(entry) for entry in chunk) for chunk in row.plan)
     batch = Batch(row.class_id, row.session_id, row.learning_date)
-    return Run(row.run_id, row.school_id, batch, RunState(row.state), chunks, row.accepted_at)
+    return Run(row.run_id, row.school_id, batch, RunState(row.state), row.chunk_size, chunks, row.accepted_at)
 
 
 def _job(entry: dict[str, Any]) -> AttendanceJob:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from adsum.storage.database import Database
 
-# One number for the whole country: whoever migrates holds this lock of Postgres, others wait for it.
+# Whoever migrates a Postgres database holds this advisory lock of it; others wait, as long as a statement may take.
 _MIGRATION_LOCK = 0x_AD5_0001
 
 
@@ -25,6 +26,7 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
+@cache
 def newest_revision() -> str:
     """The revision that this version of Adsum is written for."""
     head = ScriptDirectory.from_config(_config()).get_current_head()

@@ -10,10 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
 from adsum.domain.filters import StudentFilters
+from adsum.domain.ids import MAX_ID
 from adsum.storage.search import mentions
 from adsum.storage.spans import Day, covers
 from adsum.storage.tables import enrolments, schools, students
 from adsum.storage.visibility import sees_class, sees_school
+
+# A statement of Postgres takes 32,767 parameters at most.
+ASKED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +80,9 @@ async def students_of_school(
     connection: AsyncConnection, school_id: int, student_ids: Collection[int]
 ) -> frozenset[int]:
     """Of these ids, those of students of the school, whatever class they are in."""
-    statement = select(students.c.id).where(students.c.school_id == school_id, students.c.id.in_(student_ids))
-    return frozenset((await connection.scalars(statement)).all())
+    storable = [student_id for student_id in student_ids if 1 <= student_id <= MAX_ID]
+    found: set[int] = set()
+    for start in range(0, len(storable), ASKED_AT_ONCE):
+        asked = students.c.id.in_(storable[start : start + ASKED_AT_ONCE])
+        found.update(await connection.scalars(select(students.c.id).where(students.c.school_id == school_id, asked)))
+    return frozenset(found)

@@ -164,6 +164,8 @@ batch_runs = Table(
     Column("plan", Json, nullable=False),
     # [7, …]: students whose record stays as it is; they count as skipped.
     Column("kept", Json, nullable=False),
+    # Of how many students each chunk was cut; with 1 a message bears the seed's job id.
+    Column("chunk_size", Integer, nullable=False),
     # A retry goes on with the batch: what the run before it came to, failures left out.
     Column("carried_recorded", Integer, nullable=False, server_default="0"),
     Column("carried_skipped", Integer, nullable=False, server_default="0"),
@@ -194,6 +196,7 @@ batch_runs = Table(
         postgresql_where=text("state = 'open'"),
     ),
     Index(None, "school_id", "learning_date", "session_id"),
+    Index(None, "learning_date", "session_id"),
     # What the sweeper reads: run ids are in the order of acceptance.
     Index(
         "ix_batch_runs_open",

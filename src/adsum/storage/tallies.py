@@ -55,7 +55,7 @@ tally AS (
            count(*) FILTER (WHERE outcome = 'failed') AS failed,
            count(*) FILTER (WHERE outcome = 'cancelled') + carried_cancelled AS cancelled,
            count(*) FILTER (WHERE outcome = 'pending') AS remaining
-    FROM base JOIN outcome ON outcome.run_id = base.run_id
+    FROM base LEFT JOIN outcome ON outcome.run_id = base.run_id
     GROUP BY base.run_id, carried_recorded, carried_skipped, carried_cancelled
 )"""
 _COUNT = "SELECT run_id, recorded, skipped, failed, cancelled, remaining FROM tally"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from adsum.domain.access import Caller, Permission
 from adsum.domain.batches import BatchState, BatchStatus, OnExisting
@@ -25,6 +26,17 @@ from adsum.web.schemas import Flag, Id, Moment, Page, PathId, PlainText, Schema
 router = APIRouter(prefix="/attendances", tags=["batches"])
 
 
+def _bounded(listed: Any) -> Any:
+    # Before any entry is looked at: an error for each of a million entries is gigabytes.
+    if isinstance(listed, list) and len(cast("list[Any]", listed)) > MAX_LISTED:
+        raise PydanticCustomError("too_long", "a list has at most {max_length} entries", {"max_length": MAX_LISTED})
+    return cast("Any", listed)
+
+
+MAX_LISTED = 20_000
+Bounded = BeforeValidator(_bounded)
+
+
 class RequestedMark(Schema):
     """One student's own status; it wins over both lists."""
 
@@ -40,9 +52,9 @@ class CreateBatch(Schema):
     session_id: Id
     learning_date: Annotated[PlainText, Field(max_length=64)]
     is_selected_all: Flag
-    selected_student_ids: Sequence[Id] = ()
-    unselected_student_ids: Sequence[Id] = ()
-    marks: Sequence[RequestedMark] = ()
+    selected_student_ids: Annotated[Sequence[Id], Bounded] = ()
+    unselected_student_ids: Annotated[Sequence[Id], Bounded] = ()
+    marks: Annotated[Sequence[RequestedMark], Bounded] = ()
     on_existing: OnExisting = OnExisting.SKIP
     roster_version: Annotated[str, Field(max_length=MAX_VERSION_LENGTH)] | None = None
 
@@ -136,10 +148,10 @@ async def create_batch(
     """202: the run is durable, and its jobs are queued. 200: another run is open, or nothing is left to do."""
     with adsum.metrics.accept_seconds.time():
         result = await adsum.attendances.create_batch(body.to_submission(idempotency_key), caller)
-    if result.is_new_run:
-        adsum.metrics.count_accepted(result.total_jobs)
-    else:
+    if not result.is_new_run:
         response.status_code = HTTPStatus.OK
+    elif not result.is_repeated:
+        adsum.metrics.count_accepted(result.added_jobs)
     return _answer(result, request)
 
 

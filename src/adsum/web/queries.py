@@ -6,14 +6,16 @@ from collections import Counter
 from datetime import date
 from typing import Annotated, LiteralString, cast
 
-from fastapi import Request
+from fastapi import Depends, Request
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from adsum.domain.access import Caller
 from adsum.domain.cursors import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT, PageRequest, WrongCursor, parsed
 from adsum.domain.days import WrongDay, plain_day
 from adsum.domain.statuses import DEFAULT_STATUSES
 from adsum.errors import Flaw, Invalid
+from adsum.web.authentication import authenticated
 from adsum.web.schemas import PlainText, Schema
 
 
@@ -67,7 +69,7 @@ class PageQuery(Schema):
         return PageRequest(self.cursor, self.limit)
 
 
-async def each_named_once(request: Request) -> None:
+async def each_named_once(request: Request, _caller: Annotated[Caller, Depends(authenticated)]) -> None:
     """Refuses a query that names something twice: one of the two would be ignored."""
     times = Counter(name for name, _ in request.query_params.multi_items())
     flaws = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from adsum.errors import Flaw
 from adsum.oneroster.flaws import row_flaw
@@ -80,7 +81,7 @@ def named_schools(package: Package) -> set[str]:
     for role in package.roles():
         if not isinstance(role, LeftOut):
             named.add(role.org)
-    for entry in (*package.classes(), *package.enrolments()):
+    for entry in chain(package.classes(), package.enrolments()):
         if not isinstance(entry, LeftOut):
             named.add(entry.school)
     return named - {""}

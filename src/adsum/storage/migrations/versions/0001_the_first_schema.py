@@ -171,6 +171,7 @@ def upgrade() -> None:
         sa.Column("on_existing", sa.String(length=16), nullable=False),
         sa.Column("plan", JSON, nullable=False),
         sa.Column("kept", JSON, nullable=False),
+        sa.Column("chunk_size", sa.Integer(), nullable=False),
         sa.Column("carried_recorded", sa.Integer(), server_default="0", nullable=False),
         sa.Column("carried_skipped", sa.Integer(), server_default="0", nullable=False),
         sa.Column("carried_cancelled", sa.Integer(), server_default="0", nullable=False),
@@ -212,6 +213,9 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("ended_at IS NOT NULL"),
         postgresql_where=sa.text("ended_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_batch_runs_learning_date_session_id", "batch_runs", ["learning_date", "session_id"], unique=False
     )
     op.create_index(
         "ix_batch_runs_open",
