@@ -148,11 +148,12 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
         )
 
 
-async def migrate(settings: Settings) -> None:
-    """Brings the database to this version's schema."""
+async def migrate(settings: Settings) -> str:
+    """Brings the database to this version's schema, and returns the revision of it."""
     database = open_database(database_url(settings))
     try:
         await schema.migrate(database)
+        return schema.newest_revision()
     finally:
         await database.close()
 

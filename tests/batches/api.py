@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,7 @@ from adsum.wiring import Adsum
 from tests.schools import SchoolIds, make_user
 
 DAY = "2024-12-25"
+PEOPLE = (Role.OFFICE, Role.VIEWER, Role.OPERATOR, Role.TEACHER)
 
 
 @dataclass
@@ -68,17 +69,16 @@ class Api:
 
 
 @asynccontextmanager
-async def opened_api(adsum: Adsum, school: SchoolIds) -> AsyncGenerator[Api]:
-    """The API with an office person, a viewer, an operator and the class's teacher signed in."""
+async def opened_api(adsum: Adsum, school: SchoolIds, people: Sequence[Role] = PEOPLE) -> AsyncGenerator[Api]:
+    """The API with these people of the school signed in; a teacher is the one of its class."""
     app = create_app(adsum.settings)
     async with (
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://adsum.test") as client,
     ):
         api = Api(client, adsum, school)
-        for role in (Role.OFFICE, Role.VIEWER, Role.OPERATOR):
-            await api.sign_in(role, school.school_id)
-        await api.sign_in_teacher()
+        for role in people:
+            await (api.sign_in_teacher() if role is Role.TEACHER else api.sign_in(role, school.school_id))
         yield api
 
 

@@ -6,16 +6,18 @@ import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import jwt
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import func, select
 
+from adsum.domain.access import Permission
 from adsum.domain.ids import MAX_ID
 from adsum.storage.tables import batch_runs
 from adsum.wiring import Adsum
 from tests.batches.api import Api, flaws
 from tests.batches.conftest import queue_keys
-from tests.schools import make_class, make_school, make_session
+from tests.schools import enrol, make_class, make_school, make_session, make_student
 
 UNKNOWN = 987_654_321
 
@@ -30,19 +32,20 @@ async def nothing_is_queued(adsum: Adsum, redis: Redis) -> AsyncGenerator[None]:
 
 async def test_every_student_who_is_not_enrolled_is_named(adsum: Adsum, api: Api) -> None:
     async with adsum.database.transaction() as connection:
-        neighbour = await make_school(connection, students=1)
-    stranger = neighbour.student_ids[0]
-    one = api.school.student_ids[0]
+        of_another_school = (await make_school(connection, students=1)).student_ids[0]
+        of_another_class = await make_student(connection, api.school.school_id)
+        await enrol(connection, await make_class(connection, api.school.school_id), [of_another_class])
     refused = await api.create(
         isSelectedAll=False,
-        selectedStudentIds=[one, UNKNOWN],
-        unselectedStudentIds=[stranger],
+        selectedStudentIds=[api.school.student_ids[0], UNKNOWN],
+        unselectedStudentIds=[of_another_school, of_another_class],
         marks=[{"studentId": UNKNOWN + 1, "status": "late"}],
     )
     assert refused.status_code == 422
     assert flaws(refused) == {
         ("/selectedStudentIds/1", "unknown_student"),
         ("/unselectedStudentIds/0", "unknown_student"),
+        ("/unselectedStudentIds/1", "not_enrolled"),
         ("/marks/0/studentId", "unknown_student"),
     }
 
@@ -51,10 +54,38 @@ async def test_a_teacher_cannot_tell_a_student_of_another_class_from_one_who_doe
     adsum: Adsum, api: Api
 ) -> None:
     async with adsum.database.transaction() as connection:
-        elsewhere = await make_class(connection, api.school.school_id)
-        await make_session(connection, elsewhere)
-    refused = await api.create("teacher", unselectedStudentIds=[UNKNOWN])
-    assert flaws(refused) == {("/unselectedStudentIds/0", "not_on_roster")}
+        of_another_class = await make_student(connection, api.school.school_id)
+        await enrol(connection, await make_class(connection, api.school.school_id), [of_another_class])
+    refused = await api.create("teacher", unselectedStudentIds=[of_another_class, UNKNOWN])
+    assert flaws(refused) == {
+        ("/unselectedStudentIds/0", "not_on_roster"),
+        ("/unselectedStudentIds/1", "not_on_roster"),
+    }
+
+
+async def test_a_key_that_may_not_read_rosters_cannot_tell_either(adsum: Adsum, api: Api) -> None:
+    async with adsum.database.transaction() as connection:
+        of_another_class = await make_student(connection, api.school.school_id)
+    made = await adsum.api_keys.create("kiosk", [Permission.ATTENDANCE_CREATE], [api.school.school_id])
+    body = {
+        "classId": api.school.class_id,
+        "sessionId": api.school.session_id,
+        "learningDate": "2024-12-25",
+        "isSelectedAll": False,
+        "selectedStudentIds": [of_another_class, UNKNOWN],
+    }
+    refused = await api.post("/attendances/create-batch", body, "nobody", {"X-API-Key": made.secret})
+    assert {code for _, code in flaws(refused)} == {"not_on_roster"}
+
+
+@pytest.mark.parametrize("claims", [{"exp": 1}, {"gen": 7}, {"sub": "999"}])
+async def test_an_expired_or_forged_token_is_401(adsum: Adsum, api: Api, claims: dict[str, object]) -> None:
+    key = adsum.settings.secret_key
+    assert key is not None
+    known = jwt.decode(api.tokens["office"], key.get_secret_value(), algorithms=["HS256"])  # pyright: ignore[reportUnknownMemberType]
+    for signed_with in (key.get_secret_value(), "y" * 64):
+        api.tokens["forger"] = jwt.encode(known | claims, signed_with, algorithm="HS256")  # pyright: ignore[reportUnknownMemberType]
+        assert (await api.create("forger")).status_code == 401
 
 
 async def test_a_student_in_both_lists_or_twice_in_one_is_named(api: Api) -> None:

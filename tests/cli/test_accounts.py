@@ -80,7 +80,7 @@ def test_keys_are_made_shown_once_and_revoked(adsum: Commands) -> None:
     assert (made["permissions"], made["schools"], made["revokedAt"]) == (["metrics:read"], None, None)
     assert json.loads(adsum.output("key", "list", "--json")) == [made]
     assert secret not in adsum.output("key", "list")
-    assert adsum.output("key", "revoke", str(made["id"])) == ""
+    assert json.loads(adsum.output("key", "revoke", str(made["id"]), "--json")) == {"id": made["id"], "revoked": True}
     assert json.loads(adsum.output("key", "list", "--json"))[0]["revokedAt"]
     assert adsum.run("key", "revoke", "99").returncode == 1
     assert adsum.run("key", "create", "x", "--permission", "rocket:launch").returncode == 2

@@ -47,7 +47,7 @@ async def test_migrate_brings_a_new_database_up_and_may_be_repeated(tmp_path: Pa
     assert (behind.returncode, behind.stdout) == (1, "")
     assert "adsum migrate" in behind.stderr
     for _ in range(2):
-        assert commands(database_url=url).output("migrate") == ""
+        assert commands(database_url=url).output("migrate") == "Revision  0001\n"
     database = open_database(url)
     assert await is_current(database)
     await database.close()

@@ -82,7 +82,7 @@ async def eventually(condition: Callable[[], object], seconds: float = 10) -> No
             await asyncio.sleep(0.01)
 
 
-def run_apart(work: Coroutine[Any, Any, None]) -> None:
+def run_apart(work: Coroutine[Any, Any, object]) -> None:
     """Runs asynchronous work in a thread with its own loop, whatever loop the caller is in."""
     with ThreadPoolExecutor(max_workers=1) as thread:
         thread.submit(asyncio.run, work).result()

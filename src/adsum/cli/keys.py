@@ -41,9 +41,10 @@ def list_keys(*, as_json: Json = False) -> None:
 
 
 @app.command()
-def revoke(key_id: Annotated[int, typer.Argument(metavar="ID")]) -> None:
+def revoke(key_id: Annotated[int, typer.Argument(metavar="ID", min=1, max=MAX_ID)], *, as_json: Json = False) -> None:
     """End a key at once and for ever."""
     with_adsum(lambda adsum: adsum.api_keys.revoke(key_id))
+    show_one({"id": key_id, "revoked": True}, as_json=as_json)
 
 
 def _row(key: ApiKey, *, as_json: bool) -> dict[str, Any]:

@@ -53,14 +53,15 @@ def worker(
     run_worker(settings)
 
 
-def migrate() -> None:
+def migrate(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Bring the database to this version's schema. Doing it again changes nothing."""
     import asyncio
 
     from adsum import wiring
+    from adsum.cli.output import show_one
     from adsum.settings import load_settings
     from adsum.telemetry import configure_logs
 
     settings = load_settings()
     configure_logs(settings)
-    asyncio.run(wiring.migrate(settings))
+    show_one({"revision": asyncio.run(wiring.migrate(settings))}, as_json=as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -32,6 +33,7 @@ def run_up(settings: Settings, *, demo: bool, open_browser: bool, commands: Comm
         Unavailable: a program cannot start, with its last lines; everything is stopped.
     """
     folder, address = DataFolder.of(settings), Address(settings.host, settings.port).settled("ADSUM_PORT")
+    os.umask(0o077)  # whatever is made in the folder is for nobody else to read, also where the folder was there before
     folder.create()
     with folder.held(address.url):
         reap(folder.running)

@@ -29,7 +29,9 @@ def bound_to_this_process(command: Sequence[str]) -> tuple[str, ...]:
 
 def record(folder: Path, name: str, pid: int) -> None:
     """Remembers a process that was just started, for `reap` after a crash."""
-    (folder / name).write_text(f"{pid} {birth(pid)}", encoding="utf-8")
+    draft = folder.parent / f".{name}.{pid}"
+    draft.write_text(f"{pid} {birth(pid)}", encoding="utf-8")
+    draft.replace(folder / name)  # at once: nobody reads half of it
 
 
 def forget(folder: Path, name: str) -> None:

@@ -1,0 +1,88 @@
+"""`adsum batch`, as operators type it, on the demo school with a worker beside it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from adsum import wiring
+from adsum.settings import Settings
+from tests.cli.commands import Commands, commands
+from tests.servers.processes import run_apart, running
+from tests.web.live import SECRET, environment
+
+BATCH_ID = "class-123-session-456-date-25122024"
+CREATE = ("batch", "create", "--class", "123", "--session", "456", "--date", "2024-12-25")
+
+
+@pytest.fixture
+def demo(database_url: str, redis_url: str) -> Commands:
+    settings = Settings(database_url=database_url, redis_url=redis_url, secret_key=SecretStr(SECRET))
+
+    async def load() -> None:
+        await wiring.load_demo(settings)
+
+    run_apart(load())
+    return commands(database_url=database_url, redis_url=redis_url, log_level="WARNING")
+
+
+@pytest.fixture
+def worker(demo: Commands, tmp_path: Path) -> Generator[subprocess.Popen[bytes]]:
+    """A worker process; it is drained at the end."""
+    log = tmp_path / "worker.log"
+    script = tmp_path / "worker.sh"
+    variables = environment(**demo.settings | {"log_level": "INFO"})
+    exports = "".join(f"export {name}={value!r}\n" for name, value in variables.items() if name.startswith("ADSUM_"))
+    script.write_text(f"{exports}exec {sys.executable} -m adsum worker\n")
+    with running(["/bin/sh", str(script)], log, lambda: "worker started" in log.read_text()) as process:
+        yield process
+
+
+def test_a_class_is_marked_and_watched_until_everybody_is_recorded(
+    demo: Commands, worker: subprocess.Popen[bytes]
+) -> None:
+    created = demo.run(*CREATE, "--all", "--absent", "4,5", "--late", "6", "--excused", "7-8", "--watch", "--json")
+    assert created.returncode == 0
+    answer = json.loads(created.stdout)
+    assert (answer["batchId"], answer["addedJobs"], answer["recordedJobs"]) == (BATCH_ID, 30, 30)
+    assert created.stderr.splitlines()[-1] == f"{BATCH_ID}: 100 % completed"
+    listed = json.loads(demo.output("attendance", "list", "--class", "123", "--limit", "100", "--json"))
+    statuses = {item["studentId"]: item["status"] for item in listed}
+    assert [statuses[i] for i in range(1, 10)] == [
+        *["present"] * 3,
+        *["absent"] * 2,
+        "late",
+        *["excused"] * 2,
+        "present",
+    ]
+    (batch,) = json.loads(demo.output("batch", "list", "--json"))
+    assert (batch["batchId"], batch["state"], batch["progress"]) == (BATCH_ID, "completed", 100)
+
+
+def test_a_batch_that_waits_is_shown_and_cancelled(demo: Commands) -> None:
+    demo.output(*CREATE, "--present", "1,2,3")
+    assert json.loads(demo.output("batch", "status", BATCH_ID, "--json"))["remainingJobs"] == 3
+    assert json.loads(demo.output("batch", "cancel", BATCH_ID, "--json"))["state"] == "cancelled"
+    assert demo.run("batch", "watch", BATCH_ID).returncode == 1
+    retried = demo.run("batch", "retry", BATCH_ID)
+    assert (retried.returncode, retried.stderr) == (1, f"adsum: nobody of batch {BATCH_ID} is left to be retried\n")
+
+
+def test_everything_that_is_wrong_is_one_line_each(demo: Commands) -> None:
+    refused = demo.run(*CREATE, "--present", "1,999", "--absent", "1")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.splitlines() == [
+        "adsum: student 1 stands in selectedStudentIds and in unselectedStudentIds",
+        "adsum: there is no student 999",
+    ]
+
+
+@pytest.mark.parametrize("wrong", [("--present", "1,x"), ("--present", "9-1"), ("--class", "0"), ("--surprise",)])
+def test_what_is_no_option_or_no_id_is_wrong_usage(wrong: tuple[str, ...]) -> None:
+    assert commands().run(*CREATE, *wrong).returncode == 2
