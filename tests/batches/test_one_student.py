@@ -1,0 +1,24 @@
+"""One student corrected again and again: each run's message must reach a worker, whatever the one before it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adsum.wiring import Adsum
+from tests.batches.api import Api
+from tests.batches.conftest import RunWorker, ended
+
+
+async def test_twenty_corrections_in_a_row_are_each_recorded_by_a_worker_alone(
+    adsum: Adsum, api: Api, worker: RunWorker
+) -> None:
+    one = api.school.student_ids[:1]
+    async with worker():
+        for number in range(20):
+            marked = "selectedStudentIds" if number % 2 else "unselectedStudentIds"
+            fields: dict[str, Any] = {"isSelectedAll": False, marked: one, "onExisting": "update"}
+            created = (await api.create(**fields)).json()
+            assert (created["addedJobs"], created["isSkipped"]) == (1, False)
+            status = await ended(adsum, created["batchId"])
+            assert (status.run_id, status.tally.recorded) == (created["runId"], 1)
+    assert await api.statuses() == {one[0]: "present"}
