@@ -45,6 +45,7 @@ class Adsum:
 
     settings: Settings
     database: Database
+    queue: QueueService
     metrics: Metrics
     accounts: Accounts
     tokens: Tokens
@@ -123,6 +124,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
         yield Adsum(
             settings=settings,
             database=database,
+            queue=queue,
             metrics=metrics,
             accounts=Accounts(database, Passwords()),
             tokens=Tokens(database, signing_key(settings), now, timedelta(seconds=settings.token_ttl)),

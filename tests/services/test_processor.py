@@ -182,7 +182,7 @@ async def test_a_message_of_an_ended_run_leaves_a_next_run_of_other_students_alo
 ) -> None:
     one, two, *_ = school.student_ids
     async with adsum.database.transaction() as connection:
-        first = await make_run(connection, school, inserts([one]))
+        first = await make_run(connection, school, inserts([one]), chunk_size=1)
         await end_run(connection, first, RunState.CANCELLED)
     asked = submission(school, selection=Selection(False, selected=[two]))
     await adsum.attendances.create_batch(asked, SYSTEM)
@@ -193,7 +193,7 @@ async def test_a_message_of_an_ended_run_leaves_a_next_run_of_other_students_alo
 
 async def test_a_message_of_an_ended_run_without_a_next_one_is_over_at_once(adsum: Adsum, school: SchoolIds) -> None:
     async with adsum.database.transaction() as connection:
-        run = await make_run(connection, school, inserts(school.student_ids[:1]))
+        run = await make_run(connection, school, inserts(school.student_ids[:1]), chunk_size=1)
         await end_run(connection, run, RunState.CANCELLED)
     await adsum.processor.process(queued(run).messages)
     async with adsum.database.snapshot() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +19,7 @@ from adsum.domain.filters import BatchFilters
 from adsum.domain.ids import MAX_ID
 from adsum.domain.selection import Selection, StudentMark
 from adsum.domain.statuses import Mark
-from adsum.domain.submission import Submission
+from adsum.domain.submission import BatchResult, Submission
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -42,22 +43,20 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Mark a whole class: one attendance job a student."""
-    single = {"late": parse_ids(late), "excused": parse_ids(excused)}
-    marks = [StudentMark(student_id, Mark(status)) for status, ids in single.items() for student_id in ids]
     submission = Submission(
         class_id=class_id,
         session_id=session_id,
         learning_date=date,
-        selection=Selection(select_all, parse_ids(present), parse_ids(absent), marks),
+        selection=_selection(select_all, {"present": present, "absent": absent, "late": late, "excused": excused}),
         on_existing=on_existing,
         idempotency_key=idempotency_key,
     )
     result = with_adsum(lambda adsum: adsum.attendances.create_batch(submission, system_caller()))
-    if not (watch and result.run_id is not None):
-        show_one(result_row(result), as_json=as_json)
+    watched = watch and result.run_id is not None
+    if not (watched and as_json):
+        _show_result(result, as_json=as_json)
+    if not watched:
         return
-    if not as_json:
-        show_one(result_row(result), as_json=False)
     found = with_adsum(lambda adsum: watch_batch(adsum.attendances, result.batch_id))
     _end(found, (result_row(result) if as_json else {}) | status_row(found), as_json=as_json)
 
@@ -102,6 +101,32 @@ def list_batches(
     filters = BatchFilters(class_id=class_id, state=state)
     page = with_adsum(lambda adsum: adsum.batches.page(system_caller(), filters, PageRequest(limit=limit)))
     show_rows(STATUS_COLUMNS, [status_row(each.status) for each in page.items], as_json=as_json)
+
+
+def _selection(select_all: bool, named: dict[str, list[str]]) -> Selection:
+    ids = {status: parse_ids(texts) for status, texts in named.items()}
+    times = Counter(student_id for status_ids in ids.values() for student_id in status_ids)
+    repeated = [str(student_id) for student_id, count in times.items() if count > 1]
+    if repeated:
+        raise typer.BadParameter(f"named more than once: {', '.join(repeated[:10])}")
+    single = [StudentMark(student_id, Mark(status)) for status in ("late", "excused") for student_id in ids[status]]
+    return Selection(select_all, ids["present"], ids["absent"], single)
+
+
+def _show_result(result: BatchResult, *, as_json: bool) -> None:
+    row = result_row(result)
+    if as_json:
+        show_one(row, as_json=True)
+        return
+    del row["conflicts"]
+    show_one(row, as_json=False)
+    for each in result.conflicts:
+        recorded = each.recorded.status if each.recorded is not None else None
+        typer.echo(
+            f"adsum: not applied: student {each.student_id} is {recorded or 'not recorded'}, you sent "
+            f"{each.requested.status}; --on-existing update corrects what is recorded",
+            err=True,
+        )
 
 
 def _end(found: BatchStatus, row: dict[str, Any], *, as_json: bool) -> None:

@@ -87,7 +87,7 @@ def adsum(
 def main() -> None:
     """Runs one command: exit 0, 1 where it failed, 2 where it was used wrongly."""
     try:
-        app()
+        app(prog_name="adsum")
     except AdsumError as error:
         _complain(error)
         sys.exit(1)

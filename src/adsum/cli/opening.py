@@ -20,7 +20,11 @@ def with_adsum(work: Callable[[wiring.Adsum], Awaitable[Result]]) -> Result:
         ConfigurationError: a setting is wrong, or the database lacks migrations.
     """
     settings = load_settings()
-    configure_logs(settings)
+    # A command says what it has done by its result; who wants its log lines, too, names a level.
+    quiet = (
+        settings if "log_level" in settings.model_fields_set else settings.model_copy(update={"log_level": "WARNING"})
+    )
+    configure_logs(quiet)
 
     async def run() -> Result:
         async with wiring.open_adsum(settings) as adsum:

@@ -44,7 +44,9 @@ def _show_json(value: Any) -> None:
 
 
 def _show_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
-    table = Table(*(_heading(name) for name in columns), box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in columns:
+        table.add_column(_heading(name), overflow="fold")  # an id that is cut short cannot be copied
     for row in rows:
         table.add_row(*(Text(_text(row[name])) for name in columns))
     Console().print(table)

@@ -65,6 +65,11 @@ class Readiness:
             StorageOutage: it does not answer.
         """
         if await migration_state(self._database) is MigrationState.BEHIND:
+            if self._database.is_missing:
+                raise ConfigurationError(
+                    f"there is no database {self._database.file}: start `adsum up` in this folder, or name another one "
+                    "with ADSUM_DATA_DIR or ADSUM_DATABASE_URL, and run `adsum migrate` if it is to be a new one"
+                )
             raise ConfigurationError("the database is not at the schema of this version: run `adsum migrate` first")
 
     async def backlog(self) -> Backlog:

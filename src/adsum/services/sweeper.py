@@ -43,6 +43,7 @@ class Sweeper:
         interval: seconds between two passes.
         grace: a run that was accepted less long ago is still being queued by whoever accepted it.
         lock_ttl: how long a lock lives that nobody renews.
+        page: how many runs are looked at together.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Sweeper:
         interval: float,
         grace: timedelta,
         lock_ttl: timedelta,
+        page: int = PAGE,
     ) -> None:
         self._database = database
         self._queue = queue
@@ -62,6 +64,7 @@ class Sweeper:
         self._now = now
         self._interval = interval
         self._grace = grace
+        self._page = page
         self._name = str(uuid7())
         # The first pass looks as far back as a lock can live.
         self._ended_since = now() - lock_ttl
@@ -71,13 +74,19 @@ class Sweeper:
         while not stop.is_set():
             began = time.monotonic()
             try:
-                if await self._queue.lead(self._name, 2 * self._interval):
-                    await self.sweep()
+                await self.sweep_if_leading()
             except Unavailable as error:
                 log.error("outage, sweeping later", mark=Mark.ERROR, code=error.code)
             pause = max(self._interval, (time.monotonic() - began) / SHARE)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
+
+    async def sweep_if_leading(self) -> bool:
+        """Makes a pass, unless another one leads; returns whether it did."""
+        leads = await self._queue.lead(self._name, 2 * self._interval)
+        if leads:
+            await self.sweep()
+        return leads
 
     async def sweep(self) -> int:
         """Looks at every open run once, and at those that ended since the last pass.
@@ -91,11 +100,11 @@ class Sweeper:
         driven, last, before = 0, None, self._now() - self._grace
         while True:
             async with self._database.snapshot() as connection:
-                page = await runs.open_runs_after(connection, last, before, PAGE)
+                page = await runs.open_runs_after(connection, last, before, self._page)
             if page:
                 driven += await self._sweep_page(page)
                 last = page[-1].run_id
-            if len(page) < PAGE:
+            if len(page) < self._page:
                 return driven
 
     async def _release_ended_runs(self) -> int:
@@ -103,12 +112,12 @@ class Sweeper:
         began, released, place = self._now(), 0, (self._ended_since, FIRST_RUN_ID)
         while True:
             async with self._database.snapshot() as connection:
-                page = await runs.runs_ended_after(connection, place, PAGE)
+                page = await runs.runs_ended_after(connection, place, self._page)
             holders = await self._queue.holders([run.batch for run, _ in page])
             for (run, ending), holder in zip(page, holders, strict=True):
                 if holder == run.run_id:
                     released += await self._queue.release(queued(run), completed_at=ending.completed_at)
-            if len(page) < PAGE:
+            if len(page) < self._page:
                 self._ended_since = began - OVERLAP
                 return released
             last, ending = page[-1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has types of its own, but no marker of them
@@ -99,6 +100,17 @@ class Database:
                 yield connection
             finally:
                 await connection.exec_driver_sql("ROLLBACK")
+
+    @property
+    def file(self) -> Path | None:
+        """SQLite's file; None: a server."""
+        name = self.engine.url.database
+        return None if self.is_postgres or name is None else Path(name)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is no file yet. To ask SQLite would make it."""
+        return self.file is not None and not self.file.exists()
 
     async def close(self) -> None:
         await self.engine.dispose()

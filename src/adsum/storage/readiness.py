@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,7 +26,7 @@ class MigrationState(StrEnum):
 
 async def migration_state(database: Database) -> MigrationState:
     """Compares the database's revision with this version's. Revisions are numbered: 0001, 0002, …"""
-    if _is_missing(database):
+    if database.is_missing:
         return MigrationState.BEHIND  # to ask SQLite would make the file
     current, newest = await current_revision(database), newest_revision()
     if current == newest:
@@ -59,11 +58,6 @@ async def runs_ended_since(connection: AsyncConnection, moment: datetime) -> lis
         EndedRun(run_id, Tally(*tally), ended_at - accepted_at)
         for run_id, accepted_at, ended_at, *tally in await connection.execute(found)
     ]
-
-
-def _is_missing(database: Database) -> bool:
-    file = database.engine.url.database
-    return not database.is_postgres and file is not None and not Path(file).exists()
 
 
 async def open_runs(connection: AsyncConnection) -> tuple[int, datetime | None]:

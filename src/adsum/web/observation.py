@@ -59,7 +59,7 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.status = int(message["status"])
             self.seconds = time.perf_counter() - self._began
             MutableHeaders(scope=message)[HEADER] = self._request_id
         await self._send(message)

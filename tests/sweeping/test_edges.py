@@ -1,0 +1,129 @@
+"""The sweeper where it meets others: a leader, an outage, another run's lock, more runs than a page."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from adsum import wiring
+from adsum.domain.access import system_caller
+from adsum.domain.selection import Selection
+from adsum.domain.submission import Submission
+from adsum.services.completion import Completion, queued
+from adsum.services.sweeper import Sweeper
+from adsum.settings import Settings
+from adsum.storage import jobs, runs, tallies
+from adsum.storage.jobs import JobSlice
+from adsum.storage.runs import Run
+from adsum.wiring import Adsum
+from tests.schools import SchoolIds
+from tests.sweeping.test_sweeper import accepted, lose_everything
+from tests.waiting import until
+
+DAYS = ("2024-12-23", "2024-12-24", "2024-12-25")
+
+
+@pytest.fixture
+def sweeper(adsum: Adsum) -> Sweeper:
+    """A sweeper that looks at one run at a time."""
+    return Sweeper(
+        adsum.database,
+        adsum.queue,
+        Completion(adsum.database, adsum.queue, wiring.now),
+        wiring.now,
+        interval=1,
+        grace=timedelta(0),
+        lock_ttl=timedelta(hours=1),
+        page=1,
+    )
+
+
+async def three_runs(adsum: Adsum, school: SchoolIds) -> list[Run]:
+    for day in DAYS:
+        asked = Submission(school.class_id, school.session_id, day, Selection(is_selected_all=True))
+        await adsum.attendances.create_batch(asked, system_caller())
+    async with adsum.database.snapshot() as connection:
+        return await runs.open_runs_after(connection, None, wiring.now(), 10)
+
+
+async def test_more_runs_than_a_page_are_all_driven_on(
+    adsum: Adsum, school: SchoolIds, redis: Redis, sweeper: Sweeper
+) -> None:
+    made = await three_runs(adsum, school)
+    await lose_everything(redis, made[0].batch, made[0])
+    assert await sweeper.sweep() == 3
+    assert await sweeper.sweep() == 0
+
+
+async def test_more_ended_runs_than_a_page_are_all_released(
+    adsum: Adsum, school: SchoolIds, redis: Redis, sweeper: Sweeper
+) -> None:
+    made = await three_runs(adsum, school)
+    async with adsum.database.transaction() as connection:
+        for run in made:
+            await jobs.insert_records(connection, [JobSlice(run.run_id, number) for number in range(3)])
+            assert await tallies.close_run(connection, run.run_id, wiring.now()) is not None
+    assert await sweeper.sweep() == 3
+    assert await redis.exists(*(f"attendance-batch-lock:{run.batch.id}" for run in made)) == 0
+    assert await redis.exists(*(f"batch-completed:{run.batch.id}" for run in made)) == 3
+
+
+async def test_whoever_does_not_lead_makes_no_pass(adsum: Adsum, school: SchoolIds, redis: Redis) -> None:
+    _, run = await accepted(adsum, school)
+    await lose_everything(redis, run.batch, run)
+    await redis.set("attendance-sweeper", "somebody else", px=60_000)
+    assert not await adsum.sweeper.sweep_if_leading()
+    assert await redis.exists(f"attendance-batch-lock:{run.batch.id}") == 0
+    await redis.set("attendance-sweeper", "somebody else", px=1)
+    await until(lambda: _is_free(redis))
+    assert await adsum.sweeper.sweep_if_leading()
+    assert await adsum.sweeper.sweep_if_leading()
+    assert await redis.exists(f"attendance-batch-lock:{run.batch.id}") == 1
+
+
+async def _is_free(redis: Redis) -> bool:
+    return not await redis.exists("attendance-sweeper")
+
+
+async def test_an_outage_ends_a_pass_and_not_the_sweeper(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    nowhere = settings.model_copy(update={"redis_url": f"unix://{tmp_path}/nowhere"})
+    async with wiring.open_adsum(nowhere) as adsum:
+        stop = asyncio.Event()
+        sweeping = asyncio.create_task(adsum.sweeper.run(stop))
+
+        async def met_two() -> bool:
+            return sum("outage, sweeping later" in record.message for record in caplog.records) >= 2
+
+        await until(met_two)
+        stop.set()
+        await sweeping
+
+
+async def test_a_run_of_which_one_chunk_is_done_and_the_others_wait_is_left_as_it_is(
+    adsum: Adsum, school: SchoolIds, redis: Redis
+) -> None:
+    _, run = await accepted(adsum, school)
+    done = queued(run).messages[0]
+    await adsum.processor.process([done])
+    await redis.delete(f"bull:attendance:{done.message_id}")
+    assert await adsum.sweeper.sweep() == 0
+
+
+async def test_a_batch_that_another_open_run_holds_is_left_to_it(adsum: Adsum, school: SchoolIds, redis: Redis) -> None:
+    first, second, _ = await three_runs(adsum, school)
+    await redis.delete(*(f"bull:attendance:{chunk.message_id}" for chunk in queued(first).messages))
+    await redis.set(f"attendance-batch-lock:{first.batch.id}", second.run_id, ex=60)
+    assert await adsum.sweeper.sweep() == 0
+
+
+async def test_a_run_that_another_one_closed_meanwhile_is_not_closed_again(adsum: Adsum, school: SchoolIds) -> None:
+    _, run = await accepted(adsum, school)
+    await adsum.processor.process(queued(run).messages)
+    completion = Completion(adsum.database, adsum.queue, wiring.now)
+    assert not await completion.close(run)
