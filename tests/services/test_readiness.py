@@ -1,0 +1,21 @@
+"""What is said to who starts on a database that is not there, or not ready."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from adsum import wiring
+from adsum.errors import ConfigurationError
+from adsum.settings import Settings
+
+
+async def test_a_database_that_is_not_there_is_named_and_not_made(tmp_path: Path) -> None:
+    file = tmp_path / "elsewhere.db"
+    settings = Settings(database_url=f"sqlite:///{file}", redis_url=f"unix://{tmp_path}/nowhere")
+    async with wiring.open_adsum(settings) as adsum:
+        with pytest.raises(ConfigurationError, match=f"there is no database {re.escape(str(file))}: start `adsum up`"):
+            await adsum.readiness.require_current_schema()
+    assert not file.exists()
