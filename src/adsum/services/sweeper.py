@@ -27,7 +27,7 @@ PAGE = 200
 # A pass takes at most this share of its worker's time, however many runs wait.
 SHARE = 0.2
 FIRST_RUN_ID = "00000000-0000-0000-0000-000000000000"
-OVERLAP = timedelta(seconds=30)
+OVERLAP = timedelta(seconds=5)
 
 log = logger(__name__)
 
@@ -113,16 +113,21 @@ class Sweeper:
         while True:
             async with self._database.snapshot() as connection:
                 page = await runs.runs_ended_after(connection, place, self._page)
-            holders = await self._queue.holders([run.batch for run, _ in page])
-            for (run, ending), holder in zip(page, holders, strict=True):
-                if holder == run.run_id:
-                    released += await self._queue.release(queued(run), completed_at=ending.completed_at)
+            holders = await self._queue.holders([batch for _, _, batch in page])
+            for (_, run_id, _), holder in zip(page, holders, strict=True):
+                if holder == run_id:
+                    released += await self._release(run_id)
             if len(page) < self._page:
                 self._ended_since = began - OVERLAP
                 return released
-            last, ending = page[-1]
-            assert ending.ended_at is not None
-            place = (ending.ended_at, last.run_id)
+            place = page[-1][:2]
+
+    async def _release(self, run_id: str) -> bool:
+        async with self._database.snapshot() as connection:
+            run = await runs.find_run(connection, run_id)
+            ending = (await runs.run_endings(connection, [run_id]))[run_id]
+        assert run is not None
+        return await self._queue.release(queued(run), completed_at=ending.completed_at)
 
     async def _sweep_page(self, page: Sequence[Run]) -> int:
         missing = await self._queue.look_after([queued(run) for run in page])
