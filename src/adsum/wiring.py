@@ -120,7 +120,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
         queue = QueueService(redis, ledger, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
         acceptance = Acceptance(database, now, chunk_size=settings.chunk_size, max_batch_size=settings.max_batch_size)
         completion = Completion(database, queue, now)
-        queueing = Queueing(database, queue, completion)
+        queueing = Queueing(queue, completion)
         yield Adsum(
             settings=settings,
             database=database,

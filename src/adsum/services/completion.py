@@ -47,6 +47,11 @@ class Completion:
         elif run_id in endings and endings[run_id].has_ended:
             await self._queue.release(counted, completed_at=endings[run_id].completed_at)
 
+    async def has_ended(self, run_id: str) -> bool:
+        """Whether the lock of this run may be replaced: asked of the database, for whoever claims a batch."""
+        async with self._database.snapshot() as connection:
+            return await runs.has_ended(connection, run_id)
+
     async def close(self, run: Run) -> bool:
         """Closes a run of which the database says that no job is pending, and releases its batch.
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from adsum.errors import Unavailable
 from adsum.queue.service import QueueService, in_time
 from adsum.services.completion import Completion, queued
-from adsum.storage import runs
-from adsum.storage.database import Database
 from adsum.storage.runs import Run
 from adsum.storage.tallies import ClosedRun
 from adsum.telemetry import Mark, logger
@@ -17,8 +15,7 @@ log = logger(__name__)
 class Queueing:
     """Brings the queue and the ledger up to date with what a transaction has decided."""
 
-    def __init__(self, database: Database, queue: QueueService, completion: Completion) -> None:
-        self._database = database
+    def __init__(self, queue: QueueService, completion: Completion) -> None:
         self._queue = queue
         self._completion = completion
 
@@ -46,7 +43,7 @@ class Queueing:
             )
 
     async def _queue_run(self, run: Run) -> None:
-        if await self._queue.start(queued(run), self._has_ended):
+        if await self._queue.start(queued(run), self._completion.has_ended):
             log.info(
                 "batch locked and queued",
                 mark=Mark.LOCK,
@@ -55,7 +52,3 @@ class Queueing:
                 jobs=len(run.jobs),
                 chunks=len(run.chunks),
             )
-
-    async def _has_ended(self, run_id: str) -> bool:
-        async with self._database.snapshot() as connection:
-            return await runs.has_ended(connection, run_id)

@@ -154,11 +154,7 @@ class Sweeper:
         lost = [chunk for chunk in missing if any(job.student_id in pending for job in run.chunks[chunk.number])]
         if not lost:
             return False
-        claimed = await self._queue.drive(run.batch, run.run_id, sorted(pending), lost, self._has_ended)
+        claimed = await self._queue.drive(run.batch, run.run_id, sorted(pending), lost, self._completion.has_ended)
         if claimed:
             log.info("run driven on", mark=Mark.LOCK, batch_id=run.batch.id, run_id=run.run_id, chunks=len(lost))
         return claimed
-
-    async def _has_ended(self, run_id: str) -> bool:
-        async with self._database.snapshot() as connection:
-            return await runs.has_ended(connection, run_id)

@@ -24,6 +24,9 @@ from adsum.web.queries import Day, PageQuery, each_named_once
 from adsum.web.schemas import Flag, Id, Moment, Page, PathId, PlainText, Schema
 
 router = APIRouter(prefix="/attendances", tags=["batches"])
+BatchId = Annotated[str, Path(alias="batchId")]
+Reader = Annotated[Caller, Depends(require(Permission.BATCH_READ))]
+Operator = Annotated[Caller, Depends(require(Permission.BATCH_OPERATE))]
 
 
 def _bounded(listed: Any) -> Any:
@@ -159,7 +162,7 @@ async def create_batch(
 async def list_batches(
     query: Annotated[BatchQuery, Query()],
     adsum: OpenAdsum,
-    caller: Annotated[Caller, Depends(require(Permission.BATCH_READ))],
+    caller: Reader,
 ) -> Page[BatchStatusAnswer]:
     """The latest learning date first; each batch as its newest run has it."""
     page = await adsum.batches.page(caller, query.filters, query.page)
@@ -168,9 +171,9 @@ async def list_batches(
 
 @router.get("/batch-status/{batchId}", name="batchStatus", summary="How far a batch has come")
 async def batch_status(
-    batch_id: Annotated[str, Path(alias="batchId")],
+    batch_id: BatchId,
     adsum: OpenAdsum,
-    caller: Annotated[Caller, Depends(require(Permission.BATCH_READ))],
+    caller: Reader,
 ) -> BatchStatusAnswer:
     """404 for a batch that is not there, and for one of a class that the caller does not see."""
     return _status(await adsum.attendances.get_batch_status(batch_id, caller))
@@ -180,9 +183,9 @@ async def batch_status(
     "/batches/{batchId}/retry", name="retryBatch", summary="Retry what failed", status_code=HTTPStatus.ACCEPTED
 )
 async def retry_batch(
-    batch_id: Annotated[str, Path(alias="batchId")],
+    batch_id: BatchId,
     adsum: OpenAdsum,
-    caller: Annotated[Caller, Depends(require(Permission.BATCH_OPERATE))],
+    caller: Operator,
 ) -> BatchStatusAnswer:
     """A new run of those who failed; the batch keeps its totals. 409 while it is processed, or if nobody failed."""
     return _status(await adsum.interventions.retry(batch_id, caller))
@@ -190,9 +193,9 @@ async def retry_batch(
 
 @router.post("/batches/{batchId}/cancel", name="cancelBatch", summary="Cancel what is not processed yet")
 async def cancel_batch(
-    batch_id: Annotated[str, Path(alias="batchId")],
+    batch_id: BatchId,
     adsum: OpenAdsum,
-    caller: Annotated[Caller, Depends(require(Permission.BATCH_OPERATE))],
+    caller: Operator,
 ) -> BatchStatusAnswer:
     """What is recorded stays. A batch that has ended is answered as it is."""
     return _status(await adsum.interventions.cancel(batch_id, caller))
