@@ -44,6 +44,8 @@ async def _work(settings: Settings) -> None:
             queue_name=settings.queue_name,
             key_prefix=settings.key_prefix,
             concurrency=settings.worker_concurrency,
+            message_lock=settings.message_lock,
+            stall_interval=settings.stall_interval,
         )
         with adsum.metrics.served(settings.host, settings.worker_metrics_port):
             log.info("worker started", queue=settings.queue_name, concurrency=settings.worker_concurrency)

@@ -16,9 +16,6 @@ from adsum.queue.connection import open_redis
 from adsum.queue.keys import bullmq_prefix
 from adsum.telemetry import Mark, logger
 
-# How BullMQ finds out that a worker died: its lock on the chunk is not renewed. Milliseconds.
-LOCK_MS = 5_000
-STALLED_CHECK_MS = 2_000
 # Past BullMQ's own limit a chunk would fail without the processor being asked: so it is out of reach, and
 # `GIVE_UP_AFTER` is ours.
 NEVER = 1_000_000_000
@@ -49,12 +46,18 @@ class Delivery(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """Where the queue is, how many chunks are processed at once, and how many seconds a drain may take."""
+    """Where the queue is, how many chunks are processed at once, and how many seconds things may take.
+
+    BullMQ finds out that a worker died because its lock on a chunk, `message_lock`, is not renewed any more; another
+    worker looks for such chunks every `stall_interval`.
+    """
 
     redis_url: str
     queue_name: str
     key_prefix: str
     concurrency: int
+    message_lock: float = 5.0
+    stall_interval: float = 2.0
     drain_timeout: float = 30.0
 
 
@@ -109,8 +112,8 @@ class ChunkWorker:
             "autorun": False,
             "concurrency": options.concurrency,
             "drainDelay": IDLE_WAIT_S,
-            "lockDuration": LOCK_MS,
-            "stalledInterval": STALLED_CHECK_MS,
+            "lockDuration": round(options.message_lock * 1000),
+            "stalledInterval": round(options.stall_interval * 1000),
             "maxStalledCount": NEVER,
             "runRetryDelay": RECONNECT_MS,
             "removeOnComplete": True,
