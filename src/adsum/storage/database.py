@@ -28,6 +28,8 @@ POOL_SIZE = 10
 # Statements are timed so that a frozen server becomes an outage, not a request that hangs.
 STATEMENT_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 5.0
+# A process that froze in the middle of a transaction keeps its rows locked: Postgres ends it, so that others go on.
+LONGEST_PAUSE_IN_TRANSACTION_S = 10
 
 # Classes of SQLSTATE that say "this row is wrong". Every other one says that the server could not, for anybody: no such
 # table yet, no privilege, a read-only replica, a full disk. To take these for wrong rows would fail every student.
@@ -131,7 +133,10 @@ def open_database(url: str) -> Database:
             connect_args={
                 "timeout": CONNECT_TIMEOUT_S,
                 "command_timeout": STATEMENT_TIMEOUT_S,
-                "server_settings": {"application_name": "adsum"},
+                "server_settings": {
+                    "application_name": "adsum",
+                    "idle_in_transaction_session_timeout": f"{LONGEST_PAUSE_IN_TRANSACTION_S}s",
+                },
             },
         )
         return Database(engine)

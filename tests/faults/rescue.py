@@ -1,0 +1,43 @@
+"""The worker that comes after a fault: in the test's own process, with looks for stopped work in quick succession."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from adsum.queue.chunks import Chunk
+from adsum.queue.worker import ChunkWorker, WorkerOptions
+from tests.faults.house import House
+
+STOP_S = 30
+
+
+@asynccontextmanager
+async def rescued(house: House) -> AsyncGenerator[None]:
+    """A worker and its sweeper, until the block ends."""
+    stop = asyncio.Event()
+    work = asyncio.gather(_rescuer(house).run(stop), house.adsum.sweeper.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait_for(work, STOP_S)
+
+
+def _rescuer(house: House) -> ChunkWorker:
+    settings = house.settings
+    assert settings.redis_url is not None
+    options = WorkerOptions(
+        settings.redis_url,
+        settings.queue_name,
+        settings.key_prefix,
+        concurrency=4,
+        message_lock=0.5,
+        stall_interval=0.2,
+    )
+
+    async def process(chunk: Chunk) -> None:
+        await house.adsum.processor.process([chunk])
+
+    return ChunkWorker(options, process, house.adsum.processor.give_up)

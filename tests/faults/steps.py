@@ -1,0 +1,161 @@
+"""One blow at one step of one batch, and what is left to do after it."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import httpx2
+
+from adsum.domain.ids import Batch
+from tests.faults.classes import Platform, platform
+from tests.faults.house import House, Member
+from tests.faults.oracle import Promise, at_rest, judge, stirring
+from tests.faults.rescue import rescued
+from tests.servers.counting import Blow, CountingProxy, Moment
+
+# A process that froze in a transaction may keep its own batch waiting: longer than this a shot does not wait.
+FROZEN_S = 3.0
+
+
+class Fault(enum.Enum):
+    """What a step meets."""
+
+    KILLED_BEFORE = "the client is killed before the step"
+    KILLED_AFTER = "the client is killed after the step"
+    REPLY_LOST = "the reply is lost with its connection"
+    FROZEN = "the client freezes before the step, and wakes up late"
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """Which step of which server is struck, and how."""
+
+    server: str
+    step: int
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What a shot came to. `name` empty: the batch ended before there was such a step. `went_on`: while frozen."""
+
+    shot: Shot
+    name: str
+    went_on: bool = False
+
+
+def aimed(shot: Shot, victim: Member) -> Blow:
+    """The blow of a shot at this process, armed."""
+    match shot.fault:
+        case Fault.KILLED_BEFORE:
+            blow = Blow(shot.step, Moment.BEFORE, victim.kill)
+        case Fault.KILLED_AFTER:
+            blow = Blow(shot.step, Moment.AFTER, victim.kill)
+        case Fault.REPLY_LOST:
+            blow = Blow(shot.step, Moment.AFTER)
+        case Fault.FROZEN:
+            blow = Blow(shot.step, Moment.BEFORE, victim.freeze, breaks=False)
+    server_of(shot.server, victim).arm(blow)
+    return blow
+
+
+def server_of(name: str, member: Member) -> CountingProxy:
+    if name == "valkey":
+        return member.valkey
+    assert member.postgres is not None
+    return member.postgres
+
+
+async def fallen(blow: Blow, done: Callable[[], Awaitable[object]]) -> bool:
+    """Waits for the blow; False: what it was to strike is done, and it falls no more."""
+    while not blow.fallen.is_set():
+        if await done():
+            return blow.call_off()
+        await asyncio.sleep(0.005)
+    return True
+
+
+@dataclass
+class WorkerRange:
+    """Shots at workers: each shot has one batch, which a worker alone takes; who survives takes the next."""
+
+    house: House
+    stack: AsyncExitStack
+    platform: Platform
+    victim: Member | None = None
+
+    async def shoot(self, shot: Shot, batch: Batch) -> Hit:
+        if self.victim is None or not self.victim.is_alive:
+            self.victim = await self.house.worker(self.stack)
+        blow = aimed(shot, self.victim)
+        promise = await self.platform.promised(batch)
+        fell = await fallen(blow, self._is_over)
+        async with rescued(self.house):
+            went_on = await self._awaken(blow, self.victim) if shot.fault is Fault.FROZEN and fell else False
+            await judge(self.house, [promise])
+        return Hit(shot, blow.hit, went_on)
+
+    async def _awaken(self, blow: Blow, victim: Member) -> bool:
+        try:
+            await at_rest(self.house, FROZEN_S)
+        except AssertionError:
+            return False
+        finally:
+            blow.over.set()
+            victim.thaw()
+            victim.end()  # it finishes what it has
+            await victim.gone()
+        return True
+
+    async def _is_over(self) -> bool:
+        return not await stirring(self.house)
+
+
+@dataclass
+class ApiRange:
+    """Shots at the API: each shot has one request, which is sent again until it is answered."""
+
+    house: House
+    stack: AsyncExitStack
+    platform: Platform
+    victim: Member
+
+    async def shoot(self, shot: Shot, batch: Batch) -> Hit:
+        if not self.victim.is_alive:
+            self.victim, address = await self.house.api(self.stack)
+            self.platform = await self.stack.enter_async_context(platform(address, self.platform.classes))
+        blow = aimed(shot, self.victim)
+        promises = await self._answered(batch)
+        blow.call_off()
+        await judge(self.house, promises)
+        assert (await self._status(batch)) == (28 + 2, "completed"), "sent again, and still not there"
+        return Hit(shot, blow.hit)
+
+    async def _answered(self, batch: Batch) -> list[Promise]:
+        """Sends until there is an answer that is one; whatever was promised on the way counts."""
+        for _ in range(3):
+            try:
+                answer = await self.platform.mark(batch)
+            except httpx2.TransportError:
+                await self.victim.gone()
+                self.victim, address = await self.house.api(self.stack)
+                self.platform = await self.stack.enter_async_context(platform(address, self.platform.classes))
+                continue
+            match answer.status_code:
+                case 202:
+                    return [self.platform.promise(answer)]
+                case 200:  # it was accepted after all
+                    return []
+                case 503:
+                    assert answer.headers["Retry-After"]
+                case other:
+                    raise AssertionError(f"{other}: {answer.text}")
+        raise AssertionError("three times without an answer")
+
+    async def _status(self, batch: Batch) -> tuple[int, str]:
+        status = (await self.platform.client.get(f"/attendances/batch-status/{batch.id}")).json()
+        return status["recordedJobs"], status["state"]

@@ -1,0 +1,121 @@
+"""Every step of a batch, at Valkey and at the database, of a worker and of the API: struck, once each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from adsum.domain.ids import Batch
+from tests.faults.classes import Classes, found_classes, platform
+from tests.faults.conftest import NewHouse
+from tests.faults.house import House, Member
+from tests.faults.oracle import judge
+from tests.faults.rescue import rescued
+from tests.faults.steps import ApiRange, Fault, Hit, Shot, WorkerRange, server_of
+
+# Houses side by side: most of a shot is waiting for locks that expire.
+LANES = 3
+SHOT_S = 60
+
+# What steps there are differs by a poll of BullMQ more or less: a shot that met nothing is repeated.
+TRIES = 3
+
+OF_WORKERS = tuple(Fault)
+OF_APIS = (Fault.KILLED_BEFORE, Fault.KILLED_AFTER, Fault.REPLY_LOST)
+
+
+@pytest.mark.parametrize("fault", OF_WORKERS, ids=lambda fault: fault.name.lower())
+async def test_a_worker_struck_at_any_step_of_a_batch_harms_nobody(
+    new_house: NewHouse, stack: AsyncExitStack, fault: Fault
+) -> None:
+    ranges = [await worker_range(new_house, stack) for _ in range(LANES)]
+    shots = [Shot(server, step, fault) for server, steps in (await worker_steps(*ranges[0])).items() for step in steps]
+    hits = await shoot_all(ranges, shots)
+    assert_hit(hits, shots)
+
+
+@pytest.mark.parametrize("fault", OF_APIS, ids=lambda fault: fault.name.lower())
+async def test_an_api_struck_at_any_step_of_a_request_keeps_what_it_promised(
+    new_house: NewHouse, stack: AsyncExitStack, fault: Fault
+) -> None:
+    ranges = [await api_range(new_house, stack) for _ in range(LANES)]
+    shots = [Shot(server, step, fault) for server, steps in (await api_steps(*ranges[0])).items() for step in steps]
+    hits = await shoot_all(ranges, shots)
+    assert_hit(hits, shots)
+
+
+def assert_hit(hits: list[Hit], shots: list[Shot]) -> None:
+    """No empty blows, but for the last polls of BullMQ, which are not always there."""
+    missed = [hit.shot for hit in hits if not hit.name]
+    assert len(hits) == len(shots)
+    assert len(missed) <= 1, f"blows that met nothing: {missed}"
+    frozen = [hit for hit in hits if hit.shot.fault is Fault.FROZEN]
+    assert sum(hit.went_on for hit in frozen) >= len(frozen) / 2, "freezes that nobody noticed"
+
+
+async def worker_range(new_house: NewHouse, stack: AsyncExitStack) -> tuple[WorkerRange, Iterator[Batch]]:
+    house = await stack.enter_async_context(new_house())
+    classes, _, address = await opened(house, stack)
+    return WorkerRange(house, stack, await stack.enter_async_context(platform(address, classes))), classes.batches()
+
+
+async def api_range(new_house: NewHouse, stack: AsyncExitStack) -> tuple[ApiRange, Iterator[Batch]]:
+    house = await stack.enter_async_context(new_house())
+    classes, api, address = await opened(house, stack)
+    await stack.enter_async_context(rescued(house))
+    return ApiRange(house, stack, await stack.enter_async_context(platform(address, classes)), api), classes.batches()
+
+
+async def opened(house: House, stack: AsyncExitStack) -> tuple[Classes, Member, str]:
+    classes = await found_classes(house)
+    api, address = await house.api(stack)
+    return classes, api, address
+
+
+async def worker_steps(of: WorkerRange, batches: Iterator[Batch]) -> dict[str, range]:
+    """How many steps one batch takes a worker, by server."""
+    of.victim = await of.house.worker(of.stack)
+    return await counted(of, of.victim, batches)
+
+
+async def api_steps(of: ApiRange, batches: Iterator[Batch]) -> dict[str, range]:
+    """How many steps one request takes the API, by server."""
+    return await counted(of, of.victim, batches)
+
+
+async def counted(of: WorkerRange | ApiRange, member: Member, batches: Iterator[Batch]) -> dict[str, range]:
+    """The steps of a second batch: with the first one the scripts are loaded and the statements prepared."""
+    await judge(of.house, [await of.platform.promised(next(batches))])
+    servers = ["valkey", *(["postgres"] if of.house.is_on_postgres else [])]
+    for server in servers:
+        server_of(server, member).count()
+    await judge(of.house, [await of.platform.promised(next(batches))])
+    return {server: range(1, len(server_of(server, member).steps) + 1) for server in servers}
+
+
+async def shoot_all(
+    ranges: list[tuple[WorkerRange, Iterator[Batch]]] | list[tuple[ApiRange, Iterator[Batch]]], shots: list[Shot]
+) -> list[Hit]:
+    """Lanes side by side, each taking the next shot; one after the other within a lane."""
+    waiting = iter(shots)
+    hits: list[Hit] = []
+
+    async def lane(of: WorkerRange | ApiRange, batches: Iterator[Batch]) -> None:
+        for shot in waiting:
+            hits.append(await shoot(of, shot, batches))  # noqa: PERF401 - the lanes take turns at one list
+
+    await asyncio.gather(*(lane(of, batches) for of, batches in ranges))
+    return hits
+
+
+async def shoot(of: WorkerRange | ApiRange, shot: Shot, batches: Iterator[Batch]) -> Hit:
+    hit = Hit(shot, "")
+    for _ in range(TRIES):
+        async with asyncio.timeout(SHOT_S):
+            hit = await of.shoot(shot, next(batches))
+        if hit.name:
+            break
+    return hit

@@ -1,0 +1,111 @@
+"""What Postgres and Valkey are told and answer, cut into steps: enough of both protocols to count them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Protocol
+
+
+class Wire(Protocol):
+    """How one connection speaks. Both sides are fed with bytes as they come, and give whole pieces."""
+
+    def told(self, data: bytes) -> Generator[tuple[bytes, str | None]]:
+        """What the client sent: pieces, each with the step's name, or None where it is no step."""
+        ...
+
+    def answered(self, data: bytes) -> Generator[tuple[bytes, bool]]:
+        """What the server sent: pieces, each with whether it ends the answer to one step."""
+        ...
+
+
+class RedisWire:
+    """RESP 2 and 3: one step is one command, its answer one reply."""
+
+    def __init__(self) -> None:
+        self._sent = b""
+        self._received = b""
+
+    def told(self, data: bytes) -> Generator[tuple[bytes, str | None]]:
+        self._sent += data
+        while (end := _end_of_value(self._sent, 0)) is not None:
+            piece, self._sent = self._sent[:end], self._sent[end:]
+            yield piece, piece.split(b"\r\n", 3)[2].decode().upper()
+
+    def answered(self, data: bytes) -> Generator[tuple[bytes, bool]]:
+        self._received += data
+        while (end := _end_of_value(self._received, 0)) is not None:
+            piece, self._received = self._received[:end], self._received[end:]
+            yield piece, not piece.startswith(b">")  # a push is nobody's answer
+
+
+def _end_of_value(data: bytes, start: int) -> int | None:
+    """Where the value that begins at `start` ends; None: not all of it is there."""
+    end_of_line = data.find(b"\r\n", start)
+    if end_of_line < 0:
+        return None
+    kind, length, after = data[start : start + 1], data[start + 1 : end_of_line], end_of_line + 2
+    if kind in b"$!=":
+        end = after + (int(length) + 2 if int(length) >= 0 else 0)
+        return end if end <= len(data) else None
+    members = int(length) * (2 if kind in b"%|" else 1) if kind in b"*~>%|" else 0
+    for _ in range(members):
+        following = _end_of_value(data, after)
+        if following is None:
+            return None
+        after = following
+    return after
+
+
+class PostgresWire:
+    """The protocol of Postgres, version 3: one step is a query, or what stands before a Sync; ReadyForQuery ends it."""
+
+    def __init__(self) -> None:
+        self._sent = b""
+        self._received = b""
+        self._has_begun = False
+        self._held = b""
+        self._name = ""
+
+    def told(self, data: bytes) -> Generator[tuple[bytes, str | None]]:
+        self._sent += data
+        if not self._has_begun:
+            if (end := _end_of_message(self._sent, 0)) is None:
+                return
+            self._has_begun = True
+            piece, self._sent = self._sent[:end], self._sent[end:]
+            yield piece, "startup"  # the end of signing in is a ReadyForQuery, too
+        while self._sent and (end := _end_of_message(self._sent, 1)) is not None:
+            message, self._sent = self._sent[:end], self._sent[end:]
+            self._held += message
+            self._name = _statement_of(message) or self._name
+            if message[:1] in b"QSHX":
+                held, self._held = self._held, b""
+                yield held, (self._name or "sync") if message[:1] in b"QS" else None
+
+    def answered(self, data: bytes) -> Generator[tuple[bytes, bool]]:
+        self._received += data
+        while self._received and (end := _end_of_message(self._received, 1)) is not None:
+            message, self._received = self._received[:end], self._received[end:]
+            yield message, message[:1] == b"Z"
+
+
+def _end_of_message(data: bytes, kind: int) -> int | None:
+    """A message is `kind` bytes that say what it is, then its length, which counts itself."""
+    if len(data) < kind + 4:
+        return None
+    end = kind + int.from_bytes(data[kind : kind + 4], "big")
+    return end if end <= len(data) else None
+
+
+def _statement_of(message: bytes) -> str | None:
+    """The first words of a statement; None: the message brings none."""
+    match message[:1]:
+        case b"Q":
+            text = message[5:]
+        case b"P":
+            text = message[5:].split(b"\0", 1)[1]
+        case b"B":
+            return "execute"
+        case _:
+            return None
+    return " ".join(text.split(b"\0", 1)[0].decode(errors="replace").split()[:3]).rstrip(";")
