@@ -36,6 +36,7 @@ class Blow:
         step: from 1.
         moment: before the server is told, or after it has answered.
         strike: what is done to the client: kill it, freeze it, or nothing.
+        named: only steps count whose name begins so.
         breaks: whether the connection breaks, too. Where it does not, the step goes on when `over` is set.
         hit: the name of the step that it fell on, once it fell.
     """
@@ -43,6 +44,7 @@ class Blow:
     step: int
     moment: Moment
     strike: Callable[[], None] = lambda: None
+    named: str = ""
     breaks: bool = True
     fallen: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -101,9 +103,9 @@ class CountingProxy:
         """Counts a step; gives the blow that falls on it, if one does."""
         self.steps.append(name)
         blow = self._blow
-        if blow is None or blow.is_called_off or blow.step != len(self.steps):
+        if blow is None or blow.is_called_off or not name.startswith(blow.named):
             return None
-        return blow
+        return blow if blow.step == sum(step.startswith(blow.named) for step in self.steps) else None
 
     async def cut(self) -> None:
         """Every connection breaks. New ones are taken, unless `is_cut` was set before."""

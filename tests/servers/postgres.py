@@ -27,6 +27,14 @@ class Postgres:
     programs: Path
     folder: Path
 
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
     def url(self, database: str) -> str:
         return f"postgresql+asyncpg://postgres@/{database}?host={self.folder}"
 
@@ -45,32 +53,39 @@ class Postgres:
 @contextlib.contextmanager
 def temporary_postgres(*, durable: bool = False) -> Generator[Postgres]:
     """A server of its own in a folder of its own, gone at the end; fast and durable against nothing, or as it is."""
-    with short_folder() as folder:
-        server = Postgres(_reachable_programs(folder), folder)
-        data = folder / "data"
-        data.mkdir()
-        if os.geteuid() == 0:
-            for owned in (folder, data):
-                os.chown(owned, _nobody().pw_uid, _nobody().pw_gid)
-        _initialise(server, data)
+    with new_postgres() as server:
         # SIGINT: Postgres throws its clients out and stops.
-        with running(
-            _command(server, data, durable=durable), folder / "log", server.answers, stop_signal=signal.SIGINT
-        ):
+        with running(command_of(server, durable=durable), server.log, server.answers, stop_signal=signal.SIGINT):
             yield server
 
 
-def _initialise(server: Postgres, data: Path) -> None:
-    command = [server.programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=utf8"]
+@contextlib.contextmanager
+def new_postgres() -> Generator[Postgres]:
+    """A server that does not run yet, with empty data, gone at the end."""
+    with short_folder() as folder:
+        server = Postgres(_reachable_programs(folder), folder)
+        server.data.mkdir()
+        if os.geteuid() == 0:
+            for owned in (folder, server.data):
+                os.chown(owned, _nobody().pw_uid, _nobody().pw_gid)
+        _initialise(server)
+        yield server
+
+
+def _initialise(server: Postgres) -> None:
+    command = [server.programs / "initdb", "-D", server.data, "-U", "postgres", "--auth=trust", "--encoding=utf8"]
     subprocess.run(
         _as_other_user([*map(str, command), "--no-locale", "--no-sync"]), check=True, capture_output=True, cwd="/"
     )
 
 
-def _command(server: Postgres, data: Path, *, durable: bool) -> list[str]:
+def command_of(server: Postgres, *, durable: bool) -> list[str]:
+    """What starts the server in the foreground."""
     settings = ("listen_addresses=", *SMALL, *(() if durable else FORGETFUL))
     options = [part for setting in settings for part in ("-c", setting)]
-    return _as_other_user([str(server.programs / "postgres"), "-D", str(data), "-k", str(server.folder), *options])
+    return _as_other_user(
+        [str(server.programs / "postgres"), "-D", str(server.data), "-k", str(server.folder), *options]
+    )
 
 
 def _as_other_user(command: list[str]) -> list[str]:

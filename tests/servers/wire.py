@@ -65,6 +65,7 @@ class PostgresWire:
         self._has_begun = False
         self._held = b""
         self._name = ""
+        self._prepared: dict[bytes, str] = {}
 
     def told(self, data: bytes) -> Generator[tuple[bytes, str | None]]:
         self._sent += data
@@ -77,10 +78,24 @@ class PostgresWire:
         while self._sent and (end := _end_of_message(self._sent, 1)) is not None:
             message, self._sent = self._sent[:end], self._sent[end:]
             self._held += message
-            self._name = _statement_of(message) or self._name
+            self._name = self._statement_of(message) or self._name
             if message[:1] in b"QSHX":
                 held, self._held = self._held, b""
                 yield held, (self._name or "sync") if message[:1] in b"QS" else None
+
+    def _statement_of(self, message: bytes) -> str | None:
+        """The first words of a statement that is sent, prepared or bound; None: the message is of no statement."""
+        texts = message[5:].split(b"\0", 2)
+        match message[:1]:
+            case b"Q":
+                return _beginning(texts[0])
+            case b"P":
+                self._prepared[texts[0]] = _beginning(texts[1])
+                return self._prepared[texts[0]]
+            case b"B":
+                return self._prepared.get(texts[1], "execute")
+            case _:
+                return None
 
     def answered(self, data: bytes) -> Generator[tuple[bytes, bool]]:
         self._received += data
@@ -97,15 +112,5 @@ def _end_of_message(data: bytes, kind: int) -> int | None:
     return end if end <= len(data) else None
 
 
-def _statement_of(message: bytes) -> str | None:
-    """The first words of a statement; None: the message brings none."""
-    match message[:1]:
-        case b"Q":
-            text = message[5:]
-        case b"P":
-            text = message[5:].split(b"\0", 1)[1]
-        case b"B":
-            return "execute"
-        case _:
-            return None
-    return " ".join(text.split(b"\0", 1)[0].decode(errors="replace").split()[:3]).rstrip(";")
+def _beginning(statement: bytes) -> str:
+    return " ".join(statement.decode(errors="replace").split()[:3]).rstrip(";")

@@ -1,0 +1,170 @@
+"""The database restarts, throws its clients out, is locked or full, while classes are marked all the time."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import sqlite3
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url, text
+
+from adsum.settings import Settings
+from adsum.wiring import migrate
+from tests.faults.classes import found_classes, platform
+from tests.faults.house import KEY, QUICK, House, Member, Nursery, opened_house
+from tests.faults.load import Load, steady
+from tests.faults.oracle import judge
+from tests.servers.controlled import Controlled, controlled_postgres
+from tests.servers.processes import short_folder
+from tests.waiting import until
+
+WITHIN_S = 30.0
+# SQLite's own waiting for a lock ends after five seconds, and the request with it.
+LOCKED_S = 6.0
+
+Harm = Callable[["Site"], Awaitable[None]]
+
+
+class Site:
+    """A house under load, whose database is to be harmed."""
+
+    def __init__(self, house: House, api: Member, worker: Member, load: Load, server: Controlled | None) -> None:
+        self.house = house
+        self.api = api
+        self.worker = worker
+        self.load = load
+        self.server = server
+
+    async def more(self, number: int = 10) -> None:
+        """Waits until so many more classes were accepted."""
+        goal = len(self.load.accepted) + number
+
+        async def accepted() -> bool:
+            return len(self.load.accepted) >= goal
+
+        await until(accepted)
+
+    async def refused(self) -> None:
+        """Waits until a request was told that the database is away."""
+        before = self.load.refusals
+
+        async def told() -> bool:
+            return self.load.refusals > before
+
+        await until(told)
+
+
+async def postgres_crashed_and_restarted(site: Site) -> None:
+    assert site.server is not None
+    await site.server.restart(signal.SIGQUIT)
+
+
+async def postgres_away_for_a_while(site: Site) -> None:
+    assert site.server is not None
+    await site.server.down(signal.SIGINT)
+    await site.refused()
+    await site.server.start()
+
+
+async def all_clients_of_postgres_thrown_out(site: Site) -> None:
+    others = "pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    for _ in range(5):
+        async with site.house.adsum.database.transaction() as connection:
+            await connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM {others}"))
+        await site.more(3)
+
+
+async def all_connections_to_postgres_cut(site: Site) -> None:
+    for _ in range(5):
+        for member in (site.api, site.worker):
+            assert member.postgres is not None
+            await member.postgres.cut()
+        await site.more(3)
+
+
+async def deadlocks(site: Site) -> None:
+    """Somebody else's transactions lock rows in the wrong order, until Postgres ends one of those who meet."""
+    for _ in range(5):
+        async with site.house.adsum.database.transaction() as connection:
+            await connection.execute(text("SELECT 1 FROM batch_runs ORDER BY run_id DESC FOR UPDATE"))
+            await connection.execute(text("SELECT 1 FROM sessions ORDER BY id DESC FOR UPDATE"))
+        await site.more(2)
+
+
+async def sqlite_locked_by_another_process(site: Site) -> None:
+    with closing(sqlite3.connect(file_of(site), isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        await asyncio.wait_for(site.refused(), 2 * LOCKED_S)
+        connection.execute("ROLLBACK")
+
+
+async def a_full_disk(site: Site) -> None:
+    """No file of these processes may grow: to SQLite that is a disk without room."""
+    members = (site.api.pid, site.worker.pid)
+    before = [resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in members]
+    for pid, (_, hard) in zip(members, before, strict=True):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (file_of(site).stat().st_size // 2, hard))
+    await site.refused()
+    for pid, limits in zip(members, before, strict=True):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+
+
+def file_of(site: Site) -> Path:
+    file = site.house.adsum.database.file
+    assert file is not None
+    return file
+
+
+OF_POSTGRES: list[Harm] = [
+    postgres_crashed_and_restarted,
+    postgres_away_for_a_while,
+    all_clients_of_postgres_thrown_out,
+    all_connections_to_postgres_cut,
+    deadlocks,
+]
+OF_SQLITE: list[Harm] = [sqlite_locked_by_another_process, a_full_disk]
+
+
+@pytest.mark.parametrize("harm", OF_POSTGRES, ids=lambda harm: harm.__name__)
+async def test_nothing_is_lost_doubled_or_stuck_on_postgres_after(harm: Harm, nursery: Nursery, redis_url: str) -> None:
+    with controlled_postgres(durable=True) as (server, url):  # else a crash forgets what was committed
+        await server.start()
+        async with under_load(nursery, url, redis_url, server) as site:
+            await site.more()
+            await harm(site)
+            await site.more()
+
+
+@pytest.mark.parametrize("harm", OF_SQLITE, ids=lambda harm: harm.__name__)
+async def test_nothing_is_lost_doubled_or_stuck_on_sqlite_after(
+    harm: Harm, nursery: Nursery, sqlite_url: str, redis_url: str
+) -> None:
+    async with under_load(nursery, sqlite_url, redis_url, None) as site:
+        await site.more()
+        await harm(site)
+        await site.more()
+
+
+@asynccontextmanager
+async def under_load(
+    nursery: Nursery, database_url: str, redis_url: str, server: Controlled | None
+) -> AsyncGenerator[Site]:
+    """Classes are marked until the block ends; then every request that was begun is answered, and the oracle asked."""
+    settings = Settings(database_url=database_url, redis_url=redis_url, secret_key=KEY)  # pyright: ignore[reportArgumentType]
+    if make_url(database_url).get_backend_name() == "postgresql":
+        await migrate(settings)
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(short_folder())
+        house = await stack.enter_async_context(opened_house(folder, settings, nursery))
+        classes = await found_classes(house, classes=4)
+        api, address = await house.api(stack)
+        worker = await house.worker(stack, QUICK)
+        load = Load(await stack.enter_async_context(platform(address, classes)), classes.batches())
+        async with steady(load):
+            yield Site(house, api, worker, load, server)
+        await judge(house, load.promises, within=WITHIN_S)

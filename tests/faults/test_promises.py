@@ -1,0 +1,162 @@
+"""What is promised outlives frozen workers, poisonous chunks, hours without a worker, and a rolling restart."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+from sqlalchemy import text
+
+from adsum.queue.worker import GIVE_UP_AFTER
+from adsum.storage.database import LONGEST_PAUSE_IN_TRANSACTION_S
+from tests.faults.classes import Platform, found_classes, platform
+from tests.faults.conftest import NewHouse
+from tests.faults.house import QUICK, House
+from tests.faults.load import Load, steady
+from tests.faults.oracle import RECOVERY_S, at_rest, judge
+from tests.faults.rescue import rescued
+from tests.faults.steps import Fault, Shot, aimed
+from tests.servers.counting import Blow, Moment
+from tests.waiting import until
+
+# A chunk that kills its worker ends within this.
+POISON_S = 60.0
+# It looks for stalled chunks, but does not sweep: so that what it writes is of a chunk.
+PATIENT = QUICK | {"ADSUM_SWEEP_INTERVAL": "60", "ADSUM_SWEEP_GRACE": "60", "ADSUM_WORKER_CONCURRENCY": "1"}
+# How the statement that writes a chunk's records begins.
+WRITING = "WITH slice"
+
+
+async def test_a_worker_that_wakes_up_after_its_run_was_cancelled_writes_nothing(
+    new_house: NewHouse, stack: AsyncExitStack
+) -> None:
+    house = await stack.enter_async_context(new_house())
+    school = await opened(house, stack)
+    batch = next(school.classes.batches())
+    victim = await house.worker(stack)
+    blow = aimed(Shot("valkey", 1, Fault.FROZEN), victim)  # it has taken the chunk, and asks for more
+    await school.promised(batch)
+    await blow.fallen.wait()
+    assert (await school.operate(batch, "cancel")).json()["state"] == "cancelled"
+    blow.over.set()
+    victim.thaw()
+    victim.end()
+    await victim.gone()
+    async with rescued(house):
+        await judge(house)
+    assert (await school.client.get("/attendances")).json()["items"] == []
+
+
+@pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
+async def test_a_worker_that_freezes_in_the_middle_of_a_transaction_holds_its_batch_up_for_seconds_only(
+    new_house: NewHouse, stack: AsyncExitStack
+) -> None:
+    house = await stack.enter_async_context(new_house())
+    school = await opened(house, stack)
+    victim = await house.worker(stack)
+    await judge(house, [await school.promised(batch) for batch in [next(school.classes.batches())]])
+    blow = aimed(Shot("postgres", 4, Fault.FROZEN), victim)  # everything is written, and not committed
+    batches = school.classes.batches()
+    next(batches)
+    promise = await school.promised(next(batches))
+    await blow.fallen.wait()
+    assert blow.hit == "COMMIT"
+    async with rescued(house):
+        assert await at_rest(house, LONGEST_PAUSE_IN_TRANSACTION_S + RECOVERY_S) > LONGEST_PAUSE_IN_TRANSACTION_S / 2
+        blow.over.set()
+        victim.thaw()
+        victim.end()
+        await victim.gone()
+        await judge(house, [promise])
+
+
+@pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
+async def test_a_chunk_that_kills_every_worker_ends_as_failed_jobs_and_its_neighbours_are_recorded(
+    new_house: NewHouse, stack: AsyncExitStack
+) -> None:
+    house = await stack.enter_async_context(new_house())
+    school = await opened(house, stack, classes=3)
+    batches = school.classes.batches()
+    poison, neighbours = next(batches), [next(batches), next(batches)]
+    for time in range(GIVE_UP_AFTER):
+        victim = await house.worker(stack, PATIENT)
+        blow = Blow(1, Moment.BEFORE, victim.kill, named=WRITING)
+        assert victim.postgres is not None
+        victim.postgres.arm(blow)
+        if time == 0:
+            await school.promised(poison)
+        await asyncio.wait_for(blow.fallen.wait(), POISON_S)
+        await victim.gone()
+    promises = [await school.promised(batch) for batch in neighbours]
+    async with rescued(house):
+        await judge(house, promises, within=POISON_S)
+    status = (await school.client.get(f"/attendances/batch-status/{poison.id}")).json()
+    assert (status["state"], status["failedJobs"]) == ("completed_with_errors", 30)
+    async with house.adsum.database.snapshot() as connection:
+        reasons = await connection.execute(text("SELECT DISTINCT code FROM job_failures"))
+        assert reasons.scalars().all() == ["worker_died"]
+
+
+async def test_a_run_that_nobody_processes_for_longer_than_its_lock_lives_is_completed_once_a_worker_comes(
+    new_house: NewHouse, stack: AsyncExitStack
+) -> None:
+    house = await stack.enter_async_context(new_house(lock_ttl=1))
+    school = await opened(house, stack)
+    batch = next(school.classes.batches())
+    promise = await school.promised(batch)
+
+    async def is_unlocked() -> bool:
+        status = await school.client.get(f"/attendances/batch-status/{batch.id}")
+        return await house.adsum.queue.holders([batch]) != [promise.run_id] and status.json()["remainingJobs"] == 30
+
+    await until(is_unlocked)
+    again = await school.mark(batch, unselectedStudentIds=[])
+    assert (again.status_code, again.json()["isSkipped"], again.json()["runId"]) == (200, True, promise.run_id)
+    assert len(again.json()["conflicts"]) == 2
+    async with rescued(house):
+        await judge(house, [promise])
+
+
+async def test_a_rolling_restart_under_load_loses_no_answered_request_and_fails_no_batch(
+    new_house: NewHouse, stack: AsyncExitStack
+) -> None:
+    house = await stack.enter_async_context(new_house())
+    classes = await found_classes(house, classes=4)
+    api, address = await house.api(stack)
+    worker = await house.worker(stack, QUICK)
+    load = Load(await stack.enter_async_context(platform(address, classes)), classes.batches())
+    async with steady(load):
+        for _ in range(3):
+            await more(load)
+            newer = await house.worker(stack, QUICK)
+            worker.end()
+            await worker.gone(40)
+            assert (await worker.says("worker stopped"))["level"] == "info"
+            worker = newer
+            await more(load)
+            newer_api, address = await house.api(stack)
+            load.platform = await stack.enter_async_context(platform(address, classes))
+            api.end()
+            await api.gone(40)
+            api = newer_api
+    await judge(house, load.promises)
+    assert load.losses == 0, "requests that a restart cut off"
+    async with house.adsum.database.snapshot() as connection:
+        failed = "SELECT count(*) FROM job_failures"
+        assert (await connection.execute(text(failed))).scalar_one() == 0
+
+
+async def more(load: Load) -> None:
+    goal = len(load.accepted) + 15
+
+    async def accepted() -> bool:
+        return len(load.accepted) >= goal
+
+    await until(accepted)
+
+
+async def opened(house: House, stack: AsyncExitStack, classes: int = 1) -> Platform:
+    found = await found_classes(house, classes=classes)
+    _, address = await house.api(stack)
+    return await stack.enter_async_context(platform(address, found))
