@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     completed_ttl: Annotated[int, Field(ge=1)] = 86400
     sweep_interval: Annotated[float, Field(ge=0.05, le=60)] = 2.0
     sweep_grace: Annotated[float, Field(ge=0, le=60)] = 2.0
+    keep_runs_days: Annotated[int, Field(ge=0, le=36_500)] = 400
     max_batch_size: Annotated[int, Field(ge=1, le=20_000)] = 10_000
     max_body_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
     max_import_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024

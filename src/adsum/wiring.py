@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from adsum.embedded.data_folder import DataFolder
 from adsum.errors import ConfigurationError
 from adsum.metrics import Metrics
-from adsum.queue.connection import open_redis
+from adsum.queue.connection import RedisClient, open_redis
+from adsum.queue.control import QueueControl
 from adsum.queue.ledger import Ledger
 from adsum.queue.service import QueueService
 from adsum.services import demo
@@ -25,6 +26,8 @@ from adsum.services.ended_runs import EndedRuns
 from adsum.services.interventions import Interventions
 from adsum.services.passwords import Passwords
 from adsum.services.processor import AttendanceProcessor
+from adsum.services.progress import Progress
+from adsum.services.pruning import Pruning
 from adsum.services.queueing import Queueing
 from adsum.services.readiness import Readiness
 from adsum.services.records import Records
@@ -56,7 +59,9 @@ class Adsum:
     processor: AttendanceProcessor
     interventions: Interventions
     sweeper: Sweeper
+    pruning: Pruning | None
     batches: Batches
+    progress: Progress
     directory: Directory
     records: Records
     roster_import: RosterImport
@@ -114,13 +119,14 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
         redis = open_redis(redis_url(settings), connections=REDIS_CONNECTIONS, socket_timeout=REDIS_TIMEOUT_S)
         stack.push_async_callback(redis.aclose)
         metrics = Metrics()
-        ledger = Ledger(
-            redis, key_prefix=settings.key_prefix, lock_ttl=settings.lock_ttl, completed_ttl=settings.completed_ttl
-        )
-        queue = QueueService(redis, ledger, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
+        queue = queue_service(settings, redis)
         acceptance = Acceptance(database, now, chunk_size=settings.chunk_size, max_batch_size=settings.max_batch_size)
         completion = Completion(database, queue, now)
+        keep = timedelta(days=settings.keep_runs_days)
         queueing = Queueing(queue, completion)
+        attendances = AttendancesService(database, acceptance, queueing)
+        progress = Progress(database, attendances)
+        stack.push_async_callback(progress.close)
         yield Adsum(
             settings=settings,
             database=database,
@@ -131,23 +137,48 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             api_keys=ApiKeys(database, now),
             readiness=Readiness(database, queue.ping, queue.depth, now),
             ended_runs=EndedRuns(database, metrics, now),
-            attendances=AttendancesService(database, acceptance, queueing),
+            attendances=attendances,
             interventions=Interventions(database, queueing, now, chunk_size=settings.chunk_size),
             processor=AttendanceProcessor(database, queue, completion, now),
-            sweeper=Sweeper(
-                database,
-                queue,
-                completion,
-                now,
-                interval=settings.sweep_interval,
-                grace=timedelta(seconds=settings.sweep_grace),
-                lock_ttl=timedelta(seconds=settings.lock_ttl),
-            ),
+            sweeper=new_sweeper(settings, database, queue, completion),
+            pruning=Pruning(database, now, keep=keep) if keep else None,
             batches=Batches(database),
+            progress=progress,
             directory=Directory(database, now),
             records=Records(database),
             roster_import=RosterImport(database, settings.timezone, now),
         )
+
+
+@asynccontextmanager
+async def open_queue_control(settings: Settings) -> AsyncGenerator[QueueControl]:
+    """The queue alone: it can be paused while the database is away."""
+    redis = open_redis(redis_url(settings), connections=REDIS_CONNECTIONS, socket_timeout=REDIS_TIMEOUT_S)
+    try:
+        yield QueueControl(redis, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
+    finally:
+        await redis.aclose()
+
+
+def queue_service(settings: Settings, redis: RedisClient) -> QueueService:
+    """The queue and its ledger, on an open connection."""
+    ledger = Ledger(
+        redis, key_prefix=settings.key_prefix, lock_ttl=settings.lock_ttl, completed_ttl=settings.completed_ttl
+    )
+    return QueueService(redis, ledger, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
+
+
+def new_sweeper(settings: Settings, database: Database, queue: QueueService, completion: Completion) -> Sweeper:
+    """A sweeper as the settings have it."""
+    return Sweeper(
+        database,
+        queue,
+        completion,
+        now,
+        interval=settings.sweep_interval,
+        grace=timedelta(seconds=settings.sweep_grace),
+        lock_ttl=timedelta(seconds=settings.lock_ttl),
+    )
 
 
 async def migrate(settings: Settings) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Generator
@@ -72,6 +74,50 @@ def test_a_batch_that_waits_is_shown_and_cancelled(demo: Commands) -> None:
     assert demo.run("batch", "watch", BATCH_ID).returncode == 1
     retried = demo.run("batch", "retry", BATCH_ID)
     assert (retried.returncode, retried.stderr) == (1, f"adsum: nobody of batch {BATCH_ID} is left to be retried\n")
+
+
+def test_a_batch_is_watched_as_json_one_state_a_line(demo: Commands, worker: subprocess.Popen[bytes]) -> None:
+    demo.output(*CREATE, "--all")
+    watched = demo.output("batch", "watch", BATCH_ID, "--json")
+    states = [json.loads(line) for line in watched.splitlines()]
+    remaining = [state["remainingJobs"] for state in states]
+    assert remaining == sorted(remaining, reverse=True)
+    assert (states[-1]["state"], states[-1]["recordedJobs"]) == ("completed", 30)
+    assert demo.output("batch", "watch", BATCH_ID, "--json").splitlines() == watched.splitlines()[-1:]
+
+
+def test_on_a_terminal_a_bar_is_drawn_and_the_same_is_not_told_again_in_words(demo: Commands) -> None:
+    demo.output(*CREATE, "--present", "1,2,3")
+    demo.output("batch", "cancel", BATCH_ID)
+    ours, terminal = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        command = [sys.executable, "-m", "adsum", "batch", "watch", BATCH_ID]
+        environ = environment(**demo.settings) | {"TERM": "xterm-256color"}
+        ended = subprocess.run(command, env=environ, stdout=terminal, stderr=terminal, check=False, timeout=60)
+        os.close(terminal)
+        shown = screen.read(100_000).decode()
+    assert ended.returncode == 1
+    assert "100 %" in shown
+    assert "3 cancelled" in shown
+    assert "Batch id" not in shown
+
+
+def test_a_batch_is_shown_with_its_runs_and_students(demo: Commands) -> None:
+    demo.output(*CREATE, "--present", "1,2", "--absent", "3")
+    shown = json.loads(demo.output("batch", "show", BATCH_ID, "--json"))
+    assert (shown["state"], [run["number"] for run in shown["runs"]]) == ("processing", [1])
+    assert [(job["studentId"], job["status"], job["outcome"]) for job in shown["jobs"]] == [
+        (1, "present", "pending"),
+        (2, "present", "pending"),
+        (3, "absent", "pending"),
+    ]
+    status, runs, students = demo.output("batch", "show", BATCH_ID).split("\n\n")
+    assert status.startswith("Batch id")
+    assert runs.split()[:2] == ["Number", "State"]
+    assert [line.split() for line in students.splitlines()[1:]][2] == ["3", "absent", "pending", "-", "-"]
+    assert json.loads(demo.output("batch", "show", BATCH_ID, "--failed", "--json"))["jobs"] == []
+    unknown = demo.run("batch", "show", "class-1-session-1-date-25122024")
+    assert (unknown.returncode, unknown.stderr.startswith("adsum: there is no batch")) == (1, True)
 
 
 def test_everything_that_is_wrong_is_one_line_each(demo: Commands) -> None:

@@ -16,7 +16,7 @@ MORNING = datetime(2024, 12, 25, 8, tzinfo=UTC)
 
 
 def status(run_state: RunState, tally: Tally) -> BatchStatus:
-    return BatchStatus("class-1-session-1-date-25122024", "run", run_state, tally, MORNING, None)
+    return BatchStatus("class-1-session-1-date-25122024", "run", 1, run_state, tally, MORNING, None)
 
 
 @given(tallies)

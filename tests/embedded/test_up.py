@@ -196,6 +196,16 @@ def test_with_a_redis_of_its_own_no_valkey_is_started(household: Household, redi
     assert {path.name for path in household.folder.running.iterdir()} == {"serve", "worker"}
 
 
+def test_beside_a_restore_that_was_cut_off_no_new_database_is_made(household: Household) -> None:
+    household.folder.create()
+    household.folder.half_restored.touch()
+    up = household.start()
+    _, errors = up.communicate(timeout=10)
+    assert (up.returncode, errors.count("\n")) == (1, 1)
+    assert "`adsum restore PATH --force` again" in errors
+    assert not household.folder.database.exists()
+
+
 def test_the_demo_school_is_wanted_only_in_a_database_that_is_made_now(household: Household) -> None:
     stop(household.started())
     assert household.folder.demo_wanted.exists()

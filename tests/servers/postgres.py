@@ -53,10 +53,12 @@ class Postgres:
 @contextlib.contextmanager
 def temporary_postgres(*, durable: bool = False) -> Generator[Postgres]:
     """A server of its own in a folder of its own, gone at the end; fast and durable against nothing, or as it is."""
-    with new_postgres() as server:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(new_postgres())
+        command = command_of(server, durable=durable)
         # SIGINT: Postgres throws its clients out and stops.
-        with running(command_of(server, durable=durable), server.log, server.answers, stop_signal=signal.SIGINT):
-            yield server
+        stack.enter_context(running(command, server.log, server.answers, stop_signal=signal.SIGINT))
+        yield server
 
 
 @contextlib.contextmanager

@@ -40,6 +40,11 @@ class Proxy:
         """Once the client has heard of the next COMMIT, every connection breaks, and no new one is taken."""
         self._vanish_after_commit = True
 
+    async def vanish(self) -> None:
+        """Every connection breaks, and no new one is taken."""
+        self._vanished = True
+        await self.break_all()
+
     def come_back(self) -> None:
         self._vanish_after_commit = self._vanished = False
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from adsum.cli.batch_rows import STATUS_COLUMNS, result_row, status_row
+from adsum.cli.batch_rows import JOB_COLUMNS, RUN_COLUMNS, STATUS_COLUMNS, details_row, job_cells, result_row, run_row
 from adsum.cli.id_lists import StudentIds, parse_ids
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
-from adsum.cli.watching import watch_batch
+from adsum.cli.watching import is_drawn_on_screen, watch_batch
 from adsum.domain.access import system_caller
-from adsum.domain.batches import BatchState, BatchStatus, OnExisting
-from adsum.domain.cursors import PageRequest
-from adsum.domain.filters import BatchFilters
+from adsum.domain.batch_jobs import BatchJob
+from adsum.domain.batches import BatchState, BatchStatus, OnExisting, Outcome
+from adsum.domain.cursors import MAX_LIMIT, PageRequest
+from adsum.domain.filters import BatchFilters, JobFilters
 from adsum.domain.ids import MAX_ID
 from adsum.domain.selection import Selection, StudentMark
 from adsum.domain.statuses import Mark
 from adsum.domain.submission import BatchResult, Submission
+from adsum.services.batches import BatchDetails
+from adsum.wiring import Adsum
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -57,36 +60,58 @@ def create(
         _show_result(result, as_json=as_json)
     if not watched:
         return
-    found = with_adsum(lambda adsum: watch_batch(adsum.attendances, result.batch_id))
-    _end(found, (result_row(result) if as_json else {}) | status_row(found), as_json=as_json)
+    found = with_adsum(lambda adsum: watch_batch(adsum.progress, result.batch_id))
+    if as_json:
+        show_one(result_row(result) | found.to_json(), as_json=True)
+    _end(found, as_json=as_json)
 
 
 @app.command()
 def status(batch_id: BatchId, *, as_json: Json = False) -> None:
     """Show how far a batch has come."""
     found = with_adsum(lambda adsum: adsum.attendances.get_batch_status(batch_id))
-    show_one(status_row(found), as_json=as_json)
+    show_one(found.to_json(), as_json=as_json)
+
+
+@app.command()
+def show(
+    batch_id: BatchId,
+    *,
+    failed: Annotated[bool, typer.Option("--failed", help="Only the students who failed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a batch with its runs, and what became of each student."""
+    filters = JobFilters(Outcome.FAILED if failed else None)
+    details, jobs = with_adsum(lambda adsum: _details(adsum, batch_id, filters))
+    if as_json:
+        show_one(details_row(details, jobs), as_json=True)
+        return
+    show_one(details.status.to_json(), as_json=False)
+    typer.echo()
+    show_rows(RUN_COLUMNS, [run_row(run) for run in details.runs], as_json=False)
+    typer.echo()
+    show_rows(JOB_COLUMNS, [job_cells(job) for job in jobs], as_json=False)
 
 
 @app.command()
 def watch(batch_id: BatchId, *, as_json: Json = False) -> None:
-    """Follow a batch until it ends. Exit 1 where students failed."""
-    found = with_adsum(lambda adsum: watch_batch(adsum.attendances, batch_id))
-    _end(found, status_row(found), as_json=as_json)
+    """Follow a batch until it ends. Exit 1 where students failed. With --json, each newer state is a line."""
+    found = with_adsum(lambda adsum: watch_batch(adsum.progress, batch_id, json_lines=as_json))
+    _end(found, as_json=as_json)
 
 
 @app.command()
 def retry(batch_id: BatchId, *, as_json: Json = False) -> None:
     """Record those who failed, once more; the batch keeps its totals."""
     found = with_adsum(lambda adsum: adsum.interventions.retry(batch_id, system_caller()))
-    show_one(status_row(found), as_json=as_json)
+    show_one(found.to_json(), as_json=as_json)
 
 
 @app.command()
 def cancel(batch_id: BatchId, *, as_json: Json = False) -> None:
     """Stop what is not processed yet; what is recorded stays."""
     found = with_adsum(lambda adsum: adsum.interventions.cancel(batch_id, system_caller()))
-    show_one(status_row(found), as_json=as_json)
+    show_one(found.to_json(), as_json=as_json)
 
 
 @app.command("list")
@@ -100,7 +125,7 @@ def list_batches(
     """Show the newest batches."""
     filters = BatchFilters(class_id=class_id, state=state)
     page = with_adsum(lambda adsum: adsum.batches.page(system_caller(), filters, PageRequest(limit=limit)))
-    show_rows(STATUS_COLUMNS, [status_row(each.status) for each in page.items], as_json=as_json)
+    show_rows(STATUS_COLUMNS, [each.status.to_json() for each in page.items], as_json=as_json)
 
 
 def _selection(select_all: bool, named: dict[str, list[str]]) -> Selection:
@@ -129,7 +154,24 @@ def _show_result(result: BatchResult, *, as_json: bool) -> None:
         )
 
 
-def _end(found: BatchStatus, row: dict[str, Any], *, as_json: bool) -> None:
-    show_one(row, as_json=as_json)
+async def _details(adsum: Adsum, batch_id: str, filters: JobFilters) -> tuple[BatchDetails, list[BatchJob]]:
+    """The batch, and all of its students that match."""
+    page = PageRequest(limit=MAX_LIMIT)
+    details = await adsum.batches.details(batch_id, system_caller(), filters, page)
+    jobs, cursor = list(details.jobs.items), details.jobs.next_cursor
+    while cursor is not None:
+        page = PageRequest(cursor, MAX_LIMIT)
+        following = (await adsum.batches.details(batch_id, system_caller(), filters, page)).jobs
+        jobs += following.items
+        cursor = following.next_cursor
+    return details, jobs
+
+
+def _end(found: BatchStatus, *, as_json: bool) -> None:
+    """Results are on stdout, unless whoever would read them there has just seen them drawn."""
+    if not as_json and not is_drawn_on_screen():
+        show_one(found.to_json(), as_json=False)
+    if found.state is BatchState.COMPLETED_WITH_ERRORS:
+        typer.echo(f"adsum: see who failed, and why: adsum batch show {found.batch_id} --failed", err=True)
     if found.state is not BatchState.COMPLETED:
         raise typer.Exit(1)

@@ -20,10 +20,14 @@ SINGLE = {
     "serve": ("adsum.cli.processes:serve", "Run the HTTP API alone."),
     "worker": ("adsum.cli.processes:worker", "Run a queue worker alone; as many as wanted."),
     "migrate": ("adsum.cli.processes:migrate", "Bring the database to this version's schema."),
+    "doctor": ("adsum.cli.doctor:doctor", "Say what is wrong, and the command that mends it."),
+    "backup": ("adsum.cli.backup:backup", "Copy the data folder of `up` into one file, while it runs."),
+    "restore": ("adsum.cli.backup:restore", "Make a data folder from a backup."),
 }
 GROUPS = {
     "roster": ("adsum.cli.roster:app", "Import schools, classes and students from OneRoster files."),
     "batch": ("adsum.cli.batch:app", "Mark a whole class, and follow what becomes of it."),
+    "queue": ("adsum.cli.queue:app", "Pause the workers, let them go on, see what waits."),
     "attendance": ("adsum.cli.attendance:app", "Look at what is recorded."),
     "user": ("adsum.cli.users:app", "People who may sign in."),
     "token": ("adsum.cli.tokens:app", "Bearer tokens."),

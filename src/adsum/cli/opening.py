@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from adsum import wiring
-from adsum.settings import load_settings
+from adsum.queue.control import QueueControl
+from adsum.settings import Settings, load_settings
 from adsum.telemetry import configure_logs
 
 Result = TypeVar("Result")
@@ -19,12 +20,7 @@ def with_adsum(work: Callable[[wiring.Adsum], Awaitable[Result]]) -> Result:
     Raises:
         ConfigurationError: a setting is wrong, or the database lacks migrations.
     """
-    settings = load_settings()
-    # A command says what it has done by its result; who wants its log lines, too, names a level.
-    quiet = (
-        settings if "log_level" in settings.model_fields_set else settings.model_copy(update={"log_level": "WARNING"})
-    )
-    configure_logs(quiet)
+    settings = quiet_settings()
 
     async def run() -> Result:
         async with wiring.open_adsum(settings) as adsum:
@@ -32,3 +28,25 @@ def with_adsum(work: Callable[[wiring.Adsum], Awaitable[Result]]) -> Result:
             return await work(adsum)
 
     return asyncio.run(run())
+
+
+def with_queue(work: Callable[[QueueControl], Awaitable[Result]]) -> Result:
+    """Opens the queue alone, lets `work` do its work, closes it. Raises ConfigurationError: a setting is wrong."""
+    settings = quiet_settings()
+
+    async def run() -> Result:
+        async with wiring.open_queue_control(settings) as control:
+            return await work(control)
+
+    return asyncio.run(run())
+
+
+def quiet_settings() -> Settings:
+    """The settings, with logs of warnings and errors only."""
+    settings = load_settings()
+    # A command says what it has done by its result; who wants its log lines, too, names a level.
+    quiet = (
+        settings if "log_level" in settings.model_fields_set else settings.model_copy(update={"log_level": "WARNING"})
+    )
+    configure_logs(quiet)
+    return settings

@@ -39,6 +39,11 @@ def show_one(row: Row, *, as_json: bool) -> None:
         _show_aligned([[_heading(name), _text(value)] for name, value in row.items()])
 
 
+def show_line(row: Row) -> None:
+    """One of many results that come one by one: an object in JSON on a line of its own."""
+    typer.echo(json.dumps(row, ensure_ascii=False, default=_text))
+
+
 def _show_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_text))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -44,3 +46,17 @@ class Steps:
         self._begun += 1
         if self._plain:
             print(description, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def waiting(what: str) -> Generator[Callable[[str], None]]:
+    """While the block lasts a terminal shows that something goes on; what is yielded adds to the line.
+
+    Elsewhere nothing is shown: a command that a timer runs says nothing while all is well.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status(what) as status:
+        yield lambda more: status.update(f"{what} {more}")

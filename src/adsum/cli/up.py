@@ -36,6 +36,7 @@ def run_up(settings: Settings, *, demo: bool, open_browser: bool, commands: Comm
     os.umask(0o077)  # whatever is made in the folder is for nobody else to read, also where the folder was there before
     folder.create()
     with folder.held(address.url):
+        folder.ensure_whole()
         reap(folder.running)
         address.ensure_free("ADSUM_PORT")
         valkey = None if settings.redis_url else _valkey(settings, folder)

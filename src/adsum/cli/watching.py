@@ -1,63 +1,81 @@
-"""Following a batch: a live bar at a terminal, a line for each step elsewhere; both on stderr."""
+"""Following a batch: a live bar at a terminal, a line for each step elsewhere, both on stderr; or JSON on stdout."""
 
 from __future__ import annotations
 
-import asyncio
+import logging
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import TextIO, cast
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.live import Live
 
+from adsum.cli.batch_bar import BatchBar
+from adsum.cli.output import show_line
+from adsum.domain.access import system_caller
 from adsum.domain.batches import BatchState, BatchStatus
-from adsum.services.attendances import AttendancesService
+from adsum.services.progress import Progress
+from adsum.wiring import now
 
-# Often enough to look alive; the state is read from the database, so nothing is missed in between.
-INTERVAL_S = 0.1
+REFRESHES_A_SECOND = 10
 
 Show = Callable[[BatchStatus], None]
 
 
-async def watch_batch(attendances: AttendancesService, batch_id: str) -> BatchStatus:
-    """Shows each new state of a batch until it ends.
+async def watch_batch(progress: Progress, batch_id: str, *, json_lines: bool = False) -> BatchStatus:
+    """Shows each newer state of a batch until it ends, and returns the last one. An outage is waited for.
 
     Raises:
         NotFound: there is no such batch.
     """
-    status = await attendances.get_batch_status(batch_id)
-    with _display(status) as show:
-        while status.state is BatchState.PROCESSING:
-            await asyncio.sleep(INTERVAL_S)
-            status = await attendances.get_batch_status(batch_id)
+    async with progress.watch(batch_id, system_caller()) as states:
+        with _json_lines() if json_lines else _display() as show:
+            status = await anext(states)
             show(status)
+            async for status in states:
+                show(status)
     return status
 
 
+def is_drawn_on_screen() -> bool:
+    """Whether whoever reads stdout has seen the bar."""
+    return sys.stdout.isatty() and _draws(Console(stderr=True))
+
+
 @contextmanager
-def _display(first: BatchStatus) -> Generator[Show]:
+def _display() -> Generator[Show]:
     console = Console(stderr=True)
-    with _bar(console, first) if console.is_terminal else _lines(console) as show:
-        show(first)
+    with _bar(console) if _draws(console) else _lines(console) as show:
         yield show
+
+
+def _draws(console: Console) -> bool:
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 @contextmanager
-def _bar(console: Console, first: BatchStatus) -> Generator[Show]:
-    columns = (
-        TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[state]}"),
-    )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(first.batch_id, total=first.tally.total, state=first.state.value)
+def _bar(console: Console) -> Generator[Show]:
+    bar = BatchBar(now)
+    live = Live(bar, console=console, refresh_per_second=REFRESHES_A_SECOND, redirect_stdout=False)
+    with live, _logs_above_the_bar():
+        yield bar.show
 
-        def show(status: BatchStatus) -> None:
-            done = status.tally.total - status.tally.remaining
-            progress.update(task, completed=done, total=status.tally.total, state=status.state.value)
 
-        yield show
+@contextmanager
+def _logs_above_the_bar() -> Generator[None]:
+    """Lets logs, as of an outage, go where `Live` has put itself in the place of stderr; else they tear the bar."""
+    streams: list[tuple[logging.StreamHandler[TextIO], TextIO | None]] = []
+    for each in logging.getLogger().handlers:
+        if isinstance(each, logging.StreamHandler):
+            handler = cast("logging.StreamHandler[TextIO]", each)
+            streams.append((handler, handler.setStream(sys.stderr)))
+    try:
+        yield
+    finally:
+        for handler, stream in streams:
+            if stream is not None:
+                handler.setStream(stream)
 
 
 @contextmanager
@@ -71,3 +89,8 @@ def _lines(console: Console) -> Generator[Show]:
             console.print(f"{status.batch_id}: {status.tally.progress} % {status.state.value}", highlight=False)
 
     yield show
+
+
+@contextmanager
+def _json_lines() -> Generator[Show]:
+    yield lambda status: show_line(status.to_json())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import assert_never
+from typing import Any, assert_never
 
 
 class RunState(StrEnum):
@@ -58,17 +58,23 @@ class Tally:
         return self.recorded + self.skipped + self.failed + self.cancelled + self.remaining
 
     @property
+    def settled(self) -> int:
+        """Jobs that have an outcome. Of one run it never decreases."""
+        return self.total - self.remaining
+
+    @property
     def progress(self) -> int:
         """Whole percent, rounded down: 100 only when nothing remains."""
-        return 100 if self.remaining == 0 else (self.total - self.remaining) * 100 // self.total
+        return 100 if self.remaining == 0 else self.settled * 100 // self.total
 
 
 @dataclass(frozen=True, slots=True)
 class BatchStatus:
-    """The newest run of a batch, as the database has it."""
+    """The newest run of a batch, as the database has it. `number` counts the runs of the batch from 1."""
 
     batch_id: str
     run_id: str
+    number: int
     run_state: RunState
     tally: Tally
     started_at: datetime
@@ -76,20 +82,17 @@ class BatchStatus:
 
     @property
     def state(self) -> BatchState:
-        match self.run_state:
-            case RunState.OPEN:
-                return BatchState.PROCESSING
-            case RunState.CANCELLED:
-                return BatchState.CANCELLED
-            case RunState.CLOSED:
-                return BatchState.COMPLETED_WITH_ERRORS if self.tally.failed else BatchState.COMPLETED
-            case _:
-                assert_never(self.run_state)
+        return state_of_run(self.run_state, self.tally.failed)
 
     @property
     def is_locked(self) -> bool:
         """While a run is open, a second submission is refused as skipped: that is the seed's lock."""
         return self.run_state is RunState.OPEN
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the state is terminal: of this run nothing changes any more."""
+        return self.run_state is not RunState.OPEN
 
     @property
     def lock_status(self) -> str | None:
@@ -102,3 +105,36 @@ class BatchStatus:
     @property
     def is_completed(self) -> bool:
         return self.run_state is RunState.CLOSED
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field that users are shown, under its name in the HTTP API; moments and enums stay what they are."""
+        return {
+            "batchId": self.batch_id,
+            "state": self.state,
+            "progress": self.tally.progress,
+            "isLocked": self.is_locked,
+            "lockStatus": self.lock_status,
+            "remainingJobs": self.remaining_jobs,
+            "isCompleted": self.is_completed,
+            "totalJobs": self.tally.total,
+            "recordedJobs": self.tally.recorded,
+            "skippedJobs": self.tally.skipped,
+            "failedJobs": self.tally.failed,
+            "cancelledJobs": self.tally.cancelled,
+            "runId": self.run_id,
+            "startedAt": self.started_at,
+            "completedAt": self.completed_at,
+        }
+
+
+def state_of_run(run_state: RunState, failed: int) -> BatchState:
+    """A run's state as users see it. `failed` counts the students who failed."""
+    match run_state:
+        case RunState.OPEN:
+            return BatchState.PROCESSING
+        case RunState.CANCELLED:
+            return BatchState.CANCELLED
+        case RunState.CLOSED:
+            return BatchState.COMPLETED_WITH_ERRORS if failed else BatchState.COMPLETED
+        case _:
+            assert_never(run_state)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from uuid import UUID
 
-from adsum.domain.batches import BatchState
+from adsum.domain.batches import BatchState, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +60,11 @@ class BatchFilters:
     first_day: date | None = None
     last_day: date | None = None
     state: BatchState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilters:
+    """Which students of a batch. `run_id`: only the jobs of this run; else the newest run's, and what it carried on."""
+
+    outcome: Outcome | None = None
+    run_id: UUID | None = None

@@ -74,6 +74,11 @@ class DataFolder:
         return self.root / "demo-wanted"
 
     @property
+    def half_restored(self) -> Path:
+        """Exists while a restore moves its files into their places, and after one that was cut off just then."""
+        return self.root / "restore-unfinished"
+
+    @property
     def lock(self) -> Path:
         return self.root / "up.lock"
 
@@ -106,6 +111,11 @@ class DataFolder:
             _make_private(self.socket.parent, self.root)
         except OSError as error:
             raise ConfigurationError(f"ADSUM_DATA_DIR: cannot make {self.root}: {error}") from None
+
+    def ensure_whole(self) -> None:
+        """Raises ConfigurationError: a restore was cut off here, and a new database would be made beside its files."""
+        if self.half_restored.exists():
+            raise ConfigurationError(f"a restore into {self.root} was cut off: run `adsum restore PATH --force` again")
 
     def ensure_secret(self) -> Path:
         """The file with the key that signs tokens: 64 hexadecimal digits, made once."""

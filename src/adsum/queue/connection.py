@@ -14,6 +14,9 @@ from adsum.errors import ConfigurationError, Unavailable
 
 CONNECT_TIMEOUT_S = 2.0
 
+RedisClient = Redis
+"""An open connection, as who opens it hands it to what works on it."""
+
 
 class QueueOutage(Unavailable):
     """Redis did not do it: unreachable, slow, or refusing (READONLY, OOM, MISCONF, LOADING, BUSY)."""

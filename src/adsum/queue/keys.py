@@ -6,10 +6,15 @@ from dataclasses import dataclass
 
 from adsum.domain.ids import Batch
 
+# How the names of a batch's keys begin; its id follows.
+LOCK = "attendance-batch-lock:"
+COUNTER = "attendance-batch-counter:"
+MARKER = "batch-completed:"
+
 
 def lock_key(batch_id: str) -> str:
     """The lock's name as users know it; the prefix of the installation stands before it in Redis."""
-    return f"attendance-batch-lock:{batch_id}"
+    return f"{LOCK}{batch_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +30,11 @@ class LedgerKeys:
 
     @property
     def counter(self) -> str:
-        return f"{self.prefix}attendance-batch-counter:{self.batch.id}"
+        return f"{self.prefix}{COUNTER}{self.batch.id}"
 
     @property
     def marker(self) -> str:
-        return f"{self.prefix}batch-completed:{self.batch.id}"
+        return f"{self.prefix}{MARKER}{self.batch.id}"
 
     def ticket(self, student_id: int) -> str:
         return f"{self.prefix}{self.batch.job_id(student_id)}"

@@ -6,17 +6,37 @@ It tells a worker "you were the last"; it decides nothing. Whatever it loses, th
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
+from redis.exceptions import NoScriptError
 
 from adsum.domain.ids import Batch
 from adsum.queue.connection import translated
 from adsum.queue.keys import LedgerKeys
 
 LEADER = "attendance-sweeper"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a run asks of the ledger.
+
+    Attributes:
+        batch: whose ledger it is.
+        run_id: the run that claims.
+        student_ids: of the jobs that are to be counted.
+        ended: a run whose lock may be replaced, since the database says that it ended; it never reopens.
+    """
+
+    batch: Batch
+    run_id: str
+    student_ids: Sequence[int]
+    ended: str = ""
 
 
 class Ledger:
@@ -27,28 +47,39 @@ class Ledger:
         self._key_prefix = key_prefix
         self._lock_ttl = lock_ttl
         self._completed_ttl = completed_ttl
-        self._claim = _script(redis, "claim")
-        self._settle = _script(redis, "settle")
-        self._release = _script(redis, "release")
+        self._claim = load_script(redis, "claim")
+        self._settle = load_script(redis, "settle")
+        self._release = load_script(redis, "release")
 
-    async def claim(self, batch: Batch, run_id: str, student_ids: Iterable[int], *, ended: str = "") -> str | None:
-        """Takes lock, counter and tickets for a run.
-
-        Args:
-            batch: whose ledger it is.
-            run_id: the run that claims.
-            student_ids: of the jobs that are to be counted.
-            ended: a run whose lock may be replaced, since the database says that it ended; it never reopens.
+    async def claim_all(self, claims: Sequence[Claim]) -> list[str | None]:
+        """Takes lock, counter and tickets for runs, in one pipeline.
 
         Returns:
-            None when the run holds the lock now, or did before; else the run that holds it.
+            For each None when the run holds the lock now, or did before; else the run that holds it.
         """
-        keys = LedgerKeys(self._key_prefix, batch)
+        calls = [self._claim_call(claim) for claim in claims]
         with translated():
-            holder = await self._claim(
-                keys=[keys.lock, keys.counter, *map(keys.ticket, student_ids)], args=[run_id, ended, self._lock_ttl]
-            )
-        return str(holder) or None
+            try:
+                holders = await self._together(calls)
+            except NoScriptError:  # the server has restarted, or forgot; what was claimed may be claimed again
+                await self._redis.script_load(self._claim.script)
+                holders = await self._together(calls)
+        return [str(holder) or None for holder in holders]
+
+    async def claim(self, batch: Batch, run_id: str, student_ids: Sequence[int], *, ended: str = "") -> str | None:
+        """The same for one run."""
+        return (await self.claim_all([Claim(batch, run_id, student_ids, ended)]))[0]
+
+    def _claim_call(self, claim: Claim) -> tuple[list[str], list[str | int]]:
+        keys = LedgerKeys(self._key_prefix, claim.batch)
+        names = [keys.lock, keys.counter, *map(keys.ticket, claim.student_ids)]
+        return names, [claim.run_id, claim.ended, self._lock_ttl]
+
+    async def _together(self, calls: Sequence[tuple[list[str], list[str | int]]]) -> list[Any]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for keys, args in calls:
+                pipe.evalsha(self._claim.sha, len(keys), *keys, *args)
+            return await pipe.execute()
 
     async def settle(self, batch: Batch, run_id: str, student_ids: Iterable[int]) -> int | None:
         """Counts jobs of a run as done. Doing it twice counts once, since each ticket can be taken away only once.
@@ -116,5 +147,6 @@ class Ledger:
         return bool(held)
 
 
-def _script(redis: Redis, name: str) -> AsyncScript:
+def load_script(redis: Redis, name: str) -> AsyncScript:
+    """One of the scripts beside this module."""
     return redis.register_script(files("adsum.queue").joinpath(f"{name}.lua").read_text(encoding="utf-8"))

@@ -16,7 +16,7 @@ from adsum.domain.ids import Batch
 from adsum.queue.chunks import Chunk
 from adsum.queue.connection import QueueOutage, translated
 from adsum.queue.keys import bullmq_prefix, lock_key
-from adsum.queue.ledger import Ledger
+from adsum.queue.ledger import Claim, Ledger
 
 # What Redis gets, in all, while a request waits for it. A run that is not queued by then is durable all the same.
 PATIENCE_S = 0.25
@@ -62,6 +62,23 @@ class QueuedRun:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A run that does not move, or does not yet.
+
+    Attributes:
+        batch: whose run it is.
+        run_id: the run.
+        student_ids: of all jobs that have no outcome yet, since that is what the counter counts from here on.
+        chunks: whose messages BullMQ has not.
+    """
+
+    batch: Batch
+    run_id: str
+    student_ids: Sequence[int]
+    chunks: Sequence[Chunk]
+
+
 class QueueService:
     """The queue and the ledger, as the services use them."""
 
@@ -80,34 +97,35 @@ class QueueService:
             QueueOutage: Redis did not do it within `PATIENCE_S`; the run waits in the database.
         """
         async with in_time():
-            return await self.drive(run.batch, run.run_id, run.student_ids, run.messages, has_ended)
+            return (await self.drive([Stopped(run.batch, run.run_id, run.student_ids, run.messages)], has_ended))[0]
 
-    async def drive(
-        self,
-        batch: Batch,
-        run_id: str,
-        student_ids: Sequence[int],
-        chunks: Sequence[Chunk],
-        has_ended: HasEnded,
-    ) -> bool:
-        """Claims the batch for a run, if nobody did, and enqueues these chunks of it.
+    async def drive(self, stopped: Sequence[Stopped], has_ended: HasEnded) -> list[bool]:
+        """Claims batches for their runs, if nobody did, and enqueues what is missing of them: two pipelines in all.
 
         Args:
-            batch: whose run it is.
-            run_id: the run.
-            student_ids: of all jobs that have no outcome yet, since that is what the counter counts from here on.
-            chunks: whose messages BullMQ has not.
-            has_ended: asks the database about a run that holds the lock.
+            stopped: runs, and what they lack.
+            has_ended: asks the database about a run that holds a lock which another one claims.
 
         Returns:
-            False when another open run holds the batch: then nothing was queued.
+            For each run whether it holds its batch now. False: another open run does, and nothing was queued.
         """
-        holder = await self._ledger.claim(batch, run_id, student_ids)
-        while holder is not None:
-            if not await has_ended(holder):
+        holders = await self._ledger.claim_all([Claim(each.batch, each.run_id, each.student_ids) for each in stopped])
+        held = [
+            holder is None or await self._replace(each, holder, has_ended)
+            for each, holder in zip(stopped, holders, strict=True)
+        ]
+        await self._enqueue(
+            [chunk for each, is_held in zip(stopped, held, strict=True) if is_held for chunk in each.chunks]
+        )
+        return held
+
+    async def _replace(self, run: Stopped, holder: str, has_ended: HasEnded) -> bool:
+        """Takes the lock over from runs that ended, if that is what they did."""
+        standing: str | None = holder
+        while standing is not None:
+            if not await has_ended(standing):
                 return False
-            holder = await self._ledger.claim(batch, run_id, student_ids, ended=holder)
-        await self._enqueue(chunks)
+            standing = await self._ledger.claim(run.batch, run.run_id, run.student_ids, ended=standing)
         return True
 
     async def _enqueue(self, chunks: Sequence[Chunk]) -> None:
@@ -117,17 +135,21 @@ class QueueService:
                 await self._queue.addBulk(messages[start : start + ENQUEUED_AT_ONCE])
 
     async def look_after(self, waiting: Sequence[QueuedRun]) -> list[list[Chunk]]:
-        """Which chunks of each run BullMQ has not: done, or lost. One pipeline, however many runs.
-
-        What a run that waits has in the ledger is given its full time to live again, if half of it is over.
+        """See `missing`. What a run that waits has in the ledger is given its full time to live again, if half of it is
+        over.
         """
+        missing = await self.missing(waiting)
+        await self._ledger.renew([(run.batch, run.run_id, run.student_ids) for run in waiting])
+        return missing
+
+    async def missing(self, waiting: Sequence[QueuedRun]) -> list[list[Chunk]]:
+        """Which chunks of each run BullMQ has not: done, or lost. One pipeline, however many runs."""
         with translated():
             async with self._redis.pipeline(transaction=False) as pipe:
                 for run in waiting:
                     for chunk in run.messages:
                         pipe.exists(self._queue.toKey(chunk.message_id))
                 there = iter(await pipe.execute())
-        await self._ledger.renew([(run.batch, run.run_id, run.student_ids) for run in waiting])
         return [[chunk for chunk in run.messages if not next(there)] for run in waiting]
 
     async def holders(self, batches: Sequence[Batch]) -> list[str | None]:

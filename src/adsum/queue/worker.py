@@ -13,6 +13,7 @@ from bullmq.custom_errors import DelayedError
 
 from adsum.queue.chunks import Chunk, NewerChunk, UnreadableChunk, chunk_of
 from adsum.queue.connection import open_redis
+from adsum.queue.control import worker_name
 from adsum.queue.keys import bullmq_prefix
 from adsum.telemetry import Mark, logger
 
@@ -81,6 +82,7 @@ class ChunkWorker:
     async def _run_until(self, stopping: asyncio.Future[Any]) -> None:
         worker = self._new_worker()
         running = asyncio.ensure_future(worker.run())
+        log.info("waiting for chunks", queue=self._options.queue_name, worker=worker.id)
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not stopping.done():
             # BullMQ's loop ends by itself only on an error: no Redis at the start, or a defect.
@@ -109,6 +111,7 @@ class ChunkWorker:
         settings: Any = {
             "connection": redis,
             "prefix": bullmq_prefix(options.key_prefix),
+            "name": worker_name(),  # by which `QueueControl.workers` finds it
             "autorun": False,
             "concurrency": options.concurrency,
             "drainDelay": IDLE_WAIT_S,

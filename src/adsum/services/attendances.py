@@ -14,8 +14,9 @@ from adsum.domain.ids import parse_batch_id
 from adsum.domain.selection import Selection, StudentMark
 from adsum.domain.statuses import PRESENT, Mark
 from adsum.domain.submission import BatchResult, Submission
-from adsum.errors import Flaw, Invalid, NotFound
+from adsum.errors import Flaw, Invalid
 from adsum.services.accepting import Acceptance
+from adsum.services.batches import no_batch
 from adsum.services.permissions import demand
 from adsum.services.queueing import Queueing
 from adsum.storage import tallies
@@ -93,7 +94,7 @@ class AttendancesService:
                 status = await tallies.batch_status(connection, caller, batch)
             if status is not None:
                 return status
-        raise NotFound(f"there is no batch {batch_id[:80]}")
+        raise no_batch(batch_id)
 
 
 def _of_one_batch(attendances: Sequence[Attendance]) -> Attendance:

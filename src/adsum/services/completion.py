@@ -44,7 +44,9 @@ class Completion:
         if closed is not None:
             self._tell(batch, closed)
             await self._queue.release(counted, completed_at=closed.ended_at)
-        elif run_id in endings and endings[run_id].has_ended:
+        elif run_id not in endings:  # of before the database was restored: nobody else will ever end it
+            await self._queue.release(counted, completed_at=None)
+        elif endings[run_id].has_ended:
             await self._queue.release(counted, completed_at=endings[run_id].completed_at)
 
     async def has_ended(self, run_id: str) -> bool:

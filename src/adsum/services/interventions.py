@@ -12,7 +12,8 @@ from adsum.domain.access import Caller, Permission
 from adsum.domain.batches import BatchStatus, OnExisting, Outcome, RunState, Tally
 from adsum.domain.ids import Batch, parse_batch_id
 from adsum.domain.plan import Plan, make_plan
-from adsum.errors import Conflict, NotFound
+from adsum.errors import Conflict
+from adsum.services.batches import no_batch
 from adsum.services.permissions import demand
 from adsum.services.queueing import Queueing
 from adsum.storage import jobs, runs, tallies
@@ -32,6 +33,12 @@ class NothingFailed(Conflict):
     """No student of the newest run failed."""
 
     code = "nothing_failed"
+
+
+class RunPruned(Conflict):
+    """The newest run ended so long ago that what it asked for is not kept any more: the class can be marked anew."""
+
+    code = "run_pruned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ class Interventions:
         Raises:
             Forbidden: without `batch:operate`.
             NotFound: there is no such batch, or the caller does not see it.
-            BatchIsOpen: it is being processed. NothingFailed: there is nobody to retry.
+            BatchIsOpen: it is being processed. NothingFailed: there is nobody to retry. RunPruned: nobody knows whom.
         """
         batch = _parsed(batch_id, caller)
         async with self._database.transaction() as connection:
@@ -89,6 +96,11 @@ class Interventions:
         newest = await runs.newest_run(connection, batch)
         if newest is None or newest.state is RunState.OPEN:
             raise BatchIsOpen(f"batch {batch.id} is being processed", batchId=batch.id)
+        if newest.is_pruned and status.tally.failed:
+            raise RunPruned(
+                f"batch {batch.id} ended so long ago that its plan was pruned: mark those who failed anew",
+                batchId=batch.id,
+            )
         plan = await _plan_of_failed(connection, newest, status.tally)
         if not plan.jobs:
             raise NothingFailed(f"nobody of batch {batch.id} is left to be retried", batchId=batch.id)
@@ -111,7 +123,7 @@ async def _plan_of_failed(connection: Connection, run: Run, tally: Tally) -> Pla
 async def _status(connection: Connection, batch: Batch, caller: Caller) -> BatchStatus:
     status = await tallies.batch_status(connection, caller, batch)
     if status is None:
-        raise _no_batch(batch.id)
+        raise no_batch(batch.id)
     return status
 
 
@@ -119,9 +131,5 @@ def _parsed(batch_id: str, caller: Caller) -> Batch:
     demand(caller, Permission.BATCH_OPERATE)
     batch = parse_batch_id(batch_id)
     if batch is None:
-        raise _no_batch(batch_id)
+        raise no_batch(batch_id)
     return batch
-
-
-def _no_batch(batch_id: str) -> NotFound:
-    return NotFound(f"there is no batch {batch_id[:80]}")

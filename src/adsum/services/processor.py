@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from adsum.domain.batch_jobs import Reason
 from adsum.domain.batches import Outcome, RunState
 from adsum.domain.ids import Batch
 from adsum.queue.chunks import Chunk
@@ -19,10 +20,6 @@ from adsum.storage.jobs import JobOutcome, JobSlice
 from adsum.telemetry import Mark, logger
 
 log = logger(__name__)
-
-NOT_ENROLLED = "not_enrolled"
-REJECTED = "rejected_by_database"
-WORKER_DIED = "worker_died"
 
 
 class AttendanceProcessor:
@@ -48,11 +45,12 @@ class AttendanceProcessor:
         """
         found = await patiently(self._write, [JobSlice(chunk.run_id, chunk.number) for chunk in chunks])
         await self._finish(found)
+        await self._free_unknown(chunks, found)
         await self._process_successors(chunks, found)
 
     async def give_up(self, chunk: Chunk) -> None:
         """Records as failed what is pending of a chunk that killed its worker again and again."""
-        await self._finish(await patiently(self._fail, [JobSlice(chunk.run_id, chunk.number)], WORKER_DIED))
+        await self._finish(await patiently(self._fail, [JobSlice(chunk.run_id, chunk.number)], Reason.WORKER_DIED))
 
     async def _write(self, slices: Sequence[JobSlice]) -> list[JobOutcome]:
         """Writes what these jobs ask for in one transaction; what is rejected is halved until it stands alone."""
@@ -61,7 +59,7 @@ class AttendanceProcessor:
         except RejectedRows:
             parts = await self._halves(slices)
         if parts is None:
-            return await self._fail(slices, REJECTED)
+            return await self._fail(slices, Reason.REJECTED)
         return [outcome for part in parts for outcome in await self._write(part)]
 
     async def _write_together(self, slices: Sequence[JobSlice]) -> list[JobOutcome]:
@@ -71,7 +69,7 @@ class AttendanceProcessor:
             if not _any_pending(found):
                 return found
             await jobs.update_records(connection, slices)
-            await jobs.fail_pending(connection, slices, NOT_ENROLLED, self._now())
+            await jobs.fail_pending(connection, slices, Reason.NOT_ENROLLED, self._now())
             return await jobs.outcomes(connection, slices)
 
     async def _fail(self, slices: Sequence[JobSlice], code: str) -> list[JobOutcome]:
@@ -103,6 +101,15 @@ class AttendanceProcessor:
         # None: the ledger was lost, or is another run's. To ask the database needlessly does no harm.
         if not remaining:
             await self._completion.complete(batch, run_id)
+
+    async def _free_unknown(self, chunks: Sequence[Chunk], found: Sequence[JobOutcome]) -> None:
+        """Frees the batches of runs of which the database has no job: it was restored to a moment before them, while
+        Redis was kept. Their tickets end by themselves, and keep nobody from claiming.
+        """
+        known = {outcome.run_id for outcome in found}
+        for chunk in chunks:
+            if chunk.run_id not in known:
+                await patiently(self._completion.complete, chunk.batch, chunk.run_id)
 
     async def _process_successors(self, chunks: Sequence[Chunk], found: Sequence[JobOutcome]) -> None:
         """Processes what BullMQ took for a message that it had.

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 from uuid6 import uuid7
 
-from adsum.domain.batches import Outcome
 from adsum.errors import Unavailable
 from adsum.queue.chunks import Chunk
-from adsum.queue.service import QueueService
+from adsum.queue.service import QueueService, Stopped
 from adsum.services.completion import Completion, queued
+from adsum.services.pruning import Pruning
 from adsum.storage import jobs, runs
 from adsum.storage.database import Database
 from adsum.storage.jobs import JobSlice
@@ -69,12 +68,15 @@ class Sweeper:
         # The first pass looks as far back as a lock can live.
         self._ended_since = now() - lock_ttl
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Makes one pass after another until `stop` is set. An outage ends a pass, never the sweeper."""
+    async def run(self, stop: asyncio.Event, pruning: Pruning | None = None) -> None:
+        """Makes one pass after another until `stop` is set; who leads prunes, too. An outage ends a pass, never the
+        sweeper.
+        """
         while not stop.is_set():
             began = time.monotonic()
             try:
-                await self.sweep_if_leading()
+                if await self.sweep_if_leading() and pruning is not None:
+                    await pruning.prune_if_due()
             except Unavailable as error:
                 log.error("outage, sweeping later", mark=Mark.ERROR, code=error.code)
             pause = max(self._interval, (time.monotonic() - began) / SHARE)
@@ -134,27 +136,40 @@ class Sweeper:
         stopped = [(run, chunks) for run, chunks in zip(page, missing, strict=True) if chunks]
         if not stopped:
             return 0
-        pending = await self._pending([run for run, _ in stopped])
-        return sum([await self._drive(run, chunks, pending[run.run_id]) for run, chunks in stopped])
+        pending = await pending_students(self._database, [run for run, _ in stopped])
+        idle = [run for run, _ in stopped if run.run_id not in pending]
+        closed = [await self._completion.close(run) for run in idle]
+        return sum(closed) + await self._drive(_lost(stopped, pending))
 
-    async def _pending(self, stopped: Sequence[Run]) -> dict[str, set[int]]:
-        """Of each run, the students whose job has no outcome."""
-        slices = [JobSlice(run.run_id, number) for run in stopped for number in range(len(run.chunks))]
-        async with self._database.snapshot() as connection:
-            found = await jobs.outcomes(connection, slices)
-        pending: defaultdict[str, set[int]] = defaultdict(set)
-        for each in found:
-            if each.outcome is Outcome.PENDING:
-                pending[each.run_id].add(each.student_id)
-        return pending
-
-    async def _drive(self, run: Run, missing: Sequence[Chunk], pending: set[int]) -> bool:
-        if not pending:
-            return await self._completion.close(run)
-        lost = [chunk for chunk in missing if any(job.student_id in pending for job in run.chunks[chunk.number])]
+    async def _drive(self, lost: Sequence[Stopped]) -> int:
         if not lost:
-            return False
-        claimed = await self._queue.drive(run.batch, run.run_id, sorted(pending), lost, self._completion.has_ended)
-        if claimed:
-            log.info("run driven on", mark=Mark.LOCK, batch_id=run.batch.id, run_id=run.run_id, chunks=len(lost))
-        return claimed
+            return 0
+        claimed = await self._queue.drive(lost, self._completion.has_ended)
+        for run, is_claimed in zip(lost, claimed, strict=True):
+            if is_claimed:
+                log.info(
+                    "run driven on",
+                    mark=Mark.LOCK,
+                    batch_id=run.batch.id,
+                    run_id=run.run_id,
+                    chunks=len(run.chunks),
+                )
+        return sum(claimed)
+
+
+def _lost(stopped: Sequence[tuple[Run, list[Chunk]]], pending: Mapping[str, set[int]]) -> list[Stopped]:
+    """Runs with jobs that nobody will do: pending, in a chunk that BullMQ has not."""
+    found: list[Stopped] = []
+    for run, missing in stopped:
+        due = pending.get(run.run_id, set())
+        chunks = [chunk for chunk in missing if any(job.student_id in due for job in run.chunks[chunk.number])]
+        if chunks:
+            found.append(Stopped(run.batch, run.run_id, sorted(due), chunks))
+    return found
+
+
+async def pending_students(database: Database, stopped: Sequence[Run]) -> dict[str, set[int]]:
+    """Of each run that has any, the students whose job has no outcome."""
+    slices = [JobSlice(run.run_id, number) for run in stopped for number in range(len(run.chunks))]
+    async with database.snapshot() as connection:
+        return await jobs.pending(connection, slices)

@@ -1,17 +1,20 @@
-"""Batches: listing them by their newest run."""
+"""Batches: listing them by their newest run, and the runs of one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
-from adsum.domain.batches import BatchState, BatchStatus, RunState
+from adsum.domain.batches import BatchState, BatchStatus, OnExisting, RunState, Tally, state_of_run
 from adsum.domain.filters import BatchFilters
 from adsum.domain.ids import Batch
+from adsum.storage.runs import of_batch
 from adsum.storage.tables import batch_runs, sessions
 from adsum.storage.tallies import STATUS_COLUMNS, statuses_of_rows
 from adsum.storage.visibility import sees_class, sees_school
@@ -57,6 +60,79 @@ async def list_batches(
         statement = statement.where(tuple_(*_ORDER) < after)
     rows = {Batch(*row[:3]): row[3:] for row in (await connection.execute(statement)).all()}
     return [ListedBatch(*each) for each in (await statuses_of_rows(connection, rows)).items()]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """A run of a batch.
+
+    Attributes:
+        run_id: of the run.
+        number: counts the runs of the batch from 1.
+        state: as users see it.
+        on_existing: what it did about students who had a record.
+        tally: what its jobs came to; of a retry with what it carried on.
+        carried: how many jobs of `tally` are those of the runs before it.
+        accepted_at: when it was sent.
+        accepted_role: the role of who sent it.
+        user_id: who sent it; None: an API key, or the command line.
+        ended_at: when it was closed or cancelled.
+        pruned_at: since when what became of each of its students is not kept any more; the counts are.
+    """
+
+    run_id: str
+    number: int
+    state: BatchState
+    on_existing: OnExisting
+    tally: Tally
+    carried: int
+    accepted_at: datetime
+    accepted_role: str
+    user_id: int | None
+    ended_at: datetime | None
+    pruned_at: datetime | None
+
+
+async def runs_of_batch(connection: AsyncConnection, batch: Batch, newest: BatchStatus, limit: int) -> list[ListedRun]:
+    """At most `limit` runs of a batch, the newest first. Only that one can be open: `newest` has its counts."""
+    c = batch_runs.c
+    statement = (
+        select(
+            *(c.run_id, c.number, c.state, c.on_existing),
+            *(c.accepted_at, c.accepted_role, c.user_id, c.ended_at, c.pruned_at),
+            c.carried_recorded + c.carried_skipped + c.carried_cancelled,
+            *(c.recorded_jobs, c.skipped_jobs, c.failed_jobs, c.cancelled_jobs),
+        )
+        .where(*of_batch(batch), c.class_id == batch.class_id)
+        .order_by(c.number.desc())
+        .limit(limit)
+    )
+    return [_listed_run(row, newest) for row in await connection.execute(statement)]
+
+
+def _listed_run(row: Sequence[Any], newest: BatchStatus) -> ListedRun:
+    run_id, number, state, on_existing, accepted_at, role, user_id, ended_at, pruned_at, carried, *counts = row
+    tally = newest.tally if run_id == newest.run_id else Tally(*counts)
+    return ListedRun(
+        run_id=run_id,
+        number=number,
+        state=state_of_run(RunState(state), tally.failed),
+        on_existing=OnExisting(on_existing),
+        tally=tally,
+        carried=carried,
+        accepted_at=accepted_at,
+        accepted_role=role,
+        user_id=user_id,
+        ended_at=ended_at,
+        pruned_at=pruned_at,
+    )
+
+
+async def is_run_of(connection: AsyncConnection, batch: Batch, run_id: str) -> bool:
+    """Whether the run is one of this batch."""
+    c = batch_runs.c
+    found = select(c.run_id).where(c.run_id == run_id, *of_batch(batch), c.class_id == batch.class_id)
+    return (await connection.execute(found)).one_or_none() is not None
 
 
 def _is_newest() -> ColumnElement[bool]:

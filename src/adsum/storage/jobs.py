@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.batches import Outcome, RunState
 from adsum.domain.ids import Batch
-from adsum.storage.columns import BigInt, Instant, RunId
+from adsum.storage.columns import BigInt, Instant, Json, RunId
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ due AS (
     SELECT a.id, a.version, a.status AS old_status, a.note AS old_note, job.status,
            coalesce(job.note, CASE WHEN a.status IS NOT NULL THEN a.note END) AS note,
            job.accepted_at, job.accepted_role, job.user_id, job.key_id, job.run_id
-    FROM job JOIN attendances a ON {_RECORD_OF_JOB}
+    FROM job {{in_order}} attendances a ON {_RECORD_OF_JOB}
     WHERE job.seen IS NOT NULL AND a.version = job.seen AND {_ENROLLED}
     ORDER BY a.id {{row_lock}}
 )
@@ -104,9 +104,9 @@ WHERE true
 ON CONFLICT (attendance_id, version) DO NOTHING"""
 
 _APPLY_CHANGES = f""",
-made AS (
-    SELECT c.* FROM job JOIN attendances a ON {_RECORD_OF_JOB}
-    JOIN attendance_changes c ON c.attendance_id = a.id AND c.version = job.seen + 1 AND c.run_id = job.run_id
+made AS MATERIALIZED (
+    SELECT c.* FROM job {{in_order}} attendances a ON {_RECORD_OF_JOB}
+    {{in_order}} attendance_changes c ON c.attendance_id = a.id AND c.version = job.seen + 1 AND c.run_id = job.run_id
     WHERE job.seen IS NOT NULL
 )
 UPDATE attendances
@@ -118,18 +118,21 @@ FROM made WHERE attendances.id = made.attendance_id AND attendances.version = ma
 CANCELLED = "cancelled"
 
 # A failure stands before another run's record: what a later run writes must not change how this one ended.
-OUTCOME = f"""
-SELECT job.run_id, job.state, job.class_id, job.session_id, job.learning_date, job.student_id,
+OUTCOME_OF_JOB = f"""
     CASE WHEN c.attendance_id IS NOT NULL OR (a.run_id = job.run_id AND job.seen IS NULL) THEN 'recorded'
          WHEN f.code = '{CANCELLED}' THEN 'cancelled'
          WHEN f.student_id IS NOT NULL THEN 'failed'
          WHEN a.id IS NOT NULL AND (job.seen IS NULL OR a.version > job.seen) THEN 'skipped'
          WHEN job.state = 'cancelled' THEN 'cancelled'
-         ELSE 'pending' END AS outcome
-FROM job
+         ELSE 'pending' END"""
+ROWS_OF_JOB = f"""
 LEFT JOIN attendances a ON {_RECORD_OF_JOB}
 LEFT JOIN attendance_changes c ON c.attendance_id = a.id AND c.run_id = job.run_id AND job.seen IS NOT NULL
 LEFT JOIN job_failures f ON f.run_id = job.run_id AND f.student_id = job.student_id"""
+OUTCOME = f"""
+SELECT job.run_id, job.state, job.class_id, job.session_id, job.learning_date, job.student_id,
+    {OUTCOME_OF_JOB} AS outcome
+FROM job {ROWS_OF_JOB}"""
 
 _FAIL = f""",
 outcome AS ({OUTCOME})
@@ -137,6 +140,10 @@ INSERT INTO job_failures (run_id, student_id, code, failed_at)
 SELECT run_id, student_id, :code, :now FROM outcome WHERE outcome = 'pending'
 ORDER BY run_id, student_id
 ON CONFLICT (run_id, student_id) DO NOTHING"""
+
+_PENDING = f""",
+outcome AS ({OUTCOME})
+SELECT run_id, {{students}} AS students FROM outcome WHERE outcome = 'pending' GROUP BY run_id"""
 
 _OPEN = "AND r.state = 'open'"
 
@@ -148,10 +155,14 @@ async def insert_records(connection: AsyncConnection, slices: Sequence[JobSlice]
 
 async def update_records(connection: AsyncConnection, slices: Sequence[JobSlice]) -> None:
     """Changes the records of open runs' jobs that update, where they are as accept saw them, and keeps what was."""
-    row_lock = "FOR UPDATE OF a" if connection.dialect.name == "postgresql" else ""
-    changes = _INSERT_CHANGES.format(row_lock=row_lock)
-    await connection.execute(_statement(connection, changes, which=_OPEN, lock="FOR SHARE"), _named(slices))
-    await connection.execute(_statement(connection, _APPLY_CHANGES, which=_OPEN), _named(slices))
+    # In the order in which they are written: else SQLite unfolds the plan once for every record of the class.
+    if connection.dialect.name == "postgresql":
+        words = {"in_order": "JOIN", "row_lock": "FOR UPDATE OF a"}
+    else:
+        words = {"in_order": "CROSS JOIN", "row_lock": ""}
+    insert_changes, apply_changes = _INSERT_CHANGES.format(**words), _APPLY_CHANGES.format(**words)
+    await connection.execute(_statement(connection, insert_changes, which=_OPEN, lock="FOR SHARE"), _named(slices))
+    await connection.execute(_statement(connection, apply_changes, which=_OPEN), _named(slices))
 
 
 async def fail_pending(connection: AsyncConnection, slices: Sequence[JobSlice], code: str, now: datetime) -> None:
@@ -175,6 +186,15 @@ async def outcomes(connection: AsyncConnection, slices: Sequence[JobSlice]) -> l
     )
     rows = await connection.execute(statement, _named(slices))
     return [_job_outcome(*row) for row in rows]
+
+
+async def pending(connection: AsyncConnection, slices: Sequence[JobSlice]) -> dict[str, set[int]]:
+    """Of each run that has any, the students whose job has no outcome. One row a run: thousands may have stopped."""
+    grouped = "jsonb_agg(student_id)" if connection.dialect.name == "postgresql" else "json_group_array(student_id)"
+    body = _PENDING.format(students=grouped)
+    statement = _statement(connection, body).columns(run_id=RunId, students=Json)
+    rows = await connection.execute(statement, _named(slices))
+    return {run_id: set(students) for run_id, students in rows}
 
 
 def _job_outcome(

@@ -52,7 +52,7 @@ async def runs_ended_since(connection: AsyncConnection, moment: datetime) -> lis
         batch_runs.c.cancelled_jobs,
     )
     found = select(batch_runs.c.run_id, batch_runs.c.accepted_at, batch_runs.c.ended_at, *counts).where(
-        batch_runs.c.ended_at >= moment
+        batch_runs.c.ended_at >= moment, batch_runs.c.pruned_at.is_(None)
     )
     return [
         EndedRun(run_id, Tally(*tally), ended_at - accepted_at)

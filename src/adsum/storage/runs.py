@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,10 +18,12 @@ from adsum.domain.plan import AttendanceJob, Existing, Plan
 from adsum.domain.statuses import Mark
 from adsum.storage.tables import attendances, batch_runs, sessions
 
+_RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One accepted submission of a batch, with the jobs of each of its chunks."""
+    """One accepted submission of a batch, with the jobs of each of its chunks; without any once it is pruned."""
 
     run_id: str
     school_id: int
@@ -33,6 +36,11 @@ class Run:
     @property
     def jobs(self) -> list[AttendanceJob]:
         return [job for chunk in self.chunks for job in chunk]
+
+    @property
+    def is_pruned(self) -> bool:
+        """No run is made without a job."""
+        return not self.chunks
 
 
 async def take_turn(connection: AsyncConnection, session_id: int) -> None:
@@ -128,7 +136,7 @@ async def runs_ended_after(
     moment, run_id = literal(place[0], c.ended_at.type), literal(place[1], c.run_id.type)
     statement = (
         select(c.ended_at, c.run_id, c.class_id, c.session_id, c.learning_date)
-        .where(c.ended_at.is_not(None), tuple_(c.ended_at, c.run_id) > tuple_(moment, run_id))
+        .where(c.ended_at.is_not(None), c.pruned_at.is_(None), tuple_(c.ended_at, c.run_id) > tuple_(moment, run_id))
         .order_by(c.ended_at, c.run_id)
         .limit(limit)
     )
@@ -137,9 +145,12 @@ async def runs_ended_after(
 
 
 async def run_endings(connection: AsyncConnection, run_ids: Collection[str]) -> dict[str, RunEnding]:
-    """Of those runs that are there, whether and how each ended."""
+    """Of those runs that are there, whether and how each ended. What is no run's id, as anybody could write it into a
+    lock, is of none.
+    """
     c = batch_runs.c
-    rows = await connection.execute(select(c.run_id, c.state, c.ended_at).where(c.run_id.in_(run_ids)))
+    possible = [run_id for run_id in run_ids if _RUN_ID.fullmatch(run_id)]
+    rows = await connection.execute(select(c.run_id, c.state, c.ended_at).where(c.run_id.in_(possible)))
     return {run_id: RunEnding(RunState(state), ended_at) for run_id, state, ended_at in rows}
 
 

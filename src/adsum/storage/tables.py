@@ -181,6 +181,8 @@ batch_runs = Table(
     Column("skipped_jobs", Integer),
     Column("failed_jobs", Integer),
     Column("cancelled_jobs", Integer),
+    # Since when the plan and the failures of a run that ended long ago are gone; the counts above stay.
+    Column("pruned_at", Instant),
     UniqueConstraint("session_id", "learning_date", "number"),
     CheckConstraint("state IN ('open', 'closed', 'cancelled')", "state"),
     CheckConstraint(
@@ -204,7 +206,13 @@ batch_runs = Table(
         sqlite_where=text("state = 'open'"),
         postgresql_where=text("state = 'open'"),
     ),
-    Index(None, "ended_at", sqlite_where=text("ended_at IS NOT NULL"), postgresql_where=text("ended_at IS NOT NULL")),
+    # Who looks for runs that ended: lately, or so long ago that they are pruned. What is pruned leaves the index.
+    Index(
+        None,
+        "ended_at",
+        sqlite_where=text("ended_at IS NOT NULL AND pruned_at IS NULL"),
+        postgresql_where=text("ended_at IS NOT NULL AND pruned_at IS NULL"),
+    ),
 )
 
 # What a row copies from its run (school, class, who marked it) has its foreign keys there: on the hot path of
@@ -273,4 +281,5 @@ idempotency_keys = Table(
     Column("answer", Json, nullable=False),
     Column("created_at", Instant, nullable=False),
     PrimaryKeyConstraint("actor", "key"),
+    Index(None, "created_at"),
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, TextClause, bindparam, select, text, tuple_
+from sqlalchemy import String, TextClause, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
@@ -89,6 +89,7 @@ class ClosedRun:
 STATUS_COLUMNS = (
     batch_runs.c.run_id,
     batch_runs.c.state,
+    batch_runs.c.number,
     batch_runs.c.accepted_at,
     batch_runs.c.ended_at,
     batch_runs.c.recorded_jobs,
@@ -119,12 +120,15 @@ async def batch_status(connection: AsyncConnection, caller: Caller, batch: Batch
 
 async def newest_statuses(connection: AsyncConnection, batches: Sequence[Batch]) -> dict[Batch, BatchStatus]:
     """The newest run of each of these batches, in two queries however many they are. Whoever asks sees them."""
-    c = batch_runs.c
-    places = tuple_(c.session_id, c.learning_date).in_([(each.session_id, each.learning_date) for each in batches])
-    statement = select(c.class_id, c.session_id, c.learning_date, *STATUS_COLUMNS).where(places).order_by(c.number)
-    rows = (await connection.execute(statement)).all()
-    newest = {Batch(*row[:3]): row[3:] for row in rows}  # in the order of their numbers: the last one stays
-    return await statuses_of_rows(connection, newest)
+    c, asked = batch_runs.c, set(batches)
+    statement = select(c.class_id, c.session_id, c.learning_date, *STATUS_COLUMNS).where(
+        # Not as pairs, for which SQLite reads the whole table. What this finds beyond them is left out below.
+        c.session_id.in_({each.session_id for each in asked}),
+        c.learning_date.in_({each.learning_date for each in asked}),
+    )
+    rows = (await connection.execute(statement.order_by(c.number))).all()
+    found = {Batch(*row[:3]): row[3:] for row in rows}  # in the order of their numbers: the last one stays
+    return await statuses_of_rows(connection, {batch: row for batch, row in found.items() if batch in asked})
 
 
 async def statuses_of_rows(
@@ -136,9 +140,9 @@ async def statuses_of_rows(
 
 
 def _status_of_row(batch: Batch, row: Sequence[Any], tallies: Mapping[str, Tally]) -> BatchStatus:
-    run_id, state, accepted_at, ended_at, *counts = row
+    run_id, state, number, accepted_at, ended_at, *counts = row
     tally = tallies[run_id] if state == RunState.OPEN else Tally(*counts)
-    return BatchStatus(batch.id, run_id, RunState(state), tally, accepted_at, ended_at)
+    return BatchStatus(batch.id, run_id, number, RunState(state), tally, accepted_at, ended_at)
 
 
 async def tally_of(connection: AsyncConnection, run_id: str) -> Tally:

@@ -9,7 +9,19 @@ from fastapi import FastAPI
 
 from adsum import __version__, wiring
 from adsum.settings import Settings
-from adsum.web import attendances, auth, batches, classes, docs, operations, rosters, sessions, students
+from adsum.web import (
+    attendances,
+    auth,
+    batch_events,
+    batches,
+    classes,
+    create_batch,
+    docs,
+    operations,
+    rosters,
+    sessions,
+    students,
+)
 from adsum.web.body_limit import BodyLimit
 from adsum.web.description import Application
 from adsum.web.observation import Observation
@@ -20,7 +32,9 @@ ROUTERS = (
     auth.router,
     operations.router,
     docs.router,
+    create_batch.router,
     batches.router,
+    batch_events.router,
     attendances.router,
     classes.router,
     rosters.router,
@@ -51,6 +65,11 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Observation)
     app.add_middleware(SecurityHeaders)
     return app
+
+
+def end_streams(app: FastAPI) -> None:
+    """Ends every answer that would go on until its batch ends: the process is about to end."""
+    app.state.adsum.progress.stop()
 
 
 def _open_while_running(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import uvicorn
 from typing_extensions import override
@@ -13,7 +13,7 @@ from typing_extensions import override
 from adsum.errors import ConfigurationError
 from adsum.settings import Settings
 from adsum.telemetry import logger
-from adsum.web.app import create_app
+from adsum.web.app import create_app, end_streams
 
 # A request that takes longer than this when the process is to end is cut off.
 DRAIN_S = 10
@@ -23,7 +23,22 @@ log = logger(__name__)
 
 
 class Server(uvicorn.Server):
-    """Ends with status 0 on a signal: to be told to stop is no failure."""
+    """Ends with status 0 on a signal: to be told to stop is no failure.
+
+    Args:
+        config: of uvicorn.
+        end_streams: called when the process is to end, since a stream ends when its batch does, not before.
+    """
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, which waits for requests to be answered."""
+        self._end_streams()
+        await super().shutdown(sockets)
 
     @override
     @contextlib.contextmanager
@@ -44,8 +59,9 @@ def run_server(settings: Settings) -> None:
         ConfigurationError: the address cannot be listened on.
     """
     listener = _listen(settings.host, settings.port)
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         loop="auto",
         http="httptools",
         ws="none",
@@ -58,7 +74,7 @@ def run_server(settings: Settings) -> None:
     host, port = listener.getsockname()[:2]
     with listener:
         log.info("listening", host=host, port=port)
-        Server(config).run(sockets=[listener])
+        Server(config, lambda: end_streams(app)).run(sockets=[listener])
         log.info("stopped")
 
 

@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("created_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("actor", "key", name="pk_idempotency_keys"),
     )
+    op.create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"], unique=False)
     op.create_table(
         "schools",
         sa.Column("id", ID, nullable=False),
@@ -185,6 +186,7 @@ def upgrade() -> None:
         sa.Column("skipped_jobs", sa.Integer(), nullable=True),
         sa.Column("failed_jobs", sa.Integer(), nullable=True),
         sa.Column("cancelled_jobs", sa.Integer(), nullable=True),
+        sa.Column("pruned_at", INSTANT, nullable=True),
         sa.CheckConstraint(
             "state = 'open' OR total_jobs = recorded_jobs + skipped_jobs + failed_jobs + cancelled_jobs",
             name="ck_batch_runs_counts",
@@ -211,8 +213,8 @@ def upgrade() -> None:
         "batch_runs",
         ["ended_at"],
         unique=False,
-        sqlite_where=sa.text("ended_at IS NOT NULL"),
-        postgresql_where=sa.text("ended_at IS NOT NULL"),
+        sqlite_where=sa.text("ended_at IS NOT NULL AND pruned_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NOT NULL AND pruned_at IS NULL"),
     )
     op.create_index(
         "ix_batch_runs_learning_date_session_id", "batch_runs", ["learning_date", "session_id"], unique=False

@@ -1,0 +1,125 @@
+"""A backup of the data folder, while `up` runs and records. Valkey's data is not in it: the sweeper rebuilds the queue
+from the database.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from adsum.embedded.archive import DATABASE, FILES, BackupRefused, Manifest, checked_revision, digest_of, pack
+from adsum.embedded.data_folder import DataFolder
+
+# Pages that are copied before the progress is shown again.
+_PAGES = 4096
+
+Progress = Callable[[int], None]
+"""Is told how many percent of the database are copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A file that was made, its size in bytes, and what is in it."""
+
+    path: Path
+    size: int
+    manifest: Manifest
+
+
+def back_up(folder: DataFolder, target: Path, *, version: str, now: datetime, progress: Progress) -> Backup:
+    """Writes one file beside which nothing is left, or nothing.
+
+    Args:
+        folder: whose database, secret and credentials are kept.
+        target: a path at which nothing is; or a folder, in which the file is named after the moment.
+        version: of Adsum.
+        now: the moment.
+        progress: is told.
+
+    Raises:
+        BackupRefused: there is no database, there is such a file already, or it cannot be written.
+    """
+    if not folder.database.exists():
+        raise BackupRefused(f"there is no database {folder.database}: nothing to back up")
+    if target.is_dir():
+        target /= f"adsum-{now:%Y%m%d-%H%M%S}.tar.gz"
+    if target.exists():
+        raise BackupRefused(f"{target} exists already, and no backup is overwritten")
+    try:
+        with _workspace(target.parent) as workspace:
+            manifest = _collect(folder, workspace, version, now, progress)
+            archive = workspace / "archive"
+            pack(archive, manifest, workspace)
+            _publish(archive, target)
+    except (OSError, sqlite3.Error) as error:
+        raise BackupRefused(f"{target} cannot be written: {error}") from error
+    return Backup(target, target.stat().st_size, manifest)
+
+
+def _collect(folder: DataFolder, workspace: Path, version: str, now: datetime, progress: Progress) -> Manifest:
+    for name in FILES:
+        if name != DATABASE and (folder.root / name).exists():
+            shutil.copyfile(folder.root / name, workspace / name)
+    copy = workspace / DATABASE
+    _copy_database(folder.database, copy, progress)
+    revision = checked_revision(copy)
+    files = {name: digest_of(workspace / name) for name in FILES if (workspace / name).exists()}
+    return Manifest(version, revision, now, files)
+
+
+def _copy_database(source: Path, target: Path, progress: Progress) -> None:
+    """One state of the database, whatever is written meanwhile: the copy reads within one transaction, which in WAL
+    mode keeps nobody from writing.
+    """
+
+    def show(_status: int, remaining: int, total: int) -> None:
+        progress(100 * (total - remaining) // max(total, 1))
+
+    with (
+        closing(sqlite3.connect(f"file:{quote(str(source))}?mode=rw", uri=True, isolation_level=None)) as original,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        original.execute("BEGIN")
+        original.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        original.backup(copy, pages=_PAGES, progress=show)
+
+
+@contextmanager
+def _workspace(folder: Path) -> Generator[Path]:
+    """A folder beside the target, on its disk, for this user alone; gone at the end."""
+    path = Path(tempfile.mkdtemp(dir=folder, prefix=".adsum-backup-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _publish(archive: Path, target: Path) -> None:
+    """Gives the finished file its name, at once, unless something has that name by now."""
+    try:
+        target.hardlink_to(archive)
+    except FileExistsError:
+        raise BackupRefused(f"{target} exists already, and no backup is overwritten") from None
+    except OSError as error:
+        if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.EMLINK}:
+            raise
+        archive.rename(target)  # a file system without hard links
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

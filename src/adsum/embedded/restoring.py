@@ -1,0 +1,97 @@
+"""A data folder from a backup: whole, or as it was before."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from adsum.embedded.archive import FILES, BackupRefused, Manifest, checked_revision, unpack
+from adsum.embedded.backup import sync_folder
+from adsum.embedded.data_folder import DataFolder
+
+# Everything of an installation but what belongs to a running `up`. The database's own log goes where the database goes:
+# beside another one it would destroy it.
+STATE = ("adsum.db", "adsum.db-wal", "adsum.db-shm", "adsum.db-journal", *FILES[:-1], "demo-wanted", "valkey")
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What the folder now holds, and where what it held before is kept, if it held anything."""
+
+    manifest: Manifest
+    kept_aside: Path | None
+
+
+def restore(folder: DataFolder, archive: Path, *, newest_schema: str, now: datetime, force: bool) -> Restored:
+    """Everything is checked before anything is moved. The queue is not restored: it is rebuilt from the database.
+
+    Raises:
+        BackupRefused: the backup is damaged or of a newer version; or the folder holds data and `force` is not set.
+        ConfigurationError: an `up` runs on the folder.
+    """
+    if not archive.is_file():
+        raise BackupRefused(f"there is no backup {archive}")
+    folder.create()
+    with folder.held("busy with `adsum restore`"):
+        present = [name for name in STATE if _holds_anything(folder.root / name)]
+        if present and not force:
+            raise BackupRefused(f"{folder.root} holds data already: --force keeps it aside and restores the backup")
+        with _staging(folder.root) as staging:
+            manifest = unpack(archive, staging)
+            _check(staging, manifest, newest_schema)
+            aside = folder.root / f"before-restore-{now:%Y%m%d-%H%M%S}" if present else None
+            try:
+                _swap(folder, staging, aside, present)
+            except OSError as error:
+                raise BackupRefused(f"{folder.root} is as it was: {error}") from error
+    return Restored(manifest, aside)
+
+
+def _check(staging: Path, manifest: Manifest, newest_schema: str) -> None:
+    revision = checked_revision(staging / "adsum.db")
+    if revision > newest_schema:
+        raise BackupRefused(
+            f"the backup's schema {revision} is newer than this version's, {newest_schema}: "
+            f"restore it with Adsum {manifest.version} or later"
+        )
+
+
+def _swap(folder: DataFolder, staging: Path, aside: Path | None, present: list[str]) -> None:
+    """Renames, all on one disk. Whoever is killed here leaves a mark, which keeps `up` from making a new database."""
+    folder.half_restored.touch()
+    sync_folder(folder.root)
+    moves = [(staging / name, folder.root / name) for name in FILES if (staging / name).exists()]
+    if aside is not None:
+        aside.mkdir(mode=0o700)
+        moves = [*((folder.root / name, aside / name) for name in present), *moves]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            source.rename(target)
+            done.append((source, target))
+    except BaseException:  # also Ctrl-C
+        for source, target in reversed(done):
+            target.rename(source)
+        folder.half_restored.unlink()
+        raise
+    sync_folder(folder.root)
+    folder.half_restored.unlink()
+    folder.create()
+
+
+def _holds_anything(path: Path) -> bool:
+    return any(path.iterdir()) if path.is_dir() else path.exists()
+
+
+@contextmanager
+def _staging(root: Path) -> Generator[Path]:
+    path = Path(tempfile.mkdtemp(dir=root, prefix=".restore-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,130 @@
+"""The doctor: looks at everything that it can reach, and mends what is safe to mend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from adsum.errors import Unavailable
+from adsum.queue.control import QueueControl, QueueState
+from adsum.queue.inspection import RedisInspection
+from adsum.queue.leftovers import Leftovers
+from adsum.queue.service import QueueService
+from adsum.services.diagnosis.batches import (
+    OpenBatches,
+    check_open_batches,
+    check_queue,
+    check_workers,
+    look_at_open_batches,
+)
+from adsum.services.diagnosis.findings import Finding, all_well, error, reason, warning
+from adsum.services.diagnosis.installation import (
+    Installation,
+    check_installation,
+    close_to_others,
+    free_bytes,
+    open_to_others,
+)
+from adsum.services.diagnosis.leftovers import Remains, check_remains, look_for_remains
+from adsum.services.diagnosis.mending import Mending
+from adsum.services.diagnosis.servers import Place, check_database, check_redis
+from adsum.storage.database import Database, RejectedRows
+
+# What needs both servers may have to look at much; it is cut off after that.
+PATIENCE_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """Everything that is looked at."""
+
+    database: Database
+    database_place: Place
+    redis_place: Place
+    inspection: RedisInspection
+    queue: QueueService
+    control: QueueControl
+    leftovers: Leftovers
+    installation: Installation
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was found, and what of it can be mended."""
+
+    findings: list[Finding]
+    batches: OpenBatches = field(default_factory=OpenBatches)
+    remains: Remains | None = None
+
+
+class Doctor:
+    """`now` is the clock."""
+
+    def __init__(self, patient: Patient, mending: Mending, now: Callable[[], datetime]) -> None:
+        self._patient = patient
+        self._mending = mending
+        self._now = now
+
+    async def examine(self) -> Examination:
+        """Changes nothing, and never raises because a server is away: that is a finding."""
+        patient = self._patient
+        database, redis = await asyncio.gather(
+            check_database(patient.database, patient.database_place, self._now),
+            check_redis(patient.inspection, patient.redis_place, self._now),
+        )
+        findings = [*database, *redis, *check_installation(patient.installation, free_bytes)]
+        if not (all_well(database) and _answers(redis)):
+            return Examination(findings)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._look_closer(findings)
+        except (Unavailable, RejectedRows) as outage:
+            findings.append(error("batches", f"a server went away meanwhile: {_why(outage)}", "adsum doctor"))
+        except TimeoutError:
+            findings.append(error("batches", f"no end of looking within {PATIENCE_S:g} s", "adsum doctor"))
+        return Examination(findings)
+
+    async def _look_closer(self, findings: list[Finding]) -> Examination:
+        patient = self._patient
+        state = await patient.control.state()
+        batches = await look_at_open_batches(patient.database, patient.queue, patient.control, self._now)
+        remains = await look_for_remains(patient.database, patient.leftovers, self._now)
+        closer = [
+            *check_queue(state),
+            *await self._workers(state, batches),
+            check_open_batches(batches),
+            *check_remains(remains),
+        ]
+        return Examination([*findings, *closer], batches, remains)
+
+    async def _workers(self, state: QueueState, batches: OpenBatches) -> list[Finding]:
+        try:
+            return check_workers(await self._patient.control.workers(), state, batches)
+        except Unavailable as outage:
+            return [warning("workers", f"the server does not say who works: {reason(outage)}", "adsum queue status")]
+
+    async def mend(self, found: Examination) -> list[str]:
+        """Does what is safe, and answers with what it has done.
+
+        Raises:
+            Unavailable: a server went away meanwhile; doing it again is safe.
+        """
+        done: list[str] = []
+        if paths := open_to_others(self._patient.installation):
+            close_to_others(paths)
+            done.append(f"closed {', '.join(map(str, paths))} to other users")
+        if found.remains is not None:
+            done += await self._mending.clear(found.remains)
+            done += await self._mending.drive_on(found.batches)
+        return done
+
+
+def _answers(redis: list[Finding]) -> bool:
+    """A server whose settings are wrong answers all the same."""
+    return all_well(finding for finding in redis if finding.check == "redis")
+
+
+def _why(outage: Unavailable | RejectedRows) -> str:
+    return reason(outage) if isinstance(outage, Unavailable) else str(outage)

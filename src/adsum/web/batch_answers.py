@@ -1,0 +1,136 @@
+"""What is answered about batches: how far one has come, its runs, its students."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field
+
+from adsum.domain.batch_jobs import BatchJob, detail_of
+from adsum.domain.batches import BatchState, BatchStatus, OnExisting, Outcome
+from adsum.services.batches import BatchDetails
+from adsum.storage.batches import ListedRun
+from adsum.web.schemas import Moment, Page, Schema
+
+
+class BatchStatusAnswer(Schema):
+    """The newest run of the batch; every count is one of database rows."""
+
+    batch_id: str
+    is_locked: bool
+    lock_status: str | None
+    remaining_jobs: int
+    is_completed: bool
+    state: BatchState
+    total_jobs: int
+    recorded_jobs: int
+    skipped_jobs: int
+    failed_jobs: int
+    cancelled_jobs: int
+    progress: int
+    run_id: str
+    started_at: Moment
+    completed_at: Moment | None
+
+    @classmethod
+    def of(cls, status: BatchStatus) -> Self:
+        return cls.model_validate(status.to_json())
+
+
+class RunItem(Schema):
+    """One accepted submission of the batch. A retry's counts hold the `carriedJobs` of the runs before it."""
+
+    run_id: str
+    number: Annotated[int, Field(description="Of the batch's runs, from 1")]
+    state: BatchState
+    on_existing: OnExisting
+    total_jobs: int
+    recorded_jobs: int
+    skipped_jobs: int
+    failed_jobs: int
+    cancelled_jobs: int
+    remaining_jobs: int
+    carried_jobs: int
+    accepted_at: Moment
+    accepted_by_role: str
+    accepted_by_user_id: Annotated[int | None, Field(description="null: an API key, or the command line")]
+    ended_at: Moment | None
+    pruned_at: Annotated[Moment | None, Field(description="Since then the outcomes of its students are not kept")]
+
+    @classmethod
+    def of(cls, run: ListedRun) -> Self:
+        return cls(
+            run_id=run.run_id,
+            number=run.number,
+            state=run.state,
+            on_existing=run.on_existing,
+            total_jobs=run.tally.total,
+            recorded_jobs=run.tally.recorded,
+            skipped_jobs=run.tally.skipped,
+            failed_jobs=run.tally.failed,
+            cancelled_jobs=run.tally.cancelled,
+            remaining_jobs=run.tally.remaining,
+            carried_jobs=run.carried,
+            accepted_at=run.accepted_at,
+            accepted_by_role=run.accepted_role,
+            accepted_by_user_id=run.user_id,
+            ended_at=run.ended_at,
+            pruned_at=run.pruned_at,
+        )
+
+
+class ReasonOfOutcome(Schema):
+    """Why. `code` never changes; `detail` is for people, and may."""
+
+    code: str
+    detail: str
+
+
+class RecordOfStudent(Schema):
+    """What the student's record says now, whoever wrote it. `status` is null where the mark was cleared."""
+
+    id: int
+    status: str | None
+    note: str | None
+    version: int
+
+
+class JobItem(Schema):
+    """One student of the batch. `status`, `note` and `recorded` are null to who may not read records."""
+
+    job_id: str
+    student_id: int
+    run_id: Annotated[str, Field(description="The run whose outcome this is")]
+    status: Annotated[str | None, Field(description="As asked; null: the record was kept from the start")]
+    note: str | None
+    outcome: Outcome
+    reason: Annotated[ReasonOfOutcome | None, Field(description="null: recorded, or pending")]
+    recorded: Annotated[RecordOfStudent | None, Field(description="null: nothing is recorded")]
+
+    @classmethod
+    def of(cls, job: BatchJob) -> Self:
+        return cls(
+            job_id=job.job_id,
+            student_id=job.student_id,
+            run_id=job.run_id,
+            status=job.mark.status if job.mark is not None else None,
+            note=job.mark.note if job.mark is not None else None,
+            outcome=job.outcome,
+            reason=ReasonOfOutcome(code=job.reason, detail=detail_of(job.reason)) if job.reason is not None else None,
+            recorded=RecordOfStudent.model_validate(job.recorded) if job.recorded is not None else None,
+        )
+
+
+class BatchDetailsAnswer(BatchStatusAnswer):
+    """One batch: its newest run, its runs, the newest of them first and 100 at most, and a page of its students."""
+
+    runs: list[RunItem]
+    jobs: Page[JobItem]
+
+    @classmethod
+    def of_details(cls, details: BatchDetails) -> Self:
+        return cls(
+            **details.status.to_json(),
+            runs=[RunItem.of(run) for run in details.runs],
+            jobs=Page(items=[JobItem.of(job) for job in details.jobs.items], next_cursor=details.jobs.next_cursor),
+        )

@@ -1,0 +1,323 @@
+"""The doctor on a system that works, and on one in which things went wrong; and what `--fix` makes of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import delete, update
+
+from adsum.doctor_wiring import open_doctor
+from adsum.domain.access import system_caller
+from adsum.domain.batches import RunState
+from adsum.domain.selection import Selection
+from adsum.domain.submission import Submission
+from adsum.embedded.valkey import Valkey
+from adsum.queue.connection import QueueOutage
+from adsum.queue.control import QueueState, WorkerSeen
+from adsum.queue.keys import LedgerKeys
+from adsum.services.completion import queued
+from adsum.services.diagnosis import doctor as doctor_module
+from adsum.services.diagnosis import leftovers as leftovers_module
+from adsum.services.diagnosis.batches import OpenBatches, check_open_batches, check_queue, check_workers
+from adsum.services.diagnosis.doctor import Doctor, Examination
+from adsum.services.diagnosis.findings import FIX, all_well, counted, ok
+from adsum.services.diagnosis.leftovers import check_remains, look_for_remains
+from adsum.settings import Settings
+from adsum.storage.database import RejectedRows
+from adsum.storage.runs import Run
+from adsum.storage.tables import attendances, batch_runs, job_failures
+from adsum.wiring import Adsum, now, open_queue_control
+from tests.batches.conftest import RunWorker, ended, queue_keys
+from tests.diagnosis.conftest import severities, wrong
+from tests.runs import end_run
+from tests.schools import SchoolIds
+from tests.servers.valkey import tell
+from tests.sweeping.test_sweeper import accepted
+from tests.waiting import until
+
+IDLE = QueueState(is_paused=False, waiting=0, active=0, delayed=0, failed=0)
+SOMEBODY = WorkerSeen("host:1", 0)
+
+
+async def age(adsum: Adsum, run: Run, by: timedelta) -> None:
+    """As if the run had been accepted, and had ended, so much earlier."""
+    of_run = update(batch_runs).where(batch_runs.c.run_id == run.run_id)
+    async with adsum.database.transaction() as connection:
+        await connection.execute(of_run.values(accepted_at=now() - by))
+        await connection.execute(of_run.where(batch_runs.c.ended_at.is_not(None)).values(ended_at=now() - by))
+
+
+async def mended(doctor: Doctor) -> tuple[list[str], Examination]:
+    return await doctor.mend(await doctor.examine()), await doctor.examine()
+
+
+async def test_a_system_that_works_is_well(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, worker: RunWorker, settings: Settings
+) -> None:
+    result, _ = await accepted(adsum, school)
+    async with worker(), open_queue_control(settings) as control:
+        await ended(adsum, result.batch_id)
+
+        async def somebody_works() -> bool:
+            return bool(await control.workers())
+
+        await until(somebody_works)
+        examination = await doctor.examine()
+    assert wrong(examination) == {}
+    assert len(examination.findings) >= 12
+    assert all_well(examination.findings)
+
+
+async def test_without_a_worker_it_says_what_waits(adsum: Adsum, school: SchoolIds, doctor: Doctor) -> None:
+    _, run = await accepted(adsum, school)
+    await age(adsum, run, timedelta(minutes=3))
+    found = wrong(await doctor.examine())
+    assert set(found) == {"workers"}
+    assert found["workers"].message == "there is none; 1 open batch, the oldest for 3 min"
+    assert found["workers"].remedy == "adsum worker"
+
+
+async def test_looking_changes_nothing(adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis) -> None:
+    await accepted(adsum, school)
+    before = await queue_keys(redis)
+    await doctor.examine()
+
+    async def is_as_before() -> bool:
+        return await queue_keys(redis) == before
+
+    await until(is_as_before)
+
+
+async def lose_the_ledger_and_all_messages(redis: Redis, run: Run) -> None:
+    await redis.flushall()  # pyright: ignore[reportUnknownMemberType] - its **kwargs have no types
+
+
+async def lose_one_message(redis: Redis, run: Run) -> None:
+    message_id = queued(run).messages[1].message_id
+    await redis.delete(f"bull:attendance:{message_id}")
+    await redis.lrem("bull:attendance:wait", 0, message_id)  # pyright: ignore[reportGeneralTypeIssues]
+
+
+async def lose_the_list_but_not_the_messages(redis: Redis, run: Run) -> None:
+    await redis.delete("bull:attendance:wait")
+
+
+async def fail_every_message(redis: Redis, run: Run) -> None:
+    await redis.delete("bull:attendance:wait")
+    ids = [chunk.message_id for chunk in queued(run).messages]
+    await redis.zadd("bull:attendance:failed", dict.fromkeys(ids, 1_700_000_000_000))
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [lose_the_ledger_and_all_messages, lose_one_message, lose_the_list_but_not_the_messages, fail_every_message],
+)
+async def test_a_batch_that_nobody_will_be_handed_is_found_and_driven_on(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis, worker: RunWorker, lose: Any
+) -> None:
+    result, run = await accepted(adsum, school)
+    await lose(redis, run)
+    assert "batches" not in wrong(await doctor.examine())  # the sweeper may still be about to see it
+    await age(adsum, run, timedelta(minutes=2))
+    found = wrong(await doctor.examine())
+    assert (found["batches"].remedy, result.batch_id in found["batches"].message) == (FIX, True)
+    _, after = await mended(doctor)
+    assert set(wrong(after)) == {"workers"}
+    async with worker():
+        status = await ended(adsum, result.batch_id)
+    assert status.tally.recorded == 30
+
+
+async def test_a_batch_that_nobody_closed_is_found_and_closed(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis
+) -> None:
+    result, run = await accepted(adsum, school)
+    await adsum.processor.process(queued(run).messages[:2])
+    await redis.set(LedgerKeys("", run.batch).counter, 100)
+    await adsum.processor.process(queued(run).messages[2:])
+    await redis.delete(*(f"bull:attendance:{chunk.message_id}" for chunk in queued(run).messages))
+    await redis.delete("bull:attendance:wait")
+    await age(adsum, run, timedelta(minutes=2))
+    assert wrong(await doctor.examine())["batches"].remedy == FIX
+    done, after = await mended(doctor)
+    assert "drove on 1 batch" in done
+    assert "batches" not in wrong(after)
+    assert (await adsum.attendances.get_batch_status(result.batch_id)).is_completed
+
+
+async def test_what_belongs_to_runs_that_ended_is_found_and_cleared(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis
+) -> None:
+    _, run = await accepted(adsum, school)
+    async with adsum.database.transaction() as connection:
+        await end_run(connection, run, RunState.CANCELLED)
+    await age(adsum, run, timedelta(seconds=10))
+    assert {"locks", "tickets"}.isdisjoint(wrong(await doctor.examine()))  # whoever ended it may be about to release it
+    await age(adsum, run, timedelta(minutes=1))
+    found = await doctor.examine()
+    assert severities(found) == {"workers": "error", "locks": "warning", "tickets": "warning"}
+    assert "student-" not in wrong(found)["tickets"].message
+    done, after = await mended(doctor)
+    assert done == ["cleared 1 lock", "cleared 30 tickets"]
+    assert set(wrong(after)) == {"workers"}
+    assert not [key for key in await queue_keys(redis) if not key.startswith("bull:")]
+
+
+async def test_what_a_restored_database_does_not_know_is_found_and_cleared(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis, worker: RunWorker
+) -> None:
+    result, run = await accepted(adsum, school)
+    async with worker():
+        await ended(adsum, result.batch_id)
+    await redis.set(LedgerKeys("", run.batch).lock, run.run_id, ex=60)
+    await redis.set(LedgerKeys("", run.batch).ticket(1), run.run_id, ex=60)
+    async with adsum.database.transaction() as connection:
+        for table in (attendances, job_failures, batch_runs):
+            await connection.execute(delete(table))
+    found = severities(await doctor.examine())
+    assert found == {"workers": "error", "locks": "warning", "tickets": "warning", "markers": "warning"}
+    _, after = await mended(doctor)
+    assert set(wrong(after)) == {"workers"}
+    assert await queue_keys(redis) == {}
+
+
+async def test_a_counter_without_a_lock_and_keys_that_live_for_ever_are_found_and_mended(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis
+) -> None:
+    _, run = await accepted(adsum, school)
+    keys = LedgerKeys("", run.batch)
+    await redis.delete(keys.lock)
+    await redis.persist(keys.ticket(school.student_ids[0]))
+    await redis.set(keys.marker, "2024-12-25T09:00:00+00:00")
+    assert severities(await doctor.examine()) == {"workers": "error", "counters": "warning", "lifetimes": "warning"}
+    _, after = await mended(doctor)
+    assert set(wrong(after)) == {"workers"}
+    assert await redis.exists(keys.counter) == 0
+    assert await redis.ttl(keys.marker) > 3600 >= await redis.ttl(keys.ticket(school.student_ids[0])) > 0
+
+
+async def test_a_counter_whose_lock_came_back_meanwhile_is_left_alone(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis
+) -> None:
+    _, run = await accepted(adsum, school)
+    keys = LedgerKeys("", run.batch)
+    await redis.delete(keys.lock)
+    found = await doctor.examine()
+    await redis.set(keys.lock, run.run_id, ex=60)
+    await doctor.mend(found)
+    assert await redis.get(keys.counter) == "30"
+
+
+async def test_of_a_server_with_very_many_keys_some_are_looked_at_and_it_says_so(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await redis.mset({f"theirs-{number}": "x" for number in range(5000)})
+    remains = await look_for_remains(adsum.database, doctor._patient.leftovers, now, limit=1)  # pyright: ignore[reportPrivateUsage]
+    assert [each.check for each in check_remains(remains)] == ["keys"]
+    assert "too many keys" in check_remains(remains)[0].message
+
+
+async def test_many_runs_are_asked_about_page_by_page(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers_module, "PAGE", 1)
+    for day in ("2024-12-23", "2024-12-24"):
+        await accepted_on(adsum, school, day)
+    assert set(wrong(await doctor.examine())) == {"workers"}
+
+
+async def accepted_on(adsum: Adsum, school: SchoolIds, day: str) -> None:
+    asked = Submission(school.class_id, school.session_id, day, Selection(is_selected_all=True))
+    await adsum.attendances.create_batch(asked, system_caller())
+
+
+async def test_a_paused_queue_is_a_warning_and_not_resumed_by_itself(
+    settings: Settings, adsum: Adsum, doctor: Doctor
+) -> None:
+    async with open_queue_control(settings) as control:
+        await control.pause()
+        _, after = await mended(doctor)
+        assert wrong(after)["queue"].remedy == "adsum queue resume"
+        assert (await control.state()).is_paused
+
+
+async def test_what_others_may_read_is_closed_to_them(settings: Settings, adsum: Adsum, doctor: Doctor) -> None:
+    settings.data_dir.mkdir(mode=0o755)
+    settings.data_dir.chmod(0o755)
+    done, after = await mended(doctor)
+    assert done == [f"closed {settings.data_dir} to other users"]
+    assert "permissions" not in wrong(after)
+
+
+async def test_with_redis_away_the_rest_is_looked_at_and_nothing_is_mended(
+    settings: Settings, adsum: Adsum, tmp_path: Path
+) -> None:
+    nowhere = settings.model_copy(update={"redis_url": f"unix://{tmp_path}/nowhere"})
+    async with open_doctor(nowhere) as doctor:
+        examination = await doctor.examine()
+        assert await doctor.mend(examination) == []
+    assert set(wrong(examination)) == {"redis"}
+    assert any(each.check == "migrations" for each in examination.findings)
+
+
+async def test_a_redis_that_would_drop_keys_is_looked_into_all_the_same(
+    settings: Settings, adsum: Adsum, school: SchoolIds, doctor: Doctor, valkey: Valkey
+) -> None:
+    tell(valkey, "CONFIG SET maxmemory-policy allkeys-lru")
+    try:
+        assert set(wrong(await doctor.examine())) == {"eviction", "workers"}
+    finally:
+        tell(valkey, "CONFIG SET maxmemory-policy noeviction")
+
+
+@pytest.mark.parametrize("error", [QueueOutage("gone"), RejectedRows("gone"), TimeoutError()])
+async def test_a_server_that_goes_away_in_between_is_a_finding(
+    adsum: Adsum, doctor: Doctor, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def vanish(*_: object) -> OpenBatches:
+        raise error
+
+    monkeypatch.setattr(doctor_module, "look_at_open_batches", vanish)
+    assert severities(await doctor.examine()) == {"batches": "error"}
+
+
+async def test_a_server_that_does_not_say_who_works_is_not_blamed(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, valkey: Valkey
+) -> None:
+    tell(valkey, "ACL SETUSER default -client|list")
+    try:
+        assert severities(await doctor.examine()) == {"workers": "warning"}
+    finally:
+        tell(valkey, "ACL SETUSER default +client|list")
+
+
+def test_too_few_workers_and_silent_ones_are_warnings() -> None:
+    late = OpenBatches(number=3, oldest=timedelta(hours=3))
+    (few,) = check_workers([SOMEBODY], IDLE, late)
+    assert few.message == "too few: 3 open batches, the oldest for 3 h"
+    paused = QueueState(is_paused=True, waiting=3, active=0, delayed=0, failed=0)
+    assert [each.severity.value for each in check_workers([SOMEBODY], paused, late)] == ["ok"]
+    gone = check_workers([WorkerSeen("host:2", 300)], IDLE, OpenBatches())
+    assert [each.severity.value for each in gone] == ["error", "warning"]
+    assert gone[0].message == "there is none"
+
+
+def test_ages_are_told_in_the_unit_that_fits() -> None:
+    for age_, said in ((5, "5 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (3 * 86400, "3 d")):
+        assert check_open_batches(OpenBatches(1, timedelta(seconds=age_))).message.endswith(f"for {said}")
+
+
+def test_failed_messages_are_an_error() -> None:
+    found = check_queue(QueueState(is_paused=False, waiting=0, active=0, delayed=0, failed=2))
+    assert [(each.check, each.remedy) for each in found] == [("queue", None), ("failed messages", FIX)]
+
+
+def test_numbers_are_told_with_the_first_names() -> None:
+    assert counted(1, "batch", ["a"]) == "1 batch: a"
+    assert counted(4, "batch", ["a", "b", "c", "d"]) == "4 batches: a, b, c, …"
+    assert counted(1200, "key") == "1,200 keys"
+    assert not ok("x", "y").is_mendable

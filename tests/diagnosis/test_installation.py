@@ -1,0 +1,73 @@
+"""What is on this machine: the signing key, who may read what, how much room is left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adsum.errors import ConfigurationError
+from adsum.services.diagnosis.findings import FIX, Finding
+from adsum.services.diagnosis.installation import (
+    Installation,
+    check_installation,
+    close_to_others,
+    free_bytes,
+    open_to_others,
+)
+
+GIB = 1024**3
+
+
+def checked(installation: Installation, room: int = 100 * GIB) -> dict[str, Finding]:
+    return {each.check: each for each in check_installation(installation, lambda _: room)}
+
+
+def installation(folder: Path, key: str | None = "key") -> Installation:
+    return Installation((folder, folder / "secret.key", folder / "missing"), folder, lambda: key, "adsum up")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data" / "secret.key").touch(mode=0o600)
+    return tmp_path / "data"
+
+
+def test_a_folder_of_this_user_alone_is_well(folder: Path) -> None:
+    assert {each.severity.value for each in checked(installation(folder)).values()} == {"ok"}
+
+
+def test_no_signing_key_is_an_error_with_the_command_that_makes_one(folder: Path) -> None:
+    finding = checked(installation(folder, key=None))["signing key"]
+    assert (finding.severity.value, finding.remedy) == ("error", "adsum up")
+
+
+def test_a_signing_key_that_cannot_be_read_is_told(folder: Path) -> None:
+    def unreadable() -> str | None:
+        raise ConfigurationError("cannot read it")
+
+    finding = checked(Installation((), None, unreadable, "adsum up"))["signing key"]
+    assert (finding.severity.value, finding.message) == ("error", "cannot read it")
+
+
+def test_what_others_can_read_is_told_and_closed_to_them(folder: Path) -> None:
+    secret = folder / "secret.key"
+    secret.chmod(0o644)
+    finding = checked(installation(folder))["permissions"]
+    assert (finding.severity.value, finding.remedy) == ("error", FIX)
+    assert str(secret) in finding.message
+    close_to_others(open_to_others(installation(folder)))
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert checked(installation(folder))["permissions"].severity.value == "ok"
+
+
+@pytest.mark.parametrize(("room", "severity"), [(2 * GIB, "ok"), (GIB // 2, "warning"), (GIB // 10, "error")])
+def test_little_room_is_told_before_there_is_none(folder: Path, room: int, severity: str) -> None:
+    assert checked(installation(folder), room)["disk"].severity.value == severity
+    assert free_bytes(folder) > 0
+
+
+def test_a_disk_on_which_nothing_is_kept_is_not_looked_at(folder: Path) -> None:
+    assert "disk" not in checked(Installation((), None, lambda: "key", ""))
+    assert "disk" not in checked(Installation((), folder / "missing", lambda: "key", ""))

@@ -1,0 +1,53 @@
+"""Why a job has its outcome."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from adsum.domain.batch_jobs import DETAILS, BatchJob, Reason, StandingRecord, detail_of, reason_of
+from adsum.domain.batches import OnExisting, Outcome
+from adsum.domain.ids import Batch
+from adsum.domain.statuses import Mark
+
+
+@pytest.mark.parametrize(
+    ("outcome", "failure", "is_kept", "is_update", "on_existing", "reason"),
+    [
+        (Outcome.RECORDED, None, False, False, OnExisting.SKIP, None),
+        (Outcome.RECORDED, "worker_died", False, False, OnExisting.SKIP, None),
+        (Outcome.PENDING, None, False, True, OnExisting.UPDATE, None),
+        (Outcome.FAILED, "not_enrolled", False, False, OnExisting.SKIP, "not_enrolled"),
+        (Outcome.CANCELLED, "cancelled", False, False, OnExisting.SKIP, "cancelled"),
+        (Outcome.CANCELLED, None, False, False, OnExisting.SKIP, "cancelled"),
+        (Outcome.SKIPPED, None, True, False, OnExisting.SKIP, "already_recorded"),
+        (Outcome.SKIPPED, None, True, False, OnExisting.UPDATE, "unchanged"),
+        (Outcome.SKIPPED, None, False, False, OnExisting.SKIP, "recorded_meanwhile"),
+        (Outcome.SKIPPED, None, False, True, OnExisting.UPDATE, "changed_meanwhile"),
+    ],
+)
+def test_an_outcome_has_its_reason(
+    outcome: Outcome,
+    failure: str | None,
+    is_kept: bool,
+    is_update: bool,
+    on_existing: OnExisting,
+    reason: str | None,
+) -> None:
+    found = reason_of(outcome, failure=failure, is_kept=is_kept, is_update=is_update, on_existing=on_existing)
+    assert found == reason
+
+
+def test_every_reason_is_told_in_words_and_one_of_a_newer_version_by_its_code() -> None:
+    assert DETAILS.keys() == set(Reason)
+    assert detail_of("not_enrolled").startswith("the student was not enrolled")
+    assert detail_of("struck_by_lightning") == "struck by lightning"
+
+
+def test_who_may_not_read_records_is_told_the_outcome_alone() -> None:
+    record = StandingRecord(5, "absent", "ill", 2)
+    batch = Batch(1, 2, date(2024, 12, 25))
+    job = BatchJob(batch, 7, "run", Mark("absent", "ill"), Outcome.RECORDED, None, record)
+    assert job.job_id == "student-7-session-2-date-25122024"
+    assert job.without_marks() == BatchJob(batch, 7, "run", None, Outcome.RECORDED, None, None)

@@ -1,0 +1,58 @@
+"""What the tests of live progress share: everything wired, a class of 30, and its run, which the test moves on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from adsum.domain.ids import Batch
+from adsum.storage import jobs, tallies
+from adsum.storage.database import Database
+from adsum.storage.runs import Run
+from adsum.wiring import Adsum
+from tests.batches.conftest import adsum, school, settings, worker
+from tests.progress.rounds import Rounds, counted_rounds
+from tests.runs import LATER, inserts, make_run, slices
+from tests.schools import SchoolIds
+
+__all__ = ["adsum", "rounds", "school", "settings", "worker"]
+
+
+@dataclass
+class MovingRun:
+    """A run of three messages of ten students, straight in the database: no queue, no Redis, no worker."""
+
+    database: Database
+    run: Run
+
+    @property
+    def batch(self) -> Batch:
+        return self.run.batch
+
+    async def record(self, chunk: int) -> None:
+        async with self.database.transaction() as connection:
+            await jobs.insert_records(connection, [slices(self.run)[chunk]])
+
+    async def close(self) -> None:
+        async with self.database.transaction() as connection:
+            assert await tallies.close_run(connection, self.run.run_id, LATER) is not None
+
+    async def cancel(self) -> None:
+        async with self.database.transaction() as connection:
+            assert await tallies.cancel_run(connection, self.run.run_id, LATER) is not None
+
+
+async def begin_run(database: Database, school: SchoolIds) -> MovingRun:
+    async with database.transaction() as connection:
+        return MovingRun(database, await make_run(connection, school, inserts(school.student_ids), chunk_size=10))
+
+
+@pytest.fixture
+async def moving(adsum: Adsum, school: SchoolIds) -> MovingRun:
+    return await begin_run(adsum.database, school)
+
+
+@pytest.fixture
+def rounds(adsum: Adsum) -> Rounds:
+    return counted_rounds(adsum)
