@@ -80,12 +80,19 @@ def opened_nursery(log: Path) -> Generator[Nursery]:
 
 @dataclass
 class Member:
-    """One process of the house. On SQLite there is no proxy before the database: there is no server."""
+    """One process of the house, with its proxies if it has any. SQLite is no server, and has none."""
 
     pid: int
     log: Path
-    valkey: CountingProxy
-    postgres: CountingProxy | None
+    proxies: dict[str, CountingProxy]
+
+    @property
+    def valkey(self) -> CountingProxy:
+        return self.proxies["valkey"]
+
+    @property
+    def postgres(self) -> CountingProxy:
+        return self.proxies["postgres"]
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
@@ -127,6 +134,7 @@ class House:
     settings: Settings
     adsum: Adsum
     nursery: Nursery
+    has_proxies: bool = True
     members: list[Member] = field(default_factory=list[Member])
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -137,7 +145,9 @@ class House:
     async def worker(self, stack: AsyncExitStack, pace: dict[str, str] = QUIET) -> Member:
         """A worker that waits for its first chunk."""
         member = await self._start(stack, "worker", pace)
-        await eventually(lambda: "BZPOPMIN" in member.valkey.steps)
+        await member.says("waiting for chunks")
+        if self.has_proxies:
+            await eventually(lambda: "BZPOPMIN" in member.valkey.steps)
         return member
 
     async def api(self, stack: AsyncExitStack, pace: dict[str, str] = QUIET) -> tuple[Member, str]:
@@ -150,10 +160,12 @@ class House:
         assert self.settings.database_url is not None
         folder = self.folder / f"{command}-{next(self.numbers)}"
         folder.mkdir()
-        valkey, redis_url = await stack.enter_async_context(counting_valkey(self.settings.redis_url, folder))
-        postgres, database_url = None, self.settings.database_url
-        if self.is_on_postgres:
-            postgres, database_url = await stack.enter_async_context(counting_postgres(database_url, folder))
+        database_url, redis_url = self.settings.database_url, self.settings.redis_url
+        proxies: dict[str, CountingProxy] = {}
+        if self.has_proxies:
+            proxies["valkey"], redis_url = await stack.enter_async_context(counting_valkey(redis_url, folder))
+        if self.has_proxies and self.is_on_postgres:
+            proxies["postgres"], database_url = await stack.enter_async_context(counting_postgres(database_url, folder))
         environment = pace | {
             "ADSUM_DATABASE_URL": database_url,
             "ADSUM_REDIS_URL": redis_url,
@@ -165,16 +177,18 @@ class House:
             "ADSUM_LOG_FORMAT": "json",
         }
         pid = self.nursery.start([command], environment, folder / "log")
-        member = Member(pid, folder / "log", valkey, postgres)
+        member = Member(pid, folder / "log", proxies)
         self.members.append(member)
         return member
 
 
 @asynccontextmanager
-async def opened_house(folder: Path, settings: Settings, nursery: Nursery) -> AsyncGenerator[House]:
+async def opened_house(
+    folder: Path, settings: Settings, nursery: Nursery, *, has_proxies: bool = True
+) -> AsyncGenerator[House]:
     """A house without members yet. At the end they are killed, thawed or frozen."""
     async with wiring.open_adsum(settings) as adsum:
-        house = House(folder, settings, adsum, nursery)
+        house = House(folder, settings, adsum, nursery, has_proxies)
         try:
             yield house
         finally:

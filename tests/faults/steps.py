@@ -15,7 +15,7 @@ from tests.faults.classes import Platform, platform
 from tests.faults.house import House, Member
 from tests.faults.oracle import Promise, at_rest, judge, stirring
 from tests.faults.rescue import rescued
-from tests.servers.counting import Blow, CountingProxy, Moment
+from tests.servers.counting import Blow, Moment
 
 # A process that froze in a transaction may keep its own batch waiting: longer than this a shot does not wait.
 FROZEN_S = 3.0
@@ -59,15 +59,8 @@ def aimed(shot: Shot, victim: Member) -> Blow:
             blow = Blow(shot.step, Moment.AFTER)
         case Fault.FROZEN:
             blow = Blow(shot.step, Moment.BEFORE, victim.freeze, breaks=False)
-    server_of(shot.server, victim).arm(blow)
+    victim.proxies[shot.server].arm(blow)
     return blow
-
-
-def server_of(name: str, member: Member) -> CountingProxy:
-    if name == "valkey":
-        return member.valkey
-    assert member.postgres is not None
-    return member.postgres
 
 
 async def fallen(blow: Blow, done: Callable[[], Awaitable[object]]) -> bool:

@@ -82,7 +82,6 @@ async def all_clients_of_postgres_thrown_out(site: Site) -> None:
 async def all_connections_to_postgres_cut(site: Site) -> None:
     for _ in range(5):
         for member in (site.api, site.worker):
-            assert member.postgres is not None
             await member.postgres.cut()
         await site.more(3)
 

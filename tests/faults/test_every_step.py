@@ -14,7 +14,7 @@ from tests.faults.conftest import NewHouse
 from tests.faults.house import House, Member
 from tests.faults.oracle import judge
 from tests.faults.rescue import rescued
-from tests.faults.steps import ApiRange, Fault, Hit, Shot, WorkerRange, server_of
+from tests.faults.steps import ApiRange, Fault, Hit, Shot, WorkerRange
 
 # Houses side by side: most of a shot is waiting for locks that expire.
 LANES = 3
@@ -89,11 +89,10 @@ async def api_steps(of: ApiRange, batches: Iterator[Batch]) -> dict[str, range]:
 async def counted(of: WorkerRange | ApiRange, member: Member, batches: Iterator[Batch]) -> dict[str, range]:
     """The steps of a second batch: with the first one the scripts are loaded and the statements prepared."""
     await judge(of.house, [await of.platform.promised(next(batches))])
-    servers = ["valkey", *(["postgres"] if of.house.is_on_postgres else [])]
-    for server in servers:
-        server_of(server, member).count()
+    for proxy in member.proxies.values():
+        proxy.count()
     await judge(of.house, [await of.platform.promised(next(batches))])
-    return {server: range(1, len(server_of(server, member).steps) + 1) for server in servers}
+    return {server: range(1, len(proxy.steps) + 1) for server, proxy in member.proxies.items()}
 
 
 async def shoot_all(

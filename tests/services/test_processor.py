@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 import pytest
 from redis.asyncio import Redis
@@ -14,6 +15,7 @@ from adsum.domain.submission import BatchResult
 from adsum.embedded.valkey import Valkey
 from adsum.queue.chunks import Chunk
 from adsum.queue.keys import LedgerKeys
+from adsum.queue.service import QueuedRun
 from adsum.services.completion import queued
 from adsum.settings import Settings
 from adsum.storage.database import Connection
@@ -211,3 +213,20 @@ async def test_a_counter_that_reached_zero_too_early_closes_nothing(
     status = await adsum.attendances.get_batch_status(run.batch.id)
     assert (status.state, status.tally) == (BatchState.PROCESSING, Tally(recorded=10, remaining=20))
     assert await redis.get(LedgerKeys("", run.batch).lock) == run.run_id
+
+
+async def test_a_run_that_was_claimed_anew_while_it_was_closed_leaves_no_ticket(
+    adsum: Adsum, school: SchoolIds, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is lost, so the worker asks the database and closes; a sweeper that looked before claims in between."""
+    async with adsum.database.transaction() as connection:
+        run = await make_run(connection, school, inserts(school.student_ids))
+    release = adsum.queue.release
+
+    async def claimed_before(held: QueuedRun, *, completed_at: datetime | None) -> bool:
+        await new_ledger(redis).claim(run.batch, run.run_id, school.student_ids)
+        return await release(held, completed_at=completed_at)
+
+    monkeypatch.setattr(adsum.queue, "release", claimed_before)
+    await adsum.processor.process(queued(run).messages)
+    assert list(await queue_keys(redis)) == [LedgerKeys("", run.batch).marker]

@@ -30,24 +30,30 @@ class Completion:
         self._queue = queue
         self._now = now
 
-    async def complete(self, batch: Batch, run_id: str) -> None:
-        """Closes a run of which the ledger says that nothing remains, and releases its batch.
+    async def complete(self, batch: Batch, run_id: str, *, is_counted: bool) -> None:
+        """Closes a run that may have nothing left to do, and releases its batch.
 
         Any number of callers may try: one wins the conditional UPDATE, and each releases by compare and delete. The
         lock is released outside the transaction and after it, so that the completion marker implies the database.
+
+        Args:
+            batch: whose run it is.
+            run_id: the run.
+            is_counted: the ledger has counted to zero, so each ticket was taken away. Else the ledger was lost: a
+                sweeper may be claiming anew for this run just now, so all tickets of it are released.
         """
         async with self._database.transaction() as connection:
             closed = await tallies.close_run(connection, run_id, self._now())
             endings = {} if closed is not None else await runs.run_endings(connection, [run_id])
-        # No tickets to name: the counter reached zero because each of them was taken away.
-        counted = QueuedRun(batch, run_id, [])
+            run = None if is_counted else await runs.find_run(connection, run_id)
+        held = QueuedRun(batch, run_id, []) if run is None else queued(run)
         if closed is not None:
             self._tell(batch, closed)
-            await self._queue.release(counted, completed_at=closed.ended_at)
+            await self._queue.release(held, completed_at=closed.ended_at)
         elif run_id not in endings:  # of before the database was restored: nobody else will ever end it
-            await self._queue.release(counted, completed_at=None)
+            await self._queue.release(held, completed_at=None)
         elif endings[run_id].has_ended:
-            await self._queue.release(counted, completed_at=endings[run_id].completed_at)
+            await self._queue.release(held, completed_at=endings[run_id].completed_at)
 
     async def has_ended(self, run_id: str) -> bool:
         """Whether the lock of this run may be replaced: asked of the database, for whoever claims a batch."""

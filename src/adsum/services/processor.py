@@ -100,7 +100,7 @@ class AttendanceProcessor:
         log.info("jobs settled", mark=Mark.COUNTER, batch_id=batch.id, jobs=len(students), remaining=remaining)
         # None: the ledger was lost, or is another run's. To ask the database needlessly does no harm.
         if not remaining:
-            await self._completion.complete(batch, run_id)
+            await self._completion.complete(batch, run_id, is_counted=remaining == 0)
 
     async def _free_unknown(self, chunks: Sequence[Chunk], found: Sequence[JobOutcome]) -> None:
         """Frees the batches of runs of which the database has no job: it was restored to a moment before them, while
@@ -109,7 +109,7 @@ class AttendanceProcessor:
         known = {outcome.run_id for outcome in found}
         for chunk in chunks:
             if chunk.run_id not in known:
-                await patiently(self._completion.complete, chunk.batch, chunk.run_id)
+                await patiently(self._completion.complete, chunk.batch, chunk.run_id, is_counted=False)
 
     async def _process_successors(self, chunks: Sequence[Chunk], found: Sequence[JobOutcome]) -> None:
         """Processes what BullMQ took for a message that it had.

@@ -1,0 +1,68 @@
+"""What is in Redis, seen in one call; and what the tests take out of it: as BullMQ does, or as a loss."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from redis.asyncio import Redis
+
+from adsum.queue.chunks import Chunk, chunk_of
+
+QUEUE = "bull:attendance:"
+FIXED = frozenset(f"{QUEUE}{name}" for name in ("meta", "id", "events", "marker", "wait"))
+_LOOK = """
+local found = {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local kind, value = redis.call('TYPE', key).ok, ''
+  if kind == 'string' then value = redis.call('GET', key) end
+  if kind == 'hash' then value = redis.call('HGET', key, 'data') or '' end
+  found[#found + 1] = {key, redis.call('TTL', key), value}
+end
+return found
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Every key of ours with its value and its seconds to live, and the messages that BullMQ has."""
+
+    values: dict[str, str] = field(default_factory=dict[str, str])
+    lifetimes: dict[str, int] = field(default_factory=dict[str, int])
+    messages: list[Chunk] = field(default_factory=list[Chunk])
+
+
+class RedisView:
+    """Looks at a Redis, and takes things out of it."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._look = redis.register_script(_LOOK)
+
+    async def look(self) -> Kept:
+        rows = cast("list[tuple[str, int, str]]", await self._look())
+        kept = Kept()
+        for key, seconds, value in rows:
+            if key.startswith(QUEUE) and key not in FIXED:
+                kept.messages.append(chunk_of(json.loads(value)))
+            elif key not in FIXED:
+                kept.values[key], kept.lifetimes[key] = value, seconds
+        return kept
+
+    async def remove(self, *chunks: Chunk) -> None:
+        """The messages are gone, as when BullMQ has finished them."""
+        if not chunks:
+            return
+        pipe: Any = self._redis.pipeline(transaction=True)
+        for chunk in chunks:
+            pipe.lrem(f"{QUEUE}wait", 0, chunk.message_id)
+            pipe.delete(f"{QUEUE}{chunk.message_id}")
+        await pipe.execute()
+
+    async def lose(self, *keys: str) -> None:
+        if keys:
+            await self._redis.delete(*keys)
+
+    async def lose_everything(self) -> None:
+        await self._redis.flushall()  # pyright: ignore[reportUnknownMemberType] - its **kwargs have no types

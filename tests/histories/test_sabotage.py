@@ -1,0 +1,64 @@
+"""Histories can fail: without a safeguard of the real statements and scripts they find what goes wrong."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+
+from adsum.storage import jobs, tallies
+from adsum.storage.database import RejectedRows
+from tests.histories.conftest import NewWorld
+from tests.histories.runs import run_histories
+
+STEPS = 4_000
+LOCK_TAKEN = "an open run lost its lock to another one"
+# Script, what protects, what stands there instead, what is seen.
+WEAKER_SCRIPTS = [
+    (
+        "settle",
+        "    redis.call('DEL', KEYS[i])\n    taken = taken + 1\n  end",
+        "    redis.call('DEL', KEYS[i])\n  end\n  taken = taken + 1",
+        "the counter is not how many tickets its run owns",
+    ),
+    ("release", "if holder ~= ARGV[1] then", "if not holder then", LOCK_TAKEN),
+    ("claim", "if holder and holder ~= ARGV[2] then", "if false then", LOCK_TAKEN),
+    ("claim", ", 'EX', ARGV[3])\nfor", ")\nfor", "a key lives for ever"),
+]
+WEAKER_SCRIPTS_BY = ["counting without tickets", "release without compare", "claim without asking", "no time to live"]
+# Statement, what protects, what is seen.
+WEAKER_STATEMENTS = [
+    (jobs, "_OPEN", "AND r.state = 'open'", AssertionError, "a run that had ended wrote a record"),
+    (jobs, "_INSERT_CHANGES", " AND a.version = job.seen", AssertionError, "a change and its record differ"),
+    # The table's own check of the counts refuses it.
+    (tallies, "_CLOSE", " AND tally.remaining = 0", RejectedRows, "IntegrityError"),
+]
+WEAKER_STATEMENTS_BY = ["no fence", "update of any version", "close whatever is pending"]
+
+
+@pytest.mark.parametrize(("name", "piece", "instead", "seen"), WEAKER_SCRIPTS, ids=WEAKER_SCRIPTS_BY)
+def test_a_script_without_its_safeguard_is_seen(
+    new_world: NewWorld, sqlite_url: str, name: str, piece: str, instead: str, seen: str
+) -> None:
+    new_world(sqlite_url, 2).ledger.weaken(name, piece, instead)
+    with pytest.raises(AssertionError, match=seen):
+        run_histories(STEPS, shrink=False)
+
+
+@pytest.mark.parametrize(("module", "name", "piece", "error", "seen"), WEAKER_STATEMENTS, ids=WEAKER_STATEMENTS_BY)
+def test_a_statement_without_its_safeguard_is_seen(
+    new_world: NewWorld,
+    sqlite_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    name: str,
+    piece: str,
+    error: type[Exception],
+    seen: str,
+) -> None:
+    statement: str = getattr(module, name)
+    assert piece in statement
+    monkeypatch.setattr(module, name, statement.replace(piece, ""))
+    new_world(sqlite_url, 2)
+    with pytest.raises(error, match=seen):
+        run_histories(STEPS, shrink=False)

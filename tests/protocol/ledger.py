@@ -1,0 +1,52 @@
+"""The three scripts of the ledger, each one step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from tests.protocol.rules import Rules
+from tests.protocol.state import LOST, NOBODY, OPEN, State
+
+
+def claim(state: State, run: int, students: Collection[int], ended: int, rules: Rules) -> State | None:
+    """Takes lock, counter and tickets for a run. None: another run holds the lock, and is not known to have ended."""
+    if state.lock == run and rules.claiming_again_changes_nothing:
+        return state
+    if state.lock not in (NOBODY, run, ended) and rules.replace_only_locks_of_ended_runs:
+        return None
+    if state.lock == ended != NOBODY and not rules.replace_locks_of_ended_runs:
+        return None
+    tickets = tuple([run if student in students else owner for student, owner in enumerate(state.tickets)])
+    # Beside tickets that outlived a lost lock the counter is too low: then only the database knows.
+    return state._replace(lock=run, counter=len(students), tickets=tickets, exact=tickets.count(run) == len(students))
+
+
+def settle(state: State, run: int, student: int, rules: Rules) -> tuple[State, int | None]:
+    """Takes a job's ticket away and counts it. None: only the database knows what remains."""
+    taken = state.tickets[student] == run
+    if taken:
+        tickets = list(state.tickets)
+        tickets[student] = NOBODY
+        state = state._replace(tickets=tuple(tickets))
+    if state.lock != run or state.counter == LOST:
+        return state, None
+    counted = taken or not rules.count_only_who_gives_a_ticket
+    remaining = max(0, state.counter - counted)
+    return state._replace(counter=remaining), remaining
+
+
+def release(state: State, run: int, students: Collection[int], *, completed: bool, rules: Rules) -> State:
+    """Frees what an ended run holds; a counter without a lock is nobody's."""
+    if run in state.tickets:
+        tickets = tuple(
+            [NOBODY if owner == run and student in students else owner for student, owner in enumerate(state.tickets)]
+        )
+        state = state._replace(tickets=tickets)
+    if state.lock != run and rules.release_only_what_the_run_holds:
+        return state if state.lock else state._replace(counter=LOST, exact=True)
+    marker = run if completed else state.marker
+    return state._replace(lock=NOBODY, counter=LOST, marker=marker, exact=True)
+
+
+def holder_is_open(state: State) -> bool:
+    return state.lock != NOBODY and state.runs[state.lock - 1] == OPEN

@@ -1,0 +1,30 @@
+"""The rules of the protocol, each of which can be left out, to see what goes wrong without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """As the product has them: all."""
+
+    one_open_run_a_batch: bool = True
+    commit_before_queueing: bool = True
+    insert_only_for_open_runs: bool = True
+    insert_only_where_nothing_is: bool = True
+    update_only_the_version_that_was_seen: bool = True
+    count_only_who_gives_a_ticket: bool = True
+    close_only_what_has_nothing_pending: bool = True
+    close_before_releasing: bool = True
+    release_only_what_the_run_holds: bool = True
+    claiming_again_changes_nothing: bool = True
+    replace_only_locks_of_ended_runs: bool = True
+    replace_locks_of_ended_runs: bool = True
+    sweeper_claims_only_what_is_pending: bool = True
+    sweeper_claims_all_that_is_pending: bool = True
+    sweeper_drives_open_runs: bool = True
+    sweeper_releases_ended_runs: bool = True
+
+
+ALL = Rules()
