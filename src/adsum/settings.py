@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     worker_concurrency: Annotated[int, Field(ge=1, le=1000)] = 16
     worker_metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     message_lock: Annotated[float, Field(ge=0.1, le=60)] = 5.0
-    stall_interval: Annotated[float, Field(ge=0.1, le=60)] = 2.0
+    stall_interval: Annotated[float, Field(ge=0.1, le=60)] = 1.0
     lock_ttl: Annotated[int, Field(ge=1)] = 3600
     completed_ttl: Annotated[int, Field(ge=1)] = 86400
     sweep_interval: Annotated[float, Field(ge=0.05, le=60)] = 2.0

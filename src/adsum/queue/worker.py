@@ -58,7 +58,7 @@ class WorkerOptions:
     key_prefix: str
     concurrency: int
     message_lock: float = 5.0
-    stall_interval: float = 2.0
+    stall_interval: float = 1.0
     drain_timeout: float = 30.0
 
 

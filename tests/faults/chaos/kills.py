@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime
 
@@ -14,6 +15,8 @@ from tests.faults.oracle import judge
 ASKED = "500 SIGKILLs over at least 2,000 batches of 30, three seeds: nothing lost or left; recovery p99 at most 10 s"
 KILLS = 500
 BATCHES = 2_000
+WORKERS = 4
+PAUSE_S = 0.5
 SLOWEST_S = 10.0
 WITHIN_S = 120.0
 OPEN = "SELECT count(*) FROM batch_runs WHERE run_id = :run AND (ended_at IS NULL OR ended_at > :at)"
@@ -24,11 +27,12 @@ async def kills(seed: int, minutes: float) -> Result:
     began = time.monotonic()
     recoveries: dict[str, datetime] = {}
     hits = tries = apis = 0
-    async with opened_stage(seed) as stage:
+    async with opened_stage(seed, workers=WORKERS) as stage:
         async with steady(stage.load, at_once=4, pause=0.15):
             while hits < KILLS and time.monotonic() - began < minutes * 60:
                 tries += 1
                 hits += await _kill(stage, recoveries)
+                await asyncio.sleep(PAUSE_S)  # else no worker lives long enough to look for what the others left
                 if tries % 20 == 0:
                     await _kill_api(stage)
                     apis += 1

@@ -21,7 +21,7 @@ from tests.servers.processes import short_folder
 from tests.servers.valkey import tell
 
 CLASSES = 40
-# As users have it: locks of 5 s, looks for stalled chunks every 2 s, sweeps every 2 s.
+# As users have it: locks of 5 s, looks for stalled chunks every second, sweeps every 2 s.
 AS_INSTALLED: dict[str, str] = {}
 
 
