@@ -29,7 +29,7 @@ async def freezes(seed: int, minutes: float) -> Result:
     """Until 200 frozen workers have seen their run go on without them, or the time is over."""
     began, hits, tries, stale = time.monotonic(), 0, 0, 0
     async with opened_stage(seed, pace=SHORT) as stage:
-        async with steady(stage.load, pause=0.1):
+        async with steady(stage.load, pause=0.2):
             while hits < TIMES and time.monotonic() - began < minutes * 60:
                 tries += 1
                 went_on, changed = await _freeze(stage)

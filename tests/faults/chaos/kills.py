@@ -28,7 +28,7 @@ async def kills(seed: int, minutes: float) -> Result:
     recoveries: dict[str, datetime] = {}
     hits = tries = apis = 0
     async with opened_stage(seed, workers=WORKERS) as stage:
-        async with steady(stage.load, at_once=4, pause=0.15):
+        async with steady(stage.load, pause=0.25):
             while hits < KILLS and time.monotonic() - began < minutes * 60:
                 tries += 1
                 hits += await _kill(stage, recoveries)

@@ -22,7 +22,7 @@ async def mixed(seed: int, minutes: float) -> Result:
     """One fault after the other, by chance, until the time is over."""
     began, done = time.monotonic(), Counter[str]()
     async with opened_stage(seed) as stage:
-        async with steady(stage.load, pause=0.1):
+        async with steady(stage.load, pause=0.2):
             while time.monotonic() - began < minutes * 60:
                 fault = stage.chance.choice(FAULTS)
                 await fault(stage)

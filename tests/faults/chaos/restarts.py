@@ -24,7 +24,7 @@ async def valkey_restarts(seed: int, minutes: float) -> Result:
     """Valkey is killed and started again, 50 times."""
     began, waits = time.monotonic(), list[float]()
     async with opened_stage(seed) as stage:
-        async with steady(stage.load, pause=0.1):
+        async with steady(stage.load, pause=0.2):
             while len(waits) < TIMES and time.monotonic() - began < minutes * 60:
                 await asyncio.sleep(stage.chance.uniform(0.5, 2))  # some work in between
                 await stage.valkey.restart()
@@ -45,7 +45,7 @@ async def postgres_restarts(seed: int, minutes: float) -> Result:
     """Postgres crashes, or is stopped, every 5 to 20 s."""
     began, restarts = time.monotonic(), 0
     async with opened_stage(seed) as stage:
-        async with steady(stage.load, pause=0.1):
+        async with steady(stage.load, pause=0.2):
             while time.monotonic() - began < minutes * 60:
                 await asyncio.sleep(stage.chance.uniform(5, 20))  # as asked
                 await stage.postgres.restart(stage.chance.choice([signal.SIGQUIT, signal.SIGINT]))
