@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from adsum.embedded.valkey import Valkey
 from tests.cli.commands import commands
+from tests.servers.valkey import tell
 
 
 def test_the_queue_is_paused_and_resumed_without_a_database(redis_url: str, tmp_path: Path) -> None:
@@ -16,6 +18,17 @@ def test_the_queue_is_paused_and_resumed_without_a_database(redis_url: str, tmp_
     assert json.loads(adsum.output("queue", "pause", "--json")) == state | {"paused": True}
     assert adsum.output("queue", "status").splitlines()[0].split() == ["Paused", "yes"]
     assert json.loads(adsum.output("queue", "resume", "--json")) == state
+
+
+def test_a_queue_is_paused_also_where_the_server_does_not_say_who_works(
+    redis_url: str, valkey: Valkey, tmp_path: Path
+) -> None:
+    tell(valkey, "ACL SETUSER default -client|list")
+    try:
+        paused = json.loads(commands(redis_url=redis_url).output("queue", "pause", "--json"))
+    finally:
+        tell(valkey, "ACL SETUSER default +client|list")
+    assert (paused["paused"], paused["workers"]) == (True, None)
 
 
 def test_a_redis_that_is_away_is_one_line(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ import sys
 from pathlib import Path
 from subprocess import run
 
+import pytest
+
 from adsum import __version__
+from adsum.cli import main
 from adsum.cli.main import GROUPS, SINGLE
 from adsum.storage.database import open_database
 from adsum.storage.schema import is_current
@@ -39,6 +42,20 @@ def test_a_wrong_setting_is_one_clear_line() -> None:
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.count("\n") == 1
     assert "ADSUM_PORT" in ended.stderr
+
+
+def test_a_folder_of_another_user_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Called in this process: root, as whom tests may run, is refused nothing."""
+
+    def refuse(prog_name: str) -> None:
+        raise PermissionError(13, "Permission denied", "/srv/adsum-data/adsum.db")
+
+    monkeypatch.setattr(main, "app", refuse)
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert (ended.value.code, capsys.readouterr().err) == (1, "adsum: /srv/adsum-data/adsum.db: Permission denied\n")
 
 
 async def test_migrate_brings_a_new_database_up_and_may_be_repeated(tmp_path: Path) -> None:

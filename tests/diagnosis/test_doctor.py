@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,19 @@ from adsum.domain.selection import Selection
 from adsum.domain.submission import Submission
 from adsum.embedded.valkey import Valkey
 from adsum.queue.connection import QueueOutage
-from adsum.queue.control import QueueState, WorkerSeen
+from adsum.queue.control import QueueControl, QueueState, WorkerSeen
 from adsum.queue.keys import LedgerKeys
 from adsum.services.completion import queued
+from adsum.services.diagnosis import batches as batches_module
 from adsum.services.diagnosis import doctor as doctor_module
 from adsum.services.diagnosis import leftovers as leftovers_module
-from adsum.services.diagnosis.batches import OpenBatches, check_open_batches, check_queue, check_workers
+from adsum.services.diagnosis.batches import (
+    OpenBatches,
+    check_open_batches,
+    check_queue,
+    check_workers,
+    look_at_open_batches,
+)
 from adsum.services.diagnosis.doctor import Doctor, Examination
 from adsum.services.diagnosis.findings import FIX, all_well, counted, ok
 from adsum.services.diagnosis.leftovers import check_remains, look_for_remains
@@ -30,7 +38,7 @@ from adsum.settings import Settings
 from adsum.storage.database import RejectedRows
 from adsum.storage.runs import Run
 from adsum.storage.tables import attendances, batch_runs, job_failures
-from adsum.wiring import Adsum, now, open_queue_control
+from adsum.wiring import Adsum, now, open_queue_control, queue_service
 from tests.batches.conftest import RunWorker, ended, queue_keys
 from tests.diagnosis.conftest import severities, wrong
 from tests.runs import end_run
@@ -285,6 +293,26 @@ async def test_a_server_that_goes_away_in_between_is_a_finding(
     assert severities(await doctor.examine()) == {"batches": "error"}
 
 
+async def test_it_asks_about_so_many_messages_in_all_however_many_batches_wait(
+    adsum: Adsum, school: SchoolIds, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in ("2024-12-24", "2024-12-25"):
+        asked = Submission(school.class_id, school.session_id, day, Selection(is_selected_all=True))
+        await adsum.attendances.create_batch(asked, system_caller())
+    monkeypatch.setattr(batches_module, "MESSAGES", 4)  # of six
+    asked_about: list[str] = []
+
+    async def listen(_: QueueControl, message_ids: Sequence[str]) -> list[str]:
+        asked_about.extend(message_ids)
+        return []
+
+    monkeypatch.setattr(QueueControl, "astray", listen)
+    async with open_queue_control(settings) as control:
+        later = now() + timedelta(minutes=2)
+        found = await look_at_open_batches(adsum.database, queue_service(settings, redis), control, lambda: later)
+    assert (found.number, len(asked_about)) == (2, 4)
+
+
 async def test_a_server_that_does_not_say_who_works_is_not_blamed(
     adsum: Adsum, school: SchoolIds, doctor: Doctor, valkey: Valkey
 ) -> None:
@@ -303,7 +331,7 @@ def test_too_few_workers_and_silent_ones_are_warnings() -> None:
     assert [each.severity.value for each in check_workers([SOMEBODY], paused, late)] == ["ok"]
     gone = check_workers([WorkerSeen("host:2", 300)], IDLE, OpenBatches())
     assert [each.severity.value for each in gone] == ["error", "warning"]
-    assert gone[0].message == "there is none"
+    assert (gone[0].message, gone[1].remedy) == ("there is none", "kill -9 2  # on host")
 
 
 def test_ages_are_told_in_the_unit_that_fits() -> None:

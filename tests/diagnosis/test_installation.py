@@ -57,9 +57,18 @@ def test_what_others_can_read_is_told_and_closed_to_them(folder: Path) -> None:
     finding = checked(installation(folder))["permissions"]
     assert (finding.severity.value, finding.remedy) == ("error", FIX)
     assert str(secret) in finding.message
-    close_to_others(open_to_others(installation(folder)))
+    assert close_to_others(open_to_others(installation(folder))) == [secret]
     assert secret.stat().st_mode & 0o777 == 0o600
     assert checked(installation(folder))["permissions"].severity.value == "ok"
+
+
+def test_what_belongs_to_another_user_is_left_to_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, mode: int) -> None:
+        raise PermissionError
+
+    (folder / "secret.key").chmod(0o644)
+    monkeypatch.setattr(Path, "chmod", refuse)
+    assert close_to_others(open_to_others(installation(folder))) == []
 
 
 @pytest.mark.parametrize(("room", "severity"), [(2 * GIB, "ok"), (GIB // 2, "warning"), (GIB // 10, "error")])

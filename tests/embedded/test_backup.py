@@ -219,6 +219,35 @@ def test_what_cannot_be_moved_to_the_end_is_all_moved_back(
         put_back(folder, archive, force=True)
     assert state(folder) == before
     folder.ensure_whole()
+    assert [path.name for path in folder.root.iterdir() if "restore" in path.name] == []
+
+
+def test_where_what_was_there_cannot_be_kept_aside_nothing_is_moved_and_up_may_start(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    archive = make(folder, tmp_path / "backup.tar.gz").path
+    (folder.root / "before-restore-20261123-173000").mkdir()  # of a restore in the same second
+    before = state(folder)
+    with pytest.raises(BackupRefused, match="is as it was"):
+        put_back(folder, archive, force=True)
+    assert state(folder) == before
+    folder.ensure_whole()
+
+
+def test_a_second_restore_that_fails_does_not_hide_that_the_first_one_was_cut_off(
+    folder: DataFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = make(folder, tmp_path / "backup.tar.gz").path
+    folder.half_restored.touch()
+
+    def fail(self: Path, target: Path) -> Path:
+        raise OSError("no more")
+
+    monkeypatch.setattr(restoring.Path, "rename", fail)
+    with pytest.raises(BackupRefused):
+        put_back(folder, archive, force=True)
+    with pytest.raises(ConfigurationError, match="was cut off"):
+        folder.ensure_whole()
 
 
 def test_after_a_restore_that_was_killed_up_does_not_start_until_it_is_done_again(
@@ -308,6 +337,18 @@ def write_nonsense(files: dict[str, bytes]) -> None:
     files["manifest.json"] = b"{"
 
 
+def list_no_names(files: dict[str, bytes]) -> None:
+    files["manifest.json"] = b'{"format": 1, "version": "1", "schema": "1", "files": [1]}'
+
+
+def promise_without_end(files: dict[str, bytes]) -> None:
+    files["manifest.json"] = b'{"format": 1, "files": {"adsum.db": {"bytes": 1e999, "sha256": ""}}}'
+
+
+def nest_without_end(files: dict[str, bytes]) -> None:
+    files["manifest.json"] = b"[" * 60_000
+
+
 def link_to_a_secret(archive: Path) -> None:
     with gzip.open(archive) as file, tarfile.open(fileobj=file) as tar:
         manifest = tar.extractfile("manifest.json")
@@ -343,6 +384,9 @@ def link_to_a_secret(archive: Path) -> None:
                 name_no_database,
                 be_of_a_newer_format,
                 write_nonsense,
+                list_no_names,
+                promise_without_end,
+                nest_without_end,
             ],
         ),
     ],

@@ -63,6 +63,24 @@ async def test_a_pruned_batch_is_shown_as_before_and_its_records_stay(
     assert (run.is_pruned, plan, kept) == (True, [], [])
 
 
+async def test_a_pruned_batch_is_shown_with_its_counts_and_without_its_students(
+    adsum: Adsum, api: Api, worker: RunWorker
+) -> None:
+    batch_id = await failed_batch(adsum, api, worker)
+    before = (await api.get(f"/attendances/batches/{batch_id}")).json()
+    await pruned(adsum)
+    after = await api.get(f"/attendances/batches/{batch_id}")
+    failed = await api.get(f"/attendances/batches/{batch_id}", outcome="failed", runId=before["runId"])
+    assert (after.status_code, failed.status_code) == (200, 200)
+    shown = after.json()
+    (run,), (run_before,) = shown.pop("runs"), before.pop("runs")
+    assert datetime.fromisoformat(run["prunedAt"]) > datetime.fromisoformat(run["endedAt"])
+    assert run | {"prunedAt": None} == run_before
+    assert (shown.pop("jobs"), failed.json()["jobs"]) == ({"items": [], "nextCursor": None},) * 2
+    assert len(before.pop("jobs")["items"]) == 30
+    assert shown == before
+
+
 async def test_a_retry_of_a_pruned_batch_says_so_and_marking_again_works(
     adsum: Adsum, api: Api, worker: RunWorker
 ) -> None:

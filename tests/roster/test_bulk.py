@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 
 import pytest
 
 from adsum.oneroster.files import UnreadableRoster
+from adsum.storage import database as database_module
 from adsum.storage import tables
+from adsum.storage.database import open_database
 from tests.roster.conftest import Importing, counts
 from tests.roster.files import SCHOOL, a_school
 
@@ -43,6 +46,24 @@ async def test_the_first_import_adds_everything(importing: Importing) -> None:
         None,
     )
     assert [row["begin_date"] for row in everything["class_teachers"]] == [date(2024, 9, 2)] * 2
+
+
+async def test_reading_may_take_longer_than_another_transaction_may_pause(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "LONGEST_PAUSE_IN_TRANSACTION_S", 1)
+    database = open_database(postgres_url)
+    read: list[str] = []
+
+    def read_slowly(file: str, _done: int, _total: int) -> None:
+        if not read:
+            time.sleep(1.5)  # what Postgres measures is time
+        read.append(file)
+
+    report = await Importing(database).run(a_school(students=3), progress=read_slowly)
+
+    assert (read[0], counts(report)["students"]) == ("users.csv", (3, 0, 0, 0))
+    await database.close()
 
 
 async def test_what_differs_is_changed_and_our_ids_stay(importing: Importing) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, insert, select, text
@@ -127,3 +128,19 @@ def test_a_url_that_is_none_of_ours_stops_the_start_and_is_not_repeated(url: str
     with pytest.raises(ConfigurationError) as error:
         async_url(url)
     assert not url or url not in str(error.value)
+
+
+async def test_a_file_that_this_user_may_not_look_at_is_not_called_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Simulated: root, as whom tests may run, is refused nothing."""
+
+    def refuse(self: Path) -> bool:
+        raise PermissionError
+
+    database = open_database(f"sqlite:///{tmp_path}/of-another-user.db")
+    assert database.is_missing
+    monkeypatch.setattr(Path, "exists", refuse)
+    assert not database.is_missing
+    monkeypatch.undo()
+    await database.close()

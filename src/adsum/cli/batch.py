@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from adsum.cli.batch_rows import JOB_COLUMNS, RUN_COLUMNS, STATUS_COLUMNS, details_row, job_cells, result_row, run_row
+from adsum.cli.batch_rows import JOB_COLUMNS, RUN_COLUMNS, STATUS_COLUMNS, details_row, job_cells, result_row
 from adsum.cli.id_lists import StudentIds, parse_ids
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
@@ -88,7 +88,7 @@ def show(
         return
     show_one(details.status.to_json(), as_json=False)
     typer.echo()
-    show_rows(RUN_COLUMNS, [run_row(run) for run in details.runs], as_json=False)
+    show_rows(RUN_COLUMNS, [run.to_json() for run in details.runs], as_json=False)
     typer.echo()
     show_rows(JOB_COLUMNS, [job_cells(job) for job in jobs], as_json=False)
 

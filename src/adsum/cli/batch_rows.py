@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from adsum.domain.batch_jobs import BatchJob, detail_of
 from adsum.domain.plan import MarkConflict
 from adsum.domain.submission import BatchResult
 from adsum.services.batches import BatchDetails
-from adsum.storage.batches import ListedRun
 
 STATUS_COLUMNS = ("batchId", "state", "progress", "totalJobs", "recordedJobs", "skippedJobs", "failedJobs", "startedAt")
 RUN_COLUMNS = (
@@ -43,48 +41,12 @@ def result_row(result: BatchResult) -> dict[str, Any]:
 
 def details_row(details: BatchDetails, jobs: Sequence[BatchJob]) -> dict[str, Any]:
     """One batch with its runs and these of its students."""
-    rows = {"runs": [run_row(run) for run in details.runs], "jobs": [job_row(job) for job in jobs]}
+    rows = {"runs": [run.to_json() for run in details.runs], "jobs": [job.to_json() for job in jobs]}
     return details.status.to_json() | rows
 
 
-def run_row(run: ListedRun) -> dict[str, Any]:
-    """One accepted submission of a batch."""
-    return {
-        "runId": run.run_id,
-        "number": run.number,
-        "state": run.state,
-        "onExisting": run.on_existing,
-        "totalJobs": run.tally.total,
-        "recordedJobs": run.tally.recorded,
-        "skippedJobs": run.tally.skipped,
-        "failedJobs": run.tally.failed,
-        "cancelledJobs": run.tally.cancelled,
-        "remainingJobs": run.tally.remaining,
-        "carriedJobs": run.carried,
-        "acceptedAt": run.accepted_at,
-        "acceptedByRole": run.accepted_role,
-        "acceptedByUserId": run.user_id,
-        "endedAt": run.ended_at,
-        "prunedAt": run.pruned_at,
-    }
-
-
-def job_row(job: BatchJob) -> dict[str, Any]:
-    """One student of a batch."""
-    return {
-        "jobId": job.job_id,
-        "studentId": job.student_id,
-        "runId": job.run_id,
-        "status": job.mark.status if job.mark is not None else None,
-        "note": job.mark.note if job.mark is not None else None,
-        "outcome": job.outcome,
-        "reason": {"code": job.reason, "detail": detail_of(job.reason)} if job.reason is not None else None,
-        "recorded": asdict(job.recorded) if job.recorded is not None else None,
-    }
-
-
 def job_cells(job: BatchJob) -> dict[str, Any]:
-    """The same on one line of a table, for people."""
+    """One student of a batch, on one line of a table for people."""
     return {
         "studentId": job.student_id,
         "asked": job.mark.status if job.mark is not None else None,

@@ -95,6 +95,9 @@ def main() -> None:
     except AdsumError as error:
         _complain(error)
         sys.exit(1)
+    except PermissionError as error:  # a data folder is for one user alone, and this may be another one
+        typer.echo(f"adsum: {error.filename}: {error.strerror}", err=True)
+        sys.exit(1)
 
 
 def _complain(error: AdsumError) -> None:

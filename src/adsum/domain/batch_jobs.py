@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import assert_never
+from typing import Any, assert_never
 
 from adsum.domain.batches import OnExisting, Outcome
 from adsum.domain.ids import Batch
@@ -77,6 +77,19 @@ class BatchJob:
     @property
     def job_id(self) -> str:
         return self.batch.job_id(self.student_id)
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field that users are shown, under its name in the HTTP API."""
+        return {
+            "jobId": self.job_id,
+            "studentId": self.student_id,
+            "runId": self.run_id,
+            "status": self.mark.status if self.mark is not None else None,
+            "note": self.mark.note if self.mark is not None else None,
+            "outcome": self.outcome,
+            "reason": {"code": self.reason, "detail": detail_of(self.reason)} if self.reason is not None else None,
+            "recorded": asdict(self.recorded) if self.recorded is not None else None,
+        }
 
     def without_marks(self) -> BatchJob:
         """For who may follow batches, and not read what is recorded of students."""

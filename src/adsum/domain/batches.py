@@ -127,6 +127,58 @@ class BatchStatus:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """A run of a batch.
+
+    Attributes:
+        run_id: of the run.
+        number: counts the runs of the batch from 1.
+        state: as users see it.
+        on_existing: what it did about students who had a record.
+        tally: what its jobs came to; of a retry with what it carried on.
+        carried: how many jobs of `tally` are those of the runs before it.
+        accepted_at: when it was sent.
+        accepted_role: the role of who sent it.
+        user_id: who sent it; None: an API key, or the command line.
+        ended_at: when it was closed or cancelled.
+        pruned_at: since when what became of each of its students is not kept any more; the counts are.
+    """
+
+    run_id: str
+    number: int
+    state: BatchState
+    on_existing: OnExisting
+    tally: Tally
+    carried: int
+    accepted_at: datetime
+    accepted_role: str
+    user_id: int | None
+    ended_at: datetime | None
+    pruned_at: datetime | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As `BatchStatus.to_json`."""
+        return {
+            "runId": self.run_id,
+            "number": self.number,
+            "state": self.state,
+            "onExisting": self.on_existing,
+            "totalJobs": self.tally.total,
+            "recordedJobs": self.tally.recorded,
+            "skippedJobs": self.tally.skipped,
+            "failedJobs": self.tally.failed,
+            "cancelledJobs": self.tally.cancelled,
+            "remainingJobs": self.tally.remaining,
+            "carriedJobs": self.carried,
+            "acceptedAt": self.accepted_at,
+            "acceptedByRole": self.accepted_role,
+            "acceptedByUserId": self.user_id,
+            "endedAt": self.ended_at,
+            "prunedAt": self.pruned_at,
+        }
+
+
 def state_of_run(run_state: RunState, failed: int) -> BatchState:
     """A run's state as users see it. `failed` counts the students who failed."""
     match run_state:

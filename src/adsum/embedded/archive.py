@@ -86,7 +86,16 @@ def unpack(archive: Path, folder: Path) -> Manifest:
                 _extract(tar, next(members, None), name, manifest.files[name], folder)
             if next(members, None) is not None:
                 raise BackupRefused(f"{archive} holds more than its manifest says")
-    except (tarfile.TarError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+    except (
+        tarfile.TarError,
+        EOFError,
+        zlib.error,
+        ValueError,
+        KeyError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise BackupRefused(f"{archive} is no backup of Adsum, or it is damaged") from error
     except OSError as error:
         raise BackupRefused(f"{archive} cannot be read or unpacked: {error}") from error
@@ -133,7 +142,8 @@ def _read_manifest(tar: tarfile.TarFile, member: tarfile.TarInfo | None) -> Mani
     fields: dict[str, Any] = json.loads(_opened(tar, member).read())
     if fields["format"] != FORMAT:
         raise BackupRefused(f"this backup is of a newer version of Adsum, {fields['version']}")
-    files = {str(name): (int(each["bytes"]), str(each["sha256"])) for name, each in fields["files"].items()}
+    entries: dict[str, Any] = dict(fields["files"])
+    files = {str(name): (int(each["bytes"]), str(each["sha256"])) for name, each in entries.items()}
     if DATABASE not in files or not files.keys() <= set(FILES):
         raise ValueError
     made_at = datetime.fromisoformat(fields["madeAt"])

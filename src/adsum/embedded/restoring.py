@@ -63,21 +63,25 @@ def _check(staging: Path, manifest: Manifest, newest_schema: str) -> None:
 
 def _swap(folder: DataFolder, staging: Path, aside: Path | None, present: list[str]) -> None:
     """Renames, all on one disk. Whoever is killed here leaves a mark, which keeps `up` from making a new database."""
-    folder.half_restored.touch()
-    sync_folder(folder.root)
     moves = [(staging / name, folder.root / name) for name in FILES if (staging / name).exists()]
     if aside is not None:
-        aside.mkdir(mode=0o700)
+        aside.mkdir(mode=0o700)  # before the mark: while nothing is moved, `up` may start
         moves = [*((folder.root / name, aside / name) for name in present), *moves]
     done: list[tuple[Path, Path]] = []
+    was_cut_off = folder.half_restored.exists()
     try:
+        folder.half_restored.touch()
+        sync_folder(folder.root)
         for source, target in moves:
             source.rename(target)
             done.append((source, target))
     except BaseException:  # also Ctrl-C
         for source, target in reversed(done):
             target.rename(source)
-        folder.half_restored.unlink()
+        if not was_cut_off:
+            folder.half_restored.unlink(missing_ok=True)
+        if aside is not None:
+            aside.rmdir()
         raise
     sync_folder(folder.root)
     folder.half_restored.unlink()

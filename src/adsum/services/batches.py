@@ -8,7 +8,7 @@ from datetime import date
 
 from adsum.domain.access import Caller, Permission
 from adsum.domain.batch_jobs import BatchJob
-from adsum.domain.batches import BatchStatus
+from adsum.domain.batches import BatchStatus, ListedRun
 from adsum.domain.cursors import Key, Page, PageRequest
 from adsum.domain.filters import BatchFilters, JobFilters
 from adsum.domain.ids import Batch, parse_batch_id
@@ -17,7 +17,7 @@ from adsum.services.paging import begin_of, by_id, page_of
 from adsum.services.permissions import demand
 from adsum.storage import tallies
 from adsum.storage.batch_jobs import list_jobs
-from adsum.storage.batches import BatchPosition, ListedBatch, ListedRun, is_run_of, list_batches, runs_of_batch
+from adsum.storage.batches import BatchPosition, ListedBatch, is_run_of, list_batches, runs_of_batch
 from adsum.storage.database import Connection, Database
 
 # Of one batch, the newest first: a class that is corrected every minute must not make an answer without bounds.

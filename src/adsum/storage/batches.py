@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
-from adsum.domain.batches import BatchState, BatchStatus, OnExisting, RunState, Tally, state_of_run
+from adsum.domain.batches import BatchState, BatchStatus, ListedRun, OnExisting, RunState, Tally, state_of_run
 from adsum.domain.filters import BatchFilters
 from adsum.domain.ids import Batch
 from adsum.storage.runs import of_batch
@@ -60,37 +60,6 @@ async def list_batches(
         statement = statement.where(tuple_(*_ORDER) < after)
     rows = {Batch(*row[:3]): row[3:] for row in (await connection.execute(statement)).all()}
     return [ListedBatch(*each) for each in (await statuses_of_rows(connection, rows)).items()]
-
-
-@dataclass(frozen=True, slots=True)
-class ListedRun:
-    """A run of a batch.
-
-    Attributes:
-        run_id: of the run.
-        number: counts the runs of the batch from 1.
-        state: as users see it.
-        on_existing: what it did about students who had a record.
-        tally: what its jobs came to; of a retry with what it carried on.
-        carried: how many jobs of `tally` are those of the runs before it.
-        accepted_at: when it was sent.
-        accepted_role: the role of who sent it.
-        user_id: who sent it; None: an API key, or the command line.
-        ended_at: when it was closed or cancelled.
-        pruned_at: since when what became of each of its students is not kept any more; the counts are.
-    """
-
-    run_id: str
-    number: int
-    state: BatchState
-    on_existing: OnExisting
-    tally: Tally
-    carried: int
-    accepted_at: datetime
-    accepted_role: str
-    user_id: int | None
-    ended_at: datetime | None
-    pruned_at: datetime | None
 
 
 async def runs_of_batch(connection: AsyncConnection, batch: Batch, newest: BatchStatus, limit: int) -> list[ListedRun]:

@@ -111,8 +111,11 @@ class Database:
 
     @property
     def is_missing(self) -> bool:
-        """Whether there is no file yet. To ask SQLite would make it."""
-        return self.file is not None and not self.file.exists()
+        """Whether there is no file yet. To ask SQLite would make it. What this user may not see is not missing."""
+        try:
+            return self.file is not None and not self.file.exists()
+        except PermissionError:
+            return False
 
     async def close(self) -> None:
         await self.engine.dispose()

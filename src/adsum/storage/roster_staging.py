@@ -98,11 +98,14 @@ import_enrolments = _staged(
 
 # Whoever imports on Postgres holds this lock: of two imports at once, one waits for the other.
 _IMPORT_LOCK = 0x_AD5_0002
+# Between two of its statements whole files are read: millions of rows, for longer than any other transaction may pause.
+_LONGEST_PAUSE = "SET LOCAL idle_in_transaction_session_timeout = '10min'"
 
 
 async def begin_staging(connection: AsyncConnection, *, is_postgres: bool) -> None:
     """Makes the temporary tables, when it is this import's turn."""
     if is_postgres:
+        await connection.execute(text(_LONGEST_PAUSE))
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _IMPORT_LOCK})
     for table in staging.sorted_tables:
         await connection.execute(CreateTable(table))

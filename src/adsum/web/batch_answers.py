@@ -6,10 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from adsum.domain.batch_jobs import BatchJob, detail_of
 from adsum.domain.batches import BatchState, BatchStatus, OnExisting, Outcome
 from adsum.services.batches import BatchDetails
-from adsum.storage.batches import ListedRun
 from adsum.web.schemas import Moment, Page, Schema
 
 
@@ -57,27 +55,6 @@ class RunItem(Schema):
     ended_at: Moment | None
     pruned_at: Annotated[Moment | None, Field(description="Since then the outcomes of its students are not kept")]
 
-    @classmethod
-    def of(cls, run: ListedRun) -> Self:
-        return cls(
-            run_id=run.run_id,
-            number=run.number,
-            state=run.state,
-            on_existing=run.on_existing,
-            total_jobs=run.tally.total,
-            recorded_jobs=run.tally.recorded,
-            skipped_jobs=run.tally.skipped,
-            failed_jobs=run.tally.failed,
-            cancelled_jobs=run.tally.cancelled,
-            remaining_jobs=run.tally.remaining,
-            carried_jobs=run.carried,
-            accepted_at=run.accepted_at,
-            accepted_by_role=run.accepted_role,
-            accepted_by_user_id=run.user_id,
-            ended_at=run.ended_at,
-            pruned_at=run.pruned_at,
-        )
-
 
 class ReasonOfOutcome(Schema):
     """Why. `code` never changes; `detail` is for people, and may."""
@@ -107,19 +84,6 @@ class JobItem(Schema):
     reason: Annotated[ReasonOfOutcome | None, Field(description="null: recorded, or pending")]
     recorded: Annotated[RecordOfStudent | None, Field(description="null: nothing is recorded")]
 
-    @classmethod
-    def of(cls, job: BatchJob) -> Self:
-        return cls(
-            job_id=job.job_id,
-            student_id=job.student_id,
-            run_id=job.run_id,
-            status=job.mark.status if job.mark is not None else None,
-            note=job.mark.note if job.mark is not None else None,
-            outcome=job.outcome,
-            reason=ReasonOfOutcome(code=job.reason, detail=detail_of(job.reason)) if job.reason is not None else None,
-            recorded=RecordOfStudent.model_validate(job.recorded) if job.recorded is not None else None,
-        )
-
 
 class BatchDetailsAnswer(BatchStatusAnswer):
     """One batch: its newest run, its runs, the newest of them first and 100 at most, and a page of its students."""
@@ -131,6 +95,9 @@ class BatchDetailsAnswer(BatchStatusAnswer):
     def of_details(cls, details: BatchDetails) -> Self:
         return cls(
             **details.status.to_json(),
-            runs=[RunItem.of(run) for run in details.runs],
-            jobs=Page(items=[JobItem.of(job) for job in details.jobs.items], next_cursor=details.jobs.next_cursor),
+            runs=[RunItem.model_validate(run.to_json()) for run in details.runs],
+            jobs=Page(
+                items=[JobItem.model_validate(job.to_json()) for job in details.jobs.items],
+                next_cursor=details.jobs.next_cursor,
+            ),
         )

@@ -51,11 +51,12 @@ async def look_at_open_batches(
         old = await runs.open_runs_after(connection, None, now() - STUCK_AFTER, LOOKED_AT)
     missing = await queue.missing([queued(run) for run in old])
     pending = await pending_students(database, old)
-    stuck, astray = list[str](), list[str]()
+    stuck, astray, left = list[str](), list[str](), MESSAGES
     for run, gone in zip(old, missing, strict=True):
         due = _due(run, pending.get(run.run_id, set()))
         there = [chunk.message_id for chunk in due if chunk not in gone]
-        lost = await control.astray(there[: MESSAGES - len(astray)])
+        lost = await control.astray(there[:left])
+        left -= len(there[:left])
         astray += lost
         if lost or not due or len(there) < len(due):
             stuck.append(run.batch.id)
@@ -105,7 +106,9 @@ def check_workers(workers: Sequence[WorkerSeen], state: QueueState, found: OpenB
     elif found.oldest > LONG and not state.is_paused:
         findings = [warning("workers", f"too few: {waits}", "adsum worker  # one more, on any machine")]
     if silent:
-        findings.append(warning("workers", f"{counted(len(silent), 'worker', silent)} said nothing lately", "kill it"))
+        host, _, pid = silent[0].rpartition(":")
+        what = f"{counted(len(silent), 'worker', silent)} said nothing lately"
+        findings.append(warning("workers", what, f"kill -9 {pid}  # on {host}"))
     return findings
 
 

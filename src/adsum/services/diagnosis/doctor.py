@@ -112,9 +112,8 @@ class Doctor:
             Unavailable: a server went away meanwhile; doing it again is safe.
         """
         done: list[str] = []
-        if paths := open_to_others(self._patient.installation):
-            close_to_others(paths)
-            done.append(f"closed {', '.join(map(str, paths))} to other users")
+        if closed := close_to_others(open_to_others(self._patient.installation)):
+            done.append(f"closed {', '.join(map(str, closed))} to other users")
         if found.remains is not None:
             done += await self._mending.clear(found.remains)
             done += await self._mending.drive_on(found.batches)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import stat
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,13 +49,25 @@ def free_bytes(folder: Path) -> int:
 
 def open_to_others(installation: Installation) -> list[Path]:
     """Of what is private, what others may read or write."""
-    return [path for path in installation.private if path.exists() and path.stat().st_mode & OTHERS]
+    return [path for path in installation.private if _mode(path) & OTHERS]
 
 
-def close_to_others(paths: Sequence[Path]) -> None:
-    """Leaves them to this user alone."""
+def close_to_others(paths: Sequence[Path]) -> list[Path]:
+    """Leaves them to their owner alone, and returns those of which it could be done: only the owner may do it."""
+    closed: list[Path] = []
     for path in paths:
-        path.chmod(path.stat().st_mode & ~OTHERS)
+        with suppress(PermissionError):
+            path.chmod(_mode(path) & ~OTHERS)
+            closed.append(path)
+    return closed
+
+
+def _mode(path: Path) -> int:
+    """Of what is not there, or not for this user to look at, nobody has any right."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0
 
 
 def _signing_key(installation: Installation) -> Finding:
