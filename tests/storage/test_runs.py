@@ -91,6 +91,21 @@ async def test_of_runs_it_is_told_whether_and_how_each_ended(database: Database,
     assert (endings[still_open].has_ended, endings[still_open].completed_at) == (False, None)
 
 
+@pytest.mark.parametrize(("most_jobs", "number"), [(1, 1), (2, 1), (4, 2), (5, 2), (6, 3), (100, 3)])
+async def test_open_runs_come_in_pages_of_so_many_jobs_but_one_run_at_least(
+    database: Database, school: SchoolIds, most_jobs: int, number: int
+) -> None:
+    async with database.transaction() as connection:
+        made = [
+            await make_run(connection, school, inserts(school.student_ids[:2]), batch=batch_of(school, day))
+            for day in (DAY, DAY + timedelta(1), DAY + timedelta(2))
+        ]
+        page = await runs.open_runs_after(connection, None, LATER, 10, most_jobs=most_jobs)
+        assert page == made[:number]
+        following = await runs.open_runs_after(connection, page[-1].run_id, LATER, 10, most_jobs=100)
+    assert page + following == made
+
+
 async def test_existing_records_are_those_of_the_session_and_day_with_cleared_marks(
     database: Database, school: SchoolIds
 ) -> None:

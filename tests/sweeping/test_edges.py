@@ -47,7 +47,7 @@ async def three_runs(adsum: Adsum, school: SchoolIds) -> list[Run]:
         asked = Submission(school.class_id, school.session_id, day, Selection(is_selected_all=True))
         await adsum.attendances.create_batch(asked, system_caller())
     async with adsum.database.snapshot() as connection:
-        return await runs.open_runs_after(connection, None, wiring.now(), 10)
+        return await runs.open_runs_after(connection, None, wiring.now(), 10, most_jobs=1000)
 
 
 async def test_more_runs_than_a_page_are_all_driven_on(

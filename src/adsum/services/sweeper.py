@@ -23,6 +23,8 @@ from adsum.telemetry import Mark, logger
 
 # Runs that are looked at together: one query, one pipeline.
 PAGE = 200
+# Of large runs fewer: each job is a key in the pipeline.
+PAGE_JOBS = 20_000
 # A pass takes at most this share of its worker's time, however many runs wait.
 SHARE = 0.2
 FIRST_RUN_ID = "00000000-0000-0000-0000-000000000000"
@@ -102,12 +104,11 @@ class Sweeper:
         driven, last, before = 0, None, self._now() - self._grace
         while True:
             async with self._database.snapshot() as connection:
-                page = await runs.open_runs_after(connection, last, before, self._page)
-            if page:
-                driven += await self._sweep_page(page)
-                last = page[-1].run_id
-            if len(page) < self._page:
+                page = await runs.open_runs_after(connection, last, before, self._page, most_jobs=PAGE_JOBS)
+            if not page:
                 return driven
+            driven += await self._sweep_page(page)
+            last = page[-1].run_id
 
     async def _release_ended_runs(self) -> int:
         """Frees what whoever ended a run did not live to free. Clocks differ, so the last moments are seen twice."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, insert, literal, select, tuple_
@@ -116,13 +117,27 @@ class RunEnding:
 
 
 async def open_runs_after(
-    connection: AsyncConnection, run_id: str | None, accepted_before: datetime, limit: int
+    connection: AsyncConnection, run_id: str | None, accepted_before: datetime, limit: int, *, most_jobs: int
 ) -> list[Run]:
-    """At most `limit` open runs by run id, which is the order of their acceptance, from beyond `run_id`."""
+    """The next open runs by run id, which is the order of their acceptance, from beyond `run_id`.
+
+    At most `limit`, and no more than have `most_jobs` together, but one at least: their plans are held in memory.
+    """
     c = batch_runs.c
-    statement = _runs().where(c.state == RunState.OPEN, c.accepted_at < accepted_before).order_by(c.run_id).limit(limit)
-    rows = await connection.execute(statement if run_id is None else statement.where(c.run_id > run_id))
-    return [_run(row) for row in rows]
+    waiting = (c.state == RunState.OPEN, c.accepted_at < accepted_before)
+    sizes = select(c.run_id, c.total_jobs).where(*waiting).order_by(c.run_id).limit(limit)
+    rows = await connection.execute(sizes if run_id is None else sizes.where(c.run_id > run_id))
+    chosen = _within([(row.run_id, row.total_jobs) for row in rows], most_jobs)
+    if not chosen:
+        return []
+    whole = _runs().where(c.run_id.in_(chosen)).order_by(c.run_id)
+    return [_run(row) for row in await connection.execute(whole)]
+
+
+def _within(sizes: Sequence[tuple[str, int]], most: int) -> list[str]:
+    """The first of these whose sizes are `most` together; the very first in any case."""
+    totals = accumulate(size for _, size in sizes)
+    return [run_id for (run_id, size), total in zip(sizes, totals, strict=True) if total <= most or total == size]
 
 
 async def runs_ended_after(

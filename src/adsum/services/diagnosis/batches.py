@@ -11,7 +11,7 @@ from adsum.queue.control import QueueControl, QueueState, WorkerSeen
 from adsum.queue.service import QueueService
 from adsum.services.completion import queued
 from adsum.services.diagnosis.findings import FIX, Finding, counted, error, ok, warning
-from adsum.services.sweeper import pending_students
+from adsum.services.sweeper import PAGE_JOBS, pending_students
 from adsum.storage import readiness, runs
 from adsum.storage.database import Database
 from adsum.storage.runs import Run
@@ -48,7 +48,7 @@ async def look_at_open_batches(
     """First the messages, then the outcomes: what was processed in between has an outcome."""
     async with database.snapshot() as connection:
         number, since = await readiness.open_runs(connection)
-        old = await runs.open_runs_after(connection, None, now() - STUCK_AFTER, LOOKED_AT)
+        old = await runs.open_runs_after(connection, None, now() - STUCK_AFTER, LOOKED_AT, most_jobs=PAGE_JOBS)
     missing = await queue.missing([queued(run) for run in old])
     pending = await pending_students(database, old)
     stuck, astray, left = list[str](), list[str](), MESSAGES
