@@ -10,9 +10,9 @@ from adsum.storage.database import Database
 DEADLINE_S = 15.0
 
 
-async def until(condition: Callable[[], Awaitable[object]]) -> None:
+async def until(condition: Callable[[], Awaitable[object]], seconds: float = DEADLINE_S) -> None:
     """Asks until the condition holds."""
-    async with asyncio.timeout(DEADLINE_S):
+    async with asyncio.timeout(seconds):
         while True:
             if await condition():
                 return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from tests.faults.chaos.blows import strike
@@ -11,6 +10,7 @@ from tests.faults.chaos.stage import Stage, opened_stage
 from tests.faults.load import steady
 from tests.faults.oracle import judge
 from tests.servers.processes import eventually
+from tests.waiting import until
 
 ASKED = "200 frozen workers waking up late, not one stale write"
 TIMES = 200
@@ -51,9 +51,11 @@ async def _freeze(stage: Stage) -> tuple[bool, bool]:
         return False, False
     blow, struck = fell
     runs = struck.run_ids
-    async with asyncio.timeout(WITHIN_S):
-        while await stage.number(ENDED, runs=runs) < len(runs):
-            await asyncio.sleep(0.05)  # until others have done its work
+
+    async def are_ended() -> bool:
+        return await stage.number(ENDED, runs=runs) == len(runs)
+
+    await until(are_ended, WITHIN_S)
     before = await stage.rows(OF_RUN, runs=runs)
     blow.over.set()
     victim.thaw()

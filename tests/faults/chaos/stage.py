@@ -84,8 +84,8 @@ async def opened_stage(
         valkey, server = stack.enter_context(controlled_valkey())
         await postgres.start()
         await valkey.start()
-        chosen: dict[str, Any] = {"database_url": database_url, "redis_url": f"unix://{server.socket}"}
-        found = Settings(**(chosen | {"secret_key": KEY} | settings))
+        values: dict[str, Any] = {"redis_url": f"unix://{server.socket}", "secret_key": KEY, **settings}
+        found = Settings(database_url=database_url, **values)
         await migrate(found)
         folder = stack.enter_context(short_folder())
         nursery = stack.enter_context(opened_nursery(folder / "nursery.log"))
