@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 
 import uvloop
 
@@ -20,7 +20,7 @@ from tests.faults.chaos.restarts import postgres_restarts, valkey_restarts
 from tests.faults.chaos.soak import soak
 
 # Each ends by itself within 20 minutes.
-PARTS: dict[str, Callable[[int, float], Awaitable[Result]]] = {
+PARTS: dict[str, Callable[[int, float], Coroutine[None, None, Result]]] = {
     "kills": kills,
     "valkey": valkey_restarts,
     "flush": flushes,
@@ -47,7 +47,7 @@ def play(part: str, seed: int, minutes: float) -> Result:
     """Plays one part, and says what it came to."""
     print(f"{part}: seed {seed}, at most {minutes:g} minutes, since {time.strftime('%H:%M:%S')}", flush=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        result = runner.run(PARTS[part](seed, minutes))  # pyright: ignore[reportArgumentType] - each is a coroutine
+        result = runner.run(PARTS[part](seed, minutes))
     for name, number in result.figures.items():
         print(f"  {name}: {number}")
     print(f"  {'reached' if result.reached else 'missed'}: {result.asked}, in {result.seconds:.0f} s", flush=True)

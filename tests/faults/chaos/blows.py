@@ -50,7 +50,7 @@ async def chunks_in_hand(stage: Stage, worker: Member) -> list[str]:
     redis: Redis = open_redis(url, connections=2, socket_timeout=5)
     try:
         queue = f"{prefix}bull:{stage.house.settings.queue_name}"
-        active: list[str] = await redis.lrange(f"{queue}:active", 0, -1)
+        active = [str(chunk) for chunk in await redis.lrange(f"{queue}:active", 0, -1)]
         owners = await redis.mget([f"{queue}:{chunk}:lock" for chunk in active]) if active else []
     finally:
         await redis.aclose()

@@ -41,7 +41,7 @@ class Result:
 
 def add(result: Result) -> None:
     """Keeps a result, in the place of an older one of the same part and seed, and writes the page anew."""
-    older = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else []
+    older: list[dict[str, Any]] = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else []
     others = [each for each in older if (each["part"], each["seed"]) != (result.part, result.seed)]
     now = {"when": datetime.now(UTC).isoformat(timespec="minutes"), "machine": machine()}
     kept = sorted([*others, asdict(result) | now], key=lambda each: (each["part"], each["seed"]))
