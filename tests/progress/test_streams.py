@@ -19,8 +19,8 @@ from tests.batches.test_one_batch import submission
 from tests.progress.conftest import MovingRun, begin_run
 from tests.progress.listening import Served, served
 from tests.schools import SchoolIds, make_school, make_user
+from tests.servers.counting import counting_postgres
 from tests.servers.processes import short_folder
-from tests.servers.proxy import proxy_to
 from tests.waiting import until
 
 
@@ -169,7 +169,7 @@ async def test_while_the_database_is_away_the_stream_stays_and_goes_on_when_it_i
     settings = {"redis_url": redis_url, "secret_key": "x" * 64}
     with short_folder() as folder:
         async with (
-            proxy_to(postgres_url, folder) as (proxy, url),
+            counting_postgres(postgres_url, folder) as (proxy, url),
             served(Settings(database_url=url, **settings)) as api,  # pyright: ignore[reportArgumentType]
         ):
             async with api.adsum.database.transaction() as connection:
@@ -177,10 +177,10 @@ async def test_while_the_database_is_away_the_stream_stays_and_goes_on_when_it_i
             moving, token = await begin_run(api.adsum.database, school), await token_of(api.adsum)
             async with api.events(moving.batch.id, token) as stream:
                 assert (await stream.next()).settled == 0
-                await proxy.vanish()
+                await proxy.go_away()
                 for _ in range(10):
                     assert (await stream.next()).name is None
-                proxy.come_back()
+                proxy.is_cut = False
                 await moving.record(0)
                 events = (event async for event in stream if event.name)
                 async with asyncio.timeout(15):

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import make_url
 
-from tests.servers.proxy import SOCKET
 from tests.servers.wire import PostgresWire, RedisWire, Wire
 
 READ = 65536
+# Postgres names its socket so, in the folder that a URL gives as `host`.
+SOCKET = ".s.PGSQL.5432"
 
 
 class Moment(enum.Enum):
@@ -51,6 +52,12 @@ class Blow:
     hit: str = ""
     is_called_off: bool = False
 
+    def is_due(self, steps: Sequence[str]) -> bool:
+        """Whether it falls on the last of these steps."""
+        if self.is_called_off or not steps[-1].startswith(self.named):
+            return False
+        return self.step == sum(step.startswith(self.named) for step in steps)
+
     def fall(self, name: str) -> None:
         self.hit = name
         self.strike()
@@ -69,18 +76,18 @@ class CountingProxy:
         self._server = server
         self._wire = wire
         self._links: set[asyncio.Task[None]] = set()
-        self._blow: Blow | None = None
+        self._blows: list[Blow] = []
         self.steps: list[str] = []
         self.is_cut = False
         self.delay = 0.0
 
     def count(self) -> None:
         """Begins to count anew, and strikes nowhere."""
-        self.steps, self._blow = [], None
+        self.arm()
 
-    def arm(self, blow: Blow) -> None:
-        """Begins to count anew, until the blow falls."""
-        self.steps, self._blow = [], blow
+    def arm(self, *blows: Blow) -> None:
+        """Begins to count anew; each of these blows falls at its step."""
+        self.steps, self._blows = [], list(blows)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = asyncio.current_task()
@@ -102,10 +109,12 @@ class CountingProxy:
     def step(self, name: str) -> Blow | None:
         """Counts a step; gives the blow that falls on it, if one does."""
         self.steps.append(name)
-        blow = self._blow
-        if blow is None or blow.is_called_off or not name.startswith(blow.named):
-            return None
-        return blow if blow.step == sum(step.startswith(blow.named) for step in self.steps) else None
+        return next((blow for blow in self._blows if blow.is_due(self.steps)), None)
+
+    async def go_away(self) -> None:
+        """Every connection breaks, and no new one is taken, until `is_cut` is taken back."""
+        self.is_cut = True
+        await self.cut()
 
     async def cut(self) -> None:
         """Every connection breaks. New ones are taken, unless `is_cut` was set before."""

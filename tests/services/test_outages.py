@@ -26,8 +26,8 @@ from adsum.storage.runs import open_run
 from adsum.wiring import Adsum, open_adsum
 from tests.runs import batch_of, slices
 from tests.schools import SchoolIds, make_school
+from tests.servers.counting import Blow, CountingProxy, Moment, counting_postgres
 from tests.servers.processes import short_folder
-from tests.servers.proxy import Proxy, proxy_to
 from tests.servers.valkey import frozen, tell, temporary_valkey, url_of
 from tests.services.conftest import status_of, submission
 from tests.waiting import until
@@ -36,18 +36,18 @@ SYSTEM = system_caller()
 
 
 @pytest.fixture
-async def proxied(postgres_url: str, redis_url: str) -> AsyncGenerator[tuple[Adsum, Proxy]]:
+async def proxied(postgres_url: str, redis_url: str) -> AsyncGenerator[tuple[Adsum, CountingProxy]]:
     """Everything wired, with a proxy before Postgres."""
     with short_folder() as folder:
         async with (
-            proxy_to(postgres_url, folder) as (proxy, url),
+            counting_postgres(postgres_url, folder) as (proxy, url),
             open_adsum(Settings(database_url=url, redis_url=redis_url)) as adsum,
         ):
             yield adsum, proxy
 
 
 @pytest.fixture
-async def proxied_school(proxied: tuple[Adsum, Proxy]) -> SchoolIds:
+async def proxied_school(proxied: tuple[Adsum, CountingProxy]) -> SchoolIds:
     async with proxied[0].database.transaction() as connection:
         return await make_school(connection, students=3)
 
@@ -65,35 +65,46 @@ def own_valkey() -> Generator[Valkey]:
         yield server
 
 
+def arm_at_commits(proxy: CountingProxy, *moments: Moment) -> list[Blow]:
+    """The connection breaks at one COMMIT after the other: before it reaches Postgres, or after it is done there."""
+    blows = [Blow(step, moment, named="COMMIT") for step, moment in enumerate(moments, start=1)]
+    proxy.arm(*blows)
+    return blows
+
+
+def all_fallen(blows: list[Blow]) -> bool:
+    return all(blow.fallen.is_set() for blow in blows)
+
+
 async def test_a_commit_whose_reply_is_lost_is_asked_for_and_accepted(
-    proxied: tuple[Adsum, Proxy], proxied_school: SchoolIds
+    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds
 ) -> None:
     adsum, proxy = proxied
-    proxy.lose_replies_of_commits()
+    lost = arm_at_commits(proxy, Moment.AFTER)
     result = await adsum.attendances.create_batch(submission(proxied_school), SYSTEM)
-    assert (proxy.lost, result.added_jobs) == (1, 3)
+    assert (all_fallen(lost), result.added_jobs) == (True, 3)
     assert (await status_of(adsum, result)).run_id == result.run_id
 
 
 async def test_a_commit_that_did_not_arrive_is_not_known_to_be_accepted_and_can_be_sent_again(
-    proxied: tuple[Adsum, Proxy], proxied_school: SchoolIds
+    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds
 ) -> None:
     adsum, proxy = proxied
-    proxy.lose_commits()
+    lost = arm_at_commits(proxy, Moment.BEFORE)
     with pytest.raises(StorageOutage):
         await adsum.attendances.create_batch(submission(proxied_school), SYSTEM)
-    assert proxy.lost == 1
+    assert all_fallen(lost)
     again = await adsum.attendances.create_batch(submission(proxied_school), SYSTEM)
     assert (again.is_skipped, again.added_jobs) == (False, 3)
 
 
 async def test_a_lost_reply_to_a_request_that_made_no_run_is_an_outage_and_again_is_the_same(
-    proxied: tuple[Adsum, Proxy], proxied_school: SchoolIds
+    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds
 ) -> None:
     adsum, proxy = proxied
     first = await adsum.attendances.create_batch(submission(proxied_school), SYSTEM)
     asked = submission(proxied_school, idempotency_key="monday")
-    proxy.lose_replies_of_commits()
+    arm_at_commits(proxy, Moment.AFTER)
     with pytest.raises(StorageOutage):
         await adsum.attendances.create_batch(asked, SYSTEM)
     again = await adsum.attendances.create_batch(asked, SYSTEM)
@@ -101,29 +112,30 @@ async def test_a_lost_reply_to_a_request_that_made_no_run_is_an_outage_and_again
 
 
 async def test_a_database_that_goes_away_right_after_the_commit_takes_no_promise_back(
-    proxied: tuple[Adsum, Proxy], proxied_school: SchoolIds, redis: Redis
+    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, redis: Redis
 ) -> None:
     """An ended run still holds the lock, and nobody can be asked whether it has ended: the run waits."""
     adsum, proxy = proxied
     await redis.set(LedgerKeys("", batch_of(proxied_school)).lock, "01930000-0000-7000-8000-00000000ffff", ex=60)
-    proxy.vanish_after_commit()
+    # The first transaction accepts; the second one would ask about the lock's holder.
+    proxy.arm(Blow(2, Moment.BEFORE, lambda: setattr(proxy, "is_cut", True), named="BEGIN"))
     result = await adsum.attendances.create_batch(submission(proxied_school), SYSTEM)
-    proxy.come_back()
+    assert proxy.is_cut
+    proxy.is_cut = False
     assert (result.added_jobs, (await status_of(adsum, result)).tally) == (3, Tally(remaining=3))
 
 
 async def test_a_worker_whose_commits_get_lost_either_way_records_each_student_once(
-    proxied: tuple[Adsum, Proxy], proxied_school: SchoolIds
+    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds
 ) -> None:
     adsum, proxy = proxied
     result = await adsum.attendances.create_batch(submission(proxied_school), SYSTEM)
     async with adsum.database.snapshot() as connection:
         run = await open_run(connection, batch_of(proxied_school))
     assert run is not None
-    proxy.lose_replies_of_commits(3)
-    proxy.lose_commits(2)
+    lost = arm_at_commits(proxy, Moment.AFTER, Moment.BEFORE, Moment.AFTER, Moment.BEFORE, Moment.AFTER)
     await adsum.processor.process(queued(run).messages)
-    assert proxy.lost == 5
+    assert all_fallen(lost)
     status = await status_of(adsum, result)
     assert (status.state, status.tally) == (BatchState.COMPLETED, Tally(recorded=3))
 

@@ -12,7 +12,9 @@ from tests.faults.chaos.stage import Stage, opened_stage
 from tests.faults.load import steady
 from tests.faults.oracle import judge
 
-ASKED = "500 SIGKILLs over 2,000 batches, a third with each of three seeds: nothing lost or left; recovery p99 at most 10 s"
+ASKED = (
+    "500 SIGKILLs over 2,000 batches, a third with each of three seeds: nothing lost or left; recovery p99 at most 10 s"
+)
 KILLS = 170
 BATCHES = 700
 WORKERS = 4
