@@ -6,66 +6,29 @@ import asyncio
 import resource
 import signal
 import sqlite3
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 
 from adsum.settings import Settings
 from adsum.wiring import migrate
-from tests.faults.classes import found_classes, platform
-from tests.faults.house import KEY, QUICK, House, Member, Nursery, opened_house
-from tests.faults.load import Load, steady
-from tests.faults.oracle import judge
-from tests.servers.controlled import Controlled, controlled_postgres
+from tests.faults.house import KEY, House, Nursery, opened_house
+from tests.faults.sites import Harm, Site, under_load
+from tests.servers.controlled import controlled_postgres
 from tests.servers.processes import short_folder
-from tests.waiting import until
 
-WITHIN_S = 30.0
 # SQLite's own waiting for a lock ends after five seconds, and the request with it.
 LOCKED_S = 6.0
 
-Harm = Callable[["Site"], Awaitable[None]]
-
-
-class Site:
-    """A house under load, whose database is to be harmed."""
-
-    def __init__(self, house: House, api: Member, worker: Member, load: Load, server: Controlled | None) -> None:
-        self.house = house
-        self.api = api
-        self.worker = worker
-        self.load = load
-        self.server = server
-
-    async def more(self, number: int = 10) -> None:
-        """Waits until so many more classes were accepted."""
-        goal = len(self.load.accepted) + number
-
-        async def accepted() -> bool:
-            return len(self.load.accepted) >= goal
-
-        await until(accepted)
-
-    async def refused(self) -> None:
-        """Waits until a request was told that the database is away."""
-        before = self.load.refusals
-
-        async def told() -> bool:
-            return self.load.refusals > before
-
-        await until(told)
-
 
 async def postgres_crashed_and_restarted(site: Site) -> None:
-    assert site.server is not None
     await site.server.restart(signal.SIGQUIT)
 
 
 async def postgres_away_for_a_while(site: Site) -> None:
-    assert site.server is not None
     await site.server.down(signal.SIGINT)
     await site.refused()
     await site.server.start()
@@ -133,7 +96,7 @@ OF_SQLITE: list[Harm] = [sqlite_locked_by_another_process, a_full_disk]
 async def test_nothing_is_lost_doubled_or_stuck_on_postgres_after(harm: Harm, nursery: Nursery, redis_url: str) -> None:
     with controlled_postgres(durable=True) as (server, url):  # else a crash forgets what was committed
         await server.start()
-        async with under_load(nursery, url, redis_url, server) as site:
+        async with migrated_house(nursery, url, redis_url) as house, under_load(house, server) as site:
             await site.more()
             await harm(site)
             await site.more()
@@ -143,27 +106,16 @@ async def test_nothing_is_lost_doubled_or_stuck_on_postgres_after(harm: Harm, nu
 async def test_nothing_is_lost_doubled_or_stuck_on_sqlite_after(
     harm: Harm, nursery: Nursery, sqlite_url: str, redis_url: str
 ) -> None:
-    async with under_load(nursery, sqlite_url, redis_url, None) as site:
+    async with migrated_house(nursery, sqlite_url, redis_url) as house, under_load(house) as site:
         await site.more()
         await harm(site)
         await site.more()
 
 
 @asynccontextmanager
-async def under_load(
-    nursery: Nursery, database_url: str, redis_url: str, server: Controlled | None
-) -> AsyncGenerator[Site]:
-    """Classes are marked until the block ends; then every request that was begun is answered, and the oracle asked."""
+async def migrated_house(nursery: Nursery, database_url: str, redis_url: str) -> AsyncGenerator[House]:
     settings = Settings(database_url=database_url, redis_url=redis_url, secret_key=KEY)  # pyright: ignore[reportArgumentType]
-    if make_url(database_url).get_backend_name() == "postgresql":
-        await migrate(settings)
-    async with AsyncExitStack() as stack:
-        folder = stack.enter_context(short_folder())
-        house = await stack.enter_async_context(opened_house(folder, settings, nursery))
-        classes = await found_classes(house, classes=4)
-        api, address = await house.api(stack)
-        worker = await house.worker(stack, QUICK)
-        load = Load(await stack.enter_async_context(platform(address, classes)), classes.batches())
-        async with steady(load):
-            yield Site(house, api, worker, load, server)
-        await judge(house, load.promises, within=WITHIN_S)
+    await migrate(settings)
+    with short_folder() as folder:
+        async with opened_house(folder, settings, nursery) as house:
+            yield house
