@@ -50,7 +50,7 @@ def gates() -> list[Gate]:
         Gate("Lint", (*PYTHON, "ruff", "check", ".")),
         Gate("Types", (*PYTHON, "basedpyright")),
         Gate("Imports", (sys.executable, "-c", IMPORTS, "--no-logo")),
-        Gate("Tests", (*PYTHON, "pytest", "-n", "2", "--cov", "--cov-report=")),
+        Gate("Tests", (*PYTHON, "pytest", "-n", "3", "--cov", "--cov-report=")),
     ]
     covered = [folder for folder in FULLY_COVERED if any((ROOT / folder).glob("[!_]*.py"))]
     if covered:
