@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from adsum import wiring
 from adsum.domain.access import system_caller
 from adsum.domain.batches import BatchStatus
+from adsum.queue import service
 from adsum.queue.chunks import Chunk
 from adsum.queue.connection import open_redis
 from adsum.queue.worker import ChunkWorker, WorkerOptions
@@ -32,7 +33,9 @@ def settings(database_url: str, redis_url: str) -> Settings:
 
 
 @pytest.fixture
-async def adsum(settings: Settings) -> AsyncGenerator[Adsum]:
+async def adsum(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Adsum]:
+    """Everything wired. A machine that is slow for a moment is no outage: here is no sweeper to make up for it."""
+    monkeypatch.setattr(service, "PATIENCE_S", 10.0)
     async with wiring.open_adsum(settings) as opened:
         yield opened
 

@@ -207,5 +207,6 @@ async def _listening(proxy: CountingProxy, path: Path) -> AsyncGenerator[Countin
         yield proxy
     finally:
         listener.close()
+        await asyncio.sleep(0)  # who was just accepted begins, and so can end
         await proxy.cut()
         await listener.wait_closed()
