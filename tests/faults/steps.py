@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tests.servers.counting import Blow, Moment
 
 # A process that froze in a transaction may keep its own batch waiting: longer than this a shot does not wait.
 FROZEN_S = 3.0
+UNTOUCHED_S = 5.0
 
 
 class Fault(enum.Enum):
@@ -64,11 +66,16 @@ def aimed(shot: Shot, victim: Member) -> Blow:
 
 
 async def fallen(blow: Blow, done: Callable[[], Awaitable[object]]) -> bool:
-    """Waits for the blow; False: what it was to strike is done, and it falls no more."""
+    """Waits for the blow; False: what it was to strike is done, and it falls no more.
+
+    Or nobody does it: a rescuer that stopped may have taken the chunk with its last breath, and victims do not look for
+    stalled ones. Then the next rescuer does, and the shot is repeated.
+    """
+    deadline = time.monotonic() + UNTOUCHED_S
     while not blow.fallen.is_set():
-        if await done():
+        if await done() or time.monotonic() > deadline:
             return blow.call_off()
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.02)
     return True
 
 
@@ -105,6 +112,8 @@ class WorkerRange:
         return True
 
     async def _is_over(self) -> bool:
+        # The victim does not sweep: a run that the API could not enqueue in its 250 ms would wait for ever.
+        await self.house.adsum.sweeper.sweep()
         return not await stirring(self.house)
 
 
