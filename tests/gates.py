@@ -17,8 +17,6 @@ PYTHON = (sys.executable, "-m")
 PYTEST = (*PYTHON, "pytest", "-n", "3", "--dist", "worksteal")
 # Much of their work is in other processes, or in millions of small steps that measuring would make twice as long.
 UNCOVERED = ("tests/faults", "tests/protocol", "tests/histories")
-# Not steady yet on a busy machine: a shot in a hundred meets nobody. To be run by name.
-UNSTEADY = "tests/faults/test_every_step.py"
 IMPORTS = "import sys; from importlinter.cli import lint_imports_command as lint; sys.argv[0] = 'lint-imports'; lint()"
 FULLY_COVERED = ("src/adsum/domain", "src/adsum/services")
 
@@ -57,7 +55,7 @@ def gates() -> list[Gate]:
         Gate("Types", (*PYTHON, "basedpyright")),
         Gate("Imports", (sys.executable, "-c", IMPORTS, "--no-logo")),
         Gate("Tests", (*PYTEST, "--cov", "--cov-report=", *(f"--ignore={folder}" for folder in UNCOVERED))),
-        Gate("Tests of faults and of the protocol", (*PYTEST, *UNCOVERED, f"--ignore={UNSTEADY}")),
+        Gate("Tests of faults and of the protocol", (*PYTEST, *UNCOVERED)),
     ]
     covered = [folder for folder in FULLY_COVERED if any((ROOT / folder).glob("[!_]*.py"))]
     if covered:

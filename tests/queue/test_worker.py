@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from bullmq import Queue
+import pytest
+from bullmq import Queue, Worker
 from redis.asyncio import Redis
 
 from adsum.queue.chunks import NAME, Chunk
@@ -17,6 +19,7 @@ from adsum.queue.connection import open_redis
 from adsum.queue.service import QueueService
 from adsum.queue.worker import GIVE_UP_AFTER, ChunkWorker, WorkerOptions
 from tests.queue.conftest import BATCH, FIRST, OTHER_BATCH, SECOND, names, never_ended, new_queue, run_of
+from tests.servers.counting import Blow, Moment, counting_valkey
 from tests.servers.processes import short_folder
 from tests.servers.valkey import temporary_valkey, url_of, valkey_in
 from tests.waiting import DEADLINE_S, until
@@ -49,9 +52,13 @@ def ready_desk() -> Desk:
 
 
 @asynccontextmanager
-async def working(url: str, desk: Desk, *, drain_timeout: float = 10.0) -> AsyncGenerator[asyncio.Event]:
+async def working(
+    url: str, desk: Desk, *, concurrency: int = 4, drain_timeout: float = 10.0, stall_interval: float = 1.0
+) -> AsyncGenerator[asyncio.Event]:
     """A worker while the block lasts, or until the event that it gives is set."""
-    options = WorkerOptions(url, "attendance", "", concurrency=4, drain_timeout=drain_timeout)
+    options = WorkerOptions(
+        url, "attendance", "", concurrency, stall_interval=stall_interval, drain_timeout=drain_timeout
+    )
     stop = asyncio.Event()
     running = asyncio.create_task(ChunkWorker(options, desk.process, desk.give_up).run(stop))
     try:
@@ -127,7 +134,8 @@ async def test_a_worker_that_is_told_to_stop_finishes_what_it_has_and_takes_noth
     queue: QueueService, redis: Any, redis_url: str
 ) -> None:
     async def somebody_waits_for_chunks() -> bool:
-        return any(client["cmd"] == "bzpopmin" for client in await redis.client_list())
+        # Blocked, not just "whose last command was BZPOPMIN": a connection says that also between two waits.
+        return any("b" in client["flags"] for client in await redis.client_list())
 
     async def nobody_waits_for_chunks() -> bool:
         return not await somebody_waits_for_chunks()
@@ -143,6 +151,44 @@ async def test_a_worker_that_is_told_to_stop_finishes_what_it_has_and_takes_noth
         desk.go_on.set()
     assert desk.processed == run_of(FIRST, [1, 2]).messages
     assert await queue.depth() == 1
+
+
+async def test_a_chunk_that_was_on_its_way_to_a_worker_that_is_told_to_stop_is_finished_too(
+    queue: QueueService, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, paused = asyncio.Event(), asyncio.Event()
+
+    class Observed(Worker):
+        async def pause(self, do_not_wait_active: bool = False) -> None:
+            told.set()
+            await super().pause(do_not_wait_active)
+            paused.set()
+
+    monkeypatch.setattr("adsum.queue.worker.Worker", Observed)
+    desk = Desk()
+    await queue.start(run_of(FIRST, [1, 2]), never_ended)
+    async with counting_valkey(redis_url, tmp_path) as (proxy, proxied):
+        fetch = Blow(1, Moment.BEFORE, named="EVALSHA", breaks=False)
+        proxy.arm(fetch)
+        async with working(proxied, desk, concurrency=1) as stop:
+            await fetch.fallen.wait()
+            stop.set()
+            await told.wait()
+            fetch.over.set()
+            await paused.wait()
+            for _ in range(10):
+                await asyncio.sleep(0)  # turns of the loop: whoever throws the chunk away has done so by then
+            desk.go_on.set()
+    assert desk.processed == run_of(FIRST, [1, 2]).messages
+    assert await queue.depth() == 0
+
+
+async def test_workers_that_stop_while_they_look_for_stalled_chunks_leave_no_connection(redis_url: str) -> None:
+    for turns in range(0, 200, 4):  # some are in the middle of it
+        async with working(redis_url, ready_desk(), stall_interval=0.001):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        gc.collect()  # a connection that was forgotten says so here, and a warning is an error
 
 
 async def test_a_drain_that_takes_too_long_leaves_the_chunk_to_another_worker(

@@ -12,7 +12,7 @@ from bullmq import Worker
 from bullmq.custom_errors import DelayedError
 
 from adsum.queue.chunks import Chunk, NewerChunk, UnreadableChunk, chunk_of
-from adsum.queue.connection import open_redis
+from adsum.queue.connection import RedisClient, open_redis
 from adsum.queue.control import worker_name
 from adsum.queue.keys import bullmq_prefix
 from adsum.telemetry import Mark, logger
@@ -80,7 +80,10 @@ class ChunkWorker:
             stopping.cancel()
 
     async def _run_until(self, stopping: asyncio.Future[Any]) -> None:
-        worker = self._new_worker()
+        options = self._options
+        # Two connections that BullMQ keeps for itself, and one for each chunk that is being finished.
+        redis = open_redis(options.redis_url, connections=options.concurrency + 4, socket_timeout=SOCKET_TIMEOUT_S)
+        worker = self._new_worker(redis)
         running = asyncio.ensure_future(worker.run())
         log.info("waiting for chunks", queue=self._options.queue_name, worker=worker.id)
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -90,12 +93,15 @@ class ChunkWorker:
             await asyncio.wait({stopping}, timeout=RECONNECT_MS / 1000)
         await self._drain(worker)
         await asyncio.gather(running, return_exceptions=True)
+        # BullMQ has closed it, but under its own look for stalled chunks, which opens a connection again if it was
+        # on its way. That look is cancelled by now.
+        await redis.aclose()
 
     async def _drain(self, worker: Any) -> None:
         # Paused, not closed: a worker of BullMQ that closes while its server is away tries again without any pause, and
         # on a unix socket nothing else of this process ever runs again. No timeout around it either: it would be
         # swallowed until the last chunk is done.
-        pausing = asyncio.ensure_future(worker.pause())
+        pausing = asyncio.ensure_future(_finished(worker))
         drained, _ = await asyncio.wait({pausing}, timeout=self._options.drain_timeout)
         if not drained:
             # What is unfinished is delivered again to another worker, and written once all the same.
@@ -103,10 +109,8 @@ class ChunkWorker:
         await worker.close(force=True)
         await pausing
 
-    def _new_worker(self) -> Any:
+    def _new_worker(self, redis: RedisClient) -> Any:
         options = self._options
-        # Two connections that BullMQ keeps for itself, and one for each chunk that is being finished.
-        redis = open_redis(options.redis_url, connections=options.concurrency + 4, socket_timeout=SOCKET_TIMEOUT_S)
         process: Any = self._work  # BullMQ's annotation says Future; any awaitable will do
         settings: Any = {
             "connection": redis,
@@ -142,6 +146,17 @@ class ChunkWorker:
             log.exception("a chunk could not be processed", mark=Mark.ERROR, chunk=chunk.message_id)
             # BullMQ publishes the text of what it is given: that of the real error may quote a row.
             raise ProcessingFailed(type(error).__name__) from None
+
+
+async def _finished(worker: Any) -> None:
+    """Takes nothing new and ends what it has: also a chunk that was on its way when the worker was told to stop.
+
+    BullMQ's `pause` waits for what was under way when it was called: for the fetching of such a chunk, and not for its
+    processing. That has begun when `pause` returns, as BullMQ's loop is woken by the same fetching, and fewer steps on.
+    """
+    await worker.pause()
+    while under_way := {task for task in worker.processing if not task.done()}:
+        await asyncio.wait(under_way)
 
 
 def _tell_error(error: BaseException, *_: object) -> None:
