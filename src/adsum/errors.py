@@ -102,3 +102,9 @@ class Unavailable(AdsumError):
     """Not known to be done: a server that Adsum needs does not answer (503). Sending the same again is safe."""
 
     code = "unavailable"
+
+
+class Overloaded(Unavailable):
+    """More is waiting already than can be done soon (503)."""
+
+    code = "overloaded"

@@ -1,0 +1,101 @@
+"""A coalescer: what arrives together is done together, and what arrives alone is done at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
+from typing import Generic, TypeVar
+
+from adsum.errors import Overloaded
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Coalescer(Generic[Item, Result]):
+    """Whatever is submitted while a flush runs goes into the next flush, as one. Nothing waits for a timer.
+
+    Args:
+        flush: does items, in the order of their submission, and returns a result for each. Where it raises, the same
+            items come again in halves, until the culprit stands alone: so it must bear being done twice. Outages are
+            its own business.
+        at_most: items in one flush.
+        side_by_side: flushes at a time. One leaves the most for the next; two keep a server busy while its client is.
+        waiting_at_most: items that wait for a flush; more are refused.
+    """
+
+    def __init__(
+        self,
+        flush: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        *,
+        at_most: int,
+        side_by_side: int,
+        waiting_at_most: int,
+    ) -> None:
+        self._flush = flush
+        self._at_most = at_most
+        self._side_by_side = side_by_side
+        self._waiting_at_most = waiting_at_most
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._flushing: set[asyncio.Task[None]] = set()
+
+    async def submit(self, item: Item) -> Result:
+        """Has an item done. Whoever is cancelled meanwhile takes nothing back: the item is done all the same.
+
+        Raises:
+            Overloaded: too many wait already.
+            Exception: whatever the flush raises of this item alone.
+        """
+        if len(self._waiting) >= self._waiting_at_most:
+            raise Overloaded("too much is waiting to be done")
+        done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, done))
+        if len(self._flushing) < self._side_by_side:
+            # In a context of its own: what one submitter's log lines say is not so of the others.
+            self._flushing.add(asyncio.create_task(self._flush_all(), context=Context()))
+        return await done
+
+    async def close(self) -> None:
+        """Ends what is being done, and cancels who waits. To be called when nobody submits any more."""
+        for task in self._flushing:
+            task.cancel()
+        await asyncio.gather(*self._flushing, return_exceptions=True)
+        for _, done in self._waiting:
+            done.cancel()
+        self._waiting.clear()
+
+    async def _flush_all(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            while self._waiting:
+                count = min(self._at_most, len(self._waiting))
+                await self._flush_isolating([self._waiting.popleft() for _ in range(count)])
+        finally:
+            # Here, not when the task's end is noticed: whoever submits in between would wait for nobody.
+            self._flushing.discard(task)
+
+    async def _flush_isolating(self, together: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+        try:
+            results = await self._flush([item for item, _ in together])
+            pairs = list(zip(together, results, strict=True))
+        except asyncio.CancelledError:
+            for _, done in together:
+                done.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - it is passed on to who submitted
+            await self._isolate(together, error)
+            return
+        for (_, done), result in pairs:
+            if not done.done():
+                done.set_result(result)
+
+    async def _isolate(self, together: Sequence[tuple[Item, asyncio.Future[Result]]], error: Exception) -> None:
+        if len(together) > 1:
+            middle = len(together) // 2
+            await self._flush_isolating(together[:middle])
+            await self._flush_isolating(together[middle:])
+        elif not (done := together[0][1]).done():
+            done.set_exception(error)

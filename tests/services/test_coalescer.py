@@ -1,0 +1,220 @@
+"""Coalescer: together what arrives together, at once what arrives alone, and each with its own result or error."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+
+from adsum.errors import Overloaded, Unavailable
+from adsum.services.coalescer import Coalescer
+
+whose = ContextVar("whose", default="nobody")
+
+
+class Defect(Exception):
+    """What a flush raises of one item."""
+
+
+class Press:
+    """Squares numbers, a flush at a time, when it may; notes what came in each flush, and how many ran at once."""
+
+    def __init__(self) -> None:
+        self.flushes: list[list[int]] = []
+        self.poison: set[int] = set()
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+        self.running = self.most_at_once = 0
+        self.contexts: set[str] = set()
+
+    async def flush(self, items: Sequence[int]) -> list[int]:
+        self.flushes.append(list(items))
+        self.contexts.add(whose.get())
+        self.running += 1
+        self.most_at_once = max(self.most_at_once, self.running)
+        try:
+            await self.go_on.wait()
+        finally:
+            self.running -= 1
+        if found := self.poison & set(items):
+            raise Defect(min(found))
+        return [item * item for item in items]
+
+
+@pytest.fixture
+def press() -> Press:
+    return Press()
+
+
+NewCoalescer = Callable[..., Coalescer[int, int]]
+
+
+@pytest.fixture
+async def new_coalescer(press: Press) -> AsyncGenerator[NewCoalescer]:
+    made: list[Coalescer[int, int]] = []
+
+    def make(at_most: int = 100, side_by_side: int = 1, waiting_at_most: int = 100) -> Coalescer[int, int]:
+        limits = {"at_most": at_most, "side_by_side": side_by_side, "waiting_at_most": waiting_at_most}
+        made.append(Coalescer(press.flush, **limits))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.close()
+
+
+async def submitted(coalescer: Coalescer[int, int], items: Sequence[int]) -> list[asyncio.Task[int]]:
+    """Tasks that have submitted, each after the other, and wait."""
+    tasks = [asyncio.create_task(coalescer.submit(item)) for item in items]
+    await turns()
+    return tasks
+
+
+async def turns() -> None:
+    """Lets everything run that waits for nothing but its turn."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def errors_of(work: Coroutine[Any, Any, int] | asyncio.Task[int]) -> BaseException | None:
+    (outcome,) = await asyncio.gather(work, return_exceptions=True)
+    return outcome if isinstance(outcome, BaseException) else None
+
+
+async def test_a_lone_item_waits_for_nothing(press: Press, new_coalescer: NewCoalescer) -> None:
+    coalescer = new_coalescer()
+    assert [await coalescer.submit(3), await coalescer.submit(4)] == [9, 16]
+    assert press.flushes == [[3], [4]]
+
+
+async def test_what_is_submitted_while_a_flush_runs_goes_into_the_next_one_in_order(
+    press: Press, new_coalescer: NewCoalescer
+) -> None:
+    coalescer = new_coalescer()
+    press.go_on.clear()
+    tasks = await submitted(coalescer, [1])
+    tasks += await submitted(coalescer, [5, 2, 4])
+    tasks += await submitted(coalescer, [3])
+    press.go_on.set()
+    assert await asyncio.gather(*tasks) == [1, 25, 4, 16, 9]
+    assert press.flushes == [[1], [5, 2, 4, 3]]
+
+
+async def test_a_flush_takes_no_more_than_it_may_and_whoever_came_first_goes_first(
+    press: Press, new_coalescer: NewCoalescer
+) -> None:
+    tasks = await submitted(new_coalescer(at_most=3), range(8))
+    assert await asyncio.gather(*tasks) == [item * item for item in range(8)]
+    assert press.flushes == [[0, 1, 2], [3, 4, 5], [6, 7]]
+
+
+async def test_nobody_waits_longer_because_others_submit_again_and_again(
+    press: Press, new_coalescer: NewCoalescer
+) -> None:
+    coalescer = new_coalescer(at_most=2)
+    press.go_on.clear()
+    first = await submitted(coalescer, [1, 2, 3])
+    greedy = await submitted(coalescer, range(10, 20))
+    press.go_on.set()
+    await first[2]
+    assert press.flushes[1] == [3, 10]
+    await asyncio.gather(*first, *greedy)
+
+
+@pytest.mark.parametrize("side_by_side", [1, 2])
+async def test_no_more_flushes_run_at_a_time_than_may(
+    press: Press, new_coalescer: NewCoalescer, side_by_side: int
+) -> None:
+    coalescer = new_coalescer(at_most=1, side_by_side=side_by_side)
+    press.go_on.clear()
+    tasks = await submitted(coalescer, range(6))
+    assert len(press.flushes) == side_by_side
+    press.go_on.set()
+    await asyncio.gather(*tasks)
+    assert press.most_at_once == side_by_side
+
+
+@pytest.mark.parametrize("poison", [{0}, {7}, {3, 4}, {0, 2, 5}, set(range(8))])
+async def test_a_culprit_stands_alone_and_the_others_are_done(
+    press: Press, new_coalescer: NewCoalescer, poison: set[int]
+) -> None:
+    press.poison = poison
+    tasks = await submitted(new_coalescer(), range(8))
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    failed = {item: outcome.args for item, outcome in enumerate(outcomes) if isinstance(outcome, Defect)}
+    assert failed == {item: (item,) for item in poison}
+    assert [outcome for outcome in outcomes if isinstance(outcome, int)] == [i * i for i in range(8) if i not in poison]
+
+
+async def test_after_a_failure_the_next_ones_are_done(press: Press, new_coalescer: NewCoalescer) -> None:
+    coalescer = new_coalescer()
+    press.poison = {1}
+    assert isinstance(await errors_of(coalescer.submit(1)), Defect)
+    assert await coalescer.submit(2) == 4
+
+
+async def test_a_flush_that_answers_for_others_than_it_was_asked_is_a_defect_of_each() -> None:
+    async def nothing(_items: Sequence[int]) -> list[int]:
+        return []
+
+    coalescer = Coalescer(nothing, at_most=9, side_by_side=1, waiting_at_most=9)
+    assert [type(await errors_of(task)) for task in await submitted(coalescer, [1, 2])] == [ValueError, ValueError]
+
+
+@pytest.mark.parametrize("cancelled", [0, 1, 2])
+async def test_whoever_is_cancelled_harms_no_other_and_their_item_is_done(
+    press: Press, new_coalescer: NewCoalescer, cancelled: int
+) -> None:
+    coalescer = new_coalescer()
+    press.go_on.clear()
+    tasks = [*await submitted(coalescer, [0]), *await submitted(coalescer, [1, 2])]
+    tasks[cancelled].cancel()
+    await turns()
+    press.go_on.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [item for item, outcome in enumerate(outcomes) if not isinstance(outcome, int)] == [cancelled]
+    assert press.flushes == [[0], [1, 2]]
+
+
+async def test_a_defect_of_somebody_who_was_cancelled_is_nobodys(press: Press, new_coalescer: NewCoalescer) -> None:
+    press.poison = {1}
+    press.go_on.clear()
+    tasks = await submitted(new_coalescer(), [1, 2])
+    tasks[0].cancel()
+    await turns()
+    press.go_on.set()
+    assert await tasks[1] == 4
+
+
+async def test_beyond_what_may_wait_items_are_refused_and_later_taken_again(
+    press: Press, new_coalescer: NewCoalescer
+) -> None:
+    coalescer = new_coalescer(at_most=1, waiting_at_most=2)
+    press.go_on.clear()
+    tasks = await submitted(coalescer, [1])
+    tasks += await submitted(coalescer, [2, 3])
+    with pytest.raises(Overloaded) as refused:
+        await coalescer.submit(4)
+    assert isinstance(refused.value, Unavailable)
+    press.go_on.set()
+    assert await asyncio.gather(*tasks) == [1, 4, 9]
+    assert await coalescer.submit(4) == 16
+
+
+async def test_closing_ends_what_runs_and_cancels_who_waits(press: Press, new_coalescer: NewCoalescer) -> None:
+    coalescer = new_coalescer(at_most=1)
+    press.go_on.clear()
+    tasks = await submitted(coalescer, [1, 2])
+    await coalescer.close()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 2
+    assert (press.flushes, press.running) == ([[1]], 0)
+
+
+async def test_a_flush_says_nothing_in_the_name_of_who_began_it(press: Press, new_coalescer: NewCoalescer) -> None:
+    whose.set("somebody")
+    await new_coalescer().submit(1)
+    assert press.contexts == {"nobody"}
