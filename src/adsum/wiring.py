@@ -21,6 +21,7 @@ from adsum.services.api_keys import ApiKeys
 from adsum.services.attendances import AttendancesService
 from adsum.services.batches import Batches
 from adsum.services.completion import Completion
+from adsum.services.deliveries import Deliveries
 from adsum.services.directory import Directory
 from adsum.services.ended_runs import EndedRuns
 from adsum.services.interventions import Interventions
@@ -57,6 +58,7 @@ class Adsum:
     ended_runs: EndedRuns
     attendances: AttendancesService
     processor: AttendanceProcessor
+    deliveries: Deliveries
     interventions: Interventions
     sweeper: Sweeper
     pruning: Pruning | None
@@ -125,6 +127,9 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
         keep = timedelta(days=settings.keep_runs_days)
         queueing = Queueing(queue, completion)
         attendances = AttendancesService(database, acceptance, queueing)
+        processor = AttendanceProcessor(database, queue, completion, now)
+        deliveries = new_deliveries(settings, database, processor)
+        stack.push_async_callback(deliveries.close)
         progress = Progress(database, attendances)
         stack.push_async_callback(progress.close)
         yield Adsum(
@@ -139,7 +144,8 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             ended_runs=EndedRuns(database, metrics, now),
             attendances=attendances,
             interventions=Interventions(database, queueing, now, chunk_size=settings.chunk_size),
-            processor=AttendanceProcessor(database, queue, completion, now),
+            processor=processor,
+            deliveries=deliveries,
             sweeper=new_sweeper(settings, database, queue, completion),
             pruning=Pruning(database, now, keep=keep) if keep else None,
             batches=Batches(database),
@@ -166,6 +172,18 @@ def queue_service(settings: Settings, redis: RedisClient) -> QueueService:
         redis, key_prefix=settings.key_prefix, lock_ttl=settings.lock_ttl, completed_ttl=settings.completed_ttl
     )
     return QueueService(redis, ledger, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
+
+
+def new_deliveries(settings: Settings, database: Database, processor: AttendanceProcessor) -> Deliveries:
+    """Groups of chunks as the settings have it. Postgres writes one group while the worker is at another; SQLite has
+    one writer.
+    """
+    return Deliveries(
+        processor,
+        chunk_size=settings.chunk_size,
+        side_by_side=2 if database.is_postgres else 1,
+        waiting_at_most=settings.worker_concurrency,
+    )
 
 
 def new_sweeper(settings: Settings, database: Database, queue: QueueService, completion: Completion) -> Sweeper:

@@ -14,7 +14,6 @@ from adsum import wiring
 from adsum.domain.access import system_caller
 from adsum.domain.batches import BatchStatus
 from adsum.queue import service
-from adsum.queue.chunks import Chunk
 from adsum.queue.connection import open_redis
 from adsum.queue.worker import ChunkWorker, WorkerOptions
 from adsum.settings import Settings
@@ -76,11 +75,7 @@ def new_worker(adsum: Adsum) -> ChunkWorker:
     settings = adsum.settings
     assert settings.redis_url is not None
     options = WorkerOptions(settings.redis_url, settings.queue_name, settings.key_prefix, concurrency=4)
-
-    async def process(chunk: Chunk) -> None:
-        await adsum.processor.process([chunk])
-
-    return ChunkWorker(options, process, adsum.processor.give_up)
+    return ChunkWorker(options, adsum.deliveries.take)
 
 
 async def ended(adsum: Adsum, batch_id: str) -> BatchStatus:

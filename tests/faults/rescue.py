@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from adsum.queue.chunks import Chunk
 from adsum.queue.connection import open_redis, translated
 from adsum.queue.ledger import LEADER
 from adsum.queue.worker import ChunkWorker, WorkerOptions
@@ -50,8 +49,4 @@ def _rescuer(house: House) -> ChunkWorker:
         message_lock=0.5,
         stall_interval=0.2,
     )
-
-    async def process(chunk: Chunk) -> None:
-        await house.adsum.processor.process([chunk])
-
-    return ChunkWorker(options, process, house.adsum.processor.give_up)
+    return ChunkWorker(options, house.adsum.deliveries.take)

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 from sqlalchemy import text
 
-from adsum.queue.worker import GIVE_UP_AFTER
+from adsum.services.deliveries import GIVE_UP_AFTER
 from adsum.storage.database import LONGEST_PAUSE_IN_TRANSACTION_S
 from tests.faults.classes import Platform, found_classes, platform
 from tests.faults.conftest import NewHouse

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -12,9 +12,8 @@ import uvloop
 from sqlalchemy import event
 from typing_extensions import override
 
-from adsum.domain.ids import Batch
 from adsum.queue.connection import open_redis
-from adsum.queue.ledger import Claim, Ledger
+from adsum.queue.ledger import Claim, Ledger, Release, Settlement
 from adsum.queue.service import QueueService
 from adsum.services.accepting import Acceptance
 from adsum.services.attendances import AttendancesService
@@ -73,18 +72,16 @@ class MortalLedger(Ledger):
         return holders
 
     @override
-    async def settle(self, batch: Batch, run_id: str, student_ids: Iterable[int]) -> int | None:
+    async def settle_all(self, settlements: Sequence[Settlement]) -> list[int | None]:
         self._survive("before settle")
-        remaining = await super().settle(batch, run_id, student_ids)
+        remaining = await super().settle_all(settlements)
         self._survive("after settle")
         return remaining
 
     @override
-    async def release(
-        self, batch: Batch, run_id: str, student_ids: Iterable[int], *, completed_at: datetime | None
-    ) -> bool:
+    async def release_all(self, releases: Sequence[Release]) -> list[bool]:
         self._survive("before release")
-        held = await super().release(batch, run_id, student_ids, completed_at=completed_at)
+        held = await super().release_all(releases)
         self._survive("after release")
         return held
 

@@ -36,7 +36,7 @@ class MovingRun:
 
     async def close(self) -> None:
         async with self.database.transaction() as connection:
-            assert await tallies.close_run(connection, self.run.run_id, LATER) is not None
+            assert await tallies.close_runs(connection, [self.run.run_id], LATER)
 
     async def cancel(self) -> None:
         async with self.database.transaction() as connection:

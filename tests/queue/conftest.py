@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from datetime import date
+from collections.abc import AsyncGenerator, Callable, Iterable
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from adsum.domain.ids import Batch
 from adsum.queue.connection import open_redis
 from adsum.queue.keys import LedgerKeys
-from adsum.queue.ledger import Ledger
+from adsum.queue.ledger import Ledger, Release, Settlement
 from adsum.queue.service import QueuedRun, QueueService
 
 LOCK_TTL, COMPLETED_TTL = 3600, 86400
@@ -51,6 +51,18 @@ def new_queue(redis: Redis, key_prefix: str = "") -> QueueService:
 
 def run_of(run_id: str, *chunks: list[int], batch: Batch = BATCH, by_student: bool = False) -> QueuedRun:
     return QueuedRun(batch, run_id, chunks, by_student)
+
+
+async def settle(ledger: Ledger, batch: Batch, run_id: str, student_ids: Iterable[int]) -> int | None:
+    """Settles the jobs of one run."""
+    return (await ledger.settle_all([Settlement(batch, run_id, list(student_ids))]))[0]
+
+
+async def release(
+    ledger: Ledger, batch: Batch, run_id: str, student_ids: Iterable[int], *, completed_at: datetime | None
+) -> bool:
+    """Releases the batch of one run."""
+    return (await ledger.release_all([Release(batch, run_id, list(student_ids), completed_at)]))[0]
 
 
 async def never_ended(_run_id: str) -> bool:

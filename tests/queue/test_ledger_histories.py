@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from adsum.embedded.valkey import Valkey
 from adsum.queue.connection import open_redis
-from tests.queue.conftest import BATCH, FIRST, KEYS, SECOND, lifetimes, new_ledger, values
+from tests.queue.conftest import BATCH, FIRST, KEYS, SECOND, lifetimes, new_ledger, release, settle, values
 from tests.servers.valkey import tell, url_of
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class LedgerHistories(RuleBasedStateMachine):
     @rule(run=runs, some=students)
     def settle(self, run: str, some: list[int]) -> None:
         before = self.found()
-        remaining = self.wait(self.ledger.settle(BATCH, run, some))
+        remaining = self.wait(settle(self.ledger, BATCH, run, some))
         if before.get(KEYS.lock) != run:
             assert remaining is None
             return
@@ -82,7 +82,7 @@ class LedgerHistories(RuleBasedStateMachine):
     @rule(run=runs, completed=st.booleans())
     def release(self, run: str, completed: bool) -> None:
         before = self.found()
-        held = self.wait(self.ledger.release(BATCH, run, STUDENTS[run], completed_at=NOW if completed else None))
+        held = self.wait(release(self.ledger, BATCH, run, STUDENTS[run], completed_at=NOW if completed else None))
         after = self.found()
         assert held == (before.get(KEYS.lock) == run)
         assert run not in after.values()

@@ -21,6 +21,7 @@ from tests.queue.conftest import (
     never_ended,
     new_ledger,
     new_queue,
+    release,
     run_of,
 )
 
@@ -30,7 +31,7 @@ LIMIT = 100_000
 async def fill(ledger: Ledger) -> None:
     await ledger.claim(BATCH, FIRST, [1, 2])
     await ledger.claim(OTHER_BATCH, SECOND, [3])
-    await ledger.release(OTHER_BATCH, SECOND, [3], completed_at=datetime(2024, 12, 25, tzinfo=UTC))
+    await release(ledger, OTHER_BATCH, SECOND, [3], completed_at=datetime(2024, 12, 25, tzinfo=UTC))
     await ledger.lead("somebody", 60)
 
 

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from adsum.embedded.valkey import Valkey
 from adsum.queue.connection import QueueOutage, open_redis
+from adsum.queue.ledger import Release, Settlement
 from adsum.queue.service import PATIENCE_S, QueueService
 from tests.queue.conftest import (
     BATCH,
@@ -149,10 +150,9 @@ async def test_the_lock_is_told_by_the_name_that_users_know(queue: QueueService)
 
 
 async def test_the_queue_settles_and_releases_with_the_ledger(queue: QueueService, redis: Redis) -> None:
-    run = run_of(FIRST, [1, 2])
-    await queue.start(run, never_ended)
-    assert await queue.settle(BATCH, FIRST, [1]) == 1
-    assert await queue.release(run, completed_at=None)
+    await queue.start(run_of(FIRST, [1, 2]), never_ended)
+    assert await queue.settle_all([Settlement(BATCH, FIRST, [1])]) == [1]
+    assert await queue.release_all([Release(BATCH, FIRST, [1, 2], None)]) == [True]
     assert await values(redis) == {}
 
 

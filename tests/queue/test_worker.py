@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from adsum.queue.chunks import NAME, Chunk
 from adsum.queue.connection import open_redis
 from adsum.queue.service import QueueService
-from adsum.queue.worker import GIVE_UP_AFTER, ChunkWorker, WorkerOptions
+from adsum.queue.worker import ChunkWorker, WorkerOptions
 from tests.queue.conftest import BATCH, FIRST, OTHER_BATCH, SECOND, names, never_ended, new_queue, run_of
 from tests.servers.counting import Blow, Moment, counting_valkey
 from tests.servers.processes import short_folder
@@ -30,19 +30,17 @@ class Desk:
     """Takes chunks as a processor would, and notes what came. While `hold` is set, nothing gets done."""
 
     processed: list[Chunk] = field(default_factory=list[Chunk])
-    given_up: list[Chunk] = field(default_factory=list[Chunk])
+    stalls: list[int] = field(default_factory=list[int])
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     done: asyncio.Event = field(default_factory=asyncio.Event)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def process(self, chunk: Chunk) -> None:
+    async def process(self, chunk: Chunk, stalls: int) -> None:
         self.begun.set()
         await self.go_on.wait()
         self.processed.append(chunk)
+        self.stalls.append(stalls)
         self.done.set()
-
-    async def give_up(self, chunk: Chunk) -> None:
-        self.given_up.append(chunk)
 
 
 def ready_desk() -> Desk:
@@ -60,7 +58,7 @@ async def working(
         url, "attendance", "", concurrency, stall_interval=stall_interval, drain_timeout=drain_timeout
     )
     stop = asyncio.Event()
-    running = asyncio.create_task(ChunkWorker(options, desk.process, desk.give_up).run(stop))
+    running = asyncio.create_task(ChunkWorker(options, desk.process).run(stop))
     try:
         yield stop
     finally:
@@ -113,21 +111,18 @@ async def test_a_message_of_a_newer_version_stays_for_newer_workers(
         await desk.done.wait()
         await until(lambda: redis.exists("bull:attendance:delayed"))
     assert await queue.depth() == 1
-    assert (desk.given_up, await redis.exists("bull:attendance:theirs")) == ([], 1)
+    assert (len(desk.processed), await redis.exists("bull:attendance:theirs")) == (1, 1)
 
 
-async def test_a_chunk_that_killed_its_worker_again_and_again_is_given_up(
+async def test_whoever_processes_a_chunk_is_told_how_often_it_has_stalled(
     queue: QueueService, redis: Redis, redis_url: str
 ) -> None:
-    desk = ready_desk()
-    for run, batch, stalls in ((FIRST, BATCH, GIVE_UP_AFTER - 1), (SECOND, OTHER_BATCH, GIVE_UP_AFTER)):
-        started = run_of(run, [1, 2], batch=batch)
-        await queue.start(started, never_ended)
-        await redis.hset(f"bull:attendance:{started.messages[0].message_id}", "stc", str(stalls))
+    desk, run = ready_desk(), run_of(FIRST, [1, 2])
+    await queue.start(run, never_ended)
+    await redis.hset(f"bull:attendance:{run.messages[0].message_id}", "stc", "7")  # pyright: ignore[reportGeneralTypeIssues]
     async with working(redis_url, desk):
         await emptied(queue)
-    assert [chunk.run_id for chunk in desk.processed] == [FIRST]
-    assert [chunk.run_id for chunk in desk.given_up] == [SECOND]
+    assert desk.stalls == [7]
 
 
 async def test_a_worker_that_is_told_to_stop_finishes_what_it_has_and_takes_nothing_new(

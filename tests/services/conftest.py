@@ -7,9 +7,10 @@ from typing import Any
 from adsum.domain.batches import BatchStatus
 from adsum.domain.selection import Selection
 from adsum.domain.submission import BatchResult, Submission
+from adsum.storage.runs import Run
 from adsum.wiring import Adsum
 from tests.batches.conftest import adsum, redis, school, settings, worker
-from tests.runs import DAY
+from tests.runs import DAY, failures
 from tests.schools import SchoolIds
 
 __all__ = ["adsum", "redis", "school", "settings", "worker"]
@@ -23,3 +24,9 @@ def submission(school: SchoolIds, **fields: Any) -> Submission:
 
 async def status_of(adsum: Adsum, result: BatchResult) -> BatchStatus:
     return await adsum.attendances.get_batch_status(result.batch_id)
+
+
+async def failed_students(adsum: Adsum, run: Run) -> list[str]:
+    """Why each student failed who did."""
+    async with adsum.database.snapshot() as connection:
+        return list((await failures(connection, run)).values())

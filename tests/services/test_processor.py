@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from collections.abc import Sequence
 
 import pytest
 from redis.asyncio import Redis
@@ -15,7 +15,7 @@ from adsum.domain.submission import BatchResult
 from adsum.embedded.valkey import Valkey
 from adsum.queue.chunks import Chunk
 from adsum.queue.keys import LedgerKeys
-from adsum.queue.service import QueuedRun
+from adsum.queue.ledger import Release
 from adsum.services.completion import queued
 from adsum.settings import Settings
 from adsum.storage.database import Connection
@@ -221,12 +221,12 @@ async def test_a_run_that_was_claimed_anew_while_it_was_closed_leaves_no_ticket(
     """The lock is lost, so the worker asks the database and closes; a sweeper that looked before claims in between."""
     async with adsum.database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
-    release = adsum.queue.release
+    release_all = adsum.queue.release_all
 
-    async def claimed_before(held: QueuedRun, *, completed_at: datetime | None) -> bool:
+    async def claimed_before(releases: Sequence[Release]) -> list[bool]:
         await new_ledger(redis).claim(run.batch, run.run_id, school.student_ids)
-        return await release(held, completed_at=completed_at)
+        return await release_all(releases)
 
-    monkeypatch.setattr(adsum.queue, "release", claimed_before)
+    monkeypatch.setattr(adsum.queue, "release_all", claimed_before)
     await adsum.processor.process(queued(run).messages)
     assert list(await queue_keys(redis)) == [LedgerKeys("", run.batch).marker]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,13 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import system_caller
 from adsum.domain.batches import RunState, Tally
+from adsum.domain.ids import Batch
 from adsum.domain.plan import AttendanceJob
 from adsum.domain.statuses import Mark
 from adsum.storage import jobs, runs, tallies
 from adsum.storage.database import Database
 from adsum.storage.runs import Run
 from adsum.storage.tables import attendance_changes
-from tests.runs import ACCEPTED_AT, LATER, batch_of, end_run, fail_job, inserts, make_run, outcomes, slices
+from tests.runs import ACCEPTED_AT, DAY, LATER, batch_of, end_run, fail_job, inserts, make_run, outcomes, slices
 from tests.schools import SchoolIds, make_record
 from tests.waiting import somebody_waits_for_a_lock, until
 
@@ -88,7 +90,7 @@ async def test_a_run_with_something_pending_is_not_closed(database: Database, sc
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=1)
         await jobs.insert_records(connection, slices(run)[:3])
-        assert await tallies.close_run(connection, run.run_id, LATER) is None
+        assert not await tallies.close_runs(connection, [run.run_id], LATER)
         assert await runs.open_run(connection, run.batch) == run
 
 
@@ -99,7 +101,7 @@ async def test_a_run_is_closed_with_the_counts_of_its_rows(database: Database, s
         await make_record(connection, school.school_id, run.batch, one)
         await jobs.insert_records(connection, [jobs.JobSlice(run.run_id, 0, 0, 2)])
         await jobs.fail_pending(connection, slices(run), "not_enrolled", LATER)
-        closed = await tallies.close_run(connection, run.run_id, LATER)
+        closed = (await tallies.close_runs(connection, [run.run_id], LATER)).get(run.run_id)
         status = await tallies.batch_status(connection, system_caller(), run.batch)
     assert closed is not None
     assert closed.tally == Tally(recorded=1, skipped=2, failed=1)
@@ -112,11 +114,11 @@ async def test_a_run_is_closed_only_once_and_a_cancelled_one_never(database: Dat
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
         await jobs.insert_records(connection, slices(run))
-        assert await tallies.close_run(connection, run.run_id, LATER) is not None
-        assert await tallies.close_run(connection, run.run_id, LATER) is None
+        assert await tallies.close_runs(connection, [run.run_id], LATER)
+        assert not await tallies.close_runs(connection, [run.run_id], LATER)
         cancelled = await make_run(connection, school, inserts(school.student_ids))
         await end_run(connection, cancelled, RunState.CANCELLED)
-        assert await tallies.close_run(connection, cancelled.run_id, LATER) is None
+        assert not await tallies.close_runs(connection, [cancelled.run_id], LATER)
 
 
 async def test_of_many_who_close_a_run_at_once_one_wins(database: Database, school: SchoolIds) -> None:
@@ -126,7 +128,7 @@ async def test_of_many_who_close_a_run_at_once_one_wins(database: Database, scho
 
     async def close() -> tallies.ClosedRun | None:
         async with database.transaction() as connection:
-            return await tallies.close_run(connection, run.run_id, LATER)
+            return (await tallies.close_runs(connection, [run.run_id], LATER)).get(run.run_id)
 
     closed = await asyncio.gather(*(close() for _ in range(8)))
     assert [each.tally for each in closed if each is not None] == [Tally(recorded=4)]
@@ -141,7 +143,7 @@ async def test_a_run_is_closed_with_what_a_worker_was_still_writing(
 
     async def close() -> tallies.ClosedRun | None:
         async with postgres_database.transaction() as connection:
-            return await tallies.close_run(connection, run.run_id, LATER)
+            return (await tallies.close_runs(connection, [run.run_id], LATER)).get(run.run_id)
 
     async with postgres_database.transaction() as connection:
         await jobs.insert_records(connection, slices(run))
@@ -157,8 +159,40 @@ async def test_the_status_of_a_batch_is_that_of_its_newest_run(database: Databas
         assert await tallies.batch_status(connection, system_caller(), batch_of(school)) is None
         first = await make_run(connection, school, inserts(school.student_ids[:2]))
         await jobs.insert_records(connection, slices(first))
-        await tallies.close_run(connection, first.run_id, LATER)
+        await tallies.close_runs(connection, [first.run_id], LATER)
         second = await make_run(connection, school, inserts(school.student_ids[2:]), kept=school.student_ids[:2])
         status = await tallies.batch_status(connection, system_caller(), second.batch)
     assert status is not None
     assert (status.run_id, status.tally, status.completed_at) == (second.run_id, Tally(skipped=2, remaining=2), None)
+
+
+async def test_of_many_runs_those_are_closed_that_have_nothing_pending(database: Database, school: SchoolIds) -> None:
+    days = [Batch(school.class_id, school.session_id, DAY + timedelta(number)) for number in range(3)]
+    async with database.transaction() as connection:
+        done, half, cancelled = [
+            await make_run(connection, school, inserts(school.student_ids), batch=batch, chunk_size=2) for batch in days
+        ]
+        await jobs.insert_records(connection, [*slices(done), slices(half)[0]])
+        await end_run(connection, cancelled, RunState.CANCELLED)
+        run_ids = [run.run_id for run in (half, cancelled, done)]
+        closed = await tallies.close_runs(connection, run_ids, LATER)
+        assert await tallies.close_runs(connection, run_ids, LATER) == {}
+    assert closed == {done.run_id: tallies.ClosedRun(done.run_id, Tally(recorded=4), LATER, LATER)}
+
+
+async def test_whoever_closes_many_runs_at_once_in_any_order_waits_for_nobody_for_ever(
+    database: Database, school: SchoolIds
+) -> None:
+    """They lock in the order of the runs' ids: else Postgres would end one of them for a deadlock."""
+    days = [Batch(school.class_id, school.session_id, DAY + timedelta(number)) for number in range(40)]
+    async with database.transaction() as connection:
+        made = [await make_run(connection, school, inserts(school.student_ids), batch=batch) for batch in days]
+
+    async def write_and_close(some: list[Run]) -> set[str]:
+        async with database.transaction() as connection:
+            await jobs.insert_records(connection, slices(*some))
+        async with database.transaction() as connection:
+            return set(await tallies.close_runs(connection, [run.run_id for run in some], LATER))
+
+    closed = await asyncio.gather(*(write_and_close(each) for each in [made, made[::-1]] * 4))
+    assert sorted(run_id for each in closed for run_id in each) == sorted(run.run_id for run in made)

@@ -66,7 +66,7 @@ async def test_more_ended_runs_than_a_page_are_all_released(
     async with adsum.database.transaction() as connection:
         for run in made:
             await jobs.insert_records(connection, [JobSlice(run.run_id, number) for number in range(3)])
-            assert await tallies.close_run(connection, run.run_id, wiring.now()) is not None
+            assert await tallies.close_runs(connection, [run.run_id], wiring.now())
     assert await sweeper.sweep() == 3
     assert await redis.exists(*(f"attendance-batch-lock:{run.batch.id}" for run in made)) == 0
     assert await redis.exists(*(f"batch-completed:{run.batch.id}" for run in made)) == 3
@@ -126,4 +126,5 @@ async def test_a_run_that_another_one_closed_meanwhile_is_not_closed_again(adsum
     _, run = await accepted(adsum, school)
     await adsum.processor.process(queued(run).messages)
     completion = Completion(adsum.database, adsum.queue, wiring.now)
-    assert not await completion.close(run)
+    assert await completion.close([run]) == 0
+    assert await completion.close([]) == 0

@@ -146,7 +146,7 @@ async def test_a_run_that_ended_without_being_released_is_released(
     result, run = await accepted(adsum, school)
     async with adsum.database.transaction() as connection:
         await jobs.insert_records(connection, slices(run))
-        assert await tallies.close_run(connection, run.run_id, run.accepted_at) is not None
+        assert await tallies.close_runs(connection, [run.run_id], run.accepted_at)
     assert await adsum.sweeper.sweep() == 1
     left = {key: value for key, value in (await queue_keys(redis)).items() if not key.startswith("bull:")}
     assert list(left) == [f"batch-completed:{result.batch_id}"]

@@ -35,9 +35,9 @@ async def _work(settings: Settings) -> None:
     async with wiring.open_adsum(settings) as adsum:
         await adsum.readiness.require_current_schema()
 
-        async def process(chunk: Chunk) -> None:
+        async def process(chunk: Chunk, stalls: int) -> None:
             with adsum.metrics.chunk_seconds.time():
-                await adsum.processor.process([chunk])
+                await adsum.deliveries.take(chunk, stalls)
 
         options = WorkerOptions(
             redis_url=wiring.redis_url(settings),
@@ -49,6 +49,6 @@ async def _work(settings: Settings) -> None:
         )
         with adsum.metrics.served(settings.host, settings.worker_metrics_port):
             log.info("worker started", queue=settings.queue_name, concurrency=settings.worker_concurrency)
-            worker = ChunkWorker(options, process, adsum.processor.give_up)
+            worker = ChunkWorker(options, process)
             await asyncio.gather(worker.run(stop), adsum.sweeper.run(stop, adsum.pruning))
         log.info("worker stopped")

@@ -5,7 +5,7 @@ It tells a worker "you were the last"; it decides nothing. Whatever it loses, th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -13,13 +13,17 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from adsum.domain.ids import Batch
-from adsum.queue.connection import translated
+from adsum.queue.connection import QueueOutage, translated
 from adsum.queue.keys import LedgerKeys
 
 LEADER = "attendance-sweeper"
+SPOILT = ("WRONGTYPE", "value is not an integer")
+
+Call = tuple[list[str], list[str | int]]
+"""The keys and the arguments of a script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,29 @@ class Claim:
     run_id: str
     student_ids: Sequence[int]
     ended: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Jobs of a run that have an outcome: the students, to be counted as done."""
+
+    batch: Batch
+    run_id: str
+    student_ids: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A run that ended, and the students of those of its tickets that may be left.
+
+    To be made only after the database says that the run ended: so the completion marker implies the database.
+    `completed_at` None: it was cancelled, and leaves no marker.
+    """
+
+    batch: Batch
+    run_id: str
+    student_ids: Sequence[int]
+    completed_at: datetime | None
 
 
 class Ledger:
@@ -57,43 +84,58 @@ class Ledger:
         Returns:
             For each None when the run holds the lock now, or did before; else the run that holds it.
         """
-        calls = [self._claim_call(claim) for claim in claims]
-        with translated():
-            try:
-                holders = await self._together(calls)
-            except NoScriptError:  # the server has restarted, or forgot; what was claimed may be claimed again
-                await self._redis.script_load(self._claim.script)
-                holders = await self._together(calls)
+        holders = await self._together(self._claim, [self._claim_call(claim) for claim in claims])
+        for holder in holders:
+            if isinstance(holder, ResponseError):
+                raise QueueOutage("Valkey or Redis refuses") from holder
         return [str(holder) or None for holder in holders]
 
     async def claim(self, batch: Batch, run_id: str, student_ids: Sequence[int], *, ended: str = "") -> str | None:
         """The same for one run."""
         return (await self.claim_all([Claim(batch, run_id, student_ids, ended)]))[0]
 
-    def _claim_call(self, claim: Claim) -> tuple[list[str], list[str | int]]:
+    def _claim_call(self, claim: Claim) -> Call:
         keys = LedgerKeys(self._key_prefix, claim.batch)
         names = [keys.lock, keys.counter, *map(keys.ticket, claim.student_ids)]
         return names, [claim.run_id, claim.ended, self._lock_ttl]
 
-    async def _together(self, calls: Sequence[tuple[list[str], list[str | int]]]) -> list[Any]:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for keys, args in calls:
-                pipe.evalsha(self._claim.sha, len(keys), *keys, *args)
-            return await pipe.execute()
-
-    async def settle(self, batch: Batch, run_id: str, student_ids: Iterable[int]) -> int | None:
-        """Counts jobs of a run as done. Doing it twice counts once, since each ticket can be taken away only once.
+    async def settle_all(self, settlements: Sequence[Settlement]) -> list[int | None]:
+        """Counts jobs of runs as done, in one pipeline. Doing it twice counts once, since each ticket can be taken away
+        only once.
 
         Returns:
-            How many jobs remain; 0 also to whoever settles the last chunk again. None when the run does not hold the
-            lock, or the ledger was lost: then only the database knows.
+            For each how many jobs of its run remain; 0 also to whoever settles the last chunk again. None when the run
+            does not hold the lock, or the ledger was lost or spoilt: then only the database knows.
         """
-        keys = LedgerKeys(self._key_prefix, batch)
+        calls = [self._settle_call(settlement) for settlement in settlements]
+        left = await self._together(self._settle, calls)
+        return [each if isinstance(each, int) and each >= 0 else None for each in left]
+
+    def _settle_call(self, settlement: Settlement) -> Call:
+        keys = LedgerKeys(self._key_prefix, settlement.batch)
+        names = [keys.lock, keys.counter, *map(keys.ticket, settlement.student_ids)]
+        return names, [settlement.run_id, self._lock_ttl]
+
+    async def _together(self, script: AsyncScript, calls: Sequence[Call]) -> list[Any]:
+        """Calls a script for each in one pipeline. A key of the wrong kind, which only somebody else can have made,
+        is the error of its own call, and returned as such; every other error is an outage.
+        """
         with translated():
-            left = await self._settle(
-                keys=[keys.lock, keys.counter, *map(keys.ticket, student_ids)], args=[run_id, self._lock_ttl]
-            )
-        return int(left) if int(left) >= 0 else None
+            try:
+                return await self._pipelined(script, calls)
+            except NoScriptError:  # the server has restarted, or forgot; what was done may be done again
+                await self._redis.script_load(script.script)
+                return await self._pipelined(script, calls)
+
+    async def _pipelined(self, script: AsyncScript, calls: Sequence[Call]) -> list[Any]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for keys, args in calls:
+                pipe.evalsha(script.sha, len(keys), *keys, *args)
+            results = await pipe.execute(raise_on_error=False)
+        for result in results:
+            if isinstance(result, Exception) and not _is_spoilt(result):
+                raise result
+        return results
 
     async def renew(self, held: Sequence[tuple[Batch, str, Sequence[int]]]) -> None:
         """Gives what runs hold its full time to live again, where half of it is over; what is gone stays gone."""
@@ -127,24 +169,26 @@ class Ledger:
                 return False
             return bool(await self._redis.pexpire(key, milliseconds))
 
-    async def release(
-        self, batch: Batch, run_id: str, student_ids: Iterable[int], *, completed_at: datetime | None
-    ) -> bool:
-        """Frees a batch whose run ended, and leaves the completion marker if it completed.
-
-        To be called only after the database says that the run ended: so the marker implies the database.
+    async def release_all(self, releases: Sequence[Release]) -> list[bool]:
+        """Frees the batches of runs that ended, in one pipeline, and leaves the completion marker of those that
+        completed.
 
         Returns:
-            Whether the run held the lock.
+            For each whether the run held the lock.
         """
-        keys = LedgerKeys(self._key_prefix, batch)
-        completed = completed_at.isoformat() if completed_at else ""
-        with translated():
-            held = await self._release(
-                keys=[keys.lock, keys.counter, keys.marker, *map(keys.ticket, student_ids)],
-                args=[run_id, completed, self._completed_ttl],
-            )
-        return bool(held)
+        held = await self._together(self._release, [self._release_call(release) for release in releases])
+        return [each == 1 for each in held]
+
+    def _release_call(self, release: Release) -> Call:
+        keys = LedgerKeys(self._key_prefix, release.batch)
+        completed = release.completed_at.isoformat() if release.completed_at else ""
+        names = [keys.lock, keys.counter, keys.marker, *map(keys.ticket, release.student_ids)]
+        return names, [release.run_id, completed, self._completed_ttl]
+
+
+def _is_spoilt(error: Exception) -> bool:
+    """Whether a script met a key that holds what no script of ours writes: WRONGTYPE, or a counter of letters."""
+    return isinstance(error, ResponseError) and any(piece in str(error) for piece in SPOILT)
 
 
 def load_script(redis: Redis, name: str) -> AsyncScript:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, cast
 
 from bullmq import Queue
@@ -16,7 +15,7 @@ from adsum.domain.ids import Batch
 from adsum.queue.chunks import Chunk
 from adsum.queue.connection import QueueOutage, translated
 from adsum.queue.keys import bullmq_prefix, lock_key
-from adsum.queue.ledger import Claim, Ledger
+from adsum.queue.ledger import Claim, Ledger, Release, Settlement
 
 # What Redis gets, in all, while a request waits for it. A run that is not queued by then is durable all the same.
 PATIENCE_S = 0.25
@@ -160,13 +159,13 @@ class QueueService:
         """Whether `candidate` leads now, for so many seconds. Two leaders at once would do no harm."""
         return await self._ledger.lead(candidate, seconds)
 
-    async def settle(self, batch: Batch, run_id: str, student_ids: Iterable[int]) -> int | None:
-        """See `Ledger.settle`."""
-        return await self._ledger.settle(batch, run_id, student_ids)
+    async def settle_all(self, settlements: Sequence[Settlement]) -> list[int | None]:
+        """See `Ledger.settle_all`."""
+        return await self._ledger.settle_all(settlements)
 
-    async def release(self, run: QueuedRun, *, completed_at: datetime | None) -> bool:
-        """See `Ledger.release`."""
-        return await self._ledger.release(run.batch, run.run_id, run.student_ids, completed_at=completed_at)
+    async def release_all(self, releases: Sequence[Release]) -> list[bool]:
+        """See `Ledger.release_all`."""
+        return await self._ledger.release_all(releases)
 
     async def depth(self) -> int:
         """How many chunks wait, are paused, or are being processed.

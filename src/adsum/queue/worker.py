@@ -17,10 +17,8 @@ from adsum.queue.control import worker_name
 from adsum.queue.keys import bullmq_prefix
 from adsum.telemetry import Mark, logger
 
-# Past BullMQ's own limit a chunk would fail without the processor being asked: so it is out of reach, and
-# `GIVE_UP_AFTER` is ours.
+# Past BullMQ's own limit a chunk would fail without the processor being asked: so it is out of reach.
 NEVER = 1_000_000_000
-GIVE_UP_AFTER = 5
 # Seconds. An idle worker waits this long for a chunk; the socket has to be more patient than that.
 IDLE_WAIT_S = 2
 SOCKET_TIMEOUT_S = 10.0
@@ -29,7 +27,8 @@ NEWER_CHUNK_PAUSE_MS = 1_000
 
 log = logger(__name__)
 
-ProcessChunk = Callable[[Chunk], Awaitable[None]]
+ProcessChunk = Callable[[Chunk, int], Awaitable[None]]
+"""Ends a chunk's jobs. The number is how often it has stalled: because its worker died, or was out of reach."""
 
 
 class ProcessingFailed(Exception):
@@ -63,12 +62,11 @@ class WorkerOptions:
 
 
 class ChunkWorker:
-    """One worker. `process` ends a chunk's jobs; `give_up` ends those of one that killed its worker again and again."""
+    """One worker."""
 
-    def __init__(self, options: WorkerOptions, process: ProcessChunk, give_up: ProcessChunk) -> None:
+    def __init__(self, options: WorkerOptions, process: ProcessChunk) -> None:
         self._options = options
         self._process = process
-        self._give_up = give_up
 
     async def run(self, stop: asyncio.Event) -> None:
         """Takes chunks until `stop` is set; then finishes what it has, and takes nothing new."""
@@ -141,7 +139,7 @@ class ChunkWorker:
             await job.moveToDelayed(round(time.time() * 1000) + NEWER_CHUNK_PAUSE_MS, token)
             raise DelayedError from None
         try:
-            await (self._give_up if job.stalledCounter >= GIVE_UP_AFTER else self._process)(chunk)
+            await self._process(chunk, job.stalledCounter)
         except Exception as error:
             log.exception("a chunk could not be processed", mark=Mark.ERROR, chunk=chunk.message_id)
             # BullMQ publishes the text of what it is given: that of the real error may quote a row.

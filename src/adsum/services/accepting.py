@@ -111,7 +111,7 @@ class Acceptance:
         now: datetime,
     ) -> Accepted:
         standing = await runs.open_run(connection, checked.batch)
-        closed = await tallies.close_run(connection, standing.run_id, now) if standing is not None else None
+        closed = await _closed(connection, standing, now) if standing is not None else None
         existing = await runs.existing_records(connection, checked.batch)
         if standing is not None and closed is None:
             return Accepted(_skipped(checked, standing, existing))
@@ -179,6 +179,10 @@ def _nothing_to_do(checked: CheckedSubmission, plan: Plan, newest: Run | None) -
         is_skipped=False,
         conflicts=plan.conflicts,
     )
+
+
+async def _closed(connection: Connection, standing: Run, now: datetime) -> ClosedRun | None:
+    return (await tallies.close_runs(connection, [standing.run_id], now)).get(standing.run_id)
 
 
 def _skipped(checked: CheckedSubmission, standing: Run, existing: dict[int, Existing]) -> BatchResult:

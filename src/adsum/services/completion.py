@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from adsum.domain.ids import Batch
+from adsum.queue.ledger import Release
 from adsum.queue.service import QueuedRun, QueueService
+from adsum.services.patience import patiently
 from adsum.storage import runs, tallies
-from adsum.storage.database import Database
+from adsum.storage.database import Connection, Database
 from adsum.storage.runs import Run
 from adsum.storage.tallies import ClosedRun
 from adsum.telemetry import Mark, logger
@@ -22,6 +25,27 @@ def queued(run: Run) -> QueuedRun:
     return QueuedRun(run.batch, run.run_id, students, is_cut_by_student=run.chunk_size == 1)
 
 
+def release_of(run: Run, completed_at: datetime | None) -> Release:
+    """Frees the batch of a run that ended, naming all of its tickets."""
+    return Release(run.batch, run.run_id, [job.student_id for job in run.jobs], completed_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Finishing:
+    """A run that may have nothing left to do.
+
+    Attributes:
+        batch: whose run it is.
+        run_id: the run.
+        is_counted: the ledger has counted to zero, so each ticket was taken away. Else the ledger was lost: a sweeper
+            may be claiming anew for this run just now, so all tickets of it are released.
+    """
+
+    batch: Batch
+    run_id: str
+    is_counted: bool
+
+
 class Completion:
     """Finishes runs. `now` is the clock."""
 
@@ -30,52 +54,59 @@ class Completion:
         self._queue = queue
         self._now = now
 
-    async def complete(self, batch: Batch, run_id: str, *, is_counted: bool) -> None:
-        """Closes a run that may have nothing left to do, and releases its batch.
+    async def complete(self, finishing: Sequence[Finishing]) -> None:
+        """Closes those of these runs that have nothing left to do, and releases their batches; waits out any outage.
 
         Any number of callers may try: one wins the conditional UPDATE, and each releases by compare and delete. The
-        lock is released outside the transaction and after it, so that the completion marker implies the database.
-
-        Args:
-            batch: whose run it is.
-            run_id: the run.
-            is_counted: the ledger has counted to zero, so each ticket was taken away. Else the ledger was lost: a
-                sweeper may be claiming anew for this run just now, so all tickets of it are released.
+        locks are released outside the transaction and after it, so that the completion marker implies the database.
         """
+        if not finishing:
+            return
+        releases = await patiently(self._close_those_done, finishing)
+        if releases:
+            await patiently(self._queue.release_all, releases)
+
+    async def _close_those_done(self, finishing: Sequence[Finishing]) -> list[Release]:
+        run_ids = [each.run_id for each in finishing]
         async with self._database.transaction() as connection:
-            closed = await tallies.close_run(connection, run_id, self._now())
-            endings = {} if closed is not None else await runs.run_endings(connection, [run_id])
-            run = None if is_counted else await runs.find_run(connection, run_id)
-        held = QueuedRun(batch, run_id, []) if run is None else queued(run)
-        if closed is not None:
-            self._tell(batch, closed)
-            await self._queue.release(held, completed_at=closed.ended_at)
-        elif run_id not in endings:  # of before the database was restored: nobody else will ever end it
-            await self._queue.release(held, completed_at=None)
-        elif endings[run_id].has_ended:
-            await self._queue.release(held, completed_at=endings[run_id].completed_at)
+            closed = await tallies.close_runs(connection, run_ids, self._now())
+            endings = await _endings(connection, run_ids, closed)
+            uncounted = {each.run_id for each in finishing if not each.is_counted}
+            known = await runs.find_runs(connection, uncounted) if uncounted else {}
+        batches = {each.run_id: each.batch for each in finishing}
+        for run_id, run in closed.items():
+            self._tell(batches[run_id], run)
+        return [
+            release_of(known[run_id], completed_at)
+            if run_id in known
+            else Release(batches[run_id], run_id, [], completed_at)
+            for run_id, completed_at in endings.items()
+        ]
 
     async def has_ended(self, run_id: str) -> bool:
         """Whether the lock of this run may be replaced: asked of the database, for whoever claims a batch."""
         async with self._database.snapshot() as connection:
             return await runs.has_ended(connection, run_id)
 
-    async def close(self, run: Run) -> bool:
-        """Closes a run of which the database says that no job is pending, and releases its batch.
+    async def close(self, idle: Sequence[Run]) -> int:
+        """Closes runs of which the database says that no job is pending, and releases their batches.
 
         Returns:
-            Whether this call closed it.
+            How many this call closed.
         """
+        if not idle:
+            return 0
         async with self._database.transaction() as connection:
-            closed = await tallies.close_run(connection, run.run_id, self._now())
-        if closed is not None:
-            await self.release_closed(run, closed)
-        return closed is not None
+            closed = await tallies.close_runs(connection, [run.run_id for run in idle], self._now())
+        await self.release_closed([(run, closed[run.run_id]) for run in idle if run.run_id in closed])
+        return len(closed)
 
-    async def release_closed(self, run: Run, closed: ClosedRun) -> None:
-        """Releases a run that was closed without the ledger having counted to zero: tickets may be left."""
-        self._tell(run.batch, closed)
-        await self._queue.release(queued(run), completed_at=closed.completed_at)
+    async def release_closed(self, ended: Sequence[tuple[Run, ClosedRun]]) -> None:
+        """Releases runs that were closed without the ledger having counted to zero: tickets may be left."""
+        for run, closed in ended:
+            self._tell(run.batch, closed)
+        if ended:
+            await self._queue.release_all([release_of(run, closed.completed_at) for run, closed in ended])
 
     def _tell(self, batch: Batch, closed: ClosedRun) -> None:
         """Only the winner tells: so a run completes once in the logs, too."""
@@ -88,3 +119,16 @@ class Completion:
             skipped=tally.skipped,
             failed=tally.failed,
         )
+
+
+async def _endings(
+    connection: Connection, run_ids: Sequence[str], closed: Mapping[str, ClosedRun]
+) -> dict[str, datetime | None]:
+    """When each of these runs that are over completed; None: it never did. Over are also those that the database does
+    not know: they are of before it was restored, and nobody else will ever end them.
+    """
+    completed = {run_id: run.completed_at for run_id, run in closed.items()}
+    others = [run_id for run_id in run_ids if run_id not in closed]
+    found = await runs.run_endings(connection, others) if others else {}
+    over = [run_id for run_id in others if run_id not in found or found[run_id].has_ended]
+    return completed | {run_id: found[run_id].completed_at if run_id in found else None for run_id in over}

@@ -8,15 +8,16 @@ from dataclasses import replace
 from datetime import datetime
 
 from adsum.domain.batch_jobs import Reason
-from adsum.domain.batches import Outcome, RunState
+from adsum.domain.batches import RunState
 from adsum.domain.ids import Batch
 from adsum.queue.chunks import Chunk
+from adsum.queue.ledger import Settlement
 from adsum.queue.service import QueueService
-from adsum.services.completion import Completion, queued
+from adsum.services.completion import Completion, Finishing, queued
 from adsum.services.patience import patiently
 from adsum.storage import jobs, runs
 from adsum.storage.database import Database, RejectedRows
-from adsum.storage.jobs import JobOutcome, JobSlice
+from adsum.storage.jobs import JobSlice, Progress
 from adsum.telemetry import Mark, logger
 
 log = logger(__name__)
@@ -43,16 +44,16 @@ class AttendanceProcessor:
         An outage of the database or of Redis is not a failure: it is waited for, without end, with growing pauses.
         Doing it again, or twice at once, changes nothing.
         """
-        found = await patiently(self._write, [JobSlice(chunk.run_id, chunk.number) for chunk in chunks])
-        await self._finish(found)
-        await self._free_unknown(chunks, found)
+        slices = list(dict.fromkeys(JobSlice(chunk.run_id, chunk.number) for chunk in chunks))
+        found = await patiently(self._write, slices)
+        await self._finish(found, _unknown(chunks, found))
         await self._process_successors(chunks, found)
 
     async def give_up(self, chunk: Chunk) -> None:
         """Records as failed what is pending of a chunk that killed its worker again and again."""
         await self._finish(await patiently(self._fail, [JobSlice(chunk.run_id, chunk.number)], Reason.WORKER_DIED))
 
-    async def _write(self, slices: Sequence[JobSlice]) -> list[JobOutcome]:
+    async def _write(self, slices: Sequence[JobSlice]) -> list[Progress]:
         """Writes what these jobs ask for in one transaction; what is rejected is halved until it stands alone."""
         try:
             return await self._write_together(slices)
@@ -60,22 +61,22 @@ class AttendanceProcessor:
             parts = await self._halves(slices)
         if parts is None:
             return await self._fail(slices, Reason.REJECTED)
-        return [outcome for part in parts for outcome in await self._write(part)]
+        return [each for part in parts for each in await self._write(part)]
 
-    async def _write_together(self, slices: Sequence[JobSlice]) -> list[JobOutcome]:
+    async def _write_together(self, slices: Sequence[JobSlice]) -> list[Progress]:
         async with self._database.transaction() as connection:
             await jobs.insert_records(connection, slices)
-            found = await jobs.outcomes(connection, slices)
+            found = await jobs.progress(connection, slices)
             if not _any_pending(found):
                 return found
             await jobs.update_records(connection, slices)
             await jobs.fail_pending(connection, slices, Reason.NOT_ENROLLED, self._now())
-            return await jobs.outcomes(connection, slices)
+            return await jobs.progress(connection, slices)
 
-    async def _fail(self, slices: Sequence[JobSlice], code: str) -> list[JobOutcome]:
+    async def _fail(self, slices: Sequence[JobSlice], code: str) -> list[Progress]:
         async with self._database.transaction() as connection:
             await jobs.fail_pending(connection, slices, code, self._now())
-            return await jobs.outcomes(connection, slices)
+            return await jobs.progress(connection, slices)
 
     async def _halves(self, slices: Sequence[JobSlice]) -> tuple[Sequence[JobSlice], Sequence[JobSlice]] | None:
         """Half of these jobs and the other half; None: it is one job alone."""
@@ -83,41 +84,40 @@ class AttendanceProcessor:
             return slices[: len(slices) // 2], slices[len(slices) // 2 :]
         (only,) = slices
         async with self._database.snapshot() as connection:
-            size = len(await jobs.outcomes(connection, slices))
+            size = sum(len(each.ended) + each.pending for each in await jobs.progress(connection, slices))
         if size <= 1:
             return None
         middle = only.start + size // 2
         return [replace(only, stop=middle)], [replace(only, start=middle)]
 
-    async def _finish(self, found: Sequence[JobOutcome]) -> None:
-        """Settles the outcomes with the ledger, and completes the runs of which nothing remains."""
-        for (batch, run_id), students in _ended_jobs(found).items():
-            log.info("jobs processed", mark=Mark.JOB, batch_id=batch.id, run_id=run_id, jobs=len(students))
-            await patiently(self._settle, batch, run_id, students)
-
-    async def _settle(self, batch: Batch, run_id: str, students: Sequence[int]) -> None:
-        remaining = await self._queue.settle(batch, run_id, students)
-        log.info("jobs settled", mark=Mark.COUNTER, batch_id=batch.id, jobs=len(students), remaining=remaining)
+    async def _finish(self, found: Sequence[Progress], unknown: Sequence[Finishing] = ()) -> None:
+        """Settles the outcomes with the ledger, and completes the runs of which nothing remains, and the unknown."""
+        settlements = [Settlement(batch, run_id, students) for (batch, run_id), students in _ended(found).items()]
+        remaining = await patiently(self._queue.settle_all, settlements) if settlements else []
+        for settlement, left in zip(settlements, remaining, strict=True):
+            log.info(
+                "jobs settled",
+                mark=Mark.COUNTER,
+                batch_id=settlement.batch.id,
+                run_id=settlement.run_id,
+                jobs=len(settlement.student_ids),
+                remaining=left,
+            )
         # None: the ledger was lost, or is another run's. To ask the database needlessly does no harm.
-        if not remaining:
-            await self._completion.complete(batch, run_id, is_counted=remaining == 0)
+        over = [
+            Finishing(settlement.batch, settlement.run_id, is_counted=left == 0)
+            for settlement, left in zip(settlements, remaining, strict=True)
+            if not left
+        ]
+        await self._completion.complete([*over, *unknown])
 
-    async def _free_unknown(self, chunks: Sequence[Chunk], found: Sequence[JobOutcome]) -> None:
-        """Frees the batches of runs of which the database has no job: it was restored to a moment before them, while
-        Redis was kept. Their tickets end by themselves, and keep nobody from claiming.
-        """
-        known = {outcome.run_id for outcome in found}
-        for chunk in chunks:
-            if chunk.run_id not in known:
-                await patiently(self._completion.complete, chunk.batch, chunk.run_id, is_counted=False)
-
-    async def _process_successors(self, chunks: Sequence[Chunk], found: Sequence[JobOutcome]) -> None:
+    async def _process_successors(self, chunks: Sequence[Chunk], found: Sequence[Progress]) -> None:
         """Processes what BullMQ took for a message that it had.
 
         One student's message has the same id in every run: while a message of an ended run still waits, that of the
         next run is dropped as its duplicate. So who meets the old one does the work of the new one.
         """
-        open_runs = {outcome.run_id for outcome in found if outcome.run_state is RunState.OPEN}
+        open_runs = {each.run_id for each in found if each.run_state is RunState.OPEN}
         stale = [chunk for chunk in chunks if chunk.student_id is not None and chunk.run_id not in open_runs]
         for chunk in stale:
             successor = await patiently(self._successor, chunk)
@@ -132,14 +132,23 @@ class AttendanceProcessor:
         return next((chunk for chunk in queued(run).messages if chunk.message_id == stale.message_id), None)
 
 
-def _any_pending(found: Iterable[JobOutcome]) -> bool:
-    return any(each.outcome is Outcome.PENDING and each.run_state is RunState.OPEN for each in found)
+def _any_pending(found: Iterable[Progress]) -> bool:
+    return any(each.pending and each.run_state is RunState.OPEN for each in found)
 
 
-def _ended_jobs(found: Iterable[JobOutcome]) -> dict[tuple[Batch, str], list[int]]:
+def _ended(found: Iterable[Progress]) -> dict[tuple[Batch, str], list[int]]:
     """The students of each run whose job has an outcome."""
     students: defaultdict[tuple[Batch, str], list[int]] = defaultdict(list)
     for each in found:
-        if each.outcome is not Outcome.PENDING:
-            students[each.batch, each.run_id].append(each.student_id)
+        if each.ended:
+            students[each.batch, each.run_id] += each.ended
     return students
+
+
+def _unknown(chunks: Iterable[Chunk], found: Iterable[Progress]) -> list[Finishing]:
+    """The runs of which the database has no job: it was restored to a moment before them, while Redis was kept. Their
+    batches are freed. Their tickets end by themselves, and keep nobody from claiming.
+    """
+    known = {each.run_id for each in found}
+    unknown = {chunk.run_id: chunk.batch for chunk in chunks if chunk.run_id not in known}
+    return [Finishing(batch, run_id, is_counted=False) for run_id, batch in unknown.items()]

@@ -31,7 +31,7 @@ class Queueing:
                 if run is not None:
                     await self._queue_run(run)
                 if ended is not None:
-                    await self._completion.release_closed(*ended)
+                    await self._completion.release_closed([ended])
         except Unavailable as error:
             # Of the database, too: whoever asks it now whether the lock's holder has ended asks after the promise.
             told = run or (ended[0] if ended is not None else None)

@@ -13,7 +13,7 @@ from uuid6 import uuid7
 from adsum.errors import Unavailable
 from adsum.queue.chunks import Chunk
 from adsum.queue.service import QueueService, Stopped
-from adsum.services.completion import Completion, queued
+from adsum.services.completion import Completion, queued, release_of
 from adsum.services.pruning import Pruning
 from adsum.storage import jobs, runs
 from adsum.storage.database import Database
@@ -117,20 +117,19 @@ class Sweeper:
             async with self._database.snapshot() as connection:
                 page = await runs.runs_ended_after(connection, place, self._page)
             holders = await self._queue.holders([batch for _, _, batch in page])
-            for (_, run_id, _), holder in zip(page, holders, strict=True):
-                if holder == run_id:
-                    released += await self._release(run_id)
+            held = [run_id for (_, run_id, _), holder in zip(page, holders, strict=True) if holder == run_id]
+            released += await self._release(held) if held else 0
             if len(page) < self._page:
                 self._ended_since = began - OVERLAP
                 return released
             place = page[-1][:2]
 
-    async def _release(self, run_id: str) -> bool:
+    async def _release(self, run_ids: Sequence[str]) -> int:
         async with self._database.snapshot() as connection:
-            run = await runs.find_run(connection, run_id)
-            ending = (await runs.run_endings(connection, [run_id]))[run_id]
-        assert run is not None
-        return await self._queue.release(queued(run), completed_at=ending.completed_at)
+            found = await runs.find_runs(connection, run_ids)
+            endings = await runs.run_endings(connection, run_ids)
+        releases = [release_of(found[run_id], endings[run_id].completed_at) for run_id in run_ids]
+        return sum(await self._queue.release_all(releases))
 
     async def _sweep_page(self, page: Sequence[Run]) -> int:
         missing = await self._queue.look_after([queued(run) for run in page])
@@ -139,8 +138,7 @@ class Sweeper:
             return 0
         pending = await pending_students(self._database, [run for run, _ in stopped])
         idle = [run for run, _ in stopped if run.run_id not in pending]
-        closed = [await self._completion.close(run) for run in idle]
-        return sum(closed) + await self._drive(_lost(stopped, pending))
+        return await self._completion.close(idle) + await self._drive(_lost(stopped, pending))
 
     async def _drive(self, lost: Sequence[Stopped]) -> int:
         if not lost:

@@ -40,6 +40,17 @@ class JobOutcome:
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the jobs of some slices of a run are: who has an outcome, and how many have none."""
+
+    run_id: str
+    run_state: RunState
+    batch: Batch
+    ended: Sequence[int]
+    pending: int
+
+
 # The jobs that :slices name, one row each: `job`. On Postgres the open runs are locked against being closed or
 # cancelled until this transaction ends, always in the order of their ids, so that two workers cannot deadlock.
 _SQLITE_JOBS = """
@@ -145,6 +156,13 @@ _PENDING = f""",
 outcome AS ({OUTCOME})
 SELECT run_id, {{students}} AS students FROM outcome WHERE outcome = 'pending' GROUP BY run_id"""
 
+# One row a run: an object for each student of a group would be most of what a worker does.
+_PROGRESS = f""",
+outcome AS ({OUTCOME})
+SELECT run_id, state, class_id, session_id, learning_date,
+       {{students}} FILTER (WHERE outcome <> 'pending') AS ended, count(*) FILTER (WHERE outcome = 'pending') AS pending
+FROM outcome GROUP BY run_id, state, class_id, session_id, learning_date"""
+
 _OPEN = "AND r.state = 'open'"
 
 
@@ -188,13 +206,28 @@ async def outcomes(connection: AsyncConnection, slices: Sequence[JobSlice]) -> l
     return [_job_outcome(*row) for row in rows]
 
 
+async def progress(connection: AsyncConnection, slices: Sequence[JobSlice]) -> list[Progress]:
+    """How far each run is with these slices; also runs that ended. Runs that are not there have none."""
+    statement = _statement(connection, _PROGRESS.format(students=_list_of_students(connection))).columns(
+        run_id=RunId, state=String, class_id=BigInt, session_id=BigInt, learning_date=Date, ended=Json, pending=BigInt
+    )
+    rows = await connection.execute(statement, _named(slices))
+    return [
+        Progress(run_id, RunState(state), Batch(*batch), ended or [], pending)
+        for run_id, state, *batch, ended, pending in rows
+    ]
+
+
 async def pending(connection: AsyncConnection, slices: Sequence[JobSlice]) -> dict[str, set[int]]:
     """Of each run that has any, the students whose job has no outcome. One row a run: thousands may have stopped."""
-    grouped = "jsonb_agg(student_id)" if connection.dialect.name == "postgresql" else "json_group_array(student_id)"
-    body = _PENDING.format(students=grouped)
+    body = _PENDING.format(students=_list_of_students(connection))
     statement = _statement(connection, body).columns(run_id=RunId, students=Json)
     rows = await connection.execute(statement, _named(slices))
     return {run_id: set(students) for run_id, students in rows}
+
+
+def _list_of_students(connection: AsyncConnection) -> str:
+    return "jsonb_agg(student_id)" if connection.dialect.name == "postgresql" else "json_group_array(student_id)"
 
 
 def _job_outcome(

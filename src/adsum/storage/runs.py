@@ -97,7 +97,13 @@ async def newest_run(connection: AsyncConnection, batch: Batch) -> Run | None:
 
 async def find_run(connection: AsyncConnection, run_id: str) -> Run | None:
     """The run of this id, if it is there."""
-    return await _one_run(connection, _runs().where(batch_runs.c.run_id == run_id))
+    return (await find_runs(connection, [run_id])).get(run_id)
+
+
+async def find_runs(connection: AsyncConnection, run_ids: Collection[str]) -> dict[str, Run]:
+    """Those of these runs that are there, by their ids."""
+    rows = await connection.execute(_runs().where(batch_runs.c.run_id.in_(run_ids)))
+    return {row.run_id: _run(row) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

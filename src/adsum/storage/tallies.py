@@ -58,6 +58,10 @@ tally AS (
     FROM base LEFT JOIN outcome ON outcome.run_id = base.run_id
     GROUP BY base.run_id, carried_recorded, carried_skipped, carried_cancelled
 )"""
+_LOCK = """
+SELECT run_id FROM batch_runs
+WHERE run_id IN (SELECT CAST(value AS uuid) FROM jsonb_array_elements_text(CAST(:run_ids AS jsonb)) AS value)
+ORDER BY run_id FOR UPDATE"""
 _COUNT = "SELECT run_id, recorded, skipped, failed, cancelled, remaining FROM tally"
 _CLOSE = """
 UPDATE batch_runs
@@ -65,7 +69,7 @@ SET state = :state, ended_at = :now, recorded_jobs = tally.recorded, skipped_job
     failed_jobs = tally.failed, cancelled_jobs = tally.cancelled
 FROM tally
 WHERE batch_runs.run_id = tally.run_id AND state = 'open' AND tally.remaining = 0
-RETURNING recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs"""
+RETURNING batch_runs.run_id, recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs"""
 
 
 _CANCEL = f"""
@@ -159,39 +163,50 @@ async def tallies_of(connection: AsyncConnection, run_ids: Sequence[str]) -> dic
     return {run_id: Tally(*counts) for run_id, *counts in rows}
 
 
-async def close_run(connection: AsyncConnection, run_id: str, now: datetime) -> ClosedRun | None:
-    """Closes a run that is still open and whose every job has an outcome; only one caller can win."""
-    await _lock(connection, run_id)
-    return await _end(connection, run_id, RunState.CLOSED, now)
+async def close_runs(connection: AsyncConnection, run_ids: Sequence[str], now: datetime) -> dict[str, ClosedRun]:
+    """Closes those of these runs that are still open and whose every job has an outcome; only one caller can win each.
+
+    Returns:
+        The runs that this very call closed, by their ids.
+    """
+    await _lock(connection, run_ids)
+    return await _end(connection, run_ids, RunState.CLOSED, now)
 
 
 async def cancel_run(connection: AsyncConnection, run_id: str, now: datetime) -> ClosedRun | None:
     """Ends a run that is still open: what has no outcome is cancelled. A run with nothing to cancel is closed."""
-    await _lock(connection, run_id)
+    await _lock(connection, [run_id])
     statement = _statement(connection, _CANCEL).bindparams(bindparam("now", type_=Instant()))
     cancelled = (await connection.execute(statement, {"run_ids": json.dumps([run_id]), "now": now})).rowcount
-    return await _end(connection, run_id, RunState.CANCELLED if cancelled else RunState.CLOSED, now)
+    state = RunState.CANCELLED if cancelled else RunState.CLOSED
+    return (await _end(connection, [run_id], state, now)).get(run_id)
 
 
-async def _lock(connection: AsyncConnection, run_id: str) -> None:
-    """On Postgres: so that what follows is read after every transaction that still wrote for this run, not from a
-    snapshot taken before the lock was had. SQLite has one writer at a time.
+async def _lock(connection: AsyncConnection, run_ids: Sequence[str]) -> None:
+    """On Postgres: so that what follows is read after every transaction that still wrote for these runs, not from a
+    snapshot taken before the locks were had. In the order of their ids, as whoever writes takes them. SQLite has one
+    writer at a time.
     """
     if connection.dialect.name != "sqlite":
-        await connection.execute(select(batch_runs.c.run_id).where(batch_runs.c.run_id == run_id).with_for_update())
+        await connection.execute(_statement_of(_LOCK), {"run_ids": json.dumps(run_ids)})
 
 
-async def _end(connection: AsyncConnection, run_id: str, state: RunState, now: datetime) -> ClosedRun | None:
+async def _end(
+    connection: AsyncConnection, run_ids: Sequence[str], state: RunState, now: datetime
+) -> dict[str, ClosedRun]:
     statement = _statement(connection, f"{_TALLY}{_CLOSE}").bindparams(
         bindparam("state", type_=String), bindparam("now", type_=Instant())
     )
-    parameters = {"run_ids": json.dumps([run_id]), "state": state, "now": now}
-    counts = (await connection.execute(statement, parameters)).one_or_none()
-    if counts is None:
-        return None
-    return ClosedRun(run_id, Tally(*counts), now, now if state is RunState.CLOSED else None)
+    parameters = {"run_ids": json.dumps(run_ids), "state": state, "now": now}
+    rows = await connection.execute(statement.columns(run_id=RunId), parameters)
+    completed_at = now if state is RunState.CLOSED else None
+    return {run_id: ClosedRun(run_id, Tally(*counts), now, completed_at) for run_id, *counts in rows}
 
 
 def _statement(connection: AsyncConnection, body: str) -> TextClause:
     jobs = _POSTGRES_JOBS_OF_RUNS if connection.dialect.name == "postgresql" else _SQLITE_JOBS_OF_RUNS
-    return text(jobs + body).bindparams(bindparam("run_ids", type_=String))
+    return _statement_of(jobs + body)
+
+
+def _statement_of(body: str) -> TextClause:
+    return text(body).bindparams(bindparam("run_ids", type_=String))

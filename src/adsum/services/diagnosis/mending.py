@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from adsum.queue.control import QueueControl
+from adsum.queue.ledger import Release
 from adsum.queue.leftovers import Kind, Leftovers
-from adsum.queue.service import QueuedRun, QueueService
+from adsum.queue.service import QueueService
 from adsum.services.diagnosis.batches import OpenBatches
 from adsum.services.diagnosis.findings import counted
 from adsum.services.diagnosis.leftovers import Remains
@@ -36,11 +37,13 @@ class Mending:
 
     async def clear(self, remains: Remains) -> list[str]:
         """Drops what belongs to nothing, and gives a time to live to what has none."""
-        for key in (*remains.locks, *remains.counters):
-            assert key.batch is not None  # it is in the name
-            # A counter without a lock is of nobody's run; if there is a lock by now, it stays.
-            holder = key.holds if key.kind is Kind.LOCK else ""
-            await self._queue.release(QueuedRun(key.batch, holder, []), completed_at=None)
+        # A counter without a lock is of nobody's run; if there is a lock by now, it stays.
+        releases = [
+            Release(key.batch, key.holds if key.kind is Kind.LOCK else "", [], None)
+            for key in (*remains.locks, *remains.counters)
+            if key.batch is not None  # it is in the name
+        ]
+        await self._queue.release_all(releases)
         await self._leftovers.drop({key.name: key.holds for key in (*remains.tickets, *remains.markers)})
         for kind in Kind:
             names = [key.name for key in remains.immortal if key.kind is kind]

@@ -1,0 +1,55 @@
+"""Deliveries: how a chunk that the queue hands out is done. Together with others, alone, or not any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from adsum.queue.chunks import Chunk
+from adsum.services.coalescer import Coalescer
+from adsum.services.processor import AttendanceProcessor
+
+# A chunk that stalled so often may be what kills its workers: it takes no others with it.
+ALONE_AFTER = 2
+GIVE_UP_AFTER = 5
+# Rows that one transaction writes at most: others wait for it, on SQLite all of them.
+ROWS_AT_MOST = 32_000
+CHUNKS_AT_MOST = 64
+
+
+class Deliveries:
+    """Takes chunks for a processor.
+
+    Args:
+        processor: what ends their jobs.
+        chunk_size: students in a chunk, at most.
+        side_by_side: groups that are processed at a time.
+        waiting_at_most: chunks that wait for a group; a worker takes no more than its concurrency.
+    """
+
+    def __init__(
+        self, processor: AttendanceProcessor, *, chunk_size: int, side_by_side: int, waiting_at_most: int
+    ) -> None:
+        self._processor = processor
+        self._groups = Coalescer(
+            self._process,
+            at_most=max(1, min(CHUNKS_AT_MOST, ROWS_AT_MOST // chunk_size)),
+            side_by_side=side_by_side,
+            waiting_at_most=waiting_at_most,
+        )
+
+    async def take(self, chunk: Chunk, stalls: int) -> None:
+        """Ends the jobs of a chunk that has stalled so often."""
+        if stalls >= GIVE_UP_AFTER:
+            await self._processor.give_up(chunk)
+        elif stalls >= ALONE_AFTER:
+            await self._processor.process([chunk])
+        else:
+            await self._groups.submit(chunk)
+
+    async def close(self) -> None:
+        """Ends what is being processed. To be called when nothing is taken any more."""
+        await self._groups.close()
+
+    async def _process(self, chunks: Sequence[Chunk]) -> Sequence[None]:
+        await self._processor.process(chunks)
+        return [None] * len(chunks)
