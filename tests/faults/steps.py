@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import enum
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import httpx2
 
+from adsum import wiring
 from adsum.domain.ids import Batch
 from tests.faults.classes import Platform, platform
-from tests.faults.house import House, Member
+from tests.faults.house import QUIET, House, Member
 from tests.faults.oracle import Promise, at_rest, judge, stirring
 from tests.faults.rescue import rescued
 from tests.servers.counting import Blow, Moment
 
+# Enough to hand to a worker all batches of a shot at once.
+PACE_OF_GROUPS = QUIET | {"ADSUM_WORKER_CONCURRENCY": "16"}
 # A process that froze in a transaction may keep its own batch waiting: longer than this a shot does not wait.
 FROZEN_S = 3.0
 UNTOUCHED_S = 5.0
@@ -81,23 +84,39 @@ async def fallen(blow: Blow, done: Callable[[], Awaitable[object]]) -> bool:
 
 @dataclass
 class WorkerRange:
-    """Shots at workers: each shot has one batch, which a worker alone takes; who survives takes the next."""
+    """Shots at workers: each shot has one batch, which a worker alone takes; who survives takes the next.
+
+    With `at_once` batches each shot has so many, queued while the queue is paused: those that it takes while it
+    is at the first one are written, settled, closed and released together.
+    """
 
     house: House
     stack: AsyncExitStack
     platform: Platform
     victim: Member | None = None
+    at_once: int = 1
 
-    async def shoot(self, shot: Shot, batch: Batch) -> Hit:
+    async def shoot(self, shot: Shot, batches: Iterator[Batch]) -> Hit:
         if self.victim is None or not self.victim.is_alive:
-            self.victim = await self.house.worker(self.stack)
+            self.victim = await self.house.worker(self.stack, PACE_OF_GROUPS if self.at_once > 1 else QUIET)
         blow = aimed(shot, self.victim)
-        promise = await self.platform.promised(batch)
+        promises = await self.promised(batches)
         fell = await fallen(blow, self._is_over)
         async with rescued(self.house):
             went_on = await self._awaken(blow, self.victim) if shot.fault is Fault.FROZEN and fell else False
-            await judge(self.house, [promise])
+            await judge(self.house, promises)
         return Hit(shot, blow.hit, went_on)
+
+    async def promised(self, batches: Iterator[Batch]) -> list[Promise]:
+        """Promises of `at_once` batches, which the worker finds waiting all at the same time."""
+        if self.at_once == 1:
+            return [await self.platform.promised(next(batches))]
+        async with wiring.open_queue_control(self.house.settings) as control:
+            await control.pause()
+            try:
+                return [await self.platform.promised(next(batches)) for _ in range(self.at_once)]
+            finally:
+                await control.resume()
 
     async def _awaken(self, blow: Blow, victim: Member) -> bool:
         try:
@@ -126,7 +145,8 @@ class ApiRange:
     platform: Platform
     victim: Member
 
-    async def shoot(self, shot: Shot, batch: Batch) -> Hit:
+    async def shoot(self, shot: Shot, batches: Iterator[Batch]) -> Hit:
+        batch = next(batches)
         if not self.victim.is_alive:
             self.victim, address = await self.house.api(self.stack)
             self.platform = await self.stack.enter_async_context(platform(address, self.platform.classes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -11,19 +11,22 @@ import pytest
 from adsum.domain.ids import Batch
 from tests.faults.classes import Classes, found_classes, platform
 from tests.faults.conftest import NewHouse
-from tests.faults.house import House, Member
-from tests.faults.oracle import judge
+from tests.faults.house import QUIET, House, Member
+from tests.faults.oracle import Promise, judge
 from tests.faults.rescue import rescued
-from tests.faults.steps import ApiRange, Fault, Hit, Shot, WorkerRange
+from tests.faults.steps import PACE_OF_GROUPS, ApiRange, Fault, Hit, Shot, WorkerRange
 
 # Houses side by side: most of a shot is waiting for locks that expire.
 LANES = 3
 SHOT_S = 60
+# Batches that are in flight when a group is struck.
+GROUP = 6
 
 # What steps there are differs by a poll of BullMQ more or less: a shot that met nothing is repeated.
 TRIES = 3
 
 OF_WORKERS = tuple(Fault)
+OF_GROUPS = (Fault.KILLED_BEFORE, Fault.KILLED_AFTER, Fault.REPLY_LOST)
 OF_APIS = (Fault.KILLED_BEFORE, Fault.KILLED_AFTER, Fault.REPLY_LOST)
 
 
@@ -35,6 +38,25 @@ async def test_a_worker_struck_at_any_step_of_a_batch_harms_nobody(
     shots = [Shot(server, step, fault) for server, steps in (await worker_steps(*ranges[0])).items() for step in steps]
     hits = await shoot_all(ranges, shots)
     assert_hit(hits, shots)
+
+
+@pytest.mark.parametrize("fault", OF_GROUPS, ids=lambda fault: fault.name.lower())
+async def test_a_worker_struck_at_any_step_of_a_group_of_batches_harms_none_of_them(
+    new_house: NewHouse, stack: AsyncExitStack, fault: Fault
+) -> None:
+    """How they are grouped differs from shot to shot, and with it how many steps there are: some blows meet nothing. On
+    Postgres its own steps are aimed at, on SQLite those of Valkey.
+    """
+    ranges = [await worker_range(new_house, stack, at_once=GROUP) for _ in range(LANES)]
+    aims = {
+        server: steps
+        for server, steps in (await worker_steps(*ranges[0])).items()
+        if server == "postgres" or not ranges[0][0].house.is_on_postgres
+    }
+    shots = [Shot(server, step, fault) for server, steps in aims.items() for step in steps]
+    hits = await shoot_all(ranges, shots)
+    assert len(hits) == len(shots)
+    assert sum(bool(hit.name) for hit in hits) >= len(shots) / 2, "most blows met nothing"
 
 
 @pytest.mark.parametrize("fault", OF_APIS, ids=lambda fault: fault.name.lower())
@@ -56,10 +78,13 @@ def assert_hit(hits: list[Hit], shots: list[Shot]) -> None:
     assert sum(hit.went_on for hit in frozen) >= len(frozen) / 2, "freezes that nobody noticed"
 
 
-async def worker_range(new_house: NewHouse, stack: AsyncExitStack) -> tuple[WorkerRange, Iterator[Batch]]:
+async def worker_range(
+    new_house: NewHouse, stack: AsyncExitStack, *, at_once: int = 1
+) -> tuple[WorkerRange, Iterator[Batch]]:
     house = await stack.enter_async_context(new_house())
     classes, _, address = await opened(house, stack)
-    return WorkerRange(house, stack, await stack.enter_async_context(platform(address, classes))), classes.batches()
+    client = await stack.enter_async_context(platform(address, classes))
+    return WorkerRange(house, stack, client, at_once=at_once), classes.batches()
 
 
 async def api_range(new_house: NewHouse, stack: AsyncExitStack) -> tuple[ApiRange, Iterator[Batch]]:
@@ -77,21 +102,27 @@ async def opened(house: House, stack: AsyncExitStack) -> tuple[Classes, Member, 
 
 async def worker_steps(of: WorkerRange, batches: Iterator[Batch]) -> dict[str, range]:
     """How many steps one batch takes a worker, by server."""
-    of.victim = await of.house.worker(of.stack)
-    return await counted(of, of.victim, batches)
+    victim = of.victim = await of.house.worker(of.stack, QUIET if of.at_once == 1 else PACE_OF_GROUPS)
+    return await counted(of, victim, lambda: of.promised(batches))
 
 
 async def api_steps(of: ApiRange, batches: Iterator[Batch]) -> dict[str, range]:
     """How many steps one request takes the API, by server."""
-    return await counted(of, of.victim, batches)
+
+    async def promised() -> list[Promise]:
+        return [await of.platform.promised(next(batches))]
+
+    return await counted(of, of.victim, promised)
 
 
-async def counted(of: WorkerRange | ApiRange, member: Member, batches: Iterator[Batch]) -> dict[str, range]:
+async def counted(
+    of: WorkerRange | ApiRange, member: Member, promised: Callable[[], Awaitable[list[Promise]]]
+) -> dict[str, range]:
     """The steps of a second batch: with the first one the scripts are loaded and the statements prepared."""
-    await judge(of.house, [await of.platform.promised(next(batches))])
+    await judge(of.house, await promised())
     for proxy in member.proxies.values():
         proxy.count()
-    await judge(of.house, [await of.platform.promised(next(batches))])
+    await judge(of.house, await promised())
     return {server: range(1, len(proxy.steps) + 1) for server, proxy in member.proxies.items()}
 
 
@@ -114,7 +145,7 @@ async def shoot(of: WorkerRange | ApiRange, shot: Shot, batches: Iterator[Batch]
     hit = Hit(shot, "")
     for _ in range(TRIES):
         async with asyncio.timeout(SHOT_S):
-            hit = await of.shoot(shot, next(batches))
+            hit = await of.shoot(shot, batches)
         if hit.name:
             break
     return hit
