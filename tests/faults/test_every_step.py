@@ -20,7 +20,7 @@ from tests.faults.steps import PACE_OF_GROUPS, ApiRange, Fault, Hit, Shot, Worke
 LANES = 3
 SHOT_S = 60
 # Batches that are in flight when a group is struck.
-GROUP = 6
+GROUP = 3
 
 # What steps there are differs by a poll of BullMQ more or less: a shot that met nothing is repeated.
 TRIES = 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 MAX_ID = 2**63 - 1
 _BATCH_ID = re.compile(r"class-([1-9][0-9]{0,18})-session-([1-9][0-9]{0,18})-date-([0-9]{2})([0-9]{2})([0-9]{4})")
@@ -27,6 +28,7 @@ class Batch:
         return f"student-{student_id}-session-{self.session_id}-date-{formatted(self.learning_date)}"
 
 
+@lru_cache(maxsize=64)  # a day is named once for each of its students
 def formatted(day: date) -> str:
     """The seed's DDMMYYYY."""
     return f"{day.day:02}{day.month:02}{day.year:04}"
