@@ -1,0 +1,41 @@
+"""Backing up and restoring as the tests do it, and what of a folder they compare."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from adsum.embedded.backup import Backup, back_up
+from adsum.embedded.data_folder import DataFolder
+from adsum.embedded.restoring import Restored, restore
+
+NOW = datetime(2026, 11, 23, 17, 30, tzinfo=UTC)
+
+
+def make(folder: DataFolder, target: Path) -> Backup:
+    return back_up(folder, target, version="0.1.0", now=NOW, progress=lambda _: None)
+
+
+def put_back(folder: DataFolder, archive: Path, *, force: bool = False, newest: str = "0001") -> Restored:
+    return restore(folder, archive, newest_schema=newest, now=NOW, force=force)
+
+
+def state(folder: DataFolder) -> dict[str, bytes]:
+    """Every file of a folder, but for what belongs to a process."""
+    return {
+        str(path.relative_to(folder.root)): path.read_bytes()
+        for path in sorted(folder.root.rglob("*"))
+        if path.is_file() and path != folder.lock
+    }
+
+
+def write_school(database: Path, name: str) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("INSERT INTO schools (name, time_zone) VALUES (?, 'UTC')", (name,))
+
+
+def schools(database: Path) -> list[str]:
+    with closing(sqlite3.connect(database)) as connection:
+        return [name for (name,) in connection.execute("SELECT name FROM schools ORDER BY id")]

@@ -1,0 +1,119 @@
+"""A restore is all of it or nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adsum.embedded import restoring
+from adsum.embedded.archive import BackupRefused
+from adsum.embedded.data_folder import DataFolder
+from adsum.errors import ConfigurationError
+from tests.embedded.backups import make, put_back, schools, state, write_school
+
+
+def test_a_folder_with_data_is_left_alone_unless_it_is_forced_and_then_kept_aside(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    archive = make(folder, tmp_path / "backup.tar.gz").path
+    write_school(folder.database, "after the backup")
+    log = folder.database.with_name("adsum.db-wal")
+    log.write_bytes(b"")  # another database's log would destroy this one
+    before = state(folder)
+    with pytest.raises(BackupRefused, match="--force"):
+        put_back(folder, archive)
+    assert state(folder) == before
+    assert put_back(folder, archive, force=True).kept_aside is not None
+    aside = folder.root / "before-restore-20261123-173000"
+    assert schools(aside / "adsum.db") == ["after the backup"]
+    assert (aside / "valkey" / "appendonly.aof").read_text() == "what waits"
+    assert (schools(folder.database), list(folder.valkey.iterdir()), log.exists()) == ([], [], False)
+
+
+def test_a_folder_that_an_up_works_on_is_refused(folder: DataFolder, tmp_path: Path) -> None:
+    archive = make(folder, tmp_path / "backup.tar.gz").path
+    with folder.held("http://127.0.0.1:8000"), pytest.raises(ConfigurationError, match="in use by another `adsum up`"):
+        put_back(folder, archive, force=True)
+
+
+def test_a_backup_of_a_newer_schema_is_refused(folder: DataFolder, other: DataFolder, tmp_path: Path) -> None:
+    archive = make(folder, tmp_path / "backup.tar.gz").path
+    with pytest.raises(BackupRefused, match=r"newer than this version's, 0000: restore it with Adsum 0\.1\.0"):
+        put_back(other, archive, newest="0000")
+    put_back(other, archive, newest="0002")
+    assert other.database.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(OSError("no more"), BackupRefused), (KeyboardInterrupt(), KeyboardInterrupt)]
+)
+def test_what_cannot_be_moved_to_the_end_is_all_moved_back(
+    folder: DataFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    told: type[BaseException],
+) -> None:
+    archive = make(folder, tmp_path / "backup.tar.gz").path
+    write_school(folder.database, "after the backup")
+    before, rename = state(folder), Path.rename
+
+    def fail_at_last(self: Path, target: Path) -> Path:
+        if target == folder.database and self.parent.name.startswith(".restore-"):
+            raise error
+        return rename(self, target)
+
+    monkeypatch.setattr(restoring.Path, "rename", fail_at_last)
+    with pytest.raises(told):
+        put_back(folder, archive, force=True)
+    assert state(folder) == before
+    folder.ensure_whole()
+    assert [path.name for path in folder.root.iterdir() if "restore" in path.name] == []
+
+
+def test_where_what_was_there_cannot_be_kept_aside_nothing_is_moved_and_up_may_start(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    archive = make(folder, tmp_path / "backup.tar.gz").path
+    (folder.root / "before-restore-20261123-173000").mkdir()  # of a restore in the same second
+    before = state(folder)
+    with pytest.raises(BackupRefused, match="is as it was"):
+        put_back(folder, archive, force=True)
+    assert state(folder) == before
+    folder.ensure_whole()
+
+
+def test_a_second_restore_that_fails_does_not_hide_that_the_first_one_was_cut_off(
+    folder: DataFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = make(folder, tmp_path / "backup.tar.gz").path
+    folder.half_restored.touch()
+
+    def fail(self: Path, target: Path) -> Path:
+        raise OSError("no more")
+
+    monkeypatch.setattr(restoring.Path, "rename", fail)
+    with pytest.raises(BackupRefused):
+        put_back(folder, archive, force=True)
+    with pytest.raises(ConfigurationError, match="was cut off"):
+        folder.ensure_whole()
+
+
+def test_after_a_restore_that_was_killed_up_does_not_start_until_it_is_done_again(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    archive = make(folder, tmp_path / "backup.tar.gz").path
+    folder.half_restored.touch()
+    folder.database.rename(folder.root / "somewhere")
+    with pytest.raises(ConfigurationError, match="was cut off"):
+        folder.ensure_whole()
+    put_back(folder, archive, force=True)
+    folder.ensure_whole()
+    assert folder.database.exists()
+
+
+def test_a_backup_that_is_not_there_is_told(other: DataFolder, tmp_path: Path) -> None:
+    with pytest.raises(BackupRefused, match="there is no backup"):
+        put_back(other, tmp_path / "none.tar.gz")
+    assert not other.root.exists()
