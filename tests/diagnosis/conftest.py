@@ -42,3 +42,8 @@ def wrong(examination: Examination) -> dict[str, Finding]:
 def severities(examination: Examination) -> dict[str, str]:
     """How bad each thing is that is not as it should be."""
     return {check: finding.severity.value for check, finding in wrong(examination).items()}
+
+
+async def mended(doctor: Doctor) -> tuple[list[str], Examination]:
+    """What was mended, and what is found after it."""
+    return await doctor.mend(await doctor.examine()), await doctor.examine()
