@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from urllib.parse import unquote, urlsplit
 
 from adsum.embedded.data_folder import DataFolder
-from adsum.queue.connection import open_redis
 from adsum.queue.control import QueueControl
 from adsum.queue.inspection import RedisInspection
 from adsum.queue.leftovers import Leftovers
@@ -17,13 +16,11 @@ from adsum.services.diagnosis.installation import Installation
 from adsum.services.diagnosis.mending import Mending
 from adsum.services.diagnosis.servers import Place
 from adsum.settings import Settings
-from adsum.storage.database import Database, open_database
+from adsum.storage.database import Database
 from adsum.wiring import (
-    REDIS_CONNECTIONS,
-    REDIS_TIMEOUT_S,
-    database_url,
     new_sweeper,
     now,
+    open_servers,
     queue_service,
     redis_url,
     signing_key,
@@ -35,11 +32,7 @@ IS_IT_RIGHT = "adsum config show  # is the URL right?"
 @asynccontextmanager
 async def open_doctor(settings: Settings) -> AsyncGenerator[Doctor]:
     """Opens what the doctor looks at; unlike everything else it opens also where the signing key cannot be read."""
-    async with AsyncExitStack() as stack:
-        database = open_database(database_url(settings))
-        stack.push_async_callback(database.close)
-        redis = open_redis(redis_url(settings), connections=REDIS_CONNECTIONS, socket_timeout=REDIS_TIMEOUT_S)
-        stack.push_async_callback(redis.aclose)
+    async with open_servers(settings) as (database, redis):
         queue = queue_service(settings, redis)
         control = QueueControl(redis, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
         leftovers = Leftovers(redis, settings.key_prefix)

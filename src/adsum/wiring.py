@@ -113,13 +113,21 @@ def require_signing_key(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
-    """Opens the database and Redis, builds the services, and closes all of it at the end."""
+async def open_servers(settings: Settings) -> AsyncGenerator[tuple[Database, RedisClient]]:
+    """The database and Redis, or Valkey, of these settings. Neither is asked anything yet."""
     async with AsyncExitStack() as stack:
         database = open_database(database_url(settings))
         stack.push_async_callback(database.close)
         redis = open_redis(redis_url(settings), connections=REDIS_CONNECTIONS, socket_timeout=REDIS_TIMEOUT_S)
         stack.push_async_callback(redis.aclose)
+        yield database, redis
+
+
+@asynccontextmanager
+async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
+    """Opens the database and Redis, builds the services, and closes all of it at the end."""
+    async with AsyncExitStack() as stack:
+        database, redis = await stack.enter_async_context(open_servers(settings))
         metrics = Metrics()
         queue = queue_service(settings, redis)
         acceptance = Acceptance(database, now, chunk_size=settings.chunk_size, max_batch_size=settings.max_batch_size)

@@ -8,15 +8,23 @@ import errno
 import os
 import shutil
 import sqlite3
-import tempfile
-from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from adsum.embedded.archive import DATABASE, FILES, BackupRefused, Manifest, checked_revision, digest_of, pack
+from adsum.embedded.archive import (
+    DATABASE,
+    FILES,
+    BackupRefused,
+    Manifest,
+    checked_revision,
+    digest_of,
+    pack,
+    workspace_in,
+)
 from adsum.embedded.data_folder import DataFolder
 
 # Pages that are copied before the progress is shown again.
@@ -55,7 +63,7 @@ def back_up(folder: DataFolder, target: Path, *, version: str, now: datetime, pr
     if target.exists():
         raise BackupRefused(f"{target} exists already, and no backup is overwritten")
     try:
-        with _workspace(target.parent) as workspace:
+        with workspace_in(target.parent, ".adsum-backup-") as workspace:
             manifest = _collect(folder, workspace, version, now, progress)
             archive = workspace / "archive"
             pack(archive, manifest, workspace)
@@ -91,16 +99,6 @@ def _copy_database(source: Path, target: Path, progress: Progress) -> None:
         original.execute("BEGIN")
         original.execute("SELECT count(*) FROM sqlite_master").fetchone()
         original.backup(copy, pages=_PAGES, progress=show)
-
-
-@contextmanager
-def _workspace(folder: Path) -> Generator[Path]:
-    """A folder beside the target, on its disk, for this user alone; gone at the end."""
-    path = Path(tempfile.mkdtemp(dir=folder, prefix=".adsum-backup-"))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _publish(archive: Path, target: Path) -> None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from adsum.embedded.archive import FILES, BackupRefused, Manifest, checked_revision, unpack
+from adsum.embedded.archive import FILES, BackupRefused, Manifest, checked_revision, unpack, workspace_in
 from adsum.embedded.backup import sync_folder
 from adsum.embedded.data_folder import DataFolder
 
@@ -41,7 +37,7 @@ def restore(folder: DataFolder, archive: Path, *, newest_schema: str, now: datet
         present = [name for name in STATE if _holds_anything(folder.root / name)]
         if present and not force:
             raise BackupRefused(f"{folder.root} holds data already: --force keeps it aside and restores the backup")
-        with _staging(folder.root) as staging:
+        with workspace_in(folder.root, ".restore-") as staging:
             manifest = unpack(archive, staging)
             _check(staging, manifest, newest_schema)
             aside = folder.root / f"before-restore-{now:%Y%m%d-%H%M%S}" if present else None
@@ -90,12 +86,3 @@ def _swap(folder: DataFolder, staging: Path, aside: Path | None, present: list[s
 
 def _holds_anything(path: Path) -> bool:
     return any(path.iterdir()) if path.is_dir() else path.exists()
-
-
-@contextmanager
-def _staging(root: Path) -> Generator[Path]:
-    path = Path(tempfile.mkdtemp(dir=root, prefix=".restore-"))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
