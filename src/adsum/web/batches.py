@@ -97,7 +97,9 @@ async def retry_batch(
     adsum: OpenAdsum,
     caller: Operator,
 ) -> BatchStatusAnswer:
-    """A new run of those who failed; the batch keeps its totals. 409 while it is processed, or if nobody failed."""
+    """A new run of those who failed; the batch keeps its totals. 409 while it is processed, if nobody failed, or once
+    it is pruned.
+    """
     return BatchStatusAnswer.of(await adsum.interventions.retry(batch_id, caller))
 
 
