@@ -190,7 +190,8 @@ def new_deliveries(settings: Settings, database: Database, processor: Attendance
         processor,
         chunk_size=settings.chunk_size,
         side_by_side=2 if database.is_postgres else 1,
-        waiting_at_most=settings.worker_concurrency,
+        # Twice: where BullMQ's loop had to be started again, what it had taken before may still be waiting.
+        waiting_at_most=2 * settings.worker_concurrency,
     )
 
 

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from adsum.queue.chunks import NAME, Chunk
 from adsum.queue.connection import open_redis
 from adsum.queue.service import QueueService
-from adsum.queue.worker import ChunkWorker, WorkerOptions
+from adsum.queue.worker import ChunkWorker, NotNow, WorkerOptions
 from tests.queue.conftest import BATCH, FIRST, OTHER_BATCH, SECOND, names, never_ended, new_queue, run_of
 from tests.servers.counting import Blow, Moment, counting_valkey
 from tests.servers.processes import short_folder
@@ -35,8 +35,13 @@ class Desk:
     done: asyncio.Event = field(default_factory=asyncio.Event)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
+    refusals: int = 0
+
     async def process(self, chunk: Chunk, stalls: int) -> None:
         self.begun.set()
+        if self.refusals:
+            self.refusals -= 1
+            raise NotNow
         await self.go_on.wait()
         self.processed.append(chunk)
         self.stalls.append(stalls)
@@ -146,6 +151,15 @@ async def test_a_worker_that_is_told_to_stop_finishes_what_it_has_and_takes_noth
         desk.go_on.set()
     assert desk.processed == run_of(FIRST, [1, 2]).messages
     assert await queue.depth() == 1
+
+
+async def test_a_chunk_that_is_not_to_be_done_now_comes_again_in_a_moment(queue: QueueService, redis_url: str) -> None:
+    desk = ready_desk()
+    desk.refusals = 2
+    await queue.start(run_of(FIRST, [1, 2]), never_ended)
+    async with working(redis_url, desk):
+        await emptied(queue)
+    assert (desk.refusals, desk.processed) == (0, run_of(FIRST, [1, 2]).messages)
 
 
 async def test_a_chunk_that_was_on_its_way_to_a_worker_that_is_told_to_stop_is_finished_too(

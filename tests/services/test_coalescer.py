@@ -218,3 +218,25 @@ async def test_a_flush_says_nothing_in_the_name_of_who_began_it(press: Press, ne
     whose.set("somebody")
     await new_coalescer().submit(1)
     assert press.contexts == {"nobody"}
+
+
+async def test_where_a_flush_is_cancelled_whoever_waits_is_done_by_the_next_one() -> None:
+    begun, gate = asyncio.Event(), asyncio.Event()
+
+    async def flush(items: Sequence[int]) -> Sequence[int]:
+        if 1 in items:
+            begun.set()
+            await gate.wait()
+            raise asyncio.CancelledError
+        return items
+
+    coalescer = Coalescer(flush, at_most=4, side_by_side=1, waiting_at_most=4)
+    first = asyncio.create_task(coalescer.submit(1))
+    await begun.wait()
+    second = asyncio.create_task(coalescer.submit(2))
+    await asyncio.sleep(0)
+    gate.set()
+    outcomes = await asyncio.wait_for(asyncio.gather(first, second, return_exceptions=True), 5)
+    assert isinstance(outcomes[0], asyncio.CancelledError)
+    assert outcomes[1] == 2
+    await coalescer.close()

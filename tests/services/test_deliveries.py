@@ -14,9 +14,12 @@ from adsum.domain.ids import Batch
 from adsum.queue.chunks import Chunk
 from adsum.queue.keys import LedgerKeys
 from adsum.queue.service import Stopped
+from adsum.queue.worker import NotNow
 from adsum.services.completion import queued
 from adsum.services.deliveries import ALONE_AFTER, GIVE_UP_AFTER
 from adsum.services.processor import AttendanceProcessor
+from adsum.storage.database import StorageOutage
+from adsum.storage.jobs import JobSlice, Progress
 from adsum.storage.runs import Run
 from adsum.wiring import Adsum
 from tests.batches.conftest import queue_keys
@@ -47,13 +50,13 @@ async def made(adsum: Adsum, school: SchoolIds) -> list[Run]:
 def groups(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Chunk]]:
     """What was processed together."""
     noted: list[Sequence[Chunk]] = []
-    process = AttendanceProcessor.process
+    end = AttendanceProcessor._end  # pyright: ignore[reportPrivateUsage]
 
-    async def noting(self: AttendanceProcessor, chunks: Sequence[Chunk]) -> None:
+    async def noting(self: AttendanceProcessor, chunks: Sequence[Chunk], found: Sequence[Progress]) -> None:
         noted.append(chunks)
-        await process(self, chunks)
+        await end(self, chunks, found)
 
-    monkeypatch.setattr(AttendanceProcessor, "process", noting)
+    monkeypatch.setattr(AttendanceProcessor, "_end", noting)
     return noted
 
 
@@ -85,6 +88,33 @@ async def test_a_chunk_that_has_stalled_is_done_alone(
     await asyncio.gather(adsum.deliveries.take(first, stalls), *(adsum.deliveries.take(each, 1) for each in others))
     assert [first] in groups
     assert not any(first in group for group in groups if len(group) > 1)
+    assert await tallies_of(adsum, made) == [Tally(recorded=30)] * RUNS
+
+
+async def test_of_chunks_that_stalled_one_at_a_time_is_at_work(adsum: Adsum, made: list[Run]) -> None:
+    chunks = chunks_of(made)
+    taken = await asyncio.gather(
+        *(adsum.deliveries.take(chunk, ALONE_AFTER) for chunk in chunks), return_exceptions=True
+    )
+    assert [type(each) for each in taken] == [type(None)] + [NotNow] * (len(chunks) - 1)
+    for chunk in chunks:
+        await adsum.deliveries.take(chunk, ALONE_AFTER)
+    assert await tallies_of(adsum, made) == [Tally(recorded=30)] * RUNS
+
+
+async def test_what_the_database_does_not_write_together_is_written_alone(
+    adsum: Adsum, made: list[Run], groups: list[Sequence[Chunk]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = AttendanceProcessor._write_together  # pyright: ignore[reportPrivateUsage]
+
+    async def refusing_groups(self: AttendanceProcessor, slices: Sequence[JobSlice]) -> list[Progress]:
+        if len(slices) > 1:
+            raise StorageOutage("too much for one statement")
+        return await write(self, slices)
+
+    monkeypatch.setattr(AttendanceProcessor, "_write_together", refusing_groups)
+    await asyncio.gather(*(adsum.deliveries.take(chunk, 0) for chunk in chunks_of(made)))
+    assert {len(group) for group in groups} == {1}
     assert await tallies_of(adsum, made) == [Tally(recorded=30)] * RUNS
 
 

@@ -24,6 +24,7 @@ IDLE_WAIT_S = 2
 SOCKET_TIMEOUT_S = 10.0
 RECONNECT_MS = 500
 NEWER_CHUNK_PAUSE_MS = 1_000
+NOT_NOW_PAUSE_MS = 100
 
 log = logger(__name__)
 
@@ -33,6 +34,10 @@ ProcessChunk = Callable[[Chunk, int], Awaitable[None]]
 
 class ProcessingFailed(Exception):
     """A defect: processing raised what is no outage. The sweeper enqueues the chunk again."""
+
+
+class NotNow(Exception):
+    """A chunk that is to be delivered again in a moment; until then it is nobody's, so it cannot stall."""
 
 
 class Delivery(Protocol):
@@ -136,14 +141,20 @@ class ChunkWorker:
             log.error("a message that is no chunk was dropped", mark=Mark.ERROR)
             return
         except NewerChunk:
-            await job.moveToDelayed(round(time.time() * 1000) + NEWER_CHUNK_PAUSE_MS, token)
-            raise DelayedError from None
+            raise await _delayed(job, token, NEWER_CHUNK_PAUSE_MS) from None
         try:
             await self._process(chunk, job.stalledCounter)
+        except NotNow:
+            raise await _delayed(job, token, NOT_NOW_PAUSE_MS) from None
         except Exception as error:
             log.exception("a chunk could not be processed", mark=Mark.ERROR, chunk=chunk.message_id)
             # BullMQ publishes the text of what it is given: that of the real error may quote a row.
             raise ProcessingFailed(type(error).__name__) from None
+
+
+async def _delayed(job: Delivery, token: str, pause_ms: int) -> DelayedError:
+    await job.moveToDelayed(round(time.time() * 1000) + pause_ms, token)
+    return DelayedError()
 
 
 async def _finished(worker: Any) -> None:

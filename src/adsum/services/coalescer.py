@@ -40,6 +40,7 @@ class Coalescer(Generic[Item, Result]):
         self._waiting_at_most = waiting_at_most
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._flushing: set[asyncio.Task[None]] = set()
+        self._is_closing = False
 
     async def submit(self, item: Item) -> Result:
         """Has an item done. Whoever is cancelled meanwhile takes nothing back: the item is done all the same.
@@ -52,19 +53,23 @@ class Coalescer(Generic[Item, Result]):
             raise Overloaded("too much is waiting to be done")
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
-        if len(self._flushing) < self._side_by_side:
-            # In a context of its own: what one submitter's log lines say is not so of the others.
-            self._flushing.add(asyncio.create_task(self._flush_all(), context=Context()))
+        self._begin()
         return await done
 
     async def close(self) -> None:
         """Ends what is being done, and cancels who waits. To be called when nobody submits any more."""
+        self._is_closing = True
         for task in self._flushing:
             task.cancel()
         await asyncio.gather(*self._flushing, return_exceptions=True)
         for _, done in self._waiting:
             done.cancel()
         self._waiting.clear()
+
+    def _begin(self) -> None:
+        if len(self._flushing) < self._side_by_side:
+            # In a context of its own: what one submitter's log lines say is not so of the others.
+            self._flushing.add(asyncio.create_task(self._flush_all(), context=Context()))
 
     async def _flush_all(self) -> None:
         task = asyncio.current_task()
@@ -76,6 +81,8 @@ class Coalescer(Generic[Item, Result]):
         finally:
             # Here, not when the task's end is noticed: whoever submits in between would wait for nobody.
             self._flushing.discard(task)
+            if self._waiting and not self._is_closing:
+                self._begin()  # a flush was cancelled, by whatever it is: the others are not to wait for nobody
 
     async def _flush_isolating(self, together: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:

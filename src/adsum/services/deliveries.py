@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from adsum.queue.chunks import Chunk
+from adsum.queue.worker import NotNow
 from adsum.services.coalescer import Coalescer
 from adsum.services.processor import AttendanceProcessor
 
-# A chunk that stalled so often may be what kills its workers: it takes no others with it.
+# A chunk that stalled so often may be what kills its workers. One such at a time: whoever is at work when a worker dies
+# has stalled once more, and at last is given up.
 ALONE_AFTER = 2
 GIVE_UP_AFTER = 5
 # Rows that one transaction writes at most: others wait for it, on SQLite all of them.
@@ -30,7 +33,8 @@ class Deliveries:
         self, processor: AttendanceProcessor, *, chunk_size: int, side_by_side: int, waiting_at_most: int
     ) -> None:
         self._processor = processor
-        self._groups = Coalescer(
+        self._suspect = asyncio.Lock()
+        self._groups: Coalescer[Chunk, bool] = Coalescer(
             self._process,
             at_most=max(1, min(CHUNKS_AT_MOST, ROWS_AT_MOST // chunk_size)),
             side_by_side=side_by_side,
@@ -38,18 +42,27 @@ class Deliveries:
         )
 
     async def take(self, chunk: Chunk, stalls: int) -> None:
-        """Ends the jobs of a chunk that has stalled so often."""
+        """Ends the jobs of a chunk that has stalled so often.
+
+        Raises:
+            NotNow: it may have killed its workers, and another such is at work.
+        """
         if stalls >= GIVE_UP_AFTER:
             await self._processor.give_up(chunk)
         elif stalls >= ALONE_AFTER:
+            await self._process_suspect(chunk)
+        elif not await self._groups.submit(chunk):
             await self._processor.process([chunk])
-        else:
-            await self._groups.submit(chunk)
 
     async def close(self) -> None:
         """Ends what is being processed. To be called when nothing is taken any more."""
         await self._groups.close()
 
-    async def _process(self, chunks: Sequence[Chunk]) -> Sequence[None]:
-        await self._processor.process(chunks)
-        return [None] * len(chunks)
+    async def _process_suspect(self, chunk: Chunk) -> None:
+        if self._suspect.locked():
+            raise NotNow
+        async with self._suspect:
+            await self._processor.process([chunk])
+
+    async def _process(self, chunks: Sequence[Chunk]) -> Sequence[bool]:
+        return [await self._processor.process_together(chunks)] * len(chunks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from adsum.errors import Unavailable
 from adsum.telemetry import Mark, logger
@@ -23,13 +23,21 @@ async def patiently(operation: Callable[P, Awaitable[T]], *args: P.args, **kwarg
     """Does an operation that may be done twice, as often as it takes. Pauses grow, and are random, so that a thousand
     workers do not come back in the same instant. Errors other than outages pass.
     """
-    retrying = AsyncRetrying(
+    return await _retrying()(operation, *args, **kwargs)
+
+
+async def tried(times: int, operation: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The same so many times, for who can do it in another way then. Raises Unavailable when the last one failed."""
+    return await _retrying().copy(stop=stop_after_attempt(times))(operation, *args, **kwargs)
+
+
+def _retrying() -> AsyncRetrying:
+    return AsyncRetrying(
         retry=retry_if_exception_type(Unavailable),
         wait=wait_random_exponential(FIRST_PAUSE_S, max=LONGEST_PAUSE_S),
         before_sleep=_tell,
         reraise=True,
     )
-    return await retrying(operation, *args, **kwargs)
 
 
 def _tell(state: RetryCallState) -> None:

@@ -10,15 +10,19 @@ from datetime import datetime
 from adsum.domain.batch_jobs import Reason
 from adsum.domain.batches import RunState
 from adsum.domain.ids import Batch
+from adsum.errors import Unavailable
 from adsum.queue.chunks import Chunk
 from adsum.queue.ledger import Settlement
 from adsum.queue.service import QueueService
 from adsum.services.completion import Completion, Finishing, queued
-from adsum.services.patience import patiently
+from adsum.services.patience import patiently, tried
 from adsum.storage import jobs, runs
 from adsum.storage.database import Database, RejectedRows
 from adsum.storage.jobs import JobSlice, Progress
 from adsum.telemetry import Mark, logger
+
+# Then each is written alone, and for as long as it takes: what holds one of them up does not hold the others.
+TRIES_TOGETHER = 3
 
 log = logger(__name__)
 
@@ -44,8 +48,18 @@ class AttendanceProcessor:
         An outage of the database or of Redis is not a failure: it is waited for, without end, with growing pauses.
         Doing it again, or twice at once, changes nothing.
         """
-        slices = list(dict.fromkeys(JobSlice(chunk.run_id, chunk.number) for chunk in chunks))
-        found = await patiently(self._write, slices)
+        await self._end(chunks, await patiently(self._write, _slices(chunks)))
+
+    async def process_together(self, chunks: Sequence[Chunk]) -> bool:
+        """The same for a group; False: the database would not do it, which may be for one of them, or their number."""
+        try:
+            found = await tried(TRIES_TOGETHER, self._write, _slices(chunks))
+        except Unavailable:
+            return False
+        await self._end(chunks, found)
+        return True
+
+    async def _end(self, chunks: Sequence[Chunk], found: Sequence[Progress]) -> None:
         await self._finish(found, _unknown(chunks, found))
         await self._process_successors(chunks, found)
 
@@ -130,6 +144,10 @@ class AttendanceProcessor:
         if run is None or run.run_id == stale.run_id:
             return None
         return next((chunk for chunk in queued(run).messages if chunk.message_id == stale.message_id), None)
+
+
+def _slices(chunks: Iterable[Chunk]) -> list[JobSlice]:
+    return list(dict.fromkeys(JobSlice(chunk.run_id, chunk.number) for chunk in chunks))
 
 
 def _any_pending(found: Iterable[Progress]) -> bool:

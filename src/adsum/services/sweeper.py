@@ -25,6 +25,8 @@ from adsum.telemetry import Mark, logger
 PAGE = 200
 # Of large runs fewer: each job is a key in the pipeline.
 PAGE_JOBS = 20_000
+# Of those that ended, whose size is not known before their plans are read.
+RELEASED_AT_ONCE = 10
 # A pass takes at most this share of its worker's time, however many runs wait.
 SHARE = 0.2
 FIRST_RUN_ID = "00000000-0000-0000-0000-000000000000"
@@ -118,7 +120,8 @@ class Sweeper:
                 page = await runs.runs_ended_after(connection, place, self._page)
             holders = await self._queue.holders([batch for _, _, batch in page])
             held = [run_id for (_, run_id, _), holder in zip(page, holders, strict=True) if holder == run_id]
-            released += await self._release(held) if held else 0
+            for first in range(0, len(held), RELEASED_AT_ONCE):
+                released += await self._release(held[first : first + RELEASED_AT_ONCE])
             if len(page) < self._page:
                 self._ended_since = began - OVERLAP
                 return released
