@@ -14,9 +14,11 @@ from adsum.domain.batches import OnExisting, RunState
 from adsum.domain.ids import Batch
 from adsum.domain.plan import AttendanceJob, Existing, Plan
 from adsum.domain.statuses import PRESENT, Mark
-from adsum.storage import jobs, runs
+from adsum.storage import jobs, new_runs
 from adsum.storage.jobs import JobSlice
+from adsum.storage.new_runs import NewRun
 from adsum.storage.runs import Run
+from adsum.storage.standing import find_standing
 from adsum.storage.tables import attendances, batch_runs, job_failures
 from tests.schools import SchoolIds
 
@@ -51,7 +53,7 @@ async def make_run(
     plan = Plan(tuple(wanted), tuple(kept), ())
     chunks = tuple(tuple(chunk) for chunk in plan.chunks(chunk_size))
     run = Run(str(uuid7()), school.school_id, batch or batch_of(school), RunState.OPEN, chunk_size, chunks, ACCEPTED_AT)
-    await runs.insert_run(connection, run, plan, on_existing=OnExisting.SKIP, caller=system_caller())
+    await new_runs.insert_runs(connection, [NewRun(run, plan, OnExisting.SKIP, system_caller())])
     return run
 
 
@@ -77,8 +79,8 @@ async def outcomes(connection: AsyncConnection, *of: Run) -> dict[int, str]:
     return {each.student_id: each.outcome.value for each in await jobs.outcomes(connection, slices(*of))}
 
 
-async def records(connection: AsyncConnection, batch: Batch) -> dict[int, Existing]:
-    return await runs.existing_records(connection, batch)
+async def records(connection: AsyncConnection, batch: Batch) -> Mapping[int, Existing]:
+    return (await find_standing(connection, [batch]))[batch].records
 
 
 async def failures(connection: AsyncConnection, run: Run) -> dict[int, str]:

@@ -5,9 +5,12 @@ The web layer turns an `AdsumError` into problem+json, the command line into one
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +111,11 @@ class Overloaded(Unavailable):
     """More is waiting already than can be done soon (503)."""
 
     code = "overloaded"
+
+
+def caught(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | AdsumError:
+    """What a function returns, or the error that it raises: for one of many that are done together."""
+    try:
+        return function(*args, **kwargs)
+    except AdsumError as error:
+        return error

@@ -134,6 +134,8 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
         completion = Completion(database, queue, now)
         keep = timedelta(days=settings.keep_runs_days)
         queueing = Queueing(queue, completion)
+        stack.push_async_callback(queueing.close)
+        stack.push_async_callback(acceptance.close)
         attendances = AttendancesService(database, acceptance, queueing)
         processor = AttendanceProcessor(database, queue, completion, now)
         deliveries = new_deliveries(settings, database, processor)

@@ -223,10 +223,11 @@ async def test_a_counter_that_is_no_number_is_known_to_the_database_alone(ledger
     assert await settle(ledger, BATCH, FIRST, [1]) is None
 
 
-async def test_a_claim_of_what_somebody_spoilt_is_an_outage(ledger: Ledger, redis: Redis) -> None:
-    await redis.rpush(KEYS.lock, "theirs")  # pyright: ignore[reportGeneralTypeIssues]
-    with pytest.raises(QueueOutage):
-        await ledger.claim(BATCH, FIRST, [1])
+async def test_a_claim_overwrites_what_somebody_spoilt(ledger: Ledger, redis: Redis) -> None:
+    for key in (KEYS.lock, KEYS.counter, KEYS.ticket(1)):
+        await redis.rpush(key, "theirs")  # pyright: ignore[reportGeneralTypeIssues]
+    assert await ledger.claim(BATCH, FIRST, [1]) is None
+    assert await values(redis) == {KEYS.lock: FIRST, KEYS.counter: "1", KEYS.ticket(1): FIRST}
 
 
 async def test_a_server_that_refuses_is_an_outage_and_nothing_is_taken_for_settled(

@@ -87,7 +87,7 @@ async def test_each_chunk_is_processed_and_nothing_is_left_of_its_message(
     queue: QueueService, redis: Redis, redis_url: str
 ) -> None:
     desk, run = ready_desk(), run_of(FIRST, [1, 2], [3])
-    await queue.start(run, never_ended)
+    await queue.start([run], never_ended)
     async with working(redis_url, desk):
         await emptied(queue)
     assert sorted(desk.processed, key=lambda chunk: chunk.number) == run.messages
@@ -100,7 +100,7 @@ async def test_a_message_that_is_no_chunk_is_dropped_and_the_next_one_processed(
 ) -> None:
     desk = ready_desk()
     await send(redis, {"v": 1, "batchId": BATCH.id, "runId": "x", "chunk": 0})
-    await queue.start(run_of(FIRST, [1, 2]), never_ended)
+    await queue.start([run_of(FIRST, [1, 2])], never_ended)
     async with working(redis_url, desk):
         await emptied(queue)
     assert desk.processed == run_of(FIRST, [1, 2]).messages
@@ -111,7 +111,7 @@ async def test_a_message_of_a_newer_version_stays_for_newer_workers(
 ) -> None:
     desk = ready_desk()
     await send(redis, {"v": 2, "somethingElse": True})
-    await queue.start(run_of(FIRST, [1, 2]), never_ended)
+    await queue.start([run_of(FIRST, [1, 2])], never_ended)
     async with working(redis_url, desk):
         await desk.done.wait()
         await until(lambda: redis.exists("bull:attendance:delayed"))
@@ -123,7 +123,7 @@ async def test_whoever_processes_a_chunk_is_told_how_often_it_has_stalled(
     queue: QueueService, redis: Redis, redis_url: str
 ) -> None:
     desk, run = ready_desk(), run_of(FIRST, [1, 2])
-    await queue.start(run, never_ended)
+    await queue.start([run], never_ended)
     await redis.hset(f"bull:attendance:{run.messages[0].message_id}", "stc", "7")  # pyright: ignore[reportGeneralTypeIssues]
     async with working(redis_url, desk):
         await emptied(queue)
@@ -141,13 +141,13 @@ async def test_a_worker_that_is_told_to_stop_finishes_what_it_has_and_takes_noth
         return not await somebody_waits_for_chunks()
 
     desk = Desk()
-    await queue.start(run_of(FIRST, [1, 2]), never_ended)
+    await queue.start([run_of(FIRST, [1, 2])], never_ended)
     async with working(redis_url, desk) as stop:
         await desk.begun.wait()
         await until(somebody_waits_for_chunks)
         stop.set()
         await until(nobody_waits_for_chunks)
-        await queue.start(run_of(SECOND, [1, 2], batch=OTHER_BATCH), never_ended)
+        await queue.start([run_of(SECOND, [1, 2], batch=OTHER_BATCH)], never_ended)
         desk.go_on.set()
     assert desk.processed == run_of(FIRST, [1, 2]).messages
     assert await queue.depth() == 1
@@ -156,7 +156,7 @@ async def test_a_worker_that_is_told_to_stop_finishes_what_it_has_and_takes_noth
 async def test_a_chunk_that_is_not_to_be_done_now_comes_again_in_a_moment(queue: QueueService, redis_url: str) -> None:
     desk = ready_desk()
     desk.refusals = 2
-    await queue.start(run_of(FIRST, [1, 2]), never_ended)
+    await queue.start([run_of(FIRST, [1, 2])], never_ended)
     async with working(redis_url, desk):
         await emptied(queue)
     assert (desk.refusals, desk.processed) == (0, run_of(FIRST, [1, 2]).messages)
@@ -175,7 +175,7 @@ async def test_a_chunk_that_was_on_its_way_to_a_worker_that_is_told_to_stop_is_f
 
     monkeypatch.setattr("adsum.queue.worker.Worker", Observed)
     desk = Desk()
-    await queue.start(run_of(FIRST, [1, 2]), never_ended)
+    await queue.start([run_of(FIRST, [1, 2])], never_ended)
     async with counting_valkey(redis_url, tmp_path) as (proxy, proxied):
         fetch = Blow(1, Moment.BEFORE, named="EVALSHA", breaks=False)
         proxy.arm(fetch)
@@ -204,7 +204,7 @@ async def test_a_drain_that_takes_too_long_leaves_the_chunk_to_another_worker(
     queue: QueueService, redis_url: str
 ) -> None:
     stuck, other = Desk(), ready_desk()
-    await queue.start(run_of(FIRST, [1, 2]), never_ended)
+    await queue.start([run_of(FIRST, [1, 2])], never_ended)
     async with working(redis_url, stuck, drain_timeout=0.2):
         await stuck.begun.wait()
     assert (stuck.processed, await queue.depth()) == ([], 1)
@@ -219,7 +219,7 @@ async def test_a_worker_that_starts_before_its_server_begins_when_it_is_there() 
         async with working(f"unix://{folder}/valkey.sock", desk, drain_timeout=0.5):
             with valkey_in(folder) as server:
                 redis = open_redis(url_of(server), connections=4, socket_timeout=5)
-                await new_queue(redis).start(run_of(FIRST, [1, 2]), never_ended)
+                await new_queue(redis).start([run_of(FIRST, [1, 2])], never_ended)
                 await asyncio.wait_for(desk.done.wait(), DEADLINE_S)
                 await redis.aclose()
 

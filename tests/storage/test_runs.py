@@ -13,13 +13,15 @@ from sqlalchemy import select
 from adsum.domain.batches import RunState
 from adsum.domain.plan import AttendanceJob, Existing
 from adsum.domain.statuses import Mark
-from adsum.storage import idempotency, runs
+from adsum.storage import idempotency, new_runs, runs
 from adsum.storage.database import Database, RejectedRows
+from adsum.storage.idempotency import AnswerKey, KeptAnswer
 from adsum.storage.tables import batch_runs
-from tests.runs import DAY, LATER, batch_of, end_run, inserts, make_run
+from tests.runs import DAY, LATER, batch_of, end_run, inserts, make_run, records
 from tests.schools import SchoolIds, make_record, make_session
 from tests.waiting import somebody_waits_for_a_lock, until
 
+KEY = AnswerKey("user-1", "key")
 NOBODY = "01930000-0000-7000-8000-00000000ffff"
 
 
@@ -116,7 +118,7 @@ async def test_existing_records_are_those_of_the_session_and_day_with_cleared_ma
         await make_record(connection, school.school_id, today, two, status=None, version=2)
         other = replace(today, learning_date=DAY - timedelta(days=1))
         await make_record(connection, school.school_id, other, three)
-        assert await runs.existing_records(connection, today) == {
+        assert await records(connection, today) == {
             one: Existing("late", "bus", 3),
             two: Existing(None, None, 2),
         }
@@ -130,7 +132,7 @@ async def test_submissions_of_one_session_take_turns_on_postgres(
 
     async def first() -> None:
         async with postgres_database.transaction() as connection:
-            await runs.take_turn(connection, session_id)
+            assert await new_runs.take_turns(connection, [session_id], waits=True) == {session_id}
             has_turn.set()
             await may_go.wait()
             order.append("first")
@@ -138,7 +140,8 @@ async def test_submissions_of_one_session_take_turns_on_postgres(
     async def second() -> None:
         await has_turn.wait()
         async with postgres_database.transaction() as connection:
-            await runs.take_turn(connection, session_id)
+            assert not await new_runs.take_turns(connection, [session_id], waits=False)
+            assert await new_runs.take_turns(connection, [session_id], waits=True) == {session_id}
             order.append("second")
 
     async def release() -> None:
@@ -156,7 +159,7 @@ async def test_taking_a_turn_does_not_stop_workers_who_record_in_that_session(
     postgres_database: Database, postgres_school: SchoolIds
 ) -> None:
     async with postgres_database.transaction() as accepting:
-        await runs.take_turn(accepting, postgres_school.session_id)
+        await new_runs.take_turns(accepting, [postgres_school.session_id], waits=True)
         async with asyncio.timeout(5), postgres_database.transaction() as working:
             await make_record(working, postgres_school.school_id, batch_of(postgres_school), 1)
 
@@ -164,16 +167,15 @@ async def test_taking_a_turn_does_not_stop_workers_who_record_in_that_session(
 async def test_an_answer_is_kept_under_its_actor_and_key(database: Database) -> None:
     answer: dict[str, Any] = {"batchId": "x", "conflicts": [], "text": "'ü\U0001f68c"}
     async with database.transaction() as connection:
-        await idempotency.keep_answer(connection, "user-1", "key", "digest", answer, LATER)
-        assert await idempotency.find_answer(connection, "user-1", "key") == idempotency.KeptAnswer("digest", answer)
-        assert await idempotency.find_answer(connection, "user-2", "key") is None
-        assert await idempotency.find_answer(connection, "user-1", "KEY") is None
+        await idempotency.keep_answers(connection, {KEY: KeptAnswer("digest", answer)}, LATER)
+        asked = [KEY, AnswerKey("user-2", "key"), AnswerKey("user-1", "KEY")]
+        assert await idempotency.find_answers(connection, asked) == {KEY: KeptAnswer("digest", answer)}
 
 
 async def test_a_key_is_kept_once(database: Database) -> None:
     async def keep() -> None:
         async with database.transaction() as connection:
-            await idempotency.keep_answer(connection, "user-1", "key", "digest", {}, LATER)
+            await idempotency.keep_answers(connection, {KEY: KeptAnswer("digest", {})}, LATER)
 
     results = await asyncio.gather(*(keep() for _ in range(5)), return_exceptions=True)
     assert sorted(type(result).__name__ for result in results) == ["NoneType", *["RejectedRows"] * 4]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,17 @@ _PLAIN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From `begin` on, up to but without `end`; a bound that is None is none."""
+
+    begin: date | None
+    end: date | None
+
+    def covers(self, day: date) -> bool:
+        return (self.begin is None or self.begin <= day) and (self.end is None or self.end > day)
 
 
 class WrongDay(ValueError):

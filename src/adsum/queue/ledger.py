@@ -16,7 +16,7 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import NoScriptError, ResponseError
 
 from adsum.domain.ids import Batch
-from adsum.queue.connection import QueueOutage, translated
+from adsum.queue.connection import translated
 from adsum.queue.keys import LedgerKeys
 
 LEADER = "attendance-sweeper"
@@ -85,9 +85,6 @@ class Ledger:
             For each None when the run holds the lock now, or did before; else the run that holds it.
         """
         holders = await self._together(self._claim, [self._claim_call(claim) for claim in claims])
-        for holder in holders:
-            if isinstance(holder, ResponseError):
-                raise QueueOutage("Valkey or Redis refuses") from holder
         return [str(holder) or None for holder in holders]
 
     async def claim(self, batch: Batch, run_id: str, student_ids: Sequence[int], *, ended: str = "") -> str | None:

@@ -86,17 +86,18 @@ class QueueService:
         self._ledger = ledger
         self._queue: Any = Queue(queue_name, cast("Any", {"connection": redis, "prefix": bullmq_prefix(key_prefix)}))
 
-    async def start(self, run: QueuedRun, has_ended: HasEnded) -> bool:
-        """Claims the batch for an accepted run and enqueues its chunks. Doing it again changes nothing.
+    async def start(self, accepted: Sequence[QueuedRun], has_ended: HasEnded) -> list[bool]:
+        """Claims the batches of accepted runs and enqueues their chunks. Doing it again changes nothing.
 
         Returns:
-            False when another open run holds the batch: then nothing was queued.
+            For each whether it holds its batch. False: another open run does, and nothing was queued.
 
         Raises:
-            QueueOutage: Redis did not do it within `PATIENCE_S`; the run waits in the database.
+            QueueOutage: Redis did not do it within `PATIENCE_S`; the runs wait in the database.
         """
         async with in_time():
-            return (await self.drive([Stopped(run.batch, run.run_id, run.student_ids, run.messages)], has_ended))[0]
+            whole = [Stopped(run.batch, run.run_id, run.student_ids, run.messages) for run in accepted]
+            return await self.drive(whole, has_ended)
 
     async def drive(self, stopped: Sequence[Stopped], has_ended: HasEnded) -> list[bool]:
         """Claims batches for their runs, if nobody did, and enqueues what is missing of them: two pipelines in all.

@@ -1,42 +1,36 @@
-"""Accept: one transaction from a submission to an open run with its plan. Its COMMIT is the promise to the client."""
+"""Accept: one transaction from submissions to open runs with their plans. Its COMMIT is the promise to the clients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime
-
-from uuid6 import uuid7
+from typing import TypeAlias
 
 from adsum.domain.access import Caller, Permission
-from adsum.domain.batches import OnExisting, RunState
-from adsum.domain.plan import Existing, Plan, make_plan, not_applied, recorded_already
-from adsum.domain.selection import Selection
-from adsum.domain.submission import BatchResult, Submission, result_of_json
-from adsum.errors import Flaw, IdempotencyKeyReused, RecordsExist
-from adsum.queue.keys import lock_key
-from adsum.services.checking import CheckedSubmission, check
+from adsum.domain.ids import Batch
+from adsum.domain.submission import Submission
+from adsum.errors import AdsumError, caught
+from adsum.services.checking import Asked, CheckedSubmission, check_all
+from adsum.services.coalescer import Coalescer
+from adsum.services.deciding import Accepted, Decisions, Sight, answer_key
 from adsum.services.permissions import demand
-from adsum.storage import idempotency, runs, tallies
+from adsum.storage import idempotency, new_runs, runs, tallies
 from adsum.storage.database import Connection, Database, RejectedRows, StorageOutage
-from adsum.storage.runs import Run
-from adsum.storage.tallies import ClosedRun
+from adsum.storage.standing import find_standing
+
+# Requests that one transaction accepts at most, and marks: others wait for it.
+REQUESTS_AT_MOST = 64
+MARKS_AT_MOST = 32_000
+# A few seconds' worth: who would wait longer is told to come again.
+WAITING_AT_MOST = 1_024
+
+_Outcome: TypeAlias = Accepted | AdsumError | None
+"""None: another transaction has the turn of this session, and would have to be waited for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """What a submission came to.
-
-    Attributes:
-        result: the answer.
-        run: the run that was made and is now to be queued, or None.
-        closed: an open run that had nothing left to do: it was closed, and its lock is to be released.
-    """
-
-    result: BatchResult
-    run: Run | None = None
-    closed: tuple[Run, ClosedRun] | None = None
+class TooManyMarks(Exception):
+    """More than one transaction takes, together: they are to come in halves."""
 
 
 class Acceptance:
@@ -49,6 +43,12 @@ class Acceptance:
         self._now = now
         self._chunk_size = chunk_size
         self._max_batch_size = max_batch_size
+        self._together: Coalescer[Asked, _Outcome] = Coalescer(
+            self._accept_together,
+            at_most=REQUESTS_AT_MOST,
+            side_by_side=2 if database.is_postgres else 1,
+            waiting_at_most=WAITING_AT_MOST,
+        )
 
     async def accept(self, submission: Submission, caller: Caller) -> Accepted:
         """Makes the submission durable, or says why not.
@@ -56,152 +56,96 @@ class Acceptance:
         Raises:
             Forbidden, NotFound, Invalid, RosterChanged, RecordsExist, IdempotencyKeyReused: nothing was written.
             StorageOutage: not known to be accepted; the same request can be sent again.
+            Overloaded: not accepted; too many wait already.
         """
         demand(caller, Permission.ATTENDANCE_CREATE)
+        asked = Asked(submission, caller)
         # Two requests with one idempotency key at once: the insert of the slower one is refused; it finds the other's.
         with suppress(RejectedRows):
-            return await self._accept_once(submission, caller)
-        return await self._accept_once(submission, caller)
+            return await self._accept_once(asked)
+        return await self._accept_once(asked)
 
-    async def _accept_once(self, submission: Submission, caller: Caller) -> Accepted:
-        accepted: Accepted | None = None
+    async def close(self) -> None:
+        """Ends what is being accepted. To be called when nobody asks any more."""
+        await self._together.close()
+
+    async def _accept_once(self, asked: Asked) -> Accepted:
+        outcome = await self._together.submit(asked)
+        if outcome is None:
+            (outcome,) = await self._accept_all([asked], waits=True)
+            assert outcome is not None
+        if isinstance(outcome, AdsumError):
+            raise outcome
+        return outcome
+
+    async def _accept_together(self, asked: Sequence[Asked]) -> list[_Outcome]:
+        return await self._accept_all(asked, waits=False)
+
+    async def _accept_all(self, asked: Sequence[Asked], *, waits: bool) -> list[_Outcome]:
+        outcomes: list[_Outcome] = []
         try:
             async with self._database.transaction() as connection:
-                accepted = await self._accept_in(connection, submission, caller)
+                outcomes = await self._accept_in(connection, asked, waits=waits)
         except StorageOutage:
-            # The COMMIT may have come through and only its reply been lost: the run's id tells.
-            if accepted is None or accepted.run is None or not await self._is_durable(accepted.run):
+            # The COMMIT may have come through and only its reply been lost: the id of a run tells, of any of them.
+            made = next((each.run.run_id for each in outcomes if isinstance(each, Accepted) and each.run), None)
+            if made is None or not await self._is_durable(made):
                 raise
-        return accepted
+        return outcomes
 
-    async def _is_durable(self, run: Run) -> bool:
+    async def _is_durable(self, run_id: str) -> bool:
         async with self._database.snapshot() as connection:
-            return bool(await runs.run_endings(connection, [run.run_id]))
+            return bool(await runs.run_endings(connection, [run_id]))
 
-    async def _accept_in(self, connection: Connection, submission: Submission, caller: Caller) -> Accepted:
-        kept = await self._kept_answer(connection, submission, caller)
-        if kept is not None:
-            return Accepted(kept)
+    async def _accept_in(self, connection: Connection, asked: Sequence[Asked], *, waits: bool) -> list[_Outcome]:
         now = self._now()
-        checked = await check(connection, submission, caller, now=now, max_batch_size=self._max_batch_size)
-        await runs.take_turn(connection, checked.batch.session_id)
-        accepted = await self._decide(connection, submission, checked, caller, now)
-        if submission.idempotency_key is not None:
-            key, digest, answer = submission.idempotency_key, submission.digest(), accepted.result.to_json()
-            await idempotency.keep_answer(connection, caller.actor, key, digest, answer, now)
-        return accepted
-
-    async def _kept_answer(self, connection: Connection, submission: Submission, caller: Caller) -> BatchResult | None:
-        if submission.idempotency_key is None:
-            return None
-        kept = await idempotency.find_answer(connection, caller.actor, submission.idempotency_key)
-        if kept is None:
-            return None
-        if kept.body_digest != submission.digest():
-            detail = "this Idempotency-Key was sent before with another body"
-            raise IdempotencyKeyReused(detail, [Flaw(IdempotencyKeyReused.code, detail)])
-        return result_of_json(kept.answer)
-
-    async def _decide(
-        self,
-        connection: Connection,
-        submission: Submission,
-        checked: CheckedSubmission,
-        caller: Caller,
-        now: datetime,
-    ) -> Accepted:
-        standing = await runs.open_run(connection, checked.batch)
-        closed = await _closed(connection, standing, now) if standing is not None else None
-        existing = await runs.existing_records(connection, checked.batch)
-        if standing is not None and closed is None:
-            return Accepted(_skipped(checked, standing, existing))
-        accepted = await self._plan_run(connection, submission, checked, existing, caller, now)
-        return replace(accepted, closed=(standing, closed)) if standing is not None and closed is not None else accepted
-
-    async def _plan_run(
-        self,
-        connection: Connection,
-        submission: Submission,
-        checked: CheckedSubmission,
-        existing: dict[int, Existing],
-        caller: Caller,
-        now: datetime,
-    ) -> Accepted:
-        if submission.on_existing is OnExisting.FAIL:
-            _refuse_recorded(submission.selection, checked, existing)
-        plan = make_plan(checked.requested, existing, submission.on_existing)
-        if not plan.jobs:
-            newest = await runs.newest_run(connection, checked.batch)
-            return Accepted(_nothing_to_do(checked, plan, newest))
-        chunks = tuple(tuple(chunk) for chunk in plan.chunks(self._chunk_size))
-        run = Run(str(uuid7()), checked.school_id, checked.batch, RunState.OPEN, self._chunk_size, chunks, now)
-        await runs.insert_run(connection, run, plan, on_existing=submission.on_existing, caller=caller)
-        return Accepted(_initiated(checked, plan, run), run)
+        keys = {key for each in asked if (key := answer_key(each)) is not None}
+        kept = await idempotency.find_answers(connection, keys) if keys else {}
+        checks = await check_all(connection, asked, now=now, max_batch_size=self._max_batch_size)
+        batches = _batches_of(checks)
+        turns = await new_runs.take_turns(connection, {batch.session_id for batch in batches}, waits=waits)
+        sight = await _look(connection, [batch for batch in batches if batch.session_id in turns], now)
+        decisions = Decisions(sight, kept, now, self._chunk_size)
+        outcomes = [
+            None
+            if isinstance(checked, CheckedSubmission) and checked.batch.session_id not in turns
+            else caught(decisions.decide, each, checked)
+            for each, checked in zip(asked, checks, strict=True)
+        ]
+        await new_runs.insert_runs(connection, list(decisions.made.values()))
+        await idempotency.keep_answers(connection, decisions.answers, now)
+        return outcomes
 
 
-def _refuse_recorded(selection: Selection, checked: CheckedSubmission, existing: dict[int, Existing]) -> None:
-    recorded = recorded_already(checked.requested, existing)
-    if not recorded:
-        return
-    pointers = {student_id: pointer for pointer, student_id in selection.mentioned}
-    flaws = [
-        Flaw("already_recorded", f"student {i} has a record", pointers.get(i, "/isSelectedAll"), {"studentId": i})
-        for i in recorded
-    ]
-    raise RecordsExist(f"{len(recorded)} of {len(checked.requested)} students have a record already", flaws)
+def _batches_of(checks: Sequence[CheckedSubmission | AdsumError]) -> list[Batch]:
+    """The batches that are to be decided upon, each once. Raises TooManyMarks."""
+    sizes = [len(checked.requested) for checked in checks if isinstance(checked, CheckedSubmission)]
+    if len(sizes) > 1 and sum(sizes) > MARKS_AT_MOST:
+        raise TooManyMarks
+    return list(dict.fromkeys(checked.batch for checked in checks if isinstance(checked, CheckedSubmission)))
 
 
-def _initiated(checked: CheckedSubmission, plan: Plan, run: Run) -> BatchResult:
-    return BatchResult(
-        batch_id=checked.batch.id,
-        run_id=run.run_id,
-        total_jobs=plan.total,
-        added_jobs=len(plan.jobs),
-        skipped_jobs=len(plan.kept),
-        lock_key=lock_key(checked.batch.id),
-        message=f"Batch processing initiated for {len(plan.jobs)} attendances",
-        is_new_run=True,
-        is_skipped=False,
-        conflicts=plan.conflicts,
-    )
+async def _look(connection: Connection, batches: Sequence[Batch], now: datetime) -> Sight:
+    """What stands of these batches. An open run that has nothing left to do is closed, and stands in nobody's way.
 
-
-def _nothing_to_do(checked: CheckedSubmission, plan: Plan, newest: Run | None) -> BatchResult:
-    return BatchResult(
-        batch_id=checked.batch.id,
-        run_id=newest.run_id if newest is not None else None,
-        total_jobs=plan.total,
-        added_jobs=0,
-        skipped_jobs=plan.total,
-        lock_key=lock_key(checked.batch.id),
-        message=f"Nothing to do: all {plan.total} attendances are recorded already",
-        is_new_run=False,
-        is_skipped=False,
-        conflicts=plan.conflicts,
-    )
-
-
-async def _closed(connection: Connection, standing: Run, now: datetime) -> ClosedRun | None:
-    return (await tallies.close_runs(connection, [standing.run_id], now)).get(standing.run_id)
-
-
-def _skipped(checked: CheckedSubmission, standing: Run, existing: dict[int, Existing]) -> BatchResult:
-    being_recorded = {
-        job.student_id: Existing(job.mark.status, job.mark.note)
-        for job in standing.jobs
-        # A record that is beyond what the job saw is what stands: the run has written it, or somebody corrected it.
-        if job.student_id not in existing or existing[job.student_id].version == job.version
-    }
-    number = len(checked.requested)
-    return BatchResult(
-        batch_id=checked.batch.id,
-        run_id=standing.run_id,
-        total_jobs=number,
-        added_jobs=0,
-        skipped_jobs=number,
-        lock_key=lock_key(checked.batch.id),
-        message="Batch is already being processed",
-        is_new_run=False,
-        is_skipped=True,
-        conflicts=not_applied(checked.requested, existing | being_recorded),
+    The lock of one that is closed for nobody in the end, since its submission is refused, is left to the sweeper.
+    """
+    standing = await find_standing(connection, batches) if batches else {}
+    going_on = {batch: each.newest_run for batch, each in standing.items() if each.is_open and each.newest_run}
+    if not going_on:
+        return Sight(standing, {}, {})
+    found = await runs.find_runs(connection, list(going_on.values()))
+    open_runs = {batch: found[run_id] for batch, run_id in going_on.items()}
+    # Counted before anything is locked: so nobody waits here for a worker that is writing.
+    tally = await tallies.tallies_of(connection, list(going_on.values()))
+    idle = {batch: run for batch, run in open_runs.items() if not tally[run.run_id].remaining}
+    if not idle:
+        return Sight(standing, open_runs, {})
+    closed = await tallies.close_runs(connection, [run.run_id for run in idle.values()], now)
+    # What its last jobs have written may be newer than what was seen at first.
+    standing |= await find_standing(connection, list(idle))
+    return Sight(
+        standing,
+        {batch: run for batch, run in open_runs.items() if batch not in idle},
+        {batch: (run, closed[run.run_id]) for batch, run in idle.items() if run.run_id in closed},
     )

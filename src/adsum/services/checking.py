@@ -1,4 +1,4 @@
-"""Whether a submission can be done: every wrong thing is found and named before anything is written."""
+"""Whether submissions can be done: every wrong thing is found and named before anything is written."""
 
 from __future__ import annotations
 
@@ -14,12 +14,19 @@ from adsum.domain.roster import WrongVersion, roster_change
 from adsum.domain.selection import SELECTED, flaws_of_form, flaws_of_roster, requested_marks
 from adsum.domain.statuses import Mark
 from adsum.domain.submission import Submission
-from adsum.errors import Flaw, Invalid, NotFound, RosterChanged
-from adsum.storage.classes import ClassRow, find_class
+from adsum.errors import AdsumError, Flaw, Invalid, NotFound, RosterChanged, caught
 from adsum.storage.database import Connection
-from adsum.storage.enrolments import enrolled_students
-from adsum.storage.sessions import find_session
+from adsum.storage.enrolments import find_rosters
+from adsum.storage.places import Place, Wanted, find_places
 from adsum.storage.students import students_of_school
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A submission, and who sent it."""
+
+    submission: Submission
+    caller: Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,56 +38,98 @@ class CheckedSubmission:
     requested: dict[int, Mark]
 
 
-async def check(
-    connection: Connection, submission: Submission, caller: Caller, *, now: datetime, max_batch_size: int
-) -> CheckedSubmission:
-    """Checks a submission against the school as it is.
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A submission of which the class and the day are known, and what is wrong with it so far."""
 
-    Raises:
-        NotFound: the caller sees no such class on that day.
-        Invalid: with one flaw for every wrong thing.
-        RosterChanged: the roster is not the one that the client saw.
+    asked: Asked
+    place: Place
+    day: date
+    flaws: list[Flaw]
+
+    @property
+    def class_and_day(self) -> tuple[int, date]:
+        return self.place.class_id, self.day
+
+
+async def check_all(
+    connection: Connection, asked: Sequence[Asked], *, now: datetime, max_batch_size: int
+) -> list[CheckedSubmission | AdsumError]:
+    """Checks submissions against their schools as they are, each by itself.
+
+    Returns:
+        For each what is to be done, or why not. NotFound: the caller sees no such class on that day. Invalid: with one
+        flaw for every wrong thing. RosterChanged: the roster is not the one that the client saw.
     """
-    class_ = await find_class(connection, caller, submission.class_id) if _is_id(submission.class_id) else None
-    if class_ is None:
-        raise _no_class(submission)
-    day, flaws = _day_of(submission, class_.time_zone, now)
-    # Whose sight of a class does not depend on the day has seen it already.
-    if day is not None and caller.teaches_only and not await find_class(connection, caller, submission.class_id, day):
-        raise _no_class(submission)
-    flaws += await _flaws_of_session(connection, submission)
-    too_large = _flaws_of_size(submission, max_batch_size)
-    flaws += too_large or flaws_of_form(submission.selection)
-    if day is None or too_large:
-        raise _invalid(flaws)
-    return await _check_roster(connection, submission, caller, class_, day, flaws, max_batch_size)
+    places = await find_places(connection, {_wanted(each) for each in asked if _is_id(each.submission.class_id)})
+    drafts = [caught(_draft, each, places.get(_wanted(each)), now, max_batch_size) for each in asked]
+    ready = {each.class_and_day for each in drafts if isinstance(each, _Draft)}
+    rosters = await find_rosters(connection, ready) if ready else {}
+    return [
+        await _check_roster(connection, each, rosters[each.class_and_day], max_batch_size)
+        if isinstance(each, _Draft)
+        else each
+        for each in drafts
+    ]
 
 
-async def _check_roster(
-    connection: Connection,
-    submission: Submission,
-    caller: Caller,
-    class_: ClassRow,
-    day: date,
-    flaws: list[Flaw],
-    max_batch_size: int,
-) -> CheckedSubmission:
-    roster = await enrolled_students(connection, class_.id, day)
-    flaws += _flaws_of_version(submission, roster)
-    flaws += await _flaws_off_roster(connection, submission, caller, class_.school_id, roster)
-    requested = requested_marks(submission.selection, roster)
-    if submission.selection.is_selected_all and not roster:
-        flaws.append(Flaw("empty_roster", f"nobody is enrolled in class {class_.id} on {day.isoformat()}", "/classId"))
-    if len(requested) > max_batch_size:
-        flaws.append(_too_large(len(requested), max_batch_size))
-    if flaws:
-        raise _invalid(flaws)
-    return CheckedSubmission(class_.school_id, Batch(class_.id, submission.session_id, day), requested)
+def _wanted(asked: Asked) -> Wanted:
+    submission, caller = asked.submission, asked.caller
+    session_id = submission.session_id if _is_id(submission.session_id) else None
+    return Wanted(submission.class_id, session_id, caller.user_id if caller.teaches_only else None)
 
 
 def _is_id(number: int) -> bool:
     """The database keeps no other numbers; a library's user may send any."""
     return 1 <= number <= MAX_ID
+
+
+def _draft(asked: Asked, place: Place | None, now: datetime, max_batch_size: int) -> _Draft:
+    submission = asked.submission
+    # Whoever teaches the class on no day at all does not learn from an error about the day that there is one.
+    if place is None or not place.is_seen_by(asked.caller, None):
+        raise _no_class(submission)
+    day, flaws = _day_of(submission, place.time_zone, now)
+    if day is not None and not place.is_seen_by(asked.caller, day):
+        raise _no_class(submission)
+    flaws += _flaws_of_session(submission, place)
+    too_large = _flaws_of_size(submission, max_batch_size)
+    flaws += too_large or flaws_of_form(submission.selection)
+    if day is None or too_large:
+        raise _invalid(flaws)
+    return _Draft(asked, place, day, flaws)
+
+
+async def _check_roster(
+    connection: Connection, draft: _Draft, roster: Sequence[int], max_batch_size: int
+) -> CheckedSubmission | AdsumError:
+    strangers = {student_id for _, student_id in draft.asked.submission.selection.mentioned}.difference(roster)
+    caller = draft.asked.caller
+    sees_school = not caller.teaches_only and caller.may(Permission.ROSTER_READ)
+    known = (
+        await students_of_school(connection, draft.place.school_id, strangers)
+        if strangers and sees_school
+        else frozenset[int]()
+    )
+    off_roster = (
+        flaws_of_roster(draft.asked.submission.selection, roster, known, sees_school=sees_school) if strangers else []
+    )
+    return caught(_checked, draft, roster, off_roster, max_batch_size)
+
+
+def _checked(draft: _Draft, roster: Sequence[int], off_roster: Sequence[Flaw], most: int) -> CheckedSubmission:
+    submission = draft.asked.submission
+    flaws = [*draft.flaws, *_flaws_of_version(submission, roster), *off_roster]
+    requested = requested_marks(submission.selection, roster)
+    if submission.selection.is_selected_all and not roster:
+        detail = f"nobody is enrolled in class {submission.class_id} on {draft.day.isoformat()}"
+        flaws.append(Flaw("empty_roster", detail, "/classId"))
+    if len(requested) > most:
+        flaws.append(_too_large(len(requested), most))
+    if flaws:
+        raise _invalid(flaws)
+    batch = Batch(submission.class_id, submission.session_id, draft.day)
+    return CheckedSubmission(draft.place.school_id, batch, requested)
 
 
 def _no_class(submission: Submission) -> NotFound:
@@ -94,9 +143,8 @@ def _day_of(submission: Submission, zone: str, now: datetime) -> tuple[date | No
         return None, [Flaw(error.code, str(error), "/learningDate")]
 
 
-async def _flaws_of_session(connection: Connection, submission: Submission) -> list[Flaw]:
-    session = await find_session(connection, submission.session_id) if _is_id(submission.session_id) else None
-    if session is not None and session.class_id == submission.class_id:
+def _flaws_of_session(submission: Submission, place: Place) -> list[Flaw]:
+    if place.has_session:
         return []
     # One error for both, so that nobody can probe for sessions of classes that they do not see.
     detail = f"class {submission.class_id} has no session {submission.session_id}"
@@ -128,18 +176,6 @@ def _flaws_of_version(submission: Submission, roster: Sequence[int]) -> list[Fla
         flaw = Flaw(RosterChanged.code, detail, "/rosterVersion")
         raise RosterChanged(detail, [flaw], joined=list(change.joined), left=list(change.left))
     return []
-
-
-async def _flaws_off_roster(
-    connection: Connection, submission: Submission, caller: Caller, school_id: int, roster: Sequence[int]
-) -> list[Flaw]:
-    enrolled = frozenset(roster)
-    strangers = {student_id for _, student_id in submission.selection.mentioned} - enrolled
-    if not strangers:
-        return []
-    sees_school = not caller.teaches_only and caller.may(Permission.ROSTER_READ)
-    known = await students_of_school(connection, school_id, strangers) if sees_school else frozenset[int]()
-    return flaws_of_roster(submission.selection, enrolled, known, sees_school=sees_school)
 
 
 def _invalid(flaws: Sequence[Flaw]) -> Invalid:

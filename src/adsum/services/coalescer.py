@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Generic, TypeVar
 
-from adsum.errors import Overloaded
+from adsum.errors import Overloaded, Unavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -19,8 +19,8 @@ class Coalescer(Generic[Item, Result]):
 
     Args:
         flush: does items, in the order of their submission, and returns a result for each. Where it raises, the same
-            items come again in halves, until the culprit stands alone: so it must bear being done twice. Outages are
-            its own business.
+            items come again in halves, until the culprit stands alone: so it must bear being done twice. An outage is
+            nobody's fault, and is raised to all of them.
         at_most: items in one flush.
         side_by_side: flushes at a time. One leaves the most for the next; two keep a server busy while its client is.
         waiting_at_most: items that wait for a flush; more are refused.
@@ -100,9 +100,11 @@ class Coalescer(Generic[Item, Result]):
                 done.set_result(result)
 
     async def _isolate(self, together: Sequence[tuple[Item, asyncio.Future[Result]]], error: Exception) -> None:
-        if len(together) > 1:
+        if len(together) > 1 and not isinstance(error, Unavailable):
             middle = len(together) // 2
             await self._flush_isolating(together[:middle])
             await self._flush_isolating(together[middle:])
-        elif not (done := together[0][1]).done():
-            done.set_exception(error)
+            return
+        for _, done in together:
+            if not done.done():
+                done.set_exception(error)

@@ -16,10 +16,12 @@ from adsum.errors import Conflict
 from adsum.services.batches import no_batch
 from adsum.services.permissions import demand
 from adsum.services.queueing import Queueing
-from adsum.storage import jobs, runs, tallies
+from adsum.storage import jobs, new_runs, runs, tallies
 from adsum.storage.database import Connection, Database
 from adsum.storage.jobs import JobSlice
+from adsum.storage.new_runs import NewRun
 from adsum.storage.runs import Run
+from adsum.storage.standing import find_standing
 from adsum.storage.tallies import ClosedRun
 
 
@@ -67,7 +69,7 @@ class Interventions:
         """
         batch = _parsed(batch_id, caller)
         async with self._database.transaction() as connection:
-            await runs.take_turn(connection, batch.session_id)
+            await new_runs.take_turns(connection, [batch.session_id], waits=True)
             done = await self._retry(connection, batch, caller)
         await self._queueing.follow(run=done.run)
         return done.status
@@ -106,7 +108,7 @@ class Interventions:
             raise NothingFailed(f"nobody of batch {batch.id} is left to be retried", batchId=batch.id)
         chunks = tuple(tuple(chunk) for chunk in plan.chunks(self._chunk_size))
         run = Run(str(uuid7()), newest.school_id, batch, RunState.OPEN, self._chunk_size, chunks, self._now())
-        await runs.insert_run(connection, run, plan, on_existing=OnExisting.SKIP, caller=caller)
+        await new_runs.insert_runs(connection, [NewRun(run, plan, OnExisting.SKIP, caller)])
         return _Done(await _status(connection, batch, caller), run)
 
 
@@ -115,7 +117,8 @@ async def _plan_of_failed(connection: Connection, run: Run, tally: Tally) -> Pla
     found = await jobs.outcomes(connection, [JobSlice(run.run_id, number) for number in range(len(run.chunks))])
     failed = {each.student_id for each in found if each.outcome is Outcome.FAILED}
     requested = {job.student_id: job.mark for job in run.jobs if job.student_id in failed}
-    plan = make_plan(requested, await runs.existing_records(connection, run.batch), OnExisting.SKIP)
+    standing = await find_standing(connection, [run.batch])
+    plan = make_plan(requested, standing[run.batch].records, OnExisting.SKIP)
     carried = Tally(recorded=tally.recorded, skipped=tally.skipped, cancelled=tally.cancelled)
     return Plan(plan.jobs, plan.kept, plan.conflicts, carried)
 

@@ -2,53 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from adsum.errors import Unavailable
 from adsum.queue.service import QueueService, in_time
+from adsum.services.coalescer import Coalescer
 from adsum.services.completion import Completion, queued
 from adsum.storage.runs import Run
 from adsum.storage.tallies import ClosedRun
 from adsum.telemetry import Mark, logger
 
+# As accept does: see there.
+DECISIONS_AT_MOST = 64
+WAITING_AT_MOST = 1_024
+
 log = logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """What a transaction has decided: a run to be queued, and one that ended and is to be released."""
+
+    run: Run | None
+    ended: tuple[Run, ClosedRun] | None
+
+
 class Queueing:
-    """Brings the queue and the ledger up to date with what a transaction has decided."""
+    """Brings the queue and the ledger up to date with what transactions have decided."""
 
     def __init__(self, queue: QueueService, completion: Completion) -> None:
         self._queue = queue
         self._completion = completion
+        self._together: Coalescer[_Decision, bool] = Coalescer(
+            self._follow_all, at_most=DECISIONS_AT_MOST, side_by_side=1, waiting_at_most=WAITING_AT_MOST
+        )
 
     async def follow(self, *, run: Run | None, ended: tuple[Run, ClosedRun] | None = None) -> None:
         """Queues the run that was made and releases the one that was ended, within the time that a request has.
 
-        In this order, since the new run matters more; its claim replaces the lock of the ended one.
-
         Never raises for an outage: what the database has accepted stays accepted.
         """
+        told = run or (ended[0] if ended is not None else None)
+        if told is None:
+            return
         try:
-            async with in_time():
-                if run is not None:
-                    await self._queue_run(run)
-                if ended is not None:
-                    await self._completion.release_closed([ended])
+            async with in_time():  # waiting for those before it is part of the time
+                is_queued = await self._together.submit(_Decision(run, ended))
         except Unavailable as error:
             # Of the database, too: whoever asks it now whether the lock's holder has ended asks after the promise.
-            told = run or (ended[0] if ended is not None else None)
-            log.error(
-                "queue is away: the run waits in the database",
-                mark=Mark.ERROR,
-                run_id=told.run_id if told is not None else None,
-                code=error.code,
-            )
+            detail = "queue is away: the run waits in the database"
+            log.error(detail, mark=Mark.ERROR, run_id=told.run_id, code=error.code)
+            return
+        if run is not None and is_queued:
+            jobs, chunks = len(run.jobs), len(run.chunks)
+            detail = "batch locked and queued"
+            log.info(detail, mark=Mark.LOCK, batch_id=run.batch.id, run_id=run.run_id, jobs=jobs, chunks=chunks)
 
-    async def _queue_run(self, run: Run) -> None:
-        if await self._queue.start(queued(run), self._completion.has_ended):
-            log.info(
-                "batch locked and queued",
-                mark=Mark.LOCK,
-                batch_id=run.batch.id,
-                run_id=run.run_id,
-                jobs=len(run.jobs),
-                chunks=len(run.chunks),
-            )
+    async def close(self) -> None:
+        """Ends what is being queued. To be called when nobody follows any more."""
+        await self._together.close()
+
+    async def _follow_all(self, decisions: Sequence[_Decision]) -> list[bool]:
+        """In this order, since new runs matter more; their claims replace the locks of the ended ones."""
+        new = [queued(each.run) for each in decisions if each.run is not None]
+        async with in_time():
+            started = iter(await self._queue.start(new, self._completion.has_ended) if new else [])
+            await self._completion.release_closed([each.ended for each in decisions if each.ended is not None])
+        return [each.run is not None and next(started) for each in decisions]

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, Date, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.storage.asked import asking, rows_asked
+from adsum.storage.columns import Json
 from adsum.storage.spans import covers
 from adsum.storage.tables import enrolments, students
+
+_ROSTERS = """
+SELECT asked.class_id, asked.day, {list_of}(DISTINCT e.student_id) AS students
+FROM asked JOIN enrolments e ON e.class_id = asked.class_id
+    AND (e.begin_date IS NULL OR e.begin_date <= asked.day) AND (e.end_date IS NULL OR e.end_date > asked.day)
+GROUP BY asked.class_id, asked.day"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +33,17 @@ class RosterStudent:
     grade: str | None
 
 
-async def enrolled_students(connection: AsyncConnection, class_id: int, day: date) -> list[int]:
-    """The ids of who is enrolled in the class on `day`, each once, in order."""
-    enrolled = select(enrolments.c.student_id).where(enrolments.c.class_id == class_id, covers(enrolments, day))
-    return sorted(set(await connection.scalars(enrolled)))
+async def find_rosters(
+    connection: AsyncConnection, wanted: Collection[tuple[int, date]]
+) -> dict[tuple[int, date], list[int]]:
+    """The ids of who is enrolled in each of these classes on its day, each once, in order."""
+    statement = asking(connection, _ROSTERS, class_id="bigint", day="date").columns(
+        class_id=BigInteger, day=Date, students=Json
+    )
+    asked = rows_asked({"class_id": class_id, "day": day.isoformat()} for class_id, day in wanted)
+    rows = await connection.execute(statement, asked)
+    found = {(class_id, day): sorted(students) for class_id, day, students in rows}
+    return {each: found.get(each, []) for each in wanted}
 
 
 async def roster_of(connection: AsyncConnection, class_id: int, day: date) -> list[RosterStudent]:

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import String, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.storage.asked import asking, rows_asked
+from adsum.storage.columns import Json
 from adsum.storage.tables import idempotency_keys
+
+_FIND = """
+SELECT i.actor, i.key, i.body_digest, i.answer
+FROM asked JOIN idempotency_keys i ON i.actor = asked.actor AND i.key = asked.key"""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerKey:
+    """An `Idempotency-Key`, and whose it is."""
+
+    actor: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,23 +35,32 @@ class KeptAnswer:
     answer: dict[str, Any]
 
 
-async def find_answer(connection: AsyncConnection, actor: str, key: str) -> KeptAnswer | None:
-    """The answer that this actor was given under this key."""
-    c = idempotency_keys.c
-    row = (
-        await connection.execute(select(c.body_digest, c.answer).where(c.actor == actor, c.key == key))
-    ).one_or_none()
-    return KeptAnswer(row.body_digest, row.answer) if row is not None else None
+async def find_answers(connection: AsyncConnection, keys: Collection[AnswerKey]) -> dict[AnswerKey, KeptAnswer]:
+    """Those of these keys under which something was answered."""
+    statement = asking(connection, _FIND, actor="text", key="text").columns(
+        actor=String, key=String, body_digest=String, answer=Json
+    )
+    asked = rows_asked({"actor": each.actor, "key": each.key} for each in keys)
+    rows = await connection.execute(statement, asked)
+    return {AnswerKey(actor, key): KeptAnswer(digest, answer) for actor, key, digest, answer in rows}
 
 
-async def keep_answer(
-    connection: AsyncConnection, actor: str, key: str, body_digest: str, answer: dict[str, Any], now: datetime
-) -> None:
-    """Keeps an answer, in the transaction that it answers for.
+async def keep_answers(connection: AsyncConnection, answers: Mapping[AnswerKey, KeptAnswer], now: datetime) -> None:
+    """Keeps answers, in the transaction that they answer for.
 
     Raises:
-        RejectedRows: (at the transaction) another request was faster with this key.
+        RejectedRows: (at the transaction) another request was faster with one of these keys.
     """
-    await connection.execute(
-        insert(idempotency_keys).values(actor=actor, key=key, body_digest=body_digest, answer=answer, created_at=now)
-    )
+    rows = [
+        {
+            "actor": key.actor,
+            "key": key.key,
+            "body_digest": kept.body_digest,
+            "answer": kept.answer,
+            "created_at": now,
+        }
+        # In the order of the keys, so that two who keep the same ones wait for each other, and do not deadlock.
+        for key, kept in sorted(answers.items(), key=lambda item: (item[0].actor, item[0].key))
+    ]
+    if rows:
+        await connection.execute(insert(idempotency_keys), rows)

@@ -1,4 +1,4 @@
-"""The runs of batches: accepted, and found again. The partial unique index allows one open run a batch."""
+"""The runs of batches: finding them again."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, insert, literal, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.domain.access import Caller
-from adsum.domain.batches import OnExisting, RunState
+from adsum.domain.batches import RunState
 from adsum.domain.ids import Batch
-from adsum.domain.plan import AttendanceJob, Existing, Plan
+from adsum.domain.plan import AttendanceJob
 from adsum.domain.statuses import Mark
-from adsum.storage.tables import attendances, batch_runs, sessions
+from adsum.storage.tables import batch_runs
 
 _RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -42,47 +41,6 @@ class Run:
     def is_pruned(self) -> bool:
         """No run is made without a job."""
         return not self.chunks
-
-
-async def take_turn(connection: AsyncConnection, session_id: int) -> None:
-    """Lets one submission of a session at a time look and then insert, until its transaction ends.
-
-    Without this a second submission could read the records before, and insert its run after, the first one ran: its
-    marks would be skipped, and its answer would list no conflict. SQLite has one writer at a time anyway.
-    """
-    if connection.dialect.name == "sqlite":
-        return
-    await connection.execute(select(sessions.c.id).where(sessions.c.id == session_id).with_for_update(key_share=True))
-
-
-async def insert_run(
-    connection: AsyncConnection, run: Run, plan: Plan, *, on_existing: OnExisting, caller: Caller
-) -> None:
-    """Makes a run, open, with the next number of its batch. The turn has to be taken before."""
-    number = select(func.coalesce(func.max(batch_runs.c.number), 0) + 1).where(*of_batch(run.batch)).scalar_subquery()
-    await connection.execute(
-        insert(batch_runs).values(
-            run_id=run.run_id,
-            school_id=run.school_id,
-            class_id=run.batch.class_id,
-            session_id=run.batch.session_id,
-            learning_date=run.batch.learning_date,
-            number=number,
-            state=RunState.OPEN,
-            on_existing=on_existing,
-            plan=[[job.to_json() for job in chunk] for chunk in run.chunks],
-            kept=list(plan.kept),
-            chunk_size=run.chunk_size,
-            carried_recorded=plan.carried.recorded,
-            carried_skipped=plan.carried.skipped,
-            carried_cancelled=plan.carried.cancelled,
-            total_jobs=plan.total,
-            accepted_at=run.accepted_at,
-            accepted_role=caller.role,
-            user_id=caller.user_id,
-            key_id=caller.key_id,
-        )
-    )
 
 
 async def open_run(connection: AsyncConnection, batch: Batch) -> Run | None:
@@ -182,17 +140,6 @@ async def has_ended(connection: AsyncConnection, run_id: str) -> bool:
     """
     ending = (await run_endings(connection, [run_id])).get(run_id)
     return ending is None or ending.has_ended
-
-
-async def existing_records(connection: AsyncConnection, batch: Batch) -> dict[int, Existing]:
-    """What is recorded of each student in this session and day; cleared marks, too."""
-    c = attendances.c
-    rows = await connection.execute(
-        select(c.student_id, c.status, c.note, c.version).where(
-            c.session_id == batch.session_id, c.learning_date == batch.learning_date
-        )
-    )
-    return {student_id: Existing(status, note, version) for student_id, status, note, version in rows}
 
 
 def of_batch(batch: Batch) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -25,12 +25,6 @@ class SessionRow:
     active: bool
 
 
-async def find_session(connection: AsyncConnection, session_id: int) -> SessionRow | None:
-    """The session, whoever asks: whether they may see it is a question about its class."""
-    row = (await connection.execute(_sessions().where(sessions.c.id == session_id))).one_or_none()
-    return None if row is None else SessionRow(*row)
-
-
 async def list_sessions(
     connection: AsyncConnection, caller: Caller, filters: SessionFilters, today: Day, after: int, limit: int
 ) -> list[SessionRow]:

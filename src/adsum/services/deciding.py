@@ -1,0 +1,186 @@
+"""Decide: what each of many submissions comes to, in sight of what stands and of what the ones before it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from uuid6 import uuid7
+
+from adsum.domain.batches import OnExisting, RunState
+from adsum.domain.ids import Batch
+from adsum.domain.plan import Existing, Plan, make_plan, not_applied, recorded_already
+from adsum.domain.selection import Selection
+from adsum.domain.submission import BatchResult, Submission, result_of_json
+from adsum.errors import AdsumError, Flaw, IdempotencyKeyReused, RecordsExist
+from adsum.queue.keys import lock_key
+from adsum.services.checking import Asked, CheckedSubmission
+from adsum.storage.idempotency import AnswerKey, KeptAnswer
+from adsum.storage.new_runs import NewRun
+from adsum.storage.runs import Run
+from adsum.storage.standing import Standing
+from adsum.storage.tallies import ClosedRun
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a submission came to.
+
+    Attributes:
+        result: the answer.
+        run: the run that was made and is now to be queued, or None.
+        closed: an open run that had nothing left to do: it was closed, and its lock is to be released.
+    """
+
+    result: BatchResult
+    run: Run | None = None
+    closed: tuple[Run, ClosedRun] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a transaction sees of batches.
+
+    Attributes:
+        standing: what there is of each.
+        open_runs: those that go on.
+        closed: those that were open with nothing left to do, and were closed in this transaction.
+    """
+
+    standing: Mapping[Batch, Standing]
+    open_runs: Mapping[Batch, Run]
+    closed: Mapping[Batch, tuple[Run, ClosedRun]]
+
+
+def answer_key(asked: Asked) -> AnswerKey | None:
+    """Under which the answer to a submission is kept, if it is."""
+    key = asked.submission.idempotency_key
+    return None if key is None else AnswerKey(asked.caller.actor, key)
+
+
+@dataclass(slots=True)
+class Decisions:
+    """Decides one submission after the other. `made` and `answers` are what is then to be written.
+
+    Attributes:
+        sight: of the batches that are decided upon.
+        kept: the answers that were given before.
+        now: the moment of acceptance.
+        chunk_size: students in a message.
+    """
+
+    sight: Sight
+    kept: Mapping[AnswerKey, KeptAnswer]
+    now: datetime
+    chunk_size: int
+    made: dict[Batch, NewRun] = field(default_factory=dict[Batch, NewRun])
+    answers: dict[AnswerKey, KeptAnswer] = field(default_factory=dict[AnswerKey, KeptAnswer])
+
+    def decide(self, asked: Asked, checked: CheckedSubmission | AdsumError) -> Accepted:
+        """Decides upon a submission.
+
+        Raises:
+            IdempotencyKeyReused: the key came before, with another body.
+            RecordsExist: with `onExisting: "fail"`.
+            AdsumError: what the check has found.
+        """
+        key = answer_key(asked)
+        if key is not None and (kept := self.answers.get(key) or self.kept.get(key)) is not None:
+            return Accepted(_repeated(asked.submission, kept))
+        if isinstance(checked, AdsumError):
+            raise checked
+        accepted = self._decide(asked, checked)
+        if key is not None:
+            self.answers[key] = KeptAnswer(asked.submission.digest(), accepted.result.to_json())
+        return accepted
+
+    def _decide(self, asked: Asked, checked: CheckedSubmission) -> Accepted:
+        batch = checked.batch
+        records = self.sight.standing[batch].records
+        # One that was made a moment ago, in this transaction, for another of the same class.
+        made = self.made.get(batch)
+        standing = made.run if made is not None else self.sight.open_runs.get(batch)
+        if standing is not None:
+            return Accepted(_skipped(checked, standing, records))
+        submission, closed = asked.submission, self.sight.closed.get(batch)
+        if submission.on_existing is OnExisting.FAIL:
+            _refuse_recorded(submission.selection, checked, records)
+        plan = make_plan(checked.requested, records, submission.on_existing)
+        if not plan.jobs:
+            return Accepted(_nothing_to_do(checked, plan, self.sight.standing[batch].newest_run), closed=closed)
+        chunks = tuple(tuple(chunk) for chunk in plan.chunks(self.chunk_size))
+        run = Run(str(uuid7()), checked.school_id, batch, RunState.OPEN, self.chunk_size, chunks, self.now)
+        self.made[batch] = NewRun(run, plan, submission.on_existing, asked.caller)
+        return Accepted(_initiated(checked, plan, run), run, closed)
+
+
+def _repeated(submission: Submission, kept: KeptAnswer) -> BatchResult:
+    if kept.body_digest != submission.digest():
+        detail = "this Idempotency-Key was sent before with another body"
+        raise IdempotencyKeyReused(detail, [Flaw(IdempotencyKeyReused.code, detail)])
+    return result_of_json(kept.answer)
+
+
+def _refuse_recorded(selection: Selection, checked: CheckedSubmission, existing: Mapping[int, Existing]) -> None:
+    recorded = recorded_already(checked.requested, existing)
+    if not recorded:
+        return
+    pointers = {student_id: pointer for pointer, student_id in selection.mentioned}
+    flaws = [
+        Flaw("already_recorded", f"student {i} has a record", pointers.get(i, "/isSelectedAll"), {"studentId": i})
+        for i in recorded
+    ]
+    raise RecordsExist(f"{len(recorded)} of {len(checked.requested)} students have a record already", flaws)
+
+
+def _initiated(checked: CheckedSubmission, plan: Plan, run: Run) -> BatchResult:
+    return BatchResult(
+        batch_id=checked.batch.id,
+        run_id=run.run_id,
+        total_jobs=plan.total,
+        added_jobs=len(plan.jobs),
+        skipped_jobs=len(plan.kept),
+        lock_key=lock_key(checked.batch.id),
+        message=f"Batch processing initiated for {len(plan.jobs)} attendances",
+        is_new_run=True,
+        is_skipped=False,
+        conflicts=plan.conflicts,
+    )
+
+
+def _nothing_to_do(checked: CheckedSubmission, plan: Plan, newest_run: str | None) -> BatchResult:
+    return BatchResult(
+        batch_id=checked.batch.id,
+        run_id=newest_run,
+        total_jobs=plan.total,
+        added_jobs=0,
+        skipped_jobs=plan.total,
+        lock_key=lock_key(checked.batch.id),
+        message=f"Nothing to do: all {plan.total} attendances are recorded already",
+        is_new_run=False,
+        is_skipped=False,
+        conflicts=plan.conflicts,
+    )
+
+
+def _skipped(checked: CheckedSubmission, standing: Run, existing: Mapping[int, Existing]) -> BatchResult:
+    being_recorded = {
+        job.student_id: Existing(job.mark.status, job.mark.note)
+        for job in standing.jobs
+        # A record that is beyond what the job saw is what stands: the run has written it, or somebody corrected it.
+        if job.student_id not in existing or existing[job.student_id].version == job.version
+    }
+    number = len(checked.requested)
+    return BatchResult(
+        batch_id=checked.batch.id,
+        run_id=standing.run_id,
+        total_jobs=number,
+        added_jobs=0,
+        skipped_jobs=number,
+        lock_key=lock_key(checked.batch.id),
+        message="Batch is already being processed",
+        is_new_run=False,
+        is_skipped=True,
+        conflicts=not_applied(checked.requested, {**existing, **being_recorded}),
+    )
