@@ -142,14 +142,18 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
         stack.push_async_callback(deliveries.close)
         progress = Progress(database, attendances)
         stack.push_async_callback(progress.close)
+        tokens = Tokens(database, signing_key(settings), now, timedelta(seconds=settings.token_ttl))
+        stack.push_async_callback(tokens.close)
+        api_keys = ApiKeys(database, now)
+        stack.push_async_callback(api_keys.close)
         yield Adsum(
             settings=settings,
             database=database,
             queue=queue,
             metrics=metrics,
             accounts=Accounts(database, Passwords()),
-            tokens=Tokens(database, signing_key(settings), now, timedelta(seconds=settings.token_ttl)),
-            api_keys=ApiKeys(database, now),
+            tokens=tokens,
+            api_keys=api_keys,
             readiness=Readiness(database, queue.ping, queue.depth, now),
             ended_runs=EndedRuns(database, metrics, now),
             attendances=attendances,

@@ -148,13 +148,13 @@ class Accounts:
 
     async def _user(self, user_id: int) -> User:
         async with self._database.snapshot() as connection:
-            return _user(_known(await statements.user_of_id(connection, user_id)))
+            return _user(_known((await statements.users_of_ids(connection, [user_id])).get(user_id)))
 
     async def _set_disabled(self, email: str, *, disabled: bool) -> User:
         async with self._database.transaction() as connection:
             user = _known(await statements.user_of_email(connection, normalised_email(email)))
             await statements.store_disabled(connection, user.id, disabled=disabled)
-            return _user(_known(await statements.user_of_id(connection, user.id)))
+            return _user(_known((await statements.users_of_ids(connection, [user.id])).get(user.id)))
 
 
 def normalised_email(email: str) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from adsum.domain.access import Caller, Permission, Role
 from adsum.errors import Flaw, Invalid, NotFound, Unauthenticated
+from adsum.services.looking_up import LookUp
 from adsum.storage import accounts
 from adsum.storage import api_keys as statements
 from adsum.storage.api_keys import StoredKey
@@ -44,6 +45,7 @@ class ApiKeys:
 
     def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
         self._database = database
+        self._keys = LookUp(database, statements.keys_of_hashes)
         self._now = now
 
     async def create(
@@ -91,8 +93,7 @@ class ApiKeys:
 
     async def caller_of(self, secret: str) -> Caller:
         """Whose key this is. Raises Unauthenticated."""
-        async with self._database.snapshot() as connection:
-            row = await statements.key_of_hash(connection, _hashed(secret))
+        row = await self._keys.find(_hashed(secret))
         if row is None or row.revoked_at is not None:
             raise Unauthenticated("the API key is not valid")
         key = _key(row)
@@ -102,6 +103,10 @@ class ApiKeys:
             key_id=key.id,
             schools=None if key.schools is None else frozenset(key.schools),
         )
+
+    async def close(self) -> None:
+        """Ends what is being looked up. To be called when nobody asks any more."""
+        await self._keys.close()
 
 
 def _hashed(secret: str) -> str:

@@ -14,6 +14,7 @@ from adsum.domain.access import PERMISSIONS, Caller, Role
 from adsum.domain.ids import MAX_ID
 from adsum.errors import ConfigurationError, NotFound, Unauthenticated
 from adsum.services.accounts import normalised_email
+from adsum.services.looking_up import LookUp
 from adsum.storage import accounts as statements
 from adsum.storage.accounts import StoredUser
 from adsum.storage.database import Database
@@ -46,6 +47,7 @@ class Tokens:
 
     def __init__(self, database: Database, key: str | None, now: Callable[[], datetime], lifetime: timedelta) -> None:
         self._database = database
+        self._users = LookUp(database, statements.users_of_ids)
         self._secret = key
         self._now = now
         self._lifetime = lifetime
@@ -71,13 +73,16 @@ class Tokens:
         """
         claims = self._claims(token)
         user_id, generation = _user_id(claims["sub"]), claims["gen"]
-        async with self._database.snapshot() as connection:
-            user = await statements.user_of_id(connection, user_id)
+        user = await self._users.find(user_id)
         if user is None or user.disabled or user.email is None or user.token_generation != generation:
             raise Unauthenticated("the token has ended")
         role = Role(user.role)
         schools = None if role is Role.ADMIN else frozenset({user.school_id} if user.school_id is not None else ())
         return Caller(role=role, permissions=PERMISSIONS[role], user_id=user.id, schools=schools)
+
+    async def close(self) -> None:
+        """Ends what is being looked up. To be called when nobody asks any more."""
+        await self._users.close()
 
     def _key(self) -> str:
         if self._secret is None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, case, insert, select, update
+from sqlalchemy import BigInteger, Boolean, Integer, Select, String, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.storage.asked import asking, rows_asked
 from adsum.storage.tables import schools, users
 
 
@@ -37,9 +39,25 @@ _USER = select(
 )
 
 
-async def user_of_id(connection: AsyncConnection, user_id: int) -> StoredUser | None:
-    """One look-up by the primary key: it is made for every request that carries a token."""
-    return await _one(connection, _USER.where(users.c.id == user_id))
+_OF_IDS = """
+SELECT u.id, u.school_id, u.source_id, u.email, u.password_hash, u.role, u.disabled, u.token_generation
+FROM asked JOIN users u ON u.id = asked.id"""
+
+
+async def users_of_ids(connection: AsyncConnection, user_ids: Collection[int]) -> dict[int, StoredUser]:
+    """Those of these users that there are. It is asked for every request that carries a token."""
+    statement = asking(connection, _OF_IDS, id="bigint").columns(
+        id=BigInteger,
+        school_id=BigInteger,
+        source_id=String,
+        email=String,
+        password_hash=String,
+        role=String,
+        disabled=Boolean,
+        token_generation=Integer,
+    )
+    rows = await connection.execute(statement, rows_asked({"id": user_id} for user_id in user_ids))
+    return {row[0]: StoredUser(*row) for row in rows}
 
 
 async def user_of_email(connection: AsyncConnection, email: str) -> StoredUser | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import BigInteger, String, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.storage.asked import asking, rows_asked
+from adsum.storage.columns import Instant, Json
 from adsum.storage.tables import api_keys
 
 
@@ -35,10 +37,24 @@ _KEY = select(
 )
 
 
-async def key_of_hash(connection: AsyncConnection, secret_hash: str) -> StoredKey | None:
-    """One look-up in the unique index: it is made for every request that carries a key."""
-    row = (await connection.execute(_KEY.where(api_keys.c.secret_hash == secret_hash))).one_or_none()
-    return None if row is None else StoredKey(*row)
+_OF_HASHES = """
+SELECT k.secret_hash, k.id, k.name, k.permissions, k.schools, k.created_at, k.revoked_at
+FROM asked JOIN api_keys k ON k.secret_hash = asked.hash"""
+
+
+async def keys_of_hashes(connection: AsyncConnection, hashes: Collection[str]) -> dict[str, StoredKey]:
+    """Those of these secrets that are of a key, by their hashes. It is asked for every request that carries a key."""
+    statement = asking(connection, _OF_HASHES, hash="text").columns(
+        secret_hash=String,
+        id=BigInteger,
+        name=String,
+        permissions=Json,
+        schools=Json,
+        created_at=Instant(),
+        revoked_at=Instant(),
+    )
+    rows = await connection.execute(statement, rows_asked({"hash": each} for each in hashes))
+    return {secret_hash: StoredKey(*row) for secret_hash, *row in rows}
 
 
 async def all_keys(connection: AsyncConnection) -> list[StoredKey]:

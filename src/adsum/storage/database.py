@@ -47,13 +47,14 @@ class RejectedRows(Exception):
 
 
 class Database:
-    """One engine. `transaction()` writes, `snapshot()` only reads."""
+    """One engine. `transaction()` writes, `snapshot()` reads one state, `glance()` one statement."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.is_postgres = engine.dialect.name == "postgresql"
         # The same pool; each transaction of it reads one state.
         self._snapshots = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._glances = engine.execution_options(isolation_level="AUTOCOMMIT") if self.is_postgres else engine
         # SQLite has one writer at a time. Within a process the turn is taken here, in order, at once; SQLite's own
         # waiting polls with growing pauses and is left for other processes.
         self._writer = asyncio.Lock()
@@ -102,6 +103,12 @@ class Database:
                 yield connection
             finally:
                 await connection.exec_driver_sql("ROLLBACK")
+
+    @asynccontextmanager
+    async def glance(self) -> AsyncGenerator[AsyncConnection]:
+        """For one statement that only reads: without the two round trips that begin and end a transaction."""
+        async with _translated(), self._glances.connect() as connection:
+            yield connection
 
     @property
     def file(self) -> Path | None:
