@@ -149,6 +149,19 @@ async def test_a_culprit_stands_alone_and_the_others_are_done(
     assert [outcome for outcome in outcomes if isinstance(outcome, int)] == [i * i for i in range(8) if i not in poison]
 
 
+async def test_an_outage_is_everybodys_and_not_tried_again_in_halves() -> None:
+    flushes: list[int] = []
+
+    async def away(items: Sequence[int]) -> list[int]:
+        flushes.append(len(items))
+        raise Unavailable("away")
+
+    coalescer = Coalescer(away, at_most=9, side_by_side=1, waiting_at_most=9)
+    errors = [await errors_of(task) for task in await submitted(coalescer, range(8))]
+    assert [type(error) for error in errors] == [Unavailable] * 8
+    assert flushes == [8]
+
+
 async def test_after_a_failure_the_next_ones_are_done(press: Press, new_coalescer: NewCoalescer) -> None:
     coalescer = new_coalescer()
     press.poison = {1}

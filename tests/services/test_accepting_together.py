@@ -1,0 +1,163 @@
+"""Accept, many at once: one transaction for all of them, and for each its own answer, or its own error."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import event
+
+from adsum.domain.access import Role, system_caller
+from adsum.domain.batches import OnExisting
+from adsum.domain.selection import Selection
+from adsum.domain.submission import BatchResult, Submission
+from adsum.errors import Invalid, NotFound, Overloaded, RecordsExist
+from adsum.queue.keys import LedgerKeys
+from adsum.services import accepting
+from adsum.settings import Settings
+from adsum.storage import jobs, new_runs
+from adsum.storage.database import Database
+from adsum.wiring import Adsum, open_adsum
+from tests.batches.conftest import queue_keys
+from tests.runs import batch_of
+from tests.schools import SchoolIds, caller, make_record, make_school
+from tests.services.conftest import submission
+
+SYSTEM = system_caller()
+
+
+@pytest.fixture
+async def schools(adsum: Adsum) -> list[SchoolIds]:
+    """Eight schools of one class with three students each."""
+    async with adsum.database.transaction() as connection:
+        return [await make_school(connection) for _ in range(8)]
+
+
+@contextmanager
+def inserts_counted(database: Database) -> Generator[Counter[str]]:
+    """How often a run was inserted: however many rows, once."""
+    counted: Counter[str] = Counter()
+
+    def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        counted["runs"] += statement.startswith("INSERT INTO batch_runs")
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", count)
+    yield counted
+    event.remove(database.engine.sync_engine, "before_cursor_execute", count)
+
+
+async def together(adsum: Adsum, asked: Sequence[Submission]) -> list[BatchResult | BaseException]:
+    return await asyncio.gather(
+        *(adsum.attendances.create_batch(each, SYSTEM) for each in asked), return_exceptions=True
+    )
+
+
+async def test_classes_that_arrive_together_are_accepted_by_one_statement_and_all_queued(
+    adsum: Adsum, schools: list[SchoolIds], redis: Redis
+) -> None:
+    with inserts_counted(adsum.database) as counted:
+        results = await together(adsum, [submission(each) for each in schools])
+    assert [each.added_jobs for each in results if isinstance(each, BatchResult)] == [3] * 8
+    assert counted["runs"] == 1
+    keys = await queue_keys(redis)
+    assert all(LedgerKeys("", batch_of(each)).lock in keys for each in schools)
+    assert len([key for key in keys if key.endswith("-chunk-0")]) == 8
+
+
+async def test_each_gets_its_own_error_and_the_others_are_accepted(adsum: Adsum, schools: list[SchoolIds]) -> None:
+    nowhere, empty, recorded, *fine = schools
+    async with adsum.database.transaction() as connection:
+        await make_record(connection, recorded.school_id, batch_of(recorded), recorded.student_ids[0])
+    asked = [
+        replace(submission(nowhere), class_id=999_999),
+        submission(empty, selection=Selection(is_selected_all=False)),
+        submission(recorded, on_existing=OnExisting.FAIL),
+        *map(submission, fine),
+    ]
+    results = await together(adsum, asked)
+    assert [type(each) for each in results] == [NotFound, Invalid, RecordsExist, *[BatchResult] * 5]
+
+
+async def test_a_teacher_and_an_office_that_ask_together_see_each_their_own(
+    adsum: Adsum, schools: list[SchoolIds]
+) -> None:
+    one, two, *_ = schools
+    teacher = caller(Role.TEACHER, one.school_id, one.teacher_id)
+    office = caller(Role.OFFICE, two.school_id, two.teacher_id)
+    asked = [(submission(one), teacher), (submission(two), teacher), (submission(one), office)]
+    results = await asyncio.gather(*(adsum.attendances.create_batch(*each) for each in asked), return_exceptions=True)
+    assert [type(each) for each in results] == [BatchResult, NotFound, NotFound]
+
+
+async def test_an_open_run_with_nothing_left_is_closed_among_others_that_go_on(
+    adsum: Adsum, schools: list[SchoolIds], redis: Redis
+) -> None:
+    done, busy, *_ = schools
+    first, standing = await together(adsum, [submission(done), submission(busy)])
+    assert isinstance(first, BatchResult)
+    assert isinstance(standing, BatchResult)
+    assert first.run_id is not None
+    async with adsum.database.transaction() as connection:
+        await jobs.insert_records(connection, [jobs.JobSlice(first.run_id, 0)])
+    again, skipped = await together(adsum, [submission(done), submission(busy)])
+    assert isinstance(again, BatchResult)
+    assert isinstance(skipped, BatchResult)
+    assert (again.is_skipped, again.skipped_jobs, again.conflicts) == (False, 3, ())
+    assert (skipped.is_skipped, skipped.run_id) == (True, standing.run_id)
+    assert await redis.exists(LedgerKeys("", batch_of(done)).marker)
+    assert await redis.get(LedgerKeys("", batch_of(busy)).lock) == standing.run_id
+
+
+async def test_whoever_has_to_wait_for_a_turn_keeps_nobody_else_waiting(postgres_url: str, redis_url: str) -> None:
+    async with open_adsum(Settings(database_url=postgres_url, redis_url=redis_url)) as adsum:
+        async with adsum.database.transaction() as connection:
+            held, free = [await make_school(connection) for _ in range(2)]
+        async with adsum.database.transaction() as holding:
+            await new_runs.take_turns(holding, [held.session_id], waits=True)
+            waiting = asyncio.create_task(adsum.attendances.create_batch(submission(held), SYSTEM))
+            async with asyncio.timeout(10):
+                assert (await adsum.attendances.create_batch(submission(free), SYSTEM)).added_jobs == 3
+            assert not waiting.done()
+        assert (await waiting).added_jobs == 3
+
+
+async def test_more_marks_than_one_transaction_takes_are_accepted_in_several(
+    adsum: Adsum, schools: list[SchoolIds], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accepting, "MARKS_AT_MOST", 6)
+    with inserts_counted(adsum.database) as counted:
+        results = await together(adsum, [submission(each) for each in schools])
+    assert [each.added_jobs for each in results if isinstance(each, BatchResult)] == [3] * 8
+    assert counted["runs"] == 4
+
+
+async def test_more_than_can_wait_are_refused_at_once_and_can_be_sent_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accepting, "WAITING_AT_MOST", 3)
+    async with open_adsum(settings) as adsum:
+        async with adsum.database.transaction() as connection:
+            schools = [await make_school(connection) for _ in range(5)]
+        results = await together(adsum, [submission(each) for each in schools])
+        refused = [each for each, result in zip(schools, results, strict=True) if isinstance(result, Overloaded)]
+        assert len(refused) == 2
+        again = await together(adsum, [submission(each) for each in refused])
+        assert [each.added_jobs for each in again if isinstance(each, BatchResult)] == [3, 3]
+
+
+async def test_whoever_goes_away_harms_nobody_and_is_accepted_all_the_same(
+    adsum: Adsum, schools: list[SchoolIds]
+) -> None:
+    tasks = [asyncio.create_task(adsum.attendances.create_batch(submission(each), SYSTEM)) for each in schools]
+    await asyncio.sleep(0)  # all have asked, and none is answered
+    tasks[3].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(each) for each in results].count(BatchResult) == 7
+    again = await adsum.attendances.create_batch(submission(schools[3]), SYSTEM)
+    assert again.is_skipped
