@@ -1,0 +1,58 @@
+"""What the figures are of: the machine, and the versions of what ran on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from adsum import __version__
+from benchmarks.peers.environments import NODE, python_program
+from tests.servers.postgres import Postgres
+
+
+def machine() -> str:
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    return f"{os.cpu_count()} cores ({_model()}), {memory:.0f} GiB, {platform.system()} {platform.machine()}; load {load}"
+
+
+def _model() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
+
+
+def versions(postgres: Postgres, valkey_version: str) -> str:
+    said = [
+        f"Adsum {__version__}",
+        f"Python {platform.python_version()}",
+        _said(str(postgres.programs / "postgres"), "--version").replace("postgres (PostgreSQL)", "Postgres"),
+        f"Valkey {valkey_version}",
+        f"BullMQ for Python {version('bullmq')}",
+        *_peers(),
+    ]
+    return ", ".join(said)
+
+
+def _peers() -> list[str]:
+    said: list[str] = []
+    if shutil.which("node"):
+        wanted = json.loads((NODE / "package.json").read_text(encoding="utf-8"))["dependencies"]
+        said += [f"Node {_said('node', '--version').lstrip('v')}", *(f"{name} {wanted[name]}" for name in wanted)]
+    code = "from importlib.metadata import version as v; print(f\"taskiq {v('taskiq')}, Celery {v('celery')}\")"
+    return [*said, _said(python_program("python"), "-c", code)] if Path(python_program("python")).exists() else said
+
+
+def _said(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def today() -> str:
+    return datetime.now(UTC).date().isoformat()

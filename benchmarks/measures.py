@@ -1,0 +1,54 @@
+"""What each measure is, in which unit, what was durable meanwhile; and what the systems are called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """`is_rate`: more is better; else less is."""
+
+    title: str
+    unit: str
+    is_rate: bool = False
+
+
+MEASURES = {
+    "worker": Measure("One worker, everything queued before it starts", "attendances/s", is_rate=True),
+    "http-64": Measure("End to end over HTTP, 64 clients", "attendances/s", is_rate=True),
+    "http-16": Measure("End to end over HTTP, 16 clients", "attendances/s", is_rate=True),
+    "accept-p50": Measure("Accepting a class at half of the highest rate, p50", "ms"),
+    "accept-p99": Measure("Accepting a class at half of the highest rate, p99", "ms"),
+    "lone-p50": Measure("A lone class of 30, POST to completed, p50", "ms"),
+    "lone-p95": Measure("A lone class of 30, POST to completed, p95", "ms"),
+    "big": Measure("10,000 students in one batch, POST to completed", "s"),
+    "cpu-api": Measure("CPU of the API, 64 clients", "µs/attendance"),
+    "cpu-worker": Measure("CPU of the worker", "µs/attendance"),
+    "cpu-postgres": Measure("CPU of Postgres", "µs/attendance"),
+    "cpu-valkey": Measure("CPU of Valkey", "µs/attendance"),
+    "waiting": Measure("Redis memory of a class that waits", "bytes"),
+    "memory": Measure("Resident memory of API and worker after the run", "MB"),
+    "idle": Measure("All processes, nobody asking", "% of a core"),
+    "client": Measure("CPU of the client that sends the load", "µs/request"),
+}
+NAMES = {
+    "adsum": "Adsum on Postgres",
+    "embedded": "Adsum on SQLite",
+    "seed": "the seed's stack on Node, no authentication",
+    "bullmq": "BullMQ for Python, one job a student",
+    "taskiq": "taskiq",
+    "celery": "Celery, 2 processes",
+    "empty-chunks": "limit: BullMQ for Python, empty chunks of 30",
+    "postgres-30": "limit: Postgres alone, 30 rows a statement",
+    "postgres-1000": "limit: Postgres alone, 1,000 rows a statement",
+}
+DURABLE = (
+    "Postgres: fsync, synchronous_commit and full_page_writes on. SQLite: WAL, synchronous=FULL. "
+    "Valkey: appendonly yes, appendfsync everysec. The same servers, on unix sockets, for everyone; HTTP on loopback."
+)
+CHECKED = (
+    "After each run of each system: every student of every batch recorded once, and nobody else; every batch complete; "
+    "every answer 202; nothing left in Redis but completion markers and what the queue always keeps. Where that is not "
+    "so, the line is void and the command fails."
+)

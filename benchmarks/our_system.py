@@ -1,0 +1,88 @@
+"""Adsum as it is installed: `adsum serve` and `adsum worker`, with the default settings, on Postgres or SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+from typing_extensions import override
+
+from benchmarks.checks import OPEN_RUNS, Ask, key_flaws, of_bullmq, row_flaws, run_flaws
+from benchmarks.schools import KEY
+from benchmarks.servers import ROOT, Data, Servers
+from benchmarks.systems import System, flaws_at_rest
+from benchmarks.timetable import Timetable
+
+FIXED = (*of_bullmq("attendance"), "attendance-sweeper")
+
+
+class OurSystem(System):
+    """On Postgres; tokens are checked at each request."""
+
+    name = "adsum"
+
+    def __init__(self, data: Data, timetable: Timetable, servers: Servers, token: str) -> None:
+        super().__init__(data, timetable)
+        self._token = token
+        self._database_url = servers.postgres.url(data.database)
+
+    @property
+    @override
+    def token(self) -> str:
+        return self._token
+
+    @override
+    def api(self) -> tuple[Sequence[str], Mapping[str, str]]:
+        return [sys.executable, "-m", "adsum", "serve"], self._environment()
+
+    @override
+    def worker(self) -> tuple[Sequence[str], Mapping[str, str]]:
+        return [sys.executable, "-m", "adsum", "worker"], self._environment()
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PYTHONPATH": str(ROOT / "src"),
+            "ADSUM_DATABASE_URL": self._database_url,
+            "ADSUM_REDIS_URL": self.data.redis_url,
+            "ADSUM_SECRET_KEY": KEY,
+            "ADSUM_PORT": "0",
+            "ADSUM_LOG_FORMAT": "json",
+        }
+
+    @override
+    async def are_complete(self) -> bool:
+        ((still_open,),) = await self.ask(OPEN_RUNS)
+        return still_open == 0
+
+    @override
+    async def flaws(self) -> list[str]:
+        database = await row_flaws(self.ask, self.timetable) + await run_flaws(self.ask, self.timetable)
+        return database + await flaws_at_rest(lambda: key_flaws(self.data.redis, self.timetable, FIXED))
+
+
+class OurEmbeddedSystem(OurSystem):
+    """On SQLite with `synchronous=FULL`, and the Valkey that `adsum up` starts."""
+
+    name = "embedded"
+
+    def __init__(self, data: Data, timetable: Timetable, servers: Servers, token: str) -> None:
+        super().__init__(data, timetable, servers, token)
+        self._file = data.folder / "adsum.db"
+        self._database_url = f"sqlite:///{self._file}"
+
+    @property
+    @override
+    def ask(self) -> Ask:
+        async def asked(statement: str) -> Sequence[Sequence[Any]]:
+            with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True)) as connection:
+                return connection.execute(statement).fetchall()
+
+        return asked
+
+    @override
+    async def written(self) -> int:
+        """Accepted is in the same file as recorded: that no run is open says it all."""
+        return self.timetable.rows

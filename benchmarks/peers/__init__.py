@@ -1,0 +1,1 @@
+"""Peers: the same work as Adsum's on other queues, in our own code."""

@@ -1,0 +1,66 @@
+"""What bounds everyone: the queue with jobs that do nothing, and the database without a queue."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from benchmarks.checks import key_flaws, of_bullmq, row_flaws
+from benchmarks.peer_systems import OnBullmq
+from benchmarks.servers import Data
+from benchmarks.sizes import STUDENTS, Size
+from benchmarks.systems import DONE_S, Unfinished
+from benchmarks.timetable import Timetable
+
+DONE = "empty-jobs-done"
+QUEUE = "bull:attendance-queue"
+INSERT = """
+    INSERT INTO attendances (student_id, session_id, learning_date, class_id, status)
+    SELECT student, session, day, session, 'present'
+    FROM unnest($1::bigint[], $2::bigint[], $3::date[]) AS given (student, session, day)
+    ON CONFLICT DO NOTHING
+"""
+
+
+class EmptyChunks(OnBullmq):
+    """A job a class, as Adsum has it, whose processor does nothing."""
+
+    arguments = (OnBullmq.arguments[0], "work-empty")
+    enqueues = ("on_bullmq.py", "enqueue-empty")
+
+
+async def play_empty(system: EmptyChunks, size: Size) -> tuple[dict[str, float], list[str]]:
+    """As many attendances a second as that worker could settle, if they cost nothing."""
+    system.enqueue(size.empty)
+    with system.with_worker():
+        begin = left = 0
+        started = 0.0
+        deadline = time.monotonic() + DONE_S
+        while (left := await _left(system.data)) or not started:
+            if not started and left < size.empty:
+                begin, started = left, time.perf_counter()
+            if time.monotonic() > deadline:
+                raise Unfinished(f"{left} empty jobs are left")
+            await asyncio.sleep(0.005)
+        value = begin * STUDENTS / (time.perf_counter() - started)
+    done = int(await system.data.redis.get(DONE) or 0)
+    flaws = [] if done == size.empty else [f"{done} of {size.empty} empty jobs were done"]
+    return {"worker": value}, flaws + await key_flaws(system.data.redis, system.timetable, [*of_bullmq("attendance-queue"), DONE])
+
+
+async def _left(data: Data) -> int:
+    async with data.redis.pipeline() as pipe:
+        return sum(await pipe.llen(f"{QUEUE}:wait").llen(f"{QUEUE}:active").execute())
+
+
+async def play_rows(data: Data, timetable: Timetable, size: Size, at_once: int) -> tuple[dict[str, float], list[str]]:
+    """One connection, each statement its own transaction."""
+    assert data.postgres is not None
+    batches = timetable.take(size.rows // STUDENTS)
+    rows = [(student, batch.session_id, batch.learning_date) for batch in batches for student in timetable.students(batch)]
+    statement = await data.postgres.prepare(INSERT)
+    begin = time.perf_counter()
+    for first in range(0, len(rows), at_once):
+        await statement.fetch(*map(list, zip(*rows[first : first + at_once], strict=True)))
+    value = len(rows) / (time.perf_counter() - begin)
+    return {"worker": value}, await row_flaws(data.postgres.fetch, timetable)

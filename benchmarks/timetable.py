@@ -1,0 +1,59 @@
+"""Which classes are marked on which days: never the same twice, and what has to be recorded of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from itertools import islice
+
+from adsum.domain.ids import Batch
+from benchmarks.sizes import STUDENTS
+
+FIRST_DAY = date(2024, 12, 25)
+BIG_CLASS = 5_000_000
+
+
+def students_of(class_id: int, big: int) -> range:
+    """The ids of a class's students; `big` is how many the big class has."""
+    first = class_id * STUDENTS
+    return range(first, first + (big if class_id == BIG_CLASS else STUDENTS))
+
+
+@dataclass
+class Timetable:
+    """Hands out batches of 30 of all classes, one day after the other, and of the big class; remembers them."""
+
+    classes: int
+    big: int
+    given: list[Batch] = field(default_factory=list[Batch])
+
+    def __post_init__(self) -> None:
+        self._next = (
+            Batch(number, number, FIRST_DAY + timedelta(days))
+            for days in range(365)
+            for number in range(1, self.classes + 1)
+        )
+
+    def take(self, count: int) -> list[Batch]:
+        taken = list(islice(self._next, count))
+        self.given += taken
+        return taken
+
+    def take_big(self) -> Batch:
+        batch = Batch(BIG_CLASS, BIG_CLASS, FIRST_DAY)
+        self.given.append(batch)
+        return batch
+
+    def students(self, batch: Batch) -> range:
+        return students_of(batch.class_id, self.big)
+
+    @property
+    def rows(self) -> int:
+        return sum(len(self.students(batch)) for batch in self.given)
+
+
+def body(batch: Batch) -> bytes:
+    """The request that marks a whole class, in the seed's form, which every system takes."""
+    fields = {"classId": batch.class_id, "sessionId": batch.session_id, "isSelectedAll": True}
+    return json.dumps(fields | {"learningDate": f"{batch.learning_date}T00:00:00.000Z"}).encode()
