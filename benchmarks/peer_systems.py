@@ -87,12 +87,12 @@ class OnTaskiq(PythonPeer):
     name = "taskiq"
     fixed = ("taskiq",)  # its stream keeps what is done
     program, enqueues = "taskiq", ("on_taskiq.py",)
-    arguments = ("worker", "--workers", "1", "--max-async-tasks", "100", "--log-level", "ERROR", "on_taskiq:broker")
+    arguments = ("worker", "--workers", "1", "--max-async-tasks", "100", "--log-level", "WARNING", "on_taskiq:broker")
 
 
 class OnCelery(PythonPeer):
     name = "celery"
-    fixed = ("_kombu.binding.celery", "_kombu.binding.celery.pidbox", "_kombu.binding.celeryev")
+    fixed = tuple(f"_kombu.{name}" for name in ("binding.celery", "binding_deadlines", "binding_permanent.celery"))
     program, enqueues = "celery", ("on_celery.py",)
     arguments = ("-A", "on_celery", "worker", "-c", "2", "-P", "prefork", "-l", "ERROR")
 

@@ -18,11 +18,15 @@ from benchmarks.servers import Data
 from benchmarks.timetable import Timetable
 from tests.servers.processes import running
 
-DONE_S = 180
+DONE_S = 60
 LOOK_S = 0.005
 AT_REST_S = 15
 # One step to read, however many rows there are; it may run ahead of commits, never behind.
 WRITTEN = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM attendances_id_seq"
+
+
+Outcome = tuple[dict[str, float], list[str]]
+"""What was measured, by measure; and what is wrong."""
 
 
 class Unfinished(Exception):
@@ -82,6 +86,13 @@ class System(ABC):
                 raise Unfinished(f"{await self.written()} of {self.timetable.rows} rows after {DONE_S} s")
             await asyncio.sleep(LOOK_S)
 
+    def said(self, kind: str) -> str:
+        """The end of a process's log."""
+        return self._log(kind).read_text(encoding="utf-8", errors="replace")[-1000:]
+
+    def _log(self, kind: str) -> Path:
+        return self.data.folder / f"{kind}.log"
+
     @contextmanager
     def with_api(self) -> Generator[int]:
         """Gives its port."""
@@ -100,7 +111,7 @@ class System(ABC):
         self, kind: str, command: Sequence[str], environment: Mapping[str, str], says: str | None
     ) -> Generator[dict[str, Any]]:
         """A process from when its log `says` so until the block ends, when it is told to end; gives what it said."""
-        log = self.data.folder / f"{kind}.log"
+        log = self._log(kind)
         settings = [f"{name}={value}" for name, value in environment.items()]
         wrapped = ["/usr/bin/env", "-C", str(log.parent), *settings, *command]
         with running(wrapped, log, lambda: says is None or _said(log, says)) as started:

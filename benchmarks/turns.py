@@ -13,11 +13,8 @@ from benchmarks.peer_systems import PYTHON_PEERS, PythonPeer, SeedOnNode
 from benchmarks.scenes import http, limits, worker
 from benchmarks.servers import Servers, own_data
 from benchmarks.sizes import Size
-from benchmarks.systems import System
+from benchmarks.systems import Outcome, System
 from benchmarks.timetable import Timetable
-
-Outcome = tuple[dict[str, float], list[str]]
-"""What was measured, by measure; and what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ async def _system(who: type[OurSystem | SeedOnNode], ground: Ground) -> AsyncGen
 def _worker(who: type[OurSystem | SeedOnNode]) -> Callable[[Ground], Awaitable[Outcome]]:
     async def play(ground: Ground) -> Outcome:
         async with _system(who, ground) as system:
-            return await worker.play_with_api(system, ground.size), await system.flaws()
+            return await worker.play_with_api(system, ground.size)
 
     return play
 
@@ -83,7 +80,7 @@ def _worker(who: type[OurSystem | SeedOnNode]) -> Callable[[Ground], Awaitable[O
 def _http(who: type[OurSystem | SeedOnNode]) -> Callable[[Ground], Awaitable[Outcome]]:
     async def play(ground: Ground) -> Outcome:
         async with _system(who, ground) as system:
-            return await http.play(system, ground.size, ground.servers), await system.flaws()
+            return await http.play(system, ground.size, ground.servers)
 
     return play
 
@@ -92,7 +89,7 @@ def _enqueued(peer: type[PythonPeer]) -> Callable[[Ground], Awaitable[Outcome]]:
     async def play(ground: Ground) -> Outcome:
         async with own_data(ground.servers, schools.PEERS) as data:
             system = peer(data, ground.timetable(), ground.servers)
-            return await worker.play_enqueued(system, ground.size), await system.flaws()
+            return await worker.play_enqueued(system, ground.size)
 
     return play
 
@@ -101,7 +98,7 @@ async def _embedded(ground: Ground) -> Outcome:
     async with own_data(ground.servers, None) as data:
         shutil.copy(ground.servers.folder / schools.EMBEDDED, data.folder / "adsum.db")
         system = OurEmbeddedSystem(data, ground.timetable(), ground.servers, ground.embedded_token)
-        return await http.play_embedded(system, ground.size), await system.flaws()
+        return await http.play_embedded(system, ground.size)
 
 
 async def _empty(ground: Ground) -> Outcome:

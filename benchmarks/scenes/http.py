@@ -13,10 +13,10 @@ from benchmarks.costs import all_cpu_seconds, resident_mb
 from benchmarks.scenes.requests import completed, insist, marked, posts
 from benchmarks.servers import Servers
 from benchmarks.sizes import CLIENTS, STUDENTS, Size
-from benchmarks.systems import System
+from benchmarks.systems import Outcome, System
 
 
-async def play(system: System, size: Size, servers: Servers) -> dict[str, float]:
+async def play(system: System, size: Size, servers: Servers) -> Outcome:
     """Everything that is measured over HTTP, with both databases on Postgres."""
     with ExitStack() as stack:
         stack.enter_context(system.with_worker())
@@ -28,10 +28,10 @@ async def play(system: System, size: Size, servers: Servers) -> dict[str, float]
                 values |= await _flooded(system, lines[:clients], port, size, _processes(system, servers))
             values |= await _paced(system, lines, port, size, values[f"http-{max(CLIENTS)}"] / STUDENTS / 2)
             values |= await _alone(system, lines[0], port, size)
-        return values | {"memory": sum(resident_mb(pid) for pid in system.processes.values())}
+        return values | {"memory": _memory(system)}, await system.flaws()
 
 
-async def play_embedded(system: System, size: Size) -> dict[str, float]:
+async def play_embedded(system: System, size: Size) -> Outcome:
     """The same on SQLite, and what the idle system takes."""
     with ExitStack() as stack:
         stack.enter_context(system.with_worker())
@@ -44,7 +44,11 @@ async def play_embedded(system: System, size: Size) -> dict[str, float]:
         before = sum(all_cpu_seconds(pids).values())
         await asyncio.sleep(size.idle_seconds)
         idle = (sum(all_cpu_seconds(pids).values()) - before) / size.idle_seconds * 100
-        return values | {"idle": idle, "memory": sum(resident_mb(pid) for pid in system.processes.values())}
+        return values | {"idle": idle, "memory": _memory(system)}, await system.flaws()
+
+
+def _memory(system: System) -> float:
+    return sum(resident_mb(pid) for pid in system.processes.values())
 
 
 def _processes(system: System, servers: Servers) -> dict[str, int]:

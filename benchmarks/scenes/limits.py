@@ -9,7 +9,7 @@ from benchmarks.checks import key_flaws, of_bullmq, row_flaws
 from benchmarks.peer_systems import OnBullmq
 from benchmarks.servers import Data
 from benchmarks.sizes import STUDENTS, Size
-from benchmarks.systems import DONE_S, Unfinished
+from benchmarks.systems import DONE_S, Outcome, Unfinished
 from benchmarks.timetable import Timetable
 
 DONE = "empty-jobs-done"
@@ -29,7 +29,7 @@ class EmptyChunks(OnBullmq):
     enqueues = ("on_bullmq.py", "enqueue-empty")
 
 
-async def play_empty(system: EmptyChunks, size: Size) -> tuple[dict[str, float], list[str]]:
+async def play_empty(system: EmptyChunks, size: Size) -> Outcome:
     """As many attendances a second as that worker could settle, if they cost nothing."""
     system.enqueue(size.empty)
     with system.with_worker():
@@ -53,7 +53,7 @@ async def _left(data: Data) -> int:
         return sum(await pipe.llen(f"{QUEUE}:wait").llen(f"{QUEUE}:active").execute())
 
 
-async def play_rows(data: Data, timetable: Timetable, size: Size, at_once: int) -> tuple[dict[str, float], list[str]]:
+async def play_rows(data: Data, timetable: Timetable, size: Size, at_once: int) -> Outcome:
     """One connection, each statement its own transaction."""
     assert data.postgres is not None
     batches = timetable.take(size.rows // STUDENTS)

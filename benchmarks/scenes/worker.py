@@ -9,12 +9,12 @@ from benchmarks.client import opened_lines
 from benchmarks.peer_systems import PythonPeer
 from benchmarks.scenes.requests import marked
 from benchmarks.sizes import Size
-from benchmarks.systems import DONE_S, System, Unfinished
+from benchmarks.systems import DONE_S, Outcome, System, Unfinished
 
 ACCEPTING_CLIENTS = 16
 
 
-async def play_with_api(system: System, size: Size) -> dict[str, float]:
+async def play_with_api(system: System, size: Size) -> Outcome:
     """The system's own API accepts what is to wait; meanwhile, what a waiting class takes in Redis."""
     with system.with_api() as port:
         async with opened_lines(port, ACCEPTING_CLIENTS) as lines:
@@ -23,15 +23,15 @@ async def play_with_api(system: System, size: Size) -> dict[str, float]:
             await marked(system, lines, port, count)
             waiting = (await _used_memory(system) - before) / count
     with system.with_worker():
-        return {"worker": await _rate(system), "waiting": waiting}
+        return {"worker": await _rate(system), "waiting": waiting}, await system.flaws()
 
 
-async def play_enqueued(system: PythonPeer, size: Size) -> dict[str, float]:
+async def play_enqueued(system: PythonPeer, size: Size) -> Outcome:
     count = size.worker[system.name]
     system.timetable.take(count)
     system.enqueue(count)
     with system.with_worker():
-        return {"worker": await _rate(system)}
+        return {"worker": await _rate(system)}, await system.flaws()
 
 
 async def _rate(system: System) -> float:
@@ -39,7 +39,7 @@ async def _rate(system: System) -> float:
     deadline = time.monotonic() + DONE_S
     while not (first := await system.written()):
         if time.monotonic() > deadline:
-            raise Unfinished("the worker recorded nobody")
+            raise Unfinished(f"the worker recorded nobody: {system.said('worker')}")
         await asyncio.sleep(0.001)
     begin = time.perf_counter()
     await system.done()

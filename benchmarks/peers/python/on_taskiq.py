@@ -10,7 +10,7 @@ broker = RedisStreamBroker(REDIS_URL, queue_name="taskiq")
 recorder = Recorder()
 
 
-@broker.task
+@broker.task(task_name="attend")
 async def attend(student_id: int, class_id: int) -> None:
     await recorder.record(student_id, class_id)
 
