@@ -25,21 +25,24 @@ ROUNDS = 5
 
 def main() -> int:
     """Plays; 1 where a check failed or nothing was measured."""
-    options = _parser().parse_args()
+    parser = _parser()
+    options = parser.parse_args()
+    if options.quick and options.report:
+        parser.error("--quick measures too little for a report")
     for name in [name for name in os.environ if name.startswith("ADSUM_")]:
         del os.environ[name]  # the default settings are measured
     turns, missing = _installed(chosen(options.only))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         figures, versions = runner.run(played(turns, QUICK if options.quick else FULL, options.rounds))
     table.show(figures)
+    if options.quick:
+        print(f"\nQuick: too little to mean anything; the big batch had {QUICK.big:,} students.")
     ran_on = machine.machine()
     for line in (f"Durable. {DURABLE}", f"Checked. {CHECKED}", f"Machine. {ran_on}", f"Versions. {versions}", *missing):
         print(f"\n{line}")
     if options.report:
         when = machine.today()
-        report.write(
-            figures, rounds=options.rounds, machine=ran_on, versions=versions, when=when, missing=missing
-        )
+        report.write(figures, rounds=options.rounds, machine=ran_on, versions=versions, when=when, missing=missing)
     return 0 if figures.are_valid else 1
 
 
@@ -56,7 +59,9 @@ def _installed(turns: list[Turn]) -> tuple[list[Turn], list[str]]:
     if any(turn.who not in ("adsum", "embedded", "seed") for turn in turns):
         install_python_peers()
     why = install_node_peer() if any(turn.who == "seed" for turn in turns) else ""
-    return ([turn for turn in turns if turn.who != "seed"], [f"The seed's stack on Node: {why}"]) if why else (turns, [])
+    return (
+        ([turn for turn in turns if turn.who != "seed"], [f"The seed's stack on Node: {why}"]) if why else (turns, [])
+    )
 
 
 async def played(turns: Sequence[Turn], size: Size, rounds: int) -> tuple[Figures, str]:

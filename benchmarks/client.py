@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httptools
 from typing_extensions import override
 
-ANSWER_S = 60
+ANSWER_S = 300
+IDLE_S = 2  # servers close after 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,29 @@ class Answer:
     body: bytes
 
 
-class Line(asyncio.Protocol):
-    """One connection that is kept."""
+class Line:
+    """A connection that is kept, and made anew before a server may have thought it idle for too long."""
 
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._connection: _Connection | None = None
+        self._used = 0.0
+
+    async def ask(self, request: bytes) -> Answer:
+        if self._connection is None or time.monotonic() - self._used > IDLE_S:
+            self.close()
+            loop = asyncio.get_running_loop()
+            _, self._connection = await loop.create_connection(_Connection, "127.0.0.1", self._port)
+        answer = await self._connection.ask(request)
+        self._used = time.monotonic()
+        return answer
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+class _Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: Any = None
         self._waiting: asyncio.Future[Answer] | None = None
@@ -61,10 +82,9 @@ class Line(asyncio.Protocol):
         self._waiting.set_result(Answer(self._parser.get_status_code(), b"".join(self._parts)))
 
 
-@asynccontextmanager
-async def opened_lines(port: int, count: int) -> AsyncGenerator[list[Line]]:
-    loop = asyncio.get_running_loop()
-    lines = [(await loop.create_connection(Line, "127.0.0.1", port))[1] for _ in range(count)]
+@contextmanager
+def opened_lines(port: int, count: int) -> Generator[list[Line]]:
+    lines = [Line(port) for _ in range(count)]
     try:
         yield lines
     finally:
@@ -88,7 +108,7 @@ async def flood(lines: Sequence[Line], requests: Sequence[bytes]) -> list[Answer
 
 async def paced(lines: Sequence[Line], requests: Sequence[bytes], rate: float) -> tuple[list[Answer], list[float]]:
     """Sends `rate` requests a second, whatever the answers; the seconds to each answer count from when it was due."""
-    free: asyncio.Queue[Line] = asyncio.Queue()
+    free: asyncio.Queue[Line] = asyncio.LifoQueue()
     for line in lines:
         free.put_nowait(line)
     answers: list[Answer] = []
@@ -101,11 +121,13 @@ async def paced(lines: Sequence[Line], requests: Sequence[bytes], rate: float) -
         free.put_nowait(line)
 
     begin = time.perf_counter()
-    async with asyncio.timeout(ANSWER_S), asyncio.TaskGroup() as sending:
+    sending: list[asyncio.Task[None]] = []
+    async with asyncio.timeout(ANSWER_S):
         for number, request in enumerate(requests):
             due = begin + number / rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            sending.create_task(send(request, due))
+            sending.append(asyncio.create_task(send(request, due)))
+        await asyncio.gather(*sending)
     return answers, taken
 
 

@@ -19,7 +19,9 @@ from tests.servers.postgres import Postgres
 def machine() -> str:
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
-    return f"{os.cpu_count()} cores ({_model()}), {memory:.0f} GiB, {platform.system()} {platform.machine()}; load {load}"
+    return (
+        f"{os.cpu_count()} cores ({_model()}), {memory:.0f} GiB, {platform.system()} {platform.machine()}; load {load}"
+    )
 
 
 def _model() -> str:

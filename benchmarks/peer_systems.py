@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from typing_extensions import override
 
@@ -16,11 +15,17 @@ from benchmarks.servers import Data, Servers
 from benchmarks.systems import SeedLike
 from benchmarks.timetable import Timetable
 
+# Celery's own keys, which are there as long as a worker is.
+BINDINGS = (
+    *(f"binding.{queue}" for queue in ("celery", "celery.pidbox", "celeryev")),
+    *("binding_deadlines", "binding_permanent.celery"),
+)
+
 
 class Peer(SeedLike):
     """What all peers have: the drivers' environment, and no tokens."""
 
-    def __init__(self, data: Data, timetable: Timetable, servers: Servers, token: str = "") -> None:
+    def __init__(self, data: Data, timetable: Timetable, servers: Servers) -> None:
         super().__init__(data, timetable)
         sources = {"PYTHONPATH": str(PYTHON), "VALKEY_SOCKET": str(data.valkey.socket)}
         self.environment = servers.connect_to(data.database) | sources
@@ -92,7 +97,7 @@ class OnTaskiq(PythonPeer):
 
 class OnCelery(PythonPeer):
     name = "celery"
-    fixed = tuple(f"_kombu.{name}" for name in ("binding.celery", "binding_deadlines", "binding_permanent.celery"))
+    fixed = tuple(f"_kombu.{name}" for name in BINDINGS)
     program, enqueues = "celery", ("on_celery.py",)
     arguments = ("-A", "on_celery", "worker", "-c", "2", "-P", "prefork", "-l", "ERROR")
 

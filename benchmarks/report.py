@@ -26,9 +26,7 @@ NOTHING`, a counter in Redis, and a completion marker; see `benchmarks/peers`.
 
 def write(figures: Figures, *, rounds: int, machine: str, versions: str, when: str, missing: Sequence[str]) -> None:
     told = f"{rounds} rounds" if rounds > 1 else "1 round"
-    text = PREFACE.format(
-        rounds=told, durable=DURABLE, checked=CHECKED, machine=machine, versions=versions, when=when
-    )
+    text = PREFACE.format(rounds=told, durable=DURABLE, checked=CHECKED, machine=machine, versions=versions, when=when)
     text += "".join(f"- **Not measured.** {why}.\n" for why in missing)
     PAGE.write_text(text + "".join(map(_markdown, blocks(figures))), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""The school of every system: classes of 30, each with a session, and one big class; made once, as templates to copy."""
+"""The school of every system: classes of 30, each with a session, and one big class; made once, to be copied."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from adsum import wiring
 from adsum.domain.access import Role
-from adsum.settings import Settings
+from adsum.settings import load_settings
 from adsum.storage import tables
 from benchmarks.servers import Servers, connected
 from benchmarks.sizes import Size
@@ -52,9 +52,7 @@ async def make_our_embedded_school(servers: Servers, size: Size) -> str:
 
 
 async def _fill_ours(database_url: str, folder: Path, size: Size) -> str:
-    settings = Settings(
-        database_url=database_url, redis_url=f"unix://{folder}/none", secret_key=KEY, _env_file=None  # pyright: ignore
-    )
+    settings = load_settings(database_url=database_url, redis_url=f"unix://{folder}/none", secret_key=KEY)
     await wiring.migrate(settings)
     async with wiring.open_adsum(settings) as adsum:
         async with adsum.database.transaction() as connection:

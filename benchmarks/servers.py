@@ -7,8 +7,9 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import asyncpg
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from redis.asyncio import Redis
 
 from adsum.embedded.valkey import Valkey
@@ -44,9 +45,9 @@ class Data:
     folder: Path
     valkey: Valkey
     valkey_pid: int
-    redis: Redis
+    redis: Any  # its commands are not fully typed
     database: str
-    postgres: asyncpg.Connection | None
+    postgres: Any  # asyncpg has no types
 
     @property
     def redis_url(self) -> str:
@@ -71,8 +72,9 @@ async def insist_on_durability(servers: Servers) -> None:
         await connection.close()
 
 
-async def connected(servers: Servers, database: str) -> asyncpg.Connection:
-    return await asyncpg.connect(host=str(servers.postgres.folder), user="postgres", database=database)
+async def connected(servers: Servers, database: str) -> Any:
+    where: dict[str, Any] = {"host": str(servers.postgres.folder), "user": "postgres", "database": database}
+    return await asyncpg.connect(**where)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 @asynccontextmanager
@@ -82,7 +84,7 @@ async def own_data(servers: Servers, template: str | None) -> AsyncGenerator[Dat
     folder, name = servers.folder / str(number), f"system_{number}"
     folder.mkdir()
     with valkey_in(folder) as valkey:
-        redis = Redis.from_url(url_of(valkey), decode_responses=True)
+        redis: Any = Redis.from_url(url_of(valkey), decode_responses=True)  # pyright: ignore[reportUnknownMemberType]
         pid = int((await redis.info("server"))["process_id"])
         if template is None:
             yield Data(folder, valkey, pid, redis, "", None)

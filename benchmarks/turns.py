@@ -64,9 +64,12 @@ def all_turns() -> list[Turn]:
 
 @asynccontextmanager
 async def _system(who: type[OurSystem | SeedOnNode], ground: Ground) -> AsyncGenerator[System]:
-    template = schools.OURS if who is OurSystem else schools.PEERS
-    async with own_data(ground.servers, template) as data:
-        yield who(data, ground.timetable(), ground.servers, ground.token)
+    if who is SeedOnNode:
+        async with own_data(ground.servers, schools.PEERS) as data:
+            yield SeedOnNode(data, ground.timetable(), ground.servers)
+    else:
+        async with own_data(ground.servers, schools.OURS) as data:
+            yield OurSystem(data, ground.timetable(), ground.servers, ground.token)
 
 
 def _worker(who: type[OurSystem | SeedOnNode]) -> Callable[[Ground], Awaitable[Outcome]]:

@@ -7,7 +7,6 @@ import importlib.util
 import shutil
 import subprocess
 import tempfile
-from pathlib import Path
 from typing import Any
 
 from benchmarks.servers import ROOT

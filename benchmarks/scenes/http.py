@@ -21,7 +21,7 @@ async def play(system: System, size: Size, servers: Servers) -> Outcome:
     with ExitStack() as stack:
         stack.enter_context(system.with_worker())
         port = stack.enter_context(system.with_api())
-        async with opened_lines(port, max(CLIENTS)) as lines:
+        with opened_lines(port, max(CLIENTS)) as lines:
             await _warmed(system, lines, port, size)
             values: dict[str, float] = {}
             for clients in CLIENTS:
@@ -36,7 +36,7 @@ async def play_embedded(system: System, size: Size) -> Outcome:
     with ExitStack() as stack:
         stack.enter_context(system.with_worker())
         port = stack.enter_context(system.with_api())
-        async with opened_lines(port, max(CLIENTS)) as lines:
+        with opened_lines(port, max(CLIENTS)) as lines:
             await _warmed(system, lines, port, size)
             values = await _flooded(system, lines, port, size, {})
             values |= await _alone(system, lines[0], port, size)

@@ -45,7 +45,9 @@ async def play_empty(system: EmptyChunks, size: Size) -> Outcome:
         value = begin * STUDENTS / (time.perf_counter() - started)
     done = int(await system.data.redis.get(DONE) or 0)
     flaws = [] if done == size.empty else [f"{done} of {size.empty} empty jobs were done"]
-    return {"worker": value}, flaws + await key_flaws(system.data.redis, system.timetable, [*of_bullmq("attendance-queue"), DONE])
+    return {"worker": value}, flaws + await key_flaws(
+        system.data.redis, system.timetable, [*of_bullmq("attendance-queue"), DONE]
+    )
 
 
 async def _left(data: Data) -> int:
@@ -57,7 +59,9 @@ async def play_rows(data: Data, timetable: Timetable, size: Size, at_once: int) 
     """One connection, each statement its own transaction."""
     assert data.postgres is not None
     batches = timetable.take(size.rows // STUDENTS)
-    rows = [(student, batch.session_id, batch.learning_date) for batch in batches for student in timetable.students(batch)]
+    rows = [
+        (student, batch.session_id, batch.learning_date) for batch in batches for student in timetable.students(batch)
+    ]
     statement = await data.postgres.prepare(INSERT)
     begin = time.perf_counter()
     for first in range(0, len(rows), at_once):

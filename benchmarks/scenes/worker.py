@@ -16,12 +16,11 @@ ACCEPTING_CLIENTS = 16
 
 async def play_with_api(system: System, size: Size) -> Outcome:
     """The system's own API accepts what is to wait; meanwhile, what a waiting class takes in Redis."""
-    with system.with_api() as port:
-        async with opened_lines(port, ACCEPTING_CLIENTS) as lines:
-            await marked(system, lines, port, size.warm)
-            before, count = await _used_memory(system), size.worker[system.name]
-            await marked(system, lines, port, count)
-            waiting = (await _used_memory(system) - before) / count
+    with system.with_api() as port, opened_lines(port, ACCEPTING_CLIENTS) as lines:
+        await marked(system, lines, port, size.warm)
+        before, count = await _used_memory(system), size.worker[system.name]
+        await marked(system, lines, port, count)
+        waiting = (await _used_memory(system) - before) / count
     with system.with_worker():
         return {"worker": await _rate(system), "waiting": waiting}, await system.flaws()
 

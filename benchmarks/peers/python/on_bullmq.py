@@ -20,7 +20,9 @@ async def enqueue(count: int) -> None:
     lock_all(count)
     queue = Queue(QUEUE, {"connection": REDIS_URL})
     for class_id, students in classes(count):
-        await queue.addBulk([message(f"student-{s}-session-{class_id}-date-{DAY:%d%m%Y}", [s, class_id]) for s in students])
+        await queue.addBulk(
+            [message(f"student-{s}-session-{class_id}-date-{DAY:%d%m%Y}", [s, class_id]) for s in students]
+        )
     await queue.close()
 
 
@@ -39,7 +41,7 @@ def message(job_id: str, data: list[int]) -> dict[str, object]:
 async def work() -> None:
     recorder = Recorder()
 
-    async def record(job: object, token: str) -> None:
+    async def record(job: object, _token: str) -> None:
         await recorder.record(*job.data)
 
     Worker(QUEUE, record, {"connection": REDIS_URL, "concurrency": 100})
@@ -51,7 +53,7 @@ async def work_empty() -> None:
     done, stop = 0, asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
 
-    async def nothing(job: object, token: str) -> None:
+    async def nothing(_job: object, _token: str) -> None:
         nonlocal done
         done += 1
 

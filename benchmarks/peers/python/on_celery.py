@@ -1,4 +1,4 @@
-"""Celery, one task a student, which is acknowledged late: `python on_celery.py CLASSES`, `celery -A on_celery worker`."""
+"""Celery, one task a student, acknowledged late: `python on_celery.py CLASSES`, `celery -A on_celery worker`."""
 
 import os
 import sys
