@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     key_prefix: Annotated[str, AfterValidator(_key_prefix)] = ""
     chunk_size: Annotated[int, Field(ge=1, le=5000)] = 500
     worker_concurrency: Annotated[int, Field(ge=1, le=1000)] = 64
+    worker_processes: Annotated[int, Field(ge=1, le=256)] | None = None
     worker_metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     message_lock: Annotated[float, Field(ge=0.1, le=60)] = 5.0
     stall_interval: Annotated[float, Field(ge=0.1, le=60)] = 1.0

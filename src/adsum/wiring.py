@@ -170,6 +170,12 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
         )
 
 
+async def require_current_schema(settings: Settings) -> None:
+    """Raises ConfigurationError where the database lacks migrations, StorageOutage where it does not answer."""
+    async with open_adsum(settings) as adsum:
+        await adsum.readiness.require_current_schema()
+
+
 @asynccontextmanager
 async def open_queue_control(settings: Settings) -> AsyncGenerator[QueueControl]:
     """The queue alone: it can be paused while the database is away."""

@@ -39,18 +39,26 @@ def serve(*, host: Host = None, port: Port = None) -> None:
 
 def worker(
     *,
+    processes: Annotated[
+        int | None, typer.Option(help="Workers to keep running.  [default: ADSUM_WORKER_PROCESSES]")
+    ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(help="Chunks at once.  [default: ADSUM_WORKER_CONCURRENCY]")
+        int | None, typer.Option(help="Chunks at once in each.  [default: ADSUM_WORKER_CONCURRENCY]")
     ] = None,
 ) -> None:
-    """Run a queue worker alone; as many as wanted, on as many machines."""
+    """Run queue workers alone; as many as wanted, on as many machines."""
     from adsum.cli.worker import run_worker
+    from adsum.cli.worker_processes import default_processes, run_workers
     from adsum.settings import load_settings
     from adsum.telemetry import configure_logs
 
-    settings = load_settings(worker_concurrency=concurrency)
+    settings = load_settings(worker_concurrency=concurrency, worker_processes=processes)
     configure_logs(settings)
-    run_worker(settings)
+    count = settings.worker_processes or default_processes()
+    if count == 1:
+        run_worker(settings)
+    else:
+        run_workers(settings, count)
 
 
 def migrate(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:

@@ -19,10 +19,5 @@ def run_serve(settings: Settings) -> None:
     """
     configure_logs(settings)
     wiring.require_signing_key(settings)
-    asyncio.run(_require_current_schema(settings))
+    asyncio.run(wiring.require_current_schema(settings))
     run_server(settings)
-
-
-async def _require_current_schema(settings: Settings) -> None:
-    async with wiring.open_adsum(settings) as adsum:
-        await adsum.readiness.require_current_schema()

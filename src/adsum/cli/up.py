@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
-import signal
-import sys
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 from adsum.cli.announcement import announce, show_in_browser
 from adsum.cli.steps import Steps
+from adsum.cli.supervising import Stopping, show, warn_as
 from adsum.cli.up_programs import Commands, Programs, environment_of, programs, valkey_program
 from adsum.embedded.address import Address
 from adsum.embedded.data_folder import DataFolder
@@ -46,7 +43,7 @@ def run_up(settings: Settings, *, demo: bool, open_browser: bool, commands: Comm
         parts = programs(
             commands or Commands(), environment_of(settings, folder, address), demo=demo and folder.demo_wanted.exists()
         )
-        up = _Up(parts, valkey, address, Supervisor(folder.running, _show, _warn_as(settings.log_format)))
+        up = _Up(parts, valkey, address, Supervisor(folder.running, show, warn_as(settings.log_format, "up")))
         asyncio.run(up.run(lambda: _announce(folder, address, demo=demo, open_browser=open_browser)))
 
 
@@ -62,31 +59,23 @@ class _Up:
         self.valkey = valkey
         self.address = address
         self.supervisor = supervisor
-        self.asked_to_stop = asyncio.Event()
+        self.stopping = Stopping(supervisor)
 
     async def run(self, when_ready: Callable[[], None]) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, self._stop_or_kill)
+        self.stopping.listen()
         try:
             if await self._started():
                 when_ready()
-                await self.asked_to_stop.wait()
+                await self.stopping.asked.wait()
         finally:
             # The API and the worker first: they drain, and need Valkey for that.
             await self.supervisor.stop([self.parts.serve.name, self.parts.worker.name])
             await self.supervisor.stop(["valkey"])
 
-    def _stop_or_kill(self) -> None:
-        if self.asked_to_stop.is_set():
-            self.supervisor.kill()
-            return
-        _show("Stopping, once what was begun is finished. Again stops at once.\n")
-        self.asked_to_stop.set()
-
     async def _started(self) -> bool:
         """Whether everything was ready before somebody asked to stop."""
         starting = asyncio.create_task(self._start())
-        stopping = asyncio.create_task(self.asked_to_stop.wait())
+        stopping = asyncio.create_task(self.stopping.asked.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if starting.done():
@@ -123,19 +112,3 @@ def _announce(folder: DataFolder, address: Address, *, demo: bool, open_browser:
     announce(address.url, folder.root, folder.credentials if demo else None)
     if open_browser:
         show_in_browser(address.url)
-
-
-def _show(text: str) -> None:
-    with contextlib.suppress(OSError):  # nobody reads us any more: no reason to stop
-        sys.stderr.write(text)
-        sys.stderr.flush()
-
-
-def _warn_as(log_format: str) -> Callable[[str], None]:
-    def warn(message: str) -> None:
-        if log_format == "json":
-            now = datetime.now(UTC).isoformat()
-            message = json.dumps({"timestamp": now, "level": "warning", "event": message, "logger": "adsum.up"})
-        _show(f"{message}\n")
-
-    return warn

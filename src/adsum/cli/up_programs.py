@@ -55,13 +55,18 @@ def valkey_program(valkey: Valkey) -> Program:
 def environment_of(settings: Settings, folder: DataFolder, address: Address) -> dict[str, str]:
     """The environment that makes a child resolve every setting as this process did."""
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    resolved = given | {
-        "database_url": settings.database_url or folder.database_url,
-        "redis_url": settings.redis_url or folder.redis_url,
-        "data_dir": folder.root,
-        "host": address.host,
-        "port": address.port,
-    }
+    # One worker is enough for what SQLite and one machine can do, unless somebody wants more.
+    resolved = (
+        {"worker_processes": 1}
+        | given
+        | {
+            "database_url": settings.database_url or folder.database_url,
+            "redis_url": settings.redis_url or folder.redis_url,
+            "data_dir": folder.root,
+            "host": address.host,
+            "port": address.port,
+        }
+    )
     environment = dict(os.environ)
     environment |= {f"{PREFIX}{name.upper()}": _text(value) for name, value in resolved.items() if value is not None}
     if settings.secret_key is None:
