@@ -62,7 +62,12 @@ def test_without_migrations_no_worker_is_started(redis_url: str, tmp_path: Path)
 
 
 @only_linux
-def test_by_default_the_database_keeps_half_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    for cores, processes in ((1, 1), (2, 1), (4, 2), (9, 4)):
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _, of=cores: set(range(of)))
-        assert default_processes() == processes
+@pytest.mark.parametrize(("cores", "processes"), [(1, 1), (2, 1), (4, 2), (9, 4)])
+def test_by_default_the_database_keeps_half_of_the_cores(
+    monkeypatch: pytest.MonkeyPatch, cores: int, processes: int
+) -> None:
+    def affinity(_: int) -> set[int]:
+        return set(range(cores))
+
+    monkeypatch.setattr(os, "sched_getaffinity", affinity)
+    assert default_processes() == processes

@@ -72,6 +72,10 @@ class Platform:
         } | fields
         return await self.client.post("/attendances/create-batch", json=body)
 
+    async def status(self, batch: Batch) -> dict[str, Any]:
+        """What the seed's status of a batch says."""
+        return (await self.client.get(f"/attendances/batch-status/{batch.id}")).json()
+
     async def promised(self, batch: Batch) -> Promise:
         """Marks a whole class, and expects to be promised."""
         answer = await self.mark(batch)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from itertools import islice
 
 import pytest
 from sqlalchemy import text
 
+from adsum.domain.ids import Batch
 from adsum.services.deliveries import GIVE_UP_AFTER
 from adsum.storage.database import LONGEST_PAUSE_IN_TRANSACTION_S
 from tests.faults.classes import Platform, found_classes, platform
@@ -24,6 +26,16 @@ from tests.waiting import until
 POISON_S = 60.0
 # It looks for stalled chunks, but does not sweep: so that what it writes is of a chunk.
 PATIENT = QUICK | {"ADSUM_SWEEP_INTERVAL": "60", "ADSUM_SWEEP_GRACE": "60", "ADSUM_WORKER_CONCURRENCY": "1"}
+# The same, with as many chunks at work as by default.
+HURRIED = {name: value for name, value in PATIENT.items() if name != "ADSUM_WORKER_CONCURRENCY"}
+NEIGHBOURS = 15
+POISONING = (
+    "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(300); RETURN NEW; END'",
+    (
+        "CREATE TRIGGER poison BEFORE INSERT ON attendances FOR EACH ROW WHEN (NEW.session_id = {session})"
+        " EXECUTE FUNCTION hold()"
+    ),
+)
 # How the statement that writes a chunk's records begins.
 WRITING = "WITH slice"
 
@@ -90,11 +102,57 @@ async def test_a_chunk_that_kills_every_worker_ends_as_failed_jobs_and_its_neigh
     promises = [await school.promised(batch) for batch in neighbours]
     async with rescued(house):
         await judge(house, promises, within=POISON_S)
-    status = (await school.client.get(f"/attendances/batch-status/{poison.id}")).json()
+    status = await school.status(poison)
     assert (status["state"], status["failedJobs"]) == ("completed_with_errors", 30)
     async with house.adsum.database.snapshot() as connection:
         reasons = await connection.execute(text("SELECT DISTINCT code FROM job_failures"))
         assert reasons.scalars().all() == ["worker_died"]
+
+
+@pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
+async def test_a_chunk_that_kills_every_worker_ends_alone_however_many_are_worked_on_with_it(
+    new_house: NewHouse, stack: AsyncExitStack
+) -> None:
+    """Whoever writes one of its rows is held by Postgres, seen there, and killed."""
+    house = await stack.enter_async_context(new_house())
+    school = await opened(house, stack, classes=NEIGHBOURS + 1)
+    poison, *neighbours = islice(school.classes.batches(), NEIGHBOURS + 1)
+    async with house.adsum.database.transaction() as connection:
+        for statement in POISONING:
+            await connection.exec_driver_sql(statement.format(session=poison.session_id))
+    _, *promises = [await school.promised(batch) for batch in [poison, *neighbours]]
+    deaths = 0
+    async with asyncio.timeout(POISON_S):
+        while (await school.status(poison))["state"] == "processing":
+            worker = await house.worker(stack, HURRIED)
+            await until(lambda: held_or_over(house, school, poison), POISON_S)
+            if await held(house):
+                worker.kill()
+                deaths += 1
+                await worker.gone()
+                await let_go(house)
+    async with rescued(house):
+        await judge(house, promises, within=POISON_S)
+    status = await school.status(poison)
+    assert (status["state"], status["failedJobs"], deaths) == ("completed_with_errors", 30, GIVE_UP_AFTER)
+
+
+async def held_or_over(house: House, school: Platform, batch: Batch) -> bool:
+    return bool(await held(house)) or (await school.status(batch))["state"] != "processing"
+
+
+async def held(house: House) -> list[int]:
+    """The backends of Postgres that the poison holds."""
+    sleeping = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+    async with house.adsum.database.snapshot() as connection:
+        return list((await connection.exec_driver_sql(sleeping)).scalars())
+
+
+async def let_go(house: House) -> None:
+    """A backend would notice only at the end of its sleep that its client is dead."""
+    async with house.adsum.database.transaction() as connection:
+        for pid in await held(house):
+            await connection.exec_driver_sql(f"SELECT pg_terminate_backend({pid})")
 
 
 async def test_a_run_that_nobody_processes_for_longer_than_its_lock_lives_is_completed_once_a_worker_comes(
