@@ -35,6 +35,7 @@ from adsum.services.records import Records
 from adsum.services.roster_import import RosterImport
 from adsum.services.sweeper import Sweeper
 from adsum.services.tokens import MIN_KEY_LENGTH, NO_KEY, Tokens
+from adsum.services.unreleased_runs import UnreleasedRuns
 from adsum.settings import Settings
 from adsum.storage import schema
 from adsum.storage.database import Database, open_database
@@ -209,14 +210,15 @@ def new_deliveries(settings: Settings, database: Database, processor: Attendance
 
 def new_sweeper(settings: Settings, database: Database, queue: QueueService, completion: Completion) -> Sweeper:
     """A sweeper as the settings have it."""
+    unreleased = UnreleasedRuns(database, queue, now, lock_ttl=timedelta(seconds=settings.lock_ttl))
     return Sweeper(
         database,
         queue,
         completion,
+        unreleased,
         now,
         interval=settings.sweep_interval,
         grace=timedelta(seconds=settings.sweep_grace),
-        lock_ttl=timedelta(seconds=settings.lock_ttl),
     )
 
 

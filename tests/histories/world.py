@@ -22,6 +22,7 @@ from adsum.services.interventions import Interventions
 from adsum.services.processor import AttendanceProcessor
 from adsum.services.queueing import Queueing
 from adsum.services.sweeper import Sweeper
+from adsum.services.unreleased_runs import UnreleasedRuns
 from adsum.storage.database import open_database
 from tests.histories.redis_view import RedisView
 
@@ -110,10 +111,10 @@ class World:
             self.database,
             self.queue,
             self.completion,
+            UnreleasedRuns(self.database, self.queue, self.clock, lock_ttl=timedelta(seconds=LOCK_TTL)),
             self.clock,
             interval=1,
             grace=timedelta(0),
-            lock_ttl=timedelta(seconds=LOCK_TTL),
         )
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:

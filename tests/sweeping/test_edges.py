@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from adsum.domain.selection import Selection
 from adsum.domain.submission import Submission
 from adsum.services.completion import Completion, queued
 from adsum.services.sweeper import Sweeper
+from adsum.services.unreleased_runs import UnreleasedRuns
 from adsum.settings import Settings
 from adsum.storage import jobs, runs, tallies
 from adsum.storage.jobs import JobSlice
@@ -34,10 +35,10 @@ def sweeper(adsum: Adsum) -> Sweeper:
         adsum.database,
         adsum.queue,
         Completion(adsum.database, adsum.queue, wiring.now),
+        UnreleasedRuns(adsum.database, adsum.queue, wiring.now, lock_ttl=timedelta(hours=1), page=1),
         wiring.now,
         interval=1,
         grace=timedelta(0),
-        lock_ttl=timedelta(hours=1),
         page=1,
     )
 
@@ -63,13 +64,41 @@ async def test_more_ended_runs_than_a_page_are_all_released(
     adsum: Adsum, school: SchoolIds, redis: Redis, sweeper: Sweeper
 ) -> None:
     made = await three_runs(adsum, school)
-    async with adsum.database.transaction() as connection:
-        for run in made:
-            await jobs.insert_records(connection, [JobSlice(run.run_id, number) for number in range(3)])
-            assert await tallies.close_runs(connection, [run.run_id], wiring.now())
+    for run in made:
+        await end(adsum, run, wiring.now())
     assert await sweeper.sweep() == 3
     assert await redis.exists(*(f"attendance-batch-lock:{run.batch.id}" for run in made)) == 0
     assert await redis.exists(*(f"batch-completed:{run.batch.id}" for run in made)) == 3
+
+
+async def end(adsum: Adsum, run: Run, moment: datetime) -> None:
+    """Records a run whole and closes it, as somebody does who does not live to release it."""
+    async with adsum.database.transaction() as connection:
+        await jobs.insert_records(connection, [JobSlice(run.run_id, number) for number in range(len(run.chunks))])
+        assert await tallies.close_runs(connection, [run.run_id], moment)
+
+
+async def test_what_ended_of_late_is_released_in_one_pass_and_what_ended_before_page_by_page(
+    adsum: Adsum, school: SchoolIds
+) -> None:
+    moment = wiring.now()
+    first, second, last = await three_runs(adsum, school)
+    for run in (first, second):
+        await end(adsum, run, moment - timedelta(minutes=30))
+    unreleased = UnreleasedRuns(adsum.database, adsum.queue, lambda: moment, lock_ttl=timedelta(hours=1), page=1)
+    await end(adsum, last, moment)
+    assert [await unreleased.release() for _ in range(3)] == [2, 1, 0]
+
+
+async def test_what_ended_while_another_one_led_is_looked_at(adsum: Adsum, school: SchoolIds) -> None:
+    moments = [wiring.now()]
+    runs_of_three = await three_runs(adsum, school)
+    unreleased = UnreleasedRuns(adsum.database, adsum.queue, lambda: moments[-1], lock_ttl=timedelta(hours=1), page=1)
+    assert await unreleased.release() == 0
+    for number, run in enumerate(runs_of_three, start=1):
+        await end(adsum, run, moments[0] + timedelta(minutes=number))
+    moments.append(moments[0] + timedelta(minutes=20))
+    assert [await unreleased.release() for _ in range(4)] == [1, 1, 1, 0]
 
 
 async def test_whoever_does_not_lead_makes_no_pass(adsum: Adsum, school: SchoolIds, redis: Redis) -> None:

@@ -13,8 +13,9 @@ from uuid6 import uuid7
 from adsum.errors import Unavailable
 from adsum.queue.chunks import Chunk
 from adsum.queue.service import QueueService, Stopped
-from adsum.services.completion import Completion, queued, release_of
+from adsum.services.completion import Completion, queued
 from adsum.services.pruning import Pruning
+from adsum.services.unreleased_runs import UnreleasedRuns
 from adsum.storage import jobs, runs
 from adsum.storage.database import Database
 from adsum.storage.jobs import JobSlice
@@ -25,12 +26,8 @@ from adsum.telemetry import Mark, logger
 PAGE = 200
 # Of large runs fewer: each job is a key in the pipeline.
 PAGE_JOBS = 20_000
-# Of those that ended, whose size is not known before their plans are read.
-RELEASED_AT_ONCE = 10
 # A pass takes at most this share of its worker's time, however many runs wait.
 SHARE = 0.2
-FIRST_RUN_ID = "00000000-0000-0000-0000-000000000000"
-OVERLAP = timedelta(seconds=5)
 
 log = logger(__name__)
 
@@ -42,10 +39,10 @@ class Sweeper:
         database: the truth.
         queue: what is made to agree with it.
         completion: closes what has nothing left to do.
+        unreleased: releases what ended and still holds its lock.
         now: the clock.
         interval: seconds between two passes.
         grace: a run that was accepted less long ago is still being queued by whoever accepted it.
-        lock_ttl: how long a lock lives that nobody renews.
         page: how many runs are looked at together.
     """
 
@@ -54,23 +51,22 @@ class Sweeper:
         database: Database,
         queue: QueueService,
         completion: Completion,
+        unreleased: UnreleasedRuns,
         now: Callable[[], datetime],
         *,
         interval: float,
         grace: timedelta,
-        lock_ttl: timedelta,
         page: int = PAGE,
     ) -> None:
         self._database = database
         self._queue = queue
         self._completion = completion
+        self._unreleased = unreleased
         self._now = now
         self._interval = interval
         self._grace = grace
         self._page = page
         self._name = str(uuid7())
-        # The first pass looks as far back as a lock can live.
-        self._ended_since = now() - lock_ttl
 
     async def run(self, stop: asyncio.Event, pruning: Pruning | None = None) -> None:
         """Makes one pass after another until `stop` is set; who leads prunes, too. An outage ends a pass, never the
@@ -100,7 +96,7 @@ class Sweeper:
         Returns:
             How many had to be driven on or released.
         """
-        return await self._drive_open_runs() + await self._release_ended_runs()
+        return await self._drive_open_runs() + await self._unreleased.release()
 
     async def _drive_open_runs(self) -> int:
         driven, last, before = 0, None, self._now() - self._grace
@@ -111,28 +107,6 @@ class Sweeper:
                 return driven
             driven += await self._sweep_page(page)
             last = page[-1].run_id
-
-    async def _release_ended_runs(self) -> int:
-        """Frees what whoever ended a run did not live to free. Clocks differ, so the last moments are seen twice."""
-        began, released, place = self._now(), 0, (self._ended_since, FIRST_RUN_ID)
-        while True:
-            async with self._database.snapshot() as connection:
-                page = await runs.runs_ended_after(connection, place, self._page)
-            holders = await self._queue.holders([batch for _, _, batch in page])
-            held = [run_id for (_, run_id, _), holder in zip(page, holders, strict=True) if holder == run_id]
-            for first in range(0, len(held), RELEASED_AT_ONCE):
-                released += await self._release(held[first : first + RELEASED_AT_ONCE])
-            if len(page) < self._page:
-                self._ended_since = began - OVERLAP
-                return released
-            place = page[-1][:2]
-
-    async def _release(self, run_ids: Sequence[str]) -> int:
-        async with self._database.snapshot() as connection:
-            found = await runs.find_runs(connection, run_ids)
-            endings = await runs.run_endings(connection, run_ids)
-        releases = [release_of(found[run_id], endings[run_id].completed_at) for run_id in run_ids]
-        return sum(await self._queue.release_all(releases))
 
     async def _sweep_page(self, page: Sequence[Run]) -> int:
         missing = await self._queue.look_after([queued(run) for run in page])
