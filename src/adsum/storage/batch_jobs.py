@@ -12,7 +12,7 @@ from adsum.domain.batches import OnExisting, Outcome
 from adsum.domain.ids import Batch
 from adsum.domain.statuses import Mark
 from adsum.storage.columns import BigInt, RunId
-from adsum.storage.jobs import OUTCOME_OF_JOB, ROWS_OF_JOB
+from adsum.storage.outcomes import OUTCOME_OF_JOB, rows_of_job
 
 # The run asked for, and, where it is a retry that carried on what the run before it came to, that one, and so on.
 _CHAIN = """
@@ -59,7 +59,7 @@ found AS (
     SELECT job.student_id, job.run_id, job.asked_status, job.asked_note, job.seen, job.is_kept, job.on_existing,
            CASE WHEN job.is_kept THEN 'skipped' ELSE {OUTCOME_OF_JOB} END AS outcome, f.code AS failure,
            a.id AS record_id, a.status AS record_status, a.note AS record_note, a.version AS record_version
-    FROM job {ROWS_OF_JOB}
+    FROM job {{rows_of_job}}
 )
 SELECT * FROM found {{which}} ORDER BY student_id LIMIT :limit"""
 _PAGE = "ORDER BY student_id LIMIT :limit"
@@ -91,7 +91,7 @@ def _statement(connection: AsyncConnection, *, alone: bool, outcome: Outcome | N
     chain = _CHAIN.format(alone="AND false" if alone else "")
     # Where every student is wanted, the records of one page are looked up, not those of the whole batch.
     narrowed = ("", "WHERE outcome = :outcome") if outcome is not None else (_PAGE, "")
-    jobs = _JOBS.format(page=narrowed[0], which=narrowed[1])
+    jobs = _JOBS.format(page=narrowed[0], which=narrowed[1], rows_of_job=rows_of_job(connection))
     parameters = [bindparam("run_id", type_=RunId), bindparam("after", type_=BigInt), bindparam("limit", type_=BigInt)]
     if outcome is not None:
         parameters.append(bindparam("outcome", type_=String))

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.domain.batches import Outcome, RunState
 from adsum.domain.ids import Batch
 from adsum.storage.columns import BigInt, Instant, Json, RunId
+from adsum.storage.outcomes import OUTCOME, RECORD_OF_JOB, rows_of_job
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,6 @@ _ENROLLED = """EXISTS (
     WHERE e.class_id = job.class_id AND e.student_id = job.student_id
       AND (e.begin_date IS NULL OR e.begin_date <= job.learning_date)
       AND (e.end_date IS NULL OR e.end_date > job.learning_date))"""
-_RECORD_OF_JOB = """a.session_id = job.session_id AND a.learning_date = job.learning_date
-                    AND a.student_id = job.student_id"""
 
 _INSERT = f"""
 INSERT INTO attendances (school_id, class_id, session_id, learning_date, student_id, status, note, version,
@@ -104,7 +103,7 @@ due AS (
     SELECT a.id, a.version, a.status AS old_status, a.note AS old_note, job.status,
            coalesce(job.note, CASE WHEN a.status IS NOT NULL THEN a.note END) AS note,
            job.accepted_at, job.accepted_role, job.user_id, job.key_id, job.run_id
-    FROM job {{in_order}} attendances a ON {_RECORD_OF_JOB}
+    FROM job {{in_order}} attendances a ON {RECORD_OF_JOB}
     WHERE job.seen IS NOT NULL AND a.version = job.seen AND {_ENROLLED}
     ORDER BY a.id {{row_lock}}
 )
@@ -116,7 +115,7 @@ ON CONFLICT (attendance_id, version) DO NOTHING"""
 
 _APPLY_CHANGES = f""",
 made AS MATERIALIZED (
-    SELECT c.* FROM job {{in_order}} attendances a ON {_RECORD_OF_JOB}
+    SELECT c.* FROM job {{in_order}} attendances a ON {RECORD_OF_JOB}
     {{in_order}} attendance_changes c ON c.attendance_id = a.id AND c.version = job.seen + 1 AND c.run_id = job.run_id
     WHERE job.seen IS NOT NULL
 )
@@ -124,26 +123,6 @@ UPDATE attendances
 SET status = made.new_status, note = made.new_note, version = made.version, marked_at = made.changed_at,
     marked_role = made.changed_role, user_id = made.user_id, key_id = made.key_id
 FROM made WHERE attendances.id = made.attendance_id AND attendances.version = made.version - 1"""
-
-# The code of a job that was cancelled, beside those of jobs that failed.
-CANCELLED = "cancelled"
-
-# A failure stands before another run's record: what a later run writes must not change how this one ended.
-OUTCOME_OF_JOB = f"""
-    CASE WHEN c.attendance_id IS NOT NULL OR (a.run_id = job.run_id AND job.seen IS NULL) THEN 'recorded'
-         WHEN f.code = '{CANCELLED}' THEN 'cancelled'
-         WHEN f.student_id IS NOT NULL THEN 'failed'
-         WHEN a.id IS NOT NULL AND (job.seen IS NULL OR a.version > job.seen) THEN 'skipped'
-         WHEN job.state = 'cancelled' THEN 'cancelled'
-         ELSE 'pending' END"""
-ROWS_OF_JOB = f"""
-LEFT JOIN attendances a ON {_RECORD_OF_JOB}
-LEFT JOIN attendance_changes c ON c.attendance_id = a.id AND c.run_id = job.run_id AND job.seen IS NOT NULL
-LEFT JOIN job_failures f ON f.run_id = job.run_id AND f.student_id = job.student_id"""
-OUTCOME = f"""
-SELECT job.run_id, job.state, job.class_id, job.session_id, job.learning_date, job.student_id,
-    {OUTCOME_OF_JOB} AS outcome
-FROM job {ROWS_OF_JOB}"""
 
 _FAIL = f""",
 outcome AS ({OUTCOME})
@@ -163,6 +142,9 @@ SELECT run_id, state, class_id, session_id, learning_date,
        {{students}} FILTER (WHERE outcome <> 'pending') AS ended, count(*) FILTER (WHERE outcome = 'pending') AS pending
 FROM outcome GROUP BY run_id, state, class_id, session_id, learning_date"""
 
+_POSTGRES = {"students": "jsonb_agg(student_id)", "in_order": "JOIN", "row_lock": "FOR UPDATE OF a"}
+# In the order in which they are written: else SQLite unfolds the plan once for every record of the class.
+_SQLITE = {"students": "json_group_array(student_id)", "in_order": "CROSS JOIN", "row_lock": ""}
 _OPEN = "AND r.state = 'open'"
 
 
@@ -173,14 +155,8 @@ async def insert_records(connection: AsyncConnection, slices: Sequence[JobSlice]
 
 async def update_records(connection: AsyncConnection, slices: Sequence[JobSlice]) -> None:
     """Changes the records of open runs' jobs that update, where they are as accept saw them, and keeps what was."""
-    # In the order in which they are written: else SQLite unfolds the plan once for every record of the class.
-    if connection.dialect.name == "postgresql":
-        words = {"in_order": "JOIN", "row_lock": "FOR UPDATE OF a"}
-    else:
-        words = {"in_order": "CROSS JOIN", "row_lock": ""}
-    insert_changes, apply_changes = _INSERT_CHANGES.format(**words), _APPLY_CHANGES.format(**words)
-    await connection.execute(_statement(connection, insert_changes, which=_OPEN, lock="FOR SHARE"), _named(slices))
-    await connection.execute(_statement(connection, apply_changes, which=_OPEN), _named(slices))
+    await connection.execute(_statement(connection, _INSERT_CHANGES, which=_OPEN, lock="FOR SHARE"), _named(slices))
+    await connection.execute(_statement(connection, _APPLY_CHANGES, which=_OPEN), _named(slices))
 
 
 async def fail_pending(connection: AsyncConnection, slices: Sequence[JobSlice], code: str, now: datetime) -> None:
@@ -208,7 +184,7 @@ async def outcomes(connection: AsyncConnection, slices: Sequence[JobSlice]) -> l
 
 async def progress(connection: AsyncConnection, slices: Sequence[JobSlice]) -> list[Progress]:
     """How far each run is with these slices; also runs that ended. Runs that are not there have none."""
-    statement = _statement(connection, _PROGRESS.format(students=_list_of_students(connection))).columns(
+    statement = _statement(connection, _PROGRESS).columns(
         run_id=RunId, state=String, class_id=BigInt, session_id=BigInt, learning_date=Date, ended=Json, pending=BigInt
     )
     rows = await connection.execute(statement, _named(slices))
@@ -220,14 +196,9 @@ async def progress(connection: AsyncConnection, slices: Sequence[JobSlice]) -> l
 
 async def pending(connection: AsyncConnection, slices: Sequence[JobSlice]) -> dict[str, set[int]]:
     """Of each run that has any, the students whose job has no outcome. One row a run: thousands may have stopped."""
-    body = _PENDING.format(students=_list_of_students(connection))
-    statement = _statement(connection, body).columns(run_id=RunId, students=Json)
+    statement = _statement(connection, _PENDING).columns(run_id=RunId, students=Json)
     rows = await connection.execute(statement, _named(slices))
     return {run_id: set(students) for run_id, students in rows}
-
-
-def _list_of_students(connection: AsyncConnection) -> str:
-    return "jsonb_agg(student_id)" if connection.dialect.name == "postgresql" else "json_group_array(student_id)"
 
 
 def _job_outcome(
@@ -237,8 +208,9 @@ def _job_outcome(
 
 
 def _statement(connection: AsyncConnection, body: str, *, which: str = "", lock: str = "") -> TextClause:
-    jobs = _POSTGRES_JOBS if connection.dialect.name == "postgresql" else _SQLITE_JOBS
-    return text(jobs.format(which=which, lock=lock) + body).bindparams(bindparam("slices", type_=String))
+    jobs, words = (_POSTGRES_JOBS, _POSTGRES) if connection.dialect.name == "postgresql" else (_SQLITE_JOBS, _SQLITE)
+    statement = (jobs + body).format(which=which, lock=lock, rows_of_job=rows_of_job(connection), **words)
+    return text(statement).bindparams(bindparam("slices", type_=String))
 
 
 def _named(slices: Sequence[JobSlice]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from adsum.domain.access import Caller
 from adsum.domain.batches import BatchStatus, RunState, Tally
 from adsum.domain.ids import Batch
 from adsum.storage.columns import Instant, RunId
-from adsum.storage.jobs import CANCELLED, OUTCOME
+from adsum.storage.outcomes import CANCELLED, OUTCOME, rows_of_job
 from adsum.storage.runs import of_batch
 from adsum.storage.tables import batch_runs
 from adsum.storage.visibility import sees_class, sees_school
@@ -205,7 +205,7 @@ async def _end(
 
 def _statement(connection: AsyncConnection, body: str) -> TextClause:
     jobs = _POSTGRES_JOBS_OF_RUNS if connection.dialect.name == "postgresql" else _SQLITE_JOBS_OF_RUNS
-    return _statement_of(jobs + body)
+    return _statement_of((jobs + body).format(rows_of_job=rows_of_job(connection)))
 
 
 def _statement_of(body: str) -> TextClause:

@@ -146,8 +146,6 @@ def upgrade() -> None:
         sa.Column("user_id", ID, nullable=True),
         sa.Column("key_id", ID, nullable=True),
         sa.Column("run_id", RUN_ID, nullable=False),
-        sa.ForeignKeyConstraint(["session_id"], ["sessions.id"], name="fk_attendances_session_id"),
-        sa.ForeignKeyConstraint(["student_id"], ["students.id"], name="fk_attendances_student_id"),
         sa.PrimaryKeyConstraint("id", name="pk_attendances"),
         sa.UniqueConstraint(
             "session_id", "learning_date", "student_id", name="uq_attendances_session_id_learning_date_student_id"
