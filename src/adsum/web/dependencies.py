@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from adsum.wiring import Adsum
 
 
-def _open_adsum(request: Request) -> Adsum:
+async def _open_adsum(request: Request) -> Adsum:  # not `def`, which FastAPI would run in a thread
     adsum = request.app.state.adsum
     assert isinstance(adsum, Adsum)
     return adsum
