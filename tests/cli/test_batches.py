@@ -7,43 +7,14 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Generator
-from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
-from adsum import wiring
-from adsum.settings import Settings
 from tests.cli.commands import Commands, commands
-from tests.servers.processes import run_apart, running
-from tests.web.live import SECRET, environment
+from tests.web.live import environment
 
 BATCH_ID = "class-123-session-456-date-25122024"
 CREATE = ("batch", "create", "--class", "123", "--session", "456", "--date", "2024-12-25")
-
-
-@pytest.fixture
-def demo(database_url: str, redis_url: str) -> Commands:
-    settings = Settings(database_url=database_url, redis_url=redis_url, secret_key=SecretStr(SECRET))
-
-    async def load() -> None:
-        await wiring.load_demo(settings)
-
-    run_apart(load())
-    return commands(database_url=database_url, redis_url=redis_url, log_level="WARNING")
-
-
-@pytest.fixture
-def worker(demo: Commands, tmp_path: Path) -> Generator[subprocess.Popen[bytes]]:
-    """A worker process; it is drained at the end."""
-    log = tmp_path / "worker.log"
-    script = tmp_path / "worker.sh"
-    variables = environment(**demo.settings | {"log_level": "INFO"})
-    exports = "".join(f"export {name}={value!r}\n" for name, value in variables.items() if name.startswith("ADSUM_"))
-    script.write_text(f"{exports}exec {sys.executable} -m adsum worker\n")
-    with running(["/bin/sh", str(script)], log, lambda: "worker started" in log.read_text()) as process:
-        yield process
 
 
 def test_a_class_is_marked_and_watched_until_everybody_is_recorded(

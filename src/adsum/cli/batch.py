@@ -11,6 +11,7 @@ from adsum.cli.batch_rows import JOB_COLUMNS, RUN_COLUMNS, STATUS_COLUMNS, detai
 from adsum.cli.id_lists import StudentIds, parse_ids
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
+from adsum.cli.queue_notice import tell_if_it_waits
 from adsum.cli.watching import is_drawn_on_screen, watch_batch
 from adsum.domain.access import system_caller
 from adsum.domain.batch_jobs import BatchJob
@@ -54,13 +55,13 @@ def create(
         on_existing=on_existing,
         idempotency_key=idempotency_key,
     )
-    result = with_adsum(lambda adsum: adsum.attendances.create_batch(submission, system_caller()))
+    result, knows_of_pause = with_adsum(lambda adsum: _created(adsum, submission))
     watched = watch and result.run_id is not None
     if not (watched and as_json):
         _show_result(result, as_json=as_json)
     if not watched:
         return
-    found = with_adsum(lambda adsum: watch_batch(adsum.progress, result.batch_id))
+    found = with_adsum(lambda adsum: watch_batch(adsum, result.batch_id, knows_of_pause=knows_of_pause))
     if as_json:
         show_one(result_row(result) | found.to_json(), as_json=True)
     _end(found, as_json=as_json)
@@ -96,14 +97,14 @@ def show(
 @app.command()
 def watch(batch_id: BatchId, *, as_json: Json = False) -> None:
     """Follow a batch until it ends. Exit 1 where students failed. With --json, each newer state is a line."""
-    found = with_adsum(lambda adsum: watch_batch(adsum.progress, batch_id, json_lines=as_json))
+    found = with_adsum(lambda adsum: watch_batch(adsum, batch_id, json_lines=as_json))
     _end(found, as_json=as_json)
 
 
 @app.command()
 def retry(batch_id: BatchId, *, as_json: Json = False) -> None:
     """Record those who failed, once more; the batch keeps its totals."""
-    found = with_adsum(lambda adsum: adsum.interventions.retry(batch_id, system_caller()))
+    found = with_adsum(lambda adsum: _retried(adsum, batch_id))
     show_one(found.to_json(), as_json=as_json)
 
 
@@ -126,6 +127,19 @@ def list_batches(
     filters = BatchFilters(class_id=class_id, state=state)
     page = with_adsum(lambda adsum: adsum.batches.page(system_caller(), filters, PageRequest(limit=limit)))
     show_rows(STATUS_COLUMNS, [each.status.to_json() for each in page.items], as_json=as_json)
+
+
+async def _created(adsum: Adsum, submission: Submission) -> tuple[BatchResult, bool]:
+    """The answer, and whether it was told that the queue is paused."""
+    result = await adsum.attendances.create_batch(submission, system_caller())
+    waits = result.is_new_run or result.is_skipped
+    return result, waits and await tell_if_it_waits(adsum.settings)
+
+
+async def _retried(adsum: Adsum, batch_id: str) -> BatchStatus:
+    found = await adsum.interventions.retry(batch_id, system_caller())
+    await tell_if_it_waits(adsum.settings)
+    return found
 
 
 def _selection(select_all: bool, named: dict[str, list[str]]) -> Selection:

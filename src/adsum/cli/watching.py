@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TextIO, cast
 
 from rich.console import Console
@@ -13,28 +13,33 @@ from rich.live import Live
 
 from adsum.cli.batch_bar import BatchBar
 from adsum.cli.output import show_line
+from adsum.cli.queue_notice import telling_of_a_pause
 from adsum.domain.access import system_caller
 from adsum.domain.batches import BatchState, BatchStatus
-from adsum.services.progress import Progress
-from adsum.wiring import now
+from adsum.wiring import Adsum, now
 
 REFRESHES_A_SECOND = 10
 
 Show = Callable[[BatchStatus], None]
 
 
-async def watch_batch(progress: Progress, batch_id: str, *, json_lines: bool = False) -> BatchStatus:
+async def watch_batch(
+    adsum: Adsum, batch_id: str, *, json_lines: bool = False, knows_of_pause: bool = False
+) -> BatchStatus:
     """Shows each newer state of a batch until it ends, and returns the last one. An outage is waited for.
 
     Raises:
         NotFound: there is no such batch.
     """
-    async with progress.watch(batch_id, system_caller()) as states:
+    async with adsum.progress.watch(batch_id, system_caller()) as states:
         with _json_lines() if json_lines else _display() as show:
             status = await anext(states)
             show(status)
-            async for status in states:
-                show(status)
+            if status.has_ended:
+                return status
+            async with nullcontext() if knows_of_pause else telling_of_a_pause(adsum.settings):
+                async for status in states:
+                    show(status)
     return status
 
 
