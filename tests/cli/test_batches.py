@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 
@@ -42,9 +43,26 @@ def test_a_batch_that_waits_is_shown_and_cancelled(demo: Commands) -> None:
     demo.output(*CREATE, "--present", "1,2,3")
     assert json.loads(demo.output("batch", "status", BATCH_ID, "--json"))["remainingJobs"] == 3
     assert json.loads(demo.output("batch", "cancel", BATCH_ID, "--json"))["state"] == "cancelled"
-    assert demo.run("batch", "watch", BATCH_ID).returncode == 1
+    watched = demo.run("batch", "watch", BATCH_ID)
+    assert (watched.returncode, "Exit 1 where students failed or were cancelled" in watch_help()) == (1, True)
+    assert "adsum: cancelled: 3 of 3 students; see adsum batch show " + BATCH_ID in watched.stderr
     retried = demo.run("batch", "retry", BATCH_ID)
     assert (retried.returncode, retried.stderr) == (1, f"adsum: nobody of batch {BATCH_ID} is left to be retried\n")
+
+
+def watch_help() -> str:
+    return commands().output("batch", "watch", "--help")
+
+
+def test_who_stops_watching_stops_nothing_else(demo: Commands) -> None:
+    demo.output(*CREATE, "--present", "1,2,3")
+    command = [sys.executable, "-m", "adsum", "batch", "watch", BATCH_ID]
+    with subprocess.Popen(command, env=environment(**demo.settings), stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stderr is not None
+        assert watching.stderr.readline() == f"{BATCH_ID}: 0 % processing\n"
+        watching.send_signal(signal.SIGINT)
+        assert watching.stderr.read() == f"adsum: the batch goes on: adsum batch watch {BATCH_ID}\n"
+    assert watching.returncode == 130
 
 
 def test_a_batch_is_watched_as_json_one_state_a_line(demo: Commands, worker: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,7 @@ from adsum.cli.id_lists import StudentIds, parse_ids
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
 from adsum.cli.queue_notice import tell_if_it_waits
-from adsum.cli.watching import is_drawn_on_screen, watch_batch
+from adsum.cli.watching import follow, is_drawn_on_screen
 from adsum.domain.access import system_caller
 from adsum.domain.batch_jobs import BatchJob
 from adsum.domain.batches import BatchState, BatchStatus, OnExisting, Outcome
@@ -46,7 +46,7 @@ def create(
     watch: Annotated[bool, typer.Option(help="Stay until every student is recorded.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Mark a whole class: one attendance job a student."""
+    """Mark a whole class: one attendance job a student. With --watch it ends as `adsum batch watch` does."""
     submission = Submission(
         class_id=class_id,
         session_id=session_id,
@@ -61,7 +61,7 @@ def create(
         _show_result(result, as_json=as_json)
     if not watched:
         return
-    found = with_adsum(lambda adsum: watch_batch(adsum, result.batch_id, knows_of_pause=knows_of_pause))
+    found = follow(result.batch_id, knows_of_pause=knows_of_pause)
     if as_json:
         show_one(result_row(result) | found.to_json(), as_json=True)
     _end(found, as_json=as_json)
@@ -96,8 +96,11 @@ def show(
 
 @app.command()
 def watch(batch_id: BatchId, *, as_json: Json = False) -> None:
-    """Follow a batch until it ends. Exit 1 where students failed. With --json, each newer state is a line."""
-    found = with_adsum(lambda adsum: watch_batch(adsum, batch_id, json_lines=as_json))
+    """Follow a batch until it ends. With --json, each newer state is a line.
+
+    Exit 1 where students failed or were cancelled: not everybody is recorded.
+    """
+    found = follow(batch_id, json_lines=as_json)
     _end(found, as_json=as_json)
 
 
@@ -187,5 +190,11 @@ def _end(found: BatchStatus, *, as_json: bool) -> None:
         show_one(found.to_json(), as_json=False)
     if found.state is BatchState.COMPLETED_WITH_ERRORS:
         typer.echo(f"adsum: see who failed, and why: adsum batch show {found.batch_id} --failed", err=True)
+    if found.state is BatchState.CANCELLED:
+        count = found.tally.cancelled
+        typer.echo(
+            f"adsum: cancelled: {count} of {found.tally.total} students; see adsum batch show {found.batch_id}",
+            err=True,
+        )
     if found.state is not BatchState.COMPLETED:
         raise typer.Exit(1)

@@ -8,10 +8,12 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from typing import TextIO, cast
 
+import typer
 from rich.console import Console
 from rich.live import Live
 
 from adsum.cli.batch_bar import BatchBar
+from adsum.cli.opening import with_adsum
 from adsum.cli.output import show_line
 from adsum.cli.queue_notice import telling_of_a_pause
 from adsum.domain.access import system_caller
@@ -23,9 +25,18 @@ REFRESHES_A_SECOND = 10
 Show = Callable[[BatchStatus], None]
 
 
-async def watch_batch(
-    adsum: Adsum, batch_id: str, *, json_lines: bool = False, knows_of_pause: bool = False
-) -> BatchStatus:
+def follow(batch_id: str, *, json_lines: bool = False, knows_of_pause: bool = False) -> BatchStatus:
+    """See `watch_batch`. Whoever stops looking is told that this stops nothing else."""
+    try:
+        return with_adsum(
+            lambda adsum: watch_batch(adsum, batch_id, json_lines=json_lines, knows_of_pause=knows_of_pause)
+        )
+    except KeyboardInterrupt:
+        typer.echo(f"adsum: the batch goes on: adsum batch watch {batch_id}", err=True)
+        raise
+
+
+async def watch_batch(adsum: Adsum, batch_id: str, *, json_lines: bool, knows_of_pause: bool) -> BatchStatus:
     """Shows each newer state of a batch until it ends, and returns the last one. An outage is waited for.
 
     Raises:
