@@ -105,8 +105,16 @@ def test_a_batch_is_shown_with_its_runs_and_students(demo: Commands) -> None:
     assert runs.split()[:2] == ["Number", "State"]
     assert [line.split() for line in students.splitlines()[1:]][2] == ["3", "absent", "pending", "-", "-"]
     assert json.loads(demo.output("batch", "show", BATCH_ID, "--failed", "--json"))["jobs"] == []
+    assert demo.run("batch", "show", BATCH_ID, "--failed").stderr == "adsum: nobody failed\n"
     unknown = demo.run("batch", "show", "class-1-session-1-date-25122024")
     assert (unknown.returncode, unknown.stderr.startswith("adsum: there is no batch")) == (1, True)
+
+
+def test_a_list_of_nothing_says_so_instead_of_showing_a_heading(demo: Commands) -> None:
+    for command, told in (("attendance", "no records"), ("batch", "no batches")):
+        listed = demo.run(command, "list", "--class", "999")
+        assert (listed.returncode, listed.stdout, listed.stderr) == (0, "", f"adsum: {told}\n")
+        assert demo.output(command, "list", "--class", "999", "--json") == "[]\n"
 
 
 def test_everything_that_is_wrong_is_one_line_each(demo: Commands) -> None:

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from adsum.cli.batch_rows import JOB_COLUMNS, RUN_COLUMNS, STATUS_COLUMNS, details_row, job_cells, result_row
+from adsum.cli.batch_rows import (
+    DISPENSABLE,
+    JOB_COLUMNS,
+    RUN_COLUMNS,
+    STATUS_COLUMNS,
+    details_row,
+    job_cells,
+    result_row,
+)
 from adsum.cli.id_lists import StudentIds, parse_ids
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
@@ -89,9 +97,10 @@ def show(
         return
     show_one(details.status.to_json(), as_json=False)
     typer.echo()
-    show_rows(RUN_COLUMNS, [run.to_json() for run in details.runs], as_json=False)
+    show_rows(RUN_COLUMNS, [run.to_json() for run in details.runs], as_json=False, dispensable=DISPENSABLE)
     typer.echo()
-    show_rows(JOB_COLUMNS, [job_cells(job) for job in jobs], as_json=False)
+    none = "nobody failed" if failed else "what became of each student is not kept any more"
+    show_rows(JOB_COLUMNS, [job_cells(job) for job in jobs], as_json=False, none=none)
 
 
 @app.command()
@@ -129,7 +138,8 @@ def list_batches(
     """Show the newest batches."""
     filters = BatchFilters(class_id=class_id, state=state)
     page = with_adsum(lambda adsum: adsum.batches.page(system_caller(), filters, PageRequest(limit=limit)))
-    show_rows(STATUS_COLUMNS, [each.status.to_json() for each in page.items], as_json=as_json)
+    rows = [each.status.to_json() for each in page.items]
+    show_rows(STATUS_COLUMNS, rows, as_json=as_json, dispensable=DISPENSABLE, none="no batches")
 
 
 async def _created(adsum: Adsum, submission: Submission) -> tuple[BatchResult, bool]:

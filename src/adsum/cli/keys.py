@@ -37,7 +37,7 @@ def create(
 def list_keys(*, as_json: Json = False) -> None:
     """Show all keys, without their secrets, revoked ones too."""
     keys = with_adsum(lambda adsum: adsum.api_keys.list_keys())
-    show_rows(COLUMNS, [_row(key, as_json=as_json) for key in keys], as_json=as_json)
+    show_rows(COLUMNS, [_row(key, as_json=as_json) for key in keys], as_json=as_json, dispensable=("createdAt",))
 
 
 @app.command()
