@@ -132,6 +132,34 @@ def test_marks_that_are_not_applied_are_told_one_line_each(demo: Commands) -> No
     )
 
 
+def test_what_is_not_applied_is_no_plain_success(demo: Commands, worker: subprocess.Popen[bytes]) -> None:
+    assert demo.run(*CREATE, "--present", "1,2,3", "--watch").returncode == 0
+    again = demo.run(*CREATE, "--present", "1", "--absent", "2,3")
+    assert "Nothing to do: all 3 attendances are recorded already, 2 of them otherwise than asked\n" in again.stdout
+    assert again.stderr.count("adsum: not applied: student ") == 2
+
+
+def test_a_wrong_day_and_a_reused_key_are_named_by_their_options(demo: Commands) -> None:
+    wrong = demo.run(*CREATE[:-1], "2025-02-29", "--all")
+    assert (wrong.returncode, wrong.stderr) == (1, "adsum: --date: 2025-02-29 is not a day of the calendar\n")
+    demo.output(*CREATE, "--all", "--idempotency-key", "a")
+    reused = demo.run(*CREATE, "--present", "1", "--idempotency-key", "a")
+    assert (reused.returncode, reused.stderr.startswith("adsum: --idempotency-key: ")) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (("--all", "--on-existing", "maybe"), "'--on-existing': 'maybe' is none of skip, update, fail\n"),
+        ((), "nobody is named: add --all, or some of --present, --absent, --late, --excused\n"),
+    ],
+)
+def test_wrong_usage_is_told_in_the_words_of_the_command_line(wrong: tuple[str, ...], told: str) -> None:
+    ended = commands().run(*CREATE, *wrong)
+    assert (ended.returncode, ended.stderr.endswith(told)) == (2, True), ended.stderr
+    assert "Value error" not in ended.stderr
+
+
 @pytest.mark.parametrize(
     "wrong",
     [("--present", "1,x"), ("--present", "9-1"), ("--absent", "4", "--late", "4"), ("--class", "0"), ("--surprise",)],

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from adsum.cli.choices import one_of
 from adsum.cli.counting import Counting
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
@@ -38,18 +39,12 @@ def _day(text: str) -> date:
         raise typer.BadParameter(str(error)) from None
 
 
-def _known_status(text: str) -> str:
-    if text not in DEFAULT_STATUSES:
-        raise typer.BadParameter(f"{text!r} is none of {', '.join(DEFAULT_STATUSES)}")
-    return text
-
-
 ClassId = Annotated[int | None, typer.Option("--class", min=1, max=MAX_ID, metavar="ID")]
 SessionId = Annotated[int | None, typer.Option("--session", min=1, max=MAX_ID, metavar="ID")]
 StudentId = Annotated[int | None, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")]
 FirstDay = Annotated[date | None, typer.Option("--from", parser=_day, metavar="DATE", help="First learning date.")]
 LastDay = Annotated[date | None, typer.Option("--to", parser=_day, metavar="DATE", help="Last learning date.")]
-Status = Annotated[str | None, typer.Option(parser=_known_status, metavar="|".join(DEFAULT_STATUSES))]
+Status = Annotated[str | None, typer.Option(parser=one_of(DEFAULT_STATUSES), metavar="|".join(DEFAULT_STATUSES))]
 
 
 @app.command("list")

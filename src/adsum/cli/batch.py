@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Annotated
 
 import typer
@@ -16,11 +15,13 @@ from adsum.cli.batch_rows import (
     job_cells,
     result_row,
 )
+from adsum.cli.choices import one_of
 from adsum.cli.id_lists import StudentIds, parse_ids
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
 from adsum.cli.queue_notice import tell_if_it_waits
 from adsum.cli.watching import follow, is_drawn_on_screen
+from adsum.cli.wording import message_of, names_of_options
 from adsum.domain.access import system_caller
 from adsum.domain.batch_jobs import BatchJob
 from adsum.domain.batches import BatchState, BatchStatus, OnExisting, Outcome
@@ -49,7 +50,12 @@ def create(
     absent: StudentIds = [],  # noqa: B006 - never changed
     late: StudentIds = [],  # noqa: B006 - never changed
     excused: StudentIds = [],  # noqa: B006 - never changed
-    on_existing: Annotated[OnExisting, typer.Option(help="What to do about who has a record.")] = OnExisting.SKIP,
+    on_existing: Annotated[
+        OnExisting,
+        typer.Option(
+            parser=one_of(OnExisting), metavar="|".join(OnExisting), help="What to do about who has a record."
+        ),
+    ] = OnExisting.SKIP,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key gets the same answer.")] = None,
     watch: Annotated[bool, typer.Option(help="Stay until every student is recorded.")] = False,
     as_json: Json = False,
@@ -63,7 +69,8 @@ def create(
         on_existing=on_existing,
         idempotency_key=idempotency_key,
     )
-    result, knows_of_pause = with_adsum(lambda adsum: _created(adsum, submission))
+    with names_of_options():
+        result, knows_of_pause = with_adsum(lambda adsum: _created(adsum, submission))
     watched = watch and result.run_id is not None
     if not (watched and as_json):
         _show_result(result, as_json=as_json)
@@ -131,7 +138,10 @@ def cancel(batch_id: BatchId, *, as_json: Json = False) -> None:
 def list_batches(
     *,
     class_id: Annotated[int | None, typer.Option("--class", metavar="ID", min=1, max=MAX_ID)] = None,
-    state: Annotated[BatchState | None, typer.Option(help="Only batches in this state.")] = None,
+    state: Annotated[
+        BatchState | None,
+        typer.Option(parser=one_of(BatchState), metavar="|".join(BatchState), help="Only batches in this state."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     as_json: Json = False,
 ) -> None:
@@ -156,11 +166,9 @@ async def _retried(adsum: Adsum, batch_id: str) -> BatchStatus:
 
 
 def _selection(select_all: bool, named: dict[str, list[str]]) -> Selection:
-    ids = {status: parse_ids(texts) for status, texts in named.items()}
-    times = Counter(student_id for status_ids in ids.values() for student_id in status_ids)
-    repeated = [str(student_id) for student_id, count in times.items() if count > 1]
-    if repeated:
-        raise typer.BadParameter(f"named more than once: {', '.join(repeated[:10])}")
+    ids = parse_ids(named)
+    if not select_all and not any(ids.values()):
+        raise typer.BadParameter(f"nobody is named: add --all, or some of --{', --'.join(named)}")
     single = [StudentMark(student_id, Mark(status)) for status in ("late", "excused") for student_id in ids[status]]
     return Selection(select_all, ids["present"], ids["absent"], single)
 
@@ -171,7 +179,7 @@ def _show_result(result: BatchResult, *, as_json: bool) -> None:
         show_one(row, as_json=True)
         return
     del row["conflicts"]
-    show_one(row, as_json=False)
+    show_one(row | {"message": message_of(result)}, as_json=False)
     for each in result.conflicts:
         recorded = each.recorded.status if each.recorded is not None else None
         typer.echo(
