@@ -10,7 +10,8 @@ from datetime import date
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
+from uuid6 import uuid7
 
 from adsum.domain.batches import RunState
 from adsum.storage.tables import attendances, batch_runs, enrolments
@@ -64,6 +65,29 @@ async def test_a_retry_while_the_batch_is_processed_or_with_nobody_failed_is_a_c
         await ended(adsum, created["batchId"])
     needless = await api.post(path, None, "office")
     assert (needless.status_code, needless.json()["code"]) == (409, "nothing_failed")
+    assert needless.json()["detail"] == f"nobody of batch {created['batchId']} failed"
+
+
+@pytest.mark.parametrize(("number", "told"), [(1, "1 was"), (2, "2 were")])
+async def test_who_was_cancelled_did_not_fail_and_is_marked_again(api: Api, number: int, told: str) -> None:
+    created = await api.create(isSelectedAll=False, selectedStudentIds=api.school.student_ids[:number])
+    batch_id = created.json()["batchId"]
+    await api.post(f"/attendances/batches/{batch_id}/cancel", None, "office")
+    refused = await api.post(f"/attendances/batches/{batch_id}/retry", None, "office")
+    assert (refused.status_code, refused.json()["code"]) == (409, "nothing_failed")
+    assert refused.json()["detail"] == f"nobody of batch {batch_id} failed; {told} cancelled: mark the class again"
+
+
+async def test_who_failed_and_has_a_record_by_now_keeps_it(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+    batch_id = await failed_batch(adsum, api, worker)
+    async with adsum.database.transaction() as connection:
+        other = (await connection.execute(select(attendances).limit(1))).mappings().one()
+        theirs = {"student_id": api.school.student_ids[0], "run_id": str(uuid7())}
+        record = {name: value for name, value in (dict(other) | theirs).items() if name != "id"}
+        await connection.execute(insert(attendances).values(record))
+    refused = await api.post(f"/attendances/batches/{batch_id}/retry", None, "office")
+    assert (refused.status_code, refused.json()["code"]) == (409, "nothing_failed")
+    assert refused.json()["detail"].endswith("is left to be retried: those who failed have a record by now")
 
 
 async def test_ten_retries_at_once_make_one_run(adsum: Adsum, api: Api, worker: RunWorker) -> None:

@@ -5,45 +5,17 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
-from collections.abc import Generator
-from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
-from adsum import wiring
-from adsum.settings import Settings
 from tests.cli.commands import Commands, commands
-from tests.servers.processes import run_apart, running
-from tests.web.live import SECRET, environment
+from tests.web.live import environment
 
 BATCH_ID = "class-123-session-456-date-25122024"
 CREATE = ("batch", "create", "--class", "123", "--session", "456", "--date", "2024-12-25")
-
-
-@pytest.fixture
-def demo(database_url: str, redis_url: str) -> Commands:
-    settings = Settings(database_url=database_url, redis_url=redis_url, secret_key=SecretStr(SECRET))
-
-    async def load() -> None:
-        await wiring.load_demo(settings)
-
-    run_apart(load())
-    return commands(database_url=database_url, redis_url=redis_url, log_level="WARNING")
-
-
-@pytest.fixture
-def worker(demo: Commands, tmp_path: Path) -> Generator[subprocess.Popen[bytes]]:
-    """A worker process; it is drained at the end."""
-    log = tmp_path / "worker.log"
-    script = tmp_path / "worker.sh"
-    variables = environment(**demo.settings | {"log_level": "INFO"})
-    exports = "".join(f"export {name}={value!r}\n" for name, value in variables.items() if name.startswith("ADSUM_"))
-    script.write_text(f"{exports}exec {sys.executable} -m adsum worker\n")
-    with running(["/bin/sh", str(script)], log, lambda: "worker started" in log.read_text()) as process:
-        yield process
 
 
 def test_a_class_is_marked_and_watched_until_everybody_is_recorded(
@@ -71,9 +43,27 @@ def test_a_batch_that_waits_is_shown_and_cancelled(demo: Commands) -> None:
     demo.output(*CREATE, "--present", "1,2,3")
     assert json.loads(demo.output("batch", "status", BATCH_ID, "--json"))["remainingJobs"] == 3
     assert json.loads(demo.output("batch", "cancel", BATCH_ID, "--json"))["state"] == "cancelled"
-    assert demo.run("batch", "watch", BATCH_ID).returncode == 1
+    watched = demo.run("batch", "watch", BATCH_ID)
+    assert (watched.returncode, "Exit 1 where students failed or were cancelled" in watch_help()) == (1, True)
+    assert "adsum: cancelled: 3 of 3 students; see adsum batch show " + BATCH_ID in watched.stderr
     retried = demo.run("batch", "retry", BATCH_ID)
-    assert (retried.returncode, retried.stderr) == (1, f"adsum: nobody of batch {BATCH_ID} is left to be retried\n")
+    told = f"adsum: nobody of batch {BATCH_ID} failed; 3 were cancelled: mark the class again\n"
+    assert (retried.returncode, retried.stderr) == (1, told)
+
+
+def watch_help() -> str:
+    return commands().output("batch", "watch", "--help")
+
+
+def test_who_stops_watching_stops_nothing_else(demo: Commands) -> None:
+    demo.output(*CREATE, "--present", "1,2,3")
+    command = [sys.executable, "-m", "adsum", "batch", "watch", BATCH_ID]
+    with subprocess.Popen(command, env=environment(**demo.settings), stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stderr is not None
+        assert watching.stderr.readline() == f"{BATCH_ID}: 0 % processing\n"
+        watching.send_signal(signal.SIGINT)
+        assert watching.stderr.read() == f"adsum: the batch goes on: adsum batch watch {BATCH_ID}\n"
+    assert watching.returncode == 130
 
 
 def test_a_batch_is_watched_as_json_one_state_a_line(demo: Commands, worker: subprocess.Popen[bytes]) -> None:
@@ -116,8 +106,16 @@ def test_a_batch_is_shown_with_its_runs_and_students(demo: Commands) -> None:
     assert runs.split()[:2] == ["Number", "State"]
     assert [line.split() for line in students.splitlines()[1:]][2] == ["3", "absent", "pending", "-", "-"]
     assert json.loads(demo.output("batch", "show", BATCH_ID, "--failed", "--json"))["jobs"] == []
+    assert demo.run("batch", "show", BATCH_ID, "--failed").stderr == "adsum: nobody failed\n"
     unknown = demo.run("batch", "show", "class-1-session-1-date-25122024")
     assert (unknown.returncode, unknown.stderr.startswith("adsum: there is no batch")) == (1, True)
+
+
+def test_a_list_of_nothing_says_so_instead_of_showing_a_heading(demo: Commands) -> None:
+    for command, told in (("attendance", "no records"), ("batch", "no batches")):
+        listed = demo.run(command, "list", "--class", "999")
+        assert (listed.returncode, listed.stdout, listed.stderr) == (0, "", f"adsum: {told}\n")
+        assert demo.output(command, "list", "--class", "999", "--json") == "[]\n"
 
 
 def test_everything_that_is_wrong_is_one_line_each(demo: Commands) -> None:
@@ -133,6 +131,34 @@ def test_marks_that_are_not_applied_are_told_one_line_each(demo: Commands) -> No
     assert second.stderr == (
         "adsum: not applied: student 4 is present, you sent absent; --on-existing update corrects what is recorded\n"
     )
+
+
+def test_what_is_not_applied_is_no_plain_success(demo: Commands, worker: subprocess.Popen[bytes]) -> None:
+    assert demo.run(*CREATE, "--present", "1,2,3", "--watch").returncode == 0
+    again = demo.run(*CREATE, "--present", "1", "--absent", "2,3")
+    assert "Nothing to do: all 3 attendances are recorded already, 2 of them otherwise than asked\n" in again.stdout
+    assert again.stderr.count("adsum: not applied: student ") == 2
+
+
+def test_a_wrong_day_and_a_reused_key_are_named_by_their_options(demo: Commands) -> None:
+    wrong = demo.run(*CREATE[:-1], "2025-02-29", "--all")
+    assert (wrong.returncode, wrong.stderr) == (1, "adsum: --date: 2025-02-29 is not a day of the calendar\n")
+    demo.output(*CREATE, "--all", "--idempotency-key", "a")
+    reused = demo.run(*CREATE, "--present", "1", "--idempotency-key", "a")
+    assert (reused.returncode, reused.stderr.startswith("adsum: --idempotency-key: ")) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (("--all", "--on-existing", "maybe"), "'--on-existing': 'maybe' is none of skip, update, fail\n"),
+        ((), "nobody is named: add --all, or some of --present, --absent, --late, --excused\n"),
+    ],
+)
+def test_wrong_usage_is_told_in_the_words_of_the_command_line(wrong: tuple[str, ...], told: str) -> None:
+    ended = commands().run(*CREATE, *wrong)
+    assert (ended.returncode, ended.stderr.endswith(told)) == (2, True), ended.stderr
+    assert "Value error" not in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,10 @@ def test_nothing_there_is_told_line_by_line_and_never_with_a_traceback(tmp_path:
     lines = ended.stdout.splitlines()
     assert [line.split()[:2] for line in lines[:2]] == [["error", "database"], ["error", "redis"]]
     assert lines[0].endswith("  ->  adsum up")
-    assert lines[-1] == "2 errors, 0 warnings."
+    assert lines[-2:] == [
+        "Not looked at: migrations, eviction, persistence, memory, queue, workers, batches, keys.",
+        "2 errors, 0 warnings.",
+    ]
     assert not (tmp_path / "data").exists()
 
 
@@ -40,6 +43,7 @@ def test_servers_are_named_without_their_passwords(tmp_path: Path) -> None:
         "database_url": "postgresql://adsum:hunter2@127.0.0.1:1/adsum",
     }
     told = commands(data_dir=str(tmp_path), **urls).run("doctor").stdout
+    assert "\nNot looked at: migrations, eviction, " in told
     assert "127.0.0.1:1/adsum does not answer" in told
     assert "127.0.0.1:1 does not answer" in told
     assert "hunter2" not in told
@@ -52,7 +56,7 @@ def test_what_can_be_mended_is_mended_and_looked_at_again(database_url: str, red
         adsum = commands(database_url=database_url, redis_url=redis_url, data_dir=str(tmp_path))
         told = json.loads(adsum.run("doctor", "--json").stdout)
         mendable = {each["check"] for each in told["findings"] if each["isMendable"]}
-        assert (told["mended"], mendable) == ([], {"locks", "lifetimes"})
+        assert (told["mended"], mendable, told["notLookedAt"]) == ([], {"locks", "lifetimes"}, [])
         tmp_path.chmod(0o700)
         ended = adsum.run("doctor", "--fix")
         assert "mended   cleared 1 lock\n" in ended.stdout
@@ -101,4 +105,5 @@ def test_at_a_terminal_each_thing_has_a_sign_and_its_remedy_below(tmp_path: Path
     assert "✗  Database" in shown
     assert "→ adsum up" in shown
     assert "✓  Signing key" in shown
+    assert "Not looked at: migrations, " in shown
     assert "2 errors, 0 warnings." in shown

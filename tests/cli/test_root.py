@@ -37,6 +37,20 @@ def test_wrong_usage_is_exit_2_in_plain_text() -> None:
         assert "╭" not in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("user", "add", "a", "--role", "boss"), "--role"),
+        (("key", "create", "a", "--permission", "boss"), "--permission"),
+        (("batch", "list", "--state", "boss"), "--state"),
+        (("attendance", "list", "--status", "boss"), "--status"),
+    ],
+)
+def test_a_word_that_is_no_choice_is_told_with_all_that_are(arguments: tuple[str, ...], option: str) -> None:
+    told = commands().run(*arguments).stderr
+    assert f"Error: Invalid value for '{option}': 'boss' is none of " in told
+
+
 def test_a_wrong_setting_is_one_clear_line() -> None:
     ended = commands(port="eighty").run("migrate")
     assert (ended.returncode, ended.stdout) == (1, "")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import delete, update
 
+from adsum.doctor_wiring import open_doctor
 from adsum.domain.access import system_caller
 from adsum.domain.batches import RunState
 from adsum.domain.selection import Selection
@@ -16,7 +18,7 @@ from adsum.domain.submission import Submission
 from adsum.queue.keys import LedgerKeys
 from adsum.services.completion import queued
 from adsum.services.diagnosis import leftovers as leftovers_module
-from adsum.services.diagnosis.doctor import Doctor
+from adsum.services.diagnosis.doctor import ASKED_OF_SERVERS, Doctor
 from adsum.services.diagnosis.findings import FIX, all_well
 from adsum.services.diagnosis.leftovers import check_remains, look_for_remains
 from adsum.settings import Settings
@@ -52,8 +54,16 @@ async def test_a_system_that_works_is_well(
         await until(somebody_works)
         examination = await doctor.examine()
     assert wrong(examination) == {}
+    assert set(ASKED_OF_SERVERS) <= {each.check for each in examination.findings}
+    assert examination.not_looked_at == []
     assert len(examination.findings) >= 12
     assert all_well(examination.findings)
+
+
+async def test_what_a_server_that_is_away_leaves_unanswered_is_named(settings: Settings, tmp_path: Path) -> None:
+    async with open_doctor(settings.model_copy(update={"redis_url": f"unix://{tmp_path}/nowhere"})) as doctor:
+        examination = await doctor.examine()
+    assert [check for check in ASKED_OF_SERVERS if check not in examination.not_looked_at] == ["migrations"]
 
 
 async def test_without_a_worker_it_says_what_waits(adsum: Adsum, school: SchoolIds, doctor: Doctor) -> None:

@@ -71,8 +71,11 @@ def test_a_backup_that_appears_meanwhile_is_not_overwritten(
 
 
 def test_where_nothing_can_be_written_nothing_is_left(folder: DataFolder, tmp_path: Path) -> None:
-    with pytest.raises(BackupRefused, match="cannot be written"):
-        make(folder, tmp_path / "nowhere" / "backup.tar.gz")
+    nowhere = tmp_path / "nowhere"
+    with pytest.raises(BackupRefused, match=f"^{nowhere}/backup cannot be written: there is no folder {nowhere}$"):
+        make(folder, nowhere / "backup")
+    with pytest.raises(BackupRefused, match=r"^/proc/backup cannot be written: [^/]*$"):  # no file is made there
+        make(folder, Path("/proc/backup"))
     with pytest.raises(BackupRefused, match="nothing to back up"):
         make(DataFolder(tmp_path / "empty"), tmp_path / "backup.tar.gz")
     assert not (tmp_path / "backup.tar.gz").exists()

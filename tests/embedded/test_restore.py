@@ -117,3 +117,33 @@ def test_a_backup_that_is_not_there_is_told(other: DataFolder, tmp_path: Path) -
     with pytest.raises(BackupRefused, match="there is no backup"):
         put_back(other, tmp_path / "none.tar.gz")
     assert not other.root.exists()
+
+
+def test_a_folder_of_backups_is_told_with_the_newest_file_in_it(
+    folder: DataFolder, other: DataFolder, tmp_path: Path
+) -> None:
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    with pytest.raises(BackupRefused, match=f"^{backups} is a folder: name the file in it$"):
+        put_back(other, backups)
+    newest = make(folder, backups).path
+    (backups / "adsum-20200101-000000.tar.gz").touch()
+    with pytest.raises(BackupRefused, match=f"name the file in it, such as {newest}$"):
+        put_back(other, backups)
+
+
+def test_a_restore_that_is_refused_leaves_no_new_folder(folder: DataFolder, tmp_path: Path) -> None:
+    archive = make(folder, tmp_path / "backup.tar.gz").path
+    archive.write_bytes(archive.read_bytes()[:100])
+    with pytest.raises(BackupRefused, match="damaged"):
+        put_back(DataFolder(tmp_path / "new" / "er"), archive)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backup.tar.gz", "data"]
+
+
+def test_a_restore_that_is_refused_removes_nothing_that_it_did_not_make(folder: DataFolder, tmp_path: Path) -> None:
+    archive = make(folder, tmp_path / "backup.tar.gz").path
+    there = DataFolder(tmp_path / "there")
+    there.root.mkdir()
+    with pytest.raises(BackupRefused, match="newer"):
+        put_back(there, archive, newest="0000")
+    assert [path.name for path in there.root.iterdir()] == ["up.lock"]

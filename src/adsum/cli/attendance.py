@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator
 from contextlib import aclosing, contextmanager
-from datetime import date
+from datetime import UTC, date
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 
+from adsum.cli.choices import one_of
 from adsum.cli.counting import Counting
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
@@ -27,6 +28,7 @@ from adsum.wiring import Adsum
 app = typer.Typer(no_args_is_help=True)
 
 SHOWN = ("id", "learningDate", "classId", "sessionId", "studentId", "status", "note", "markedAt", "markedByRole")
+DISPENSABLE = ("markedByRole", "markedAt", "note", "classId", "sessionId")
 STDOUT = Path("-")
 
 
@@ -37,18 +39,12 @@ def _day(text: str) -> date:
         raise typer.BadParameter(str(error)) from None
 
 
-def _known_status(text: str) -> str:
-    if text not in DEFAULT_STATUSES:
-        raise typer.BadParameter(f"{text!r} is none of {', '.join(DEFAULT_STATUSES)}")
-    return text
-
-
 ClassId = Annotated[int | None, typer.Option("--class", min=1, max=MAX_ID, metavar="ID")]
 SessionId = Annotated[int | None, typer.Option("--session", min=1, max=MAX_ID, metavar="ID")]
 StudentId = Annotated[int | None, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")]
 FirstDay = Annotated[date | None, typer.Option("--from", parser=_day, metavar="DATE", help="First learning date.")]
 LastDay = Annotated[date | None, typer.Option("--to", parser=_day, metavar="DATE", help="Last learning date.")]
-Status = Annotated[str | None, typer.Option(parser=_known_status, metavar="|".join(DEFAULT_STATUSES))]
+Status = Annotated[str | None, typer.Option(parser=one_of(DEFAULT_STATUSES), metavar="|".join(DEFAULT_STATUSES))]
 
 
 @app.command("list")
@@ -66,7 +62,8 @@ def list_records(
     """Show what is recorded, by learning date, session and student."""
     filters = _filters(class_id, session_id, student_id, first_day, last_day, status)
     rows, is_all = with_adsum(lambda adsum: _first_of(adsum, filters, limit))
-    show_rows(SHOWN, [dict(zip(COLUMNS, cells(row), strict=True)) for row in rows], as_json=as_json)
+    found = [_row(row, as_json=as_json) for row in rows]
+    show_rows(SHOWN, found, as_json=as_json, dispensable=DISPENSABLE, none="no records")
     if not is_all:
         typer.echo(f"adsum: there are more than these {limit}: see --limit, and adsum attendance export", err=True)
 
@@ -104,6 +101,12 @@ def _filters(
     if first_day is not None and last_day is not None and last_day < first_day:
         raise typer.BadParameter(f"{last_day} is before {first_day}", param_hint="--to")
     return RecordFilters(class_id, session_id, student_id, first_day, last_day, status)
+
+
+def _row(row: RecordRow, *, as_json: bool) -> dict[str, Any]:
+    """As the CSV has it; for people the time is to the second, as everywhere."""
+    found: dict[str, Any] = dict(zip(COLUMNS, cells(row), strict=True))
+    return found if as_json else found | {"markedAt": row.marked_at.astimezone(UTC)}
 
 
 async def _first_of(adsum: Adsum, filters: RecordFilters, limit: int) -> tuple[list[RecordRow], bool]:

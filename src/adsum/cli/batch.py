@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Annotated
 
 import typer
 
-from adsum.cli.batch_rows import JOB_COLUMNS, RUN_COLUMNS, STATUS_COLUMNS, details_row, job_cells, result_row
+from adsum.cli.batch_rows import (
+    DISPENSABLE,
+    JOB_COLUMNS,
+    RUN_COLUMNS,
+    STATUS_COLUMNS,
+    details_row,
+    job_cells,
+    result_row,
+)
+from adsum.cli.choices import one_of
 from adsum.cli.id_lists import StudentIds, parse_ids
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
-from adsum.cli.watching import is_drawn_on_screen, watch_batch
+from adsum.cli.queue_notice import tell_if_it_waits
+from adsum.cli.watching import follow, is_drawn_on_screen
+from adsum.cli.wording import message_of, names_of_options
 from adsum.domain.access import system_caller
 from adsum.domain.batch_jobs import BatchJob
 from adsum.domain.batches import BatchState, BatchStatus, OnExisting, Outcome
@@ -40,12 +50,17 @@ def create(
     absent: StudentIds = [],  # noqa: B006 - never changed
     late: StudentIds = [],  # noqa: B006 - never changed
     excused: StudentIds = [],  # noqa: B006 - never changed
-    on_existing: Annotated[OnExisting, typer.Option(help="What to do about who has a record.")] = OnExisting.SKIP,
+    on_existing: Annotated[
+        OnExisting,
+        typer.Option(
+            parser=one_of(OnExisting), metavar="|".join(OnExisting), help="What to do about who has a record."
+        ),
+    ] = OnExisting.SKIP,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key gets the same answer.")] = None,
     watch: Annotated[bool, typer.Option(help="Stay until every student is recorded.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Mark a whole class: one attendance job a student."""
+    """Mark a whole class: one attendance job a student. With --watch it ends as `adsum batch watch` does."""
     submission = Submission(
         class_id=class_id,
         session_id=session_id,
@@ -54,13 +69,14 @@ def create(
         on_existing=on_existing,
         idempotency_key=idempotency_key,
     )
-    result = with_adsum(lambda adsum: adsum.attendances.create_batch(submission, system_caller()))
+    with names_of_options():
+        result, knows_of_pause = with_adsum(lambda adsum: _created(adsum, submission))
     watched = watch and result.run_id is not None
     if not (watched and as_json):
         _show_result(result, as_json=as_json)
     if not watched:
         return
-    found = with_adsum(lambda adsum: watch_batch(adsum.progress, result.batch_id))
+    found = follow(result.batch_id, knows_of_pause=knows_of_pause)
     if as_json:
         show_one(result_row(result) | found.to_json(), as_json=True)
     _end(found, as_json=as_json)
@@ -88,22 +104,26 @@ def show(
         return
     show_one(details.status.to_json(), as_json=False)
     typer.echo()
-    show_rows(RUN_COLUMNS, [run.to_json() for run in details.runs], as_json=False)
+    show_rows(RUN_COLUMNS, [run.to_json() for run in details.runs], as_json=False, dispensable=DISPENSABLE)
     typer.echo()
-    show_rows(JOB_COLUMNS, [job_cells(job) for job in jobs], as_json=False)
+    none = "nobody failed" if failed else "what became of each student is not kept any more"
+    show_rows(JOB_COLUMNS, [job_cells(job) for job in jobs], as_json=False, none=none)
 
 
 @app.command()
 def watch(batch_id: BatchId, *, as_json: Json = False) -> None:
-    """Follow a batch until it ends. Exit 1 where students failed. With --json, each newer state is a line."""
-    found = with_adsum(lambda adsum: watch_batch(adsum.progress, batch_id, json_lines=as_json))
+    """Follow a batch until it ends. With --json, each newer state is a line.
+
+    Exit 1 where students failed or were cancelled: not everybody is recorded.
+    """
+    found = follow(batch_id, json_lines=as_json)
     _end(found, as_json=as_json)
 
 
 @app.command()
 def retry(batch_id: BatchId, *, as_json: Json = False) -> None:
     """Record those who failed, once more; the batch keeps its totals."""
-    found = with_adsum(lambda adsum: adsum.interventions.retry(batch_id, system_caller()))
+    found = with_adsum(lambda adsum: _retried(adsum, batch_id))
     show_one(found.to_json(), as_json=as_json)
 
 
@@ -118,22 +138,37 @@ def cancel(batch_id: BatchId, *, as_json: Json = False) -> None:
 def list_batches(
     *,
     class_id: Annotated[int | None, typer.Option("--class", metavar="ID", min=1, max=MAX_ID)] = None,
-    state: Annotated[BatchState | None, typer.Option(help="Only batches in this state.")] = None,
+    state: Annotated[
+        BatchState | None,
+        typer.Option(parser=one_of(BatchState), metavar="|".join(BatchState), help="Only batches in this state."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     as_json: Json = False,
 ) -> None:
     """Show the newest batches."""
     filters = BatchFilters(class_id=class_id, state=state)
     page = with_adsum(lambda adsum: adsum.batches.page(system_caller(), filters, PageRequest(limit=limit)))
-    show_rows(STATUS_COLUMNS, [each.status.to_json() for each in page.items], as_json=as_json)
+    rows = [each.status.to_json() for each in page.items]
+    show_rows(STATUS_COLUMNS, rows, as_json=as_json, dispensable=DISPENSABLE, none="no batches")
+
+
+async def _created(adsum: Adsum, submission: Submission) -> tuple[BatchResult, bool]:
+    """The answer, and whether it was told that the queue is paused."""
+    result = await adsum.attendances.create_batch(submission, system_caller())
+    waits = result.is_new_run or result.is_skipped
+    return result, waits and await tell_if_it_waits(adsum.settings)
+
+
+async def _retried(adsum: Adsum, batch_id: str) -> BatchStatus:
+    found = await adsum.interventions.retry(batch_id, system_caller())
+    await tell_if_it_waits(adsum.settings)
+    return found
 
 
 def _selection(select_all: bool, named: dict[str, list[str]]) -> Selection:
-    ids = {status: parse_ids(texts) for status, texts in named.items()}
-    times = Counter(student_id for status_ids in ids.values() for student_id in status_ids)
-    repeated = [str(student_id) for student_id, count in times.items() if count > 1]
-    if repeated:
-        raise typer.BadParameter(f"named more than once: {', '.join(repeated[:10])}")
+    ids = parse_ids(named)
+    if not select_all and not any(ids.values()):
+        raise typer.BadParameter(f"nobody is named: add --all, or some of --{', --'.join(named)}")
     single = [StudentMark(student_id, Mark(status)) for status in ("late", "excused") for student_id in ids[status]]
     return Selection(select_all, ids["present"], ids["absent"], single)
 
@@ -144,7 +179,7 @@ def _show_result(result: BatchResult, *, as_json: bool) -> None:
         show_one(row, as_json=True)
         return
     del row["conflicts"]
-    show_one(row, as_json=False)
+    show_one(row | {"message": message_of(result)}, as_json=False)
     for each in result.conflicts:
         recorded = each.recorded.status if each.recorded is not None else None
         typer.echo(
@@ -173,5 +208,11 @@ def _end(found: BatchStatus, *, as_json: bool) -> None:
         show_one(found.to_json(), as_json=False)
     if found.state is BatchState.COMPLETED_WITH_ERRORS:
         typer.echo(f"adsum: see who failed, and why: adsum batch show {found.batch_id} --failed", err=True)
+    if found.state is BatchState.CANCELLED:
+        count = found.tally.cancelled
+        typer.echo(
+            f"adsum: cancelled: {count} of {found.tally.total} students; see adsum batch show {found.batch_id}",
+            err=True,
+        )
     if found.state is not BatchState.COMPLETED:
         raise typer.Exit(1)

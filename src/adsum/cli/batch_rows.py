@@ -10,7 +10,17 @@ from adsum.domain.plan import MarkConflict
 from adsum.domain.submission import BatchResult
 from adsum.services.batches import BatchDetails
 
-STATUS_COLUMNS = ("batchId", "state", "progress", "totalJobs", "recordedJobs", "skippedJobs", "failedJobs", "startedAt")
+STATUS_COLUMNS = (
+    "batchId",
+    "state",
+    "progress",
+    "totalJobs",
+    "recordedJobs",
+    "skippedJobs",
+    "failedJobs",
+    "cancelledJobs",
+    "startedAt",
+)
 RUN_COLUMNS = (
     "number",
     "state",
@@ -21,6 +31,8 @@ RUN_COLUMNS = (
     "cancelledJobs",
     "acceptedAt",
 )
+# On a narrow terminal whoever looks at batches or runs wants to see what went wrong.
+DISPENSABLE = ("skippedJobs", "recordedJobs", "startedAt", "acceptedAt", "totalJobs", "cancelledJobs")
 JOB_COLUMNS = ("studentId", "asked", "outcome", "recorded", "reason")
 
 

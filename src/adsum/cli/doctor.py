@@ -36,27 +36,28 @@ def doctor(
     """Look at the database, Valkey or Redis, the workers and every open batch. Exit 1 where something is wrong."""
     settings = quiet_settings()
     with waiting("Looking at everything"):
-        findings, mended = asyncio.run(_examine(settings, fix=fix))
+        found, mended = asyncio.run(_examine(settings, fix=fix))
     if as_json:
-        show_one({"mended": mended, "findings": [_row(each) for each in findings]}, as_json=True)
+        findings = [_row(each) for each in found.findings]
+        show_one({"mended": mended, "findings": findings, "notLookedAt": found.not_looked_at}, as_json=True)
     elif sys.stdout.isatty():
-        _show(findings, mended)
+        _show(found, mended)
     else:
-        _show_plainly(findings, mended)
-    if not all_well(findings):
+        _show_plainly(found, mended)
+    if not all_well(found.findings):
         raise typer.Exit(1)
 
 
-async def _examine(settings: Settings, *, fix: bool) -> tuple[Sequence[Finding], Sequence[str]]:
+async def _examine(settings: Settings, *, fix: bool) -> tuple[Examination, Sequence[str]]:
     async with open_doctor(settings) as doctor:
-        found: Examination = await doctor.examine()
+        found = await doctor.examine()
         if not fix:
-            return found.findings, []
+            return found, []
         try:
             mended = await doctor.mend(found)
         except Unavailable:
             mended = []  # looking again says why
-        return (await doctor.examine()).findings, mended
+        return await doctor.examine(), mended
 
 
 def _row(finding: Finding) -> dict[str, Any]:
@@ -69,13 +70,13 @@ def _row(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _show(findings: Sequence[Finding], mended: Sequence[str]) -> None:
+def _show(found: Examination, mended: Sequence[str]) -> None:
     """At a terminal: a sign and a name in front, the remedy below what it mends."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")  # a command that is cut short cannot be copied
-    for finding in findings:
+    for finding in found.findings:
         sign, style = SIGNS[finding.severity]
         said = Text(finding.message, style="" if finding.severity is Severity.OK else style)
         if finding.remedy is not None:
@@ -86,18 +87,26 @@ def _show(findings: Sequence[Finding], mended: Sequence[str]) -> None:
     console.print()
     for done in mended:
         console.print(Text(f"✓ {done}", style="green"))
-    worst = max((list(Severity).index(each.severity) for each in findings), default=0)
-    console.print(Text(_summary(findings), style=f"bold {SIGNS[list(Severity)[worst]][1]}"))
+    for line in _unanswered(found):
+        console.print(Text(line))
+    worst = max((list(Severity).index(each.severity) for each in found.findings), default=0)
+    console.print(Text(_summary(found.findings), style=f"bold {SIGNS[list(Severity)[worst]][1]}"))
 
 
-def _show_plainly(findings: Sequence[Finding], mended: Sequence[str]) -> None:
+def _show_plainly(found: Examination, mended: Sequence[str]) -> None:
     """Elsewhere: a line each."""
-    for finding in findings:
+    for finding in found.findings:
         remedy = f"  ->  {finding.remedy}" if finding.remedy is not None else ""
         typer.echo(f"{finding.severity.value:<7}  {finding.check:<15}  {finding.message}{remedy}")
     for done in mended:
         typer.echo(f"mended   {done}")
-    typer.echo(_summary(findings))
+    for line in _unanswered(found):
+        typer.echo(line)
+    typer.echo(_summary(found.findings))
+
+
+def _unanswered(found: Examination) -> list[str]:
+    return [f"Not looked at: {', '.join(found.not_looked_at)}."] if found.not_looked_at else []
 
 
 def _summary(findings: Sequence[Finding]) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from adsum.cli.choices import one_of
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
 from adsum.domain.access import Permission
@@ -21,7 +22,10 @@ COLUMNS = ("id", "name", "permissions", "schools", "createdAt", "revokedAt")
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="For people, so that they know which one to revoke.")],
     *,
-    permission: Annotated[list[Permission], typer.Option(help="Again for each permission.")],
+    permission: Annotated[
+        list[Permission],
+        typer.Option(parser=one_of(Permission), metavar="|".join(Permission), help="Again for each permission."),
+    ],
     school: Annotated[
         list[int] | None,
         typer.Option(metavar="ID", min=1, max=MAX_ID, help="Again for each school.  [default: every school]"),
@@ -37,7 +41,7 @@ def create(
 def list_keys(*, as_json: Json = False) -> None:
     """Show all keys, without their secrets, revoked ones too."""
     keys = with_adsum(lambda adsum: adsum.api_keys.list_keys())
-    show_rows(COLUMNS, [_row(key, as_json=as_json) for key in keys], as_json=as_json)
+    show_rows(COLUMNS, [_row(key, as_json=as_json) for key in keys], as_json=as_json, dispensable=("createdAt",))
 
 
 @app.command()

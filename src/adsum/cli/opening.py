@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from adsum import wiring
 from adsum.queue.control import QueueControl
+from adsum.services import queueing
 from adsum.settings import Settings, load_settings
 from adsum.telemetry import configure_logs
 
@@ -45,8 +47,9 @@ def quiet_settings() -> Settings:
     """The settings, with logs of warnings and errors only."""
     settings = load_settings()
     # A command says what it has done by its result; who wants its log lines, too, names a level.
-    quiet = (
-        settings if "log_level" in settings.model_fields_set else settings.model_copy(update={"log_level": "WARNING"})
-    )
-    configure_logs(quiet)
+    if "log_level" in settings.model_fields_set:
+        configure_logs(settings)
+        return settings
+    configure_logs(settings.model_copy(update={"log_level": "WARNING"}))
+    logging.getLogger(queueing.__name__).setLevel(logging.CRITICAL)  # that the queue is away is told in words
     return settings

@@ -10,10 +10,8 @@ from datetime import datetime
 from typing import Annotated, Any, cast
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+from adsum.cli.table import print_table
 
 Row = Mapping[str, Any]
 """One result; its keys are in camelCase, as in the HTTP API."""
@@ -21,12 +19,25 @@ Row = Mapping[str, Any]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def show_rows(columns: Sequence[str], rows: Sequence[Row], *, as_json: bool) -> None:
-    """A list of results: an array in JSON, else one line each under `columns`."""
+def show_rows(
+    columns: Sequence[str], rows: Sequence[Row], *, as_json: bool, dispensable: Sequence[str] = (), none: str = ""
+) -> None:
+    """A list of results: an array in JSON, else one line each under `columns`.
+
+    Args:
+        columns: names of what is shown for people.
+        rows: the results.
+        as_json: whether a machine reads it.
+        dispensable: columns that a narrow terminal may do without, the least important first.
+        none: what is said on stderr where there are no results, so that nobody takes them for forgotten.
+    """
     if as_json:
         _show_json(list(rows))
+    elif none and not rows:
+        typer.echo(f"adsum: {none}", err=True)
     elif sys.stdout.isatty():
-        _show_table(columns, rows)
+        texts = [{name: _text(row[name]) for name in columns} for row in rows]
+        print_table({name: _heading(name) for name in columns}, texts, dispensable)
     else:
         _show_aligned([[_heading(name) for name in columns], *([_text(row[name]) for name in columns] for row in rows)])
 
@@ -46,15 +57,6 @@ def show_line(row: Row) -> None:
 
 def _show_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_text))
-
-
-def _show_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in columns:
-        table.add_column(_heading(name), overflow="fold")  # an id that is cut short cannot be copied
-    for row in rows:
-        table.add_row(*(Text(_text(row[name])) for name in columns))
-    Console().print(table)
 
 
 def _show_aligned(lines: Sequence[Sequence[str]]) -> None:

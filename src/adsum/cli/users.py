@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from adsum.cli.choices import one_of
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
 from adsum.domain.access import Role
@@ -18,17 +19,11 @@ COLUMNS = ("email", "role", "schoolId", "sourcedId", "disabled")
 Email = Annotated[str, typer.Argument(metavar="EMAIL")]
 
 
-def _known_role(text: str) -> Role:
-    if text not in ROLES:
-        raise typer.BadParameter(f"{text!r} is none of {', '.join(ROLES)}")
-    return Role(text)
-
-
 @app.command()
 def add(
     email: Email,
     *,
-    role: Annotated[Role, typer.Option(parser=_known_role, metavar="|".join(ROLES))],
+    role: Annotated[Role, typer.Option(parser=one_of(ROLES), metavar="|".join(ROLES))],
     school: Annotated[int | None, typer.Option(help="Our id of the school; needed where there are several.")] = None,
     teacher: Annotated[
         str | None, typer.Option(metavar="SOURCEDID", help="The teacher of the roster who gets this login.")

@@ -5,36 +5,52 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TextIO, cast
 
+import typer
 from rich.console import Console
 from rich.live import Live
 
 from adsum.cli.batch_bar import BatchBar
+from adsum.cli.opening import with_adsum
 from adsum.cli.output import show_line
+from adsum.cli.queue_notice import telling_of_a_pause
 from adsum.domain.access import system_caller
 from adsum.domain.batches import BatchState, BatchStatus
-from adsum.services.progress import Progress
-from adsum.wiring import now
+from adsum.wiring import Adsum, now
 
 REFRESHES_A_SECOND = 10
 
 Show = Callable[[BatchStatus], None]
 
 
-async def watch_batch(progress: Progress, batch_id: str, *, json_lines: bool = False) -> BatchStatus:
+def follow(batch_id: str, *, json_lines: bool = False, knows_of_pause: bool = False) -> BatchStatus:
+    """See `watch_batch`. Whoever stops looking is told that this stops nothing else."""
+    try:
+        return with_adsum(
+            lambda adsum: watch_batch(adsum, batch_id, json_lines=json_lines, knows_of_pause=knows_of_pause)
+        )
+    except KeyboardInterrupt:
+        typer.echo(f"adsum: the batch goes on: adsum batch watch {batch_id}", err=True)
+        raise
+
+
+async def watch_batch(adsum: Adsum, batch_id: str, *, json_lines: bool, knows_of_pause: bool) -> BatchStatus:
     """Shows each newer state of a batch until it ends, and returns the last one. An outage is waited for.
 
     Raises:
         NotFound: there is no such batch.
     """
-    async with progress.watch(batch_id, system_caller()) as states:
+    async with adsum.progress.watch(batch_id, system_caller()) as states:
         with _json_lines() if json_lines else _display() as show:
             status = await anext(states)
             show(status)
-            async for status in states:
-                show(status)
+            if status.has_ended:
+                return status
+            async with nullcontext() if knows_of_pause else telling_of_a_pause(adsum.settings):
+                async for status in states:
+                    show(status)
     return status
 
 

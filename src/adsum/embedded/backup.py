@@ -29,6 +29,7 @@ from adsum.embedded.data_folder import DataFolder
 
 # Pages that are copied before the progress is shown again.
 _PAGES = 4096
+_WORKSPACE = ".adsum-backup-"
 
 Progress = Callable[[int], None]
 """Is told how many percent of the database are copied."""
@@ -62,15 +63,24 @@ def back_up(folder: DataFolder, target: Path, *, version: str, now: datetime, pr
         target /= f"adsum-{now:%Y%m%d-%H%M%S}.tar.gz"
     if target.exists():
         raise BackupRefused(f"{target} exists already, and no backup is overwritten")
+    if not target.parent.is_dir():
+        raise BackupRefused(f"{target} cannot be written: there is no folder {target.parent}")
     try:
-        with workspace_in(target.parent, ".adsum-backup-") as workspace:
+        with workspace_in(target.parent, _WORKSPACE) as workspace:
             manifest = _collect(folder, workspace, version, now, progress)
             archive = workspace / "archive"
             pack(archive, manifest, workspace)
             _publish(archive, target)
     except (OSError, sqlite3.Error) as error:
-        raise BackupRefused(f"{target} cannot be written: {error}") from error
+        raise BackupRefused(f"{target} cannot be written: {_reason(error)}") from error
     return Backup(target, target.stat().st_size, manifest)
+
+
+def _reason(error: OSError | sqlite3.Error) -> str:
+    """What went wrong, without the name of a file of ours that nobody has ever seen."""
+    if isinstance(error, OSError) and _WORKSPACE in str(error.filename):
+        return str(error.strerror)
+    return str(error)
 
 
 def _collect(folder: DataFolder, workspace: Path, version: str, now: datetime, progress: Progress) -> Manifest:

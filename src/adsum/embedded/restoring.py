@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,10 +32,8 @@ def restore(folder: DataFolder, archive: Path, *, newest_schema: str, now: datet
         BackupRefused: the backup is damaged or of a newer version; or the folder holds data and `force` is not set.
         ConfigurationError: an `up` runs on the folder.
     """
-    if not archive.is_file():
-        raise BackupRefused(f"there is no backup {archive}")
-    folder.create()
-    with folder.held("busy with `adsum restore`"):
+    _require_file(archive)
+    with _ready(folder):
         present = [name for name in STATE if _holds_anything(folder.root / name)]
         if present and not force:
             raise BackupRefused(f"{folder.root} holds data already: --force keeps it aside and restores the backup")
@@ -46,6 +46,38 @@ def restore(folder: DataFolder, archive: Path, *, newest_schema: str, now: datet
             except OSError as error:
                 raise BackupRefused(f"{folder.root} is as it was: {error}") from error
     return Restored(manifest, aside)
+
+
+def _require_file(archive: Path) -> None:
+    if archive.is_dir():
+        found = sorted(archive.glob("adsum-*.tar.gz"))
+        such = f", such as {found[-1]}" if found else ""
+        raise BackupRefused(f"{archive} is a folder: name the file in it{such}")
+    if not archive.is_file():
+        raise BackupRefused(f"there is no backup {archive}")
+
+
+@contextmanager
+def _ready(folder: DataFolder) -> Generator[None]:
+    """Makes the folder if need be and holds it. What was made for a restore that is refused is taken away again, but
+    nothing of a folder that was there before.
+    """
+    made = [path for path in (folder.valkey, folder.running, folder.root, *folder.root.parents) if not path.exists()]
+    try:
+        folder.create()
+        with folder.held("busy with `adsum restore`"):
+            yield
+    except BaseException:  # also Ctrl-C
+        _remove(folder, made)
+        raise
+
+
+def _remove(folder: DataFolder, made: Sequence[Path]) -> None:
+    if folder.root in made:  # elsewhere an `up` may have opened it by now, and would hold a lock that nobody sees
+        folder.lock.unlink(missing_ok=True)
+    with suppress(OSError):  # somebody has put something there meanwhile
+        for path in made:
+            path.rmdir()
 
 
 def _check(staging: Path, manifest: Manifest, newest_schema: str) -> None:

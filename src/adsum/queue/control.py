@@ -67,10 +67,14 @@ class QueueControl:
         with translated():
             await self._queue.resume()
 
+    async def is_paused(self) -> bool:
+        with translated():
+            return bool(await self._queue.isPaused())
+
     async def state(self) -> QueueState:
         with translated():
             counts: dict[str, int] = await self._queue.getJobCounts("waiting", "active", "paused", "delayed", "failed")
-            is_paused = bool(await self._queue.isPaused())
+        is_paused = await self.is_paused()
         waiting = counts["waiting"] + counts["paused"]
         return QueueState(is_paused, waiting, counts["active"], counts["delayed"], counts["failed"])
 

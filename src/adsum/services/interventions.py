@@ -105,11 +105,21 @@ class Interventions:
             )
         plan = await _plan_of_failed(connection, newest, status.tally)
         if not plan.jobs:
-            raise NothingFailed(f"nobody of batch {batch.id} is left to be retried", batchId=batch.id)
+            raise NothingFailed(_why_nobody(batch, status.tally), batchId=batch.id)
         chunks = tuple(tuple(chunk) for chunk in plan.chunks(self._chunk_size))
         run = Run(str(uuid7()), newest.school_id, batch, RunState.OPEN, self._chunk_size, chunks, self._now())
         await new_runs.insert_runs(connection, [NewRun(run, plan, OnExisting.SKIP, caller)])
         return _Done(await _status(connection, batch, caller), run)
+
+
+def _why_nobody(batch: Batch, tally: Tally) -> str:
+    """Why nobody is left to be retried, and what to do about those who are not recorded all the same."""
+    if tally.failed:
+        return f"nobody of batch {batch.id} is left to be retried: those who failed have a record by now"
+    if tally.cancelled:
+        were = "was" if tally.cancelled == 1 else "were"
+        return f"nobody of batch {batch.id} failed; {tally.cancelled} {were} cancelled: mark the class again"
+    return f"nobody of batch {batch.id} failed"
 
 
 async def _plan_of_failed(connection: Connection, run: Run, tally: Tally) -> Plan:

@@ -34,6 +34,8 @@ from adsum.storage.database import Database, RejectedRows
 
 # What needs both servers may have to look at much; it is cut off after that.
 PATIENCE_S = 20.0
+# What a server that is away leaves unanswered.
+ASKED_OF_SERVERS = ("migrations", "eviction", "persistence", "memory", "queue", "workers", "batches", "keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,14 @@ class Examination:
     findings: list[Finding]
     batches: OpenBatches = field(default_factory=OpenBatches)
     remains: Remains | None = None
+
+    @property
+    def not_looked_at(self) -> list[str]:
+        """The checks that could not be made; silence about them would look as if they were well."""
+        if self.remains is not None:
+            return []
+        made = {finding.check for finding in self.findings}
+        return [check for check in ASKED_OF_SERVERS if check not in made]
 
 
 class Doctor:

@@ -1,0 +1,40 @@
+"""The demo school behind the command line, and a worker beside it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from adsum import wiring
+from adsum.settings import Settings
+from tests.cli.commands import Commands, commands
+from tests.servers.processes import run_apart, running
+from tests.web.live import SECRET, environment
+
+
+@pytest.fixture
+def demo(database_url: str, redis_url: str) -> Commands:
+    settings = Settings(database_url=database_url, redis_url=redis_url, secret_key=SecretStr(SECRET))
+
+    async def load() -> None:
+        await wiring.load_demo(settings)
+
+    run_apart(load())
+    return commands(database_url=database_url, redis_url=redis_url, log_level="WARNING")
+
+
+@pytest.fixture
+def worker(demo: Commands, tmp_path: Path) -> Generator[subprocess.Popen[bytes]]:
+    """A worker process; it is drained at the end."""
+    log = tmp_path / "worker.log"
+    script = tmp_path / "worker.sh"
+    variables = environment(**demo.settings | {"log_level": "INFO"})
+    exports = "".join(f"export {name}={value!r}\n" for name, value in variables.items() if name.startswith("ADSUM_"))
+    script.write_text(f"{exports}exec {sys.executable} -m adsum worker\n")
+    with running(["/bin/sh", str(script)], log, lambda: "worker started" in log.read_text()) as process:
+        yield process

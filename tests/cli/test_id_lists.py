@@ -1,0 +1,55 @@
+"""Lists of ids, as they are typed and mistyped."""
+
+from __future__ import annotations
+
+import pytest
+import typer
+
+from adsum.cli.id_lists import parse_ids
+from adsum.domain.ids import MAX_ID
+
+
+def test_ids_and_ranges_stand_in_the_order_in_which_they_were_given() -> None:
+    assert parse_ids({"absent": ["7, 4-6", "1"], "late": [f"{MAX_ID}"], "excused": []}) == {
+        "absent": [7, 4, 5, 6, 1],
+        "late": [MAX_ID],
+        "excused": [],
+    }
+    assert len(parse_ids({"present": ["1-100000"]})["present"]) == 100_000
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("1-999999999", "--present: '1-999999999' is too much: a range has at most 100,000 ids"),
+        ("1-100001", "--present: '1-100001' is too much: a range has at most 100,000 ids"),
+        ("10-5", "--present: '10-5' is the wrong way round: 5-10"),
+        ("0", f"--present: '0' is out of range: ids are 1 to {MAX_ID}"),
+        (f"{MAX_ID + 1}", f"--present: '{MAX_ID + 1}' is out of range: ids are 1 to {MAX_ID}"),
+        *((text, f"--present: {text!r} is no id and no range such as 10-20") for text in ("x", "", "-5", "1_0", "٣")),
+    ],
+)
+def test_each_thing_that_is_wrong_has_its_own_words(text: str, told: str) -> None:
+    with pytest.raises(typer.BadParameter) as wrong:
+        parse_ids({"present": [text]})
+    assert wrong.value.message == told
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    with pytest.raises(typer.BadParameter) as wrong:
+        parse_ids({"present": ["1,x"], "absent": ["9-8,1"], "late": ["4,4"]})
+    assert wrong.value.message.splitlines() == [
+        "--present: 'x' is no id and no range such as 10-20",
+        "--absent: '9-8' is the wrong way round: 8-9",
+        "--present, --absent: student 1 is named 2 times",
+        "--late: student 4 is named 2 times",
+    ]
+
+
+def test_what_is_too_much_to_read_is_counted() -> None:
+    with pytest.raises(typer.BadParameter) as wrong:
+        parse_ids({"present": ["1-1000"], "absent": ["1-1000"]})
+    assert wrong.value.message.splitlines()[-2:] == [
+        "--present, --absent: student 10 is named 2 times",
+        "and 990 more",
+    ]

@@ -1,0 +1,76 @@
+"""Lists as a terminal shows them, wide and narrow."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from adsum.cli import output
+from adsum.cli.batch_rows import DISPENSABLE, STATUS_COLUMNS
+
+BATCH_ID = "class-123-session-456-date-25122024"
+BATCH: dict[str, Any] = {
+    "batchId": BATCH_ID,
+    "state": "completed_with_errors",
+    "progress": 100,
+    "totalJobs": 1200,
+    "recordedJobs": 1100,
+    "skippedJobs": 80,
+    "failedJobs": 17,
+    "cancelledJobs": 3,
+    "startedAt": datetime(2024, 12, 25, 8, 0, 1, 234567, tzinfo=UTC),
+}
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Shows rows at a terminal that has so many columns."""
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("LINES", "50")
+
+    def show(width: int, columns: tuple[str, ...], row: dict[str, Any], dispensable: tuple[str, ...] = ()) -> str:
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        monkeypatch.setenv("COLUMNS", str(width))
+        output.show_rows(columns, [row], as_json=False, dispensable=dispensable)
+        return capsys.readouterr().out
+
+    return show
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_no_id_state_or_time_is_broken_and_no_line_is_too_long(shown: Any, width: int) -> None:
+    lines = shown(width, STATUS_COLUMNS, BATCH, DISPENSABLE).splitlines()
+    (row,) = [line for line in lines if line.startswith(BATCH_ID)]
+    assert row.split()[:3] == [BATCH_ID, "completed_with_errors", "100"]
+    assert "17" in row.split()
+    assert max(map(len, lines)) <= width
+    assert ("2024-12-25T08:00:01Z" in row) == (width > 80)
+
+
+def test_what_is_left_out_is_named(shown: Any) -> None:
+    assert "Not shown, for want of room: Recorded jobs, Skipped jobs\n" in shown(
+        120, STATUS_COLUMNS, BATCH, DISPENSABLE
+    )
+    assert "Not shown" not in shown(200, STATUS_COLUMNS, BATCH, DISPENSABLE)
+
+
+def test_where_there_is_no_room_at_all_a_line_is_longer_than_the_terminal(shown: Any) -> None:
+    assert f"{BATCH_ID}  completed_with_errors  100" in shown(30, STATUS_COLUMNS, BATCH, DISPENSABLE)
+
+
+def test_a_text_of_any_length_goes_on_in_the_next_line(shown: Any) -> None:
+    told = shown(40, ("studentId", "note"), {"studentId": 7, "note": "came late, since the bus did not come"})
+    assert "7        came late, since the bus did" in told
+    assert max(map(len, told.splitlines())) <= 40
+
+
+def test_what_goes_to_a_file_is_complete(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_rows(STATUS_COLUMNS, [BATCH], as_json=False, dispensable=DISPENSABLE)
+    heading, row = capsys.readouterr().out.splitlines()
+    assert "Cancelled jobs" in heading
+    assert row.split() == [
+        *[BATCH_ID, "completed_with_errors", "100", "1200", "1100", "80", "17", "3", "2024-12-25T08:00:01Z"]
+    ]
