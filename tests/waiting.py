@@ -21,6 +21,11 @@ async def until(condition: Callable[[], Awaitable[object]], seconds: float = DEA
 
 async def somebody_waits_for_a_lock(database: Database) -> bool:
     """Whether Postgres says that a transaction waits for another one's."""
+    return await waiting_for_locks(database) > 0
+
+
+async def waiting_for_locks(database: Database) -> int:
+    """How many transactions wait for another one's, as Postgres says."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     async with database.snapshot() as connection:
-        return bool((await connection.exec_driver_sql(waiting)).scalar_one())
+        return int((await connection.exec_driver_sql(waiting)).scalar_one())

@@ -28,6 +28,7 @@ from tests.batches.conftest import queue_keys
 from tests.runs import batch_of
 from tests.schools import SchoolIds, caller, make_record, make_school
 from tests.services.conftest import submission
+from tests.waiting import until, waiting_for_locks
 
 SYSTEM = system_caller()
 
@@ -125,6 +126,27 @@ async def test_whoever_has_to_wait_for_a_turn_keeps_nobody_else_waiting(postgres
                 assert (await adsum.attendances.create_batch(submission(free), SYSTEM)).added_jobs == 3
             assert not waiting.done()
         assert (await waiting).added_jobs == 3
+
+
+async def test_two_with_one_key_that_both_have_to_wait_make_one_run_and_get_one_answer(
+    postgres_url: str, redis_url: str
+) -> None:
+    """Both looked for the key before either had answered: the database refuses the slower one's answer."""
+    async with open_adsum(Settings(database_url=postgres_url, redis_url=redis_url)) as adsum:
+        async with adsum.database.transaction() as connection:
+            school = await make_school(connection)
+        asked = submission(school, idempotency_key="monday")
+        async with adsum.database.transaction() as holding:
+            await new_runs.take_turns(holding, [school.session_id], waits=True)
+            both = [asyncio.create_task(adsum.attendances.create_batch(asked, SYSTEM)) for _ in range(2)]
+            await until(lambda: both_wait(adsum.database))
+        one, other = await asyncio.gather(*both)
+        assert sorted([one.is_repeated, other.is_repeated]) == [False, True]
+        assert one.run_id == other.run_id
+
+
+async def both_wait(database: Database) -> bool:
+    return await waiting_for_locks(database) == 2
 
 
 async def test_more_marks_than_one_transaction_takes_are_accepted_in_several(
