@@ -36,8 +36,7 @@ async def test_a_worker_struck_at_any_step_of_a_batch_harms_nobody(
 ) -> None:
     ranges = [await worker_range(new_house, stack) for _ in range(LANES)]
     shots = [Shot(server, step, fault) for server, steps in (await worker_steps(*ranges[0])).items() for step in steps]
-    hits = await shoot_all(ranges, shots)
-    assert_hit(hits, shots)
+    assert_hit(await shoot_until_hit(ranges, shots), shots)
 
 
 @pytest.mark.parametrize("fault", OF_GROUPS, ids=lambda fault: fault.name.lower())
@@ -65,8 +64,7 @@ async def test_an_api_struck_at_any_step_of_a_request_keeps_what_it_promised(
 ) -> None:
     ranges = [await api_range(new_house, stack) for _ in range(LANES)]
     shots = [Shot(server, step, fault) for server, steps in (await api_steps(*ranges[0])).items() for step in steps]
-    hits = await shoot_all(ranges, shots)
-    assert_hit(hits, shots)
+    assert_hit(await shoot_until_hit(ranges, shots), shots)
 
 
 def assert_hit(hits: list[Hit], shots: list[Shot]) -> None:
@@ -124,6 +122,17 @@ async def counted(
         proxy.count()
     await judge(of.house, await promised())
     return {server: range(1, len(proxy.steps) + 1) for server, proxy in member.proxies.items()}
+
+
+async def shoot_until_hit(
+    ranges: list[tuple[WorkerRange, Iterator[Batch]]] | list[tuple[ApiRange, Iterator[Batch]]], shots: list[Shot]
+) -> list[Hit]:
+    """Shoots again what met nothing: on a busy machine BullMQ polls once more in one batch than in another."""
+    hits = await shoot_all(ranges, shots)
+    if missed := [hit.shot for hit in hits if not hit.name]:
+        again = await shoot_all(ranges, missed)
+        hits = [hit for hit in hits if hit.name] + again
+    return hits
 
 
 async def shoot_all(
