@@ -10,11 +10,10 @@ from tempfile import TemporaryDirectory
 
 from adsum import wiring
 from adsum.cli.supervising import Stopping, show, warn_as
+from adsum.cli.up_programs import DRAIN_S
 from adsum.embedded.child import Program
 from adsum.embedded.supervisor import Supervisor
 from adsum.settings import PREFIX, Settings
-
-DRAIN_S = 35  # more than a worker allows its chunks
 
 
 def default_processes() -> int:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Integer, Select, String, case, insert, select, update
+from sqlalchemy import Select, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.storage.asked import asking, rows_asked
@@ -46,16 +46,7 @@ FROM asked JOIN users u ON u.id = asked.id"""
 
 async def users_of_ids(connection: AsyncConnection, user_ids: Collection[int]) -> dict[int, StoredUser]:
     """Those of these users that there are. It is asked for every request that carries a token."""
-    statement = asking(connection, _OF_IDS, id="bigint").columns(
-        id=BigInteger,
-        school_id=BigInteger,
-        source_id=String,
-        email=String,
-        password_hash=String,
-        role=String,
-        disabled=Boolean,
-        token_generation=Integer,
-    )
+    statement = asking(connection, _OF_IDS, id="bigint").columns(*_USER.selected_columns)
     rows = await connection.execute(statement, rows_asked({"id": user_id} for user_id in user_ids))
     return {row[0]: StoredUser(*row) for row in rows}
 

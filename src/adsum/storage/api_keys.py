@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, String, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.storage.asked import asking, rows_asked
-from adsum.storage.columns import Instant, Json
 from adsum.storage.tables import api_keys
 
 
@@ -44,15 +43,8 @@ FROM asked JOIN api_keys k ON k.secret_hash = asked.hash"""
 
 async def keys_of_hashes(connection: AsyncConnection, hashes: Collection[str]) -> dict[str, StoredKey]:
     """Those of these secrets that are of a key, by their hashes. It is asked for every request that carries a key."""
-    statement = asking(connection, _OF_HASHES, hash="text").columns(
-        secret_hash=String,
-        id=BigInteger,
-        name=String,
-        permissions=Json,
-        schools=Json,
-        created_at=Instant(),
-        revoked_at=Instant(),
-    )
+    columns = (api_keys.c.secret_hash, *_KEY.selected_columns)
+    statement = asking(connection, _OF_HASHES, hash="text").columns(*columns)
     rows = await connection.execute(statement, rows_asked({"hash": each} for each in hashes))
     return {secret_hash: StoredKey(*row) for secret_hash, *row in rows}
 
