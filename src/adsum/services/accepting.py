@@ -12,18 +12,15 @@ from adsum.domain.ids import Batch
 from adsum.domain.submission import Submission
 from adsum.errors import AdsumError, caught
 from adsum.services.checking import Asked, CheckedSubmission, check_all
-from adsum.services.coalescer import Coalescer
+from adsum.services.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
 from adsum.services.deciding import Accepted, Decisions, Sight, answer_key
 from adsum.services.permissions import demand
 from adsum.storage import idempotency, new_runs, runs, tallies
 from adsum.storage.database import Connection, Database, RejectedRows, StorageOutage
 from adsum.storage.standing import find_standing
 
-# Requests that one transaction accepts at most, and marks: others wait for it.
-REQUESTS_AT_MOST = 64
+# Marks that one transaction accepts at most: others wait for it.
 MARKS_AT_MOST = 32_000
-# A few seconds' worth: who would wait longer is told to come again.
-WAITING_AT_MOST = 1_024
 
 _Outcome: TypeAlias = Accepted | AdsumError | None
 """None: another transaction has the turn of this session, and would have to be waited for."""

@@ -10,6 +10,11 @@ from typing import Generic, TypeVar
 
 from adsum.errors import Overloaded, Unavailable
 
+# Of what requests ask for. In one flush: others wait for it.
+REQUESTS_AT_MOST = 64
+# A few seconds' worth: who would wait longer is told to come again.
+WAITING_AT_MOST = 1_024
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from adsum.services.coalescer import Coalescer
+from adsum.services.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
 from adsum.storage.database import Connection, Database
-
-KEYS_AT_MOST = 64
-WAITING_AT_MOST = 1_024
 
 Key = TypeVar("Key")
 Row = TypeVar("Row")
@@ -24,7 +21,7 @@ class LookUp(Generic[Key, Row]):
         self._database = database
         self._find = find
         self._together: Coalescer[Key, Row | None] = Coalescer(
-            self._find_all, at_most=KEYS_AT_MOST, side_by_side=2, waiting_at_most=WAITING_AT_MOST
+            self._find_all, at_most=REQUESTS_AT_MOST, side_by_side=2, waiting_at_most=WAITING_AT_MOST
         )
 
     async def find(self, key: Key) -> Row | None:

@@ -7,15 +7,11 @@ from dataclasses import dataclass
 
 from adsum.errors import Unavailable
 from adsum.queue.service import QueueService, in_time
-from adsum.services.coalescer import Coalescer
+from adsum.services.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
 from adsum.services.completion import Completion, queued
 from adsum.storage.runs import Run
 from adsum.storage.tallies import ClosedRun
 from adsum.telemetry import Mark, logger
-
-# As accept does: see there.
-DECISIONS_AT_MOST = 64
-WAITING_AT_MOST = 1_024
 
 log = logger(__name__)
 
@@ -35,7 +31,7 @@ class Queueing:
         self._queue = queue
         self._completion = completion
         self._together: Coalescer[_Decision, bool] = Coalescer(
-            self._follow_all, at_most=DECISIONS_AT_MOST, side_by_side=1, waiting_at_most=WAITING_AT_MOST
+            self._follow_all, at_most=REQUESTS_AT_MOST, side_by_side=1, waiting_at_most=WAITING_AT_MOST
         )
 
     async def follow(self, *, run: Run | None, ended: tuple[Run, ClosedRun] | None = None) -> None:

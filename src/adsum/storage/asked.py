@@ -30,7 +30,7 @@ def asking(connection: AsyncConnection, body: str, **columns: str) -> TextClause
         table = f"SELECT {fields} FROM json_each(:asked)"  # noqa: S608 - the names are ours
     else:
         fields, words = ", ".join(f"{name} {kind}" for name, kind in columns.items()), _POSTGRES
-        table = f"SELECT * FROM jsonb_to_recordset(CAST(:asked AS jsonb)) AS a({fields})"  # noqa: S608
+        table = f"SELECT * FROM jsonb_to_recordset(CAST(:asked AS jsonb)) AS a({fields})"  # noqa: S608 - as above
     return text(f"WITH asked AS ({table})\n{body.format(**words)}").bindparams(bindparam("asked", type_=String))
 
 
