@@ -89,6 +89,18 @@ class RecordsExist(Conflict):
     code = "records_exist"
 
 
+class StaleVersion(AdsumError):
+    """What was to be changed has been changed since the caller saw it (412)."""
+
+    code = "stale_version"
+
+
+class VersionRequired(AdsumError):
+    """A change has to name the version that the caller saw, in `If-Match` (428)."""
+
+    code = "version_required"
+
+
 class IdempotencyKeyReused(Invalid):
     """The same `Idempotency-Key` came with another body."""
 

@@ -21,6 +21,7 @@ from adsum.services.api_keys import ApiKeys
 from adsum.services.attendances import AttendancesService
 from adsum.services.batches import Batches
 from adsum.services.completion import Completion
+from adsum.services.corrections import Corrections
 from adsum.services.deliveries import Deliveries
 from adsum.services.directory import Directory
 from adsum.services.ended_runs import EndedRuns
@@ -67,6 +68,7 @@ class Adsum:
     progress: Progress
     directory: Directory
     records: Records
+    corrections: Corrections
     roster_import: RosterImport
 
 
@@ -167,6 +169,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             progress=progress,
             directory=Directory(database, now),
             records=Records(database),
+            corrections=Corrections(database, now),
             roster_import=RosterImport(database, settings.timezone, now),
         )
 

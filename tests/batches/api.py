@@ -56,6 +56,11 @@ class Api:
     async def post(self, path: str, body: Any, role: str, headers: dict[str, str] | None = None) -> httpx2.Response:
         return await self.client.post(path, json=body, headers=self._authorised(role) | (headers or {}))
 
+    async def change(self, method: str, path: str, role: str, version: str | None, **options: Any) -> httpx2.Response:
+        """PATCH or DELETE of one record, of the version that `If-Match` names."""
+        headers = self._authorised(role) | ({"If-Match": version} if version is not None else {})
+        return await self.client.request(method, path, headers=headers, **options)
+
     async def get(self, path: str, role: str = "office", **query: Any) -> httpx2.Response:
         return await self.client.get(path, params=query, headers=self._authorised(role))
 

@@ -1,4 +1,4 @@
-"""`adsum attendance list` and `export`, run as an operator runs them."""
+"""`adsum attendance`, run as an operator runs them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from adsum.domain.ids import Batch
 from adsum.storage.database import Database
+from adsum.storage.tables import attendances
 from tests.schools import SchoolIds, make_records, make_school
 
 NO_REDIS = "redis://127.0.0.1:1"
@@ -98,3 +100,48 @@ async def test_wrong_use_is_refused_with_exit_2(sqlite_url: str, arguments: list
     assert ended.code == 2
     assert complaint in ended.err
     assert ended.out == ""
+
+
+async def test_correct_changes_one_record_and_history_tells_of_it(
+    database: Database, database_url: str, school: SchoolIds
+) -> None:
+    record = await _first_record(database)
+
+    corrected = await attendance(
+        database_url, "correct", record, "--status", "absent", "--note", "flu", "--reason", "a call", "--json"
+    )
+    noteless = await attendance(database_url, "correct", record, "--note", "", "--version", "2")
+    cleared = await attendance(database_url, "correct", record, "--clear")
+    history = await attendance(database_url, "history", record)
+
+    assert corrected.code == 0, corrected.err
+    assert json.loads(corrected.out)["status"] == "absent"
+    assert noteless.code == cleared.code == 0, noteless.err + cleared.err
+    lines = [line.split() for line in history.out.splitlines()]
+    assert [line[:3] for line in lines[1:]] == [
+        ["4", "-", "-"],
+        ["3", "absent", "-"],
+        ["2", "absent", "flu"],
+        ["1", "present", "-"],
+    ]
+    assert "a call" in history.out
+
+
+async def test_correct_refuses_what_is_wrong(database: Database, database_url: str, school: SchoolIds) -> None:
+    record = await _first_record(database)
+
+    nothing = await attendance(database_url, "correct", record)
+    both = await attendance(database_url, "correct", record, "--clear", "--status", "late")
+    stale = await attendance(database_url, "correct", record, "--status", "late", "--version", "9")
+    unknown = await attendance(database_url, "correct", "999", "--status", "late")
+
+    assert [each.code for each in (nothing, both, stale, unknown)] == [2, 2, 1, 1]
+    assert "--status, --note or --clear" in nothing.err
+    assert "cleared or changed, not both" in both.err
+    assert "is version 1 now" in stale.err
+    assert "no attendance 999" in unknown.err
+
+
+async def _first_record(database: Database) -> str:
+    async with database.snapshot() as connection:
+        return str((await connection.execute(select(func.min(attendances.c.id)))).scalar_one())

@@ -1,4 +1,4 @@
-"""`adsum attendance`: what is recorded, on the screen or as CSV."""
+"""`adsum attendance`: what is recorded, on the screen or as CSV; correcting one record, and its history."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from adsum.cli.counting import Counting
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
 from adsum.domain.access import system_caller
+from adsum.domain.corrections import Correction, Keep
 from adsum.domain.cursors import MAX_LIMIT, PageRequest
 from adsum.domain.days import WrongDay, plain_day
 from adsum.domain.filters import RecordFilters
 from adsum.domain.ids import MAX_ID
 from adsum.domain.statuses import DEFAULT_STATUSES
+from adsum.services.corrections import change_as_json
 from adsum.services.records import COLUMNS, cells
+from adsum.storage.changes import Change
 from adsum.storage.records import RecordRow
 from adsum.wiring import Adsum
 
@@ -29,6 +32,7 @@ app = typer.Typer(no_args_is_help=True)
 
 SHOWN = ("id", "learningDate", "classId", "sessionId", "studentId", "status", "note", "markedAt", "markedByRole")
 DISPENSABLE = ("markedByRole", "markedAt", "note", "classId", "sessionId")
+CHANGE = ("version", "status", "note", "changedAt", "changedByRole", "changedByUserId", "reason", "runId")
 STDOUT = Path("-")
 
 
@@ -39,6 +43,7 @@ def _day(text: str) -> date:
         raise typer.BadParameter(str(error)) from None
 
 
+RecordId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="Of the record: see `list`.")]
 ClassId = Annotated[int | None, typer.Option("--class", min=1, max=MAX_ID, metavar="ID")]
 SessionId = Annotated[int | None, typer.Option("--session", min=1, max=MAX_ID, metavar="ID")]
 StudentId = Annotated[int | None, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")]
@@ -88,6 +93,60 @@ def export(
     with _whole_file(output) as file:
         count = with_adsum(lambda adsum: _write(adsum, filters, file.write, Counting("records")))
     show_one({"file": str(output), "records": count}, as_json=as_json)
+
+
+@app.command()
+def correct(
+    *,
+    record_id: RecordId,
+    status: Status = None,
+    note: Annotated[str | None, typer.Option(help="Written beside the status; '' takes the note away.")] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Take the mark back: the record stays, without one.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Why, for the history.")] = None,
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Only if the record is still of this version. [default: whatever it says]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Correct one record. What it said before stays in its history."""
+    if clear and (status is not None or note is not None):
+        raise typer.BadParameter("a mark is cleared or changed, not both", param_hint="--clear")
+    if not clear and status is None and note is None:
+        raise typer.BadParameter("say what is to be changed: --status, --note or --clear", param_hint="--status")
+    correction = Correction(
+        status=None if clear else status or Keep.AS_IS,
+        note=Keep.AS_IS if note is None else note or None,
+        reason=reason,
+    )
+    versions = None if version is None else [version]
+    record = with_adsum(
+        lambda adsum: adsum.corrections.correct(record_id, versions, correction, system_caller()),
+    )
+    show_one(_row(record, as_json=as_json), as_json=as_json)
+
+
+@app.command()
+def history(*, record_id: RecordId, as_json: Json = False) -> None:
+    """Show every change of one record, the newest first, down to the mark that it began with."""
+    changes = with_adsum(lambda adsum: _history(adsum, record_id))
+    rows = [change_as_json(change) for change in changes]
+    show_rows(CHANGE, rows if as_json else [_shown(row) for row in rows], as_json=as_json, dispensable=CHANGE[:2:-1])
+
+
+def _shown(change: dict[str, Any]) -> dict[str, Any]:
+    """For people: what it says from this version on; what it said before stands in the line below."""
+    return change | change["new"]
+
+
+async def _history(adsum: Adsum, record_id: int) -> list[Change]:
+    changes: list[Change] = []
+    cursor: str | None = None
+    while True:
+        page = await adsum.corrections.history(record_id, system_caller(), PageRequest(cursor, MAX_LIMIT))
+        changes += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return changes
 
 
 def _filters(

@@ -14,7 +14,7 @@ SELECTED = "/selectedStudentIds"
 UNSELECTED = "/unselectedStudentIds"
 MARKS = "/marks"
 # What no database keeps in a text: NUL, and halves of UTF-16 pairs.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,13 @@ def _in_both(selection: Selection) -> Iterator[Flaw]:
 def _unknown_statuses(selection: Selection) -> Iterator[Flaw]:
     for i, entry in enumerate(selection.marks):
         if entry.mark.status not in DEFAULT_STATUSES:
-            detail = f"{entry.mark.status[:40]!r} is no status here: one of {', '.join(DEFAULT_STATUSES)}"
-            yield Flaw("unknown_status", detail, f"{MARKS}/{i}/status", {"allowed": list(DEFAULT_STATUSES)})
+            yield unknown_status(entry.mark.status, f"{MARKS}/{i}/status")
+
+
+def unknown_status(code: str, pointer: str) -> Flaw:
+    """A status that there is not."""
+    detail = f"{code[:40]!r} is no status here: one of {', '.join(DEFAULT_STATUSES)}"
+    return Flaw("unknown_status", detail, pointer, {"allowed": list(DEFAULT_STATUSES)})
 
 
 def _wrong_notes(selection: Selection) -> Iterator[Flaw]:
@@ -129,7 +134,7 @@ def _wrong_notes(selection: Selection) -> Iterator[Flaw]:
             yield Flaw(
                 "note_too_long", f"a note has at most {MAX_NOTE} characters", f"{MARKS}/{i}/note", {"most": MAX_NOTE}
             )
-        elif _UNSTORABLE.search(note):
+        elif UNSTORABLE.search(note):
             yield Flaw("note_not_text", "a note has no NUL and no half of a character", f"{MARKS}/{i}/note")
 
 

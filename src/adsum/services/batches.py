@@ -13,7 +13,7 @@ from adsum.domain.cursors import Key, Page, PageRequest
 from adsum.domain.filters import BatchFilters, JobFilters
 from adsum.domain.ids import Batch, parse_batch_id
 from adsum.errors import NotFound
-from adsum.services.paging import begin_of, by_id, page_of
+from adsum.services.paging import begin_of, by_number, page_of
 from adsum.services.permissions import demand
 from adsum.storage import tallies
 from adsum.storage.batch_jobs import list_jobs
@@ -67,7 +67,7 @@ class Batches:
         if batch is None:
             raise no_batch(batch_id)
         query = (batch, filters)
-        after = begin_of(page, query, by_id)
+        after = begin_of(page, query, by_number)
         async with self._database.snapshot() as connection:
             status = await tallies.batch_status(connection, caller, batch)
             if status is None:

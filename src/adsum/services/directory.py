@@ -11,7 +11,7 @@ from adsum.domain.cursors import Page, PageRequest
 from adsum.domain.filters import ClassFilters, SessionFilters, StudentFilters
 from adsum.domain.roster import roster_version
 from adsum.errors import NotFound
-from adsum.services.paging import begin_of, by_id, page_of
+from adsum.services.paging import begin_of, by_number, page_of
 from adsum.services.permissions import demand
 from adsum.storage.classes import ClassRow, find_class, list_classes
 from adsum.storage.database import Database
@@ -61,7 +61,7 @@ class Directory:
     async def classes(self, caller: Caller, filters: ClassFilters, page: PageRequest) -> Page[ClassRow]:
         """Classes by id; of a teacher those that they teach today."""
         demand(caller, Permission.ROSTER_READ)
-        after = begin_of(page, filters, by_id) or 0
+        after = begin_of(page, filters, by_number) or 0
         async with self._database.snapshot() as connection:
             today = await today_of_schools(connection, caller, self._now())
             rows = await list_classes(connection, caller, filters, today, after, page.limit + 1)
@@ -70,7 +70,7 @@ class Directory:
     async def sessions(self, caller: Caller, filters: SessionFilters, page: PageRequest) -> Page[SessionRow]:
         """Sessions by id; of a teacher those of the classes that they teach today."""
         demand(caller, Permission.ROSTER_READ)
-        after = begin_of(page, filters, by_id) or 0
+        after = begin_of(page, filters, by_number) or 0
         async with self._database.snapshot() as connection:
             today = await today_of_schools(connection, caller, self._now())
             rows = await list_sessions(connection, caller, filters, today, after, page.limit + 1)
@@ -79,7 +79,7 @@ class Directory:
     async def students(self, caller: Caller, filters: StudentFilters, page: PageRequest) -> Page[StudentRow]:
         """Students by id; of a teacher those in the classes that they teach on the day asked for, or today."""
         demand(caller, Permission.ROSTER_READ)
-        after = begin_of(page, filters, by_id) or 0
+        after = begin_of(page, filters, by_number) or 0
         async with self._database.snapshot() as connection:
             today = await today_of_schools(connection, caller, self._now())
             rows = await list_students(connection, caller, filters, today, after, page.limit + 1)

@@ -40,7 +40,7 @@ def page_of(rows: Sequence[Row], page: PageRequest, query: object, key: Callable
     return Page(items, cursor_after(key(items[-1]), query) if follows else None)
 
 
-def by_id(key: Key) -> int:
-    """The place in a list that is sorted by id."""
-    (last_id,) = key
-    return last_id
+def by_number(key: Key) -> int:
+    """The place in a list that is sorted by one number, such as an id."""
+    (last,) = key
+    return last

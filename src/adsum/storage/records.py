@@ -1,4 +1,4 @@
-"""Attendance records: listing them."""
+"""Attendance records: listing them, and finding one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.domain.access import Caller
 from adsum.domain.filters import RecordFilters
 from adsum.domain.ids import Batch
+from adsum.domain.plan import Existing
 from adsum.storage.tables import attendances, classes, sessions, students
 from adsum.storage.visibility import sees_class, sees_school
 
@@ -47,6 +48,10 @@ class RecordRow:
         return Batch(self.class_id, self.session_id, self.learning_date).id
 
     @property
+    def standing(self) -> Existing:
+        return Existing(self.status, self.note, self.version)
+
+    @property
     def position(self) -> RecordPosition:
         return (self.school_id, self.learning_date, self.session_id, self.student_id)
 
@@ -71,6 +76,19 @@ async def list_records(
     if after is not None:
         statement = statement.where(tuple_(*_ORDER) > after)
     return [RecordRow(*row) for row in await connection.execute(statement)]
+
+
+async def find_record(
+    connection: AsyncConnection, caller: Caller, record_id: int, *, to_change: bool = False
+) -> RecordRow | None:
+    """One record, if the caller sees it. `to_change`: nobody else changes it until this transaction ends."""
+    statement = _records().where(
+        attendances.c.id == record_id,
+        sees_school(caller, attendances.c.school_id),
+        sees_class(caller, attendances.c.class_id, attendances.c.learning_date),
+    )
+    row = (await connection.execute(statement.with_for_update() if to_change else statement)).one_or_none()
+    return None if row is None else RecordRow(*row)
 
 
 def _narrowed(filters: RecordFilters) -> list[ColumnElement[bool]]:

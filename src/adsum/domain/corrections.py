@@ -1,0 +1,67 @@
+"""Corrections: what is to be changed about one record, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from adsum.domain.plan import Existing
+from adsum.domain.selection import UNSTORABLE, unknown_status
+from adsum.domain.statuses import DEFAULT_STATUSES, MAX_NOTE
+from adsum.errors import Flaw
+
+MAX_REASON = 500
+
+
+class Keep(Enum):
+    """In the place of a value: it stays as it is."""
+
+    AS_IS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What is to be changed.
+
+    Attributes:
+        status: a code of the school's; None clears the mark, and its note with it.
+        note: free text; None takes it away.
+        reason: why, for the history; or None.
+    """
+
+    status: str | Keep | None = Keep.AS_IS
+    note: str | Keep | None = Keep.AS_IS
+    reason: str | None = None
+
+    def applied_to(self, standing: Existing) -> Existing:
+        """What the record is to say, one version on. A note of a mark that was cleared does not come back."""
+        status = standing.status if self.status is Keep.AS_IS else self.status
+        if status is None:
+            return Existing(None, None, standing.version + 1)
+        kept = standing.note if standing.status is not None else None
+        return Existing(status, kept if self.note is Keep.AS_IS else self.note, standing.version + 1)
+
+
+def flaws_of_correction(correction: Correction, standing: Existing) -> list[Flaw]:
+    """Everything that is wrong with a correction of a record that says `standing`."""
+    return [*_flaws_of_status(correction, standing), *_flaws_of_texts(correction)]
+
+
+def _flaws_of_status(correction: Correction, standing: Existing) -> Iterator[Flaw]:
+    if correction.status is Keep.AS_IS and correction.note is Keep.AS_IS:
+        yield Flaw("empty_correction", "nothing is to be changed: give a status, a note or both")
+    elif correction.status is Keep.AS_IS and standing.status is None:
+        yield Flaw("mark_cleared", "the mark was cleared: a note alone needs a status beside it", "/status")
+    elif isinstance(correction.status, str) and correction.status not in DEFAULT_STATUSES:
+        yield unknown_status(correction.status, "/status")
+
+
+def _flaws_of_texts(correction: Correction) -> Iterator[Flaw]:
+    for name, text, most in (("note", correction.note, MAX_NOTE), ("reason", correction.reason, MAX_REASON)):
+        if not isinstance(text, str):
+            continue
+        if len(text) > most:
+            yield Flaw(f"{name}_too_long", f"a {name} has at most {most} characters", f"/{name}", {"most": most})
+        elif UNSTORABLE.search(text):
+            yield Flaw(f"{name}_not_text", f"a {name} has no NUL and no half of a character", f"/{name}")

@@ -1,0 +1,128 @@
+"""The history of records: every change of one, and the mark that it began with. Changes are only ever added."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, case, func, insert, literal, null, select, union_all, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.storage.tables import attendance_changes, attendances, batch_runs
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One version of a record, and what it was before.
+
+    Attributes:
+        version: of the record after the change; 1 is the mark that the record began with.
+        old_status, old_note: before it; a mark that was cleared, or was not there, has none.
+        new_status, new_note: after it.
+        changed_at: of a change by a run, when the run was accepted.
+        changed_role: in which who changed it acted.
+        user_id, key_id: who; both None: the command line or the library.
+        reason: why, as who changed it put it.
+        run_id: of the run that changed it, or None.
+    """
+
+    version: int
+    old_status: str | None
+    old_note: str | None
+    new_status: str | None
+    new_note: str | None
+    changed_at: datetime
+    changed_role: str
+    user_id: int | None
+    key_id: int | None
+    reason: str | None
+    run_id: str | None
+
+
+async def apply_change(connection: AsyncConnection, record_id: int, change: Change) -> None:
+    """Changes a record that is one version behind `change`, and keeps what it said.
+
+    The record has to be locked; were it not, the key of the changes would refuse the second of two.
+    """
+    values: dict[str, Any] = {
+        "version": change.version,
+        "old_status": change.old_status,
+        "new_status": change.new_status,
+        "old_note": change.old_note,
+        "new_note": change.new_note,
+        "changed_at": change.changed_at,
+        "changed_role": change.changed_role,
+        "user_id": change.user_id,
+        "key_id": change.key_id,
+        "reason": change.reason,
+        "run_id": change.run_id,
+    }
+    await connection.execute(insert(attendance_changes).values(attendance_id=record_id, **values))
+    await connection.execute(
+        update(attendances)
+        .where(attendances.c.id == record_id, attendances.c.version == change.version - 1)
+        .values(
+            status=change.new_status,
+            note=change.new_note,
+            version=change.version,
+            marked_at=change.changed_at,
+            marked_role=change.changed_role,
+            user_id=change.user_id,
+            key_id=change.key_id,
+        )
+    )
+
+
+async def list_changes(connection: AsyncConnection, record_id: int, before: int | None, limit: int) -> list[Change]:
+    """At most `limit` versions of a record, the newest first, from before the version `before`."""
+    versions = union_all(_beginning(record_id), _changes(record_id)).subquery()
+    statement = select(versions).order_by(versions.c.version.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(versions.c.version < before)
+    return [Change(*row) for row in await connection.execute(statement)]
+
+
+def _changes(record_id: int) -> Select[*tuple[Any, ...]]:
+    c = attendance_changes.c
+    return select(
+        c.version,
+        c.old_status,
+        c.old_note,
+        c.new_status,
+        c.new_note,
+        c.changed_at,
+        c.changed_role,
+        c.user_id,
+        c.key_id,
+        c.reason,
+        c.run_id,
+    ).where(c.attendance_id == record_id)
+
+
+def _beginning(record_id: int) -> Select[*tuple[Any, ...]]:
+    """The first version: the record itself, or what its first change kept of it; who made it stands in its run."""
+    a, run, first = attendances.c, batch_runs.c, attendance_changes.alias("first")
+    is_first = a.version == 1
+    made_by_run = run.run_id.is_not(None)
+    return (
+        select(
+            literal(1).label("version"),
+            null().label("old_status"),
+            null().label("old_note"),
+            case((is_first, a.status), else_=first.c.old_status).label("new_status"),
+            case((is_first, a.note), else_=first.c.old_note).label("new_note"),
+            func.coalesce(run.accepted_at, a.marked_at).label("changed_at"),
+            func.coalesce(run.accepted_role, a.marked_role).label("changed_role"),
+            case((made_by_run, run.user_id), else_=a.user_id).label("user_id"),
+            case((made_by_run, run.key_id), else_=a.key_id).label("key_id"),
+            null().label("reason"),
+            a.run_id,
+        )
+        .select_from(
+            attendances.outerjoin(batch_runs, run.run_id == a.run_id).outerjoin(
+                first, (first.c.attendance_id == a.id) & (first.c.version == 2)
+            )
+        )
+        .where(a.id == record_id)
+    )

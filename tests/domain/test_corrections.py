@@ -1,0 +1,50 @@
+"""What comes of a correction, whatever said it was asked by: the web, the command line, a library's user."""
+
+from __future__ import annotations
+
+import pytest
+
+from adsum.domain.corrections import MAX_REASON, Correction, flaws_of_correction
+from adsum.domain.plan import Existing
+from adsum.domain.statuses import MAX_NOTE
+
+LATE = Existing("late", "bus", 4)
+CLEARED = Existing(None, "bus", 4)
+
+
+@pytest.mark.parametrize(
+    ("standing", "correction", "corrected"),
+    [
+        (LATE, Correction(status="absent"), Existing("absent", "bus", 5)),
+        (LATE, Correction(note="train"), Existing("late", "train", 5)),
+        (LATE, Correction(note=None), Existing("late", None, 5)),
+        (LATE, Correction(status=None), Existing(None, None, 5)),
+        (LATE, Correction(status=None, note="gone"), Existing(None, None, 5)),
+        (CLEARED, Correction(status="present"), Existing("present", None, 5)),
+        (CLEARED, Correction(status="present", note="on foot"), Existing("present", "on foot", 5)),
+    ],
+)
+def test_what_a_record_says_after_a_correction(standing: Existing, correction: Correction, corrected: Existing) -> None:
+    assert correction.applied_to(standing) == corrected
+
+
+def test_every_wrong_thing_is_named() -> None:
+    wrong = Correction(status="asleep", note="x" * (MAX_NOTE + 1), reason="y" * (MAX_REASON + 1))
+    unstorable = Correction(note="a\x00b", reason="\ud800")
+
+    assert [flaw.code for flaw in flaws_of_correction(wrong, LATE)] == [
+        "unknown_status",
+        "note_too_long",
+        "reason_too_long",
+    ]
+    assert [flaw.code for flaw in flaws_of_correction(unstorable, LATE)] == ["note_not_text", "reason_not_text"]
+
+
+def test_a_correction_that_fits_has_no_flaws() -> None:
+    assert flaws_of_correction(Correction(status="absent", note="x" * MAX_NOTE, reason="seen"), CLEARED) == []
+    assert flaws_of_correction(Correction(status=None), CLEARED) == []
+
+
+def test_nothing_to_change_and_a_note_without_a_mark_are_refused() -> None:
+    assert [flaw.code for flaw in flaws_of_correction(Correction(reason="so"), LATE)] == ["empty_correction"]
+    assert [flaw.code for flaw in flaws_of_correction(Correction(note="bus"), CLEARED)] == ["mark_cleared"]
