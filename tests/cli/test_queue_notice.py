@@ -29,6 +29,15 @@ def test_who_marks_a_class_is_told_that_the_queue_is_paused(demo: Commands) -> N
         assert (created.returncode, created.stderr) == (0, f"adsum: {PAUSED}\n")
 
 
+def test_who_asks_how_far_a_batch_is_is_told_that_the_queue_is_paused(demo: Commands) -> None:
+    demo.output(*CREATE, "--all")
+    demo.output("queue", "pause")
+
+    asked = demo.run("batch", "status", BATCH_ID)
+
+    assert (asked.returncode, asked.stderr) == (0, f"adsum: {PAUSED}\n")
+
+
 def test_who_watches_is_told_once_when_somebody_pauses_the_queue(demo: Commands) -> None:
     demo.output(*CREATE, "--all")
     command = [sys.executable, "-m", "adsum", "batch", "watch", BATCH_ID]
@@ -46,6 +55,7 @@ def test_a_batch_that_has_ended_waits_for_nothing(demo: Commands) -> None:
     demo.output("batch", "cancel", BATCH_ID)
     demo.output("queue", "pause")
     assert PAUSED not in demo.run("batch", "watch", BATCH_ID).stderr
+    assert PAUSED not in demo.run("batch", "status", BATCH_ID).stderr
 
 
 def test_a_class_is_marked_also_while_redis_is_away(demo: Commands, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def create(
 @app.command()
 def status(batch_id: BatchId, *, as_json: Json = False) -> None:
     """Show how far a batch has come."""
-    found = with_adsum(lambda adsum: adsum.attendances.get_batch_status(batch_id))
+    found = with_adsum(lambda adsum: _found(adsum, batch_id))
     show_one(found.to_json(), as_json=as_json)
 
 
@@ -157,6 +157,13 @@ async def _created(adsum: Adsum, submission: Submission) -> tuple[BatchResult, b
     result = await adsum.attendances.create_batch(submission, system_caller())
     waits = result.is_new_run or result.is_skipped
     return result, waits and await tell_if_it_waits(adsum.settings)
+
+
+async def _found(adsum: Adsum, batch_id: str) -> BatchStatus:
+    found = await adsum.attendances.get_batch_status(batch_id)
+    if found.state is BatchState.PROCESSING:
+        await tell_if_it_waits(adsum.settings)
+    return found
 
 
 async def _retried(adsum: Adsum, batch_id: str) -> BatchStatus:
