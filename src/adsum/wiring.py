@@ -36,6 +36,7 @@ from adsum.services.records import Records
 from adsum.services.roster_import import RosterImport
 from adsum.services.sweeper import Sweeper
 from adsum.services.tokens import MIN_KEY_LENGTH, NO_KEY, Tokens
+from adsum.services.undoing import Undoing
 from adsum.services.unreleased_runs import UnreleasedRuns
 from adsum.settings import Settings
 from adsum.storage import schema
@@ -69,6 +70,7 @@ class Adsum:
     directory: Directory
     records: Records
     corrections: Corrections
+    undoing: Undoing
     roster_import: RosterImport
 
 
@@ -170,6 +172,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             directory=Directory(database, now),
             records=Records(database),
             corrections=Corrections(database, now),
+            undoing=Undoing(database, now),
             roster_import=RosterImport(database, settings.timezone, now),
         )
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import date
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from sqlalchemy import update
 
 from adsum import wiring
 from adsum.domain.access import system_caller
@@ -17,6 +19,7 @@ from adsum.queue import service
 from adsum.queue.connection import open_redis
 from adsum.queue.worker import ChunkWorker, WorkerOptions
 from adsum.settings import Settings
+from adsum.storage.tables import enrolments
 from adsum.wiring import Adsum
 from tests.batches.api import Api, opened_api
 from tests.schools import SchoolIds, make_school
@@ -86,6 +89,17 @@ async def ended(adsum: Adsum, batch_id: str) -> BatchStatus:
             if status.remaining_jobs == 0 and not status.is_locked:
                 return status
             await asyncio.sleep(0.01)  # a condition is polled, with a deadline
+
+
+@asynccontextmanager
+async def one_student_away(adsum: Adsum, student_id: int) -> AsyncGenerator[None]:
+    """While the block lasts the student is enrolled no more: their job fails."""
+    of_student = update(enrolments).where(enrolments.c.student_id == student_id)
+    async with adsum.database.transaction() as connection:
+        await connection.execute(of_student.values(end_date=date(2024, 9, 3)))
+    yield
+    async with adsum.database.transaction() as connection:
+        await connection.execute(of_student.values(end_date=None))
 
 
 async def queue_keys(redis: Redis, prefix: str = "") -> dict[str, Any]:

@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from datetime import date
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select
 from uuid6 import uuid7
 
 from adsum.domain.batches import RunState
-from adsum.storage.tables import attendances, batch_runs, enrolments
+from adsum.storage.tables import attendances, batch_runs
 from adsum.wiring import Adsum
 from tests.batches.api import Api
-from tests.batches.conftest import RunWorker, ended, queue_keys
-
-
-@asynccontextmanager
-async def one_student_away(adsum: Adsum, student_id: int) -> AsyncGenerator[None]:
-    """While the block lasts the student is enrolled no more: their job fails."""
-    of_student = update(enrolments).where(enrolments.c.student_id == student_id)
-    async with adsum.database.transaction() as connection:
-        await connection.execute(of_student.values(end_date=date(2024, 9, 3)))
-    yield
-    async with adsum.database.transaction() as connection:
-        await connection.execute(of_student.values(end_date=None))
+from tests.batches.conftest import RunWorker, ended, one_student_away, queue_keys
 
 
 async def failed_batch(adsum: Adsum, api: Api, worker: RunWorker) -> str:

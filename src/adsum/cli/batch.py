@@ -134,6 +134,19 @@ def cancel(batch_id: BatchId, *, as_json: Json = False) -> None:
     show_one(found.to_json(), as_json=as_json)
 
 
+@app.command()
+def undo(
+    batch_id: BatchId,
+    *,
+    reason: Annotated[str | None, typer.Option(help="Why, for the history.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Take the newest run back: what it overwrote stands again, what it recorded anew is cleared."""
+    undone = with_adsum(lambda adsum: adsum.undoing.undo(batch_id, system_caller(), reason))
+    row = undone.to_json()
+    show_one(row if as_json else row | {"kept": [each["studentId"] for each in row["kept"]]}, as_json=as_json)
+
+
 @app.command("list")
 def list_batches(
     *,

@@ -58,10 +58,19 @@ def _flaws_of_status(correction: Correction, standing: Existing) -> Iterator[Fla
 
 
 def _flaws_of_texts(correction: Correction) -> Iterator[Flaw]:
-    for name, text, most in (("note", correction.note, MAX_NOTE), ("reason", correction.reason, MAX_REASON)):
-        if not isinstance(text, str):
-            continue
-        if len(text) > most:
-            yield Flaw(f"{name}_too_long", f"a {name} has at most {most} characters", f"/{name}", {"most": most})
-        elif UNSTORABLE.search(text):
-            yield Flaw(f"{name}_not_text", f"a {name} has no NUL and no half of a character", f"/{name}")
+    if isinstance(correction.note, str):
+        yield from _flaws_of_text("note", correction.note, MAX_NOTE)
+    yield from flaws_of_reason(correction.reason)
+
+
+def flaws_of_reason(reason: str | None) -> Iterator[Flaw]:
+    """What is wrong with the reason of a change, if there is one."""
+    if reason is not None:
+        yield from _flaws_of_text("reason", reason, MAX_REASON)
+
+
+def _flaws_of_text(name: str, text: str, most: int) -> Iterator[Flaw]:
+    if len(text) > most:
+        yield Flaw(f"{name}_too_long", f"a {name} has at most {most} characters", f"/{name}", {"most": most})
+    elif UNSTORABLE.search(text):
+        yield Flaw(f"{name}_not_text", f"a {name} has no NUL and no half of a character", f"/{name}")

@@ -150,4 +150,5 @@ def change_as_json(change: Change) -> dict[str, Any]:
         "changedByKeyId": change.key_id,
         "reason": change.reason,
         "runId": change.run_id,
+        "undoesRunId": change.undoes_run_id,
     }

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, case, func, insert, literal, null, select, union_all, update
+from sqlalchemy import Select, case, cast, func, insert, literal, null, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.storage.columns import RunId
 from adsum.storage.tables import attendance_changes, attendances, batch_runs
 
 
@@ -25,6 +26,7 @@ class Change:
         user_id, key_id: who; both None: the command line or the library.
         reason: why, as who changed it put it.
         run_id: of the run that changed it, or None.
+        undoes_run_id: of the run that the change takes back, or None.
     """
 
     version: int
@@ -38,6 +40,7 @@ class Change:
     key_id: int | None
     reason: str | None
     run_id: str | None
+    undoes_run_id: str | None = None
 
 
 async def apply_change(connection: AsyncConnection, record_id: int, change: Change) -> None:
@@ -97,6 +100,7 @@ def _changes(record_id: int) -> Select[*tuple[Any, ...]]:
         c.key_id,
         c.reason,
         c.run_id,
+        c.undoes_run_id,
     ).where(c.attendance_id == record_id)
 
 
@@ -118,6 +122,7 @@ def _beginning(record_id: int) -> Select[*tuple[Any, ...]]:
             case((made_by_run, run.key_id), else_=a.key_id).label("key_id"),
             null().label("reason"),
             a.run_id,
+            cast(null(), RunId).label("undoes_run_id"),
         )
         .select_from(
             attendances.outerjoin(batch_runs, run.run_id == a.run_id).outerjoin(

@@ -258,7 +258,9 @@ attendance_changes = Table(
     _of("user", nullable=True),
     Column("key_id", BigInt, ForeignKey("api_keys.id")),
     Column("reason", Text),
+    # Of the run that made the change; of the run that the change takes back.
     Column("run_id", RunId),
+    Column("undoes_run_id", RunId),
     PrimaryKeyConstraint("attendance_id", "version"),
 )
 

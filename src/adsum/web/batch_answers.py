@@ -101,3 +101,21 @@ class BatchDetailsAnswer(BatchStatusAnswer):
                 next_cursor=details.jobs.next_cursor,
             ),
         )
+
+
+class KeptRecord(Schema):
+    """A record that an undo left as it is, since somebody changed it after the run."""
+
+    student_id: int
+    status: str | None
+    note: str | None
+    version: int
+
+
+class UndoneAnswer(Schema):
+    """What became of an undo."""
+
+    batch_id: str
+    run_id: Annotated[str, Field(description="The newest run, which was undone")]
+    undone: Annotated[int, Field(description="Records that this request has set back; 0: it was undone before")]
+    kept: list[KeptRecord]

@@ -11,17 +11,19 @@ from pydantic import Field
 
 from adsum.domain.access import Caller, Permission
 from adsum.domain.batches import BatchState, Outcome
+from adsum.domain.corrections import MAX_REASON
 from adsum.domain.filters import BatchFilters, JobFilters
 from adsum.web.authentication import require
-from adsum.web.batch_answers import BatchDetailsAnswer, BatchStatusAnswer
+from adsum.web.batch_answers import BatchDetailsAnswer, BatchStatusAnswer, UndoneAnswer
 from adsum.web.dependencies import OpenAdsum
 from adsum.web.queries import Day, PageQuery, each_named_once
-from adsum.web.schemas import Page, PathId
+from adsum.web.schemas import Page, PathId, PlainText, Schema
 
 router = APIRouter(prefix="/attendances", tags=["batches"])
 BatchId = Annotated[str, Path(alias="batchId")]
 Reader = Annotated[Caller, Depends(require(Permission.BATCH_READ))]
 Operator = Annotated[Caller, Depends(require(Permission.BATCH_OPERATE))]
+Corrector = Annotated[Caller, Depends(require(Permission.ATTENDANCE_CREATE))]
 
 
 class BatchQuery(PageQuery):
@@ -47,6 +49,12 @@ class JobQuery(PageQuery):
     @property
     def filters(self) -> JobFilters:
         return JobFilters(self.outcome, self.run_id)
+
+
+class UndoBatch(Schema):
+    """What may be said about an undo."""
+
+    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="Why, for the history")] | None = None
 
 
 @router.get("/batches", name="listBatches", summary="Batches by learning date", dependencies=[Depends(each_named_once)])
@@ -111,3 +119,15 @@ async def cancel_batch(
 ) -> BatchStatusAnswer:
     """What is recorded stays. A batch that has ended is answered as it is."""
     return BatchStatusAnswer.of(await adsum.interventions.cancel(batch_id, caller))
+
+
+@router.post("/batches/{batchId}/undo", name="undoBatch", summary="Take the newest run back")
+async def undo_batch(
+    batch_id: BatchId, adsum: OpenAdsum, caller: Corrector, body: UndoBatch | None = None
+) -> UndoneAnswer:
+    """Every record is set back to before the newest run, as a change that its history keeps. Twice is once.
+
+    409 while the batch is being processed: cancel it first.
+    """
+    undone = await adsum.undoing.undo(batch_id, caller, body.reason if body is not None else None)
+    return UndoneAnswer.model_validate(undone.to_json())

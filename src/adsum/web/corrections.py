@@ -80,6 +80,7 @@ class ChangeItem(Schema):
     changed_by_key_id: Annotated[int | None, Field(description="of an API key")]
     reason: str | None
     run_id: Annotated[str | None, Field(description="The run that made this version; null: a correction")]
+    undoes_run_id: Annotated[str | None, Field(description="The run that was undone by this version")] = None
 
 
 @router.get("/{id}", name="showAttendance", summary="One attendance record")
