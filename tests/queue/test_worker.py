@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from bullmq import Queue, Worker
+from bullmq import Queue
 from redis.asyncio import Redis
 
 from adsum.queue.chunks import NAME, Chunk
 from adsum.queue.connection import open_redis
+from adsum.queue.fetching import FetchingWorker
 from adsum.queue.service import QueueService
 from adsum.queue.worker import ChunkWorker, NotNow, WorkerOptions
 from tests.queue.conftest import BATCH, FIRST, OTHER_BATCH, SECOND, names, never_ended, new_queue, run_of
@@ -78,6 +79,15 @@ async def emptied(queue: QueueService) -> None:
     await until(nothing_waits)
 
 
+async def somebody_waits_for_chunks(redis: Any) -> bool:
+    # Blocked, not just "whose last command was BZPOPMIN": a connection says that also between two waits.
+    return any("b" in client["flags"] for client in await redis.client_list())
+
+
+async def scripts_called(redis: Any) -> int:
+    return int((await redis.info("commandstats")).get("cmdstat_evalsha", {"calls": 0})["calls"])
+
+
 async def send(redis: Redis, data: object) -> None:
     """Puts a message of others into the queue."""
     await Queue("attendance", cast("Any", {"connection": redis})).add(NAME, data, {"jobId": "theirs"})
@@ -93,6 +103,34 @@ async def test_each_chunk_is_processed_and_nothing_is_left_of_its_message(
     assert sorted(desk.processed, key=lambda chunk: chunk.number) == run.messages
     left = {name.removeprefix("bull:attendance:") for name in await names(redis) if "bull:" in name}
     assert left <= {"meta", "id", "events", "stalled-check", "marker"}
+
+
+async def test_a_chunk_that_comes_to_an_idle_worker_is_not_asked_for_from_each_free_place(
+    queue: QueueService, redis: Redis, redis_url: str
+) -> None:
+    desk = ready_desk()
+    async with working(redis_url, desk, concurrency=64, stall_interval=60):
+        await until(lambda: somebody_waits_for_chunks(redis))
+        before = await scripts_called(redis)
+        await queue.start([run_of(FIRST, [1, 2])], never_ended)
+        await emptied(queue)
+        await until(lambda: somebody_waits_for_chunks(redis))
+    # The claim, the chunk added, fetched and finished; and whether there is more. BullMQ alone makes 260 calls.
+    assert await scripts_called(redis) - before <= 16
+
+
+async def test_many_chunks_are_asked_for_side_by_side(queue: QueueService, redis: Redis, redis_url: str) -> None:
+    desk = Desk()
+    await queue.start([run_of(FIRST, *([student_id] for student_id in range(1, 31)))], never_ended)
+    async with working(redis_url, desk, concurrency=30):
+        await until(lambda: all_are_taken(redis, 30))
+        desk.go_on.set()
+        await emptied(queue)
+    assert len(desk.processed) == 30
+
+
+async def all_are_taken(redis: Any, count: int) -> bool:
+    return await redis.llen("bull:attendance:active") == count
 
 
 async def test_a_message_that_is_no_chunk_is_dropped_and_the_next_one_processed(
@@ -133,18 +171,14 @@ async def test_whoever_processes_a_chunk_is_told_how_often_it_has_stalled(
 async def test_a_worker_that_is_told_to_stop_finishes_what_it_has_and_takes_nothing_new(
     queue: QueueService, redis: Any, redis_url: str
 ) -> None:
-    async def somebody_waits_for_chunks() -> bool:
-        # Blocked, not just "whose last command was BZPOPMIN": a connection says that also between two waits.
-        return any("b" in client["flags"] for client in await redis.client_list())
-
     async def nobody_waits_for_chunks() -> bool:
-        return not await somebody_waits_for_chunks()
+        return not await somebody_waits_for_chunks(redis)
 
     desk = Desk()
     await queue.start([run_of(FIRST, [1, 2])], never_ended)
     async with working(redis_url, desk) as stop:
         await desk.begun.wait()
-        await until(somebody_waits_for_chunks)
+        await until(lambda: somebody_waits_for_chunks(redis))
         stop.set()
         await until(nobody_waits_for_chunks)
         await queue.start([run_of(SECOND, [1, 2], batch=OTHER_BATCH)], never_ended)
@@ -167,13 +201,13 @@ async def test_a_chunk_that_was_on_its_way_to_a_worker_that_is_told_to_stop_is_f
 ) -> None:
     told, paused = asyncio.Event(), asyncio.Event()
 
-    class Observed(Worker):
+    class Observed(FetchingWorker):
         async def pause(self, do_not_wait_active: bool = False) -> None:
             told.set()
             await super().pause(do_not_wait_active)
             paused.set()
 
-    monkeypatch.setattr("adsum.queue.worker.Worker", Observed)
+    monkeypatch.setattr("adsum.queue.worker.FetchingWorker", Observed)
     desk = Desk()
     await queue.start([run_of(FIRST, [1, 2])], never_ended)
     async with counting_valkey(redis_url, tmp_path) as (proxy, proxied):

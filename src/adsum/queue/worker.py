@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bullmq import Worker
 from bullmq.custom_errors import DelayedError
 
 from adsum.queue.chunks import Chunk, NewerChunk, UnreadableChunk, chunk_of
 from adsum.queue.connection import RedisClient, open_redis
 from adsum.queue.control import worker_name
+from adsum.queue.fetching import FetchingWorker
 from adsum.queue.keys import bullmq_prefix
 from adsum.telemetry import Mark, logger
 
@@ -129,7 +129,7 @@ class ChunkWorker:
             "removeOnComplete": True,
             "removeOnFail": True,
         }
-        worker = Worker(options.queue_name, process, settings)
+        worker = FetchingWorker(options.queue_name, process, settings)
         worker.on("error", _tell_error)
         return worker
 
