@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from adsum.domain.batches import BatchStatus, Outcome, RunState, Tally
 from adsum.domain.ids import Batch
-from adsum.storage import jobs, tallies
+from adsum.storage import recording, tallies
 from adsum.storage.batch_jobs import list_jobs
 from adsum.storage.batches import is_run_of, runs_of_batch
 from adsum.storage.database import Connection, Database, open_database
@@ -77,7 +77,7 @@ async def test_batches_are_followed_and_shown_by_indexes(sqlite: Database, ask: 
 
 async def test_a_plan_is_unfolded_once_and_not_for_every_record_of_the_class(sqlite: Database) -> None:
     """For 10,000 students that is seconds for a message of twenty, in which nobody else can write."""
-    plans = await plans_of(sqlite, lambda connection: jobs.update_records(connection, [JobSlice(RUN_ID, 0)]))
+    plans = await plans_of(sqlite, lambda connection: recording.update_records(connection, [JobSlice(RUN_ID, 0)]))
     assert len(plans) == 2
     for plan in plans:
         unfolded = next(i for i, line in enumerate(plan) if line.startswith("SCAN j "))

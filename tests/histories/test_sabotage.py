@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from adsum.storage import jobs, tallies
+from adsum.storage import closing, recording
 from adsum.storage.database import RejectedRows
 from tests.histories.conftest import NewWorld
 from tests.histories.runs import run_histories
@@ -28,10 +28,10 @@ WEAKER_SCRIPTS = [
 WEAKER_SCRIPTS_BY = ["counting without tickets", "release without compare", "claim without asking", "no time to live"]
 # Statement, what protects, what is seen.
 WEAKER_STATEMENTS = [
-    (jobs, "_OPEN", "AND r.state = 'open'", AssertionError, "a run that had ended wrote a record"),
-    (jobs, "_INSERT_CHANGES", " AND a.version = job.seen", AssertionError, "a change and its record differ"),
+    (recording, "_OPEN", "AND r.state = 'open'", AssertionError, "a run that had ended wrote a record"),
+    (recording, "_INSERT_CHANGES", " AND a.version = job.seen", AssertionError, "a change and its record differ"),
     # The table's own check of the counts refuses it.
-    (tallies, "_CLOSE", " AND tally.remaining = 0", RejectedRows, "IntegrityError"),
+    (closing, "_CLOSE", " AND tally.remaining = 0", RejectedRows, "IntegrityError"),
 ]
 WEAKER_STATEMENTS_BY = ["no fence", "update of any version", "close whatever is pending"]
 

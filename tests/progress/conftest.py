@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from adsum.domain.ids import Batch
-from adsum.storage import jobs, tallies
+from adsum.storage import closing, recording
 from adsum.storage.database import Database
 from adsum.storage.runs import Run
 from adsum.wiring import Adsum
@@ -32,15 +32,15 @@ class MovingRun:
 
     async def record(self, chunk: int) -> None:
         async with self.database.transaction() as connection:
-            await jobs.insert_records(connection, [slices(self.run)[chunk]])
+            await recording.insert_records(connection, [slices(self.run)[chunk]])
 
     async def close(self) -> None:
         async with self.database.transaction() as connection:
-            assert await tallies.close_runs(connection, [self.run.run_id], LATER)
+            assert await closing.close_runs(connection, [self.run.run_id], LATER)
 
     async def cancel(self) -> None:
         async with self.database.transaction() as connection:
-            assert await tallies.cancel_run(connection, self.run.run_id, LATER) is not None
+            assert await closing.cancel_run(connection, self.run.run_id, LATER) is not None
 
 
 async def begin_run(database: Database, school: SchoolIds) -> MovingRun:

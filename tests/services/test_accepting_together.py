@@ -21,7 +21,7 @@ from adsum.errors import Invalid, NotFound, Overloaded, RecordsExist
 from adsum.queue.keys import LedgerKeys
 from adsum.services import accepting
 from adsum.settings import Settings
-from adsum.storage import jobs, new_runs
+from adsum.storage import jobs, new_runs, recording
 from adsum.storage.database import Database
 from adsum.wiring import Adsum, open_adsum
 from tests.batches.conftest import queue_keys
@@ -105,7 +105,7 @@ async def test_an_open_run_with_nothing_left_is_closed_among_others_that_go_on(
     assert isinstance(standing, BatchResult)
     assert first.run_id is not None
     async with adsum.database.transaction() as connection:
-        await jobs.insert_records(connection, [jobs.JobSlice(first.run_id, 0)])
+        await recording.insert_records(connection, [jobs.JobSlice(first.run_id, 0)])
     again, skipped = await together(adsum, [submission(done), submission(busy)])
     assert isinstance(again, BatchResult)
     assert isinstance(skipped, BatchResult)

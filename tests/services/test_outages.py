@@ -21,7 +21,7 @@ from adsum.services.completion import queued
 from adsum.services.patience import patiently
 from adsum.settings import Settings
 from adsum.storage.database import StorageOutage
-from adsum.storage.jobs import insert_records
+from adsum.storage.recording import insert_records
 from adsum.storage.runs import open_run
 from adsum.wiring import Adsum, open_adsum
 from tests.runs import batch_of, slices

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from adsum.storage import jobs, tallies
+from adsum.storage import closing, jobs, recording
 from adsum.storage.batch_jobs import list_jobs
 from adsum.storage.database import Connection, Database
 from adsum.storage.standing import find_standing
@@ -26,15 +26,15 @@ async def test_no_statement_reads_all_records_to_find_those_of_a_class(postgres_
         school = await make_school(connection, students=30)
         await connection.execute(RECORDS, {"marked_at": MARKED_AT, "run_id": RUN_ID, "count": RECORDED})
         run = await make_run(connection, school, inserts(school.student_ids))
-        await jobs.insert_records(connection, slices(run))
+        await recording.insert_records(connection, slices(run))
         assert [each.pending for each in await jobs.progress(connection, slices(run))] == [0]
         assert await jobs.pending(connection, slices(run)) == {}
-        await jobs.update_records(connection, slices(run))
+        await recording.update_records(connection, slices(run))
         assert len((await find_standing(connection, [run.batch]))[run.batch].records) == 30
         assert (
             len(await list_jobs(connection, run.batch, run.run_id, alone=True, outcome=None, after=0, limit=30)) == 30
         )
-        assert run.run_id in await tallies.close_runs(connection, [run.run_id], LATER)
+        assert run.run_id in await closing.close_runs(connection, [run.run_id], LATER)
         assert await read_whole(connection) == 0
 
 

@@ -16,7 +16,7 @@ from adsum.domain.batches import RunState, Tally
 from adsum.domain.ids import Batch
 from adsum.domain.plan import AttendanceJob
 from adsum.domain.statuses import Mark
-from adsum.storage import jobs, runs, tallies
+from adsum.storage import closing, jobs, recording, runs, tallies
 from adsum.storage.database import Database
 from adsum.storage.runs import Run
 from adsum.storage.tables import attendance_changes
@@ -89,8 +89,8 @@ async def test_whatever_is_in_the_rows_each_job_counts_once(
 async def test_a_run_with_something_pending_is_not_closed(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=1)
-        await jobs.insert_records(connection, slices(run)[:3])
-        assert not await tallies.close_runs(connection, [run.run_id], LATER)
+        await recording.insert_records(connection, slices(run)[:3])
+        assert not await closing.close_runs(connection, [run.run_id], LATER)
         assert await runs.open_run(connection, run.batch) == run
 
 
@@ -99,9 +99,9 @@ async def test_a_run_is_closed_with_the_counts_of_its_rows(database: Database, s
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts([one, two, three]), kept=[four])
         await make_record(connection, school.school_id, run.batch, one)
-        await jobs.insert_records(connection, [jobs.JobSlice(run.run_id, 0, 0, 2)])
-        await jobs.fail_pending(connection, slices(run), "not_enrolled", LATER)
-        closed = (await tallies.close_runs(connection, [run.run_id], LATER)).get(run.run_id)
+        await recording.insert_records(connection, [jobs.JobSlice(run.run_id, 0, 0, 2)])
+        await recording.fail_pending(connection, slices(run), "not_enrolled", LATER)
+        closed = (await closing.close_runs(connection, [run.run_id], LATER)).get(run.run_id)
         status = await tallies.batch_status(connection, system_caller(), run.batch)
     assert closed is not None
     assert closed.tally == Tally(recorded=1, skipped=2, failed=1)
@@ -113,22 +113,22 @@ async def test_a_run_is_closed_with_the_counts_of_its_rows(database: Database, s
 async def test_a_run_is_closed_only_once_and_a_cancelled_one_never(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
-        await jobs.insert_records(connection, slices(run))
-        assert await tallies.close_runs(connection, [run.run_id], LATER)
-        assert not await tallies.close_runs(connection, [run.run_id], LATER)
+        await recording.insert_records(connection, slices(run))
+        assert await closing.close_runs(connection, [run.run_id], LATER)
+        assert not await closing.close_runs(connection, [run.run_id], LATER)
         cancelled = await make_run(connection, school, inserts(school.student_ids))
         await end_run(connection, cancelled, RunState.CANCELLED)
-        assert not await tallies.close_runs(connection, [cancelled.run_id], LATER)
+        assert not await closing.close_runs(connection, [cancelled.run_id], LATER)
 
 
 async def test_of_many_who_close_a_run_at_once_one_wins(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
-        await jobs.insert_records(connection, slices(run))
+        await recording.insert_records(connection, slices(run))
 
-    async def close() -> tallies.ClosedRun | None:
+    async def close() -> closing.ClosedRun | None:
         async with database.transaction() as connection:
-            return (await tallies.close_runs(connection, [run.run_id], LATER)).get(run.run_id)
+            return (await closing.close_runs(connection, [run.run_id], LATER)).get(run.run_id)
 
     closed = await asyncio.gather(*(close() for _ in range(8)))
     assert [each.tally for each in closed if each is not None] == [Tally(recorded=4)]
@@ -141,15 +141,15 @@ async def test_a_run_is_closed_with_what_a_worker_was_still_writing(
     async with postgres_database.transaction() as connection:
         run = await make_run(connection, postgres_school, inserts(postgres_school.student_ids))
 
-    async def close() -> tallies.ClosedRun | None:
+    async def close() -> closing.ClosedRun | None:
         async with postgres_database.transaction() as connection:
-            return (await tallies.close_runs(connection, [run.run_id], LATER)).get(run.run_id)
+            return (await closing.close_runs(connection, [run.run_id], LATER)).get(run.run_id)
 
     async with postgres_database.transaction() as connection:
-        await jobs.insert_records(connection, slices(run))
-        closing = asyncio.create_task(close())
+        await recording.insert_records(connection, slices(run))
+        closer = asyncio.create_task(close())
         await until(lambda: somebody_waits_for_a_lock(postgres_database))
-    closed = await closing
+    closed = await closer
     assert closed is not None
     assert closed.tally == Tally(recorded=4)
 
@@ -158,8 +158,8 @@ async def test_the_status_of_a_batch_is_that_of_its_newest_run(database: Databas
     async with database.transaction() as connection:
         assert await tallies.batch_status(connection, system_caller(), batch_of(school)) is None
         first = await make_run(connection, school, inserts(school.student_ids[:2]))
-        await jobs.insert_records(connection, slices(first))
-        await tallies.close_runs(connection, [first.run_id], LATER)
+        await recording.insert_records(connection, slices(first))
+        await closing.close_runs(connection, [first.run_id], LATER)
         second = await make_run(connection, school, inserts(school.student_ids[2:]), kept=school.student_ids[:2])
         status = await tallies.batch_status(connection, system_caller(), second.batch)
     assert status is not None
@@ -172,12 +172,12 @@ async def test_of_many_runs_those_are_closed_that_have_nothing_pending(database:
         done, half, cancelled = [
             await make_run(connection, school, inserts(school.student_ids), batch=batch, chunk_size=2) for batch in days
         ]
-        await jobs.insert_records(connection, [*slices(done), slices(half)[0]])
+        await recording.insert_records(connection, [*slices(done), slices(half)[0]])
         await end_run(connection, cancelled, RunState.CANCELLED)
         run_ids = [run.run_id for run in (half, cancelled, done)]
-        closed = await tallies.close_runs(connection, run_ids, LATER)
-        assert await tallies.close_runs(connection, run_ids, LATER) == {}
-    assert closed == {done.run_id: tallies.ClosedRun(done.run_id, Tally(recorded=4), LATER, LATER)}
+        closed = await closing.close_runs(connection, run_ids, LATER)
+        assert await closing.close_runs(connection, run_ids, LATER) == {}
+    assert closed == {done.run_id: closing.ClosedRun(done.run_id, Tally(recorded=4), LATER, LATER)}
 
 
 async def test_whoever_closes_many_runs_at_once_in_any_order_waits_for_nobody_for_ever(
@@ -190,9 +190,9 @@ async def test_whoever_closes_many_runs_at_once_in_any_order_waits_for_nobody_fo
 
     async def write_and_close(some: list[Run]) -> set[str]:
         async with database.transaction() as connection:
-            await jobs.insert_records(connection, slices(*some))
+            await recording.insert_records(connection, slices(*some))
         async with database.transaction() as connection:
-            return set(await tallies.close_runs(connection, [run.run_id for run in some], LATER))
+            return set(await closing.close_runs(connection, [run.run_id for run in some], LATER))
 
     closed = await asyncio.gather(*(write_and_close(each) for each in [made, made[::-1]] * 4))
     assert sorted(run_id for each in closed for run_id in each) == sorted(run.run_id for run in made)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.batches import RunState
 from adsum.domain.plan import Existing
-from adsum.storage import jobs
+from adsum.storage import recording
 from adsum.storage.database import Database
 from adsum.storage.runs import Run
 from adsum.storage.tables import attendance_changes, attendances, enrolments
@@ -22,9 +22,9 @@ Change = tuple[int, str | None, str | None, str | None, str | None, str | None]
 
 async def process(connection: AsyncConnection, run: Run) -> None:
     """As the processor does."""
-    await jobs.insert_records(connection, slices(run))
-    await jobs.update_records(connection, slices(run))
-    await jobs.fail_pending(connection, slices(run), "not_enrolled", LATER)
+    await recording.insert_records(connection, slices(run))
+    await recording.update_records(connection, slices(run))
+    await recording.fail_pending(connection, slices(run), "not_enrolled", LATER)
 
 
 async def changes(connection: AsyncConnection) -> list[Change]:

@@ -17,7 +17,7 @@ from adsum.services.completion import Completion, queued
 from adsum.services.sweeper import Sweeper
 from adsum.services.unreleased_runs import UnreleasedRuns
 from adsum.settings import Settings
-from adsum.storage import jobs, runs, tallies
+from adsum.storage import closing, recording, runs
 from adsum.storage.jobs import JobSlice
 from adsum.storage.runs import Run
 from adsum.wiring import Adsum
@@ -74,8 +74,8 @@ async def test_more_ended_runs_than_a_page_are_all_released(
 async def end(adsum: Adsum, run: Run, moment: datetime) -> None:
     """Records a run whole and closes it, as somebody does who does not live to release it."""
     async with adsum.database.transaction() as connection:
-        await jobs.insert_records(connection, [JobSlice(run.run_id, number) for number in range(len(run.chunks))])
-        assert await tallies.close_runs(connection, [run.run_id], moment)
+        await recording.insert_records(connection, [JobSlice(run.run_id, number) for number in range(len(run.chunks))])
+        assert await closing.close_runs(connection, [run.run_id], moment)
 
 
 async def test_what_ended_of_late_is_released_in_one_pass_and_what_ended_before_page_by_page(

@@ -15,7 +15,7 @@ from adsum.domain.ids import Batch
 from adsum.domain.selection import Selection
 from adsum.domain.submission import BatchResult, Submission
 from adsum.services.completion import queued
-from adsum.storage import jobs, runs, tallies
+from adsum.storage import closing, recording, runs
 from adsum.storage.jobs import JobSlice
 from adsum.storage.runs import Run
 from adsum.storage.tables import attendances
@@ -134,7 +134,7 @@ async def test_a_run_whose_last_worker_died_before_closing_it_is_closed_without_
 ) -> None:
     result, run = await accepted(adsum, school)
     async with adsum.database.transaction() as connection:
-        await jobs.insert_records(connection, [JobSlice(run.run_id, number) for number in range(3)])
+        await recording.insert_records(connection, [JobSlice(run.run_id, number) for number in range(3)])
     await lose_everything(redis, run.batch, run)
     assert await adsum.sweeper.sweep() == 1
     assert (await adsum.attendances.get_batch_status(result.batch_id)).is_completed
@@ -145,8 +145,8 @@ async def test_a_run_that_ended_without_being_released_is_released(
 ) -> None:
     result, run = await accepted(adsum, school)
     async with adsum.database.transaction() as connection:
-        await jobs.insert_records(connection, slices(run))
-        assert await tallies.close_runs(connection, [run.run_id], run.accepted_at)
+        await recording.insert_records(connection, slices(run))
+        assert await closing.close_runs(connection, [run.run_id], run.accepted_at)
     assert await adsum.sweeper.sweep() == 1
     left = {key: value for key, value in (await queue_keys(redis)).items() if not key.startswith("bull:")}
     assert list(left) == [f"batch-completed:{result.batch_id}"]

@@ -15,7 +15,7 @@ from adsum.services.checking import Asked, CheckedSubmission, check_all
 from adsum.services.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
 from adsum.services.deciding import Accepted, Decisions, Sight, answer_key
 from adsum.services.permissions import demand
-from adsum.storage import idempotency, new_runs, runs, tallies
+from adsum.storage import closing, idempotency, new_runs, runs, tallies
 from adsum.storage.database import Connection, Database, RejectedRows, StorageOutage
 from adsum.storage.standing import find_standing
 
@@ -138,7 +138,7 @@ async def _look(connection: Connection, batches: Sequence[Batch], now: datetime)
     idle = {batch: run for batch, run in open_runs.items() if not tally[run.run_id].remaining}
     if not idle:
         return Sight(standing, open_runs, {})
-    closed = await tallies.close_runs(connection, [run.run_id for run in idle.values()], now)
+    closed = await closing.close_runs(connection, [run.run_id for run in idle.values()], now)
     # What its last jobs have written may be newer than what was seen at first.
     standing |= await find_standing(connection, list(idle))
     return Sight(

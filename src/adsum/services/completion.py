@@ -10,10 +10,10 @@ from adsum.domain.ids import Batch
 from adsum.queue.ledger import Release
 from adsum.queue.service import QueuedRun, QueueService
 from adsum.services.patience import patiently
-from adsum.storage import runs, tallies
+from adsum.storage import closing, runs
+from adsum.storage.closing import ClosedRun
 from adsum.storage.database import Connection, Database
 from adsum.storage.runs import Run
-from adsum.storage.tallies import ClosedRun
 from adsum.telemetry import Mark, logger
 
 log = logger(__name__)
@@ -39,11 +39,13 @@ class Finishing:
         run_id: the run.
         is_counted: the ledger has counted to zero, so each ticket was taken away. Else the ledger was lost: a sweeper
             may be claiming anew for this run just now, so all tickets of it are released.
+        is_recorded: the rows have said that every job is recorded. Else they are asked.
     """
 
     batch: Batch
     run_id: str
     is_counted: bool
+    is_recorded: bool = False
 
 
 class Completion:
@@ -69,7 +71,7 @@ class Completion:
     async def _close_those_done(self, finishing: Sequence[Finishing]) -> list[Release]:
         run_ids = [each.run_id for each in finishing]
         async with self._database.transaction() as connection:
-            closed = await tallies.close_runs(connection, run_ids, self._now())
+            closed = await self._close(connection, finishing)
             endings = await _endings(connection, run_ids, closed)
             uncounted = {each.run_id for each in finishing if not each.is_counted}
             known = await runs.find_runs(connection, uncounted) if uncounted else {}
@@ -82,6 +84,12 @@ class Completion:
             else Release(batches[run_id], run_id, [], completed_at)
             for run_id, completed_at in endings.items()
         ]
+
+    async def _close(self, connection: Connection, finishing: Sequence[Finishing]) -> dict[str, ClosedRun]:
+        recorded = [each.run_id for each in finishing if each.is_recorded]
+        others = [each.run_id for each in finishing if not each.is_recorded]
+        closed = await closing.close_recorded(connection, recorded, self._now()) if recorded else {}
+        return closed | (await closing.close_runs(connection, others, self._now()) if others else {})
 
     async def has_ended(self, run_id: str) -> bool:
         """Whether the lock of this run may be replaced: asked of the database, for whoever claims a batch."""
@@ -97,7 +105,7 @@ class Completion:
         if not idle:
             return 0
         async with self._database.transaction() as connection:
-            closed = await tallies.close_runs(connection, [run.run_id for run in idle], self._now())
+            closed = await closing.close_runs(connection, [run.run_id for run in idle], self._now())
         await self.release_closed([(run, closed[run.run_id]) for run in idle if run.run_id in closed])
         return len(closed)
 

@@ -16,11 +16,11 @@ from adsum.domain.submission import BatchResult, Submission, result_of_json
 from adsum.errors import AdsumError, Flaw, IdempotencyKeyReused, RecordsExist
 from adsum.queue.keys import lock_key
 from adsum.services.checking import Asked, CheckedSubmission
+from adsum.storage.closing import ClosedRun
 from adsum.storage.idempotency import AnswerKey, KeptAnswer
 from adsum.storage.new_runs import NewRun
 from adsum.storage.runs import Run
 from adsum.storage.standing import Standing
-from adsum.storage.tallies import ClosedRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,13 @@ from adsum.errors import Conflict
 from adsum.services.batches import no_batch
 from adsum.services.permissions import demand
 from adsum.services.queueing import Queueing
-from adsum.storage import jobs, new_runs, runs, tallies
+from adsum.storage import closing, jobs, new_runs, runs, tallies
+from adsum.storage.closing import ClosedRun
 from adsum.storage.database import Connection, Database
 from adsum.storage.jobs import JobSlice
 from adsum.storage.new_runs import NewRun
 from adsum.storage.runs import Run
 from adsum.storage.standing import find_standing
-from adsum.storage.tallies import ClosedRun
 
 
 class BatchIsOpen(Conflict):
@@ -86,7 +86,7 @@ class Interventions:
             await _status(connection, batch, caller)
             standing = await runs.open_run(connection, batch)
             closed = (
-                await tallies.cancel_run(connection, standing.run_id, self._now()) if standing is not None else None
+                await closing.cancel_run(connection, standing.run_id, self._now()) if standing is not None else None
             )
             status = await _status(connection, batch, caller)
         if standing is not None and closed is not None:

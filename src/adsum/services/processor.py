@@ -16,7 +16,7 @@ from adsum.queue.ledger import Settlement
 from adsum.queue.service import QueueService
 from adsum.services.completion import Completion, Finishing, queued
 from adsum.services.patience import patiently, tried
-from adsum.storage import jobs, runs
+from adsum.storage import jobs, recording, runs
 from adsum.storage.database import Database, RejectedRows
 from adsum.storage.jobs import JobSlice, Progress
 from adsum.telemetry import Mark, logger
@@ -79,17 +79,18 @@ class AttendanceProcessor:
 
     async def _write_together(self, slices: Sequence[JobSlice]) -> list[Progress]:
         async with self._database.transaction() as connection:
-            await jobs.insert_records(connection, slices)
-            found = await jobs.progress(connection, slices)
+            found = await recording.insert_records(connection, slices)
+            if not _is_all_told(slices, found):
+                found = await jobs.progress(connection, slices)
             if not _any_pending(found):
                 return found
-            await jobs.update_records(connection, slices)
-            await jobs.fail_pending(connection, slices, Reason.NOT_ENROLLED, self._now())
+            await recording.update_records(connection, slices)
+            await recording.fail_pending(connection, slices, Reason.NOT_ENROLLED, self._now())
             return await jobs.progress(connection, slices)
 
     async def _fail(self, slices: Sequence[JobSlice], code: str) -> list[Progress]:
         async with self._database.transaction() as connection:
-            await jobs.fail_pending(connection, slices, code, self._now())
+            await recording.fail_pending(connection, slices, code, self._now())
             return await jobs.progress(connection, slices)
 
     async def _halves(self, slices: Sequence[JobSlice]) -> tuple[Sequence[JobSlice], Sequence[JobSlice]] | None:
@@ -118,8 +119,14 @@ class AttendanceProcessor:
                 remaining=left,
             )
         # None: the ledger was lost, or is another run's. To ask the database needlessly does no harm.
+        recorded = {each.run_id for each in found if each.is_all_recorded}
         over = [
-            Finishing(settlement.batch, settlement.run_id, is_counted=left == 0)
+            Finishing(
+                settlement.batch,
+                settlement.run_id,
+                is_counted=left == 0,
+                is_recorded=settlement.run_id in recorded,
+            )
             for settlement, left in zip(settlements, remaining, strict=True)
             if not left
         ]
@@ -148,6 +155,12 @@ class AttendanceProcessor:
 
 def _slices(chunks: Iterable[Chunk]) -> list[JobSlice]:
     return list(dict.fromkeys(JobSlice(chunk.run_id, chunk.number) for chunk in chunks))
+
+
+def _is_all_told(slices: Sequence[JobSlice], found: Sequence[Progress]) -> bool:
+    """Whether each of these jobs has an outcome by what was inserted alone: so it is, but for what comes again."""
+    is_of_each = {each.run for each in slices} == {each.run_id for each in found}
+    return is_of_each and not any(each.pending for each in found)
 
 
 def _any_pending(found: Iterable[Progress]) -> bool:

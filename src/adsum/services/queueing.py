@@ -9,8 +9,8 @@ from adsum.errors import Unavailable
 from adsum.queue.service import QueueService, in_time
 from adsum.services.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
 from adsum.services.completion import Completion, queued
+from adsum.storage.closing import ClosedRun
 from adsum.storage.runs import Run
-from adsum.storage.tallies import ClosedRun
 from adsum.telemetry import Mark, logger
 
 log = logger(__name__)

@@ -1,7 +1,7 @@
-"""The attendance jobs of runs: writing what they ask for, and reading what became of each.
+"""The attendance jobs of runs: what became of each.
 
 An outcome is what the rows say, never what a delivery did: so a chunk that is delivered twice, late or in parts finds
-the same outcomes. The marks go from the run's plan into the records inside the database.
+the same outcomes.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date
 
 from sqlalchemy import Date, String, TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.batches import Outcome, RunState
 from adsum.domain.ids import Batch
-from adsum.storage.columns import BigInt, Instant, Json, RunId
-from adsum.storage.outcomes import OUTCOME, RECORD_OF_JOB, rows_of_job
+from adsum.storage.columns import BigInt, Json, RunId
+from adsum.storage.outcomes import OUTCOME, rows_of_job
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,30 @@ class JobOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the jobs of some slices of a run are: who has an outcome, and how many have none."""
+    """How far the jobs of some slices of a run are.
+
+    Attributes:
+        run_id: the run.
+        run_state: of the run.
+        batch: whose run it is.
+        ended: students whose job has an outcome.
+        recorded: how many of them this run recorded.
+        pending: how many jobs of these slices have no outcome.
+        planned: how many jobs the run has, in all of its chunks.
+    """
 
     run_id: str
     run_state: RunState
     batch: Batch
     ended: Sequence[int]
+    recorded: int
     pending: int
+    planned: int
+
+    @property
+    def is_all_recorded(self) -> bool:
+        """Whether every job of the run is recorded, which stays so."""
+        return self.recorded == self.planned
 
 
 # The jobs that :slices name, one row each: `job`. On Postgres the open runs are locked against being closed or
@@ -81,95 +98,43 @@ job AS (
     WHERE j.position > slice.start AND j.position <= slice.stop
 )"""
 
-_ENROLLED = """EXISTS (
-    SELECT 1 FROM enrolments e
-    WHERE e.class_id = job.class_id AND e.student_id = job.student_id
-      AND (e.begin_date IS NULL OR e.begin_date <= job.learning_date)
-      AND (e.end_date IS NULL OR e.end_date > job.learning_date))"""
-
-_INSERT = f"""
-INSERT INTO attendances (school_id, class_id, session_id, learning_date, student_id, status, note, version,
-                         marked_at, marked_role, user_id, key_id, run_id)
-SELECT job.school_id, job.class_id, job.session_id, job.learning_date, job.student_id, job.status, job.note, 1,
-       job.accepted_at, job.accepted_role, job.user_id, job.key_id, job.run_id
-FROM job WHERE job.seen IS NULL AND {_ENROLLED}
-ORDER BY job.session_id, job.learning_date, job.student_id
-ON CONFLICT (session_id, learning_date, student_id) DO NOTHING"""
-
-# A change is made for exactly the version that accept saw: so a late chunk cannot undo a correction. A mark without a
-# note leaves the note as it is; that of a cleared mark does not come back.
-_INSERT_CHANGES = f""",
-due AS (
-    SELECT a.id, a.version, a.status AS old_status, a.note AS old_note, job.status,
-           coalesce(job.note, CASE WHEN a.status IS NOT NULL THEN a.note END) AS note,
-           job.accepted_at, job.accepted_role, job.user_id, job.key_id, job.run_id
-    FROM job {{in_order}} attendances a ON {RECORD_OF_JOB}
-    WHERE job.seen IS NOT NULL AND a.version = job.seen AND {_ENROLLED}
-    ORDER BY a.id {{row_lock}}
-)
-INSERT INTO attendance_changes (attendance_id, version, old_status, new_status, old_note, new_note,
-                                changed_at, changed_role, user_id, key_id, run_id)
-SELECT id, version + 1, old_status, status, old_note, note, accepted_at, accepted_role, user_id, key_id, run_id FROM due
-WHERE true
-ON CONFLICT (attendance_id, version) DO NOTHING"""
-
-_APPLY_CHANGES = f""",
-made AS MATERIALIZED (
-    SELECT c.* FROM job {{in_order}} attendances a ON {RECORD_OF_JOB}
-    {{in_order}} attendance_changes c ON c.attendance_id = a.id AND c.version = job.seen + 1 AND c.run_id = job.run_id
-    WHERE job.seen IS NOT NULL
-)
-UPDATE attendances
-SET status = made.new_status, note = made.new_note, version = made.version, marked_at = made.changed_at,
-    marked_role = made.changed_role, user_id = made.user_id, key_id = made.key_id
-FROM made WHERE attendances.id = made.attendance_id AND attendances.version = made.version - 1"""
-
-_FAIL = f""",
-outcome AS ({OUTCOME})
-INSERT INTO job_failures (run_id, student_id, code, failed_at)
-SELECT run_id, student_id, :code, :now FROM outcome WHERE outcome = 'pending'
-ORDER BY run_id, student_id
-ON CONFLICT (run_id, student_id) DO NOTHING"""
-
 _PENDING = f""",
 outcome AS ({OUTCOME})
 SELECT run_id, {{students}} AS students FROM outcome WHERE outcome = 'pending' GROUP BY run_id"""
 
 # One row a run: an object for each student of a group would be most of what a worker does.
+RUN = "run.run_id, run.state, run.class_id, run.session_id, run.learning_date"
+PLANNED = """run.total_jobs - run.carried_recorded - run.carried_skipped - run.carried_cancelled
+           - {array_length}(run.kept) AS planned"""
 _PROGRESS = f""",
-outcome AS ({OUTCOME})
-SELECT run_id, state, class_id, session_id, learning_date,
-       {{students}} FILTER (WHERE outcome <> 'pending') AS ended, count(*) FILTER (WHERE outcome = 'pending') AS pending
-FROM outcome GROUP BY run_id, state, class_id, session_id, learning_date"""
+outcome AS ({OUTCOME}),
+counted AS (
+    SELECT run_id, {{students}} FILTER (WHERE outcome <> 'pending') AS ended,
+           count(*) FILTER (WHERE outcome = 'recorded') AS recorded,
+           count(*) FILTER (WHERE outcome = 'pending') AS pending
+    FROM outcome GROUP BY run_id
+)
+SELECT {RUN}, counted.ended, counted.recorded, counted.pending, {PLANNED}
+FROM counted JOIN run ON run.run_id = counted.run_id"""
 
-_POSTGRES = {"students": "jsonb_agg(student_id)", "in_order": "JOIN", "row_lock": "FOR UPDATE OF a"}
+_POSTGRES = {
+    "students": "jsonb_agg(student_id)",
+    "array_length": "jsonb_array_length",
+    "in_order": "JOIN",
+    "row_lock": "FOR UPDATE OF a",
+}
 # In the order in which they are written: else SQLite unfolds the plan once for every record of the class.
-_SQLITE = {"students": "json_group_array(student_id)", "in_order": "CROSS JOIN", "row_lock": ""}
-_OPEN = "AND r.state = 'open'"
-
-
-async def insert_records(connection: AsyncConnection, slices: Sequence[JobSlice]) -> None:
-    """Inserts the records of open runs, of students who are still enrolled; whoever has a record keeps it."""
-    await connection.execute(_statement(connection, _INSERT, which=_OPEN, lock="FOR SHARE"), _named(slices))
-
-
-async def update_records(connection: AsyncConnection, slices: Sequence[JobSlice]) -> None:
-    """Changes the records of open runs' jobs that update, where they are as accept saw them, and keeps what was."""
-    await connection.execute(_statement(connection, _INSERT_CHANGES, which=_OPEN, lock="FOR SHARE"), _named(slices))
-    await connection.execute(_statement(connection, _APPLY_CHANGES, which=_OPEN), _named(slices))
-
-
-async def fail_pending(connection: AsyncConnection, slices: Sequence[JobSlice], code: str, now: datetime) -> None:
-    """Ends as failed what has no outcome yet. `code` is stable, and the same to everyone who sees it."""
-    statement = _statement(connection, _FAIL, which=_OPEN, lock="FOR SHARE").bindparams(
-        bindparam("code", type_=String), bindparam("now", type_=Instant())
-    )
-    await connection.execute(statement, {**_named(slices), "code": code, "now": now})
+_SQLITE = {
+    "students": "json_group_array(student_id)",
+    "array_length": "json_array_length",
+    "in_order": "CROSS JOIN",
+    "row_lock": "",
+}
 
 
 async def outcomes(connection: AsyncConnection, slices: Sequence[JobSlice]) -> list[JobOutcome]:
     """What became of each job of these slices; of runs that ended, too. Runs that are not there have none."""
-    statement = _statement(connection, OUTCOME).columns(
+    statement = statement_of(connection, OUTCOME).columns(
         run_id=RunId,
         state=String,
         class_id=BigInt,
@@ -178,27 +143,40 @@ async def outcomes(connection: AsyncConnection, slices: Sequence[JobSlice]) -> l
         student_id=BigInt,
         outcome=String,
     )
-    rows = await connection.execute(statement, _named(slices))
+    rows = await connection.execute(statement, named(slices))
     return [_job_outcome(*row) for row in rows]
 
 
 async def progress(connection: AsyncConnection, slices: Sequence[JobSlice]) -> list[Progress]:
     """How far each run is with these slices; also runs that ended. Runs that are not there have none."""
-    statement = _statement(connection, _PROGRESS).columns(
-        run_id=RunId, state=String, class_id=BigInt, session_id=BigInt, learning_date=Date, ended=Json, pending=BigInt
-    )
-    rows = await connection.execute(statement, _named(slices))
-    return [
-        Progress(run_id, RunState(state), Batch(*batch), ended or [], pending)
-        for run_id, state, *batch, ended, pending in rows
-    ]
+    return await told(connection, statement_of(connection, _PROGRESS), slices)
 
 
 async def pending(connection: AsyncConnection, slices: Sequence[JobSlice]) -> dict[str, set[int]]:
     """Of each run that has any, the students whose job has no outcome. One row a run: thousands may have stopped."""
-    statement = _statement(connection, _PENDING).columns(run_id=RunId, students=Json)
-    rows = await connection.execute(statement, _named(slices))
+    statement = statement_of(connection, _PENDING).columns(run_id=RunId, students=Json)
+    rows = await connection.execute(statement, named(slices))
     return {run_id: set(students) for run_id, students in rows}
+
+
+async def told(connection: AsyncConnection, statement: TextClause, slices: Sequence[JobSlice]) -> list[Progress]:
+    """What a statement says that gives one row of `Progress` a run."""
+    columns = statement.columns(
+        run_id=RunId,
+        state=String,
+        class_id=BigInt,
+        session_id=BigInt,
+        learning_date=Date,
+        ended=Json,
+        recorded=BigInt,
+        pending=BigInt,
+        planned=BigInt,
+    )
+    rows = await connection.execute(columns, named(slices))
+    return [
+        Progress(run_id, RunState(state), Batch(*batch), ended or [], *(int(count) for count in counts))
+        for run_id, state, *batch, ended, counts in ((*row[:6], row[6:]) for row in rows)
+    ]
 
 
 def _job_outcome(
@@ -207,11 +185,13 @@ def _job_outcome(
     return JobOutcome(run_id, RunState(state), Batch(class_id, session_id, day), student_id, Outcome(outcome))
 
 
-def _statement(connection: AsyncConnection, body: str, *, which: str = "", lock: str = "") -> TextClause:
+def statement_of(connection: AsyncConnection, body: str, *, which: str = "", lock: str = "") -> TextClause:
+    """One that begins with the jobs that `:slices` names: `job`. `which` narrows the runs, `lock` locks them."""
     jobs, words = (_POSTGRES_JOBS, _POSTGRES) if connection.dialect.name == "postgresql" else (_SQLITE_JOBS, _SQLITE)
     statement = (jobs + body).format(which=which, lock=lock, rows_of_job=rows_of_job(connection), **words)
     return text(statement).bindparams(bindparam("slices", type_=String))
 
 
-def _named(slices: Sequence[JobSlice]) -> dict[str, str]:
+def named(slices: Sequence[JobSlice]) -> dict[str, str]:
+    """The parameter of such a statement."""
     return {"slices": json.dumps([asdict(part) for part in slices])}

@@ -1,11 +1,9 @@
-"""Counting what became of a run's jobs, and closing the run when none is pending. Every count is one of rows."""
+"""Counting what became of a run's jobs. Every count is one of rows."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import String, TextClause, bindparam, select, text
@@ -14,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.domain.access import Caller
 from adsum.domain.batches import BatchStatus, RunState, Tally
 from adsum.domain.ids import Batch
-from adsum.storage.columns import Instant, RunId
-from adsum.storage.outcomes import CANCELLED, OUTCOME, rows_of_job
+from adsum.storage.columns import RunId
+from adsum.storage.outcomes import OUTCOME, rows_of_job
 from adsum.storage.runs import of_batch
 from adsum.storage.tables import batch_runs
 from adsum.storage.visibility import sees_class, sees_school
@@ -46,7 +44,7 @@ base AS (
     SELECT run_id, carried_recorded, carried_skipped + jsonb_array_length(kept) AS carried_skipped, carried_cancelled
     FROM wanted
 ),"""
-_TALLY = f"""
+TALLY = f"""
 outcome AS ({OUTCOME}),
 tally AS (
     SELECT base.run_id,
@@ -58,37 +56,7 @@ tally AS (
     FROM base LEFT JOIN outcome ON outcome.run_id = base.run_id
     GROUP BY base.run_id, carried_recorded, carried_skipped, carried_cancelled
 )"""
-_LOCK = """
-SELECT run_id FROM batch_runs
-WHERE run_id IN (SELECT CAST(value AS uuid) FROM jsonb_array_elements_text(CAST(:run_ids AS jsonb)) AS value)
-ORDER BY run_id FOR UPDATE"""
 _COUNT = "SELECT run_id, recorded, skipped, failed, cancelled, remaining FROM tally"
-_CLOSE = """
-UPDATE batch_runs
-SET state = :state, ended_at = :now, recorded_jobs = tally.recorded, skipped_jobs = tally.skipped,
-    failed_jobs = tally.failed, cancelled_jobs = tally.cancelled
-FROM tally
-WHERE batch_runs.run_id = tally.run_id AND state = 'open' AND tally.remaining = 0
-RETURNING batch_runs.run_id, recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs"""
-
-
-_CANCEL = f"""
-outcome AS ({OUTCOME})
-INSERT INTO job_failures (run_id, student_id, code, failed_at)
-SELECT run_id, student_id, '{CANCELLED}', :now FROM outcome WHERE outcome = 'pending' AND state = 'open'
-ORDER BY student_id
-ON CONFLICT (run_id, student_id) DO NOTHING"""
-
-
-@dataclass(frozen=True, slots=True)
-class ClosedRun:
-    """A run that this very statement ended, with its final counts. `completed_at` None: it was cancelled."""
-
-    run_id: str
-    tally: Tally
-    ended_at: datetime
-    completed_at: datetime | None
-
 
 STATUS_COLUMNS = (
     batch_runs.c.run_id,
@@ -158,55 +126,13 @@ async def tallies_of(connection: AsyncConnection, run_ids: Sequence[str]) -> dic
     """The counts of these runs, from the rows of their students."""
     if not run_ids:
         return {}
-    statement = _statement(connection, f"{_TALLY}{_COUNT}").columns(run_id=RunId)
+    statement = counting(connection, f"{TALLY}{_COUNT}").columns(run_id=RunId)
     rows = await connection.execute(statement, {"run_ids": json.dumps(run_ids)})
     return {run_id: Tally(*counts) for run_id, *counts in rows}
 
 
-async def close_runs(connection: AsyncConnection, run_ids: Sequence[str], now: datetime) -> dict[str, ClosedRun]:
-    """Closes those of these runs that are still open and whose every job has an outcome; only one caller can win each.
-
-    Returns:
-        The runs that this very call closed, by their ids.
-    """
-    await _lock(connection, run_ids)
-    return await _end(connection, run_ids, RunState.CLOSED, now)
-
-
-async def cancel_run(connection: AsyncConnection, run_id: str, now: datetime) -> ClosedRun | None:
-    """Ends a run that is still open: what has no outcome is cancelled. A run with nothing to cancel is closed."""
-    await _lock(connection, [run_id])
-    statement = _statement(connection, _CANCEL).bindparams(bindparam("now", type_=Instant()))
-    cancelled = (await connection.execute(statement, {"run_ids": json.dumps([run_id]), "now": now})).rowcount
-    state = RunState.CANCELLED if cancelled else RunState.CLOSED
-    return (await _end(connection, [run_id], state, now)).get(run_id)
-
-
-async def _lock(connection: AsyncConnection, run_ids: Sequence[str]) -> None:
-    """On Postgres: so that what follows is read after every transaction that still wrote for these runs, not from a
-    snapshot taken before the locks were had. In the order of their ids, as whoever writes takes them. SQLite has one
-    writer at a time.
-    """
-    if connection.dialect.name != "sqlite":
-        await connection.execute(_statement_of(_LOCK), {"run_ids": json.dumps(run_ids)})
-
-
-async def _end(
-    connection: AsyncConnection, run_ids: Sequence[str], state: RunState, now: datetime
-) -> dict[str, ClosedRun]:
-    statement = _statement(connection, f"{_TALLY}{_CLOSE}").bindparams(
-        bindparam("state", type_=String), bindparam("now", type_=Instant())
-    )
-    parameters = {"run_ids": json.dumps(run_ids), "state": state, "now": now}
-    rows = await connection.execute(statement.columns(run_id=RunId), parameters)
-    completed_at = now if state is RunState.CLOSED else None
-    return {run_id: ClosedRun(run_id, Tally(*counts), now, completed_at) for run_id, *counts in rows}
-
-
-def _statement(connection: AsyncConnection, body: str) -> TextClause:
+def counting(connection: AsyncConnection, body: str) -> TextClause:
+    """A statement that begins with the jobs of the runs that `:run_ids` lists: `job`, and `base`, one row a run."""
     jobs = _POSTGRES_JOBS_OF_RUNS if connection.dialect.name == "postgresql" else _SQLITE_JOBS_OF_RUNS
-    return _statement_of((jobs + body).format(rows_of_job=rows_of_job(connection)))
-
-
-def _statement_of(body: str) -> TextClause:
-    return text(body).bindparams(bindparam("run_ids", type_=String))
+    statement = (jobs + body).format(rows_of_job=rows_of_job(connection))
+    return text(statement).bindparams(bindparam("run_ids", type_=String))

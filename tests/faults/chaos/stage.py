@@ -20,7 +20,7 @@ from tests.servers.controlled import Controlled, controlled_postgres, controlled
 from tests.servers.processes import short_folder
 from tests.servers.valkey import tell
 
-CLASSES = 100
+CLASSES = 300
 # As users have it: locks of 5 s, looks for stalled chunks every second, sweeps every 2 s.
 AS_INSTALLED: dict[str, str] = {}
 

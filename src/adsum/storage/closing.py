@@ -1,0 +1,115 @@
+"""Ending runs: one conditional UPDATE, which only one caller can win, with the final counts of the rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import String, bindparam, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.domain.batches import RunState, Tally
+from adsum.storage.columns import Instant, RunId
+from adsum.storage.outcomes import CANCELLED, OUTCOME
+from adsum.storage.tallies import TALLY, counting
+
+_LOCK = """
+SELECT run_id FROM batch_runs
+WHERE run_id IN (SELECT CAST(value AS uuid) FROM jsonb_array_elements_text(CAST(:run_ids AS jsonb)) AS value)
+ORDER BY run_id FOR UPDATE"""
+_CLOSE = """
+UPDATE batch_runs
+SET state = :state, ended_at = :now, recorded_jobs = tally.recorded, skipped_jobs = tally.skipped,
+    failed_jobs = tally.failed, cancelled_jobs = tally.cancelled
+FROM tally
+WHERE batch_runs.run_id = tally.run_id AND state = 'open' AND tally.remaining = 0
+RETURNING batch_runs.run_id, recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs"""
+
+
+_CANCEL = f"""
+outcome AS ({OUTCOME})
+INSERT INTO job_failures (run_id, student_id, code, failed_at)
+SELECT run_id, student_id, '{CANCELLED}', :now FROM outcome WHERE outcome = 'pending' AND state = 'open'
+ORDER BY student_id
+ON CONFLICT (run_id, student_id) DO NOTHING"""
+
+
+_RECORDED = """
+UPDATE batch_runs
+SET state = 'closed', ended_at = :now, failed_jobs = 0, cancelled_jobs = carried_cancelled,
+    skipped_jobs = carried_skipped + {array_length}(kept),
+    recorded_jobs = total_jobs - carried_skipped - {array_length}(kept) - carried_cancelled
+{which}
+RETURNING batch_runs.run_id, recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs"""
+_CLOSE_RECORDED_ON_SQLITE = _RECORDED.format(
+    array_length="json_array_length",
+    which="WHERE run_id IN (SELECT value FROM json_each(:run_ids)) AND state = 'open'",
+)
+_CLOSE_RECORDED_ON_POSTGRES = f"WITH locked AS MATERIALIZED ({_LOCK})" + _RECORDED.format(
+    array_length="jsonb_array_length", which="FROM locked WHERE batch_runs.run_id = locked.run_id AND state = 'open'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedRun:
+    """A run that this very statement ended, with its final counts. `completed_at` None: it was cancelled."""
+
+    run_id: str
+    tally: Tally
+    ended_at: datetime
+    completed_at: datetime | None
+
+
+async def close_runs(connection: AsyncConnection, run_ids: Sequence[str], now: datetime) -> dict[str, ClosedRun]:
+    """Closes those of these runs that are still open and whose every job has an outcome; only one caller can win each.
+
+    Returns:
+        The runs that this very call closed, by their ids.
+    """
+    await _lock(connection, run_ids)
+    return await _end(connection, run_ids, RunState.CLOSED, now)
+
+
+async def close_recorded(connection: AsyncConnection, run_ids: Sequence[str], now: datetime) -> dict[str, ClosedRun]:
+    """The same for runs of which the rows have said, in a transaction that is over, that every job is recorded.
+
+    They say so for ever, since no record goes and none changes its run: so nothing is counted again.
+    """
+    sql = _CLOSE_RECORDED_ON_POSTGRES if connection.dialect.name == "postgresql" else _CLOSE_RECORDED_ON_SQLITE
+    statement = text(sql).bindparams(bindparam("run_ids", type_=String), bindparam("now", type_=Instant()))
+    rows = await connection.execute(statement.columns(run_id=RunId), {"run_ids": json.dumps(run_ids), "now": now})
+    return {run_id: ClosedRun(run_id, Tally(*counts), now, now) for run_id, *counts in rows}
+
+
+async def cancel_run(connection: AsyncConnection, run_id: str, now: datetime) -> ClosedRun | None:
+    """Ends a run that is still open: what has no outcome is cancelled. A run with nothing to cancel is closed."""
+    await _lock(connection, [run_id])
+    statement = counting(connection, _CANCEL).bindparams(bindparam("now", type_=Instant()))
+    cancelled = (await connection.execute(statement, {"run_ids": json.dumps([run_id]), "now": now})).rowcount
+    state = RunState.CANCELLED if cancelled else RunState.CLOSED
+    return (await _end(connection, [run_id], state, now)).get(run_id)
+
+
+async def _lock(connection: AsyncConnection, run_ids: Sequence[str]) -> None:
+    """On Postgres: so that what follows is read after every transaction that still wrote for these runs, not from a
+    snapshot taken before the locks were had. In the order of their ids, as whoever writes takes them. SQLite has one
+    writer at a time.
+    """
+    if connection.dialect.name != "sqlite":
+        await connection.execute(
+            text(_LOCK).bindparams(bindparam("run_ids", type_=String)), {"run_ids": json.dumps(run_ids)}
+        )
+
+
+async def _end(
+    connection: AsyncConnection, run_ids: Sequence[str], state: RunState, now: datetime
+) -> dict[str, ClosedRun]:
+    statement = counting(connection, f"{TALLY}{_CLOSE}").bindparams(
+        bindparam("state", type_=String), bindparam("now", type_=Instant())
+    )
+    parameters = {"run_ids": json.dumps(run_ids), "state": state, "now": now}
+    rows = await connection.execute(statement.columns(run_id=RunId), parameters)
+    completed_at = now if state is RunState.CLOSED else None
+    return {run_id: ClosedRun(run_id, Tally(*counts), now, completed_at) for run_id, *counts in rows}

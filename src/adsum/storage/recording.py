@@ -1,0 +1,103 @@
+"""Recording: what the jobs of runs ask for goes from their plans into the records, inside the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import String, bindparam
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.storage.columns import Instant
+from adsum.storage.jobs import PLANNED, RUN, JobSlice, Progress, named, progress, statement_of, told
+from adsum.storage.outcomes import OUTCOME, RECORD_OF_JOB
+
+_ENROLLED = """EXISTS (
+    SELECT 1 FROM enrolments e
+    WHERE e.class_id = job.class_id AND e.student_id = job.student_id
+      AND (e.begin_date IS NULL OR e.begin_date <= job.learning_date)
+      AND (e.end_date IS NULL OR e.end_date > job.learning_date))"""
+
+_INSERT = f"""
+INSERT INTO attendances (school_id, class_id, session_id, learning_date, student_id, status, note, version,
+                         marked_at, marked_role, user_id, key_id, run_id)
+SELECT job.school_id, job.class_id, job.session_id, job.learning_date, job.student_id, job.status, job.note, 1,
+       job.accepted_at, job.accepted_role, job.user_id, job.key_id, job.run_id
+FROM job WHERE job.seen IS NULL AND {_ENROLLED}
+ORDER BY job.session_id, job.learning_date, job.student_id
+ON CONFLICT (session_id, learning_date, student_id) DO NOTHING"""
+
+# What a statement inserts, the rows say from then on: so it is told without looking at them again.
+_INSERT_AND_TELL = f""",
+written AS ({_INSERT} RETURNING run_id, student_id),
+counted AS (SELECT run_id, {{students}} AS ended, count(*) AS recorded FROM written GROUP BY run_id),
+sliced AS (
+    SELECT slice.run AS run_id, sum(least(stop, jsonb_array_length(run.plan -> chunk)) - start) AS jobs
+    FROM slice JOIN run ON run.run_id = slice.run GROUP BY slice.run
+)
+SELECT {RUN}, counted.ended, counted.recorded, sliced.jobs - counted.recorded AS pending, {PLANNED}
+FROM counted JOIN run ON run.run_id = counted.run_id JOIN sliced ON sliced.run_id = counted.run_id"""
+
+# A change is made for exactly the version that accept saw: so a late chunk cannot undo a correction. A mark without a
+# note leaves the note as it is; that of a cleared mark does not come back.
+_INSERT_CHANGES = f""",
+due AS (
+    SELECT a.id, a.version, a.status AS old_status, a.note AS old_note, job.status,
+           coalesce(job.note, CASE WHEN a.status IS NOT NULL THEN a.note END) AS note,
+           job.accepted_at, job.accepted_role, job.user_id, job.key_id, job.run_id
+    FROM job {{in_order}} attendances a ON {RECORD_OF_JOB}
+    WHERE job.seen IS NOT NULL AND a.version = job.seen AND {_ENROLLED}
+    ORDER BY a.id {{row_lock}}
+)
+INSERT INTO attendance_changes (attendance_id, version, old_status, new_status, old_note, new_note,
+                                changed_at, changed_role, user_id, key_id, run_id)
+SELECT id, version + 1, old_status, status, old_note, note, accepted_at, accepted_role, user_id, key_id, run_id FROM due
+WHERE true
+ON CONFLICT (attendance_id, version) DO NOTHING"""
+
+_APPLY_CHANGES = f""",
+made AS MATERIALIZED (
+    SELECT c.* FROM job {{in_order}} attendances a ON {RECORD_OF_JOB}
+    {{in_order}} attendance_changes c ON c.attendance_id = a.id AND c.version = job.seen + 1 AND c.run_id = job.run_id
+    WHERE job.seen IS NOT NULL
+)
+UPDATE attendances
+SET status = made.new_status, note = made.new_note, version = made.version, marked_at = made.changed_at,
+    marked_role = made.changed_role, user_id = made.user_id, key_id = made.key_id
+FROM made WHERE attendances.id = made.attendance_id AND attendances.version = made.version - 1"""
+
+_FAIL = f""",
+outcome AS ({OUTCOME})
+INSERT INTO job_failures (run_id, student_id, code, failed_at)
+SELECT run_id, student_id, :code, :now FROM outcome WHERE outcome = 'pending'
+ORDER BY run_id, student_id
+ON CONFLICT (run_id, student_id) DO NOTHING"""
+
+_OPEN = "AND r.state = 'open'"
+
+
+async def insert_records(connection: AsyncConnection, slices: Sequence[JobSlice]) -> list[Progress]:
+    """Inserts the records of open runs, of students who are still enrolled; whoever has a record keeps it.
+
+    Returns:
+        How far those runs are of which something was inserted. What had an outcome before may be among the pending:
+        `progress` knows. SQLite cannot insert and tell in one.
+    """
+    if connection.dialect.name == "sqlite":
+        await connection.execute(statement_of(connection, _INSERT, which=_OPEN), named(slices))
+        return await progress(connection, slices)
+    return await told(connection, statement_of(connection, _INSERT_AND_TELL, which=_OPEN, lock="FOR SHARE"), slices)
+
+
+async def update_records(connection: AsyncConnection, slices: Sequence[JobSlice]) -> None:
+    """Changes the records of open runs' jobs that update, where they are as accept saw them, and keeps what was."""
+    await connection.execute(statement_of(connection, _INSERT_CHANGES, which=_OPEN, lock="FOR SHARE"), named(slices))
+    await connection.execute(statement_of(connection, _APPLY_CHANGES, which=_OPEN), named(slices))
+
+
+async def fail_pending(connection: AsyncConnection, slices: Sequence[JobSlice], code: str, now: datetime) -> None:
+    """Ends as failed what has no outcome yet. `code` is stable, and the same to everyone who sees it."""
+    statement = statement_of(connection, _FAIL, which=_OPEN, lock="FOR SHARE").bindparams(
+        bindparam("code", type_=String), bindparam("now", type_=Instant())
+    )
+    await connection.execute(statement, {**named(slices), "code": code, "now": now})
