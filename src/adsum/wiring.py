@@ -34,6 +34,7 @@ from adsum.services.queueing import Queueing
 from adsum.services.readiness import Readiness
 from adsum.services.records import Records
 from adsum.services.roster_import import RosterImport
+from adsum.services.student_data import StudentData
 from adsum.services.sweeper import Sweeper
 from adsum.services.tokens import MIN_KEY_LENGTH, NO_KEY, Tokens
 from adsum.services.undoing import Undoing
@@ -71,6 +72,7 @@ class Adsum:
     records: Records
     corrections: Corrections
     undoing: Undoing
+    student_data: StudentData
     roster_import: RosterImport
 
 
@@ -173,6 +175,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             records=Records(database),
             corrections=Corrections(database, now),
             undoing=Undoing(database, now),
+            student_data=StudentData(database),
             roster_import=RosterImport(database, settings.timezone, now),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from datetime import date, timedelta
 
 import pytest
@@ -87,3 +88,12 @@ async def test_a_long_csv_comes_in_pieces_of_a_thousand_each_row_once_and_in_ord
     assert [piece.records for piece in pieces] == [0, EXPORTED_AT_ONCE, EXPORTED_AT_ONCE, 250]
     lines = [(line[5], int(line[4])) for piece in pieces[1:] for line in read(piece.text)]
     assert lines == [(day.isoformat(), student_id) for day in days for student_id in school.student_ids]
+
+
+async def test_an_export_is_logged_with_who_and_what(records: Records, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    await records.csv(caller(Role.OFFICE, 3, user_id=7), RecordFilters(class_id=12))
+
+    (record,) = [vars(each) for each in caplog.records if each.message == "records are exported"]
+    assert (record["actor"], record["class_id"]) == ("user-7", 12)

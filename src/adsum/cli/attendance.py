@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
-from contextlib import aclosing, contextmanager
+from collections.abc import Callable
+from contextlib import aclosing
 from datetime import UTC, date
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 
 from adsum.cli.choices import one_of
 from adsum.cli.counting import Counting
+from adsum.cli.files import STDOUT, to_stdout, whole_file
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
 from adsum.domain.access import system_caller
@@ -33,7 +34,6 @@ app = typer.Typer(no_args_is_help=True)
 SHOWN = ("id", "learningDate", "classId", "sessionId", "studentId", "status", "note", "markedAt", "markedByRole")
 DISPENSABLE = ("markedByRole", "markedAt", "note", "classId", "sessionId")
 CHANGE = ("version", "status", "note", "changedAt", "changedByRole", "changedByUserId", "reason", "runId")
-STDOUT = Path("-")
 
 
 def _day(text: str) -> date:
@@ -88,9 +88,9 @@ def export(
     """Write everything that matches as CSV. `--json` is about the summary, which a file gets."""
     filters = _filters(class_id, session_id, student_id, first_day, last_day, status)
     if output == STDOUT:
-        with_adsum(lambda adsum: _write(adsum, filters, _to_stdout, Counting("records", shown=not sys.stdout.isatty())))
+        with_adsum(lambda adsum: _write(adsum, filters, to_stdout, Counting("records", shown=not sys.stdout.isatty())))
         return
-    with _whole_file(output) as file:
+    with whole_file(output) as file:
         count = with_adsum(lambda adsum: _write(adsum, filters, file.write, Counting("records")))
     show_one({"file": str(output), "records": count}, as_json=as_json)
 
@@ -192,21 +192,3 @@ async def _write(adsum: Adsum, filters: RecordFilters, write: Callable[[str], ob
                 counting.add(piece.records)
                 count += piece.records
     return count
-
-
-def _to_stdout(text: str) -> None:
-    sys.stdout.buffer.write(text.encode())
-
-
-@contextmanager
-def _whole_file(path: Path) -> Generator[TextIO]:
-    """A file that appears when it is whole: half a register must not be taken for one."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        part.replace(path)
-    except OSError as error:
-        raise typer.BadParameter(f"cannot write {path}: {error.strerror}", param_hint="--output") from None
-    finally:
-        part.unlink(missing_ok=True)

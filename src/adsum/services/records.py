@@ -14,6 +14,7 @@ from adsum.services.paging import begin_of, page_of
 from adsum.services.permissions import demand
 from adsum.storage.database import Database
 from adsum.storage.records import RecordPosition, RecordRow, list_records
+from adsum.telemetry import logger
 
 EXPORTED_AT_ONCE = 1000
 COLUMNS = (
@@ -30,6 +31,8 @@ COLUMNS = (
     "markedByRole",
     "markedByUserId",
 )
+
+log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,15 @@ class Records:
             Forbidden: without `attendance:read`.
         """
         demand(caller, Permission.ATTENDANCE_READ)
-        return self._pieces(caller, filters, await self._read(caller, filters, None, EXPORTED_AT_ONCE))
+        rows = await self._read(caller, filters, None, EXPORTED_AT_ONCE)
+        log.info(
+            "records are exported",
+            actor=caller.actor,
+            class_id=filters.class_id,
+            session_id=filters.session_id,
+            student_id=filters.student_id,
+        )
+        return self._pieces(caller, filters, rows)
 
     async def _pieces(
         self, caller: Caller, filters: RecordFilters, rows: Sequence[RecordRow]

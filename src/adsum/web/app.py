@@ -21,6 +21,7 @@ from adsum.web import (
     operations,
     rosters,
     sessions,
+    student_data,
     students,
 )
 from adsum.web.body_limit import BodyLimit
@@ -42,6 +43,7 @@ ROUTERS = (
     rosters.router,
     sessions.router,
     students.router,
+    student_data.router,
 )
 
 

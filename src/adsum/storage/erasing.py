@@ -1,0 +1,76 @@
+"""Erasing a student: every row and every entry of a plan that is about them. Counts, which name nobody, stay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.domain.batches import RunState
+from adsum.storage.naming import in_answer, in_plan
+from adsum.storage.tables import (
+    attendance_changes,
+    attendances,
+    batch_runs,
+    enrolments,
+    idempotency_keys,
+    job_failures,
+    sessions,
+    students,
+)
+
+
+async def sessions_of_student(connection: AsyncConnection, student_id: int) -> list[int]:
+    """The sessions of all classes in which the student ever was enrolled."""
+    of_classes = select(enrolments.c.class_id).where(enrolments.c.student_id == student_id)
+    return list(await connection.scalars(select(sessions.c.id).where(sessions.c.class_id.in_(of_classes))))
+
+
+async def is_being_marked(connection: AsyncConnection, student_id: int) -> bool:
+    """Whether an open run has the student: what it was promised to record cannot be taken out of it."""
+    c = batch_runs.c
+    open_runs = select(c.run_id).where(c.state == RunState.OPEN, in_plan(connection, student_id)).limit(1)
+    return (await connection.execute(open_runs)).first() is not None
+
+
+async def erase_student(connection: AsyncConnection, student_id: int) -> int:
+    """Deletes what is known of a student, whom no open run has. Returns how many records that were."""
+    await _leave_plans(connection, student_id)
+    await _leave_answers(connection, student_id)
+    records = select(attendances.c.id).where(attendances.c.student_id == student_id)
+    await connection.execute(delete(attendance_changes).where(attendance_changes.c.attendance_id.in_(records)))
+    erased = await connection.execute(delete(attendances).where(attendances.c.student_id == student_id))
+    await connection.execute(delete(job_failures).where(job_failures.c.student_id == student_id))
+    await connection.execute(delete(enrolments).where(enrolments.c.student_id == student_id))
+    await connection.execute(delete(students).where(students.c.id == student_id))
+    return erased.rowcount
+
+
+async def _leave_plans(connection: AsyncConnection, student_id: int) -> None:
+    c = batch_runs.c
+    rows = (await connection.execute(select(c.run_id, c.plan, c.kept).where(in_plan(connection, student_id)))).all()
+    # Chunk by chunk: the place of a job in its chunk is nobody's any more, since these runs have ended.
+    left = [
+        {
+            "of_run": row.run_id,
+            "plan": [[job for job in chunk if job["student"] != student_id] for chunk in row.plan],
+            "kept": [kept for kept in row.kept if kept != student_id],
+        }
+        for row in rows
+    ]
+    if left:
+        await connection.execute(update(batch_runs).where(c.run_id == bindparam("of_run")), left)
+
+
+async def _leave_answers(connection: AsyncConnection, student_id: int) -> None:
+    c = idempotency_keys.c
+    rows = (await connection.execute(select(c.actor, c.key, c.answer).where(in_answer(connection, student_id)))).all()
+    left = [{"of_actor": row.actor, "of_key": row.key, "answer": _without(row.answer, student_id)} for row in rows]
+    if left:
+        one = update(idempotency_keys).where(c.actor == bindparam("of_actor"), c.key == bindparam("of_key"))
+        await connection.execute(one, left)
+
+
+def _without(answer: dict[str, Any], student_id: int) -> dict[str, Any]:
+    return answer | {"conflicts": [each for each in answer["conflicts"] if each["student_id"] != student_id]}
