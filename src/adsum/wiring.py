@@ -145,7 +145,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
         stack.push_async_callback(acceptance.close)
         attendances = AttendancesService(database, acceptance, queueing)
         processor = AttendanceProcessor(database, queue, completion, now)
-        deliveries = new_deliveries(settings, database, processor)
+        deliveries = new_deliveries(settings, processor)
         stack.push_async_callback(deliveries.close)
         progress = Progress(database, attendances)
         stack.push_async_callback(progress.close)
@@ -204,14 +204,11 @@ def queue_service(settings: Settings, redis: RedisClient) -> QueueService:
     return QueueService(redis, ledger, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
 
 
-def new_deliveries(settings: Settings, database: Database, processor: AttendanceProcessor) -> Deliveries:
-    """Groups of chunks as the settings have it. Postgres writes one group while the worker is at another; SQLite has
-    one writer.
-    """
+def new_deliveries(settings: Settings, processor: AttendanceProcessor) -> Deliveries:
+    """Groups of chunks as the settings have it."""
     return Deliveries(
         processor,
         chunk_size=settings.chunk_size,
-        side_by_side=2 if database.is_postgres else 1,
         # Twice: where BullMQ's loop had to be started again, what it had taken before may still be waiting.
         waiting_at_most=2 * settings.worker_concurrency,
     )

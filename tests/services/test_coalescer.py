@@ -56,8 +56,8 @@ NewCoalescer = Callable[..., Coalescer[int, int]]
 async def new_coalescer(press: Press) -> AsyncGenerator[NewCoalescer]:
     made: list[Coalescer[int, int]] = []
 
-    def make(at_most: int = 100, side_by_side: int = 1, waiting_at_most: int = 100) -> Coalescer[int, int]:
-        limits = {"at_most": at_most, "side_by_side": side_by_side, "waiting_at_most": waiting_at_most}
+    def make(at_most: int = 100, waiting_at_most: int = 100) -> Coalescer[int, int]:
+        limits = {"at_most": at_most, "waiting_at_most": waiting_at_most}
         made.append(Coalescer(press.flush, **limits))
         return made[-1]
 
@@ -124,17 +124,14 @@ async def test_nobody_waits_longer_because_others_submit_again_and_again(
     await asyncio.gather(*first, *greedy)
 
 
-@pytest.mark.parametrize("side_by_side", [1, 2])
-async def test_no_more_flushes_run_at_a_time_than_may(
-    press: Press, new_coalescer: NewCoalescer, side_by_side: int
-) -> None:
-    coalescer = new_coalescer(at_most=1, side_by_side=side_by_side)
+async def test_one_flush_runs_at_a_time(press: Press, new_coalescer: NewCoalescer) -> None:
+    coalescer = new_coalescer(at_most=1)
     press.go_on.clear()
     tasks = await submitted(coalescer, range(6))
-    assert len(press.flushes) == side_by_side
+    assert len(press.flushes) == 1
     press.go_on.set()
     await asyncio.gather(*tasks)
-    assert press.most_at_once == side_by_side
+    assert (len(press.flushes), press.most_at_once) == (6, 1)
 
 
 @pytest.mark.parametrize("poison", [{0}, {7}, {3, 4}, {0, 2, 5}, set(range(8))])
@@ -156,7 +153,7 @@ async def test_an_outage_is_everybodys_and_not_tried_again_in_halves() -> None:
         flushes.append(len(items))
         raise Unavailable("away")
 
-    coalescer = Coalescer(away, at_most=9, side_by_side=1, waiting_at_most=9)
+    coalescer = Coalescer(away, at_most=9, waiting_at_most=9)
     errors = [await errors_of(task) for task in await submitted(coalescer, range(8))]
     assert [type(error) for error in errors] == [Unavailable] * 8
     assert flushes == [8]
@@ -173,7 +170,7 @@ async def test_a_flush_that_answers_for_others_than_it_was_asked_is_a_defect_of_
     async def nothing(_items: Sequence[int]) -> list[int]:
         return []
 
-    coalescer = Coalescer(nothing, at_most=9, side_by_side=1, waiting_at_most=9)
+    coalescer = Coalescer(nothing, at_most=9, waiting_at_most=9)
     assert [type(await errors_of(task)) for task in await submitted(coalescer, [1, 2])] == [ValueError, ValueError]
 
 
@@ -243,7 +240,7 @@ async def test_where_a_flush_is_cancelled_whoever_waits_is_done_by_the_next_one(
             raise asyncio.CancelledError
         return items
 
-    coalescer = Coalescer(flush, at_most=4, side_by_side=1, waiting_at_most=4)
+    coalescer = Coalescer(flush, at_most=4, waiting_at_most=4)
     first = asyncio.create_task(coalescer.submit(1))
     await begun.wait()
     second = asyncio.create_task(coalescer.submit(2))

@@ -125,7 +125,7 @@ async def test_a_database_that_goes_away_right_after_the_commit_takes_no_promise
     assert (result.added_jobs, (await status_of(adsum, result)).tally) == (3, Tally(remaining=3))
 
 
-async def test_a_worker_whose_commits_get_lost_either_way_records_each_student_once(
+async def test_a_worker_whose_writes_get_lost_either_way_records_each_student_once(
     proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds
 ) -> None:
     adsum, proxy = proxied
@@ -133,7 +133,14 @@ async def test_a_worker_whose_commits_get_lost_either_way_records_each_student_o
     async with adsum.database.snapshot() as connection:
         run = await open_run(connection, batch_of(proxied_school))
     assert run is not None
-    lost = arm_at_commits(proxy, Moment.AFTER, Moment.BEFORE, Moment.AFTER, Moment.BEFORE, Moment.AFTER)
+    lost = [
+        # Written, and the reply lost: from then on the rows have to be read, in a transaction.
+        Blow(1, Moment.AFTER, named="WITH slice AS"),
+        Blow(1, Moment.BEFORE, named="COMMIT"),
+        Blow(2, Moment.AFTER, named="COMMIT"),
+        Blow(1, Moment.AFTER, named="WITH locked AS"),
+    ]
+    proxy.arm(*lost)
     await adsum.processor.process(queued(run).messages)
     assert all_fallen(lost)
     status = await status_of(adsum, result)

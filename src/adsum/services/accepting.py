@@ -43,7 +43,6 @@ class Acceptance:
         self._together: Coalescer[Asked, _Outcome] = Coalescer(
             self._accept_together,
             at_most=REQUESTS_AT_MOST,
-            side_by_side=2 if database.is_postgres else 1,
             waiting_at_most=WAITING_AT_MOST,
         )
 

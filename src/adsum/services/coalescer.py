@@ -22,12 +22,13 @@ Result = TypeVar("Result")
 class Coalescer(Generic[Item, Result]):
     """Whatever is submitted while a flush runs goes into the next flush, as one. Nothing waits for a timer.
 
+    There is one flush at a time: two would share what has come, and each cost as much as one.
+
     Args:
         flush: does items, in the order of their submission, and returns a result for each. Where it raises, the same
             items come again in halves, until the culprit stands alone: so it must bear being done twice. An outage is
             nobody's fault, and is raised to all of them.
         at_most: items in one flush.
-        side_by_side: flushes at a time. One leaves the most for the next; two keep a server busy while its client is.
         waiting_at_most: items that wait for a flush; more are refused.
     """
 
@@ -36,15 +37,13 @@ class Coalescer(Generic[Item, Result]):
         flush: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
         *,
         at_most: int,
-        side_by_side: int,
         waiting_at_most: int,
     ) -> None:
         self._flush = flush
         self._at_most = at_most
-        self._side_by_side = side_by_side
         self._waiting_at_most = waiting_at_most
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
-        self._flushing: set[asyncio.Task[None]] = set()
+        self._flushing: asyncio.Task[None] | None = None
         self._is_closing = False
 
     async def submit(self, item: Item) -> Result:
@@ -64,28 +63,26 @@ class Coalescer(Generic[Item, Result]):
     async def close(self) -> None:
         """Ends what is being done, and cancels who waits. To be called when nobody submits any more."""
         self._is_closing = True
-        for task in self._flushing:
-            task.cancel()
-        await asyncio.gather(*self._flushing, return_exceptions=True)
+        if self._flushing is not None:
+            self._flushing.cancel()
+            await asyncio.wait([self._flushing])
         for _, done in self._waiting:
             done.cancel()
         self._waiting.clear()
 
     def _begin(self) -> None:
-        if len(self._flushing) < self._side_by_side:
+        if self._flushing is None:
             # In a context of its own: what one submitter's log lines say is not so of the others.
-            self._flushing.add(asyncio.create_task(self._flush_all(), context=Context()))
+            self._flushing = asyncio.create_task(self._flush_all(), context=Context())
 
     async def _flush_all(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None
         try:
             while self._waiting:
                 count = min(self._at_most, len(self._waiting))
                 await self._flush_isolating([self._waiting.popleft() for _ in range(count)])
         finally:
             # Here, not when the task's end is noticed: whoever submits in between would wait for nobody.
-            self._flushing.discard(task)
+            self._flushing = None
             if self._waiting and not self._is_closing:
                 self._begin()  # a flush was cancelled, by whatever it is: the others are not to wait for nobody
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -69,15 +69,14 @@ class Completion:
             await patiently(self._queue.release_all, releases)
 
     async def _close_those_done(self, finishing: Sequence[Finishing]) -> list[Release]:
-        run_ids = [each.run_id for each in finishing]
-        async with self._database.transaction() as connection:
-            closed = await self._close(connection, finishing)
-            endings = await _endings(connection, run_ids, closed)
-            uncounted = {each.run_id for each in finishing if not each.is_counted}
-            known = await runs.find_runs(connection, uncounted) if uncounted else {}
         batches = {each.run_id: each.batch for each in finishing}
-        for run_id, run in closed.items():
-            self._tell(batches[run_id], run)
+        closed = await self._close_recorded(batches, [each.run_id for each in finishing if each.is_recorded])
+        endings: dict[str, datetime | None] = {run_id: run.completed_at for run_id, run in closed.items()}
+        others = [run_id for run_id in batches if run_id not in closed]
+        if others:
+            endings |= await self._close_counting(batches, others)
+        uncounted = endings.keys() & {each.run_id for each in finishing if not each.is_counted}
+        known = await self._known(uncounted) if uncounted else {}
         return [
             release_of(known[run_id], completed_at)
             if run_id in known
@@ -85,11 +84,27 @@ class Completion:
             for run_id, completed_at in endings.items()
         ]
 
-    async def _close(self, connection: Connection, finishing: Sequence[Finishing]) -> dict[str, ClosedRun]:
-        recorded = [each.run_id for each in finishing if each.is_recorded]
-        others = [each.run_id for each in finishing if not each.is_recorded]
-        closed = await closing.close_recorded(connection, recorded, self._now()) if recorded else {}
-        return closed | (await closing.close_runs(connection, others, self._now()) if others else {})
+    async def _close_recorded(self, batches: Mapping[str, Batch], run_ids: Sequence[str]) -> dict[str, ClosedRun]:
+        """All of a class in one statement, in the usual case."""
+        if not run_ids:
+            return {}
+        async with self._database.stroke() as connection:
+            closed = await closing.close_recorded(connection, run_ids, self._now())
+        for run_id, run in closed.items():
+            self._tell(batches[run_id], run)
+        return closed
+
+    async def _close_counting(self, batches: Mapping[str, Batch], run_ids: Sequence[str]) -> dict[str, datetime | None]:
+        async with self._database.transaction() as connection:
+            closed = await closing.close_runs(connection, run_ids, self._now())
+            endings = await _endings(connection, run_ids, closed)
+        for run_id, run in closed.items():
+            self._tell(batches[run_id], run)
+        return endings
+
+    async def _known(self, run_ids: Collection[str]) -> dict[str, Run]:
+        async with self._database.snapshot() as connection:
+            return await runs.find_runs(connection, run_ids)
 
     async def has_ended(self, run_id: str) -> bool:
         """Whether the lock of this run may be replaced: asked of the database, for whoever claims a batch."""

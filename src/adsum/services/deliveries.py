@@ -25,19 +25,15 @@ class Deliveries:
     Args:
         processor: what ends their jobs.
         chunk_size: students in a chunk, at most.
-        side_by_side: groups that are processed at a time.
         waiting_at_most: chunks that wait for a group; a worker takes no more than its concurrency.
     """
 
-    def __init__(
-        self, processor: AttendanceProcessor, *, chunk_size: int, side_by_side: int, waiting_at_most: int
-    ) -> None:
+    def __init__(self, processor: AttendanceProcessor, *, chunk_size: int, waiting_at_most: int) -> None:
         self._processor = processor
         self._suspect = asyncio.Lock()
         self._groups: Coalescer[Chunk, bool] = Coalescer(
             self._process,
             at_most=max(1, min(CHUNKS_AT_MOST, ROWS_AT_MOST // chunk_size)),
-            side_by_side=side_by_side,
             waiting_at_most=waiting_at_most,
         )
 

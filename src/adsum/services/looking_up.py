@@ -21,7 +21,7 @@ class LookUp(Generic[Key, Row]):
         self._database = database
         self._find = find
         self._together: Coalescer[Key, Row | None] = Coalescer(
-            self._find_all, at_most=REQUESTS_AT_MOST, side_by_side=2, waiting_at_most=WAITING_AT_MOST
+            self._find_all, at_most=REQUESTS_AT_MOST, waiting_at_most=WAITING_AT_MOST
         )
 
     async def find(self, key: Key) -> Row | None:

@@ -78,10 +78,13 @@ class AttendanceProcessor:
         return [each for part in parts for each in await self._write(part)]
 
     async def _write_together(self, slices: Sequence[JobSlice]) -> list[Progress]:
-        async with self._database.transaction() as connection:
+        async with self._database.stroke() as connection:
             found = await recording.insert_records(connection, slices)
-            if not _is_all_told(slices, found):
-                found = await jobs.progress(connection, slices)
+        if _is_all_told(slices, found):
+            return found
+        async with self._database.transaction() as connection:
+            await recording.insert_records(connection, slices)
+            found = await jobs.progress(connection, slices)
             if not _any_pending(found):
                 return found
             await recording.update_records(connection, slices)

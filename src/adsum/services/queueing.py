@@ -31,7 +31,7 @@ class Queueing:
         self._queue = queue
         self._completion = completion
         self._together: Coalescer[_Decision, bool] = Coalescer(
-            self._follow_all, at_most=REQUESTS_AT_MOST, side_by_side=1, waiting_at_most=WAITING_AT_MOST
+            self._follow_all, at_most=REQUESTS_AT_MOST, waiting_at_most=WAITING_AT_MOST
         )
 
     async def follow(self, *, run: Run | None, ended: tuple[Run, ClosedRun] | None = None) -> None:

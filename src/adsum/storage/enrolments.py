@@ -15,11 +15,13 @@ from adsum.storage.columns import Json
 from adsum.storage.spans import covers
 from adsum.storage.tables import enrolments, students
 
+# A look-up for each class. As a join, Postgres would read all enrolments there are, since it takes `asked` for many.
 _ROSTERS = """
-SELECT asked.class_id, asked.day, {list_of}(DISTINCT e.student_id) AS students
-FROM asked JOIN enrolments e ON e.class_id = asked.class_id
-    AND (e.begin_date IS NULL OR e.begin_date <= asked.day) AND (e.end_date IS NULL OR e.end_date > asked.day)
-GROUP BY asked.class_id, asked.day"""
+SELECT asked.class_id, asked.day,
+    (SELECT {list_of}(DISTINCT e.student_id) FROM enrolments e
+     WHERE e.class_id = asked.class_id AND (e.begin_date IS NULL OR e.begin_date <= asked.day)
+       AND (e.end_date IS NULL OR e.end_date > asked.day)) AS students
+FROM asked"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,7 @@ async def find_rosters(
     )
     asked = rows_asked({"class_id": class_id, "day": day.isoformat()} for class_id, day in wanted)
     rows = await connection.execute(statement, asked)
-    found = {(class_id, day): sorted(students) for class_id, day, students in rows}
-    return {each: found.get(each, []) for each in wanted}
+    return {(class_id, day): sorted(students or ()) for class_id, day, students in rows}
 
 
 async def roster_of(connection: AsyncConnection, class_id: int, day: date) -> list[RosterStudent]:
