@@ -34,6 +34,7 @@ from adsum.services.queueing import Queueing
 from adsum.services.readiness import Readiness
 from adsum.services.records import Records
 from adsum.services.roster_import import RosterImport
+from adsum.services.statuses import Statuses
 from adsum.services.student_data import StudentData
 from adsum.services.sweeper import Sweeper
 from adsum.services.tokens import MIN_KEY_LENGTH, NO_KEY, Tokens
@@ -73,6 +74,7 @@ class Adsum:
     corrections: Corrections
     undoing: Undoing
     student_data: StudentData
+    statuses: Statuses
     roster_import: RosterImport
 
 
@@ -176,6 +178,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             corrections=Corrections(database, now),
             undoing=Undoing(database, now),
             student_data=StudentData(database),
+            statuses=Statuses(database, now),
             roster_import=RosterImport(database, settings.timezone, now),
         )
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
 from adsum.domain.corrections import MAX_REASON, Correction, flaws_of_correction
 from adsum.domain.plan import Existing
-from adsum.domain.statuses import MAX_NOTE
+from adsum.domain.statuses import DEFAULTS, MAX_NOTE, SchoolStatuses
 
 LATE = Existing("late", "bus", 4)
 CLEARED = Existing(None, "bus", 4)
@@ -28,23 +31,31 @@ def test_what_a_record_says_after_a_correction(standing: Existing, correction: C
     assert correction.applied_to(standing) == corrected
 
 
+def wrong_in(correction: Correction, standing: Existing) -> list[str]:
+    """In a school that does not give `late` any more."""
+    late = replace(SchoolStatuses().get("late") or DEFAULTS[0], retired_at=datetime(2024, 12, 1, tzinfo=UTC))
+    return [flaw.code for flaw in flaws_of_correction(correction, standing, SchoolStatuses([late]))]
+
+
 def test_every_wrong_thing_is_named() -> None:
     wrong = Correction(status="asleep", note="x" * (MAX_NOTE + 1), reason="y" * (MAX_REASON + 1))
     unstorable = Correction(note="a\x00b", reason="\ud800")
 
-    assert [flaw.code for flaw in flaws_of_correction(wrong, LATE)] == [
-        "unknown_status",
-        "note_too_long",
-        "reason_too_long",
-    ]
-    assert [flaw.code for flaw in flaws_of_correction(unstorable, LATE)] == ["note_not_text", "reason_not_text"]
+    assert wrong_in(wrong, LATE) == ["unknown_status", "note_too_long", "reason_too_long"]
+    assert wrong_in(unstorable, LATE) == ["note_not_text", "reason_not_text"]
 
 
 def test_a_correction_that_fits_has_no_flaws() -> None:
-    assert flaws_of_correction(Correction(status="absent", note="x" * MAX_NOTE, reason="seen"), CLEARED) == []
-    assert flaws_of_correction(Correction(status=None), CLEARED) == []
+    assert wrong_in(Correction(status="absent", note="x" * MAX_NOTE, reason="seen"), CLEARED) == []
+    assert wrong_in(Correction(status=None), CLEARED) == []
 
 
 def test_nothing_to_change_and_a_note_without_a_mark_are_refused() -> None:
-    assert [flaw.code for flaw in flaws_of_correction(Correction(reason="so"), LATE)] == ["empty_correction"]
-    assert [flaw.code for flaw in flaws_of_correction(Correction(note="bus"), CLEARED)] == ["mark_cleared"]
+    assert wrong_in(Correction(reason="so"), LATE) == ["empty_correction"]
+    assert wrong_in(Correction(note="bus"), CLEARED) == ["mark_cleared"]
+
+
+def test_a_status_that_stands_may_stay_also_where_it_is_retired() -> None:
+    assert wrong_in(Correction(status="late", note="train"), LATE) == []
+    assert wrong_in(Correction(note="train"), LATE) == []
+    assert wrong_in(Correction(status="late"), CLEARED) == ["retired_status"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adsum.domain.selection import Selection, StudentMark, flaws_of_form, flaws_of_roster, requested_marks
-from adsum.domain.statuses import Mark
+from adsum.domain.statuses import Mark, SchoolStatuses
 from adsum.errors import Flaw
 
 ROSTER = [1, 2, 3, 4]
@@ -23,6 +23,11 @@ selections = st.builds(
 
 def statuses(selection: Selection, roster: Sequence[int] = ROSTER) -> dict[int, str]:
     return {student: mark.status for student, mark in requested_marks(selection, roster).items()}
+
+
+def wrong_in(selection: Selection) -> list[Flaw]:
+    """In a school with the statuses that every school begins with."""
+    return flaws_of_form(selection, SchoolStatuses())
 
 
 def told(flaws: Sequence[Flaw]) -> list[tuple[str, str]]:
@@ -39,7 +44,7 @@ def noted(note: str) -> StudentMark:
 
 @pytest.mark.parametrize("note", ["", "x" * 500, "\U0001f68c \t\n 日本語"])
 def test_any_text_of_500_characters_is_a_note(note: str) -> None:
-    assert flaws_of_form(Selection(True, marks=[noted(note)])) == []
+    assert wrong_in(Selection(True, marks=[noted(note)])) == []
 
 
 def test_all_selected_are_present_and_those_unselected_absent() -> None:
@@ -76,7 +81,7 @@ def named(selection: Selection) -> set[int]:
 
 def test_a_good_selection_has_no_flaws() -> None:
     selection = Selection(False, selected=[1, 2], unselected=[3], marks=[late(1), late(4)])
-    assert flaws_of_form(selection) == []
+    assert wrong_in(selection) == []
     assert flaws_of_roster(selection, ROSTER, (), sees_school=True) == []
 
 
@@ -96,12 +101,12 @@ def test_a_good_selection_has_no_flaws() -> None:
     ],
 )
 def test_each_flaw_of_the_form_is_named_where_it_stands(selection: Selection, expected: list[tuple[str, str]]) -> None:
-    assert told(flaws_of_form(selection)) == expected
+    assert told(wrong_in(selection)) == expected
 
 
 def test_everything_that_is_wrong_is_named_at_once() -> None:
     selection = Selection(False, selected=[1, 1], unselected=[1], marks=[StudentMark(2, Mark("asleep"))])
-    assert told(flaws_of_form(selection)) == [
+    assert told(wrong_in(selection)) == [
         ("student_repeated", "/selectedStudentIds/1"),
         ("student_in_both_lists", "/unselectedStudentIds/0"),
         ("unknown_status", "/marks/0/status"),
@@ -109,18 +114,18 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
 
 
 def test_selecting_all_and_naming_nobody_is_no_empty_selection() -> None:
-    assert flaws_of_form(Selection(True)) == []
+    assert wrong_in(Selection(True)) == []
 
 
 def test_an_unknown_status_is_not_repeated_whole_and_the_allowed_ones_are_listed() -> None:
-    (flaw,) = flaws_of_form(Selection(True, marks=[StudentMark(1, Mark("x" * 1000))]))
+    (flaw,) = wrong_in(Selection(True, marks=[StudentMark(1, Mark("x" * 1000))]))
     assert len(flaw.detail) < 120
     assert flaw.params == {"allowed": ["present", "absent", "late", "excused"]}
 
 
 def test_naming_ten_thousand_students_twice_each_is_told_in_a_moment() -> None:
     start = time.monotonic()
-    flaws = flaws_of_form(Selection(False, selected=[*range(10_000), *range(10_000)]))
+    flaws = wrong_in(Selection(False, selected=[*range(10_000), *range(10_000)]))
     assert (len(flaws), flaws[0].pointer) == (10_000, "/selectedStudentIds/10000")
     assert time.monotonic() - start < 1
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from typing_extensions import override
 
 from adsum.domain.batches import OnExisting
-from adsum.domain.statuses import DEFAULT_STATUSES
+from adsum.domain.statuses import DEFAULTS
 from adsum.storage.runs import find_run
 from tests.histories import school_changes
 from tests.histories.history import STUDENTS, SYSTEM, History
@@ -19,7 +19,7 @@ from tests.histories.world import DEATHS, World
 Event = Callable[[st.DataObject], None]
 
 students = st.integers(0, STUDENTS - 1)
-statuses = st.sampled_from(DEFAULT_STATUSES)
+statuses = st.sampled_from([status.code for status in DEFAULTS])
 marks_of_some = st.dictionaries(students, statuses, min_size=1)
 modes = st.sampled_from([OnExisting.UPDATE, OnExisting.SKIP, OnExisting.FAIL])
 deaths = st.sampled_from([None] * len(DEATHS) + list(DEATHS))

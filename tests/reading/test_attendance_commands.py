@@ -89,7 +89,6 @@ async def test_export_writes_a_file_and_says_how_much(database_url: str, school:
     [
         (["list", "--from", "2025-02-29"], "2025-02-29 is not a day"),
         (["list", "--from", "2024-12-10", "--to", "2024-12-09"], "2024-12-09 is before 2024-12-10"),
-        (["list", "--status", "gone"], "'gone' is none of"),
         (["list", "--class", "12abc"], "valid int"),
         (["export", "-o", "no/such/folder/x.csv"], "cannot write"),
     ],
@@ -145,3 +144,10 @@ async def test_correct_refuses_what_is_wrong(database: Database, database_url: s
 async def _first_record(database: Database) -> str:
     async with database.snapshot() as connection:
         return str((await connection.execute(select(func.min(attendances.c.id)))).scalar_one())
+
+
+async def test_a_status_that_no_school_has_is_named(sqlite_url: str) -> None:
+    ended = await attendance(sqlite_url, "list", "--status", "gone")
+
+    assert (ended.code, ended.out) == (1, "")
+    assert "'gone' is no status here: one of absent, excused, late, present" in ended.err

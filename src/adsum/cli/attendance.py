@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from adsum.cli.choices import one_of
 from adsum.cli.counting import Counting
 from adsum.cli.files import STDOUT, to_stdout, whole_file
 from adsum.cli.opening import with_adsum
@@ -22,7 +21,6 @@ from adsum.domain.cursors import MAX_LIMIT, PageRequest
 from adsum.domain.days import WrongDay, plain_day
 from adsum.domain.filters import RecordFilters
 from adsum.domain.ids import MAX_ID
-from adsum.domain.statuses import DEFAULT_STATUSES
 from adsum.services.corrections import change_as_json
 from adsum.services.records import COLUMNS, cells
 from adsum.storage.changes import Change
@@ -49,7 +47,7 @@ SessionId = Annotated[int | None, typer.Option("--session", min=1, max=MAX_ID, m
 StudentId = Annotated[int | None, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")]
 FirstDay = Annotated[date | None, typer.Option("--from", parser=_day, metavar="DATE", help="First learning date.")]
 LastDay = Annotated[date | None, typer.Option("--to", parser=_day, metavar="DATE", help="Last learning date.")]
-Status = Annotated[str | None, typer.Option(parser=one_of(DEFAULT_STATUSES), metavar="|".join(DEFAULT_STATUSES))]
+Status = Annotated[str | None, typer.Option(metavar="CODE", help="A status of the school: see `adsum status list`.")]
 
 
 @app.command("list")

@@ -16,7 +16,7 @@ from adsum.cli.batch_rows import (
     result_row,
 )
 from adsum.cli.choices import one_of
-from adsum.cli.id_lists import StudentIds, parse_ids
+from adsum.cli.id_lists import StudentIds, by_code, parse_ids
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
 from adsum.cli.queue_notice import tell_if_it_waits
@@ -50,6 +50,9 @@ def create(
     absent: StudentIds = [],  # noqa: B006 - never changed
     late: StudentIds = [],  # noqa: B006 - never changed
     excused: StudentIds = [],  # noqa: B006 - never changed
+    mark: Annotated[
+        list[str], typer.Option(metavar="CODE=IDS", help="Any other status of the school. Repeatable.")
+    ] = [],  # noqa: B006 - never changed
     on_existing: Annotated[
         OnExisting,
         typer.Option(
@@ -65,7 +68,9 @@ def create(
         class_id=class_id,
         session_id=session_id,
         learning_date=date,
-        selection=_selection(select_all, {"present": present, "absent": absent, "late": late, "excused": excused}),
+        selection=_selection(
+            select_all, {"present": present, "absent": absent, "late": late, "excused": excused}, by_code(mark)
+        ),
         on_existing=on_existing,
         idempotency_key=idempotency_key,
     )
@@ -185,11 +190,12 @@ async def _retried(adsum: Adsum, batch_id: str) -> BatchStatus:
     return found
 
 
-def _selection(select_all: bool, named: dict[str, list[str]]) -> Selection:
-    ids = parse_ids(named)
+def _selection(select_all: bool, named: dict[str, list[str]], marked: dict[str, list[str]]) -> Selection:
+    ids = parse_ids(named | {f"mark {code}": lists for code, lists in marked.items()})
     if not select_all and not any(ids.values()):
         raise typer.BadParameter(f"nobody is named: add --all, or some of --{', --'.join(named)}")
-    single = [StudentMark(student_id, Mark(status)) for status in ("late", "excused") for student_id in ids[status]]
+    options = {"late": "late", "excused": "excused"} | {f"mark {code}": code for code in marked}
+    single = [StudentMark(student_id, Mark(code)) for option, code in options.items() for student_id in ids[option]]
     return Selection(select_all, ids["present"], ids["absent"], single)
 
 

@@ -42,6 +42,21 @@ def parse_ids(named: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
     return ids
 
 
+def by_code(texts: Sequence[str]) -> dict[str, list[str]]:
+    """What `--mark CODE=IDS` names: the lists of ids of each code.
+
+    Raises:
+        typer.BadParameter: one of them is not of this form.
+    """
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        code, equals, ids = text.partition("=")
+        if not (code and equals):
+            raise typer.BadParameter(f"{text[:40]!r} is not CODE=IDS, such as trip=4,5", param_hint="--mark")
+        found.setdefault(code, []).append(ids)
+    return found
+
+
 def _ids_of(option: str, texts: Sequence[str], wrong: list[str]) -> Iterator[int]:
     for text in texts:
         for part in text.split(","):

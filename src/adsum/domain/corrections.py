@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from adsum.domain.plan import Existing
-from adsum.domain.selection import UNSTORABLE, unknown_status
-from adsum.domain.statuses import DEFAULT_STATUSES, MAX_NOTE
+from adsum.domain.selection import UNSTORABLE
+from adsum.domain.statuses import MAX_NOTE, SchoolStatuses
 from adsum.errors import Flaw
 
 MAX_REASON = 500
@@ -43,18 +43,23 @@ class Correction:
         return Existing(status, kept if self.note is Keep.AS_IS else self.note, standing.version + 1)
 
 
-def flaws_of_correction(correction: Correction, standing: Existing) -> list[Flaw]:
-    """Everything that is wrong with a correction of a record that says `standing`."""
-    return [*_flaws_of_status(correction, standing), *_flaws_of_texts(correction)]
+def flaws_of_correction(correction: Correction, standing: Existing, statuses: SchoolStatuses) -> list[Flaw]:
+    """Everything that is wrong with a correction of a record that says `standing`, in a school with these statuses.
+
+    A status that stands can stay, also where it is not given any more.
+    """
+    return [*_flaws_of_status(correction, standing, statuses), *_flaws_of_texts(correction)]
 
 
-def _flaws_of_status(correction: Correction, standing: Existing) -> Iterator[Flaw]:
+def _flaws_of_status(correction: Correction, standing: Existing, statuses: SchoolStatuses) -> Iterator[Flaw]:
     if correction.status is Keep.AS_IS and correction.note is Keep.AS_IS:
         yield Flaw("empty_correction", "nothing is to be changed: give a status, a note or both")
     elif correction.status is Keep.AS_IS and standing.status is None:
         yield Flaw("mark_cleared", "the mark was cleared: a note alone needs a status beside it", "/status")
-    elif isinstance(correction.status, str) and correction.status not in DEFAULT_STATUSES:
-        yield unknown_status(correction.status, "/status")
+    elif isinstance(correction.status, str) and correction.status != standing.status:
+        flaw = statuses.flaw_of(correction.status, "/status")
+        if flaw is not None:
+            yield flaw
 
 
 def _flaws_of_texts(correction: Correction) -> Iterator[Flaw]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from adsum.domain.statuses import ABSENT, DEFAULT_STATUSES, MAX_NOTE, PRESENT, Mark
+from adsum.domain.statuses import ABSENT, MAX_NOTE, PRESENT, Mark, SchoolStatuses
 from adsum.errors import Flaw
 
 SELECTED = "/selectedStudentIds"
@@ -55,14 +55,14 @@ def requested_marks(selection: Selection, roster: Sequence[int]) -> dict[int, Ma
     return {student_id: marks[student_id] for student_id in roster if student_id in marks}
 
 
-def flaws_of_form(selection: Selection) -> list[Flaw]:
+def flaws_of_form(selection: Selection, statuses: SchoolStatuses) -> list[Flaw]:
     """What is wrong whatever the roster: a student twice or in both lists, an unknown status, a note, nobody named."""
     return [
         *_repeated(SELECTED, selection.selected),
         *_repeated(UNSELECTED, selection.unselected),
         *_repeated(MARKS, [entry.student_id for entry in selection.marks]),
         *_in_both(selection),
-        *_unknown_statuses(selection),
+        *_wrong_statuses(selection, statuses),
         *_wrong_notes(selection),
         *_empty(selection),
     ]
@@ -115,16 +115,11 @@ def _in_both(selection: Selection) -> Iterator[Flaw]:
             yield Flaw("student_in_both_lists", detail, f"{UNSELECTED}/{i}", {"studentId": student_id})
 
 
-def _unknown_statuses(selection: Selection) -> Iterator[Flaw]:
+def _wrong_statuses(selection: Selection, statuses: SchoolStatuses) -> Iterator[Flaw]:
     for i, entry in enumerate(selection.marks):
-        if entry.mark.status not in DEFAULT_STATUSES:
-            yield unknown_status(entry.mark.status, f"{MARKS}/{i}/status")
-
-
-def unknown_status(code: str, pointer: str) -> Flaw:
-    """A status that there is not."""
-    detail = f"{code[:40]!r} is no status here: one of {', '.join(DEFAULT_STATUSES)}"
-    return Flaw("unknown_status", detail, pointer, {"allowed": list(DEFAULT_STATUSES)})
+        flaw = statuses.flaw_of(entry.mark.status, f"{MARKS}/{i}/status")
+        if flaw is not None:
+            yield flaw
 
 
 def _wrong_notes(selection: Selection) -> Iterator[Flaw]:

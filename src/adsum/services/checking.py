@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
@@ -12,12 +12,13 @@ from adsum.domain.days import WrongDay, learning_date
 from adsum.domain.ids import MAX_ID, Batch
 from adsum.domain.roster import WrongVersion, roster_change
 from adsum.domain.selection import SELECTED, flaws_of_form, flaws_of_roster, requested_marks
-from adsum.domain.statuses import Mark
+from adsum.domain.statuses import Mark, SchoolStatuses
 from adsum.domain.submission import Submission
 from adsum.errors import AdsumError, Flaw, Invalid, NotFound, RosterChanged, caught
 from adsum.storage.database import Connection
 from adsum.storage.enrolments import find_rosters
 from adsum.storage.places import Place, Wanted, find_places
+from adsum.storage.statuses import find_statuses
 from adsum.storage.students import students_of_school
 
 
@@ -62,7 +63,11 @@ async def check_all(
         flaw for every wrong thing. RosterChanged: the roster is not the one that the client saw.
     """
     places = await find_places(connection, {_wanted(each) for each in asked if _is_id(each.submission.class_id)})
-    drafts = [caught(_draft, each, places.get(_wanted(each)), now, max_batch_size) for each in asked]
+    # Asked for only where somebody names a status: `present` and `absent` always stand.
+    marking = [places.get(_wanted(each)) for each in asked if each.submission.selection.marks]
+    schools = {place.school_id for place in marking if place is not None}
+    statuses = await find_statuses(connection, schools) if schools else {}
+    drafts = [caught(_draft, each, places.get(_wanted(each)), statuses, now, max_batch_size) for each in asked]
     ready = {each.class_and_day for each in drafts if isinstance(each, _Draft)}
     rosters = await find_rosters(connection, ready) if ready else {}
     return [
@@ -84,7 +89,9 @@ def _is_id(number: int) -> bool:
     return 1 <= number <= MAX_ID
 
 
-def _draft(asked: Asked, place: Place | None, now: datetime, max_batch_size: int) -> _Draft:
+def _draft(
+    asked: Asked, place: Place | None, statuses: Mapping[int, SchoolStatuses], now: datetime, max_batch_size: int
+) -> _Draft:
     submission = asked.submission
     # Whoever teaches the class on no day at all does not learn from an error about the day that there is one.
     if place is None or not place.is_seen_by(asked.caller, None):
@@ -94,7 +101,7 @@ def _draft(asked: Asked, place: Place | None, now: datetime, max_batch_size: int
         raise _no_class(submission)
     flaws += _flaws_of_session(submission, place)
     too_large = _flaws_of_size(submission, max_batch_size)
-    flaws += too_large or flaws_of_form(submission.selection)
+    flaws += too_large or flaws_of_form(submission.selection, statuses.get(place.school_id) or SchoolStatuses())
     if day is None or too_large:
         raise _invalid(flaws)
     return _Draft(asked, place, day, flaws)

@@ -15,6 +15,7 @@ from adsum.services.permissions import demand
 from adsum.storage.changes import Change, apply_change, list_changes
 from adsum.storage.database import Connection, Database
 from adsum.storage.records import RecordRow, find_record
+from adsum.storage.statuses import find_statuses
 
 # Of a record that was changed meanwhile: more than these newest changes nobody reads.
 TOLD_AT_MOST = 20
@@ -87,7 +88,8 @@ class Corrections:
     async def _correct(
         self, connection: Connection, record: RecordRow, correction: Correction, caller: Caller
     ) -> RecordRow:
-        flaws = flaws_of_correction(correction, record.standing)
+        statuses = (await find_statuses(connection, [record.school_id]))[record.school_id]
+        flaws = flaws_of_correction(correction, record.standing, statuses)
         if flaws:
             raise Invalid("; ".join(flaw.detail for flaw in flaws), flaws)
         corrected = correction.applied_to(record.standing)

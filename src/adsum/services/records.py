@@ -10,10 +10,12 @@ from adsum.domain.access import Caller, Permission
 from adsum.domain.cursors import Key, Page, PageRequest
 from adsum.domain.filters import RecordFilters
 from adsum.domain.spreadsheets import Cell, csv_lines
+from adsum.errors import Flaw, Invalid
 from adsum.services.paging import begin_of, page_of
 from adsum.services.permissions import demand
 from adsum.storage.database import Database
 from adsum.storage.records import RecordPosition, RecordRow, list_records
+from adsum.storage.statuses import codes_seen
 from adsum.telemetry import logger
 
 EXPORTED_AT_ONCE = 1000
@@ -54,9 +56,10 @@ class Records:
 
         Raises:
             Forbidden: without `attendance:read`.
-            Invalid: the cursor is of another query, or none.
+            Invalid: the cursor is of another query, or none; or no school of the caller's has this status.
         """
         demand(caller, Permission.ATTENDANCE_READ)
+        await self._require_known(caller, filters)
         rows = await self._read(caller, filters, begin_of(page, filters, _position), page.limit + 1)
         return page_of(rows, page, filters, _key)
 
@@ -67,8 +70,10 @@ class Records:
 
         Raises:
             Forbidden: without `attendance:read`.
+            Invalid: no school of the caller's has this status.
         """
         demand(caller, Permission.ATTENDANCE_READ)
+        await self._require_known(caller, filters)
         rows = await self._read(caller, filters, None, EXPORTED_AT_ONCE)
         log.info(
             "records are exported",
@@ -86,6 +91,16 @@ class Records:
         while rows:
             yield CsvPiece(csv_lines(cells(row) for row in rows), len(rows))
             rows = await self._read(caller, filters, rows[-1].position, EXPORTED_AT_ONCE)
+
+    async def _require_known(self, caller: Caller, filters: RecordFilters) -> None:
+        if filters.status is None:
+            return
+        async with self._database.snapshot() as connection:
+            codes = await codes_seen(connection, caller)
+        if filters.status not in codes:
+            detail = f"status: {filters.status[:40]!r} is no status here: one of {', '.join(sorted(codes))}"
+            params = {"in": "query", "name": "status", "allowed": sorted(codes)}
+            raise Invalid(detail, [Flaw("unknown_status", detail, "/query/status", params)])
 
     async def _read(
         self, caller: Caller, filters: RecordFilters, after: RecordPosition | None, limit: int

@@ -1,7 +1,8 @@
-"""Schools: what day it is there."""
+"""Schools: listing them, and what day it is there."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -28,3 +29,25 @@ async def today_of_schools(connection: AsyncConnection, caller: Caller, now: dat
 def today_in(zone: str, now: datetime) -> date:
     """The calendar day in an IANA time zone."""
     return now.astimezone(ZoneInfo(zone)).date()
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolRow:
+    """A school. `source_id`: its id in the roster file; `time_zone`: an IANA name."""
+
+    id: int
+    source_id: str | None
+    name: str
+    time_zone: str
+
+
+async def list_schools(connection: AsyncConnection, caller: Caller, after: int, limit: int) -> list[SchoolRow]:
+    """At most `limit` schools that the caller sees, by id, from beyond the id `after`."""
+    c = schools.c
+    statement = (
+        select(c.id, c.source_id, c.name, c.time_zone)
+        .where(sees_school(caller, c.id), c.id > after)
+        .order_by(c.id)
+        .limit(limit)
+    )
+    return [SchoolRow(*row) for row in await connection.execute(statement)]

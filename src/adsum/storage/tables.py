@@ -53,6 +53,22 @@ schools = Table(
     Column("time_zone", String(64), nullable=False),
 )
 
+# What a school has changed of the statuses that every school begins with, or added to them.
+statuses = Table(
+    "statuses",
+    metadata,
+    Column("school_id", BigInt, ForeignKey("schools.id"), nullable=False),
+    Column("code", String(32), nullable=False),
+    Column("label", String(64), nullable=False),
+    Column("letter", String(8), nullable=False),
+    Column("counts_as", String(16), nullable=False),
+    Column("flags", Json, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("retired_at", Instant),
+    PrimaryKeyConstraint("school_id", "code"),
+    CheckConstraint("counts_as IN ('attended', 'absent', 'not_expected')", "counts_as"),
+)
+
 students = Table(
     "students",
     metadata,

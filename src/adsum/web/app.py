@@ -20,6 +20,7 @@ from adsum.web import (
     docs,
     operations,
     rosters,
+    schools,
     sessions,
     student_data,
     students,
@@ -43,6 +44,7 @@ ROUTERS = (
     rosters.router,
     sessions.router,
     students.router,
+    schools.router,
     student_data.router,
 )
 

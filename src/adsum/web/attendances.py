@@ -15,7 +15,7 @@ from adsum.domain.filters import RecordFilters
 from adsum.storage.records import RecordRow
 from adsum.web.authentication import require
 from adsum.web.dependencies import OpenAdsum
-from adsum.web.queries import Day, PageQuery, Status, each_named_once
+from adsum.web.queries import Day, PageQuery, StatusCode, each_named_once
 from adsum.web.schemas import Moment, Page, PathId, Schema
 
 CSV = "text/csv"
@@ -30,7 +30,7 @@ class RecordQuery(PageQuery):
     student_id: PathId | None = None
     first_day: Annotated[Day | None, Field(alias="from", description="First learning date")] = None
     last_day: Annotated[Day | None, Field(alias="to", description="Last learning date")] = None
-    status: Status | None = None
+    status: StatusCode | None = None
 
     @field_validator("last_day", mode="after")
     @classmethod

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from adsum.domain.access import Caller
 from adsum.domain.cursors import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT, PageRequest, WrongCursor, parsed
 from adsum.domain.days import WrongDay, plain_day
-from adsum.domain.statuses import DEFAULT_STATUSES
+from adsum.domain.statuses import MAX_CODE
 from adsum.errors import Flaw, Invalid
 from adsum.web.authentication import authenticated
 from adsum.web.schemas import PlainText, Schema
@@ -24,14 +24,6 @@ def _plain_day(text: object) -> date:
         return plain_day(str(text))
     except WrongDay as error:
         raise PydanticCustomError(cast("LiteralString", error.code), cast("LiteralString", str(error))) from None
-
-
-def _known_status(text: str) -> str:
-    if text not in DEFAULT_STATUSES:
-        raise PydanticCustomError(
-            "unknown_status", "this is no status here: one of {allowed}", {"allowed": ", ".join(DEFAULT_STATUSES)}
-        )
-    return text
 
 
 def _cursor(text: str) -> str:
@@ -51,8 +43,8 @@ Words = Annotated[PlainText, StringConstraints(max_length=100)]
 SourcedId = Annotated[PlainText, StringConstraints(max_length=255)]
 """An id of the roster file."""
 
-Status = Annotated[str, AfterValidator(_known_status)]
-"""A code of a status."""
+StatusCode = Annotated[PlainText, StringConstraints(max_length=MAX_CODE)]
+"""A code of a status; whether there is one is the school's business."""
 
 
 class PageQuery(Schema):

@@ -1,0 +1,74 @@
+"""The statuses of a school: the defaults, what it made of them, and what a new one may be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from adsum.domain.statuses import CountsAs, SchoolStatuses, Status, StatusFlag, flaws_of_status
+
+TRIP = Status("trip", "Class trip", "T", CountsAs.ATTENDED, frozenset({StatusFlag.OFF_SITE}))
+NOW = datetime(2024, 12, 1, tzinfo=UTC)
+
+
+def test_every_school_begins_with_four() -> None:
+    found = {each.code: (each.letter, each.counts_as, set(each.flags)) for each in SchoolStatuses()}
+
+    assert found == {
+        "present": ("P", "attended", set()),
+        "absent": ("A", "absent", set()),
+        "late": ("L", "attended", {"late"}),
+        "excused": ("E", "absent", {"authorised"}),
+    }
+
+
+def test_a_schools_own_stand_in_its_order_and_over_the_defaults() -> None:
+    late = Status("late", "Tardy", "L", CountsAs.ATTENDED, position=0)
+    statuses = SchoolStatuses([TRIP, late])
+
+    assert [(each.code, each.label) for each in statuses] == [
+        ("late", "Tardy"),
+        ("present", "Present"),
+        ("absent", "Absent"),
+        ("excused", "Excused"),
+        ("trip", "Class trip"),
+    ]
+
+
+def test_what_can_be_given_is_what_is_in_use() -> None:
+    statuses = SchoolStatuses([replace(TRIP, retired_at=NOW)])
+
+    assert statuses.in_use == ["present", "absent", "late", "excused"]
+    assert statuses.flaw_of("late", "/status") is None
+    for code, wrong in (("trip", "retired_status"), ("asleep", "unknown_status")):
+        flaw = statuses.flaw_of(code, "/status")
+        assert flaw is not None
+        assert (flaw.code, flaw.pointer, flaw.params) == (wrong, "/status", {"allowed": statuses.in_use})
+
+
+@pytest.mark.parametrize(
+    ("status", "wrong"),
+    [
+        (TRIP, []),
+        (replace(TRIP, code="x" * 32, label="y" * 64, letter="ü", position=0), []),
+        (replace(TRIP, code="Trip"), ["wrong_code"]),
+        (replace(TRIP, code="x" * 33), ["wrong_code"]),
+        (replace(TRIP, code=""), ["wrong_code"]),
+        (replace(TRIP, label=" "), ["wrong_label"]),
+        (replace(TRIP, label="a\u202eb"), ["wrong_label"]),
+        (replace(TRIP, label="x" * 65), ["wrong_label"]),
+        (replace(TRIP, letter=""), ["wrong_letter"]),
+        (replace(TRIP, letter="TT"), ["wrong_letter"]),
+        (replace(TRIP, letter=" "), ["wrong_letter"]),
+        (replace(TRIP, letter="\x07"), ["wrong_letter"]),
+        (replace(TRIP, position=1001), ["out_of_range"]),
+        (
+            replace(TRIP, code="1", label="", letter="", position=-1),
+            ["wrong_code", "wrong_label", "wrong_letter", "out_of_range"],
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_status_is_named(status: Status, wrong: list[str]) -> None:
+    assert [flaw.code for flaw in flaws_of_status(status)] == wrong
