@@ -31,7 +31,7 @@ class Api:
 
     async def sign_in(self, role: Role, school_id: int | None) -> None:
         """Makes a person in `role`, and keeps their token under the role's name."""
-        email = f"{role.value}@school{school_id}.example"
+        email = f"{role.value}@school{school_id or 0}.example"
         async with self.adsum.database.transaction() as connection:
             await make_user(connection, role, school_id, email=email)
         self.tokens[role.value] = (await self.adsum.tokens.create(email)).text

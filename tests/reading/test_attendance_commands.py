@@ -149,5 +149,5 @@ async def _first_record(database: Database) -> str:
 async def test_a_status_that_no_school_has_is_named(sqlite_url: str) -> None:
     ended = await attendance(sqlite_url, "list", "--status", "gone")
 
-    assert (ended.code, ended.out) == (1, "")
+    assert (ended.code, ended.out) == (1, ""), ended.err
     assert "'gone' is no status here: one of absent, excused, late, present" in ended.err

@@ -167,7 +167,7 @@ async def test_every_wrong_parameter_is_named_in_one_answer(api: Api, school: Sc
 
     records = await api.get(
         "/attendances?from=2025-02-29&to=25/12/2024&classId=12abc&sessionId=0&studentId=9223372036854775808"
-        "&status=gone&limit=201&cursor=!&colour=red"
+        "&status=%00&limit=201&cursor=!&colour=red"
     )
     students = await api.get(f"/students?date=0209-13-01&q={'x' * 101}&classId=&from=2024-12-25&sourcedId=%00")
 
@@ -175,6 +175,14 @@ async def test_every_wrong_parameter_is_named_in_one_answer(api: Api, school: Sc
         *("from", "to", "classId", "sessionId", "studentId", "status", "limit", "cursor", "colour"),
     }
     assert wrong_in(students) == {"date", "q", "classId", "from", "sourcedId"}
+
+
+async def test_a_status_that_no_school_of_the_caller_has_is_named(api: Api, school: SchoolIds) -> None:
+    await api.sign_in(Role.OFFICE, school.school_id)
+
+    for accept in ("application/json", "text/csv"):
+        answer = await api.get("/attendances?status=gone", accept=accept)
+        assert (wrong_in(answer), codes_in(answer)) == ({"status"}, ["unknown_status"])
 
 
 @pytest.mark.parametrize("path", PATHS)

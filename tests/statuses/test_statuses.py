@@ -25,8 +25,8 @@ async def add(api: Api, role: str = "office", **fields: Any) -> httpx2.Response:
     return await api.post(path_of(api), TRIP | fields, role)
 
 
-async def change(api: Api, code: str, role: str = "office", **fields: Any) -> httpx2.Response:
-    return await api.change("PATCH", f"{path_of(api)}/{code}", role, None, json=fields)
+async def change(api: Api, of_code: str, role: str = "office", **fields: Any) -> httpx2.Response:
+    return await api.change("PATCH", f"{path_of(api)}/{of_code}", role, None, json=fields)
 
 
 async def codes(api: Api, **query: Any) -> list[str]:

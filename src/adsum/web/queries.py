@@ -13,7 +13,6 @@ from pydantic_core import PydanticCustomError
 from adsum.domain.access import Caller
 from adsum.domain.cursors import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT, PageRequest, WrongCursor, parsed
 from adsum.domain.days import WrongDay, plain_day
-from adsum.domain.statuses import MAX_CODE
 from adsum.errors import Flaw, Invalid
 from adsum.web.authentication import authenticated
 from adsum.web.schemas import PlainText, Schema
@@ -43,7 +42,7 @@ Words = Annotated[PlainText, StringConstraints(max_length=100)]
 SourcedId = Annotated[PlainText, StringConstraints(max_length=255)]
 """An id of the roster file."""
 
-StatusCode = Annotated[PlainText, StringConstraints(max_length=MAX_CODE)]
+StatusCode = PlainText
 """A code of a status; whether there is one is the school's business."""
 
 
