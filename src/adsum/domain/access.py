@@ -16,6 +16,7 @@ class Permission(StrEnum):
     ROSTER_READ = "roster:read"
     ROSTER_IMPORT = "roster:import"
     STUDENT_DATA = "student:data"
+    SCHOOL_MANAGE = "school:manage"
     USER_MANAGE = "user:manage"
     KEY_MANAGE = "key:manage"
     METRICS_READ = "metrics:read"
@@ -36,7 +37,7 @@ _P = Permission
 _TEACHING = frozenset({_P.ATTENDANCE_CREATE, _P.ATTENDANCE_READ, _P.BATCH_READ, _P.BATCH_OPERATE, _P.ROSTER_READ})
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
-    Role.OFFICE: _TEACHING | {_P.ROSTER_IMPORT, _P.STUDENT_DATA},
+    Role.OFFICE: _TEACHING | {_P.ROSTER_IMPORT, _P.STUDENT_DATA, _P.SCHOOL_MANAGE},
     Role.TEACHER: _TEACHING,
     Role.VIEWER: frozenset({_P.ATTENDANCE_READ, _P.BATCH_READ, _P.ROSTER_READ}),
     Role.OPERATOR: frozenset({_P.BATCH_READ, _P.BATCH_OPERATE, _P.METRICS_READ}),
