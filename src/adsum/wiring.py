@@ -33,9 +33,12 @@ from adsum.services.pruning import Pruning
 from adsum.services.queueing import Queueing
 from adsum.services.readiness import Readiness
 from adsum.services.records import Records
+from adsum.services.registers import Registers
 from adsum.services.roster_import import RosterImport
+from adsum.services.school_calendar import SchoolCalendar
 from adsum.services.student_data import StudentData
 from adsum.services.sweeper import Sweeper
+from adsum.services.timetables import Timetables
 from adsum.services.tokens import MIN_KEY_LENGTH, NO_KEY, Tokens
 from adsum.services.undoing import Undoing
 from adsum.services.unreleased_runs import UnreleasedRuns
@@ -73,6 +76,9 @@ class Adsum:
     corrections: Corrections
     undoing: Undoing
     student_data: StudentData
+    school_calendar: SchoolCalendar
+    timetables: Timetables
+    registers: Registers
     roster_import: RosterImport
 
 
@@ -176,6 +182,9 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             corrections=Corrections(database, now),
             undoing=Undoing(database, now),
             student_data=StudentData(database),
+            school_calendar=SchoolCalendar(database, now),
+            timetables=Timetables(database, now),
+            registers=Registers(database, now),
             roster_import=RosterImport(database, settings.timezone, now),
         )
 

@@ -14,15 +14,18 @@ from adsum.web import (
     auth,
     batch_events,
     batches,
+    calendar,
     classes,
     corrections,
     create_batch,
     docs,
     operations,
+    registers,
     rosters,
     sessions,
     student_data,
     students,
+    timetables,
 )
 from adsum.web.body_limit import BodyLimit
 from adsum.web.description import Application
@@ -44,6 +47,9 @@ ROUTERS = (
     sessions.router,
     students.router,
     student_data.router,
+    calendar.router,
+    timetables.router,
+    registers.router,
 )
 
 
