@@ -33,10 +33,14 @@ from adsum.services.pruning import Pruning
 from adsum.services.queueing import Queueing
 from adsum.services.readiness import Readiness
 from adsum.services.records import Records
+from adsum.services.registers import Registers
 from adsum.services.roster_import import RosterImport
+from adsum.services.school_calendar import SchoolCalendar
+from adsum.services.schools import Schools
 from adsum.services.statuses import Statuses
 from adsum.services.student_data import StudentData
 from adsum.services.sweeper import Sweeper
+from adsum.services.timetables import Timetables
 from adsum.services.tokens import MIN_KEY_LENGTH, NO_KEY, Tokens
 from adsum.services.undoing import Undoing
 from adsum.services.unreleased_runs import UnreleasedRuns
@@ -74,7 +78,11 @@ class Adsum:
     corrections: Corrections
     undoing: Undoing
     student_data: StudentData
+    schools: Schools
     statuses: Statuses
+    school_calendar: SchoolCalendar
+    timetables: Timetables
+    registers: Registers
     roster_import: RosterImport
 
 
@@ -178,7 +186,11 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             corrections=Corrections(database, now),
             undoing=Undoing(database, now),
             student_data=StudentData(database),
+            schools=Schools(database),
             statuses=Statuses(database, now),
+            school_calendar=SchoolCalendar(database, now),
+            timetables=Timetables(database, now),
+            registers=Registers(database, now),
             roster_import=RosterImport(database, settings.timezone, now),
         )
 

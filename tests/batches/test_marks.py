@@ -31,6 +31,7 @@ async def test_the_answer_is_the_seeds_with_the_additions_of_adsum(api: Api) -> 
         "isSkipped": False,
         "statusUrl": f"/attendances/batch-status/{batch_id}",
         "conflicts": [],
+        "warnings": [],
     }
     status = (await api.get(answer["statusUrl"])).json()
     assert status == {

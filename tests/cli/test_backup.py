@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from adsum.embedded.data_folder import DataFolder
+from adsum.storage.schema import newest_revision
 from tests.cli.commands import commands
 
 
@@ -23,9 +24,9 @@ def folder(tmp_path: Path, sqlite_template: Path) -> DataFolder:
 def test_a_folder_is_copied_into_a_file_and_made_from_it(folder: DataFolder, tmp_path: Path) -> None:
     archive, other = tmp_path / "backup.tar.gz", tmp_path / "other"
     made = json.loads(commands().output("backup", str(archive), "--data-dir", str(folder.root), "--json"))
-    assert (made["path"], made["schema"], made["bytes"]) == (str(archive), "0001", archive.stat().st_size)
+    assert (made["path"], made["schema"], made["bytes"]) == (str(archive), newest_revision(), archive.stat().st_size)
     restored = json.loads(commands(data_dir=str(other)).output("restore", str(archive), "--json"))
-    assert restored == {"dataDir": str(other), "madeAt": made["madeAt"], "schema": "0001", "keptAside": None}
+    assert restored == {"dataDir": str(other), "madeAt": made["madeAt"], "schema": newest_revision(), "keptAside": None}
     again = commands(data_dir=str(other)).run("restore", str(archive))
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
     forced = commands(data_dir=str(other)).output("restore", str(archive), "--force")

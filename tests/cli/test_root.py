@@ -10,7 +10,7 @@ from adsum import __version__
 from adsum.cli import main
 from adsum.cli.main import GROUPS, SINGLE
 from adsum.storage.database import open_database
-from adsum.storage.schema import is_current
+from adsum.storage.schema import is_current, newest_revision
 from tests.cli.commands import commands
 from tests.web.live import environment
 
@@ -43,7 +43,7 @@ def test_wrong_usage_is_exit_2_in_plain_text() -> None:
         (("user", "add", "a", "--role", "boss"), "--role"),
         (("key", "create", "a", "--permission", "boss"), "--permission"),
         (("batch", "list", "--state", "boss"), "--state"),
-        (("attendance", "list", "--status", "boss"), "--status"),
+        (("status", "add", "a", "--label", "A", "--letter", "A", "--counts-as", "boss"), "--counts-as"),
     ],
 )
 def test_a_word_that_is_no_choice_is_told_with_all_that_are(arguments: tuple[str, ...], option: str) -> None:
@@ -78,7 +78,7 @@ async def test_migrate_brings_a_new_database_up_and_may_be_repeated(tmp_path: Pa
     assert (behind.returncode, behind.stdout) == (1, "")
     assert "adsum migrate" in behind.stderr
     for _ in range(2):
-        assert commands(database_url=url).output("migrate") == "Revision  0001\n"
+        assert commands(database_url=url).output("migrate") == f"Revision  {newest_revision()}\n"
     database = open_database(url)
     assert await is_current(database)
     await database.close()

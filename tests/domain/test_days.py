@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.domain.days import EARLIEST, WrongDay, learning_date, plain_day
+from adsum.domain.days import EARLIEST, WrongDay, days_meant, learning_date, plain_day
 
 CHRISTMAS = date(2024, 12, 25)
 NOON = datetime(2024, 12, 25, 12, tzinfo=UTC)
@@ -178,3 +178,26 @@ def test_a_plain_day_is_no_timestamp_and_no_29th_of_february(text: str, code: st
     with pytest.raises(WrongDay) as error:
         plain_day(text)
     assert error.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("2024-12-25", (CHRISTMAS, CHRISTMAS)),
+        ("2024-12-25T00:00:00Z", (date(2024, 12, 23), date(2024, 12, 27))),
+        ("25/12/2024", None),
+        ("2025-02-29", None),
+        ("0001-01-01T00:00:00Z", None),
+        ("9999-12-31T00:00:00Z", None),
+    ],
+)
+def test_which_days_a_text_may_mean_is_known_without_a_time_zone(text: str, meant: tuple[date, date] | None) -> None:
+    assert days_meant(text) == meant
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize("text", ["2024-12-25T23:59:59-14:00", "2024-12-25T00:00:00+14:00", "2024-12-25T00:00:00Z"])
+def test_the_day_that_a_text_comes_to_is_among_those(text: str, zone: str) -> None:
+    meant = days_meant(text)
+    assert meant is not None
+    assert meant[0] <= learning_date(text, zone, LATER) <= meant[1]

@@ -14,7 +14,7 @@ from adsum.domain.batches import OnExisting
 from adsum.domain.plan import Existing, MarkConflict
 from adsum.domain.selection import Selection, StudentMark
 from adsum.domain.statuses import Mark
-from adsum.domain.submission import BatchResult, Submission, result_of_json
+from adsum.domain.submission import BatchResult, Notice, Submission, result_of_json
 
 ASKED = Submission(
     123,
@@ -27,7 +27,12 @@ ASKED = Submission(
 marks = st.builds(Mark, st.text(max_size=8), st.none() | st.text(max_size=8))
 existing = st.builds(Existing, st.none() | st.text(max_size=8), st.none() | st.text(max_size=8), st.integers())
 conflicts = st.builds(MarkConflict, st.integers(), st.none() | existing, marks)
-results = st.builds(BatchResult, conflicts=st.lists(conflicts, max_size=4).map(tuple))
+notices = st.builds(Notice, st.text(max_size=8), st.text(max_size=8))
+results = st.builds(
+    BatchResult,
+    conflicts=st.lists(conflicts, max_size=4).map(tuple),
+    warnings=st.lists(notices, max_size=2).map(tuple),
+)
 
 
 def test_the_digest_of_a_request_stays_the_same_from_release_to_release() -> None:
@@ -53,6 +58,8 @@ def test_lists_and_tuples_ask_the_same() -> None:
         {"learning_date": "2024-12-24"},
         {"on_existing": OnExisting.UPDATE},
         {"roster_version": None},
+        {"force": True},
+        {"reason": "so"},
         {"selection": replace(ASKED.selection, is_selected_all=True)},
         {"selection": replace(ASKED.selection, selected=[1])},
         {"selection": replace(ASKED.selection, unselected=[])},
@@ -70,3 +77,9 @@ def test_whatever_is_asked_otherwise_has_another_digest(change: dict[str, Any]) 
 @given(results)
 def test_an_answer_comes_back_from_the_database_as_it_was(result: BatchResult) -> None:
     assert result_of_json(json.loads(json.dumps(result.to_json()))) == replace(result, is_repeated=True)
+
+
+def test_an_answer_that_was_kept_before_there_were_warnings_has_none() -> None:
+    kept = BatchResult("class-1-session-2-date-25122024", None, 1, 1, 0, "lock", "done", True, False).to_json()
+    del kept["warnings"]
+    assert result_of_json(kept).warnings == ()

@@ -10,6 +10,7 @@ from pathlib import Path
 from adsum.embedded.backup import Backup, back_up
 from adsum.embedded.data_folder import DataFolder
 from adsum.embedded.restoring import Restored, restore
+from adsum.storage.schema import newest_revision
 
 NOW = datetime(2026, 11, 23, 17, 30, tzinfo=UTC)
 
@@ -18,8 +19,8 @@ def make(folder: DataFolder, target: Path) -> Backup:
     return back_up(folder, target, version="0.1.0", now=NOW, progress=lambda _: None)
 
 
-def put_back(folder: DataFolder, archive: Path, *, force: bool = False, newest: str = "0001") -> Restored:
-    return restore(folder, archive, newest_schema=newest, now=NOW, force=force)
+def put_back(folder: DataFolder, archive: Path, *, force: bool = False, newest: str | None = None) -> Restored:
+    return restore(folder, archive, newest_schema=newest or newest_revision(), now=NOW, force=force)
 
 
 def state(folder: DataFolder) -> dict[str, bytes]:

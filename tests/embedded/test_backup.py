@@ -13,6 +13,7 @@ from adsum.embedded import backup
 from adsum.embedded.archive import BackupRefused, Manifest
 from adsum.embedded.backup import back_up
 from adsum.embedded.data_folder import DataFolder
+from adsum.storage.schema import newest_revision
 from tests.embedded.backups import NOW, make, put_back, schools, write_school
 
 
@@ -22,7 +23,11 @@ def test_what_was_backed_up_is_restored_for_this_user_alone(
     write_school(folder.database, "Lindenhof")
     made = make(folder, tmp_path / "backup.tar.gz")
     assert stat.S_IMODE(made.path.stat().st_mode) == 0o600
-    assert (made.manifest.schema, made.manifest.made_at, made.size) == ("0001", NOW, made.path.stat().st_size)
+    assert (made.manifest.schema, made.manifest.made_at, made.size) == (
+        newest_revision(),
+        NOW,
+        made.path.stat().st_size,
+    )
     done = put_back(other, made.path)
     assert (done.kept_aside, done.manifest) == (None, made.manifest)
     assert schools(other.database) == ["Lindenhof"]

@@ -34,7 +34,8 @@ DISPENSABLE = ("markedByRole", "markedAt", "note", "classId", "sessionId")
 CHANGE = ("version", "status", "note", "changedAt", "changedByRole", "changedByUserId", "reason", "runId")
 
 
-def _day(text: str) -> date:
+def read_day(text: str) -> date:
+    """Reads an option that is a plain day. Raises `typer.BadParameter`."""
     try:
         return plain_day(text)
     except WrongDay as error:
@@ -45,8 +46,8 @@ RecordId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="
 ClassId = Annotated[int | None, typer.Option("--class", min=1, max=MAX_ID, metavar="ID")]
 SessionId = Annotated[int | None, typer.Option("--session", min=1, max=MAX_ID, metavar="ID")]
 StudentId = Annotated[int | None, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")]
-FirstDay = Annotated[date | None, typer.Option("--from", parser=_day, metavar="DATE", help="First learning date.")]
-LastDay = Annotated[date | None, typer.Option("--to", parser=_day, metavar="DATE", help="Last learning date.")]
+FirstDay = Annotated[date | None, typer.Option("--from", parser=read_day, metavar="DATE", help="First learning date.")]
+LastDay = Annotated[date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="Last learning date.")]
 Status = Annotated[str | None, typer.Option(metavar="CODE", help="A status of the school: see `adsum status list`.")]
 
 

@@ -60,6 +60,8 @@ def create(
         ),
     ] = OnExisting.SKIP,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key gets the same answer.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Although the school is closed on that day.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Why it is forced.")] = None,
     watch: Annotated[bool, typer.Option(help="Stay until every student is recorded.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -73,6 +75,8 @@ def create(
         ),
         on_existing=on_existing,
         idempotency_key=idempotency_key,
+        force=force,
+        reason=reason,
     )
     with names_of_options():
         result, knows_of_pause = with_adsum(lambda adsum: _created(adsum, submission))
@@ -204,8 +208,10 @@ def _show_result(result: BatchResult, *, as_json: bool) -> None:
     if as_json:
         show_one(row, as_json=True)
         return
-    del row["conflicts"]
+    del row["conflicts"], row["warnings"]
     show_one(row | {"message": message_of(result)}, as_json=False)
+    for notice in result.warnings:
+        typer.echo(f"adsum: {notice.detail}", err=True)
     for each in result.conflicts:
         recorded = each.recorded.status if each.recorded is not None else None
         typer.echo(

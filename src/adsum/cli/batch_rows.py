@@ -48,6 +48,7 @@ def result_row(result: BatchResult) -> dict[str, Any]:
         "runId": result.run_id,
         "isSkipped": result.is_skipped,
         "conflicts": [_conflict_row(conflict) for conflict in result.conflicts],
+        "warnings": [{"code": notice.code, "detail": notice.detail} for notice in result.warnings],
     }
 
 

@@ -29,6 +29,8 @@ GROUPS = {
     "batch": ("adsum.cli.batch:app", "Mark a whole class, and follow what becomes of it."),
     "queue": ("adsum.cli.queue:app", "Pause the workers, let them go on, see what waits."),
     "attendance": ("adsum.cli.attendance:app", "Look at what is recorded, and correct it."),
+    "register": ("adsum.cli.registers:app", "Which classes were not marked."),
+    "calendar": ("adsum.cli.calendar:app", "Days on which a school is closed, and its timetable."),
     "school": ("adsum.cli.schools:app", "The schools that there are."),
     "status": ("adsum.cli.schools:status_app", "What can be recorded in a school: present, absent, a trip."),
     "student": ("adsum.cli.students:app", "Hand over or erase what is kept about a student."),

@@ -13,7 +13,6 @@ from adsum.domain.access import system_caller
 from adsum.domain.cursors import MAX_LIMIT, PageRequest
 from adsum.domain.ids import MAX_ID
 from adsum.domain.statuses import CountsAs, Status, StatusFlag
-from adsum.errors import Flaw, Invalid
 from adsum.services.statuses import StatusChange
 from adsum.storage.schools import SchoolRow
 from adsum.wiring import Adsum
@@ -96,20 +95,14 @@ def change(
 
 async def _chosen(adsum: Adsum, school_id: int | None) -> int:
     """The school that was named, or the only one there is."""
-    if school_id is not None:
-        return school_id
-    schools = await _schools(adsum)
-    if len(schools) != 1:
-        detail = f"there are {len(schools)} schools: name one with --school (see adsum school list)"
-        raise Invalid(detail, [Flaw("school_needed", detail)])
-    return schools[0].id
+    return school_id or (await adsum.schools.only(system_caller())).id
 
 
 async def _schools(adsum: Adsum) -> list[SchoolRow]:
     found: list[SchoolRow] = []
     cursor: str | None = None
     while True:
-        page = await adsum.statuses.schools(system_caller(), PageRequest(cursor, MAX_LIMIT))
+        page = await adsum.schools.page(system_caller(), PageRequest(cursor, MAX_LIMIT))
         found += page.items
         cursor = page.next_cursor
         if cursor is None:

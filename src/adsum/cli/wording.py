@@ -9,7 +9,7 @@ from dataclasses import replace
 from adsum.domain.submission import BatchResult
 from adsum.errors import Flaw, IdempotencyKeyReused, Invalid
 
-OPTIONS = {"/learningDate": "--date"}
+OPTIONS = {"/learningDate": "--date", "/reason": "--reason"}
 
 
 @contextmanager

@@ -143,6 +143,7 @@ class ListedRun:
         user_id: who sent it; None: an API key, or the command line.
         ended_at: when it was closed or cancelled.
         pruned_at: since when what became of each of its students is not kept any more; the counts are.
+        forced_reason: why the class was marked although the school was closed on that day.
     """
 
     run_id: str
@@ -156,6 +157,7 @@ class ListedRun:
     user_id: int | None
     ended_at: datetime | None
     pruned_at: datetime | None
+    forced_reason: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As `BatchStatus.to_json`."""
@@ -176,6 +178,7 @@ class ListedRun:
             "acceptedByUserId": self.user_id,
             "endedAt": self.ended_at,
             "prunedAt": self.pruned_at,
+            "forcedReason": self.forced_reason,
         }
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 EARLIEST = date(1990, 1, 1)
+# As far as two clocks that show one moment can be apart, in whole days.
+_ANY_OFFSET = timedelta(days=2)
 _PLAIN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
@@ -54,6 +56,15 @@ def learning_date(text: str, zone: str, now: datetime) -> date:
     if day < EARLIEST:
         raise WrongDay("date_too_early", f"{day.isoformat()} is before {EARLIEST.isoformat()}")
     return day
+
+
+def days_meant(text: str) -> tuple[date, date] | None:
+    """The first and the last day that `text` may mean, whatever the time zone; None: it is no learning date."""
+    try:
+        written = date.fromisoformat(text[:10])
+        return (written, written) if _PLAIN.fullmatch(text) else (written - _ANY_OFFSET, written + _ANY_OFFSET)
+    except (ValueError, OverflowError):
+        return None
 
 
 def plain_day(text: str) -> date:

@@ -68,3 +68,23 @@ class JobFilters:
 
     outcome: Outcome | None = None
     run_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedDayFilters:
+    """Which closed days."""
+
+    first_day: date | None = None
+    last_day: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterFilters:
+    """Which registers. `day`: without it the today of each school. `teacher_id`: of who teaches the class then."""
+
+    day: date | None = None
+    school_id: int | None = None
+    class_id: int | None = None
+    teacher_id: int | None = None
+    # What is taken is left out.
+    missing_only: bool = True

@@ -26,6 +26,8 @@ class Submission:
         on_existing: what to do about students who have a record.
         roster_version: of the roster that the client saw, or None.
         idempotency_key: under which the first answer is kept, or None.
+        force: record although the school is closed on that day.
+        reason: why it is forced.
     """
 
     class_id: int
@@ -35,11 +37,25 @@ class Submission:
     on_existing: OnExisting = OnExisting.SKIP
     roster_version: str | None = None
     idempotency_key: str | None = None
+    force: bool = False
+    reason: str | None = None
 
     def digest(self) -> str:
         """Of everything that is asked, the key left out: two requests that mean the same have the same."""
-        asked = {name: value for name, value in asdict(self).items() if name != "idempotency_key"}
+        asked = asdict(self)
+        del asked["idempotency_key"]
+        # Digests of before there was force are kept in databases.
+        if not self.force and self.reason is None:
+            del asked["force"], asked["reason"]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that is odd, and was done all the same. `code` is stable, `detail` is for people."""
+
+    code: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +74,7 @@ class BatchResult:
         is_skipped: whether another run of the batch was open.
         conflicts: the marks that were not applied although something else is recorded.
         is_repeated: whether this answer was given before, under the same idempotency key.
+        warnings: what is odd about the request.
     """
 
     batch_id: str
@@ -71,6 +88,7 @@ class BatchResult:
     is_skipped: bool
     conflicts: tuple[MarkConflict, ...] = ()
     is_repeated: bool = False
+    warnings: tuple[Notice, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The form in which it is kept under an idempotency key."""
@@ -79,8 +97,14 @@ class BatchResult:
 
 def result_of_json(kept: Mapping[str, Any]) -> BatchResult:
     """Reads what `BatchResult.to_json` wrote."""
-    result = BatchResult(**{name: value for name, value in kept.items() if name != "conflicts"})
-    return replace(result, is_repeated=True, conflicts=tuple(_conflict_of_json(entry) for entry in kept["conflicts"]))
+    result = BatchResult(**{name: value for name, value in kept.items() if name not in {"conflicts", "warnings"}})
+    return replace(
+        result,
+        is_repeated=True,
+        conflicts=tuple(_conflict_of_json(entry) for entry in kept["conflicts"]),
+        # An answer of before there were warnings has none.
+        warnings=tuple(Notice(**entry) for entry in kept.get("warnings", ())),
+    )
 
 
 def _conflict_of_json(kept: Mapping[str, Any]) -> MarkConflict:

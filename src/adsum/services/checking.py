@@ -8,13 +8,15 @@ from datetime import date, datetime
 from itertools import islice
 
 from adsum.domain.access import Caller, Permission
-from adsum.domain.days import WrongDay, learning_date
+from adsum.domain.calendar import flaw_of_closure
+from adsum.domain.corrections import flaws_of_reason
+from adsum.domain.days import WrongDay, days_meant, learning_date
 from adsum.domain.ids import MAX_ID, Batch
 from adsum.domain.roster import WrongVersion, roster_change
 from adsum.domain.selection import SELECTED, flaws_of_form, flaws_of_roster, requested_marks
 from adsum.domain.statuses import Mark, SchoolStatuses
-from adsum.domain.submission import Submission
-from adsum.errors import AdsumError, Flaw, Invalid, NotFound, RosterChanged, caught
+from adsum.domain.submission import Notice, Submission
+from adsum.errors import AdsumError, Flaw, Forbidden, Invalid, NotFound, RosterChanged, caught
 from adsum.storage.database import Connection
 from adsum.storage.enrolments import find_rosters
 from adsum.storage.places import Place, Wanted, find_places
@@ -32,11 +34,21 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class CheckedSubmission:
-    """A submission that can be done: its batch, and the mark that each student is to get, in the roster's order."""
+    """A submission that can be done.
+
+    Attributes:
+        school_id: of the class.
+        batch: to which it belongs.
+        requested: the mark that each student is to get, in the roster's order.
+        forced_reason: why, where the school is closed on that day.
+        warnings: what is odd about it.
+    """
 
     school_id: int
     batch: Batch
     requested: dict[int, Mark]
+    forced_reason: str | None = None
+    warnings: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +93,8 @@ async def check_all(
 def _wanted(asked: Asked) -> Wanted:
     submission, caller = asked.submission, asked.caller
     session_id = submission.session_id if _is_id(submission.session_id) else None
-    return Wanted(submission.class_id, session_id, caller.user_id if caller.teaches_only else None)
+    teacher_id = caller.user_id if caller.teaches_only else None
+    return Wanted(submission.class_id, session_id, teacher_id, days_meant(submission.learning_date))
 
 
 def _is_id(number: int) -> bool:
@@ -99,7 +112,11 @@ def _draft(
     day, flaws = _day_of(submission, place.time_zone, now)
     if day is not None and not place.is_seen_by(asked.caller, day):
         raise _no_class(submission)
-    flaws += _flaws_of_session(submission, place)
+    if submission.force and asked.caller.teaches_only:
+        raise _force_not_allowed()
+    flaws += [*_flaws_of_session(submission, place), *_flaws_of_force(submission)]
+    if day is not None and not submission.force and (closure := place.calendar.closure(day)) is not None:
+        flaws.append(flaw_of_closure(closure))
     too_large = _flaws_of_size(submission, max_batch_size)
     flaws += too_large or flaws_of_form(submission.selection, statuses.get(place.school_id) or SchoolStatuses())
     if day is None or too_large:
@@ -135,8 +152,14 @@ def _checked(draft: _Draft, roster: Sequence[int], off_roster: Sequence[Flaw], m
         flaws.append(_too_large(len(requested), most))
     if flaws:
         raise _invalid(flaws)
-    batch = Batch(submission.class_id, submission.session_id, draft.day)
-    return CheckedSubmission(draft.place.school_id, batch, requested)
+    calendar = draft.place.calendar
+    return CheckedSubmission(
+        draft.place.school_id,
+        Batch(submission.class_id, submission.session_id, draft.day),
+        requested,
+        forced_reason=submission.reason if calendar.closure(draft.day) is not None else None,
+        warnings=calendar.warnings(draft.day),
+    )
 
 
 def _no_class(submission: Submission) -> NotFound:
@@ -156,6 +179,19 @@ def _flaws_of_session(submission: Submission, place: Place) -> list[Flaw]:
     # One error for both, so that nobody can probe for sessions of classes that they do not see.
     detail = f"class {submission.class_id} has no session {submission.session_id}"
     return [Flaw("session_not_of_class", detail, "/sessionId", {"sessionId": submission.session_id})]
+
+
+def _force_not_allowed() -> Forbidden:
+    detail = "the school is closed on a day until its office says otherwise: a teacher cannot force it"
+    return Forbidden(detail, [Flaw("force_not_allowed", detail, "/force")])
+
+
+def _flaws_of_force(submission: Submission) -> list[Flaw]:
+    if submission.force and not (submission.reason or "").strip():
+        return [Flaw("missing_field", "what is forced needs a reason", "/reason")]
+    if submission.reason is not None and not submission.force:
+        return [Flaw("reason_without_force", "a reason is for what is forced: send force: true with it", "/reason")]
+    return list(flaws_of_reason(submission.reason))
 
 
 def _flaws_of_size(submission: Submission, most: int) -> list[Flaw]:

@@ -111,7 +111,7 @@ class Decisions:
             return Accepted(_nothing_to_do(checked, plan, self.sight.standing[batch].newest_run), closed=closed)
         chunks = tuple(tuple(chunk) for chunk in plan.chunks(self.chunk_size))
         run = Run(str(uuid7()), checked.school_id, batch, RunState.OPEN, self.chunk_size, chunks, self.now)
-        self.made[batch] = NewRun(run, plan, submission.on_existing, asked.caller)
+        self.made[batch] = NewRun(run, plan, submission.on_existing, asked.caller, checked.forced_reason)
         return Accepted(_initiated(checked, plan, run), run, closed)
 
 
@@ -146,6 +146,7 @@ def _initiated(checked: CheckedSubmission, plan: Plan, run: Run) -> BatchResult:
         is_new_run=True,
         is_skipped=False,
         conflicts=plan.conflicts,
+        warnings=checked.warnings,
     )
 
 
@@ -161,6 +162,7 @@ def _nothing_to_do(checked: CheckedSubmission, plan: Plan, newest_run: str | Non
         is_new_run=False,
         is_skipped=False,
         conflicts=plan.conflicts,
+        warnings=checked.warnings,
     )
 
 
@@ -183,4 +185,5 @@ def _skipped(checked: CheckedSubmission, standing: Run, existing: Mapping[int, E
         is_new_run=False,
         is_skipped=True,
         conflicts=not_applied(checked.requested, {**existing, **being_recorded}),
+        warnings=checked.warnings,
     )

@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from adsum.domain.access import Caller, Permission
-from adsum.domain.cursors import Page, PageRequest
 from adsum.domain.statuses import ALWAYS_IN_USE, SchoolStatuses, Status, flaws_of_status
 from adsum.errors import Conflict, Flaw, Invalid, NotFound
-from adsum.services.paging import begin_of, by_number, page_of
 from adsum.services.permissions import demand
+from adsum.services.schools import require_school
 from adsum.storage.database import Connection, Database
-from adsum.storage.schools import SchoolRow, list_schools
-from adsum.storage.statuses import find_statuses, lock_statuses, sees_statuses, set_status
+from adsum.storage.schools import lock_school
+from adsum.storage.statuses import find_statuses, set_status
 
 
 class StatusExists(Conflict):
@@ -52,19 +51,6 @@ class Statuses:
         self._database = database
         self._now = now
 
-    async def schools(self, caller: Caller, page: PageRequest) -> Page[SchoolRow]:
-        """Some of the schools that the caller sees, by id.
-
-        Raises:
-            Forbidden: without `roster:read`.
-            Invalid: the cursor is of another query, or none.
-        """
-        demand(caller, Permission.ROSTER_READ)
-        after = begin_of(page, "schools", by_number) or 0
-        async with self._database.snapshot() as connection:
-            rows = await list_schools(connection, caller, after, page.limit + 1)
-        return page_of(rows, page, "schools", lambda row: (row.id,))
-
     async def all_of(self, school_id: int, caller: Caller) -> SchoolStatuses:
         """The statuses of a school, retired ones too.
 
@@ -74,8 +60,7 @@ class Statuses:
         """
         demand(caller, Permission.ROSTER_READ)
         async with self._database.snapshot() as connection:
-            if not await sees_statuses(connection, caller, school_id):
-                raise _no_school(school_id)
+            await require_school(connection, caller, school_id)
             return await _of_school(connection, school_id)
 
     async def add(self, school_id: int, status: Status, caller: Caller) -> Status:
@@ -135,17 +120,13 @@ class Statuses:
 
 
 async def _locked(connection: Connection, school_id: int, caller: Caller) -> SchoolStatuses:
-    if not await lock_statuses(connection, caller, school_id):
-        raise _no_school(school_id)
+    await require_school(connection, caller, school_id)
+    await lock_school(connection, school_id)
     return await _of_school(connection, school_id)
 
 
 async def _of_school(connection: Connection, school_id: int) -> SchoolStatuses:
     return (await find_statuses(connection, [school_id]))[school_id]
-
-
-def _no_school(school_id: int) -> NotFound:
-    return NotFound(f"there is no school {school_id}", schoolId=school_id)
 
 
 def _require_valid(status: Status) -> None:

@@ -29,12 +29,16 @@ _INSERT = insert(batch_runs).values(number=_NEXT_NUMBER, state=RunState.OPEN)
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run that is to be made, with the plan that it comes from, and who asked for it."""
+    """A run that is to be made, with the plan that it comes from, and who asked for it.
+
+    `forced_reason`: why the class is marked although the school is closed; None: it is not.
+    """
 
     run: Run
     plan: Plan
     on_existing: OnExisting
     caller: Caller
+    forced_reason: str | None = None
 
 
 async def take_turns(connection: AsyncConnection, session_ids: Collection[int], *, waits: bool) -> set[int]:
@@ -85,4 +89,5 @@ def _new_row(new: NewRun) -> dict[str, Any]:
         "accepted_role": caller.role,
         "user_id": caller.user_id,
         "key_id": caller.key_id,
+        "forced_reason": new.forced_reason,
     }

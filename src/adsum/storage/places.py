@@ -1,15 +1,17 @@
-"""Where submissions want to record: the class, the time zone of its school, the session, and who teaches there when."""
+"""Where submissions want to record: the class, its school and calendar, the session, and who teaches there when."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, String
+from sqlalchemy import BigInteger, Boolean, Date, String
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
+from adsum.domain.calendar import Calendar, ClosedDay, SessionTime
 from adsum.domain.days import Span
 from adsum.storage.asked import asking, rows_asked
 from adsum.storage.columns import Json
@@ -18,17 +20,51 @@ _PLACES = """
 SELECT asked.class_id, asked.session_id, asked.user_id, c.school_id, s.time_zone,
     EXISTS (SELECT 1 FROM sessions x WHERE x.id = asked.session_id AND x.class_id = c.id) AS has_session,
     (SELECT {list_of}({tuple_of}(t.begin_date, t.end_date)) FROM class_teachers t
-     WHERE t.user_id = asked.user_id AND t.class_id = c.id) AS taught
+     WHERE t.user_id = asked.user_id AND t.class_id = c.id) AS taught,
+    asked.first_day, asked.last_day,
+    (SELECT {list_of}({tuple_of}(d.day, d.reason, d.from_time)) FROM closed_days d
+     WHERE d.school_id = c.school_id AND d.day BETWEEN asked.first_day AND asked.last_day) AS closed,
+    EXISTS (SELECT 1 FROM terms e WHERE e.school_id = c.school_id) AS has_terms,
+    (SELECT {list_of}({tuple_of}(e.begin_date, e.end_date)) FROM terms e
+     WHERE e.school_id = c.school_id AND e.begin_date <= asked.last_day AND e.end_date > asked.first_day) AS terms,
+    (SELECT {list_of}({tuple_of}(m.weekday, m.begins, m.ends)) FROM session_times m
+     JOIN sessions x ON x.id = m.session_id WHERE x.id = asked.session_id AND x.class_id = c.id) AS times
 FROM asked JOIN classes c ON c.id = asked.class_id JOIN schools s ON s.id = c.school_id"""
+_ASKED = {
+    "class_id": "bigint",
+    "session_id": "bigint",
+    "user_id": "bigint",
+    "first_day": "date",
+    "last_day": "date",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A place that is asked for. `user_id`: of whom it is asked when they teach the class, or None."""
+    """A place that is asked for.
+
+    Attributes:
+        class_id: of a class.
+        session_id: of a session that may be one of this class, or None.
+        user_id: of whom it is asked when they teach the class, or None.
+        days: the first and the last day that the calendar is asked about, or None.
+    """
 
     class_id: int
     session_id: int | None
     user_id: int | None
+    days: tuple[date, date] | None = None
+
+    def to_row(self) -> dict[str, int | str | None]:
+        """The row of `asked`."""
+        first, last = self.days or (None, None)
+        return {
+            "class_id": self.class_id,
+            "session_id": self.session_id,
+            "user_id": self.user_id,
+            "first_day": first and first.isoformat(),
+            "last_day": last and last.isoformat(),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +77,7 @@ class Place:
         time_zone: IANA name, of its school.
         has_session: whether the session that was asked for is one of this class.
         taught: when the user who was asked for teaches it.
+        calendar: what the school and the session have to say of the days that were asked about.
     """
 
     class_id: int
@@ -48,6 +85,7 @@ class Place:
     time_zone: str
     has_session: bool
     taught: tuple[Span, ...]
+    calendar: Calendar
 
     def is_seen_by(self, caller: Caller, day: date | None) -> bool:
         """Whether the caller sees the class on `day`, or, where it is None, on any day: the rule of `visibility`."""
@@ -58,7 +96,7 @@ class Place:
 
 async def find_places(connection: AsyncConnection, wanted: Collection[Wanted]) -> dict[Wanted, Place]:
     """Those of these places that there are, whoever asks: see `Place.is_seen_by`."""
-    statement = asking(connection, _PLACES, class_id="bigint", session_id="bigint", user_id="bigint").columns(
+    statement = asking(connection, _PLACES, **_ASKED).columns(
         class_id=BigInteger,
         session_id=BigInteger,
         user_id=BigInteger,
@@ -66,16 +104,41 @@ async def find_places(connection: AsyncConnection, wanted: Collection[Wanted]) -
         time_zone=String,
         has_session=Boolean,
         taught=Json,
+        first_day=Date,
+        last_day=Date,
+        closed=Json,
+        has_terms=Boolean,
+        terms=Json,
+        times=Json,
     )
-    rows = await connection.execute(statement, rows_asked(map(asdict, wanted)))
-    return {
-        Wanted(class_id, session_id, user_id): Place(class_id, school_id, zone, has_session, _spans(taught))
-        for class_id, session_id, user_id, school_id, zone, has_session, taught in rows
-    }
+    rows = await connection.execute(statement, rows_asked(each.to_row() for each in wanted))
+    return dict(_found(*row) for row in rows)
 
 
-def _spans(taught: list[tuple[str | None, str | None]] | None) -> tuple[Span, ...]:
-    return tuple(Span(_day(begin), _day(end)) for begin, end in taught or ())
+def _found(
+    class_id: int, session_id: int | None, user_id: int | None, school_id: int, zone: str, has_session: bool, *more: Any
+) -> tuple[Wanted, Place]:
+    taught, first_day, last_day, *calendar = more
+    days = (first_day, last_day) if first_day is not None else None
+    place = Place(class_id, school_id, zone, has_session, _spans(taught), _calendar(*calendar))
+    return Wanted(class_id, session_id, user_id, days), place
+
+
+def _calendar(
+    closed: list[tuple[str, str, str | None]] | None,
+    has_terms: bool,
+    terms: list[tuple[str, str]] | None,
+    times: list[tuple[int, str, str]] | None,
+) -> Calendar:
+    return Calendar(
+        closed=tuple(ClosedDay(date.fromisoformat(day), reason, time) for day, reason, time in closed or ()),
+        terms=_spans(terms) if has_terms else None,
+        times=tuple(SessionTime(*each) for each in times or ()),
+    )
+
+
+def _spans(spans: Sequence[tuple[str | None, str | None]] | None) -> tuple[Span, ...]:
+    return tuple(Span(_day(begin), _day(end)) for begin, end in spans or ())
 
 
 def _day(text: str | None) -> date | None:

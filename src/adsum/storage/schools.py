@@ -1,4 +1,4 @@
-"""Schools: listing them, and what day it is there."""
+"""Schools: listing them, who sees one, and what day it is there."""
 
 from __future__ import annotations
 
@@ -51,3 +51,17 @@ async def list_schools(connection: AsyncConnection, caller: Caller, after: int, 
         .limit(limit)
     )
     return [SchoolRow(*row) for row in await connection.execute(statement)]
+
+
+async def is_school_seen(connection: AsyncConnection, caller: Caller, school_id: int) -> bool:
+    """Whether there is such a school, and the caller is not kept out of it."""
+    found = select(schools.c.id).where(schools.c.id == school_id, sees_school(caller, schools.c.id))
+    return await connection.scalar(found) is not None
+
+
+async def lock_school(connection: AsyncConnection, school_id: int) -> None:
+    """Lets nobody else change the statuses or the calendar of a school until this transaction ends.
+
+    SQLite has one writer at a time anyway.
+    """
+    await connection.execute(select(schools.c.id).where(schools.c.id == school_id).with_for_update(key_share=True))

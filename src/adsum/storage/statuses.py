@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
 from adsum.domain.statuses import DEFAULTS, CountsAs, SchoolStatuses, Status, StatusFlag
-from adsum.storage.tables import schools, statuses
+from adsum.storage.tables import statuses
 from adsum.storage.visibility import sees_school
 
 
@@ -27,18 +27,6 @@ async def codes_seen(connection: AsyncConnection, caller: Caller) -> set[str]:
     """The codes of all schools that the caller sees, in use or not."""
     own = select(statuses.c.code).where(sees_school(caller, statuses.c.school_id)).distinct()
     return {status.code for status in DEFAULTS} | set(await connection.scalars(own))
-
-
-async def lock_statuses(connection: AsyncConnection, caller: Caller, school_id: int) -> bool:
-    """Lets one at a time change the statuses of a school; False: the caller does not see such a school."""
-    school = select(schools.c.id).where(schools.c.id == school_id, sees_school(caller, schools.c.id))
-    return (await connection.execute(school.with_for_update())).first() is not None
-
-
-async def sees_statuses(connection: AsyncConnection, caller: Caller, school_id: int) -> bool:
-    """Whether there is such a school, and the caller sees it."""
-    school = select(schools.c.id).where(schools.c.id == school_id, sees_school(caller, schools.c.id))
-    return (await connection.execute(school)).first() is not None
 
 
 async def set_status(connection: AsyncConnection, school_id: int, status: Status) -> None:

@@ -106,6 +106,32 @@ sessions = Table(
     UniqueConstraint("class_id", "period"),
 )
 
+# When a session meets in each week; of one that has no times nobody knows. Weekday 1 is Monday; local 'HH:MM'.
+session_times = Table(
+    "session_times",
+    metadata,
+    _id(),
+    _of("session"),
+    Column("weekday", Integer, nullable=False),
+    Column("begins", String(5), nullable=False),
+    Column("ends", String(5), nullable=False),
+    UniqueConstraint("session_id", "weekday", "begins"),
+)
+
+# A school that has terms is closed outside of them. From begin_date on, up to but without end_date.
+terms = Table(
+    "terms",
+    metadata,
+    _id(),
+    _of("school"),
+    Column("source_id", String(255)),
+    Column("title", String(255), nullable=False),
+    Column("begin_date", Date, nullable=False),
+    Column("end_date", Date, nullable=False),
+    UniqueConstraint("school_id", "source_id"),
+    Index(None, "school_id", "begin_date"),
+)
+
 # A student is enrolled from begin_date on, up to but without end_date, as OneRoster has it; NULL is without bound.
 enrolments = Table(
     "enrolments",
@@ -165,6 +191,21 @@ api_keys = Table(
     Column("revoked_at", Instant),
 )
 
+closed_days = Table(
+    "closed_days",
+    metadata,
+    _of("school"),
+    Column("day", Date, nullable=False),
+    Column("reason", String(500), nullable=False),
+    # Local 'HH:MM', from which on the school is closed; NULL: all day.
+    Column("from_time", String(5)),
+    Column("created_at", Instant, nullable=False),
+    Column("created_role", String(32), nullable=False),
+    _of("user", nullable=True),
+    Column("key_id", BigInt, ForeignKey("api_keys.id")),
+    PrimaryKeyConstraint("school_id", "day"),
+)
+
 batch_runs = Table(
     "batch_runs",
     metadata,
@@ -197,6 +238,8 @@ batch_runs = Table(
     Column("skipped_jobs", Integer),
     Column("failed_jobs", Integer),
     Column("cancelled_jobs", Integer),
+    # Why the class was marked although the school was closed on that day.
+    Column("forced_reason", String(500)),
     # Since when the plan and the failures of a run that ended long ago are gone; the counts above stay.
     Column("pruned_at", Instant),
     UniqueConstraint("session_id", "learning_date", "number"),

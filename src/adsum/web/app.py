@@ -14,16 +14,19 @@ from adsum.web import (
     auth,
     batch_events,
     batches,
+    calendar,
     classes,
     corrections,
     create_batch,
     docs,
     operations,
+    registers,
     rosters,
     schools,
     sessions,
     student_data,
     students,
+    timetables,
 )
 from adsum.web.body_limit import BodyLimit
 from adsum.web.description import Application
@@ -46,6 +49,9 @@ ROUTERS = (
     students.router,
     schools.router,
     student_data.router,
+    calendar.router,
+    timetables.router,
+    registers.router,
 )
 
 

@@ -54,6 +54,7 @@ class RunItem(Schema):
     accepted_by_user_id: Annotated[int | None, Field(description="null: an API key, or the command line")]
     ended_at: Moment | None
     pruned_at: Annotated[Moment | None, Field(description="Since then the outcomes of its students are not kept")]
+    forced_reason: Annotated[str | None, Field(description="Why, although the school was closed")] = None
 
 
 class ReasonOfOutcome(Schema):

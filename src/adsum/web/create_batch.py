@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from adsum.domain.access import Caller, Permission
 from adsum.domain.batches import OnExisting
+from adsum.domain.corrections import MAX_REASON
 from adsum.domain.plan import MarkConflict
 from adsum.domain.roster import MAX_VERSION_LENGTH
 from adsum.domain.selection import Selection, StudentMark
@@ -55,6 +56,8 @@ class CreateBatch(Schema):
     marks: Annotated[Sequence[RequestedMark], Bounded] = ()
     on_existing: OnExisting = OnExisting.SKIP
     roster_version: Annotated[str, Field(max_length=MAX_VERSION_LENGTH)] | None = None
+    force: Annotated[Flag, Field(description="Record although the school is closed on that day")] = False
+    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="Why it is forced")] | None = None
 
     def to_submission(self, idempotency_key: str | None) -> Submission:
         marks = [StudentMark(mark.student_id, Mark(mark.status, mark.note)) for mark in self.marks]
@@ -66,6 +69,8 @@ class CreateBatch(Schema):
             on_existing=self.on_existing,
             roster_version=self.roster_version,
             idempotency_key=idempotency_key,
+            force=self.force,
+            reason=self.reason,
         )
 
 
@@ -77,6 +82,13 @@ class ConflictOfMarks(Schema):
     requested: str
     recorded_note: str | None = None
     requested_note: str | None = None
+
+
+class Warned(Schema):
+    """Something that is odd about the request, which was done all the same."""
+
+    code: str
+    detail: str
 
 
 class BatchAnswer(Schema):
@@ -92,6 +104,7 @@ class BatchAnswer(Schema):
     is_skipped: bool
     status_url: str
     conflicts: list[ConflictOfMarks]
+    warnings: Sequence[Warned] = ()
 
 
 @router.post(
@@ -131,6 +144,7 @@ def _answer(result: BatchResult, request: Request) -> BatchAnswer:
         is_skipped=result.is_skipped,
         status_url=request.app.url_path_for("batchStatus", batchId=result.batch_id),
         conflicts=[_conflict(conflict) for conflict in result.conflicts],
+        warnings=[Warned.model_validate(notice) for notice in result.warnings],
     )
 
 

@@ -82,7 +82,7 @@ class ChangeStatus(Schema):
 @router.get("", name="listSchools", summary="Schools")
 async def list_schools(query: Annotated[PageQuery, Query()], adsum: OpenAdsum, caller: Reader) -> Page[SchoolItem]:
     """The schools that you see, by id."""
-    page = await adsum.statuses.schools(caller, query.page)
+    page = await adsum.schools.page(caller, query.page)
     return Page(items=[SchoolItem.model_validate(row) for row in page.items], next_cursor=page.next_cursor)
 
 

@@ -1,0 +1,58 @@
+"""Registers: whether a class was marked in a session on a day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+
+class RegisterState(StrEnum):
+    """How much of a register is taken: of every student of the day's roster, of some, or of none."""
+
+    TAKEN = "taken"
+    PARTIAL = "partial"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterTeacher:
+    """Who teaches the class on the day of a register."""
+
+    user_id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """The register of a class, a session and a day.
+
+    Attributes:
+        class_id: of the class.
+        class_name: its title.
+        session_id: of the session.
+        session_title: its title.
+        learning_date: the day.
+        teachers: who teaches the class on that day.
+        marked: how many students of the roster have a mark.
+        expected: how many students are on the roster.
+        missing_student_ids: who has none; None: the reader may not know.
+        is_processing: whether an open run is about to mark some.
+    """
+
+    class_id: int
+    class_name: str
+    session_id: int
+    session_title: str
+    learning_date: date
+    teachers: tuple[RegisterTeacher, ...]
+    marked: int
+    expected: int
+    missing_student_ids: tuple[int, ...] | None
+    is_processing: bool
+
+    @property
+    def state(self) -> RegisterState:
+        if self.marked >= self.expected:
+            return RegisterState.TAKEN
+        return RegisterState.PARTIAL if self.marked else RegisterState.MISSING

@@ -1,0 +1,126 @@
+"""The calendar of a school: the days on which it is closed, and its terms. What is recorded already stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+
+from adsum.domain.access import Caller, Permission
+from adsum.domain.calendar import MAX_TITLE, TIME, ClosedDay, flaw_of_time_text
+from adsum.domain.corrections import flaws_of_reason
+from adsum.domain.cursors import Key, Page, PageRequest
+from adsum.domain.filters import ClosedDayFilters
+from adsum.domain.selection import UNSTORABLE
+from adsum.errors import Flaw, Invalid, NotFound
+from adsum.services.paging import begin_of, by_number, page_of
+from adsum.services.permissions import demand
+from adsum.services.schools import require_school
+from adsum.storage import calendars
+from adsum.storage.calendars import ClosedDayRow, TermRow
+from adsum.storage.database import Database
+from adsum.storage.schools import lock_school
+
+
+class SchoolCalendar:
+    """Every method raises Forbidden without `roster:read`, or, where it changes something, `school:manage`; and
+    NotFound for a school that is not there or not the caller's. `now` is the clock.
+    """
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+
+    async def closed_days(
+        self, school_id: int, filters: ClosedDayFilters, caller: Caller, page: PageRequest
+    ) -> Page[ClosedDayRow]:
+        """Closed days by day. Raises Invalid for a wrong cursor."""
+        demand(caller, Permission.ROSTER_READ)
+        query = (school_id, filters)
+        after = begin_of(page, query, _by_day)
+        async with self._database.snapshot() as connection:
+            await require_school(connection, caller, school_id)
+            rows = await calendars.list_closed_days(connection, school_id, filters, after, page.limit + 1)
+        return page_of(rows, page, query, lambda row: (row.day.toordinal(),))
+
+    async def close_day(self, school_id: int, closed: ClosedDay, caller: Caller) -> ClosedDayRow:
+        """Closes the school on a day; what was said of that day before is replaced.
+
+        Raises:
+            Invalid: with one flaw for every wrong thing.
+        """
+        demand(caller, Permission.SCHOOL_MANAGE)
+        _refuse(_flaws_of_closed_day(closed))
+        async with self._database.transaction() as connection:
+            await require_school(connection, caller, school_id)
+            await lock_school(connection, school_id)
+            return await calendars.close_day(connection, school_id, closed, caller, self._now())
+
+    async def open_day(self, school_id: int, day: date, caller: Caller) -> None:
+        """Takes a closed day back. Raises NotFound where the school is not closed on it."""
+        demand(caller, Permission.SCHOOL_MANAGE)
+        async with self._database.transaction() as connection:
+            await require_school(connection, caller, school_id)
+            was_closed = await calendars.open_day(connection, school_id, day)
+        if not was_closed:
+            raise NotFound(f"school {school_id} is not closed on {day.isoformat()}", date=day.isoformat())
+
+    async def terms(self, school_id: int, caller: Caller, page: PageRequest) -> Page[TermRow]:
+        """Terms by id. Raises Invalid for a wrong cursor."""
+        demand(caller, Permission.ROSTER_READ)
+        after = begin_of(page, school_id, by_number) or 0
+        async with self._database.snapshot() as connection:
+            await require_school(connection, caller, school_id)
+            rows = await calendars.list_terms(connection, school_id, after, page.limit + 1)
+        return page_of(rows, page, school_id, lambda row: (row.id,))
+
+    async def add_term(self, school_id: int, title: str, begin: date, end: date, caller: Caller) -> TermRow:
+        """Adds a term, from `begin` on, up to but without `end`. From its first term on a school is closed outside.
+
+        Raises:
+            Invalid: with one flaw for every wrong thing.
+        """
+        demand(caller, Permission.SCHOOL_MANAGE)
+        _refuse(_flaws_of_term(title, begin, end))
+        async with self._database.transaction() as connection:
+            await require_school(connection, caller, school_id)
+            return await calendars.add_term(connection, school_id, title, begin, end)
+
+    async def remove_term(self, school_id: int, term_id: int, caller: Caller) -> None:
+        """Removes a term. Raises NotFound where the school has no such term."""
+        demand(caller, Permission.SCHOOL_MANAGE)
+        async with self._database.transaction() as connection:
+            await require_school(connection, caller, school_id)
+            was_there = await calendars.remove_term(connection, school_id, term_id)
+        if not was_there:
+            raise NotFound(f"school {school_id} has no term {term_id}", id=term_id)
+
+
+def _flaws_of_closed_day(closed: ClosedDay) -> list[Flaw]:
+    flaws = list(flaws_of_reason(closed.reason))
+    if not closed.reason.strip():
+        flaws.append(Flaw("too_short", "say why the school is closed", "/reason", {"minimum": 1}))
+    if closed.from_time is not None and not TIME.fullmatch(closed.from_time):
+        flaws.append(flaw_of_time_text(closed.from_time, "/fromTime"))
+    return flaws
+
+
+def _flaws_of_term(title: str, begin: date, end: date) -> list[Flaw]:
+    flaws: list[Flaw] = []
+    if not title.strip():
+        flaws.append(Flaw("too_short", "a term has a title", "/title", {"minimum": 1}))
+    if len(title) > MAX_TITLE:
+        flaws.append(Flaw("too_long", f"a title has at most {MAX_TITLE} characters", "/title", {"maximum": MAX_TITLE}))
+    if UNSTORABLE.search(title):
+        flaws.append(Flaw("wrong_text", "a title has no NUL and no half of a character", "/title"))
+    if end <= begin:
+        flaws.append(Flaw("days_reversed", f"the end, {end}, is not after the beginning, {begin}", "/endDate"))
+    return flaws
+
+
+def _refuse(flaws: list[Flaw]) -> None:
+    if flaws:
+        raise Invalid("; ".join(flaw.detail for flaw in flaws), flaws)
+
+
+def _by_day(key: Key) -> date:
+    return date.fromordinal(by_number(key))

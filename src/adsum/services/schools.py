@@ -1,0 +1,45 @@
+"""The schools that there are, and whether somebody sees one of them."""
+
+from __future__ import annotations
+
+from adsum.domain.access import Caller, Permission
+from adsum.domain.cursors import Page, PageRequest
+from adsum.errors import Flaw, Invalid, NotFound
+from adsum.services.paging import begin_of, by_number, page_of
+from adsum.services.permissions import demand
+from adsum.storage.database import Connection, Database
+from adsum.storage.schools import SchoolRow, is_school_seen, list_schools
+
+
+class Schools:
+    """Lists schools, for whoever may see them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, caller: Caller, page: PageRequest) -> Page[SchoolRow]:
+        """Some of the schools that the caller sees, by id.
+
+        Raises:
+            Forbidden: without `roster:read`.
+            Invalid: the cursor is of another query, or none.
+        """
+        demand(caller, Permission.ROSTER_READ)
+        after = begin_of(page, "schools", by_number) or 0
+        async with self._database.snapshot() as connection:
+            rows = await list_schools(connection, caller, after, page.limit + 1)
+        return page_of(rows, page, "schools", lambda row: (row.id,))
+
+    async def only(self, caller: Caller) -> SchoolRow:
+        """The caller's one school. Raises Invalid where they have several, or none."""
+        found = (await self.page(caller, PageRequest(limit=2))).items
+        if len(found) != 1:
+            detail = "there are several schools: say which" if found else "there is no school"
+            raise Invalid(detail, [Flaw("missing_field", detail, "/schoolId")])
+        return found[0]
+
+
+async def require_school(connection: Connection, caller: Caller, school_id: int) -> None:
+    """Raises: NotFound, where there is no such school, or the caller is kept out of it."""
+    if not await is_school_seen(connection, caller, school_id):
+        raise NotFound(f"there is no school {school_id}", schoolId=school_id)

@@ -1,0 +1,73 @@
+"""Times of sessions: reading them, and replacing all of a session's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.domain.access import Caller
+from adsum.domain.calendar import SessionTime
+from adsum.storage.asked import asking, rows_asked
+from adsum.storage.spans import Day
+from adsum.storage.tables import classes, schools, session_times, sessions
+from adsum.storage.visibility import sees_class, sees_school
+
+_FORGET = "DELETE FROM session_times WHERE session_id IN (SELECT session_id FROM asked)"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPlace:
+    """A session of a school, by everything that a timetable may call it. `period` is '' for the only one of a class."""
+
+    session_id: int
+    period: str
+    class_id: int
+    class_source_id: str | None
+
+
+async def is_session_seen(connection: AsyncConnection, caller: Caller, session_id: int, today: Day) -> bool:
+    """Whether there is such a session, of a class that the caller sees `today`."""
+    found = (
+        select(sessions.c.id)
+        .join(classes, classes.c.id == sessions.c.class_id)
+        .join(schools, schools.c.id == classes.c.school_id)
+        .where(
+            sessions.c.id == session_id,
+            sees_school(caller, classes.c.school_id),
+            sees_class(caller, classes.c.id, today),
+        )
+    )
+    return await connection.scalar(found) is not None
+
+
+async def times_of(connection: AsyncConnection, session_id: int) -> list[SessionTime]:
+    """The times of a session, from Monday morning on."""
+    c = session_times.c
+    found = select(c.weekday, c.begins, c.ends).where(c.session_id == session_id).order_by(c.weekday, c.begins)
+    return [SessionTime(*row) for row in await connection.execute(found)]
+
+
+async def replace_times(connection: AsyncConnection, times: Mapping[int, Sequence[SessionTime]]) -> None:
+    """Gives each of these sessions these times, and no others."""
+    # In the order of their ids, so that two who replace the same cannot deadlock.
+    locked = "SELECT id FROM sessions WHERE id IN (SELECT session_id FROM asked) ORDER BY id FOR NO KEY UPDATE"
+    asked = rows_asked({"session_id": session_id} for session_id in times)
+    if connection.dialect.name != "sqlite":
+        await connection.execute(asking(connection, locked, session_id="bigint"), asked)
+    await connection.execute(asking(connection, _FORGET, session_id="bigint"), asked)
+    rows = [{"session_id": session_id, **asdict(time)} for session_id, each in times.items() for time in each]
+    if rows:
+        await connection.execute(insert(session_times), rows)
+
+
+async def sessions_of_school(connection: AsyncConnection, school_id: int) -> list[SessionPlace]:
+    """The active sessions of the active classes of a school."""
+    statement = (
+        select(sessions.c.id, sessions.c.period, classes.c.id, classes.c.source_id)
+        .join(classes, classes.c.id == sessions.c.class_id)
+        .where(classes.c.school_id == school_id, classes.c.active, sessions.c.active)
+    )
+    return [SessionPlace(*row) for row in await connection.execute(statement)]

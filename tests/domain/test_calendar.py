@@ -1,0 +1,95 @@
+"""When a school is open, and when its sessions meet."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from adsum.domain.calendar import Calendar, Cause, ClosedDay, SessionTime, flaw_of_closure, flaws_of_times
+from adsum.domain.days import Span
+
+WEDNESDAY = date(2024, 12, 25)
+THURSDAY = date(2024, 12, 26)
+AT_NINE = SessionTime(3, "09:00", "09:45")
+AT_TWO = SessionTime(3, "14:00", "14:45")
+FROM_NOON = ClosedDay(WEDNESDAY, "Heat", "12:00")
+
+
+def test_a_school_without_a_calendar_is_always_open() -> None:
+    assert Calendar().closure(WEDNESDAY) is None
+    assert Calendar().warnings(WEDNESDAY) == ()
+
+
+def test_a_closed_day_closes_that_day_alone() -> None:
+    calendar = Calendar(closed=[ClosedDay(WEDNESDAY, "Christmas")])
+    closure = calendar.closure(WEDNESDAY)
+    assert closure is not None
+    assert (closure.cause, closure.reason) == (Cause.CLOSED_DAY, "Christmas")
+    assert calendar.closure(THURSDAY) is None
+
+
+@pytest.mark.parametrize(
+    ("times", "is_closed"),
+    [
+        ([], False),
+        ([AT_NINE], False),
+        ([AT_TWO], True),
+        ([AT_NINE, AT_TWO], False),
+        ([SessionTime(3, "12:00", "12:45")], True),
+        ([SessionTime(4, "14:00", "14:45")], False),
+    ],
+)
+def test_a_day_that_ends_early_closes_what_begins_then_or_later(times: list[SessionTime], is_closed: bool) -> None:
+    assert (Calendar(closed=[FROM_NOON], times=times).closure(WEDNESDAY) is not None) == is_closed
+
+
+def test_a_school_with_terms_is_closed_outside_of_them() -> None:
+    autumn = Span(date(2024, 9, 2), WEDNESDAY)
+    calendar = Calendar(terms=[autumn])
+    closure = calendar.closure(WEDNESDAY)
+    assert closure is not None
+    assert closure.cause is Cause.OUTSIDE_TERMS
+    assert calendar.closure(date(2024, 12, 24)) is None
+    assert Calendar(terms=[]).closure(WEDNESDAY) is not None
+
+
+def test_a_refusal_says_why() -> None:
+    closed = Calendar(closed=[ClosedDay(WEDNESDAY, "Christmas")]).closure(WEDNESDAY)
+    outside = Calendar(terms=[]).closure(WEDNESDAY)
+    assert closed is not None
+    assert outside is not None
+    flaw = flaw_of_closure(closed)
+    assert flaw.detail == "the school is closed on 2024-12-25: Christmas"
+    assert flaw.params == {"date": "2024-12-25", "cause": "closed_day", "reason": "Christmas"}
+    assert flaw_of_closure(outside).params == {"date": "2024-12-25", "cause": "outside_terms", "reason": None}
+
+
+def test_a_day_that_is_not_on_the_timetable_is_warned_of() -> None:
+    calendar = Calendar(times=[AT_NINE])
+    assert calendar.warnings(WEDNESDAY) == ()
+    (notice,) = calendar.warnings(THURSDAY)
+    assert notice.code == "off_timetable"
+    assert "Thursday" in notice.detail
+
+
+def test_every_wrong_time_is_named_with_its_place() -> None:
+    times = [
+        AT_NINE,
+        SessionTime(8, "9:00", "24:00"),
+        SessionTime(3, "09:00", "10:00"),
+        SessionTime(1, "10:00", "10:00"),
+        SessionTime(2, "10:00", "09:00"),
+    ]
+    assert [(i, flaw.code, flaw.pointer) for i, flaw in flaws_of_times(times)] == [
+        (1, "out_of_range", "/weekday"),
+        (1, "wrong_form", "/begins"),
+        (1, "wrong_form", "/ends"),
+        (2, "time_repeated", "/begins"),
+        (3, "times_reversed", "/ends"),
+        (4, "times_reversed", "/ends"),
+    ]
+
+
+def test_times_that_fit_have_no_flaws() -> None:
+    assert list(flaws_of_times([AT_NINE, AT_TWO, SessionTime(7, "00:00", "23:59")])) == []

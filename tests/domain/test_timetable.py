@@ -1,0 +1,35 @@
+"""A timetable as CSV."""
+
+from __future__ import annotations
+
+import pytest
+
+from adsum.domain.calendar import SessionTime
+from adsum.domain.timetable import TimetableRow, read_timetable
+from adsum.errors import Malformed
+
+
+def test_a_byte_order_mark_other_columns_first_and_blank_lines_do_no_harm() -> None:
+    content = "﻿Weekday, begins,ends,class,session\r\n3,09:00, 09:45 ,7b,\r\n\r\n,,\r\n4,10:00,10:45,7b,2\r\n".encode()
+    assert read_timetable(content) == [
+        TimetableRow(2, "7b", "", SessionTime(3, "09:00", "09:45")),
+        TimetableRow(5, "7b", "2", SessionTime(4, "10:00", "10:45")),
+    ]
+
+
+def test_what_is_wrong_with_a_line_is_told_with_its_number() -> None:
+    rows = read_timetable(b"class,session,weekday,begins,ends\n7b,,Mon,9:00,10:00\n7b,1,2\n")
+    assert [(flaw.pointer, flaw.code) for row in rows for flaw in row.flaws] == [
+        ("timetable.csv:2", "out_of_range"),
+        ("timetable.csv:2", "wrong_form"),
+        ("timetable.csv:3", "wrong_form"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"class,session\n", b"class,session,weekday,begins,ends,room\n", b"\xff\xfe", b'class,session,"weekday'],
+)
+def test_what_is_no_timetable_is_refused(content: bytes) -> None:
+    with pytest.raises(Malformed):
+        read_timetable(content)
