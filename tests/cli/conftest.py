@@ -18,6 +18,12 @@ from tests.web.live import SECRET, environment
 
 
 @pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One database is enough: commands call services, which are tested on both."""
+    return sqlite_url
+
+
+@pytest.fixture
 def demo(database_url: str, redis_url: str) -> Commands:
     settings = Settings(database_url=database_url, redis_url=redis_url, secret_key=SecretStr(SECRET))
 

@@ -5,17 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.cli.commands import Commands
 
 SCHOOL = ("--school", "1")
-
-
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """One database is enough: what is told here is about the command."""
-    return sqlite_url
 
 
 def test_a_closed_day_is_shown_keeps_classes_from_being_marked_and_is_opened_again(demo: Commands) -> None:

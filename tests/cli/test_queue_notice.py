@@ -6,20 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from adsum.cli.queue_notice import AWAY, PAUSED
 from tests.cli.commands import Commands
 from tests.web.live import environment
 
 BATCH_ID = "class-123-session-456-date-25122024"
 CREATE = ("batch", "create", "--class", "123", "--session", "456", "--date", "2024-12-25")
-
-
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """One database is enough: what is told here is about the queue."""
-    return sqlite_url
 
 
 def test_who_marks_a_class_is_told_that_the_queue_is_paused(demo: Commands) -> None:

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from tests.cli.commands import Commands
 
 CREATE = ("batch", "create", "--class", "123", "--session", "456", "--date", "2024-12-25")
-
-
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """One database is enough: what is told here is about the commands."""
-    return sqlite_url
 
 
 def test_a_status_is_added_used_renamed_and_retired(demo: Commands) -> None:

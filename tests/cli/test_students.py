@@ -6,15 +6,7 @@ import json
 import stat
 from pathlib import Path
 
-import pytest
-
 from tests.cli.commands import Commands
-
-
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """One database is enough: what is told here is about the command."""
-    return sqlite_url
 
 
 def test_a_students_data_is_written_as_json_and_then_erased(demo: Commands, tmp_path: Path) -> None:

@@ -31,6 +31,12 @@ class Ended:
 
 
 @pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One database is enough: commands call services, which are tested on both."""
+    return sqlite_url
+
+
+@pytest.fixture
 async def school(database: Database) -> SchoolIds:
     """Three students, present on two days."""
     async with database.transaction() as connection:
