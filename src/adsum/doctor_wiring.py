@@ -10,6 +10,7 @@ from adsum.embedded.data_folder import DataFolder
 from adsum.queue.control import QueueControl
 from adsum.queue.inspection import RedisInspection
 from adsum.queue.leftovers import Leftovers
+from adsum.servers import open_servers, redis_url, signing_key
 from adsum.services.completion import Completion
 from adsum.services.diagnosis.doctor import Doctor, Patient
 from adsum.services.diagnosis.installation import Installation
@@ -17,14 +18,7 @@ from adsum.services.diagnosis.mending import Mending
 from adsum.services.diagnosis.servers import Place
 from adsum.settings import Settings
 from adsum.storage.database import Database
-from adsum.wiring import (
-    new_sweeper,
-    now,
-    open_servers,
-    queue_service,
-    redis_url,
-    signing_key,
-)
+from adsum.wiring import new_sweeper, now, queue_service
 
 IS_IT_RIGHT = "adsum config show  # is the URL right?"
 

@@ -7,13 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from adsum.embedded.data_folder import DataFolder
-from adsum.errors import ConfigurationError
 from adsum.metrics import Metrics
-from adsum.queue.connection import RedisClient, open_redis
+from adsum.queue.connection import RedisClient
 from adsum.queue.control import QueueControl
 from adsum.queue.ledger import Ledger
 from adsum.queue.service import QueueService
+from adsum.servers import database_url, open_queue, open_servers, signing_key
 from adsum.services import demo
 from adsum.services.accepting import Acceptance
 from adsum.services.accounts import Accounts
@@ -41,15 +40,12 @@ from adsum.services.statuses import Statuses
 from adsum.services.student_data import StudentData
 from adsum.services.sweeper import Sweeper
 from adsum.services.timetables import Timetables
-from adsum.services.tokens import MIN_KEY_LENGTH, NO_KEY, Tokens
+from adsum.services.tokens import Tokens
 from adsum.services.undoing import Undoing
 from adsum.services.unreleased_runs import UnreleasedRuns
 from adsum.settings import Settings
 from adsum.storage import schema
 from adsum.storage.database import Database, open_database
-
-REDIS_CONNECTIONS = 64
-REDIS_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,55 +85,6 @@ class Adsum:
 def now() -> datetime:
     """The only clock. Services get it as an argument, so that tests can set it."""
     return datetime.now(UTC)
-
-
-def database_url(settings: Settings) -> str:
-    """The configured database, or the one of the data folder of `up`."""
-    return settings.database_url or DataFolder.of(settings).database_url
-
-
-def redis_url(settings: Settings) -> str:
-    """The configured Valkey or Redis, or the one of the data folder of `up`."""
-    return settings.redis_url or DataFolder.of(settings).redis_url
-
-
-def signing_key(settings: Settings) -> str | None:
-    """The secret that signs tokens: the configured one, else that of the data folder of `up`, if there is one.
-
-    Raises:
-        ConfigurationError: the file of the data folder cannot be read, or holds too little.
-    """
-    if settings.secret_key is not None:
-        return settings.secret_key.get_secret_value()
-    path = DataFolder.of(settings).secret
-    try:
-        secret = path.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot read the secret key in {path}: {error}") from None
-    if len(secret) < MIN_KEY_LENGTH:
-        raise ConfigurationError(f"the secret key in {path} is shorter than {MIN_KEY_LENGTH} characters")
-    return secret
-
-
-def require_signing_key(settings: Settings) -> str:
-    """The same, for who cannot do without. Raises ConfigurationError."""
-    key = signing_key(settings)
-    if key is None:
-        raise ConfigurationError(NO_KEY)
-    return key
-
-
-@asynccontextmanager
-async def open_servers(settings: Settings) -> AsyncGenerator[tuple[Database, RedisClient]]:
-    """The database and Redis, or Valkey, of these settings. Neither is asked anything yet."""
-    async with AsyncExitStack() as stack:
-        database = open_database(database_url(settings))
-        stack.push_async_callback(database.close)
-        redis = open_redis(redis_url(settings), connections=REDIS_CONNECTIONS, socket_timeout=REDIS_TIMEOUT_S)
-        stack.push_async_callback(redis.aclose)
-        yield database, redis
 
 
 @asynccontextmanager
@@ -204,7 +151,7 @@ async def require_current_schema(settings: Settings) -> None:
 @asynccontextmanager
 async def open_queue_control(settings: Settings) -> AsyncGenerator[QueueControl]:
     """The queue alone: it can be paused while the database is away."""
-    redis = open_redis(redis_url(settings), connections=REDIS_CONNECTIONS, socket_timeout=REDIS_TIMEOUT_S)
+    redis = open_queue(settings)
     try:
         yield QueueControl(redis, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from adsum import wiring
+from adsum import servers, wiring
 from adsum.settings import Settings
 from adsum.telemetry import configure_logs
 from adsum.web.server import run_server
@@ -18,6 +18,6 @@ def run_serve(settings: Settings) -> None:
         StorageOutage: the database does not answer.
     """
     configure_logs(settings)
-    wiring.require_signing_key(settings)
+    servers.require_signing_key(settings)
     asyncio.run(wiring.require_current_schema(settings))
     run_server(settings)

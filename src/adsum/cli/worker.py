@@ -7,7 +7,7 @@ import importlib.util
 import signal
 from collections.abc import Callable
 
-from adsum import wiring
+from adsum import servers, wiring
 from adsum.queue.chunks import Chunk
 from adsum.queue.worker import ChunkWorker, WorkerOptions
 from adsum.settings import Settings
@@ -40,7 +40,7 @@ async def _work(settings: Settings) -> None:
                 await adsum.deliveries.take(chunk, stalls)
 
         options = WorkerOptions(
-            redis_url=wiring.redis_url(settings),
+            redis_url=servers.redis_url(settings),
             queue_name=settings.queue_name,
             key_prefix=settings.key_prefix,
             concurrency=settings.worker_concurrency,
