@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from sqlalchemy import func, insert, select, update
@@ -80,7 +81,9 @@ async def outcomes(connection: AsyncConnection, *of: Run) -> dict[int, str]:
 
 
 async def records(connection: AsyncConnection, batch: Batch) -> Mapping[int, Existing]:
-    return (await find_standing(connection, [batch]))[batch].records
+    """What stands of each student, whoever set it."""
+    standing = (await find_standing(connection, [batch]))[batch].records
+    return {student_id: replace(each, is_offices=False) for student_id, each in standing.items()}
 
 
 async def failures(connection: AsyncConnection, run: Run) -> dict[int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,12 +14,15 @@ from adsum.queue.ledger import Ledger
 from adsum.queue.service import QueueService
 from adsum.servers import database_url, open_queue, open_servers, signing_key
 from adsum.services import demo
+from adsum.services.absences import Absences
 from adsum.services.accepting import Acceptance
 from adsum.services.accounts import Accounts
 from adsum.services.api_keys import ApiKeys
+from adsum.services.applying_absences import DueAbsences
 from adsum.services.attendances import AttendancesService
 from adsum.services.batches import Batches
 from adsum.services.completion import Completion
+from adsum.services.contradictions import Contradictions
 from adsum.services.corrections import Corrections
 from adsum.services.deliveries import Deliveries
 from adsum.services.directory import Directory
@@ -38,7 +41,7 @@ from adsum.services.school_calendar import SchoolCalendar
 from adsum.services.schools import Schools
 from adsum.services.statuses import Statuses
 from adsum.services.student_data import StudentData
-from adsum.services.sweeper import Sweeper
+from adsum.services.sweeper import Chore, Sweeper
 from adsum.services.timetables import Timetables
 from adsum.services.tokens import Tokens
 from adsum.services.undoing import Undoing
@@ -66,13 +69,15 @@ class Adsum:
     deliveries: Deliveries
     interventions: Interventions
     sweeper: Sweeper
-    pruning: Pruning | None
+    chores: Sequence[Chore]
     batches: Batches
     progress: Progress
     directory: Directory
     records: Records
     corrections: Corrections
     undoing: Undoing
+    contradictions: Contradictions
+    absences: Absences
     student_data: StudentData
     schools: Schools
     statuses: Statuses
@@ -96,7 +101,6 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
         queue = queue_service(settings, redis)
         acceptance = Acceptance(database, now, chunk_size=settings.chunk_size, max_batch_size=settings.max_batch_size)
         completion = Completion(database, queue, now)
-        keep = timedelta(days=settings.keep_runs_days)
         queueing = Queueing(queue, completion)
         stack.push_async_callback(queueing.close)
         stack.push_async_callback(acceptance.close)
@@ -125,13 +129,15 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             processor=processor,
             deliveries=deliveries,
             sweeper=new_sweeper(settings, database, queue, completion),
-            pruning=Pruning(database, now, keep=keep) if keep else None,
+            chores=_chores(settings, database),
             batches=Batches(database),
             progress=progress,
             directory=Directory(database, now),
             records=Records(database),
             corrections=Corrections(database, now),
             undoing=Undoing(database, now),
+            contradictions=Contradictions(database, now),
+            absences=Absences(database, now),
             student_data=StudentData(database),
             schools=Schools(database),
             statuses=Statuses(database, now),
@@ -188,6 +194,12 @@ def new_sweeper(settings: Settings, database: Database, queue: QueueService, com
         interval=settings.sweep_interval,
         grace=timedelta(seconds=settings.sweep_grace),
     )
+
+
+def _chores(settings: Settings, database: Database) -> list[Chore]:
+    keep = timedelta(days=settings.keep_runs_days)
+    pruning = [Pruning(database, now, keep=keep).prune_if_due] if keep else []
+    return [DueAbsences(database, now).apply, *pruning]
 
 
 async def migrate(settings: Settings) -> str:

@@ -118,7 +118,7 @@ async def test_one_student_is_corrected_by_a_run_that_updates_and_the_history_sa
     adsum: Adsum, api: Api, worker: RunWorker
 ) -> None:
     one = api.school.student_ids[0]
-    created = await api.create(unselectedStudentIds=[one])
+    created = await api.create("teacher", unselectedStudentIds=[one])
     async with worker():
         await ended(adsum, created.json()["batchId"])
         updated = await api.create("teacher", isSelectedAll=False, selectedStudentIds=[one], onExisting="update")

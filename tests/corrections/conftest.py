@@ -45,7 +45,7 @@ class Register:
 
     async def mark(self, **fields: Any) -> dict[str, Any]:
         """Marks the class again, and waits until that has ended."""
-        answer = await self.api.create("office", **fields)
+        answer = await self.api.create("teacher", **fields)
         assert answer.is_success, answer.text
         async with self.worker():
             await ended(self.adsum, answer.json()["batchId"])
@@ -61,3 +61,8 @@ async def register(adsum: Adsum, worker: RunWorker) -> AsyncGenerator[Register]:
         await marked.mark(learningDate=DAY)
         items = (await api.get("/attendances")).json()["items"]
         yield Register(api, adsum, worker, [item["id"] for item in items])
+
+
+def mark(said: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Status and note of a version."""
+    return said["status"], said["note"]

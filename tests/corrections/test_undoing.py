@@ -12,7 +12,7 @@ from adsum.domain.access import system_caller
 from adsum.errors import Invalid
 from tests.batches.api import flaws
 from tests.batches.conftest import ended, one_student_away
-from tests.corrections.conftest import Register
+from tests.corrections.conftest import Register, mark
 
 BATCH = "/attendances/batches"
 
@@ -51,7 +51,7 @@ async def test_what_a_run_overwrote_stands_again_with_its_note(register: Registe
 
     assert undone.json()["undone"] == 3
     assert await statuses(register) == ["late", "present", "present"]
-    assert (await register.history())["items"][0]["new"] == {"status": "late", "note": "bus"}
+    assert mark((await register.history())["items"][0]["new"]) == ("late", "bus")
 
 
 async def test_what_was_changed_since_stays_and_is_told(register: Register) -> None:
@@ -87,10 +87,10 @@ async def test_what_was_cleared_by_hand_is_not_cleared_again(register: Register)
 
 
 async def test_a_retry_is_undone_with_what_it_retried(register: Register) -> None:
-    batch_id = (await register.api.create("office", learningDate="2024-12-20")).json()["batchId"]
+    batch_id = (await register.api.create("teacher", learningDate="2024-12-20")).json()["batchId"]
     async with one_student_away(register.adsum, register.api.school.student_ids[0]):
         await _work_off(register, batch_id)
-    retried = await register.api.post(f"{BATCH}/{batch_id}/retry", None, "office")
+    retried = await register.api.post(f"{BATCH}/{batch_id}/retry", None, "teacher")
     await _work_off(register, batch_id)
 
     undone = (await undo(register, batch_id)).json()
@@ -99,7 +99,7 @@ async def test_a_retry_is_undone_with_what_it_retried(register: Register) -> Non
 
 
 async def test_a_batch_that_is_being_processed_is_not_undone(register: Register) -> None:
-    created = await register.api.create("office", learningDate="2024-12-20")
+    created = await register.api.create("teacher", learningDate="2024-12-20")
 
     answer = await undo(register, created.json()["batchId"])
 

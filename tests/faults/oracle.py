@@ -167,11 +167,13 @@ async def _open_runs(house: House) -> list[str]:
 
 async def _rows(house: House) -> tuple[dict[str, Any], list[Any], set[Any], set[Any]]:
     async with house.adsum.database.snapshot() as connection:
+        if house.adsum.database.is_postgres:
+            # Two million records keep this process busy for longer than a transaction may idle.
+            await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         all_runs = (await connection.execute(text("SELECT * FROM batch_runs"))).mappings().all()
         all_records = (await connection.execute(text("SELECT * FROM attendances"))).mappings().all()
         failed = (await connection.execute(text("SELECT run_id, student_id, code FROM job_failures"))).all()
         changed = (await connection.execute(text("SELECT attendance_id, run_id FROM attendance_changes"))).all()
-    # Outside of the transaction: two million records keep this process busy for longer than one may idle.
     runs, records = [dict(row) for row in all_runs], [dict(row) for row in all_records]
     for row in [*runs, *records]:
         row["run_id"] = str(row["run_id"])

@@ -158,7 +158,7 @@ async def test_the_sweeper_that_leads_prunes(adsum: Adsum, api: Api, worker: Run
         await ended(adsum, created["batchId"])
     await age(adsum, timedelta(days=401))
     stop = asyncio.Event()
-    sweeping = asyncio.create_task(adsum.sweeper.run(stop, adsum.pruning))
+    sweeping = asyncio.create_task(adsum.sweeper.run(stop, adsum.chores))
 
     async def is_pruned() -> bool:
         async with adsum.database.snapshot() as connection:
@@ -171,7 +171,7 @@ async def test_the_sweeper_that_leads_prunes(adsum: Adsum, api: Api, worker: Run
 
 async def test_zero_days_keep_for_ever(settings: Settings) -> None:
     async with wiring.open_adsum(settings.model_copy(update={"keep_runs_days": 0})) as keeping:
-        assert keeping.pruning is None
+        assert not [chore for chore in keeping.chores if isinstance(getattr(chore, "__self__", None), Pruning)]
 
 
 async def test_two_who_prune_at_once_do_no_harm(adsum: Adsum, api: Api, worker: RunWorker) -> None:

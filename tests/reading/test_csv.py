@@ -65,7 +65,24 @@ async def test_the_csv_has_a_header_and_every_field_of_a_record(database: Databa
         "2024-12-25T08:30:00Z",
         "office",
         "7",
+        *[""] * 4,
     ]
+
+
+async def test_the_offices_note_is_written_for_the_office_alone(database: Database, records: Records) -> None:
+    async with database.transaction() as connection:
+        school = await make_school(connection, students=1)
+        batch = Batch(school.class_id, school.session_id, date(2024, 12, 25))
+        await make_record(
+            connection, school.school_id, batch, school.student_ids[0], office_note="lawyer called", arrived_at="08:10"
+        )
+
+    async def told(role: Role) -> list[str]:
+        pieces = [piece async for piece in await records.csv(caller(role, school.school_id), RecordFilters())]
+        return read("".join(piece.text for piece in pieces))[1][-4:]
+
+    assert await told(Role.OFFICE) == ["08:10", "", "lawyer called", ""]
+    assert await told(Role.VIEWER) == ["08:10", "", "", ""]
 
 
 async def test_nothing_recorded_is_a_header_alone(database: Database, records: Records) -> None:

@@ -75,7 +75,7 @@ async def test_a_second_teachers_marks_that_are_not_applied_are_listed(adsum: Ad
     assert second.conflicts == (
         MarkConflict(one, Existing("late", "bus"), PRESENT),
         MarkConflict(two, None, PRESENT),
-        MarkConflict(three, Existing("excused", None, 1), PRESENT),
+        MarkConflict(three, Existing("excused", None, 1, is_offices=True), PRESENT),
     )
 
 

@@ -66,7 +66,7 @@ def list_records(
     """Show what is recorded, by learning date, session and student."""
     filters = _filters(class_id, session_id, student_id, first_day, last_day, status)
     rows, is_all = with_adsum(lambda adsum: _first_of(adsum, filters, limit))
-    found = [_row(row, as_json=as_json) for row in rows]
+    found = [row_of(row, as_json=as_json) for row in rows]
     show_rows(SHOWN, found, as_json=as_json, dispensable=DISPENSABLE, none="no records")
     if not is_all:
         typer.echo(f"adsum: there are more than these {limit}: see --limit, and adsum attendance export", err=True)
@@ -100,6 +100,9 @@ def correct(
     record_id: RecordId,
     status: Status = None,
     note: Annotated[str | None, typer.Option(help="Written beside the status; '' takes the note away.")] = None,
+    arrived: Annotated[str | None, typer.Option(metavar="HH:MM", help="When they came; '' takes it away.")] = None,
+    left: Annotated[str | None, typer.Option(metavar="HH:MM", help="When they left; '' takes it away.")] = None,
+    office_note: Annotated[str | None, typer.Option(help="For the office alone; '' takes it away.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Take the mark back: the record stays, without one.")] = False,
     reason: Annotated[str | None, typer.Option(help="Why, for the history.")] = None,
     version: Annotated[
@@ -108,20 +111,28 @@ def correct(
     as_json: Json = False,
 ) -> None:
     """Correct one record. What it said before stays in its history."""
-    if clear and (status is not None or note is not None):
+    is_changed = any(given is not None for given in (status, note, arrived, left, office_note))
+    if clear and is_changed:
         raise typer.BadParameter("a mark is cleared or changed, not both", param_hint="--clear")
-    if not clear and status is None and note is None:
+    if not clear and not is_changed:
         raise typer.BadParameter("say what is to be changed: --status, --note or --clear", param_hint="--status")
     correction = Correction(
         status=None if clear else status or Keep.AS_IS,
-        note=Keep.AS_IS if note is None else note or None,
+        note=_given(note),
         reason=reason,
+        arrived_at=_given(arrived),
+        left_at=_given(left),
+        office_note=_given(office_note),
     )
     versions = None if version is None else [version]
-    record = with_adsum(
+    seen = with_adsum(
         lambda adsum: adsum.corrections.correct(record_id, versions, correction, system_caller()),
     )
-    show_one(_row(record, as_json=as_json), as_json=as_json)
+    show_one(row_of(seen.record, as_json=as_json), as_json=as_json)
+
+
+def _given(text: str | None) -> str | Keep | None:
+    return Keep.AS_IS if text is None else text or None
 
 
 @app.command()
@@ -161,7 +172,7 @@ def _filters(
     return RecordFilters(class_id, session_id, student_id, first_day, last_day, status)
 
 
-def _row(row: RecordRow, *, as_json: bool) -> dict[str, Any]:
+def row_of(row: RecordRow, *, as_json: bool) -> dict[str, Any]:
     """As the CSV has it; for people the time is to the second, as everywhere."""
     found: dict[str, Any] = dict(zip(COLUMNS, cells(row), strict=True))
     return found if as_json else found | {"markedAt": row.marked_at.astimezone(UTC)}

@@ -29,6 +29,8 @@ GROUPS = {
     "batch": ("adsum.cli.batch:app", "Mark a whole class, and follow what becomes of it."),
     "queue": ("adsum.cli.queue:app", "Pause the workers, let them go on, see what waits."),
     "attendance": ("adsum.cli.attendance:app", "Look at what is recorded, and correct it."),
+    "absence": ("adsum.cli.absences:app", "Say beforehand who will be away."),
+    "contradiction": ("adsum.cli.contradictions:app", "What was said in class against the office's marks."),
     "register": ("adsum.cli.registers:app", "Which classes were not marked."),
     "calendar": ("adsum.cli.calendar:app", "Days on which a school is closed, and its timetable."),
     "school": ("adsum.cli.schools:app", "The schools that there are."),

@@ -11,6 +11,7 @@ from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
 from adsum.domain.access import system_caller
 from adsum.domain.cursors import MAX_LIMIT, PageRequest
+from adsum.domain.edit_window import MAX_WINDOW
 from adsum.domain.ids import MAX_ID
 from adsum.domain.statuses import CountsAs, Status, StatusFlag
 from adsum.services.statuses import StatusChange
@@ -20,7 +21,7 @@ from adsum.wiring import Adsum
 app = typer.Typer(no_args_is_help=True)
 status_app = typer.Typer(no_args_is_help=True)
 
-SCHOOL = ("id", "name", "timeZone", "sourcedId")
+SCHOOL = ("id", "name", "timeZone", "editWindowDays", "sourcedId")
 COLUMNS = ("code", "label", "letter", "countsAs", "flags", "position", "retiredAt")
 SchoolId = Annotated[
     int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Needed where there are several.")
@@ -35,6 +36,24 @@ def list_schools(*, as_json: Json = False) -> None:
     """Show every school."""
     rows = [_school_row(row) for row in with_adsum(_schools)]
     show_rows(SCHOOL, rows, as_json=as_json, none="no schools")
+
+
+@app.command("edit-window")
+def edit_window(
+    *,
+    days: Annotated[int | None, typer.Option(min=0, max=MAX_WINDOW, help="After the learning date.")] = None,
+    ever: Annotated[bool, typer.Option("--ever", help="Teachers may write about any day.")] = False,
+    school: SchoolId = None,
+    as_json: Json = False,
+) -> None:
+    """Set for how many days teachers may write about a day. The office may always, with a reason."""
+    if ever == (days is not None):
+        raise typer.BadParameter("give --days or --ever", param_hint="--days")
+
+    async def work(adsum: Adsum) -> SchoolRow:
+        return await adsum.schools.set_edit_window(await _chosen(adsum, school), days, system_caller())
+
+    show_one(_school_row(with_adsum(work)), as_json=as_json)
 
 
 @status_app.command("list")
@@ -110,7 +129,13 @@ async def _schools(adsum: Adsum) -> list[SchoolRow]:
 
 
 def _school_row(row: SchoolRow) -> dict[str, Any]:
-    return {"id": row.id, "name": row.name, "timeZone": row.time_zone, "sourcedId": row.source_id}
+    return {
+        "id": row.id,
+        "name": row.name,
+        "timeZone": row.time_zone,
+        "editWindowDays": row.edit_window_days,
+        "sourcedId": row.source_id,
+    }
 
 
 def _row(status: Status) -> dict[str, Any]:

@@ -50,5 +50,5 @@ async def _work(settings: Settings) -> None:
         with adsum.metrics.served(settings.host, settings.worker_metrics_port):
             log.info("worker started", queue=settings.queue_name, concurrency=settings.worker_concurrency)
             worker = ChunkWorker(options, process)
-            await asyncio.gather(worker.run(stop), adsum.sweeper.run(stop, adsum.pruning))
+            await asyncio.gather(worker.run(stop), adsum.sweeper.run(stop, adsum.chores))
         log.info("worker stopped")

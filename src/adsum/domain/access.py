@@ -11,6 +11,7 @@ class Permission(StrEnum):
 
     ATTENDANCE_CREATE = "attendance:create"
     ATTENDANCE_READ = "attendance:read"
+    ATTENDANCE_OVERRULE = "attendance:overrule"
     BATCH_READ = "batch:read"
     BATCH_OPERATE = "batch:operate"
     ROSTER_READ = "roster:read"
@@ -37,7 +38,7 @@ _P = Permission
 _TEACHING = frozenset({_P.ATTENDANCE_CREATE, _P.ATTENDANCE_READ, _P.BATCH_READ, _P.BATCH_OPERATE, _P.ROSTER_READ})
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
-    Role.OFFICE: _TEACHING | {_P.ROSTER_IMPORT, _P.SCHOOL_MANAGE, _P.STUDENT_DATA},
+    Role.OFFICE: _TEACHING | {_P.ATTENDANCE_OVERRULE, _P.ROSTER_IMPORT, _P.SCHOOL_MANAGE, _P.STUDENT_DATA},
     Role.TEACHER: _TEACHING,
     Role.VIEWER: frozenset({_P.ATTENDANCE_READ, _P.BATCH_READ, _P.ROSTER_READ}),
     Role.OPERATOR: frozenset({_P.BATCH_READ, _P.BATCH_OPERATE, _P.METRICS_READ}),
@@ -65,6 +66,11 @@ class Caller:
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
+
+    @property
+    def overrules(self) -> bool:
+        """Whether the caller has the last word on a mark, as the office has."""
+        return self.may(Permission.ATTENDANCE_OVERRULE)
 
     @property
     def teaches_only(self) -> bool:

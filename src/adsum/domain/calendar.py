@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
 from adsum.domain.days import Span
+from adsum.domain.local_times import TIME, flaw_of_time_text
 from adsum.domain.submission import Notice
 from adsum.errors import Flaw
 
 MAX_TITLE = 255
 MAX_TIMES = 100
-TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
-TIME_PATTERN = f"^{TIME.pattern}$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +116,3 @@ def _flaws_of_time(time: SessionTime) -> Iterator[Flaw]:
     if not wrong and time.ends <= time.begins:
         detail = f"it ends at {time.ends}, and does not begin before: {time.begins}"
         yield Flaw("times_reversed", detail, "/ends", {"begins": time.begins, "ends": time.ends})
-
-
-def flaw_of_time_text(text: str, pointer: str) -> Flaw:
-    """A text that is no time of a day."""
-    return Flaw("wrong_form", f"{text[:20]!r} is no time of the form HH:MM", pointer, {"pattern": TIME_PATTERN})

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from adsum.domain.local_times import flaws_of_stretch
 from adsum.domain.plan import Existing
 from adsum.domain.selection import UNSTORABLE
 from adsum.domain.statuses import MAX_NOTE, SchoolStatuses
@@ -25,22 +26,48 @@ class Correction:
     """What is to be changed.
 
     Attributes:
-        status: a code of the school's; None clears the mark, and its note with it.
+        status: a code of the school's; None clears the mark, and its note and times with it.
         note: free text; None takes it away.
         reason: why, for the history; or None.
+        arrived_at, left_at: local 'HH:MM'; None takes it away.
+        office_note: free text for the office alone; None takes it away.
     """
 
     status: str | Keep | None = Keep.AS_IS
     note: str | Keep | None = Keep.AS_IS
     reason: str | None = None
+    arrived_at: str | Keep | None = Keep.AS_IS
+    left_at: str | Keep | None = Keep.AS_IS
+    office_note: str | Keep | None = Keep.AS_IS
+
+    @property
+    def changes_mark(self) -> bool:
+        """Whether it is about more than the office's own note."""
+        asked = (self.status, self.note, self.arrived_at, self.left_at)
+        return any(value is not Keep.AS_IS for value in asked)
 
     def applied_to(self, standing: Existing) -> Existing:
-        """What the record is to say, one version on. A note of a mark that was cleared does not come back."""
+        """What the record is to say, one version on.
+
+        A note of a mark that was cleared does not come back. When somebody came and left is told of the status that
+        stands, and goes with it.
+        """
         status = standing.status if self.status is Keep.AS_IS else self.status
+        version = standing.version + 1
         if status is None:
-            return Existing(None, None, standing.version + 1)
-        kept = standing.note if standing.status is not None else None
-        return Existing(status, kept if self.note is Keep.AS_IS else self.note, standing.version + 1)
+            return Existing(None, None, version)
+        is_same = status == standing.status
+        return Existing(
+            status,
+            _chosen(self.note, standing.note if standing.status is not None else None),
+            version,
+            arrived_at=_chosen(self.arrived_at, standing.arrived_at if is_same else None),
+            left_at=_chosen(self.left_at, standing.left_at if is_same else None),
+        )
+
+
+def _chosen(asked: str | Keep | None, standing: str | None) -> str | None:
+    return standing if asked is Keep.AS_IS else asked
 
 
 def flaws_of_correction(correction: Correction, standing: Existing, statuses: SchoolStatuses) -> list[Flaw]:
@@ -48,12 +75,17 @@ def flaws_of_correction(correction: Correction, standing: Existing, statuses: Sc
 
     A status that stands can stay, also where it is not given any more.
     """
-    return [*_flaws_of_status(correction, standing, statuses), *_flaws_of_texts(correction)]
+    return [
+        *_flaws_of_status(correction, standing, statuses),
+        *_flaws_of_texts(correction),
+        *_flaws_of_times(correction, standing),
+    ]
 
 
 def _flaws_of_status(correction: Correction, standing: Existing, statuses: SchoolStatuses) -> Iterator[Flaw]:
-    if correction.status is Keep.AS_IS and correction.note is Keep.AS_IS:
-        yield Flaw("empty_correction", "nothing is to be changed: give a status, a note or both")
+    if not correction.changes_mark:
+        if correction.office_note is Keep.AS_IS:
+            yield Flaw("empty_correction", "nothing is to be changed: give a status, a note or both")
     elif correction.status is Keep.AS_IS and standing.status is None:
         yield Flaw("mark_cleared", "the mark was cleared: a note alone needs a status beside it", "/status")
     elif isinstance(correction.status, str) and correction.status != standing.status:
@@ -65,7 +97,15 @@ def _flaws_of_status(correction: Correction, standing: Existing, statuses: Schoo
 def _flaws_of_texts(correction: Correction) -> Iterator[Flaw]:
     if isinstance(correction.note, str):
         yield from _flaws_of_text("note", correction.note, MAX_NOTE)
+    if isinstance(correction.office_note, str):
+        yield from _flaws_of_text("note", correction.office_note, MAX_NOTE, "/officeNote")
     yield from flaws_of_reason(correction.reason)
+
+
+def _flaws_of_times(correction: Correction, standing: Existing) -> Iterator[Flaw]:
+    if correction.arrived_at is not Keep.AS_IS or correction.left_at is not Keep.AS_IS:
+        after = correction.applied_to(standing)
+        yield from flaws_of_stretch(("/arrivedAt", after.arrived_at), ("/leftAt", after.left_at))
 
 
 def flaws_of_reason(reason: str | None) -> Iterator[Flaw]:
@@ -74,8 +114,9 @@ def flaws_of_reason(reason: str | None) -> Iterator[Flaw]:
         yield from _flaws_of_text("reason", reason, MAX_REASON)
 
 
-def _flaws_of_text(name: str, text: str, most: int) -> Iterator[Flaw]:
+def _flaws_of_text(name: str, text: str, most: int, pointer: str | None = None) -> Iterator[Flaw]:
+    at = pointer or f"/{name}"
     if len(text) > most:
-        yield Flaw(f"{name}_too_long", f"a {name} has at most {most} characters", f"/{name}", {"most": most})
+        yield Flaw(f"{name}_too_long", f"a {name} has at most {most} characters", at, {"most": most})
     elif UNSTORABLE.search(text):
-        yield Flaw(f"{name}_not_text", f"a {name} has no NUL and no half of a character", f"/{name}")
+        yield Flaw(f"{name}_not_text", f"a {name} has no NUL and no half of a character", at)

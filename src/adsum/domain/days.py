@@ -50,12 +50,17 @@ def learning_date(text: str, zone: str, now: datetime) -> date:
         WrongDay: the text is no date, names no real day, lacks its offset, or is out of range.
     """
     day = _calendar_day(text, ZoneInfo(zone))
-    today = now.astimezone(ZoneInfo(zone)).date()
+    today = today_in(zone, now)
     if day > today:
         raise WrongDay("date_in_future", f"{day.isoformat()} is in the future: today is {today.isoformat()} in {zone}")
     if day < EARLIEST:
         raise WrongDay("date_too_early", f"{day.isoformat()} is before {EARLIEST.isoformat()}")
     return day
+
+
+def today_in(zone: str, now: datetime) -> date:
+    """The calendar day in an IANA time zone."""
+    return now.astimezone(ZoneInfo(zone)).date()
 
 
 def days_meant(text: str) -> tuple[date, date] | None:

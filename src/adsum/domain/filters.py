@@ -88,3 +88,26 @@ class RegisterFilters:
     teacher_id: int | None = None
     # What is taken is left out.
     missing_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AbsenceFilters:
+    """Which absences known beforehand; those that touch any of the days. Revoked ones only where asked for."""
+
+    school_id: int | None = None
+    class_id: int | None = None
+    student_id: int | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+    with_revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContradictionFilters:
+    """Which contradictions between what the office has set and what was said in class."""
+
+    school_id: int | None = None
+    class_id: int | None = None
+    student_id: int | None = None
+    first_day: date | None = None
+    last_day: date | None = None

@@ -12,15 +12,28 @@ from adsum.domain.statuses import Mark
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """What is recorded, or being recorded, of a student. A cleared mark has no status and counts as none."""
+    """What is recorded, or being recorded, of a student. A cleared mark has no status and counts as none.
+
+    `is_offices`: the office has set it, or an absence known beforehand has: a teacher's mark does not overwrite it.
+    """
 
     status: str | None
     note: str | None = None
     version: int = 0
+    arrived_at: str | None = None
+    left_at: str | None = None
+    is_offices: bool = False
 
     def says(self, mark: Mark) -> bool:
-        """Whether `mark` would change nothing. A mark without a note leaves a note as it is."""
-        return self.status == mark.status and (mark.note is None or mark.note == self.note)
+        """Whether `mark` would change nothing. What a mark leaves out stays as it is."""
+        return self.status == mark.status and all(
+            asked is None or asked == standing
+            for asked, standing in (
+                (mark.note, self.note),
+                (mark.arrived_at, self.arrived_at),
+                (mark.left_at, self.left_at),
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +50,9 @@ class AttendanceJob:
             "student": self.student_id,
             "status": self.mark.status,
             "note": self.mark.note,
+            "arrived": self.mark.arrived_at,
+            "left": self.mark.left_at,
+            "absence": self.mark.absence_id,
             "version": self.version,
         }
         return {name: value for name, value in fields.items() if value is not None}
@@ -76,11 +92,18 @@ class Plan:
         return [list(self.jobs[start : start + size]) for start in range(0, len(self.jobs), size)]
 
 
-def make_plan(requested: Mapping[int, Mark], existing: Mapping[int, Existing], on_existing: OnExisting) -> Plan:
+def make_plan(
+    requested: Mapping[int, Mark],
+    existing: Mapping[int, Existing],
+    on_existing: OnExisting,
+    *,
+    overrules: bool = True,
+) -> Plan:
     """Decides for each requested student: insert, update, or keep.
 
-    Students whose record already says what is asked are kept whatever `on_existing`. With `FAIL` the caller has to
-    refuse when anybody is kept or would be updated: see `recorded_already`.
+    Students whose record already says what is asked are kept whatever `on_existing`; and whose mark is the office's,
+    where who asks does not overrule it. With `FAIL` the caller has to refuse when anybody is kept or would be updated:
+    see `recorded_already`.
     """
     jobs: list[AttendanceJob] = []
     kept: list[int] = []
@@ -89,7 +112,9 @@ def make_plan(requested: Mapping[int, Mark], existing: Mapping[int, Existing], o
         record = existing.get(student_id)
         if record is None:
             jobs.append(AttendanceJob(student_id, mark))
-        elif record.status is None or (on_existing is OnExisting.UPDATE and not record.says(mark)):
+        elif record.status is None or (
+            on_existing is OnExisting.UPDATE and not record.says(mark) and (overrules or not record.is_offices)
+        ):
             jobs.append(AttendanceJob(student_id, mark, record.version))
         else:
             kept.append(student_id)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from adsum.domain.local_times import flaws_of_stretch
 from adsum.domain.statuses import ABSENT, MAX_NOTE, PRESENT, Mark, SchoolStatuses
 from adsum.errors import Flaw
 
@@ -33,6 +34,11 @@ class Selection:
     selected: Sequence[int] = ()
     unselected: Sequence[int] = ()
     marks: Sequence[StudentMark] = ()
+
+    @property
+    def deliberate(self) -> frozenset[int]:
+        """Students who were named: whoever marks all as present need not have looked at each."""
+        return frozenset(student_id for _, student_id in self.mentioned)
 
     @property
     def mentioned(self) -> Iterator[tuple[str, int]]:
@@ -64,6 +70,7 @@ def flaws_of_form(selection: Selection, statuses: SchoolStatuses) -> list[Flaw]:
         *_in_both(selection),
         *_wrong_statuses(selection, statuses),
         *_wrong_notes(selection),
+        *_wrong_times(selection),
         *_empty(selection),
     ]
 
@@ -131,6 +138,13 @@ def _wrong_notes(selection: Selection) -> Iterator[Flaw]:
             )
         elif UNSTORABLE.search(note):
             yield Flaw("note_not_text", "a note has no NUL and no half of a character", f"{MARKS}/{i}/note")
+
+
+def _wrong_times(selection: Selection) -> Iterator[Flaw]:
+    for i, entry in enumerate(selection.marks):
+        arrived, left = entry.mark.arrived_at, entry.mark.left_at
+        if arrived is not None or left is not None:
+            yield from flaws_of_stretch((f"{MARKS}/{i}/arrivedAt", arrived), (f"{MARKS}/{i}/leftAt", left))
 
 
 def _empty(selection: Selection) -> Iterator[Flaw]:

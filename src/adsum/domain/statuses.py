@@ -1,4 +1,4 @@
-"""What can be recorded about a student: a status of the school's, and a note."""
+"""What can be recorded about a student: a status of the school's, a note, and when they came and left."""
 
 from __future__ import annotations
 
@@ -42,10 +42,20 @@ class StatusFlag(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One student's status in one session. `status` is a code of the school's; `note` is free text, or None."""
+    """One student's status in one session.
+
+    Attributes:
+        status: a code of the school's.
+        note: free text, or None.
+        arrived_at, left_at: local 'HH:MM', or None.
+        absence_id: of the absence known beforehand that the mark comes from, or None.
+    """
 
     status: str
     note: str | None = None
+    arrived_at: str | None = None
+    left_at: str | None = None
+    absence_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

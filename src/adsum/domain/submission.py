@@ -47,6 +47,10 @@ class Submission:
         # Digests of before there was force are kept in databases.
         if not self.force and self.reason is None:
             del asked["force"], asked["reason"]
+        for entry in asked["selection"]["marks"]:
+            for name in ("arrived_at", "left_at", "absence_id"):
+                if entry["mark"][name] is None:
+                    del entry["mark"][name]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TypeAlias
 
 from adsum.domain.access import Caller, Permission
 from adsum.domain.ids import Batch
+from adsum.domain.statuses import SchoolStatuses
 from adsum.domain.submission import Submission
 from adsum.errors import AdsumError, caught
 from adsum.services.checking import Asked, CheckedSubmission, check_all
 from adsum.services.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
 from adsum.services.deciding import Accepted, Decisions, Sight, answer_key
 from adsum.services.permissions import demand
-from adsum.storage import closing, idempotency, new_runs, runs, tallies
+from adsum.storage import closing, contradictions, idempotency, new_runs, runs, tallies
 from adsum.storage.database import Connection, Database, RejectedRows, StorageOutage
-from adsum.storage.standing import find_standing
+from adsum.storage.standing import Standing, find_standing
+from adsum.storage.statuses import find_statuses
 
 # Marks that one transaction accepts at most: others wait for it.
 MARKS_AT_MOST = 32_000
@@ -100,7 +102,8 @@ class Acceptance:
         checks = await check_all(connection, asked, now=now, max_batch_size=self._max_batch_size)
         batches = _batches_of(checks)
         turns = await new_runs.take_turns(connection, {batch.session_id for batch in batches}, waits=waits)
-        sight = await _look(connection, [batch for batch in batches if batch.session_id in turns], now)
+        schools = {batch: school_id for batch, school_id in batches.items() if batch.session_id in turns}
+        sight = await _look(connection, schools, now)
         decisions = Decisions(sight, kept, now, self._chunk_size)
         outcomes = [
             None
@@ -109,34 +112,45 @@ class Acceptance:
             for each, checked in zip(asked, checks, strict=True)
         ]
         await new_runs.insert_runs(connection, list(decisions.made.values()))
+        await contradictions.keep_said(connection, decisions.said)
         await idempotency.keep_answers(connection, decisions.answers, now)
         return outcomes
 
 
-def _batches_of(checks: Sequence[CheckedSubmission | AdsumError]) -> list[Batch]:
-    """The batches that are to be decided upon, each once. Raises TooManyMarks."""
+def _batches_of(checks: Sequence[CheckedSubmission | AdsumError]) -> dict[Batch, int]:
+    """The batches that are to be decided upon, each once, with its school. Raises TooManyMarks."""
     sizes = [len(checked.requested) for checked in checks if isinstance(checked, CheckedSubmission)]
     if len(sizes) > 1 and sum(sizes) > MARKS_AT_MOST:
         raise TooManyMarks
-    return list(dict.fromkeys(checked.batch for checked in checks if isinstance(checked, CheckedSubmission)))
+    return {checked.batch: checked.school_id for checked in checks if isinstance(checked, CheckedSubmission)}
 
 
-async def _look(connection: Connection, batches: Sequence[Batch], now: datetime) -> Sight:
-    """What stands of these batches. An open run that has nothing left to do is closed, and stands in nobody's way.
+async def _look(connection: Connection, schools: Mapping[Batch, int], now: datetime) -> Sight:
+    """What stands of these batches, which are of these schools."""
+    standing = await find_standing(connection, schools) if schools else {}
+    # What a status counts as is asked only where something of the office's stands before what is sent.
+    preceded = {schools[batch] for batch, each in standing.items() if each.is_preceding}
+    statuses = await find_statuses(connection, preceded) if preceded else {}
+    return await _open_or_closed(connection, standing, statuses, now)
+
+
+async def _open_or_closed(
+    connection: Connection, standing: dict[Batch, Standing], statuses: Mapping[int, SchoolStatuses], now: datetime
+) -> Sight:
+    """An open run that has nothing left to do is closed, and stands in nobody's way.
 
     The lock of one that is closed for nobody in the end, since its submission is refused, is left to the sweeper.
     """
-    standing = await find_standing(connection, batches) if batches else {}
     going_on = {batch: each.newest_run for batch, each in standing.items() if each.is_open and each.newest_run}
     if not going_on:
-        return Sight(standing, {}, {})
+        return Sight(standing, {}, {}, statuses)
     found = await runs.find_runs(connection, list(going_on.values()))
     open_runs = {batch: found[run_id] for batch, run_id in going_on.items()}
     # Counted before anything is locked: so nobody waits here for a worker that is writing.
     tally = await tallies.tallies_of(connection, list(going_on.values()))
     idle = {batch: run for batch, run in open_runs.items() if not tally[run.run_id].remaining}
     if not idle:
-        return Sight(standing, open_runs, {})
+        return Sight(standing, open_runs, {}, statuses)
     closed = await closing.close_runs(connection, [run.run_id for run in idle.values()], now)
     # What its last jobs have written may be newer than what was seen at first.
     standing |= await find_standing(connection, list(idle))
@@ -144,4 +158,5 @@ async def _look(connection: Connection, batches: Sequence[Batch], now: datetime)
         standing,
         {batch: run for batch, run in open_runs.items() if batch not in idle},
         {batch: (run, closed[run.run_id]) for batch, run in idle.items() if run.run_id in closed},
+        statuses,
     )

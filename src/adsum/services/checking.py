@@ -8,9 +8,10 @@ from datetime import date, datetime
 from itertools import islice
 
 from adsum.domain.access import Caller, Permission
-from adsum.domain.calendar import flaw_of_closure
+from adsum.domain.calendar import SessionTime, flaw_of_closure
 from adsum.domain.corrections import flaws_of_reason
-from adsum.domain.days import WrongDay, days_meant, learning_date
+from adsum.domain.days import WrongDay, days_meant, learning_date, today_in
+from adsum.domain.edit_window import EditWindow
 from adsum.domain.ids import MAX_ID, Batch
 from adsum.domain.roster import WrongVersion, roster_change
 from adsum.domain.selection import SELECTED, flaws_of_form, flaws_of_roster, requested_marks
@@ -40,8 +41,9 @@ class CheckedSubmission:
         school_id: of the class.
         batch: to which it belongs.
         requested: the mark that each student is to get, in the roster's order.
-        forced_reason: why, where the school is closed on that day.
+        forced_reason: why, where the school is closed on that day, or where the day is long ago.
         warnings: what is odd about it.
+        times: when the session meets by the timetable.
     """
 
     school_id: int
@@ -49,6 +51,7 @@ class CheckedSubmission:
     requested: dict[int, Mark]
     forced_reason: str | None = None
     warnings: tuple[Notice, ...] = ()
+    times: tuple[SessionTime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +117,8 @@ def _draft(
         raise _no_class(submission)
     if submission.force and asked.caller.teaches_only:
         raise _force_not_allowed()
-    flaws += [*_flaws_of_session(submission, place), *_flaws_of_force(submission)]
-    if day is not None and not submission.force and (closure := place.calendar.closure(day)) is not None:
-        flaws.append(flaw_of_closure(closure))
+    flaws += _flaws_of_session(submission, place)
+    flaws += _flaws_of_day(asked, place, day, now)
     too_large = _flaws_of_size(submission, max_batch_size)
     flaws += too_large or flaws_of_form(submission.selection, statuses.get(place.school_id) or SchoolStatuses())
     if day is None or too_large:
@@ -157,8 +159,10 @@ def _checked(draft: _Draft, roster: Sequence[int], off_roster: Sequence[Flaw], m
         draft.place.school_id,
         Batch(submission.class_id, submission.session_id, draft.day),
         requested,
-        forced_reason=submission.reason if calendar.closure(draft.day) is not None else None,
+        # An empty form may send force on a day that is open: then there is nothing to give a reason for.
+        forced_reason=submission.reason if not submission.force or calendar.closure(draft.day) else None,
         warnings=calendar.warnings(draft.day),
+        times=tuple(calendar.times),
     )
 
 
@@ -186,10 +190,24 @@ def _force_not_allowed() -> Forbidden:
     return Forbidden(detail, [Flaw("force_not_allowed", detail, "/force")])
 
 
-def _flaws_of_force(submission: Submission) -> list[Flaw]:
+def _flaws_of_day(asked: Asked, place: Place, day: date | None, now: datetime) -> list[Flaw]:
+    """Whether anything may be recorded then, and, where it may only for a reason, whether there is one."""
+    submission = asked.submission
+    if day is None:
+        return _flaws_of_force(submission, is_late=False)
+    window = EditWindow(place.edit_window_days, today_in(place.time_zone, now))
+    late = list(window.flaws(day, submission.reason, overrules=asked.caller.overrules))
+    flaws = [*late, *([] if late else _flaws_of_force(submission, is_late=window.is_over(day)))]
+    closure = place.calendar.closure(day)
+    if closure is not None and not submission.force:
+        flaws.append(flaw_of_closure(closure))
+    return flaws
+
+
+def _flaws_of_force(submission: Submission, *, is_late: bool) -> list[Flaw]:
     if submission.force and not (submission.reason or "").strip():
         return [Flaw("missing_field", "what is forced needs a reason", "/reason")]
-    if submission.reason is not None and not submission.force:
+    if submission.reason is not None and not submission.force and not is_late:
         return [Flaw("reason_without_force", "a reason is for what is forced: send force: true with it", "/reason")]
     return list(flaws_of_reason(submission.reason))
 

@@ -8,15 +8,19 @@ from datetime import datetime
 
 from uuid6 import uuid7
 
+from adsum.domain.absences import known_of
 from adsum.domain.batches import OnExisting, RunState
 from adsum.domain.ids import Batch
 from adsum.domain.plan import Existing, Plan, make_plan, not_applied, recorded_already
+from adsum.domain.precedence import Precedence
 from adsum.domain.selection import Selection
+from adsum.domain.statuses import Mark, SchoolStatuses
 from adsum.domain.submission import BatchResult, Submission, result_of_json
 from adsum.errors import AdsumError, Flaw, IdempotencyKeyReused, RecordsExist
 from adsum.queue.keys import lock_key
 from adsum.services.checking import Asked, CheckedSubmission
 from adsum.storage.closing import ClosedRun
+from adsum.storage.contradictions import Said
 from adsum.storage.idempotency import AnswerKey, KeptAnswer
 from adsum.storage.new_runs import NewRun
 from adsum.storage.runs import Run
@@ -46,11 +50,13 @@ class Sight:
         standing: what there is of each.
         open_runs: those that go on.
         closed: those that were open with nothing left to do, and were closed in this transaction.
+        statuses: of those schools where it matters what a status counts as.
     """
 
     standing: Mapping[Batch, Standing]
     open_runs: Mapping[Batch, Run]
     closed: Mapping[Batch, tuple[Run, ClosedRun]]
+    statuses: Mapping[int, SchoolStatuses]
 
 
 def answer_key(asked: Asked) -> AnswerKey | None:
@@ -61,7 +67,7 @@ def answer_key(asked: Asked) -> AnswerKey | None:
 
 @dataclass(slots=True)
 class Decisions:
-    """Decides one submission after the other. `made` and `answers` are what is then to be written.
+    """Decides one submission after the other. `made`, `answers` and `said` are what is then to be written.
 
     Attributes:
         sight: of the batches that are decided upon.
@@ -76,6 +82,7 @@ class Decisions:
     chunk_size: int
     made: dict[Batch, NewRun] = field(default_factory=dict[Batch, NewRun])
     answers: dict[AnswerKey, KeptAnswer] = field(default_factory=dict[AnswerKey, KeptAnswer])
+    said: list[Said] = field(default_factory=list[Said])
 
     def decide(self, asked: Asked, checked: CheckedSubmission | AdsumError) -> Accepted:
         """Decides upon a submission.
@@ -106,13 +113,30 @@ class Decisions:
         submission, closed = asked.submission, self.sight.closed.get(batch)
         if submission.on_existing is OnExisting.FAIL:
             _refuse_recorded(submission.selection, checked, records)
-        plan = make_plan(checked.requested, records, submission.on_existing)
+        plan = make_plan(self._ruled(asked, checked), records, submission.on_existing, overrules=asked.caller.overrules)
         if not plan.jobs:
             return Accepted(_nothing_to_do(checked, plan, self.sight.standing[batch].newest_run), closed=closed)
         chunks = tuple(tuple(chunk) for chunk in plan.chunks(self.chunk_size))
         run = Run(str(uuid7()), checked.school_id, batch, RunState.OPEN, self.chunk_size, chunks, self.now)
         self.made[batch] = NewRun(run, plan, submission.on_existing, asked.caller, checked.forced_reason)
         return Accepted(_initiated(checked, plan, run), run, closed)
+
+    def _ruled(self, asked: Asked, checked: CheckedSubmission) -> Mapping[int, Mark]:
+        """The marks that are to be recorded; what contradicts the office's is kept beside them."""
+        batch, caller = checked.batch, asked.caller
+        standing = self.sight.standing[batch]
+        if not standing.is_preceding:
+            return checked.requested
+        known = known_of(standing.known, batch.session_id, batch.learning_date, checked.times)
+        statuses = self.sight.statuses.get(checked.school_id) or SchoolStatuses()
+        ruling = Precedence(known, standing.records, statuses).rule(
+            checked.requested, asked.submission.selection.deliberate, overrules=caller.overrules
+        )
+        self.said += [
+            Said(checked.school_id, batch, student_id, mark, caller, self.now)
+            for student_id, mark in ruling.contradictions.items()
+        ]
+        return ruling.requested
 
 
 def _repeated(submission: Submission, kept: KeptAnswer) -> BatchResult:

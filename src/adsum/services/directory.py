@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from adsum.domain.absences import known_of
 from adsum.domain.access import Caller, Permission
 from adsum.domain.cursors import Page, PageRequest
+from adsum.domain.days import today_in
 from adsum.domain.filters import ClassFilters, SessionFilters, StudentFilters
+from adsum.domain.ids import Batch
 from adsum.domain.roster import roster_version
-from adsum.errors import NotFound
+from adsum.errors import Flaw, Invalid, NotFound
 from adsum.services.paging import begin_of, by_number, page_of
 from adsum.services.permissions import demand
 from adsum.storage.classes import ClassRow, find_class, list_classes
-from adsum.storage.database import Database
+from adsum.storage.database import Connection, Database
 from adsum.storage.enrolments import RosterStudent, roster_of
-from adsum.storage.schools import today_in, today_of_schools
-from adsum.storage.sessions import SessionRow, list_sessions
+from adsum.storage.schools import today_of_schools
+from adsum.storage.sessions import SessionRow, is_session_of, list_sessions
+from adsum.storage.standing import find_standing
 from adsum.storage.students import StudentRow, list_students
+from adsum.storage.timetables import times_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,18 @@ class Roster:
     day: date
     version: str
     students: Sequence[RosterStudent]
+    # By student, what a register of the session that was asked for will say, by an absence known beforehand.
+    known: Mapping[int, str] = field(default_factory=dict[int, str])
+
+
+async def _known(connection: Connection, batch: Batch) -> dict[int, str]:
+    if not await is_session_of(connection, batch.session_id, batch.class_id):
+        detail = f"class {batch.class_id} has no session {batch.session_id}"
+        raise Invalid(detail, [Flaw("session_not_of_class", detail, "/query/sessionId")])
+    standing = (await find_standing(connection, [batch]))[batch]
+    times = await times_of(connection, batch.session_id)
+    known = known_of(standing.known, batch.session_id, batch.learning_date, times)
+    return {student_id: each.absence.status for student_id, each in known.items()}
 
 
 class Directory:
@@ -41,11 +58,14 @@ class Directory:
         self._database = database
         self._now = now
 
-    async def roster(self, caller: Caller, class_id: int, day: date | None = None) -> Roster:
-        """The roster of a class on `day`, or on the school's today.
+    async def roster(
+        self, caller: Caller, class_id: int, day: date | None = None, session_id: int | None = None
+    ) -> Roster:
+        """The roster of a class on `day`, or on the school's today; with a session what is known beforehand of it.
 
         Raises:
             NotFound: there is no such class, or the caller does not see it on that day.
+            Invalid: the class has no such session.
         """
         demand(caller, Permission.ROSTER_READ)
         now = self._now()
@@ -56,7 +76,8 @@ class Directory:
                 raise NotFound(f"there is no class {class_id}", classId=class_id)
             day = day or today_in(found.time_zone, now)
             students = await roster_of(connection, class_id, day)
-        return Roster(class_id, day, roster_version(student.student_id for student in students), students)
+            known = await _known(connection, Batch(class_id, session_id, day)) if session_id is not None else {}
+        return Roster(class_id, day, roster_version(student.student_id for student in students), students, known)
 
     async def classes(self, caller: Caller, filters: ClassFilters, page: PageRequest) -> Page[ClassRow]:
         """Classes by id; of a teacher those that they teach today."""

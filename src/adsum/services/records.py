@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date
 
 from adsum.domain.access import Caller, Permission
@@ -32,6 +32,10 @@ COLUMNS = (
     "markedAt",
     "markedByRole",
     "markedByUserId",
+    "arrivedAt",
+    "leftAt",
+    "officeNote",
+    "absenceId",
 )
 
 log = logger(__name__)
@@ -107,7 +111,13 @@ class Records:
     ) -> list[RecordRow]:
         # A transaction for each piece: a client that reads slowly must not hold one open.
         async with self._database.snapshot() as connection:
-            return await list_records(connection, caller, filters, after, limit)
+            rows = await list_records(connection, caller, filters, after, limit)
+        return [seen_by(caller, row) for row in rows]
+
+
+def seen_by(caller: Caller, row: RecordRow) -> RecordRow:
+    """The record as the caller sees it: the office's note is for the office."""
+    return row if caller.overrules else replace(row, office_note=None)
 
 
 def cells(row: RecordRow) -> tuple[Cell, ...]:
@@ -125,6 +135,10 @@ def cells(row: RecordRow) -> tuple[Cell, ...]:
         row.marked_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         row.marked_role,
         row.user_id,
+        row.arrived_at,
+        row.left_at,
+        row.office_note,
+        row.absence_id,
     )
 
 

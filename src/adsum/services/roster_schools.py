@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from adsum.domain.access import Caller
+from adsum.domain.days import today_in
 from adsum.errors import Flaw, Forbidden
 from adsum.oneroster.flaws import row_flaw
 from adsum.services.import_report import TableReport
@@ -13,7 +14,6 @@ from adsum.services.placing.orgs import FILE, Orgs
 from adsum.storage import roster_schools as statements
 from adsum.storage.database import Connection
 from adsum.storage.roster_schools import ImportSchool
-from adsum.storage.schools import today_in
 
 
 async def set_schools(

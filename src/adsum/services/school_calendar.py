@@ -6,10 +6,11 @@ from collections.abc import Callable
 from datetime import date, datetime
 
 from adsum.domain.access import Caller, Permission
-from adsum.domain.calendar import MAX_TITLE, TIME, ClosedDay, flaw_of_time_text
+from adsum.domain.calendar import MAX_TITLE, ClosedDay
 from adsum.domain.corrections import flaws_of_reason
 from adsum.domain.cursors import Key, Page, PageRequest
 from adsum.domain.filters import ClosedDayFilters
+from adsum.domain.local_times import TIME, flaw_of_time_text
 from adsum.domain.selection import UNSTORABLE
 from adsum.errors import Flaw, Invalid, NotFound
 from adsum.services.paging import begin_of, by_number, page_of

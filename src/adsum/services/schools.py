@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from adsum.domain.access import Caller, Permission
 from adsum.domain.cursors import Page, PageRequest
+from adsum.domain.edit_window import MAX_WINDOW
 from adsum.errors import Flaw, Invalid, NotFound
 from adsum.services.paging import begin_of, by_number, page_of
 from adsum.services.permissions import demand
 from adsum.storage.database import Connection, Database
-from adsum.storage.schools import SchoolRow, is_school_seen, list_schools
+from adsum.storage.schools import SchoolRow, is_school_seen, list_schools, set_edit_window
 
 
 class Schools:
@@ -29,6 +30,24 @@ class Schools:
         async with self._database.snapshot() as connection:
             rows = await list_schools(connection, caller, after, page.limit + 1)
         return page_of(rows, page, "schools", lambda row: (row.id,))
+
+    async def set_edit_window(self, school_id: int, days: int | None, caller: Caller) -> SchoolRow:
+        """Sets for how many days after a learning date teachers may still write; None: for ever.
+
+        Raises:
+            Forbidden: without `school:manage`.
+            NotFound: there is no such school, or it is not the caller's.
+            Invalid: the number is out of range.
+        """
+        demand(caller, Permission.SCHOOL_MANAGE)
+        if days is not None and not 0 <= days <= MAX_WINDOW:
+            detail = f"an edit window has 0 to {MAX_WINDOW} days"
+            raise Invalid(detail, [Flaw("out_of_range", detail, "/editWindowDays")])
+        async with self._database.transaction() as connection:
+            await require_school(connection, caller, school_id)
+            await set_edit_window(connection, school_id, days)
+            (row,) = await list_schools(connection, caller, school_id - 1, 1)
+        return row
 
     async def only(self, caller: Caller) -> SchoolRow:
         """The caller's one school. Raises Invalid where they have several, or none."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from uuid6 import uuid7
 
@@ -14,7 +15,6 @@ from adsum.errors import Unavailable
 from adsum.queue.chunks import Chunk
 from adsum.queue.service import QueueService, Stopped
 from adsum.services.completion import Completion, queued
-from adsum.services.pruning import Pruning
 from adsum.services.unreleased_runs import UnreleasedRuns
 from adsum.storage import jobs, runs
 from adsum.storage.database import Database
@@ -28,6 +28,9 @@ PAGE = 200
 PAGE_JOBS = 20_000
 # A pass takes at most this share of its worker's time, however many runs wait.
 SHARE = 0.2
+
+Chore: TypeAlias = Callable[[], Awaitable[object]]
+"""What somebody has to do now and then: it knows itself whether anything is due."""
 
 log = logger(__name__)
 
@@ -68,15 +71,16 @@ class Sweeper:
         self._page = page
         self._name = str(uuid7())
 
-    async def run(self, stop: asyncio.Event, pruning: Pruning | None = None) -> None:
-        """Makes one pass after another until `stop` is set; who leads prunes, too. An outage ends a pass, never the
-        sweeper.
+    async def run(self, stop: asyncio.Event, chores: Sequence[Chore] = ()) -> None:
+        """Makes one pass after another until `stop` is set; who leads does the chores, too. An outage ends a pass,
+        never the sweeper.
         """
         while not stop.is_set():
             began = time.monotonic()
             try:
-                if await self.sweep_if_leading() and pruning is not None:
-                    await pruning.prune_if_due()
+                if await self.sweep_if_leading():
+                    for chore in chores:
+                        await chore()
             except Unavailable as error:
                 log.error("outage, sweeping later", mark=Mark.ERROR, code=error.code)
             pause = max(self._interval, (time.monotonic() - began) / SHARE)

@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, case, cast, func, insert, literal, null, select, union_all, update
+from sqlalchemy import (
+    Boolean,
+    Select,
+    Text,
+    bindparam,
+    case,
+    cast,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.storage.columns import RunId
 from adsum.storage.tables import attendance_changes, attendances, batch_runs
+
+_APPLY = (
+    update(attendances)
+    .where(attendances.c.id == bindparam("of_record"), attendances.c.version == bindparam("seen"))
+    .values(
+        office_note=case(
+            (bindparam("sets_office_note", type_=Boolean), bindparam("new_office_note", type_=Text)),
+            else_=attendances.c.office_note,
+        )
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +53,9 @@ class Change:
         reason: why, as who changed it put it.
         run_id: of the run that changed it, or None.
         undoes_run_id: of the run that the change takes back, or None.
+        old_arrived_at, old_left_at, new_arrived_at, new_left_at: local 'HH:MM', or None.
+        old_office_note, new_office_note: both None where the office's note was left alone.
+        absence_id: of the absence known beforehand that the new mark comes from, or None.
     """
 
     version: int
@@ -41,40 +70,54 @@ class Change:
     reason: str | None
     run_id: str | None
     undoes_run_id: str | None = None
+    old_arrived_at: str | None = None
+    old_left_at: str | None = None
+    new_arrived_at: str | None = None
+    new_left_at: str | None = None
+    old_office_note: str | None = None
+    new_office_note: str | None = None
+    absence_id: int | None = None
+
+    @property
+    def changes_office_note(self) -> bool:
+        return self.old_office_note != self.new_office_note
+
+    @property
+    def changes_anything(self) -> bool:
+        old = self.old_status, self.old_note, self.old_arrived_at, self.old_left_at, self.old_office_note
+        new = self.new_status, self.new_note, self.new_arrived_at, self.new_left_at, self.new_office_note
+        return old != new
 
 
-async def apply_change(connection: AsyncConnection, record_id: int, change: Change) -> None:
-    """Changes a record that is one version behind `change`, and keeps what it said.
+async def apply_changes(connection: AsyncConnection, changes: Mapping[int, Change]) -> None:
+    """Changes records, by id, that are one version behind their change, and keeps what they said.
 
-    The record has to be locked; were it not, the key of the changes would refuse the second of two.
+    The records have to be locked; were they not, the key of the changes would refuse the second of two.
     """
-    values: dict[str, Any] = {
+    if not changes:
+        return
+    kept = [{"attendance_id": record_id, **asdict(change)} for record_id, change in changes.items()]
+    await connection.execute(insert(attendance_changes), kept)
+    await connection.execute(_APPLY, [_applied(record_id, change) for record_id, change in changes.items()])
+
+
+def _applied(record_id: int, change: Change) -> dict[str, Any]:
+    return {
+        "of_record": record_id,
+        "seen": change.version - 1,
+        "status": change.new_status,
+        "note": change.new_note,
+        "arrived_at": change.new_arrived_at,
+        "left_at": change.new_left_at,
+        "absence_id": change.absence_id,
         "version": change.version,
-        "old_status": change.old_status,
-        "new_status": change.new_status,
-        "old_note": change.old_note,
-        "new_note": change.new_note,
-        "changed_at": change.changed_at,
-        "changed_role": change.changed_role,
+        "marked_at": change.changed_at,
+        "marked_role": change.changed_role,
         "user_id": change.user_id,
         "key_id": change.key_id,
-        "reason": change.reason,
-        "run_id": change.run_id,
+        "sets_office_note": change.changes_office_note,
+        "new_office_note": change.new_office_note,
     }
-    await connection.execute(insert(attendance_changes).values(attendance_id=record_id, **values))
-    await connection.execute(
-        update(attendances)
-        .where(attendances.c.id == record_id, attendances.c.version == change.version - 1)
-        .values(
-            status=change.new_status,
-            note=change.new_note,
-            version=change.version,
-            marked_at=change.changed_at,
-            marked_role=change.changed_role,
-            user_id=change.user_id,
-            key_id=change.key_id,
-        )
-    )
 
 
 async def list_changes(connection: AsyncConnection, record_id: int, before: int | None, limit: int) -> list[Change]:
@@ -101,6 +144,13 @@ def _changes(record_id: int) -> Select[*tuple[Any, ...]]:
         c.reason,
         c.run_id,
         c.undoes_run_id,
+        c.old_arrived_at,
+        c.old_left_at,
+        c.new_arrived_at,
+        c.new_left_at,
+        c.old_office_note,
+        c.new_office_note,
+        c.absence_id,
     ).where(c.attendance_id == record_id)
 
 
@@ -123,6 +173,13 @@ def _beginning(record_id: int) -> Select[*tuple[Any, ...]]:
             null().label("reason"),
             a.run_id,
             cast(null(), RunId).label("undoes_run_id"),
+            null().label("old_arrived_at"),
+            null().label("old_left_at"),
+            case((is_first, a.arrived_at), else_=first.c.old_arrived_at).label("new_arrived_at"),
+            case((is_first, a.left_at), else_=first.c.old_left_at).label("new_left_at"),
+            null().label("old_office_note"),
+            null().label("new_office_note"),
+            case((is_first, a.absence_id)).label("absence_id"),
         )
         .select_from(
             attendances.outerjoin(batch_runs, run.run_id == a.run_id).outerjoin(

@@ -10,9 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.domain.batches import RunState
 from adsum.storage.naming import in_answer, in_plan
 from adsum.storage.tables import (
+    absence_versions,
+    absences,
     attendance_changes,
     attendances,
     batch_runs,
+    contradictions,
+    due_absences,
     enrolments,
     idempotency_keys,
     job_failures,
@@ -42,6 +46,11 @@ async def erase_student(connection: AsyncConnection, student_id: int) -> int:
     await connection.execute(delete(attendance_changes).where(attendance_changes.c.attendance_id.in_(records)))
     erased = await connection.execute(delete(attendances).where(attendances.c.student_id == student_id))
     await connection.execute(delete(job_failures).where(job_failures.c.student_id == student_id))
+    of_student = select(absences.c.id).where(absences.c.student_id == student_id)
+    await connection.execute(delete(due_absences).where(due_absences.c.absence_id.in_(of_student)))
+    await connection.execute(delete(absence_versions).where(absence_versions.c.absence_id.in_(of_student)))
+    await connection.execute(delete(absences).where(absences.c.student_id == student_id))
+    await connection.execute(delete(contradictions).where(contradictions.c.student_id == student_id))
     await connection.execute(delete(enrolments).where(enrolments.c.student_id == student_id))
     await connection.execute(delete(students).where(students.c.id == student_id))
     return erased.rowcount

@@ -79,6 +79,7 @@ WITH slice AS (
 run AS (SELECT r.* FROM batch_runs r WHERE r.run_id IN (SELECT run FROM slice) {which}),
 job AS (
     SELECT run.*, j.value ->> 'student' AS student_id, j.value ->> 'status' AS status, j.value ->> 'note' AS note,
+           j.value ->> 'arrived' AS arrived_at, j.value ->> 'left' AS left_at, j.value ->> 'absence' AS absence_id,
            j.value ->> 'version' AS seen
     FROM slice JOIN run ON run.run_id = slice.run
     JOIN json_each(run.plan, '$[' || slice.chunk || ']') j ON j.key >= slice.start AND j.key < slice.stop
@@ -92,7 +93,8 @@ run AS MATERIALIZED (
 ),
 job AS (
     SELECT run.*, CAST(j.value ->> 'student' AS bigint) AS student_id, j.value ->> 'status' AS status,
-           j.value ->> 'note' AS note, CAST(j.value ->> 'version' AS int) AS seen
+           j.value ->> 'note' AS note, j.value ->> 'arrived' AS arrived_at, j.value ->> 'left' AS left_at,
+           CAST(j.value ->> 'absence' AS bigint) AS absence_id, CAST(j.value ->> 'version' AS int) AS seen
     FROM slice JOIN run ON run.run_id = slice.run
     CROSS JOIN LATERAL jsonb_array_elements(run.plan -> slice.chunk) WITH ORDINALITY AS j(value, position)
     WHERE j.position > slice.start AND j.position <= slice.stop

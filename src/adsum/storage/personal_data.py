@@ -11,10 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.domain.access import Caller
 from adsum.storage.naming import in_plan
 from adsum.storage.tables import (
+    absences,
     attendance_changes,
     attendances,
     batch_runs,
     classes,
+    contradictions,
     enrolments,
     job_failures,
     schools,
@@ -34,6 +36,8 @@ class PersonalData:
         records: what is recorded, by day and session; the changes of each under `changes`.
         requests: marks that were asked for in runs whose plan is still kept.
         failures: why a mark could not be recorded.
+        absences: what was known beforehand; revoked ones, too.
+        contradictions: what was said in class against the office's marks.
     """
 
     student: dict[str, Any]
@@ -41,6 +45,8 @@ class PersonalData:
     records: list[dict[str, Any]]
     requests: list[dict[str, Any]]
     failures: list[dict[str, Any]]
+    absences: list[dict[str, Any]]
+    contradictions: list[dict[str, Any]]
 
 
 async def sees_student(connection: AsyncConnection, caller: Caller, student_id: int) -> bool:
@@ -62,6 +68,8 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
         records=list(by_id.values()),
         requests=await _requests(connection, student_id),
         failures=await _rows(connection, _failures(student_id)),
+        absences=await _rows(connection, _absences(student_id)),
+        contradictions=await _rows(connection, _contradictions(student_id)),
     )
 
 
@@ -104,6 +112,9 @@ def _records(student_id: int) -> Select[*tuple[Any, ...]]:
             sessions.c.title.label("session_title"),
             a.status,
             a.note,
+            a.arrived_at,
+            a.left_at,
+            a.office_note,
             a.version,
             a.marked_at,
             a.marked_role,
@@ -125,6 +136,12 @@ def _changes(student_id: int) -> Select[*tuple[Any, ...]]:
             c.old_note,
             c.new_status,
             c.new_note,
+            c.old_arrived_at,
+            c.new_arrived_at,
+            c.old_left_at,
+            c.new_left_at,
+            c.old_office_note,
+            c.new_office_note,
             c.changed_at,
             c.changed_role,
             c.reason,
@@ -142,6 +159,27 @@ def _failures(student_id: int) -> Select[*tuple[Any, ...]]:
         .join(batch_runs, r.run_id == f.run_id)
         .where(f.student_id == student_id)
         .order_by(f.failed_at)
+    )
+
+
+def _absences(student_id: int) -> Select[*tuple[Any, ...]]:
+    b = absences.c
+    return (
+        select(
+            *(b.id, b.first_day, b.last_day, b.session_ids, b.from_time, b.to_time),
+            *(b.status, b.reason, b.version, b.revoked_at),
+        )
+        .where(b.student_id == student_id)
+        .order_by(b.first_day, b.id)
+    )
+
+
+def _contradictions(student_id: int) -> Select[*tuple[Any, ...]]:
+    c = contradictions.c
+    return (
+        select(c.learning_date, c.class_id, c.session_id, c.status, c.note, c.said_at, c.said_role, c.resolved_at)
+        .where(c.student_id == student_id)
+        .order_by(c.learning_date, c.session_id)
     )
 
 

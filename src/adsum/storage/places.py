@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Date, String
+from sqlalchemy import BigInteger, Boolean, Date, Integer, String
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
@@ -17,7 +17,7 @@ from adsum.storage.asked import asking, rows_asked
 from adsum.storage.columns import Json
 
 _PLACES = """
-SELECT asked.class_id, asked.session_id, asked.user_id, c.school_id, s.time_zone,
+SELECT asked.class_id, asked.session_id, asked.user_id, c.school_id, s.time_zone, s.edit_window_days,
     EXISTS (SELECT 1 FROM sessions x WHERE x.id = asked.session_id AND x.class_id = c.id) AS has_session,
     (SELECT {list_of}({tuple_of}(t.begin_date, t.end_date)) FROM class_teachers t
      WHERE t.user_id = asked.user_id AND t.class_id = c.id) AS taught,
@@ -75,6 +75,7 @@ class Place:
         class_id: of the class.
         school_id: of its school.
         time_zone: IANA name, of its school.
+        edit_window_days: for how long its teachers may write about a day; None: for ever.
         has_session: whether the session that was asked for is one of this class.
         taught: when the user who was asked for teaches it.
         calendar: what the school and the session have to say of the days that were asked about.
@@ -83,6 +84,7 @@ class Place:
     class_id: int
     school_id: int
     time_zone: str
+    edit_window_days: int | None
     has_session: bool
     taught: tuple[Span, ...]
     calendar: Calendar
@@ -102,6 +104,7 @@ async def find_places(connection: AsyncConnection, wanted: Collection[Wanted]) -
         user_id=BigInteger,
         school_id=BigInteger,
         time_zone=String,
+        edit_window_days=Integer,
         has_session=Boolean,
         taught=Json,
         first_day=Date,
@@ -116,11 +119,11 @@ async def find_places(connection: AsyncConnection, wanted: Collection[Wanted]) -
 
 
 def _found(
-    class_id: int, session_id: int | None, user_id: int | None, school_id: int, zone: str, has_session: bool, *more: Any
+    class_id: int, session_id: int | None, user_id: int | None, school_id: int, zone: str, *more: Any
 ) -> tuple[Wanted, Place]:
-    taught, first_day, last_day, *calendar = more
+    edit_window_days, has_session, taught, first_day, last_day, *calendar = more
     days = (first_day, last_day) if first_day is not None else None
-    place = Place(class_id, school_id, zone, has_session, _spans(taught), _calendar(*calendar))
+    place = Place(class_id, school_id, zone, edit_window_days, has_session, _spans(taught), _calendar(*calendar))
     return Wanted(class_id, session_id, user_id, days), place
 
 

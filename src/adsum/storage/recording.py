@@ -19,10 +19,11 @@ _ENROLLED = """EXISTS (
       AND (e.end_date IS NULL OR e.end_date > job.learning_date))"""
 
 _INSERT = f"""
-INSERT INTO attendances (school_id, class_id, session_id, learning_date, student_id, status, note, version,
-                         marked_at, marked_role, user_id, key_id, run_id)
-SELECT job.school_id, job.class_id, job.session_id, job.learning_date, job.student_id, job.status, job.note, 1,
-       job.accepted_at, job.accepted_role, job.user_id, job.key_id, job.run_id
+INSERT INTO attendances (school_id, class_id, session_id, learning_date, student_id, status, note, arrived_at, left_at,
+                         absence_id, version, marked_at, marked_role, user_id, key_id, run_id)
+SELECT job.school_id, job.class_id, job.session_id, job.learning_date, job.student_id, job.status, job.note,
+       job.arrived_at, job.left_at, job.absence_id, 1, job.accepted_at, job.accepted_role, job.user_id, job.key_id,
+       job.run_id
 FROM job WHERE job.seen IS NULL AND {_ENROLLED}
 ORDER BY job.session_id, job.learning_date, job.student_id
 ON CONFLICT (session_id, learning_date, student_id) DO NOTHING"""
@@ -39,20 +40,26 @@ SELECT {RUN}, counted.ended, counted.recorded, sliced.jobs - counted.recorded AS
 FROM counted JOIN run ON run.run_id = counted.run_id JOIN sliced ON sliced.run_id = counted.run_id"""
 
 # A change is made for exactly the version that accept saw: so a late chunk cannot undo a correction. A mark without a
-# note leaves the note as it is; that of a cleared mark does not come back.
+# note leaves the note as it is; that of a cleared mark does not come back. When somebody came and left is told of the
+# status that stands, and goes with it.
 _INSERT_CHANGES = f""",
 due AS (
-    SELECT a.id, a.version, a.status AS old_status, a.note AS old_note, job.status,
+    SELECT a.id, a.version, a.status AS old_status, a.note AS old_note, a.arrived_at AS old_arrived_at,
+           a.left_at AS old_left_at, job.status,
            coalesce(job.note, CASE WHEN a.status IS NOT NULL THEN a.note END) AS note,
-           job.accepted_at, job.accepted_role, job.user_id, job.key_id, job.run_id
+           coalesce(job.arrived_at, CASE WHEN a.status = job.status THEN a.arrived_at END) AS arrived_at,
+           coalesce(job.left_at, CASE WHEN a.status = job.status THEN a.left_at END) AS left_at,
+           job.absence_id, job.accepted_at, job.accepted_role, job.user_id, job.key_id, job.run_id
     FROM job {{in_order}} attendances a ON {RECORD_OF_JOB}
     WHERE job.seen IS NOT NULL AND a.version = job.seen AND {_ENROLLED}
     ORDER BY a.id {{row_lock}}
 )
-INSERT INTO attendance_changes (attendance_id, version, old_status, new_status, old_note, new_note,
-                                changed_at, changed_role, user_id, key_id, run_id)
-SELECT id, version + 1, old_status, status, old_note, note, accepted_at, accepted_role, user_id, key_id, run_id FROM due
-WHERE true
+INSERT INTO attendance_changes (attendance_id, version, old_status, new_status, old_note, new_note, old_arrived_at,
+                                new_arrived_at, old_left_at, new_left_at, absence_id, changed_at, changed_role,
+                                user_id, key_id, run_id)
+SELECT id, version + 1, old_status, status, old_note, note, old_arrived_at, arrived_at, old_left_at, left_at,
+       absence_id, accepted_at, accepted_role, user_id, key_id, run_id
+FROM due WHERE true
 ON CONFLICT (attendance_id, version) DO NOTHING"""
 
 _APPLY_CHANGES = f""",
@@ -62,7 +69,8 @@ made AS MATERIALIZED (
     WHERE job.seen IS NOT NULL
 )
 UPDATE attendances
-SET status = made.new_status, note = made.new_note, version = made.version, marked_at = made.changed_at,
+SET status = made.new_status, note = made.new_note, arrived_at = made.new_arrived_at, left_at = made.new_left_at,
+    absence_id = made.absence_id, version = made.version, marked_at = made.changed_at,
     marked_role = made.changed_role, user_id = made.user_id, key_id = made.key_id
 FROM made WHERE attendances.id = made.attendance_id AND attendances.version = made.version - 1"""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, select, tuple_
+from sqlalchemy import ColumnElement, Select, Table, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.domain.access import Caller
+from adsum.domain.access import Caller, Role
 from adsum.domain.filters import RecordFilters
 from adsum.domain.ids import Batch
 from adsum.domain.plan import Existing
@@ -42,6 +43,11 @@ class RecordRow:
     marked_at: datetime
     marked_role: str
     user_id: int | None
+    arrived_at: str | None
+    left_at: str | None
+    office_note: str | None
+    absence_id: int | None
+    is_offices: bool
 
     @property
     def batch_id(self) -> str:
@@ -49,7 +55,7 @@ class RecordRow:
 
     @property
     def standing(self) -> Existing:
-        return Existing(self.status, self.note, self.version)
+        return Existing(self.status, self.note, self.version, self.arrived_at, self.left_at, self.is_offices)
 
     @property
     def position(self) -> RecordPosition:
@@ -64,7 +70,7 @@ async def list_records(
     A teacher sees the records of the days on which they were assigned to the class.
     """
     statement = (
-        _records()
+        records()
         .where(
             sees_school(caller, attendances.c.school_id),
             sees_class(caller, attendances.c.class_id, attendances.c.learning_date),
@@ -82,7 +88,7 @@ async def find_record(
     connection: AsyncConnection, caller: Caller, record_id: int, *, to_change: bool = False
 ) -> RecordRow | None:
     """One record, if the caller sees it. `to_change`: nobody else changes it until this transaction ends."""
-    statement = _records().where(
+    statement = records().where(
         attendances.c.id == record_id,
         sees_school(caller, attendances.c.school_id),
         sees_class(caller, attendances.c.class_id, attendances.c.learning_date),
@@ -115,7 +121,13 @@ def _in_school_of(table: Table, id_: int) -> ColumnElement[bool]:
     return attendances.c.school_id == select(table.c.school_id).where(table.c.id == id_).scalar_subquery()
 
 
-def _records() -> Select[int, int, int, int, date, int, str | None, str | None, int, datetime, str, int | None]:
+def is_set_by_office() -> ColumnElement[bool]:
+    """Whether somebody of the office set the mark; one that an absence set is the office's, too."""
+    return attendances.c.marked_role.in_([Role.OFFICE.value, Role.ADMIN.value])
+
+
+def records() -> Select[*tuple[Any, ...]]:
+    """The columns of `RecordRow`, of all records there are."""
     return select(
         attendances.c.id,
         attendances.c.school_id,
@@ -129,4 +141,9 @@ def _records() -> Select[int, int, int, int, date, int, str | None, str | None, 
         attendances.c.marked_at,
         attendances.c.marked_role,
         attendances.c.user_id,
+        attendances.c.arrived_at,
+        attendances.c.left_at,
+        attendances.c.office_note,
+        attendances.c.absence_id,
+        or_(is_set_by_office(), attendances.c.absence_id.is_not(None)),
     )

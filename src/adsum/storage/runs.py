@@ -166,4 +166,11 @@ def _run(row: Row[*tuple[Any, ...]]) -> Run:
 
 
 def _job(entry: dict[str, Any]) -> AttendanceJob:
-    return AttendanceJob(entry["student"], Mark(entry["status"], entry.get("note")), entry.get("version"))
+    mark = Mark(
+        entry["status"],
+        entry.get("note"),
+        arrived_at=entry.get("arrived"),
+        left_at=entry.get("left"),
+        absence_id=entry.get("absence"),
+    )
+    return AttendanceJob(entry["student"], mark, entry.get("version"))

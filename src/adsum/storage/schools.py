@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
-from sqlalchemy import Date, case, literal, select
+from sqlalchemy import Date, case, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
+from adsum.domain.days import today_in
+from adsum.domain.edit_window import EditWindow
 from adsum.storage.spans import Day
 from adsum.storage.tables import schools
 from adsum.storage.visibility import sees_school
@@ -26,26 +27,28 @@ async def today_of_schools(connection: AsyncConnection, caller: Caller, now: dat
     return case({zone: literal(day, Date) for zone, day in days.items()}, value=schools.c.time_zone)
 
 
-def today_in(zone: str, now: datetime) -> date:
-    """The calendar day in an IANA time zone."""
-    return now.astimezone(ZoneInfo(zone)).date()
-
-
 @dataclass(frozen=True, slots=True)
 class SchoolRow:
-    """A school. `source_id`: its id in the roster file; `time_zone`: an IANA name."""
+    """A school.
+
+    Attributes:
+        source_id: its id in the roster file.
+        time_zone: an IANA name.
+        edit_window_days: for how long its teachers may write about a day; None: for ever.
+    """
 
     id: int
     source_id: str | None
     name: str
     time_zone: str
+    edit_window_days: int | None
 
 
 async def list_schools(connection: AsyncConnection, caller: Caller, after: int, limit: int) -> list[SchoolRow]:
     """At most `limit` schools that the caller sees, by id, from beyond the id `after`."""
     c = schools.c
     statement = (
-        select(c.id, c.source_id, c.name, c.time_zone)
+        select(c.id, c.source_id, c.name, c.time_zone, c.edit_window_days)
         .where(sees_school(caller, c.id), c.id > after)
         .order_by(c.id)
         .limit(limit)
@@ -57,6 +60,18 @@ async def is_school_seen(connection: AsyncConnection, caller: Caller, school_id:
     """Whether there is such a school, and the caller is not kept out of it."""
     found = select(schools.c.id).where(schools.c.id == school_id, sees_school(caller, schools.c.id))
     return await connection.scalar(found) is not None
+
+
+async def edit_window_of(connection: AsyncConnection, school_id: int, now: datetime) -> EditWindow:
+    """For how long teachers of a school may write about a day."""
+    c = schools.c
+    row = (await connection.execute(select(c.edit_window_days, c.time_zone).where(c.id == school_id))).one()
+    return EditWindow(row.edit_window_days, today_in(row.time_zone, now))
+
+
+async def set_edit_window(connection: AsyncConnection, school_id: int, days: int | None) -> None:
+    """Sets it; None: for ever."""
+    await connection.execute(update(schools).where(schools.c.id == school_id).values(edit_window_days=days))
 
 
 async def lock_school(connection: AsyncConnection, school_id: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Select, select
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
 from adsum.domain.filters import SessionFilters
+from adsum.domain.ids import MAX_ID
 from adsum.storage.spans import Day
 from adsum.storage.tables import classes, schools, sessions
 from adsum.storage.visibility import sees_class, sees_school
@@ -44,6 +46,25 @@ async def list_sessions(
     if filters.class_id is not None:
         statement = statement.where(sessions.c.class_id == filters.class_id)
     return [SessionRow(*row) for row in await connection.execute(statement)]
+
+
+async def is_session_of(connection: AsyncConnection, session_id: int, class_id: int) -> bool:
+    """Whether the class has this session."""
+    found = select(sessions.c.id).where(sessions.c.id == session_id, sessions.c.class_id == class_id)
+    return await connection.scalar(found) is not None
+
+
+async def sessions_among(
+    connection: AsyncConnection, school_ids: Collection[int], session_ids: Collection[int]
+) -> frozenset[int]:
+    """Of these ids, those of sessions of these schools."""
+    storable = [session_id for session_id in session_ids if 1 <= session_id <= MAX_ID]
+    found = (
+        select(sessions.c.id)
+        .join(classes, classes.c.id == sessions.c.class_id)
+        .where(sessions.c.id.in_(storable), classes.c.school_id.in_(list(school_ids)))
+    )
+    return frozenset(await connection.scalars(found))
 
 
 def _sessions() -> Select[int, int, str, str, bool]:

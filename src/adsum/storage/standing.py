@@ -1,13 +1,17 @@
-"""What stands of batches already: the newest run of each, and the records of its session and day."""
+"""What stands of batches already: the newest run of each, the records of its session and day, and known absences."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from typing import Any
 
 from sqlalchemy import BigInteger, Date, String
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.domain.absences import Absence, KnownAbsence
 from adsum.domain.batches import RunState
 from adsum.domain.ids import Batch
 from adsum.domain.plan import Existing
@@ -17,8 +21,16 @@ from adsum.storage.columns import Json, RunId
 # One row a batch: an object for each record of a class that was marked before would be most of what accept does.
 _STANDING = """
 SELECT asked.class_id, asked.session_id, asked.learning_date, newest.run_id, newest.state,
-    (SELECT {list_of}({tuple_of}(a.student_id, a.status, a.note, a.version)) FROM attendances a
-     WHERE a.session_id = asked.session_id AND a.learning_date = asked.learning_date) AS records
+    (SELECT {list_of}({tuple_of}(a.student_id, a.status, a.note, a.version, a.arrived_at, a.left_at,
+                                 a.absence_id IS NOT NULL OR a.marked_role IN ('office', 'admin')))
+     FROM attendances a
+     WHERE a.session_id = asked.session_id AND a.learning_date = asked.learning_date) AS records,
+    (SELECT {list_of}({tuple_of}(b.id, b.student_id, b.first_day, b.last_day, b.status, b.session_ids,
+                                 b.from_time, b.to_time))
+     FROM absences b
+     WHERE b.school_id = (SELECT c.school_id FROM classes c WHERE c.id = asked.class_id)
+       AND b.last_day >= asked.learning_date AND b.first_day <= asked.learning_date AND b.revoked_at IS NULL
+       AND b.student_id IN (SELECT e.student_id FROM enrolments e WHERE e.class_id = asked.class_id)) AS known
 FROM asked LEFT JOIN batch_runs newest ON newest.run_id = (
     SELECT r.run_id FROM batch_runs r
     WHERE r.session_id = asked.session_id AND r.learning_date = asked.learning_date
@@ -33,17 +45,30 @@ class Standing:
         newest_run: its id, or None. Only the newest can be open: as long as it is, no other is made.
         is_open: whether it is.
         records: what is recorded of each student in this session and day; cleared marks, too.
+        known: absences on that day, known beforehand, of students of the class; their reasons left out.
     """
 
     newest_run: str | None
     is_open: bool
     records: Mapping[int, Existing]
+    known: Sequence[KnownAbsence] = ()
+
+    @property
+    def is_preceding(self) -> bool:
+        """Whether anything of the office's stands before a teacher's mark."""
+        return bool(self.known) or any(record.is_offices for record in self.records.values())
 
 
 async def find_standing(connection: AsyncConnection, batches: Collection[Batch]) -> dict[Batch, Standing]:
     """What stands of each of these batches."""
     statement = asking(connection, _STANDING, class_id="bigint", session_id="bigint", learning_date="date").columns(
-        class_id=BigInteger, session_id=BigInteger, learning_date=Date, run_id=RunId, state=String, records=Json
+        class_id=BigInteger,
+        session_id=BigInteger,
+        learning_date=Date,
+        run_id=RunId,
+        state=String,
+        records=Json,
+        known=Json,
     )
     asked = rows_asked(
         {
@@ -57,7 +82,29 @@ async def find_standing(connection: AsyncConnection, batches: Collection[Batch])
         Batch(*batch): Standing(
             newest_run=run_id,
             is_open=state == RunState.OPEN,
-            records={student_id: Existing(*record) for student_id, *record in records or ()},
+            records={student_id: _existing(*record) for student_id, *record in records or ()},
+            known=tuple(_known(*absence) for absence in known or ()),
         )
-        for *batch, run_id, state, records in await connection.execute(statement, asked)
+        for *batch, run_id, state, records, known in await connection.execute(statement, asked)
     }
+
+
+def _existing(status: str | None, note: str | None, version: int, *more: Any) -> Existing:
+    arrived_at, left_at, is_offices = more
+    return Existing(status, note, version, arrived_at, left_at, bool(is_offices))
+
+
+def _known(absence_id: int, student_id: int, first_day: str, last_day: str, status: str, *more: Any) -> KnownAbsence:
+    sessions, from_time, to_time = more
+    # SQLite hands JSON within JSON over as text.
+    listed: list[int] | None = json.loads(sessions) if isinstance(sessions, str) else sessions
+    absence = Absence(
+        date.fromisoformat(first_day),
+        date.fromisoformat(last_day),
+        status,
+        reason="",
+        session_ids=None if listed is None else tuple(listed),
+        from_time=from_time,
+        to_time=to_time,
+    )
+    return KnownAbsence(absence_id, student_id, absence)

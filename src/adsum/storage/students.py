@@ -86,3 +86,14 @@ async def students_of_school(
         asked = students.c.id.in_(storable[start : start + ASKED_AT_ONCE])
         found.update(await connection.scalars(select(students.c.id).where(students.c.school_id == school_id, asked)))
     return frozenset(found)
+
+
+async def schools_of_students(
+    connection: AsyncConnection, caller: Caller, student_ids: Collection[int]
+) -> dict[int, int]:
+    """By student, the school: of those of these students who are of the caller's schools."""
+    storable = [student_id for student_id in student_ids if 1 <= student_id <= MAX_ID]
+    found = select(students.c.id, students.c.school_id).where(
+        students.c.id.in_(storable), sees_school(caller, students.c.school_id)
+    )
+    return {row.id: row.school_id for row in await connection.execute(found)}

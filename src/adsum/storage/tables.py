@@ -51,6 +51,8 @@ schools = Table(
     Column("source_id", String(255), unique=True),
     Column("name", String(255), nullable=False),
     Column("time_zone", String(64), nullable=False),
+    # For how many days teachers may mark and correct; NULL: for ever.
+    Column("edit_window_days", Integer),
 )
 
 # What a school has changed of the statuses that every school begins with, or added to them.
@@ -217,7 +219,8 @@ batch_runs = Table(
     Column("number", Integer, nullable=False),
     Column("state", String(16), nullable=False),
     Column("on_existing", String(16), nullable=False),
-    # [[{"student": 7, "status": "present", "note"?, "version"?}, …], …]: the jobs of each chunk.
+    # [[{"student": 7, "status": "present", "note"?, "arrived"?, "left"?, "absence"?, "version"?}, …], …]: the jobs of
+    # each chunk.
     Column("plan", Json, nullable=False),
     # [7, …]: students whose record stays as it is; they count as skipped.
     Column("kept", Json, nullable=False),
@@ -289,6 +292,13 @@ attendances = Table(
     # NULL: the mark was cleared. Rows are never deleted.
     Column("status", String(32)),
     Column("note", Text),
+    # Local 'HH:MM' of that day.
+    Column("arrived_at", String(5)),
+    Column("left_at", String(5)),
+    # What only the office reads and writes; it stays whatever becomes of the mark.
+    Column("office_note", Text),
+    # The absence known beforehand that the mark comes from; corrections and further runs set it anew.
+    Column("absence_id", BigInt),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("marked_at", Instant, nullable=False),
     Column("marked_role", String(32), nullable=False),
@@ -312,6 +322,13 @@ attendance_changes = Table(
     Column("new_status", String(32)),
     Column("old_note", Text),
     Column("new_note", Text),
+    Column("old_arrived_at", String(5)),
+    Column("new_arrived_at", String(5)),
+    Column("old_left_at", String(5)),
+    Column("new_left_at", String(5)),
+    # Both NULL where the change left the office's note alone.
+    Column("old_office_note", Text),
+    Column("new_office_note", Text),
     Column("changed_at", Instant, nullable=False),
     Column("changed_role", String(32), nullable=False),
     _of("user", nullable=True),
@@ -320,7 +337,82 @@ attendance_changes = Table(
     # Of the run that made the change; of the run that the change takes back.
     Column("run_id", RunId),
     Column("undoes_run_id", RunId),
+    # The absence that the new mark comes from.
+    Column("absence_id", BigInt),
     PrimaryKeyConstraint("attendance_id", "version"),
+)
+
+# What the office knows beforehand: a student will be away, from first_day to last_day. Deleted only with a student.
+absences = Table(
+    "absences",
+    metadata,
+    _id(),
+    _of("school"),
+    _of("student"),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+    # [456, …]: only these sessions. NULL: all of them, or those of the times.
+    Column("session_ids", Json),
+    # Local 'HH:MM': only sessions that by the timetable meet between them. Both or neither.
+    Column("from_time", String(5)),
+    Column("to_time", String(5)),
+    Column("status", String(32), nullable=False),
+    Column("reason", String(500), nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("revoked_at", Instant),
+    Index(None, "school_id", "last_day"),
+    Index(None, "student_id", "last_day"),
+)
+
+# Append-only: what an absence said in each version, and who said so.
+absence_versions = Table(
+    "absence_versions",
+    metadata,
+    Column("absence_id", BigInt, ForeignKey("absences.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("said", Json, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("changed_role", String(32), nullable=False),
+    _of("user", nullable=True),
+    Column("key_id", BigInt, ForeignKey("api_keys.id")),
+    PrimaryKeyConstraint("absence_id", "version"),
+)
+
+# Runs that were open when an absence was entered: what they record is corrected when they have ended.
+due_absences = Table(
+    "due_absences",
+    metadata,
+    Column("run_id", RunId, ForeignKey("batch_runs.run_id"), nullable=False),
+    Column("absence_id", BigInt, ForeignKey("absences.id"), nullable=False),
+    PrimaryKeyConstraint("run_id", "absence_id"),
+)
+
+# What a teacher said of a student whose mark is the office's: kept beside it until the office settles which holds.
+contradictions = Table(
+    "contradictions",
+    metadata,
+    _id(),
+    _of("school"),
+    _of("class"),
+    _of("session"),
+    Column("learning_date", Date, nullable=False),
+    _of("student"),
+    Column("status", String(32), nullable=False),
+    Column("note", Text),
+    Column("said_at", Instant, nullable=False),
+    Column("said_role", String(32), nullable=False),
+    _of("user", nullable=True),
+    Column("key_id", BigInt, ForeignKey("api_keys.id")),
+    Column("resolved_at", Instant),
+    UniqueConstraint("session_id", "learning_date", "student_id"),
+    Index(None, "student_id"),
+    Index(
+        "ix_contradictions_open",
+        "school_id",
+        "learning_date",
+        sqlite_where=text("resolved_at IS NULL"),
+        postgresql_where=text("resolved_at IS NULL"),
+    ),
 )
 
 job_failures = Table(

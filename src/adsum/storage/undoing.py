@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Select, and_, func, insert, literal, null, or_, select, update
+from sqlalchemy import CTE, ColumnElement, Select, and_, func, insert, literal, null, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
 from adsum.domain.ids import Batch
 from adsum.domain.plan import Existing
 from adsum.storage.columns import RunId
+from adsum.storage.records import is_set_by_office
 from adsum.storage.tables import attendance_changes, attendances, batch_runs
 
 _CHANGE_OF_RUN = attendance_changes.alias("of_run")
@@ -50,7 +51,10 @@ async def changed_since(connection: AsyncConnection, undo: Undo) -> dict[int, Ex
     rows = await connection.execute(
         select(a.student_id, a.status, a.note, a.version)
         .select_from(_records_and_newest_changes())
-        .where(*_of_batch(undo.batch), touched, ~_is_as_left(runs), ~_is_undone(undo.run_id))
+        .where(
+            *(*_of_batch(undo.batch), touched, ~_is_undone(undo.run_id)),
+            or_(~_is_as_left(runs), ~_is_to_undo(undo)),
+        )
         .order_by(a.student_id)
     )
     return {student_id: Existing(status, note, version) for student_id, status, note, version in rows}
@@ -79,6 +83,10 @@ def _changes(undo: Undo, runs: Collection[str]) -> Any:
             before.old_status,
             a.note,
             before.old_note,
+            a.arrived_at,
+            before.old_arrived_at,
+            a.left_at,
+            before.old_left_at,
             literal(undo.at, attendance_changes.c.changed_at.type),
             literal(undo.caller.role.value),
             literal(undo.caller.user_id, attendance_changes.c.user_id.type),
@@ -89,7 +97,10 @@ def _changes(undo: Undo, runs: Collection[str]) -> Any:
         )
         .select_from(_records_and_newest_changes())
         # Cleared already: to clear it again would be a change of nothing.
-        .where(*_of_batch(undo.batch), _is_as_left(runs), or_(a.status.is_not(None), before.old_status.is_not(None)))
+        .where(
+            *(*_of_batch(undo.batch), _is_as_left(runs), _is_to_undo(undo)),
+            or_(a.status.is_not(None), before.old_status.is_not(None)),
+        )
         .order_by(a.id)
         .with_for_update(of=attendances)
     )
@@ -100,6 +111,10 @@ def _changes(undo: Undo, runs: Collection[str]) -> Any:
         "new_status",
         "old_note",
         "new_note",
+        "old_arrived_at",
+        "new_arrived_at",
+        "old_left_at",
+        "new_left_at",
         "changed_at",
         "changed_role",
         "user_id",
@@ -124,6 +139,9 @@ def _records(undo: Undo) -> Any:
         .values(
             status=made.new_status,
             note=made.new_note,
+            arrived_at=made.new_arrived_at,
+            left_at=made.new_left_at,
+            absence_id=None,
             version=made.version,
             marked_at=made.changed_at,
             marked_role=made.changed_role,
@@ -142,6 +160,11 @@ def _records_and_newest_changes() -> Any:
 def _is_as_left(runs: Collection[str]) -> ColumnElement[bool]:
     a, change = attendances.c, _CHANGE_OF_RUN.c
     return func.coalesce(or_(and_(a.version == 1, a.run_id.in_(runs)), change.run_id.in_(runs)), False)
+
+
+def _is_to_undo(undo: Undo) -> ColumnElement[bool]:
+    """Not what the office has marked, where a teacher undoes."""
+    return true() if undo.caller.overrules else ~is_set_by_office()
 
 
 def _is_undone(run_id: str) -> ColumnElement[bool]:

@@ -10,12 +10,14 @@ from fastapi import FastAPI
 from adsum import __version__, wiring
 from adsum.settings import Settings
 from adsum.web import (
+    absences,
     attendances,
     auth,
     batch_events,
     batches,
     calendar,
     classes,
+    contradictions,
     corrections,
     create_batch,
     docs,
@@ -43,6 +45,8 @@ ROUTERS = (
     batch_events.router,
     attendances.router,
     corrections.router,
+    contradictions.router,
+    absences.router,
     classes.router,
     rosters.router,
     sessions.router,

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from adsum.domain.access import Caller, Permission
 from adsum.domain.filters import RecordFilters
+from adsum.storage.contradictions import ContradictionRow
 from adsum.storage.records import RecordRow
 from adsum.web.authentication import require
 from adsum.web.dependencies import OpenAdsum
@@ -52,6 +53,28 @@ class RecordQuery(PageQuery):
         )
 
 
+class SaidInClass(Schema):
+    """What was said in class of a student whose mark the office has set: it waits for the office to settle it."""
+
+    contradiction_id: int
+    status: str
+    note: str | None
+    said_at: Moment
+    said_by_role: str
+    said_by_user_id: int | None
+
+    @classmethod
+    def of(cls, row: ContradictionRow) -> SaidInClass:
+        return cls(
+            contradiction_id=row.id,
+            status=row.said,
+            note=row.said_note,
+            said_at=row.said_at,
+            said_by_role=row.said_role,
+            said_by_user_id=row.user_id,
+        )
+
+
 class RecordItem(Schema):
     """What is recorded about a student in one session on one day. `status` is null where the mark was cleared."""
 
@@ -67,10 +90,22 @@ class RecordItem(Schema):
     marked_at: Moment
     marked_by_role: str
     marked_by_user_id: Annotated[int | None, Field(description="null: an API key, or the command line")]
+    arrived_at: Annotated[str | None, Field(description="Local HH:MM")] = None
+    left_at: Annotated[str | None, Field(description="Local HH:MM")] = None
+    office_note: Annotated[str | None, Field(description="For the office alone; to others always null")] = None
+    absence_id: Annotated[int | None, Field(description="Of the absence known beforehand that it comes from")] = None
+    contradiction: Annotated[
+        SaidInClass | None, Field(description="Told where one record is asked for; of many, see `/contradictions`")
+    ] = None
 
     @classmethod
-    def of(cls, row: RecordRow) -> RecordItem:
+    def of(cls, row: RecordRow, beside: ContradictionRow | None = None) -> RecordItem:
         return cls(
+            contradiction=SaidInClass.of(beside) if beside is not None else None,
+            arrived_at=row.arrived_at,
+            left_at=row.left_at,
+            office_note=row.office_note,
+            absence_id=row.absence_id,
             id=row.id,
             batch_id=row.batch_id,
             class_id=row.class_id,

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
 from adsum.domain.access import Caller, Permission
-from adsum.domain.calendar import MAX_TITLE, TIME_PATTERN, ClosedDay
+from adsum.domain.calendar import MAX_TITLE, ClosedDay
 from adsum.domain.corrections import MAX_REASON
 from adsum.domain.filters import ClosedDayFilters
+from adsum.domain.local_times import TIME_PATTERN
 from adsum.web.authentication import require
 from adsum.web.dependencies import OpenAdsum
 from adsum.web.queries import Day, PageQuery, each_named_once

@@ -62,6 +62,7 @@ class RosterQuery(Schema):
     """Of which day the roster is."""
 
     day: Annotated[Day | None, Field(alias="date", description="Without it, the school's today")] = None
+    session_id: Annotated[PathId | None, Field(description="With it, what is known beforehand of that session")] = None
 
 
 class RosterItem(Schema):
@@ -72,10 +73,14 @@ class RosterItem(Schema):
     given_name: str
     family_name: str
     grade: str | None
+    known_status: Annotated[
+        str | None, Field(description="What a register of that session will say, by an absence known beforehand")
+    ] = None
 
     @classmethod
-    def of(cls, student: RosterStudent) -> RosterItem:
+    def of(cls, student: RosterStudent, known_status: str | None) -> RosterItem:
         return cls(
+            known_status=known_status,
             student_id=student.student_id,
             sourced_id=student.source_id,
             given_name=student.given_name,
@@ -98,7 +103,7 @@ class RosterAnswer(Schema):
             class_id=roster.class_id,
             day=roster.day,
             roster_version=roster.version,
-            items=[RosterItem.of(student) for student in roster.students],
+            items=[RosterItem.of(student, roster.known.get(student.student_id)) for student in roster.students],
         )
 
 
@@ -117,4 +122,4 @@ async def read_roster(
     caller: Reader,
 ) -> RosterAnswer:
     """Everybody who is enrolled that day: `endDate` of an enrolment is the first day without the student."""
-    return RosterAnswer.of(await adsum.directory.roster(caller, class_id, query.day))
+    return RosterAnswer.of(await adsum.directory.roster(caller, class_id, query.day, query.session_id))

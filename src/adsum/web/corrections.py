@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import Field
 
 from adsum.domain.access import Caller, Permission
 from adsum.domain.corrections import MAX_REASON, Correction, Keep
+from adsum.domain.local_times import TIME_PATTERN
 from adsum.domain.statuses import MAX_NOTE
-from adsum.errors import Flaw, Invalid, VersionRequired
-from adsum.services.corrections import change_as_json
-from adsum.storage.records import RecordRow
+from adsum.services.corrections import SeenRecord, change_as_json
 from adsum.web.attendances import RecordItem
 from adsum.web.authentication import require
 from adsum.web.dependencies import OpenAdsum
 from adsum.web.queries import PageQuery, each_named_once
 from adsum.web.schemas import Moment, Page, PathId, PlainText, Schema
+from adsum.web.versions import SeenVersions, etag
 
 router = APIRouter(prefix="/attendances", tags=["attendances"], dependencies=[Depends(each_named_once)])
-_ETAGS = re.compile(r'(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*')
-_VERSION = re.compile(r'(?:^|[\s,])"([1-9][0-9]{0,9})"')
 
 RecordId = Annotated[PathId, Path(alias="id")]
 Reader = Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))]
@@ -30,35 +27,28 @@ Corrector = Annotated[Caller, Depends(require(Permission.ATTENDANCE_CREATE))]
 Reason = Annotated[PlainText, Field(max_length=MAX_REASON, description="Why, for the history")]
 
 
-async def _versions(
-    if_match: Annotated[str | None, Header(description='The version that you saw, in quotes: `"3"`')] = None,
-) -> frozenset[int]:
-    """The versions that a change may build upon. A weak one is none, and `*` would be whatever others have written."""
-    if if_match is None or if_match.strip() == "*":
-        raise VersionRequired('name the version that you saw, as the ETag has it: If-Match: "3"')
-    if _ETAGS.fullmatch(if_match.strip()) is None:
-        detail = f'{if_match[:40]!r} is no ETag: write the version in quotes, as in If-Match: "3"'
-        flaw = Flaw("wrong_form", detail, "/header/If-Match", {"in": "header", "name": "If-Match"})
-        raise Invalid(detail, [flaw])
-    return frozenset(int(version) for version in _VERSION.findall(if_match))
-
-
-SeenVersions = Annotated[frozenset[int], Depends(_versions)]
-
-
 class CorrectRecord(Schema):
-    """What is to be changed. A field that is left out stays; a null `note` takes the note away."""
+    """What is to be changed. A field that is left out stays; null, but for `status`, takes away what was there."""
 
     status: Annotated[PlainText, Field(max_length=32)] | None = None
     note: Annotated[PlainText, Field(max_length=MAX_NOTE)] | None = None
     reason: Reason | None = None
+    arrived_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = None
+    left_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = None
+    office_note: Annotated[PlainText, Field(max_length=MAX_NOTE, description="For the office alone")] | None = None
 
     def to_correction(self) -> Correction:
         return Correction(
             status=self.status if self.status is not None else Keep.AS_IS,
-            note=self.note if "note" in self.model_fields_set else Keep.AS_IS,
+            note=self._given("note", self.note),
             reason=self.reason,
+            arrived_at=self._given("arrived_at", self.arrived_at),
+            left_at=self._given("left_at", self.left_at),
+            office_note=self._given("office_note", self.office_note),
         )
+
+    def _given(self, name: str, value: str | None) -> str | Keep | None:
+        return value if name in self.model_fields_set else Keep.AS_IS
 
 
 class MarkOfVersion(Schema):
@@ -66,6 +56,9 @@ class MarkOfVersion(Schema):
 
     status: str | None
     note: str | None
+    arrived_at: str | None = None
+    left_at: str | None = None
+    office_note: Annotated[str | None, Field(description="null where the change left the office's note alone")] = None
 
 
 class ChangeItem(Schema):
@@ -81,6 +74,7 @@ class ChangeItem(Schema):
     reason: str | None
     run_id: Annotated[str | None, Field(description="The run that made this version; null: a correction")]
     undoes_run_id: Annotated[str | None, Field(description="The run that was undone by this version")] = None
+    absence_id: Annotated[int | None, Field(description="Of the absence that the new mark comes from")] = None
 
 
 @router.get("/{id}", name="showAttendance", summary="One attendance record")
@@ -100,7 +94,8 @@ async def correct_record(
 ) -> RecordItem:
     """412, with what was changed, if the record is not of the version in `If-Match` any more; 428 without that.
 
-    Nothing is written where nothing changes. The same correction sent again is answered as the first time.
+    Nothing is written where nothing changes. The same correction sent again is answered as the first time. A mark that
+    the office has set stays: what a teacher says instead is kept beside it, as `contradiction`.
     """
     return _answer(await adsum.corrections.correct(record_id, versions, body.to_correction(), caller), response)
 
@@ -129,6 +124,6 @@ async def history(
     return Page(items=items, next_cursor=page.next_cursor)
 
 
-def _answer(row: RecordRow, response: Response) -> RecordItem:
-    response.headers["ETag"] = f'"{row.version}"'
-    return RecordItem.of(row)
+def _answer(seen: SeenRecord, response: Response) -> RecordItem:
+    response.headers["ETag"] = etag(seen.record.version)
+    return RecordItem.of(seen.record, seen.beside)

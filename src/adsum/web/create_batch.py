@@ -42,6 +42,8 @@ class RequestedMark(Schema):
     student_id: Id
     status: Annotated[PlainText, Field(max_length=32)]
     note: Annotated[PlainText, Field(max_length=MAX_NOTE)] | None = None
+    arrived_at: Annotated[PlainText, Field(max_length=5, description="Local HH:MM")] | None = None
+    left_at: Annotated[PlainText, Field(max_length=5, description="Local HH:MM")] | None = None
 
 
 class CreateBatch(Schema):
@@ -60,7 +62,10 @@ class CreateBatch(Schema):
     reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="Why it is forced")] | None = None
 
     def to_submission(self, idempotency_key: str | None) -> Submission:
-        marks = [StudentMark(mark.student_id, Mark(mark.status, mark.note)) for mark in self.marks]
+        marks = [
+            StudentMark(mark.student_id, Mark(mark.status, mark.note, mark.arrived_at, mark.left_at))
+            for mark in self.marks
+        ]
         return Submission(
             class_id=self.class_id,
             session_id=self.session_id,

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
 from adsum.domain.access import Caller, Permission
+from adsum.domain.edit_window import MAX_WINDOW
 from adsum.domain.statuses import MAX_CODE, MAX_LABEL, MAX_POSITION, CountsAs, Status, StatusFlag
 from adsum.services.statuses import StatusChange
 from adsum.web.authentication import require
@@ -33,6 +34,13 @@ class SchoolItem(Schema):
     sourced_id: Annotated[str | None, Field(validation_alias="source_id")]
     name: str
     time_zone: str
+    edit_window_days: Annotated[int | None, Field(description="null: teachers may write about any day")] = None
+
+
+class ChangeSchool(Schema):
+    """`editWindowDays`: for so many days after a learning date its teachers may still write; null: for ever."""
+
+    edit_window_days: Annotated[int, Field(ge=0, le=MAX_WINDOW, strict=True)] | None
 
 
 class StatusItem(Schema):
@@ -84,6 +92,12 @@ async def list_schools(query: Annotated[PageQuery, Query()], adsum: OpenAdsum, c
     """The schools that you see, by id."""
     page = await adsum.schools.page(caller, query.page)
     return Page(items=[SchoolItem.model_validate(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.patch("/{schoolId}", name="changeSchool", summary="Set for how long teachers may write about a day")
+async def change_school(school_id: SchoolId, body: ChangeSchool, adsum: OpenAdsum, caller: Manager) -> SchoolItem:
+    """The office may always, with a reason."""
+    return SchoolItem.model_validate(await adsum.schools.set_edit_window(school_id, body.edit_window_days, caller))
 
 
 @router.get("/{schoolId}/statuses", name="listStatuses", summary="The statuses of a school")

@@ -47,6 +47,12 @@ class ChangeOfData(Schema):
     old_note: str | None
     new_status: str | None
     new_note: str | None
+    old_arrived_at: str | None = None
+    new_arrived_at: str | None = None
+    old_left_at: str | None = None
+    new_left_at: str | None = None
+    old_office_note: str | None = None
+    new_office_note: str | None = None
     changed_at: Moment
     changed_role: str
     reason: str | None
@@ -63,6 +69,9 @@ class RecordOfData(Schema):
     session_title: str
     status: str | None
     note: str | None
+    arrived_at: str | None = None
+    left_at: str | None = None
+    office_note: str | None = None
     version: int
     marked_at: Moment
     marked_role: str
@@ -90,6 +99,34 @@ class FailureOfData(Schema):
     failed_at: Moment
 
 
+class AbsenceOfData(Schema):
+    """What was known beforehand: an absence, revoked or not."""
+
+    id: int
+    first_day: date
+    last_day: date
+    session_ids: list[int] | None
+    from_time: str | None
+    to_time: str | None
+    status: str
+    reason: str
+    version: int
+    revoked_at: Moment | None
+
+
+class ContradictionOfData(Schema):
+    """What was said in class against a mark of the office's."""
+
+    learning_date: date
+    class_id: int
+    session_id: int
+    status: str
+    note: str | None
+    said_at: Moment
+    said_role: str
+    resolved_at: Moment | None
+
+
 class StudentDataAnswer(Schema):
     """Everything that is kept about a student."""
 
@@ -98,6 +135,8 @@ class StudentDataAnswer(Schema):
     records: list[RecordOfData]
     requests: list[RequestOfData]
     failures: list[FailureOfData]
+    absences: list[AbsenceOfData] = []  # noqa: RUF012 - pydantic copies it
+    contradictions: list[ContradictionOfData] = []  # noqa: RUF012 - as above
 
     @classmethod
     def of(cls, data: PersonalData) -> StudentDataAnswer:

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from pydantic import Field, Strict
 
 from adsum.domain.access import Caller, Permission
-from adsum.domain.calendar import MAX_TIMES, TIME_PATTERN, SessionTime
+from adsum.domain.calendar import MAX_TIMES, SessionTime
+from adsum.domain.local_times import TIME_PATTERN
 from adsum.web.authentication import require
 from adsum.web.dependencies import OpenAdsum
 from adsum.web.queries import each_named_once

@@ -1,0 +1,111 @@
+"""Absences known beforehand: which students will be away, when, and what a register then says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from adsum.domain.calendar import SessionTime
+from adsum.domain.corrections import flaws_of_reason
+from adsum.domain.local_times import flaws_of_stretch
+from adsum.domain.statuses import SchoolStatuses
+from adsum.errors import Flaw
+
+MAX_STUDENTS = 1_000
+MAX_SESSIONS = 100
+MAX_DAYS = 400
+MAX_STUDENT_DAYS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """What is known beforehand of a student.
+
+    Attributes:
+        first_day, last_day: both inclusive.
+        status: what a register is to say: a code of the school's.
+        reason: why, for the office alone.
+        session_ids: only these sessions; None: every one.
+        from_time, to_time: only sessions that by the timetable meet between these, local 'HH:MM'; None: all day.
+    """
+
+    first_day: date
+    last_day: date
+    status: str
+    reason: str
+    session_ids: tuple[int, ...] | None = None
+    from_time: str | None = None
+    to_time: str | None = None
+
+    def concerns(self, session_id: int, day: date, times: Collection[SessionTime]) -> bool:
+        """Whether the student will be away from a session of that day, which by the timetable meets at `times`.
+
+        A session of which nobody knows when it meets is not concerned by an absence of some hours.
+        """
+        if not self.first_day <= day <= self.last_day:
+            return False
+        if self.session_ids is not None:
+            return session_id in self.session_ids
+        if self.from_time is None or self.to_time is None:
+            return True
+        met = (time for time in times if time.weekday == day.isoweekday())
+        return any(time.begins < self.to_time and time.ends > self.from_time for time in met)
+
+    def to_json(self) -> dict[str, Any]:
+        """What it says, under the names of the HTTP API."""
+        return {
+            "from": self.first_day.isoformat(),
+            "to": self.last_day.isoformat(),
+            "sessionIds": None if self.session_ids is None else list(self.session_ids),
+            "fromTime": self.from_time,
+            "toTime": self.to_time,
+            "status": self.status,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAbsence:
+    """An absence of one student, as a register that is taken finds it."""
+
+    id: int
+    student_id: int
+    absence: Absence
+
+
+def known_of(
+    known: Sequence[KnownAbsence], session_id: int, day: date, times: Collection[SessionTime]
+) -> dict[int, KnownAbsence]:
+    """By student, what concerns this session and day; of several absences the one that was entered last."""
+    concerning = (each for each in sorted(known, key=lambda each: each.id))
+    return {each.student_id: each for each in concerning if each.absence.concerns(session_id, day, times)}
+
+
+def flaws_of_absence(absence: Absence, statuses: SchoolStatuses) -> Iterator[Flaw]:
+    """Everything that is wrong with an absence, in a school with these statuses."""
+    if absence.last_day < absence.first_day:
+        detail = f"the last day, {absence.last_day}, is before the first, {absence.first_day}"
+        yield Flaw("days_reversed", detail, "/to")
+    elif (absence.last_day - absence.first_day).days >= MAX_DAYS:
+        yield Flaw("too_long", f"an absence has at most {MAX_DAYS} days", "/to", {"maximum": MAX_DAYS})
+    flaw = statuses.flaw_of(absence.status, "/status")
+    if flaw is not None:
+        yield flaw
+    if not absence.reason.strip():
+        yield Flaw("too_short", "say why", "/reason", {"minimum": 1})
+    yield from flaws_of_reason(absence.reason)
+    yield from _flaws_of_times(absence)
+
+
+def _flaws_of_times(absence: Absence) -> Iterator[Flaw]:
+    begin, end = absence.from_time, absence.to_time
+    yield from flaws_of_stretch(("/fromTime", begin), ("/toTime", end))
+    if (begin is None) != (end is None):
+        missing = "/fromTime" if begin is None else "/toTime"
+        yield Flaw("missing_field", "give both times, or neither", missing)
+    if absence.session_ids is not None and (begin is not None or end is not None):
+        yield Flaw("sessions_and_times", "give sessions, or times, not both", "/sessionIds")
+    if absence.session_ids == ():
+        yield Flaw("too_short", "name a session, or leave sessionIds out", "/sessionIds", {"minimum": 1})

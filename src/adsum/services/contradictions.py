@@ -1,0 +1,86 @@
+"""Contradictions: what was said in class of students whose mark is the office's, until the office settles it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from enum import StrEnum
+
+from adsum.domain.access import Caller, Permission
+from adsum.domain.corrections import Correction, Keep, flaws_of_reason
+from adsum.domain.cursors import Key, Page, PageRequest
+from adsum.domain.filters import ContradictionFilters
+from adsum.errors import Invalid, NotFound
+from adsum.services.corrections import SeenRecord, change_of
+from adsum.services.paging import begin_of, page_of
+from adsum.services.permissions import demand
+from adsum.storage import contradictions
+from adsum.storage.changes import apply_changes
+from adsum.storage.contradictions import ContradictionPosition, ContradictionRow
+from adsum.storage.database import Database
+from adsum.storage.records import find_record
+
+
+class Holds(StrEnum):
+    """Which of the two holds: what is recorded, or what was said in class."""
+
+    RECORDED = "recorded"
+    SAID = "said"
+
+
+class Contradictions:
+    """Lists them, for who sees the class; settles them, for the office. `now` is the clock."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+
+    async def page(self, caller: Caller, filters: ContradictionFilters, page: PageRequest) -> Page[ContradictionRow]:
+        """Some of those that stand and that the caller sees, the newest day first.
+
+        Raises:
+            Forbidden: without `attendance:read`.
+            Invalid: the cursor is of another query, or none.
+        """
+        demand(caller, Permission.ATTENDANCE_READ)
+        query = ("contradictions", filters)
+        after = begin_of(page, query, _position)
+        async with self._database.snapshot() as connection:
+            rows = await contradictions.list_contradictions(connection, caller, filters, after, page.limit + 1)
+        return page_of(rows, page, query, lambda row: (row.learning_date.toordinal(), row.id))
+
+    async def settle(self, contradiction_id: int, holds: Holds, reason: str | None, caller: Caller) -> SeenRecord:
+        """Says which of the two holds. What was said in class is then recorded, with a history entry.
+
+        Returns:
+            The record as it stands now.
+
+        Raises:
+            Forbidden: without `attendance:overrule`.
+            NotFound: there is no such contradiction, or it does not stand any more, or the caller does not see it.
+            Invalid: the reason cannot be kept.
+        """
+        demand(caller, Permission.ATTENDANCE_OVERRULE)
+        flaws = list(flaws_of_reason(reason))
+        if flaws:
+            raise Invalid(flaws[0].detail, flaws)
+        async with self._database.transaction() as connection:
+            found = await contradictions.find_contradiction(connection, caller, contradiction_id)
+            if found is None:
+                raise NotFound(f"there is no contradiction {contradiction_id}", id=contradiction_id)
+            record = await find_record(connection, caller, found.attendance_id, to_change=True)
+            assert record is not None, "who sees a contradiction sees its record"
+            now = self._now()
+            await contradictions.resolve(connection, record.id, now)
+            if holds is Holds.SAID:
+                note = Keep.AS_IS if found.said_note is None else found.said_note
+                correction = Correction(status=found.said, note=note, reason=reason)
+                await apply_changes(connection, {record.id: change_of(record, correction, caller, now)})
+            settled = await find_record(connection, caller, record.id)
+        assert settled is not None, "records are never deleted but with their student, whom an open transaction keeps"
+        return SeenRecord(settled, None)
+
+
+def _position(key: Key) -> ContradictionPosition:
+    ordinal, contradiction_id = key
+    return date.fromordinal(ordinal), contradiction_id

@@ -1,0 +1,174 @@
+"""Entering, changing and revoking what is known beforehand, and what that makes of records that are there."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from adsum.services.applying_absences import DueAbsences
+from adsum.wiring import now
+from tests.absences.conftest import Office
+from tests.batches.api import DAY, flaws
+from tests.batches.conftest import ended
+from tests.schools import make_bare_school, make_student
+
+
+async def change(office: Office, absence_id: int, version: str | None = '"1"', **fields: Any) -> Any:
+    return await office.api.change("PATCH", f"/absences/{absence_id}", "office", version, json=fields)
+
+
+async def revoke(office: Office, absence_id: int, version: str = '"1"') -> Any:
+    return await office.api.change("DELETE", f"/absences/{absence_id}", "office", version)
+
+
+async def test_entered_afterwards_it_corrects_what_a_teacher_recorded(office: Office) -> None:
+    first, second, third = office.school.student_ids
+    await office.take(unselectedStudentIds=[first], marks=[{"studentId": third, "status": "excused"}])
+
+    answer = (await office.enter(first, second, third)).json()
+
+    assert answer["correctedRecords"] == 2
+    assert await office.api.statuses() == dict.fromkeys(office.school.student_ids, "excused")
+    record = await office.record(first)
+    assert (record["version"], record["markedByRole"], record["absenceId"]) == (2, "office", answer["items"][0]["id"])
+
+
+async def test_what_the_office_has_marked_or_cleared_stays(office: Office) -> None:
+    first, second, _ = office.school.student_ids
+    await office.take("office", marks=[{"studentId": first, "status": "late"}])
+    cleared = await office.record(second)
+    await office.api.change("DELETE", f"/attendances/{cleared['id']}", "office", '"1"')
+
+    assert (await office.enter(first, second)).json()["correctedRecords"] == 0
+
+    statuses = await office.api.statuses()
+    assert (statuses[first], statuses[second]) == ("late", None)
+
+
+async def test_what_an_open_run_is_about_to_record_is_corrected_when_it_has_ended(office: Office) -> None:
+    first = office.school.student_ids[0]
+    accepted = (await office.api.create("teacher")).json()
+    assert (await office.enter(first)).json()["correctedRecords"] == 0
+    due = DueAbsences(office.adsum.database, now)
+    assert await due.apply() == 0, "the run is open"
+    async with office.worker():
+        await ended(office.adsum, accepted["batchId"])
+    assert (await office.api.statuses())[first] == "present"
+
+    assert (await due.apply(), await due.apply()) == (1, 0)
+
+    assert (await office.api.statuses())[first] == "excused"
+
+
+async def test_revoked_it_gives_back_what_was_said_before_and_clears_what_nobody_said(office: Office) -> None:
+    first, second, _ = office.school.student_ids
+    before = await office.known(second)
+    await office.take(unselectedStudentIds=[first])
+    after = await office.known(first)
+
+    for absence_id in (before, after):
+        assert (await revoke(office, absence_id)).json()["version"] == 2
+
+    statuses = await office.api.statuses()
+    assert (statuses[first], statuses[second]) == ("absent", None)
+    again = await office.take()
+    assert (again["addedJobs"], (await office.api.statuses())[second]) == (1, "present")
+
+
+async def test_changed_it_takes_records_with_it(office: Office) -> None:
+    first = office.school.student_ids[0]
+    absence_id = await office.known(first)
+    await office.take()
+
+    changed = await change(office, absence_id, status="late", reason="train")
+    moved = await change(office, absence_id, '"2"', **{"from": "2024-12-26", "to": "2024-12-26", "status": None})
+
+    assert (changed.json()["status"], changed.headers["etag"]) == ("late", '"2"')
+    assert (moved.json()["from"], moved.json()["status"]) == ("2024-12-26", "late")
+    assert (await office.record(first))["status"] == "excused", "what it said before that change"
+    history = (await office.api.get(f"/absences/{absence_id}/history")).json()["items"]
+    assert [version["said"]["status"] for version in history] == ["late", "late", "excused"]
+    assert history[0]["changedByRole"] == "office"
+
+
+async def test_another_absence_of_the_same_student_keeps_its_records(office: Office) -> None:
+    first = office.school.student_ids[0]
+    await office.take()
+    await office.known(first)
+
+    assert (await office.enter(first, status="late")).json()["correctedRecords"] == 0
+
+    assert (await office.api.statuses())[first] == "excused"
+
+
+async def test_a_change_needs_the_version_that_was_seen(office: Office) -> None:
+    absence_id = await office.known(office.school.student_ids[0])
+    await change(office, absence_id, reason="dentist")
+
+    stale = await change(office, absence_id, reason="x")
+    same = await change(office, absence_id, reason="dentist")
+
+    assert (stale.status_code, stale.json()["params"]["current"]["reason"]) == (
+        HTTPStatus.PRECONDITION_FAILED,
+        "dentist",
+    )
+    assert same.json()["version"] == 2
+    assert (await change(office, absence_id, None)).status_code == HTTPStatus.PRECONDITION_REQUIRED
+
+
+async def test_revoked_twice_is_once_and_then_it_is_not_changed_any_more(office: Office) -> None:
+    absence_id = await office.known(office.school.student_ids[0])
+    await revoke(office, absence_id)
+
+    assert (await revoke(office, absence_id)).json()["version"] == 2
+    assert flaws(await change(office, absence_id, '"2"', reason="x")) == {("/id", "absence_revoked")}
+    assert (await office.api.get("/absences")).json()["items"] == []
+    assert len((await office.api.get("/absences", revoked=True)).json()["items"]) == 1
+
+
+async def test_every_wrong_thing_is_named_and_nothing_is_entered(office: Office) -> None:
+    async with office.adsum.database.transaction() as connection:
+        elsewhere = await make_student(connection, await make_bare_school(connection, name="Ahorn"))
+
+    wrong = await office.enter(
+        office.school.student_ids[0], elsewhere, 999, status="ill", sessionIds=[5, 77], to="2024-12-01"
+    )
+
+    assert flaws(wrong) == {
+        ("/studentIds/1", "unknown_student"),
+        ("/studentIds/2", "unknown_student"),
+        ("/sessionIds/0", "unknown_session"),
+        ("/sessionIds/1", "unknown_session"),
+        ("/status", "unknown_status"),
+        ("/to", "days_reversed"),
+    }
+    assert (await office.api.get("/absences")).json()["items"] == []
+
+
+@pytest.mark.parametrize("role", ["teacher", "viewer", "operator"])
+async def test_it_is_the_offices_business(office: Office, role: str) -> None:
+    absence_id = await office.known(office.school.student_ids[0])
+
+    assert (await office.enter(office.school.student_ids[0], role=role)).status_code == HTTPStatus.FORBIDDEN
+    for path in ("/absences", f"/absences/{absence_id}"):
+        assert (await office.api.get(path, role)).status_code == HTTPStatus.FORBIDDEN
+
+
+async def test_absences_are_listed_by_whom_and_when(office: Office) -> None:
+    first, second, _ = office.school.student_ids
+    await office.known(first, second)
+    later = await office.known(first, **{"from": "2025-01-07", "to": "2025-01-09"})
+
+    async def listed(**query: Any) -> list[int]:
+        return [item["id"] for item in (await office.api.get("/absences", **query)).json()["items"]]
+
+    assert (await listed())[0] == later
+    assert len(await listed(studentId=second)) == 1
+    assert await listed(classId=office.school.class_id, **{"from": "2025-01-09"}) == [later]
+    assert len(await listed(schoolId=office.school.school_id, to=DAY)) == 2
+    page = (await office.api.get("/absences", limit=1)).json()
+    assert len((await office.api.get("/absences", cursor=page["nextCursor"])).json()["items"]) == 2
+    assert (await office.api.get(f"/absences/{later}")).headers["etag"] == '"1"'
+    assert (await office.api.get("/absences/999999")).status_code == HTTPStatus.NOT_FOUND

@@ -1,0 +1,77 @@
+"""Absences known beforehand: which sessions they concern, and what is wrong with them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from adsum.domain.absences import MAX_DAYS, Absence, KnownAbsence, flaws_of_absence, known_of
+from adsum.domain.calendar import SessionTime
+from adsum.domain.statuses import SchoolStatuses
+
+TUESDAY = date(2024, 12, 24)
+WEDNESDAY = date(2024, 12, 25)
+MORNING = (SessionTime(2, "08:00", "09:00"), SessionTime(3, "10:00", "11:00"))
+ALL_DAY = Absence(TUESDAY, WEDNESDAY, "excused", "doctor")
+
+
+@pytest.mark.parametrize(("day", "expected"), [(TUESDAY - timedelta(1), False), (TUESDAY, True), (WEDNESDAY, True)])
+def test_both_days_are_inclusive(day: date, expected: bool) -> None:
+    assert ALL_DAY.concerns(1, day, ()) is expected
+    assert not ALL_DAY.concerns(1, WEDNESDAY + timedelta(1), ())
+
+
+def test_only_the_sessions_that_are_named_are_concerned() -> None:
+    absence = replace(ALL_DAY, session_ids=(7,))
+
+    assert absence.concerns(7, TUESDAY, ())
+    assert not absence.concerns(8, TUESDAY, ())
+
+
+def test_hours_concern_the_sessions_that_meet_between_them_on_that_weekday() -> None:
+    absence = replace(ALL_DAY, from_time="08:30", to_time="10:00")
+
+    assert absence.concerns(7, TUESDAY, MORNING)
+    assert not absence.concerns(7, WEDNESDAY, MORNING), "it begins when the absence is over"
+    assert not absence.concerns(7, TUESDAY, ()), "nobody knows when it meets"
+
+
+def test_of_several_absences_the_one_that_was_entered_last_counts() -> None:
+    later = replace(ALL_DAY, status="late")
+    known = [
+        KnownAbsence(2, 5, later),
+        KnownAbsence(1, 5, ALL_DAY),
+        KnownAbsence(3, 6, replace(later, session_ids=(9,))),
+    ]
+
+    found = known_of(known, 7, TUESDAY, ())
+
+    assert {student: each.absence.status for student, each in found.items()} == {5: "late"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer", "code"),
+    [
+        ({"last_day": TUESDAY - timedelta(1)}, "/to", "days_reversed"),
+        ({"last_day": TUESDAY + timedelta(MAX_DAYS)}, "/to", "too_long"),
+        ({"status": "ill"}, "/status", "unknown_status"),
+        ({"reason": "  "}, "/reason", "too_short"),
+        ({"reason": "x" * 501}, "/reason", "reason_too_long"),
+        ({"from_time": "8:00", "to_time": "09:00"}, "/fromTime", "wrong_form"),
+        ({"from_time": "09:00", "to_time": "08:00"}, "/toTime", "times_reversed"),
+        ({"from_time": "09:00"}, "/toTime", "missing_field"),
+        ({"to_time": "09:00"}, "/fromTime", "missing_field"),
+        ({"session_ids": (1,), "from_time": "08:00", "to_time": "09:00"}, "/sessionIds", "sessions_and_times"),
+        ({"session_ids": ()}, "/sessionIds", "too_short"),
+    ],
+)
+def test_what_is_wrong_is_named(changes: dict[str, object], pointer: str, code: str) -> None:
+    flaws = list(flaws_of_absence(replace(ALL_DAY, **changes), SchoolStatuses()))  # pyright: ignore[reportArgumentType]
+
+    assert [(flaw.pointer, flaw.code) for flaw in flaws] == [(pointer, code)]
+
+
+def test_nothing_is_wrong_with_one_of_some_hours() -> None:
+    assert not list(flaws_of_absence(replace(ALL_DAY, from_time="08:00", to_time="09:00"), SchoolStatuses()))
