@@ -10,7 +10,8 @@ DAY = "2024-12-24"
 
 
 def test_an_absence_is_entered_shown_changed_and_revoked(demo: Commands) -> None:
-    entered = json.loads(demo.output("absence", "enter", "--student", "4-5", "--from", DAY, "--reason", "flu", "--json"))
+    told = ("--student", "4-5", "--from", DAY, "--reason", "flu", "--json")
+    entered = json.loads(demo.output("absence", "enter", *told))
     moved = json.loads(demo.output("absence", "change", "1", "--to", "2024-12-27", "--json"))
     demo.output("absence", "revoke", "2")
     shown = json.loads(demo.output("absence", "list", "--json"))
