@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid6 import uuid7
 
-from adsum.domain.access import system_caller
+from adsum.domain.access import Caller, system_caller
 from adsum.domain.batches import OnExisting, RunState
 from adsum.domain.ids import Batch
 from adsum.domain.plan import AttendanceJob, Existing, Plan
@@ -49,12 +49,13 @@ async def make_run(
     kept: Sequence[int] = (),
     chunk_size: int = 500,
     batch: Batch | None = None,
+    caller: Caller | None = None,
 ) -> Run:
     """An open run, as accept makes it."""
     plan = Plan(tuple(wanted), tuple(kept), ())
     chunks = tuple(tuple(chunk) for chunk in plan.chunks(chunk_size))
     run = Run(str(uuid7()), school.school_id, batch or batch_of(school), RunState.OPEN, chunk_size, chunks, ACCEPTED_AT)
-    await new_runs.insert_runs(connection, [NewRun(run, plan, OnExisting.SKIP, system_caller())])
+    await new_runs.insert_runs(connection, [NewRun(run, plan, OnExisting.SKIP, caller or system_caller())])
     return run
 
 

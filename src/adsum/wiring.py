@@ -36,11 +36,13 @@ from adsum.services.queueing import Queueing
 from adsum.services.readiness import Readiness
 from adsum.services.records import Records
 from adsum.services.registers import Registers
+from adsum.services.reports import Reports
 from adsum.services.roster_import import RosterImport
 from adsum.services.school_calendar import SchoolCalendar
 from adsum.services.schools import Schools
 from adsum.services.statuses import Statuses
 from adsum.services.student_data import StudentData
+from adsum.services.summaries import Summaries
 from adsum.services.sweeper import Chore, Sweeper
 from adsum.services.timetables import Timetables
 from adsum.services.tokens import Tokens
@@ -84,6 +86,7 @@ class Adsum:
     school_calendar: SchoolCalendar
     timetables: Timetables
     registers: Registers
+    reports: Reports
     roster_import: RosterImport
 
 
@@ -144,6 +147,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             school_calendar=SchoolCalendar(database, now),
             timetables=Timetables(database, now),
             registers=Registers(database, now),
+            reports=Reports(database, Summaries(database)),
             roster_import=RosterImport(database, settings.timezone, now),
         )
 

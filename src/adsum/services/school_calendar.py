@@ -20,6 +20,7 @@ from adsum.storage import calendars
 from adsum.storage.calendars import ClosedDayRow, TermRow
 from adsum.storage.database import Database
 from adsum.storage.schools import lock_school
+from adsum.storage.summaries import forget_school
 
 
 class SchoolCalendar:
@@ -54,6 +55,7 @@ class SchoolCalendar:
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
             await lock_school(connection, school_id)
+            await forget_school(connection, school_id, closed.day)
             return await calendars.close_day(connection, school_id, closed, caller, self._now())
 
     async def open_day(self, school_id: int, day: date, caller: Caller) -> None:
@@ -62,6 +64,7 @@ class SchoolCalendar:
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
             was_closed = await calendars.open_day(connection, school_id, day)
+            await forget_school(connection, school_id, day)
         if not was_closed:
             raise NotFound(f"school {school_id} is not closed on {day.isoformat()}", date=day.isoformat())
 
@@ -84,6 +87,7 @@ class SchoolCalendar:
         _refuse(_flaws_of_term(title, begin, end))
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
+            await forget_school(connection, school_id)
             return await calendars.add_term(connection, school_id, title, begin, end)
 
     async def remove_term(self, school_id: int, term_id: int, caller: Caller) -> None:
@@ -92,6 +96,7 @@ class SchoolCalendar:
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
             was_there = await calendars.remove_term(connection, school_id, term_id)
+            await forget_school(connection, school_id)
         if not was_there:
             raise NotFound(f"school {school_id} has no term {term_id}", id=term_id)
 

@@ -119,7 +119,12 @@ def is_held(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]) -> 
         .where(own, session_times.c.weekday == weekday, session_times.c.begins <= time)
         .correlate(sessions, schools)
     )
-    return time != "", or_(begun, ~has_times), ~_is_closed(day, weekday), _is_in_terms(day)
+    return time != "", or_(begun, ~has_times), *is_open(day, weekday)
+
+
+def is_open(day: Day, weekday: ColumnElement[int]) -> Collection[ColumnElement[bool]]:
+    """Conditions on rows of classes and sessions: on `day` the school is open for the session, as `is_held` has it."""
+    return ~_is_closed(day, weekday), _is_in_terms(day)
 
 
 def _is_closed(day: Day, weekday: ColumnElement[int]) -> ColumnElement[bool]:
@@ -127,17 +132,17 @@ def _is_closed(day: Day, weekday: ColumnElement[int]) -> ColumnElement[bool]:
     first = (
         select(func.min(session_times.c.begins))
         .where(session_times.c.session_id == sessions.c.id, session_times.c.weekday == weekday)
-        .correlate(sessions, schools)
+        .correlate_except(session_times)
         .scalar_subquery()
     )
     return exists(
         select(c.day)
         .where(c.school_id == classes.c.school_id, c.day == day, or_(c.from_time.is_(None), first >= c.from_time))
-        .correlate(classes, sessions, schools)
+        .correlate_except(closed_days)
     )
 
 
 def _is_in_terms(day: Day) -> ColumnElement[bool]:
     own = terms.c.school_id == classes.c.school_id
     has_terms = exists(select(terms.c.id).where(own).correlate(classes))
-    return or_(~has_terms, exists(select(terms.c.id).where(own, covers(terms, day)).correlate(classes, schools)))
+    return or_(~has_terms, exists(select(terms.c.id).where(own, covers(terms, day)).correlate_except(terms)))

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.storage.columns import RunId
+from adsum.storage.summaries import forget_records
 from adsum.storage.tables import attendance_changes, attendances, batch_runs
 
 _APPLY = (
@@ -99,6 +100,7 @@ async def apply_changes(connection: AsyncConnection, changes: Mapping[int, Chang
     kept = [{"attendance_id": record_id, **asdict(change)} for record_id, change in changes.items()]
     await connection.execute(insert(attendance_changes), kept)
     await connection.execute(_APPLY, [_applied(record_id, change) for record_id, change in changes.items()])
+    await forget_records(connection, changes.keys())
 
 
 def _applied(record_id: int, change: Change) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from adsum.storage.tables import (
     idempotency_keys,
     job_failures,
     sessions,
+    student_days,
     students,
 )
 
@@ -45,6 +46,7 @@ async def erase_student(connection: AsyncConnection, student_id: int) -> int:
     records = select(attendances.c.id).where(attendances.c.student_id == student_id)
     await connection.execute(delete(attendance_changes).where(attendance_changes.c.attendance_id.in_(records)))
     erased = await connection.execute(delete(attendances).where(attendances.c.student_id == student_id))
+    await connection.execute(delete(student_days).where(student_days.c.student_id == student_id))
     await connection.execute(delete(job_failures).where(job_failures.c.student_id == student_id))
     of_student = select(absences.c.id).where(absences.c.student_id == student_id)
     await connection.execute(delete(due_absences).where(due_absences.c.absence_id.in_(of_student)))

@@ -97,3 +97,16 @@ async def schools_of_students(
         students.c.id.in_(storable), sees_school(caller, students.c.school_id)
     )
     return {row.id: row.school_id for row in await connection.execute(found)}
+
+
+async def is_student_seen(connection: AsyncConnection, caller: Caller, school_id: int, student_id: int) -> bool:
+    """Whether the school has this student, and, of a teacher, whether they ever teach a class the student is in."""
+    found = select(students.c.id).where(
+        students.c.id == student_id, students.c.school_id == school_id, sees_school(caller, students.c.school_id)
+    )
+    if caller.teaches_only:
+        taught = select(enrolments.c.id).where(
+            enrolments.c.student_id == student_id, sees_class(caller, enrolments.c.class_id, None)
+        )
+        found = found.where(exists(taught))
+    return await connection.scalar(found) is not None

@@ -243,6 +243,8 @@ batch_runs = Table(
     Column("cancelled_jobs", Integer),
     # Why the class was marked although the school was closed on that day.
     Column("forced_reason", String(500)),
+    # Whether what its records say is in the summaries that reports read: see storage/summaries.py.
+    Column("summarised", Boolean, nullable=False, server_default=false()),
     # Since when the plan and the failures of a run that ended long ago are gone; the counts above stay.
     Column("pruned_at", Instant),
     UniqueConstraint("session_id", "learning_date", "number"),
@@ -267,6 +269,14 @@ batch_runs = Table(
         "run_id",
         sqlite_where=text("state = 'open'"),
         postgresql_where=text("state = 'open'"),
+    ),
+    # Days whose summaries are to be made anew.
+    Index(
+        "ix_batch_runs_unsummarised",
+        "school_id",
+        "learning_date",
+        sqlite_where=text("ended_at IS NOT NULL AND NOT summarised"),
+        postgresql_where=text("ended_at IS NOT NULL AND NOT summarised"),
     ),
     # Who looks for runs that ended: lately, or so long ago that they are pruned. What is pruned leaves the index.
     Index(
@@ -413,6 +423,44 @@ contradictions = Table(
         sqlite_where=text("resolved_at IS NULL"),
         postgresql_where=text("resolved_at IS NULL"),
     ),
+)
+
+# What a day came to for one student, of the sessions that count: what reports read, and nothing else. Derived.
+student_days = Table(
+    "student_days",
+    metadata,
+    Column("school_id", BigInt, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("student_id", BigInt, nullable=False),
+    # Of the sessions in which the student was expected: how many, and how they went.
+    Column("sessions", Integer, nullable=False),
+    Column("attended", Integer, nullable=False),
+    Column("absent", Integer, nullable=False),
+    Column("authorised", Integer, nullable=False),
+    Column("late", Integer, nullable=False),
+    # By the timetable; where one of these sessions has no times, each of them counts as 1.
+    Column("time", Integer, nullable=False),
+    Column("time_missed", Integer, nullable=False),
+    PrimaryKeyConstraint("school_id", "day", "student_id"),
+    Index(None, "student_id", "day"),
+)
+
+# The same for one class.
+class_days = Table(
+    "class_days",
+    metadata,
+    Column("school_id", BigInt, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("class_id", BigInt, nullable=False),
+    Column("sessions", Integer, nullable=False),
+    Column("attended", Integer, nullable=False),
+    Column("absent", Integer, nullable=False),
+    Column("authorised", Integer, nullable=False),
+    Column("late", Integer, nullable=False),
+    # Days of single students, and on how many of them at least half of the time was missed.
+    Column("days", Integer, nullable=False),
+    Column("days_absent", Integer, nullable=False),
+    PrimaryKeyConstraint("school_id", "day", "class_id"),
 )
 
 job_failures = Table(

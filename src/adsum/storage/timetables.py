@@ -12,6 +12,7 @@ from adsum.domain.access import Caller
 from adsum.domain.calendar import SessionTime
 from adsum.storage.asked import asking, rows_asked
 from adsum.storage.spans import Day
+from adsum.storage.summaries import forget_sessions
 from adsum.storage.tables import classes, schools, session_times, sessions
 from adsum.storage.visibility import sees_class, sees_school
 
@@ -61,6 +62,7 @@ async def replace_times(connection: AsyncConnection, times: Mapping[int, Sequenc
     rows = [{"session_id": session_id, **asdict(time)} for session_id, each in times.items() for time in each]
     if rows:
         await connection.execute(insert(session_times), rows)
+    await forget_sessions(connection, times.keys())
 
 
 async def sessions_of_school(connection: AsyncConnection, school_id: int) -> list[SessionPlace]:

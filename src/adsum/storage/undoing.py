@@ -15,6 +15,7 @@ from adsum.domain.ids import Batch
 from adsum.domain.plan import Existing
 from adsum.storage.columns import RunId
 from adsum.storage.records import is_set_by_office
+from adsum.storage.summaries import forget_batch
 from adsum.storage.tables import attendance_changes, attendances, batch_runs
 
 _CHANGE_OF_RUN = attendance_changes.alias("of_run")
@@ -35,7 +36,9 @@ async def undo_run(connection: AsyncConnection, undo: Undo) -> int:
     """Sets back what is as the run left it, one version on, and keeps what it said. The number of records."""
     runs = await _runs_of(connection, undo)
     await connection.execute(_changes(undo, runs))
-    return (await connection.execute(_records(undo))).rowcount
+    undone = (await connection.execute(_records(undo))).rowcount
+    await forget_batch(connection, undo.batch)
+    return undone
 
 
 async def changed_since(connection: AsyncConnection, undo: Undo) -> dict[int, Existing]:

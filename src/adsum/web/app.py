@@ -23,6 +23,7 @@ from adsum.web import (
     docs,
     operations,
     registers,
+    reports,
     rosters,
     schools,
     sessions,
@@ -56,6 +57,7 @@ ROUTERS = (
     calendar.router,
     timetables.router,
     registers.router,
+    reports.router,
 )
 
 

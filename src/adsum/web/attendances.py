@@ -15,11 +15,11 @@ from adsum.domain.filters import RecordFilters
 from adsum.storage.contradictions import ContradictionRow
 from adsum.storage.records import RecordRow
 from adsum.web.authentication import require
+from adsum.web.csv_files import CSV, wants_csv
 from adsum.web.dependencies import OpenAdsum
 from adsum.web.queries import Day, PageQuery, StatusCode, each_named_once
 from adsum.web.schemas import Moment, Page, PathId, Schema
 
-CSV = "text/csv"
 router = APIRouter(tags=["attendances"], dependencies=[Depends(each_named_once)])
 
 
@@ -140,7 +140,7 @@ async def list_attendances(
     With `Accept: text/csv`: all that match in one file, whatever `limit` and `cursor` say. Cells that a spreadsheet
     would take for a formula begin with an apostrophe.
     """
-    if _wants_csv(accept):
+    if wants_csv(accept):
         pieces = await adsum.records.csv(caller, query.filters)
         return StreamingResponse(
             (piece.text async for piece in pieces),
@@ -150,7 +150,3 @@ async def list_attendances(
     response.headers["Vary"] = "Accept"
     page = await adsum.records.page(caller, query.filters, query.page)
     return Page(items=[RecordItem.of(row) for row in page.items], next_cursor=page.next_cursor)
-
-
-def _wants_csv(accept: str) -> bool:
-    return any(kind.partition(";")[0].strip().lower() == CSV for kind in accept.split(","))

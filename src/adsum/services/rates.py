@@ -1,0 +1,86 @@
+"""Rates of a school by group: read from summaries, put together by week and month, named for people."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import assert_never
+
+from adsum.domain.access import Caller, Permission
+from adsum.domain.cursors import Key
+from adsum.domain.reports import Counts, GroupBy, Scope, total
+from adsum.storage import reports
+from adsum.storage.database import Connection
+from adsum.storage.reports import Seen, days_seen
+from adsum.storage.statuses import find_statuses
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The counts of one group.
+
+    Attributes:
+        key: an id, the first day of the group, or a grade; None: students without a grade.
+        name: for people, where there is one and the caller may know it.
+        counts: of the group.
+        position: its place in the list.
+    """
+
+    key: int | str | date | None
+    name: str | None
+    counts: Counts
+    position: Key
+
+
+async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Caller) -> list[Rate]:
+    """The rates of all groups that have any, in their order."""
+    match by:
+        case GroupBy.STUDENT:
+            of_students = await reports.counts_by_student(connection, await days_of(connection, scope, caller))
+            names = await names_told(connection, caller, list(of_students))
+            return _of_ids(of_students, names)
+        case GroupBy.CLASS:
+            of_classes = await reports.counts_by_class(connection, caller, scope)
+            may_know = caller.may(Permission.ROSTER_READ)
+            return _of_ids(of_classes, await reports.titles_of(connection, list(of_classes)) if may_know else {})
+        case GroupBy.GRADE:
+            of_grades = await reports.counts_by_grade(connection, await days_of(connection, scope, caller))
+            return [Rate(grade, grade, counts, (i,)) for i, (grade, counts) in enumerate(of_grades.items())]
+        case GroupBy.SCHOOL | GroupBy.DAY | GroupBy.WEEK | GroupBy.MONTH:
+            of_days = await reports.counts_by_day(connection, caller, scope, await days_of(connection, scope, caller))
+            return _of_periods(of_days, by, scope)
+        case _:
+            assert_never(by)
+
+
+async def days_of(connection: Connection, scope: Scope, caller: Caller) -> Seen:
+    """The days of students that the caller sees."""
+    statuses = (await find_statuses(connection, [scope.school_id]))[scope.school_id]
+    return days_seen(caller, scope, statuses)
+
+
+async def names_told(connection: Connection, caller: Caller, student_ids: Sequence[int]) -> dict[int, str]:
+    """The names of students, to who may know them."""
+    return await reports.names_of(connection, student_ids) if caller.may(Permission.ROSTER_READ) else {}
+
+
+def _of_ids(counts: Mapping[int, Counts], names: Mapping[int, str]) -> list[Rate]:
+    return [Rate(each, names.get(each), of_each, (each,)) for each, of_each in counts.items()]
+
+
+def _of_periods(of_days: Mapping[date, Counts], by: GroupBy, scope: Scope) -> list[Rate]:
+    together: defaultdict[date, list[Counts]] = defaultdict(list)
+    for day, counts in of_days.items():
+        together[_first_of(day, by, scope)].append(counts)
+    return [Rate(first, None, total(each), (first.toordinal(),)) for first, each in together.items()]
+
+
+def _first_of(day: date, by: GroupBy, scope: Scope) -> date:
+    """The first day of the period that a day is in; weeks begin on Monday."""
+    if by is GroupBy.SCHOOL:
+        return scope.first_day
+    if by is GroupBy.MONTH:
+        return day.replace(day=1)
+    return day - timedelta(days=day.weekday()) if by is GroupBy.WEEK else day

@@ -1,0 +1,209 @@
+"""What reports read: summaries of days, narrowed to what is asked for and to what the caller sees.
+
+Whoever sees a school reads `student_days`; for a teacher the same is made of the runs of their own classes, on the days
+on which they taught them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeAlias
+
+from sqlalchemy import ColumnElement, Integer, Select, Subquery, case, func, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.domain.access import Caller
+from adsum.domain.reports import Counts, Scope
+from adsum.domain.statuses import SchoolStatuses
+from adsum.storage.spans import covers
+from adsum.storage.summaries import days_of_students
+from adsum.storage.tables import batch_runs, class_days, classes, enrolments, student_days, students
+from adsum.storage.visibility import sees_class
+
+Seen: TypeAlias = Subquery
+"""Days of students, with the columns of `student_days`: those of whom a report may speak."""
+
+_SUMMED = ("sessions", "attended", "absent", "authorised", "late")
+
+
+@dataclass(frozen=True, slots=True)
+class StudentDay:
+    """A day of one student: sessions in which they were expected, and how they went."""
+
+    day: date
+    student_id: int
+    sessions: int
+    attended: int
+    absent: int
+    authorised: int
+    late: int
+    is_absent: bool
+
+    @property
+    def unexplained(self) -> int:
+        """Sessions in which the student was absent, and nobody has said why."""
+        return self.absent - self.authorised
+
+    @property
+    def counts(self) -> Counts:
+        """Of this day alone."""
+        return Counts(
+            self.sessions, self.attended, self.absent, self.authorised, self.late, 1, 1 if self.is_absent else 0
+        )
+
+
+async def counts_by_day(connection: AsyncConnection, caller: Caller, scope: Scope, of: Seen) -> dict[date, Counts]:
+    """By day. A class is read from its own summaries, and so is everything that a teacher sees."""
+    if scope.student_id is None and scope.grade is None and (scope.class_id is not None or caller.teaches_only):
+        c = class_days.c
+        statement = _of_classes(caller, scope, c.day).group_by(c.day).order_by(c.day)
+    else:
+        statement = select(of.c.day, *_counts(of)).group_by(of.c.day).order_by(of.c.day)
+    return {day: Counts(*counts) for day, *counts in await connection.execute(statement)}
+
+
+async def counts_by_class(connection: AsyncConnection, caller: Caller, scope: Scope) -> dict[int, Counts]:
+    """By class, of what was recorded in it."""
+    c = class_days.c
+    statement = _of_classes(caller, scope, c.class_id).group_by(c.class_id).order_by(c.class_id)
+    return {class_id: Counts(*counts) for class_id, *counts in await connection.execute(statement)}
+
+
+async def counts_by_student(connection: AsyncConnection, of: Seen) -> dict[int, Counts]:
+    """By student."""
+    statement = select(of.c.student_id, *_counts(of)).group_by(of.c.student_id).order_by(of.c.student_id)
+    return {student_id: Counts(*counts) for student_id, *counts in await connection.execute(statement)}
+
+
+async def counts_by_grade(connection: AsyncConnection, of: Seen) -> dict[str | None, Counts]:
+    """By the grade that the students are in now."""
+    grade = students.c.grade
+    statement = (
+        select(grade, *_counts(of))
+        .join(students, students.c.id == of.c.student_id)
+        .group_by(grade)
+        .order_by(grade.is_(None), grade)
+    )
+    return {key: Counts(*counts) for key, *counts in await connection.execute(statement)}
+
+
+async def streaks(connection: AsyncConnection, of: Seen, least: int) -> list[tuple[int, int, date]]:
+    """Of each student who is absent on the newest `least` days or more: who, how many days, and since when."""
+    present = case((~_is_absent(of), of.c.day))
+    last = select(of.c.student_id, func.max(present).label("day")).group_by(of.c.student_id).subquery("last")
+    since = (
+        select(of.c.student_id, func.count().label("days"), func.min(of.c.day).label("since"))
+        .join(last, last.c.student_id == of.c.student_id)
+        .where((last.c.day.is_(None)) | (of.c.day > last.c.day))
+        .group_by(of.c.student_id)
+        .having(func.count() >= least)
+        .order_by(func.count().desc(), of.c.student_id)
+    )
+    return [(student_id, days, first) for student_id, days, first in await connection.execute(since)]
+
+
+async def unexplained_days(
+    connection: AsyncConnection, of: Seen, after: tuple[date, int] | None, limit: int
+) -> list[StudentDay]:
+    """At most `limit` days with absences that are not authorised, the newest day first."""
+    statement = _student_days(of).where(of.c.absent > of.c.authorised)
+    if after is not None:
+        day, student_id = after
+        is_later = (of.c.day == day) & (of.c.student_id > student_id)
+        statement = statement.where((of.c.day < day) | is_later)
+    rows = await connection.execute(statement.order_by(of.c.day.desc(), of.c.student_id).limit(limit))
+    return [StudentDay(*row[:-1], is_absent=bool(row[-1])) for row in rows]
+
+
+async def days_of_student(connection: AsyncConnection, of: Seen) -> list[StudentDay]:
+    """Each day of the one student to whom `of` is narrowed."""
+    rows = await connection.execute(_student_days(of).order_by(of.c.day))
+    return [StudentDay(*row[:-1], is_absent=bool(row[-1])) for row in rows]
+
+
+async def names_of(connection: AsyncConnection, student_ids: Sequence[int]) -> dict[int, str]:
+    """Given and family name of each of these students."""
+    c = students.c
+    rows = await connection.execute(select(c.id, c.given_name, c.family_name).where(c.id.in_(student_ids)))
+    return {student_id: f"{given} {family}" for student_id, given, family in rows}
+
+
+async def titles_of(connection: AsyncConnection, class_ids: Sequence[int]) -> dict[int, str]:
+    """The title of each of these classes."""
+    rows = await connection.execute(select(classes.c.id, classes.c.title).where(classes.c.id.in_(class_ids)))
+    return {row.id: row.title for row in rows}
+
+
+def days_seen(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Seen:
+    """The days of students of whom a report may speak, with the columns of `student_days`."""
+    rows = _of_own_classes(caller, scope, statuses) if caller.teaches_only else _of_school(scope)
+    return rows.subquery("seen")
+
+
+def _of_school(scope: Scope) -> Select[*tuple[Any, ...]]:
+    c = student_days.c
+    statement = select(student_days).where(
+        c.school_id == scope.school_id, c.day >= scope.first_day, c.day <= scope.last_day
+    )
+    if scope.class_id is not None:
+        enrolled = select(enrolments.c.id).where(
+            enrolments.c.class_id == scope.class_id,
+            enrolments.c.student_id == c.student_id,
+            covers(enrolments, c.day),
+        )
+        statement = statement.where(enrolled.correlate(student_days).exists())
+    return _narrowed(statement, c.student_id, scope)
+
+
+def _of_own_classes(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Select[*tuple[Any, ...]]:
+    r = batch_runs.c
+    runs: list[ColumnElement[bool]] = [
+        *(r.school_id == scope.school_id, r.learning_date >= scope.first_day, r.learning_date <= scope.last_day),
+        sees_class(caller, r.class_id, r.learning_date),
+    ]
+    if scope.class_id is not None:
+        runs.append(r.class_id == scope.class_id)
+    own = days_of_students(scope.school_id, runs, statuses).subquery("own")
+    return _narrowed(select(own), own.c.student_id, scope)
+
+
+def _narrowed(
+    statement: Select[*tuple[Any, ...]], student_id: ColumnElement[int], scope: Scope
+) -> Select[*tuple[Any, ...]]:
+    if scope.student_id is not None:
+        statement = statement.where(student_id == scope.student_id)
+    if scope.grade is not None:
+        of_grade = select(students.c.id).where(students.c.school_id == scope.school_id, students.c.grade == scope.grade)
+        statement = statement.where(student_id.in_(of_grade))
+    return statement
+
+
+def _of_classes(caller: Caller, scope: Scope, key: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
+    c = class_days.c
+    statement = select(key, *(func.sum(c[name]).cast(Integer) for name in (*_SUMMED, "days", "days_absent"))).where(
+        *(c.school_id == scope.school_id, c.day >= scope.first_day, c.day <= scope.last_day),
+        sees_class(caller, c.class_id, c.day),
+    )
+    return statement if scope.class_id is None else statement.where(c.class_id == scope.class_id)
+
+
+def _counts(of: Seen) -> list[ColumnElement[int]]:
+    return [
+        *(func.sum(of.c[name]).cast(Integer) for name in _SUMMED),
+        func.count(),
+        func.sum(case((_is_absent(of), 1), else_=0)).cast(Integer),
+    ]
+
+
+def _student_days(of: Seen) -> Select[*tuple[Any, ...]]:
+    c = of.c
+    return select(
+        *(c.day, c.student_id, c.sessions, c.attended, c.absent, c.authorised, c.late),
+        case((_is_absent(of), literal(1)), else_=literal(0)),
+    )
+
+
+def _is_absent(of: Seen) -> ColumnElement[bool]:
+    return 2 * of.c.time_missed >= of.c.time

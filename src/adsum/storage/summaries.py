@@ -1,0 +1,218 @@
+"""Summaries of days: what reports read instead of every record of a year.
+
+They are made from the records, and made anew before a report is read wherever a run has ended, or a record, a calendar
+or a timetable has changed, since they were: `batch_runs.summarised` says so. Nothing of it is done while classes are
+marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Subquery,
+    and_,
+    case,
+    cast,
+    delete,
+    extract,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.domain.ids import Batch
+from adsum.domain.statuses import CountsAs, SchoolStatuses, StatusFlag
+from adsum.storage.calendars import is_open
+from adsum.storage.tables import (
+    attendances,
+    batch_runs,
+    class_days,
+    classes,
+    schools,
+    session_times,
+    sessions,
+    student_days,
+)
+
+_COUNTS = ("sessions", "attended", "absent", "authorised", "late")
+
+
+async def stale_days(connection: AsyncConnection, school_id: int, limit: int) -> list[date]:
+    """At most `limit` days of a school whose summaries are to be made anew, the first ones first."""
+    c = batch_runs.c
+    statement = select(c.learning_date).where(*_stale(school_id)).distinct().order_by(c.learning_date).limit(limit)
+    return list(await connection.scalars(statement))
+
+
+async def summarise(
+    connection: AsyncConnection, school_id: int, days: Sequence[date], statuses: SchoolStatuses
+) -> None:
+    """Makes the summaries of these days anew. The school has to be locked, so that nobody else does.
+
+    The runs are locked before the records are read: whoever changes a record afterwards waits, and then says that the
+    run is to be summarised again; what was committed before is seen.
+    """
+    c = batch_runs.c
+    locked = select(c.run_id).where(*_stale(school_id), c.learning_date.in_(days)).order_by(c.run_id)
+    runs = list(await connection.scalars(locked.with_for_update()))
+    for table in (student_days, class_days):
+        await connection.execute(delete(table).where(table.c.school_id == school_id, table.c.day.in_(days)))
+    marks = _marks([c.school_id == school_id, c.learning_date.in_(days)], statuses)
+    for table, made in ((student_days, _of_student(marks, school_id)), (class_days, _of_class(marks, school_id))):
+        await connection.execute(insert(table).from_select(made.selected_columns.keys(), made))
+    await connection.execute(update(batch_runs).where(c.run_id.in_(runs)).values(summarised=True))
+
+
+def days_of_students(
+    school_id: int, runs: Collection[ColumnElement[bool]], statuses: SchoolStatuses
+) -> Select[*tuple[Any, ...]]:
+    """What `student_days` would have of these runs alone: for who may not see the others."""
+    return _of_student(_marks(runs, statuses), school_id)
+
+
+async def forget_school(connection: AsyncConnection, school_id: int, day: date | None = None) -> None:
+    """Says that what was recorded in a school, on a day or ever, is to be summarised again, as its calendar changes."""
+    c = batch_runs.c
+    await _forget(connection, c.school_id == school_id, *([c.learning_date == day] if day is not None else []))
+
+
+async def forget_sessions(connection: AsyncConnection, session_ids: Collection[int]) -> None:
+    """The same, of all that was recorded in these sessions: their times have changed."""
+    await _forget(connection, batch_runs.c.session_id.in_(sorted(session_ids)))
+
+
+async def forget_batch(connection: AsyncConnection, batch: Batch) -> None:
+    """The same, of one batch: its records have changed."""
+    c = batch_runs.c
+    await _forget(connection, c.session_id == batch.session_id, c.learning_date == batch.learning_date)
+
+
+async def forget_records(connection: AsyncConnection, record_ids: Collection[int]) -> None:
+    """The same, of these records, which have changed."""
+    made = select(attendances.c.run_id).where(attendances.c.id.in_(record_ids))
+    await _forget(connection, batch_runs.c.run_id.in_(made))
+
+
+async def _forget(connection: AsyncConnection, *which: ColumnElement[bool]) -> None:
+    await connection.execute(update(batch_runs).where(*which, batch_runs.c.summarised).values(summarised=False))
+
+
+def _stale(school_id: int) -> tuple[ColumnElement[bool], ...]:
+    c = batch_runs.c
+    return c.school_id == school_id, c.ended_at.is_not(None), ~c.summarised
+
+
+def _marks(runs: Collection[ColumnElement[bool]], statuses: SchoolStatuses) -> Subquery:
+    """One row a mark that counts: whose, in which class, how it counts, and how long its session takes, or NULL."""
+    a, held = attendances.c, _held(runs)
+    counted = _codes(statuses, CountsAs.ATTENDED) + _codes(statuses, CountsAs.ABSENT)
+    return (
+        select(
+            *(a.learning_date.label("day"), a.student_id, a.class_id, held.c.minutes),
+            _one_if(a.status.in_(_codes(statuses, CountsAs.ATTENDED))).label("attended"),
+            _one_if(a.status.in_(_codes(statuses, CountsAs.ABSENT))).label("absent"),
+            _one_if(a.status.in_(_absent_and_authorised(statuses))).label("authorised"),
+            _one_if(a.status.in_(_flagged(statuses, StatusFlag.LATE))).label("late"),
+        )
+        .join(held, and_(held.c.session_id == a.session_id, held.c.day == a.learning_date))
+        .where(a.status.in_(counted))
+        .subquery("mark")
+    )
+
+
+def _held(runs: Collection[ColumnElement[bool]]) -> Subquery:
+    """Each session and day of these runs, unless the school was closed for it, with its minutes."""
+    r = batch_runs.c
+    taken = select(r.session_id, r.learning_date.label("day")).where(*runs).distinct().subquery("taken")
+    weekday = _weekday(taken.c.day)
+    m = session_times.c
+    minutes = (
+        select(func.sum(_minutes(m.ends) - _minutes(m.begins)))
+        .where(m.session_id == taken.c.session_id, m.weekday == weekday)
+        .correlate(taken)
+        .scalar_subquery()
+    )
+    return (
+        select(taken.c.session_id, taken.c.day, minutes.label("minutes"))
+        .join(sessions, sessions.c.id == taken.c.session_id)
+        .join(classes, classes.c.id == sessions.c.class_id)
+        .join(schools, schools.c.id == classes.c.school_id)
+        .where(*is_open(taken.c.day, weekday))
+        .subquery("held")
+    )
+
+
+def _of_student(mark: Subquery, school_id: int) -> Select[*tuple[Any, ...]]:
+    m = mark.c
+    return select(
+        *(literal(school_id).label("school_id"), m.day, m.student_id, *_sums(m)),
+        _time(m).label("time"),
+        _time_missed(m).label("time_missed"),
+    ).group_by(m.day, m.student_id)
+
+
+def _of_class(mark: Subquery, school_id: int) -> Select[*tuple[Any, ...]]:
+    m = mark.c
+    each = (
+        select(m.day, m.class_id, *_sums(m), _one_if(2 * _time_missed(m) >= _time(m)).label("days_absent"))
+        .group_by(m.day, m.class_id, m.student_id)
+        .subquery("student")
+    )
+    return select(
+        *(literal(school_id).label("school_id"), each.c.day, each.c.class_id),
+        *(func.sum(each.c[name]).label(name) for name in _COUNTS),
+        func.count().label("days"),
+        func.sum(each.c.days_absent).label("days_absent"),
+    ).group_by(each.c.day, each.c.class_id)
+
+
+def _sums(m: Any) -> list[ColumnElement[int]]:
+    return [func.count().label("sessions"), *(func.sum(m[name]).label(name) for name in _COUNTS[1:])]
+
+
+def _time(m: Any) -> ColumnElement[int]:
+    return case((_has_all_times(m), func.sum(m.minutes)), else_=func.count())
+
+
+def _time_missed(m: Any) -> ColumnElement[int]:
+    return case((_has_all_times(m), func.sum(m.minutes * m.absent)), else_=func.sum(m.absent))
+
+
+def _has_all_times(m: Any) -> ColumnElement[bool]:
+    return func.count(m.minutes) == func.count()
+
+
+def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return case((condition, 1), else_=0)
+
+
+def _weekday(day: ColumnElement[date]) -> ColumnElement[int]:
+    """1 is Monday; both databases count from Sunday, which is 0."""
+    from_sunday = cast(extract("dow", day), Integer)
+    return case((from_sunday == 0, 7), else_=from_sunday)
+
+
+def _minutes(time: ColumnElement[str]) -> ColumnElement[int]:
+    """Of a local 'HH:MM', since midnight."""
+    return cast(func.substr(time, 1, 2), Integer) * 60 + cast(func.substr(time, 4, 2), Integer)
+
+
+def _codes(statuses: SchoolStatuses, counts_as: CountsAs) -> list[str]:
+    return [status.code for status in statuses if status.counts_as is counts_as]
+
+
+def _flagged(statuses: SchoolStatuses, flag: StatusFlag) -> list[str]:
+    return [status.code for status in statuses if flag in status.flags]
+
+
+def _absent_and_authorised(statuses: SchoolStatuses) -> list[str]:
+    return [code for code in _flagged(statuses, StatusFlag.AUTHORISED) if code in _codes(statuses, CountsAs.ABSENT)]

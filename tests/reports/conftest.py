@@ -1,0 +1,70 @@
+"""What the tests of reports share: records as registers leave them, and the reports of a school."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from adsum.domain.access import Caller, Role
+from adsum.domain.cursors import PageRequest
+from adsum.domain.ids import Batch
+from adsum.domain.plan import AttendanceJob
+from adsum.domain.reports import Counts, GroupBy, Scope
+from adsum.domain.statuses import Mark
+from adsum.services.reports import Reports
+from adsum.services.summaries import Summaries
+from adsum.storage.closing import close_runs
+from adsum.storage.database import Database
+from adsum.storage.recording import insert_records
+from tests.runs import LATER, make_run, slices
+from tests.schools import SchoolIds, caller, make_school
+from tests.storage.conftest import database
+
+__all__ = ["database"]
+
+MONDAY = date(2024, 9, 2)
+WEEK = [MONDAY + timedelta(days) for days in range(5)]
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A school, and its reports as somebody reads them."""
+
+    database: Database
+    school: SchoolIds
+    reports: Reports
+
+    @property
+    def office(self) -> Caller:
+        return caller(Role.OFFICE, self.school.school_id)
+
+    @property
+    def teacher(self) -> Caller:
+        return caller(Role.TEACHER, self.school.school_id, self.school.teacher_id)
+
+    def scope(self, **fields: Any) -> Scope:
+        return replace(Scope(self.school.school_id, WEEK[0], WEEK[-1]), **fields)
+
+    async def take(self, day: date, marks: Mapping[int, str], session_id: int | None = None, **of: Any) -> None:
+        """A register that was taken: what each student, by their place in the class, was marked."""
+        batch = Batch(of.get("class_id", self.school.class_id), session_id or self.school.session_id, day)
+        jobs = [AttendanceJob(self.school.student_ids[place], Mark(status)) for place, status in sorted(marks.items())]
+        async with self.database.transaction() as connection:
+            run = await make_run(connection, self.school, jobs, batch=batch, caller=self.teacher)
+            await insert_records(connection, slices(run))
+            await close_runs(connection, [run.run_id], LATER)
+
+    async def counts(self, by: GroupBy, who: Caller | None = None, **fields: Any) -> dict[Any, Counts]:
+        report = await self.reports.rates(self.scope(**fields), by, who or self.office, PageRequest(limit=200))
+        return {rate.key: rate.counts for rate in report.items}
+
+
+@pytest.fixture
+async def reported(database: Database) -> Reported:
+    async with database.transaction() as connection:
+        school = await make_school(connection, students=3)
+    return Reported(database, school, Reports(database, Summaries(database)))

@@ -1,0 +1,191 @@
+"""Summaries are what the records say, whatever happened to them since."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import defaultdict
+from dataclasses import astuple
+from datetime import date, timedelta
+
+from sqlalchemy import select
+
+from adsum.domain.absences import Absence
+from adsum.domain.access import system_caller
+from adsum.domain.calendar import ClosedDay, SessionTime
+from adsum.domain.corrections import Correction
+from adsum.domain.reports import Counts, GroupBy
+from adsum.services.absences import Absences
+from adsum.services.corrections import Corrections
+from adsum.services.school_calendar import SchoolCalendar
+from adsum.services.student_data import StudentData
+from adsum.services.summaries import DAYS_AT_ONCE, Summaries
+from adsum.services.undoing import Undoing
+from adsum.storage.tables import attendances, batch_runs, student_days
+from adsum.storage.timetables import replace_times
+from adsum.wiring import now
+from tests.reports.conftest import MONDAY, WEEK, Reported
+from tests.runs import batch_of, inserts, make_run
+from tests.schools import make_session
+
+STATUSES = ("present", "absent", "late", "excused")
+
+
+async def absent(reported: Reported) -> int:
+    """How many sessions were missed in that week, as the report has it."""
+    return sum(counts.absent for counts in (await reported.counts(GroupBy.DAY)).values())
+
+
+async def test_they_agree_with_the_records_counted_one_by_one(reported: Reported) -> None:
+    chance = random.Random(20240902)
+    async with reported.database.transaction() as connection:
+        second = await make_session(connection, reported.school.class_id, period="2")
+    for number in range(DAYS_AT_ONCE + 2):
+        for session_id in (reported.school.session_id, second):
+            day = MONDAY + timedelta(number)
+            marks = {place: chance.choice(STATUSES) for place in range(3) if chance.random() < 0.9}
+            if marks:
+                await reported.take(day, marks, session_id)
+
+    found = await reported.counts(GroupBy.STUDENT, last_day=MONDAY + timedelta(30))
+
+    async with reported.database.snapshot() as connection:
+        a = attendances.c
+        rows = (await connection.execute(select(a.student_id, a.learning_date, a.status))).all()
+    by_day: defaultdict[tuple[int, date], list[str]] = defaultdict(list)
+    for student_id, day, status in rows:
+        by_day[student_id, day].append(status or "")
+    expected: defaultdict[int, list[int]] = defaultdict(lambda: [0] * 7)
+    for (student_id, _), day_of_student in by_day.items():
+        missed = sum(status in {"absent", "excused"} for status in day_of_student)
+        counts = (
+            len(day_of_student),
+            len(day_of_student) - missed,
+            missed,
+            day_of_student.count("excused"),
+            day_of_student.count("late"),
+            1,
+            int(2 * missed >= len(day_of_student)),
+        )
+        expected[student_id] = [had + more for had, more in zip(expected[student_id], counts, strict=True)]
+    assert {student_id: list(astuple(counts)) for student_id, counts in found.items()} == dict(expected)
+
+
+async def test_a_correction_counts(reported: Reported) -> None:
+    await reported.take(MONDAY, {0: "present"})
+    assert await absent(reported) == 0
+
+    await Corrections(reported.database, now).correct(1, None, Correction(status="absent"), system_caller())
+
+    assert await absent(reported) == 1
+
+
+async def test_an_undo_counts(reported: Reported) -> None:
+    await reported.take(MONDAY, {0: "absent"})
+    assert await absent(reported) == 1
+    school = reported.school
+    batch_id = f"class-{school.class_id}-session-{school.session_id}-date-02092024"
+
+    await Undoing(reported.database, now).undo(batch_id, system_caller())
+
+    assert await absent(reported) == 0
+
+
+async def test_an_absence_entered_afterwards_counts(reported: Reported) -> None:
+    await reported.take(MONDAY, {0: "late"})
+    assert await absent(reported) == 0
+
+    absence = Absence(MONDAY, MONDAY, "excused", "doctor")
+    await Absences(reported.database, now).add(reported.school.student_ids[:1], absence, reported.office)
+
+    assert await reported.counts(GroupBy.SCHOOL) == {MONDAY: Counts(1, 0, 1, 1, 0, 1, 1)}
+
+
+async def test_marks_of_a_day_that_is_closed_afterwards_stay_and_do_not_count(reported: Reported) -> None:
+    calendar, school_id = SchoolCalendar(reported.database, now), reported.school.school_id
+    for day in WEEK[:2]:
+        await reported.take(day, {0: "absent"})
+    await calendar.close_day(school_id, ClosedDay(WEEK[4], "Storm"), reported.office)
+    assert await absent(reported) == 2
+
+    await calendar.close_day(school_id, ClosedDay(MONDAY, "Storm"), reported.office)
+    assert await absent(reported) == 1
+    await calendar.open_day(school_id, MONDAY, reported.office)
+    assert await absent(reported) == 2
+
+
+async def test_from_an_hour_on_what_begins_later_does_not_count(reported: Reported) -> None:
+    async with reported.database.transaction() as connection:
+        later = await make_session(connection, reported.school.class_id, period="2")
+        times = {
+            reported.school.session_id: [SessionTime(1, "08:00", "09:00")],
+            later: [SessionTime(1, "12:00", "13:00")],
+        }
+        await replace_times(connection, times)
+    await reported.take(MONDAY, {0: "absent"})
+    await reported.take(MONDAY, {0: "absent"}, later)
+    assert await absent(reported) == 2
+
+    closed = ClosedDay(MONDAY, "Heat", "11:00")
+    await SchoolCalendar(reported.database, now).close_day(reported.school.school_id, closed, reported.office)
+
+    assert await absent(reported) == 1
+
+
+async def test_outside_of_the_terms_nothing_counts(reported: Reported) -> None:
+    calendar, school_id = SchoolCalendar(reported.database, now), reported.school.school_id
+    for day in WEEK[:3]:
+        await reported.take(day, {0: "absent"})
+    assert await absent(reported) == 3
+
+    term = await calendar.add_term(school_id, "Autumn", WEEK[1], WEEK[2], reported.office)
+    assert await absent(reported) == 1
+    await calendar.remove_term(school_id, term.id, reported.office)
+    assert await absent(reported) == 3
+
+
+async def test_other_times_weigh_the_day_anew(reported: Reported) -> None:
+    async with reported.database.transaction() as connection:
+        short = await make_session(connection, reported.school.class_id, period="2")
+    await reported.take(MONDAY, {0: "present"})
+    await reported.take(MONDAY, {0: "absent"}, short)
+    assert (await reported.counts(GroupBy.SCHOOL))[MONDAY].days_absent == 1
+
+    async with reported.database.transaction() as connection:
+        times = {
+            reported.school.session_id: [SessionTime(1, "08:00", "12:00")],
+            short: [SessionTime(1, "12:00", "12:20")],
+        }
+        await replace_times(connection, times)
+
+    assert (await reported.counts(GroupBy.SCHOOL))[MONDAY].days_absent == 0
+
+
+async def test_who_is_erased_is_in_no_summary(reported: Reported) -> None:
+    await reported.take(MONDAY, {0: "absent", 1: "present"})
+    assert await absent(reported) == 1
+
+    await StudentData(reported.database).erase(reported.school.student_ids[0], reported.office)
+
+    assert await absent(reported) == 0
+    async with reported.database.snapshot() as connection:
+        assert list(await connection.scalars(select(student_days.c.student_id))) == reported.school.student_ids[1:2]
+
+
+async def test_what_an_open_run_has_recorded_counts_when_it_has_ended(reported: Reported) -> None:
+    async with reported.database.transaction() as connection:
+        jobs = inserts(reported.school.student_ids)
+        await make_run(connection, reported.school, jobs, batch=batch_of(reported.school, MONDAY))
+
+    assert await Summaries(reported.database).refresh(reported.school.school_id) == 0
+
+
+async def test_many_who_read_at_once_summarise_each_day_once(reported: Reported) -> None:
+    for day in WEEK:
+        await reported.take(day, {0: "absent", 1: "present"})
+
+    found = await asyncio.gather(*(absent(reported) for _ in range(4)))
+
+    assert found == [5] * 4
+    async with reported.database.snapshot() as connection:
+        assert not list(await connection.scalars(select(batch_runs.c.run_id).where(~batch_runs.c.summarised)))
