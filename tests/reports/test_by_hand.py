@@ -13,12 +13,11 @@ from adsum.domain.cursors import PageRequest
 from adsum.domain.reports import ChronicRule, Counts, GroupBy
 from adsum.domain.statuses import CountsAs, Status, StatusFlag
 from adsum.errors import Forbidden, Invalid, NotFound
-from adsum.storage.schools import is_school_seen
 from adsum.storage.statuses import set_status
 from adsum.storage.tables import students
 from adsum.storage.timetables import replace_times
 from tests.reports.conftest import MONDAY, WEEK, Reported
-from tests.schools import assign, caller, enrol, make_class, make_session, make_user
+from tests.schools import assign, caller, enrol, make_bare_school, make_class, make_session, make_user
 
 ALL = PageRequest(limit=200)
 
@@ -49,6 +48,7 @@ async def test_rates_by_school_student_class_and_grade(reported: Reported) -> No
         "07": Counts(5, 5, 0, 0, 0, 5, 0),
         None: Counts(10, 5, 5, 1, 1, 10, 5),
     }
+    assert await reported.counts(GroupBy.STUDENT, student_id=bo) == {bo: Counts(5, 2, 3, 1, 0, 5, 3)}
     assert await reported.counts(GroupBy.STUDENT, grade="07") == {ada: Counts(5, 5, 0, 0, 0, 5, 0)}
     assert (everyone.attendance_rate, Counts().attendance_rate, Counts().days_attendance_rate) == (66.67, None, None)
 
@@ -197,8 +197,18 @@ async def test_who_may_not_read_and_what_is_no_report(reported: Reported) -> Non
     for days in ({"last_day": date(2024, 9, 1)}, {"last_day": date(2028, 9, 1)}):
         with pytest.raises(Invalid):
             await reported.reports.rates(reported.scope(**days), GroupBy.DAY, reported.office, ALL)
-    async with reported.database.snapshot() as connection:
-        assert await is_school_seen(connection, reported.office, reported.school.school_id)
+
+
+async def test_a_student_of_another_school_is_in_no_report_of_this_one(reported: Reported) -> None:
+    await five_days(reported)
+    async with reported.database.transaction() as connection:
+        elsewhere = await make_bare_school(connection, name="Ahorn")
+
+    admin = caller(Role.ADMIN)
+    bo = reported.school.student_ids[1]
+    assert await reported.counts(GroupBy.STUDENT, admin, school_id=elsewhere, student_id=bo) == {}
+    with pytest.raises(NotFound):
+        await reported.reports.student(reported.scope(school_id=elsewhere), bo, ChronicRule(), admin)
 
 
 async def test_names_are_for_who_may_read_the_roster(reported: Reported) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from adsum.storage import summaries
 from adsum.storage.database import Database
 from adsum.storage.schools import lock_school
 from adsum.storage.statuses import find_statuses
-
-# Days that one transaction summarises: the first report after a year of records locks no school for long.
-DAYS_AT_ONCE = 5
 
 
 class Summaries:
@@ -18,22 +17,21 @@ class Summaries:
         self._database = database
 
     async def refresh(self, school_id: int) -> int:
-        """Summarises what a school has recorded since. One cheap query where that is nothing.
+        """Summarises what a school has recorded since, a day at a time. One cheap query where that is nothing.
 
         Returns:
             How many days were summarised.
         """
         refreshed = 0
-        while await self._has_stale_days(school_id):
+        while (day := await self._stale_day(school_id)) is not None:
             async with self._database.transaction() as connection:
                 await lock_school(connection, school_id)
-                # Asked once more, and maybe for nothing: whoever had the lock before may have done it.
-                days = await summaries.stale_days(connection, school_id, DAYS_AT_ONCE)
+                # Whoever had the lock before may have done this day: to do it once more makes the same of it.
                 statuses = (await find_statuses(connection, [school_id]))[school_id]
-                await summaries.summarise(connection, school_id, days, statuses)
-                refreshed += len(days)
+                await summaries.summarise(connection, school_id, day, statuses)
+            refreshed += 1
         return refreshed
 
-    async def _has_stale_days(self, school_id: int) -> bool:
+    async def _stale_day(self, school_id: int) -> date | None:
         async with self._database.glance() as connection:
-            return bool(await summaries.stale_days(connection, school_id, 1))
+            return await summaries.stale_day(connection, school_id)

@@ -26,6 +26,7 @@ Seen: TypeAlias = Subquery
 """Days of students, with the columns of `student_days`: those of whom a report may speak."""
 
 _SUMMED = ("sessions", "attended", "absent", "authorised", "late")
+_COUNTED = (*_SUMMED, "days", "days_absent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,15 @@ async def counts_by_student(connection: AsyncConnection, of: Seen) -> dict[int, 
 async def counts_by_grade(connection: AsyncConnection, of: Seen) -> dict[str | None, Counts]:
     """By the grade that the students are in now."""
     grade = students.c.grade
+    # By student first: else each day of a student would be joined with them.
+    each = (
+        select(of.c.student_id, *(count.label(name) for name, count in zip(_COUNTED, _counts(of), strict=True)))
+        .group_by(of.c.student_id)
+        .subquery("each")
+    )
     statement = (
-        select(grade, *_counts(of))
-        .join(students, students.c.id == of.c.student_id)
+        select(grade, *(func.sum(each.c[name]).cast(Integer) for name in _COUNTED))
+        .join(students, students.c.id == each.c.student_id)
         .group_by(grade)
         .order_by(grade.is_(None), grade)
     )
@@ -144,9 +151,7 @@ def days_seen(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Seen:
 
 def _of_school(scope: Scope) -> Select[*tuple[Any, ...]]:
     c = student_days.c
-    statement = select(student_days).where(
-        c.school_id == scope.school_id, c.day >= scope.first_day, c.day <= scope.last_day
-    )
+    statement = select(student_days).where(_whose(scope), c.day >= scope.first_day, c.day <= scope.last_day)
     if scope.class_id is not None:
         enrolled = select(enrolments.c.id).where(
             enrolments.c.class_id == scope.class_id,
@@ -155,6 +160,16 @@ def _of_school(scope: Scope) -> Select[*tuple[Any, ...]]:
         )
         statement = statement.where(enrolled.correlate(student_days).exists())
     return _narrowed(statement, c.student_id, scope)
+
+
+def _whose(scope: Scope) -> ColumnElement[bool]:
+    """All of the school; or, so that only their days are looked at, one student of it."""
+    c = student_days.c
+    if scope.student_id is None:
+        return c.school_id == scope.school_id
+    s = students.c
+    one = select(s.id).where(s.id == scope.student_id, s.school_id == scope.school_id)
+    return c.student_id == one.scalar_subquery()
 
 
 def _of_own_classes(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Select[*tuple[Any, ...]]:
@@ -182,7 +197,7 @@ def _narrowed(
 
 def _of_classes(caller: Caller, scope: Scope, key: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
     c = class_days.c
-    statement = select(key, *(func.sum(c[name]).cast(Integer) for name in (*_SUMMED, "days", "days_absent"))).where(
+    statement = select(key, *(func.sum(c[name]).cast(Integer) for name in _COUNTED)).where(
         *(c.school_id == scope.school_id, c.day >= scope.first_day, c.day <= scope.last_day),
         sees_class(caller, c.class_id, c.day),
     )

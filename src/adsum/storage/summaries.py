@@ -7,7 +7,7 @@ marked.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 
@@ -46,27 +46,25 @@ from adsum.storage.tables import (
 _COUNTS = ("sessions", "attended", "absent", "authorised", "late")
 
 
-async def stale_days(connection: AsyncConnection, school_id: int, limit: int) -> list[date]:
-    """At most `limit` days of a school whose summaries are to be made anew, the first ones first."""
+async def stale_day(connection: AsyncConnection, school_id: int) -> date | None:
+    """The first day of a school whose summaries are to be made anew; None: there is none."""
     c = batch_runs.c
-    statement = select(c.learning_date).where(*_stale(school_id)).distinct().order_by(c.learning_date).limit(limit)
-    return list(await connection.scalars(statement))
+    statement = select(c.learning_date).where(*_stale(school_id)).order_by(c.learning_date).limit(1)
+    return await connection.scalar(statement)
 
 
-async def summarise(
-    connection: AsyncConnection, school_id: int, days: Sequence[date], statuses: SchoolStatuses
-) -> None:
-    """Makes the summaries of these days anew. The school has to be locked, so that nobody else does.
+async def summarise(connection: AsyncConnection, school_id: int, day: date, statuses: SchoolStatuses) -> None:
+    """Makes the summaries of a day anew. The school has to be locked, so that nobody else does.
 
     The runs are locked before the records are read: whoever changes a record afterwards waits, and then says that the
     run is to be summarised again; what was committed before is seen.
     """
     c = batch_runs.c
-    locked = select(c.run_id).where(*_stale(school_id), c.learning_date.in_(days)).order_by(c.run_id)
+    locked = select(c.run_id).where(*_stale(school_id), c.learning_date == day).order_by(c.run_id)
     runs = list(await connection.scalars(locked.with_for_update()))
     for table in (student_days, class_days):
-        await connection.execute(delete(table).where(table.c.school_id == school_id, table.c.day.in_(days)))
-    marks = _marks([c.school_id == school_id, c.learning_date.in_(days)], statuses)
+        await connection.execute(delete(table).where(table.c.school_id == school_id, table.c.day == day))
+    marks = _marks([c.school_id == school_id, c.learning_date == day], statuses)
     for table, made in ((student_days, _of_student(marks, school_id)), (class_days, _of_class(marks, school_id))):
         await connection.execute(insert(table).from_select(made.selected_columns.keys(), made))
     await connection.execute(update(batch_runs).where(c.run_id.in_(runs)).values(summarised=True))
