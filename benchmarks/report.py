@@ -10,6 +10,8 @@ from benchmarks.servers import ROOT
 from benchmarks.table import HEADINGS, Block, blocks
 
 PAGE = ROOT / "docs" / "performance.md"
+# Written by hand: where the time goes, what was tried. It is put behind the figures.
+EXPLAINED = ROOT / "benchmarks" / "explained.md"
 PREFACE = """# Performance: Adsum beside what others would run instead
 
 Written by `./adsum bench --report`. All systems ran on one machine, in turn, in one run of {rounds}; each figure
@@ -28,7 +30,8 @@ def write(figures: Figures, *, rounds: int, machine: str, versions: str, when: s
     told = f"{rounds} rounds" if rounds > 1 else "1 round"
     text = PREFACE.format(rounds=told, durable=DURABLE, checked=CHECKED, machine=machine, versions=versions, when=when)
     text += "".join(f"- **Not measured.** {why}.\n" for why in missing)
-    PAGE.write_text(text + "".join(map(_markdown, blocks(figures))), encoding="utf-8")
+    tables = "".join(map(_markdown, blocks(figures)))
+    PAGE.write_text(text + tables + EXPLAINED.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def _markdown(block: Block) -> str:

@@ -27,6 +27,7 @@ from adsum.services.corrections import Corrections
 from adsum.services.deliveries import Deliveries
 from adsum.services.directory import Directory
 from adsum.services.ended_runs import EndedRuns
+from adsum.services.house import House
 from adsum.services.interventions import Interventions
 from adsum.services.passwords import Passwords
 from adsum.services.processor import AttendanceProcessor
@@ -40,6 +41,7 @@ from adsum.services.reports import Reports
 from adsum.services.roster_import import RosterImport
 from adsum.services.school_calendar import SchoolCalendar
 from adsum.services.schools import Schools
+from adsum.services.sourced_roster import SourcedRoster
 from adsum.services.statuses import Statuses
 from adsum.services.student_data import StudentData
 from adsum.services.summaries import Summaries
@@ -87,7 +89,9 @@ class Adsum:
     timetables: Timetables
     registers: Registers
     reports: Reports
+    house: House
     roster_import: RosterImport
+    sourced_roster: SourcedRoster
 
 
 def now() -> datetime:
@@ -148,7 +152,9 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             timetables=Timetables(database, now),
             registers=Registers(database, now),
             reports=Reports(database, Summaries(database)),
+            house=House(database, now),
             roster_import=RosterImport(database, settings.timezone, now),
+            sourced_roster=SourcedRoster(database),
         )
 
 

@@ -104,8 +104,11 @@ sessions = Table(
     # '' is the one default session of a class whose roster file names no periods.
     Column("period", String(64), nullable=False, server_default=""),
     Column("title", String(255), nullable=False),
+    # Of a platform that puts its sessions itself; roster files have none.
+    Column("source_id", String(255)),
     Column("active", Boolean, nullable=False, server_default=true()),
     UniqueConstraint("class_id", "period"),
+    Index(None, "source_id"),
 )
 
 # When a session meets in each week; of one that has no times nobody knows. Weekday 1 is Monday; local 'HH:MM'.

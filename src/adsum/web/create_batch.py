@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Response
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
@@ -18,6 +18,7 @@ from adsum.domain.roster import MAX_VERSION_LENGTH
 from adsum.domain.selection import Selection, StudentMark
 from adsum.domain.statuses import MAX_NOTE, Mark
 from adsum.domain.submission import BatchResult, Submission
+from adsum.web import batches
 from adsum.web.authentication import require
 from adsum.web.dependencies import OpenAdsum
 from adsum.web.schemas import Flag, Id, PlainText, Schema
@@ -123,7 +124,6 @@ async def create_batch(
     body: CreateBatch,
     adsum: OpenAdsum,
     caller: Annotated[Caller, Depends(require(Permission.ATTENDANCE_CREATE))],
-    request: Request,
     response: Response,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")] = None,
 ) -> BatchAnswer:
@@ -134,10 +134,10 @@ async def create_batch(
         response.status_code = HTTPStatus.OK
     elif not result.is_repeated:
         adsum.metrics.count_accepted(result.added_jobs)
-    return _answer(result, request)
+    return _answer(result)
 
 
-def _answer(result: BatchResult, request: Request) -> BatchAnswer:
+def _answer(result: BatchResult) -> BatchAnswer:
     return BatchAnswer(
         batch_id=result.batch_id,
         total_jobs=result.total_jobs,
@@ -147,7 +147,8 @@ def _answer(result: BatchResult, request: Request) -> BatchAnswer:
         message=result.message,
         run_id=result.run_id,
         is_skipped=result.is_skipped,
-        status_url=request.app.url_path_for("batchStatus", batchId=result.batch_id),
+        # Of its own router: to ask the application would try the routes of every other one, for each class.
+        status_url=batches.router.url_path_for("batchStatus", batchId=result.batch_id),
         conflicts=[_conflict(conflict) for conflict in result.conflicts],
         warnings=[Warned.model_validate(notice) for notice in result.warnings],
     )

@@ -11,7 +11,7 @@ from adsum.domain.reports import Counts
 from adsum.services.rates import Rate
 from adsum.services.reports import Unexplained
 from adsum.storage.reports import StudentDay
-from adsum.web.schemas import Page, Schema
+from adsum.web.schemas import Moment, Page, Schema
 
 
 class CountsItem(Schema):
@@ -83,6 +83,19 @@ class UnexplainedItem(Schema):
             absent=day.absent,
             unexplained=day.unexplained,
         )
+
+
+class PresentItem(Schema):
+    """A student who is there, by the register of which class and session, taken when."""
+
+    student_id: int
+    given_name: str
+    family_name: str
+    grade: str | None
+    class_id: int
+    session_id: int
+    status: str
+    marked_at: Moment
 
 
 class RatesAnswer(Page[RateItem]):

@@ -16,6 +16,7 @@ from adsum.web.csv_files import CSV, csv_file, wants_csv
 from adsum.web.dependencies import OpenAdsum
 from adsum.web.queries import Day, PageQuery, Words, each_named_once
 from adsum.web.report_answers import (
+    PresentItem,
     RateItem,
     RatesAnswer,
     StreakItem,
@@ -26,7 +27,7 @@ from adsum.web.report_answers import (
     UnexplainedItem,
     fields_of,
 )
-from adsum.web.schemas import PathId
+from adsum.web.schemas import Page, PathId
 
 router = APIRouter(prefix="/reports", tags=["reports"], dependencies=[Depends(each_named_once)])
 Reader = Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))]
@@ -70,6 +71,12 @@ class ChronicQuery(ReportQuery):
     @property
     def rule(self) -> ChronicRule:
         return ChronicRule(self.percent, self.least_days)
+
+
+class HouseQuery(PageQuery):
+    """Of which school."""
+
+    school_id: PathId
 
 
 class StreaksQuery(ReportQuery):
@@ -160,6 +167,28 @@ async def unexplained(
 
     kind = UnexplainedItem
     return await csv_file("unexplained-absences", caller, kind, ask) if wants_csv(accept) else await ask(query.page)
+
+
+@router.get(
+    "/in-the-house",
+    name="reportInTheHouse",
+    summary="Who is there now",
+    response_model=Page[PresentItem],
+    responses=AS_CSV,
+)
+async def in_the_house(
+    query: Annotated[HouseQuery, Query()],
+    adsum: OpenAdsum,
+    caller: Annotated[Caller, Depends(require(Permission.ROSTER_READ))],
+    accept: Accept = "",
+) -> Page[PresentItem] | StreamingResponse:
+    """Students whose newest mark of the school's today says that they are there: attended, on site, and not left."""
+
+    async def ask(page: PageRequest) -> Page[PresentItem]:
+        found = await adsum.house.page(query.school_id, caller, page)
+        return Page(items=[PresentItem.model_validate(row) for row in found.items], next_cursor=found.next_cursor)
+
+    return await csv_file("in-the-house", caller, PresentItem, ask) if wants_csv(accept) else await ask(query.page)
 
 
 @router.get("/students/{id}", name="reportStudent", summary="A student's record, day by day")

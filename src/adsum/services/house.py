@@ -1,0 +1,57 @@
+"""Who is in the house now, as far as today's registers know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from adsum.domain.access import Caller, Permission
+from adsum.domain.cursors import Page, PageRequest
+from adsum.domain.statuses import CountsAs, SchoolStatuses, StatusFlag
+from adsum.services.paging import begin_of, by_number, page_of
+from adsum.services.permissions import demand
+from adsum.services.schools import require_school
+from adsum.storage.database import Database
+from adsum.storage.in_the_house import InTheHouse, who_is_there
+from adsum.storage.schools import edit_window_of
+from adsum.storage.statuses import find_statuses
+
+# With these somebody is attended to, and not there.
+_ELSEWHERE = frozenset({StatusFlag.OFF_SITE, StatusFlag.LEFT_EARLY})
+
+
+class House:
+    """Lists who is there. `now` is the clock."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+
+    async def page(self, school_id: int, caller: Caller, page: PageRequest) -> Page[InTheHouse]:
+        """Students by id whose newest mark of the school's today says that they are there; a teacher's own classes.
+
+        Raises:
+            Forbidden: without `attendance:read` and `roster:read`, since it is names that are told.
+            NotFound: there is no such school, or the caller does not see it.
+            Invalid: the cursor is of another query, or none.
+        """
+        demand(caller, Permission.ATTENDANCE_READ)
+        demand(caller, Permission.ROSTER_READ)
+        query = ("house", school_id)
+        after = begin_of(page, query, by_number) or 0
+        async with self._database.snapshot() as connection:
+            await require_school(connection, caller, school_id)
+            today = (await edit_window_of(connection, school_id, self._now())).today
+            statuses = (await find_statuses(connection, [school_id]))[school_id]
+            rows = await who_is_there(
+                connection, caller, school_id, today, _there(statuses), after=after, limit=page.limit + 1
+            )
+        return page_of(rows, page, query, lambda row: (row.student_id,))
+
+
+def _there(statuses: SchoolStatuses) -> list[str]:
+    return [
+        status.code
+        for status in statuses
+        if status.counts_as is CountsAs.ATTENDED and not status.flags.intersection(_ELSEWHERE)
+    ]

@@ -1,0 +1,73 @@
+"""Who is in the house: of each student the newest mark of today, if it says that they are there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.domain.access import Caller
+from adsum.storage.tables import attendances, session_times, students
+from adsum.storage.visibility import sees_class
+
+
+@dataclass(frozen=True, slots=True)
+class InTheHouse:
+    """A student who is there, by the register of which class and session, taken when."""
+
+    student_id: int
+    given_name: str
+    family_name: str
+    grade: str | None
+    class_id: int
+    session_id: int
+    status: str
+    marked_at: datetime
+
+
+async def who_is_there(
+    connection: AsyncConnection,
+    caller: Caller,
+    school_id: int,
+    today: date,
+    statuses: Collection[str],
+    *,
+    after: int,
+    limit: int,
+) -> list[InTheHouse]:
+    """At most `limit` students by id, from beyond the id `after`.
+
+    The newest mark of each is the one of the session that begins last by the timetable, and among those without times
+    the one that was made last. `statuses` are those that say that somebody is there; who has left is not.
+    """
+    a, m = attendances.c, session_times.c
+    begins = (
+        select(func.max(m.begins))
+        .where(m.session_id == a.session_id, m.weekday == today.isoweekday())
+        .correlate(attendances)
+        .scalar_subquery()
+    )
+    order = func.coalesce(begins, "").desc(), a.marked_at.desc(), a.session_id.desc()
+    newest = (
+        select(
+            *(a.student_id, a.class_id, a.session_id, a.status, a.left_at, a.marked_at),
+            func.row_number().over(partition_by=a.student_id, order_by=order).label("place"),
+        )
+        .where(
+            *(a.school_id == school_id, a.learning_date == today, a.status.is_not(None), a.student_id > after),
+            sees_class(caller, a.class_id, today),
+        )
+        .subquery("newest")
+    )
+    n, s = newest.c, students.c
+    there = (
+        select(s.id, s.given_name, s.family_name, s.grade, n.class_id, n.session_id, n.status, n.marked_at)
+        .join(newest, n.student_id == s.id)
+        .where(n.place == 1, n.left_at.is_(None), n.status.in_(sorted(statuses)))
+        .order_by(s.id)
+        .limit(limit)
+    )
+    return [InTheHouse(*row) for row in await connection.execute(there)]

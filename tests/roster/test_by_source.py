@@ -1,0 +1,135 @@
+"""The roster of a platform without OneRoster files, put one thing at a time under the platform's own ids."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import func, select
+
+from adsum.domain.access import system_caller
+from adsum.domain.sourced import SourcedClass
+from adsum.errors import Invalid
+from adsum.storage.tables import classes, enrolments, sessions
+from adsum.wiring import Adsum
+from tests.batches.api import Api, flaws, opened_api
+from tests.batches.conftest import RunWorker, adsum, ended, redis, settings, worker
+from tests.schools import make_bare_school, make_school
+
+__all__ = ["adsum", "redis", "settings", "worker"]
+
+
+@pytest.fixture
+async def api(adsum: Adsum) -> AsyncGenerator[Api]:
+    async with adsum.database.transaction() as connection:
+        school = await make_school(connection)
+    async with opened_api(adsum, school) as opened:
+        yield opened
+
+
+async def put(api: Api, what: str, source_id: str, role: str = "office", **body: Any) -> httpx2.Response:
+    return await api.change("PUT", f"/{what}/by-source/{source_id}", role, None, json=body)
+
+
+async def test_a_class_is_put_together_and_marked(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+    of_class = await put(api, "classes", "c-1", title="7b")
+    pupil = await put(api, "students", "s-1", givenName="Ada", familyName="Byron", grade="07")
+    session = await put(api, "sessions", "p-1", classSourcedId="c-1", title="Homeroom")
+    enrolled = await put(api, "enrolments", "e-1", classSourcedId="c-1", studentSourcedId="s-1", beginDate="2024-09-02")
+
+    assert {each.status_code for each in (of_class, pupil, session, enrolled)} == {HTTPStatus.CREATED}
+    marked = await api.create(classId=of_class.json()["id"], sessionId=session.json()["id"])
+    async with worker():
+        status = await ended(adsum, marked.json()["batchId"])
+    assert status.tally.recorded == 1
+
+
+async def test_twice_is_once_and_what_differs_is_changed(api: Api) -> None:
+    first = await put(api, "classes", "c-1", title="7b")
+    again = await put(api, "classes", "c-1", title="7b")
+    renamed = await put(api, "classes", "c-1", title="7c", active=False)
+
+    assert [each.status_code for each in (first, again, renamed)] == [201, 200, 200]
+    assert first.json() == again.json() == renamed.json()
+    listed = (await api.get("/classes", sourcedId="c-1")).json()["items"]
+    assert [(item["title"], item["active"]) for item in listed] == [("7c", False)]
+
+
+async def test_at_once_they_are_one(adsum: Adsum, api: Api) -> None:
+    answers = await asyncio.gather(*(put(api, "classes", "c-1", title="7b") for _ in range(5)))
+
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 200, 201]
+    async with adsum.database.snapshot() as connection:
+        found = select(func.count()).select_from(classes).where(classes.c.source_id == "c-1")
+        assert await connection.scalar(found) == 1
+
+
+async def test_an_enrolment_is_ended_and_not_given_to_others(adsum: Adsum, api: Api) -> None:
+    await put(api, "classes", "c-1", title="7b")
+    for student in ("s-1", "s-2"):
+        await put(api, "students", student, givenName="Ada", familyName="Byron")
+    where = {"classSourcedId": "c-1", "beginDate": "2024-09-02"}
+    await put(api, "enrolments", "e-1", studentSourcedId="s-1", **where)
+
+    ended_on = await put(api, "enrolments", "e-1", studentSourcedId="s-1", endDate="2024-12-01", **where)
+    other = await put(api, "enrolments", "e-1", studentSourcedId="s-2", **where)
+    wrong = await put(api, "enrolments", "e-2", studentSourcedId="s-2", endDate="2024-01-01", **where)
+
+    assert ended_on.status_code == HTTPStatus.OK
+    assert flaws(other) == {("/studentSourcedId", "reassigned_id")}
+    assert flaws(wrong) == {("/endDate", "days_reversed")}
+    async with adsum.database.snapshot() as connection:
+        found = select(enrolments.c.end_date).where(enrolments.c.source_id == "e-1")
+        assert str(await connection.scalar(found)) == "2024-12-01"
+
+
+async def test_a_session_that_roster_files_made_gets_the_id(adsum: Adsum, api: Api) -> None:
+    await put(api, "classes", "c-1", title="7b")
+    first = await put(api, "sessions", "p-1", classSourcedId="c-1", title="First", period="1")
+    async with adsum.database.transaction() as connection:
+        await connection.execute(sessions.update().values(source_id=None))
+
+    adopted = await put(api, "sessions", "p-9", classSourcedId="c-1", title="Homeroom", period="1")
+    moved = await put(api, "sessions", "p-9", classSourcedId="c-1", title="Homeroom", period="2")
+
+    assert (adopted.status_code, adopted.json()["id"]) == (HTTPStatus.OK, first.json()["id"])
+    assert moved.json()["id"] == first.json()["id"]
+
+
+async def test_a_session_stays_with_its_class_and_a_period_with_its_session(api: Api) -> None:
+    for source_id in ("c-1", "c-2"):
+        await put(api, "classes", source_id, title="7b")
+    await put(api, "sessions", "p-1", classSourcedId="c-1", title="First", period="1")
+
+    elsewhere = await put(api, "sessions", "p-1", classSourcedId="c-2", title="First", period="1")
+    taken = await put(api, "sessions", "p-2", classSourcedId="c-1", title="Other", period="1")
+
+    assert flaws(elsewhere) == {("/classSourcedId", "reassigned_id")}
+    assert flaws(taken) == {("/period", "period_taken")}
+
+
+async def test_everything_that_is_wrong_is_named(api: Api) -> None:
+    enrolment = await put(api, "enrolments", "e-1", classSourcedId="c-9", studentSourcedId="s-9")
+    session = await put(api, "sessions", "p-1", classSourcedId="c-9", title=" ")
+
+    assert flaws(enrolment) == {("/classSourcedId", "unknown_class"), ("/studentSourcedId", "unknown_student")}
+    assert flaws(session) == {("/classSourcedId", "unknown_class"), ("/title", "too_short")}
+    said = SourcedClass("x" * 256, "\x00")
+    with pytest.raises(Invalid) as refused:
+        await api.adsum.sourced_roster.put_class(api.school.school_id, " ", said, system_caller())
+    assert {flaw.code for flaw in refused.value.flaws} == {"wrong_form", "too_long", "wrong_text"}
+
+
+async def test_who_may_put_and_where(adsum: Adsum, api: Api) -> None:
+    async with adsum.database.transaction() as connection:
+        elsewhere = await make_bare_school(connection, name="Ahorn")
+    path = "/classes/by-source/c-1"
+    other = await api.change("PUT", path, "office", None, json={"title": "7b"}, params={"schoolId": elsewhere})
+
+    assert other.status_code == HTTPStatus.NOT_FOUND
+    for role in ("teacher", "viewer", "operator"):
+        assert (await put(api, "classes", "c-1", role, title="7b")).status_code == HTTPStatus.FORBIDDEN
