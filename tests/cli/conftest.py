@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,14 +26,26 @@ def database_url(sqlite_url: str) -> str:
     return sqlite_url
 
 
-@pytest.fixture
-def demo(database_url: str, redis_url: str) -> Commands:
-    settings = Settings(database_url=database_url, redis_url=redis_url, secret_key=SecretStr(SECRET))
+@pytest.fixture(scope="session")
+def demo_template(sqlite_template: Path, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the demo school in it, to be copied: to load it takes longer than most of these tests."""
+    path = tmp_path_factory.mktemp("demo") / "demo.db"
+    shutil.copyfile(sqlite_template, path)
+    url = f"sqlite+aiosqlite:///{path}"
+    settings = Settings(database_url=url, redis_url=valkey_url, secret_key=SecretStr(SECRET))
 
     async def load() -> None:
         await wiring.load_demo(settings)
 
     run_apart(load())
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture
+def demo(database_url: str, demo_template: Path, redis_url: str) -> Commands:
+    shutil.copyfile(demo_template, database_url.removeprefix("sqlite+aiosqlite:///"))
     return commands(database_url=database_url, redis_url=redis_url, log_level="WARNING")
 
 

@@ -21,6 +21,7 @@ from adsum.services.school_calendar import SchoolCalendar
 from adsum.services.student_data import StudentData
 from adsum.services.summaries import Summaries
 from adsum.services.undoing import Undoing
+from adsum.storage.summaries import stale
 from adsum.storage.tables import attendances, batch_runs, student_days
 from adsum.storage.timetables import replace_times
 from adsum.wiring import now
@@ -189,3 +190,17 @@ async def test_many_who_read_at_once_summarise_each_day_once(reported: Reported)
     assert found == [5] * 4
     async with reported.database.snapshot() as connection:
         assert not list(await connection.scalars(select(batch_runs.c.run_id).where(~batch_runs.c.summarised)))
+
+
+async def test_whether_anything_is_stale_is_asked_of_an_index(reported: Reported) -> None:
+    """Of all runs of a school's years nearly none is: to look at each would be most of what a report costs."""
+    async with reported.database.snapshot() as connection:
+        statement = str(
+            stale(reported.school.school_id).compile(connection.engine, compile_kwargs={"literal_binds": True})
+        )
+        explain = "EXPLAIN " if reported.database.is_postgres else "EXPLAIN QUERY PLAN "
+        if reported.database.is_postgres:
+            await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        plan = str((await connection.exec_driver_sql(explain + statement)).all())
+
+    assert "ix_batch_runs_unsummarised" in plan

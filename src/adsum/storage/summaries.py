@@ -48,9 +48,13 @@ _COUNTS = ("sessions", "attended", "absent", "authorised", "late")
 
 async def stale_day(connection: AsyncConnection, school_id: int) -> date | None:
     """The first day of a school whose summaries are to be made anew; None: there is none."""
+    return await connection.scalar(stale(school_id))
+
+
+def stale(school_id: int) -> Select[date]:
+    """The statement of `stale_day`."""
     c = batch_runs.c
-    statement = select(c.learning_date).where(*_stale(school_id)).order_by(c.learning_date).limit(1)
-    return await connection.scalar(statement)
+    return select(c.learning_date).where(*_stale(school_id)).order_by(c.learning_date).limit(1)
 
 
 async def summarise(connection: AsyncConnection, school_id: int, day: date, statuses: SchoolStatuses) -> None:

@@ -278,7 +278,8 @@ batch_runs = Table(
         "ix_batch_runs_unsummarised",
         "school_id",
         "learning_date",
-        sqlite_where=text("ended_at IS NOT NULL AND NOT summarised"),
+        # As each of them has it in the query: else SQLite would not know that the index serves it.
+        sqlite_where=text("ended_at IS NOT NULL AND summarised = 0"),
         postgresql_where=text("ended_at IS NOT NULL AND NOT summarised"),
     ),
     # Who looks for runs that ended: lately, or so long ago that they are pruned. What is pruned leaves the index.

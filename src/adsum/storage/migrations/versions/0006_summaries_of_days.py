@@ -8,7 +8,8 @@ down_revision = "0005"
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 COUNTS = ("sessions", "attended", "absent", "authorised", "late")
-WHICH = sa.text("ended_at IS NOT NULL AND NOT summarised")
+ON_SQLITE = sa.text("ended_at IS NOT NULL AND summarised = 0")
+ON_POSTGRES = sa.text("ended_at IS NOT NULL AND NOT summarised")
 
 
 def upgrade() -> None:
@@ -18,8 +19,8 @@ def upgrade() -> None:
         "batch_runs",
         ["school_id", "learning_date"],
         unique=False,
-        sqlite_where=WHICH,
-        postgresql_where=WHICH,
+        sqlite_where=ON_SQLITE,
+        postgresql_where=ON_POSTGRES,
     )
     _create("student_days", "student_id", "time", "time_missed")
     op.create_index("ix_student_days_student_id_day", "student_days", ["student_id", "day"], unique=False)
