@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +26,7 @@ from tests.servers.counting import Blow, Moment, counting_valkey
 from tests.servers.processes import short_folder
 from tests.servers.valkey import temporary_valkey, url_of, valkey_in
 from tests.waiting import DEADLINE_S, until
+from tests.web.live import environment
 
 
 @dataclass
@@ -245,6 +248,32 @@ async def test_a_drain_that_takes_too_long_leaves_the_chunk_to_another_worker(
     async with working(redis_url, other):
         await emptied(queue)
     assert other.processed == run_of(FIRST, [1, 2]).messages
+
+
+async def test_a_loop_that_ends_in_the_middle_of_a_drain_can_end(queue: QueueService, redis_url: str) -> None:
+    await queue.start([run_of(FIRST, [1])], never_ended)
+    script = f"""
+import asyncio
+from adsum.queue.worker import ChunkWorker, WorkerOptions
+
+async def main():
+    stop, begun = asyncio.Event(), asyncio.Event()
+    async def process(chunk, stalls):
+        begun.set()
+        await asyncio.Event().wait()
+    running = asyncio.create_task(ChunkWorker(WorkerOptions({redis_url!r}, "attendance", "", 4), process).run(stop))
+    await begun.wait()
+    stop.set()
+    await asyncio.wait({{running}}, timeout=0.2)  # long enough to begin with the drain
+
+asyncio.run(main())
+"""
+    ended = await asyncio.create_subprocess_exec(sys.executable, "-c", script, env=environment())
+    try:
+        assert await asyncio.wait_for(ended.wait(), DEADLINE_S) == 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            ended.kill()
 
 
 async def test_a_worker_that_starts_before_its_server_begins_when_it_is_there() -> None:

@@ -160,12 +160,14 @@ async def _delayed(job: Delivery, token: str, pause_ms: int) -> DelayedError:
 async def _finished(worker: Any) -> None:
     """Takes nothing new and ends what it has: also a chunk that was on its way when the worker was told to stop.
 
-    BullMQ's `pause` waits for what was under way when it was called: for the fetching of such a chunk, and not for its
-    processing. That has begun when `pause` returns, as BullMQ's loop is woken by the same fetching, and fewer steps on.
+    What is under way is the fetching of such a chunk, too, and then its processing. That has begun when the waiting for
+    its fetching ends, as BullMQ's loop is woken by the same fetching, and fewer steps on: so the task around the wait.
+    BullMQ's own waiting for it is not used: once its task is cancelled, as a loop that ends cancels all of them, it
+    turns in a circle that nothing interrupts, and the process never ends.
     """
-    await worker.pause()
+    await worker.pause(do_not_wait_active=True)
     while under_way := {task for task in worker.processing if not task.done()}:
-        await asyncio.wait(under_way)
+        await asyncio.ensure_future(asyncio.wait(under_way))
 
 
 def _tell_error(error: BaseException, *_: object) -> None:
