@@ -58,6 +58,7 @@ async def test_the_roster_of_a_day_with_its_version(api: Api, school: SchoolIds)
                 "givenName": f"Given {number}",
                 "familyName": f"Family {number:04}",
                 "grade": None,
+                "knownStatus": None,
             }
             for number, student_id in enumerate(school.student_ids, 1)
         ],
