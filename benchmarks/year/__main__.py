@@ -14,6 +14,7 @@ from adsum.domain.access import PERMISSIONS, Caller, Role, system_caller
 from adsum.domain.cursors import MAX_LIMIT, PageRequest
 from adsum.domain.filters import RecordFilters
 from adsum.domain.reports import ChronicRule, GroupBy, Scope
+from adsum.domain.spreadsheets import csv_lines
 from adsum.services.summaries import Summaries
 from adsum.settings import load_settings
 from adsum.storage.summaries import forget_school
@@ -101,8 +102,9 @@ async def _export(adsum: Adsum, year: Year) -> None:
     """One month as CSV, and by how much the process grew."""
     filters = RecordFilters(first_day=year.days[20], last_day=year.days[40])
     before, most, records, began = _resident(), 0, 0, time.monotonic()
-    async for piece in await adsum.records.csv(system_caller(), filters):
-        records += piece.records
+    async for rows in await adsum.records.export(system_caller(), filters, "csv"):
+        csv_lines(rows)
+        records += len(rows)
         most = max(most, _resident())
     _line(
         f"one month as CSV, {records:,} records",

@@ -33,6 +33,7 @@ FIELDS = frozenset({
     "school_id", "class_id", "session_id", "learning_date", "queue", "stalled", "worker", "version", "newest_version",
     "jobs", "total", "added", "recorded", "skipped", "failed", "cancelled", "remaining", "accepted", "progress",
     "file", "row", "rows", "imported", "changed", "unchanged", "ended", "revision", "concurrency", "seconds", "actor",
+    "list", "form", "filters", "first_day", "last_day",
 })  # fmt: skip
 
 

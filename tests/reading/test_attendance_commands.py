@@ -18,6 +18,7 @@ from sqlalchemy import func, select
 from adsum.domain.ids import Batch
 from adsum.storage.database import Database
 from adsum.storage.tables import attendances
+from tests.reading.workbook import rows_of
 from tests.schools import SchoolIds, make_records, make_school
 
 NO_REDIS = "redis://127.0.0.1:1"
@@ -46,10 +47,16 @@ async def school(database: Database) -> SchoolIds:
     return school
 
 
-async def attendance(database_url: str, *arguments: str) -> Ended:
+async def attendance(database_url: str, *arguments: str, log_level: str = "WARNING") -> Ended:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "adsum", "attendance", *arguments),
-        env={**os.environ, "ADSUM_DATABASE_URL": database_url, "ADSUM_REDIS_URL": NO_REDIS, "COLUMNS": "200"},
+        env={
+            **os.environ,
+            "ADSUM_DATABASE_URL": database_url,
+            "ADSUM_REDIS_URL": NO_REDIS,
+            "ADSUM_LOG_LEVEL": log_level,
+            "COLUMNS": "200",
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -88,6 +95,25 @@ async def test_export_writes_a_file_and_says_how_much(database_url: str, school:
 
     assert json.loads(ended.out) == {"file": "register.csv", "records": 6}
     assert len((tmp_path / "register.csv").read_text(encoding="utf-8").splitlines()) == 7
+
+
+async def test_export_writes_a_workbook_by_the_files_ending_or_as_it_is_told(
+    database_url: str, school: SchoolIds, tmp_path: Path
+) -> None:
+    to_file = await attendance(database_url, "export", "-o", "register.XLSX", "--json")
+    to_stdout = await attendance(database_url, "export", "--format", "xlsx", "-o", "register.csv")
+
+    assert json.loads(to_file.out) == {"file": "register.XLSX", "records": 6}, to_file.err
+    assert len(rows_of((tmp_path / "register.XLSX").read_bytes())) == 7
+    assert len(rows_of((tmp_path / "register.csv").read_bytes())) == 7
+    assert to_stdout.code == 0
+
+
+async def test_an_export_stands_in_the_log_with_who_and_what(database_url: str, school: SchoolIds) -> None:
+    ended = await attendance(database_url, "export", "--class", str(school.class_id), log_level="INFO")
+
+    (line,) = [line for line in ended.err.splitlines() if "a list is exported" in line]
+    assert all(f in line for f in ("actor=system", "list=attendances", f"class_id={school.class_id}")), line
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ async def test_an_operator_sees_no_child(directory: Directory, records: Records,
     with pytest.raises(Forbidden):
         await records.page(who, RecordFilters(), FIRST)
     with pytest.raises(Forbidden):
-        await records.csv(who, RecordFilters())
+        await records.export(who, RecordFilters(), "csv")
 
 
 async def test_today_is_the_schools_own_today(database: Database, directory: Directory) -> None:

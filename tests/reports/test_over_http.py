@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from typing import Any
 
+import httpx2
 import pytest
 
+from adsum.web.list_files import FileKind
 from adsum.wiring import Adsum
 from tests.batches.api import DAY, Api, flaws, opened_api
 from tests.batches.conftest import RunWorker, adsum, ended, redis, settings, worker
+from tests.reading.workbook import rows_of
 from tests.schools import make_school
 
 __all__ = ["adsum", "redis", "settings", "worker"]
@@ -70,17 +74,33 @@ async def test_a_students_record_has_every_day(api: Api) -> None:
         ("unexplained-absences", {}),
     ],
 )
-async def test_a_report_comes_as_csv(api: Api, path: str, query: dict[str, Any]) -> None:
+async def test_a_report_comes_as_a_file_and_that_is_logged(
+    api: Api, path: str, query: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     page = (await api.get(f"/reports/{path}", **asked(api, **query))).json()
 
-    headers = {"Accept": "text/csv", "Authorization": f"Bearer {api.tokens['office']}"}
-    answer = await api.client.get(f"/reports/{path}", params=asked(api, **query), headers=headers)
+    async def file(kind: str, **narrowed: str) -> httpx2.Response:
+        headers = {"Accept": kind, "Authorization": f"Bearer {api.tokens['office']}"}
+        return await api.client.get(f"/reports/{path}", params=asked(api, **query, **narrowed), headers=headers)
+
+    answer, book = await file("text/csv"), await file(FileKind.XLSX)
+    await file("text/csv", grade="Ada Byron")
 
     assert answer.headers["content-disposition"] == f'attachment; filename="{path}.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert len(rows) == len(page["items"])
     expected = {name: "" if value is None else str(value) for name, value in page["items"][0].items()}
     assert rows[0] == expected
+    assert book.headers["content-disposition"] == f'attachment; filename="{path}.xlsx"'
+    header, *lines = rows_of(book.content)
+    assert (list(header.values()), len(lines)) == (list(expected), len(rows))
+    logged = [vars(each) for each in caplog.records if each.message == "a list is exported"]
+    assert [(line["list"], line["form"]) for line in logged] == [(path, "csv"), (path, "xlsx"), (path, "csv")]
+    assert {line["school_id"] for line in logged} == {str(api.school.school_id)}
+    assert all(line["actor"].startswith("user-") and line["first_day"] == PERIOD["from"] for line in logged)
+    assert "grade" in logged[2]["filters"]
+    assert "Ada" not in str(logged)
 
 
 async def test_what_is_wrong_with_a_report_is_named(api: Api) -> None:

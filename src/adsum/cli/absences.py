@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from adsum.cli.attendance import ClassId, FirstDay, LastDay, StudentId, read_day
 from adsum.cli.id_lists import parse_ids
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
+from adsum.cli.record_options import ClassId, FirstDay, LastDay, StudentId, read_day
 from adsum.domain.absences import Absence
 from adsum.domain.access import system_caller
 from adsum.domain.cursors import MAX_LIMIT, PageRequest

@@ -1,24 +1,19 @@
-"""`adsum attendance`: what is recorded, on the screen or as CSV; correcting one record, and its history."""
+"""`adsum attendance`: what is recorded, on the screen; correcting one record, and its history."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from contextlib import aclosing
-from datetime import UTC, date
-from pathlib import Path
+from datetime import UTC
 from typing import Annotated, Any
 
 import typer
 
-from adsum.cli.counting import Counting
-from adsum.cli.files import STDOUT, to_stdout, whole_file
+from adsum.cli.attendance_files import export
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
+from adsum.cli.record_options import ClassId, FirstDay, LastDay, SessionId, Status, StudentId, read_filters
 from adsum.domain.access import system_caller
 from adsum.domain.corrections import Correction, Keep
 from adsum.domain.cursors import MAX_LIMIT, PageRequest
-from adsum.domain.days import WrongDay, plain_day
 from adsum.domain.filters import RecordFilters
 from adsum.domain.ids import MAX_ID
 from adsum.services.corrections import change_as_json
@@ -28,27 +23,14 @@ from adsum.storage.records import RecordRow
 from adsum.wiring import Adsum
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(export)
 
 SHOWN = ("id", "learningDate", "classId", "sessionId", "studentId", "status", "note", "markedAt", "markedByRole")
 DISPENSABLE = ("markedByRole", "markedAt", "note", "classId", "sessionId")
 CHANGE = ("version", "status", "note", "changedAt", "changedByRole", "changedByUserId", "reason", "runId")
 
 
-def read_day(text: str) -> date:
-    """Reads an option that is a plain day. Raises `typer.BadParameter`."""
-    try:
-        return plain_day(text)
-    except WrongDay as error:
-        raise typer.BadParameter(str(error)) from None
-
-
 RecordId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="Of the record: see `list`.")]
-ClassId = Annotated[int | None, typer.Option("--class", min=1, max=MAX_ID, metavar="ID")]
-SessionId = Annotated[int | None, typer.Option("--session", min=1, max=MAX_ID, metavar="ID")]
-StudentId = Annotated[int | None, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")]
-FirstDay = Annotated[date | None, typer.Option("--from", parser=read_day, metavar="DATE", help="First learning date.")]
-LastDay = Annotated[date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="Last learning date.")]
-Status = Annotated[str | None, typer.Option(metavar="CODE", help="A status of the school: see `adsum status list`.")]
 
 
 @app.command("list")
@@ -64,34 +46,12 @@ def list_records(
     as_json: Json = False,
 ) -> None:
     """Show what is recorded, by learning date, session and student."""
-    filters = _filters(class_id, session_id, student_id, first_day, last_day, status)
+    filters = read_filters(class_id, session_id, student_id, first_day, last_day, status)
     rows, is_all = with_adsum(lambda adsum: _first_of(adsum, filters, limit))
     found = [row_of(row, as_json=as_json) for row in rows]
     show_rows(SHOWN, found, as_json=as_json, dispensable=DISPENSABLE, none="no records")
     if not is_all:
         typer.echo(f"adsum: there are more than these {limit}: see --limit, and adsum attendance export", err=True)
-
-
-@app.command()
-def export(
-    *,
-    class_id: ClassId = None,
-    session_id: SessionId = None,
-    student_id: StudentId = None,
-    first_day: FirstDay = None,
-    last_day: LastDay = None,
-    status: Status = None,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Else it goes to stdout.")] = STDOUT,
-    as_json: Json = False,
-) -> None:
-    """Write everything that matches as CSV. `--json` is about the summary, which a file gets."""
-    filters = _filters(class_id, session_id, student_id, first_day, last_day, status)
-    if output == STDOUT:
-        with_adsum(lambda adsum: _write(adsum, filters, to_stdout, Counting("records", shown=not sys.stdout.isatty())))
-        return
-    with whole_file(output) as file:
-        count = with_adsum(lambda adsum: _write(adsum, filters, file.write, Counting("records")))
-    show_one({"file": str(output), "records": count}, as_json=as_json)
 
 
 @app.command()
@@ -159,23 +119,11 @@ async def _history(adsum: Adsum, record_id: int) -> list[Change]:
             return changes
 
 
-def _filters(
-    class_id: int | None,
-    session_id: int | None,
-    student_id: int | None,
-    first_day: date | None,
-    last_day: date | None,
-    status: str | None,
-) -> RecordFilters:
-    if first_day is not None and last_day is not None and last_day < first_day:
-        raise typer.BadParameter(f"{last_day} is before {first_day}", param_hint="--to")
-    return RecordFilters(class_id, session_id, student_id, first_day, last_day, status)
-
-
 def row_of(row: RecordRow, *, as_json: bool) -> dict[str, Any]:
     """As the CSV has it; for people the time is to the second, as everywhere."""
     found: dict[str, Any] = dict(zip(COLUMNS, cells(row), strict=True))
-    return found if as_json else found | {"markedAt": row.marked_at.astimezone(UTC)}
+    moment = row.marked_at.astimezone(UTC)
+    return found | {"markedAt": moment.isoformat().replace("+00:00", "Z") if as_json else moment}
 
 
 async def _first_of(adsum: Adsum, filters: RecordFilters, limit: int) -> tuple[list[RecordRow], bool]:
@@ -190,15 +138,3 @@ async def _first_of(adsum: Adsum, filters: RecordFilters, limit: int) -> tuple[l
         if cursor is None:
             break
     return rows, cursor is None
-
-
-async def _write(adsum: Adsum, filters: RecordFilters, write: Callable[[str], object], counting: Counting) -> int:
-    """Writes the CSV piece by piece, and answers with the number of records."""
-    count = 0
-    with counting:
-        async with aclosing(await adsum.records.csv(system_caller(), filters)) as pieces:
-            async for piece in pieces:
-                write(piece.text)
-                counting.add(piece.records)
-                count += piece.records
-    return count

@@ -9,9 +9,9 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from adsum.cli.attendance import FirstDay, LastDay, read_day
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
+from adsum.cli.record_options import FirstDay, LastDay, read_day
 from adsum.domain.access import system_caller
 from adsum.domain.calendar import ClosedDay
 from adsum.domain.cursors import MAX_LIMIT, PageRequest

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from adsum.cli.attendance import ClassId, FirstDay, LastDay, StudentId, row_of
+from adsum.cli.attendance import row_of
 from adsum.cli.choices import one_of
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
+from adsum.cli.record_options import ClassId, FirstDay, LastDay, StudentId
 from adsum.domain.access import system_caller
 from adsum.domain.cursors import MAX_LIMIT, PageRequest
 from adsum.domain.filters import ContradictionFilters

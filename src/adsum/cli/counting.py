@@ -10,7 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 
 class Counting:
-    """Counts things named in the plural, as a context: `add` says how many more were done."""
+    """Counts things named in the plural, as a context: `add` says how many more were done, `count` how many were."""
 
     def __init__(self, things: str, *, shown: bool = True) -> None:
         console = Console(stderr=True)
@@ -23,6 +23,7 @@ class Counting:
             redirect_stdout=False,
             disable=not (shown and console.is_terminal),
         )
+        self.count = 0
         self._task = self._progress.add_task(things, total=None)
 
     def __enter__(self) -> Self:
@@ -35,4 +36,5 @@ class Counting:
         self._progress.stop()
 
     def add(self, count: int) -> None:
+        self.count += count
         self._progress.advance(self._task, count)

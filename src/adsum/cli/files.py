@@ -7,7 +7,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 import typer
 
@@ -20,12 +20,12 @@ def to_stdout(text: str) -> None:
 
 
 @contextmanager
-def whole_file(path: Path) -> Generator[TextIO]:
+def whole_file(path: Path) -> Generator[BinaryIO]:
     """A file that appears when it is whole: half a register must not be taken for one."""
     part = path.with_name(f".{path.name}.part")
     try:
         # For its owner alone: it is about children.
-        with open(part, "w", encoding="utf-8", newline="", opener=_for_owner) as file:
+        with open(part, "wb", opener=_for_owner) as file:
             yield file
         part.replace(path)
     except OSError as error:

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from adsum.cli.attendance import read_day
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_rows
+from adsum.cli.record_options import read_day
 from adsum.domain.access import system_caller
 from adsum.domain.cursors import MAX_LIMIT, PageRequest
 from adsum.domain.filters import RegisterFilters

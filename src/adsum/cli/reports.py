@@ -8,10 +8,10 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from adsum.cli.attendance import ClassId, read_day
 from adsum.cli.choices import one_of
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
+from adsum.cli.record_options import ClassId, read_day
 from adsum.domain.access import system_caller
 from adsum.domain.cursors import MAX_LIMIT, PageRequest
 from adsum.domain.ids import MAX_ID

@@ -34,7 +34,7 @@ def export(
         to_stdout(text)
         return
     with whole_file(output) as file:
-        file.write(text)
+        file.write(text.encode())
 
 
 @app.command()

@@ -1,22 +1,22 @@
-"""Reading what is recorded: as pages, and as one CSV of everything that matches."""
+"""Reading what is recorded: as pages, and all of it that matches, for a file."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, date
+from dataclasses import asdict, replace
+from datetime import date
 
 from adsum.domain.access import Caller, Permission
 from adsum.domain.cursors import Key, Page, PageRequest
 from adsum.domain.filters import RecordFilters
-from adsum.domain.spreadsheets import Cell, csv_lines
+from adsum.domain.spreadsheets import Cell
 from adsum.errors import Flaw, Invalid
+from adsum.services.exports import log_export
 from adsum.services.paging import begin_of, page_of
 from adsum.services.permissions import demand
 from adsum.storage.database import Database
 from adsum.storage.records import RecordPosition, RecordRow, list_records
 from adsum.storage.statuses import codes_seen
-from adsum.telemetry import logger
 
 EXPORTED_AT_ONCE = 1000
 COLUMNS = (
@@ -38,16 +38,6 @@ COLUMNS = (
     "absenceId",
 )
 
-log = logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class CsvPiece:
-    """Some lines of a CSV, and how many records they are; the header is none."""
-
-    text: str
-    records: int
-
 
 class Records:
     """Attendance records by school, learning date, session and student, for whoever may see them."""
@@ -67,10 +57,13 @@ class Records:
         rows = await self._read(caller, filters, begin_of(page, filters, _position), page.limit + 1)
         return page_of(rows, page, filters, _key)
 
-    async def csv(self, caller: Caller, filters: RecordFilters) -> AsyncGenerator[CsvPiece]:
-        """All records that the caller sees, as CSV with a header; never more than one piece is in memory.
+    async def export(
+        self, caller: Caller, filters: RecordFilters, form: str
+    ) -> AsyncGenerator[Sequence[Sequence[Cell]]]:
+        """All records that the caller sees, under `COLUMNS`, a piece at a time: never more than one is in memory.
 
         The first rows are read before this returns, so that what is refused is refused before anything is sent.
+        `form`, of the file that it is for, is for the log.
 
         Raises:
             Forbidden: without `attendance:read`.
@@ -79,21 +72,15 @@ class Records:
         demand(caller, Permission.ATTENDANCE_READ)
         await self._require_known(caller, filters)
         rows = await self._read(caller, filters, None, EXPORTED_AT_ONCE)
-        log.info(
-            "records are exported",
-            actor=caller.actor,
-            class_id=filters.class_id,
-            session_id=filters.session_id,
-            student_id=filters.student_id,
-        )
+        asked = {name: value for name, value in asdict(filters).items() if value is not None}
+        log_export("attendances", form, caller, asked)
         return self._pieces(caller, filters, rows)
 
     async def _pieces(
         self, caller: Caller, filters: RecordFilters, rows: Sequence[RecordRow]
-    ) -> AsyncGenerator[CsvPiece]:
-        yield CsvPiece(csv_lines([COLUMNS]), 0)
+    ) -> AsyncGenerator[Sequence[Sequence[Cell]]]:
         while rows:
-            yield CsvPiece(csv_lines(cells(row) for row in rows), len(rows))
+            yield [cells(row) for row in rows]
             rows = await self._read(caller, filters, rows[-1].position, EXPORTED_AT_ONCE)
 
     async def _require_known(self, caller: Caller, filters: RecordFilters) -> None:
@@ -128,11 +115,11 @@ def cells(row: RecordRow) -> tuple[Cell, ...]:
         row.class_id,
         row.session_id,
         row.student_id,
-        row.learning_date.isoformat(),
+        row.learning_date,
         row.status,
         row.note,
         row.version,
-        row.marked_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        row.marked_at,
         row.marked_role,
         row.user_id,
         row.arrived_at,

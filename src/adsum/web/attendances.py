@@ -1,22 +1,23 @@
-"""`GET /attendances`: what is recorded, a page of JSON at a time, or all of it as CSV."""
+"""`GET /attendances`: what is recorded, a page of JSON at a time, or all of it as a file."""
 
 from __future__ import annotations
 
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from adsum.domain.access import Caller, Permission
 from adsum.domain.filters import RecordFilters
+from adsum.services.records import COLUMNS
 from adsum.storage.contradictions import ContradictionRow
 from adsum.storage.records import RecordRow
 from adsum.web.authentication import require
-from adsum.web.csv_files import CSV, wants_csv
 from adsum.web.dependencies import OpenAdsum
+from adsum.web.list_files import AS_FILE, Accept, file_answer, wanted_file
 from adsum.web.queries import Day, PageQuery, StatusCode, each_named_once
 from adsum.web.schemas import Moment, Page, PathId, Schema
 
@@ -126,27 +127,23 @@ class RecordItem(Schema):
     name="listAttendances",
     summary="Attendance records",
     response_model=Page[RecordItem],
-    responses={200: {"content": {CSV: {"schema": {"type": "string"}}}}},
+    responses=AS_FILE,
 )
 async def list_attendances(
     query: Annotated[RecordQuery, Query()],
     adsum: OpenAdsum,
     caller: Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))],
     response: Response,
-    accept: Annotated[str, Header(include_in_schema=False)] = "",
+    accept: Accept = "",
 ) -> Page[RecordItem] | StreamingResponse:
     """The records that you see, by learning date, session and student; a teacher those of days on which they taught.
 
-    With `Accept: text/csv`: all that match in one file, whatever `limit` and `cursor` say. Cells that a spreadsheet
-    would take for a formula begin with an apostrophe.
+    With `Accept: text/csv`, or that of XLSX: all that match in one file, whatever `limit` and `cursor` say. Cells that
+    a spreadsheet would take for a formula begin with an apostrophe.
     """
-    if wants_csv(accept):
-        pieces = await adsum.records.csv(caller, query.filters)
-        return StreamingResponse(
-            (piece.text async for piece in pieces),
-            media_type=CSV,
-            headers={"Content-Disposition": 'attachment; filename="attendances.csv"', "Vary": "Accept"},
-        )
+    if (file := wanted_file(accept)) is not None:
+        pieces = await adsum.records.export(caller, query.filters, file.ending)
+        return await file_answer(file, "attendances", COLUMNS, pieces)
     response.headers["Vary"] = "Accept"
     page = await adsum.records.page(caller, query.filters, query.page)
     return Page(items=[RecordItem.of(row) for row in page.items], next_cursor=page.next_cursor)

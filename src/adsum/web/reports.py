@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
@@ -12,8 +12,8 @@ from adsum.domain.access import Caller, Permission
 from adsum.domain.cursors import PageRequest
 from adsum.domain.reports import ChronicRule, GroupBy, Scope
 from adsum.web.authentication import require
-from adsum.web.csv_files import CSV, csv_file, wants_csv
 from adsum.web.dependencies import OpenAdsum
+from adsum.web.list_files import AS_FILE, Accept, list_file, wanted_file
 from adsum.web.queries import Day, PageQuery, Words, each_named_once
 from adsum.web.report_answers import (
     PresentItem,
@@ -31,8 +31,6 @@ from adsum.web.schemas import Page, PathId
 
 router = APIRouter(prefix="/reports", tags=["reports"], dependencies=[Depends(each_named_once)])
 Reader = Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))]
-AS_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {CSV: {"schema": {"type": "string"}}}}}
-Accept = Annotated[str, Header(include_in_schema=False)]
 Percent = Annotated[int, Field(ge=1, le=100, description="Of the days, or more")]
 LeastDays = Annotated[int, Field(ge=1, le=400, description="Of whom fewer days were taken, nothing is said")]
 
@@ -90,7 +88,7 @@ class StreaksQuery(ReportQuery):
     name="reportRates",
     summary="Attendance rates by group or period",
     response_model=RatesAnswer,
-    responses=AS_CSV,
+    responses=AS_FILE,
 )
 async def rates(
     query: Annotated[RatesQuery, Query()], adsum: OpenAdsum, caller: Reader, accept: Accept = ""
@@ -105,7 +103,9 @@ async def rates(
         items = [RateItem.of(rate) for rate in report.items]
         return RatesAnswer(items=items, next_cursor=report.next_cursor, definition=report.definition)
 
-    return await csv_file("rates", caller, RateItem, ask) if wants_csv(accept) else await ask(query.page)
+    if (file := wanted_file(accept)) is not None:
+        return await list_file(file, "rates", caller, query, RateItem, ask)
+    return await ask(query.page)
 
 
 @router.get(
@@ -113,7 +113,7 @@ async def rates(
     name="reportChronicAbsence",
     summary="Students who are chronically absent",
     response_model=RatesAnswer,
-    responses=AS_CSV,
+    responses=AS_FILE,
 )
 async def chronic(
     query: Annotated[ChronicQuery, Query()], adsum: OpenAdsum, caller: Reader, accept: Accept = ""
@@ -125,7 +125,9 @@ async def chronic(
         items = [RateItem.of(rate) for rate in report.items]
         return RatesAnswer(items=items, next_cursor=report.next_cursor, definition=report.definition)
 
-    return await csv_file("chronic-absence", caller, RateItem, ask) if wants_csv(accept) else await ask(query.page)
+    if (file := wanted_file(accept)) is not None:
+        return await list_file(file, "chronic-absence", caller, query, RateItem, ask)
+    return await ask(query.page)
 
 
 @router.get(
@@ -133,7 +135,7 @@ async def chronic(
     name="reportAbsencesInARow",
     summary="Students who are absent day after day",
     response_model=StreaksAnswer,
-    responses=AS_CSV,
+    responses=AS_FILE,
 )
 async def streaks(
     query: Annotated[StreaksQuery, Query()], adsum: OpenAdsum, caller: Reader, accept: Accept = ""
@@ -145,7 +147,9 @@ async def streaks(
         items = [StreakItem.model_validate(streak) for streak in report.items]
         return StreaksAnswer(items=items, next_cursor=report.next_cursor, definition=report.definition)
 
-    return await csv_file("absences-in-a-row", caller, StreakItem, ask) if wants_csv(accept) else await ask(query.page)
+    if (file := wanted_file(accept)) is not None:
+        return await list_file(file, "absences-in-a-row", caller, query, StreakItem, ask)
+    return await ask(query.page)
 
 
 @router.get(
@@ -153,7 +157,7 @@ async def streaks(
     name="reportUnexplained",
     summary="Absences that nobody has explained",
     response_model=UnexplainedAnswer,
-    responses=AS_CSV,
+    responses=AS_FILE,
 )
 async def unexplained(
     query: Annotated[ReportQuery, Query()], adsum: OpenAdsum, caller: Reader, accept: Accept = ""
@@ -166,7 +170,9 @@ async def unexplained(
         return UnexplainedAnswer(items=items, next_cursor=report.next_cursor, definition=report.definition)
 
     kind = UnexplainedItem
-    return await csv_file("unexplained-absences", caller, kind, ask) if wants_csv(accept) else await ask(query.page)
+    if (file := wanted_file(accept)) is not None:
+        return await list_file(file, "unexplained-absences", caller, query, kind, ask)
+    return await ask(query.page)
 
 
 @router.get(
@@ -174,7 +180,7 @@ async def unexplained(
     name="reportInTheHouse",
     summary="Who is there now",
     response_model=Page[PresentItem],
-    responses=AS_CSV,
+    responses=AS_FILE,
 )
 async def in_the_house(
     query: Annotated[HouseQuery, Query()],
@@ -188,7 +194,9 @@ async def in_the_house(
         found = await adsum.house.page(query.school_id, caller, page)
         return Page(items=[PresentItem.model_validate(row) for row in found.items], next_cursor=found.next_cursor)
 
-    return await csv_file("in-the-house", caller, PresentItem, ask) if wants_csv(accept) else await ask(query.page)
+    if (file := wanted_file(accept)) is not None:
+        return await list_file(file, "in-the-house", caller, query, PresentItem, ask)
+    return await ask(query.page)
 
 
 @router.get("/students/{id}", name="reportStudent", summary="A student's record, day by day")
