@@ -29,6 +29,7 @@ from adsum.services.directory import Directory
 from adsum.services.ended_runs import EndedRuns
 from adsum.services.house import House
 from adsum.services.interventions import Interventions
+from adsum.services.marks_import import MarksImport
 from adsum.services.passwords import Passwords
 from adsum.services.processor import AttendanceProcessor
 from adsum.services.progress import Progress
@@ -78,6 +79,7 @@ class Adsum:
     progress: Progress
     directory: Directory
     records: Records
+    marks_import: MarksImport
     corrections: Corrections
     undoing: Undoing
     contradictions: Contradictions
@@ -141,6 +143,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             progress=progress,
             directory=Directory(database, now),
             records=Records(database),
+            marks_import=MarksImport(database, attendances),
             corrections=Corrections(database, now),
             undoing=Undoing(database, now),
             contradictions=Contradictions(database, now),

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from adsum.cli.attendance_files import export
+from adsum.cli.attendance_import import import_marks
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
 from adsum.cli.record_options import ClassId, FirstDay, LastDay, SessionId, Status, StudentId, read_filters
@@ -24,6 +25,7 @@ from adsum.wiring import Adsum
 
 app = typer.Typer(no_args_is_help=True)
 app.command()(export)
+app.command("import")(import_marks)
 
 SHOWN = ("id", "learningDate", "classId", "sessionId", "studentId", "status", "note", "markedAt", "markedByRole")
 DISPENSABLE = ("markedByRole", "markedAt", "note", "classId", "sessionId")

@@ -63,6 +63,22 @@ class Acceptance:
             return await self._accept_once(asked)
         return await self._accept_once(asked)
 
+    async def preview(self, submissions: Sequence[Submission], caller: Caller) -> list[Accepted | AdsumError]:
+        """What each of these would come to now, or why it is refused: nothing is written, and nothing promised.
+
+        They are of different batches, and together of at most `MARKS_AT_MOST` marks, or one.
+
+        Raises:
+            Forbidden: without `attendance:create`.
+        """
+        demand(caller, Permission.ATTENDANCE_CREATE)
+        asked, now = [Asked(each, caller) for each in submissions], self._now()
+        async with self._database.snapshot() as connection:
+            checks = await check_all(connection, asked, now=now, max_batch_size=self._max_batch_size)
+            sight = await _look(connection, _batches_of(checks), now, closes=False)
+        decisions = Decisions(sight, {}, now, self._chunk_size)
+        return [caught(decisions.decide, each, checked) for each, checked in zip(asked, checks, strict=True)]
+
     async def close(self) -> None:
         """Ends what is being accepted. To be called when nobody asks any more."""
         await self._together.close()
@@ -103,7 +119,7 @@ class Acceptance:
         batches = _batches_of(checks)
         turns = await new_runs.take_turns(connection, {batch.session_id for batch in batches}, waits=waits)
         schools = {batch: school_id for batch, school_id in batches.items() if batch.session_id in turns}
-        sight = await _look(connection, schools, now)
+        sight = await _look(connection, schools, now, closes=True)
         decisions = Decisions(sight, kept, now, self._chunk_size)
         outcomes = [
             None
@@ -125,17 +141,22 @@ def _batches_of(checks: Sequence[CheckedSubmission | AdsumError]) -> dict[Batch,
     return {checked.batch: checked.school_id for checked in checks if isinstance(checked, CheckedSubmission)}
 
 
-async def _look(connection: Connection, schools: Mapping[Batch, int], now: datetime) -> Sight:
-    """What stands of these batches, which are of these schools."""
+async def _look(connection: Connection, schools: Mapping[Batch, int], now: datetime, *, closes: bool) -> Sight:
+    """What stands of these batches, which are of these schools. `closes`: open runs with nothing left to do."""
     standing = await find_standing(connection, schools) if schools else {}
     # What a status counts as is asked only where something of the office's stands before what is sent.
     preceded = {schools[batch] for batch, each in standing.items() if each.is_preceding}
     statuses = await find_statuses(connection, preceded) if preceded else {}
-    return await _open_or_closed(connection, standing, statuses, now)
+    return await _open_or_closed(connection, standing, statuses, now, closes=closes)
 
 
 async def _open_or_closed(
-    connection: Connection, standing: dict[Batch, Standing], statuses: Mapping[int, SchoolStatuses], now: datetime
+    connection: Connection,
+    standing: dict[Batch, Standing],
+    statuses: Mapping[int, SchoolStatuses],
+    now: datetime,
+    *,
+    closes: bool,
 ) -> Sight:
     """An open run that has nothing left to do is closed, and stands in nobody's way.
 
@@ -149,14 +170,15 @@ async def _open_or_closed(
     # Counted before anything is locked: so nobody waits here for a worker that is writing.
     tally = await tallies.tallies_of(connection, list(going_on.values()))
     idle = {batch: run for batch, run in open_runs.items() if not tally[run.run_id].remaining}
-    if not idle:
-        return Sight(standing, open_runs, {}, statuses)
+    going_on_still = {batch: run for batch, run in open_runs.items() if batch not in idle}
+    if not idle or not closes:
+        return Sight(standing, going_on_still, {}, statuses)
     closed = await closing.close_runs(connection, [run.run_id for run in idle.values()], now)
     # What its last jobs have written may be newer than what was seen at first.
     standing |= await find_standing(connection, list(idle))
     return Sight(
         standing,
-        {batch: run for batch, run in open_runs.items() if batch not in idle},
+        going_on_still,
         {batch: (run, closed[run.run_id]) for batch, run in idle.items() if run.run_id in closed},
         statuses,
     )

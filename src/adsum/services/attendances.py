@@ -14,7 +14,7 @@ from adsum.domain.ids import parse_batch_id
 from adsum.domain.selection import Selection, StudentMark
 from adsum.domain.statuses import PRESENT, Mark
 from adsum.domain.submission import BatchResult, Submission
-from adsum.errors import Flaw, Invalid
+from adsum.errors import AdsumError, Flaw, Invalid
 from adsum.services.accepting import Acceptance
 from adsum.services.batches import no_batch
 from adsum.services.permissions import demand
@@ -75,6 +75,16 @@ class AttendancesService:
         accepted = await self._acceptance.accept(submission, caller)
         await self._queueing.follow(run=accepted.run, ended=accepted.closed)
         return accepted.result
+
+    async def preview_batches(
+        self, submissions: Sequence[Submission], caller: Caller
+    ) -> list[BatchResult | AdsumError]:
+        """What `create_batch` would answer to each of these now, or its error: nothing is written.
+
+        See `Acceptance.preview`, also for what it raises.
+        """
+        previews = await self._acceptance.preview(submissions, caller)
+        return [each if isinstance(each, AdsumError) else each.result for each in previews]
 
     async def get_batch_status(self, batch_id: str, user: Caller | None = None) -> BatchStatus:
         """The newest run of a batch; every count is one of rows.

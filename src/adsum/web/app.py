@@ -21,6 +21,7 @@ from adsum.web import (
     corrections,
     create_batch,
     docs,
+    marks_import,
     operations,
     registers,
     reports,
@@ -43,6 +44,7 @@ ROUTERS = (
     operations.router,
     docs.router,
     create_batch.router,
+    marks_import.router,
     batches.router,
     batch_events.router,
     attendances.router,
@@ -81,7 +83,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     answer_errors(app)
     # The last one added is the first one passed.
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths={"/rosters/import": settings.max_import_bytes})
+    imports = dict.fromkeys(("/rosters/import", marks_import.PATH), settings.max_import_bytes)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths=imports)
     app.add_middleware(Observation)
     app.add_middleware(SecurityHeaders)
     return app

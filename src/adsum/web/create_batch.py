@@ -134,10 +134,11 @@ async def create_batch(
         response.status_code = HTTPStatus.OK
     elif not result.is_repeated:
         adsum.metrics.count_accepted(result.added_jobs)
-    return _answer(result)
+    return answer_of(result)
 
 
-def _answer(result: BatchResult) -> BatchAnswer:
+def answer_of(result: BatchResult) -> BatchAnswer:
+    """The answer to one submission."""
     return BatchAnswer(
         batch_id=result.batch_id,
         total_jobs=result.total_jobs,

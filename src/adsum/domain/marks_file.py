@@ -1,0 +1,50 @@
+"""Marks as CSV: `class,session,student,date,status,note,arrivedAt,leftAt`, one line for each mark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from adsum.domain.csv_forms import CsvForm
+from adsum.domain.days import WrongDay, plain_day
+from adsum.domain.statuses import Mark
+from adsum.errors import Flaw
+
+MARKS = CsvForm("marks.csv", ("class", "session", "student", "date", "status"), ("note", "arrivedAt", "leftAt"))
+MAX_ROWS = 200_000
+MAX_BATCHES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRow:
+    """A line of marks, as far as it can be read without knowing the school; `line` counts from 1, the header."""
+
+    line: int
+    class_name: str
+    session_name: str
+    student_name: str
+    day: date
+    mark: Mark
+
+
+def read_marks(content: bytes) -> Iterator[MarkRow | Flaw]:
+    """Each line, or what is wrong with its form. A date is a plain YYYY-MM-DD.
+
+    Raises:
+        Malformed: it is no UTF-8, or no CSV with these columns.
+    """
+    for line in MARKS.lines(content):
+        if line.flaw is not None:
+            yield line.flaw
+            continue
+        cells = line.cells
+        try:
+            day = plain_day(cells["date"])
+        except WrongDay as error:
+            yield MARKS.flaw(line.number, Flaw(error.code, str(error)))
+            continue
+        told = [cells.get(name) or None for name in MARKS.more]
+        yield MarkRow(
+            line.number, cells["class"], cells["session"], cells["student"], day, Mark(cells["status"], *told)
+        )

@@ -1,0 +1,181 @@
+"""From the lines of a file of marks to one submission for each class, session and day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from adsum.domain.batches import OnExisting
+from adsum.domain.ids import Batch
+from adsum.domain.marks_file import MARKS, MAX_BATCHES, MAX_ROWS, MarkRow
+from adsum.domain.selection import Selection, StudentMark
+from adsum.domain.statuses import Mark
+from adsum.domain.submission import Submission
+from adsum.errors import Flaw, Invalid
+from adsum.storage.marks_names import StudentName
+from adsum.storage.timetables import SessionPlace
+
+# Of a file in which everything is wrong nobody reads more.
+MAX_FLAWS = 1_000
+
+
+@dataclass(slots=True)
+class Flaws:
+    """What is wrong with a file: all of it is counted, the first `MAX_FLAWS` are kept."""
+
+    kept: list[Flaw] = field(default_factory=list[Flaw])
+    count: int = 0
+
+    def add(self, line: int, flaw: Flaw) -> None:
+        """Adds what is wrong with a line."""
+        self.add_told(MARKS.flaw(line, flaw))
+
+    def add_told(self, flaw: Flaw) -> None:
+        """Adds what names its line already."""
+        self.count += 1
+        if len(self.kept) < MAX_FLAWS:
+            self.kept.append(flaw)
+
+    def refuse(self) -> None:
+        """Raises Invalid, if anything is wrong."""
+        if self.count:
+            more = f"; the first {MAX_FLAWS} are listed" if self.count > MAX_FLAWS else ""
+            raise Invalid(f"{self.count} things are wrong with these marks{more}", self.kept, count=self.count)
+
+
+class Names:
+    """What the classes, sessions and students of a school may be called. The roster file's ids win over ours."""
+
+    def __init__(self, places: Iterable[SessionPlace], students: Iterable[StudentName]) -> None:
+        self._classes: dict[str, int] = {}
+        self._sessions: dict[tuple[int, str], int] = {}
+        sourced_classes: dict[str, int] = {}
+        periods: dict[tuple[int, str], int] = {}
+        for place in places:
+            self._classes[str(place.class_id)] = place.class_id
+            self._sessions[place.class_id, str(place.session_id)] = place.session_id
+            periods[place.class_id, place.period] = place.session_id
+            if place.class_source_id:
+                sourced_classes[place.class_source_id] = place.class_id
+        self._classes |= sourced_classes
+        self._sessions |= periods
+        self._students: dict[str, int] = {}
+        sourced_students: dict[str, int] = {}
+        for student in students:
+            self._students[str(student.id)] = student.id
+            if student.source_id:
+                sourced_students[student.source_id] = student.id
+        self._students |= sourced_students
+
+    def batch_of(self, row: MarkRow) -> Batch | Flaw:
+        """The batch of a line, or what is wrong with its class or session."""
+        class_id = self._classes.get(row.class_name)
+        if class_id is None:
+            return unknown_class(row.class_name)
+        session_id = self._sessions.get((class_id, row.session_name))
+        if session_id is None:
+            detail = f"class {row.class_name[:40]!r} has no session {row.session_name[:40]!r}"
+            return Flaw("session_not_of_class", detail)
+        return Batch(class_id, session_id, row.day)
+
+    def student_of(self, name: str) -> int:
+        """The id of a student. Of one whom nobody knows it is one that nobody has, and always the same: whether there
+        is such a student is for the check of a submission to say, which knows what the caller may learn.
+        """
+        return self._students.setdefault(name, -1 - len(self._students))
+
+
+@dataclass(slots=True)
+class Group:
+    """The lines of one class, session and day."""
+
+    batch: Batch
+    class_name: str
+    lines: dict[int, int] = field(default_factory=dict[int, int])
+    """By student, in the order of the marks."""
+    names: list[str] = field(default_factory=list[str])
+    marks: list[StudentMark] = field(default_factory=list[StudentMark])
+
+    def submission(self, on_existing: OnExisting, *, force: bool, reason: str | None) -> Submission:
+        """The lines as one request: nobody is touched who is not named."""
+        return Submission(
+            class_id=self.batch.class_id,
+            session_id=self.batch.session_id,
+            learning_date=self.batch.learning_date.isoformat(),
+            selection=Selection(is_selected_all=False, marks=self.marks),
+            on_existing=on_existing,
+            force=force,
+            reason=reason,
+        )
+
+    def note(self, flaws: Sequence[Flaw], into: Flaws) -> None:
+        """What is wrong with the submission, as what is wrong with its lines; what concerns all of them, with each."""
+        lines = list(self.lines.values())
+        for flaw in flaws:
+            _, _, place = flaw.pointer.partition("/marks/")
+            if not place:
+                for line in lines:
+                    into.add(line, Flaw(flaw.code, flaw.detail, params=flaw.params))
+                continue
+            index, _, of = place.partition("/")
+            told = self._as_named(flaw, self.names[int(index)]) if of == "studentId" else flaw
+            into.add(lines[int(index)], told)
+
+    def _as_named(self, flaw: Flaw, name: str) -> Flaw:
+        """In the words of the file: our id may be none that its reader knows."""
+        student = f"student {name[:40]!r}"
+        details = {
+            "unknown_student": f"there is no {student}",
+            "not_enrolled": f"{student} is not enrolled in this class on that day",
+            "not_on_roster": f"{student} is not on the roster of this class on that day",
+        }
+        return Flaw(flaw.code, details[flaw.code])
+
+
+def group_marks(rows: Iterable[MarkRow | Flaw], names: Names, flaws: Flaws) -> list[Group]:
+    """The lines by class, session and day, in the order in which these come.
+
+    Raises:
+        Invalid: there are more lines, or more such batches, than one import takes.
+    """
+    groups: dict[Batch, Group] = {}
+    # Many lines say the same: they share it.
+    said: dict[Mark | str, Mark | str] = {}
+    for count, row in enumerate(rows, start=1):
+        if count > MAX_ROWS:
+            raise _too_long("lines", MAX_ROWS)
+        if isinstance(row, Flaw):
+            flaws.add_told(row)
+            continue
+        batch = names.batch_of(row)
+        if isinstance(batch, Flaw):
+            flaws.add(row.line, batch)
+            continue
+        group = groups.setdefault(batch, Group(batch, row.class_name))
+        if len(groups) > MAX_BATCHES:
+            raise _too_long("batches", MAX_BATCHES)
+        student_id = names.student_of(row.student_name)
+        if student_id in group.lines:
+            flaws.add(row.line, _repeated(row, group.lines[student_id]))
+            continue
+        group.lines[student_id] = row.line
+        group.names.append(str(said.setdefault(row.student_name, row.student_name)))
+        mark = said.setdefault(row.mark, row.mark)
+        assert isinstance(mark, Mark)
+        group.marks.append(StudentMark(student_id, mark))
+    return list(groups.values())
+
+
+def unknown_class(name: str) -> Flaw:
+    """A class that is not there, or that the caller does not see."""
+    return Flaw("unknown_class", f"there is no class {name[:40]!r} with a session")
+
+
+def _repeated(row: MarkRow, earlier: int) -> Flaw:
+    detail = f"student {row.student_name[:40]!r} stands in line {earlier} already, for the same class, session and day"
+    return Flaw("student_repeated", detail, params={"earlierRow": earlier})
+
+
+def _too_long(things: str, most: int) -> Invalid:
+    detail = f"one import takes {most:,} {things} at most: send the file in parts"
+    return Invalid(detail, [Flaw("too_long", detail, MARKS.file, {"file": MARKS.file, "maximum": most})])

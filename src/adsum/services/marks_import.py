@@ -1,0 +1,161 @@
+"""Marks from a file: all of it is checked, then each class, session and day is recorded as a batch of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from adsum.domain.access import Caller, Permission
+from adsum.domain.batches import OnExisting
+from adsum.domain.marks_file import read_marks
+from adsum.domain.submission import BatchResult, Submission
+from adsum.errors import AdsumError, Conflict, Invalid, NotFound
+from adsum.services.attendances import AttendancesService
+from adsum.services.coalescer import REQUESTS_AT_MOST
+from adsum.services.marks_groups import Flaws, Group, Names, group_marks, unknown_class
+from adsum.services.permissions import demand
+from adsum.services.schools import require_school
+from adsum.storage.database import Database
+from adsum.storage.marks_names import sessions_seen, students_seen
+from adsum.telemetry import logger
+
+# Of one look at the database: what one transaction accepts is more.
+MARKS_AT_ONCE = 10_000
+
+log = logger(__name__)
+
+
+class ImportInterrupted(Conflict):
+    """Something changed between the check and the recording; params `accepted` and `batches` count batches."""
+
+    code = "import_interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class MarksOptions:
+    """How marks are imported; `force` and `reason` as of a submission."""
+
+    on_existing: OnExisting = OnExisting.SKIP
+    dry_run: bool = False
+    force: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MarksReport:
+    """What an import came to, or, of a dry run, would come to: an answer for each class, session and day."""
+
+    dry_run: bool
+    rows: int
+    batches: Sequence[BatchResult]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    group: Group
+    submission: Submission
+
+
+class MarksImport:
+    """Imports marks by way of `attendances`: so they are recorded as any other, and exactly once."""
+
+    def __init__(self, database: Database, attendances: AttendancesService) -> None:
+        self._database = database
+        self._attendances = attendances
+
+    async def import_csv(self, school_id: int, content: bytes, caller: Caller, options: MarksOptions) -> MarksReport:
+        """Records what a file says, if nothing at all is wrong with it.
+
+        Each class, session and day is accepted by itself, so that whoever reads sees no half of a class. If the process
+        dies in between, what was accepted stays, and sending the file again goes on from there.
+
+        Raises:
+            Forbidden: without `attendance:create`, or a teacher forces.
+            NotFound: there is no such school, or it is not the caller's.
+            Malformed: this is no CSV with these columns.
+            Invalid: with one flaw for every wrong thing, by line; nothing was recorded.
+            ImportInterrupted: with flaws of lines that were right a moment ago; other batches were accepted.
+            Unavailable: not known which batches are accepted; sending the same again is safe.
+        """
+        demand(caller, Permission.ATTENDANCE_CREATE)
+        names = await self._names(school_id, caller)
+        flaws = Flaws()
+        # In a thread: others are not to wait while a long file is read.
+        groups = await asyncio.to_thread(group_marks, read_marks(content), names, flaws)
+        parts = [
+            _Part(each, each.submission(options.on_existing, force=options.force, reason=options.reason))
+            for each in groups
+        ]
+        previews = await self._check(parts, caller, flaws)
+        flaws.refuse()
+        batches = previews if options.dry_run else await self._record(parts, caller)
+        rows = sum(len(group.marks) for group in groups)
+        log.info("marks are imported", actor=caller.actor, school_id=school_id, rows=rows, accepted=len(batches))
+        return MarksReport(options.dry_run, rows, batches)
+
+    async def _names(self, school_id: int, caller: Caller) -> Names:
+        async with self._database.snapshot() as connection:
+            await require_school(connection, caller, school_id)
+            return Names(
+                await sessions_seen(connection, caller, school_id), await students_seen(connection, caller, school_id)
+            )
+
+    async def _check(self, parts: Sequence[_Part], caller: Caller, flaws: Flaws) -> list[BatchResult]:
+        """What each part would come to; what is wrong goes into `flaws`."""
+        results: list[BatchResult] = []
+        for some in _slices(parts):
+            previews = await self._attendances.preview_batches([each.submission for each in some], caller)
+            for part, preview in zip(some, previews, strict=True):
+                if isinstance(preview, AdsumError):
+                    _note(preview, part.group, flaws)
+                else:
+                    # The run that it would make has no id before it is made.
+                    results.append(replace(preview, run_id=None) if preview.is_new_run else preview)
+        return results
+
+    async def _record(self, parts: Sequence[_Part], caller: Caller) -> list[BatchResult]:
+        """Has each part accepted, so many at once as go into one transaction."""
+        results: list[BatchResult] = []
+        flaws = Flaws()
+        for some in _slices(parts):
+            submitted = (self._attendances.create_batch(each.submission, caller) for each in some)
+            answers = await asyncio.gather(*submitted, return_exceptions=True)
+            for part, answer in zip(some, answers, strict=True):
+                if isinstance(answer, AdsumError):
+                    _note(answer, part.group, flaws)
+                elif isinstance(answer, BaseException):
+                    raise answer
+                else:
+                    results.append(answer)
+        if flaws.count:
+            detail = (
+                f"things changed meanwhile: {len(results)} of {len(parts)} batches are accepted, send the file again"
+            )
+            raise ImportInterrupted(detail, flaws.kept, accepted=len(results), batches=len(parts))
+        return results
+
+
+def _slices(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
+    """Parts that together are not too many marks, and not too many requests."""
+    some: list[_Part] = []
+    marks = 0
+    for part in parts:
+        if some and (marks + len(part.group.marks) > MARKS_AT_ONCE or len(some) == REQUESTS_AT_MOST):
+            yield some
+            some, marks = [], 0
+        some.append(part)
+        marks += len(part.group.marks)
+    if some:
+        yield some
+
+
+def _note(error: AdsumError, group: Group, flaws: Flaws) -> None:
+    """Raises what is wrong with no line."""
+    match error:
+        case NotFound():
+            group.note([unknown_class(group.class_name)], flaws)
+        case Invalid():
+            group.note(error.flaws, flaws)
+        case _:
+            raise error

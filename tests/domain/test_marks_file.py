@@ -1,0 +1,52 @@
+"""Marks as CSV."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from adsum.domain.marks_file import MarkRow, read_marks
+from adsum.domain.statuses import Mark
+from adsum.errors import Flaw, Malformed
+
+DAY = date(2024, 12, 25)
+
+
+def test_a_byte_order_mark_crlf_other_columns_first_and_blank_lines_do_no_harm() -> None:
+    content = (
+        "\ufeffStatus, date,class,session,student,NOTE\r\n"
+        'late,2024-12-25,7b,,s-1,"bus,\r\nagain"\r\n\r\n,,,,,\r\n'
+        "present, 2024-12-25 ,7b,2,s-2,\r\n"
+    ).encode()
+
+    assert list(read_marks(content)) == [
+        MarkRow(2, "7b", "", "s-1", DAY, Mark("late", "bus,\r\nagain")),
+        MarkRow(5, "7b", "2", "s-2", DAY, Mark("present")),
+    ]
+
+
+def test_half_a_line_and_a_day_that_is_none_are_flaws_with_their_line() -> None:
+    rows = list(read_marks(b"class,session,student,date,status\n7b,,1\n7b,,1,25/12/2024,present\n"))
+
+    assert [(row.pointer, row.code) for row in rows if isinstance(row, Flaw)] == [
+        ("marks.csv:2", "wrong_form"),
+        ("marks.csv:3", "date_format"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "class,session,student,date,status\n1,,1,2024-12-25,Späti\n".encode("latin-1"),
+        "class,session,student,date,status".encode("utf-16"),
+        b"class,session,student,date\n",
+        b"class,session,student,date,status,status\n",
+        b"class,session,student,date,status,room\n",
+        b'class,session,student,date,status\n1,,1,2024-12-25,"present\n',
+        b"",
+    ],
+)
+def test_what_is_no_file_of_marks_is_refused(content: bytes) -> None:
+    with pytest.raises(Malformed):
+        list(read_marks(content))
