@@ -8,12 +8,11 @@ from http import HTTPStatus
 import pytest
 from sqlalchemy import update
 
-from adsum.domain.access import Role
+from adsum.domain.access import Caller, Role
 from adsum.domain.submission import BatchResult, Submission
-from adsum.errors import AdsumError
+from adsum.errors import Unavailable
 from adsum.services import marks_import
-from adsum.services.attendances import AttendancesService
-from adsum.services.marks_import import ImportInterrupted, MarksImport, MarksOptions
+from adsum.services.marks_import import ImportInterrupted, MarksOptions
 from adsum.storage.tables import enrolments
 from adsum.wiring import Adsum
 from tests.batches.api import DAY, flaws
@@ -109,53 +108,39 @@ async def test_an_empty_file_records_nothing(files: Files) -> None:
     assert (await files.send()).json() == {"dryRun": False, "rows": 0, "batches": []}
 
 
-class Meddled(AttendancesService):
-    """A student leaves the class after the file was checked."""
-
-    async def create_batch(self, submission: Submission, caller: object) -> BatchResult:
-        async with self._database.transaction() as connection:
-            of_student = update(enrolments).where(enrolments.c.student_id == self.leaver)
-            await connection.execute(of_student.values(end_date=date(2024, 12, 26)))
-        return await super().create_batch(submission, caller)  # pyright: ignore[reportArgumentType]
-
-    leaver = 0
-
-
 async def test_what_changes_between_check_and_recording_is_named_and_the_rest_is_accepted(
-    adsum: Adsum, files: Files
+    adsum: Adsum, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    meddled = Meddled(adsum.database, adsum.attendances._acceptance, adsum.attendances._queueing)
-    meddled.leaver = files.students[0]
-    content = f"{HEADER}\n{files.line(meddled.leaver)}\n{files.line(meddled.leaver, day=NEXT_DAY)}\n".encode()
+    leaver, create_batch = files.students[0], adsum.attendances.create_batch
+
+    async def who_leaves_first(submission: Submission, who: Caller) -> BatchResult:
+        async with adsum.database.transaction() as connection:
+            of_student = update(enrolments).where(enrolments.c.student_id == leaver)
+            await connection.execute(of_student.values(end_date=date(2024, 12, 26)))
+        return await create_batch(submission, who)
+
+    monkeypatch.setattr(adsum.attendances, "create_batch", who_leaves_first)
+    content = f"{HEADER}\n{files.line(leaver)}\n{files.line(leaver, day=NEXT_DAY)}\n".encode()
 
     with pytest.raises(ImportInterrupted) as interrupted:
-        await MarksImport(adsum.database, meddled).import_csv(
-            files.api.school.school_id, content, caller(Role.ADMIN), MarksOptions()
-        )
+        await adsum.marks_import.import_csv(files.api.school.school_id, content, caller(Role.ADMIN), MarksOptions())
 
     assert interrupted.value.params == {"accepted": 1, "batches": 2}
     assert [(flaw.pointer, flaw.code) for flaw in interrupted.value.flaws] == [("marks.csv:3", "not_enrolled")]
 
 
-class Failing(AttendancesService):
-    """Fails in earnest, with an error that is of no line."""
-
-    async def create_batch(self, submission: Submission, caller: object) -> BatchResult:
-        raise self.error
-
-    error: Exception = AdsumError("x")
-
-
-async def test_what_is_wrong_with_no_line_is_raised_as_it_is(adsum: Adsum, files: Files) -> None:
-    failing = Failing(adsum.database, adsum.attendances._acceptance, adsum.attendances._queueing)
+async def test_what_is_wrong_with_no_line_is_raised_as_it_is(
+    adsum: Adsum, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = f"{HEADER}\n{files.line(files.students[0])}\n".encode()
 
-    for error in (AdsumError("away"), RuntimeError("a fault")):
-        failing.error = error
+    async def fails(submission: Submission, who: Caller) -> BatchResult:
+        raise error
+
+    monkeypatch.setattr(adsum.attendances, "create_batch", fails)
+    for error in (Unavailable("away"), RuntimeError("a fault")):
         with pytest.raises(type(error), match=str(error)):
-            await MarksImport(adsum.database, failing).import_csv(
-                files.api.school.school_id, content, caller(Role.ADMIN), MarksOptions()
-            )
+            await adsum.marks_import.import_csv(files.api.school.school_id, content, caller(Role.ADMIN), MarksOptions())
 
 
 async def test_a_day_on_which_the_school_is_closed_is_forced_by_the_office_for_a_reason(files: Files) -> None:

@@ -45,7 +45,8 @@ class CsvForm:
         text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
         reader = csv.reader(text, strict=True)
         try:
-            names = self._names(next(reader, []))
+            header: list[str] = next(reader, [])
+            names = self._names(header)
             for number, cells in enumerate(reader, start=2):
                 stripped = [cell.strip() for cell in cells]
                 if not any(stripped):

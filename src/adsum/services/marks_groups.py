@@ -21,10 +21,13 @@ MAX_FLAWS = 1_000
 
 @dataclass(slots=True)
 class Flaws:
-    """What is wrong with a file: all of it is counted, the first `MAX_FLAWS` are kept."""
+    """What is wrong with a file, up to `MAX_FLAWS` things."""
 
     kept: list[Flaw] = field(default_factory=list[Flaw])
-    count: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.kept) >= MAX_FLAWS
 
     def add(self, line: int, flaw: Flaw) -> None:
         """Adds what is wrong with a line."""
@@ -32,15 +35,18 @@ class Flaws:
 
     def add_told(self, flaw: Flaw) -> None:
         """Adds what names its line already."""
-        self.count += 1
-        if len(self.kept) < MAX_FLAWS:
+        if not self.is_full:
             self.kept.append(flaw)
+
+    def by_line(self) -> list[Flaw]:
+        """In the order of the lines."""
+        return sorted(self.kept, key=lambda flaw: flaw.params["row"])
 
     def refuse(self) -> None:
         """Raises Invalid, if anything is wrong."""
-        if self.count:
-            more = f"; the first {MAX_FLAWS} are listed" if self.count > MAX_FLAWS else ""
-            raise Invalid(f"{self.count} things are wrong with these marks{more}", self.kept, count=self.count)
+        if self.kept:
+            more = " at least" if self.is_full else ""
+            raise Invalid(f"{len(self.kept)} things{more} are wrong with these marks", self.by_line())
 
 
 class Names:

@@ -105,6 +105,8 @@ class MarksImport:
         """What each part would come to; what is wrong goes into `flaws`."""
         results: list[BatchResult] = []
         for some in _slices(parts):
+            if flaws.is_full:
+                break  # nobody reads more, and it would cost as much as a right file
             previews = await self._attendances.preview_batches([each.submission for each in some], caller)
             for part, preview in zip(some, previews, strict=True):
                 if isinstance(preview, AdsumError):
@@ -128,11 +130,11 @@ class MarksImport:
                     raise answer
                 else:
                     results.append(answer)
-        if flaws.count:
+        if flaws.kept:
             detail = (
                 f"things changed meanwhile: {len(results)} of {len(parts)} batches are accepted, send the file again"
             )
-            raise ImportInterrupted(detail, flaws.kept, accepted=len(results), batches=len(parts))
+            raise ImportInterrupted(detail, flaws.by_line(), accepted=len(results), batches=len(parts))
         return results
 
 

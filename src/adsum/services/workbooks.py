@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import BinaryIO
 
 from xlsxwriter import Workbook
@@ -98,7 +98,7 @@ class _Book:
             case datetime():
                 sheet.write_datetime(row, column, cell.astimezone(UTC), self._moment)
             case date():
-                sheet.write_datetime(row, column, cell, self._day)
+                sheet.write_datetime(row, column, datetime.combine(cell, time(), UTC), self._day)
             case bool():
                 sheet.write_boolean(row, column, cell)
             case _:

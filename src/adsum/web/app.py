@@ -83,7 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     answer_errors(app)
     # The last one added is the first one passed.
-    imports = dict.fromkeys(("/rosters/import", marks_import.PATH), settings.max_import_bytes)
+    imports: dict[str, int] = dict.fromkeys(("/rosters/import", marks_import.PATH), settings.max_import_bytes)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths=imports)
     app.add_middleware(Observation)
     app.add_middleware(SecurityHeaders)
