@@ -17,6 +17,7 @@ from adsum.services import demo
 from adsum.services.absences import Absences
 from adsum.services.accepting import Acceptance
 from adsum.services.accounts import Accounts
+from adsum.services.acting import Acting
 from adsum.services.api_keys import ApiKeys
 from adsum.services.applying_absences import DueAbsences
 from adsum.services.attendances import AttendancesService
@@ -67,6 +68,7 @@ class Adsum:
     accounts: Accounts
     tokens: Tokens
     api_keys: ApiKeys
+    acting: Acting
     readiness: Readiness
     ended_runs: EndedRuns
     attendances: AttendancesService
@@ -123,6 +125,8 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
         stack.push_async_callback(tokens.close)
         api_keys = ApiKeys(database, now)
         stack.push_async_callback(api_keys.close)
+        acting = Acting(database)
+        stack.push_async_callback(acting.close)
         yield Adsum(
             settings=settings,
             database=database,
@@ -131,6 +135,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             accounts=Accounts(database, Passwords()),
             tokens=tokens,
             api_keys=api_keys,
+            acting=acting,
             readiness=Readiness(database, queue.ping, queue.depth, now),
             ended_runs=EndedRuns(database, metrics, now),
             attendances=attendances,

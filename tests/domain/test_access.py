@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from adsum.domain.access import PERMISSIONS, Caller, Permission, Role, system_caller
@@ -52,7 +54,36 @@ def test_a_user_and_a_key_of_one_number_are_two_actors() -> None:
     assert system_caller().actor == "system"
 
 
+@pytest.mark.parametrize("role", list(Role))
+def test_nobody_acts_for_others_by_their_role(role: Role) -> None:
+    assert not of(role).may(Permission.ATTENDANCE_ACT_AS)
+
+
+def test_a_key_that_acts_for_a_person_has_no_right_that_either_lacks() -> None:
+    may = frozenset({Permission.ATTENDANCE_ACT_AS, Permission.ATTENDANCE_CREATE, Permission.STUDENT_DATA})
+    key = Caller(Role.KEY, may, key_id=3, schools=frozenset({1, 2}))
+    teacher = Caller(Role.TEACHER, PERMISSIONS[Role.TEACHER], user_id=7, schools=frozenset({2}))
+
+    acting = key.acting_for(teacher)
+
+    assert (acting.role, acting.user_id, acting.key_id) == (Role.TEACHER, 7, 3)
+    assert acting.permissions == {Permission.ATTENDANCE_CREATE}
+    assert acting.schools == {2}
+    assert acting.actor == "key-3-user-7"
+    assert len({acting.actor, key.actor, teacher.actor, replace(acting, user_id=8).actor}) == 4
+
+
+def test_a_key_of_every_school_is_of_the_persons_and_an_admin_is_of_the_keys() -> None:
+    admin = Caller(Role.ADMIN, PERMISSIONS[Role.ADMIN], user_id=7)
+    of_one = Caller(Role.KEY, frozenset(), key_id=3, schools=frozenset({1}))
+    of_all = Caller(Role.KEY, frozenset(), key_id=3)
+
+    assert of_one.acting_for(admin).schools == {1}
+    assert of_all.acting_for(admin).schools is None
+    assert of_all.acting_for(replace(admin, schools=frozenset({2}))).schools == {2}
+
+
 def test_the_system_may_everything_everywhere() -> None:
     system = system_caller()
-    assert all(map(system.may, Permission))
+    assert system.permissions == set(Permission) - {Permission.ATTENDANCE_ACT_AS}
     assert (system.schools, system.user_id, system.key_id) == (None, None, None)

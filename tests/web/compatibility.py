@@ -40,7 +40,9 @@ def _of_objects(recorded: Mapping[str, Json], present: Mapping[str, Json], place
         else:
             yield from incompatibilities(value, present[name], (*place, name))
     for name in present.keys() - recorded.keys():
-        if not (names_are_free or name in METHODS or name in WORDS):
+        if name == "parameters" and not names_are_free:
+            yield from incompatibilities([], present[name], (*place, name))
+        elif not (names_are_free or name in METHODS or name in WORDS):
             yield f"{_path((*place, name))}: is new, and constrains what was free"
 
 

@@ -20,7 +20,8 @@ DESCRIPTION: dict[str, Any] = {
                 "summary": "All classes",
                 "parameters": [{"in": "query", "name": "limit", "schema": {"type": "integer", "maximum": 100}}],
                 "responses": {"200": {"description": "good"}},
-            }
+            },
+            "delete": {"operationId": "dropClasses"},
         }
     },
     "components": {
@@ -60,6 +61,7 @@ ADDITIONS: list[Change] = [
     lambda d: d["paths"]["/classes"].update({"post": {}}),
     lambda d: operation(d).update({"summary": "Every class"}),
     lambda d: operation(d)["parameters"].append({"in": "query", "name": "cursor"}),
+    lambda d: d["paths"]["/classes"]["delete"].update({"parameters": [{"in": "query", "name": "dryRun"}]}),
     lambda d: operation(d)["responses"].update({"404": {}}),
     lambda d: schema(d)["properties"].update({"code": {"type": "string"}}),
     lambda d: schema(d)["properties"]["status"]["enum"].append("planned"),
@@ -72,6 +74,9 @@ REMOVALS: list[Change] = [
     lambda d: operation(d).update({"operationId": "classes"}),
     lambda d: operation(d)["parameters"].clear(),
     lambda d: operation(d)["parameters"].append({"in": "query", "name": "school", "required": True}),
+    lambda d: d["paths"]["/classes"]["delete"].update(
+        {"parameters": [{"in": "query", "name": "school", "required": True}]}
+    ),
     lambda d: operation(d)["parameters"][0]["schema"].update({"maximum": 50}),
     lambda d: operation(d)["parameters"][0]["schema"].update({"minimum": 1}),
     lambda d: operation(d)["responses"].clear(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -12,6 +12,8 @@ class Permission(StrEnum):
     ATTENDANCE_CREATE = "attendance:create"
     ATTENDANCE_READ = "attendance:read"
     ATTENDANCE_OVERRULE = "attendance:overrule"
+    # For keys alone: a person acts for nobody but themselves.
+    ATTENDANCE_ACT_AS = "attendance:act-as"
     BATCH_READ = "batch:read"
     BATCH_OPERATE = "batch:operate"
     ROSTER_READ = "roster:read"
@@ -37,7 +39,7 @@ class Role(StrEnum):
 _P = Permission
 _TEACHING = frozenset({_P.ATTENDANCE_CREATE, _P.ATTENDANCE_READ, _P.BATCH_READ, _P.BATCH_OPERATE, _P.ROSTER_READ})
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.ADMIN: frozenset(Permission),
+    Role.ADMIN: frozenset(Permission) - {_P.ATTENDANCE_ACT_AS},
     Role.OFFICE: _TEACHING | {_P.ATTENDANCE_OVERRULE, _P.ROSTER_IMPORT, _P.SCHOOL_MANAGE, _P.STUDENT_DATA},
     Role.TEACHER: _TEACHING,
     Role.VIEWER: frozenset({_P.ATTENDANCE_READ, _P.BATCH_READ, _P.ROSTER_READ}),
@@ -51,8 +53,8 @@ class Caller:
     """Who is asking, already authenticated.
 
     Attributes:
-        user_id: of a person, or None for an API key.
-        key_id: of an API key, or None for a person.
+        user_id: of a person, or None for an API key that acts for nobody.
+        key_id: of an API key, or None for a person who is asking themselves.
         role: in which the caller acts; it is stored with what they record.
         permissions: what the caller may do.
         schools: ids of the schools that the caller is confined to; None: every school.
@@ -80,9 +82,23 @@ class Caller:
     @property
     def actor(self) -> str:
         """A name for the caller that holds nothing personal: the scope of its idempotency keys."""
-        if self.key_id is not None:
-            return f"key-{self.key_id}"
-        return f"user-{self.user_id}" if self.user_id is not None else "system"
+        numbers = {"key": self.key_id, "user": self.user_id}
+        return "-".join(f"{kind}-{number}" for kind, number in numbers.items() if number is not None) or "system"
+
+    def acting_for(self, person: Caller) -> Caller:
+        """This key in the name of a person: in their role, and with no right that either of them lacks."""
+        return replace(
+            person,
+            permissions=self.permissions & person.permissions,
+            key_id=self.key_id,
+            schools=_both(self.schools, person.schools),
+        )
+
+
+def _both(schools: frozenset[int] | None, others: frozenset[int] | None) -> frozenset[int] | None:
+    if schools is None or others is None:
+        return others if schools is None else schools
+    return schools & others
 
 
 def system_caller() -> Caller:

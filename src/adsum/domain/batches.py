@@ -140,7 +140,8 @@ class ListedRun:
         carried: how many jobs of `tally` are those of the runs before it.
         accepted_at: when it was sent.
         accepted_role: the role of who sent it.
-        user_id: who sent it; None: an API key, or the command line.
+        user_id: who sent it; None: an API key that acts for nobody, or the command line.
+        key_id: of the API key that sent it, whoever it acts for.
         ended_at: when it was closed or cancelled.
         pruned_at: since when what became of each of its students is not kept any more; the counts are.
         forced_reason: why the class was marked although the school was closed on that day.
@@ -155,6 +156,7 @@ class ListedRun:
     accepted_at: datetime
     accepted_role: str
     user_id: int | None
+    key_id: int | None
     ended_at: datetime | None
     pruned_at: datetime | None
     forced_reason: str | None = None
@@ -176,6 +178,7 @@ class ListedRun:
             "acceptedAt": self.accepted_at,
             "acceptedByRole": self.accepted_role,
             "acceptedByUserId": self.user_id,
+            "acceptedByKeyId": self.key_id,
             "endedAt": self.ended_at,
             "prunedAt": self.pruned_at,
             "forcedReason": self.forced_reason,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adsum.domain.access import Role
+from adsum.domain.access import PERMISSIONS, Caller, Role
 from adsum.errors import Conflict, Flaw, Invalid, NotFound, Unauthenticated
 from adsum.services.passwords import MAX_LENGTH, MIN_LENGTH, Passwords, generated_password
 from adsum.storage import accounts as statements
@@ -160,6 +160,13 @@ class Accounts:
 def normalised_email(email: str) -> str:
     """The one form in which an email is stored and looked up."""
     return email.strip().lower()
+
+
+def caller_of_user(user: StoredUser) -> Caller:
+    """A person as the services see them: an admin is of every school, everybody else of one."""
+    role = Role(user.role)
+    schools = None if role is Role.ADMIN else frozenset({user.school_id} if user.school_id is not None else ())
+    return Caller(role=role, permissions=PERMISSIONS[role], user_id=user.id, schools=schools)
 
 
 def _email_flaws(email: str) -> list[Flaw]:

@@ -10,10 +10,10 @@ from typing import Any
 
 import jwt
 
-from adsum.domain.access import PERMISSIONS, Caller, Role
+from adsum.domain.access import Caller
 from adsum.domain.ids import MAX_ID
 from adsum.errors import ConfigurationError, NotFound, Unauthenticated
-from adsum.services.accounts import normalised_email
+from adsum.services.accounts import caller_of_user, normalised_email
 from adsum.services.looking_up import LookUp
 from adsum.storage import accounts as statements
 from adsum.storage.accounts import StoredUser
@@ -76,9 +76,7 @@ class Tokens:
         user = await self._users.find(user_id)
         if user is None or user.disabled or user.email is None or user.token_generation != generation:
             raise Unauthenticated("the token has ended")
-        role = Role(user.role)
-        schools = None if role is Role.ADMIN else frozenset({user.school_id} if user.school_id is not None else ())
-        return Caller(role=role, permissions=PERMISSIONS[role], user_id=user.id, schools=schools)
+        return caller_of_user(user)
 
     async def close(self) -> None:
         """Ends what is being looked up. To be called when nobody asks any more."""

@@ -51,6 +51,19 @@ async def users_of_ids(connection: AsyncConnection, user_ids: Collection[int]) -
     return {row[0]: StoredUser(*row) for row in rows}
 
 
+_OF_EMAILS = """
+SELECT u.id, u.school_id, u.source_id, u.email, u.password_hash, u.role, u.disabled, u.token_generation
+FROM asked JOIN users u ON u.email = asked.email"""
+
+
+async def users_of_emails(connection: AsyncConnection, emails: Collection[str]) -> dict[str, StoredUser]:
+    """Those of these users that there are. It is asked for every request that names the person it acts for."""
+    statement = asking(connection, _OF_EMAILS, email="text").columns(*_USER.selected_columns)
+    rows = await connection.execute(statement, rows_asked({"email": email} for email in emails))
+    found = [StoredUser(*row) for row in rows]
+    return {user.email: user for user in found if user.email is not None}
+
+
 async def user_of_email(connection: AsyncConnection, email: str) -> StoredUser | None:
     """By the email in its one form: see `normalised_email`."""
     return await _one(connection, _USER.where(users.c.email == email))

@@ -90,7 +90,9 @@ class RecordItem(Schema):
     version: int
     marked_at: Moment
     marked_by_role: str
-    marked_by_user_id: Annotated[int | None, Field(description="null: an API key, or the command line")]
+    marked_by_user_id: Annotated[
+        int | None, Field(description="null: an API key that acts for nobody, or the command line")
+    ]
     arrived_at: Annotated[str | None, Field(description="Local HH:MM")] = None
     left_at: Annotated[str | None, Field(description="Local HH:MM")] = None
     office_note: Annotated[str | None, Field(description="For the office alone; to others always null")] = None

@@ -1,15 +1,20 @@
-"""Who is asking, by bearer token or API key, and whether they may: `Depends(require(Permission.X))`."""
+"""Who is asking, by bearer token or API key, and whether they may: `Depends(require(Permission.X))`.
+
+A key may name the person whom it acts for, in the query of any request. That is read here and nowhere else: what an
+endpoint is given is the caller as they may act.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 
 from adsum.domain.access import Caller, Permission
-from adsum.errors import Forbidden, Unauthenticated
+from adsum.errors import Flaw, Forbidden, Invalid, Unauthenticated
+from adsum.services.acting import ON_BEHALF_OF
 from adsum.web.dependencies import OpenAdsum
 
 bearer_token = OAuth2PasswordBearer(
@@ -22,23 +27,44 @@ api_key = APIKeyHeader(
 
 async def authenticated(
     adsum: OpenAdsum,
+    request: Request,
     token: Annotated[str | None, Depends(bearer_token)],
     key: Annotated[str | None, Depends(api_key)],
 ) -> Caller:
     """The caller of a request that carries a token or a key; the token counts where it carries both."""
     if token:
-        return await adsum.tokens.caller_of(token)
-    if key:
-        return await adsum.api_keys.caller_of(key)
-    raise Unauthenticated("send a bearer token in Authorization, or an API key in X-API-Key")
+        caller = await adsum.tokens.caller_of(token)
+    elif key:
+        caller = await adsum.api_keys.caller_of(key)
+    else:
+        raise Unauthenticated("send a bearer token in Authorization, or an API key in X-API-Key")
+    person = _person_named(request)
+    return caller if person is None else await adsum.acting.for_person(caller, person)
 
 
-def require(permission: Permission) -> Callable[[Caller], Awaitable[Caller]]:
-    """A dependency that gives the caller, if they have `permission`: else 401 or 403."""
+def _person_named(request: Request) -> str | None:
+    # Not a parameter of FastAPI's: beside one, it describes the model of a whole query wrongly.
+    named = request.query_params.getlist(ON_BEHALF_OF)
+    if len(named) > 1:
+        detail = f"{ON_BEHALF_OF} stands {len(named)} times"
+        params = {"in": "query", "name": ON_BEHALF_OF}
+        raise Invalid(detail, [Flaw("field_repeated", detail, f"/query/{ON_BEHALF_OF}", params)])
+    return named[0] if named else None
 
-    async def permitted(caller: Annotated[Caller, Depends(authenticated)]) -> Caller:
-        if not caller.may(permission):
-            raise Forbidden(f"this needs the permission {permission.value}", permission=permission.value)
+
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """The dependency that gives the caller, if they have the permission: else 401 or 403."""
+
+    permission: Permission
+
+    async def __call__(self, caller: Annotated[Caller, Depends(authenticated)]) -> Caller:
+        if not caller.may(self.permission):
+            name = self.permission.value
+            raise Forbidden(f"this needs the permission {name}", permission=name)
         return caller
 
-    return permitted
+
+def require(permission: Permission) -> Permitted:
+    """A dependency that gives the caller, if they have `permission`: else 401 or 403."""
+    return Permitted(permission)

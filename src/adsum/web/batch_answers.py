@@ -51,7 +51,10 @@ class RunItem(Schema):
     carried_jobs: int
     accepted_at: Moment
     accepted_by_role: str
-    accepted_by_user_id: Annotated[int | None, Field(description="null: an API key, or the command line")]
+    accepted_by_user_id: Annotated[
+        int | None, Field(description="null: an API key that acts for nobody, or the command line")
+    ]
+    accepted_by_key_id: Annotated[int | None, Field(description="of an API key")] = None
     ended_at: Moment | None
     pruned_at: Annotated[Moment | None, Field(description="Since then the outcomes of its students are not kept")]
     forced_reason: Annotated[str | None, Field(description="Why, although the school was closed")] = None

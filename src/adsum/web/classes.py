@@ -16,7 +16,7 @@ from adsum.storage.classes import ClassRow
 from adsum.storage.enrolments import RosterStudent
 from adsum.web.authentication import require
 from adsum.web.dependencies import OpenAdsum
-from adsum.web.queries import Day, PageQuery, SourcedId, Words, each_named_once
+from adsum.web.queries import Day, PageQuery, SourcedId, WholeQuery, Words, each_named_once
 from adsum.web.schemas import Page, PathId, Schema
 
 router = APIRouter(tags=["rosters"], dependencies=[Depends(each_named_once)])
@@ -58,7 +58,7 @@ class ClassItem(Schema):
         )
 
 
-class RosterQuery(Schema):
+class RosterQuery(WholeQuery):
     """Of which day the roster is."""
 
     day: Annotated[Day | None, Field(alias="date", description="Without it, the school's today")] = None

@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 from typing_extensions import override
 
+from adsum.services.acting import ON_BEHALF_OF
+
 FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")
 METHODS = ("get", "put", "post", "delete", "patch")
 
@@ -40,17 +42,27 @@ _RESPONSE = {
 }
 
 
+# Of every request that needs a caller: `authentication` reads it, and no endpoint does.
+_ON_BEHALF_OF = {
+    "in": "query",
+    "name": ON_BEHALF_OF,
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The email of the person whom an API key with `attendance:act-as` acts for.",
+}
+
+
 class Application(FastAPI):
-    """FastAPI with a description that tells what errors look like."""
+    """FastAPI with a description that tells what errors look like, and whom a key may act for."""
 
     @override
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            self.openapi_schema = _with_problems(super().openapi())
+            self.openapi_schema = _completed(super().openapi())
         return self.openapi_schema
 
 
-def _with_problems(description: dict[str, Any]) -> dict[str, Any]:
+def _completed(description: dict[str, Any]) -> dict[str, Any]:
     components = description.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for name in FASTAPIS_OWN:
@@ -61,6 +73,8 @@ def _with_problems(description: dict[str, Any]) -> dict[str, Any]:
         for method in METHODS:
             if method in item:
                 _answer_with_problem(item[method]["responses"])
+                if "security" in item[method]:
+                    item[method].setdefault("parameters", []).append(_ON_BEHALF_OF)
     return description
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date
-from typing import Annotated, LiteralString, cast
+from typing import Annotated, Any, LiteralString, cast
 
 from fastapi import Depends, Request
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from adsum.domain.access import Caller
 from adsum.domain.cursors import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT, PageRequest, WrongCursor, parsed
 from adsum.domain.days import WrongDay, plain_day
 from adsum.errors import Flaw, Invalid
+from adsum.services.acting import ON_BEHALF_OF
 from adsum.web.authentication import authenticated
 from adsum.web.schemas import PlainText, Schema
 
@@ -46,7 +47,16 @@ StatusCode = PlainText
 """A code of a status; whether there is one is the school's business."""
 
 
-class PageQuery(Schema):
+class WholeQuery(Schema):
+    """The base of every query that is read as a whole. Whom a key acts for may stand in any: see `authentication`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_the_person(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in given.items() if name != ON_BEHALF_OF}
+
+
+class PageQuery(WholeQuery):
     """The query of a list."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Items a page, at most")] = DEFAULT_LIMIT

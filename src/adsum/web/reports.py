@@ -185,7 +185,8 @@ async def unexplained(
 async def in_the_house(
     query: Annotated[HouseQuery, Query()],
     adsum: OpenAdsum,
-    caller: Annotated[Caller, Depends(require(Permission.ROSTER_READ))],
+    caller: Reader,
+    _named: Annotated[Caller, Depends(require(Permission.ROSTER_READ))],
     accept: Accept = "",
 ) -> Page[PresentItem] | StreamingResponse:
     """Students whose newest mark of the school's today says that they are there: attended, on site, and not left."""

@@ -19,7 +19,7 @@ from adsum.services.import_report import ImportReport
 from adsum.web.authentication import require
 from adsum.web.dependencies import OpenAdsum
 from adsum.web.problems import MAX_ENTRIES
-from adsum.web.queries import each_named_once
+from adsum.web.queries import WholeQuery, each_named_once
 from adsum.web.schemas import Schema
 
 router = APIRouter(prefix="/rosters", tags=["rosters"])
@@ -38,7 +38,7 @@ _BODY = {
 }
 
 
-class ImportQuery(Schema):
+class ImportQuery(WholeQuery):
     """How to import."""
 
     dry_run: Annotated[bool, Field(description="Say what would change, and change nothing")] = False

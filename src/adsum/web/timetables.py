@@ -14,7 +14,7 @@ from adsum.domain.calendar import MAX_TIMES, SessionTime
 from adsum.domain.local_times import TIME_PATTERN
 from adsum.web.authentication import require
 from adsum.web.dependencies import OpenAdsum
-from adsum.web.queries import each_named_once
+from adsum.web.queries import WholeQuery, each_named_once
 from adsum.web.schemas import PathId, Schema
 
 router = APIRouter(tags=["calendar"], dependencies=[Depends(each_named_once)])
@@ -46,7 +46,7 @@ class Times(Schema):
         return cls(times=[TimeItem.model_validate(time) for time in times])
 
 
-class TimetableQuery(Schema):
+class TimetableQuery(WholeQuery):
     """How to import."""
 
     dry_run: Annotated[bool, Field(description="Say what would change, and change nothing")] = False
