@@ -25,6 +25,7 @@ from adsum.services.batches import Batches
 from adsum.services.completion import Completion
 from adsum.services.contradictions import Contradictions
 from adsum.services.corrections import Corrections
+from adsum.services.covers import Covers
 from adsum.services.deliveries import Deliveries
 from adsum.services.directory import Directory
 from adsum.services.ended_runs import EndedRuns
@@ -86,6 +87,7 @@ class Adsum:
     undoing: Undoing
     contradictions: Contradictions
     absences: Absences
+    covers: Covers
     student_data: StudentData
     schools: Schools
     statuses: Statuses
@@ -153,6 +155,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             undoing=Undoing(database, now),
             contradictions=Contradictions(database, now),
             absences=Absences(database, now),
+            covers=Covers(database, now),
             student_data=StudentData(database),
             schools=Schools(database),
             statuses=Statuses(database, now),

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time
+
 import pytest
 
+from adsum.domain.access import system_caller
+from adsum.domain.covers import Cover
+from adsum.services.covers import Covers
 from adsum.services.roster_import import ImportRefused
-from tests.roster.conftest import Importing, counts, where
+from adsum.storage import tables
+from tests.roster.conftest import TODAY, Importing, counts, where
 from tests.roster.files import a_school, enrolment
 
 TEACHINGS = "teachings"
@@ -71,3 +77,19 @@ async def test_a_file_may_come_with_a_header_and_nobody_in_it(importing: Importi
         await importing.run(files)
 
     assert refused.value.flaws[0].code == "too_many_removals"
+
+
+async def test_a_cover_is_not_ended_by_a_file_that_knows_nothing_of_it(importing: Importing) -> None:
+    roster = a_school(students=12)
+    await importing.run(roster)
+    (the_class,) = await importing.rows(tables.classes)
+    (teacher,) = await importing.rows(tables.users)
+    cover = Cover(the_class["id"], None, teacher["id"], TODAY, date(2024, 10, 31))
+    await Covers(importing.database, lambda: datetime.combine(TODAY, time(12), UTC)).assign(cover, system_caller())
+    before = await importing.rows(tables.class_covers)
+    roster.tables["enrollments"] = [row for row in roster.tables["enrollments"] if row["role"] != "teacher"]
+
+    report = await importing.run(roster, allow_removals=True)
+
+    assert counts(report)[TEACHINGS] == (0, 0, 1, 0)
+    assert await importing.rows(tables.class_covers) == before

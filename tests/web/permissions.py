@@ -46,7 +46,7 @@ def endpoints() -> list[Endpoint]:
     """All of the application, in the order of the table: by path, then by method."""
     every = [route for router in ROUTERS for route in router.routes]
     routes = [route for route in every if isinstance(route, APIRoute) and route.include_in_schema]
-    found = [_endpoint(route, method) for route in routes for method in route.methods]
+    found = [_endpoint(route, method) for route in routes for method in route.methods or ()]
     return sorted(found, key=lambda each: (each.path, each.method))
 
 

@@ -32,6 +32,7 @@ GROUPS = {
     "absence": ("adsum.cli.absences:app", "Say beforehand who will be away."),
     "contradiction": ("adsum.cli.contradictions:app", "What was said in class against the office's marks."),
     "register": ("adsum.cli.registers:app", "Which classes were not marked."),
+    "cover": ("adsum.cli.covers:app", "Let a teacher stand in for another."),
     "report": ("adsum.cli.reports:app", "Rates, chronic absence, and what nobody has explained."),
     "calendar": ("adsum.cli.calendar:app", "Days on which a school is closed, and its timetable."),
     "school": ("adsum.cli.schools:app", "The schools that there are."),

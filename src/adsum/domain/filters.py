@@ -103,6 +103,17 @@ class AbsenceFilters:
 
 
 @dataclass(frozen=True, slots=True)
+class CoverFilters:
+    """Which covers; those that touch any of the days."""
+
+    school_id: int | None = None
+    class_id: int | None = None
+    teacher_id: int | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ContradictionFilters:
     """Which contradictions between what the office has set and what was said in class."""
 

@@ -23,7 +23,7 @@ from adsum.storage.schools import today_of_schools
 from adsum.storage.sessions import SessionRow, is_session_of, list_sessions
 from adsum.storage.standing import find_standing
 from adsum.storage.students import StudentRow, list_students
-from adsum.storage.timetables import times_of
+from adsum.storage.timetables import is_session_seen, times_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,9 @@ class Roster:
     known: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
-async def _known(connection: Connection, batch: Batch) -> dict[int, str]:
-    if not await is_session_of(connection, batch.session_id, batch.class_id):
+async def _known(connection: Connection, batch: Batch, caller: Caller) -> dict[int, str]:
+    is_of_class = await is_session_of(connection, batch.session_id, batch.class_id)
+    if not is_of_class or not await is_session_seen(connection, caller, batch.session_id, batch.learning_date):
         detail = f"class {batch.class_id} has no session {batch.session_id}"
         raise Invalid(detail, [Flaw("session_not_of_class", detail, "/query/sessionId")])
     standing = (await find_standing(connection, [batch]))[batch]
@@ -76,7 +77,8 @@ class Directory:
                 raise NotFound(f"there is no class {class_id}", classId=class_id)
             day = day or today_in(found.time_zone, now)
             students = await roster_of(connection, class_id, day)
-            known = await _known(connection, Batch(class_id, session_id, day)) if session_id is not None else {}
+            batch = Batch(class_id, session_id, day) if session_id is not None else None
+            known = await _known(connection, batch, caller) if batch is not None else {}
         return Roster(class_id, day, roster_version(student.student_id for student in students), students, known)
 
     async def classes(self, caller: Caller, filters: ClassFilters, page: PageRequest) -> Page[ClassRow]:

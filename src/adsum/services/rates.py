@@ -11,6 +11,7 @@ from typing import assert_never
 from adsum.domain.access import Caller, Permission
 from adsum.domain.cursors import Key
 from adsum.domain.reports import Counts, GroupBy, Scope, total
+from adsum.domain.statuses import SchoolStatuses
 from adsum.storage import reports
 from adsum.storage.database import Connection
 from adsum.storage.reports import Seen, days_seen
@@ -42,14 +43,14 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
             names = await names_told(connection, caller, list(of_students))
             return _of_ids(of_students, names)
         case GroupBy.CLASS:
-            of_classes = await reports.counts_by_class(connection, caller, scope)
+            of_classes = await reports.counts_by_class(connection, caller, scope, await _statuses(connection, scope))
             may_know = caller.may(Permission.ROSTER_READ)
             return _of_ids(of_classes, await reports.titles_of(connection, list(of_classes)) if may_know else {})
         case GroupBy.GRADE:
             of_grades = await reports.counts_by_grade(connection, await days_of(connection, scope, caller))
             return [Rate(grade, grade, counts, (i,)) for i, (grade, counts) in enumerate(of_grades.items())]
         case GroupBy.SCHOOL | GroupBy.DAY | GroupBy.WEEK | GroupBy.MONTH:
-            of_days = await reports.counts_by_day(connection, caller, scope, await days_of(connection, scope, caller))
+            of_days = await reports.counts_by_day(connection, caller, scope, await _statuses(connection, scope))
             return _of_periods(of_days, by, scope)
         case _:
             assert_never(by)
@@ -57,13 +58,16 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
 
 async def days_of(connection: Connection, scope: Scope, caller: Caller) -> Seen:
     """The days of students that the caller sees."""
-    statuses = (await find_statuses(connection, [scope.school_id]))[scope.school_id]
-    return days_seen(caller, scope, statuses)
+    return days_seen(caller, scope, await _statuses(connection, scope))
 
 
 async def names_told(connection: Connection, caller: Caller, student_ids: Sequence[int]) -> dict[int, str]:
     """The names of students, to who may know them."""
     return await reports.names_of(connection, student_ids) if caller.may(Permission.ROSTER_READ) else {}
+
+
+async def _statuses(connection: Connection, scope: Scope) -> SchoolStatuses:
+    return (await find_statuses(connection, [scope.school_id]))[scope.school_id]
 
 
 def _of_ids(counts: Mapping[int, Counts], names: Mapping[int, str]) -> list[Rate]:

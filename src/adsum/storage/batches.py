@@ -17,7 +17,7 @@ from adsum.domain.ids import Batch
 from adsum.storage.runs import of_batch
 from adsum.storage.tables import batch_runs, sessions
 from adsum.storage.tallies import STATUS_COLUMNS, statuses_of_rows
-from adsum.storage.visibility import sees_class, sees_school
+from adsum.storage.visibility import sees_school, sees_session
 
 BatchPosition = tuple[date, int]
 """Where a batch stands in a list: learning date and session."""
@@ -50,7 +50,7 @@ async def list_batches(
         .where(
             _is_newest(),
             sees_school(caller, c.school_id),
-            sees_class(caller, c.class_id, c.learning_date),
+            sees_session(caller, c.class_id, c.session_id, c.learning_date),
             *_narrowed(filters),
         )
         .order_by(*(column.desc() for column in _ORDER))

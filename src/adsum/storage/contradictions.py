@@ -16,7 +16,7 @@ from adsum.domain.filters import ContradictionFilters
 from adsum.domain.ids import Batch
 from adsum.domain.statuses import Mark
 from adsum.storage.tables import attendances, contradictions
-from adsum.storage.visibility import sees_class, sees_school
+from adsum.storage.visibility import sees_school, sees_session
 
 ContradictionPosition = tuple[date, int]
 """Where a contradiction stands in a list, the newest learning date first: its day, its id."""
@@ -145,7 +145,7 @@ def _standing(caller: Caller) -> Select[*tuple[Any, ...]]:
             *(c.resolved_at.is_(None), a.status.is_not(None)),
             or_(a.status != c.status, and_(c.note.is_not(None), c.note.is_distinct_from(a.note))),
             sees_school(caller, c.school_id),
-            sees_class(caller, c.class_id, c.learning_date),
+            sees_session(caller, c.class_id, c.session_id, c.learning_date),
         )
     )
 

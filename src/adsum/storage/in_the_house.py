@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
 from adsum.storage.tables import attendances, session_times, students
-from adsum.storage.visibility import sees_class
+from adsum.storage.visibility import sees_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ async def who_is_there(
         )
         .where(
             *(a.school_id == school_id, a.learning_date == today, a.status.is_not(None), a.student_id > after),
-            sees_class(caller, a.class_id, today),
+            sees_session(caller, a.class_id, a.session_id, today),
         )
         .subquery("newest")
     )

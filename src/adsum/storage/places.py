@@ -21,6 +21,9 @@ SELECT asked.class_id, asked.session_id, asked.user_id, c.school_id, s.time_zone
     EXISTS (SELECT 1 FROM sessions x WHERE x.id = asked.session_id AND x.class_id = c.id) AS has_session,
     (SELECT {list_of}({tuple_of}(t.begin_date, t.end_date)) FROM class_teachers t
      WHERE t.user_id = asked.user_id AND t.class_id = c.id) AS taught,
+    (SELECT {list_of}({tuple_of}(v.begin_date, v.end_date)) FROM class_covers v
+     WHERE v.user_id = asked.user_id AND v.class_id = c.id
+     AND (v.session_id IS NULL OR v.session_id = asked.session_id)) AS covered,
     asked.first_day, asked.last_day,
     (SELECT {list_of}({tuple_of}(d.day, d.reason, d.from_time)) FROM closed_days d
      WHERE d.school_id = c.school_id AND d.day BETWEEN asked.first_day AND asked.last_day) AS closed,
@@ -46,7 +49,7 @@ class Wanted:
     Attributes:
         class_id: of a class.
         session_id: of a session that may be one of this class, or None.
-        user_id: of whom it is asked when they teach the class, or None.
+        user_id: of whom it is asked when they teach or cover the session, or None.
         days: the first and the last day that the calendar is asked about, or None.
     """
 
@@ -77,7 +80,7 @@ class Place:
         time_zone: IANA name, of its school.
         edit_window_days: for how long its teachers may write about a day; None: for ever.
         has_session: whether the session that was asked for is one of this class.
-        taught: when the user who was asked for teaches it.
+        taught: when the user who was asked for teaches or covers the session that was asked for.
         calendar: what the school and the session have to say of the days that were asked about.
     """
 
@@ -90,7 +93,7 @@ class Place:
     calendar: Calendar
 
     def is_seen_by(self, caller: Caller, day: date | None) -> bool:
-        """Whether the caller sees the class on `day`, or, where it is None, on any day: the rule of `visibility`."""
+        """Whether the caller sees the session on `day`, or, where it is None, on any day: the rule of `visibility`."""
         if caller.schools is not None and self.school_id not in caller.schools:
             return False
         return not caller.teaches_only or any(day is None or span.covers(day) for span in self.taught)
@@ -107,6 +110,7 @@ async def find_places(connection: AsyncConnection, wanted: Collection[Wanted]) -
         edit_window_days=Integer,
         has_session=Boolean,
         taught=Json,
+        covered=Json,
         first_day=Date,
         last_day=Date,
         closed=Json,
@@ -121,9 +125,10 @@ async def find_places(connection: AsyncConnection, wanted: Collection[Wanted]) -
 def _found(
     class_id: int, session_id: int | None, user_id: int | None, school_id: int, zone: str, *more: Any
 ) -> tuple[Wanted, Place]:
-    edit_window_days, has_session, taught, first_day, last_day, *calendar = more
+    edit_window_days, has_session, taught, covered, first_day, last_day, *calendar = more
     days = (first_day, last_day) if first_day is not None else None
-    place = Place(class_id, school_id, zone, edit_window_days, has_session, _spans(taught), _calendar(*calendar))
+    taught_by_user = _spans(taught) + _spans(covered)
+    place = Place(class_id, school_id, zone, edit_window_days, has_session, taught_by_user, _calendar(*calendar))
     return Wanted(class_id, session_id, user_id, days), place
 
 

@@ -14,7 +14,7 @@ from adsum.domain.filters import RecordFilters
 from adsum.domain.ids import Batch
 from adsum.domain.plan import Existing
 from adsum.storage.tables import attendances, classes, sessions, students
-from adsum.storage.visibility import sees_class, sees_school
+from adsum.storage.visibility import sees_school, sees_session
 
 RecordPosition = tuple[int, date, int, int]
 """Where a record stands in a list: school, learning date, session, student. Nothing of it ever changes."""
@@ -73,7 +73,7 @@ async def list_records(
         records()
         .where(
             sees_school(caller, attendances.c.school_id),
-            sees_class(caller, attendances.c.class_id, attendances.c.learning_date),
+            _is_seen(caller),
             *_narrowed(filters),
         )
         .order_by(*_ORDER)
@@ -91,10 +91,15 @@ async def find_record(
     statement = records().where(
         attendances.c.id == record_id,
         sees_school(caller, attendances.c.school_id),
-        sees_class(caller, attendances.c.class_id, attendances.c.learning_date),
+        _is_seen(caller),
     )
     row = (await connection.execute(statement.with_for_update() if to_change else statement)).one_or_none()
     return None if row is None else RecordRow(*row)
+
+
+def _is_seen(caller: Caller) -> ColumnElement[bool]:
+    c = attendances.c
+    return sees_session(caller, c.class_id, c.session_id, c.learning_date)
 
 
 def _narrowed(filters: RecordFilters) -> list[ColumnElement[bool]]:

@@ -37,8 +37,8 @@ from adsum.storage.asked import asking, rows_asked
 from adsum.storage.calendars import is_held
 from adsum.storage.columns import Json
 from adsum.storage.spans import covers
-from adsum.storage.tables import attendances, batch_runs, class_teachers, classes, enrolments, schools, sessions
-from adsum.storage.visibility import sees_class, sees_school
+from adsum.storage.tables import attendances, batch_runs, classes, enrolments, schools, sessions
+from adsum.storage.visibility import is_taught_by, sees_school, sees_session
 
 Value = TypeVar("Value")
 RegisterPosition = tuple[int, int]
@@ -49,7 +49,10 @@ SELECT asked.session_id,
     (SELECT {list_of}({tuple_of}(u.id, u.given_name, u.family_name)) FROM users u WHERE u.id IN
         (SELECT t.user_id FROM class_teachers t WHERE t.class_id = asked.class_id
          AND (t.begin_date IS NULL OR t.begin_date <= asked.day)
-         AND (t.end_date IS NULL OR t.end_date > asked.day))) AS teachers,
+         AND (t.end_date IS NULL OR t.end_date > asked.day)
+         UNION SELECT v.user_id FROM class_covers v WHERE v.class_id = asked.class_id
+         AND (v.session_id IS NULL OR v.session_id = asked.session_id)
+         AND v.begin_date <= asked.day AND v.end_date > asked.day)) AS teachers,
     (SELECT {list_of}(DISTINCT e.student_id) FROM enrolments e WHERE e.class_id = asked.class_id
      AND (e.begin_date IS NULL OR e.begin_date <= asked.day) AND (e.end_date IS NULL OR e.end_date > asked.day)
      AND NOT EXISTS (SELECT 1 FROM attendances a WHERE a.session_id = asked.session_id AND a.learning_date = asked.day
@@ -137,7 +140,7 @@ def _counted(
         .join(sessions, sessions.c.class_id == classes.c.id)
         .where(
             *(classes.c.active, sessions.c.active),
-            *(sees_school(caller, classes.c.school_id), sees_class(caller, classes.c.id, day)),
+            *(sees_school(caller, classes.c.school_id), sees_session(caller, classes.c.id, sessions.c.id, day)),
             *is_held(day, weekday, time),
         )
     )
@@ -148,7 +151,7 @@ def _counted(
     if filters.class_id is not None:
         statement = statement.where(classes.c.id == filters.class_id)
     if filters.teacher_id is not None:
-        statement = statement.where(_is_taught_by(filters.teacher_id, day))
+        statement = statement.where(is_taught_by(filters.teacher_id, classes.c.id, sessions.c.id, day))
     return statement
 
 
@@ -198,12 +201,6 @@ def _is_processing(day: ColumnElement[date]) -> ColumnElement[bool]:
         c.session_id == sessions.c.id, c.learning_date == day, c.state == RunState.OPEN.value
     )
     return exists(going_on.correlate(sessions, schools))
-
-
-def _is_taught_by(teacher_id: int, day: ColumnElement[date]) -> ColumnElement[bool]:
-    c = class_teachers.c
-    taught = select(c.id).where(c.user_id == teacher_id, c.class_id == classes.c.id, covers(class_teachers, day))
-    return exists(taught.correlate(classes, schools))
 
 
 async def _detailed(connection: AsyncConnection, registers: Sequence[Register]) -> list[Register]:

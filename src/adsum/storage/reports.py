@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Integer, Select, Subquery, case, func, literal, select
+from sqlalchemy import ColumnElement, Integer, Select, Subquery, case, func, literal, not_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
 from adsum.domain.reports import Counts, Scope
 from adsum.domain.statuses import SchoolStatuses
 from adsum.storage.spans import covers
-from adsum.storage.summaries import days_of_students
+from adsum.storage.summaries import days_of_classes, days_of_students
 from adsum.storage.tables import batch_runs, class_days, classes, enrolments, student_days, students
-from adsum.storage.visibility import sees_class
+from adsum.storage.visibility import sees_all_of_class, sees_session
 
 Seen: TypeAlias = Subquery
 """Days of students, with the columns of `student_days`: those of whom a report may speak."""
@@ -55,21 +55,26 @@ class StudentDay:
         )
 
 
-async def counts_by_day(connection: AsyncConnection, caller: Caller, scope: Scope, of: Seen) -> dict[date, Counts]:
+async def counts_by_day(
+    connection: AsyncConnection, caller: Caller, scope: Scope, statuses: SchoolStatuses
+) -> dict[date, Counts]:
     """By day. A class is read from its own summaries, and so is everything that a teacher sees."""
     if scope.student_id is None and scope.grade is None and (scope.class_id is not None or caller.teaches_only):
-        c = class_days.c
-        statement = _of_classes(caller, scope, c.day).group_by(c.day).order_by(c.day)
+        classes_of = _classes_seen(caller, scope, statuses)
+        statement = _summed(classes_of, classes_of.c.day)
     else:
+        of = days_seen(caller, scope, statuses)
         statement = select(of.c.day, *_counts(of)).group_by(of.c.day).order_by(of.c.day)
     return {day: Counts(*counts) for day, *counts in await connection.execute(statement)}
 
 
-async def counts_by_class(connection: AsyncConnection, caller: Caller, scope: Scope) -> dict[int, Counts]:
+async def counts_by_class(
+    connection: AsyncConnection, caller: Caller, scope: Scope, statuses: SchoolStatuses
+) -> dict[int, Counts]:
     """By class, of what was recorded in it."""
-    c = class_days.c
-    statement = _of_classes(caller, scope, c.class_id).group_by(c.class_id).order_by(c.class_id)
-    return {class_id: Counts(*counts) for class_id, *counts in await connection.execute(statement)}
+    of = _classes_seen(caller, scope, statuses)
+    rows = await connection.execute(_summed(of, of.c.class_id))
+    return {class_id: Counts(*counts) for class_id, *counts in rows}
 
 
 async def counts_by_student(connection: AsyncConnection, of: Seen) -> dict[int, Counts]:
@@ -173,15 +178,17 @@ def _whose(scope: Scope) -> ColumnElement[bool]:
 
 
 def _of_own_classes(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Select[*tuple[Any, ...]]:
-    r = batch_runs.c
-    runs: list[ColumnElement[bool]] = [
-        *(r.school_id == scope.school_id, r.learning_date >= scope.first_day, r.learning_date <= scope.last_day),
-        sees_class(caller, r.class_id, r.learning_date),
-    ]
-    if scope.class_id is not None:
-        runs.append(r.class_id == scope.class_id)
-    own = days_of_students(scope.school_id, runs, statuses).subquery("own")
+    own = days_of_students(scope.school_id, _own_runs(caller, scope), statuses).subquery("own")
     return _narrowed(select(own), own.c.student_id, scope)
+
+
+def _own_runs(caller: Caller, scope: Scope) -> list[ColumnElement[bool]]:
+    r = batch_runs.c
+    own = [
+        *(r.school_id == scope.school_id, r.learning_date >= scope.first_day, r.learning_date <= scope.last_day),
+        sees_session(caller, r.class_id, r.session_id, r.learning_date),
+    ]
+    return own if scope.class_id is None else [*own, r.class_id == scope.class_id]
 
 
 def _narrowed(
@@ -195,13 +202,25 @@ def _narrowed(
     return statement
 
 
-def _of_classes(caller: Caller, scope: Scope, key: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
-    c = class_days.c
-    statement = select(key, *(func.sum(c[name]).cast(Integer) for name in _COUNTED)).where(
+def _classes_seen(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Subquery:
+    """Days of classes; of those in which a teacher covers one session alone they are made of the runs of that one."""
+    c, r = class_days.c, batch_runs.c
+    names = ("day", "class_id", *_COUNTED)
+    whole = select(*(c[name] for name in names)).where(
         *(c.school_id == scope.school_id, c.day >= scope.first_day, c.day <= scope.last_day),
-        sees_class(caller, c.class_id, c.day),
+        sees_all_of_class(caller, c.class_id, c.day),
     )
-    return statement if scope.class_id is None else statement.where(c.class_id == scope.class_id)
+    if scope.class_id is not None:
+        whole = whole.where(c.class_id == scope.class_id)
+    if not caller.teaches_only:
+        return whole.subquery("class_seen")
+    covered = [*_own_runs(caller, scope), not_(sees_all_of_class(caller, r.class_id, r.learning_date))]
+    single = days_of_classes(scope.school_id, covered, statuses).subquery("single")
+    return whole.union_all(select(*(single.c[name] for name in names))).subquery("class_seen")
+
+
+def _summed(of: Subquery, key: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
+    return select(key, *(func.sum(of.c[name]).cast(Integer) for name in _COUNTED)).group_by(key).order_by(key)
 
 
 def _counts(of: Seen) -> list[ColumnElement[int]]:

@@ -13,7 +13,7 @@ from adsum.domain.filters import SessionFilters
 from adsum.domain.ids import MAX_ID
 from adsum.storage.spans import Day
 from adsum.storage.tables import classes, schools, sessions
-from adsum.storage.visibility import sees_class, sees_school
+from adsum.storage.visibility import sees_school, sees_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ class SessionRow:
 async def list_sessions(
     connection: AsyncConnection, caller: Caller, filters: SessionFilters, today: Day, after: int, limit: int
 ) -> list[SessionRow]:
-    """At most `limit` sessions of classes that the caller sees `today`, by id, from beyond the id `after`."""
+    """At most `limit` sessions that the caller sees `today`, by id, from beyond the id `after`."""
     statement = (
         _sessions()
         .join(classes, classes.c.id == sessions.c.class_id)
         .join(schools, schools.c.id == classes.c.school_id)
         .where(
             sees_school(caller, classes.c.school_id),
-            sees_class(caller, classes.c.id, today),
+            sees_session(caller, classes.c.id, sessions.c.id, today),
             sessions.c.id > after,
         )
         .order_by(sessions.c.id)

@@ -81,6 +81,13 @@ def days_of_students(
     return _of_student(_marks(runs, statuses), school_id)
 
 
+def days_of_classes(
+    school_id: int, runs: Collection[ColumnElement[bool]], statuses: SchoolStatuses
+) -> Select[*tuple[Any, ...]]:
+    """What `class_days` would have of these runs alone."""
+    return _of_class(_marks(runs, statuses), school_id)
+
+
 async def forget_school(connection: AsyncConnection, school_id: int, day: date | None = None) -> None:
     """Says that what was recorded in a school, on a day or ever, is to be summarised again, as its calendar changes."""
     c = batch_runs.c

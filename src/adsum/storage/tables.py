@@ -196,6 +196,27 @@ api_keys = Table(
     Column("revoked_at", Instant),
 )
 
+# Who stands in for a teacher, as the office says; roster files know nothing of it, and end none. The days as above.
+class_covers = Table(
+    "class_covers",
+    metadata,
+    _id(),
+    _of("school"),
+    _of("class"),
+    # NULL: all of the class.
+    _of("session", nullable=True),
+    _of("user"),
+    Column("begin_date", Date, nullable=False),
+    Column("end_date", Date, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("created_role", String(32), nullable=False),
+    Column("created_user_id", BigInt, ForeignKey("users.id")),
+    Column("created_key_id", BigInt, ForeignKey("api_keys.id")),
+    Index(None, "user_id", "class_id"),
+    Index(None, "class_id"),
+    Index(None, "school_id", "begin_date"),
+)
+
 closed_days = Table(
     "closed_days",
     metadata,

@@ -16,7 +16,7 @@ from adsum.storage.columns import RunId
 from adsum.storage.outcomes import OUTCOME, rows_of_job
 from adsum.storage.runs import of_batch
 from adsum.storage.tables import batch_runs
-from adsum.storage.visibility import sees_class, sees_school
+from adsum.storage.visibility import sees_school, sees_session
 
 # The jobs of the runs that :run_ids lists, one row each, and what a retry carries on from the run before it.
 _SQLITE_JOBS_OF_RUNS = """
@@ -73,7 +73,7 @@ STATUS_COLUMNS = (
 
 
 async def batch_status(connection: AsyncConnection, caller: Caller, batch: Batch) -> BatchStatus | None:
-    """The newest run of a batch; None: it has none, or the caller does not see its class on that day."""
+    """The newest run of a batch; None: it has none, or the caller does not see its session on that day."""
     c = batch_runs.c
     newest = (
         select(*STATUS_COLUMNS)
@@ -81,7 +81,7 @@ async def batch_status(connection: AsyncConnection, caller: Caller, batch: Batch
             *of_batch(batch),
             c.class_id == batch.class_id,
             sees_school(caller, c.school_id),
-            sees_class(caller, c.class_id, batch.learning_date),
+            sees_session(caller, c.class_id, c.session_id, batch.learning_date),
         )
         .order_by(c.number.desc())
         .limit(1)

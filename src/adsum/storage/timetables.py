@@ -14,7 +14,7 @@ from adsum.storage.asked import asking, rows_asked
 from adsum.storage.spans import Day
 from adsum.storage.summaries import forget_sessions
 from adsum.storage.tables import classes, schools, session_times, sessions
-from adsum.storage.visibility import sees_class, sees_school
+from adsum.storage.visibility import sees_school, sees_session
 
 _FORGET = "DELETE FROM session_times WHERE session_id IN (SELECT session_id FROM asked)"
 
@@ -30,7 +30,7 @@ class SessionPlace:
 
 
 async def is_session_seen(connection: AsyncConnection, caller: Caller, session_id: int, today: Day) -> bool:
-    """Whether there is such a session, of a class that the caller sees `today`."""
+    """Whether there is such a session, and the caller sees it `today`."""
     found = (
         select(sessions.c.id)
         .join(classes, classes.c.id == sessions.c.class_id)
@@ -38,7 +38,7 @@ async def is_session_seen(connection: AsyncConnection, caller: Caller, session_i
         .where(
             sessions.c.id == session_id,
             sees_school(caller, classes.c.school_id),
-            sees_class(caller, classes.c.id, today),
+            sees_session(caller, classes.c.id, sessions.c.id, today),
         )
     )
     return await connection.scalar(found) is not None
