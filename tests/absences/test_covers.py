@@ -79,7 +79,7 @@ async def test_who_covers_one_session_has_that_one_alone(office: Office, substit
     batch = f"/attendances/batches/class-{class_id}-session-{{}}-date-25122024"
     of_others = await items(office, "/attendances", "office", sessionId=morning)
     await assign(office, substitute, sessionId=afternoon)
-    scope = {"schoolId": office.school.school_id, "from": DAY, "to": DAY}
+    scope: dict[str, Any] = {"schoolId": office.school.school_id, "from": DAY, "to": DAY}
     roster = f"/classes/{class_id}/roster"
 
     seen = await items(office, "/attendances")
@@ -158,14 +158,14 @@ async def test_only_the_office_assigns_and_everything_wrong_is_named(office: Off
     async with office.adsum.database.transaction() as connection:
         other = await make_school(connection)
         disabled = await make_user(connection, Role.TEACHER, office.school.school_id, disabled=True)
-    theirs = {"classId": other.class_id, "teacherId": other.teacher_id, "from": NEXT_DAY}
+    theirs: dict[str, Any] = {"classId": other.class_id, "teacherId": other.teacher_id, "from": NEXT_DAY}
 
     assert (await assign(office, substitute, "teacher")).status_code == 403
     assert flaws(await assign(office, substitute, **theirs)) == {
         ("/classId", "unknown_class"),
         ("/to", "days_reversed"),
     }
-    too_much = {"sessionId": other.session_id, "to": "2026-12-25"}
+    too_much: dict[str, Any] = {"sessionId": other.session_id, "to": "2026-12-25"}
     for nobody in (other.teacher_id, disabled, 999):
         assert flaws(await assign(office, nobody, **too_much)) == {
             ("/to", "too_long"),

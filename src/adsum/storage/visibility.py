@@ -7,9 +7,10 @@ covers one session of it sees the class and who is in it, and of what is recorde
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, exists, or_, select, true
+from sqlalchemy import ColumnElement, Subquery, case, exists, literal, null, select, true
 
 from adsum.domain.access import Caller
+from adsum.storage.columns import BigInt
 from adsum.storage.spans import Day, covers
 from adsum.storage.tables import class_covers, class_teachers
 
@@ -21,7 +22,7 @@ def sees_school(caller: Caller, school_id: ColumnElement[int]) -> ColumnElement[
 
 def sees_class(caller: Caller, class_id: ColumnElement[int], day: Day | None) -> ColumnElement[bool]:
     """Rows of classes that the caller sees on `day`, or, where it is None, on any day. Schools are not looked at."""
-    return _taught(caller.user_id, class_id, day, true()) if caller.teaches_only else true()
+    return _is_among(_taught_by(caller.user_id), class_id, day) if caller.teaches_only else true()
 
 
 def sees_session(
@@ -33,26 +34,32 @@ def sees_session(
 
 def sees_all_of_class(caller: Caller, class_id: ColumnElement[int], day: Day) -> ColumnElement[bool]:
     """Rows that put together all sessions of a class."""
-    return (
-        _taught(caller.user_id, class_id, day, class_covers.c.session_id.is_(None)) if caller.teaches_only else true()
-    )
+    taught = _taught_by(caller.user_id)
+    return _is_among(taught, class_id, day, taught.c.session_id.is_(None)) if caller.teaches_only else true()
 
 
 def is_taught_by(
     user_id: int | None, class_id: ColumnElement[int], session_id: ColumnElement[int], day: Day
 ) -> ColumnElement[bool]:
     """Whether this is who teaches the session, or covers it."""
-    c = class_covers.c
-    return _taught(user_id, class_id, day, or_(c.session_id.is_(None), c.session_id == session_id))
+    taught = _taught_by(user_id)
+    # Not an OR: of that Postgres thinks that it lets hardly any row pass, and plans for it.
+    of_session = case((taught.c.session_id.is_(None), true()), else_=taught.c.session_id == session_id)
+    return _is_among(taught, class_id, day, of_session)
 
 
-def _taught(
-    user_id: int | None, class_id: ColumnElement[int], day: Day | None, part: ColumnElement[bool]
-) -> ColumnElement[bool]:
-    """`part`: of the class, as a condition on covers."""
+def _taught_by(user_id: int | None) -> Subquery:
+    """What somebody teaches or covers, and when. `session_id` NULL: all of the class."""
     t, c = class_teachers.c, class_covers.c
-    assigned = select(t.id).where(t.user_id == user_id, t.class_id == class_id)
-    covering = select(c.id).where(c.user_id == user_id, c.class_id == class_id, part)
-    if day is None:
-        return or_(exists(assigned), exists(covering))
-    return or_(exists(assigned.where(covers(class_teachers, day))), exists(covering.where(covers(class_covers, day))))
+    all_sessions = null().cast(BigInt).label("session_id")
+    assigned = select(t.class_id, all_sessions, t.begin_date, t.end_date).where(t.user_id == user_id)
+    covering = select(c.class_id, c.session_id, c.begin_date, c.end_date).where(c.user_id == user_id)
+    return assigned.union_all(covering).subquery("taught")
+
+
+def _is_among(
+    taught: Subquery, class_id: ColumnElement[int], day: Day | None, *of: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    # One EXISTS of both: of two, with an OR, Postgres makes no join, and a teacher's lists took five times as long.
+    found = select(literal(1)).where(taught.c.class_id == class_id, *of)
+    return exists(found if day is None else found.where(covers(taught, day)))
