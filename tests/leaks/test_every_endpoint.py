@@ -155,7 +155,9 @@ def endpoints() -> list[Endpoint]:
     """Every GET of the application."""
     described = [_endpoint(path, methods["get"]) for path, methods in present()["paths"].items() if "get" in methods]
     routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
-    assert {route.path for route in routes if "GET" in route.methods} == {each.path for each in described} | UNDESCRIBED
+    assert {route.path for route in routes if "GET" in (route.methods or ())} == {
+        each.path for each in described
+    } | UNDESCRIBED
     return described
 
 

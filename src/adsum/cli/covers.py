@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from adsum.cli.attendance import ClassId, SessionId, read_day
 from adsum.cli.opening import with_adsum
 from adsum.cli.output import Json, show_one, show_rows
+from adsum.cli.record_options import ClassId, SessionId, read_day
 from adsum.domain.access import system_caller
 from adsum.domain.covers import Cover
 from adsum.domain.cursors import MAX_LIMIT, PageRequest

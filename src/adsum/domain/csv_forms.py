@@ -45,8 +45,7 @@ class CsvForm:
         text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
         reader = csv.reader(text, strict=True)
         try:
-            header: list[str] = next(reader, [])
-            names = self._names(header)
+            names = self._names(next(reader, list[str]()))
             for number, cells in enumerate(reader, start=2):
                 stripped = [cell.strip() for cell in cells]
                 if not any(stripped):

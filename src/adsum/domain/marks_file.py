@@ -44,7 +44,6 @@ def read_marks(content: bytes) -> Iterator[MarkRow | Flaw]:
         except WrongDay as error:
             yield MARKS.flaw(line.number, Flaw(error.code, str(error)))
             continue
-        told = [cells.get(name) or None for name in MARKS.more]
-        yield MarkRow(
-            line.number, cells["class"], cells["session"], cells["student"], day, Mark(cells["status"], *told)
-        )
+        note, arrived_at, left_at = (cells.get(name) or None for name in MARKS.more)
+        mark = Mark(cells["status"], note, arrived_at, left_at)
+        yield MarkRow(line.number, cells["class"], cells["session"], cells["student"], day, mark)
