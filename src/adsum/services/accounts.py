@@ -112,6 +112,19 @@ class Accounts:
         """Lets a disabled user sign in again; old tokens stay ended. Raises NotFound."""
         return await self._set_disabled(email, disabled=False)
 
+    async def name_of(self, caller: Caller) -> str:
+        """What a page calls the caller: their name, or else their email; '' for who is no person."""
+        if caller.user_id is None:
+            return ""
+        async with self._database.snapshot() as connection:
+            return await statements.name_of_user(connection, caller.user_id)
+
+    async def end_tokens(self, caller: Caller) -> None:
+        """Ends all tokens of a person, wherever they are used."""
+        assert caller.user_id is not None, "only a person has tokens"
+        async with self._database.transaction() as connection:
+            await statements.end_tokens(connection, caller.user_id)
+
     async def authenticate(self, email: str, password: str) -> User:
         """The user with this email and password.
 

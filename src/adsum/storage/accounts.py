@@ -114,6 +114,20 @@ async def store_disabled(connection: AsyncConnection, user_id: int, *, disabled:
     )
 
 
+async def end_tokens(connection: AsyncConnection, user_id: int) -> None:
+    """Ends all tokens that were made until now."""
+    await connection.execute(
+        update(users).where(users.c.id == user_id).values(token_generation=users.c.token_generation + 1)
+    )
+
+
+async def name_of_user(connection: AsyncConnection, user_id: int) -> str:
+    """The given and the family name, or else the email, or else ''."""
+    c = users.c
+    row = (await connection.execute(select(c.given_name, c.family_name, c.email).where(c.id == user_id))).one_or_none()
+    return "" if row is None else f"{row.given_name} {row.family_name}".strip() or row.email or ""
+
+
 async def school_ids(connection: AsyncConnection) -> list[int]:
     """Ids of all schools, in order."""
     return list((await connection.execute(select(schools.c.id).order_by(schools.c.id))).scalars())

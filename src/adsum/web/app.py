@@ -37,6 +37,8 @@ from adsum.web import (
 from adsum.web.body_limit import BodyLimit
 from adsum.web.description import Application
 from adsum.web.observation import Observation
+from adsum.web.pages import sign_in, start, static_files
+from adsum.web.pages.rendering import open_site
 from adsum.web.problems import answer_errors
 from adsum.web.security_headers import SecurityHeaders
 
@@ -65,6 +67,11 @@ ROUTERS = (
     registers.router,
     reports.router,
 )
+PAGES = (
+    static_files.router,
+    sign_in.router,
+    start.router,
+)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -81,7 +88,8 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for router in ROUTERS:
+    app.state.site = open_site()
+    for router in (*ROUTERS, *PAGES):
         app.include_router(router)
     answer_errors(app)
     # The last one added is the first one passed.

@@ -1,4 +1,4 @@
-"""Who is asking, by bearer token or API key, and whether they may: `Depends(require(Permission.X))`.
+"""Who is asking, by bearer token, API key or session cookie, and whether they may: `Depends(require(Permission.X))`.
 
 A key may name the person whom it acts for, in the query of any request. That is read here and nowhere else: what an
 endpoint is given is the caller as they may act.
@@ -15,7 +15,9 @@ from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 from adsum.domain.access import Caller, Permission
 from adsum.errors import Flaw, Forbidden, Invalid, Unauthenticated
 from adsum.services.acting import ON_BEHALF_OF
+from adsum.web.cookies import session_token
 from adsum.web.dependencies import OpenAdsum
+from adsum.web.same_origin import require_same_origin
 
 bearer_token = OAuth2PasswordBearer(
     "/auth/token", scheme_name="bearerToken", description="A token of `POST /auth/token`.", auto_error=False
@@ -26,16 +28,19 @@ api_key = APIKeyHeader(
 
 
 async def authenticated(
-    adsum: OpenAdsum,
     request: Request,
+    adsum: OpenAdsum,
     token: Annotated[str | None, Depends(bearer_token)],
     key: Annotated[str | None, Depends(api_key)],
 ) -> Caller:
-    """The caller of a request that carries a token or a key; the token counts where it carries both."""
+    """The caller of a request that carries a token, a key, or the cookie of the pages; the first of these counts."""
     if token:
         caller = await adsum.tokens.caller_of(token)
     elif key:
         caller = await adsum.api_keys.caller_of(key)
+    elif cookie := session_token(request):
+        require_same_origin(request)
+        caller = await adsum.tokens.caller_of(cookie)
     else:
         raise Unauthenticated("send a bearer token in Authorization, or an API key in X-API-Key")
     person = _person_named(request)

@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from starlette.responses import JSONResponse, RedirectResponse
+from starlette.responses import JSONResponse
 
 from adsum.errors import NotFound
 from adsum.web.security_headers import POLICY
@@ -25,12 +25,6 @@ MEDIA_TYPES = {
     "swagger-ui.css": "text/css",
     "favicon.png": "image/png",
 }
-
-
-@router.get("/")
-async def root() -> Response:
-    """Where `adsum up` sends a browser: to what there is to see."""
-    return RedirectResponse("/docs")
 
 
 @router.get("/docs")

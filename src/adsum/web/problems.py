@@ -51,7 +51,7 @@ def answer_errors(app: FastAPI) -> None:
 
     async def answer_adsum_error(_request: Request, error: Exception) -> Response:
         assert isinstance(error, AdsumError)
-        status = _status_of(error)
+        status = status_of(error)
         if status is None:
             raise error  # it has no place in HTTP: an unexpected one
         return problem(status, error.code, error.detail, error.flaws, error.params)
@@ -100,7 +100,8 @@ def problem(
     return Response(content, status.value, {**HEADERS.get(status, {}), **(headers or {})}, MEDIA_TYPE)
 
 
-def _status_of(error: AdsumError) -> HTTPStatus | None:
+def status_of(error: AdsumError) -> HTTPStatus | None:
+    """The status that says this kind of error; None: it has no place in HTTP."""
     return next((status for kind, status in STATUSES if isinstance(error, kind)), None)
 
 

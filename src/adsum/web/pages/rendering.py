@@ -1,0 +1,77 @@
+"""From a template and what it shows to a page, in the visitor's language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from adsum import __version__
+from adsum.web.pages.languages import COOKIE, Language, chosen_language, load_languages
+from adsum.web.pages.static_files import static_url
+from adsum.web.security_headers import POLICY
+
+# Pictures are ours, and small ones stand in the stylesheet.
+PAGE_POLICY: Final = f"{POLICY}; img-src 'self' data:"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The templates in each language. A template is compiled when it is first shown."""
+
+    languages: Mapping[str, Language]
+    environments: Mapping[str, Environment]
+
+    def language_of(self, request: Request) -> Language:
+        """The language of a request's visitor."""
+        accepted = request.headers.get("Accept-Language", "")
+        return chosen_language(self.languages, request.cookies.get(COOKIE), accepted)
+
+    def text(self, request: Request, template: str, **shown: Any) -> str:
+        """What a template gives for these values."""
+        language = self.language_of(request)
+        return self.environments[language.code].get_template(template).render(request=request, **shown)
+
+    def page(
+        self, request: Request, template: str, *, status: HTTPStatus = HTTPStatus.OK, **shown: Any
+    ) -> HTMLResponse:
+        """A whole page, or with a template of a part, that part."""
+        headers = {"Content-Security-Policy": PAGE_POLICY, "Vary": "Cookie, Accept-Language"}
+        return HTMLResponse(self.text(request, template, **shown), status, headers)
+
+
+def open_site() -> Site:
+    """Reads the catalogues; a page that is not asked for costs nothing."""
+    languages = load_languages()
+    return Site(languages, {code: _environment(language, languages) for code, language in languages.items()})
+
+
+def site_of(request: Request) -> Site:
+    """The site of the application that answers this request."""
+    site = request.app.state.site
+    assert isinstance(site, Site)
+    return site
+
+
+def _environment(language: Language, languages: Mapping[str, Language]) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("adsum.web.pages"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    install: Any = getattr(environment, "install_gettext_callables")  # noqa: B009 - the extension adds it
+    install(language.gettext, language.ngettext, newstyle=True)
+    environment.globals.update(
+        language=language, languages=list(languages.values()), static=static_url, version=__version__
+    )
+    environment.filters.update(day=language.day, clock=language.clock, number=language.number, percent=language.percent)
+    environment.filters["moment"] = language.moment
+    return environment

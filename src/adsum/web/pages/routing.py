@@ -1,0 +1,61 @@
+"""How a page answers what goes wrong: signing in, or a page that says it; to a script as the API would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
+from typing_extensions import override
+
+from adsum.errors import AdsumError, Invalid, NotFound, Unauthenticated
+from adsum.web.body_flaws import flaw_of
+from adsum.web.pages.rendering import site_of
+from adsum.web.problems import status_of
+
+JSON = "application/json"
+
+
+class PageRoute(APIRoute):
+    """A route of a page."""
+
+    @override
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except (AdsumError, RequestValidationError) as error:
+                if wants_json(request):
+                    raise
+                return _page_of(request, error)
+
+        return answer
+
+
+def wants_json(request: Request) -> bool:
+    """Whether a script of ours asks, and not somebody's browser for a page."""
+    return request.headers.get("Accept", "").startswith(JSON)
+
+
+def _page_of(request: Request, error: AdsumError | RequestValidationError) -> Response:
+    if isinstance(error, Unauthenticated):
+        back = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+        return RedirectResponse(f"/sign-in?next={quote(back)}", HTTPStatus.SEE_OTHER)
+    found = error if isinstance(error, AdsumError) else _unreadable(request, error)
+    status = status_of(found) or HTTPStatus.INTERNAL_SERVER_ERROR
+    return site_of(request).page(request, "error.html", status=status, code=status.value, error=found, visitor=None)
+
+
+def _unreadable(request: Request, error: RequestValidationError) -> AdsumError:
+    """A page's address is made by us: one that cannot be read leads nowhere."""
+    if request.method == "GET":
+        return NotFound("there is no such page")
+    flaws = [flaw_of(each) for each in error.errors()]
+    return Invalid("; ".join(flaw.detail for flaw in flaws), flaws)

@@ -1,0 +1,102 @@
+"""Signing in and out of the pages, and choosing a language."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from adsum.errors import NotFound, Unauthenticated
+from adsum.web.cookies import forget, keep_signed_in
+from adsum.web.dependencies import OpenAdsum
+from adsum.web.pages.languages import COOKIE
+from adsum.web.pages.rendering import site_of
+from adsum.web.pages.routing import PageRoute, wants_json
+from adsum.web.pages.visitors import Visitor, signed_in
+from adsum.web.same_origin import require_same_origin
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+START = "/today"
+A_YEAR_S = 365 * 24 * 3600
+
+
+@router.get("/sign-in")
+async def sign_in_page(request: Request, next: str = START) -> Response:  # noqa: A002 - the name in the address
+    """The form."""
+    return site_of(request).page(request, "sign_in.html", next=next, email="", error=None, visitor=None)
+
+
+@router.post("/sign-in", dependencies=[Depends(require_same_origin)])
+async def sign_in(
+    request: Request,
+    adsum: OpenAdsum,
+    email: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+    next: Annotated[str, Form()] = START,  # noqa: A002
+) -> Response:
+    """Signs in, and goes on to where the visitor wanted to go; a script gets an empty answer."""
+    try:
+        user = await adsum.accounts.authenticate(email, password)
+    except Unauthenticated as error:
+        if wants_json(request):
+            raise
+        return site_of(request).page(
+            *(request, "sign_in.html"),
+            status=HTTPStatus.UNAUTHORIZED,
+            next=next,
+            email=email,
+            error=error,
+            visitor=None,
+        )
+    token = await adsum.tokens.create(user.email)
+    response = (
+        Response(status_code=HTTPStatus.NO_CONTENT)
+        if wants_json(request)
+        else RedirectResponse(own_path(next), HTTPStatus.SEE_OTHER)
+    )
+    keep_signed_in(request, response, token.text, token.expires_in)
+    return response
+
+
+@router.post("/sign-out")
+async def sign_out(
+    request: Request,
+    adsum: OpenAdsum,
+    visitor: Annotated[Visitor, Depends(signed_in)],
+    everywhere: Annotated[bool, Form()] = False,
+) -> Response:
+    """Drops the cookie; `everywhere` ends all tokens of the visitor, on every device."""
+    if everywhere:
+        await adsum.accounts.end_tokens(visitor.caller)
+    response = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
+    forget(request, response)
+    return response
+
+
+@router.post("/language", dependencies=[Depends(require_same_origin)])
+async def choose_language(
+    request: Request,
+    language: Annotated[str, Form()],
+    next: Annotated[str, Form()] = START,  # noqa: A002
+) -> Response:
+    """Keeps the choice for a year."""
+    if language not in site_of(request).languages:
+        raise NotFound("there is no such language")
+    response = RedirectResponse(own_path(next), HTTPStatus.SEE_OTHER)
+    secure = request.url.scheme == "https"
+    response.set_cookie(COOKIE, language, max_age=A_YEAR_S, secure=secure, httponly=True, samesite="lax", path="/")
+    return response
+
+
+def own_path(address: str) -> str:
+    """The address, if it is a path of ours, else the start page: nobody is sent to another site from here.
+
+    A browser takes `//` and `/\\` at the beginning for another host, and drops tabs and line ends before it looks.
+    """
+    is_plain = address.startswith("/") and address.isprintable() and "\\" not in address
+    parts = urlsplit(address) if is_plain else None
+    return address if parts and not parts.netloc and not address.startswith("//") else START

@@ -1,0 +1,40 @@
+"""One system and one browser for all tests of pages of a process; each test has windows of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Generator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.pages.browsing import Browsing
+from tests.pages.house import House, opened_house
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture(scope="session")
+def house() -> Generator[House]:
+    with opened_house() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Generator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browsing(house: House, chromium: Browser) -> Generator[Browsing]:
+    """At its end nothing may stand in a console, and nothing may have been asked of any other host."""
+    browsing = Browsing(chromium, house)
+    yield browsing
+    browsing.close()
+    assert browsing.complaints == []
