@@ -39,6 +39,7 @@ from adsum.services.pruning import Pruning
 from adsum.services.queueing import Queueing
 from adsum.services.readiness import Readiness
 from adsum.services.records import Records
+from adsum.services.register_sheets import RegisterSheets
 from adsum.services.registers import Registers
 from adsum.services.reports import Reports
 from adsum.services.roster_import import RosterImport
@@ -94,6 +95,7 @@ class Adsum:
     school_calendar: SchoolCalendar
     timetables: Timetables
     registers: Registers
+    register_sheets: RegisterSheets
     reports: Reports
     house: House
     roster_import: RosterImport
@@ -129,6 +131,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
         stack.push_async_callback(api_keys.close)
         acting = Acting(database)
         stack.push_async_callback(acting.close)
+        corrections = Corrections(database, now)
         yield Adsum(
             settings=settings,
             database=database,
@@ -151,7 +154,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             directory=Directory(database, now),
             records=Records(database),
             marks_import=MarksImport(database, attendances),
-            corrections=Corrections(database, now),
+            corrections=corrections,
             undoing=Undoing(database, now),
             contradictions=Contradictions(database, now),
             absences=Absences(database, now),
@@ -162,6 +165,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             school_calendar=SchoolCalendar(database, now),
             timetables=Timetables(database, now),
             registers=Registers(database, now),
+            register_sheets=RegisterSheets(database, attendances, corrections, now),
             reports=Reports(database, Summaries(database)),
             house=House(database, now),
             roster_import=RosterImport(database, settings.timezone, now),

@@ -314,3 +314,24 @@ async def test_however_many_classes_there_are_it_is_three_statements(
     assert len(await due(registers)) == 21
     event.remove(database.engine.sync_engine, "before_cursor_execute", keep)
     assert len(sent) == 3
+
+
+async def test_what_begins_later_is_listed_where_it_is_asked_for_with_its_times(
+    database: Database, school: SchoolIds, registers: Registers
+) -> None:
+    await meet(database, school, (3, "13:00"), (3, "08:00"), (4, "09:00"))
+    (today,) = await due(registers, with_upcoming=True)
+    (tomorrow,) = await due(registers, with_upcoming=True, day=THURSDAY)
+    assert today.times == (("08:00", "23:59"), ("13:00", "23:59"))
+    assert (tomorrow.learning_date, tomorrow.times) == (THURSDAY, (("09:00", "23:59"),))
+
+
+async def test_a_register_tells_how_many_of_the_roster_have_which_status(
+    database: Database, school: SchoolIds, registers: Registers
+) -> None:
+    await mark(database, school, WEDNESDAY, [*school.student_ids, 999])
+    async with database.transaction() as connection:
+        late = update(attendances).where(attendances.c.student_id == school.student_ids[0])
+        await connection.execute(late.values(status="late"))
+    (found,) = await due(registers, missing_only=False)
+    assert (found.school_id, found.given) == (school.school_id, {"late": 1, "present": 2})

@@ -13,5 +13,5 @@ from adsum.domain.registers import Register, RegisterState
     ("marked", "state"), [(0, RegisterState.MISSING), (29, RegisterState.PARTIAL), (30, RegisterState.TAKEN)]
 )
 def test_a_register_is_taken_once_every_student_has_a_mark(marked: int, state: RegisterState) -> None:
-    register = Register(1, "7b", 2, "Maths", date(2024, 12, 25), (), marked, 30, None, is_processing=False)
+    register = Register(9, 1, "7b", 2, "Maths", date(2024, 12, 25), (), marked, 30, None, is_processing=False)
     assert register.state is state

@@ -88,6 +88,8 @@ class RegisterFilters:
     teacher_id: int | None = None
     # What is taken is left out.
     missing_only: bool = True
+    # What begins later today, or is of a day to come, is not due, and listed all the same.
+    with_upcoming: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
@@ -28,6 +29,7 @@ class Register:
     """The register of a class, a session and a day.
 
     Attributes:
+        school_id: of the class's school.
         class_id: of the class.
         class_name: its title.
         session_id: of the session.
@@ -38,8 +40,11 @@ class Register:
         expected: how many students are on the roster.
         missing_student_ids: who has none; None: the reader may not know.
         is_processing: whether an open run is about to mark some.
+        given: how many students of the roster have which status.
+        times: when the session meets on that day, local 'HH:MM', the first one first; none: nobody has said.
     """
 
+    school_id: int
     class_id: int
     class_name: str
     session_id: int
@@ -50,6 +55,8 @@ class Register:
     expected: int
     missing_student_ids: tuple[int, ...] | None
     is_processing: bool
+    given: Mapping[str, int] = field(default_factory=dict[str, int])
+    times: tuple[tuple[str, str], ...] = ()
 
     @property
     def state(self) -> RegisterState:

@@ -20,7 +20,7 @@ from adsum.storage.classes import ClassRow, find_class, list_classes
 from adsum.storage.database import Connection, Database
 from adsum.storage.enrolments import RosterStudent, roster_of
 from adsum.storage.schools import today_of_schools
-from adsum.storage.sessions import SessionRow, is_session_of, list_sessions
+from adsum.storage.sessions import SessionRow, find_session, list_sessions
 from adsum.storage.standing import find_standing
 from adsum.storage.students import StudentRow, list_students
 from adsum.storage.timetables import is_session_seen, times_of
@@ -30,23 +30,51 @@ from adsum.storage.timetables import is_session_seen, times_of
 class Roster:
     """Who is enrolled in a class on a day, in the school's order. `version` is for create-batch to send back."""
 
-    class_id: int
+    of: ClassRow
     day: date
     version: str
     students: Sequence[RosterStudent]
+    session: SessionRow | None = None
     # By student, what a register of the session that was asked for will say, by an absence known beforehand.
     known: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
-async def _known(connection: Connection, batch: Batch, caller: Caller) -> dict[int, str]:
-    is_of_class = await is_session_of(connection, batch.session_id, batch.class_id)
-    if not is_of_class or not await is_session_seen(connection, caller, batch.session_id, batch.learning_date):
+async def _session(connection: Connection, caller: Caller, batch: Batch) -> SessionRow:
+    session = await find_session(connection, batch.session_id)
+    is_of_class = session is not None and session.class_id == batch.class_id
+    if session is None or not is_of_class or not await _is_seen(connection, caller, batch):
         detail = f"class {batch.class_id} has no session {batch.session_id}"
         raise Invalid(detail, [Flaw("session_not_of_class", detail, "/query/sessionId")])
+    return session
+
+
+async def _is_seen(connection: Connection, caller: Caller, batch: Batch) -> bool:
+    return await is_session_seen(connection, caller, batch.session_id, batch.learning_date)
+
+
+async def _known(connection: Connection, batch: Batch) -> dict[int, str]:
     standing = (await find_standing(connection, [batch]))[batch]
     times = await times_of(connection, batch.session_id)
     known = known_of(standing.known, batch.session_id, batch.learning_date, times)
     return {student_id: each.absence.status for student_id, each in known.items()}
+
+
+async def read_roster(
+    connection: Connection, caller: Caller, class_id: int, day: date | None, session_id: int | None, now: datetime
+) -> Roster:
+    """As `Directory.roster`, in an open transaction."""
+    demand(caller, Permission.ROSTER_READ)
+    visible_on = day or await today_of_schools(connection, caller, now)
+    found = await find_class(connection, caller, class_id, visible_on)
+    if found is None:
+        raise NotFound(f"there is no class {class_id}", classId=class_id)
+    day = day or today_in(found.time_zone, now)
+    students = await roster_of(connection, class_id, day)
+    batch = Batch(class_id, session_id, day) if session_id is not None else None
+    session = await _session(connection, caller, batch) if batch is not None else None
+    known = await _known(connection, batch) if batch is not None else {}
+    version = roster_version(student.student_id for student in students)
+    return Roster(found, day, version, students, session, known)
 
 
 class Directory:
@@ -68,18 +96,8 @@ class Directory:
             NotFound: there is no such class, or the caller does not see it on that day.
             Invalid: the class has no such session.
         """
-        demand(caller, Permission.ROSTER_READ)
-        now = self._now()
         async with self._database.snapshot() as connection:
-            visible_on = day or await today_of_schools(connection, caller, now)
-            found = await find_class(connection, caller, class_id, visible_on)
-            if found is None:
-                raise NotFound(f"there is no class {class_id}", classId=class_id)
-            day = day or today_in(found.time_zone, now)
-            students = await roster_of(connection, class_id, day)
-            batch = Batch(class_id, session_id, day) if session_id is not None else None
-            known = await _known(connection, batch, caller) if batch is not None else {}
-        return Roster(class_id, day, roster_version(student.student_id for student in students), students, known)
+            return await read_roster(connection, caller, class_id, day, session_id, self._now())
 
     async def classes(self, caller: Caller, filters: ClassFilters, page: PageRequest) -> Page[ClassRow]:
         """Classes by id; of a teacher those that they teach today."""

@@ -56,7 +56,16 @@ SELECT asked.session_id,
     (SELECT {list_of}(DISTINCT e.student_id) FROM enrolments e WHERE e.class_id = asked.class_id
      AND (e.begin_date IS NULL OR e.begin_date <= asked.day) AND (e.end_date IS NULL OR e.end_date > asked.day)
      AND NOT EXISTS (SELECT 1 FROM attendances a WHERE a.session_id = asked.session_id AND a.learning_date = asked.day
-         AND a.student_id = e.student_id AND a.status IS NOT NULL)) AS missing
+         AND a.student_id = e.student_id AND a.status IS NOT NULL)) AS missing,
+    (SELECT {list_of}({tuple_of}(counted.status, counted.students)) FROM
+        (SELECT a.status, count(*) AS students FROM attendances a
+         WHERE a.session_id = asked.session_id AND a.learning_date = asked.day AND a.status IS NOT NULL
+           AND EXISTS (SELECT 1 FROM enrolments e WHERE e.class_id = asked.class_id AND e.student_id = a.student_id
+             AND (e.begin_date IS NULL OR e.begin_date <= asked.day)
+             AND (e.end_date IS NULL OR e.end_date > asked.day))
+         GROUP BY a.status) AS counted) AS given,
+    (SELECT {list_of}({tuple_of}(t.begins, t.ends)) FROM session_times t
+     WHERE t.session_id = asked.session_id AND t.weekday = asked.weekday) AS times
 FROM asked"""
 
 
@@ -82,12 +91,13 @@ async def list_registers(
 ) -> list[Register]:
     """At most `limit` registers that are due and that the caller sees on that day, by class and session.
 
-    Of today what has begun by now is due, of a day that is to come nothing. Who is missing is told of each.
+    Of today what has begun by now is due, of a day that is to come nothing, unless what is to come is asked for, too.
+    Who is missing is told of each.
     """
     zones = select(schools.c.time_zone).where(sees_school(caller, schools.c.id)).distinct()
     if filters.school_id is not None:
         zones = zones.where(schools.c.id == filters.school_id)
-    moments = {zone: _moment(zone, filters.day, now) for zone in sorted(await connection.scalars(zones))}
+    moments = {zone: _moment(zone, filters, now) for zone in sorted(await connection.scalars(zones))}
     if not moments:
         return []
     statement = _page(_counted(caller, filters, moments, after), limit, missing_only=filters.missing_only)
@@ -97,10 +107,11 @@ async def list_registers(
 
 
 def _register(
-    class_id: int, class_name: str, session_id: int, session_title: str, day: date, *counted: Any
+    school_id: int, class_id: int, class_name: str, session_id: int, session_title: str, day: date, *counted: Any
 ) -> Register:
     marked, expected, is_processing = counted
     return Register(
+        school_id=school_id,
         class_id=class_id,
         class_name=class_name,
         session_id=session_id,
@@ -114,10 +125,12 @@ def _register(
     )
 
 
-def _moment(zone: str, day: date | None, now: datetime) -> _Moment:
+def _moment(zone: str, filters: RegisterFilters, now: datetime) -> _Moment:
     local = now.astimezone(ZoneInfo(zone))
     today = local.date()
-    asked = day or today
+    asked = filters.day or today
+    if filters.with_upcoming:
+        return _Moment(asked, "24:00")
     if asked == today:
         return _Moment(asked, f"{local:%H:%M}")
     return _Moment(asked, "24:00" if asked < today else "")
@@ -131,6 +144,7 @@ def _counted(
     time = _by_zone(moments, lambda moment: moment.time, String())
     statement = (
         select(
+            classes.c.school_id.label("school_id"),
             *(classes.c.id.label("class_id"), classes.c.title.label("class_name")),
             *(sessions.c.id.label("session_id"), sessions.c.title.label("session_title")),
             *(day.label("learning_date"), _marked(day).label("marked"), _expected(day).label("expected")),
@@ -158,7 +172,7 @@ def _counted(
 def _page(counted: Select[*tuple[Any, ...]], limit: int, *, missing_only: bool) -> Select[*tuple[Any, ...]]:
     each = counted.subquery("register").c
     statement = select(
-        *(each.class_id, each.class_name, each.session_id, each.session_title, each.learning_date),
+        *(each.school_id, each.class_id, each.class_name, each.session_id, each.session_title, each.learning_date),
         *(each.marked, each.expected, each.is_processing),
     ).where(each.expected > 0)
     if missing_only:
@@ -204,11 +218,17 @@ def _is_processing(day: ColumnElement[date]) -> ColumnElement[bool]:
 
 
 async def _detailed(connection: AsyncConnection, registers: Sequence[Register]) -> list[Register]:
-    statement = asking(connection, _DETAILS, class_id="bigint", session_id="bigint", day="date").columns(
-        session_id=BigInteger, teachers=Json, missing=Json
+    columns = {"class_id": "bigint", "session_id": "bigint", "day": "date", "weekday": "bigint"}
+    statement = asking(connection, _DETAILS, **columns).columns(
+        session_id=BigInteger, teachers=Json, missing=Json, given=Json, times=Json
     )
     asked = rows_asked(
-        {"class_id": each.class_id, "session_id": each.session_id, "day": each.learning_date.isoformat()}
+        {
+            "class_id": each.class_id,
+            "session_id": each.session_id,
+            "day": each.learning_date.isoformat(),
+            "weekday": each.learning_date.isoweekday(),
+        }
         for each in registers
     )
     found = {session_id: more for session_id, *more in await connection.execute(statement, asked)}
@@ -216,11 +236,19 @@ async def _detailed(connection: AsyncConnection, registers: Sequence[Register]) 
 
 
 def _with_details(
-    register: Register, teachers: list[tuple[int, str, str]] | None, missing: list[int] | None
+    register: Register,
+    teachers: list[tuple[int, str, str]] | None,
+    missing: list[int] | None,
+    given: list[tuple[str, int]] | None,
+    times: list[tuple[str, str]] | None,
 ) -> Register:
-    named = [RegisterTeacher(user_id, f"{given} {family}".strip()) for user_id, given, family in teachers or ()]
+    named = [
+        RegisterTeacher(user_id, f"{given_name} {family}".strip()) for user_id, given_name, family in teachers or ()
+    ]
     return replace(
         register,
         teachers=tuple(sorted(named, key=lambda teacher: teacher.user_id)),
         missing_student_ids=tuple(sorted(missing or ())),
+        given=dict(sorted(given or ())),
+        times=tuple(sorted((begins, ends) for begins, ends in times or ())),
     )

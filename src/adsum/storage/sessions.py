@@ -48,10 +48,10 @@ async def list_sessions(
     return [SessionRow(*row) for row in await connection.execute(statement)]
 
 
-async def is_session_of(connection: AsyncConnection, session_id: int, class_id: int) -> bool:
-    """Whether the class has this session."""
-    found = select(sessions.c.id).where(sessions.c.id == session_id, sessions.c.class_id == class_id)
-    return await connection.scalar(found) is not None
+async def find_session(connection: AsyncConnection, session_id: int) -> SessionRow | None:
+    """The session, whoever may see its class."""
+    row = (await connection.execute(_sessions().where(sessions.c.id == session_id))).one_or_none()
+    return None if row is None else SessionRow(*row)
 
 
 async def sessions_among(

@@ -37,7 +37,7 @@ from adsum.web import (
 from adsum.web.body_limit import BodyLimit
 from adsum.web.description import Application
 from adsum.web.observation import Observation
-from adsum.web.pages import sign_in, start, static_files
+from adsum.web.pages import register, sign_in, start, static_files, today
 from adsum.web.pages.rendering import open_site
 from adsum.web.problems import answer_errors
 from adsum.web.security_headers import SecurityHeaders
@@ -71,6 +71,8 @@ PAGES = (
     static_files.router,
     sign_in.router,
     start.router,
+    today.router,
+    register.router,
 )
 
 

@@ -100,7 +100,7 @@ class RosterAnswer(Schema):
     @classmethod
     def of(cls, roster: Roster) -> RosterAnswer:
         return cls(
-            class_id=roster.class_id,
+            class_id=roster.of.id,
             day=roster.day,
             roster_version=roster.version,
             items=[RosterItem.of(student, roster.known.get(student.student_id)) for student in roster.students],

@@ -1,0 +1,238 @@
+// Handing in what is new or changed, and following it until every student is really recorded.
+
+const PAUSES_MS = [1000, 2000, 4000, 8000];
+
+export class Saving {
+  constructor(form, sheet, texts) {
+    this.form = form;
+    this.sheet = sheet;
+    this.texts = texts;
+    this.button = document.getElementById("save");
+    this.banner = document.getElementById("banner");
+    this.progress = document.getElementById("progress");
+    this.done = document.getElementById("done");
+    this.isBusy = false;
+    this.isReceived = false;
+    this.pending = null; // what is on its way, under one key until it is answered
+    addEventListener("online", () => { if (this.pending) this.send(); });
+  }
+
+  get wouldLose() { return !this.isReceived && this.sheet.unsaved.length > 0; }
+
+  async save() {
+    if (this.isBusy) return;
+    const rows = this.sheet.changed;
+    if (!rows.length) { this.say(this.texts.nothing, "good"); return; }
+    const marks = rows.map((row) => ({
+      studentId: row.id, status: row.chosen, note: row.note.value.trim() || null,
+      ...(row.recorded.status !== null ? { recordId: row.recorded.recordId, version: row.recorded.version } : {}),
+    }));
+    const body = JSON.stringify({
+      rosterVersion: this.sheet.version.value, marks,
+      force: this.form.elements.force?.checked ?? false, reason: this.form.elements.reason?.value.trim() || null,
+    });
+    for (const row of rows) row.show("saving", this.texts.saving);
+    this.done.hidden = true;
+    this.pending = { body, key: newKey(), rows, tries: 0 };
+    await this.send();
+  }
+
+  // The same key at each try: however often it is sent, it is done once.
+  async send() {
+    const { body, key } = this.pending;
+    this.busy(true);
+    let answer;
+    try {
+      answer = await fetch(location.pathname, {
+        method: "POST", body,
+        headers: { "Content-Type": "application/json", Accept: "application/json", "Idempotency-Key": key },
+      });
+      if (answer.status === 503 || answer.status === 502 || answer.status === 504) throw new TypeError("away");
+    } catch {
+      this.say(this.texts.offline, "warn");
+      const pause = PAUSES_MS[Math.min(this.pending.tries++, PAUSES_MS.length - 1)];
+      clearTimeout(this.retrying);
+      this.retrying = setTimeout(() => this.pending && this.send(), pause);
+      return;
+    }
+    clearTimeout(this.retrying);
+    if (answer.status === 401) { this.askToSignIn(); return; }
+    const told = await answer.json();
+    const { rows } = this.pending;
+    this.pending = null;
+    this.busy(false);
+    if (answer.ok) this.accepted(told, rows);
+    else await this.refused(told, rows);
+  }
+
+  accepted(told, rows) {
+    this.isReceived = !told.isSkipped;
+    for (const row of rows) row.show("unsaved", this.texts.unsaved);
+    if (told.isQueued) for (const row of rows) if (row.recorded.status === null) row.show("saving", this.texts.saving);
+    const contested = this.sheet.update(told.sheet);
+    const refused = rows.filter((row) => told.refused[row.id]);
+    if (told.isSkipped) this.say(this.texts.skipped, "warn");
+    else if (told.isQueued) this.say(this.texts.received, "good");
+    if (told.batchId && (told.isQueued || told.isSkipped)) this.follow(told.batchId);
+    this.showContested([...new Set([...contested, ...refused])]);
+    if (!told.isQueued && !told.isSkipped && !refused.length) this.finish(told.sheet);
+  }
+
+  async refused(told, rows) {
+    for (const row of rows) this.sheet.describe(row);
+    if (told.code === "roster_changed") { await this.reload(told.params); return; }
+    const list = el("ul");
+    for (const each of told.errors.slice(0, 30)) list.append(el("li", each.detail));
+    this.say(this.texts.refused, "bad", list);
+  }
+
+  // Follows the batch by its events; where they end without an end, the server is asked again.
+  follow(batchId) {
+    this.source?.close();
+    this.progress.hidden = false;
+    this.source = new EventSource(`/attendances/batches/${batchId}/events`);
+    this.source.addEventListener("status", (event) => {
+      const status = JSON.parse(event.data);
+      this.progress.max = status.totalJobs;
+      this.progress.value = status.totalJobs - status.remainingJobs;
+      if (status.state !== "processing") this.ended();
+    });
+    this.source.addEventListener("error", () => {
+      if (this.source.readyState === EventSource.CLOSED) setTimeout(() => this.follow(batchId), 2000);
+    });
+  }
+
+  async ended() {
+    this.source.close();
+    const sheet = await this.refresh();
+    if (!sheet) { setTimeout(() => this.ended(), 2000); return; }
+    this.progress.hidden = true;
+    this.finish(sheet);
+  }
+
+  // What stands now, by whoever; null while the server does not answer.
+  async refresh() {
+    let sheet;
+    try {
+      const answer = await fetch(location.pathname, { headers: { Accept: "application/json" } });
+      if (!answer.ok) return null;
+      sheet = await answer.json();
+    } catch { return null; }
+    for (const row of this.sheet.rows) if (row.state === "saving" && !this.pending) row.show("unsaved", this.texts.unsaved);
+    this.showContested(this.sheet.update(sheet));
+    if (sheet.newestRun?.state === "processing" && this.source?.readyState !== EventSource.OPEN) this.follow(sheet.newestRun.batchId);
+    return sheet;
+  }
+
+  finish(sheet) {
+    const failed = this.sheet.rows.filter((row) => row.recorded.failure);
+    this.isReceived = false;
+    this.done.replaceChildren();
+    this.done.append(el("h2", failed.length ? this.texts.some_failed : this.texts.all_saved));
+    this.list(this.texts.absent, this.sheet.rows.filter((row) => ["absent", "authorised"].includes(this.look(row))), this.texts.nobody_absent);
+    this.list(this.texts.still_open, this.sheet.rows.filter((row) => !row.isGone && row.recorded.status === null && !row.recorded.failure));
+    this.list(this.texts.failed, failed);
+    const tools = el("p");
+    tools.className = "row";
+    if (failed.length && sheet.newestRun) tools.append(this.retryButton(sheet.newestRun.batchId));
+    const back = el("a", this.texts.back);
+    back.href = "/today";
+    back.className = "button";
+    tools.append(back);
+    this.done.append(tools);
+    this.done.hidden = false;
+    if (!this.sheet.unsaved.length) { this.say(null); this.done.focus({ preventScroll: true }); this.done.scrollIntoView({ block: "nearest" }); }
+  }
+
+  retryButton(batchId) {
+    const retry = el("button", this.texts.retry);
+    retry.type = "button";
+    retry.className = "primary";
+    retry.addEventListener("click", async () => {
+      retry.disabled = true;
+      const answer = await fetch(`/attendances/batches/${batchId}/retry`, { method: "POST" });
+      if (answer.ok) { this.done.hidden = true; this.follow(batchId); } else retry.disabled = false;
+    });
+    return retry;
+  }
+
+  look(row) { return this.sheet.statuses.find((each) => each.code === row.recorded.status)?.look; }
+
+  list(title, rows, otherwise) {
+    if (!rows.length) { if (otherwise) this.done.append(el("p", otherwise)); return; }
+    const names = el("ul");
+    for (const row of rows) { const item = el("li"); item.append(el("bdi", row.name)); names.append(item); }
+    this.done.append(el("h3", `${title} ${rows.length}`), names);
+  }
+
+  // Somebody else has given another mark meanwhile: the one here is neither lost nor written over theirs unasked.
+  showContested(rows) {
+    for (const row of rows) {
+      const theirs = this.sheet.statuses.find((each) => each.code === row.recorded.status);
+      row.show("unsaved", `${this.texts.meanwhile} ${theirs?.label ?? row.recorded.status} `);
+      const take = el("button", this.texts.theirs), keep = el("button", this.texts.mine);
+      for (const button of [take, keep]) { button.type = "button"; button.className = "link"; row.say.append(button); }
+      take.addEventListener("click", () => { this.sheet.take(row); this.sheet.touched(row); });
+      keep.addEventListener("click", () => row.show("unsaved", this.texts.unsaved));
+    }
+  }
+
+  // Who joined gets a row without a mark, who left keeps theirs as it was; every other mark stays.
+  async reload({ joined, left }) {
+    const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const known = JSON.parse(page.getElementById("known").textContent).sheet;
+    this.sheet.version.value = known.rosterVersion;
+    this.sheet.add(joined.map((id) => page.querySelector(`[data-student="${id}"]`)).filter(Boolean), new Map(known.rows.map((each) => [each.studentId, each])));
+    this.sheet.remove(left.filter((id) => this.sheet.byId.has(id)));
+    this.sheet.count();
+    const list = el("ul");
+    for (const [text, ids] of [[this.texts.joined, joined], [this.texts.left, left]]) {
+      const names = ids.map((id) => this.sheet.byId.get(id)?.name).filter(Boolean);
+      if (names.length) list.append(el("li", `${text} ${names.join("; ")}`));
+    }
+    this.say(this.texts.changed_roster, "warn", list);
+  }
+
+  askToSignIn() {
+    const dialog = document.getElementById("sign-in-again");
+    const problem = document.getElementById("sign-in-problem");
+    dialog.querySelector("form").onsubmit = async (event) => {
+      event.preventDefault();
+      const body = new URLSearchParams({ email: document.getElementById("again-email").value, password: document.getElementById("again-password").value });
+      const answer = await fetch("/sign-in", { method: "POST", body, headers: { Accept: "application/json" } }).catch(() => null);
+      problem.hidden = answer?.ok ?? false;
+      if (answer?.ok) { dialog.close(); this.send(); }
+    };
+    document.getElementById("later").onclick = () => {
+      dialog.close();
+      for (const row of this.pending.rows) row.show("unsaved", this.texts.unsaved);
+      this.pending = null;
+      this.busy(false);
+    };
+    if (!dialog.open) dialog.showModal();
+  }
+
+  busy(isBusy) { this.isBusy = isBusy; this.button.disabled = isBusy; }
+
+  say(text, kind, more) {
+    this.banner.replaceChildren();
+    if (!text) return;
+    const notice = el("div");
+    notice.className = `notice ${kind}`;
+    notice.append(el("p", text));
+    if (more) notice.append(more);
+    this.banner.append(notice);
+  }
+}
+
+function el(name, text) {
+  const element = document.createElement(name);
+  if (text) element.textContent = text;
+  return element;
+}
+
+// randomUUID is there over HTTPS and on loopback alone.
+function newKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((each) => each.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,168 @@
+// What stands on the page: rows of students, each with what is recorded and what is chosen.
+
+class Row {
+  constructor(element, recorded) {
+    this.element = element;
+    this.id = Number(element.dataset.student);
+    this.recorded = recorded;
+    this.note = element.querySelector(`[name="note-${this.id}"]`);
+    this.details = element.querySelector(".note");
+    this.say = element.querySelector("[data-say]");
+    this.state = element.dataset.state;
+    this.known = this.state === "known" ? this.chosen : null; // what the office knows beforehand
+  }
+
+  get name() { return this.element.querySelector(".who bdi").textContent; }
+  get radios() { return [...this.element.querySelectorAll("[type=radio]")]; }
+  get chosen() { return this.element.querySelector("[type=radio]:checked")?.value ?? null; }
+  get isGone() { return this.element.classList.contains("gone"); }
+  get isShown() { return !this.element.hidden && !this.isGone; }
+
+  choose(code) { for (const radio of this.radios) radio.checked = radio.value === code; }
+  focus(options) { (this.element.querySelector("[type=radio]:checked") ?? this.radios[0])?.focus(options); }
+  openNote() { this.details.open = true; this.note.focus(); }
+
+  // What is chosen says something else than what is recorded.
+  get isChanged() {
+    if (this.chosen === null || this.isGone) return false;
+    return this.chosen !== this.recorded.status || this.note.value.trim() !== (this.recorded.note ?? "");
+  }
+
+  // Somebody has said so here; what is known beforehand stands on the page by itself.
+  get isUnsaved() { return this.isChanged && (this.known === null || this.chosen !== this.known || this.note.value.trim() !== ""); }
+
+  show(state, text) {
+    this.state = this.element.dataset.state = state;
+    this.say.textContent = text;
+  }
+}
+
+export class Sheet {
+  constructor(form, known) {
+    this.texts = known.texts;
+    this.statuses = known.statuses;
+    this.version = form.elements.rosterVersion;
+    this.list = document.getElementById("students");
+    this.draftKey = `adsum:${location.pathname}`;
+    const recorded = new Map(known.sheet.rows.map((each) => [each.studentId, each]));
+    this.rows = [...this.list.children].map((each) => new Row(each, recorded.get(Number(each.dataset.student))));
+    this.byId = new Map(this.rows.map((row) => [row.id, row]));
+  }
+
+  rowOf(element) { return this.byId.get(Number(element.closest?.("[data-student]")?.dataset.student)); }
+  firstOpen() { return this.rows.find((row) => row.isShown && row.chosen === null) ?? null; }
+  get unsaved() { return this.rows.filter((row) => row.isUnsaved); }
+  get changed() { return this.rows.filter((row) => row.isChanged); }
+
+  neighbour(row, step) {
+    const shown = this.rows.filter((each) => each.isShown);
+    return shown[shown.indexOf(row) + step];
+  }
+
+  statusOfKey(key) {
+    return this.statuses[Number(key) - 1] ?? this.statuses.find((each) => each.letter.toLowerCase() === key.toLowerCase());
+  }
+
+  // What was set before is spared, as is what the office knows beforehand.
+  markRest() {
+    for (const row of this.rows) if (!row.isGone && row.chosen === null) { row.choose("present"); this.describe(row); }
+    this.count();
+    this.keep();
+  }
+
+  touched(row) {
+    this.describe(row);
+    this.count();
+    this.keep();
+  }
+
+  describe(row) {
+    const { recorded } = row;
+    if (row.isUnsaved) row.show("unsaved", this.texts.unsaved);
+    else if (row.isChanged) row.show("known", this.texts.known);
+    else if (recorded.status !== null) row.show("saved", this.standing(recorded));
+    else if (recorded.failure) row.show("failed", this.texts.failed);
+  }
+
+  standing(recorded) {
+    if (recorded.said) return this.texts.said;
+    return recorded.isOffices ? this.texts.offices : this.texts.saved;
+  }
+
+  count() {
+    const counts = new Map();
+    for (const row of this.rows) if (!row.isGone) counts.set(row.chosen ?? "", (counts.get(row.chosen ?? "") ?? 0) + 1);
+    for (const each of document.querySelectorAll("[data-count]")) each.textContent = String(counts.get(each.dataset.count) ?? 0);
+  }
+
+  narrow(words) {
+    const wanted = words.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+    for (const row of this.rows) {
+      const name = row.name.toLocaleLowerCase();
+      row.element.hidden = !wanted.every((each) => name.includes(each));
+    }
+  }
+
+  // Brings what is recorded up to date. Answers with who has meanwhile got another mark than is chosen here.
+  update(sheet) {
+    const contested = [];
+    for (const each of sheet.rows) {
+      const row = this.byId.get(each.studentId);
+      if (!row) continue;
+      const before = row.recorded;
+      const wasChanged = row.isChanged && row.chosen !== null;
+      row.recorded = each;
+      if (before.version === each.version && before.failure === each.failure && row.state !== "saving") continue;
+      if (!wasChanged && each.status !== null) this.take(row);
+      else if (row.isChanged && each.status !== null && before.version !== each.version && row.state !== "saving") contested.push(row);
+      this.describe(row);
+    }
+    this.count();
+    this.keep();
+    return contested;
+  }
+
+  take(row) {
+    row.choose(row.recorded.status);
+    row.note.value = row.recorded.note ?? "";
+    this.describe(row);
+  }
+
+  add(elements, recorded) {
+    for (const element of elements) {
+      const row = new Row(element, recorded.get(Number(element.dataset.student)));
+      const next = this.rows.find((each) => each.name.localeCompare(row.name) > 0);
+      this.list.insertBefore(element, next?.element ?? null);
+      element.classList.add("joined");
+      this.byId.set(row.id, row);
+    }
+    this.rows = [...this.list.children].map((each) => this.byId.get(Number(each.dataset.student)));
+  }
+
+  remove(ids) {
+    for (const id of ids) {
+      const row = this.byId.get(id);
+      row.element.classList.add("gone");
+      row.show("gone", this.texts.gone);
+    }
+  }
+
+  // Marks that are not saved outlive a page that is loaded again, in this window alone.
+  keep() {
+    const marks = this.unsaved.map((row) => [row.id, row.chosen, row.note.value]);
+    if (marks.length) sessionStorage.setItem(this.draftKey, JSON.stringify(marks));
+    else sessionStorage.removeItem(this.draftKey);
+  }
+
+  restore() {
+    for (const [id, status, note] of JSON.parse(sessionStorage.getItem(this.draftKey) ?? "[]")) {
+      const row = this.byId.get(id);
+      if (!row) continue;
+      row.choose(status);
+      row.note.value = note;
+      this.describe(row);
+    }
+    this.count();
+    this.keep();
+  }
+}
