@@ -6,12 +6,14 @@ import shutil
 from collections.abc import Generator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.pages.browsing import Browsing
 from tests.pages.house import House, opened_house
 
 CHROMIUM = shutil.which("chromium")
+# Of a machine that has much else to do.
+PATIENCE_MS = 20_000
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -25,6 +27,7 @@ def house() -> Generator[House]:
 def chromium() -> Generator[Browser]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not on this machine")
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser

@@ -71,7 +71,7 @@ def test_what_was_saved_is_corrected_and_only_that(browsing: Browsing) -> None:
     page.get_by_role("button", name="Save", exact=False).click()
     expect(states(page, "saved")).to_have_count(STUDENTS)
 
-    row(page, 4).get_by_text("Late").click()
+    row(page, 4).get_by_role("radio", name="Late").check()
     expect(states(page, "unsaved")).to_have_count(1)
     page.keyboard.press("Control+s")
     expect(states(page, "saved")).to_have_count(STUDENTS)
@@ -125,7 +125,7 @@ def test_two_browsers_on_one_class_overwrite_nothing_unseen(browsing: Browsing) 
     teacher.keyboard.press("Control+s")
     expect(states(teacher, "saved")).to_have_count(STUDENTS)
 
-    row(office, 7).get_by_text("Absent").click()
+    row(office, 7).get_by_role("radio", name="Absent").check()
     office.keyboard.press("Control+s")
     expect(row(office, 7)).to_contain_text("meanwhile saved by somebody else")
     assert records(browsing, day)[7] == "present"
@@ -137,7 +137,7 @@ def test_two_browsers_on_one_class_overwrite_nothing_unseen(browsing: Browsing) 
 
 def test_a_page_that_is_loaded_again_keeps_what_is_not_saved(browsing: Browsing) -> None:
     page = take(browsing.visitor(TEACHER), a_day(5))
-    row(page, 9).get_by_text("Excused").click()
+    row(page, 9).get_by_role("radio", name="Excused").check()
     page.on("dialog", lambda dialog: dialog.accept())
     page.reload()
     expect(row(page, 9).locator(":checked")).to_have_value("excused")
@@ -146,7 +146,7 @@ def test_a_page_that_is_loaded_again_keeps_what_is_not_saved(browsing: Browsing)
 
 def test_without_scripts_the_register_is_taken_and_saved(browsing: Browsing) -> None:
     page, day = take(browsing.visitor(TEACHER, java_script_enabled=False), a_day(6)), a_day(6)
-    row(page, 2).get_by_text("Absent").click()
+    row(page, 2).get_by_role("radio", name="Absent").check()
     page.get_by_label("All without a mark are present").check()
     page.get_by_role("button", name="Save", exact=False).click()
     page.reload()

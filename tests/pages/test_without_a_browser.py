@@ -1,0 +1,90 @@
+"""What pages are made of: languages, addresses, forms, the order of a day."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from adsum.domain.registers import Register
+from adsum.domain.statuses import SchoolStatuses
+from adsum.web.pages.languages import chosen_language, load_languages
+from adsum.web.pages.sign_in import own_path
+from adsum.web.pages.timetable_of_day import LocalMoment, Standing, arranged
+
+DAY = date(2024, 12, 25)
+
+
+@pytest.mark.parametrize(
+    ("cookie", "accepted", "chosen"),
+    [
+        (None, "", "en"),
+        (None, "fr;q=0.9, de-AT;q=0.5, en;q=0.1", "de"),
+        ("de", "en", "de"),
+        ("xx", "nonsense;q=lots, de", "de"),
+    ],
+)
+def test_a_language_is_that_of_the_cookie_then_of_the_browser(cookie: str | None, accepted: str, chosen: str) -> None:
+    assert chosen_language(load_languages(), cookie, accepted).code == chosen
+
+
+def test_days_and_numbers_are_written_as_the_language_does() -> None:
+    languages = load_languages()
+    assert (languages["en"].clock("14:05"), languages["de"].clock("14:05")) == ("2:05\u202fPM", "14:05")
+    assert languages["de"].day(DAY) == "Mittwoch, 25. Dezember 2024"
+    assert (languages["en"].percent(93.25), languages["de"].percent(93.25)) == ("93.2%", "93,2\u00a0%")
+
+
+@pytest.mark.parametrize(
+    ("asked", "goes_to"),
+    [
+        ("/take/1/2/2024-12-25?x=1", "/take/1/2/2024-12-25?x=1"),
+        ("//evil.example/", "/today"),
+        ("/\\evil.example", "/today"),
+        ("https://evil.example/", "/today"),
+        ("/\t/evil.example", "/today"),
+        ("", "/today"),
+    ],
+)
+def test_nobody_is_sent_to_another_site_after_signing_in(asked: str, goes_to: str) -> None:
+    assert own_path(asked) == goes_to
+
+
+def register(number: int, *, marked: int = 0, is_processing: bool = False, times: tuple[str, ...] = ()) -> Register:
+    spans = tuple((begins, f"{int(begins[:2]) + 1:02}:00") for begins in times)
+    given = {"present": marked} if marked else {}
+    return Register(
+        *(9, number, f"Class {number}", number, "Maths", DAY, (), marked, 30, None),
+        is_processing=is_processing,
+        given=given,
+        times=spans,
+    )
+
+
+def test_what_is_on_now_comes_first_then_all_by_time_and_those_without_times_last() -> None:
+    day = [
+        register(1),
+        register(2, times=("11:00",)),
+        register(3, times=("10:00",), marked=29),
+        register(4, times=("08:00",), marked=30),
+        register(5, times=("09:00",)),
+        register(6, times=("09:00",), is_processing=True),
+        register(7, times=("07:00",), marked=29),
+    ]
+    lessons = arranged(day, {9: SchoolStatuses()}, {9: LocalMoment(DAY, "10:30")})
+    assert [(lesson.register.class_id, lesson.standing) for lesson in lessons] == [
+        (3, Standing.NOW),
+        (7, Standing.PARTIAL),
+        (4, Standing.TAKEN),
+        (5, Standing.DUE),
+        (6, Standing.PROCESSING),
+        (2, Standing.UPCOMING),
+        (1, Standing.DUE),
+    ]
+    assert [lesson.attended for lesson in lessons[:3]] == [29, 29, 30]
+    assert (lessons[0].missing, lessons[0].path) == (1, "/take/3/3/2024-12-25")
+
+
+def test_of_a_day_to_come_nothing_is_due() -> None:
+    (lesson,) = arranged([register(1)], {9: SchoolStatuses()}, {9: LocalMoment(date(2024, 12, 24), "10:30")})
+    assert lesson.standing is Standing.UPCOMING
