@@ -107,6 +107,12 @@ class IdempotencyKeyReused(Invalid):
     code = "idempotency_key_reused"
 
 
+class TooManyAttempts(AdsumError):
+    """Too many wrong passwords lately (429); param `retryAfter` holds the seconds until the next one is looked at."""
+
+    code = "too_many_attempts"
+
+
 class TooLarge(AdsumError):
     """The body is larger than the limit (413)."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -33,6 +35,27 @@ def _known_timezone(name: str) -> str:
 def _key_prefix(text: str) -> str:
     if any(character.isspace() for character in text):
         raise ValueError("a key prefix has no blanks")
+    return text
+
+
+def _origin(url: str) -> str:
+    """The address under which browsers know Adsum, without a slash at its end."""
+    parts = urlsplit(url)
+    is_origin = parts.scheme in {"http", "https"} and parts.hostname and parts.path in {"", "/"}
+    if not is_origin or parts.query or parts.fragment or parts.username is not None:
+        raise ValueError(f"{url!r} is not the address of a site, such as https://adsum.school.example")
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _addresses(text: str) -> str:
+    """Addresses and networks, separated by commas; `*` is everybody."""
+    for each in (part.strip() for part in text.split(",")):
+        if each == "*":
+            continue
+        try:
+            ip_network(each)
+        except ValueError:
+            raise ValueError(f"{each!r} is no IP address and no network, such as 10.0.0.7 or 10.0.0.0/8") from None
     return text
 
 
@@ -91,6 +114,9 @@ class Settings(BaseSettings):
     max_batch_size: Annotated[int, Field(ge=1, le=20_000)] = 10_000
     max_body_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
     max_import_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
+    public_url: Annotated[str, AfterValidator(_origin)] | None = None
+    trusted_proxies: Annotated[str, AfterValidator(_addresses)] = "127.0.0.1,::1"
+    allow_plain_http: bool = False
     token_ttl: Annotated[int, Field(ge=60)] = 12 * 3600
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from adsum.metrics import Metrics
+from adsum.queue.attempts import FailedAttempts
 from adsum.queue.connection import RedisClient
 from adsum.queue.control import QueueControl
 from adsum.queue.ledger import Ledger
@@ -29,9 +30,11 @@ from adsum.services.covers import Covers
 from adsum.services.deliveries import Deliveries
 from adsum.services.directory import Directory
 from adsum.services.ended_runs import EndedRuns
+from adsum.services.explaining import Explaining
 from adsum.services.house import House
 from adsum.services.interventions import Interventions
 from adsum.services.marks_import import MarksImport
+from adsum.services.naming import Naming
 from adsum.services.passwords import Passwords
 from adsum.services.processor import AttendanceProcessor
 from adsum.services.progress import Progress
@@ -45,6 +48,7 @@ from adsum.services.reports import Reports
 from adsum.services.roster_import import RosterImport
 from adsum.services.school_calendar import SchoolCalendar
 from adsum.services.schools import Schools
+from adsum.services.signing_in import SigningIn
 from adsum.services.sourced_roster import SourcedRoster
 from adsum.services.statuses import Statuses
 from adsum.services.student_data import StudentData
@@ -69,6 +73,7 @@ class Adsum:
     metrics: Metrics
     accounts: Accounts
     tokens: Tokens
+    signing_in: SigningIn
     api_keys: ApiKeys
     acting: Acting
     readiness: Readiness
@@ -98,6 +103,8 @@ class Adsum:
     register_sheets: RegisterSheets
     reports: Reports
     house: House
+    explaining: Explaining
+    naming: Naming
     roster_import: RosterImport
     sourced_roster: SourcedRoster
 
@@ -132,13 +139,16 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
         acting = Acting(database)
         stack.push_async_callback(acting.close)
         corrections = Corrections(database, now)
+        accounts = Accounts(database, Passwords())
+        attempts = FailedAttempts(redis, key_prefix=settings.key_prefix)
         yield Adsum(
             settings=settings,
             database=database,
             queue=queue,
             metrics=metrics,
-            accounts=Accounts(database, Passwords()),
+            accounts=accounts,
             tokens=tokens,
+            signing_in=SigningIn(accounts, tokens, attempts),
             api_keys=api_keys,
             acting=acting,
             readiness=Readiness(database, queue.ping, queue.depth, now),
@@ -168,6 +178,8 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             register_sheets=RegisterSheets(database, attendances, corrections, now),
             reports=Reports(database, Summaries(database)),
             house=House(database, now),
+            explaining=Explaining(database, now),
+            naming=Naming(database),
             roster_import=RosterImport(database, settings.timezone, now),
             sourced_roster=SourcedRoster(database),
         )

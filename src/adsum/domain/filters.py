@@ -55,6 +55,7 @@ class RecordFilters:
 class BatchFilters:
     """Which batches; `state` is that of the newest run."""
 
+    school_id: int | None = None
     class_id: int | None = None
     session_id: int | None = None
     first_day: date | None = None

@@ -25,6 +25,14 @@ class RegisterTeacher:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterCount:
+    """How many registers are due, and how many of these are taken."""
+
+    due: int
+    taken: int
+
+
+@dataclass(frozen=True, slots=True)
 class Register:
     """The register of a class, a session and a day.
 

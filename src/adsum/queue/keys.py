@@ -10,6 +10,8 @@ from adsum.domain.ids import Batch
 LOCK = "attendance-batch-lock:"
 COUNTER = "attendance-batch-counter:"
 MARKER = "batch-completed:"
+# Before `:account/…` or `:address/…`: see `queue/attempts.py`.
+FAILURES = "sign-in-failures"
 
 
 def lock_key(batch_id: str) -> str:

@@ -10,7 +10,7 @@ from adsum.domain.access import Caller, Permission
 from adsum.domain.corrections import Correction, Keep, flaws_of_reason
 from adsum.domain.cursors import Key, Page, PageRequest
 from adsum.domain.filters import ContradictionFilters
-from adsum.errors import Invalid, NotFound
+from adsum.errors import Invalid, NotFound, StaleVersion
 from adsum.services.corrections import SeenRecord, change_of
 from adsum.services.paging import begin_of, page_of
 from adsum.services.permissions import demand
@@ -49,8 +49,17 @@ class Contradictions:
             rows = await contradictions.list_contradictions(connection, caller, filters, after, page.limit + 1)
         return page_of(rows, page, query, lambda row: (row.learning_date.toordinal(), row.id))
 
-    async def settle(self, contradiction_id: int, holds: Holds, reason: str | None, caller: Caller) -> SeenRecord:
+    async def settle(
+        self, contradiction_id: int, holds: Holds, reason: str | None, caller: Caller, version: int | None = None
+    ) -> SeenRecord:
         """Says which of the two holds. What was said in class is then recorded, with a history entry.
+
+        Args:
+            contradiction_id: of one that stands.
+            holds: which of the two.
+            reason: why, for the history.
+            caller: who says so.
+            version: of the record that the caller saw; None: whatever it says.
 
         Returns:
             The record as it stands now.
@@ -58,6 +67,7 @@ class Contradictions:
         Raises:
             Forbidden: without `attendance:overrule`.
             NotFound: there is no such contradiction, or it does not stand any more, or the caller does not see it.
+            StaleVersion: the record was changed since the caller saw it.
             Invalid: the reason cannot be kept.
         """
         demand(caller, Permission.ATTENDANCE_OVERRULE)
@@ -70,6 +80,8 @@ class Contradictions:
                 raise NotFound(f"there is no contradiction {contradiction_id}", id=contradiction_id)
             record = await find_record(connection, caller, found.attendance_id, to_change=True)
             assert record is not None, "who sees a contradiction sees its record"
+            if version not in (None, record.version):
+                raise StaleVersion(f"attendance {record.id} was changed meanwhile: it is version {record.version} now")
             now = self._now()
             await contradictions.resolve(connection, record.id, now)
             if holds is Holds.SAID:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 
 from adsum.domain.access import Caller, Permission
 from adsum.domain.cursors import Page, PageRequest
+from adsum.domain.school_order import school_order
 from adsum.domain.statuses import CountsAs, SchoolStatuses, StatusFlag
 from adsum.services.paging import begin_of, by_number, page_of
 from adsum.services.permissions import demand
 from adsum.services.schools import require_school
-from adsum.storage.database import Database
-from adsum.storage.in_the_house import InTheHouse, who_is_there
+from adsum.storage.database import Connection, Database
+from adsum.storage.in_the_house import InTheHouse, how_many_are_there, who_is_there
 from adsum.storage.schools import edit_window_of
 from adsum.storage.statuses import find_statuses
 
@@ -40,13 +41,40 @@ class House:
         query = ("house", school_id)
         after = begin_of(page, query, by_number) or 0
         async with self._database.snapshot() as connection:
-            await require_school(connection, caller, school_id)
-            today = (await edit_window_of(connection, school_id, self._now())).today
-            statuses = (await find_statuses(connection, [school_id]))[school_id]
-            rows = await who_is_there(
-                connection, caller, school_id, today, _there(statuses), after=after, limit=page.limit + 1
-            )
+            of = await self._today(connection, school_id, caller)
+            rows = await who_is_there(connection, caller, school_id, *of, after=after, limit=page.limit + 1)
         return page_of(rows, page, query, lambda row: (row.student_id,))
+
+    async def everybody(self, school_id: int, caller: Caller) -> list[InTheHouse]:
+        """All whom `page` would list, of one moment, in the school's order: a list to be printed is not turned over.
+
+        Raises:
+            Forbidden, NotFound: as `page`.
+        """
+        demand(caller, Permission.ATTENDANCE_READ)
+        demand(caller, Permission.ROSTER_READ)
+        async with self._database.snapshot() as connection:
+            of = await self._today(connection, school_id, caller)
+            rows = await who_is_there(connection, caller, school_id, *of)
+        return sorted(rows, key=lambda row: school_order(row.family_name, row.given_name, row.student_id))
+
+    async def count(self, school_id: int, caller: Caller) -> int:
+        """How many are there.
+
+        Raises:
+            Forbidden: without `attendance:read`.
+            NotFound: as `page`.
+        """
+        demand(caller, Permission.ATTENDANCE_READ)
+        async with self._database.snapshot() as connection:
+            of = await self._today(connection, school_id, caller)
+            return await how_many_are_there(connection, caller, school_id, *of)
+
+    async def _today(self, connection: Connection, school_id: int, caller: Caller) -> tuple[date, list[str]]:
+        """The school's today, and the statuses with which somebody is there."""
+        await require_school(connection, caller, school_id)
+        today = (await edit_window_of(connection, school_id, self._now())).today
+        return today, _there((await find_statuses(connection, [school_id]))[school_id])
 
 
 def _there(statuses: SchoolStatuses) -> list[str]:

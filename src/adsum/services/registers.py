@@ -9,11 +9,11 @@ from datetime import datetime
 from adsum.domain.access import Caller, Permission
 from adsum.domain.cursors import Key, Page, PageRequest
 from adsum.domain.filters import RegisterFilters
-from adsum.domain.registers import Register
+from adsum.domain.registers import Register, RegisterCount
 from adsum.services.paging import begin_of, page_of
 from adsum.services.permissions import demand
 from adsum.storage.database import Database
-from adsum.storage.registers import RegisterPosition, list_registers
+from adsum.storage.registers import RegisterPosition, count_registers, list_registers
 
 
 class Registers:
@@ -40,6 +40,16 @@ class Registers:
         if not caller.may(Permission.ROSTER_READ):
             rows = [replace(row, missing_student_ids=None) for row in rows]
         return page_of(rows, page, filters, lambda row: (row.class_id, row.session_id))
+
+    async def count(self, caller: Caller, filters: RegisterFilters) -> RegisterCount:
+        """How many registers are due, and how many of them are taken, whatever `missing_only` says.
+
+        Raises:
+            Forbidden: without `attendance:read`.
+        """
+        demand(caller, Permission.ATTENDANCE_READ)
+        async with self._database.snapshot() as connection:
+            return await count_registers(connection, caller, filters, self._now())
 
 
 def _position(key: Key) -> RegisterPosition:

@@ -31,6 +31,19 @@ class Schools:
             rows = await list_schools(connection, caller, after, page.limit + 1)
         return page_of(rows, page, "schools", lambda row: (row.id,))
 
+    async def find(self, school_id: int, caller: Caller) -> SchoolRow:
+        """One school.
+
+        Raises:
+            Forbidden: without `roster:read`.
+            NotFound: there is no such school, or it is not the caller's.
+        """
+        demand(caller, Permission.ROSTER_READ)
+        async with self._database.snapshot() as connection:
+            await require_school(connection, caller, school_id)
+            (row,) = await list_schools(connection, caller, school_id - 1, 1)
+        return row
+
     async def set_edit_window(self, school_id: int, days: int | None, caller: Caller) -> SchoolRow:
         """Sets for how many days after a learning date teachers may still write; None: for ever.
 

@@ -123,6 +123,8 @@ def _is_newest() -> ColumnElement[bool]:
 def _narrowed(filters: BatchFilters) -> list[ColumnElement[bool]]:
     c = batch_runs.c
     conditions: list[ColumnElement[bool]] = []
+    if filters.school_id is not None:
+        conditions.append(c.school_id == filters.school_id)
     if filters.class_id is not None:
         # The class as its sessions, which is what the indexes know.
         of_class = select(sessions.c.id).where(sessions.c.class_id == filters.class_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
@@ -10,6 +9,7 @@ from datetime import date
 from sqlalchemy import BigInteger, Date, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.domain.school_order import school_order
 from adsum.storage.asked import asking, rows_asked
 from adsum.storage.columns import Json
 from adsum.storage.spans import covers
@@ -58,14 +58,4 @@ async def roster_of(connection: AsyncConnection, class_id: int, day: date) -> li
         students.c.id, students.c.source_id, students.c.given_name, students.c.family_name, students.c.grade
     ).where(students.c.id.in_(enrolled))
     roster = [RosterStudent(*row) for row in await connection.execute(statement)]
-    return sorted(roster, key=_by_name)
-
-
-def _by_name(student: RosterStudent) -> tuple[str, str, int]:
-    return _folded(student.family_name), _folded(student.given_name), student.student_id
-
-
-def _folded(name: str) -> str:
-    """Sorted here, since every collation of every database has another order; Åberg stands at A, de Vries at D."""
-    letters = unicodedata.normalize("NFKD", name.casefold())
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return sorted(roster, key=lambda each: school_order(each.family_name, each.given_name, each.student_id))

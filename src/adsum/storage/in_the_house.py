@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
@@ -35,14 +36,29 @@ async def who_is_there(
     today: date,
     statuses: Collection[str],
     *,
-    after: int,
-    limit: int,
+    after: int = 0,
+    limit: int | None = None,
 ) -> list[InTheHouse]:
-    """At most `limit` students by id, from beyond the id `after`.
+    """At most `limit` students by id, from beyond the id `after`; without a limit all of them.
 
     The newest mark of each is the one of the session that begins last by the timetable, and among those without times
     the one that was made last. `statuses` are those that say that somebody is there; who has left is not.
     """
+    there = _there(caller, school_id, today, statuses, after).order_by(students.c.id).limit(limit)
+    return [InTheHouse(*row) for row in await connection.execute(there)]
+
+
+async def how_many_are_there(
+    connection: AsyncConnection, caller: Caller, school_id: int, today: date, statuses: Collection[str]
+) -> int:
+    """How many students `who_is_there` would list."""
+    there = _there(caller, school_id, today, statuses).subquery("there")
+    return (await connection.execute(select(func.count()).select_from(there))).scalar_one()
+
+
+def _there(
+    caller: Caller, school_id: int, today: date, statuses: Collection[str], after: int = 0
+) -> Select[*tuple[Any, ...]]:
     a, m = attendances.c, session_times.c
     begins = (
         select(func.max(m.begins))
@@ -63,11 +79,8 @@ async def who_is_there(
         .subquery("newest")
     )
     n, s = newest.c, students.c
-    there = (
+    return (
         select(s.id, s.given_name, s.family_name, s.grade, n.class_id, n.session_id, n.status, n.marked_at)
         .join(newest, n.student_id == s.id)
         .where(n.place == 1, n.left_at.is_(None), n.status.in_(sorted(statuses)))
-        .order_by(s.id)
-        .limit(limit)
     )
-    return [InTheHouse(*row) for row in await connection.execute(there)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -100,6 +101,35 @@ async def find_record(
 def _is_seen(caller: Caller) -> ColumnElement[bool]:
     c = attendances.c
     return sees_session(caller, c.class_id, c.session_id, c.learning_date)
+
+
+async def list_absences(
+    connection: AsyncConnection,
+    caller: Caller,
+    school_id: int,
+    of: Collection[tuple[int, date]],
+    codes: Collection[str],
+    *,
+    to_change: bool = False,
+) -> list[RecordRow]:
+    """The records of these students on their days that have one of these statuses, by id.
+
+    `to_change`: nobody else changes them until this transaction ends.
+    """
+    a = attendances.c
+    statement = (
+        records()
+        .where(
+            *(a.school_id == school_id, a.status.in_(sorted(codes))),
+            # Two lists rather than pairs, which no index of SQLite's serves; what is too much is left out below.
+            *(a.student_id.in_({student_id for student_id, _ in of}), a.learning_date.in_({day for _, day in of})),
+            *(sees_school(caller, a.school_id), _is_seen(caller)),
+        )
+        .order_by(a.id)
+    )
+    found = await connection.execute(statement.with_for_update() if to_change else statement)
+    rows = [RecordRow(*row) for row in found]
+    return [row for row in rows if (row.student_id, row.learning_date) in of]
 
 
 def _narrowed(filters: RecordFilters) -> list[ColumnElement[bool]]:

@@ -32,7 +32,7 @@ from sqlalchemy.types import TypeEngine
 from adsum.domain.access import Caller
 from adsum.domain.batches import RunState
 from adsum.domain.filters import RegisterFilters
-from adsum.domain.registers import Register, RegisterTeacher
+from adsum.domain.registers import Register, RegisterCount, RegisterTeacher
 from adsum.storage.asked import asking, rows_asked
 from adsum.storage.calendars import is_held
 from adsum.storage.columns import Json
@@ -94,16 +94,35 @@ async def list_registers(
     Of today what has begun by now is due, of a day that is to come nothing, unless what is to come is asked for, too.
     Who is missing is told of each.
     """
-    zones = select(schools.c.time_zone).where(sees_school(caller, schools.c.id)).distinct()
-    if filters.school_id is not None:
-        zones = zones.where(schools.c.id == filters.school_id)
-    moments = {zone: _moment(zone, filters, now) for zone in sorted(await connection.scalars(zones))}
+    moments = await _moments(connection, caller, filters, now)
     if not moments:
         return []
     statement = _page(_counted(caller, filters, moments, after), limit, missing_only=filters.missing_only)
     rows = await connection.execute(statement)
     found = [_register(*row) for row in rows]
     return await _detailed(connection, found) if found else []
+
+
+async def count_registers(
+    connection: AsyncConnection, caller: Caller, filters: RegisterFilters, now: datetime
+) -> RegisterCount:
+    """How many registers are due, as `list_registers` would list them, and how many of these are taken."""
+    moments = await _moments(connection, caller, filters, now)
+    if not moments:
+        return RegisterCount(0, 0)
+    each = _counted(caller, filters, moments, None).subquery("register").c
+    is_taken = case((each.marked >= each.expected, 1), else_=0)
+    statement = select(func.count(), func.coalesce(func.sum(is_taken), 0)).where(each.expected > 0)
+    return RegisterCount(*(await connection.execute(statement)).one())
+
+
+async def _moments(
+    connection: AsyncConnection, caller: Caller, filters: RegisterFilters, now: datetime
+) -> dict[str, _Moment]:
+    zones = select(schools.c.time_zone).where(sees_school(caller, schools.c.id)).distinct()
+    if filters.school_id is not None:
+        zones = zones.where(schools.c.id == filters.school_id)
+    return {zone: _moment(zone, filters, now) for zone in sorted(await connection.scalars(zones))}
 
 
 def _register(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import BaseModel
 
 from adsum.web.dependencies import OpenAdsum
+from adsum.web.transport import address_of
 
 router = APIRouter(tags=["authentication"])
 
@@ -22,8 +23,12 @@ class TokenAnswer(BaseModel):
 
 
 @router.post("/auth/token", name="createToken", summary="Sign in")
-async def create_token(form: Annotated[OAuth2PasswordRequestForm, Depends()], adsum: OpenAdsum) -> TokenAnswer:
-    """A token for the email (as `username`) and the password of a user. It is sent as `Authorization: Bearer …`."""
-    user = await adsum.accounts.authenticate(form.username, form.password)
-    token = await adsum.tokens.create(user.email)
+async def create_token(
+    request: Request, form: Annotated[OAuth2PasswordRequestForm, Depends()], adsum: OpenAdsum
+) -> TokenAnswer:
+    """A token for the email (as `username`) and the password of a user. It is sent as `Authorization: Bearer …`.
+
+    After too many wrong passwords for the account, or from the address, it is 429, and `Retry-After` says for how long.
+    """
+    token = await adsum.signing_in.sign_in(form.username, form.password, address_of(request))
     return TokenAnswer(access_token=token.text, expires_in=token.expires_in)

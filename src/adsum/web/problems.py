@@ -30,6 +30,7 @@ STATUSES: tuple[tuple[type[AdsumError], HTTPStatus], ...] = (
     (errors.StaleVersion, HTTPStatus.PRECONDITION_FAILED),
     (errors.VersionRequired, HTTPStatus.PRECONDITION_REQUIRED),
     (errors.TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (errors.TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
     (errors.Invalid, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )
@@ -54,7 +55,7 @@ def answer_errors(app: FastAPI) -> None:
         status = status_of(error)
         if status is None:
             raise error  # it has no place in HTTP: an unexpected one
-        return problem(status, error.code, error.detail, error.flaws, error.params)
+        return problem(status, error.code, error.detail, error.flaws, error.params, headers_of(error))
 
     async def answer_validation_error(_request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -103,6 +104,11 @@ def problem(
 def status_of(error: AdsumError) -> HTTPStatus | None:
     """The status that says this kind of error; None: it has no place in HTTP."""
     return next((status for kind, status in STATUSES if isinstance(error, kind)), None)
+
+
+def headers_of(error: AdsumError) -> dict[str, str]:
+    """What this very error says in headers, beside what its kind does."""
+    return {"Retry-After": str(error.params["retryAfter"])} if isinstance(error, errors.TooManyAttempts) else {}
 
 
 def _entry(flaw: Flaw) -> dict[str, Any]:

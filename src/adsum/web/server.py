@@ -69,6 +69,8 @@ def run_server(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        # Whom to believe about the address and the scheme that a browser has come with.
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=DRAIN_S,
     )
     host, port = listener.getsockname()[:2]

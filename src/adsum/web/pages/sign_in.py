@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from math import ceil
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from adsum.errors import NotFound, Unauthenticated
+from adsum.errors import AdsumError, NotFound, TooManyAttempts, Unauthenticated
 from adsum.web.cookies import forget, keep_signed_in
-from adsum.web.dependencies import OpenAdsum
+from adsum.web.dependencies import OpenAdsum, adsum_of
 from adsum.web.pages.languages import COOKIE
 from adsum.web.pages.rendering import site_of
 from adsum.web.pages.routing import PageRoute, wants_json
 from adsum.web.pages.visitors import Visitor, signed_in
+from adsum.web.problems import headers_of, status_of
 from adsum.web.same_origin import require_same_origin
+from adsum.web.transport import PlainHttp, address_of, require_private_transport
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -26,8 +29,12 @@ A_YEAR_S = 365 * 24 * 3600
 
 @router.get("/sign-in")
 async def sign_in_page(request: Request, next: str = START) -> Response:  # noqa: A002 - the name in the address
-    """The form."""
-    return site_of(request).page(request, "sign_in.html", next=next, email="", error=None, visitor=None)
+    """The form; over plain HTTP from elsewhere, what to do about that."""
+    try:
+        require_private_transport(request)
+    except PlainHttp as error:
+        return _plain_http(request, error)
+    return _form(request, next, "", None)
 
 
 @router.post("/sign-in", dependencies=[Depends(require_same_origin)])
@@ -40,19 +47,12 @@ async def sign_in(
 ) -> Response:
     """Signs in, and goes on to where the visitor wanted to go; a script gets an empty answer."""
     try:
-        user = await adsum.accounts.authenticate(email, password)
-    except Unauthenticated as error:
+        require_private_transport(request)
+        token = await adsum.signing_in.sign_in(email, password, address_of(request))
+    except (PlainHttp, Unauthenticated, TooManyAttempts) as error:
         if wants_json(request):
             raise
-        return site_of(request).page(
-            *(request, "sign_in.html"),
-            status=HTTPStatus.UNAUTHORIZED,
-            next=next,
-            email=email,
-            error=error,
-            visitor=None,
-        )
-    token = await adsum.tokens.create(user.email)
+        return _plain_http(request, error) if isinstance(error, PlainHttp) else _form(request, next, email, error)
     response = (
         Response(status_code=HTTPStatus.NO_CONTENT)
         if wants_json(request)
@@ -60,6 +60,33 @@ async def sign_in(
     )
     keep_signed_in(request, response, token.text, token.expires_in)
     return response
+
+
+def _form(request: Request, then: str, email: str, error: AdsumError | None) -> Response:
+    status = HTTPStatus.OK if error is None else status_of(error) or HTTPStatus.UNAUTHORIZED
+    wait = error.params.get("retryAfter") if error is not None else None
+    response = site_of(request).page(
+        request,
+        "sign_in.html",
+        status=status,
+        next=then,
+        email=email,
+        error=error,
+        minutes=None if wait is None else ceil(wait / 60),
+        visitor=None,
+    )
+    response.headers.update(headers_of(error) if error is not None else {})
+    return response
+
+
+def _plain_http(request: Request, error: PlainHttp) -> Response:
+    """One page that says how to come by HTTPS, or which setting does without."""
+    public_url = adsum_of(request).settings.public_url
+    status = status_of(error) or HTTPStatus.FORBIDDEN
+    secure_url = public_url if public_url and public_url.startswith("https://") else None
+    return site_of(request).page(
+        request, "plain_http.html", status=status, secure_url=secure_url, address=address_of(request), visitor=None
+    )
 
 
 @router.post("/sign-out")

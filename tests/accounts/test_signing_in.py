@@ -1,0 +1,124 @@
+"""Signing in with a password, and slowing down who guesses."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import pytest
+from redis.asyncio import Redis
+
+from adsum.domain.access import Role
+from adsum.errors import TooManyAttempts, Unauthenticated
+from adsum.queue import service
+from adsum.queue.attempts import Allowance, FailedAttempts
+from adsum.queue.connection import open_redis
+from adsum.services.accounts import Accounts
+from adsum.services.signing_in import SigningIn
+from adsum.services.tokens import Tokens
+from adsum.storage.database import Database
+from tests.accounts.conftest import PASSWORD
+from tests.schools import make_bare_school
+
+EMAIL = "ada@school.example"
+HERE, ELSEWHERE = "203.0.113.7", "198.51.100.9"
+AN_HOUR_S = 3600
+
+
+@pytest.fixture
+async def redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Redis]:
+    """A machine that is slow for a moment is no outage here."""
+    monkeypatch.setattr(service, "PATIENCE_S", 10.0)
+    client = open_redis(redis_url, connections=4, socket_timeout=5)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def user(accounts: Accounts, database: Database) -> str:
+    async with database.transaction() as connection:
+        school_id = await make_bare_school(connection)
+    await accounts.add_user(EMAIL, Role.TEACHER, school_id=school_id, password=PASSWORD)
+    return EMAIL
+
+
+def signing_in(accounts: Accounts, tokens: Tokens, redis: Redis, *, by_account: int, by_address: int) -> SigningIn:
+    return SigningIn(
+        accounts,
+        tokens,
+        FailedAttempts(redis, key_prefix="trial-"),
+        by_account=Allowance("account", by_account, AN_HOUR_S),
+        by_address=Allowance("address", by_address, AN_HOUR_S),
+    )
+
+
+async def fail(service: SigningIn, email: str, address: str | None = HERE) -> None:
+    with pytest.raises(Unauthenticated):
+        await service.sign_in(email, "wrong", address)
+
+
+async def test_an_account_is_closed_to_guesses_from_everywhere_also_in_another_process(
+    accounts: Accounts, tokens: Tokens, redis: Redis, user: str
+) -> None:
+    here = signing_in(accounts, tokens, redis, by_account=3, by_address=100)
+    there = signing_in(accounts, tokens, redis, by_account=3, by_address=100)
+    for address in (HERE, ELSEWHERE, None):
+        await fail(here, user.upper(), address)
+
+    with pytest.raises(TooManyAttempts) as refused:
+        await there.sign_in(user, PASSWORD, HERE)
+    assert 0 < refused.value.params["retryAfter"] <= AN_HOUR_S
+
+
+async def test_only_failures_count_and_the_right_password_ends_those_of_its_account(
+    accounts: Accounts, tokens: Tokens, redis: Redis, user: str
+) -> None:
+    service = signing_in(accounts, tokens, redis, by_account=2, by_address=3)
+    for _ in range(4):
+        await service.sign_in(user, PASSWORD, HERE)
+    await fail(service, user)
+    token = await service.sign_in(user, PASSWORD, HERE)
+    await fail(service, user)
+
+    assert (await tokens.caller_of(token.text)).role is Role.TEACHER
+    assert (await service.sign_in(user, PASSWORD, HERE)).text
+
+
+async def test_an_address_is_closed_to_guesses_at_any_account_and_no_other_is(
+    accounts: Accounts, tokens: Tokens, redis: Redis, user: str
+) -> None:
+    service = signing_in(accounts, tokens, redis, by_account=100, by_address=2)
+    await fail(service, "nobody@school.example", "2001:db8:1:2::1")
+    await fail(service, "none@school.example", "2001:db8:1:2:ffff::9")
+
+    with pytest.raises(TooManyAttempts):
+        await service.sign_in(user, PASSWORD, "2001:db8:1:2::3")
+    for address in ("2001:db8:1:3::1", "::ffff:203.0.113.7", "a socket", HERE, None):
+        assert (await service.sign_in(user, PASSWORD, address)).text
+
+
+async def test_its_keys_stand_behind_the_prefix_name_nobody_and_go_by_themselves(
+    accounts: Accounts, tokens: Tokens, redis: Redis, user: str
+) -> None:
+    await fail(signing_in(accounts, tokens, redis, by_account=3, by_address=3), user)
+
+    keys: list[str] = sorted([key async for key in redis.scan_iter()])  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    assert [key.partition("/")[0] for key in keys] == [
+        "trial-sign-in-failures:account",
+        "trial-sign-in-failures:address",
+    ]
+    assert "ada" not in keys[0]
+    assert all([0 < await redis.ttl(key) <= AN_HOUR_S for key in keys])
+
+
+async def test_without_redis_this_process_counts_by_itself(
+    accounts: Accounts, tokens: Tokens, redis: Redis, user: str
+) -> None:
+    nowhere = open_redis("redis://127.0.0.1:1/0", connections=4, socket_timeout=1)
+    service = signing_in(accounts, tokens, nowhere, by_account=2, by_address=100)
+    assert (await service.sign_in(user, PASSWORD, HERE)).text
+    await fail(service, user)
+    await fail(service, user)
+
+    with pytest.raises(TooManyAttempts):
+        await service.sign_in(user, PASSWORD, HERE)
+    await nowhere.aclose()
