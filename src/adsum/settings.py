@@ -48,10 +48,8 @@ def _origin(url: str) -> str:
 
 
 def _addresses(text: str) -> str:
-    """Addresses and networks, separated by commas; `*` is everybody."""
-    for each in (part.strip() for part in text.split(",")):
-        if each == "*":
-            continue
+    """Addresses and networks, separated by commas; `*` alone is everybody."""
+    for each in (part.strip() for part in text.split(",") if text.strip() != "*"):
         try:
             ip_network(each)
         except ValueError:

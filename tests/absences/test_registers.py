@@ -8,7 +8,7 @@ import pytest
 
 from adsum.domain.access import system_caller
 from adsum.domain.calendar import SessionTime
-from adsum.errors import Invalid
+from adsum.errors import Invalid, StaleVersion
 from adsum.services.contradictions import Holds
 from adsum.storage.timetables import replace_times
 from tests.absences.conftest import Office
@@ -156,7 +156,7 @@ async def test_a_list_of_contradictions_is_read_page_by_page(office: Office) -> 
     assert other["items"] == []
 
 
-async def test_a_reason_that_cannot_be_kept_settles_nothing(office: Office) -> None:
+async def test_a_reason_that_cannot_be_kept_and_a_version_that_is_not_seen_settle_nothing(office: Office) -> None:
     away = office.school.student_ids[0]
     await office.known(away)
     await office.take(marks=[{"studentId": away, "status": "late"}])
@@ -164,6 +164,8 @@ async def test_a_reason_that_cannot_be_kept_settles_nothing(office: Office) -> N
 
     with pytest.raises(Invalid, match="reason"):
         await office.adsum.contradictions.settle(told["id"], Holds.SAID, "x" * 501, system_caller())
+    with pytest.raises(StaleVersion):
+        await office.adsum.contradictions.settle(told["id"], Holds.SAID, None, system_caller(), version=9)
 
     assert len(await office.contradictions()) == 1
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from adsum.domain.access import system_caller
+from adsum.domain.cursors import PageRequest
+from adsum.domain.filters import BatchFilters
 from adsum.wiring import Adsum
 from tests.batches.api import Api, flaws
 from tests.batches.conftest import RunWorker, ended
@@ -28,6 +31,13 @@ async def test_pages_hold_each_batch_once_the_latest_day_first(api: Api) -> None
             break
         cursor = {"cursor": page["nextCursor"]}
     assert seen == made[::-1]
+
+
+async def test_the_list_is_narrowed_to_a_school(adsum: Adsum, api: Api) -> None:
+    await api.create(learningDate=DAYS[0])
+    for school_id, listed in ((api.school.school_id, 1), (api.school.school_id + 1, 0)):
+        page = await adsum.batches.page(system_caller(), BatchFilters(school_id=school_id), PageRequest())
+        assert len(page.items) == listed
 
 
 async def test_a_batch_of_several_runs_stands_there_once(adsum: Adsum, api: Api, worker: RunWorker) -> None:

@@ -13,7 +13,7 @@ from adsum.domain.access import Caller, Permission, Role
 from adsum.domain.cursors import PageRequest
 from adsum.domain.filters import RegisterFilters
 from adsum.domain.ids import Batch
-from adsum.domain.registers import Register, RegisterState
+from adsum.domain.registers import Register, RegisterCount, RegisterState
 from adsum.errors import Forbidden, Invalid
 from adsum.services.registers import Registers
 from adsum.storage.database import Database, open_database
@@ -113,6 +113,16 @@ async def test_a_register_with_all_marks_is_taken_and_not_missing(
     assert await due(registers) == []
     (found,) = await due(registers, missing_only=False)
     assert (found.state, found.missing_student_ids) == (RegisterState.TAKEN, ())
+
+
+async def test_registers_are_counted_whatever_is_listed(
+    database: Database, school: SchoolIds, registers: Registers
+) -> None:
+    of_school = RegisterFilters(school_id=school.school_id)
+    assert await registers.count(ADMIN, of_school) == RegisterCount(due=1, taken=0)
+    await mark(database, school, WEDNESDAY, school.student_ids)
+    assert await registers.count(ADMIN, of_school) == RegisterCount(due=1, taken=1)
+    assert await registers.count(ADMIN, RegisterFilters(school_id=school.school_id + 1)) == RegisterCount(0, 0)
 
 
 async def test_a_cleared_mark_is_none(database: Database, school: SchoolIds, registers: Registers) -> None:

@@ -122,6 +122,7 @@ async def test_another_schools_calendar_is_404(adsum: Adsum, api: Api) -> None:
 async def test_the_only_school_needs_no_name(adsum: Adsum, api: Api) -> None:
     admin = caller(Role.ADMIN)
     assert (await adsum.schools.only(admin)).id == api.school.school_id
+    assert await adsum.schools.find(api.school.school_id, admin) == await adsum.schools.only(admin)
     async with adsum.database.transaction() as connection:
         other = await make_bare_school(connection)
     assert (await adsum.schools.only(caller(Role.OFFICE, other))).id == other

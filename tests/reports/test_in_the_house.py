@@ -66,3 +66,12 @@ async def test_a_teacher_sees_their_own_and_who_may_not_know_names_nobody(report
     assert await there(reported, caller(Role.TEACHER, reported.school.school_id, stranger)) == []
     with pytest.raises(Forbidden):
         await there(reported, caller(Role.OPERATOR, reported.school.school_id))
+
+
+async def test_everybody_stands_in_the_schools_order_and_is_counted(reported: Reported) -> None:
+    house = House(reported.database, at_noon)
+    await reported.take(MONDAY, {0: "present", 1: "absent", 2: "late"})
+    there = await house.everybody(reported.school.school_id, reported.office)
+
+    assert [row.family_name for row in there] == ["Family 0001", "Family 0003"]
+    assert await house.count(reported.school.school_id, reported.office) == 2
