@@ -18,7 +18,7 @@ from adsum.storage import covers
 from adsum.storage.classes import find_class
 from adsum.storage.covers import CoverPosition, CoverRow
 from adsum.storage.database import Connection, Database
-from adsum.storage.sessions import is_session_of
+from adsum.storage.sessions import find_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,8 @@ async def _check(connection: Connection, cover: Cover, caller: Caller) -> int:
     if found is None:
         detail = f"there is no class {cover.class_id}"
         raise _invalid([Flaw("unknown_class", detail, "/classId", {"classId": cover.class_id}), *flaws])
-    if cover.session_id is not None and not await is_session_of(connection, cover.session_id, cover.class_id):
+    session = await find_session(connection, cover.session_id) if cover.session_id is not None else None
+    if cover.session_id is not None and (session is None or session.class_id != cover.class_id):
         detail = f"class {cover.class_id} has no session {cover.session_id}"
         flaws.append(Flaw("session_not_of_class", detail, "/sessionId", {"sessionId": cover.session_id}))
     if not await covers.is_teacher_of(connection, cover.teacher_id, found.school_id):
