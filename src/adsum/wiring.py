@@ -19,9 +19,11 @@ from adsum.services.absences import Absences
 from adsum.services.accepting import Acceptance
 from adsum.services.accounts import Accounts
 from adsum.services.acting import Acting
+from adsum.services.activity import ActivityService
 from adsum.services.api_keys import ApiKeys
 from adsum.services.applying_absences import DueAbsences
 from adsum.services.attendances import AttendancesService
+from adsum.services.batch_stories import BatchStories
 from adsum.services.batches import Batches
 from adsum.services.completion import Completion
 from adsum.services.contradictions import Contradictions
@@ -85,6 +87,8 @@ class Adsum:
     sweeper: Sweeper
     chores: Sequence[Chore]
     batches: Batches
+    stories: BatchStories
+    activity: ActivityService
     progress: Progress
     directory: Directory
     records: Records
@@ -160,6 +164,8 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             sweeper=new_sweeper(settings, database, queue, completion),
             chores=_chores(settings, database),
             batches=Batches(database),
+            stories=BatchStories(database, queue),
+            activity=ActivityService(database, queue_control(settings, redis), now),
             progress=progress,
             directory=Directory(database, now),
             records=Records(database),
@@ -196,9 +202,14 @@ async def open_queue_control(settings: Settings) -> AsyncGenerator[QueueControl]
     """The queue alone: it can be paused while the database is away."""
     redis = open_queue(settings)
     try:
-        yield QueueControl(redis, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
+        yield queue_control(settings, redis)
     finally:
         await redis.aclose()
+
+
+def queue_control(settings: Settings, redis: RedisClient) -> QueueControl:
+    """The queue as operators see it, on an open connection."""
+    return QueueControl(redis, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
 
 
 def queue_service(settings: Settings, redis: RedisClient) -> QueueService:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -20,9 +20,9 @@ from adsum.storage.classes import ClassRow, find_class, list_classes
 from adsum.storage.database import Connection, Database
 from adsum.storage.enrolments import RosterStudent, roster_of
 from adsum.storage.schools import today_of_schools
-from adsum.storage.sessions import SessionRow, find_session, list_sessions
+from adsum.storage.sessions import SessionRow, SessionTitles, find_session, list_sessions, titles_of_sessions
 from adsum.storage.standing import find_standing
-from adsum.storage.students import StudentRow, list_students
+from adsum.storage.students import StudentName, StudentRow, list_students, names_of_students
 from adsum.storage.timetables import is_session_seen, times_of
 
 
@@ -80,7 +80,7 @@ async def read_roster(
 class Directory:
     """Reads what rosters say, for whoever may see it. Lists hold only what the caller sees.
 
-    Every method raises Forbidden without the permission `roster:read`, every list Invalid for a wrong cursor.
+    Every method raises Forbidden without the permission `roster:read`, every list of pages Invalid for a wrong cursor.
     """
 
     def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
@@ -125,3 +125,15 @@ class Directory:
             today = await today_of_schools(connection, caller, self._now())
             rows = await list_students(connection, caller, filters, today, after, page.limit + 1)
         return page_of(rows, page, filters, lambda row: (row.id,))
+
+    async def titles(self, caller: Caller, session_ids: Collection[int]) -> dict[int, SessionTitles]:
+        """What these sessions and their classes are called; of a teacher those that they ever taught."""
+        demand(caller, Permission.ROSTER_READ)
+        async with self._database.snapshot() as connection:
+            return await titles_of_sessions(connection, caller, session_ids)
+
+    async def names(self, caller: Caller, student_ids: Collection[int]) -> dict[int, StudentName]:
+        """What these students are called; of a teacher those who were ever in a class of theirs."""
+        demand(caller, Permission.ROSTER_READ)
+        async with self._database.snapshot() as connection:
+            return await names_of_students(connection, caller, student_ids)

@@ -12,19 +12,33 @@ from adsum.domain.access import Caller
 from adsum.domain.days import today_in
 from adsum.domain.edit_window import EditWindow
 from adsum.storage.spans import Day
-from adsum.storage.tables import schools
+from adsum.storage.tables import classes, schools, sessions
 from adsum.storage.visibility import sees_school
 
 
 async def today_of_schools(connection: AsyncConnection, caller: Caller, now: datetime) -> Day:
     """Today at the caller's schools: one day, or, where that differs, an expression over `schools.time_zone`."""
-    zones = await connection.scalars(
-        select(schools.c.time_zone).where(sees_school(caller, schools.c.id)).distinct().order_by(schools.c.time_zone)
-    )
-    days = {zone: today_in(zone, now) for zone in zones}
+    days = {zone: today_in(zone, now) for zone in await zones_of_schools(connection, caller)}
     if len(set(days.values())) <= 1:
         return next(iter(days.values()), now.date())
     return case({zone: literal(day, Date) for zone, day in days.items()}, value=schools.c.time_zone)
+
+
+async def zones_of_schools(connection: AsyncConnection, caller: Caller) -> list[str]:
+    """The time zones that the caller's schools are in, each once."""
+    zones = select(schools.c.time_zone).where(sees_school(caller, schools.c.id)).distinct()
+    return list(await connection.scalars(zones.order_by(schools.c.time_zone)))
+
+
+async def zone_of_session(connection: AsyncConnection, session_id: int) -> str:
+    """The time zone of the school that a session is of. Whoever asks knows that there is one."""
+    zone = (
+        select(schools.c.time_zone)
+        .join(classes, classes.c.school_id == schools.c.id)
+        .join(sessions, sessions.c.class_id == classes.c.id)
+        .where(sessions.c.id == session_id)
+    )
+    return (await connection.scalars(zone)).one()
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,30 @@ async def find_session(connection: AsyncConnection, session_id: int) -> SessionR
     return None if row is None else SessionRow(*row)
 
 
+@dataclass(frozen=True, slots=True)
+class SessionTitles:
+    """What a session and its class are called."""
+
+    class_title: str
+    title: str
+
+
+async def titles_of_sessions(
+    connection: AsyncConnection, caller: Caller, session_ids: Collection[int]
+) -> dict[int, SessionTitles]:
+    """By session, the titles: of those of these that the caller sees, a teacher those that they ever taught."""
+    found = (
+        select(sessions.c.id, classes.c.title, sessions.c.title)
+        .join(classes, classes.c.id == sessions.c.class_id)
+        .where(
+            sessions.c.id.in_(session_ids),
+            sees_school(caller, classes.c.school_id),
+            sees_session(caller, classes.c.id, sessions.c.id, None),
+        )
+    )
+    return {session_id: SessionTitles(*titles) for session_id, *titles in await connection.execute(found)}
+
+
 async def sessions_among(
     connection: AsyncConnection, school_ids: Collection[int], session_ids: Collection[int]
 ) -> frozenset[int]:

@@ -33,6 +33,14 @@ class StudentRow:
     active: bool
 
 
+@dataclass(frozen=True, slots=True)
+class StudentName:
+    """What a student is called."""
+
+    given: str
+    family: str
+
+
 async def list_students(
     connection: AsyncConnection, caller: Caller, filters: StudentFilters, today: Day, after: int, limit: int
 ) -> list[StudentRow]:
@@ -99,14 +107,27 @@ async def schools_of_students(
     return {row.id: row.school_id for row in await connection.execute(found)}
 
 
+async def names_of_students(
+    connection: AsyncConnection, caller: Caller, student_ids: Collection[int]
+) -> dict[int, StudentName]:
+    """By student, the name: of those of these whom the caller sees, a teacher those who were ever in their classes."""
+    found = select(students.c.id, students.c.given_name, students.c.family_name).where(
+        students.c.id.in_(student_ids), sees_school(caller, students.c.school_id)
+    )
+    if caller.teaches_only:
+        found = found.where(_ever_taught(caller))
+    return {row.id: StudentName(row.given_name, row.family_name) for row in await connection.execute(found)}
+
+
+def _ever_taught(caller: Caller) -> ColumnElement[bool]:
+    return exists().where(enrolments.c.student_id == students.c.id, sees_class(caller, enrolments.c.class_id, None))
+
+
 async def is_student_seen(connection: AsyncConnection, caller: Caller, school_id: int, student_id: int) -> bool:
     """Whether the school has this student, and, of a teacher, whether they ever teach a class the student is in."""
     found = select(students.c.id).where(
         students.c.id == student_id, students.c.school_id == school_id, sees_school(caller, students.c.school_id)
     )
     if caller.teaches_only:
-        taught = select(enrolments.c.id).where(
-            enrolments.c.student_id == student_id, sees_class(caller, enrolments.c.class_id, None)
-        )
-        found = found.where(exists(taught))
+        found = found.where(_ever_taught(caller))
     return await connection.scalar(found) is not None

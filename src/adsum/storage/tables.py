@@ -294,6 +294,14 @@ batch_runs = Table(
         sqlite_where=text("state = 'open'"),
         postgresql_where=text("state = 'open'"),
     ),
+    # What somebody has to look at: few, among millions that went well.
+    Index(
+        "ix_batch_runs_failed",
+        "learning_date",
+        "session_id",
+        sqlite_where=text("failed_jobs > 0"),
+        postgresql_where=text("failed_jobs > 0"),
+    ),
     # Days whose summaries are to be made anew.
     Index(
         "ix_batch_runs_unsummarised",

@@ -32,6 +32,30 @@ class Undo:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class UndoneRun:
+    """An undo that was: of which run, when, in which role, and how many records were set back."""
+
+    run_id: str
+    at: datetime
+    role: str
+    records: int
+
+
+async def undone_runs(connection: AsyncConnection, batch: Batch) -> list[UndoneRun]:
+    """What was undone of a batch, the oldest first."""
+    change = attendance_changes.c
+    grouped = (change.undoes_run_id, change.changed_at, change.changed_role)
+    found = (
+        select(*grouped, func.count())
+        .join(attendances, attendances.c.id == change.attendance_id)
+        .where(*_of_batch(batch), change.undoes_run_id.is_not(None))
+        .group_by(*grouped)
+        .order_by(change.changed_at)
+    )
+    return [UndoneRun(*row) for row in await connection.execute(found)]
+
+
 async def undo_run(connection: AsyncConnection, undo: Undo) -> int:
     """Sets back what is as the run left it, one version on, and keeps what it said. The number of records."""
     runs = await _runs_of(connection, undo)

@@ -37,7 +37,8 @@ from adsum.web import (
 from adsum.web.body_limit import BodyLimit
 from adsum.web.description import Application
 from adsum.web.observation import Observation
-from adsum.web.pages import in_the_house, overview, record, register, sign_in, start, static_files, today
+from adsum.web.pages import batch, in_the_house, overview, record, register, sign_in, start, static_files, today
+from adsum.web.pages import batches as batches_page
 from adsum.web.pages.rendering import open_site
 from adsum.web.problems import answer_errors
 from adsum.web.security_headers import SecurityHeaders
@@ -76,6 +77,8 @@ PAGES = (
     overview.router,
     in_the_house.router,
     record.router,
+    batches_page.router,
+    batch.router,
 )
 
 

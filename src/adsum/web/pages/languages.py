@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
 from io import BytesIO
@@ -12,10 +12,11 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_time
+from babel.dates import format_date, format_datetime, format_time, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
+from babel.units import format_unit
 
 COOKIE: Final = "adsum-language"
 SOURCE: Final = "en"
@@ -56,6 +57,17 @@ class Language:
     def moment(self, moment: datetime, time_zone: str, form: str = "medium") -> str:
         """A moment as the clock on the school's wall shows it."""
         return format_datetime(moment, form, tzinfo=ZoneInfo(time_zone), locale=self.locale)
+
+    def time(self, moment: datetime, time_zone: str, form: str = "medium") -> str:
+        """The time of a moment alone: `medium` with its seconds, `short` without."""
+        return format_time(moment, form, tzinfo=ZoneInfo(time_zone), locale=self.locale)
+
+    def duration(self, duration: timedelta) -> str:
+        """How long something took, or takes: exact below a minute, and about as long above."""
+        seconds = duration.total_seconds()
+        if seconds < 60:
+            return format_unit(round(seconds, 1 if seconds < 10 else None), "second", "short", locale=self.locale)
+        return format_timedelta(duration, format="short", threshold=1.5, locale=self.locale)
 
     def clock(self, local: str) -> str:
         """A local `HH:MM` as this language writes times."""

@@ -73,5 +73,5 @@ def _environment(language: Language, languages: Mapping[str, Language]) -> Envir
         language=language, languages=list(languages.values()), static=static_url, version=__version__
     )
     environment.filters.update(day=language.day, clock=language.clock, number=language.number, percent=language.percent)
-    environment.filters["moment"] = language.moment
+    environment.filters.update(moment=language.moment, time=language.time, duration=language.duration)
     return environment

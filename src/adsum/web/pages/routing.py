@@ -46,6 +46,9 @@ def wants_json(request: Request) -> bool:
 
 def _page_of(request: Request, error: AdsumError | RequestValidationError) -> Response:
     if isinstance(error, Unauthenticated):
+        if "HX-Request" in request.headers:
+            # A part of a page asks: let the whole of it be asked for, which then leads to signing in and back.
+            return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Refresh": "true"})
         back = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
         return RedirectResponse(f"/sign-in?next={quote(back)}", HTTPStatus.SEE_OTHER)
     found = error if isinstance(error, AdsumError) else _unreadable(request, error)
