@@ -1,0 +1,74 @@
+"""What the pages of batches work out before they show it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+from adsum.domain.batches import BatchState, ListedRun, OnExisting, Outcome, Tally
+from adsum.domain.filters import BatchFilters
+from adsum.services.batch_stories import BatchStory
+from adsum.storage.activity import FailureOfRun
+from adsum.storage.undoing import UndoneRun
+from adsum.web.pages.batch import EventKind, chosen_outcome, told
+from adsum.web.pages.batches import Asked
+from adsum.web.pages.charts import HEIGHT, LEAST, bar_chart
+
+NINE = datetime(2024, 12, 25, 9, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def run(number: int, accepted_at: datetime, ended_at: datetime | None) -> ListedRun:
+    return ListedRun(
+        run_id=f"run-{number}",
+        number=number,
+        state=BatchState.COMPLETED,
+        on_existing=OnExisting.SKIP,
+        tally=Tally(recorded=1),
+        carried=0,
+        accepted_at=accepted_at,
+        accepted_role="teacher",
+        user_id=1,
+        ended_at=ended_at,
+        pruned_at=None,
+    )
+
+
+def test_a_story_is_told_in_the_order_in_which_it_happened() -> None:
+    first, retry = run(1, NINE, NINE + SECOND), run(2, NINE + 60 * SECOND, None)
+    failures = {"run-1": [FailureOfRun("not_enrolled", 2, NINE + SECOND)]}
+    undone = UndoneRun("run-1", NINE + 30 * SECOND, "office", 3)
+    events = told([retry, first], BatchStory("UTC", failures, [undone], None))
+    kinds = [(event.run.number, event.kind) for event in events]
+    assert kinds == [
+        (1, EventKind.ACCEPTED),
+        (1, EventKind.FAILED),
+        (1, EventKind.ENDED),
+        (1, EventKind.UNDONE),
+        (2, EventKind.ACCEPTED),
+    ]
+
+
+def test_those_who_failed_are_shown_first_unless_others_are_asked_for() -> None:
+    failed, none = {Outcome.FAILED: 2}, {Outcome.FAILED: 0}
+    assert chosen_outcome("", failed) is Outcome.FAILED
+    assert chosen_outcome("", none) is None
+    assert chosen_outcome("all", failed) is None
+    assert chosen_outcome("recorded", failed) is Outcome.RECORDED
+
+
+def test_what_is_typed_into_the_filters_is_read_or_named_as_wrong() -> None:
+    good = Asked("completed", "123", "2024-12-01", "2024-12-31")
+    assert good.wrong == frozenset()
+    assert good.filters == BatchFilters(123, None, date(2024, 12, 1), date(2024, 12, 31), BatchState.COMPLETED)
+    assert good.query(cursor="abc") == "state=completed&classId=123&from=2024-12-01&to=2024-12-31&cursor=abc"
+    assert Asked("done", "12abc", "25/12/2024", "2025-02-29").wrong == {"state", "classId", "from", "to"}
+    assert Asked(class_id="9" * 30).wrong == {"classId"}
+    assert Asked().filters == BatchFilters()
+
+
+def test_bars_share_one_height_and_the_least_number_is_seen() -> None:
+    chart = bar_chart([0, 1, 900], [0, 0, 100])
+    assert chart.top == 1000
+    assert [bar.height for bar in chart.bars] == [0, LEAST, HEIGHT]
+    assert chart.bars[2].bad == HEIGHT / 10
+    assert bar_chart([0, 0]).top == 1
