@@ -14,7 +14,7 @@ from adsum.services.batches import no_batch
 from adsum.services.permissions import demand
 from adsum.storage import tallies
 from adsum.storage.activity import FailureOfRun, failures_of_runs
-from adsum.storage.batches import run_ids_of_batch
+from adsum.storage.batches import runs_that_may_have_failed
 from adsum.storage.database import Database
 from adsum.storage.schools import zone_of_session
 from adsum.storage.undoing import UndoneRun, undone_runs
@@ -46,7 +46,7 @@ class BatchStories:
         self._queue = queue
 
     async def story(self, batch_id: str, caller: Caller, max_runs: int) -> BatchStory:
-        """Of the newest `max_runs` runs of a batch. No names, no marks.
+        """Why students failed is told of the newest `max_runs` runs in which some did. No names, no marks.
 
         Raises:
             Forbidden: without `batch:read`.
@@ -60,8 +60,8 @@ class BatchStories:
             status = await tallies.batch_status(connection, caller, batch)
             if status is None:
                 raise no_batch(batch_id)
-            run_ids = await run_ids_of_batch(connection, batch, max_runs)
-            failures = await failures_of_runs(connection, run_ids)
+            failed = await runs_that_may_have_failed(connection, batch, max_runs)
+            failures = await failures_of_runs(connection, failed)
             undone = await undone_runs(connection, batch)
             time_zone = await zone_of_session(connection, batch.session_id)
         return BatchStory(time_zone, failures, undone, await self._is_claimed(batch, status))

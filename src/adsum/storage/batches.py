@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
@@ -79,11 +79,13 @@ async def runs_of_batch(connection: AsyncConnection, batch: Batch, newest: Batch
     return [_listed_run(row, newest) for row in await connection.execute(statement)]
 
 
-async def run_ids_of_batch(connection: AsyncConnection, batch: Batch, limit: int) -> list[str]:
-    """At most `limit` runs of a batch, the newest first."""
+async def runs_that_may_have_failed(connection: AsyncConnection, batch: Batch, limit: int) -> list[str]:
+    """The runs of a batch in which students failed, and the open one, of which it is not counted yet: the newest first,
+    at most `limit`.
+    """
     c = batch_runs.c
-    found = select(c.run_id).where(*of_batch(batch)).order_by(c.number.desc()).limit(limit)
-    return list(await connection.scalars(found))
+    found = select(c.run_id).where(*of_batch(batch), or_(c.failed_jobs > 0, c.state == RunState.OPEN))
+    return list(await connection.scalars(found.order_by(c.number.desc()).limit(limit)))
 
 
 def _listed_run(row: Sequence[Any], newest: BatchStatus) -> ListedRun:

@@ -13,7 +13,7 @@ from adsum.domain.filters import SessionFilters
 from adsum.domain.ids import MAX_ID
 from adsum.storage.spans import Day
 from adsum.storage.tables import classes, schools, sessions
-from adsum.storage.visibility import sees_school, sees_session
+from adsum.storage.visibility import sees_class, sees_school, sees_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ async def titles_of_sessions(
         .where(
             sessions.c.id.in_(session_ids),
             sees_school(caller, classes.c.school_id),
-            sees_session(caller, classes.c.id, sessions.c.id, None),
+            sees_class(caller, classes.c.id, None),
         )
     )
     return {session_id: SessionTitles(*titles) for session_id, *titles in await connection.execute(found)}
