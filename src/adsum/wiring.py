@@ -38,6 +38,7 @@ from adsum.services.interventions import Interventions
 from adsum.services.marks_import import MarksImport
 from adsum.services.naming import Naming
 from adsum.services.passwords import Passwords
+from adsum.services.people import People
 from adsum.services.processor import AttendanceProcessor
 from adsum.services.progress import Progress
 from adsum.services.pruning import Pruning
@@ -74,6 +75,7 @@ class Adsum:
     queue: QueueService
     metrics: Metrics
     accounts: Accounts
+    people: People
     tokens: Tokens
     signing_in: SigningIn
     api_keys: ApiKeys
@@ -136,6 +138,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
         stack.push_async_callback(deliveries.close)
         progress = Progress(database, attendances)
         stack.push_async_callback(progress.close)
+        accounts = Accounts(database, Passwords())
         tokens = Tokens(database, signing_key(settings), now, timedelta(seconds=settings.token_ttl))
         stack.push_async_callback(tokens.close)
         api_keys = ApiKeys(database, now)
@@ -151,6 +154,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             queue=queue,
             metrics=metrics,
             accounts=accounts,
+            people=People(database, accounts),
             tokens=tokens,
             signing_in=SigningIn(accounts, tokens, attempts),
             api_keys=api_keys,

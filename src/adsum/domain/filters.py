@@ -20,6 +20,17 @@ class ClassFilters:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonFilters:
+    """Which people who work at a school. `school_id`: None for those who are of every school.
+
+    `words` each stand in a name, the email or the source id, in any case of letters.
+    """
+
+    school_id: int | None
+    words: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SessionFilters:
     """Which sessions."""
 

@@ -45,7 +45,7 @@ class NewLogin:
 
 
 class Accounts:
-    """Everything about users but their tokens."""
+    """Everything about users but their tokens. It asks for no permission: `People` does, for whoever is a caller."""
 
     def __init__(self, database: Database, passwords: Passwords) -> None:
         self._database = database

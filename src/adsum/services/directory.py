@@ -99,6 +99,16 @@ class Directory:
         async with self._database.snapshot() as connection:
             return await read_roster(connection, caller, class_id, day, session_id, self._now())
 
+    async def find_class(self, caller: Caller, class_id: int) -> ClassRow:
+        """One class. Raises NotFound where there is none, or the caller does not see it today."""
+        demand(caller, Permission.ROSTER_READ)
+        async with self._database.snapshot() as connection:
+            today = await today_of_schools(connection, caller, self._now())
+            found = await find_class(connection, caller, class_id, today)
+        if found is None:
+            raise NotFound(f"there is no class {class_id}", classId=class_id)
+        return found
+
     async def classes(self, caller: Caller, filters: ClassFilters, page: PageRequest) -> Page[ClassRow]:
         """Classes by id; of a teacher those that they teach today."""
         demand(caller, Permission.ROSTER_READ)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Final
 
 from adsum.domain.access import Caller, Permission
 from adsum.domain.calendar import MAX_TITLE, ClosedDay
@@ -21,6 +23,8 @@ from adsum.storage.calendars import ClosedDayRow, TermRow
 from adsum.storage.database import Database
 from adsum.storage.schools import lock_school
 from adsum.storage.summaries import forget_school
+
+MOST_DAYS: Final = 366
 
 
 class SchoolCalendar:
@@ -50,13 +54,27 @@ class SchoolCalendar:
         Raises:
             Invalid: with one flaw for every wrong thing.
         """
+        (row,) = await self.close_days(school_id, closed, closed.day, caller)
+        return row
+
+    async def close_days(self, school_id: int, closed: ClosedDay, last: date, caller: Caller) -> list[ClosedDayRow]:
+        """Closes the school on a day and on those after it, up to and with `last`: all of them, or none.
+
+        Raises:
+            Invalid: with one flaw for every wrong thing.
+        """
         demand(caller, Permission.SCHOOL_MANAGE)
-        _refuse(_flaws_of_closed_day(closed))
+        _refuse([*_flaws_of_closed_day(closed), *_flaws_of_days(closed.day, last)])
+        days = [closed.day + timedelta(days=i) for i in range((last - closed.day).days + 1)]
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
             await lock_school(connection, school_id)
-            await forget_school(connection, school_id, closed.day)
-            return await calendars.close_day(connection, school_id, closed, caller, self._now())
+            rows: list[ClosedDayRow] = []
+            for day in days:
+                await forget_school(connection, school_id, day)
+                each = replace(closed, day=day)
+                rows.append(await calendars.close_day(connection, school_id, each, caller, self._now()))
+        return rows
 
     async def open_day(self, school_id: int, day: date, caller: Caller) -> None:
         """Takes a closed day back. Raises NotFound where the school is not closed on it."""
@@ -108,6 +126,15 @@ def _flaws_of_closed_day(closed: ClosedDay) -> list[Flaw]:
     if closed.from_time is not None and not TIME.fullmatch(closed.from_time):
         flaws.append(flaw_of_time_text(closed.from_time, "/fromTime"))
     return flaws
+
+
+def _flaws_of_days(first: date, last: date) -> list[Flaw]:
+    if last < first:
+        return [Flaw("days_reversed", f"the last day, {last}, is before the first, {first}", "/lastDay")]
+    if (last - first).days >= MOST_DAYS:
+        detail = f"at most {MOST_DAYS} days are closed at once"
+        return [Flaw("out_of_range", detail, "/lastDay", {"maximum": MOST_DAYS})]
+    return []
 
 
 def _flaws_of_term(title: str, begin: date, end: date) -> list[Flaw]:

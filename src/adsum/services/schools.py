@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from adsum.domain.access import Caller, Permission
 from adsum.domain.cursors import Page, PageRequest
 from adsum.domain.edit_window import MAX_WINDOW
@@ -9,7 +11,14 @@ from adsum.errors import Flaw, Invalid, NotFound
 from adsum.services.paging import begin_of, by_number, page_of
 from adsum.services.permissions import demand
 from adsum.storage.database import Connection, Database
-from adsum.storage.schools import SchoolRow, is_school_seen, list_schools, set_edit_window
+from adsum.storage.schools import (
+    SchoolRow,
+    SchoolSize,
+    is_school_seen,
+    list_schools,
+    set_edit_window,
+    sizes_of_schools,
+)
 
 
 class Schools:
@@ -43,6 +52,12 @@ class Schools:
             await require_school(connection, caller, school_id)
             (row,) = await list_schools(connection, caller, school_id - 1, 1)
         return row
+
+    async def sizes(self, rows: Sequence[SchoolRow], caller: Caller) -> dict[int, SchoolSize]:
+        """How large schools are, by id; those of a page that the caller was shown. Raises Forbidden."""
+        demand(caller, Permission.SCHOOL_MANAGE)
+        async with self._database.snapshot() as connection:
+            return await sizes_of_schools(connection, [row.id for row in rows])
 
     async def set_edit_window(self, school_id: int, days: int | None, caller: Caller) -> SchoolRow:
         """Sets for how many days after a learning date teachers may still write; None: for ever.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,7 +14,15 @@ from adsum.services.permissions import demand
 from adsum.services.schools import require_school
 from adsum.storage.database import Connection, Database
 from adsum.storage.schools import today_of_schools
-from adsum.storage.timetables import SessionPlace, is_session_seen, replace_times, sessions_of_school, times_of
+from adsum.storage.sessions import SessionRow
+from adsum.storage.timetables import (
+    SessionPlace,
+    is_session_seen,
+    replace_times,
+    sessions_of_school,
+    times_by_session,
+    times_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,20 @@ class Timetables:
         async with self._database.snapshot() as connection:
             await self._require(connection, session_id, caller)
             return await times_of(connection, session_id)
+
+    async def of_classes(
+        self, school_id: int, class_ids: Collection[int], caller: Caller
+    ) -> list[tuple[SessionRow, list[SessionTime]]]:
+        """The sessions of some classes of a school, by class and period, each with its times from Monday morning on.
+
+        Raises:
+            Forbidden: without `school:manage`.
+            NotFound: there is no such school, or it is not the caller's.
+        """
+        demand(caller, Permission.SCHOOL_MANAGE)
+        async with self._database.snapshot() as connection:
+            await require_school(connection, caller, school_id)
+            return await times_by_session(connection, school_id, class_ids)
 
     async def replace(self, session_id: int, times: Sequence[SessionTime], caller: Caller) -> list[SessionTime]:
         """Gives a session these times and no others; none: nobody says when it meets.

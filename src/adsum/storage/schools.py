@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Date, case, literal, select, update
+from sqlalchemy import Date, case, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
 from adsum.domain.days import today_in
 from adsum.domain.edit_window import EditWindow
 from adsum.storage.spans import Day
-from adsum.storage.tables import classes, schools, sessions
+from adsum.storage.tables import classes, schools, sessions, students, users
 from adsum.storage.visibility import sees_school
 
 
@@ -68,6 +69,30 @@ async def list_schools(connection: AsyncConnection, caller: Caller, after: int, 
         .limit(limit)
     )
     return [SchoolRow(*row) for row in await connection.execute(statement)]
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolSize:
+    """How many classes and students a school has by its newest roster, and how many people work there."""
+
+    classes: int
+    students: int
+    people: int
+
+
+async def sizes_of_schools(connection: AsyncConnection, school_ids: Collection[int]) -> dict[int, SchoolSize]:
+    """Of each of these schools."""
+    asked = sorted(school_ids)
+    counts: list[dict[int, int]] = []
+    for table, is_counted in (
+        (classes, classes.c.active),
+        (students, students.c.active),
+        (users, users.c.disabled.is_(False)),
+    ):
+        of_school = table.c.school_id
+        counted = select(of_school, func.count()).where(of_school.in_(asked), is_counted).group_by(of_school)
+        counts.append({row[0]: row[1] for row in await connection.execute(counted)})
+    return {school_id: SchoolSize(*(each.get(school_id, 0) for each in counts)) for school_id in asked}
 
 
 async def is_school_seen(connection: AsyncConnection, caller: Caller, school_id: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import insert, select
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.domain.access import Caller
 from adsum.domain.calendar import SessionTime
 from adsum.storage.asked import asking, rows_asked
+from adsum.storage.sessions import SessionRow
 from adsum.storage.spans import Day
 from adsum.storage.summaries import forget_sessions
 from adsum.storage.tables import classes, schools, session_times, sessions
@@ -49,6 +50,27 @@ async def times_of(connection: AsyncConnection, session_id: int) -> list[Session
     c = session_times.c
     found = select(c.weekday, c.begins, c.ends).where(c.session_id == session_id).order_by(c.weekday, c.begins)
     return [SessionTime(*row) for row in await connection.execute(found)]
+
+
+async def times_by_session(
+    connection: AsyncConnection, school_id: int, class_ids: Collection[int]
+) -> list[tuple[SessionRow, list[SessionTime]]]:
+    """The active sessions of these classes of a school, by class and period, each with its times in order."""
+    c = session_times.c
+    found = (
+        select(sessions.c.id, sessions.c.class_id, sessions.c.period, sessions.c.title, sessions.c.active)
+        .add_columns(c.weekday, c.begins, c.ends)
+        .join(classes, classes.c.id == sessions.c.class_id)
+        .outerjoin(session_times, c.session_id == sessions.c.id)
+        .where(classes.c.school_id == school_id, sessions.c.class_id.in_(sorted(class_ids)), sessions.c.active)
+        .order_by(sessions.c.class_id, sessions.c.period, sessions.c.id, c.weekday, c.begins)
+    )
+    by_session: dict[SessionRow, list[SessionTime]] = {}
+    for *session, weekday, begins, ends in await connection.execute(found):
+        times = by_session.setdefault(SessionRow(*session), [])
+        if weekday is not None:
+            times.append(SessionTime(weekday, begins, ends))
+    return list(by_session.items())
 
 
 async def replace_times(connection: AsyncConnection, times: Mapping[int, Sequence[SessionTime]]) -> None:

@@ -39,6 +39,8 @@ from adsum.web.description import Application
 from adsum.web.observation import Observation
 from adsum.web.pages import batch, in_the_house, overview, record, register, sign_in, start, static_files, today
 from adsum.web.pages import batches as batches_page
+from adsum.web.pages.admin import roster as admin_roster
+from adsum.web.pages.admin import routers as admin
 from adsum.web.pages.rendering import open_site
 from adsum.web.problems import answer_errors
 from adsum.web.security_headers import SecurityHeaders
@@ -79,6 +81,7 @@ PAGES = (
     record.router,
     batches_page.router,
     batch.router,
+    *admin.ROUTERS,
 )
 
 
@@ -101,7 +104,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     answer_errors(app)
     # The last one added is the first one passed.
-    imports: dict[str, int] = dict.fromkeys(("/rosters/import", marks_import.PATH), settings.max_import_bytes)
+    of_files = ("/rosters/import", admin_roster.PATH, marks_import.PATH)
+    imports: dict[str, int] = dict.fromkeys(of_files, settings.max_import_bytes)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths=imports)
     app.add_middleware(Observation)
     app.add_middleware(SecurityHeaders)

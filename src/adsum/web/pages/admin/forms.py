@@ -1,0 +1,46 @@
+"""What is typed into the forms of these pages, and how a page says that it is wrong."""
+
+from __future__ import annotations
+
+from datetime import date
+from http import HTTPStatus
+
+from fastapi.responses import RedirectResponse
+
+from adsum.domain.days import WrongDay, plain_day
+from adsum.errors import AdsumError, Conflict, Flaw, Invalid, Malformed
+from adsum.web.problems import status_of
+
+WRONG = (Invalid, Conflict, Malformed)
+"""Errors that stand beside the form, with what was typed; all others have a page of their own."""
+LAST_YEAR = 9_998
+
+
+def day_typed(text: str, pointer: str) -> date:
+    """The day of a date field. Raises Invalid."""
+    try:
+        day = plain_day(text)
+    except WrongDay as error:
+        raise Invalid(str(error), [Flaw(error.code, str(error), pointer)]) from None
+    if day.year > LAST_YEAR:
+        detail = f"{text} is too far away"
+        raise Invalid(detail, [Flaw("out_of_range", detail, pointer)])
+    return day
+
+
+def number_typed(text: str, pointer: str) -> int:
+    """The whole number of a field. Raises Invalid."""
+    if text.isascii() and text.isdigit() and len(text) <= 9:
+        return int(text)
+    detail = f"{text[:40]!r} is no whole number"
+    raise Invalid(detail, [Flaw("wrong_type", detail, pointer)])
+
+
+def status_with(error: AdsumError | None) -> HTTPStatus:
+    """The status of a page that says what is wrong; None: nothing."""
+    return HTTPStatus.OK if error is None else status_of(error) or HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def done(address: str) -> RedirectResponse:
+    """To the page that shows what was done."""
+    return RedirectResponse(address, HTTPStatus.SEE_OTHER)

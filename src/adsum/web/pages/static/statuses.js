@@ -1,0 +1,23 @@
+// Shows how a mark will look while its status is being typed. What counts for its look is said in admin/statuses.py.
+function lookOf(form) {
+  const counts = form.elements.counts_as?.value;
+  if (!counts) return null;
+  const says = [...form.querySelectorAll("[name=flags]:checked")].map((box) => box.value);
+  if (counts === "attended" && says.includes("late")) return "late";
+  if (counts === "absent" && says.includes("authorised")) return "authorised";
+  return counts;
+}
+
+function show(form) {
+  const tile = form.querySelector(".tile");
+  const look = lookOf(form);
+  if (look) tile.className = `tile ${look}`;
+  tile.querySelector("b").textContent = form.elements.letter.value;
+  tile.querySelector("bdi").textContent = form.elements.label.value;
+}
+
+for (const form of document.querySelectorAll("form[data-preview]")) {
+  form.querySelector(".preview")?.removeAttribute("hidden");
+  form.addEventListener("input", () => show(form));
+  show(form);
+}
