@@ -47,8 +47,8 @@ async def test_the_times_of_many_classes_are_read_at_once(adsum: Adsum) -> None:
 
     found = await adsum.timetables.of_classes(school.school_id, [school.class_id, other], office)
     assert [(session.id, each) for session, each in found] == [(school.session_id, []), (english, times)]
+    teacher = caller(Role.TEACHER, school.school_id)
     with pytest.raises(Forbidden):
-        teacher = caller(Role.TEACHER, school.school_id)
         await adsum.timetables.of_classes(school.school_id, [school.class_id], teacher)
 
 
