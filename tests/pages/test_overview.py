@@ -121,6 +121,13 @@ def test_what_is_not_a_visitors_is_refused(browsing: Browsing) -> None:
     answer = viewer.goto("/overview?school=2")
     assert answer is not None
     assert answer.status == 404
-    form = {"school": "1", "date": OVERSEEN, "student": "4", "absent": OVERSEEN, "status": "excused", "reason": "x"}
+    form: dict[str, str | float | bool] = {
+        "school": "1",
+        "date": OVERSEEN,
+        "student": "4",
+        "absent": OVERSEEN,
+        "status": "excused",
+        "reason": "x",
+    }
     refused = viewer.request.post("/overview/explain", form=form, headers={"Origin": browsing.house.url})
     assert refused.status == 403
