@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
 import signal
 import sqlite3
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 from playwright.sync_api import Page, expect
 from redis import Redis
 
+from adsum.settings import Settings
+from adsum.wiring import open_queue_control
 from tests.pages.browsing import PHONE, Browsing, assert_accessible, assert_fits
 from tests.pages.house import House
 
@@ -36,14 +40,20 @@ def send(house: House, day: str) -> None:
     assert httpx2.post(f"{house.url}/attendances/create-batch", json=body, headers=headers).status_code == 202
 
 
+async def set_paused(house: House, is_paused: bool) -> None:
+    async with open_queue_control(Settings(data_dir=house.data)) as control:
+        await (control.pause() if is_paused else control.resume())
+
+
 @contextlib.contextmanager
 def paused(house: House) -> Generator[None]:
-    """While the block lasts, what is sent waits."""
-    house.commands.output("queue", "pause")
-    try:
-        yield
-    finally:
-        house.commands.output("queue", "resume")
+    """While the block lasts, what is sent waits. (In a thread: Playwright's own loop runs in this one.)"""
+    with ThreadPoolExecutor() as threads:
+        threads.submit(asyncio.run, set_paused(house, is_paused=True)).result()
+        try:
+            yield
+        finally:
+            threads.submit(asyncio.run, set_paused(house, is_paused=False)).result()
 
 
 def enrol_until(house: House, day: str | None) -> None:
@@ -53,17 +63,19 @@ def enrol_until(house: House, day: str | None) -> None:
         database.execute(f"UPDATE enrolments SET end_date = ? {of_two}", (day,))
 
 
-def fail_two(house: House, day: str) -> None:
+def fail_two(page: Page, house: House, day: str) -> None:
     """Makes a batch of the day in which two students failed, who are enrolled again when it has ended."""
     with paused(house):
         send(house, day)
         enrol_until(house, "2024-09-03")
-    wait_for_end(house, day)
+    see_the_end(page, day)
     enrol_until(house, None)
 
 
-def wait_for_end(house: House, day: str) -> None:
-    house.commands.run("batch", "watch", batch_of(day))
+def see_the_end(page: Page, day: str) -> None:
+    """Looks at the batch until it has ended."""
+    page.goto(f"/batches/{batch_of(day)}")
+    expect(page.locator(".story .ended")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def assert_good(page: Page) -> None:
@@ -95,8 +107,8 @@ def test_what_runs_is_watched_until_it_has_ended_also_while_valkey_starts_anew(b
 
 def test_an_operator_sees_why_students_failed_but_not_who_they_are_and_retries_them(browsing: Browsing) -> None:
     house, day = browsing.house, "2025-02-04"
-    fail_two(house, day)
     page = browsing.visitor(OPERATOR, color_scheme="dark")
+    fail_two(page, house, day)
     page.goto("/batches")
     why = page.get_by_role("row").filter(has_text="2 of 30").filter(has_text="Not enrolled any more on that day")
     why.get_by_role("link").click()
@@ -126,8 +138,7 @@ def test_the_office_cancels_what_waits_and_undoes_what_was_a_mistake_on_a_phone(
         page.get_by_text("Cancel…").click()
         page.get_by_role("button", name="Cancel the batch").click()
         expect(page.get_by_text("Cancelled: 30 students were not recorded.")).to_be_visible()
-    wait_for_end(house, mistaken)
-    page.goto(f"/batches/{batch_of(mistaken)}")
+    see_the_end(page, mistaken)
     expect(page.get_by_role("rowheader", name="Amara Okafor")).to_be_visible()
     page.get_by_text("Undo…").click()
     page.get_by_label("Why").fill("the wrong class")
@@ -144,6 +155,7 @@ def test_filters_keep_what_was_typed_and_no_script_is_needed(browsing: Browsing)
     page = browsing.visitor(OPERATOR, java_script_enabled=False)
     page.goto("/batches?from=25/12/2024")
     expect(page.get_by_text("A day, such as 2024-12-25")).to_be_visible()
+    expect(page.get_by_label("From")).to_have_value("25/12/2024")
     expect(page.get_by_role("link", name="Show it as it is now")).to_be_visible()
     page.goto("/batches")
     page.get_by_label("Class number").fill("124")
