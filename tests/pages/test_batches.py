@@ -94,7 +94,7 @@ def test_what_runs_is_watched_until_it_has_ended_also_while_valkey_starts_anew(b
         expect(running).to_be_visible(timeout=PATIENCE_MS)
         assert_good(page)
         with Redis(unix_socket_path=str(house.data / "valkey.sock")) as redis:
-            os.kill(int(redis.info()["process_id"]), signal.SIGKILL)
+            os.kill(int(redis.info()["process_id"]), signal.SIGKILL)  # pyright: ignore[reportUnknownMemberType]
         one = browsing.visitor(OPERATOR)
         one.goto(f"/batches/{batch_of('2025-02-03')}")
         expect(one.get_by_text("30 students are not processed yet.")).to_be_visible(timeout=PATIENCE_MS)

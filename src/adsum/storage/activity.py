@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, case, func, literal_column, null, select, union_all
+from sqlalchemy import ColumnElement, Subquery, case, func, literal_column, null, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
@@ -45,7 +45,7 @@ async def runs_by_minute(connection: AsyncConnection, caller: Caller, begin: dat
     c = batch_runs.c
     recorded = (c.recorded_jobs - c.carried_recorded).label("recorded")
     accepted, ended = _minute_of_acceptance(begin).label("accepted"), _minute(c.ended_at, begin).label("ended")
-    runs = union_all(
+    runs: Subquery = union_all(
         select(accepted, ended, recorded, c.failed_jobs.label("failed")).where(
             c.ended_at >= begin, c.pruned_at.is_(None), *_seen(caller)
         ),

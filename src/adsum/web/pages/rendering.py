@@ -73,5 +73,6 @@ def _environment(language: Language, languages: Mapping[str, Language]) -> Envir
         language=language, languages=list(languages.values()), static=static_url, version=__version__
     )
     environment.filters.update(day=language.day, clock=language.clock, number=language.number, percent=language.percent)
-    environment.filters.update(moment=language.moment, time=language.time, duration=language.duration)
+    environment.filters["moment"], environment.filters["time"] = language.moment, language.time
+    environment.filters["duration"] = language.duration
     return environment
