@@ -59,7 +59,9 @@ def test_those_who_failed_are_shown_first_unless_others_are_asked_for() -> None:
 def test_what_is_typed_into_the_filters_is_read_or_named_as_wrong() -> None:
     good = Asked("completed", "123", "2024-12-01", "2024-12-31")
     assert good.wrong == frozenset()
-    assert good.filters == BatchFilters(123, None, date(2024, 12, 1), date(2024, 12, 31), BatchState.COMPLETED)
+    assert good.filters == BatchFilters(
+        class_id=123, first_day=date(2024, 12, 1), last_day=date(2024, 12, 31), state=BatchState.COMPLETED
+    )
     assert good.query(cursor="abc") == "state=completed&classId=123&from=2024-12-01&to=2024-12-31&cursor=abc"
     assert Asked("done", "12abc", "25/12/2024", "2025-02-29").wrong == {"state", "classId", "from", "to"}
     assert Asked(class_id="9" * 30).wrong == {"classId"}

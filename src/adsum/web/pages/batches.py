@@ -64,7 +64,9 @@ class Asked:
     def filters(self) -> BatchFilters:
         """To be asked for only where nothing is wrong."""
         state = BatchState(self.state) if self.state else None
-        return BatchFilters(_number(self.class_id), None, _day(self.first), _day(self.last), state)
+        return BatchFilters(
+            class_id=_number(self.class_id), first_day=_day(self.first), last_day=_day(self.last), state=state
+        )
 
 
 async def _asked(
