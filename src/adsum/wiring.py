@@ -61,6 +61,7 @@ from adsum.services.timetables import Timetables
 from adsum.services.tokens import Tokens
 from adsum.services.undoing import Undoing
 from adsum.services.unreleased_runs import UnreleasedRuns
+from adsum.services.year import Year
 from adsum.settings import Settings
 from adsum.storage import schema
 from adsum.storage.database import Database, open_database
@@ -108,6 +109,7 @@ class Adsum:
     registers: Registers
     register_sheets: RegisterSheets
     reports: Reports
+    year: Year
     house: House
     explaining: Explaining
     naming: Naming
@@ -187,6 +189,7 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             registers=Registers(database, now),
             register_sheets=RegisterSheets(database, attendances, corrections, now),
             reports=Reports(database, Summaries(database)),
+            year=Year(database, Summaries(database)),
             house=House(database, now),
             explaining=Explaining(database, now),
             naming=Naming(database),

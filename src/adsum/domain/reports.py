@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from datetime import date, timedelta
 from enum import StrEnum
+
+from adsum.domain.days import Span
+
+# Without terms nobody has said when a year begins.
+USUAL_DAYS = 90
+# A longer break than this between two terms parts two school years.
+LONGEST_BREAK = timedelta(days=35)
+A_YEAR = timedelta(days=365)
 
 
 class GroupBy(StrEnum):
@@ -85,37 +93,93 @@ def _percent(part: int, whole: int) -> float | None:
     return None if whole == 0 else round(100 * part / whole, 2)
 
 
-_COUNTED = (
+@dataclass(frozen=True, slots=True)
+class UsualDays:
+    """The days of a report for which nobody has named any. `is_year`: they begin with the school year."""
+
+    first: date
+    last: date
+    is_year: bool
+
+
+def usual_days(newest: date, terms: Iterable[Span]) -> UsualDays:
+    """What there is of the school year, or the last 90 days where the school has not said when it began.
+
+    Args:
+        newest: the last day on which anything was taken.
+        terms: of the school. The year begins with the first of those that lead, without a long break between them, to
+            the one with the newest day, and is never longer than a year.
+    """
+    begin: date | None = None
+    for term in sorted(terms, key=lambda each: each.begin or date.min, reverse=True):
+        leads_on = begin is not None and term.end is not None and begin - term.end <= LONGEST_BREAK
+        if leads_on or term.covers(newest):
+            begin = term.begin or date.min
+    if begin is None:
+        return UsualDays(newest - timedelta(days=USUAL_DAYS - 1), newest, is_year=False)
+    return UsualDays(max(begin, newest - A_YEAR), newest, is_year=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a definition: words with places such as `%(percent)s`, which the pages translate, and what stands
+    there.
+    """
+
+    words: str
+    params: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def text(self) -> str:
+        """In English."""
+        return self.words % self.params
+
+
+Definition = Sequence[Sentence]
+"""By which rule something was counted."""
+
+
+def in_english(definition: Definition) -> str:
+    """All of it as one text."""
+    return " ".join(sentence.text for sentence in definition)
+
+
+_COUNTED = Sentence(
     "A session counts for a student who was expected in it once its register was taken and the school was open for it; "
     "late counts as attended, excused as absent."
 )
-_DAY = (
+_RATE = Sentence("The rate is the share that was attended, of sessions, and of days.")
+_DAY = Sentence(
     "A day is absent when at least half of its taken session time was missed, by the timetable; where a session has no "
     "times, half of the sessions."
 )
+_UNEXPLAINED = Sentence("Absences whose status is not authorised, one line a student and day.")
 
 
-def definition_of_rates() -> str:
+def definition_of_rates() -> Definition:
     """How rates are counted."""
-    return f"{_COUNTED} The rate is the share that was attended, of sessions, and of days. {_DAY}"
+    return (_COUNTED, _RATE, _DAY)
 
 
-def definition_of_chronic(rule: ChronicRule) -> str:
+def definition_of_chronic(rule: ChronicRule) -> Definition:
     """Who is chronically absent."""
-    return (
-        f"Absent, excused included, on at least {rule.percent} % of the days on which anything of theirs was taken, "
-        f"with at least {rule.least_days} such days. {_DAY} {_COUNTED}"
+    first = Sentence(
+        "Absent, excused included, on at least %(percent)s %% of the days on which anything of theirs was taken, "
+        "with at least %(days)s such days.",
+        {"percent": rule.percent, "days": rule.least_days},
     )
+    return (first, _DAY, _COUNTED)
 
 
-def definition_of_streaks(least: int) -> str:
+def definition_of_streaks(least: int) -> Definition:
     """Who is absent day after day."""
-    return (
-        f"Absent on each of the newest {least} or more days of the period on which anything of theirs was taken. "
-        f"{_DAY} {_COUNTED}"
+    first = Sentence(
+        "Absent on each of the newest %(days)s or more days of the period on which anything of theirs was taken.",
+        {"days": least},
     )
+    return (first, _DAY, _COUNTED)
 
 
-def definition_of_unexplained() -> str:
+def definition_of_unexplained() -> Definition:
     """Which absences nobody has explained."""
-    return f"Absences whose status is not authorised, one line a student and day. {_COUNTED}"
+    return (_UNEXPLAINED, _COUNTED)

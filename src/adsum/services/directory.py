@@ -22,7 +22,7 @@ from adsum.storage.enrolments import RosterStudent, roster_of
 from adsum.storage.schools import today_of_schools
 from adsum.storage.sessions import SessionRow, SessionTitles, find_session, list_sessions, titles_of_sessions
 from adsum.storage.standing import find_standing
-from adsum.storage.students import StudentName, StudentRow, list_students, names_of_students
+from adsum.storage.students import StudentName, StudentRow, find_student, list_students, names_of_students
 from adsum.storage.timetables import is_session_seen, times_of
 
 
@@ -147,3 +147,21 @@ class Directory:
         demand(caller, Permission.ROSTER_READ)
         async with self._database.snapshot() as connection:
             return await names_of_students(connection, caller, student_ids)
+
+    async def class_of(self, caller: Caller, class_id: int) -> ClassRow:
+        """One class; a teacher's, whenever they teach it. Raises NotFound."""
+        demand(caller, Permission.ROSTER_READ)
+        async with self._database.snapshot() as connection:
+            found = await find_class(connection, caller, class_id)
+        if found is None:
+            raise NotFound(f"there is no class {class_id}", classId=class_id)
+        return found
+
+    async def student(self, caller: Caller, student_id: int) -> StudentRow:
+        """One student; of a teacher, one in a class that they ever teach. Raises NotFound."""
+        demand(caller, Permission.ROSTER_READ)
+        async with self._database.snapshot() as connection:
+            found = await find_student(connection, caller, student_id)
+        if found is None:
+            raise NotFound(f"there is no student {student_id}", studentId=student_id)
+        return found

@@ -51,7 +51,7 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
             return [Rate(grade, grade, counts, (i,)) for i, (grade, counts) in enumerate(of_grades.items())]
         case GroupBy.SCHOOL | GroupBy.DAY | GroupBy.WEEK | GroupBy.MONTH:
             of_days = await reports.counts_by_day(connection, caller, scope, await _statuses(connection, scope))
-            return _of_periods(of_days, by, scope)
+            return by_period(of_days, by, scope.first_day)
         case _:
             assert_never(by)
 
@@ -70,21 +70,22 @@ async def _statuses(connection: Connection, scope: Scope) -> SchoolStatuses:
     return (await find_statuses(connection, [scope.school_id]))[scope.school_id]
 
 
-def _of_ids(counts: Mapping[int, Counts], names: Mapping[int, str]) -> list[Rate]:
-    return [Rate(each, names.get(each), of_each, (each,)) for each, of_each in counts.items()]
-
-
-def _of_periods(of_days: Mapping[date, Counts], by: GroupBy, scope: Scope) -> list[Rate]:
+def by_period(of_days: Mapping[date, Counts], by: GroupBy, first_day: date) -> list[Rate]:
+    """The rates of days put together by week, month, or, as one group that begins on `first_day`, by school."""
     together: defaultdict[date, list[Counts]] = defaultdict(list)
     for day, counts in of_days.items():
-        together[_first_of(day, by, scope)].append(counts)
+        together[_first_of(day, by, first_day)].append(counts)
     return [Rate(first, None, total(each), (first.toordinal(),)) for first, each in together.items()]
 
 
-def _first_of(day: date, by: GroupBy, scope: Scope) -> date:
+def _first_of(day: date, by: GroupBy, first_day: date) -> date:
     """The first day of the period that a day is in; weeks begin on Monday."""
     if by is GroupBy.SCHOOL:
-        return scope.first_day
+        return first_day
     if by is GroupBy.MONTH:
         return day.replace(day=1)
     return day - timedelta(days=day.weekday()) if by is GroupBy.WEEK else day
+
+
+def _of_ids(counts: Mapping[int, Counts], names: Mapping[int, str]) -> list[Rate]:
+    return [Rate(each, names.get(each), of_each, (each,)) for each, of_each in counts.items()]

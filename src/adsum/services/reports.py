@@ -10,7 +10,7 @@ from typing import TypeVar
 from adsum.domain import reports as rules
 from adsum.domain.access import Caller, Permission
 from adsum.domain.cursors import Key, Page, PageRequest
-from adsum.domain.reports import ChronicRule, Counts, GroupBy, Scope, total
+from adsum.domain.reports import ChronicRule, Counts, Definition, GroupBy, Scope, in_english, total
 from adsum.errors import Flaw, Invalid, NotFound
 from adsum.services.paging import begin_of, page_of
 from adsum.services.permissions import demand
@@ -31,7 +31,12 @@ Row = TypeVar("Row")
 class Report(Page[Row]):
     """One page of a report, and by which rule it was counted."""
 
-    definition: str
+    rule: Definition
+
+    @property
+    def definition(self) -> str:
+        """The rule in English."""
+        return in_english(self.rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,12 @@ class StudentRecord:
     counts: Counts
     is_chronically_absent: bool
     days: Sequence[StudentDay]
-    definition: str
+    rule: Definition
+
+    @property
+    def definition(self) -> str:
+        """Who is chronically absent, in English."""
+        return in_english(self.rule)
 
 
 class Reports:
@@ -74,7 +84,7 @@ class Reports:
 
     async def rates(self, scope: Scope, by: GroupBy, caller: Caller, page: PageRequest) -> Report[Rate]:
         """Attendance rates by group, in the order of the groups. Raises Invalid for a wrong cursor, too."""
-        await self._prepare(scope, caller)
+        await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
             rows = await rates_by(connection, scope, by, caller)
         found = _page([(row.position, row) for row in rows], page, ("rates", scope, by))
@@ -82,7 +92,7 @@ class Reports:
 
     async def chronic(self, scope: Scope, rule: ChronicRule, caller: Caller, page: PageRequest) -> Report[Rate]:
         """Students who are chronically absent, those with the most days first."""
-        await self._prepare(scope, caller)
+        await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
             rows = await rates_by(connection, scope, GroupBy.STUDENT, caller)
         # The most days first.
@@ -94,7 +104,7 @@ class Reports:
 
     async def streaks(self, scope: Scope, least: int, caller: Caller, page: PageRequest) -> Report[Streak]:
         """Students who are absent day after day up to now, those with the most days first."""
-        await self._prepare(scope, caller)
+        await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
             of = await days_of(connection, scope, caller)
             found = await reports.streaks(connection, of, least)
@@ -108,7 +118,7 @@ class Reports:
 
     async def unexplained(self, scope: Scope, caller: Caller, page: PageRequest) -> Report[Unexplained]:
         """Absences that nobody has explained, one line a student and day, the newest day first."""
-        await self._prepare(scope, caller)
+        await prepare(self._database, self._summaries, scope, caller)
         query = ("unexplained", scope)
         after = begin_of(page, query, _day_and_student)
         async with self._database.snapshot() as connection:
@@ -125,7 +135,7 @@ class Reports:
         Raises:
             NotFound: the school has no such student, or the caller does not see them on any of these days.
         """
-        await self._prepare(scope, caller)
+        await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
             if not await is_student_seen(connection, caller, scope.school_id, student_id):
                 raise NotFound(f"there is no student {student_id}", studentId=student_id)
@@ -134,14 +144,22 @@ class Reports:
         counts = total(day.counts for day in days)
         return StudentRecord(student_id, counts, rule.applies(counts), days, rules.definition_of_chronic(rule))
 
-    async def _prepare(self, scope: Scope, caller: Caller) -> None:
-        demand(caller, Permission.ATTENDANCE_READ)
-        flaws = list(_flaws_of_days(scope))
-        if flaws:
-            raise Invalid(flaws[0].detail, flaws)
-        async with self._database.snapshot() as connection:
-            await require_school(connection, caller, scope.school_id)
-        await self._summaries.refresh(scope.school_id)
+
+async def prepare(database: Database, summaries: Summaries, scope: Scope, caller: Caller) -> None:
+    """What comes before a report: whether the caller may have it, and summaries of all that was recorded.
+
+    Raises:
+        Forbidden: without `attendance:read`.
+        NotFound: there is no such school, or the caller does not see it.
+        Invalid: the days are the wrong way round, or too many.
+    """
+    demand(caller, Permission.ATTENDANCE_READ)
+    flaws = list(_flaws_of_days(scope))
+    if flaws:
+        raise Invalid(flaws[0].detail, flaws)
+    async with database.snapshot() as connection:
+        await require_school(connection, caller, scope.school_id)
+    await summaries.refresh(scope.school_id)
 
 
 def _flaws_of_days(scope: Scope) -> Sequence[Flaw]:

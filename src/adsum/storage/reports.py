@@ -55,6 +55,13 @@ class StudentDay:
         )
 
 
+async def newest_day(connection: AsyncConnection, caller: Caller, school_id: int) -> date | None:
+    """The last day on which anything was taken that the caller sees; None: there is none."""
+    c = class_days.c
+    seen = select(func.max(c.day)).where(c.school_id == school_id, sees_class(caller, c.class_id, c.day))
+    return await connection.scalar(seen)
+
+
 async def counts_by_day(
     connection: AsyncConnection, caller: Caller, scope: Scope, statuses: SchoolStatuses
 ) -> dict[date, Counts]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, Select, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
@@ -49,21 +49,8 @@ async def list_students(
     Whoever sees the school sees all of its students; a teacher those who are enrolled, on the day asked for or today,
     in a class that the teacher is assigned to on that day.
     """
-    statement = (
-        select(
-            students.c.id,
-            students.c.school_id,
-            students.c.source_id,
-            students.c.given_name,
-            students.c.family_name,
-            students.c.grade,
-            students.c.active,
-        )
-        .join(schools, schools.c.id == students.c.school_id)
-        .where(sees_school(caller, students.c.school_id), students.c.id > after)
-        .order_by(students.c.id)
-        .limit(limit)
-    )
+    statement = _rows().where(sees_school(caller, students.c.school_id), students.c.id > after)
+    statement = statement.order_by(students.c.id).limit(limit)
     if caller.teaches_only or filters.class_id is not None or filters.day is not None:
         statement = statement.where(_enrolled(caller, filters.class_id, filters.day or today))
     if filters.words is not None:
@@ -125,9 +112,33 @@ def _ever_taught(caller: Caller) -> ColumnElement[bool]:
 
 async def is_student_seen(connection: AsyncConnection, caller: Caller, school_id: int, student_id: int) -> bool:
     """Whether the school has this student, and, of a teacher, whether they ever teach a class the student is in."""
-    found = select(students.c.id).where(
-        students.c.id == student_id, students.c.school_id == school_id, sees_school(caller, students.c.school_id)
-    )
+    found = await find_student(connection, caller, student_id)
+    return found is not None and found.school_id == school_id
+
+
+async def find_student(connection: AsyncConnection, caller: Caller, student_id: int) -> StudentRow | None:
+    """The student, if they are of a school of the caller's; to a teacher if they ever teach a class with them."""
+    statement = _rows().where(students.c.id == student_id, sees_school(caller, students.c.school_id))
     if caller.teaches_only:
-        found = found.where(_ever_taught(caller))
-    return await connection.scalar(found) is not None
+        statement = statement.where(_ever_taught(caller))
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else StudentRow(*row)
+
+
+async def grades_of_school(connection: AsyncConnection, school_id: int) -> dict[int, str | None]:
+    """The grade that each student of a school is in now."""
+    rows = await connection.execute(select(students.c.id, students.c.grade).where(students.c.school_id == school_id))
+    return {row.id: row.grade for row in rows}
+
+
+def _rows() -> Select[int, int, str | None, str, str, str | None, bool]:
+    """The columns of `StudentRow`. Schools stand beside, since what is today may depend on their time zone."""
+    return select(
+        students.c.id,
+        students.c.school_id,
+        students.c.source_id,
+        students.c.given_name,
+        students.c.family_name,
+        students.c.grade,
+        students.c.active,
+    ).join(schools, schools.c.id == students.c.school_id)

@@ -142,7 +142,7 @@ def _held(runs: Collection[ColumnElement[bool]]) -> Subquery:
     """Each session and day of these runs, unless the school was closed for it, with its minutes."""
     r = batch_runs.c
     taken = select(r.session_id, r.learning_date.label("day")).where(*runs).distinct().subquery("taken")
-    weekday = _weekday(taken.c.day)
+    weekday = weekday_of(taken.c.day)
     m = session_times.c
     minutes = (
         select(func.sum(_minutes(m.ends) - _minutes(m.begins)))
@@ -204,7 +204,7 @@ def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return case((condition, 1), else_=0)
 
 
-def _weekday(day: ColumnElement[date]) -> ColumnElement[int]:
+def weekday_of(day: ColumnElement[date]) -> ColumnElement[int]:
     """1 is Monday; both databases count from Sunday, which is 0."""
     from_sunday = cast(extract("dow", day), Integer)
     return case((from_sunday == 0, 7), else_=from_sunday)

@@ -37,7 +37,7 @@ from adsum.web import (
 from adsum.web.body_limit import BodyLimit
 from adsum.web.description import Application
 from adsum.web.observation import Observation
-from adsum.web.pages import batch, in_the_house, overview, record, register, sign_in, start, static_files, today
+from adsum.web.pages import (batch, in_the_house, overview, record, register, sign_in, start, static_files, today, year, year_lists)
 from adsum.web.pages import batches as batches_page
 from adsum.web.pages.admin import roster as admin_roster
 from adsum.web.pages.admin import routers as admin
@@ -82,6 +82,8 @@ PAGES = (
     batches_page.router,
     batch.router,
     *admin.ROUTERS,
+    year.router,
+    year_lists.router,
 )
 
 

@@ -1,0 +1,66 @@
+"""Lists of students over a period: chronically absent, absent day after day, and absences that nobody has explained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from adsum.services.reports import Report
+from adsum.web import reports
+from adsum.web.csv_files import CSV
+from adsum.web.dependencies import OpenAdsum
+from adsum.web.pages.rendering import site_of
+from adsum.web.pages.routing import PageRoute
+from adsum.web.pages.visitors import Visitor
+from adsum.web.pages.year import Reader
+from adsum.web.pages.year_view import Asked, YearView, view_of
+
+router = APIRouter(prefix="/year", include_in_schema=False, route_class=PageRoute)
+
+IN_A_ROW = 3
+
+
+@router.get("/chronic")
+async def chronic_page(request: Request, adsum: OpenAdsum, visitor: Reader, query: Asked) -> Any:
+    """Students who are chronically absent, those with the most days first."""
+    view, caller = await view_of(adsum, visitor.caller, query), visitor.caller
+    if view is not None and query.format is not None:
+        rule = {"percent": query.percent, "least_days": view.chronic_rule.least_days}
+        return await reports.chronic(reports.ChronicQuery(**view.of_list(), **rule), adsum, caller, CSV)
+    report = None
+    if view is not None and view.has_days:
+        report = await adsum.reports.chronic(view.scope, view.chronic_rule, caller, query.page)
+    return _page(request, "chronic", visitor, view, report)
+
+
+@router.get("/unexplained")
+async def unexplained_page(request: Request, adsum: OpenAdsum, visitor: Reader, query: Asked) -> Any:
+    """One line a student and day, the newest day first."""
+    view, caller = await view_of(adsum, visitor.caller, query), visitor.caller
+    if view is not None and query.format is not None:
+        return await reports.unexplained(reports.ReportQuery(**view.of_list()), adsum, caller, CSV)
+    report = None
+    if view is not None and view.has_days:
+        report = await adsum.reports.unexplained(view.scope, caller, query.page)
+    return _page(request, "unexplained", visitor, view, report)
+
+
+@router.get("/in-a-row")
+async def in_a_row_page(request: Request, adsum: OpenAdsum, visitor: Reader, query: Asked) -> Any:
+    """Students who are absent day after day, those with the most days first."""
+    view, caller = await view_of(adsum, visitor.caller, query), visitor.caller
+    least = query.least_days or IN_A_ROW
+    if view is not None and query.format is not None:
+        return await reports.streaks(reports.StreaksQuery(**view.of_list(), least_days=least), adsum, caller, CSV)
+    report = None
+    if view is not None and view.has_days:
+        report = await adsum.reports.streaks(view.scope, least, caller, query.page)
+    return _page(request, "in-a-row", visitor, view, report, least=least)
+
+
+def _page(
+    request: Request, name: str, visitor: Visitor, view: YearView | None, report: Report[Any] | None, **shown: Any
+) -> Any:
+    template, tab = f"year/{name}.html", f"/year/{name}"
+    return site_of(request).page(request, template, visitor=visitor, view=view, report=report, tab=tab, **shown)
