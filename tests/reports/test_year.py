@@ -1,0 +1,129 @@
+"""A year put together for the pages: each number counted by hand beside it."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from sqlalchemy import update
+
+from adsum.domain.access import Role
+from adsum.domain.calendar import ClosedDay
+from adsum.domain.reports import ChronicRule, Counts, UsualDays
+from adsum.domain.statuses import CountsAs, Status
+from adsum.errors import Forbidden, Invalid, NotFound
+from adsum.services.directory import Directory
+from adsum.services.school_calendar import SchoolCalendar
+from adsum.services.summaries import Summaries
+from adsum.services.year import Year
+from adsum.storage.marks import StudentMark
+from adsum.storage.statuses import set_status
+from adsum.storage.tables import students
+from tests.reports.conftest import MONDAY, WEEK, Reported
+from tests.runs import LATER
+from tests.schools import caller, enrol, make_bare_school, make_class, make_session, make_student
+
+
+@pytest.fixture
+def year(reported: Reported) -> Year:
+    return Year(reported.database, Summaries(reported.database))
+
+
+async def test_a_school_in_numbers_and_to_what_it_can_be_narrowed(reported: Reported, year: Year) -> None:
+    ada, bo, cy = reported.school.student_ids
+    async with reported.database.transaction() as connection:
+        await connection.execute(update(students).where(students.c.id == ada).values(grade="07"))
+    await reported.take(WEEK[0], {0: "present", 1: "absent", 2: "late"})
+    await reported.take(WEEK[4], {0: "present", 1: "excused", 2: "present"})
+
+    found = await year.overview(reported.scope(), ChronicRule(50, 2), reported.office)
+    assert found.counts == Counts(6, 4, 2, 1, 1, 6, 2)
+    assert found.days == {WEEK[0]: Counts(3, 2, 1, 0, 1, 3, 1), WEEK[4]: Counts(3, 2, 1, 1, 0, 3, 1)}
+    assert [(rate.key, rate.counts) for rate in found.weeks] == [(MONDAY, found.counts)]
+    assert [(rate.key, rate.counts.sessions) for rate in found.months] == [(date(2024, 9, 1), 6)]
+    assert [(rate.key, rate.name, rate.counts) for rate in found.classes] == [
+        (reported.school.class_id, "7b", found.counts)
+    ]
+    assert [(rate.key, rate.counts.sessions) for rate in found.grades] == [("07", 2), (None, 4)]
+    assert [rate.key for rate in found.students] == [ada, bo, cy]
+    assert found.chronic == 1  # Bo, on both days.
+
+    narrowed = await year.overview(reported.scope(grade="07"), ChronicRule(), reported.office)
+    assert (narrowed.counts.sessions, narrowed.chronic) == (2, 0)
+    choices = await year.choices(reported.scope(grade="07"), reported.office)
+    assert ([rate.name for rate in choices.classes], choices.grades) == (["7b"], ["07"])
+
+
+async def test_a_teacher_gets_the_newest_day_and_the_marks_of_their_own_classes(reported: Reported, year: Year) -> None:
+    bo = reported.school.student_ids[1]
+    async with reported.database.transaction() as connection:
+        other = await make_class(connection, reported.school.school_id, title="Choir")
+        session = await make_session(connection, other, title="Singing")
+        await enrol(connection, other, reported.school.student_ids)
+    assert await year.usual_days(reported.school.school_id, reported.teacher) is None
+
+    await reported.take(WEEK[0], {0: "present", 1: "late"})
+    await reported.take(WEEK[1], {1: "absent"}, session, class_id=other)
+    school_id = reported.school.school_id
+    first = date(2024, 6, 5)  # 90 days, the newest among them
+    assert await year.usual_days(school_id, reported.teacher) == UsualDays(first, WEEK[0], is_year=False)
+
+    late = StudentMark(WEEK[0], "7b", "Attendance", "late", None, None, None)
+    absent = StudentMark(WEEK[1], "Choir", "Singing", "absent", None, None, None)
+    scope = reported.scope(student_id=bo)
+    assert (await year.marks(scope, reported.office)).items == [absent, late]
+    assert (await year.marks(scope, reported.teacher)).items == [late]
+
+
+async def test_marks_are_absences_and_late_ones_that_reports_count(reported: Reported, year: Year) -> None:
+    ada, *_ = reported.school.student_ids
+    school_id = reported.school.school_id
+    async with reported.database.transaction() as connection:
+        await set_status(connection, school_id, Status("trip", "Trip", "T", CountsAs.NOT_EXPECTED))
+    for day, status in zip(WEEK, ("present", "trip", "excused", "absent", "late"), strict=True):
+        await reported.take(day, {0: status, 1: "absent"})
+    calendar = SchoolCalendar(reported.database, lambda: LATER)
+    await calendar.close_day(school_id, ClosedDay(WEEK[3], "Storm"), reported.office)
+    await calendar.add_term(school_id, "Autumn", MONDAY, date(2024, 12, 21), reported.office)
+
+    found = await year.marks(reported.scope(student_id=ada, first_day=WEEK[1]), reported.office)
+    assert [(mark.day, mark.status) for mark in found.items] == [(WEEK[4], "late"), (WEEK[2], "excused")]
+    assert found.statuses.get("trip") is not None
+    assert await year.usual_days(school_id, reported.office) == UsualDays(MONDAY, WEEK[4], is_year=True)
+
+
+async def test_a_year_is_for_those_who_may_read_attendance_of_the_school(reported: Reported, year: Year) -> None:
+    operator = caller(Role.OPERATOR, reported.school.school_id)
+    stranger = caller(Role.OFFICE, reported.school.school_id + 99)
+    for who, error in ((operator, Forbidden), (stranger, NotFound)):
+        for asked in (
+            year.usual_days(reported.school.school_id, who),
+            year.overview(reported.scope(), ChronicRule(), who),
+            year.choices(reported.scope(), who),
+            year.marks(reported.scope(student_id=1), who),
+        ):
+            with pytest.raises(error):
+                await asked
+    with pytest.raises(Invalid):
+        await year.choices(reported.scope(first_day=WEEK[4], last_day=WEEK[0]), reported.office)
+
+
+async def test_a_class_and_a_student_are_found_by_who_ever_teaches_them(reported: Reported) -> None:
+    directory = Directory(reported.database, lambda: LATER)
+    async with reported.database.transaction() as connection:
+        other_class = await make_class(connection, reported.school.school_id)
+        other = await make_student(connection, reported.school.school_id)
+        foreign = await make_student(connection, await make_bare_school(connection))
+    bo = reported.school.student_ids[1]
+    assert (await directory.class_of(reported.teacher, reported.school.class_id)).title == "7b"
+    assert (await directory.student(reported.teacher, bo)).family_name == "Family 0002"
+    assert (await directory.student(reported.office, other)).id == other
+    for asked in (
+        directory.class_of(reported.teacher, other_class),
+        directory.student(reported.teacher, other),
+        directory.student(reported.office, foreign),
+    ):
+        with pytest.raises(NotFound):
+            await asked
+    with pytest.raises(Forbidden):
+        await directory.student(caller(Role.OPERATOR, reported.school.school_id), bo)
