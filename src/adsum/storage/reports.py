@@ -20,7 +20,7 @@ from adsum.domain.statuses import SchoolStatuses
 from adsum.storage.spans import covers
 from adsum.storage.summaries import days_of_classes, days_of_students
 from adsum.storage.tables import batch_runs, class_days, classes, enrolments, student_days, students
-from adsum.storage.visibility import sees_all_of_class, sees_session
+from adsum.storage.visibility import sees_all_of_class, sees_class, sees_session
 
 Seen: TypeAlias = Subquery
 """Days of students, with the columns of `student_days`: those of whom a report may speak."""

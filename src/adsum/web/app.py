@@ -37,7 +37,19 @@ from adsum.web import (
 from adsum.web.body_limit import BodyLimit
 from adsum.web.description import Application
 from adsum.web.observation import Observation
-from adsum.web.pages import (batch, in_the_house, overview, record, register, sign_in, start, static_files, today, year, year_lists)
+from adsum.web.pages import (
+    batch,
+    in_the_house,
+    overview,
+    record,
+    register,
+    sign_in,
+    start,
+    static_files,
+    today,
+    year,
+    year_lists,
+)
 from adsum.web.pages import batches as batches_page
 from adsum.web.pages.admin import roster as admin_roster
 from adsum.web.pages.admin import routers as admin
