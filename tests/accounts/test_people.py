@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -37,7 +37,7 @@ def head_of(school_id: int) -> Caller:
     return replace(caller(Role.OFFICE, school_id), permissions=permissions)
 
 
-async def refused(attempts: list[Awaitable[object]], error: type[Exception]) -> None:
+async def refused(attempts: Sequence[Awaitable[object]], error: type[Exception]) -> None:
     for attempt in attempts:
         with pytest.raises(error):
             await attempt

@@ -62,14 +62,16 @@ def _page(
     error: AdsumError | None = None,
 ) -> Response:
     flaws = report.flaws if report else error.flaws if error else ()
+    removals = [flaw for flaw in flaws if flaw.code == TOO_MANY]
+    rows = [flaw for flaw in flaws if flaw.code != TOO_MANY]
     shown: dict[str, Any] = {
         "visitor": visitor,
         "upload": upload,
         "report": report,
         "error": error,
-        "flaws": flaws[:SHOWN],
-        "flaw_count": report.flaw_count if report else len(flaws),
-        "removals": [flaw for flaw in flaws if flaw.code == TOO_MANY],
+        "flaws": rows[:SHOWN],
+        "flaw_count": report.flaw_count - len(removals) if report else len(rows),
+        "removals": removals,
         "kept": sorted(upload.choices - {"allow_removals"}) if upload else [],
         "most_removed": MOST_REMOVED,
         "max_mebibytes": adsum.settings.max_import_bytes // 2**20,

@@ -19,6 +19,7 @@ from starlette.datastructures import UploadFile
 from adsum.errors import Flaw, Invalid
 
 MOST_FIELDS = 4
+BLOCK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,18 @@ async def uploaded(request: Request) -> AsyncGenerator[Upload]:
         if not isinstance(file, UploadFile) or not file.filename:
             detail = "choose a file"
             raise Invalid(detail, [Flaw("missing_field", detail, "/file")])
-        digest = (await asyncio.to_thread(hashlib.file_digest, file.file, "sha256")).hexdigest()
+        digest = await asyncio.to_thread(_digest, file.file)
         await file.seek(0)
         choices = frozenset(name for name, value in form.items() if value == "true")
         is_other = bool(confirmed) and confirmed != digest
         yield Upload(file.file, file.filename, digest, confirmed == digest, is_other, choices)
+
+
+def _digest(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def is_scripted(request: Request) -> bool:

@@ -14,10 +14,11 @@ function show(form) {
   if (look) tile.className = `tile ${look}`;
   tile.querySelector("b").textContent = form.elements.letter.value;
   tile.querySelector("bdi").textContent = form.elements.label.value;
+  const preview = form.querySelector(".preview");
+  if (preview) preview.hidden = !form.elements.letter.value && !form.elements.label.value;
 }
 
 for (const form of document.querySelectorAll("form[data-preview]")) {
-  form.querySelector(".preview")?.removeAttribute("hidden");
   form.addEventListener("input", () => show(form));
   show(form);
 }

@@ -1,0 +1,49 @@
+"""What the admin pages reckon before anything is shown."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from adsum.domain.days import Span
+from adsum.domain.statuses import DEFAULTS, CountsAs, Status, StatusFlag
+from adsum.errors import Invalid
+from adsum.storage.calendars import ClosedDayRow
+from adsum.web.pages.admin.forms import day_typed, number_typed
+from adsum.web.pages.admin.statuses import look_of
+from adsum.web.pages.admin.year import year_of
+
+CHRISTMAS = date(2024, 12, 25)
+
+
+def test_a_year_says_of_each_day_whether_it_is_closed_in_a_term_and_today() -> None:
+    closed = ClosedDayRow(CHRISTMAS, "Christmas", None, datetime(2024, 1, 1, tzinfo=UTC), "office", 1, None)
+    terms = [Span(date(2024, 9, 2), date(2024, 12, 21))]
+    months = year_of(2024, {CHRISTMAS: closed}, terms, date(2024, 2, 29), first_weekday=6)
+    days = {day.day: day for month in months for week in month.weeks for day in week if day}
+    assert len(days) == 366
+    assert months[8].weeks[0][0] == days[date(2024, 9, 1)]
+    assert [day for day, each in days.items() if each.is_today] == [date(2024, 2, 29)]
+    assert [day for day, each in days.items() if each.closed] == [CHRISTMAS]
+    assert days[date(2024, 12, 20)].is_in_term
+    assert not days[date(2024, 12, 21)].is_in_term
+
+
+def test_a_status_looks_as_what_it_counts_as_and_says() -> None:
+    assert [look_of(status) for status in DEFAULTS] == ["attended", "absent", "late", "authorised"]
+    at_home = Status("home", "At home", "H", CountsAs.NOT_EXPECTED, frozenset({StatusFlag.AUTHORISED}))
+    assert look_of(at_home) == "not_expected"
+
+
+@pytest.mark.parametrize("text", ["", "2024-02-30", "25/12/2024", "9999-12-31"])
+def test_what_is_no_day_is_refused_where_it_was_typed(text: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        day_typed(text, "/date")
+    assert [flaw.pointer for flaw in caught.value.flaws] == ["/date"]
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "\u0661", "9" * 30])
+def test_what_is_no_whole_number_is_refused(text: str) -> None:
+    with pytest.raises(Invalid):
+        number_typed(text, "/position")
