@@ -67,6 +67,8 @@ def _environment(language: Language, languages: Mapping[str, Language]) -> Envir
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # The catalogues have each text on one line, however its template breaks it.
+    environment.policies["ext.i18n.trimmed"] = True
     install: Any = getattr(environment, "install_gettext_callables")  # noqa: B009 - the extension adds it
     install(language.gettext, language.ngettext, newstyle=True)
     environment.globals.update(
