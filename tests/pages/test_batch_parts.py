@@ -28,6 +28,7 @@ def run(number: int, accepted_at: datetime, ended_at: datetime | None) -> Listed
         accepted_at=accepted_at,
         accepted_role="teacher",
         user_id=1,
+        key_id=None,
         ended_at=ended_at,
         pruned_at=None,
     )

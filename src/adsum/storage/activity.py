@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Subquery, case, func, literal_column, null, select, union_all
+from sqlalchemy import ColumnElement, Integer, Subquery, case, func, literal, literal_column, null, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
@@ -49,7 +49,7 @@ async def runs_by_minute(connection: AsyncConnection, caller: Caller, begin: dat
         select(accepted, ended, recorded, c.failed_jobs.label("failed")).where(
             c.ended_at >= begin, c.pruned_at.is_(None), *_seen(caller)
         ),
-        select(accepted, null(), literal_column("0"), literal_column("0")).where(_IS_OPEN, *_seen(caller)),
+        select(accepted, null(), literal(0, Integer), literal(0, Integer)).where(_IS_OPEN, *_seen(caller)),
     ).subquery()
     found = select(
         *(runs.c.accepted, runs.c.ended), func.count(), func.sum(runs.c.recorded), func.sum(runs.c.failed)

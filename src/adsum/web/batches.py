@@ -37,7 +37,13 @@ class BatchQuery(PageQuery):
 
     @property
     def filters(self) -> BatchFilters:
-        return BatchFilters(self.class_id, self.session_id, self.first_day, self.last_day, self.state)
+        return BatchFilters(
+            class_id=self.class_id,
+            session_id=self.session_id,
+            first_day=self.first_day,
+            last_day=self.last_day,
+            state=self.state,
+        )
 
 
 class JobQuery(PageQuery):

@@ -75,6 +75,6 @@ def _environment(language: Language, languages: Mapping[str, Language]) -> Envir
         language=language, languages=list(languages.values()), static=static_url, version=__version__
     )
     environment.filters.update(day=language.day, clock=language.clock, number=language.number, percent=language.percent)
-    environment.filters["moment"], environment.filters["time"] = language.moment, language.time
-    environment.filters["duration"] = language.duration
+    of_moments: dict[str, Any] = {"moment": language.moment, "time": language.time, "duration": language.duration}
+    environment.filters.update(of_moments)
     return environment
