@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from html import unescape
 
 import pytest
 
 from adsum.domain.registers import Register
 from adsum.domain.statuses import SchoolStatuses
 from adsum.web.pages.languages import chosen_language, load_languages
+from adsum.web.pages.rendering import open_site
 from adsum.web.pages.sign_in import own_path
 from adsum.web.pages.timetable_of_day import LocalMoment, Standing, arranged
 
@@ -88,3 +90,16 @@ def test_what_is_on_now_comes_first_then_all_by_time_and_those_without_times_las
 def test_of_a_day_to_come_nothing_is_due() -> None:
     (lesson,) = arranged([register(1)], {9: SchoolStatuses()}, {9: LocalMoment(date(2024, 12, 24), "10:30")})
     assert lesson.standing is Standing.UPCOMING
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("label", ["<img src=x>", "100% there", "%(name)s"])
+def test_what_a_school_has_typed_is_text_and_nothing_else(language: str, label: str) -> None:
+    template = open_site().environments[language].from_string("{{ label|translated }}")
+    assert unescape(template.render(label=label)) == label
+    assert "<img" not in template.render(label=label)
+
+
+def test_a_short_day_has_the_order_of_its_language() -> None:
+    languages = load_languages()
+    assert (languages["en"].day(DAY, "MMMEd"), languages["de"].day(DAY, "MMMEd")) == ("Wed, Dec 25", "Mi., 25. Dez.")

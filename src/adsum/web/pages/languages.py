@@ -12,7 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_time, format_timedelta
+from babel.dates import format_date, format_datetime, format_skeleton, format_time, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
@@ -21,6 +21,8 @@ from babel.units import format_unit
 COOKIE: Final = "adsum-language"
 SOURCE: Final = "en"
 TRANSLATED: Final = ("de",)
+# What a day is to show; each language has its own order and dots for it.
+SKELETONS: Final = frozenset({"MMMEd", "yMMMEd"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,9 @@ class Language:
         return self.translations.ngettext(singular, plural, number)
 
     def day(self, day: date, form: str = "full") -> str:
-        """A day in words; `form` is one of Babel's: full, long, medium, short, or a pattern."""
+        """A day in words; `form` is one of Babel's: full, long, medium, short, a skeleton of ours, or a pattern."""
+        if form in SKELETONS:
+            return format_skeleton(form, day, locale=self.locale)
         return format_date(day, form, locale=self.locale)
 
     def moment(self, moment: datetime, time_zone: str, form: str = "medium") -> str:

@@ -83,7 +83,7 @@ def _page(
         status=status,
         visitor=visitor,
         sheet=sheet,
-        statuses=statuses_as_json(sheet),
+        statuses=statuses_as_json(sheet, site_of(request).language_of(request).gettext),
         sheet_json=sheet_as_json(sheet),
         looks=looks,
         known_statuses=letters,

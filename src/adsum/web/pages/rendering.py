@@ -71,10 +71,23 @@ def _environment(language: Language, languages: Mapping[str, Language]) -> Envir
     environment.policies["ext.i18n.trimmed"] = True
     install: Any = getattr(environment, "install_gettext_callables")  # noqa: B009 - the extension adds it
     install(language.gettext, language.ngettext, newstyle=True)
-    environment.globals.update(
-        language=language, languages=list(languages.values()), static=static_url, version=__version__
-    )
-    environment.filters.update(day=language.day, clock=language.clock, number=language.number, percent=language.percent)
-    of_moments: dict[str, Any] = {"moment": language.moment, "time": language.time, "duration": language.duration}
-    environment.filters.update(of_moments)
+    names: dict[str, Any] = environment.globals
+    names |= {
+        "language": language,
+        "languages": list(languages.values()),
+        "static": static_url,
+        "version": __version__,
+    }
+    filters: dict[str, Any] = environment.filters
+    filters |= {
+        "day": language.day,
+        "clock": language.clock,
+        "number": language.number,
+        "percent": language.percent,
+        "moment": language.moment,
+        "time": language.time,
+        "duration": language.duration,
+        # For what a school has typed: `_()` takes its argument for HTML, and its % for a place.
+        "translated": language.gettext,
+    }
     return environment

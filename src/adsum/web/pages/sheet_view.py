@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from adsum.domain.register_sheets import RegisterSheet, SavedSheet, SheetRow
@@ -51,10 +51,10 @@ def saved_as_json(saved: SavedSheet, sheet: RegisterSheet) -> dict[str, Any]:
     }
 
 
-def statuses_as_json(sheet: RegisterSheet) -> list[Mapping[str, str]]:
+def statuses_as_json(sheet: RegisterSheet, translated: Callable[[str], str]) -> list[Mapping[str, str]]:
     """The statuses that can be given, in the school's order; their letters are keys."""
     return [
-        {"code": each.code, "label": each.label, "letter": each.letter, "look": look_of(each)}
+        {"code": each.code, "label": translated(each.label), "letter": each.letter, "look": look_of(each)}
         for each in sheet.statuses
         if each.is_in_use
     ]
