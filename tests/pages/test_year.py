@@ -117,6 +117,8 @@ def test_each_list_comes_as_a_file(browsing: Browsing, taken: list[int]) -> None
         answer = page.request.get(f"{path}&{PERIOD}&format=csv")
         assert answer.headers["content-type"].startswith("text/csv"), path
         assert answer.text().startswith(head), path
+        workbook = page.request.get(f"{path}&{PERIOD}&format=xlsx")
+        assert workbook.body().startswith(b"PK"), path
 
 
 def test_days_the_wrong_way_round_are_told_beside_the_form(browsing: Browsing, taken: list[int]) -> None:

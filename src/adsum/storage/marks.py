@@ -14,7 +14,7 @@ from adsum.domain.reports import Scope
 from adsum.storage.calendars import is_open
 from adsum.storage.summaries import weekday_of
 from adsum.storage.tables import attendances, classes, schools, sessions
-from adsum.storage.visibility import sees_class
+from adsum.storage.visibility import sees_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ async def marks_of_student(
             *(a.school_id == scope.school_id, a.student_id == scope.student_id, a.status.in_(sorted(codes))),
             *(a.learning_date >= scope.first_day, a.learning_date <= scope.last_day),
             *is_open(a.learning_date, weekday_of(a.learning_date)),
-            sees_class(caller, a.class_id, a.learning_date),
+            sees_session(caller, a.class_id, a.session_id, a.learning_date),
         )
         .order_by(a.learning_date.desc(), sessions.c.period, sessions.c.id)
     )

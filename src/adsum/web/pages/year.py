@@ -1,4 +1,4 @@
-"""`/year`: a school, a class and a student over the year. With `format=csv` each is a file, the one of the API."""
+"""`/year`: a school, a class and a student over the year. With `format=` each is the file of the API."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from adsum.domain.access import Permission
-from adsum.domain.reports import GroupBy
 from adsum.services.rates import Rate
 from adsum.web import attendances, reports
-from adsum.web.csv_files import CSV
 from adsum.web.dependencies import OpenAdsum
+from adsum.web.list_files import FileKind
 from adsum.web.pages.heat_maps import map_of_many, map_of_one
 from adsum.web.pages.rendering import site_of
 from adsum.web.pages.routing import PageRoute
@@ -30,8 +29,8 @@ Id = Annotated[PathId, Path(alias="id")]
 async def school_page(request: Request, adsum: OpenAdsum, visitor: Reader, query: Asked) -> Any:
     """A school over a period."""
     view = await view_of(adsum, visitor.caller, query)
-    if view is not None and query.format is not None:
-        return await _rates_file(adsum, visitor, view, query.by)
+    if view is not None and query.file is not None:
+        return await _rates_file(adsum, visitor, view, query.file)
     shown = await _overview(adsum, visitor, view)
     return site_of(request).page(request, "year/school.html", visitor=visitor, view=view, tab="/year", **shown)
 
@@ -41,8 +40,8 @@ async def class_page(request: Request, adsum: OpenAdsum, visitor: Reader, query:
     """A class over a period; the students who attended least stand first."""
     found = await adsum.directory.class_of(visitor.caller, class_id)
     view = await view_of(adsum, visitor.caller, query, school_id=found.school_id, class_id=class_id)
-    if view is not None and query.format is not None:
-        return await _rates_file(adsum, visitor, view, query.by)
+    if view is not None and query.file is not None:
+        return await _rates_file(adsum, visitor, view, query.file)
     shown = await _overview(adsum, visitor, view)
     return site_of(request).page(request, "year/class.html", visitor=visitor, view=view, of=found, **shown)
 
@@ -53,10 +52,10 @@ async def student_page(request: Request, adsum: OpenAdsum, visitor: Reader, quer
     found = await adsum.directory.student(visitor.caller, student_id)
     view = await view_of(adsum, visitor.caller, query, school_id=found.school_id)
     assert view is not None
-    if query.format is not None:
+    if query.file is not None:
         days = {"first_day": view.first_day, "last_day": view.last_day}
         asked = attendances.RecordQuery(student_id=student_id, **days)
-        return _file(await attendances.list_attendances(asked, adsum, visitor.caller, Response(), CSV))
+        return _file(await attendances.list_attendances(asked, adsum, visitor.caller, Response(), query.file))
     shown: dict[str, Any] = {"record": None}
     if view.has_days:
         scope = view.scope_of(student_id)
@@ -85,8 +84,9 @@ def _least_attended(rate: Rate) -> tuple[float, str]:
     return rate.counts.attendance_rate or 0, rate.name or ""
 
 
-async def _rates_file(adsum: Adsum, visitor: Visitor, view: YearView, by: GroupBy) -> Response:
-    return _file(await reports.rates(reports.RatesQuery(by=by, **view.of_list()), adsum, visitor.caller, CSV))
+async def _rates_file(adsum: Adsum, visitor: Visitor, view: YearView, file: FileKind) -> Response:
+    asked = reports.RatesQuery(by=view.query.by, **view.of_list())
+    return _file(await reports.rates(asked, adsum, visitor.caller, file))
 
 
 def _file(answer: object) -> Response:

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Request
 
 from adsum.services.reports import Report
 from adsum.web import reports
-from adsum.web.csv_files import CSV
 from adsum.web.dependencies import OpenAdsum
 from adsum.web.pages.rendering import site_of
 from adsum.web.pages.routing import PageRoute
@@ -25,9 +24,9 @@ IN_A_ROW = 3
 async def chronic_page(request: Request, adsum: OpenAdsum, visitor: Reader, query: Asked) -> Any:
     """Students who are chronically absent, those with the most days first."""
     view, caller = await view_of(adsum, visitor.caller, query), visitor.caller
-    if view is not None and query.format is not None:
+    if view is not None and query.file is not None:
         rule = {"percent": query.percent, "least_days": view.chronic_rule.least_days}
-        return await reports.chronic(reports.ChronicQuery(**view.of_list(), **rule), adsum, caller, CSV)
+        return await reports.chronic(reports.ChronicQuery(**view.of_list(), **rule), adsum, caller, query.file)
     report = None
     if view is not None and view.has_days:
         report = await adsum.reports.chronic(view.scope, view.chronic_rule, caller, query.page)
@@ -38,8 +37,8 @@ async def chronic_page(request: Request, adsum: OpenAdsum, visitor: Reader, quer
 async def unexplained_page(request: Request, adsum: OpenAdsum, visitor: Reader, query: Asked) -> Any:
     """One line a student and day, the newest day first."""
     view, caller = await view_of(adsum, visitor.caller, query), visitor.caller
-    if view is not None and query.format is not None:
-        return await reports.unexplained(reports.ReportQuery(**view.of_list()), adsum, caller, CSV)
+    if view is not None and query.file is not None:
+        return await reports.unexplained(reports.ReportQuery(**view.of_list()), adsum, caller, query.file)
     report = None
     if view is not None and view.has_days:
         report = await adsum.reports.unexplained(view.scope, caller, query.page)
@@ -51,8 +50,9 @@ async def in_a_row_page(request: Request, adsum: OpenAdsum, visitor: Reader, que
     """Students who are absent day after day, those with the most days first."""
     view, caller = await view_of(adsum, visitor.caller, query), visitor.caller
     least = query.least_days or IN_A_ROW
-    if view is not None and query.format is not None:
-        return await reports.streaks(reports.StreaksQuery(**view.of_list(), least_days=least), adsum, caller, CSV)
+    if view is not None and query.file is not None:
+        asked = reports.StreaksQuery(**view.of_list(), least_days=least)
+        return await reports.streaks(asked, adsum, caller, query.file)
     report = None
     if view is not None and view.has_days:
         report = await adsum.reports.streaks(view.scope, least, caller, query.page)

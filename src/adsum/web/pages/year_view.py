@@ -17,6 +17,7 @@ from adsum.domain.reports import ChronicRule, GroupBy, Scope, UsualDays
 from adsum.errors import Invalid, NotFound
 from adsum.services.year import Choices
 from adsum.storage.schools import SchoolRow
+from adsum.web.list_files import FileKind
 from adsum.web.queries import Day, PageQuery, Words
 from adsum.web.reports import LeastDays, Percent
 from adsum.web.schemas import PathId
@@ -37,13 +38,18 @@ class YearQuery(PageQuery):
     grade: Words | None = None
     percent: Percent = 10
     least_days: LeastDays | None = None
-    format: Literal["csv"] | None = None
+    format: Literal["csv", "xlsx"] | None = None
     by: GroupBy = GroupBy.DAY
 
     @model_validator(mode="before")
     @classmethod
     def _without_empty_fields(cls, asked: Any) -> Any:
         return {name: value for name, value in asked.items() if value != ""}
+
+    @property
+    def file(self) -> FileKind | None:
+        """As which kind of file it is asked for; None: as a page."""
+        return None if self.format is None else FileKind[self.format.upper()]
 
     @property
     def chronic_rule(self) -> ChronicRule:
