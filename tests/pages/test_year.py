@@ -30,7 +30,10 @@ def taken(house: House, chromium: Browser) -> Generator[list[int]]:
 
 
 def _take(house: House, api: APIRequestContext) -> list[int]:
-    form = {"username": "office@school.example", "password": house.passwords["office@school.example"]}
+    form: dict[str, str | float | bool] = {
+        "username": "office@school.example",
+        "password": house.passwords["office@school.example"],
+    }
     token = api.post("/auth/token", form=form).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
     roster = api.get(f"/classes/123/roster?date={FIRST}", headers=headers).json()["items"]

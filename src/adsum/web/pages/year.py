@@ -53,8 +53,7 @@ async def student_page(request: Request, adsum: OpenAdsum, visitor: Reader, quer
     view = await view_of(adsum, visitor.caller, query, school_id=found.school_id)
     assert view is not None
     if query.file is not None:
-        days = {"first_day": view.first_day, "last_day": view.last_day}
-        asked = attendances.RecordQuery(student_id=student_id, **days)
+        asked = attendances.RecordQuery(student_id=student_id, first_day=view.first_day, last_day=view.last_day)
         return _file(await attendances.list_attendances(asked, adsum, visitor.caller, Response(), query.file))
     shown: dict[str, Any] = {"record": None}
     if view.has_days:

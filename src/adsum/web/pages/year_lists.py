@@ -25,8 +25,9 @@ async def chronic_page(request: Request, adsum: OpenAdsum, visitor: Reader, quer
     """Students who are chronically absent, those with the most days first."""
     view, caller = await view_of(adsum, visitor.caller, query), visitor.caller
     if view is not None and query.file is not None:
-        rule = {"percent": query.percent, "least_days": view.chronic_rule.least_days}
-        return await reports.chronic(reports.ChronicQuery(**view.of_list(), **rule), adsum, caller, query.file)
+        rule = view.chronic_rule
+        asked = reports.ChronicQuery(percent=rule.percent, least_days=rule.least_days, **view.of_list())
+        return await reports.chronic(asked, adsum, caller, query.file)
     report = None
     if view is not None and view.has_days:
         report = await adsum.reports.chronic(view.scope, view.chronic_rule, caller, query.page)
