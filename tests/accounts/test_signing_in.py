@@ -101,7 +101,8 @@ async def test_its_keys_stand_behind_the_prefix_name_nobody_and_go_by_themselves
 ) -> None:
     await fail(signing_in(accounts, tokens, redis, by_account=3, by_address=3), user)
 
-    keys: list[str] = sorted([key async for key in redis.scan_iter()])  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    found: list[str] = [key async for key in redis.scan_iter()]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    keys = sorted(found)
     assert [key.partition("/")[0] for key in keys] == [
         "trial-sign-in-failures:account",
         "trial-sign-in-failures:address",

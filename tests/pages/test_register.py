@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import re
 from datetime import date, timedelta
-from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.pages.browsing import PHONE, Browsing, assert_accessible, assert_fits
 
@@ -27,11 +26,11 @@ def take(page: Page, day: str) -> Page:
     return page
 
 
-def row(page: Page, student: int) -> Any:
+def row(page: Page, student: int) -> Locator:
     return page.locator(f"[data-student='{student}']")
 
 
-def states(page: Page, state: str) -> Any:
+def states(page: Page, state: str) -> Locator:
     return page.locator(f"[data-state={state}]")
 
 

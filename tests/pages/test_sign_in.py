@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -30,7 +31,7 @@ def test_a_wrong_password_is_told_and_the_right_one_lets_in(browsing: Browsing) 
 
 
 @pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
-def test_the_form_is_accessible_and_fits(browsing: Browsing, options: dict[str, object]) -> None:
+def test_the_form_is_accessible_and_fits(browsing: Browsing, options: dict[str, Any]) -> None:
     page = browsing.visitor(**options)
     page.goto("/sign-in")
     assert_accessible(page)

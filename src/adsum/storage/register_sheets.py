@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,7 +30,8 @@ async def standing_of_batch(connection: AsyncConnection, batch: Batch) -> dict[i
         .outerjoin(contradictions, beside)
         .where(a.session_id == batch.session_id, a.learning_date == batch.learning_date, a.status.is_not(None))
     )
-    return {student_id: Standing(*rest) for student_id, *rest in await connection.execute(statement)}
+    rows = (tuple[Any, ...](row) for row in await connection.execute(statement))
+    return {student_id: Standing(*rest) for student_id, *rest in rows}
 
 
 async def failures_of_run(connection: AsyncConnection, run_id: str) -> dict[int, str]:

@@ -99,7 +99,7 @@ def chosen_language(languages: Mapping[str, Language], cookie: str | None, accep
         cookie: the code that was chosen, or None.
         accepted: an Accept-Language header; weights decide, then the order.
     """
-    if cookie in languages:
+    if cookie is not None and cookie in languages:
         return languages[cookie]
     return next((languages[code] for code in _by_weight(accepted) if code in languages), languages[SOURCE])
 

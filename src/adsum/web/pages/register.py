@@ -74,7 +74,7 @@ def _of(batch: Batch) -> tuple[int, int, Any]:
 def _page(
     request: Request, visitor: Visitor, sheet: RegisterSheet, *, status: HTTPStatus = HTTPStatus.OK, **shown: Any
 ) -> Response:
-    marks = {"error": None, "typed": {}, "refused": {}} | shown
+    marks: dict[str, Any] = {"error": None, "typed": {}, "refused": {}, **shown}
     looks = {each.code: look_of(each) for each in sheet.statuses}
     letters = {each.code: each for each in sheet.statuses}
     return site_of(request).page(
