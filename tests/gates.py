@@ -17,6 +17,8 @@ PYTHON = (sys.executable, "-m")
 PYTEST = (*PYTHON, "pytest", "-n", "3", "--dist", "worksteal")
 # Much of their work is in other processes, or in millions of small steps that measuring would make twice as long.
 UNCOVERED = ("tests/faults", "tests/protocol", "tests/histories")
+# By themselves, so that only two systems and two browsers are started for them.
+PAGES = "tests/pages"
 IMPORTS = "import sys; from importlinter.cli import lint_imports_command as lint; sys.argv[0] = 'lint-imports'; lint()"
 FULLY_COVERED = ("src/adsum/domain", "src/adsum/services")
 
@@ -54,7 +56,8 @@ def gates() -> list[Gate]:
         Gate("Lint", (*PYTHON, "ruff", "check", ".")),
         Gate("Types", (*PYTHON, "basedpyright")),
         Gate("Imports", (sys.executable, "-c", IMPORTS, "--no-logo")),
-        Gate("Tests", (*PYTEST, "--cov", "--cov-report=", *(f"--ignore={folder}" for folder in UNCOVERED))),
+        Gate("Tests", (*PYTEST, "--cov", "--cov-report=", *(f"--ignore={folder}" for folder in (*UNCOVERED, PAGES)))),
+        Gate("Tests of the pages, in a browser", (*PYTHON, "pytest", "-n", "2", "--dist", "loadfile", PAGES)),
         Gate("Tests of faults and of the protocol", (*PYTEST, *UNCOVERED)),
     ]
     covered = [folder for folder in FULLY_COVERED if any((ROOT / folder).glob("[!_]*.py"))]

@@ -1,4 +1,4 @@
-"""One system and one browser for all tests of pages of a process; each test has windows of its own."""
+"""One system for all tests of pages of a process, one browser a module; each test has windows of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def house() -> Generator[House]:
         yield opened
 
 
-@pytest.fixture(scope="session")
+# Of a module: while Playwright runs, no other test of this process can run a loop of its own.
+@pytest.fixture(scope="module")
 def chromium() -> Generator[Browser]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not on this machine")

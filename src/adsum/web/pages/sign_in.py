@@ -23,7 +23,7 @@ from adsum.web.transport import PlainHttp, address_of, require_private_transport
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-START = "/today"
+START = "/"
 A_YEAR_S = 365 * 24 * 3600
 
 
