@@ -34,7 +34,7 @@ __all__ = ["adsum", "redis", "settings", "worker"]
 # Of the description and its page: they tell everybody the same, whatever is in the database.
 UNDESCRIBED = {"/docs", "/docs/{asset}", "/openapi.json"}
 # They narrow, and name nothing that is anybody's.
-HARMLESS = {"limit", "cursor", "state", "outcome", "status", "revoked", "active", "retired"}
+HARMLESS = {"limit", "cursor", "state", "outcome", "status", "revoked", "active", "retired", "onBehalfOf"}
 
 
 @pytest.fixture

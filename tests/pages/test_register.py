@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
@@ -154,11 +155,20 @@ def test_without_scripts_the_register_is_taken_and_saved(browsing: Browsing) -> 
 
 
 @pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
-def test_the_pages_are_accessible_and_fit(browsing: Browsing, options: dict[str, object]) -> None:
+def test_the_pages_are_accessible_and_fit(browsing: Browsing, options: dict[str, Any]) -> None:
     page = browsing.visitor(TEACHER, **options)
     for path in ("/today", f"/take/123/456/{a_day(7)}"):
         page.goto(path)
         assert_accessible(page)
+        assert_fits(page)
+
+
+@pytest.mark.parametrize("options", [{}, PHONE], ids=["desk", "phone"])
+def test_written_from_the_right_nothing_is_cut_off(browsing: Browsing, options: dict[str, Any]) -> None:
+    page = browsing.visitor(OFFICE, **options)
+    for path in ("/today", f"/take/123/456/{a_day(7)}", "/overview", "/batches", "/year", "/admin/calendar"):
+        page.goto(path)
+        page.evaluate("document.documentElement.dir = 'rtl'")
         assert_fits(page)
 
 

@@ -90,6 +90,6 @@ async def test_every_answer_carries_the_headers_that_keep_a_browser_safe(frame: 
         assert headers["x-request-id"]
 
 
-async def test_the_root_leads_to_the_page(frame: Api) -> None:
+async def test_the_root_leads_who_is_not_signed_in_to_signing_in(frame: Api) -> None:
     answer = await frame.client.get("/")
-    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/")
