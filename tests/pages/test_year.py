@@ -66,7 +66,7 @@ def test_from_the_school_to_a_class_to_a_student(browsing: Browsing, taken: list
     expect(page.get_by_text("A session counts for a student who was expected").first).to_be_visible()
     heat = page.get_by_role("img", name="Absence on each day")
     expect(heat.locator(".cell:not(.nothing)")).to_have_count(len(DAYS))
-    expect(heat.locator(".cell title").first).to_have_text("Mon 2 Sep 2024: 100% attended, 0 absent")
+    expect(heat.locator(".cell title").first).to_have_text("Mon, Sep 2, 2024: 100% attended, 0 absent")
     page.get_by_text("Show as a table").click()
     expect(page.get_by_role("row", name="Fri 20 Sep 2024")).to_contain_text("30")
     assert_accessible(page)
