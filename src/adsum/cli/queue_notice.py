@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -38,26 +37,19 @@ async def tell_if_it_waits(settings: Settings) -> bool:
 @asynccontextmanager
 async def telling_of_a_pause(settings: Settings) -> AsyncGenerator[None]:
     """Says once that the queue is paused, at once or as soon as somebody pauses it while the block lasts."""
-    over = asyncio.Event()
-    telling = asyncio.create_task(_tell_of_a_pause(settings, over))
+    telling = asyncio.create_task(_tell_of_a_pause(settings))
     try:
         yield
     finally:
-        # Both: a cancellation alone can get lost on its way through a client that is just connecting.
-        over.set()
         telling.cancel()
         await asyncio.wait([telling])
 
 
-async def _tell_of_a_pause(settings: Settings, over: asyncio.Event) -> None:
+async def _tell_of_a_pause(settings: Settings) -> None:
     async with open_queue_control(settings) as control:
-        while not over.is_set():
-            if await _is_surely_paused(control):
-                _say(PAUSED)
-                return
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(BETWEEN_LOOKS_S):
-                    await over.wait()
+        while not await _is_surely_paused(control):  # noqa: ASYNC110 - Redis sets no event of ours
+            await asyncio.sleep(BETWEEN_LOOKS_S)
+    _say(PAUSED)
 
 
 async def _is_surely_paused(control: QueueControl) -> bool:
