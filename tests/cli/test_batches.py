@@ -55,9 +55,17 @@ def watch_help() -> str:
     return commands().output("batch", "watch", "--help")
 
 
+HEEDING_SIGINT = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("adsum", run_name="__main__", alter_sys=True)
+"""
+
+
 def test_who_stops_watching_stops_nothing_else(demo: Commands) -> None:
     demo.output(*CREATE, "--present", "1,2,3")
-    command = [sys.executable, "-m", "adsum", "batch", "watch", BATCH_ID]
+    # Whatever started these tests may ignore SIGINT, as a shell does for what it runs in the background.
+    command = [sys.executable, "-c", HEEDING_SIGINT, "batch", "watch", BATCH_ID]
     with subprocess.Popen(command, env=environment(**demo.settings), stderr=subprocess.PIPE, text=True) as watching:
         assert watching.stderr is not None
         assert watching.stderr.readline() == f"{BATCH_ID}: 0 % processing\n"
