@@ -1,0 +1,22 @@
+"""What a page says of who is signed in, and signing out everywhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from adsum.domain.access import Role, system_caller
+from adsum.errors import Unauthenticated
+from adsum.services.accounts import Accounts
+from adsum.services.tokens import Tokens
+
+
+async def test_who_is_signed_in_is_named_and_signs_out_everywhere(accounts: Accounts, tokens: Tokens) -> None:
+    login = await accounts.add_user("ada@school.example", Role.ADMIN)
+    token = await tokens.create(login.user.email)
+    caller = await tokens.caller_of(token.text)
+    assert await accounts.name_of(caller) == "ada@school.example"
+    assert await accounts.name_of(system_caller()) == ""
+
+    await accounts.end_tokens(caller)
+    with pytest.raises(Unauthenticated):
+        await tokens.caller_of(token.text)
