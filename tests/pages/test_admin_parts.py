@@ -11,8 +11,8 @@ from adsum.domain.statuses import DEFAULTS, CountsAs, Status, StatusFlag
 from adsum.errors import Invalid
 from adsum.storage.calendars import ClosedDayRow
 from adsum.web.pages.admin.forms import day_typed, number_typed
-from adsum.web.pages.admin.statuses import look_of
 from adsum.web.pages.admin.year import year_of
+from adsum.web.pages.marks import tone_of
 
 CHRISTMAS = date(2024, 12, 25)
 
@@ -31,9 +31,9 @@ def test_a_year_says_of_each_day_whether_it_is_closed_in_a_term_and_today() -> N
 
 
 def test_a_status_looks_as_what_it_counts_as_and_says() -> None:
-    assert [look_of(status) for status in DEFAULTS] == ["attended", "absent", "late", "authorised"]
+    assert [tone_of(status) for status in DEFAULTS] == ["attended", "absent", "late", "authorised"]
     at_home = Status("home", "At home", "H", CountsAs.NOT_EXPECTED, frozenset({StatusFlag.AUTHORISED}))
-    assert look_of(at_home) == "not_expected"
+    assert tone_of(at_home) == "not_expected"
 
 
 @pytest.mark.parametrize("text", ["", "2024-02-30", "25/12/2024", "9999-12-31"])

@@ -13,10 +13,11 @@ from adsum.domain.ids import Batch
 from adsum.domain.register_sheets import RegisterSheet
 from adsum.errors import Conflict, Forbidden, Invalid
 from adsum.web.dependencies import OpenAdsum
+from adsum.web.pages.marks import tone_of
 from adsum.web.pages.rendering import site_of
 from adsum.web.pages.routing import PageRoute, wants_json
 from adsum.web.pages.sheet_forms import sent_sheet
-from adsum.web.pages.sheet_view import look_of, saved_as_json, sheet_as_json, statuses_as_json
+from adsum.web.pages.sheet_view import saved_as_json, sheet_as_json, statuses_as_json
 from adsum.web.pages.visitors import Visitor, visitor_with
 from adsum.web.queries import Day
 from adsum.web.schemas import PathId
@@ -75,7 +76,7 @@ def _page(
     request: Request, visitor: Visitor, sheet: RegisterSheet, *, status: HTTPStatus = HTTPStatus.OK, **shown: Any
 ) -> Response:
     marks: dict[str, Any] = {"error": None, "typed": {}, "refused": {}, **shown}
-    looks = {each.code: look_of(each) for each in sheet.statuses}
+    looks = {each.code: tone_of(each) for each in sheet.statuses}
     letters = {each.code: each for each in sheet.statuses}
     return site_of(request).page(
         request,

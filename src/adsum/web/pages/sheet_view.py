@@ -6,17 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from adsum.domain.register_sheets import RegisterSheet, SavedSheet, SheetRow
-from adsum.domain.statuses import CountsAs, Status, StatusFlag
 from adsum.web.batch_answers import BatchStatusAnswer
-
-
-def look_of(status: Status) -> str:
-    """The class of the stylesheet that a status has: what it counts as, or what else is known of it."""
-    if StatusFlag.LATE in status.flags:
-        return "late"
-    if status.counts_as is CountsAs.ABSENT and StatusFlag.AUTHORISED in status.flags:
-        return "authorised"
-    return status.counts_as.value
+from adsum.web.pages.marks import tone_of
 
 
 def sheet_as_json(sheet: RegisterSheet) -> dict[str, Any]:
@@ -54,7 +45,7 @@ def saved_as_json(saved: SavedSheet, sheet: RegisterSheet) -> dict[str, Any]:
 def statuses_as_json(sheet: RegisterSheet, translated: Callable[[str], str]) -> list[Mapping[str, str]]:
     """The statuses that can be given, in the school's order; their letters are keys."""
     return [
-        {"code": each.code, "label": translated(each.label), "letter": each.letter, "look": look_of(each)}
+        {"code": each.code, "label": translated(each.label), "letter": each.letter, "look": tone_of(each)}
         for each in sheet.statuses
         if each.is_in_use
     ]

@@ -13,6 +13,7 @@ from adsum.services.statuses import StatusChange
 from adsum.web.dependencies import OpenAdsum
 from adsum.web.pages.admin.desk import AtDesk, Desk
 from adsum.web.pages.admin.forms import WRONG, done, number_typed, status_with
+from adsum.web.pages.marks import tone_of
 from adsum.web.pages.rendering import site_of
 from adsum.web.pages.routing import PageRoute
 from adsum.web.schemas import PlainText
@@ -94,7 +95,7 @@ async def _page(
         desk=desk,
         visitor=desk.visitor,
         statuses=sorted(found, key=lambda each: not each.is_in_use),
-        look=look_of,
+        look=tone_of,
         always_in_use=ALWAYS_IN_USE,
         all_counts=list(CountsAs),
         all_flags=list(StatusFlag),
@@ -103,12 +104,3 @@ async def _page(
         retyped=typed if changed is not None else None,
         error=error,
     )
-
-
-def look_of(status: Status) -> str:
-    """The class of the stylesheet under which its marks are shown."""
-    if StatusFlag.LATE in status.flags and status.counts_as is CountsAs.ATTENDED:
-        return "late"
-    if StatusFlag.AUTHORISED in status.flags and status.counts_as is CountsAs.ABSENT:
-        return "authorised"
-    return status.counts_as.value
