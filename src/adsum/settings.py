@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,10 +27,17 @@ PREFIX = "ADSUM_"
 SECRETS = frozenset({"secret_key", "database_url", "redis_url"})
 
 
-def _known_timezone(name: str) -> str:
-    if name not in available_timezones():
+def known_timezone(name: str) -> str:
+    """The same name. Raises ValueError: no time zone bears it."""
+    if name not in _time_zones():
         raise ValueError(f"{name!r} is not an IANA time zone, such as Europe/Berlin")
     return name
+
+
+@cache
+def _time_zones() -> set[str]:
+    """Looked up once: it is a walk through some hundred files."""
+    return available_timezones()
 
 
 def _key_prefix(text: str) -> str:
@@ -95,7 +103,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     valkey_port: Annotated[int, Field(ge=0, le=65535)] = 0
     secret_key: Annotated[SecretStr, Field(min_length=32)] | None = None
-    timezone: Annotated[str, AfterValidator(_known_timezone)] = "UTC"
+    timezone: Annotated[str, AfterValidator(known_timezone)] = "UTC"
     queue_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "attendance"
     key_prefix: Annotated[str, AfterValidator(_key_prefix)] = ""
     chunk_size: Annotated[int, Field(ge=1, le=5000)] = 500

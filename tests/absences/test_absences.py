@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from http import HTTPStatus
 from typing import Any
 
 import pytest
 
+from adsum.domain.absences import Absence
+from adsum.domain.access import system_caller
+from adsum.errors import Invalid
 from adsum.services.applying_absences import DueAbsences
 from adsum.wiring import now
 from tests.absences.conftest import Office
@@ -145,6 +149,18 @@ async def test_every_wrong_thing_is_named_and_nothing_is_entered(office: Office)
         ("/to", "days_reversed"),
     }
     assert (await office.api.get("/absences")).json()["items"] == []
+
+
+async def test_nobody_enters_the_same_student_twice_or_students_of_several_schools_at_once(office: Office) -> None:
+    first = office.school.student_ids[0]
+    async with office.adsum.database.transaction() as connection:
+        elsewhere = await make_student(connection, await make_bare_school(connection, name="Ahorn"))
+
+    assert flaws(await office.enter(first, first)) == {("/studentIds", "student_repeated")}
+    absence = Absence(date(2024, 12, 24), date(2024, 12, 24), "excused", "doctor")
+    with pytest.raises(Invalid) as refused:
+        await office.adsum.absences.add([first, elsewhere], absence, system_caller())
+    assert [flaw.code for flaw in refused.value.flaws] == ["several_schools"]
 
 
 @pytest.mark.parametrize("role", ["teacher", "viewer", "operator"])

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
-from adsum.domain.absences import MAX_DAYS, Absence, KnownAbsence, flaws_of_absence, known_of
+from adsum.domain.absences import (
+    MAX_DAYS,
+    MAX_SESSIONS,
+    MAX_STUDENT_DAYS,
+    MAX_STUDENTS,
+    Absence,
+    KnownAbsence,
+    flaws_of_absence,
+    flaws_of_number,
+    known_of,
+)
 from adsum.domain.calendar import SessionTime
 from adsum.domain.statuses import SchoolStatuses
 
@@ -75,3 +87,22 @@ def test_what_is_wrong_is_named(changes: dict[str, object], pointer: str, code: 
 
 def test_nothing_is_wrong_with_one_of_some_hours() -> None:
     assert not list(flaws_of_absence(replace(ALL_DAY, from_time="08:00", to_time="09:00"), SchoolStatuses()))
+
+
+@pytest.mark.parametrize(
+    ("students", "changes", "flaws"),
+    [
+        (range(1, 3), {}, []),
+        ([], {}, [("/studentIds", "too_short")]),
+        ([1, 2, 1], {}, [("/studentIds", "student_repeated")]),
+        (range(MAX_STUDENTS + 1), {}, [("/studentIds", "too_long")]),
+        ([1], {"session_ids": tuple(range(MAX_SESSIONS + 1))}, [("/sessionIds", "too_long")]),
+        (range(MAX_STUDENT_DAYS // 100), {"last_day": TUESDAY + timedelta(99)}, []),
+        (range(MAX_STUDENT_DAYS // 100), {"last_day": TUESDAY + timedelta(100)}, [("/studentIds", "too_long")]),
+    ],
+)
+def test_each_student_on_each_day_is_one_to_look_after(
+    students: Sequence[int], changes: dict[str, Any], flaws: list[tuple[str, str]]
+) -> None:
+    found = flaws_of_number(students, replace(ALL_DAY, **changes))
+    assert [(flaw.pointer, flaw.code) for flaw in found] == flaws

@@ -68,6 +68,7 @@ def test_lists_and_tuples_ask_the_same() -> None:
         {"selection": replace(ASKED.selection, marks=[StudentMark(5, Mark("late", "bus"))])},
         {"selection": replace(ASKED.selection, marks=[StudentMark(4, Mark("excused", "bus"))])},
         {"selection": replace(ASKED.selection, marks=[StudentMark(4, Mark("late", "ill"))])},
+        {"selection": replace(ASKED.selection, marks=[StudentMark(4, Mark("late", "bus", arrived_at="08:10"))])},
     ],
 )
 def test_whatever_is_asked_otherwise_has_another_digest(change: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from adsum.queue.connection import QueueOutage, open_redis
 from adsum.queue.control import SILENT_AFTER_S, QueueControl, QueueState, WorkerSeen
-from adsum.queue.service import QueueService
+from adsum.queue.service import QueueService, Stopped
 from tests.queue.conftest import FIRST, OTHER_BATCH, SECOND, never_ended, run_of
 from tests.queue.test_worker import Desk, emptied, ready_desk, working
 from tests.waiting import until
@@ -133,7 +133,9 @@ async def test_failed_messages_are_forgotten_however_many_they_are(
 
 async def fail_all(queue: QueueService, redis: Redis, count: int) -> None:
     """As if others had left chunks in BullMQ's failed set."""
-    await queue.start([run_of(FIRST, *([i] for i in range(1, count + 1)))], never_ended)
+    run = run_of(FIRST, *([i] for i in range(1, count + 1)))
+    # Without the patience of a request, which ends on a machine that is busy with other tests.
+    await queue.drive([Stopped(run.batch, run.run_id, run.student_ids, run.messages)], never_ended)
     ids = [str(name) for name in await redis.lrange("bull:attendance:wait", 0, -1)]
     await redis.delete("bull:attendance:wait")
     await redis.zadd("bull:attendance:failed", dict.fromkeys(ids, 1_700_000_000_000))

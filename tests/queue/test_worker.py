@@ -230,7 +230,7 @@ async def test_a_chunk_that_was_on_its_way_to_a_worker_that_is_told_to_stop_is_f
 
 
 async def test_workers_that_stop_while_they_look_for_stalled_chunks_leave_no_connection(redis_url: str) -> None:
-    for turns in range(0, 200, 4):  # some are in the middle of it
+    for turns in range(0, 200, 10):  # some are in the middle of it
         async with working(redis_url, ready_desk(), stall_interval=0.001):
             for _ in range(turns):
                 await asyncio.sleep(0)

@@ -14,6 +14,7 @@ import pytest
 
 from adsum.embedded.valkey import Valkey
 from adsum.settings import Settings
+from tests.servers.databases import Databases
 from tests.servers.postgres import Postgres, temporary_postgres
 from tests.servers.processes import run_apart
 from tests.servers.valkey import tell, temporary_valkey, url_of
@@ -58,19 +59,23 @@ def postgres() -> Generator[Postgres]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def postgres_databases(postgres: Postgres) -> Databases:
+    return Databases(postgres, TEMPLATE)
+
+
 @pytest.fixture
-def new_postgres_database(postgres: Postgres) -> Generator[NewDatabase]:
-    """Makes migrated, empty databases, which are dropped after the test; each call returns the URL of a new one."""
-    made: list[str] = []
+def new_postgres_database(postgres: Postgres, postgres_databases: Databases) -> Generator[NewDatabase]:
+    """Gives migrated, empty databases, which are taken back after the test; each call returns the URL of another."""
+    taken: list[str] = []
 
-    def clone() -> str:
-        made.append(f"adsum_test_{len(made)}")
-        postgres.run(f"CREATE DATABASE {made[-1]} TEMPLATE {TEMPLATE}")
-        return postgres.url(made[-1])
+    def take() -> str:
+        taken.append(postgres_databases.take())
+        return postgres.url(taken[-1])
 
-    yield clone
-    for name in made:
-        postgres.run(f"DROP DATABASE {name} WITH (FORCE)")
+    yield take
+    for name in taken:
+        postgres_databases.give_back(name)
 
 
 @pytest.fixture(scope="session")

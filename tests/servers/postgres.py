@@ -40,8 +40,14 @@ class Postgres:
 
     def run(self, statement: str) -> None:
         """Runs one statement in the database `postgres`."""
-        psql = (self.programs / "psql", "-X", "-q", "-h", self.folder, "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-c")
-        subprocess.run([*psql, statement], check=True, capture_output=True, text=True)
+        self.ask("postgres", statement)
+
+    def ask(self, database: str, *statements: str) -> str:
+        """Runs statements in a database, each in a transaction of its own, and returns what they print."""
+        psql = (self.programs / "psql", "-X", "-q", "-A", "-t", "-h", self.folder, "-U", "postgres", "-d", database)
+        commands = [part for statement in statements for part in ("-c", statement)]
+        done = subprocess.run([*psql, "-v", "ON_ERROR_STOP=1", *commands], check=True, capture_output=True, text=True)
+        return done.stdout
 
     def answers(self) -> bool:
         return (

@@ -114,6 +114,32 @@ async def test_whoever_does_not_lead_makes_no_pass(adsum: Adsum, school: SchoolI
     assert await redis.exists(f"attendance-batch-lock:{run.batch.id}") == 1
 
 
+async def test_who_does_not_lead_does_no_chores_and_asks_again(adsum: Adsum, redis: Redis) -> None:
+    await redis.set("attendance-sweeper", "somebody else", px=60_000)
+    stop, done = asyncio.Event(), asyncio.Event()
+
+    async def chore() -> None:
+        done.set()
+
+    sweeping = asyncio.create_task(adsum.sweeper.run(stop, [chore]))
+    before = await _asked(redis)
+    await until(lambda: _has_asked_since(redis, before))
+    assert not done.is_set()
+    await redis.delete("attendance-sweeper")
+    await asyncio.wait_for(done.wait(), 20)
+    stop.set()
+    await sweeping
+
+
+async def _has_asked_since(redis: Redis, before: int) -> bool:
+    return await _asked(redis) >= before + 2
+
+
+async def _asked(redis: Redis) -> int:
+    """How often anybody asked to lead."""
+    return int((await redis.info("commandstats")).get("cmdstat_set", {}).get("calls", 0))
+
+
 async def _is_free(redis: Redis) -> bool:
     return not await redis.exists("attendance-sweeper")
 

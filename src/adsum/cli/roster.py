@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import available_timezones
 
 import typer
 
@@ -17,15 +16,17 @@ from adsum.domain.access import system_caller
 from adsum.errors import Forbidden, Invalid, Malformed
 from adsum.oneroster.files import roster_files
 from adsum.services.import_report import ImportReport
+from adsum.settings import known_timezone
 from adsum.wiring import Adsum
 
 app = typer.Typer(no_args_is_help=True)
 
 
 def _known_timezone(text: str) -> str:
-    if text not in available_timezones():
-        raise typer.BadParameter(f"{text!r} is not an IANA time zone, such as Europe/Berlin")
-    return text
+    try:
+        return known_timezone(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @app.callback()

@@ -109,3 +109,21 @@ def _flaws_of_times(absence: Absence) -> Iterator[Flaw]:
         yield Flaw("sessions_and_times", "give sessions, or times, not both", "/sessionIds")
     if absence.session_ids == ():
         yield Flaw("too_short", "name a session, or leave sessionIds out", "/sessionIds", {"minimum": 1})
+
+
+def flaws_of_number(student_ids: Sequence[int], absence: Absence) -> list[Flaw]:
+    """What is too much, or too little, to be entered at once: each student on each day is one to look after."""
+    flaws: list[Flaw] = []
+    if not student_ids:
+        flaws.append(Flaw("too_short", "name a student", "/studentIds", {"minimum": 1}))
+    if len(student_ids) > MAX_STUDENTS:
+        flaws.append(Flaw("too_long", f"at most {MAX_STUDENTS} students at once", "/studentIds"))
+    if len(set(student_ids)) < len(student_ids):
+        flaws.append(Flaw("student_repeated", "a student stands twice in studentIds", "/studentIds"))
+    if len(absence.session_ids or ()) > MAX_SESSIONS:
+        flaws.append(Flaw("too_long", f"at most {MAX_SESSIONS} sessions", "/sessionIds"))
+    days = (absence.last_day - absence.first_day).days + 1
+    if not flaws and len(student_ids) * days > MAX_STUDENT_DAYS:
+        detail = f"{len(student_ids)} students on {days} days are too much at once: at most {MAX_STUDENT_DAYS} together"
+        flaws.append(Flaw("too_long", detail, "/studentIds", {"maximum": MAX_STUDENT_DAYS}))
+    return flaws

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from adsum.domain.absences import MAX_SESSIONS, MAX_STUDENT_DAYS, MAX_STUDENTS, Absence, flaws_of_absence
+from adsum.domain.absences import Absence, flaws_of_absence, flaws_of_number
 from adsum.domain.access import Caller, Permission
 from adsum.domain.cursors import Key, Page, PageRequest
 from adsum.domain.filters import AbsenceFilters
@@ -133,7 +133,7 @@ async def _take_turns(connection: Connection, student_ids: Sequence[int]) -> set
 
 async def _check(connection: Connection, student_ids: Sequence[int], absence: Absence, caller: Caller) -> int:
     """The school of these students, if the absence can be entered of them. Raises Invalid."""
-    too_many = list(_flaws_of_number(student_ids, absence))
+    too_many = flaws_of_number(student_ids, absence)
     if too_many:
         raise _invalid(too_many)
     found = await schools_of_students(connection, caller, student_ids)
@@ -157,23 +157,6 @@ async def _check(connection: Connection, student_ids: Sequence[int], absence: Ab
     if flaws:
         raise _invalid(flaws)
     return schools[0]
-
-
-def _flaws_of_number(student_ids: Sequence[int], absence: Absence) -> list[Flaw]:
-    flaws: list[Flaw] = []
-    if not student_ids:
-        flaws.append(Flaw("too_short", "name a student", "/studentIds", {"minimum": 1}))
-    if len(student_ids) > MAX_STUDENTS:
-        flaws.append(Flaw("too_long", f"at most {MAX_STUDENTS} students at once", "/studentIds"))
-    if len(set(student_ids)) < len(student_ids):
-        flaws.append(Flaw("student_repeated", "a student stands twice in studentIds", "/studentIds"))
-    if len(absence.session_ids or ()) > MAX_SESSIONS:
-        flaws.append(Flaw("too_long", f"at most {MAX_SESSIONS} sessions", "/sessionIds"))
-    days = (absence.last_day - absence.first_day).days + 1
-    if not flaws and len(student_ids) * days > MAX_STUDENT_DAYS:
-        detail = f"{len(student_ids)} students on {days} days are too much at once: at most {MAX_STUDENT_DAYS} together"
-        flaws.append(Flaw("too_long", detail, "/studentIds", {"maximum": MAX_STUDENT_DAYS}))
-    return flaws
 
 
 def _refuse_stale(row: AbsenceRow, versions: Collection[int] | None) -> None:

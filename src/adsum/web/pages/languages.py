@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
 from io import BytesIO
@@ -115,8 +116,9 @@ def _by_weight(accepted: str) -> list[str]:
     return [code for _, code in sorted(weighed, key=lambda each: each[0])]
 
 
+@cache
 def _catalogue(code: str) -> NullTranslations:
-    """Compiled when the process starts, so that no compiled file can be older than its source."""
+    """Compiled once a process, so that no compiled file can be older than its source."""
     source = files("adsum.web.pages") / "locale" / code / "LC_MESSAGES" / "adsum.po"
     compiled = BytesIO()
     with source.open("rb") as file:
