@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -69,10 +69,11 @@ async def make_student(
 
 async def make_students(connection: AsyncConnection, school_id: int, count: int) -> list[int]:
     """Students named Given 1 Family 0001 and so on, so that the school's order is the order of their ids."""
-    return [
-        await make_student(connection, school_id, given=f"Given {number}", family=f"Family {number:04}")
+    rows = [
+        {"school_id": school_id, "given_name": f"Given {number}", "family_name": f"Family {number:04}"}
         for number in range(1, count + 1)
     ]
+    return await _make_all(connection, tables.students, rows)
 
 
 async def enrol(
@@ -84,12 +85,11 @@ async def enrol(
     end: date | None = None,
 ) -> list[int]:
     """Enrols from `begin` on, up to but without `end`."""
-    return [
-        await _make(
-            connection, tables.enrolments, class_id=class_id, student_id=student_id, begin_date=begin, end_date=end
-        )
+    rows = [
+        {"class_id": class_id, "student_id": student_id, "begin_date": begin, "end_date": end}
         for student_id in student_ids
     ]
+    return await _make_all(connection, tables.enrolments, rows)
 
 
 async def make_user(connection: AsyncConnection, role: Role, school_id: int | None = None, **columns: Any) -> int:
@@ -154,3 +154,11 @@ def caller(role: Role, school_id: int | None = None, user_id: int | None = None)
 
 async def _make(connection: AsyncConnection, table: Table, **columns: Any) -> int:
     return (await connection.execute(insert(table).values(**columns).returning(table.c.id))).scalar_one()
+
+
+async def _make_all(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> list[int]:
+    """Many rows in one statement; their ids in the order of the rows."""
+    if not rows:
+        return []
+    statement = insert(table).returning(table.c.id, sort_by_parameter_order=True)
+    return list(await connection.scalars(statement, rows))

@@ -1,6 +1,8 @@
-"""Runs whose every job is recorded: that an insert tells it, and that they are closed without counting again."""
+"""Runs whose every job is recorded at once: that the statement tells it, and closes them without counting."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from sqlalchemy import update
 
@@ -13,46 +15,44 @@ from tests.runs import LATER, end_run, inserts, make_run, slices
 from tests.schools import SchoolIds, make_record
 
 
-async def test_what_an_insert_tells_is_what_the_rows_say(database: Database, school: SchoolIds) -> None:
+async def test_what_is_told_is_what_the_rows_say(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=2)
-        told = await recording.insert_records(connection, slices(run))
+        (told,) = await recording.record(connection, slices(run), LATER)
         (read,) = await jobs.progress(connection, slices(run))
-    assert told == [read]
+    assert replace(told, closed=None, run_state=RunState.CLOSED) == read
     assert (read.recorded, read.pending, read.planned, sorted(read.ended)) == (4, 0, 4, school.student_ids)
-    assert read.is_all_recorded
+    assert told.closed is not None
+    assert (told.closed.tally, told.closed.ended_at) == (Tally(recorded=4), LATER)
 
 
 async def test_a_chunk_of_several_is_not_all_of_its_run(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=2)
-        (first,) = await recording.insert_records(connection, slices(run)[:1])
-        (part,) = await recording.insert_records(connection, [JobSlice(run.run_id, 1, 1, 2)])
-    assert [(each.recorded, each.pending, each.is_all_recorded) for each in (first, part)] == [
-        (2, 0, False),
-        (1, 0, False),
-    ]
+        (first,) = await recording.record(connection, slices(run)[:1], LATER)
+        (part,) = await recording.record(connection, [JobSlice(run.run_id, 1, 1, 2)], LATER)
+    assert [(each.recorded, each.pending, each.closed) for each in (first, part)] == [(2, 0, None), (1, 0, None)]
 
 
-async def test_who_has_a_record_or_is_not_enrolled_is_never_told_as_recorded(
-    database: Database, school: SchoolIds
-) -> None:
+async def test_who_has_a_record_or_is_not_enrolled_leaves_their_run_open(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts([*school.student_ids, 999]))
         await make_record(connection, school.school_id, run.batch, school.student_ids[0])
-        (told,) = await recording.insert_records(connection, slices(run))
-        assert (told.recorded, told.is_all_recorded, told.pending > 0) == (3, False, True)
+        (told,) = await recording.record(connection, slices(run), LATER)
+        assert (told.recorded, told.closed, told.pending > 0) == (3, None, True)
         await recording.fail_pending(connection, slices(run), "not_enrolled", LATER)
         (read,) = await jobs.progress(connection, slices(run))
-    assert (read.recorded, read.pending, len(read.ended), read.is_all_recorded) == (3, 0, 5, False)
+    assert (read.recorded, read.pending, len(read.ended), read.run_state) == (3, 0, 5, RunState.OPEN)
 
 
-async def test_nothing_is_told_of_a_run_that_has_ended(database: Database, school: SchoolIds) -> None:
+async def test_of_a_run_that_has_ended_nothing_is_recorded_and_nothing_closed(
+    database: Database, school: SchoolIds
+) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
         await end_run(connection, run, RunState.CANCELLED)
-        told = await recording.insert_records(connection, slices(run))
-    assert not any(each.recorded for each in told)
+        told = await recording.record(connection, slices(run), LATER)
+    assert not any(each.recorded or each.closed for each in told)
 
 
 async def test_the_counts_are_those_that_counting_comes_to(database: Database, school: SchoolIds) -> None:
@@ -61,20 +61,16 @@ async def test_the_counts_are_those_that_counting_comes_to(database: Database, s
         run = await make_run(connection, school, inserts(others), kept=[one])
         carried = {"carried_recorded": 5, "carried_skipped": 2, "carried_cancelled": 1, "total_jobs": 12}
         await connection.execute(update(batch_runs).where(batch_runs.c.run_id == run.run_id).values(carried))
-        (told,) = await recording.insert_records(connection, slices(run))
-        closed = await closing.close_recorded(connection, [run.run_id], LATER)
-        assert told.is_all_recorded
+        (told,) = await recording.record(connection, slices(run), LATER)
+        assert told.closed is not None
         await connection.execute(update(batch_runs).where(batch_runs.c.run_id == run.run_id).values(state="open"))
-        assert await closing.close_runs(connection, [run.run_id], LATER) == closed
-    assert closed[run.run_id].tally == Tally(recorded=8, skipped=3, cancelled=1)
+        assert await closing.close_runs(connection, [run.run_id], LATER) == {run.run_id: told.closed}
+    assert told.closed.tally == Tally(recorded=8, skipped=3, cancelled=1)
 
 
-async def test_it_is_closed_once_and_a_cancelled_one_never(database: Database, school: SchoolIds) -> None:
+async def test_what_comes_again_closes_nothing_again(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
-        await recording.insert_records(connection, slices(run))
-        assert await closing.close_recorded(connection, [run.run_id], LATER)
-        assert await closing.close_recorded(connection, [run.run_id], LATER) == {}
-        cancelled = await make_run(connection, school, inserts(school.student_ids))
-        await end_run(connection, cancelled, RunState.CANCELLED)
-        assert await closing.close_recorded(connection, [cancelled.run_id], LATER) == {}
+        first = await recording.record(connection, slices(run), LATER)
+        again = await recording.record(connection, slices(run), LATER)
+    assert ([bool(each.closed) for each in first], any(each.closed for each in again)) == ([True], False)

@@ -24,7 +24,7 @@ class QueueOutage(Unavailable):
     code = "queue_unavailable"
 
 
-def open_redis(url: str, *, connections: int, socket_timeout: float) -> Redis:
+def open_redis(url: str, *, connections: int, socket_timeout: float, kind: type[Redis] = Redis) -> Redis:
     """A client of its own pool, for strings.
 
     Args:
@@ -32,6 +32,7 @@ def open_redis(url: str, *, connections: int, socket_timeout: float) -> Redis:
         connections: at most so many; more callers wait for one.
         socket_timeout: seconds until a command that gets no reply fails. Not None: after a network cut a reader
             without one is deaf for ever.
+        kind: of client.
 
     Raises:
         ConfigurationError: the URL cannot be read.
@@ -52,7 +53,7 @@ def open_redis(url: str, *, connections: int, socket_timeout: float) -> Redis:
         )
     except ValueError as error:
         raise ConfigurationError(f"ADSUM_REDIS_URL: {error}") from None
-    return Redis.from_pool(pool)
+    return kind.from_pool(pool)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from adsum.queue.connection import RedisClient, open_redis
 from adsum.queue.control import worker_name
 from adsum.queue.fetching import FetchingWorker
 from adsum.queue.keys import bullmq_prefix
+from adsum.queue.pipelining import PipeliningRedis
 from adsum.telemetry import Mark, logger
 
 # Past BullMQ's own limit a chunk would fail without the processor being asked: so it is out of reach.
@@ -85,7 +86,12 @@ class ChunkWorker:
     async def _run_until(self, stopping: asyncio.Future[Any]) -> None:
         options = self._options
         # Two connections that BullMQ keeps for itself, and one for each chunk that is being finished.
-        redis = open_redis(options.redis_url, connections=options.concurrency + 4, socket_timeout=SOCKET_TIMEOUT_S)
+        redis = open_redis(
+            options.redis_url,
+            connections=options.concurrency + 4,
+            socket_timeout=SOCKET_TIMEOUT_S,
+            kind=PipeliningRedis,
+        )
         worker = self._new_worker(redis)
         running = asyncio.ensure_future(worker.run())
         log.info("waiting for chunks", queue=self._options.queue_name, worker=worker.id)

@@ -39,13 +39,11 @@ class Finishing:
         run_id: the run.
         is_counted: the ledger has counted to zero, so each ticket was taken away. Else the ledger was lost: a sweeper
             may be claiming anew for this run just now, so all tickets of it are released.
-        is_recorded: the rows have said that every job is recorded. Else they are asked.
     """
 
     batch: Batch
     run_id: str
     is_counted: bool
-    is_recorded: bool = False
 
 
 class Completion:
@@ -70,11 +68,7 @@ class Completion:
 
     async def _close_those_done(self, finishing: Sequence[Finishing]) -> list[Release]:
         batches = {each.run_id: each.batch for each in finishing}
-        closed = await self._close_recorded(batches, [each.run_id for each in finishing if each.is_recorded])
-        endings: dict[str, datetime | None] = {run_id: run.completed_at for run_id, run in closed.items()}
-        others = [run_id for run_id in batches if run_id not in closed]
-        if others:
-            endings |= await self._close_counting(batches, others)
+        endings = await self._close_counting(batches)
         uncounted = endings.keys() & {each.run_id for each in finishing if not each.is_counted}
         known = await self._known(uncounted) if uncounted else {}
         return [
@@ -84,23 +78,24 @@ class Completion:
             for run_id, completed_at in endings.items()
         ]
 
-    async def _close_recorded(self, batches: Mapping[str, Batch], run_ids: Sequence[str]) -> dict[str, ClosedRun]:
-        """All of a class in one statement, in the usual case."""
-        if not run_ids:
-            return {}
-        async with self._database.stroke() as connection:
-            closed = await closing.close_recorded(connection, run_ids, self._now())
-        for run_id, run in closed.items():
-            self._tell(batches[run_id], run)
-        return closed
-
-    async def _close_counting(self, batches: Mapping[str, Batch], run_ids: Sequence[str]) -> dict[str, datetime | None]:
+    async def _close_counting(self, batches: Mapping[str, Batch]) -> dict[str, datetime | None]:
+        run_ids = list(batches)
         async with self._database.transaction() as connection:
             closed = await closing.close_runs(connection, run_ids, self._now())
             endings = await _endings(connection, run_ids, closed)
         for run_id, run in closed.items():
             self._tell(batches[run_id], run)
         return endings
+
+    async def release_recorded(self, recorded: Sequence[tuple[Batch, ClosedRun, Sequence[int]]]) -> None:
+        """Releases the batches of runs that were closed with the last of their records, all of these students at once:
+        none of them is settled before, since nothing is left to be counted.
+        """
+        for batch, run, _ in recorded:
+            self._tell(batch, run)
+        releases = [Release(batch, run.run_id, students, run.completed_at) for batch, run, students in recorded]
+        if releases:
+            await patiently(self._queue.release_all, releases)
 
     async def _known(self, run_ids: Collection[str]) -> dict[str, Run]:
         async with self._database.snapshot() as connection:

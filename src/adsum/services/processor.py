@@ -79,7 +79,7 @@ class AttendanceProcessor:
 
     async def _write_together(self, slices: Sequence[JobSlice]) -> list[Progress]:
         async with self._database.stroke() as connection:
-            found = await recording.insert_records(connection, slices)
+            found = await recording.record(connection, slices, self._now())
         if _is_all_told(slices, found):
             return found
         async with self._database.transaction() as connection:
@@ -109,8 +109,16 @@ class AttendanceProcessor:
         return [replace(only, stop=middle)], [replace(only, start=middle)]
 
     async def _finish(self, found: Sequence[Progress], unknown: Sequence[Finishing] = ()) -> None:
-        """Settles the outcomes with the ledger, and completes the runs of which nothing remains, and the unknown."""
-        settlements = [Settlement(batch, run_id, students) for (batch, run_id), students in _ended(found).items()]
+        """Releases what was closed with its last record; settles the others' outcomes with the ledger, and completes
+        the runs of which nothing remains, and the unknown.
+        """
+        await self._completion.release_recorded(
+            [(each.batch, each.closed, each.ended) for each in found if each.closed]
+        )
+        settlements = [
+            Settlement(batch, run_id, students)
+            for (batch, run_id), students in _ended(each for each in found if not each.closed).items()
+        ]
         remaining = await patiently(self._queue.settle_all, settlements) if settlements else []
         for settlement, left in zip(settlements, remaining, strict=True):
             log.info(
@@ -122,14 +130,8 @@ class AttendanceProcessor:
                 remaining=left,
             )
         # None: the ledger was lost, or is another run's. To ask the database needlessly does no harm.
-        recorded = {each.run_id for each in found if each.is_all_recorded}
         over = [
-            Finishing(
-                settlement.batch,
-                settlement.run_id,
-                is_counted=left == 0,
-                is_recorded=settlement.run_id in recorded,
-            )
+            Finishing(settlement.batch, settlement.run_id, is_counted=left == 0)
             for settlement, left in zip(settlements, remaining, strict=True)
             if not left
         ]

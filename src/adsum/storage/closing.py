@@ -36,22 +36,6 @@ ORDER BY student_id
 ON CONFLICT (run_id, student_id) DO NOTHING"""
 
 
-_RECORDED = """
-UPDATE batch_runs
-SET state = 'closed', ended_at = :now, failed_jobs = 0, cancelled_jobs = carried_cancelled,
-    skipped_jobs = carried_skipped + {array_length}(kept),
-    recorded_jobs = total_jobs - carried_skipped - {array_length}(kept) - carried_cancelled
-{which}
-RETURNING batch_runs.run_id, recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs"""
-_CLOSE_RECORDED_ON_SQLITE = _RECORDED.format(
-    array_length="json_array_length",
-    which="WHERE run_id IN (SELECT value FROM json_each(:run_ids)) AND state = 'open'",
-)
-_CLOSE_RECORDED_ON_POSTGRES = f"WITH locked AS MATERIALIZED ({_LOCK})" + _RECORDED.format(
-    array_length="jsonb_array_length", which="FROM locked WHERE batch_runs.run_id = locked.run_id AND state = 'open'"
-)
-
-
 @dataclass(frozen=True, slots=True)
 class ClosedRun:
     """A run that this very statement ended, with its final counts. `completed_at` None: it was cancelled."""
@@ -62,6 +46,20 @@ class ClosedRun:
     completed_at: datetime | None
 
 
+def closing_recorded(which: str) -> str:
+    """Closes runs of which every job is recorded; `which` names them.
+
+    That stays so for ever: no record goes, and none changes its run. So nothing is counted; what was planned tells.
+    """
+    return f"""
+    UPDATE batch_runs
+    SET state = 'closed', ended_at = :now, failed_jobs = 0, cancelled_jobs = carried_cancelled,
+        skipped_jobs = carried_skipped + {{array_length}}(kept),
+        recorded_jobs = total_jobs - carried_skipped - {{array_length}}(kept) - carried_cancelled
+    {which} AND batch_runs.state = 'open'
+    RETURNING batch_runs.run_id, recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs"""
+
+
 async def close_runs(connection: AsyncConnection, run_ids: Sequence[str], now: datetime) -> dict[str, ClosedRun]:
     """Closes those of these runs that are still open and whose every job has an outcome; only one caller can win each.
 
@@ -70,17 +68,6 @@ async def close_runs(connection: AsyncConnection, run_ids: Sequence[str], now: d
     """
     await _lock(connection, run_ids)
     return await _end(connection, run_ids, RunState.CLOSED, now)
-
-
-async def close_recorded(connection: AsyncConnection, run_ids: Sequence[str], now: datetime) -> dict[str, ClosedRun]:
-    """The same for runs of which the rows have said, in a transaction that is over, that every job is recorded.
-
-    They say so for ever, since no record goes and none changes its run: so nothing is counted again.
-    """
-    sql = _CLOSE_RECORDED_ON_POSTGRES if connection.dialect.name == "postgresql" else _CLOSE_RECORDED_ON_SQLITE
-    statement = text(sql).bindparams(bindparam("run_ids", type_=String), bindparam("now", type_=Instant()))
-    rows = await connection.execute(statement.columns(run_id=RunId), {"run_ids": json.dumps(run_ids), "now": now})
-    return {run_id: ClosedRun(run_id, Tally(*counts), now, now) for run_id, *counts in rows}
 
 
 async def cancel_run(connection: AsyncConnection, run_id: str, now: datetime) -> ClosedRun | None:

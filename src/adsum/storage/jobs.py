@@ -10,12 +10,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Any
 
 from sqlalchemy import Date, String, TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.batches import Outcome, RunState
 from adsum.domain.ids import Batch
+from adsum.storage.closing import ClosedRun
 from adsum.storage.columns import BigInt, Json, RunId
 from adsum.storage.outcomes import OUTCOME, rows_of_job
 
@@ -53,6 +55,7 @@ class Progress:
         recorded: how many of them this run recorded.
         pending: how many jobs of these slices have no outcome.
         planned: how many jobs the run has, in all of its chunks.
+        closed: how the run ended, if it was this very statement that ended it.
     """
 
     run_id: str
@@ -62,6 +65,7 @@ class Progress:
     recorded: int
     pending: int
     planned: int
+    closed: ClosedRun | None = None
 
     @property
     def is_all_recorded(self) -> bool:
@@ -133,6 +137,18 @@ _SQLITE = {
     "row_lock": "",
 }
 
+PROGRESS_COLUMNS: dict[str, Any] = {
+    "run_id": RunId,
+    "state": String,
+    "class_id": BigInt,
+    "session_id": BigInt,
+    "learning_date": Date,
+    "ended": Json,
+    "recorded": BigInt,
+    "pending": BigInt,
+    "planned": BigInt,
+}
+
 
 async def outcomes(connection: AsyncConnection, slices: Sequence[JobSlice]) -> list[JobOutcome]:
     """What became of each job of these slices; of runs that ended, too. Runs that are not there have none."""
@@ -151,7 +167,8 @@ async def outcomes(connection: AsyncConnection, slices: Sequence[JobSlice]) -> l
 
 async def progress(connection: AsyncConnection, slices: Sequence[JobSlice]) -> list[Progress]:
     """How far each run is with these slices; also runs that ended. Runs that are not there have none."""
-    return await told(connection, statement_of(connection, _PROGRESS), slices)
+    statement = statement_of(connection, _PROGRESS).columns(**PROGRESS_COLUMNS)
+    return [progress_of(*row) for row in await connection.execute(statement, named(slices))]
 
 
 async def pending(connection: AsyncConnection, slices: Sequence[JobSlice]) -> dict[str, set[int]]:
@@ -161,30 +178,18 @@ async def pending(connection: AsyncConnection, slices: Sequence[JobSlice]) -> di
     return {run_id: set(students) for run_id, students in rows}
 
 
-async def told(connection: AsyncConnection, statement: TextClause, slices: Sequence[JobSlice]) -> list[Progress]:
-    """What a statement says that gives one row of `Progress` a run."""
-    columns = statement.columns(
-        run_id=RunId,
-        state=String,
-        class_id=BigInt,
-        session_id=BigInt,
-        learning_date=Date,
-        ended=Json,
-        recorded=BigInt,
-        pending=BigInt,
-        planned=BigInt,
-    )
-    rows = await connection.execute(columns, named(slices))
-    return [
-        Progress(run_id, RunState(state), Batch(*batch), ended or [], *(int(count) for count in counts))
-        for run_id, state, *batch, ended, counts in ((*row[:6], row[6:]) for row in rows)
-    ]
-
-
 def _job_outcome(
     run_id: str, state: str, class_id: int, session_id: int, day: date, student_id: int, outcome: str
 ) -> JobOutcome:
     return JobOutcome(run_id, RunState(state), Batch(class_id, session_id, day), student_id, Outcome(outcome))
+
+
+def progress_of(
+    run_id: str, state: str, class_id: int, session_id: int, day: date, ended: Any, *counts: int
+) -> Progress:
+    """A row of `PROGRESS_COLUMNS`."""
+    recorded, pending, planned = map(int, counts)
+    return Progress(run_id, RunState(state), Batch(class_id, session_id, day), ended or [], recorded, pending, planned)
 
 
 def statement_of(connection: AsyncConnection, body: str, *, which: str = "", lock: str = "") -> TextClause:

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import String, bindparam
+from sqlalchemy import String, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.storage.columns import Instant
-from adsum.storage.jobs import PLANNED, RUN, JobSlice, Progress, named, progress, statement_of, told
+from adsum.domain.batches import Tally
+from adsum.storage.closing import ClosedRun, closing_recorded
+from adsum.storage.columns import Instant, RunId
+from adsum.storage.jobs import (
+    PLANNED,
+    PROGRESS_COLUMNS,
+    RUN,
+    JobSlice,
+    Progress,
+    named,
+    progress,
+    progress_of,
+    statement_of,
+)
 from adsum.storage.outcomes import OUTCOME, RECORD_OF_JOB
 
 _ENROLLED = """EXISTS (
@@ -28,16 +43,25 @@ FROM job WHERE job.seen IS NULL AND {_ENROLLED}
 ORDER BY job.session_id, job.learning_date, job.student_id
 ON CONFLICT (session_id, learning_date, student_id) DO NOTHING"""
 
-# What a statement inserts, the rows say from then on: so it is told without looking at them again.
-_INSERT_AND_TELL = f""",
+# What a statement inserts, the rows say from then on: so it is told without looking at them again, and a run that is
+# recorded whole by it is closed.
+_RECORD = f""",
 written AS ({_INSERT} RETURNING run_id, student_id),
 counted AS (SELECT run_id, {{students}} AS ended, count(*) AS recorded FROM written GROUP BY run_id),
 sliced AS (
     SELECT slice.run AS run_id, sum(least(stop, jsonb_array_length(run.plan -> chunk)) - start) AS jobs
     FROM slice JOIN run ON run.run_id = slice.run GROUP BY slice.run
+),
+told AS (
+    SELECT {RUN}, counted.ended, counted.recorded, sliced.jobs - counted.recorded AS pending, {PLANNED}
+    FROM counted JOIN run ON run.run_id = counted.run_id JOIN sliced ON sliced.run_id = counted.run_id
+),
+closed AS ({closing_recorded("FROM told WHERE batch_runs.run_id = told.run_id AND recorded = planned")})
+SELECT told.*, closed.recorded_jobs, closed.skipped_jobs, closed.failed_jobs, closed.cancelled_jobs
+FROM told LEFT JOIN closed ON closed.run_id = told.run_id"""
+_CLOSE_RECORDED = closing_recorded("WHERE run_id IN (SELECT value FROM json_each(:run_ids))").format(
+    array_length="json_array_length"
 )
-SELECT {RUN}, counted.ended, counted.recorded, sliced.jobs - counted.recorded AS pending, {PLANNED}
-FROM counted JOIN run ON run.run_id = counted.run_id JOIN sliced ON sliced.run_id = counted.run_id"""
 
 # A change is made for exactly the version that accept saw: so a late chunk cannot undo a correction. A mark without a
 # note leaves the note as it is; that of a cleared mark does not come back. When somebody came and left is told of the
@@ -84,17 +108,43 @@ ON CONFLICT (run_id, student_id) DO NOTHING"""
 _OPEN = "AND r.state = 'open'"
 
 
-async def insert_records(connection: AsyncConnection, slices: Sequence[JobSlice]) -> list[Progress]:
-    """Inserts the records of open runs, of students who are still enrolled; whoever has a record keeps it.
+async def record(connection: AsyncConnection, slices: Sequence[JobSlice], now: datetime) -> list[Progress]:
+    """Inserts records as `insert_records` does, and closes each run of which these are all, to be released.
 
     Returns:
         How far those runs are of which something was inserted. What had an outcome before may be among the pending:
-        `progress` knows. SQLite cannot insert and tell in one.
+        `progress` knows. SQLite cannot insert and tell in one, so there these are all runs, and nothing is unknown.
     """
     if connection.dialect.name == "sqlite":
-        await connection.execute(statement_of(connection, _INSERT, which=_OPEN), named(slices))
-        return await progress(connection, slices)
-    return await told(connection, statement_of(connection, _INSERT_AND_TELL, which=_OPEN, lock="FOR SHARE"), slices)
+        await insert_records(connection, slices)
+        found = await progress(connection, slices)
+        closed = await _close_recorded(connection, [each.run_id for each in found if each.is_all_recorded], now)
+        return [replace(each, closed=closed.get(each.run_id)) for each in found]
+    # NO KEY UPDATE, since some of these runs are closed: two workers with the same run in hand take turns, where with
+    # a lock that they share each would wait for the other.
+    statement = statement_of(connection, _RECORD, which=_OPEN, lock="FOR NO KEY UPDATE").columns(**PROGRESS_COLUMNS)
+    rows = await connection.execute(
+        statement.bindparams(bindparam("now", type_=Instant())), {**named(slices), "now": now}
+    )
+    return [_told(row[: len(PROGRESS_COLUMNS)], row[len(PROGRESS_COLUMNS) :], now) for row in rows]
+
+
+def _told(progress: Sequence[Any], counts: Sequence[Any], now: datetime) -> Progress:
+    found, is_closed = progress_of(*progress), None not in counts
+    return replace(found, closed=ClosedRun(found.run_id, Tally(*counts), now, now)) if is_closed else found
+
+
+async def _close_recorded(connection: AsyncConnection, run_ids: Sequence[str], now: datetime) -> dict[str, ClosedRun]:
+    if not run_ids:
+        return {}
+    statement = text(_CLOSE_RECORDED).bindparams(bindparam("run_ids", type_=String), bindparam("now", type_=Instant()))
+    rows = await connection.execute(statement.columns(run_id=RunId), {"run_ids": json.dumps(run_ids), "now": now})
+    return {run_id: ClosedRun(run_id, Tally(*counts), now, now) for run_id, *counts in rows}
+
+
+async def insert_records(connection: AsyncConnection, slices: Sequence[JobSlice]) -> None:
+    """Inserts the records of open runs, of students who are still enrolled; whoever has a record keeps it."""
+    await connection.execute(statement_of(connection, _INSERT, which=_OPEN, lock="FOR SHARE"), named(slices))
 
 
 async def update_records(connection: AsyncConnection, slices: Sequence[JobSlice]) -> None:

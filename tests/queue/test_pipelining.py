@@ -1,0 +1,98 @@
+"""Scripts that are called in one turn of the loop go together, and each still has its own reply."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncGenerator
+from typing import Any, cast
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+
+from adsum.queue.connection import open_redis
+from adsum.queue.pipelining import PipeliningRedis
+
+# Adds up, and tells the sum. A key that holds no number is an error of this call alone.
+SCRIPT = "return redis.call('INCRBY', KEYS[1], ARGV[1])"
+MANY = 50
+
+
+@pytest.fixture
+async def client(redis_url: str) -> AsyncGenerator[Redis]:
+    opened = open_redis(redis_url, connections=MANY, socket_timeout=5, kind=PipeliningRedis)
+    yield opened
+    await opened.aclose()
+
+
+def adding(client: Redis) -> Any:
+    return client.register_script(SCRIPT)
+
+
+async def test_those_of_one_turn_take_one_connection_and_come_in_their_order(client: Redis, redis: Redis) -> None:
+    add = adding(client)
+    await add(keys=["sum"], args=[0])  # loads the script
+    before = await connections(redis)
+
+    replies = await asyncio.gather(*(add(keys=["sum"], args=[number]) for number in range(MANY)))
+
+    assert replies == [sum(range(number + 1)) for number in range(MANY)]
+    assert await connections(redis) == before
+
+
+async def test_the_error_of_one_is_not_that_of_the_others(client: Redis, redis: Redis) -> None:
+    add = adding(client)
+    await redis.set("no number", "x")
+
+    first, second, third = await asyncio.gather(
+        *(add(keys=[key], args=[1]) for key in ("a", "no number", "b")), return_exceptions=True
+    )
+
+    assert (first, third) == (1, 1)
+    assert isinstance(second, ResponseError)
+
+
+async def test_a_server_that_has_forgotten_the_scripts_is_told_them_again(client: Redis, redis: Redis) -> None:
+    add = adding(client)
+    await add(keys=["sum"], args=[1])
+    await redis.script_flush()
+    assert sorted(await asyncio.gather(*(add(keys=["sum"], args=[1]) for _ in range(3)))) == [2, 3, 4]
+
+
+async def test_whoever_is_cancelled_harms_no_other(client: Redis) -> None:
+    add = adding(client)
+    calls = [asyncio.ensure_future(add(keys=["sum"], args=[1])) for _ in range(3)]
+    await asyncio.sleep(0)
+    calls[1].cancel()
+    replies = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(reply) for reply in replies] == [int, asyncio.CancelledError, int]
+
+
+async def test_a_server_that_is_away_is_an_outage_for_each(client: Redis, redis: Redis) -> None:
+    add = adding(client)
+    await add(keys=["sum"], args=[1])
+    await client.connection_pool.disconnect()
+    cast("Any", client.connection_pool).connection_kwargs["path"] = "/nowhere"
+    client.connection_pool.reset()
+    replies = await asyncio.gather(*(add(keys=["sum"], args=[1]) for _ in range(3)), return_exceptions=True)
+    assert [isinstance(reply, RedisConnectionError) for reply in replies] == [True] * 3
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_closed_in_the_middle_of_it_nothing_is_left(redis_url: str, turns: int) -> None:
+    client = open_redis(redis_url, connections=4, socket_timeout=5, kind=PipeliningRedis)
+    call = asyncio.ensure_future(adding(client)(keys=["sum"], args=[1]))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await client.aclose()
+    await asyncio.wait([call], timeout=5)
+    assert call.done()
+    assert call.cancelled() or call.exception() is not None or call.result() == 1
+    await client.aclose()
+    gc.collect()  # a connection that was forgotten says so here, and a warning is an error
+
+
+async def connections(redis: Redis) -> int:
+    return len(await cast("Any", redis).client_list())
