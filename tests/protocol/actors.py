@@ -23,6 +23,7 @@ from tests.protocol.state import (
     LOOK,
     OPEN,
     RELEASE,
+    RELEASE_WHOLE,
     SETTLE,
     WAITING,
     WRITE,
@@ -103,7 +104,9 @@ def _work(state: State, place: int, worker: Worker, rules: Rules) -> Step:
         return at_work(state, place, (step, run, student, owned))
 
     if step == WRITE:
-        return ("worker writes run", run, "student", student), then(database.write(state, run, student, rules), SETTLE)
+        after = database.write(state, run, student, rules)
+        is_whole = state.runs[run - 1] == OPEN != after.runs[run - 1]
+        return ("worker writes run", run, "student", student), then(after, RELEASE_WHOLE if is_whole else SETTLE)
     if step == GIVE_UP:
         return ("worker gives up run", run, "student", student), then(database.give_up(state, run, student), SETTLE)
     if step == SETTLE:
@@ -114,11 +117,13 @@ def _work(state: State, place: int, worker: Worker, rules: Rules) -> Step:
         return ("worker closes run", run), then(
             after, FINISH if not ended or not rules.close_before_releasing else RELEASE
         )
-    if step == RELEASE:
-        # It names no tickets: the counter came to zero because each was taken away.
+    if step in {RELEASE, RELEASE_WHOLE}:
+        # Where the counter came to zero each ticket was taken away; what was recorded whole was never counted.
+        is_whole = step == RELEASE_WHOLE and rules.release_all_tickets_of_what_was_recorded_whole
         completed = state.runs[run - 1] == CLOSED or not rules.close_before_releasing
-        after = ledger.release(state, run, (), completed=completed, rules=rules)
-        return ("worker releases run", run), then(after, FINISH if rules.close_before_releasing else CLOSE)
+        after = ledger.release(state, run, planned(state, run) if is_whole else (), completed=completed, rules=rules)
+        is_over = rules.close_before_releasing or step == RELEASE_WHOLE
+        return ("worker releases run", run), then(after, FINISH if is_over else CLOSE)
     queue = put(state.queue, state.place(run, student), GONE) if owned else state.queue
     done = at_work(state._replace(queue=queue), place, (IDLE, 0, 0, False))
     return ("worker finishes run", run, "student", student), done

@@ -19,6 +19,7 @@ from tests.protocol.state import (
     State,
     outcome,
     pending,
+    planned,
 )
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ def insert_run(state: State, plan: Sequence[int]) -> State:
 
 
 def write(state: State, run: int, student: int, rules: Rules) -> State:
-    """Inserts or updates the record of one job, if its run is open."""
+    """Inserts or updates the record of one job, if its run is open; a run that an insert records whole is closed."""
     if state.runs[run - 1] != OPEN and rules.insert_only_for_open_runs:
         return state
     seen, record = state.plans[run - 1][student], state.records[student]
@@ -75,7 +76,10 @@ def write(state: State, run: int, student: int, rules: Rules) -> State:
         allowed = not record or not rules.insert_only_where_nothing_is
     else:
         allowed = len(record) == seen or not rules.update_only_the_version_that_was_seen
-    return state._replace(records=put(state.records, student, (*record, run))) if allowed else state
+    if not allowed:
+        return state
+    written = state._replace(records=put(state.records, student, (*record, run)))
+    return close(written, run, rules) if seen == 0 and planned(state, run) == [student] else written
 
 
 def give_up(state: State, run: int, student: int) -> State:

@@ -65,13 +65,10 @@ def _wrong_write(before: State, after: State) -> str | None:
             return f"run {run} is not open, and wrote the record of student {student}"
         if run != PERSON and before.plans[run - 1][student] != len(old):
             return f"run {run} wrote over what it had not seen of student {student}"
-        if _outcomes_of_ended(before, student) != _outcomes_of_ended(after, student):
+        ended = [place + 1 for place, how in enumerate(before.runs) if how not in (UNBORN, OPEN)]
+        if any(outcome(before, run, student) != outcome(after, run, student) for run in ended):
             return f"what became of student {student} in a run that had ended was changed"
     return None
-
-
-def _outcomes_of_ended(state: State, student: int) -> list[int]:
-    return [outcome(state, place + 1, student) for place, how in enumerate(state.runs) if how not in (UNBORN, OPEN)]
 
 
 def is_quiet(state: State) -> bool:

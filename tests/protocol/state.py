@@ -19,7 +19,7 @@ DONE, CLAIM, ASK, ENQUEUE = range(4)
 # The sweeper, beside the steps that it shares with who accepted.
 LOOK = 4
 # A worker, in the order of its work.
-IDLE, WRITE, GIVE_UP, SETTLE, CLOSE, RELEASE, FINISH = range(7)
+IDLE, WRITE, GIVE_UP, SETTLE, CLOSE, RELEASE, RELEASE_WHOLE, FINISH = range(8)
 
 NOBODY = 0  # holds the lock, owns a ticket
 LOST = -1  # the counter is not there
