@@ -12,9 +12,9 @@ from sqlalchemy import update
 
 from adsum.domain.access import Role
 from adsum.storage.tables import users
-from adsum.web.app import create_app
 from adsum.wiring import Adsum
 from tests.schools import SchoolIds, make_user
+from tests.web.application import running_app
 
 DAY = "2024-12-25"
 PEOPLE = (Role.OFFICE, Role.VIEWER, Role.OPERATOR, Role.TEACHER)
@@ -76,9 +76,8 @@ class Api:
 @asynccontextmanager
 async def opened_api(adsum: Adsum, school: SchoolIds, people: Sequence[Role] = PEOPLE) -> AsyncGenerator[Api]:
     """The API with these people of the school signed in; a teacher is the one of its class."""
-    app = create_app(adsum.settings)
     async with (
-        app.router.lifespan_context(app),
+        running_app(adsum.settings) as app,
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://adsum.test") as client,
     ):
         api = Api(client, adsum, school)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from dataclasses import dataclass
 
+from tests.cli.forked import run_forked
 from tests.web.live import SECRET, environment
 
 
@@ -16,15 +16,7 @@ class Commands:
     settings: dict[str, str]
 
     def run(self, *arguments: str, stdin: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "adsum", *arguments],
-            env=environment(**self.settings) | environ,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        return run_forked(arguments, environment(**self.settings) | environ, stdin)
 
     def output(self, *arguments: str, stdin: str = "", **environ: str) -> str:
         """What a command prints that does what it is to do, and complains of nothing."""

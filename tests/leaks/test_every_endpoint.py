@@ -21,12 +21,13 @@ from fastapi.routing import APIRoute
 
 from adsum.domain.access import Role
 from adsum.domain.reports import GroupBy
-from adsum.web.app import ROUTERS, create_app
+from adsum.web.app import ROUTERS
 from adsum.web.list_files import FileKind
 from adsum.wiring import Adsum
 from tests.batches.conftest import RunWorker, adsum, redis, settings, worker
 from tests.leaks.places import Place, make_place
 from tests.schools import make_bare_school, make_user
+from tests.web.application import running_app
 from tests.web.snapshot import present
 
 __all__ = ["adsum", "redis", "settings", "worker"]
@@ -142,9 +143,8 @@ async def schools(adsum: Adsum, worker: RunWorker) -> AsyncGenerator[Schools]:
         await make_place(adsum, worker, school, word, day)
         for school, word in ((here, "zqshown"), (here, "zqhidden"), (there, "zqelsewhere"))
     ]
-    app = create_app(adsum.settings)
     async with (
-        app.router.lifespan_context(app),
+        running_app(adsum.settings) as app,
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://adsum.test") as client,
     ):
         yield Schools(client, adsum, *places)

@@ -15,9 +15,9 @@ from adsum.services.directory import Directory
 from adsum.services.records import Records
 from adsum.settings import Settings
 from adsum.storage.database import Database, open_database
-from adsum.web.app import create_app
 from adsum.wiring import Adsum
 from tests.schools import make_user
+from tests.web.application import running_app
 
 NOON_OF_THE_25TH = datetime(2024, 12, 25, 12, tzinfo=UTC)
 
@@ -62,9 +62,9 @@ class Api:
 
 @pytest.fixture
 async def api(database_url: str, redis_url: str) -> AsyncGenerator[Api]:
-    app = create_app(Settings(database_url=database_url, redis_url=redis_url, secret_key=SecretStr("k" * 40)))
+    settings = Settings(database_url=database_url, redis_url=redis_url, secret_key=SecretStr("k" * 40))
     async with (
-        app.router.lifespan_context(app),
+        running_app(settings) as app,
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://adsum.example") as client,
     ):
         yield Api(app.state.adsum, client)

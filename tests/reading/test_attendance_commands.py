@@ -6,8 +6,6 @@ import asyncio
 import csv
 import io
 import json
-import os
-import sys
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,6 +16,7 @@ from sqlalchemy import func, select
 from adsum.domain.ids import Batch
 from adsum.storage.database import Database
 from adsum.storage.tables import attendances
+from tests.cli.commands import commands
 from tests.reading.workbook import rows_of
 from tests.schools import SchoolIds, make_records, make_school
 
@@ -48,21 +47,9 @@ async def school(database: Database) -> SchoolIds:
 
 
 async def attendance(database_url: str, *arguments: str, log_level: str = "WARNING") -> Ended:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "adsum", "attendance", *arguments),
-        env={
-            **os.environ,
-            "ADSUM_DATABASE_URL": database_url,
-            "ADSUM_REDIS_URL": NO_REDIS,
-            "ADSUM_LOG_LEVEL": log_level,
-            "COLUMNS": "200",
-        },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return Ended(process.returncode, out.decode(), err.decode())
+    adsum = commands(database_url=database_url, redis_url=NO_REDIS, log_level=log_level)
+    ended = await asyncio.to_thread(adsum.run, "attendance", *arguments)
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
 async def test_list_shows_what_matches_in_json(database_url: str, school: SchoolIds) -> None:

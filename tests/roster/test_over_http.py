@@ -12,10 +12,10 @@ from pydantic import SecretStr
 from adsum.domain.access import Role
 from adsum.settings import Settings
 from adsum.storage import tables
-from adsum.web.app import create_app
 from tests.roster.conftest import Importing
 from tests.roster.files import Roster, a_school, enrolment, in_zip
 from tests.schools import make_bare_school, make_user
+from tests.web.application import running_app
 
 ZIP = {"Content-Type": "application/zip"}
 LIMIT = 200_000
@@ -27,9 +27,8 @@ async def client(database_url: str, redis_url: str) -> AsyncGenerator[httpx2.Asy
     settings = Settings(
         database_url=database_url, redis_url=redis_url, secret_key=SecretStr("k" * 40), max_import_bytes=LIMIT
     )
-    app = create_app(settings)
     async with (
-        app.router.lifespan_context(app),
+        running_app(settings) as app,
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://adsum.example") as opened,
     ):
         async with app.state.adsum.database.transaction() as connection:

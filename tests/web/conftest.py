@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -21,6 +21,7 @@ from adsum.web.authentication import require
 from adsum.web.schemas import Flag, Id, PathId, PlainText, Schema
 from adsum.wiring import Adsum
 from tests.schools import make_user
+from tests.web.application import running_app
 
 SECRET = "s" * 40
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
@@ -97,14 +98,17 @@ class Api:
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncGenerator[Api]:
-    """The application between its start and its end."""
+    """The application with the endpoints of its own, between its start and its end."""
+    async with running_app(settings, on_trial) as app:
+        transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://adsum.example") as client:
+            yield Api(app, client)
+
+
+def on_trial(settings: Settings) -> FastAPI:
     app = create_app(settings)
     app.include_router(trial_router(FAILURES))
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(app.router.lifespan_context(app))
-        transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
-        client = httpx2.AsyncClient(transport=transport, base_url="http://adsum.example")
-        yield Api(app, await stack.enter_async_context(client))
+    return app
 
 
 @pytest.fixture
