@@ -26,16 +26,26 @@ class Browsing:
     contexts: list[BrowserContext] = field(default_factory=list[BrowserContext])
 
     def visitor(self, email: str | None = None, **options: object) -> Page:
-        """A new browser window; of who has this email, already signed in."""
-        context = self.browser.new_context(base_url=self.house.url, **options)  # pyright: ignore[reportArgumentType]
+        """A new browser window; of who has this email, already signed in.
+
+        The form is filled in once for each person: a password takes a second of a slow machine, as it should.
+        """
+        kept = self.house.sessions.get(email or "")
+        context = self.browser.new_context(base_url=self.house.url, storage_state=kept, **options)  # pyright: ignore[reportArgumentType]
         self.contexts.append(context)
         page = context.new_page()
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
         page.on("request", self._asked)
         if email is not None:
-            sign_in(page, email, self.house.passwords[email])
+            self._sign_in(page, email)
         return page
+
+    def _sign_in(self, page: Page, email: str) -> None:
+        page.goto("/")
+        if urlsplit(page.url).path == "/sign-in":  # for the first time, or signed out everywhere
+            sign_in(page, email, self.house.passwords[email])
+            self.house.sessions[email] = page.context.storage_state()
 
     def close(self) -> None:
         for context in self.contexts:

@@ -7,8 +7,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from playwright.sync_api import StorageState
 
 from tests.cli.commands import Commands
 from tests.servers.processes import short_folder, stop
@@ -17,11 +19,16 @@ from tests.web.live import environment
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """A running system: where it is, who may sign in with which password, and its command line."""
+    """A running system: where it is, who may sign in with which password, and its command line.
+
+    Attributes:
+        sessions: by email, what the browser of who has signed in once has kept.
+    """
 
     url: str
     passwords: Mapping[str, str]
     data: Path
+    sessions: dict[str, StorageState] = field(default_factory=dict[str, StorageState])
 
     @property
     def commands(self) -> Commands:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
 
 from adsum import __version__, wiring
+from adsum.errors import AdsumError, NotFound
 from adsum.settings import Settings
 from adsum.web import (
     absences,
@@ -54,7 +57,8 @@ from adsum.web.pages import batches as batches_page
 from adsum.web.pages.admin import roster as admin_roster
 from adsum.web.pages.admin import routers as admin
 from adsum.web.pages.rendering import open_site
-from adsum.web.problems import answer_errors
+from adsum.web.pages.routing import asks_for_page, refusal_page
+from adsum.web.problems import answer_errors, problem_of, problem_of_http
 from adsum.web.security_headers import SecurityHeaders
 
 ROUTERS = (
@@ -117,10 +121,11 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (*ROUTERS, *PAGES):
         app.include_router(router)
     answer_errors(app)
+    app.add_exception_handler(HTTPStatus.NOT_FOUND, _answer_where_nothing_is)
     # The last one added is the first one passed.
     of_files = ("/rosters/import", admin_roster.PATH, marks_import.PATH)
     imports: dict[str, int] = dict.fromkeys(of_files, settings.max_import_bytes)
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths=imports)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths=imports, refuse=_refusal)
     app.add_middleware(Observation)
     app.add_middleware(SecurityHeaders)
     return app
@@ -129,6 +134,17 @@ def create_app(settings: Settings) -> FastAPI:
 def end_streams(app: FastAPI) -> None:
     """Ends every answer that would go on until its batch ends: the process is about to end."""
     app.state.adsum.progress.stop()
+
+
+async def _answer_where_nothing_is(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    nothing = NotFound("there is no such page")
+    return refusal_page(request, nothing) if asks_for_page(request) else problem_of_http(error)
+
+
+def _refusal(request: Request, error: AdsumError) -> Response:
+    """To somebody's browser a page, to everybody else a problem."""
+    return refusal_page(request, error) if asks_for_page(request) else problem_of(error)
 
 
 def _open_while_running(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -1,24 +1,25 @@
-"""No body larger than the limit is ever read, whether it names its length or not: 413, as a problem."""
+"""No body larger than the limit is ever read, whether it names its length or not: 413."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from http import HTTPStatus
+from collections.abc import Callable, Mapping
 
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adsum.errors import TooLarge
-from adsum.web.problems import problem
+
+Refuse = Callable[[Request, TooLarge], Response]
 
 
 class BodyLimit:
     """Refuses a request whose body is larger than `limit` bytes, or than what `paths` says for its path."""
 
-    def __init__(self, app: ASGIApp, limit: int, paths: Mapping[str, int]) -> None:
+    def __init__(self, app: ASGIApp, limit: int, paths: Mapping[str, int], refuse: Refuse) -> None:
         self.app = app
+        self.refuse = refuse
         self.limit = limit
         self.paths = paths
 
@@ -27,8 +28,9 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         limit = self.paths.get(scope["path"], self.limit)
+        too_large = TooLarge(f"the body is larger than {limit} bytes", maxBytes=limit)
         if _declared_length(scope) > limit:
-            await _too_large(limit)(scope, receive, send)
+            await self.refuse(Request(scope), too_large)(scope, receive, send)
             return
         body = _CountedBody(receive, send, limit)
         try:
@@ -37,7 +39,7 @@ class BodyLimit:
             if not body.refused:
                 raise
         if body.refused:
-            await _too_large(limit)(scope, receive, send)
+            await self.refuse(Request(scope), too_large)(scope, receive, send)
 
 
 class _CountedBody:
@@ -73,12 +75,3 @@ class _CountedBody:
 def _declared_length(scope: Scope) -> int:
     length = Headers(scope=scope).get("content-length", "")
     return int(length) if length.isdecimal() else 0
-
-
-def _too_large(limit: int) -> Response:
-    return problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        TooLarge.code,
-        f"the body is larger than {limit} bytes",
-        params={"maxBytes": limit},
-    )

@@ -52,10 +52,7 @@ def answer_errors(app: FastAPI) -> None:
 
     async def answer_adsum_error(_request: Request, error: Exception) -> Response:
         assert isinstance(error, AdsumError)
-        status = status_of(error)
-        if status is None:
-            raise error  # it has no place in HTTP: an unexpected one
-        return problem(status, error.code, error.detail, error.flaws, error.params, headers_of(error))
+        return problem_of(error)
 
     async def answer_validation_error(_request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -63,11 +60,19 @@ def answer_errors(app: FastAPI) -> None:
 
     async def answer_http_exception(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return _problem_of_http(error)
+        return problem_of_http(error)
 
     app.add_exception_handler(AdsumError, answer_adsum_error)
     app.add_exception_handler(RequestValidationError, answer_validation_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
+
+
+def problem_of(error: AdsumError) -> Response:
+    """The problem that an error is. Raises the error itself, where it has no place in HTTP."""
+    status = status_of(error)
+    if status is None:
+        raise error  # an unexpected one
+    return problem(status, error.code, error.detail, error.flaws, error.params, headers_of(error))
 
 
 def unexpected_problem() -> Response:
@@ -129,7 +134,8 @@ def _problem_of_validation(error: RequestValidationError) -> Response:
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, errors.Invalid.code, detail, flaws)
 
 
-def _problem_of_http(error: HTTPException) -> Response:
+def problem_of_http(error: HTTPException) -> Response:
+    """What the router itself refuses."""
     status = HTTPStatus(error.status_code)
     code = ROUTING_CODES.get(status, status.name.lower())
     if status is HTTPStatus.BAD_REQUEST:

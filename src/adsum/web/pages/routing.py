@@ -44,6 +44,17 @@ def wants_json(request: Request) -> bool:
     return request.headers.get("Accept", "").startswith(JSON)
 
 
+def asks_for_page(request: Request) -> bool:
+    """Whether somebody's browser asks, which shows whatever it is sent."""
+    return "text/html" in request.headers.get("Accept", "")
+
+
+def refusal_page(request: Request, error: AdsumError) -> Response:
+    """A page that says what is refused, where no page of ours could: nothing is there, or a body is too large."""
+    status = status_of(error) or HTTPStatus.INTERNAL_SERVER_ERROR
+    return site_of(request).page(request, "error.html", status=status, code=status.value, error=error, visitor=None)
+
+
 def _page_of(request: Request, error: AdsumError | RequestValidationError) -> Response:
     if isinstance(error, Unauthenticated):
         if "HX-Request" in request.headers:
@@ -51,9 +62,7 @@ def _page_of(request: Request, error: AdsumError | RequestValidationError) -> Re
             return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Refresh": "true"})
         back = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
         return RedirectResponse(f"/sign-in?next={quote(back)}", HTTPStatus.SEE_OTHER)
-    found = error if isinstance(error, AdsumError) else _unreadable(request, error)
-    status = status_of(found) or HTTPStatus.INTERNAL_SERVER_ERROR
-    return site_of(request).page(request, "error.html", status=status, code=status.value, error=found, visitor=None)
+    return refusal_page(request, error if isinstance(error, AdsumError) else _unreadable(request, error))
 
 
 def _unreadable(request: Request, error: RequestValidationError) -> AdsumError:
