@@ -1,0 +1,1 @@
+"""What people feel of the pages: `python -m benchmarks.pages`."""

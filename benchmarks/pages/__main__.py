@@ -1,0 +1,154 @@
+"""`python -m benchmarks.pages`: how heavy the pages are, how quick under the hand, and how many may watch a batch.
+
+On the whole system as `adsum up` starts it, with Chromium and the load on the same machine: what is measured is at most
+as good as where they have machines of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from datetime import UTC, date, datetime, timedelta
+from statistics import median, quantiles
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from benchmarks.machine import machine
+from benchmarks.pages.large_class import LARGE, LargeClass, import_large_class
+from benchmarks.pages.watchers import watched_by
+from tests.pages.browsing import PHONE, sign_in
+from tests.pages.conftest import CHROMIUM, FLAGS
+from tests.pages.house import House, opened_house
+
+TEACHER, ADMIN = "teacher@school.example", "admin@school.example"
+CLASS, SESSION, STUDENTS = 123, 456, 30
+TIMES = 100
+WATCHERS = 500
+KEYS = 60
+# Lighthouse's slow phone: slow 4G, and a quarter of this machine's speed.
+SLOW = {"offline": False, "latency": 150, "downloadThroughput": 1_600_000 / 8, "uploadThroughput": 750_000 / 8}
+SLOWER = 4
+READY = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
+PAINTED = "(performance.getEntriesByName('first-contentful-paint')[0] || {startTime: NaN}).startTime"
+BYTES = "performance.getEntries().reduce((sum, each) => sum + (each.transferSize || 0), 0)"
+# From a key to the frame that shows what it did, of which a browser tells all over 16 ms.
+SLOW_KEYS = """() => {
+    window.slowKeys = [];
+    new PerformanceObserver(list => list.getEntries().forEach(each => window.slowKeys.push(each.duration)))
+        .observe({type: 'event', durationThreshold: 16});
+}"""
+_days = iter(date(2025, 3, 1) + timedelta(number) for number in range(200))
+
+
+def main() -> int:
+    """Prints a line for everything that is measured."""
+    if CHROMIUM is None:
+        sys.stderr.write("Chromium is not on this machine\n")
+        return 1
+    with opened_house() as house, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        first_page(browser, house)
+        by_keyboard(browser, house)
+        again_and_again(browser, house)
+        under_the_fingers(browser, house, import_large_class(house))
+        browser.close()
+        watch_together(house)
+    print(f"\n{machine()}")
+    return 0
+
+
+def first_page(browser: Browser, house: House) -> None:
+    """A register, asked for by a phone that has nothing of it yet."""
+    kept = signed_in(browser, house, TEACHER).context.storage_state()
+    weights, painted, ready = list[float](), list[float](), list[float]()
+    for _ in range(5):
+        context = browser.new_context(base_url=house.url, storage_state=kept, **PHONE)  # pyright: ignore[reportArgumentType]
+        page = context.new_page()
+        told: Any = context.new_cdp_session(page)
+        told.send("Network.enable")
+        told.send("Network.emulateNetworkConditions", SLOW)
+        told.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
+        page.goto(register(next(_days)))
+        weights.append(page.evaluate(BYTES))
+        painted.append(page.evaluate(PAINTED))
+        ready.append(page.evaluate(READY))
+        context.close()
+    line("a register of 30, nothing cached", f"{median(weights) / 1000:.0f} kB")
+    line("  on a slow phone: painted, usable", f"{median(painted):.0f}, {median(ready):.0f} ms")
+
+
+def by_keyboard(browser: Browser, house: House) -> None:
+    """Two are absent, one is late, everybody else is present, saved: to the moment when all are recorded."""
+    page, took = signed_in(browser, house, TEACHER), list[float]()
+    for _ in range(5):
+        page.goto(register(next(_days)))
+        began = time.monotonic()
+        for key in ("a", "ArrowDown", "ArrowDown", "a", "l", "0", "Control+s"):
+            page.keyboard.press(key)
+        page.wait_for_function(f"document.querySelectorAll('[data-state=saved]').length === {STUDENTS}")
+        took.append(time.monotonic() - began)
+    line("30 students by keyboard, to all saved", f"{median(took):.2f} s")
+
+
+def again_and_again(browser: Browser, house: House) -> None:
+    """The register's page from request to answer, one after the other."""
+    request = signed_in(browser, house, TEACHER).context.request
+    path, took = register(next(_days)), list[float]()
+    for _ in range(TIMES):
+        began = time.monotonic()
+        assert request.get(path).ok
+        took.append((time.monotonic() - began) * 1000)
+    line("a register of 30, p50 and p95", f"{median(took):.1f}, {quantiles(took, n=20)[-1]:.1f} ms")
+
+
+def under_the_fingers(browser: Browser, house: House, large: LargeClass) -> None:
+    """1,200 students on one page: how long after a key it shows what it did, and how long saving takes."""
+    page = signed_in(browser, house, ADMIN)
+    page.goto(f"/take/{large.class_id}/{large.session_id}/{next(_days)}")
+    page.evaluate(SLOW_KEYS)
+    for number in range(KEYS):
+        page.keyboard.press(("a", "ArrowDown", "l", "p")[number % 4])
+    slow: list[float] = page.evaluate("window.slowKeys")
+    quick = [16.0] * max(0, KEYS - len(slow))
+    line(f"{LARGE:,} students: a key, p95", f"at most {quantiles([*slow, *quick], n=20)[-1]:.0f} ms")
+    page.keyboard.press("0")
+    began = time.monotonic()
+    page.keyboard.press("Control+s")
+    page.wait_for_function(f"document.querySelectorAll('[data-state=saved]').length === {LARGE}", timeout=60_000)
+    line(f"{LARGE:,} students: saved", f"{time.monotonic() - began:.2f} s")
+
+
+def watch_together(house: House) -> None:
+    """Very many listen to one batch: from when the queue goes on until the last of them knows that it is complete."""
+    adsum, day = house.commands, datetime.now(UTC).date() - timedelta(1)
+    token = adsum.output("token", "create", ADMIN).strip()
+    adsum.run("queue", "pause")
+    place = ("--class", str(CLASS), "--session", str(SESSION), "--date", str(day))
+    batch = json.loads(adsum.run("batch", "create", *place, "--all", "--json").stdout)["batchId"]
+    seconds = asyncio.run(watched_by(WATCHERS, house.url, batch, token, lambda: resume(house)))
+    line(f"{WATCHERS} watchers, p50 and last told", f"{median(seconds):.2f}, {max(seconds):.2f} s")
+
+
+def resume(house: House) -> None:
+    house.commands.run("queue", "resume")
+
+
+def register(day: date) -> str:
+    return f"/take/{CLASS}/{SESSION}/{day}"
+
+
+def signed_in(browser: Browser, house: House, email: str) -> Page:
+    page = browser.new_context(base_url=house.url).new_page()
+    sign_in(page, email, house.passwords[email])
+    return page
+
+
+def line(name: str, told: str) -> None:
+    print(f"{name:<44}{told}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

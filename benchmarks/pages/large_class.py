@@ -1,0 +1,31 @@
+"""A class as large as an assembly, brought in as any other: by a roster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httpx2
+
+from tests.pages.house import House
+from tests.roster.files import a_school, in_folder
+
+LARGE = 1_200
+
+
+@dataclass(frozen=True, slots=True)
+class LargeClass:
+    """Where its register is."""
+
+    class_id: int
+    session_id: int
+
+
+def import_large_class(house: House) -> LargeClass:
+    """Makes a school of one class, of `LARGE` students."""
+    folder = in_folder(a_school(students=LARGE).files(), house.data / "large")
+    house.commands.output("roster", "import", str(folder), "--json")
+    token = house.commands.output("token", "create", "admin@school.example").strip()
+    with httpx2.Client(base_url=house.url, headers={"Authorization": f"Bearer {token}"}) as client:
+        newest = max(client.get("/classes", params={"limit": 200}).json()["items"], key=lambda each: each["id"])
+        (session, *_) = client.get(f"/classes/{newest['id']}/sessions").json()["items"]
+    return LargeClass(newest["id"], session["id"])
