@@ -10,6 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from adsum.domain.ids import Batch
+from adsum.queue import service
 from adsum.queue.connection import open_redis
 from adsum.queue.keys import LedgerKeys
 from adsum.queue.ledger import Ledger, Release, Settlement
@@ -22,6 +23,12 @@ KEYS = LedgerKeys("", BATCH)
 FIRST, SECOND = "01930000-0000-7000-8000-000000000001", "01930000-0000-7000-8000-000000000002"
 
 NewQueue = Callable[[Redis], QueueService]
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is slow for a moment is no outage, but for the tests that freeze a server."""
+    monkeypatch.setattr(service, "PATIENCE_S", 3.0)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from adsum.embedded.valkey import Valkey
+from adsum.queue import service
 from adsum.queue.connection import QueueOutage, open_redis
 from adsum.queue.ledger import Release, Settlement
 from adsum.queue.service import PATIENCE_S, QueueService
@@ -156,11 +157,14 @@ async def test_the_queue_settles_and_releases_with_the_ledger(queue: QueueServic
     assert await values(redis) == {}
 
 
-async def test_a_frozen_server_costs_a_request_no_more_than_our_patience(own_valkey: Valkey) -> None:
+async def test_a_frozen_server_costs_a_request_no_more_than_our_patience(
+    own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
     redis = open_redis(url_of(own_valkey), connections=8, socket_timeout=5)
     queue = new_queue(redis)
     await queue.ping()
-    with frozen(own_valkey):
+    with frozen(own_valkey), monkeypatch.context() as patience:
+        patience.setattr(service, "PATIENCE_S", PATIENCE_S)
         start = time.monotonic()
         with pytest.raises(QueueOutage):
             await queue.start([run_of(FIRST, [1, 2])], never_ended)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from bullmq import Queue
+from bullmq import Queue, Worker
 from redis.asyncio import Redis
+from typing_extensions import override
 
 from adsum.queue.chunks import NAME, Chunk
 from adsum.queue.connection import open_redis
@@ -235,6 +236,30 @@ async def test_workers_that_stop_while_they_look_for_stalled_chunks_leave_no_con
             for _ in range(turns):
                 await asyncio.sleep(0)
         gc.collect()  # a connection that was forgotten says so here, and a warning is an error
+
+
+async def test_all_who_wait_to_ask_leave_when_the_worker_stops_just_as_one_of_them_is_woken(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class StoppingThen(FetchingWorker):
+        @override
+        async def _asked(self, *, has_found: bool) -> None:
+            await super()._asked(has_found=has_found)
+            self.paused = True  # before the one that was woken comes to itself
+
+    async def find_nothing(_worker: Worker, _token: str) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(Worker, "getNextJob", find_nothing)
+    redis = open_redis(redis_url, connections=4, socket_timeout=5)
+    worker: Any = StoppingThen("attendance", None, {"connection": redis, "autorun": False, "concurrency": 4})
+    asking = {asyncio.ensure_future(worker.getNextJob(str(number))) for number in range(4)}
+    _, waiting = await asyncio.wait(asking, timeout=5)
+    for each in waiting:
+        each.cancel()
+    await worker.close(force=True)
+    await redis.aclose()
+    assert not waiting
 
 
 async def test_a_drain_that_takes_too_long_leaves_the_chunk_to_another_worker(

@@ -26,9 +26,11 @@ class FetchingWorker(Worker):
     async def getNextJob(self, token: str) -> Any:
         """BullMQ calls it for each free place, and takes None for nothing."""
         async with self._turns:
-            # Nobody waits here for ever: somebody is asking, and wakes others whatever comes of it.
+            # Nobody waits here for ever: somebody is asking, and wakes others whatever comes of it; and so does whoever
+            # was woken to ask and finds that nobody is to ask any more.
             await self._turns.wait_for(lambda: self._is_ending or self._asking < self._at_once)
             if self._is_ending:
+                self._turns.notify_all()
                 return None
             self._asking += 1
         found: Any = None
