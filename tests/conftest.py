@@ -9,7 +9,7 @@ import pytest
 pytest_plugins = ["tests.servers.fixtures"]
 
 # Here each statement is tested, so here it is on both databases always.
-OF_STATEMENTS = ("tests/storage/", "tests/services/", "tests/sweeping/", "tests/faults/")
+OF_STATEMENTS = ("tests/storage/", "tests/services/", "tests/sweeping/")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

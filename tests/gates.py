@@ -1,23 +1,20 @@
-"""Every gate of this repository: what `./adsum test` runs, here and in CI.
+"""Every gate of this repository, one after the other: what `./adsum test` runs, here and in CI.
 
-One after the other, but for the faults: most of their time is waiting for what died to be missed, so they run beside
-the others. With arguments it runs pytest alone, with these.
+With arguments it runs pytest alone, with these.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = (sys.executable, "-m")
 # Three at once on two cores, since most of them wait; who has none left takes of the others'.
-PYTEST = (*PYTHON, "pytest", "-n", "3", "--dist", "worksteal")
+PYTEST = (*PYTHON, "pytest", "-n", "3", "--dist", "worksteal", "--either")
 # Much of their work is in other processes, or in millions of small steps that measuring would make twice as long.
 UNCOVERED = ("tests/faults", "tests/protocol", "tests/histories")
 # By themselves, so that only two systems and two browsers are started for them.
@@ -34,9 +31,6 @@ class Gate:
     command: tuple[str, ...]
 
 
-FAULTS = Gate("Tests of faults and of the protocol", (*PYTEST, *UNCOVERED))
-
-
 @dataclass(frozen=True, slots=True)
 class Result:
     """How a gate ended, and in how many seconds."""
@@ -50,11 +44,8 @@ def main(arguments: list[str]) -> int:
     """Runs the gates; 1 if any failed, else 0."""
     if arguments:
         return subprocess.call([*PYTHON, "pytest", *arguments], cwd=ROOT)
-    with tempfile.TemporaryFile("w+") as told:
-        began, beside = time.monotonic(), begin(FAULTS, told)
-        results = [run(gate) for gate in gates()]
-        results.append(finish(FAULTS, beside, told, began))
-    summarise(results, time.monotonic() - began)
+    results = [run(gate) for gate in gates()]
+    summarise(results)
     return 0 if all(result.passed for result in results) else 1
 
 
@@ -65,11 +56,9 @@ def gates() -> list[Gate]:
         Gate("Lint", (*PYTHON, "ruff", "check", ".")),
         Gate("Types", (*PYTHON, "basedpyright")),
         Gate("Imports", (sys.executable, "-c", IMPORTS, "--no-logo")),
-        Gate(
-            "Tests",
-            (*PYTEST, "--either", "--cov", "--cov-report=", *(f"--ignore={each}" for each in (*UNCOVERED, PAGES))),
-        ),
+        Gate("Tests", (*PYTEST, "--cov", "--cov-report=", *(f"--ignore={folder}" for folder in (*UNCOVERED, PAGES)))),
         Gate("Tests of the pages, in a browser", (*PYTHON, "pytest", "-n", "2", "--dist", "loadfile", PAGES)),
+        Gate("Tests of faults and of the protocol", (*PYTEST, *UNCOVERED)),
     ]
     covered = [folder for folder in FULLY_COVERED if any((ROOT / folder).glob("[!_]*.py"))]
     if covered:
@@ -81,36 +70,19 @@ def gates() -> list[Gate]:
 
 def run(gate: Gate) -> Result:
     """Runs one gate, showing what it writes."""
-    head(gate)
+    print(f"\n{styled('1', f'── {gate.name} ')}{'─' * (70 - len(gate.name))}", flush=True)
     start = time.monotonic()
     status = subprocess.call(gate.command, cwd=ROOT)
     return Result(gate.name, status == 0, time.monotonic() - start)
 
 
-def begin(gate: Gate, told: IO[str]) -> subprocess.Popen[str]:
-    """Starts one gate, which writes where nobody looks yet."""
-    return subprocess.Popen(gate.command, cwd=ROOT, stdout=told, stderr=subprocess.STDOUT, text=True)
-
-
-def finish(gate: Gate, beside: subprocess.Popen[str], told: IO[str], start: float) -> Result:
-    """Waits for a gate that was begun, and shows what it wrote."""
-    status = beside.wait()
-    head(gate)
-    told.seek(0)
-    print(told.read(), flush=True)
-    return Result(gate.name, status == 0, time.monotonic() - start)
-
-
-def head(gate: Gate) -> None:
-    print(f"\n{styled('1', f'── {gate.name} ')}{'─' * (70 - len(gate.name))}", flush=True)
-
-
-def summarise(results: list[Result], total: float) -> None:
+def summarise(results: list[Result]) -> None:
     """Prints one line for each gate."""
     print(f"\n{styled('1', '── Summary ')}{'─' * 63}")
     for result in results:
         mark = styled("32", "passed") if result.passed else styled("31", "FAILED")
         print(f"{mark}  {result.seconds:6.1f} s  {result.name}")
+    total = sum(result.seconds for result in results)
     failed = sum(not result.passed for result in results)
     print(f"\n{len(results) - failed} of {len(results)} gates passed in {total:.0f} s", flush=True)
 
