@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     queue_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "attendance"
     key_prefix: Annotated[str, AfterValidator(_key_prefix)] = ""
     chunk_size: Annotated[int, Field(ge=1, le=5000)] = 500
-    worker_concurrency: Annotated[int, Field(ge=1, le=1000)] = 64
+    worker_concurrency: Annotated[int, Field(ge=1, le=1000)] = 128
     worker_processes: Annotated[int, Field(ge=1, le=256)] | None = None
     worker_metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     message_lock: Annotated[float, Field(ge=0.1, le=60)] = 5.0
