@@ -8,8 +8,8 @@ import pytest
 
 pytest_plugins = ["tests.servers.fixtures"]
 
-# Here each statement is tested, so here it is on both databases always.
-OF_STATEMENTS = ("tests/storage/", "tests/services/", "tests/sweeping/")
+# What is about statements, and about what happens between two of them, is on both databases always.
+OF_STATEMENTS = ("tests/storage/", "tests/services/", "tests/sweeping/", "tests/reports/", "tests/pruning/")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from sqlalchemy import update
@@ -9,10 +10,11 @@ from sqlalchemy import update
 from adsum.domain.batches import RunState, Tally
 from adsum.storage import closing, jobs, recording
 from adsum.storage.database import Database
-from adsum.storage.jobs import JobSlice
+from adsum.storage.jobs import JobSlice, Progress
 from adsum.storage.tables import batch_runs
 from tests.runs import LATER, end_run, inserts, make_run, slices
-from tests.schools import SchoolIds, make_record
+from tests.schools import SchoolIds, make_record, make_school
+from tests.waiting import until, waiting_for_locks
 
 
 async def test_what_is_told_is_what_the_rows_say(database: Database, school: SchoolIds) -> None:
@@ -74,3 +76,27 @@ async def test_what_comes_again_closes_nothing_again(database: Database, school:
         first = await recording.record(connection, slices(run), LATER)
         again = await recording.record(connection, slices(run), LATER)
     assert ([bool(each.closed) for each in first], any(each.closed for each in again)) == ([True], False)
+
+
+async def test_two_workers_with_one_run_take_turns(postgres_database: Database) -> None:
+    """Each that has begun waits for a third here. With a lock that they share, the one that then closes the run would
+    wait for the other, which waits for its rows: a deadlock."""
+    async with postgres_database.transaction() as connection:
+        school = await make_school(connection, students=3)
+        run = await make_run(connection, school, inserts(school.student_ids))
+
+    async def record() -> list[Progress]:
+        async with postgres_database.transaction() as connection:
+            return await recording.record(connection, slices(run), LATER)
+
+    async def both_wait() -> bool:
+        return await waiting_for_locks(postgres_database) == 2
+
+    async with postgres_database.engine.connect() as third, third.begin() as undone:
+        await make_record(third, school.school_id, run.batch, school.student_ids[0])
+        workers = [asyncio.create_task(record()) for _ in range(2)]
+        await until(both_wait)
+        await undone.rollback()
+
+    told = [each for found in await asyncio.gather(*workers) for each in found]
+    assert [bool(each.closed) for each in told] == [True]

@@ -85,7 +85,8 @@ class ChunkWorker:
 
     async def _run_until(self, stopping: asyncio.Future[Any]) -> None:
         options = self._options
-        # Two connections that BullMQ keeps for itself, and one for each chunk that is being finished.
+        # Two connections that BullMQ keeps for itself, and one for each pipeline that is under way: there are few, and
+        # never more than chunks at work.
         redis = open_redis(
             options.redis_url,
             connections=options.concurrency + 4,

@@ -46,6 +46,15 @@ class Finishing:
     is_counted: bool
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedWhole:
+    """A run that one statement recorded and closed, and the students of its jobs: of all that it asked for."""
+
+    batch: Batch
+    run: ClosedRun
+    student_ids: Sequence[int]
+
+
 class Completion:
     """Finishes runs. `now` is the clock."""
 
@@ -84,17 +93,17 @@ class Completion:
             closed = await closing.close_runs(connection, run_ids, self._now())
             endings = await _endings(connection, run_ids, closed)
         for run_id, run in closed.items():
-            self._tell(batches[run_id], run)
+            self.tell(batches[run_id], run)
         return endings
 
-    async def release_recorded(self, recorded: Sequence[tuple[Batch, ClosedRun, Sequence[int]]]) -> None:
-        """Releases the batches of runs that were closed with the last of their records, all of these students at once:
-        none of them is settled before, since nothing is left to be counted.
+    async def release_recorded(self, recorded: Sequence[RecordedWhole]) -> None:
+        """Releases the batches of runs that were closed with the last of their records. None of their jobs was settled,
+        since nothing is left to be counted.
         """
-        for batch, run, _ in recorded:
-            self._tell(batch, run)
-        releases = [Release(batch, run.run_id, students, run.completed_at) for batch, run, students in recorded]
-        if releases:
+        if recorded:
+            releases = [
+                Release(each.batch, each.run.run_id, each.student_ids, each.run.completed_at) for each in recorded
+            ]
             await patiently(self._queue.release_all, releases)
 
     async def _known(self, run_ids: Collection[str]) -> dict[str, Run]:
@@ -122,12 +131,12 @@ class Completion:
     async def release_closed(self, ended: Sequence[tuple[Run, ClosedRun]]) -> None:
         """Releases runs that were closed without the ledger having counted to zero: tickets may be left."""
         for run, closed in ended:
-            self._tell(run.batch, closed)
+            self.tell(run.batch, closed)
         if ended:
             await self._queue.release_all([release_of(run, closed.completed_at) for run, closed in ended])
 
-    def _tell(self, batch: Batch, closed: ClosedRun) -> None:
-        """Only the winner tells: so a run completes once in the logs, too."""
+    def tell(self, batch: Batch, closed: ClosedRun) -> None:
+        """Only who closed a run tells of it: so it completes once in the logs, too."""
         tally = closed.tally
         log.info(
             "batch completed",

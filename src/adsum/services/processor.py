@@ -14,7 +14,7 @@ from adsum.errors import Unavailable
 from adsum.queue.chunks import Chunk
 from adsum.queue.ledger import Settlement
 from adsum.queue.service import QueueService
-from adsum.services.completion import Completion, Finishing, queued
+from adsum.services.completion import Completion, Finishing, RecordedWhole, queued
 from adsum.services.patience import patiently, tried
 from adsum.storage import jobs, recording, runs
 from adsum.storage.database import Database, RejectedRows
@@ -80,8 +80,17 @@ class AttendanceProcessor:
     async def _write_together(self, slices: Sequence[JobSlice]) -> list[Progress]:
         async with self._database.stroke() as connection:
             found = await recording.record(connection, slices, self._now())
+        # Here, since nobody else will: if anything fails from now on, the same jobs come again, as of runs that ended.
+        for whole in _recorded_whole(found):
+            self._completion.tell(whole.batch, whole.run)
         if _is_all_told(slices, found):
             return found
+        done = [each for each in found if each.closed]
+        closed = {each.run_id for each in done}
+        return [*done, *await self._write_what_is_left([each for each in slices if each.run not in closed])]
+
+    async def _write_what_is_left(self, slices: Sequence[JobSlice]) -> list[Progress]:
+        """Of runs that are not recorded whole at once: changes, who has a record, who is not enrolled any more."""
         async with self._database.transaction() as connection:
             await recording.insert_records(connection, slices)
             found = await jobs.progress(connection, slices)
@@ -112,23 +121,17 @@ class AttendanceProcessor:
         """Releases what was closed with its last record; settles the others' outcomes with the ledger, and completes
         the runs of which nothing remains, and the unknown.
         """
-        await self._completion.release_recorded(
-            [(each.batch, each.closed, each.ended) for each in found if each.closed]
-        )
+        whole = _recorded_whole(found)
+        await self._completion.release_recorded(whole)
+        for each in whole:
+            _tell_settled(Settlement(each.batch, each.run.run_id, each.student_ids), remaining=0)
         settlements = [
             Settlement(batch, run_id, students)
             for (batch, run_id), students in _ended(each for each in found if not each.closed).items()
         ]
         remaining = await patiently(self._queue.settle_all, settlements) if settlements else []
         for settlement, left in zip(settlements, remaining, strict=True):
-            log.info(
-                "jobs settled",
-                mark=Mark.COUNTER,
-                batch_id=settlement.batch.id,
-                run_id=settlement.run_id,
-                jobs=len(settlement.student_ids),
-                remaining=left,
-            )
+            _tell_settled(settlement, left)
         # None: the ledger was lost, or is another run's. To ask the database needlessly does no harm.
         over = [
             Finishing(settlement.batch, settlement.run_id, is_counted=left == 0)
@@ -156,6 +159,21 @@ class AttendanceProcessor:
         if run is None or run.run_id == stale.run_id:
             return None
         return next((chunk for chunk in queued(run).messages if chunk.message_id == stale.message_id), None)
+
+
+def _recorded_whole(found: Iterable[Progress]) -> list[RecordedWhole]:
+    return [RecordedWhole(each.batch, each.closed, each.ended) for each in found if each.closed]
+
+
+def _tell_settled(settlement: Settlement, remaining: int | None) -> None:
+    log.info(
+        "jobs settled",
+        mark=Mark.COUNTER,
+        batch_id=settlement.batch.id,
+        run_id=settlement.run_id,
+        jobs=len(settlement.student_ids),
+        remaining=remaining,
+    )
 
 
 def _slices(chunks: Iterable[Chunk]) -> list[JobSlice]:

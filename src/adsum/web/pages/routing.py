@@ -50,7 +50,7 @@ def asks_for_page(request: Request) -> bool:
 
 
 def refusal_page(request: Request, error: AdsumError) -> Response:
-    """A page that says what is refused, where no page of ours could: nothing is there, or a body is too large."""
+    """A page that says what is refused."""
     status = status_of(error) or HTTPStatus.INTERNAL_SERVER_ERROR
     return site_of(request).page(request, "error.html", status=status, code=status.value, error=error, visitor=None)
 
