@@ -9,6 +9,7 @@ import pytest
 
 from adsum.domain.registers import Register
 from adsum.domain.statuses import SchoolStatuses
+from adsum.errors import Flaw
 from adsum.web.pages.languages import chosen_language, load_languages
 from adsum.web.pages.rendering import open_site
 from adsum.web.pages.sign_in import own_path
@@ -103,3 +104,13 @@ def test_what_a_school_has_typed_is_text_and_nothing_else(language: str, label: 
 def test_a_short_day_has_the_order_of_its_language() -> None:
     languages = load_languages()
     assert (languages["en"].day(DAY, "MMMEd"), languages["de"].day(DAY, "MMMEd")) == ("Wed, Dec 25", "Mi., 25. Dez.")
+
+
+def test_a_refusal_is_told_in_the_visitors_language_and_names_who_it_is_about() -> None:
+    template = open_site().environments["de"].from_string('{% from "refusals.html" import said %}{{ said(what) }}')
+    stranger = Flaw("not_enrolled", "student 7 is not enrolled", "/marks/0", {"studentId": 7})
+    assert (
+        unescape(template.render(what=stranger)).strip()
+        == "Jemand ist an diesem Tag nicht in dieser Klasse. (Schüler 7)"
+    )
+    assert template.render(what=Flaw("of_tomorrow", "as the API says it", "/x")).strip() == "as the API says it"
