@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.servers.processes import running, short_folder
 
 SMALL = ("shared_buffers=32MB", "max_connections=200")
-FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
 
 
 @dataclass(frozen=True, slots=True)
