@@ -22,6 +22,7 @@ students = st.integers(0, STUDENTS - 1)
 statuses = st.sampled_from([status.code for status in DEFAULTS])
 marks_of_some = st.dictionaries(students, statuses, min_size=1)
 modes = st.sampled_from([OnExisting.UPDATE, OnExisting.SKIP, OnExisting.FAIL])
+# Drawn before the work is made: a draw may end the history, and work that nobody awaits is a warning.
 deaths = st.sampled_from([None] * len(DEATHS) + list(DEATHS))
 
 
@@ -97,10 +98,12 @@ class Histories(RuleBasedStateMachine):
         self.history.submit(data.draw(marks_of_some), data.draw(modes), data.draw(deaths))
 
     def somebody_retries(self, data: st.DataObject) -> None:
-        self.history.ask(self.world.interventions.retry(self.history.batch.id, SYSTEM), data.draw(deaths))
+        death = data.draw(deaths)
+        self.history.ask(self.world.interventions.retry(self.history.batch.id, SYSTEM), death)
 
     def somebody_cancels(self, data: st.DataObject) -> None:
-        self.history.ask(self.world.interventions.cancel(self.history.batch.id, SYSTEM), data.draw(deaths))
+        death = data.draw(deaths)
+        self.history.ask(self.world.interventions.cancel(self.history.batch.id, SYSTEM), death)
 
     def somebody_corrects_a_record(self, data: st.DataObject) -> None:
         recorded = sorted(self.history.facts.records)
@@ -124,18 +127,21 @@ class Histories(RuleBasedStateMachine):
 
     def a_worker_that_was_slow_goes_on_with_an_old_chunk(self, data: st.DataObject) -> None:
         chunk = self.history.chunks[data.draw(st.integers(0, len(self.history.chunks) - 1))]
-        self.history.let(self.world.processor.process([chunk]), data.draw(deaths))
+        death = data.draw(deaths)
+        self.history.let(self.world.processor.process([chunk]), death)
 
     def a_message_that_was_stalled_too_often_is_given_up(self, data: st.DataObject) -> None:
         messages = self.history.messages()
         message = messages[data.draw(st.integers(0, len(messages) - 1))]
-        if self.history.let(self.world.processor.give_up(message), data.draw(deaths)):
+        death = data.draw(deaths)
+        if self.history.let(self.world.processor.give_up(message), death):
             self.world.wait(self.world.view.remove(message))
 
     def who_submitted_was_slow_and_queues_a_run_only_now(self, data: st.DataObject) -> None:
         runs = list(self.history.facts.runs)
         self.history.faults += 1
-        self.history.let(self._queue_late(runs[data.draw(st.integers(0, len(runs) - 1))]), data.draw(deaths))
+        run_id, death = runs[data.draw(st.integers(0, len(runs) - 1))], data.draw(deaths)
+        self.history.let(self._queue_late(run_id), death)
 
     async def _queue_late(self, run_id: str) -> None:
         async with self.world.database.snapshot() as connection:
