@@ -31,8 +31,8 @@ async def watched_by(number: int, url: str, batch: str, token: str, go_on: Calla
             group.create_task(_listen(url, batch, token, each))
         for each in listeners:
             await each.begun.wait()
-        began = time.monotonic()
         await asyncio.to_thread(go_on)
+        began = time.monotonic()
         for each in listeners:
             await each.ended.wait()
     return [each.moment - began for each in listeners]
