@@ -50,14 +50,15 @@ def main() -> int:
     if CHROMIUM is None:
         sys.stderr.write("Chromium is not on this machine\n")
         return 1
-    with opened_house() as house, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        first_page(browser, house)
-        by_keyboard(browser, house)
-        again_and_again(browser, house)
-        under_the_fingers(browser, house, import_large_class(house))
-        browser.close()
-        watch_together(house)
+    with opened_house() as house:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            first_page(browser, house)
+            by_keyboard(browser, house)
+            again_and_again(browser, house)
+            under_the_fingers(browser, house, import_large_class(house))
+            browser.close()
+        watch_together(house)  # by itself, since Playwright has a loop of its own
     print(f"\n{machine()}")
     return 0
 

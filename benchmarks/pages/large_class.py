@@ -27,5 +27,5 @@ def import_large_class(house: House) -> LargeClass:
     token = house.commands.output("token", "create", "admin@school.example").strip()
     with httpx2.Client(base_url=house.url, headers={"Authorization": f"Bearer {token}"}) as client:
         newest = max(client.get("/classes", params={"limit": 200}).json()["items"], key=lambda each: each["id"])
-        (session, *_) = client.get(f"/classes/{newest['id']}/sessions").json()["items"]
+        (session, *_) = client.get("/sessions", params={"classId": newest["id"]}).json()["items"]
     return LargeClass(newest["id"], session["id"])
