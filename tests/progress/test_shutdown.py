@@ -40,8 +40,8 @@ async def test_streams_end_at_once_and_the_process_with_them(
             rest = list(lines)  # to the end of the answer, which is whole
         assert not any(line.startswith("event") for line in rest)
         log = live.log_until("stopped")
-        assert live.process.wait(10) == 0
-        assert time.monotonic() - told < DRAIN_S / 2
+        assert live.process.wait(2 * DRAIN_S) == 0
+        assert time.monotonic() - told < DRAIN_S, "it waited for the streams as long as it may"
     (seen,) = [line for line in log if line["event"] == "request"]
     assert (seen["route"], seen["status"]) == ("/attendances/batches/{batchId}/events", 200)
     assert "error" not in {line["level"] for line in log}
