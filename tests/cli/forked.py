@@ -54,7 +54,7 @@ def _become(arguments: Sequence[str], environment: dict[str, str], folder: Path,
     for number, stream in enumerate(STREAMS):
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT
         os.dup2(os.open(folder / stream, flags, 0o600), number)
-    sys.stdin, sys.stdout, sys.stderr = (open(number, mode) for number, mode in enumerate("rww"))  # noqa: SIM115, PTH123
+    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode) for number, mode in enumerate("rww"))
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)

@@ -6,90 +6,25 @@ import asyncio
 import contextlib
 import gc
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from bullmq import Queue, Worker
+from bullmq import Queue
 from redis.asyncio import Redis
-from typing_extensions import override
 
-from adsum.queue.chunks import NAME, Chunk
+from adsum.queue.chunks import NAME
 from adsum.queue.connection import open_redis
 from adsum.queue.fetching import FetchingWorker
 from adsum.queue.service import QueueService
-from adsum.queue.worker import ChunkWorker, NotNow, WorkerOptions
 from tests.queue.conftest import BATCH, FIRST, OTHER_BATCH, SECOND, names, never_ended, new_queue, run_of
+from tests.queue.desk import Desk, emptied, ready_desk, somebody_waits_for_chunks, working
 from tests.servers.counting import Blow, Moment, counting_valkey
 from tests.servers.processes import short_folder
 from tests.servers.valkey import temporary_valkey, url_of, valkey_in
 from tests.waiting import DEADLINE_S, until
 from tests.web.live import environment
-
-
-@dataclass
-class Desk:
-    """Takes chunks as a processor would, and notes what came. While `hold` is set, nothing gets done."""
-
-    processed: list[Chunk] = field(default_factory=list[Chunk])
-    stalls: list[int] = field(default_factory=list[int])
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
-    done: asyncio.Event = field(default_factory=asyncio.Event)
-    go_on: asyncio.Event = field(default_factory=asyncio.Event)
-
-    refusals: int = 0
-
-    async def process(self, chunk: Chunk, stalls: int) -> None:
-        self.begun.set()
-        if self.refusals:
-            self.refusals -= 1
-            raise NotNow
-        await self.go_on.wait()
-        self.processed.append(chunk)
-        self.stalls.append(stalls)
-        self.done.set()
-
-
-def ready_desk() -> Desk:
-    desk = Desk()
-    desk.go_on.set()
-    return desk
-
-
-@asynccontextmanager
-async def working(
-    url: str, desk: Desk, *, concurrency: int = 4, drain_timeout: float = 10.0, stall_interval: float = 1.0
-) -> AsyncGenerator[asyncio.Event]:
-    """A worker while the block lasts, or until the event that it gives is set."""
-    options = WorkerOptions(
-        url, "attendance", "", concurrency, stall_interval=stall_interval, drain_timeout=drain_timeout
-    )
-    stop = asyncio.Event()
-    running = asyncio.create_task(ChunkWorker(options, desk.process).run(stop))
-    try:
-        yield stop
-    finally:
-        stop.set()
-        await asyncio.wait_for(running, DEADLINE_S)
-
-
-async def emptied(queue: QueueService) -> None:
-    async def nothing_waits() -> bool:
-        return await queue.depth() == 0
-
-    await until(nothing_waits)
-
-
-async def somebody_waits_for_chunks(redis: Any) -> bool:
-    # Blocked, not just "whose last command was BZPOPMIN": a connection says that also between two waits.
-    return any("b" in client["flags"] for client in await redis.client_list())
-
-
-async def scripts_called(redis: Any) -> int:
-    return int((await redis.info("commandstats")).get("cmdstat_evalsha", {"calls": 0})["calls"])
 
 
 async def send(redis: Redis, data: object) -> None:
@@ -107,34 +42,6 @@ async def test_each_chunk_is_processed_and_nothing_is_left_of_its_message(
     assert sorted(desk.processed, key=lambda chunk: chunk.number) == run.messages
     left = {name.removeprefix("bull:attendance:") for name in await names(redis) if "bull:" in name}
     assert left <= {"meta", "id", "events", "stalled-check", "marker"}
-
-
-async def test_a_chunk_that_comes_to_an_idle_worker_is_not_asked_for_from_each_free_place(
-    queue: QueueService, redis: Redis, redis_url: str
-) -> None:
-    desk = ready_desk()
-    async with working(redis_url, desk, concurrency=64, stall_interval=60):
-        await until(lambda: somebody_waits_for_chunks(redis))
-        before = await scripts_called(redis)
-        await queue.start([run_of(FIRST, [1, 2])], never_ended)
-        await emptied(queue)
-        await until(lambda: somebody_waits_for_chunks(redis))
-    # The claim, the chunk added, fetched and finished; and whether there is more. BullMQ alone makes 260 calls.
-    assert await scripts_called(redis) - before <= 16
-
-
-async def test_many_chunks_are_asked_for_side_by_side(queue: QueueService, redis: Redis, redis_url: str) -> None:
-    desk = Desk()
-    await queue.start([run_of(FIRST, *([student_id] for student_id in range(1, 31)))], never_ended)
-    async with working(redis_url, desk, concurrency=30):
-        await until(lambda: all_are_taken(redis, 30))
-        desk.go_on.set()
-        await emptied(queue)
-    assert len(desk.processed) == 30
-
-
-async def all_are_taken(redis: Any, count: int) -> bool:
-    return await redis.llen("bull:attendance:active") == count
 
 
 async def test_a_message_that_is_no_chunk_is_dropped_and_the_next_one_processed(
@@ -236,30 +143,6 @@ async def test_workers_that_stop_while_they_look_for_stalled_chunks_leave_no_con
             for _ in range(turns):
                 await asyncio.sleep(0)
         gc.collect()  # a connection that was forgotten says so here, and a warning is an error
-
-
-async def test_all_who_wait_to_ask_leave_when_the_worker_stops_just_as_one_of_them_is_woken(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class StoppingThen(FetchingWorker):
-        @override
-        async def _asked(self, *, has_found: bool) -> None:
-            await super()._asked(has_found=has_found)
-            self.paused = True  # before the one that was woken comes to itself
-
-    async def find_nothing(_worker: Worker, _token: str) -> None:
-        await asyncio.sleep(0)
-
-    monkeypatch.setattr(Worker, "getNextJob", find_nothing)
-    redis = open_redis(redis_url, connections=4, socket_timeout=5)
-    worker: Any = StoppingThen("attendance", None, {"connection": redis, "autorun": False, "concurrency": 4})
-    asking = {asyncio.ensure_future(worker.getNextJob(str(number))) for number in range(4)}
-    _, waiting = await asyncio.wait(asking, timeout=5)
-    for each in waiting:
-        each.cancel()
-    await worker.close(force=True)
-    await redis.aclose()
-    assert not waiting
 
 
 async def test_a_drain_that_takes_too_long_leaves_the_chunk_to_another_worker(

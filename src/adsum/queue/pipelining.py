@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -45,11 +46,11 @@ class PipeliningRedis(Redis):
         calls, self._calls = self._calls, []
         if not calls:  # the client was closed
             return
-        sending = asyncio.ensure_future(self._replies([args for args, _ in calls]))  # noqa: RUF006 - the set keeps it
+        sending = asyncio.get_running_loop().create_task(self._replies([args for args, _ in calls]))
+        sending.add_done_callback(partial(self._hand_out, [reply for _, reply in calls]))
         self._sending.add(sending)
-        sending.add_done_callback(lambda sent: self._hand_out(sent, [reply for _, reply in calls]))
 
-    def _hand_out(self, sent: asyncio.Task[list[Any]], waiting: Sequence[asyncio.Future[Any]]) -> None:
+    def _hand_out(self, waiting: Sequence[asyncio.Future[Any]], sent: asyncio.Task[list[Any]]) -> None:
         self._sending.discard(sent)
         error = asyncio.CancelledError() if sent.cancelled() else sent.exception()
         told = sent.result() if error is None else [error] * len(waiting)
