@@ -22,8 +22,8 @@ def marked(browsing: Browsing, day: str, **fields: object) -> int:
     body = {"classId": 123, "sessionId": 456, "learningDate": day, **fields}
     sent = page.request.post("/attendances/create-batch", data=body, headers={"Origin": browsing.house.url})
     assert sent.ok, sent.text()
-    status = sent.json()["statusUrl"]
-    page.wait_for_function("async (url) => (await (await fetch(url)).json()).isCompleted", arg=status)
+    # In a loop of its own: what waits for a function takes the promise that it returns for what it waits for.
+    page.evaluate("async (url) => { while (!(await (await fetch(url)).json()).isCompleted); }", sent.json()["statusUrl"])
     listed = page.request.get(f"/attendances?classId=123&from={day}&to={day}").json()
     return int(listed["items"][0]["id"])
 

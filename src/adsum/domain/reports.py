@@ -16,6 +16,22 @@ LONGEST_BREAK = timedelta(days=35)
 A_YEAR = timedelta(days=365)
 
 
+def whole_months(first_day: date, last_day: date) -> tuple[date, date] | None:
+    """The months all of whose days are among these: the first day of the first, and the first day after the last.
+
+    None: there is none.
+    """
+    begin = first_day if first_day.day == 1 else month_after(first_day)
+    # Of whoever asks up to the last day of a month, all of it is asked.
+    end = (last_day + timedelta(days=1)).replace(day=1)
+    return (begin, end) if begin < end else None
+
+
+def month_after(day: date) -> date:
+    """The first day of the next month."""
+    return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
+
+
 class GroupBy(StrEnum):
     """By what rates are told."""
 

@@ -14,7 +14,7 @@ from adsum.domain.reports import Counts, GroupBy, Scope, total
 from adsum.domain.statuses import SchoolStatuses
 from adsum.storage import reports
 from adsum.storage.database import Connection
-from adsum.storage.reports import Seen, days_seen
+from adsum.storage.seen import Days, Parts, days_seen, parts_seen
 from adsum.storage.statuses import find_statuses
 
 
@@ -39,7 +39,7 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
     """The rates of all groups that have any, in their order."""
     match by:
         case GroupBy.STUDENT:
-            of_students = await reports.counts_by_student(connection, await days_of(connection, scope, caller))
+            of_students = await reports.counts_by_student(connection, await parts_of(connection, scope, caller))
             names = await names_told(connection, caller, list(of_students))
             return _of_ids(of_students, names)
         case GroupBy.CLASS:
@@ -47,7 +47,7 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
             may_know = caller.may(Permission.ROSTER_READ)
             return _of_ids(of_classes, await reports.titles_of(connection, list(of_classes)) if may_know else {})
         case GroupBy.GRADE:
-            of_grades = await reports.counts_by_grade(connection, await days_of(connection, scope, caller))
+            of_grades = await reports.counts_by_grade(connection, await parts_of(connection, scope, caller))
             return [Rate(grade, grade, counts, (i,)) for i, (grade, counts) in enumerate(of_grades.items())]
         case GroupBy.SCHOOL | GroupBy.DAY | GroupBy.WEEK | GroupBy.MONTH:
             of_days = await reports.counts_by_day(connection, caller, scope, await _statuses(connection, scope))
@@ -56,9 +56,14 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
             assert_never(by)
 
 
-async def days_of(connection: Connection, scope: Scope, caller: Caller) -> Seen:
+async def days_of(connection: Connection, scope: Scope, caller: Caller) -> Days:
     """The days of students that the caller sees."""
     return days_seen(caller, scope, await _statuses(connection, scope))
+
+
+async def parts_of(connection: Connection, scope: Scope, caller: Caller) -> Parts:
+    """The same days, by the month where a month is asked for as a whole."""
+    return parts_seen(caller, scope, await _statuses(connection, scope))
 
 
 async def names_told(connection: Connection, caller: Caller, student_ids: Sequence[int]) -> dict[int, str]:

@@ -14,7 +14,7 @@ from adsum.domain.reports import ChronicRule, Counts, Definition, GroupBy, Scope
 from adsum.errors import Flaw, Invalid, NotFound
 from adsum.services.paging import begin_of, page_of
 from adsum.services.permissions import demand
-from adsum.services.rates import Rate, days_of, names_told, rates_by
+from adsum.services.rates import Rate, days_of, names_told, parts_of, rates_by
 from adsum.services.schools import require_school
 from adsum.services.summaries import Summaries
 from adsum.storage import reports
@@ -106,7 +106,7 @@ class Reports:
         """Students who are absent day after day up to now, those with the most days first."""
         await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
-            of = await days_of(connection, scope, caller)
+            of = await parts_of(connection, scope, caller)
             found = await reports.streaks(connection, of, least)
             names = await names_told(connection, caller, [student_id for student_id, _, _ in found])
         rows = [

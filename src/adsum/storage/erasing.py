@@ -8,7 +8,9 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.batches import RunState
+from adsum.storage.day_totals import take_out
 from adsum.storage.naming import in_answer, in_plan
+from adsum.storage.schools import lock_school
 from adsum.storage.tables import (
     absence_versions,
     absences,
@@ -21,7 +23,6 @@ from adsum.storage.tables import (
     idempotency_keys,
     job_failures,
     sessions,
-    student_days,
     students,
 )
 
@@ -41,12 +42,13 @@ async def is_being_marked(connection: AsyncConnection, student_id: int) -> bool:
 
 async def erase_student(connection: AsyncConnection, student_id: int) -> int:
     """Deletes what is known of a student, whom no open run has. Returns how many records that were."""
+    school_id = await _lock_school_of(connection, student_id)
     await _leave_plans(connection, student_id)
     await _leave_answers(connection, student_id)
     records = select(attendances.c.id).where(attendances.c.student_id == student_id)
     await connection.execute(delete(attendance_changes).where(attendance_changes.c.attendance_id.in_(records)))
     erased = await connection.execute(delete(attendances).where(attendances.c.student_id == student_id))
-    await connection.execute(delete(student_days).where(student_days.c.student_id == student_id))
+    await take_out(connection, school_id, student_id)
     await connection.execute(delete(job_failures).where(job_failures.c.student_id == student_id))
     of_student = select(absences.c.id).where(absences.c.student_id == student_id)
     await connection.execute(delete(due_absences).where(due_absences.c.absence_id.in_(of_student)))
@@ -56,6 +58,14 @@ async def erase_student(connection: AsyncConnection, student_id: int) -> int:
     await connection.execute(delete(enrolments).where(enrolments.c.student_id == student_id))
     await connection.execute(delete(students).where(students.c.id == student_id))
     return erased.rowcount
+
+
+async def _lock_school_of(connection: AsyncConnection, student_id: int) -> int:
+    """Else whoever summarises a day meanwhile, and has read its records, would write the student's after all."""
+    c = students.c
+    school_id = (await connection.execute(select(c.school_id).where(c.id == student_id))).scalar_one()
+    await lock_school(connection, school_id)
+    return school_id
 
 
 async def _leave_plans(connection: AsyncConnection, student_id: int) -> None:

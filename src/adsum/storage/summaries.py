@@ -1,4 +1,4 @@
-"""Summaries of days: what reports read instead of every record of a year.
+"""Summaries of days and months: what reports read instead of every record of a year.
 
 They are made from the records, and made anew before a report is read wherever a run has ended, or a record, a calendar
 or a timetable has changed, since they were: `batch_runs.summarised` says so. Nothing of it is done while classes are
@@ -32,6 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.domain.ids import Batch
 from adsum.domain.statuses import CountsAs, SchoolStatuses, StatusFlag
 from adsum.storage.calendars import is_open
+from adsum.storage.day_totals import SUMMED, put_together
 from adsum.storage.tables import (
     attendances,
     batch_runs,
@@ -42,8 +43,6 @@ from adsum.storage.tables import (
     sessions,
     student_days,
 )
-
-_COUNTS = ("sessions", "attended", "absent", "authorised", "late")
 
 
 async def stale_day(connection: AsyncConnection, school_id: int) -> date | None:
@@ -58,7 +57,7 @@ def stale(school_id: int) -> Select[date]:
 
 
 async def summarise(connection: AsyncConnection, school_id: int, day: date, statuses: SchoolStatuses) -> None:
-    """Makes the summaries of a day anew. The school has to be locked, so that nobody else does.
+    """Makes the summaries of a day and of its month anew. The school has to be locked, so that nobody else does.
 
     The runs are locked before the records are read: whoever changes a record afterwards waits, and then says that the
     run is to be summarised again; what was committed before is seen.
@@ -71,6 +70,7 @@ async def summarise(connection: AsyncConnection, school_id: int, day: date, stat
     marks = _marks([c.school_id == school_id, c.learning_date == day], statuses)
     for table, made in ((student_days, _of_student(marks, school_id)), (class_days, _of_class(marks, school_id))):
         await connection.execute(insert(table).from_select(made.selected_columns.keys(), made))
+    await put_together(connection, school_id, day)
     await connection.execute(update(batch_runs).where(c.run_id.in_(runs)).values(summarised=True))
 
 
@@ -178,14 +178,14 @@ def _of_class(mark: Subquery, school_id: int) -> Select[*tuple[Any, ...]]:
     )
     return select(
         *(literal(school_id).label("school_id"), each.c.day, each.c.class_id),
-        *(func.sum(each.c[name]).label(name) for name in _COUNTS),
+        *(func.sum(each.c[name]).label(name) for name in SUMMED),
         func.count().label("days"),
         func.sum(each.c.days_absent).label("days_absent"),
     ).group_by(each.c.day, each.c.class_id)
 
 
 def _sums(m: Any) -> list[ColumnElement[int]]:
-    return [func.count().label("sessions"), *(func.sum(m[name]).label(name) for name in _COUNTS[1:])]
+    return [func.count().label("sessions"), *(func.sum(m[name]).label(name) for name in SUMMED[1:])]
 
 
 def _time(m: Any) -> ColumnElement[int]:

@@ -496,6 +496,45 @@ class_days = Table(
     PrimaryKeyConstraint("school_id", "day", "class_id"),
 )
 
+# The same of the whole school.
+school_days = Table(
+    "school_days",
+    metadata,
+    Column("school_id", BigInt, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("sessions", Integer, nullable=False),
+    Column("attended", Integer, nullable=False),
+    Column("absent", Integer, nullable=False),
+    Column("authorised", Integer, nullable=False),
+    Column("late", Integer, nullable=False),
+    Column("days", Integer, nullable=False),
+    Column("days_absent", Integer, nullable=False),
+    PrimaryKeyConstraint("school_id", "day"),
+)
+
+# The days of a student in one month, named by its first day.
+student_months = Table(
+    "student_months",
+    metadata,
+    Column("school_id", BigInt, nullable=False),
+    Column("month", Date, nullable=False),
+    Column("student_id", BigInt, nullable=False),
+    Column("sessions", Integer, nullable=False),
+    Column("attended", Integer, nullable=False),
+    Column("absent", Integer, nullable=False),
+    Column("authorised", Integer, nullable=False),
+    Column("late", Integer, nullable=False),
+    Column("days", Integer, nullable=False),
+    Column("days_absent", Integer, nullable=False),
+    # The last day on which the student was not absent; and of the days after it, on all of which they were: how many,
+    # and the first.
+    Column("attended_on", Date),
+    Column("absent_after", Integer, nullable=False),
+    Column("absent_from", Date),
+    PrimaryKeyConstraint("student_id", "month"),
+    Index(None, "school_id", "month"),
+)
+
 job_failures = Table(
     "job_failures",
     metadata,
