@@ -23,7 +23,9 @@ def marked(browsing: Browsing, day: str, **fields: object) -> int:
     sent = page.request.post("/attendances/create-batch", data=body, headers={"Origin": browsing.house.url})
     assert sent.ok, sent.text()
     # In a loop of its own: what waits for a function takes the promise that it returns for what it waits for.
-    page.evaluate("async (url) => { while (!(await (await fetch(url)).json()).isCompleted); }", sent.json()["statusUrl"])
+    page.evaluate(
+        "async (url) => { while (!(await (await fetch(url)).json()).isCompleted); }", sent.json()["statusUrl"]
+    )
     listed = page.request.get(f"/attendances?classId=123&from={day}&to={day}").json()
     return int(listed["items"][0]["id"])
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, Subquery, case, func, literal, select
+from sqlalchemy import ColumnElement, Integer, Select, Subquery, case, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
@@ -91,17 +91,17 @@ async def counts_by_grade(connection: AsyncConnection, of: Parts) -> dict[str | 
 
 async def streaks(connection: AsyncConnection, of: Parts, least: int) -> list[tuple[int, int, date]]:
     """Of each student who is absent on the newest `least` days or more: who, how many days, and since when."""
-    attended = select(of.c.student_id, func.max(of.c.attended_on).label("last")).group_by(of.c.student_id)
-    last = attended.subquery("attended")
-    days, since = func.sum(of.c.absent_after).cast(Integer), func.min(of.c.absent_from)
+    # Over all parts at once: joined with its own groups, SQLite would make the parts again for each student.
+    last = func.max(of.c.attended_on).over(partition_by=of.c.student_id).label("last")
+    part = select(of.c.student_id, of.c.absent_after, of.c.absent_from, last).subquery("part_and_last").c
+    days, since = func.sum(part.absent_after).cast(Integer), func.min(part.absent_from)
     # A part tells only of the days after the last one attended in it: of those before it, somebody has attended since.
     statement = (
-        select(of.c.student_id, days, since)
-        .join(last, last.c.student_id == of.c.student_id)
-        .where((last.c.last.is_(None)) | (of.c.absent_from > last.c.last))
-        .group_by(of.c.student_id)
+        select(part.student_id, days, since)
+        .where(or_(part.last.is_(None), part.absent_from > part.last))
+        .group_by(part.student_id)
         .having(days >= least)
-        .order_by(days.desc(), of.c.student_id)
+        .order_by(days.desc(), part.student_id)
     )
     return [(student_id, of_days, first) for student_id, of_days, first in await connection.execute(statement)]
 
