@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from adsum.domain.access import Permission, Role
+from adsum.queue.control import process_name
 from adsum.services import batches
 from adsum.storage.tables import attendances, job_failures
 from adsum.wiring import Adsum
@@ -56,6 +57,7 @@ async def test_a_batch_is_shown_with_its_status_its_run_and_its_students(
     assert [run[f"{name}Jobs"] for name in ("total", "recorded", "remaining", "carried")] == [30, 30, 0, 0]
     assert (run["acceptedByRole"], run["endedAt"]) == ("office", status["completedAt"])
     assert isinstance(run["acceptedByUserId"], int)
+    assert run["endedBy"] == process_name()  # the worker is in this process
     assert [job["studentId"] for job in jobs["items"]] == sorted(api.school.student_ids)
     assert jobs["items"][0] == {
         "jobId": f"student-{one}-session-{api.school.session_id}-date-25122024",

@@ -30,6 +30,7 @@ def run(number: int, accepted_at: datetime, ended_at: datetime | None) -> Listed
         user_id=1,
         key_id=None,
         ended_at=ended_at,
+        ended_by=None,
         pruned_at=None,
     )
 
@@ -38,7 +39,7 @@ def test_a_story_is_told_in_the_order_in_which_it_happened() -> None:
     first, retry = run(1, NINE, NINE + SECOND), run(2, NINE + 60 * SECOND, None)
     failures = {"run-1": [FailureOfRun("not_enrolled", 2, NINE + SECOND)]}
     undone = UndoneRun("run-1", NINE + 30 * SECOND, "office", 3)
-    events = told([retry, first], BatchStory("UTC", failures, [undone], None))
+    events = told([retry, first], BatchStory(1, "UTC", failures, [undone], None))
     kinds = [(event.run.number, event.kind) for event in events]
     assert kinds == [
         (1, EventKind.ACCEPTED),

@@ -103,6 +103,7 @@ def test_what_runs_is_watched_until_it_has_ended_also_while_valkey_starts_anew(b
     expect(page.get_by_text("The queue is paused")).to_be_hidden()
     expect(one.get_by_text("30 of 30 settled")).to_be_visible(timeout=PATIENCE_MS)
     expect(one.locator(".story").get_by_text("Completed", exact=True)).to_be_visible()
+    expect(one.locator(".story .ended")).to_contain_text(re.compile(r"Worker \S+:\d+"))
 
 
 def test_an_operator_sees_why_students_failed_but_not_who_they_are_and_retries_them(browsing: Browsing) -> None:

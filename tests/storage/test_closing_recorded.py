@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from sqlalchemy import update
+import pytest
+from sqlalchemy import select, update
 
 from adsum.domain.batches import RunState, Tally
 from adsum.storage import closing, jobs, recording
@@ -26,6 +27,18 @@ async def test_what_is_told_is_what_the_rows_say(database: Database, school: Sch
     assert (read.recorded, read.pending, read.planned, sorted(read.ended)) == (4, 0, 4, school.student_ids)
     assert told.closed is not None
     assert (told.closed.tally, told.closed.ended_at) == (Tally(recorded=4), LATER)
+
+
+@pytest.mark.parametrize("is_counted", [False, True], ids=["with its last record", "once all are counted"])
+async def test_who_ended_a_run_is_kept(database: Database, school: SchoolIds, is_counted: bool) -> None:
+    async with database.transaction() as connection:
+        run = await make_run(connection, school, inserts(school.student_ids))
+        if is_counted:
+            await recording.insert_records(connection, slices(run))
+            await closing.close_runs(connection, [run.run_id], LATER, "host:7")
+        else:
+            await recording.record(connection, slices(run), LATER, "host:7")
+        assert list(await connection.scalars(select(batch_runs.c.ended_by))) == ["host:7"]
 
 
 async def test_a_chunk_of_several_is_not_all_of_its_run(database: Database, school: SchoolIds) -> None:

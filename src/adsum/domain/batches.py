@@ -143,6 +143,8 @@ class ListedRun:
         user_id: who sent it; None: an API key that acts for nobody, or the command line.
         key_id: of the API key that sent it, whoever it acts for.
         ended_at: when it was closed or cancelled.
+        ended_by: the process that closed it, as `host:pid`: the worker that had the last of its students in hand, or
+            whose sweeper found it done; None: a request did, such as one that cancels.
         pruned_at: since when what became of each of its students is not kept any more; the counts are.
         forced_reason: why the class was marked although the school was closed on that day.
     """
@@ -158,6 +160,7 @@ class ListedRun:
     user_id: int | None
     key_id: int | None
     ended_at: datetime | None
+    ended_by: str | None
     pruned_at: datetime | None
     forced_reason: str | None = None
 
@@ -180,6 +183,7 @@ class ListedRun:
             "acceptedByUserId": self.user_id,
             "acceptedByKeyId": self.key_id,
             "endedAt": self.ended_at,
+            "endedBy": self.ended_by,
             "prunedAt": self.pruned_at,
             "forcedReason": self.forced_reason,
         }

@@ -24,7 +24,7 @@ _UNTIDY = re.compile(r"[^A-Za-z0-9.-]")
 _KEPT_STATES = frozenset({"waiting", "active", "delayed", "paused", "prioritized", "waiting-children"})
 
 
-def worker_name() -> str:
+def process_name() -> str:
     """This process, as `host:pid`. BullMQ names its connections so; no key, no heartbeat, and gone with the process."""
     return f"{_UNTIDY.sub('-', socket.gethostname())}:{os.getpid()}"
 

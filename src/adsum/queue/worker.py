@@ -12,7 +12,7 @@ from bullmq.custom_errors import DelayedError
 
 from adsum.queue.chunks import Chunk, NewerChunk, UnreadableChunk, chunk_of
 from adsum.queue.connection import RedisClient, open_redis
-from adsum.queue.control import worker_name
+from adsum.queue.control import process_name
 from adsum.queue.fetching import FetchingWorker
 from adsum.queue.keys import bullmq_prefix
 from adsum.queue.pipelining import PipeliningRedis
@@ -125,7 +125,7 @@ class ChunkWorker:
         settings: Any = {
             "connection": redis,
             "prefix": bullmq_prefix(options.key_prefix),
-            "name": worker_name(),  # by which `QueueControl.workers` finds it
+            "name": process_name(),  # by which `QueueControl.workers` finds it
             "autorun": False,
             "concurrency": options.concurrency,
             "drainDelay": IDLE_WAIT_S,

@@ -16,7 +16,7 @@ from adsum.storage import tallies
 from adsum.storage.activity import FailureOfRun, failures_of_runs
 from adsum.storage.batches import runs_that_may_have_failed
 from adsum.storage.database import Database
-from adsum.storage.schools import zone_of_session
+from adsum.storage.schools import school_of_session
 from adsum.storage.undoing import UndoneRun, undone_runs
 
 
@@ -25,13 +25,14 @@ class BatchStory:
     """What there is to tell.
 
     Attributes:
-        time_zone: of the batch's school.
+        school_id, time_zone: of the batch's school.
         failures: by run, why students failed in it; nothing of runs that are pruned.
         undone: what was taken back, the oldest first.
         is_claimed: whether the batch's lock in Valkey or Redis is that of the open run; None: no run is open, or nobody
             answers.
     """
 
+    school_id: int
     time_zone: str
     failures: Mapping[str, Sequence[FailureOfRun]]
     undone: Sequence[UndoneRun]
@@ -63,8 +64,8 @@ class BatchStories:
             failed = await runs_that_may_have_failed(connection, batch, max_runs)
             failures = await failures_of_runs(connection, failed)
             undone = await undone_runs(connection, batch)
-            time_zone = await zone_of_session(connection, batch.session_id)
-        return BatchStory(time_zone, failures, undone, await self._is_claimed(batch, status))
+            school_id, time_zone = await school_of_session(connection, batch.session_id)
+        return BatchStory(school_id, time_zone, failures, undone, await self._is_claimed(batch, status))
 
     async def failures(self, caller: Caller, statuses: Sequence[BatchStatus]) -> Mapping[str, Sequence[FailureOfRun]]:
         """By run, why students failed, of batches that the caller has been shown.

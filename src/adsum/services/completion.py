@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from adsum.domain.ids import Batch
+from adsum.queue.control import process_name
 from adsum.queue.ledger import Release
 from adsum.queue.service import QueuedRun, QueueService
 from adsum.services.patience import patiently
@@ -90,7 +91,7 @@ class Completion:
     async def _close_counting(self, batches: Mapping[str, Batch]) -> dict[str, datetime | None]:
         run_ids = list(batches)
         async with self._database.transaction() as connection:
-            closed = await closing.close_runs(connection, run_ids, self._now())
+            closed = await closing.close_runs(connection, run_ids, self._now(), process_name())
             endings = await _endings(connection, run_ids, closed)
         for run_id, run in closed.items():
             self.tell(batches[run_id], run)
@@ -124,7 +125,7 @@ class Completion:
         if not idle:
             return 0
         async with self._database.transaction() as connection:
-            closed = await closing.close_runs(connection, [run.run_id for run in idle], self._now())
+            closed = await closing.close_runs(connection, [run.run_id for run in idle], self._now(), process_name())
         await self.release_closed([(run, closed[run.run_id]) for run in idle if run.run_id in closed])
         return len(closed)
 

@@ -12,6 +12,7 @@ from adsum.domain.batches import RunState
 from adsum.domain.ids import Batch
 from adsum.errors import Unavailable
 from adsum.queue.chunks import Chunk
+from adsum.queue.control import process_name
 from adsum.queue.ledger import Settlement
 from adsum.queue.service import QueueService
 from adsum.services.completion import Completion, Finishing, RecordedWhole, queued
@@ -79,7 +80,7 @@ class AttendanceProcessor:
 
     async def _write_together(self, slices: Sequence[JobSlice]) -> list[Progress]:
         async with self._database.stroke() as connection:
-            found = await recording.record(connection, slices, self._now())
+            found = await recording.record(connection, slices, self._now(), process_name())
         # Here, since nobody else will: if anything fails from now on, the same jobs come again, as of runs that ended.
         for whole in _recorded_whole(found):
             self._completion.tell(whole.batch, whole.run)

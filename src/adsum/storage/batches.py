@@ -68,7 +68,16 @@ async def runs_of_batch(connection: AsyncConnection, batch: Batch, newest: Batch
     statement = (
         select(
             *(c.run_id, c.number, c.state, c.on_existing),
-            *(c.accepted_at, c.accepted_role, c.user_id, c.key_id, c.ended_at, c.pruned_at, c.forced_reason),
+            *(
+                c.accepted_at,
+                c.accepted_role,
+                c.user_id,
+                c.key_id,
+                c.ended_at,
+                c.ended_by,
+                c.pruned_at,
+                c.forced_reason,
+            ),
             c.carried_recorded + c.carried_skipped + c.carried_cancelled,
             *(c.recorded_jobs, c.skipped_jobs, c.failed_jobs, c.cancelled_jobs),
         )
@@ -90,7 +99,7 @@ async def runs_that_may_have_failed(connection: AsyncConnection, batch: Batch, l
 
 def _listed_run(row: Sequence[Any], newest: BatchStatus) -> ListedRun:
     run_id, number, state, on_existing, accepted_at, role, user_id, key_id, *more = row
-    ended_at, pruned_at, forced_reason, carried, *counts = more
+    ended_at, ended_by, pruned_at, forced_reason, carried, *counts = more
     tally = newest.tally if run_id == newest.run_id else Tally(*counts)
     return ListedRun(
         run_id=run_id,
@@ -104,6 +113,7 @@ def _listed_run(row: Sequence[Any], newest: BatchStatus) -> ListedRun:
         user_id=user_id,
         key_id=key_id,
         ended_at=ended_at,
+        ended_by=ended_by,
         pruned_at=pruned_at,
         forced_reason=forced_reason,
     )

@@ -21,12 +21,14 @@ WHERE run_id IN (SELECT CAST(value AS uuid) FROM jsonb_array_elements_text(CAST(
 ORDER BY run_id FOR UPDATE"""
 _CLOSE = """
 UPDATE batch_runs
-SET state = :state, ended_at = :now, recorded_jobs = tally.recorded, skipped_jobs = tally.skipped,
+SET state = :state, ended_at = :now, ended_by = :by, recorded_jobs = tally.recorded, skipped_jobs = tally.skipped,
     failed_jobs = tally.failed, cancelled_jobs = tally.cancelled
 FROM tally
 WHERE batch_runs.run_id = tally.run_id AND state = 'open' AND tally.remaining = 0
 RETURNING batch_runs.run_id, recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs"""
 
+ENDING = (bindparam("now", type_=Instant()), bindparam("by", type_=String))
+"""When a run ends, and by whom: of every statement that closes."""
 
 _CANCEL = f"""
 outcome AS ({OUTCOME})
@@ -53,21 +55,25 @@ def closing_recorded(which: str) -> str:
     """
     return f"""
     UPDATE batch_runs
-    SET state = 'closed', ended_at = :now, failed_jobs = 0, cancelled_jobs = carried_cancelled,
+    SET state = 'closed', ended_at = :now, ended_by = :by, failed_jobs = 0, cancelled_jobs = carried_cancelled,
         skipped_jobs = carried_skipped + {{array_length}}(kept),
         recorded_jobs = total_jobs - carried_skipped - {{array_length}}(kept) - carried_cancelled
     {which} AND batch_runs.state = 'open'
     RETURNING batch_runs.run_id, recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs"""
 
 
-async def close_runs(connection: AsyncConnection, run_ids: Sequence[str], now: datetime) -> dict[str, ClosedRun]:
+async def close_runs(
+    connection: AsyncConnection, run_ids: Sequence[str], now: datetime, by: str | None = None
+) -> dict[str, ClosedRun]:
     """Closes those of these runs that are still open and whose every job has an outcome; only one caller can win each.
+
+    `by`: the process that had the last of them in hand; None: it is a request that finds them done.
 
     Returns:
         The runs that this very call closed, by their ids.
     """
     await _lock(connection, run_ids)
-    return await _end(connection, run_ids, RunState.CLOSED, now)
+    return await _end(connection, run_ids, RunState.CLOSED, now, by)
 
 
 async def cancel_run(connection: AsyncConnection, run_id: str, now: datetime) -> ClosedRun | None:
@@ -76,7 +82,7 @@ async def cancel_run(connection: AsyncConnection, run_id: str, now: datetime) ->
     statement = counting(connection, _CANCEL).bindparams(bindparam("now", type_=Instant()))
     cancelled = (await connection.execute(statement, {"run_ids": json.dumps([run_id]), "now": now})).rowcount
     state = RunState.CANCELLED if cancelled else RunState.CLOSED
-    return (await _end(connection, [run_id], state, now)).get(run_id)
+    return (await _end(connection, [run_id], state, now, None)).get(run_id)
 
 
 async def _lock(connection: AsyncConnection, run_ids: Sequence[str]) -> None:
@@ -91,12 +97,10 @@ async def _lock(connection: AsyncConnection, run_ids: Sequence[str]) -> None:
 
 
 async def _end(
-    connection: AsyncConnection, run_ids: Sequence[str], state: RunState, now: datetime
+    connection: AsyncConnection, run_ids: Sequence[str], state: RunState, now: datetime, by: str | None
 ) -> dict[str, ClosedRun]:
-    statement = counting(connection, f"{TALLY}{_CLOSE}").bindparams(
-        bindparam("state", type_=String), bindparam("now", type_=Instant())
-    )
-    parameters = {"run_ids": json.dumps(run_ids), "state": state, "now": now}
+    statement = counting(connection, f"{TALLY}{_CLOSE}").bindparams(bindparam("state", type_=String), *ENDING)
+    parameters = {"run_ids": json.dumps(run_ids), "state": state, "now": now, "by": by}
     rows = await connection.execute(statement.columns(run_id=RunId), parameters)
     completed_at = now if state is RunState.CLOSED else None
     return {run_id: ClosedRun(run_id, Tally(*counts), now, completed_at) for run_id, *counts in rows}

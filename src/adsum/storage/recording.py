@@ -12,7 +12,7 @@ from sqlalchemy import String, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.batches import Tally
-from adsum.storage.closing import ClosedRun, closing_recorded
+from adsum.storage.closing import ENDING, ClosedRun, closing_recorded
 from adsum.storage.columns import Instant, RunId
 from adsum.storage.jobs import (
     PLANNED,
@@ -108,8 +108,12 @@ ON CONFLICT (run_id, student_id) DO NOTHING"""
 _OPEN = "AND r.state = 'open'"
 
 
-async def record(connection: AsyncConnection, slices: Sequence[JobSlice], now: datetime) -> list[Progress]:
+async def record(
+    connection: AsyncConnection, slices: Sequence[JobSlice], now: datetime, by: str | None = None
+) -> list[Progress]:
     """Inserts records as `insert_records` does, and closes each run of which these are all, to be released.
+
+    `by`: the process that does.
 
     Returns:
         How far those runs are of which something was inserted. What had an outcome before may be among the pending:
@@ -118,14 +122,12 @@ async def record(connection: AsyncConnection, slices: Sequence[JobSlice], now: d
     if connection.dialect.name == "sqlite":
         await insert_records(connection, slices)
         found = await progress(connection, slices)
-        closed = await _close_recorded(connection, [each.run_id for each in found if each.is_all_recorded], now)
+        closed = await _close_recorded(connection, [each.run_id for each in found if each.is_all_recorded], now, by)
         return [replace(each, closed=closed.get(each.run_id)) for each in found]
     # NO KEY UPDATE, since some of these runs are closed: two workers with the same run in hand take turns, where with
     # a lock that they share each would wait for the other.
     statement = statement_of(connection, _RECORD, which=_OPEN, lock="FOR NO KEY UPDATE").columns(**PROGRESS_COLUMNS)
-    rows = await connection.execute(
-        statement.bindparams(bindparam("now", type_=Instant())), {**named(slices), "now": now}
-    )
+    rows = await connection.execute(statement.bindparams(*ENDING), {**named(slices), "now": now, "by": by})
     return [_told(row[: len(PROGRESS_COLUMNS)], row[len(PROGRESS_COLUMNS) :], now) for row in rows]
 
 
@@ -134,11 +136,14 @@ def _told(progress: Sequence[Any], counts: Sequence[Any], now: datetime) -> Prog
     return replace(found, closed=ClosedRun(found.run_id, Tally(*counts), now, now)) if is_closed else found
 
 
-async def _close_recorded(connection: AsyncConnection, run_ids: Sequence[str], now: datetime) -> dict[str, ClosedRun]:
+async def _close_recorded(
+    connection: AsyncConnection, run_ids: Sequence[str], now: datetime, by: str | None
+) -> dict[str, ClosedRun]:
     if not run_ids:
         return {}
-    statement = text(_CLOSE_RECORDED).bindparams(bindparam("run_ids", type_=String), bindparam("now", type_=Instant()))
-    rows = await connection.execute(statement.columns(run_id=RunId), {"run_ids": json.dumps(run_ids), "now": now})
+    statement = text(_CLOSE_RECORDED).bindparams(bindparam("run_ids", type_=String), *ENDING)
+    parameters = {"run_ids": json.dumps(run_ids), "now": now, "by": by}
+    rows = await connection.execute(statement.columns(run_id=RunId), parameters)
     return {run_id: ClosedRun(run_id, Tally(*counts), now, now) for run_id, *counts in rows}
 
 

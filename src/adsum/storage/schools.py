@@ -31,15 +31,16 @@ async def zones_of_schools(connection: AsyncConnection, caller: Caller) -> list[
     return list(await connection.scalars(zones.order_by(schools.c.time_zone)))
 
 
-async def zone_of_session(connection: AsyncConnection, session_id: int) -> str:
-    """The time zone of the school that a session is of. Whoever asks knows that there is one."""
-    zone = (
-        select(schools.c.time_zone)
+async def school_of_session(connection: AsyncConnection, session_id: int) -> tuple[int, str]:
+    """The school that a session is of, and its time zone. Whoever asks knows that there is one."""
+    school = (
+        select(schools.c.id, schools.c.time_zone)
         .join(classes, classes.c.school_id == schools.c.id)
         .join(sessions, sessions.c.class_id == classes.c.id)
         .where(sessions.c.id == session_id)
     )
-    return (await connection.scalars(zone)).one()
+    school_id, time_zone = (await connection.execute(school)).one()
+    return school_id, time_zone
 
 
 @dataclass(frozen=True, slots=True)

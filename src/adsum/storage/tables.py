@@ -260,6 +260,8 @@ batch_runs = Table(
     _of("user", nullable=True),
     Column("key_id", BigInt, ForeignKey("api_keys.id")),
     Column("ended_at", Instant),
+    # The process that closed it; NULL: a request did.
+    Column("ended_by", String(300)),
     # The final counts: NULL while the run is open, when they are computed from the rows.
     Column("recorded_jobs", Integer),
     Column("skipped_jobs", Integer),

@@ -56,6 +56,9 @@ class RunItem(Schema):
     ]
     accepted_by_key_id: Annotated[int | None, Field(description="of an API key")] = None
     ended_at: Moment | None
+    ended_by: Annotated[
+        str | None, Field(description="The process that ended it, as `host:pid`: a worker; null: a request")
+    ] = None
     pruned_at: Annotated[Moment | None, Field(description="Since then the outcomes of its students are not kept")]
     forced_reason: Annotated[str | None, Field(description="Why, although the school was closed")] = None
 

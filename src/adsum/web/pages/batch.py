@@ -24,6 +24,7 @@ from adsum.services.batches import MAX_RUNS, BatchDetails
 from adsum.storage.activity import FailureOfRun
 from adsum.storage.undoing import UndoneRun
 from adsum.web.dependencies import OpenAdsum
+from adsum.web.pages.marks import shown_statuses
 from adsum.web.pages.rendering import site_of
 from adsum.web.pages.routing import PageRoute
 from adsum.web.pages.visitors import Visitor, visitor_with
@@ -199,17 +200,20 @@ async def _page(request: Request, adsum: Adsum, visitor: Visitor, batch_id: str,
         shown=shown,
         outcome=outcome,
         counts={each: counts[each] for each in ORDER if counts[each]},
-        **await _called(adsum, caller, details),
+        **await _called(adsum, caller, details, story),
     )
 
 
-async def _called(adsum: Adsum, caller: Caller, details: BatchDetails) -> dict[str, Any]:
-    """What the class, its session and the students are called, for who may read rosters."""
+async def _called(adsum: Adsum, caller: Caller, details: BatchDetails, story: BatchStory) -> dict[str, Any]:
+    """What the class, its session, the students and statuses are called, for who may read rosters."""
     batch = parse_batch_id(details.status.batch_id)
     if batch is None or not caller.may(Permission.ROSTER_READ):
-        return {"titles": {}, "names": {}}
-    titles = await adsum.directory.titles(caller, [batch.session_id])
-    return {"titles": titles, "names": await adsum.directory.names(caller, [j.student_id for j in details.jobs.items])}
+        return {"titles": {}, "names": {}, "statuses": {}}
+    return {
+        "titles": await adsum.directory.titles(caller, [batch.session_id]),
+        "names": await adsum.directory.names(caller, [job.student_id for job in details.jobs.items]),
+        "statuses": shown_statuses(await adsum.statuses.all_of(story.school_id, caller)),
+    }
 
 
 def _see(batch_id: str, **done: object) -> Response:
