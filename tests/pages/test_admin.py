@@ -14,6 +14,8 @@ NEWCOMER = "newcomer@contoso.example"
 PAGES = (
     "/admin",
     "/admin/people?school=2",
+    "/admin/covers",
+    "/admin/covers?class=123",
     "/admin/statuses",
     "/admin/calendar?year=2030",
     "/admin/timetable?school=2",
@@ -74,6 +76,37 @@ def test_a_teacher_of_the_roster_gets_a_login_and_loses_it(browsing: Browsing) -
     expect(admin.get_by_role("row").filter(has_text=NEWCOMER)).to_contain_text("Disabled")
     newcomer.goto("/")
     expect(newcomer).to_have_url(re.compile("/sign-in"))
+
+
+def test_a_cover_is_assigned_to_a_class_that_is_looked_for_and_ended(browsing: Browsing) -> None:
+    page = browsing.visitor(OFFICE)
+    page.goto("/admin/covers")
+    expect(page.get_by_text("Nobody stands in for anybody")).to_be_visible()
+    page.get_by_label("Class").fill("nowhere")
+    page.get_by_role("button", name="Find").click()
+    expect(page.get_by_text("No class is found by these words.")).to_be_visible()
+    page.get_by_label("Class").fill("")
+    page.get_by_role("button", name="Find").click()
+    page.locator("#assign .links a").first.click()
+
+    today = page.get_by_label("From").input_value()
+    page.get_by_label("Who stands in").select_option(index=0)
+    page.get_by_label("Session").select_option(index=1)
+    page.get_by_label("Last day").fill("2024-01-01")
+    page.get_by_role("button", name="Assign").click()
+    expect(page.get_by_role("alert")).to_have_text("The last day is before the first one.")
+    expect(page.get_by_label("From")).to_have_value(today)
+    assert_accessible(page)
+    page.get_by_label("Last day").fill("")
+    page.get_by_role("button", name="Assign").click()
+    row = page.locator("tbody tr")
+    expect(row).to_have_count(1)
+    expect(row).not_to_contain_text("all sessions")
+    assert_accessible(page)
+    assert_fits(page)
+
+    row.get_by_role("button", name="End").click()
+    expect(page.get_by_text("Nobody stands in for anybody")).to_be_visible()
 
 
 def test_a_status_is_seen_as_it_is_typed_and_retired_at_last(browsing: Browsing) -> None:

@@ -12,11 +12,12 @@ from adsum.domain.access import Caller, Permission
 from adsum.domain.cursors import PageRequest
 from adsum.domain.days import today_in
 from adsum.errors import NotFound
+from adsum.storage.classes import ClassRow
 from adsum.storage.schools import SchoolRow
 from adsum.web.dependencies import OpenAdsum
 from adsum.web.pages.visitors import Visitor, visitor_with
 from adsum.web.schemas import PathId
-from adsum.wiring import now
+from adsum.wiring import Adsum, now
 
 Manager = Annotated[Visitor, Depends(visitor_with(Permission.SCHOOL_MANAGE))]
 
@@ -47,6 +48,14 @@ async def _desk(visitor: Manager, adsum: OpenAdsum, school: Annotated[PathId | N
             raise NotFound("there is no school yet: import a roster")
         found = seen[0]
     return Desk(visitor, found, today_in(found.time_zone, now()))
+
+
+async def class_at(adsum: Adsum, desk: Desk, class_id: int) -> ClassRow:
+    """A class of this school. Raises NotFound."""
+    found = await adsum.directory.find_class(desk.caller, class_id)
+    if found.school_id != desk.school.id:
+        raise NotFound(f"school {desk.school.id} has no class {class_id}")
+    return found
 
 
 AtDesk = Annotated[Desk, Depends(_desk)]

@@ -13,6 +13,7 @@ from adsum.domain.filters import PersonFilters
 from adsum.errors import AdsumError, NotFound
 from adsum.services.accounts import NewLogin
 from adsum.services.people import Person, grantable_roles
+from adsum.storage.people import PersonRow
 from adsum.web.dependencies import OpenAdsum
 from adsum.web.pages.admin.desk import AtDesk, Desk
 from adsum.web.pages.admin.forms import WRONG, done, status_with
@@ -107,8 +108,8 @@ async def _page(
         status=status_with(error),
         desk=desk,
         visitor=desk.visitor,
-        people=sorted(page.items, key=_by_name),
-        admins=sorted(admins.items, key=_by_name),
+        people=sorted(page.items, key=lambda person: by_name(person.row)),
+        admins=sorted(admins.items, key=lambda person: by_name(person.row)),
         next_cursor=page.next_cursor,
         words=words,
         roles=grantable_roles(desk.caller) if manages else [],
@@ -122,7 +123,6 @@ async def _page(
     return response
 
 
-def _by_name(person: Person) -> tuple[str, str, str]:
-    """Of what is on one page; who has no name stands by their email."""
-    row = person.row
+def by_name(row: PersonRow) -> tuple[str, str, str]:
+    """The order of people on a page; who has no name stands by their email."""
     return row.family_name.casefold() or (row.email or ""), row.given_name.casefold(), row.email or ""

@@ -17,7 +17,7 @@ from adsum.errors import AdsumError, NotFound
 from adsum.storage.classes import ClassRow
 from adsum.storage.sessions import SessionRow
 from adsum.web.dependencies import OpenAdsum
-from adsum.web.pages.admin.desk import AtDesk, Desk
+from adsum.web.pages.admin.desk import AtDesk, Desk, class_at
 from adsum.web.pages.admin.forms import WRONG, done, status_with
 from adsum.web.pages.rendering import site_of
 from adsum.web.pages.routing import PageRoute
@@ -123,7 +123,6 @@ async def _page(
 
 async def _class(adsum: Adsum, desk: Desk, class_id: int) -> tuple[ClassRow, list[Timed]]:
     """A class of this school, and its sessions. Raises NotFound."""
-    found = await adsum.directory.find_class(desk.caller, class_id)
-    if found.school_id != desk.school.id:
-        raise NotFound(f"school {desk.school.id} has no class {class_id}")
-    return found, await adsum.timetables.of_classes(desk.school.id, [class_id], desk.caller)
+    return await class_at(adsum, desk, class_id), await adsum.timetables.of_classes(
+        desk.school.id, [class_id], desk.caller
+    )
