@@ -1,6 +1,7 @@
-"""Pictures of every page, light, dark and on a phone: `python -m tests.pages.pictures` makes `docs/images` anew.
+"""Pictures of every page: `python -m tests.pages.pictures` makes `docs/images` anew.
 
-On the real system with its demo school, in which a few weeks are marked first.
+Light, dark and on a phone, and some laid out from right to left; on the real system with its demo school, in which a few
+weeks are marked first.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
     "dark": DESK | {"color_scheme": "dark"},
     "phone": PHONE | {"device_scale_factor": 1.5},
 }
+# No translation into a language that is written from right to left is here yet: these are English, laid out for one.
+RIGHT_TO_LEFT = "right-to-left"
+TURNED = ("today", "register", "overview", "batches", "student", "calendar")
 TODAY = datetime.now(UTC).date()
 PAGES = {
     "sign-in": (None, "/sign-in"),
@@ -42,6 +46,7 @@ PAGES = {
     "student": ("office@school.example", f"/year/students/4?from={TODAY - timedelta(120)}&to={TODAY}"),
     "admin": ("admin@school.example", "/admin"),
     "people": ("admin@school.example", "/admin/people?school=1"),
+    "covers": ("office@school.example", "/admin/covers?class=123"),
     "statuses": ("admin@school.example", "/admin/statuses?school=1"),
     "calendar": ("admin@school.example", "/admin/calendar?school=1"),
     "roster": ("admin@school.example", "/admin/roster"),
@@ -61,6 +66,8 @@ def main() -> int:
         for name in wanted:
             for look, options in LOOKS.items():
                 take(browser, house, name, look, options)
+            if name in TURNED:
+                take(browser, house, name, RIGHT_TO_LEFT, DESK)
         browser.close()
     return 0
 
@@ -74,6 +81,8 @@ def take(browser: Browser, house: House, name: str, look: str, options: Mapping[
         sign_in(page, email, house.passwords[email])
     page.goto(path)
     page.wait_for_load_state("load")
+    if look == RIGHT_TO_LEFT:
+        page.evaluate("document.documentElement.dir = 'rtl'")
     page.screenshot(path=IMAGES / f"{name}-{look}.png")
     context.close()
 
