@@ -1,6 +1,6 @@
 """Pictures of every page: `python -m tests.pages.pictures` makes `docs/images` anew.
 
-Light, dark and on a phone, and some laid out from right to left; on the real system with its demo school, in which a few
+Light, dark and on a phone, and some laid out from right to left; on the real system with its demo school, in which some
 weeks are marked first.
 """
 
