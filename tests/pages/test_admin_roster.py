@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Locator, expect
 
 from tests.pages.browsing import PHONE, Browsing, assert_accessible, assert_fits
@@ -80,3 +82,17 @@ def test_what_is_no_roster_and_what_is_of_others_is_said_and_not_imported(browsi
     choose(page.get_by_label("File"), b"no zip")
     page.get_by_role("button", name="Show what would change").click()
     expect(page.get_by_role("alert")).to_contain_text("neither a folder nor a zip file")
+
+
+def test_who_is_signed_out_meanwhile_signs_in_and_comes_back_to_the_form(browsing: Browsing) -> None:
+    page = browsing.visitor(ADMIN)
+    page.goto("/admin/roster")
+    choose(page.get_by_label("File"), zipped(with_school("late-school", 3)))
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Show what would change").click()
+    expect(page).to_have_url(re.compile(r"/sign-in\?next=/admin/roster"))
+    page.get_by_label("Email").fill(ADMIN)
+    page.get_by_label("Password").fill(browsing.house.passwords[ADMIN])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Import a roster")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/admin/roster$"))
