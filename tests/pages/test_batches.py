@@ -56,6 +56,18 @@ def paused(house: House) -> Generator[None]:
             threads.submit(asyncio.run, set_paused(house, is_paused=False)).result()
 
 
+def kill_workers(house: House) -> None:
+    """By the process ids that they are known by; `adsum up` starts others."""
+
+    async def known() -> list[str]:
+        async with open_queue_control(Settings(data_dir=house.data)) as control:
+            return [worker.name for worker in await control.workers()]
+
+    with ThreadPoolExecutor() as threads:
+        for name in threads.submit(asyncio.run, known()).result():
+            os.kill(int(name.rpartition(":")[2]), signal.SIGKILL)
+
+
 def enrol_until(house: House, day: str | None) -> None:
     """Students 7 and 11 leave class 123 on a day, or do not leave it."""
     with contextlib.closing(sqlite3.connect(house.data / "adsum.db", timeout=30)) as database, database:
@@ -83,7 +95,7 @@ def assert_good(page: Page) -> None:
     assert_fits(page)
 
 
-def test_what_runs_is_watched_until_it_has_ended_also_while_valkey_starts_anew(browsing: Browsing) -> None:
+def test_what_runs_is_watched_until_it_has_ended_whatever_dies_meanwhile(browsing: Browsing) -> None:
     house = browsing.house
     with paused(house):
         page = browsing.visitor(OPERATOR)
@@ -93,6 +105,7 @@ def test_what_runs_is_watched_until_it_has_ended_also_while_valkey_starts_anew(b
         running = page.get_by_role("progressbar", name=f"Progress of {batch_of('2025-02-03')}")
         expect(running).to_be_visible(timeout=PATIENCE_MS)
         assert_good(page)
+        kill_workers(house)
         with Redis(unix_socket_path=str(house.data / "valkey.sock")) as redis:
             os.kill(int(redis.info()["process_id"]), signal.SIGKILL)  # pyright: ignore[reportUnknownMemberType]
         one = browsing.visitor(OPERATOR)
