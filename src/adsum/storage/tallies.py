@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import String, TextClause, bindparam, select, text
+from sqlalchemy import Integer, String, TextClause, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
 from adsum.domain.batches import BatchStatus, RunState, Tally
 from adsum.domain.ids import Batch
-from adsum.storage.columns import RunId
+from adsum.storage.columns import Instant, RunId
 from adsum.storage.outcomes import OUTCOME, rows_of_job
 from adsum.storage.runs import of_batch
 from adsum.storage.tables import batch_runs
@@ -57,6 +57,11 @@ tally AS (
     GROUP BY base.run_id, carried_recorded, carried_skipped, carried_cancelled
 )"""
 _COUNT = "SELECT run_id, recorded, skipped, failed, cancelled, remaining FROM tally"
+# What the run says and what its rows say, of one moment.
+_STATUS = """
+SELECT wanted.run_id, state, number, accepted_at, ended_at, recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs,
+       recorded, skipped, failed, cancelled, remaining
+FROM wanted JOIN tally ON tally.run_id = wanted.run_id"""
 
 STATUS_COLUMNS = (
     batch_runs.c.run_id,
@@ -73,7 +78,11 @@ STATUS_COLUMNS = (
 
 
 async def batch_status(connection: AsyncConnection, caller: Caller, batch: Batch) -> BatchStatus | None:
-    """The newest run of a batch; None: it has none, or the caller does not see its session on that day."""
+    """The newest run of a batch; None: it has none, or the caller does not see its session on that day.
+
+    Of one moment also without a transaction: one statement tells all of a run that has ended, another all of an open
+    one.
+    """
     c = batch_runs.c
     newest = (
         select(*STATUS_COLUMNS)
@@ -87,7 +96,19 @@ async def batch_status(connection: AsyncConnection, caller: Caller, batch: Batch
         .limit(1)
     )
     row = (await connection.execute(newest)).one_or_none()
-    return (await statuses_of_rows(connection, {batch: row}))[batch] if row is not None else None
+    if row is None or row.state != RunState.OPEN:
+        return None if row is None else _status_of_row(batch, row, {})
+    return await _counted(connection, batch, row.run_id)
+
+
+async def _counted(connection: AsyncConnection, batch: Batch, run_id: str) -> BatchStatus:
+    """The status of a run that was open a moment ago, and may have ended since."""
+    statement = counting(connection, f"{TALLY}{_STATUS}").columns(
+        run_id=RunId, state=String, number=Integer, accepted_at=Instant, ended_at=Instant
+    )
+    row = (await connection.execute(statement, {"run_ids": json.dumps([run_id])})).one()
+    status, counts = row[: len(STATUS_COLUMNS)], row[len(STATUS_COLUMNS) :]
+    return _status_of_row(batch, status, {run_id: Tally(*counts)})
 
 
 async def newest_statuses(connection: AsyncConnection, batches: Sequence[Batch]) -> dict[Batch, BatchStatus]:
