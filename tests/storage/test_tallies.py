@@ -134,7 +134,7 @@ class Interrupted:
 
 async def test_a_run_that_ends_while_it_is_looked_at_is_told_as_it_ended(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
-        run = await make_run(connection, school, inserts(school.student_ids))
+        run = await make_run(connection, school, inserts(school.student_ids), chunk_size=2)
 
     async def end() -> None:
         async with database.transaction() as connection:
@@ -145,7 +145,7 @@ async def test_a_run_that_ends_while_it_is_looked_at_is_told_as_it_ended(databas
         interrupted: Any = Interrupted(connection, end)
         status = await tallies.batch_status(interrupted, system_caller(), run.batch)
     assert status is not None
-    assert (status.run_state, status.ended_at, status.tally.remaining) == (RunState.CANCELLED, LATER, 0)
+    assert (status.run_state, status.has_ended, status.tally.remaining) == (RunState.CANCELLED, True, 0)
     assert status.tally.recorded + status.tally.cancelled == status.tally.total == 4
 
 
