@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHON = (sys.executable, "-m")
 # Three at once on two cores, since most of them wait; who has none left takes of the others'.
 PYTEST = (*PYTHON, "pytest", "-n", "3", "--dist", "worksteal", "--either")
-# Much of their work is in other processes, in millions of small steps, or beside the rules and services: measuring makes
-# them half as long again, and finds nothing there that the others do not cover.
+# Much of their work is in other processes, in millions of small steps, or beside the rules and services: measuring
+# makes them half as long again, and finds nothing there that the others do not cover.
 UNCOVERED = tuple(
     f"tests/{folder}"
     for folder in ("faults", "protocol", "histories", "queue", "cli", "embedded", "benchmarks", "leaks")
