@@ -8,7 +8,7 @@ from adsum.domain.access import Caller, Permission
 from adsum.errors import Conflict, NotFound
 from adsum.services.permissions import demand
 from adsum.storage.database import Connection, Database
-from adsum.storage.erasing import erase_student, is_being_marked, sessions_of_student
+from adsum.storage.erasing import erase_student, is_being_marked, lock_school_of, sessions_of_student
 from adsum.storage.new_runs import take_turns
 from adsum.storage.personal_data import PersonalData, personal_data, sees_student
 from adsum.telemetry import logger
@@ -63,6 +63,7 @@ class StudentData:
         """
         demand(caller, Permission.STUDENT_DATA)
         async with self._database.transaction() as connection:
+            await lock_school_of(connection, student_id)
             await _require(connection, student_id, caller)
             # As a submission does: so none is accepted with this student meanwhile.
             sessions = await sessions_of_student(connection, student_id)

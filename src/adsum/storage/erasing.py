@@ -27,6 +27,16 @@ from adsum.storage.tables import (
 )
 
 
+async def lock_school_of(connection: AsyncConnection, student_id: int) -> None:
+    """Locks the school of a student, before any lock on what is in it; without such a student, nothing.
+
+    Else whoever summarises a day meanwhile, and has read its records, would write the student's after all.
+    """
+    school_id = await _school_of(connection, student_id)
+    if school_id is not None:
+        await lock_school(connection, school_id)
+
+
 async def sessions_of_student(connection: AsyncConnection, student_id: int) -> list[int]:
     """The sessions of all classes in which the student ever was enrolled."""
     of_classes = select(enrolments.c.class_id).where(enrolments.c.student_id == student_id)
@@ -41,8 +51,12 @@ async def is_being_marked(connection: AsyncConnection, student_id: int) -> bool:
 
 
 async def erase_student(connection: AsyncConnection, student_id: int) -> int:
-    """Deletes what is known of a student, whom no open run has. Returns how many records that were."""
-    school_id = await _lock_school_of(connection, student_id)
+    """Deletes what is known of a student, whom no open run has. Returns how many records that were.
+
+    The school has to be locked: so the student is there until this is done.
+    """
+    school_id = await _school_of(connection, student_id)
+    assert school_id is not None
     await _leave_plans(connection, student_id)
     await _leave_answers(connection, student_id)
     records = select(attendances.c.id).where(attendances.c.student_id == student_id)
@@ -60,12 +74,8 @@ async def erase_student(connection: AsyncConnection, student_id: int) -> int:
     return erased.rowcount
 
 
-async def _lock_school_of(connection: AsyncConnection, student_id: int) -> int:
-    """Else whoever summarises a day meanwhile, and has read its records, would write the student's after all."""
-    c = students.c
-    school_id = (await connection.execute(select(c.school_id).where(c.id == student_id))).scalar_one()
-    await lock_school(connection, school_id)
-    return school_id
+async def _school_of(connection: AsyncConnection, student_id: int) -> int | None:
+    return await connection.scalar(select(students.c.school_id).where(students.c.id == student_id))
 
 
 async def _leave_plans(connection: AsyncConnection, student_id: int) -> None:

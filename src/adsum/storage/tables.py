@@ -533,8 +533,8 @@ student_months = Table(
     Column("attended_on", Date),
     Column("absent_after", Integer, nullable=False),
     Column("absent_from", Date),
-    PrimaryKeyConstraint("student_id", "month"),
-    Index(None, "school_id", "month"),
+    PrimaryKeyConstraint("school_id", "month", "student_id"),
+    Index(None, "student_id"),
 )
 
 job_failures = Table(

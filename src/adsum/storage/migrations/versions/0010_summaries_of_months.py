@@ -27,9 +27,9 @@ def upgrade() -> None:
         sa.Column("attended_on", sa.Date()),
         sa.Column("absent_after", sa.Integer(), nullable=False),
         sa.Column("absent_from", sa.Date()),
-        sa.PrimaryKeyConstraint("student_id", "month", name="pk_student_months"),
+        sa.PrimaryKeyConstraint("school_id", "month", "student_id", name="pk_student_months"),
     )
-    op.create_index("ix_student_months_school_id_month", "student_months", ["school_id", "month"], unique=False)
+    op.create_index("ix_student_months_student_id", "student_months", ["student_id"], unique=False)
     # What was summarised has no months yet: the next report makes all of it anew.
     op.execute("UPDATE batch_runs SET summarised = false WHERE summarised")
 
