@@ -22,9 +22,9 @@ from adsum.storage.database import Database
 from adsum.storage.recording import insert_records
 from tests.runs import LATER, make_run, slices
 from tests.schools import SchoolIds, caller, make_school
-from tests.storage.conftest import database
+from tests.storage.conftest import database, postgres_database
 
-__all__ = ["database"]
+__all__ = ["database", "postgres_database"]
 
 MONDAY = date(2024, 9, 2)
 WEEK = [MONDAY + timedelta(days) for days in range(5)]
@@ -65,6 +65,15 @@ class Reported:
 
 @pytest.fixture
 async def reported(database: Database) -> Reported:
+    return await reported_school(database)
+
+
+@pytest.fixture
+async def reported_on_postgres(postgres_database: Database) -> Reported:
+    return await reported_school(postgres_database)
+
+
+async def reported_school(database: Database) -> Reported:
     async with database.transaction() as connection:
         school = await make_school(connection, students=3)
     return Reported(database, school, Reports(database, Summaries(database)))

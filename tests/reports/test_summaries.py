@@ -15,19 +15,22 @@ from adsum.domain.access import system_caller
 from adsum.domain.calendar import ClosedDay, SessionTime
 from adsum.domain.corrections import Correction
 from adsum.domain.reports import Counts, GroupBy
+from adsum.domain.statuses import SchoolStatuses
 from adsum.services.absences import Absences
 from adsum.services.corrections import Corrections
 from adsum.services.school_calendar import SchoolCalendar
 from adsum.services.student_data import StudentData
 from adsum.services.summaries import Summaries
 from adsum.services.undoing import Undoing
-from adsum.storage.summaries import stale
+from adsum.storage.schools import lock_school
+from adsum.storage.summaries import stale, summarise
 from adsum.storage.tables import attendances, batch_runs, student_days
 from adsum.storage.timetables import replace_times
 from adsum.wiring import now
 from tests.reports.conftest import MONDAY, WEEK, Reported
 from tests.runs import batch_of, inserts, make_run
 from tests.schools import make_session
+from tests.waiting import somebody_waits_for_a_lock, until
 
 STATUSES = ("present", "absent", "late", "excused")
 
@@ -160,6 +163,28 @@ async def test_other_times_weigh_the_day_anew(reported: Reported) -> None:
         await replace_times(connection, times)
 
     assert (await reported.counts(GroupBy.SCHOOL))[MONDAY].days_absent == 0
+
+
+async def test_nobody_who_summarises_a_day_meanwhile_writes_an_erased_student_back(
+    reported_on_postgres: Reported,
+) -> None:
+    """Of a day that is made anew for another session, all records are read: also those of a run that nobody locks."""
+    reported, school = reported_on_postgres, reported_on_postgres.school
+    async with reported.database.transaction() as connection:
+        second = await make_session(connection, school.class_id, period="2")
+    await reported.take(MONDAY, {0: "absent"})
+    assert await absent(reported) == 1
+    await reported.take(MONDAY, {1: "absent"}, second)
+
+    async with reported.database.transaction() as connection:
+        await lock_school(connection, school.school_id)
+        await summarise(connection, school.school_id, MONDAY, SchoolStatuses())
+        erased = asyncio.create_task(StudentData(reported.database).erase(school.student_ids[0], reported.office))
+        await until(lambda: somebody_waits_for_a_lock(reported.database))
+    await erased
+
+    async with reported.database.snapshot() as connection:
+        assert list(await connection.scalars(select(student_days.c.student_id))) == school.student_ids[1:2]
 
 
 async def test_who_is_erased_is_in_no_summary(reported: Reported) -> None:
