@@ -11,6 +11,7 @@ from adsum.domain.access import Role
 from adsum.domain.covers import Cover
 from adsum.domain.cursors import MAX_LIMIT, Page, PageRequest
 from adsum.domain.filters import ClassFilters, CoverFilters, PersonFilters, SessionFilters
+from adsum.domain.ids import MAX_ID
 from adsum.errors import AdsumError
 from adsum.storage.classes import ClassRow
 from adsum.storage.covers import CoverRow
@@ -54,7 +55,7 @@ async def assign(
     desk: AtDesk,
     class_id: Annotated[PathId, Form(alias="class")],
     teacher: Annotated[PathId, Form()],
-    session: Annotated[int, Form(ge=0)] = 0,
+    session: Annotated[int, Form(ge=0, le=MAX_ID)] = 0,
     first_day: Text = "",
     last_day: Text = "",
 ) -> Response:
