@@ -108,7 +108,7 @@ def test_a_cover_is_assigned_to_a_class_that_is_looked_for_and_ended(browsing: B
     row.get_by_role("button", name="End").click()
     expect(page.get_by_text("Nobody stands in for anybody")).to_be_visible()
 
-    right = {"class": "123", "teacher": "1", "session": "0", "first_day": today}
+    right: dict[str, str | float | bool] = {"class": "123", "teacher": "1", "session": "0", "first_day": today}
     for wrong, status in (({"session": str(2**70)}, 422), ({"class": "124"}, 404), ({"teacher": "999"}, 422)):
         sent = page.request.post("/admin/covers", form=right | wrong, headers={"Sec-Fetch-Site": "same-origin"})
         assert sent.status == status, wrong
