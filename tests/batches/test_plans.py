@@ -7,7 +7,6 @@ from datetime import date
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from adsum.domain.batches import BatchStatus, Outcome, RunState, Tally
 from adsum.domain.ids import Batch
@@ -18,6 +17,7 @@ from adsum.storage.database import Connection, Database, open_database
 from adsum.storage.jobs import JobSlice
 from tests.runs import ACCEPTED_AT
 from tests.schools import RUN_ID
+from tests.statements import statements_sent
 
 DAY = date(2024, 12, 25)
 BATCHES = [Batch(1, session, day) for session in (1, 2, 3) for day in (DAY, date(2024, 12, 24))]
@@ -37,15 +37,9 @@ async def sqlite(sqlite_url: str) -> AsyncGenerator[Database]:
 
 async def plans_of(database: Database, ask: Ask) -> list[list[str]]:
     """How SQLite means to do each statement."""
-    sent: list[tuple[str, Any]] = []
-
-    def keep(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        sent.append((statement, parameters))
-
     async with database.transaction() as connection:
-        event.listen(database.engine.sync_engine, "before_cursor_execute", keep)
-        await ask(connection)
-        event.remove(database.engine.sync_engine, "before_cursor_execute", keep)
+        with statements_sent(database) as sent:
+            await ask(connection)
         explained = [await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {each}", values) for each, values in sent]
         return [[step["detail"] for step in plan.mappings()] for plan in explained]
 

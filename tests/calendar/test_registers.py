@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert, update
+from sqlalchemy import insert, update
 
 from adsum.domain.access import Caller, Permission, Role
 from adsum.domain.cursors import PageRequest
@@ -32,6 +32,7 @@ from tests.schools import (
     make_session,
     make_user,
 )
+from tests.statements import statements_sent
 
 TUESDAY = date(2024, 12, 24)
 WEDNESDAY = date(2024, 12, 25)
@@ -314,16 +315,9 @@ async def test_however_many_classes_there_are_it_is_three_statements(
             await enrol(connection, class_id, school.student_ids)
             row = {"class_id": class_id, "user_id": school.teacher_id, "begin_date": None, "end_date": None}
             await connection.execute(insert(class_teachers).values(**row))
-    sent: list[str] = []
-
-    def keep(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if statement.split(None, 1)[0].upper() in {"SELECT", "WITH"}:
-            sent.append(statement)
-
-    event.listen(database.engine.sync_engine, "before_cursor_execute", keep)
-    assert len(await due(registers)) == 21
-    event.remove(database.engine.sync_engine, "before_cursor_execute", keep)
-    assert len(sent) == 3
+    with statements_sent(database) as sent:
+        assert len(await due(registers)) == 21
+    assert sum(statement.lstrip().startswith(("SELECT", "WITH")) for statement, _ in sent) == 3
 
 
 async def test_what_begins_later_is_listed_where_it_is_asked_for_with_its_times(

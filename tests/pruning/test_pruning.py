@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, event, func, select, update
+from sqlalchemy import Table, func, select, update
 
 from adsum import wiring
 from adsum.services.pruning import Pruning
@@ -20,6 +20,7 @@ from adsum.wiring import Adsum
 from tests.batches.api import Api
 from tests.batches.conftest import RunWorker, ended
 from tests.batches.test_interventions import failed_batch
+from tests.statements import statements_sent
 from tests.waiting import until
 
 KEEP = timedelta(days=30)
@@ -199,18 +200,12 @@ async def test_each_look_is_one_search_of_an_index(sqlite_settings: Settings) ->
 
 
 async def sent_by_looking(database: Database) -> dict[str, tuple[str, Any]]:
-    sent: list[tuple[str, Any]] = []
-
-    def keep(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        sent.append((statement, parameters))
-
     now = wiring.now()
     async with database.transaction() as connection:
-        event.listen(database.engine.sync_engine, "before_cursor_execute", keep)
-        await prune_runs(connection, now, now, 10)
-        await prune_answers(connection, now, 10)
-        await runs_ended_after(connection, (now, ""), 10)
-        event.remove(database.engine.sync_engine, "before_cursor_execute", keep)
+        with statements_sent(database) as sent:
+            await prune_runs(connection, now, now, 10)
+            await prune_answers(connection, now, 10)
+            await runs_ended_after(connection, (now, ""), 10)
     return dict(zip(("prune_runs", "prune_answers", "runs_ended_after"), sent, strict=True))
 
 

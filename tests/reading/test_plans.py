@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from datetime import date
-from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from adsum.domain.access import Caller, Role
 from adsum.domain.filters import RecordFilters
 from adsum.storage.database import Database, open_database
 from adsum.storage.records import list_records
 from tests.schools import caller
+from tests.statements import statements_sent
 
 DAY = date(2024, 12, 25)
 AFTER = (1, DAY, 1, 1)
@@ -28,15 +27,9 @@ async def sqlite(sqlite_url: str) -> AsyncGenerator[Database]:
 
 async def plan_of(database: Database, who: Caller, filters: RecordFilters) -> list[str]:
     """How SQLite means to find a page of records."""
-    sent: list[tuple[str, Any]] = []
-
-    def keep(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        sent.append((statement, parameters))
-
     async with database.snapshot() as connection:
-        event.listen(database.engine.sync_engine, "before_cursor_execute", keep)
-        await list_records(connection, who, filters, AFTER, 51)
-        event.remove(database.engine.sync_engine, "before_cursor_execute", keep)
+        with statements_sent(database) as sent:
+            await list_records(connection, who, filters, AFTER, 51)
         statement, parameters = sent[-1]
         steps = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
         return [step["detail"] for step in steps.mappings()]

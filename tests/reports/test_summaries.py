@@ -14,7 +14,7 @@ from adsum.domain.absences import Absence
 from adsum.domain.access import system_caller
 from adsum.domain.calendar import ClosedDay, SessionTime
 from adsum.domain.corrections import Correction
-from adsum.domain.reports import Counts, GroupBy
+from adsum.domain.reports import Counts, GroupBy, total
 from adsum.domain.statuses import SchoolStatuses
 from adsum.services.absences import Absences
 from adsum.services.corrections import Corrections
@@ -30,7 +30,7 @@ from adsum.wiring import now
 from tests.reports.conftest import MONDAY, WEEK, Reported
 from tests.runs import batch_of, inserts, make_run
 from tests.schools import make_session
-from tests.waiting import somebody_waits_for_a_lock, until
+from tests.waiting import somebody_waits_for_a_lock, until, waiting_for_locks
 
 STATUSES = ("present", "absent", "late", "excused")
 
@@ -165,6 +165,51 @@ async def test_other_times_weigh_the_day_anew(reported: Reported) -> None:
     assert (await reported.counts(GroupBy.SCHOOL))[MONDAY].days_absent == 0
 
 
+async def test_what_is_corrected_while_its_day_is_summarised_is_summarised_again(
+    reported_on_postgres: Reported,
+) -> None:
+    """Whoever corrects waits: that the run is not summarised yet is true only until the other one commits."""
+    reported, school = reported_on_postgres, reported_on_postgres.school
+    await reported.take(MONDAY, {0: "present"})
+    correcting = Corrections(reported.database, now)
+
+    async with reported.database.transaction() as connection:
+        await lock_school(connection, school.school_id)
+        await summarise(connection, school.school_id, MONDAY, SchoolStatuses())
+        corrected = asyncio.create_task(correcting.correct(1, None, Correction(status="absent"), system_caller()))
+
+        async def is_done_or_waits() -> bool:
+            return corrected.done() or await somebody_waits_for_a_lock(reported.database)
+
+        await until(is_done_or_waits)
+    await corrected
+
+    assert await absent(reported) == 1
+
+
+async def test_a_term_that_is_being_added_holds_for_a_day_that_is_summarised_meanwhile(
+    reported_on_postgres: Reported,
+) -> None:
+    """The day was recorded after the term said that all days are to be summarised again, and before it was there."""
+    reported, school_id = reported_on_postgres, reported_on_postgres.school.school_id
+    calendar = SchoolCalendar(reported.database, now)
+
+    async with reported.database.transaction() as connection:
+        await connection.exec_driver_sql("LOCK TABLE terms IN SHARE MODE")
+        added = asyncio.create_task(calendar.add_term(school_id, "Autumn", WEEK[2], WEEK[4], reported.office))
+        await until(lambda: somebody_waits_for_a_lock(reported.database))
+        await reported.take(MONDAY, {0: "absent"})
+        refreshed = asyncio.create_task(Summaries(reported.database).refresh(school_id))
+
+        async def is_refreshed_or_waits() -> bool:
+            return refreshed.done() or await waiting_for_locks(reported.database) == 2
+
+        await until(is_refreshed_or_waits)
+    await asyncio.gather(added, refreshed)
+
+    assert await absent(reported) == 0
+
+
 async def test_nobody_who_summarises_a_day_meanwhile_writes_an_erased_student_back(
     reported_on_postgres: Reported,
 ) -> None:
@@ -187,6 +232,28 @@ async def test_nobody_who_summarises_a_day_meanwhile_writes_an_erased_student_ba
         assert list(await connection.scalars(select(student_days.c.student_id))) == school.student_ids[1:2]
 
 
+async def test_who_erases_a_student_and_who_corrects_their_record_take_turns(reported_on_postgres: Reported) -> None:
+    """Both lock the record before its run: else each could have what the other one waits for."""
+    reported = reported_on_postgres
+    await reported.take(MONDAY, {0: "present", 1: "present"})
+    assert await absent(reported) == 0
+    correcting, student_data = Corrections(reported.database, now), StudentData(reported.database)
+
+    async with reported.database.transaction() as connection:
+        await connection.exec_driver_sql("LOCK TABLE attendance_changes IN SHARE MODE")
+        corrected = asyncio.create_task(correcting.correct(1, None, Correction(status="absent"), system_caller()))
+        await until(lambda: somebody_waits_for_a_lock(reported.database))
+        erased = asyncio.create_task(student_data.erase(reported.school.student_ids[0], reported.office))
+
+        async def both_wait() -> bool:
+            return await waiting_for_locks(reported.database) == 2
+
+        await until(both_wait)
+    await asyncio.gather(corrected, erased)
+
+    assert await reported.counts(GroupBy.STUDENT) == {reported.school.student_ids[1]: Counts(1, 1, 0, 0, 0, 1, 0)}
+
+
 async def test_who_is_erased_is_in_no_summary(reported: Reported) -> None:
     await reported.take(MONDAY, {0: "absent", 1: "present"})
     assert await absent(reported) == 1
@@ -196,6 +263,19 @@ async def test_who_is_erased_is_in_no_summary(reported: Reported) -> None:
     assert await absent(reported) == 0
     async with reported.database.snapshot() as connection:
         assert list(await connection.scalars(select(student_days.c.student_id))) == reported.school.student_ids[1:2]
+
+
+async def test_who_is_erased_counts_in_no_class(reported: Reported) -> None:
+    """Whether the day is summarised before or not: what is told of the class is told of the school."""
+    for day in WEEK[:2]:
+        await reported.take(day, {0: "absent", 1: "present"})
+    assert (await reported.counts(GroupBy.CLASS))[reported.school.class_id].sessions == 4
+
+    await StudentData(reported.database).erase(reported.school.student_ids[0], reported.office)
+
+    left = Counts(sessions=2, attended=2, days=2)
+    assert await reported.counts(GroupBy.CLASS) == {reported.school.class_id: left}
+    assert total((await reported.counts(GroupBy.SCHOOL)).values()) == left
 
 
 async def test_what_an_open_run_has_recorded_counts_when_it_has_ended(reported: Reported) -> None:

@@ -19,6 +19,7 @@ from adsum.services.student_data import StudentData
 from adsum.storage.tables import student_months
 from adsum.wiring import now
 from tests.reports.conftest import Reported
+from tests.statements import count_of, statements_sent
 
 FIRST, LAST = date(2024, 9, 16), date(2024, 12, 13)
 EACH_DAY = [FIRST + timedelta(days) for days in range(0, (LAST - FIRST).days + 1, 3)]
@@ -130,3 +131,15 @@ async def test_nothing_of_an_erased_student_stays_in_the_months(reported: Report
         assert list(
             await connection.scalars(student_months.select().with_only_columns(student_months.c.student_id))
         ) == [second]
+
+
+async def test_a_month_is_added_up_once_however_many_of_its_days_have_changed(reported: Reported) -> None:
+    for day in EACH_DAY:
+        await reported.take(day, {0: "absent"})
+
+    with statements_sent(reported.database) as sent:
+        await reported.counts(GroupBy.STUDENT, first_day=FIRST, last_day=LAST)
+
+    months = {day.replace(day=1) for day in EACH_DAY}
+    assert count_of(sent, "INSERT INTO student_days") == len(EACH_DAY)
+    assert count_of(sent, "INSERT INTO student_months") == len(months)

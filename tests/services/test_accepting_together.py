@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import event
 
 from adsum.domain.access import Role, system_caller
 from adsum.domain.batches import OnExisting
@@ -28,6 +24,7 @@ from tests.batches.conftest import queue_keys
 from tests.runs import batch_of
 from tests.schools import SchoolIds, caller, make_record, make_school
 from tests.services.conftest import submission
+from tests.statements import count_of, statements_sent
 from tests.waiting import until, waiting_for_locks
 
 SYSTEM = system_caller()
@@ -40,19 +37,6 @@ async def schools(adsum: Adsum) -> list[SchoolIds]:
         return [await make_school(connection) for _ in range(8)]
 
 
-@contextmanager
-def inserts_counted(database: Database) -> Generator[Counter[str]]:
-    """How often a run was inserted: however many rows, once."""
-    counted: Counter[str] = Counter()
-
-    def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        counted["runs"] += statement.startswith("INSERT INTO batch_runs")
-
-    event.listen(database.engine.sync_engine, "before_cursor_execute", count)
-    yield counted
-    event.remove(database.engine.sync_engine, "before_cursor_execute", count)
-
-
 async def together(adsum: Adsum, asked: Sequence[Submission]) -> list[BatchResult | BaseException]:
     return await asyncio.gather(
         *(adsum.attendances.create_batch(each, SYSTEM) for each in asked), return_exceptions=True
@@ -62,10 +46,10 @@ async def together(adsum: Adsum, asked: Sequence[Submission]) -> list[BatchResul
 async def test_classes_that_arrive_together_are_accepted_by_one_statement_and_all_queued(
     adsum: Adsum, schools: list[SchoolIds], redis: Redis
 ) -> None:
-    with inserts_counted(adsum.database) as counted:
+    with statements_sent(adsum.database) as sent:
         results = await together(adsum, [submission(each) for each in schools])
     assert [each.added_jobs for each in results if isinstance(each, BatchResult)] == [3] * 8
-    assert counted["runs"] == 1
+    assert count_of(sent, "INSERT INTO batch_runs") == 1
     keys = await queue_keys(redis)
     assert all(LedgerKeys("", batch_of(each)).lock in keys for each in schools)
     assert len([key for key in keys if key.endswith("-chunk-0")]) == 8
@@ -153,10 +137,10 @@ async def test_more_marks_than_one_transaction_takes_are_accepted_in_several(
     adsum: Adsum, schools: list[SchoolIds], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accepting, "MARKS_AT_MOST", 6)
-    with inserts_counted(adsum.database) as counted:
+    with statements_sent(adsum.database) as sent:
         results = await together(adsum, [submission(each) for each in schools])
     assert [each.added_jobs for each in results if isinstance(each, BatchResult)] == [3] * 8
-    assert counted["runs"] == 4
+    assert count_of(sent, "INSERT INTO batch_runs") == 4
 
 
 async def test_more_than_can_wait_are_refused_at_once_and_can_be_sent_again(

@@ -86,6 +86,18 @@ def plain_day(text: str) -> date:
         raise WrongDay("date_impossible", f"{text} is not a day of the calendar") from None
 
 
+def day_near(text: str) -> date:
+    """A plain day that has at least a year of days before and after it, so that its week or month can be asked for.
+
+    Raises:
+        WrongDay: another form, no real day, or one at either end of the calendar.
+    """
+    day = plain_day(text)
+    if day.year in {date.min.year, date.max.year}:
+        raise WrongDay("date_too_far", f"{text} is too far away")
+    return day
+
+
 def _calendar_day(text: str, zone: ZoneInfo) -> date:
     if _PLAIN.fullmatch(text):
         return plain_day(text)

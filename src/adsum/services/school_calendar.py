@@ -81,6 +81,7 @@ class SchoolCalendar:
         demand(caller, Permission.SCHOOL_MANAGE)
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
+            await lock_school(connection, school_id)
             was_closed = await calendars.open_day(connection, school_id, day)
             await forget_school(connection, school_id, day)
         if not was_closed:
@@ -105,6 +106,7 @@ class SchoolCalendar:
         _refuse(_flaws_of_term(title, begin, end))
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
+            await lock_school(connection, school_id)
             await forget_school(connection, school_id)
             return await calendars.add_term(connection, school_id, title, begin, end)
 
@@ -113,6 +115,7 @@ class SchoolCalendar:
         demand(caller, Permission.SCHOOL_MANAGE)
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
+            await lock_school(connection, school_id)
             was_there = await calendars.remove_term(connection, school_id, term_id)
             await forget_school(connection, school_id)
         if not was_there:

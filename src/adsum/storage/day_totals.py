@@ -24,10 +24,9 @@ def is_absent(day: Any) -> ColumnElement[bool]:
     return 2 * day.time_missed >= day.time
 
 
-async def put_together(connection: AsyncConnection, school_id: int, day: date) -> None:
-    """Adds up a day, and the month that it is in, anew. The school has to be locked, so that nobody else does."""
-    month, c = day.replace(day=1), student_months.c
-    await _add_up_days(connection, school_id, [day])
+async def add_up_month(connection: AsyncConnection, school_id: int, month: date) -> None:
+    """Adds up the days of each student in the month that begins on this day anew. The school has to be locked."""
+    c = student_months.c
     await connection.execute(delete(student_months).where(c.school_id == school_id, c.month == month))
     made = _months(school_id, month)
     await connection.execute(insert(student_months).from_select(made.selected_columns.keys(), made))
@@ -39,10 +38,11 @@ async def take_out(connection: AsyncConnection, school_id: int, student_id: int)
     days = list(await connection.scalars(select(c.day).where(c.student_id == student_id)))
     for table in (student_days, student_months):
         await connection.execute(delete(table).where(table.c.student_id == student_id))
-    await _add_up_days(connection, school_id, days)
+    await add_up_days(connection, school_id, days)
 
 
-async def _add_up_days(connection: AsyncConnection, school_id: int, days: Collection[date]) -> None:
+async def add_up_days(connection: AsyncConnection, school_id: int, days: Collection[date]) -> None:
+    """Adds up the students of a school on each of these days anew. The school has to be locked."""
     c = school_days.c
     await connection.execute(delete(school_days).where(c.school_id == school_id, c.day.in_(days)))
     d = student_days.c

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from sqlalchemy import bindparam, delete, select, update
@@ -11,6 +12,8 @@ from adsum.domain.batches import RunState
 from adsum.storage.day_totals import take_out
 from adsum.storage.naming import in_answer, in_plan
 from adsum.storage.schools import lock_school
+from adsum.storage.statuses import find_statuses
+from adsum.storage.summaries import summarise_classes
 from adsum.storage.tables import (
     absence_versions,
     absences,
@@ -57,12 +60,15 @@ async def erase_student(connection: AsyncConnection, student_id: int) -> int:
     """
     school_id = await _school_of(connection, student_id)
     assert school_id is not None
+    places = await _lock_records(connection, student_id)
     await _leave_plans(connection, student_id)
     await _leave_answers(connection, student_id)
     records = select(attendances.c.id).where(attendances.c.student_id == student_id)
     await connection.execute(delete(attendance_changes).where(attendance_changes.c.attendance_id.in_(records)))
     erased = await connection.execute(delete(attendances).where(attendances.c.student_id == student_id))
     await take_out(connection, school_id, student_id)
+    statuses = (await find_statuses(connection, [school_id]))[school_id]
+    await summarise_classes(connection, school_id, places, statuses)
     await connection.execute(delete(job_failures).where(job_failures.c.student_id == student_id))
     of_student = select(absences.c.id).where(absences.c.student_id == student_id)
     await connection.execute(delete(due_absences).where(due_absences.c.absence_id.in_(of_student)))
@@ -76,6 +82,16 @@ async def erase_student(connection: AsyncConnection, student_id: int) -> int:
 
 async def _school_of(connection: AsyncConnection, student_id: int) -> int | None:
     return await connection.scalar(select(students.c.school_id).where(students.c.id == student_id))
+
+
+async def _lock_records(connection: AsyncConnection, student_id: int) -> set[tuple[int, date]]:
+    """The classes and days of a student's records, which nobody else changes until this transaction ends.
+
+    They are locked before their runs, as whoever corrects a record does: else the two could wait for each other.
+    """
+    c = attendances.c
+    records = select(c.class_id, c.learning_date).where(c.student_id == student_id).order_by(c.id)
+    return {(class_id, day) for class_id, day in await connection.execute(records.with_for_update())}
 
 
 async def _leave_plans(connection: AsyncConnection, student_id: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import date
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
@@ -30,9 +30,10 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.ids import Batch
+from adsum.domain.reports import month_after
 from adsum.domain.statuses import CountsAs, SchoolStatuses, StatusFlag
 from adsum.storage.calendars import is_open
-from adsum.storage.day_totals import SUMMED, put_together
+from adsum.storage.day_totals import SUMMED, add_up_days, add_up_month
 from adsum.storage.tables import (
     attendances,
     batch_runs,
@@ -43,6 +44,9 @@ from adsum.storage.tables import (
     sessions,
     student_days,
 )
+
+Places: TypeAlias = Collection[tuple[int, date]]
+"""Classes, by id, each on a day."""
 
 
 async def stale_day(connection: AsyncConnection, school_id: int) -> date | None:
@@ -57,7 +61,7 @@ def stale(school_id: int) -> Select[date]:
 
 
 async def summarise(connection: AsyncConnection, school_id: int, day: date, statuses: SchoolStatuses) -> None:
-    """Makes the summaries of a day and of its month anew. The school has to be locked, so that nobody else does.
+    """Makes the summaries of a day anew, and of its month with the last day of it. The school has to be locked.
 
     The runs are locked before the records are read: whoever changes a record afterwards waits, and then says that the
     run is to be summarised again; what was committed before is seen.
@@ -70,8 +74,25 @@ async def summarise(connection: AsyncConnection, school_id: int, day: date, stat
     marks = _marks([c.school_id == school_id, c.learning_date == day], statuses)
     for table, made in ((student_days, _of_student(marks, school_id)), (class_days, _of_class(marks, school_id))):
         await connection.execute(insert(table).from_select(made.selected_columns.keys(), made))
-    await put_together(connection, school_id, day)
+    await add_up_days(connection, school_id, [day])
     await connection.execute(update(batch_runs).where(c.run_id.in_(runs)).values(summarised=True))
+    month = day.replace(day=1)
+    of_month = stale(school_id).where(c.learning_date >= month, c.learning_date < month_after(month))
+    # Whoever makes the last of its stale days anew adds the month up: once, and not with each of them.
+    if await connection.scalar(of_month) is None:
+        await add_up_month(connection, school_id, month)
+
+
+async def summarise_classes(
+    connection: AsyncConnection, school_id: int, places: Places, statuses: SchoolStatuses
+) -> None:
+    """Makes what classes have on some days anew, of the records that there are now. The school has to be locked."""
+    class_ids, days = {class_id for class_id, _ in places}, {day for _, day in places}
+    c, r = class_days.c, batch_runs.c
+    of_places = (c.school_id == school_id, c.class_id.in_(class_ids), c.day.in_(days))
+    await connection.execute(delete(class_days).where(*of_places))
+    made = days_of_classes(school_id, [r.class_id.in_(class_ids), r.learning_date.in_(days)], statuses)
+    await connection.execute(insert(class_days).from_select(made.selected_columns.keys(), made))
 
 
 def days_of_students(
@@ -112,7 +133,13 @@ async def forget_records(connection: AsyncConnection, record_ids: Collection[int
 
 
 async def _forget(connection: AsyncConnection, *which: ColumnElement[bool]) -> None:
-    await connection.execute(update(batch_runs).where(*which, batch_runs.c.summarised).values(summarised=False))
+    c = batch_runs.c
+    if connection.dialect.name != "sqlite":
+        # Whoever summarises these runs just now is waited for, in the same order: of a run that is not summarised yet,
+        # but will be when they commit, the update would find nothing to do, and the change would be in no summary.
+        locked = select(c.run_id).where(*which).order_by(c.run_id).with_for_update().subquery()
+        await connection.execute(select(func.count()).select_from(locked))
+    await connection.execute(update(batch_runs).where(*which, c.summarised).values(summarised=False))
 
 
 def _stale(school_id: int) -> tuple[ColumnElement[bool], ...]:

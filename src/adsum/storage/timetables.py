@@ -17,6 +17,15 @@ from adsum.storage.summaries import forget_sessions
 from adsum.storage.tables import classes, schools, session_times, sessions
 from adsum.storage.visibility import sees_school, sees_session
 
+# As `lock_school` does: neither does anybody else replace them meanwhile, nor summarise what is recorded in them.
+_LOCK_SCHOOLS = """\
+SELECT id FROM schools
+WHERE id IN (
+    SELECT classes.school_id FROM classes JOIN sessions ON sessions.class_id = classes.id
+    WHERE sessions.id IN (SELECT session_id FROM asked)
+)
+ORDER BY id FOR NO KEY UPDATE
+"""
 _FORGET = "DELETE FROM session_times WHERE session_id IN (SELECT session_id FROM asked)"
 
 
@@ -75,11 +84,9 @@ async def times_by_session(
 
 async def replace_times(connection: AsyncConnection, times: Mapping[int, Sequence[SessionTime]]) -> None:
     """Gives each of these sessions these times, and no others."""
-    # In the order of their ids, so that two who replace the same cannot deadlock.
-    locked = "SELECT id FROM sessions WHERE id IN (SELECT session_id FROM asked) ORDER BY id FOR NO KEY UPDATE"
     asked = rows_asked({"session_id": session_id} for session_id in times)
     if connection.dialect.name != "sqlite":
-        await connection.execute(asking(connection, locked, session_id="bigint"), asked)
+        await connection.execute(asking(connection, _LOCK_SCHOOLS, session_id="bigint"), asked)
     await connection.execute(asking(connection, _FORGET, session_id="bigint"), asked)
     rows = [{"session_id": session_id, **asdict(time)} for session_id, each in times.items() for time in each]
     if rows:

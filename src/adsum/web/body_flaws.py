@@ -26,7 +26,7 @@ CODES: Mapping[str, str] = {
     "string_pattern_mismatch": "wrong_form",
     "string_unicode": "wrong_text",
     "wrong_text": "wrong_text",
-    **{code: code for code in ("date_format", "date_impossible", "days_reversed", "wrong_cursor")},
+    **{code: code for code in ("date_format", "date_impossible", "date_too_far", "days_reversed", "wrong_cursor")},
 }
 # The first word of a type of pydantic's, as JSON Schema calls it.
 JSON_TYPES: Mapping[str, str] = {

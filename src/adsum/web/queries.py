@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, LiteralString, cast
 
@@ -12,18 +13,21 @@ from pydantic_core import PydanticCustomError
 
 from adsum.domain.access import Caller
 from adsum.domain.cursors import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT, PageRequest, WrongCursor, parsed
-from adsum.domain.days import WrongDay, plain_day
+from adsum.domain.days import WrongDay, day_near, plain_day
 from adsum.errors import Flaw, Invalid
 from adsum.services.acting import ON_BEHALF_OF
 from adsum.web.authentication import authenticated
 from adsum.web.schemas import PlainText, Schema
 
 
-def _plain_day(text: object) -> date:
-    try:
-        return plain_day(str(text))
-    except WrongDay as error:
-        raise PydanticCustomError(cast("LiteralString", error.code), cast("LiteralString", str(error))) from None
+def _read_by(read: Callable[[str], date]) -> BeforeValidator:
+    def day(text: object) -> date:
+        try:
+            return read(str(text))
+        except WrongDay as error:
+            raise PydanticCustomError(cast("LiteralString", error.code), cast("LiteralString", str(error))) from None
+
+    return BeforeValidator(day)
 
 
 def _cursor(text: str) -> str:
@@ -34,8 +38,11 @@ def _cursor(text: str) -> str:
     return text
 
 
-Day = Annotated[date, BeforeValidator(_plain_day)]
-"""A plain `YYYY-MM-DD`."""
+Day = Annotated[date, _read_by(day_near)]
+"""A plain `YYYY-MM-DD` of the years 2 to 9998."""
+
+SourcedDay = Annotated[date, _read_by(plain_day)]
+"""A plain `YYYY-MM-DD` of the roster, where 9999-12-31 is said for no end."""
 
 Words = Annotated[PlainText, StringConstraints(max_length=100)]
 """What people type into a search field: each word has to be found."""

@@ -21,7 +21,7 @@ from adsum.domain.sourced import (
 from adsum.services.sourced_roster import Put
 from adsum.web.authentication import require
 from adsum.web.dependencies import OpenAdsum
-from adsum.web.queries import Day, SourcedId, each_named_once
+from adsum.web.queries import SourcedDay, SourcedId, each_named_once
 from adsum.web.schemas import Flag, PathId, PlainText, Schema
 
 router = APIRouter(tags=["roster"], dependencies=[Depends(each_named_once)])
@@ -61,8 +61,8 @@ class EnrolmentOfPlatform(Schema):
 
     class_sourced_id: Name
     student_sourced_id: Name
-    begin_date: Day | None = None
-    end_date: Day | None = None
+    begin_date: SourcedDay | None = None
+    end_date: SourcedDay | None = None
 
 
 class PutAnswer(Schema):

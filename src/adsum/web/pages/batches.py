@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from adsum.domain.access import Caller, Permission
 from adsum.domain.batches import BatchState
 from adsum.domain.cursors import PageRequest
-from adsum.domain.days import WrongDay, plain_day
+from adsum.domain.days import WrongDay, day_near
 from adsum.domain.filters import BatchFilters, RegisterFilters
 from adsum.domain.ids import MAX_ID
 from adsum.storage.batches import ListedBatch
@@ -149,6 +149,6 @@ def _number(text: str) -> int | None:
 
 def _day(text: str) -> date | None:
     try:
-        return plain_day(text)
+        return day_near(text)
     except WrongDay:
         return None

@@ -7,25 +7,20 @@ from http import HTTPStatus
 
 from fastapi.responses import RedirectResponse
 
-from adsum.domain.days import WrongDay, plain_day
+from adsum.domain.days import WrongDay, day_near
 from adsum.errors import AdsumError, Conflict, Flaw, Invalid, Malformed
 from adsum.web.problems import status_of
 
 WRONG = (Invalid, Conflict, Malformed)
 """Errors that stand beside the form, with what was typed; all others have a page of their own."""
-LAST_YEAR = 9_998
 
 
 def day_typed(text: str, pointer: str) -> date:
     """The day of a date field. Raises Invalid."""
     try:
-        day = plain_day(text)
+        return day_near(text)
     except WrongDay as error:
         raise Invalid(str(error), [Flaw(error.code, str(error), pointer)]) from None
-    if day.year > LAST_YEAR:
-        detail = f"{text} is too far away"
-        raise Invalid(detail, [Flaw("out_of_range", detail, pointer)])
-    return day
 
 
 def number_typed(text: str, pointer: str) -> int:
