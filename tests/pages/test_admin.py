@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -81,7 +82,6 @@ def test_a_teacher_of_the_roster_gets_a_login_and_loses_it(browsing: Browsing) -
 def test_a_cover_is_assigned_to_a_class_that_is_looked_for_and_ended(browsing: Browsing) -> None:
     page = browsing.visitor(OFFICE)
     page.goto("/admin/covers")
-    expect(page.get_by_text("Nobody stands in for anybody")).to_be_visible()
     page.get_by_label("Class").fill("nowhere")
     page.get_by_role("button", name="Find").click()
     expect(page.get_by_text("No class is found by these words.")).to_be_visible()
@@ -99,19 +99,48 @@ def test_a_cover_is_assigned_to_a_class_that_is_looked_for_and_ended(browsing: B
     assert_accessible(page)
     page.get_by_label("Last day").fill("")
     page.get_by_role("button", name="Assign").click()
-    row = page.locator("tbody tr")
+    row = page.locator("tbody tr").filter(has=page.get_by_role("button", name="End"))
     expect(row).to_have_count(1)
     expect(row).not_to_contain_text("all sessions")
     assert_accessible(page)
     assert_fits(page)
 
     row.get_by_role("button", name="End").click()
-    expect(page.get_by_text("Nobody stands in for anybody")).to_be_visible()
+    expect(row).to_have_count(0)
 
+
+def test_a_wrong_cover_is_refused(browsing: Browsing) -> None:
+    page = browsing.visitor(OFFICE)
+    page.goto("/admin/covers?class=123")
+    today = page.get_by_label("From").input_value()
     right: dict[str, str | float | bool] = {"class": "123", "teacher": "1", "session": "0", "first_day": today}
-    for wrong, status in (({"session": str(2**70)}, 422), ({"class": "124"}, 404), ({"teacher": "999"}, 422)):
-        sent = page.request.post("/admin/covers", form=right | wrong, headers={"Sec-Fetch-Site": "same-origin"})
-        assert sent.status == status, wrong
+    wrongs = {
+        "session": str(2**70),
+        "class": "124",
+        "teacher": "999",
+        "last_day": "9999-12-31",
+        "first_day": "2024-11-01",
+    }
+    for name, value in wrongs.items():
+        sent = page.request.post("/admin/covers", form=right | {name: value}, headers={"Sec-Fetch-Site": "same-origin"})
+        assert sent.status == (404 if name == "class" else 422), name
+
+
+def test_who_stood_in_yesterday_is_told_and_what_is_old_in_a_page_is_no_error(browsing: Browsing) -> None:
+    page = browsing.visitor(OFFICE)
+    page.goto("/admin/covers?class=123&cursor=eyJ9")
+    today = date.fromisoformat(page.get_by_label("From").input_value())
+    page.get_by_label("From").fill((today - timedelta(1)).isoformat())
+    page.get_by_role("button", name="Assign").click()
+    row = page.locator("tbody tr").filter(has_text="over")
+    expect(row).to_have_count(1)
+    expect(row.get_by_role("button")).to_have_count(0)
+    assert_accessible(page)
+
+    cover = (row.get_attribute("id") or "").removeprefix("cover-")
+    for number in (cover, "9999"):
+        sent = page.request.post("/admin/covers/end", form={"cover": number}, headers={"Sec-Fetch-Site": "same-origin"})
+        assert sent.status == 200
 
 
 def test_a_status_is_seen_as_it_is_typed_and_retired_at_last(browsing: Browsing) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -12,7 +14,7 @@ from adsum.domain.covers import Cover
 from adsum.domain.cursors import MAX_LIMIT, Page, PageRequest
 from adsum.domain.filters import ClassFilters, CoverFilters, PersonFilters, SessionFilters
 from adsum.domain.ids import MAX_ID
-from adsum.errors import AdsumError
+from adsum.errors import AdsumError, Flaw, Invalid, NotFound
 from adsum.storage.classes import ClassRow
 from adsum.storage.covers import CoverRow
 from adsum.storage.names import NamedIds
@@ -30,6 +32,8 @@ from adsum.wiring import Adsum
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 COVERS = 100
+# So long a cover that is over is shown, and can still be assigned: who stood in yesterday marks yesterday's register.
+OVER = timedelta(days=14)
 # More than these nobody looks through: a word of the title finds the class.
 CLASSES = 12
 Text = Annotated[PlainText, Form(max_length=20)]
@@ -44,8 +48,11 @@ async def covers(
     cursor: str | None = None,
     class_id: Annotated[PathId | None, Query(alias="class")] = None,
 ) -> Response:
-    """The covers that are not over; `class`: one that is to be covered."""
-    return await _page(request, adsum, desk, class_id, words=words, cursor=cursor)
+    """The covers that are not over for long; `class`: one that is to be covered."""
+    try:
+        return await _page(request, adsum, desk, class_id, words=words, cursor=cursor)
+    except Invalid:  # The cursor of yesterday's page: since midnight it is another list.
+        return await _page(request, adsum, desk, class_id, words=words)
 
 
 @router.post("/admin/covers")
@@ -64,6 +71,7 @@ async def assign(
     try:
         first = day_typed(first_day, "/from")
         last = day_typed(last_day, "/to") if last_day else first
+        _refuse_old(max(first, last), desk)
         cover = await adsum.covers.assign(Cover(class_id, session or None, teacher, first, last), desk.caller)
     except WRONG as error:
         typed = {"teacher": teacher, "session": session, "first_day": first_day, "last_day": last_day}
@@ -73,8 +81,9 @@ async def assign(
 
 @router.post("/admin/covers/end")
 async def end(adsum: OpenAdsum, desk: AtDesk, cover: Annotated[PathId, Form()]) -> Response:
-    """Ends a cover: from today on it holds no more."""
-    await adsum.covers.end(cover, desk.caller)
+    """Ends a cover: from today on it holds no more. Whoever clicks twice is not told that it is gone."""
+    with suppress(NotFound):
+        await adsum.covers.end(cover, desk.caller)
     return done(desk.at("covers"))
 
 
@@ -89,7 +98,7 @@ async def _page(
     typed: Mapping[str, object] | None = None,
     error: AdsumError | None = None,
 ) -> Response:
-    filters = CoverFilters(desk.school.id, first_day=desk.today)
+    filters = CoverFilters(desk.school.id, first_day=desk.today - OVER)
     page = await adsum.covers.page(desk.caller, filters, PageRequest(cursor, COVERS))
     chosen = await _chosen(adsum, desk, class_id) if class_id is not None else await _to_choose(adsum, desk, words)
     return site_of(request).page(
@@ -105,6 +114,12 @@ async def _page(
         error=error,
         **chosen,
     )
+
+
+def _refuse_old(last_day: date, desk: Desk) -> None:
+    if last_day < desk.today - OVER:
+        detail = f"{last_day} is too long ago to be covered from here"
+        raise Invalid(detail, [Flaw("date_too_early", detail, "/to")])
 
 
 async def _chosen(adsum: Adsum, desk: Desk, class_id: int) -> dict[str, Any]:
