@@ -16,17 +16,31 @@ Sent = list[tuple[str, Any]]
 
 @contextmanager
 def statements_sent(database: Database) -> Generator[Sent]:
-    """What is sent meanwhile; many rows at once are one statement."""
+    """What is sent meanwhile, by SQLAlchemy or directly; many rows at once are one statement."""
     sent: Sent = []
+    drivers: set[Any] = set()
 
     def keep(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
         sent.append((statement, parameters))
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", keep)
+    def log(query: Any) -> None:
+        sent.append((query.query, query.args))
+
+    def listen(connection: Any, _record: object, _fairy: object) -> None:
+        if database.is_postgres and connection.driver_connection not in drivers:
+            drivers.add(connection.driver_connection)
+            connection.driver_connection.add_query_logger(log)
+
+    listeners = (("before_cursor_execute", keep), ("checkout", listen))
+    for name, listener in listeners:
+        event.listen(database.engine.sync_engine, name, listener)
     try:
         yield sent
     finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", keep)
+        for name, listener in listeners:
+            event.remove(database.engine.sync_engine, name, listener)
+        for driver in drivers:
+            driver.remove_query_logger(log)
 
 
 def count_of(sent: Sent, beginning: str) -> int:

@@ -6,13 +6,13 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from adsum.domain.access import Permission, system_caller
 from adsum.domain.selection import Selection
 from adsum.domain.submission import Submission
 from adsum.wiring import Adsum
 from tests.batches.api import Api, flaws
+from tests.statements import statements_sent
 
 FORCED: dict[str, Any] = {"force": True, "reason": "An excursion on Christmas Day"}
 TERM = {"title": "Autumn", "beginDate": "2024-09-02", "endDate": "2024-12-25"}
@@ -143,17 +143,11 @@ async def test_a_repeated_answer_has_the_warnings_of_the_first(api: Api, calenda
 async def test_the_calendar_costs_no_statement_of_its_own(adsum: Adsum, closed: Api) -> None:
     """Accepting is the hot path: what a calendar says comes with the class and its time zone."""
     await say_when(closed, (4, "08:00"))
-    sent: list[str] = []
-
-    def keep(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        sent.append(statement)
-
     school = closed.school
     submission = Submission(school.class_id, school.session_id, "2024-12-26", Selection(is_selected_all=True))
-    event.listen(adsum.database.engine.sync_engine, "before_cursor_execute", keep)
-    await adsum.attendances.create_batch(submission, system_caller())
-    event.remove(adsum.database.engine.sync_engine, "before_cursor_execute", keep)
+    with statements_sent(adsum.database) as sent:
+        await adsum.attendances.create_batch(submission, system_caller())
 
-    asked = [each for each in sent if any(table in each for table in ("closed_days", "session_times", "terms"))]
+    asked = [each for each, _ in sent if any(table in each for table in ("closed_days", "session_times", "terms"))]
     assert len(asked) == 1
     assert "time_zone" in asked[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import pytest
@@ -54,5 +55,6 @@ async def moving(adsum: Adsum, school: SchoolIds) -> MovingRun:
 
 
 @pytest.fixture
-def rounds(adsum: Adsum) -> Rounds:
-    return counted_rounds(adsum)
+def rounds(adsum: Adsum) -> Generator[Rounds]:
+    with counted_rounds(adsum.database) as counted:
+        yield counted

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from sqlalchemy import event
+from collections.abc import Generator
+from contextlib import contextmanager
 
-from adsum.wiring import Adsum
+from adsum.storage.database import Database
+from tests.statements import Sent, statements_sent
 from tests.waiting import until
 
 
 class Rounds:
-    """Statements of the rounds since it was made: each round reads the newest runs, and then counts the open ones."""
+    """Rounds since it was made: each reads the newest runs, and then counts the open ones."""
 
-    def __init__(self) -> None:
-        self.statements: list[str] = []
+    def __init__(self, sent: Sent) -> None:
+        self._sent = sent
 
-    def see(self, _connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if statement.lstrip().startswith(("SELECT", "WITH")):
-            self.statements.append(statement)
+    @property
+    def statements(self) -> list[str]:
+        """What was asked so far."""
+        return [statement for statement, _ in self._sent if statement.lstrip().startswith(("SELECT", "WITH"))]
 
     @property
     def number(self) -> int:
@@ -32,7 +35,7 @@ class Rounds:
         await until(reached)
 
 
-def counted_rounds(adsum: Adsum) -> Rounds:
-    rounds = Rounds()
-    event.listen(adsum.database.engine.sync_engine, "before_cursor_execute", rounds.see)
-    return rounds
+@contextmanager
+def counted_rounds(database: Database) -> Generator[Rounds]:
+    with statements_sent(database) as sent:
+        yield Rounds(sent)

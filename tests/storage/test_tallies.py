@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Dialect, insert
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import system_caller
@@ -113,37 +111,24 @@ async def test_a_run_is_closed_with_the_counts_of_its_rows(database: Database, s
     assert (status.started_at, status.completed_at) == (ACCEPTED_AT, LATER)
 
 
-@dataclass
-class Interrupted:
-    """A connection on which something happens after the first statement."""
-
-    connection: AsyncConnection
-    then: Callable[[], Awaitable[None]] | None
-
-    @property
-    def dialect(self) -> Dialect:
-        return self.connection.dialect
-
-    async def execute(self, *statement: Any) -> Any:
-        result, then = await self.connection.execute(*statement), self.then
-        if then is not None:
-            self.then = None
-            await then()
-        return result
-
-
-async def test_a_run_that_ends_while_it_is_looked_at_is_told_as_it_ended(database: Database, school: SchoolIds) -> None:
+async def test_a_run_that_ends_while_it_is_looked_at_is_told_as_it_ended(
+    database: Database, school: SchoolIds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the statement that says that it is open, and before the one that counts."""
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=2)
 
-    async def end() -> None:
+    count = vars(tallies)["_counted"]
+
+    async def end_and_count(*of: Any) -> Any:
         async with database.transaction() as connection:
             await recording.insert_records(connection, slices(run)[:1])
             await closing.cancel_run(connection, run.run_id, LATER)
+        return await count(*of)
 
+    monkeypatch.setattr(tallies, "_counted", end_and_count)
     async with database.glance() as connection:
-        interrupted: Any = Interrupted(connection, end)
-        status = await tallies.batch_status(interrupted, system_caller(), run.batch)
+        status = await tallies.batch_status(connection, system_caller(), run.batch)
     assert status is not None
     assert (status.run_state, status.has_ended, status.tally.remaining) == (RunState.CANCELLED, True, 0)
     assert status.tally.recorded + status.tally.cancelled == status.tally.total == 4

@@ -39,27 +39,34 @@ _USER = select(
 )
 
 
-_OF_IDS = """
+_TOLD = {column.name: column.type for column in _USER.selected_columns}
+_OF_IDS = asking(
+    """
 SELECT u.id, u.school_id, u.source_id, u.email, u.password_hash, u.role, u.disabled, u.token_generation
-FROM asked JOIN users u ON u.id = asked.id"""
+FROM asked JOIN users u ON u.id = asked.id""",
+    {"id": "bigint"},
+    _TOLD,
+)
 
 
 async def users_of_ids(connection: AsyncConnection, user_ids: Collection[int]) -> dict[int, StoredUser]:
     """Those of these users that there are. It is asked for every request that carries a token."""
-    statement = asking(connection, _OF_IDS, id="bigint").columns(*_USER.selected_columns)
-    rows = await connection.execute(statement, rows_asked({"id": user_id} for user_id in user_ids))
+    rows = await _OF_IDS.rows(connection, rows_asked({"id": user_id} for user_id in user_ids))
     return {row[0]: StoredUser(*row) for row in rows}
 
 
-_OF_EMAILS = """
+_OF_EMAILS = asking(
+    """
 SELECT u.id, u.school_id, u.source_id, u.email, u.password_hash, u.role, u.disabled, u.token_generation
-FROM asked JOIN users u ON u.email = asked.email"""
+FROM asked JOIN users u ON u.email = asked.email""",
+    {"email": "text"},
+    _TOLD,
+)
 
 
 async def users_of_emails(connection: AsyncConnection, emails: Collection[str]) -> dict[str, StoredUser]:
     """Those of these users that there are. It is asked for every request that names the person it acts for."""
-    statement = asking(connection, _OF_EMAILS, email="text").columns(*_USER.selected_columns)
-    rows = await connection.execute(statement, rows_asked({"email": email} for email in emails))
+    rows = await _OF_EMAILS.rows(connection, rows_asked({"email": email} for email in emails))
     found = [StoredUser(*row) for row in rows]
     return {user.email: user for user in found if user.email is not None}
 

@@ -7,12 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Integer, Subquery, case, func, literal, literal_column, null, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    String,
+    Subquery,
+    case,
+    func,
+    literal,
+    literal_column,
+    null,
+    select,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
 from adsum.domain.activity import MINUTE, MINUTES, RunsOfMinutes
-from adsum.storage.columns import Instant, RunId
+from adsum.storage.columns import BigInt, Instant, RunId
 from adsum.storage.outcomes import OUTCOME_OF_JOB
 from adsum.storage.tables import batch_runs
 from adsum.storage.tallies import counting
@@ -20,12 +32,15 @@ from adsum.storage.visibility import sees_class, sees_school
 
 # As the partial index has it: SQLite would not know that the index serves a value that is bound.
 _IS_OPEN = batch_runs.c.state == literal_column("'open'")
-_FAILURES = f"""
+_FAILURES = counting(
+    f"""
 outcome AS (
     SELECT job.run_id, f.code, f.failed_at, {OUTCOME_OF_JOB} AS outcome FROM job {{rows_of_job}}
 )
 SELECT run_id, code, count(*) AS students, max(failed_at) AS last_at FROM outcome WHERE outcome = 'failed'
-GROUP BY run_id, code ORDER BY run_id, students DESC, code"""
+GROUP BY run_id, code ORDER BY run_id, students DESC, code""",
+    told={"run_id": RunId, "code": String, "students": BigInt, "last_at": Instant},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +81,7 @@ async def failures_of_runs(connection: AsyncConnection, run_ids: Sequence[str]) 
     """By run, why students failed, the most frequent reason first. Whoever asks sees the runs."""
     found: dict[str, list[FailureOfRun]] = {}
     if run_ids:
-        statement = counting(connection, _FAILURES).columns(run_id=RunId, last_at=Instant)
-        for run_id, *failure in await connection.execute(statement, {"run_ids": json.dumps(run_ids)}):
+        for run_id, *failure in await _FAILURES.rows(connection, {"run_ids": json.dumps(run_ids)}):
             found.setdefault(run_id, []).append(FailureOfRun(*failure))
     return found
 

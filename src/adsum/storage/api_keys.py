@@ -36,16 +36,18 @@ _KEY = select(
 )
 
 
-_OF_HASHES = """
+_OF_HASHES = asking(
+    """
 SELECT k.secret_hash, k.id, k.name, k.permissions, k.schools, k.created_at, k.revoked_at
-FROM asked JOIN api_keys k ON k.secret_hash = asked.hash"""
+FROM asked JOIN api_keys k ON k.secret_hash = asked.hash""",
+    {"hash": "text"},
+    {column.name: column.type for column in (api_keys.c.secret_hash, *_KEY.selected_columns)},
+)
 
 
 async def keys_of_hashes(connection: AsyncConnection, hashes: Collection[str]) -> dict[str, StoredKey]:
     """Those of these secrets that are of a key, by their hashes. It is asked for every request that carries a key."""
-    columns = (api_keys.c.secret_hash, *_KEY.selected_columns)
-    statement = asking(connection, _OF_HASHES, hash="text").columns(*columns)
-    rows = await connection.execute(statement, rows_asked({"hash": each} for each in hashes))
+    rows = await _OF_HASHES.rows(connection, rows_asked({"hash": each} for each in hashes))
     return {secret_hash: StoredKey(*row) for secret_hash, *row in rows}
 
 

@@ -6,32 +6,38 @@ However many they are, the statement is the same text: so it stays prepared, and
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import String, TextClause, bindparam, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Executable, String, bindparam, text
+
+from adsum.storage.statements import Statement
 
 # The same functions of JSON by the names that each has for them.
 _SQLITE = {"list_of": "json_group_array", "tuple_of": "json_array"}
 _POSTGRES = {"list_of": "jsonb_agg", "tuple_of": "jsonb_build_array"}
 
 
-def asking(connection: AsyncConnection, body: str, **columns: str) -> TextClause:
+def asking(body: str, asked: Mapping[str, str], told: Mapping[str, Any] | None = None) -> Statement:
     """A statement that begins with the table `asked`.
 
     Args:
-        connection: of an open transaction; what it speaks decides.
         body: the rest, with `{list_of}` and `{tuple_of}` for the functions that make JSON of rows and of columns.
-        **columns: of `asked`, with their types on Postgres.
+        asked: the columns of that table, with their types on Postgres.
+        told: the columns of what it tells, all of them in their order, with their types; None: they need none.
     """
-    if connection.dialect.name == "sqlite":
-        fields, words = ", ".join(f"value ->> '{name}' AS {name}" for name in columns), _SQLITE
-        table = f"SELECT {fields} FROM json_each(:asked)"  # noqa: S608 - the names are ours
-    else:
-        fields, words = ", ".join(f"{name} {kind}" for name, kind in columns.items()), _POSTGRES
-        table = f"SELECT * FROM jsonb_to_recordset(CAST(:asked AS jsonb)) AS a({fields})"  # noqa: S608 - as above
-    return text(f"WITH asked AS ({table})\n{body.format(**words)}").bindparams(bindparam("asked", type_=String))
+
+    def made(dialect: str) -> Executable:
+        if dialect == "sqlite":
+            fields, words = ", ".join(f"value ->> '{name}' AS {name}" for name in asked), _SQLITE
+            table = f"SELECT {fields} FROM json_each(:asked)"  # noqa: S608 - the names are ours
+        else:
+            fields, words = ", ".join(f"{name} {kind}" for name, kind in asked.items()), _POSTGRES
+            table = f"SELECT * FROM jsonb_to_recordset(CAST(:asked AS jsonb)) AS a({fields})"  # noqa: S608 - as above
+        written = text(f"WITH asked AS ({table})\n{body.format(**words)}").bindparams(bindparam("asked", type_=String))
+        return written if told is None else written.columns(**told)
+
+    return Statement(made)
 
 
 def rows_asked(rows: Iterable[dict[str, Any]]) -> dict[str, str]:

@@ -91,7 +91,7 @@ def _statement(connection: AsyncConnection, *, alone: bool, outcome: Outcome | N
     chain = _CHAIN.format(alone="AND false" if alone else "")
     # Where every student is wanted, the records of one page are looked up, not those of the whole batch.
     narrowed = ("", "WHERE outcome = :outcome") if outcome is not None else (_PAGE, "")
-    jobs = _JOBS.format(page=narrowed[0], which=narrowed[1], rows_of_job=rows_of_job(connection))
+    jobs = _JOBS.format(page=narrowed[0], which=narrowed[1], rows_of_job=rows_of_job(connection.dialect.name))
     parameters = [bindparam("run_id", type_=RunId), bindparam("after", type_=BigInt), bindparam("limit", type_=BigInt)]
     if outcome is not None:
         parameters.append(bindparam("outcome", type_=String))

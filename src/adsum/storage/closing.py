@@ -11,14 +11,16 @@ from sqlalchemy import String, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.batches import RunState, Tally
-from adsum.storage.columns import Instant, RunId
+from adsum.storage.columns import BigInt, Instant, RunId
 from adsum.storage.outcomes import CANCELLED, OUTCOME
+from adsum.storage.statements import Statement
 from adsum.storage.tallies import TALLY, counting
 
 _LOCK = """
 SELECT run_id FROM batch_runs
 WHERE run_id IN (SELECT CAST(value AS uuid) FROM jsonb_array_elements_text(CAST(:run_ids AS jsonb)) AS value)
 ORDER BY run_id FOR UPDATE"""
+_LOCKING = Statement(lambda _: text(_LOCK).bindparams(bindparam("run_ids", type_=String)))
 _CLOSE = """
 UPDATE batch_runs
 SET state = :state, ended_at = :now, ended_by = :by, recorded_jobs = tally.recorded, skipped_jobs = tally.skipped,
@@ -29,13 +31,18 @@ RETURNING batch_runs.run_id, recorded_jobs, skipped_jobs, failed_jobs, cancelled
 
 ENDING = (bindparam("now", type_=Instant()), bindparam("by", type_=String))
 """When a run ends, and by whom: of every statement that closes."""
+COUNTS = dict.fromkeys(("recorded_jobs", "skipped_jobs", "failed_jobs", "cancelled_jobs"), BigInt)
+"""The final counts of a run, as they are told by what ends it."""
+_ENDING = counting(f"{TALLY}{_CLOSE}", bindparam("state", type_=String), *ENDING, told={"run_id": RunId, **COUNTS})
 
 _CANCEL = f"""
 outcome AS ({OUTCOME})
 INSERT INTO job_failures (run_id, student_id, code, failed_at)
 SELECT run_id, student_id, '{CANCELLED}', :now FROM outcome WHERE outcome = 'pending' AND state = 'open'
 ORDER BY student_id
-ON CONFLICT (run_id, student_id) DO NOTHING"""
+ON CONFLICT (run_id, student_id) DO NOTHING
+RETURNING student_id"""
+_CANCELLING = counting(_CANCEL, bindparam("now", type_=Instant()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +86,7 @@ async def close_runs(
 async def cancel_run(connection: AsyncConnection, run_id: str, now: datetime) -> ClosedRun | None:
     """Ends a run that is still open: what has no outcome is cancelled. A run with nothing to cancel is closed."""
     await _lock(connection, [run_id])
-    statement = counting(connection, _CANCEL).bindparams(bindparam("now", type_=Instant()))
-    cancelled = (await connection.execute(statement, {"run_ids": json.dumps([run_id]), "now": now})).rowcount
+    cancelled = await _CANCELLING.rows(connection, {"run_ids": json.dumps([run_id]), "now": now})
     state = RunState.CANCELLED if cancelled else RunState.CLOSED
     return (await _end(connection, [run_id], state, now, None)).get(run_id)
 
@@ -91,16 +97,12 @@ async def _lock(connection: AsyncConnection, run_ids: Sequence[str]) -> None:
     writer at a time.
     """
     if connection.dialect.name != "sqlite":
-        await connection.execute(
-            text(_LOCK).bindparams(bindparam("run_ids", type_=String)), {"run_ids": json.dumps(run_ids)}
-        )
+        await _LOCKING.rows(connection, {"run_ids": json.dumps(run_ids)})
 
 
 async def _end(
     connection: AsyncConnection, run_ids: Sequence[str], state: RunState, now: datetime, by: str | None
 ) -> dict[str, ClosedRun]:
-    statement = counting(connection, f"{TALLY}{_CLOSE}").bindparams(bindparam("state", type_=String), *ENDING)
-    parameters = {"run_ids": json.dumps(run_ids), "state": state, "now": now, "by": by}
-    rows = await connection.execute(statement.columns(run_id=RunId), parameters)
+    rows = await _ENDING.rows(connection, {"run_ids": json.dumps(run_ids), "state": state, "now": now, "by": by})
     completed_at = now if state is RunState.CLOSED else None
     return {run_id: ClosedRun(run_id, Tally(*counts), now, completed_at) for run_id, *counts in rows}

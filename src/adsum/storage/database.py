@@ -6,15 +6,15 @@ Every statement module is given a `Connection` of an open transaction; nothing e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has types of its own, but no marker of them
 from sqlalchemy import event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -46,15 +46,22 @@ class RejectedRows(Exception):
     """The database refused the data itself: some row of the statement is wrong."""
 
 
+class Driver(Protocol):
+    """What is asked of a connection of asyncpg's, whose own types say less."""
+
+    async def execute(self, query: str) -> str: ...
+
+    async def fetch(self, query: str, *args: Any) -> list[Sequence[Any]]: ...
+
+    async def executemany(self, command: str, args: Sequence[Sequence[Any]]) -> None: ...
+
+
 class Database:
     """One engine. `transaction()` writes, `snapshot()` reads one state; `stroke()` and `glance()`, one statement."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.is_postgres = engine.dialect.name == "postgresql"
-        # The same pool; each transaction of it reads one state.
-        self._snapshots = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        self._glances = engine.execution_options(isolation_level="AUTOCOMMIT") if self.is_postgres else engine
         # SQLite has one writer at a time. Within a process the turn is taken here, in order, at once; SQLite's own
         # waiting polls with growing pauses and is left for other processes.
         self._writer = asyncio.Lock()
@@ -68,17 +75,11 @@ class Database:
             RejectedRows: the server refused the data.
         """
         if self.is_postgres:
-            async with _translated(), self.engine.begin() as connection:
+            async with self._begun("BEGIN", "COMMIT") as connection:
                 yield connection
             return
-        async with _translated(), self._turn(), self.engine.connect() as connection:
-            await connection.exec_driver_sql("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                await connection.exec_driver_sql("ROLLBACK")
-                raise
-            await connection.exec_driver_sql("COMMIT")
+        async with _translated(), self._turn(), self._begun("BEGIN IMMEDIATE", "COMMIT") as connection:
+            yield connection
 
     @asynccontextmanager
     async def _turn(self) -> AsyncGenerator[None]:
@@ -93,16 +94,20 @@ class Database:
     @asynccontextmanager
     async def snapshot(self) -> AsyncGenerator[AsyncConnection]:
         """A transaction that reads one state of the database."""
-        if self.is_postgres:
-            async with _translated(), self._snapshots.connect() as connection:
-                yield connection
-            return
+        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY" if self.is_postgres else "BEGIN"
+        async with self._begun(begin, "ROLLBACK") as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _begun(self, begin: str, end: str) -> AsyncGenerator[AsyncConnection]:
         async with _translated(), self.engine.connect() as connection:
-            await connection.exec_driver_sql("BEGIN")
+            await _say(connection, begin)
             try:
                 yield connection
-            finally:
-                await connection.exec_driver_sql("ROLLBACK")
+                await _say(connection, end)
+            except BaseException:
+                await _to_its_end(_roll_back(connection))
+                raise
 
     @asynccontextmanager
     async def stroke(self) -> AsyncGenerator[AsyncConnection]:
@@ -117,7 +122,7 @@ class Database:
     @asynccontextmanager
     async def glance(self) -> AsyncGenerator[AsyncConnection]:
         """For one statement that only reads: without the two round trips that begin and end a transaction."""
-        async with _translated(), self._glances.connect() as connection:
+        async with _translated(), self.engine.connect() as connection:
             yield connection
 
     @property
@@ -145,11 +150,13 @@ def open_database(url: str) -> Database:
         ConfigurationError: the URL cannot be read, or names another kind of database.
     """
     parsed = async_url(url)
+    # AUTOCOMMIT, and None: transactions are begun here, in so many words, not guessed by SQLAlchemy or the driver.
     if parsed.get_backend_name() == "postgresql":
         engine = create_async_engine(
             parsed,
             pool_size=POOL_SIZE,
             max_overflow=POOL_SIZE,
+            isolation_level="AUTOCOMMIT",
             connect_args={
                 "timeout": CONNECT_TIMEOUT_S,
                 "command_timeout": STATEMENT_TIMEOUT_S,
@@ -159,8 +166,8 @@ def open_database(url: str) -> Database:
                 },
             },
         )
+        event.listen(engine.sync_engine, "checkout", _replace_ended)
         return Database(engine)
-    # isolation_level None: transactions are begun here, in so many words, not guessed by the driver.
     engine = create_async_engine(
         parsed,
         pool_size=POOL_SIZE,
@@ -195,6 +202,44 @@ def _for_asyncpg(url: URL) -> URL:
     return url.set(drivername="postgresql+asyncpg", query=query)
 
 
+def driver_of(connection: AsyncConnection) -> Driver:
+    """The connection of asyncpg's below one to Postgres: what it is told is told within the same transaction."""
+    below = connection.sync_connection
+    assert below is not None
+    return cast("Driver", below.connection.driver_connection)
+
+
+def _replace_ended(connection: Any, _record: object, _fairy: object) -> None:
+    """Before a connection is lent: one that the server has ended is made anew, and so are all others of its age."""
+    if connection.driver_connection.is_closed():
+        raise InvalidatePoolError
+
+
+async def _say(connection: AsyncConnection, words: str) -> None:
+    """BEGIN, COMMIT and their like: most of what SQLAlchemy would make of them is not needed."""
+    if connection.dialect.name == "sqlite":
+        await connection.exec_driver_sql(words)
+    else:
+        await driver_of(connection).execute(words)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Whoever is cancelled waits for it all the same: what comes next on this connection would be halfway in it."""
+    working = asyncio.create_task(work)
+    try:
+        await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        raise
+
+
+async def _roll_back(connection: AsyncConnection) -> None:
+    try:
+        await _say(connection, "ROLLBACK")
+    except Exception:  # noqa: BLE001 - whatever it was: the server rolls back what it hears no more of
+        await connection.invalidate()
+
+
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     try:
         cursor = connection.cursor()
@@ -212,22 +257,23 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 async def _translated() -> AsyncGenerator[None]:
     try:
         yield
-    except DBAPIError as error:
+    except (DBAPIError, asyncpg.PostgresError) as error:
         if is_outage(error):
             raise StorageOutage("the database does not answer") from error
         raise RejectedRows(_name(error)) from error
-    except (OSError, TimeoutError, PoolTimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+    except (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError) as error:
         raise StorageOutage("the database does not answer") from error
 
 
-def is_outage(error: DBAPIError) -> bool:
+def is_outage(error: DBAPIError | asyncpg.PostgresError) -> bool:
     """Whether the server could not, rather than would not."""
-    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    said = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(said, "sqlstate", None) or getattr(said, "pgcode", None)
     if isinstance(state, str):
         return not state.startswith(_WRONG_ROW_CLASSES)
     return not isinstance(error, DataError | IntegrityError)
 
 
-def _name(error: DBAPIError) -> str:
+def _name(error: DBAPIError | asyncpg.PostgresError) -> str:
     """What kind of error it was; never its text, which may quote a row."""
-    return type(error.orig).__name__
+    return type(error.orig if isinstance(error, DBAPIError) else error).__name__

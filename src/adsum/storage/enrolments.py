@@ -16,12 +16,16 @@ from adsum.storage.spans import covers
 from adsum.storage.tables import enrolments, students
 
 # A look-up for each class. As a join, Postgres would read all enrolments there are, since it takes `asked` for many.
-_ROSTERS = """
+_ROSTERS = asking(
+    """
 SELECT asked.class_id, asked.day,
     (SELECT {list_of}(DISTINCT e.student_id) FROM enrolments e
      WHERE e.class_id = asked.class_id AND (e.begin_date IS NULL OR e.begin_date <= asked.day)
        AND (e.end_date IS NULL OR e.end_date > asked.day)) AS students
-FROM asked"""
+FROM asked""",
+    {"class_id": "bigint", "day": "date"},
+    {"class_id": BigInteger, "day": Date, "students": Json},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,8 @@ async def find_rosters(
     connection: AsyncConnection, wanted: Collection[tuple[int, date]]
 ) -> dict[tuple[int, date], list[int]]:
     """The ids of who is enrolled in each of these classes on its day, each once, in order."""
-    statement = asking(connection, _ROSTERS, class_id="bigint", day="date").columns(
-        class_id=BigInteger, day=Date, students=Json
-    )
     asked = rows_asked({"class_id": class_id, "day": day.isoformat()} for class_id, day in wanted)
-    rows = await connection.execute(statement, asked)
+    rows = await _ROSTERS.rows(connection, asked)
     return {(class_id, day): sorted(students or ()) for class_id, day, students in rows}
 
 

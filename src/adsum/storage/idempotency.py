@@ -14,9 +14,13 @@ from adsum.storage.asked import asking, rows_asked
 from adsum.storage.columns import Json
 from adsum.storage.tables import idempotency_keys
 
-_FIND = """
+_FIND = asking(
+    """
 SELECT i.actor, i.key, i.body_digest, i.answer
-FROM asked JOIN idempotency_keys i ON i.actor = asked.actor AND i.key = asked.key"""
+FROM asked JOIN idempotency_keys i ON i.actor = asked.actor AND i.key = asked.key""",
+    {"actor": "text", "key": "text"},
+    {"actor": String, "key": String, "body_digest": String, "answer": Json},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +41,8 @@ class KeptAnswer:
 
 async def find_answers(connection: AsyncConnection, keys: Collection[AnswerKey]) -> dict[AnswerKey, KeptAnswer]:
     """Those of these keys under which something was answered."""
-    statement = asking(connection, _FIND, actor="text", key="text").columns(
-        actor=String, key=String, body_digest=String, answer=Json
-    )
     asked = rows_asked({"actor": each.actor, "key": each.key} for each in keys)
-    rows = await connection.execute(statement, asked)
+    rows = await _FIND.rows(connection, asked)
     return {AnswerKey(actor, key): KeptAnswer(digest, answer) for actor, key, digest, answer in rows}
 
 

@@ -7,12 +7,12 @@ the same outcomes.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Date, String, TextClause, bindparam, text
+from sqlalchemy import BindParameter, Date, Executable, String, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.batches import Outcome, RunState
@@ -20,6 +20,7 @@ from adsum.domain.ids import Batch
 from adsum.storage.closing import ClosedRun
 from adsum.storage.columns import BigInt, Json, RunId
 from adsum.storage.outcomes import OUTCOME, rows_of_job
+from adsum.storage.statements import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ job AS (
     WHERE j.position > slice.start AND j.position <= slice.stop
 )"""
 
-_PENDING = f""",
+_TOLD_PENDING = f""",
 outcome AS ({OUTCOME})
 SELECT run_id, {{students}} AS students FROM outcome WHERE outcome = 'pending' GROUP BY run_id"""
 
@@ -112,7 +113,7 @@ SELECT run_id, {{students}} AS students FROM outcome WHERE outcome = 'pending' G
 RUN = "run.run_id, run.state, run.class_id, run.session_id, run.learning_date"
 PLANNED = """run.total_jobs - run.carried_recorded - run.carried_skipped - run.carried_cancelled
            - {array_length}(run.kept) AS planned"""
-_PROGRESS = f""",
+_TOLD_PROGRESS = f""",
 outcome AS ({OUTCOME}),
 counted AS (
     SELECT run_id, {{students}} FILTER (WHERE outcome <> 'pending') AS ended,
@@ -150,32 +151,57 @@ PROGRESS_COLUMNS: dict[str, Any] = {
 }
 
 
+def of_slices(
+    body: str, *values: BindParameter[Any], which: str = "", lock: str = "", told: Mapping[str, Any] | None = None
+) -> Statement:
+    """A statement that begins with the jobs that `:slices` names: `job`.
+
+    Args:
+        body: the rest.
+        *values: that it needs besides.
+        which: narrows the runs.
+        lock: locks them.
+        told: the columns of what it tells, all of them in their order, with their types; None: it tells nothing.
+    """
+
+    def made(dialect: str) -> Executable:
+        jobs, words = (_POSTGRES_JOBS, _POSTGRES) if dialect == "postgresql" else (_SQLITE_JOBS, _SQLITE)
+        whole = (jobs + body).format(which=which, lock=lock, rows_of_job=rows_of_job(dialect), **words)
+        written = text(whole).bindparams(bindparam("slices", type_=String), *values)
+        return written if told is None else written.columns(**told)
+
+    return Statement(made)
+
+
+_OUTCOMES = of_slices(
+    OUTCOME,
+    told={
+        "run_id": RunId,
+        "state": String,
+        "class_id": BigInt,
+        "session_id": BigInt,
+        "learning_date": Date,
+        "student_id": BigInt,
+        "outcome": String,
+    },
+)
+_PROGRESS = of_slices(_TOLD_PROGRESS, told=PROGRESS_COLUMNS)
+_PENDING = of_slices(_TOLD_PENDING, told={"run_id": RunId, "students": Json})
+
+
 async def outcomes(connection: AsyncConnection, slices: Sequence[JobSlice]) -> list[JobOutcome]:
     """What became of each job of these slices; of runs that ended, too. Runs that are not there have none."""
-    statement = statement_of(connection, OUTCOME).columns(
-        run_id=RunId,
-        state=String,
-        class_id=BigInt,
-        session_id=BigInt,
-        learning_date=Date,
-        student_id=BigInt,
-        outcome=String,
-    )
-    rows = await connection.execute(statement, named(slices))
-    return [_job_outcome(*row) for row in rows]
+    return [_job_outcome(*row) for row in await _OUTCOMES.rows(connection, named(slices))]
 
 
 async def progress(connection: AsyncConnection, slices: Sequence[JobSlice]) -> list[Progress]:
     """How far each run is with these slices; also runs that ended. Runs that are not there have none."""
-    statement = statement_of(connection, _PROGRESS).columns(**PROGRESS_COLUMNS)
-    return [progress_of(*row) for row in await connection.execute(statement, named(slices))]
+    return [progress_of(*row) for row in await _PROGRESS.rows(connection, named(slices))]
 
 
 async def pending(connection: AsyncConnection, slices: Sequence[JobSlice]) -> dict[str, set[int]]:
     """Of each run that has any, the students whose job has no outcome. One row a run: thousands may have stopped."""
-    statement = statement_of(connection, _PENDING).columns(run_id=RunId, students=Json)
-    rows = await connection.execute(statement, named(slices))
-    return {run_id: set(students) for run_id, students in rows}
+    return {run_id: set(students) for run_id, students in await _PENDING.rows(connection, named(slices))}
 
 
 def _job_outcome(
@@ -190,13 +216,6 @@ def progress_of(
     """A row of `PROGRESS_COLUMNS`."""
     recorded, pending, planned = map(int, counts)
     return Progress(run_id, RunState(state), Batch(class_id, session_id, day), ended or [], recorded, pending, planned)
-
-
-def statement_of(connection: AsyncConnection, body: str, *, which: str = "", lock: str = "") -> TextClause:
-    """One that begins with the jobs that `:slices` names: `job`. `which` narrows the runs, `lock` locks them."""
-    jobs, words = (_POSTGRES_JOBS, _POSTGRES) if connection.dialect.name == "postgresql" else (_SQLITE_JOBS, _SQLITE)
-    statement = (jobs + body).format(which=which, lock=lock, rows_of_job=rows_of_job(connection), **words)
-    return text(statement).bindparams(bindparam("slices", type_=String))
 
 
 def named(slices: Sequence[JobSlice]) -> dict[str, str]:

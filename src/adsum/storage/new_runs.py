@@ -14,17 +14,28 @@ from adsum.domain.batches import OnExisting, RunState
 from adsum.domain.plan import Plan
 from adsum.storage.asked import asking, rows_asked
 from adsum.storage.runs import Run
+from adsum.storage.statements import Statement
 from adsum.storage.tables import batch_runs
 
 # In the order of the ids, so that two who wait for several cannot deadlock.
-_TURNS = """
-SELECT id FROM sessions WHERE id IN (SELECT session_id FROM asked) ORDER BY id FOR NO KEY UPDATE {skip}"""
+_TURNS = "SELECT id FROM sessions WHERE id IN (SELECT session_id FROM asked) ORDER BY id FOR NO KEY UPDATE"
+_EACH_TURN = asking(_TURNS, {"session_id": "bigint"})
+_FREE_TURNS = asking(f"{_TURNS} SKIP LOCKED", {"session_id": "bigint"})
 _NEXT_NUMBER = (
     select(func.coalesce(func.max(batch_runs.c.number), 0) + 1)
     .where(batch_runs.c.session_id == bindparam("of_session"), batch_runs.c.learning_date == bindparam("of_day"))
     .scalar_subquery()
 )
-_INSERT = insert(batch_runs).values(number=_NEXT_NUMBER, state=RunState.OPEN)
+_GIVEN = (
+    *("run_id", "school_id", "class_id", "session_id", "learning_date", "on_existing", "plan", "kept", "chunk_size"),
+    *("carried_recorded", "carried_skipped", "carried_cancelled", "total_jobs", "accepted_at", "accepted_role"),
+    *("user_id", "key_id", "forced_reason"),
+)
+_INSERT = Statement(
+    lambda _: insert(batch_runs).values(
+        number=_NEXT_NUMBER, state=RunState.OPEN.value, **{name: bindparam(name) for name in _GIVEN}
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +68,15 @@ async def take_turns(connection: AsyncConnection, session_ids: Collection[int], 
     """
     if connection.dialect.name == "sqlite":
         return set(session_ids)
-    turns = asking(connection, _TURNS.format(skip="" if waits else "SKIP LOCKED"), session_id="bigint")
-    return set(await connection.scalars(turns, rows_asked({"session_id": each} for each in session_ids)))
+    turns = _EACH_TURN if waits else _FREE_TURNS
+    rows = await turns.rows(connection, rows_asked({"session_id": each} for each in session_ids))
+    return {session_id for (session_id,) in rows}
 
 
 async def insert_runs(connection: AsyncConnection, new: Sequence[NewRun]) -> None:
     """Makes runs, open, each with the next number of its batch. The turns have to be taken before."""
     if new:
-        await connection.execute(_INSERT, [_new_row(each) for each in new])
+        await _INSERT.each(connection, [_new_row(each) for each in new])
 
 
 def _new_row(new: NewRun) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 # The code of a job that was cancelled, beside those of jobs that failed.
 CANCELLED = "cancelled"
 
@@ -36,6 +34,6 @@ SELECT job.run_id, job.state, job.class_id, job.session_id, job.learning_date, j
 FROM job {{rows_of_job}}"""
 
 
-def rows_of_job(connection: AsyncConnection) -> str:
+def rows_of_job(dialect: str) -> str:
     """Joins each row of `job` with the record `a`, the change `c` and the failure `f` of it, where there are any."""
-    return _POSTGRES_ROWS if connection.dialect.name == "postgresql" else _SQLITE_ROWS
+    return _POSTGRES_ROWS if dialect == "postgresql" else _SQLITE_ROWS

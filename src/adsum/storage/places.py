@@ -15,8 +15,10 @@ from adsum.domain.calendar import Calendar, ClosedDay, SessionTime
 from adsum.domain.days import Span
 from adsum.storage.asked import asking, rows_asked
 from adsum.storage.columns import Json
+from adsum.storage.visibility import is_school_seen
 
-_PLACES = """
+_PLACES = asking(
+    """
 SELECT asked.class_id, asked.session_id, asked.user_id, c.school_id, s.time_zone, s.edit_window_days,
     EXISTS (SELECT 1 FROM sessions x WHERE x.id = asked.session_id AND x.class_id = c.id) AS has_session,
     (SELECT {list_of}({tuple_of}(t.begin_date, t.end_date)) FROM class_teachers t
@@ -32,14 +34,32 @@ SELECT asked.class_id, asked.session_id, asked.user_id, c.school_id, s.time_zone
      WHERE e.school_id = c.school_id AND e.begin_date <= asked.last_day AND e.end_date > asked.first_day) AS terms,
     (SELECT {list_of}({tuple_of}(m.weekday, m.begins, m.ends)) FROM session_times m
      JOIN sessions x ON x.id = m.session_id WHERE x.id = asked.session_id AND x.class_id = c.id) AS times
-FROM asked JOIN classes c ON c.id = asked.class_id JOIN schools s ON s.id = c.school_id"""
-_ASKED = {
-    "class_id": "bigint",
-    "session_id": "bigint",
-    "user_id": "bigint",
-    "first_day": "date",
-    "last_day": "date",
-}
+FROM asked JOIN classes c ON c.id = asked.class_id JOIN schools s ON s.id = c.school_id""",
+    {
+        "class_id": "bigint",
+        "session_id": "bigint",
+        "user_id": "bigint",
+        "first_day": "date",
+        "last_day": "date",
+    },
+    {
+        "class_id": BigInteger,
+        "session_id": BigInteger,
+        "user_id": BigInteger,
+        "school_id": BigInteger,
+        "time_zone": String,
+        "edit_window_days": Integer,
+        "has_session": Boolean,
+        "taught": Json,
+        "covered": Json,
+        "first_day": Date,
+        "last_day": Date,
+        "closed": Json,
+        "has_terms": Boolean,
+        "terms": Json,
+        "times": Json,
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,31 +114,14 @@ class Place:
 
     def is_seen_by(self, caller: Caller, day: date | None) -> bool:
         """Whether the caller sees the session on `day`, or, where it is None, on any day: the rule of `visibility`."""
-        if caller.schools is not None and self.school_id not in caller.schools:
+        if not is_school_seen(caller, self.school_id):
             return False
         return not caller.teaches_only or any(day is None or span.covers(day) for span in self.taught)
 
 
 async def find_places(connection: AsyncConnection, wanted: Collection[Wanted]) -> dict[Wanted, Place]:
     """Those of these places that there are, whoever asks: see `Place.is_seen_by`."""
-    statement = asking(connection, _PLACES, **_ASKED).columns(
-        class_id=BigInteger,
-        session_id=BigInteger,
-        user_id=BigInteger,
-        school_id=BigInteger,
-        time_zone=String,
-        edit_window_days=Integer,
-        has_session=Boolean,
-        taught=Json,
-        covered=Json,
-        first_day=Date,
-        last_day=Date,
-        closed=Json,
-        has_terms=Boolean,
-        terms=Json,
-        times=Json,
-    )
-    rows = await connection.execute(statement, rows_asked(each.to_row() for each in wanted))
+    rows = await _PLACES.rows(connection, rows_asked(each.to_row() for each in wanted))
     return dict(_found(*row) for row in rows)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import String, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.batches import Tally
-from adsum.storage.closing import ENDING, ClosedRun, closing_recorded
+from adsum.storage.closing import COUNTS, ENDING, ClosedRun, closing_recorded
 from adsum.storage.columns import Instant, RunId
 from adsum.storage.jobs import (
     PLANNED,
@@ -21,11 +21,12 @@ from adsum.storage.jobs import (
     JobSlice,
     Progress,
     named,
+    of_slices,
     progress,
     progress_of,
-    statement_of,
 )
 from adsum.storage.outcomes import OUTCOME, RECORD_OF_JOB
+from adsum.storage.statements import Statement
 
 _ENROLLED = """EXISTS (
     SELECT 1 FROM enrolments e
@@ -61,6 +62,12 @@ SELECT told.*, closed.recorded_jobs, closed.skipped_jobs, closed.failed_jobs, cl
 FROM told LEFT JOIN closed ON closed.run_id = told.run_id"""
 _CLOSE_RECORDED = closing_recorded("WHERE run_id IN (SELECT value FROM json_each(:run_ids))").format(
     array_length="json_array_length"
+)
+# Of SQLite alone: Postgres does it in one with the insert.
+_CLOSING_RECORDED = Statement(
+    lambda _: (
+        text(_CLOSE_RECORDED).bindparams(bindparam("run_ids", type_=String), *ENDING).columns(run_id=RunId, **COUNTS)
+    )
 )
 
 # A change is made for exactly the version that accept saw: so a late chunk cannot undo a correction. A mark without a
@@ -106,6 +113,21 @@ ORDER BY run_id, student_id
 ON CONFLICT (run_id, student_id) DO NOTHING"""
 
 _OPEN = "AND r.state = 'open'"
+# NO KEY UPDATE, since some of these runs are closed: two workers with the same run in hand take turns, where with a
+# lock that they share each would wait for the other.
+_RECORDING = of_slices(
+    _RECORD,
+    *ENDING,
+    which=_OPEN,
+    lock="FOR NO KEY UPDATE",
+    told={**PROGRESS_COLUMNS, **COUNTS},
+)
+_INSERTING = of_slices(_INSERT, which=_OPEN, lock="FOR SHARE")
+_KEEPING_CHANGES = of_slices(_INSERT_CHANGES, which=_OPEN, lock="FOR SHARE")
+_CHANGING = of_slices(_APPLY_CHANGES, which=_OPEN)
+_FAILING = of_slices(
+    _FAIL, bindparam("code", type_=String), bindparam("now", type_=Instant()), which=_OPEN, lock="FOR SHARE"
+)
 
 
 async def record(
@@ -124,10 +146,7 @@ async def record(
         found = await progress(connection, slices)
         closed = await _close_recorded(connection, [each.run_id for each in found if each.is_all_recorded], now, by)
         return [replace(each, closed=closed.get(each.run_id)) for each in found]
-    # NO KEY UPDATE, since some of these runs are closed: two workers with the same run in hand take turns, where with
-    # a lock that they share each would wait for the other.
-    statement = statement_of(connection, _RECORD, which=_OPEN, lock="FOR NO KEY UPDATE").columns(**PROGRESS_COLUMNS)
-    rows = await connection.execute(statement.bindparams(*ENDING), {**named(slices), "now": now, "by": by})
+    rows = await _RECORDING.rows(connection, {**named(slices), "now": now, "by": by})
     return [_told(row[: len(PROGRESS_COLUMNS)], row[len(PROGRESS_COLUMNS) :], now) for row in rows]
 
 
@@ -141,26 +160,21 @@ async def _close_recorded(
 ) -> dict[str, ClosedRun]:
     if not run_ids:
         return {}
-    statement = text(_CLOSE_RECORDED).bindparams(bindparam("run_ids", type_=String), *ENDING)
-    parameters = {"run_ids": json.dumps(run_ids), "now": now, "by": by}
-    rows = await connection.execute(statement.columns(run_id=RunId), parameters)
+    rows = await _CLOSING_RECORDED.rows(connection, {"run_ids": json.dumps(run_ids), "now": now, "by": by})
     return {run_id: ClosedRun(run_id, Tally(*counts), now, now) for run_id, *counts in rows}
 
 
 async def insert_records(connection: AsyncConnection, slices: Sequence[JobSlice]) -> None:
     """Inserts the records of open runs, of students who are still enrolled; whoever has a record keeps it."""
-    await connection.execute(statement_of(connection, _INSERT, which=_OPEN, lock="FOR SHARE"), named(slices))
+    await _INSERTING.rows(connection, named(slices))
 
 
 async def update_records(connection: AsyncConnection, slices: Sequence[JobSlice]) -> None:
     """Changes the records of open runs' jobs that update, where they are as accept saw them, and keeps what was."""
-    await connection.execute(statement_of(connection, _INSERT_CHANGES, which=_OPEN, lock="FOR SHARE"), named(slices))
-    await connection.execute(statement_of(connection, _APPLY_CHANGES, which=_OPEN), named(slices))
+    await _KEEPING_CHANGES.rows(connection, named(slices))
+    await _CHANGING.rows(connection, named(slices))
 
 
 async def fail_pending(connection: AsyncConnection, slices: Sequence[JobSlice], code: str, now: datetime) -> None:
     """Ends as failed what has no outcome yet. `code` is stable, and the same to everyone who sees it."""
-    statement = statement_of(connection, _FAIL, which=_OPEN, lock="FOR SHARE").bindparams(
-        bindparam("code", type_=String), bindparam("now", type_=Instant())
-    )
-    await connection.execute(statement, {**named(slices), "code": code, "now": now})
+    await _FAILING.rows(connection, {**named(slices), "code": code, "now": now})

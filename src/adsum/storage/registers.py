@@ -44,7 +44,8 @@ Value = TypeVar("Value")
 RegisterPosition = tuple[int, int]
 """Of a register in the list: its class, its session."""
 
-_DETAILS = """
+_DETAILS = asking(
+    """
 SELECT asked.session_id,
     (SELECT {list_of}({tuple_of}(u.id, u.given_name, u.family_name)) FROM users u WHERE u.id IN
         (SELECT t.user_id FROM class_teachers t WHERE t.class_id = asked.class_id
@@ -66,7 +67,10 @@ SELECT asked.session_id,
          GROUP BY a.status) AS counted) AS given,
     (SELECT {list_of}({tuple_of}(t.begins, t.ends)) FROM session_times t
      WHERE t.session_id = asked.session_id AND t.weekday = asked.weekday) AS times
-FROM asked"""
+FROM asked""",
+    {"class_id": "bigint", "session_id": "bigint", "day": "date", "weekday": "bigint"},
+    {"session_id": BigInteger, "teachers": Json, "missing": Json, "given": Json, "times": Json},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,10 +241,6 @@ def _is_processing(day: ColumnElement[date]) -> ColumnElement[bool]:
 
 
 async def _detailed(connection: AsyncConnection, registers: Sequence[Register]) -> list[Register]:
-    columns = {"class_id": "bigint", "session_id": "bigint", "day": "date", "weekday": "bigint"}
-    statement = asking(connection, _DETAILS, **columns).columns(
-        session_id=BigInteger, teachers=Json, missing=Json, given=Json, times=Json
-    )
     asked = rows_asked(
         {
             "class_id": each.class_id,
@@ -250,7 +250,7 @@ async def _detailed(connection: AsyncConnection, registers: Sequence[Register]) 
         }
         for each in registers
     )
-    found = {session_id: more for session_id, *more in await connection.execute(statement, asked)}
+    found = {session_id: more for session_id, *more in await _DETAILS.rows(connection, asked)}
     return [_with_details(each, *found[each.session_id]) for each in registers]
 
 

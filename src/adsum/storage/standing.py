@@ -19,7 +19,8 @@ from adsum.storage.asked import asking, rows_asked
 from adsum.storage.columns import Json, RunId
 
 # One row a batch: an object for each record of a class that was marked before would be most of what accept does.
-_STANDING = """
+_STANDING = asking(
+    """
 SELECT asked.class_id, asked.session_id, asked.learning_date, newest.run_id, newest.state,
     (SELECT {list_of}({tuple_of}(a.student_id, a.status, a.note, a.version, a.arrived_at, a.left_at,
                                  a.absence_id IS NOT NULL OR a.marked_role IN ('office', 'admin')))
@@ -34,7 +35,18 @@ SELECT asked.class_id, asked.session_id, asked.learning_date, newest.run_id, new
 FROM asked LEFT JOIN batch_runs newest ON newest.run_id = (
     SELECT r.run_id FROM batch_runs r
     WHERE r.session_id = asked.session_id AND r.learning_date = asked.learning_date
-    ORDER BY r.number DESC LIMIT 1)"""
+    ORDER BY r.number DESC LIMIT 1)""",
+    {"class_id": "bigint", "session_id": "bigint", "learning_date": "date"},
+    {
+        "class_id": BigInteger,
+        "session_id": BigInteger,
+        "learning_date": Date,
+        "run_id": RunId,
+        "state": String,
+        "records": Json,
+        "known": Json,
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +73,6 @@ class Standing:
 
 async def find_standing(connection: AsyncConnection, batches: Collection[Batch]) -> dict[Batch, Standing]:
     """What stands of each of these batches."""
-    statement = asking(connection, _STANDING, class_id="bigint", session_id="bigint", learning_date="date").columns(
-        class_id=BigInteger,
-        session_id=BigInteger,
-        learning_date=Date,
-        run_id=RunId,
-        state=String,
-        records=Json,
-        known=Json,
-    )
     asked = rows_asked(
         {
             "class_id": batch.class_id,
@@ -85,7 +88,7 @@ async def find_standing(connection: AsyncConnection, batches: Collection[Batch])
             records={student_id: _existing(*record) for student_id, *record in records or ()},
             known=tuple(_known(*absence) for absence in known or ()),
         )
-        for *batch, run_id, state, records, known in await connection.execute(statement, asked)
+        for *batch, run_id, state, records, known in await _STANDING.rows(connection, asked)
     }
 
 

@@ -6,17 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Integer, String, TextClause, bindparam, select, text
+from sqlalchemy import BindParameter, ColumnElement, Executable, String, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
 from adsum.domain.batches import BatchStatus, RunState, Tally
 from adsum.domain.ids import Batch
-from adsum.storage.columns import Instant, RunId
+from adsum.storage.columns import BigInt, RunId
 from adsum.storage.outcomes import OUTCOME, rows_of_job
-from adsum.storage.runs import of_batch
+from adsum.storage.statements import Statement
 from adsum.storage.tables import batch_runs
-from adsum.storage.visibility import sees_school, sees_session
+from adsum.storage.visibility import is_school_seen, is_taught_by
 
 # The jobs of the runs that :run_ids lists, one row each, and what a retry carries on from the run before it.
 _SQLITE_JOBS_OF_RUNS = """
@@ -56,6 +56,7 @@ tally AS (
     FROM base LEFT JOIN outcome ON outcome.run_id = base.run_id
     GROUP BY base.run_id, carried_recorded, carried_skipped, carried_cancelled
 )"""
+_OUTCOMES = ("recorded", "skipped", "failed", "cancelled", "remaining")
 _COUNT = "SELECT run_id, recorded, skipped, failed, cancelled, remaining FROM tally"
 # What the run says and what its rows say, of one moment.
 _STATUS = """
@@ -77,36 +78,67 @@ STATUS_COLUMNS = (
 """What `status_of_row` reads a run's status from."""
 
 
+def counting(body: str, *values: BindParameter[Any], told: Mapping[str, Any] | None = None) -> Statement:
+    """A statement that begins with the jobs of the runs that `:run_ids` lists: `job`, and `base`, one row a run.
+
+    Args:
+        body: the rest.
+        *values: that it needs besides.
+        told: the columns of what it tells, all of them in their order, with their types; None: it tells nothing.
+    """
+
+    def made(dialect: str) -> Executable:
+        jobs = _POSTGRES_JOBS_OF_RUNS if dialect == "postgresql" else _SQLITE_JOBS_OF_RUNS
+        whole = text((jobs + body).format(rows_of_job=rows_of_job(dialect)))
+        written = whole.bindparams(bindparam("run_ids", type_=String), *values)
+        return written if told is None else written.columns(**told)
+
+    return Statement(made)
+
+
+_COUNTING = counting(f"{TALLY}{_COUNT}", told={"run_id": RunId, **dict.fromkeys(_OUTCOMES, BigInt)})
+_COUNTING_STATUS = counting(
+    f"{TALLY}{_STATUS}",
+    told={**{column.name: column.type for column in STATUS_COLUMNS}, **dict.fromkeys(_OUTCOMES, BigInt)},
+)
+
+
+def _newest_run(*which: ColumnElement[bool]) -> Statement:
+    """The newest run of a batch: its school, and `STATUS_COLUMNS`."""
+    c = batch_runs.c
+    of_batch = (column == bindparam(column.name) for column in (c.class_id, c.session_id, c.learning_date))
+    newest = select(c.school_id, *STATUS_COLUMNS).where(*of_batch, *which).order_by(c.number.desc()).limit(1)
+    return Statement(lambda _: newest)
+
+
+# It is asked more often than anything else: so it is made once for all callers, and for all teachers.
+_NEWEST = _newest_run()
+_NEWEST_TAUGHT = _newest_run(
+    is_taught_by(
+        bindparam("user_id", type_=BigInt), batch_runs.c.class_id, batch_runs.c.session_id, batch_runs.c.learning_date
+    )
+)
+
+
 async def batch_status(connection: AsyncConnection, caller: Caller, batch: Batch) -> BatchStatus | None:
     """The newest run of a batch; None: it has none, or the caller does not see its session on that day.
 
     Of one moment also without a transaction: one statement tells all of a run that has ended, another all of an open
     one.
     """
-    c = batch_runs.c
-    newest = (
-        select(*STATUS_COLUMNS)
-        .where(
-            *of_batch(batch),
-            c.class_id == batch.class_id,
-            sees_school(caller, c.school_id),
-            sees_session(caller, c.class_id, c.session_id, batch.learning_date),
-        )
-        .order_by(c.number.desc())
-        .limit(1)
-    )
-    row = (await connection.execute(newest)).one_or_none()
-    if row is None or row.state != RunState.OPEN:
-        return None if row is None else _status_of_row(batch, row, {})
-    return await _counted(connection, batch, row.run_id)
+    of = {"class_id": batch.class_id, "session_id": batch.session_id, "learning_date": batch.learning_date}
+    newest = _NEWEST_TAUGHT if caller.teaches_only else _NEWEST
+    for school_id, *status in await newest.rows(connection, of | {"user_id": caller.user_id}):
+        if is_school_seen(caller, school_id):
+            run_id, state, *_ = status
+            is_open = state == RunState.OPEN
+            return await _counted(connection, batch, run_id) if is_open else _status_of_row(batch, status, {})
+    return None
 
 
 async def _counted(connection: AsyncConnection, batch: Batch, run_id: str) -> BatchStatus:
     """The status of a run that was open a moment ago, and may have ended since."""
-    statement = counting(connection, f"{TALLY}{_STATUS}").columns(
-        run_id=RunId, state=String, number=Integer, accepted_at=Instant, ended_at=Instant
-    )
-    row = (await connection.execute(statement, {"run_ids": json.dumps([run_id])})).one()
+    (row,) = await _COUNTING_STATUS.rows(connection, {"run_ids": json.dumps([run_id])})
     status, counts = row[: len(STATUS_COLUMNS)], row[len(STATUS_COLUMNS) :]
     return _status_of_row(batch, status, {run_id: Tally(*counts)})
 
@@ -147,13 +179,5 @@ async def tallies_of(connection: AsyncConnection, run_ids: Sequence[str]) -> dic
     """The counts of these runs, from the rows of their students."""
     if not run_ids:
         return {}
-    statement = counting(connection, f"{TALLY}{_COUNT}").columns(run_id=RunId)
-    rows = await connection.execute(statement, {"run_ids": json.dumps(run_ids)})
+    rows = await _COUNTING.rows(connection, {"run_ids": json.dumps(run_ids)})
     return {run_id: Tally(*counts) for run_id, *counts in rows}
-
-
-def counting(connection: AsyncConnection, body: str) -> TextClause:
-    """A statement that begins with the jobs of the runs that `:run_ids` lists: `job`, and `base`, one row a run."""
-    jobs = _POSTGRES_JOBS_OF_RUNS if connection.dialect.name == "postgresql" else _SQLITE_JOBS_OF_RUNS
-    statement = (jobs + body).format(rows_of_job=rows_of_job(connection))
-    return text(statement).bindparams(bindparam("run_ids", type_=String))

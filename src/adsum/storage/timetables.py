@@ -18,15 +18,19 @@ from adsum.storage.tables import classes, schools, session_times, sessions
 from adsum.storage.visibility import sees_school, sees_session
 
 # As `lock_school` does: neither does anybody else replace them meanwhile, nor summarise what is recorded in them.
-_LOCK_SCHOOLS = """\
+_LOCK_SCHOOLS = asking(
+    """
 SELECT id FROM schools
 WHERE id IN (
     SELECT classes.school_id FROM classes JOIN sessions ON sessions.class_id = classes.id
     WHERE sessions.id IN (SELECT session_id FROM asked)
 )
-ORDER BY id FOR NO KEY UPDATE
-"""
-_FORGET = "DELETE FROM session_times WHERE session_id IN (SELECT session_id FROM asked)"
+ORDER BY id FOR NO KEY UPDATE""",
+    {"session_id": "bigint"},
+)
+_FORGET = asking(
+    "DELETE FROM session_times WHERE session_id IN (SELECT session_id FROM asked)", {"session_id": "bigint"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,8 @@ async def replace_times(connection: AsyncConnection, times: Mapping[int, Sequenc
     """Gives each of these sessions these times, and no others."""
     asked = rows_asked({"session_id": session_id} for session_id in times)
     if connection.dialect.name != "sqlite":
-        await connection.execute(asking(connection, _LOCK_SCHOOLS, session_id="bigint"), asked)
-    await connection.execute(asking(connection, _FORGET, session_id="bigint"), asked)
+        await _LOCK_SCHOOLS.rows(connection, asked)
+    await _FORGET.rows(connection, asked)
     rows = [{"session_id": session_id, **asdict(time)} for session_id, each in times.items() for time in each]
     if rows:
         await connection.execute(insert(session_times), rows)

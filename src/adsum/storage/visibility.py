@@ -7,17 +7,25 @@ covers one session of it sees the class and who is in it, and of what is recorde
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Subquery, case, exists, literal, null, select, true
+from sqlalchemy import BindParameter, ColumnElement, Subquery, case, exists, literal, null, select, true
 
 from adsum.domain.access import Caller
 from adsum.storage.columns import BigInt
 from adsum.storage.spans import Day, covers
 from adsum.storage.tables import class_covers, class_teachers
 
+UserId = int | None | BindParameter[int]
+"""Of a user; where a statement is made for all of them, what stands for it."""
+
 
 def sees_school(caller: Caller, school_id: ColumnElement[int]) -> ColumnElement[bool]:
     """Rows of the schools that the caller is confined to."""
     return true() if caller.schools is None else school_id.in_(sorted(caller.schools))
+
+
+def is_school_seen(caller: Caller, school_id: int) -> bool:
+    """The same of one school, of which the rows are at hand."""
+    return caller.schools is None or school_id in caller.schools
 
 
 def sees_class(caller: Caller, class_id: ColumnElement[int], day: Day | None) -> ColumnElement[bool]:
@@ -39,7 +47,7 @@ def sees_all_of_class(caller: Caller, class_id: ColumnElement[int], day: Day) ->
 
 
 def is_taught_by(
-    user_id: int | None, class_id: ColumnElement[int], session_id: ColumnElement[int], day: Day
+    user_id: UserId, class_id: ColumnElement[int], session_id: ColumnElement[int], day: Day
 ) -> ColumnElement[bool]:
     """Whether this is who teaches the session, or covers it."""
     taught = _taught_by(user_id)
@@ -48,7 +56,7 @@ def is_taught_by(
     return _is_among(taught, class_id, day, of_session)
 
 
-def _taught_by(user_id: int | None) -> Subquery:
+def _taught_by(user_id: UserId) -> Subquery:
     """What somebody teaches or covers, and when. `session_id` NULL: all of the class."""
     t, c = class_teachers.c, class_covers.c
     all_sessions = null().cast(BigInt).label("session_id")
