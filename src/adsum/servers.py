@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from adsum.embedded.data_folder import DataFolder
 from adsum.errors import ConfigurationError
 from adsum.queue.connection import RedisClient, open_redis
+from adsum.queue.scripts import ScriptedRedis
 from adsum.services.tokens import MIN_KEY_LENGTH, NO_KEY
 from adsum.settings import Settings
 from adsum.storage.database import Database, open_database
@@ -67,4 +68,6 @@ async def open_servers(settings: Settings) -> AsyncGenerator[tuple[Database, Red
 
 def open_queue(settings: Settings) -> RedisClient:
     """Redis, or Valkey, alone. It is not asked anything yet."""
-    return open_redis(redis_url(settings), connections=REDIS_CONNECTIONS, socket_timeout=REDIS_TIMEOUT_S)
+    return open_redis(
+        redis_url(settings), connections=REDIS_CONNECTIONS, socket_timeout=REDIS_TIMEOUT_S, kind=ScriptedRedis
+    )

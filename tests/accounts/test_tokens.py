@@ -115,6 +115,16 @@ async def test_an_expired_token_is_refused(tokens: Tokens, database: Database) -
     await assert_refused(tokens, (await yesterday.create(EMAIL)).text)
 
 
+async def test_a_token_that_was_accepted_is_refused_from_the_moment_on_at_which_it_ends(database: Database) -> None:
+    await new_user(database)
+    moment = wiring.now()
+    tokens = Tokens(database, KEY, lambda: moment, timedelta(hours=12))
+    token = (await tokens.create(EMAIL, timedelta(minutes=30))).text
+    await tokens.caller_of(token)
+    moment += timedelta(minutes=30)
+    await assert_refused(tokens, token)
+
+
 async def test_a_token_lasts_as_long_as_was_asked_for(tokens: Tokens, database: Database) -> None:
     await new_user(database)
     token = await tokens.create(EMAIL, timedelta(minutes=30))

@@ -184,11 +184,14 @@ def test_a_plain_day_is_no_timestamp_and_no_29th_of_february(text: str, code: st
     ("text", "meant"),
     [
         ("2024-12-25", (CHRISTMAS, CHRISTMAS)),
-        ("2024-12-25T00:00:00Z", (date(2024, 12, 23), date(2024, 12, 27))),
+        ("2024-12-25T00:00:00Z", (CHRISTMAS, CHRISTMAS)),
+        ("2024-12-25T00:00:00.000Z", (CHRISTMAS, CHRISTMAS)),
+        ("2024-12-25T00:00:00+07:00", (date(2024, 12, 23), date(2024, 12, 27))),
+        ("2024-12-25T00:00:01Z", (date(2024, 12, 23), date(2024, 12, 27))),
         ("25/12/2024", None),
         ("2025-02-29", None),
-        ("0001-01-01T00:00:00Z", None),
-        ("9999-12-31T00:00:00Z", None),
+        ("0001-01-01T00:00:01Z", None),
+        ("9999-12-31T00:00:01Z", None),
     ],
 )
 def test_which_days_a_text_may_mean_is_known_without_a_time_zone(text: str, meant: tuple[date, date] | None) -> None:

@@ -11,6 +11,8 @@ EARLIEST = date(1990, 1, 1)
 # As far as two clocks that show one moment can be apart, in whole days.
 _ANY_OFFSET = timedelta(days=2)
 _PLAIN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# How JavaScript writes a plain day: the same day in every time zone.
+_MIDNIGHT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T00:00:00(\.0{1,9})?Z")
 _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
 )
@@ -67,7 +69,9 @@ def days_meant(text: str) -> tuple[date, date] | None:
     """The first and the last day that `text` may mean, whatever the time zone; None: it is no learning date."""
     try:
         written = date.fromisoformat(text[:10])
-        return (written, written) if _PLAIN.fullmatch(text) else (written - _ANY_OFFSET, written + _ANY_OFFSET)
+        if _PLAIN.fullmatch(text) or _MIDNIGHT.fullmatch(text):
+            return written, written
+        return written - _ANY_OFFSET, written + _ANY_OFFSET
     except (ValueError, OverflowError):
         return None
 

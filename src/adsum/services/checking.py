@@ -83,14 +83,20 @@ async def check_all(
     schools = {place.school_id for place in marking if place is not None}
     statuses = await find_statuses(connection, schools) if schools else {}
     drafts = [caught(_draft, each, places.get(_wanted(each)), statuses, now, max_batch_size) for each in asked]
-    ready = {each.class_and_day for each in drafts if isinstance(each, _Draft)}
-    rosters = await find_rosters(connection, ready) if ready else {}
+    rosters = await _rosters(connection, [each for each in drafts if isinstance(each, _Draft)])
     return [
         await _check_roster(connection, each, rosters[each.class_and_day], max_batch_size)
         if isinstance(each, _Draft)
         else each
         for each in drafts
     ]
+
+
+async def _rosters(connection: Connection, drafts: Sequence[_Draft]) -> dict[tuple[int, date], Sequence[int]]:
+    """Of the day of each draft. It came with the place, unless the day was known only with the school's time zone."""
+    known = {each.class_and_day: each.place.roster for each in drafts if each.place.day == each.day}
+    others = {each.class_and_day for each in drafts}.difference(known)
+    return known | (await find_rosters(connection, others) if others else {})
 
 
 def _wanted(asked: Asked) -> Wanted:

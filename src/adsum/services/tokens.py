@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import jwt
@@ -21,6 +22,7 @@ from adsum.storage.database import Database
 
 ALGORITHM = "HS256"
 MIN_KEY_LENGTH = 32
+TOKENS_KEPT = 4_096
 NO_KEY = (
     "there is no secret key: set ADSUM_SECRET_KEY (or ADSUM_SECRET_KEY_FILE) to 32 or more random characters, "
     "or use the data folder of `adsum up` (ADSUM_DATA_DIR)"
@@ -33,6 +35,15 @@ class Token:
 
     text: str
     expires_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    """What a token says that we have signed. `ends_at`: in seconds since 1970."""
+
+    user_id: int
+    generation: int
+    ends_at: int
 
 
 class Tokens:
@@ -51,6 +62,9 @@ class Tokens:
         self._secret = key
         self._now = now
         self._lifetime = lifetime
+        # What is signed stays signed: who sends a token again, and again, has it verified once. When it ends, and
+        # whether its user still may, is asked each time. A wrong one raises, and is not kept.
+        self._read = lru_cache(TOKENS_KEPT)(self._verified)
 
     async def create(self, email: str, lifetime: timedelta | None = None) -> Token:
         """A token for a user whose password was checked, or for whom an operator asks.
@@ -71,10 +85,11 @@ class Tokens:
         Raises:
             Unauthenticated: it is forged, expired or ended, or the user is disabled.
         """
-        claims = self._claims(token)
-        user_id, generation = _user_id(claims["sub"]), claims["gen"]
-        user = await self._users.find(user_id)
-        if user is None or user.disabled or user.email is None or user.token_generation != generation:
+        claims = self._read(token)
+        if claims.ends_at <= self._now().timestamp():
+            raise Unauthenticated("the token has expired")
+        user = await self._users.find(claims.user_id)
+        if user is None or user.disabled or user.email is None or user.token_generation != claims.generation:
             raise Unauthenticated("the token has ended")
         return caller_of_user(user)
 
@@ -93,19 +108,18 @@ class Tokens:
         text = jwt.encode(claims, key, ALGORITHM)  # pyright: ignore[reportUnknownMemberType] - as in `_claims`
         return Token(text, int(lifetime.total_seconds()))
 
-    def _claims(self, token: str) -> dict[str, Any]:
+    def _verified(self, token: str) -> _Claims:
         # verify_iat would refuse, for a second, the token of a neighbour whose clock is ahead of ours.
-        options: Any = {"require": ["sub", "gen", "iat", "exp"], "verify_iat": False}
+        options: Any = {"require": ["sub", "gen", "iat", "exp"], "verify_iat": False, "verify_exp": False}
         try:
             # PyJWT's types for keys are those of `cryptography`, which HS256 does not need.
-            return jwt.decode(token, self._key(), [ALGORITHM], options)  # pyright: ignore[reportUnknownMemberType]
-        except jwt.ExpiredSignatureError:
-            raise Unauthenticated("the token has expired") from None
-        except jwt.InvalidTokenError:
+            found = jwt.decode(token, self._key(), [ALGORITHM], options)  # pyright: ignore[reportUnknownMemberType]
+            return _Claims(_user_id(found["sub"]), found["gen"], int(found["exp"]))
+        except (jwt.InvalidTokenError, ValueError, TypeError):
             raise Unauthenticated("the token is not valid") from None
 
 
 def _user_id(subject: str) -> int:
     if not re.fullmatch(r"[0-9]{1,19}", subject) or int(subject) > MAX_ID:
-        raise Unauthenticated("the token is not valid")
+        raise ValueError("no id of a user")
     return int(subject)

@@ -157,6 +157,7 @@ def open_database(url: str) -> Database:
             pool_size=POOL_SIZE,
             max_overflow=POOL_SIZE,
             isolation_level="AUTOCOMMIT",
+            pool_use_lifo=True,  # the connection that was used last has its statements prepared
             connect_args={
                 "timeout": CONNECT_TIMEOUT_S,
                 "command_timeout": STATEMENT_TIMEOUT_S,

@@ -1,4 +1,7 @@
-"""Where submissions want to record: the class, its school and calendar, the session, and who teaches there when."""
+"""Where submissions want to record: the class, its school and calendar, the session, who teaches and who learns there.
+
+All of it in one statement: of accepting a class, most is waiting for one statement after the other.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,11 @@ SELECT asked.class_id, asked.session_id, asked.user_id, c.school_id, s.time_zone
     (SELECT {list_of}({tuple_of}(e.begin_date, e.end_date)) FROM terms e
      WHERE e.school_id = c.school_id AND e.begin_date <= asked.last_day AND e.end_date > asked.first_day) AS terms,
     (SELECT {list_of}({tuple_of}(m.weekday, m.begins, m.ends)) FROM session_times m
-     JOIN sessions x ON x.id = m.session_id WHERE x.id = asked.session_id AND x.class_id = c.id) AS times
+     JOIN sessions x ON x.id = m.session_id WHERE x.id = asked.session_id AND x.class_id = c.id) AS times,
+    (SELECT {list_of}(DISTINCT e.student_id) FROM enrolments e
+     WHERE asked.first_day = asked.last_day AND e.class_id = c.id
+       AND (e.begin_date IS NULL OR e.begin_date <= asked.first_day)
+       AND (e.end_date IS NULL OR e.end_date > asked.first_day)) AS students
 FROM asked JOIN classes c ON c.id = asked.class_id JOIN schools s ON s.id = c.school_id""",
     {
         "class_id": "bigint",
@@ -58,6 +65,7 @@ FROM asked JOIN classes c ON c.id = asked.class_id JOIN schools s ON s.id = c.sc
         "has_terms": Boolean,
         "terms": Json,
         "times": Json,
+        "students": Json,
     },
 )
 
@@ -102,6 +110,8 @@ class Place:
         has_session: whether the session that was asked for is one of this class.
         taught: when the user who was asked for teaches or covers the session that was asked for.
         calendar: what the school and the session have to say of the days that were asked about.
+        day: the one day that was asked about; None: there were several, or none.
+        roster: the ids of who is enrolled in the class on that day, each once, in order.
     """
 
     class_id: int
@@ -111,6 +121,8 @@ class Place:
     has_session: bool
     taught: tuple[Span, ...]
     calendar: Calendar
+    day: date | None
+    roster: Sequence[int]
 
     def is_seen_by(self, caller: Caller, day: date | None) -> bool:
         """Whether the caller sees the session on `day`, or, where it is None, on any day: the rule of `visibility`."""
@@ -128,10 +140,19 @@ async def find_places(connection: AsyncConnection, wanted: Collection[Wanted]) -
 def _found(
     class_id: int, session_id: int | None, user_id: int | None, school_id: int, zone: str, *more: Any
 ) -> tuple[Wanted, Place]:
-    edit_window_days, has_session, taught, covered, first_day, last_day, *calendar = more
+    edit_window_days, has_session, taught, covered, first_day, last_day, *calendar, students = more
     days = (first_day, last_day) if first_day is not None else None
-    taught_by_user = _spans(taught) + _spans(covered)
-    place = Place(class_id, school_id, zone, edit_window_days, has_session, taught_by_user, _calendar(*calendar))
+    place = Place(
+        class_id,
+        school_id,
+        zone,
+        edit_window_days,
+        has_session,
+        taught=_spans(taught) + _spans(covered),
+        calendar=_calendar(*calendar),
+        day=first_day if first_day == last_day else None,
+        roster=sorted(students or ()),
+    )
     return Wanted(class_id, session_id, user_id, days), place
 
 

@@ -1,0 +1,50 @@
+"""A client that asks once whether the server has its scripts, and notices when it has them no more."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from adsum.embedded.valkey import Valkey
+from adsum.queue.connection import open_redis
+from adsum.queue.scripts import ScriptedRedis
+from tests.queue.conftest import FIRST, OTHER_BATCH, SECOND, never_ended, new_queue, run_of
+from tests.servers.valkey import tell, temporary_valkey, url_of
+
+
+@pytest.fixture
+def own_valkey() -> Generator[Valkey]:
+    """Its statistics are of this test alone."""
+    with temporary_valkey() as server:
+        yield server
+
+
+@pytest.fixture
+async def redis(own_valkey: Valkey) -> AsyncGenerator[Redis]:
+    opened = open_redis(url_of(own_valkey), connections=4, socket_timeout=5, kind=ScriptedRedis)
+    yield opened
+    await opened.aclose()
+
+
+async def times_asked(redis: Redis) -> int:
+    """How often the server was asked whether it has a script."""
+    stats: dict[str, Any] = await redis.info("commandstats")  # pyright: ignore[reportUnknownMemberType]
+    return int(stats.get("cmdstat_script|exists", {}).get("calls", 0))
+
+
+async def test_the_server_is_asked_once_however_much_is_queued(redis: Redis) -> None:
+    queue = new_queue(redis)
+    for run in (run_of(FIRST, [1, 2]), run_of(SECOND, [3], batch=OTHER_BATCH)):
+        assert await queue.start([run], never_ended) == [True]
+    assert await times_asked(redis) == 1
+
+
+async def test_a_server_that_knows_no_script_any_more_is_given_them_again(redis: Redis, own_valkey: Valkey) -> None:
+    queue = new_queue(redis)
+    await queue.start([run_of(FIRST, [1, 2])], never_ended)
+    tell(own_valkey, "SCRIPT FLUSH")
+    assert await queue.start([run_of(SECOND, [3], batch=OTHER_BATCH)], never_ended) == [True]
+    assert await redis.llen("bull:attendance:wait") == 2
