@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 
 from adsum import servers, wiring
+from adsum.pauses import keep_what_is_there
 from adsum.queue.chunks import Chunk
 from adsum.queue.worker import ChunkWorker, WorkerOptions
 from adsum.settings import Settings
@@ -50,5 +51,6 @@ async def _work(settings: Settings) -> None:
         with adsum.metrics.served(settings.host, settings.worker_metrics_port):
             log.info("worker started", queue=settings.queue_name, concurrency=settings.worker_concurrency)
             worker = ChunkWorker(options, process)
+            keep_what_is_there()
             await asyncio.gather(worker.run(stop), adsum.sweeper.run(stop, adsum.chores))
         log.info("worker stopped")

@@ -11,6 +11,7 @@ import uvicorn
 from typing_extensions import override
 
 from adsum.errors import ConfigurationError
+from adsum.pauses import keep_what_is_there
 from adsum.settings import Settings
 from adsum.telemetry import logger
 from adsum.web.app import create_app, end_streams
@@ -73,6 +74,7 @@ def run_server(settings: Settings) -> None:
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=DRAIN_S,
     )
+    keep_what_is_there()
     host, port = listener.getsockname()[:2]
     with listener:
         log.info("listening", host=host, port=port)

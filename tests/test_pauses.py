@@ -1,0 +1,31 @@
+"""What no garbage collection looks at any more."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Generator
+
+import pytest
+
+from adsum.pauses import YOUNG_AT_MOST, keep_what_is_there
+
+
+@pytest.fixture
+def as_before() -> Generator[None]:
+    thresholds = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+@pytest.mark.usefixtures("as_before")
+def test_what_is_there_is_kept_and_what_comes_is_collected() -> None:
+    keep_what_is_there()
+
+    assert gc.get_freeze_count() > 10_000
+    assert len(gc.get_objects()) < gc.get_freeze_count() / 10
+    assert gc.get_threshold()[0] == YOUNG_AT_MOST
+    circle: list[object] = []
+    circle.append(circle)
+    del circle
+    assert gc.collect() >= 1
