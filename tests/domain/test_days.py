@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.domain.days import EARLIEST, WrongDay, days_meant, learning_date, plain_day
+from adsum.domain.days import EARLIEST, WrongDay, day_near, days_meant, learning_date, plain_day
 
 CHRISTMAS = date(2024, 12, 25)
 NOON = datetime(2024, 12, 25, 12, tzinfo=UTC)
@@ -204,3 +204,11 @@ def test_the_day_that_a_text_comes_to_is_among_those(text: str, zone: str) -> No
     meant = days_meant(text)
     assert meant is not None
     assert meant[0] <= learning_date(text, zone, LATER) <= meant[1]
+
+
+def test_a_day_that_is_asked_about_has_days_before_and_after_it() -> None:
+    assert day_near("9998-12-31") == date(9998, 12, 31)
+    for text in ("0001-06-01", "9999-12-31"):
+        with pytest.raises(WrongDay) as error:
+            day_near(text)
+        assert error.value.code == "date_too_far"

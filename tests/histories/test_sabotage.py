@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import pytest
+from sqlalchemy import Engine, event
 
-from adsum.storage import closing, recording
 from adsum.storage.database import RejectedRows
 from tests.histories.conftest import NewWorld
 from tests.histories.runs import run_histories
@@ -26,12 +27,12 @@ WEAKER_SCRIPTS = [
     ("claim", ", 'EX', ARGV[3])\nfor", ")\nfor", "a key lives for ever"),
 ]
 WEAKER_SCRIPTS_BY = ["counting without tickets", "release without compare", "claim without asking", "no time to live"]
-# Statement, what protects, what is seen.
+# What protects, wherever it stands in a statement, and what is seen without it.
 WEAKER_STATEMENTS = [
-    (recording, "_OPEN", "AND r.state = 'open'", AssertionError, "a run that had ended wrote a record"),
-    (recording, "_INSERT_CHANGES", " AND a.version = job.seen", AssertionError, "a change and its record differ"),
+    ("AND r.state = 'open'", AssertionError, "a run that had ended wrote a record"),
+    (" AND a.version = job.seen", AssertionError, "a change and its record differ"),
     # The table's own check of the counts refuses it.
-    (closing, "_CLOSE", " AND tally.remaining = 0", RejectedRows, "IntegrityError"),
+    (" AND tally.remaining = 0", RejectedRows, "IntegrityError"),
 ]
 WEAKER_STATEMENTS_BY = ["no fence", "update of any version", "close whatever is pending"]
 
@@ -45,20 +46,30 @@ def test_a_script_without_its_safeguard_is_seen(
         run_histories(STEPS, shrink=False)
 
 
-@pytest.mark.parametrize(("module", "name", "piece", "error", "seen"), WEAKER_STATEMENTS, ids=WEAKER_STATEMENTS_BY)
+@contextmanager
+def statements_without(piece: str) -> Generator[list[str]]:
+    """Whatever is sent to a database meanwhile lacks this; gives what was weakened."""
+    weakened: list[str] = []
+
+    def weaken(
+        _connection: object, _cursor: object, statement: str, parameters: object, *_: object
+    ) -> tuple[str, object]:
+        if piece in statement:
+            weakened.append(statement)
+        return statement.replace(piece, ""), parameters
+
+    event.listen(Engine, "before_cursor_execute", weaken, retval=True)
+    try:
+        yield weakened
+    finally:
+        event.remove(Engine, "before_cursor_execute", weaken)
+
+
+@pytest.mark.parametrize(("piece", "error", "seen"), WEAKER_STATEMENTS, ids=WEAKER_STATEMENTS_BY)
 def test_a_statement_without_its_safeguard_is_seen(
-    new_world: NewWorld,
-    sqlite_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-    module: ModuleType,
-    name: str,
-    piece: str,
-    error: type[Exception],
-    seen: str,
+    new_world: NewWorld, sqlite_url: str, piece: str, error: type[Exception], seen: str
 ) -> None:
-    statement: str = getattr(module, name)
-    assert piece in statement
-    monkeypatch.setattr(module, name, statement.replace(piece, ""))
     new_world(sqlite_url, 2)
-    with pytest.raises(error, match=seen):
+    with statements_without(piece) as weakened, pytest.raises(error, match=seen):
         run_histories(STEPS, shrink=False)
+    assert weakened

@@ -113,6 +113,8 @@ async def test_what_is_wrong_with_a_report_is_named(api: Api) -> None:
         ("/query/percent", "unknown_field"),
     }
     assert flaws(reversed_) == {("/query/to", "days_reversed")}
+    far = await api.get("/reports/rates", **asked(api, by="day", **{"from": "9999-12-01", "to": "9999-12-31"}))
+    assert flaws(far) == {("/query/from", "date_too_far"), ("/query/to", "date_too_far")}
 
 
 @pytest.mark.parametrize(("role", "status"), [("operator", 403), ("viewer", 200), ("nobody", 401)])
