@@ -64,7 +64,7 @@ async def _summarise(adsum: Adsum, year: Year) -> None:
 
     async def one_day() -> None:
         async with adsum.database.transaction() as connection:
-            await forget_school(connection, year.school_id, year.days[-1])
+            await forget_school(connection, year.school_id, (year.days[-1], year.days[-1]))
         await summaries.refresh(year.school_id)
 
     await _measure("one day summarised anew", one_day)

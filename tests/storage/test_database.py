@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, insert, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.errors import ConfigurationError
-from adsum.storage.database import Database, RejectedRows, async_url, open_database
+from adsum.storage import database as database_module
+from adsum.storage import driver
+from adsum.storage.database import Database, RejectedRows, StorageOutage, async_url, open_database
 from adsum.storage.tables import schools, sessions
 
 
@@ -41,6 +45,74 @@ async def test_nothing_is_left_of_a_transaction_that_failed(database: Database, 
     assert await count(database) == 0
     await add_school(database)
     assert await count(database) == 1
+
+
+async def test_who_is_cancelled_while_a_transaction_begins_leaves_none_behind(
+    postgres_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what comes next on the connection would be part of it, and gone with it."""
+
+    async def begin_and_be_cancelled(connection: AsyncConnection, words: str) -> str:
+        answer = await driver.say(connection, words)
+        if words == "BEGIN":
+            raise asyncio.CancelledError
+        return answer
+
+    with monkeypatch.context() as cancelling:
+        cancelling.setattr(database_module, "say", begin_and_be_cancelled)
+        with pytest.raises(asyncio.CancelledError):
+            await add_school(postgres_database)
+
+    async with postgres_database.stroke() as connection:
+        await connection.execute(insert(schools).values(name="Lindenhof", time_zone="UTC"))
+    assert await count(postgres_database) == 1
+
+
+async def test_who_is_cancelled_twice_waits_until_all_is_rolled_back(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, rolling, gate = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    said = driver.say
+
+    async def say_slowly(connection: AsyncConnection, words: str) -> str:
+        if words == "ROLLBACK":
+            rolling.set()
+            await gate.wait()
+        return await said(connection, words)
+
+    async def wait_within() -> None:
+        async with database.transaction() as connection:
+            await connection.execute(insert(schools).values(name="x", time_zone="UTC"))
+            begun.set()
+            await asyncio.Event().wait()
+
+    with monkeypatch.context() as slow:
+        slow.setattr(driver, "say", say_slowly)
+        waiting = asyncio.create_task(wait_within())
+        await begun.wait()
+        waiting.cancel()
+        await rolling.wait()
+        waiting.cancel()
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    await add_school(database)
+    assert await count(database) == 1
+
+
+async def test_a_transaction_in_which_something_failed_quietly_is_no_success(postgres_database: Database) -> None:
+    async def fail_quietly() -> None:
+        async with postgres_database.transaction() as connection:
+            await connection.execute(insert(schools).values(name="x", time_zone="UTC"))
+            with suppress(DBAPIError):
+                await connection.execute(text("SELECT 1 / 0"))
+
+    with pytest.raises(StorageOutage):
+        await fail_quietly()
+    assert await count(postgres_database) == 0
 
 
 async def test_a_snapshot_sees_one_state_whatever_is_written_meanwhile(database: Database) -> None:

@@ -69,9 +69,9 @@ class SchoolCalendar:
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
             await lock_school(connection, school_id)
+            await forget_school(connection, school_id, (closed.day, last))
             rows: list[ClosedDayRow] = []
             for day in days:
-                await forget_school(connection, school_id, day)
                 each = replace(closed, day=day)
                 rows.append(await calendars.close_day(connection, school_id, each, caller, self._now()))
         return rows
@@ -83,7 +83,7 @@ class SchoolCalendar:
             await require_school(connection, caller, school_id)
             await lock_school(connection, school_id)
             was_closed = await calendars.open_day(connection, school_id, day)
-            await forget_school(connection, school_id, day)
+            await forget_school(connection, school_id, (day, day))
         if not was_closed:
             raise NotFound(f"school {school_id} is not closed on {day.isoformat()}", date=day.isoformat())
 

@@ -6,19 +6,25 @@ Every statement module is given a `Connection` of an open transaction; nothing e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has types of its own, but no marker of them
 from sqlalchemy import event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InvalidatePoolError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from adsum.errors import ConfigurationError, Unavailable
+from adsum.storage.driver import replace_ended, rolled_back, say
 
 Connection = AsyncConnection
 """An open transaction, as services hand it from one statement to the next."""
@@ -36,6 +42,10 @@ LONGEST_PAUSE_IN_TRANSACTION_S = 10
 _WRONG_ROW_CLASSES = ("21", "22", "23", "27", "44", "54", "P0")
 
 
+# What the driver and the pool raise, where it is no answer of the server's.
+_OUTAGES = (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
 class StorageOutage(Unavailable):
     """The database did not do it: no connection, timeout, deadlock, disk full. To be retried, never a failed job."""
 
@@ -44,16 +54,6 @@ class StorageOutage(Unavailable):
 
 class RejectedRows(Exception):
     """The database refused the data itself: some row of the statement is wrong."""
-
-
-class Driver(Protocol):
-    """What is asked of a connection of asyncpg's, whose own types say less."""
-
-    async def execute(self, query: str) -> str: ...
-
-    async def fetch(self, query: str, *args: Any) -> list[Sequence[Any]]: ...
-
-    async def executemany(self, command: str, args: Sequence[Sequence[Any]]) -> None: ...
 
 
 class Database:
@@ -101,12 +101,12 @@ class Database:
     @asynccontextmanager
     async def _begun(self, begin: str, end: str) -> AsyncGenerator[AsyncConnection]:
         async with _translated(), self.engine.connect() as connection:
-            await _say(connection, begin)
             try:
+                await say(connection, begin)
                 yield connection
-                await _say(connection, end)
+                _insist_on(end, await say(connection, end))
             except BaseException:
-                await _to_its_end(_roll_back(connection))
+                await rolled_back(connection)
                 raise
 
     @asynccontextmanager
@@ -167,7 +167,7 @@ def open_database(url: str) -> Database:
                 },
             },
         )
-        event.listen(engine.sync_engine, "checkout", _replace_ended)
+        event.listen(engine.sync_engine, "checkout", replace_ended)
         return Database(engine)
     engine = create_async_engine(
         parsed,
@@ -203,42 +203,10 @@ def _for_asyncpg(url: URL) -> URL:
     return url.set(drivername="postgresql+asyncpg", query=query)
 
 
-def driver_of(connection: AsyncConnection) -> Driver:
-    """The connection of asyncpg's below one to Postgres: what it is told is told within the same transaction."""
-    below = connection.sync_connection
-    assert below is not None
-    return cast("Driver", below.connection.driver_connection)
-
-
-def _replace_ended(connection: Any, _record: object, _fairy: object) -> None:
-    """Before a connection is lent: one that the server has ended is made anew, and so are all others of its age."""
-    if connection.driver_connection.is_closed():
-        raise InvalidatePoolError
-
-
-async def _say(connection: AsyncConnection, words: str) -> None:
-    """BEGIN, COMMIT and their like: most of what SQLAlchemy would make of them is not needed."""
-    if connection.dialect.name == "sqlite":
-        await connection.exec_driver_sql(words)
-    else:
-        await driver_of(connection).execute(words)
-
-
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Whoever is cancelled waits for it all the same: what comes next on this connection would be halfway in it."""
-    working = asyncio.create_task(work)
-    try:
-        await asyncio.shield(working)
-    except asyncio.CancelledError:
-        await asyncio.wait([working])
-        raise
-
-
-async def _roll_back(connection: AsyncConnection) -> None:
-    try:
-        await _say(connection, "ROLLBACK")
-    except Exception:  # noqa: BLE001 - whatever it was: the server rolls back what it hears no more of
-        await connection.invalidate()
+def _insist_on(asked: str, answered: str) -> None:
+    """Postgres answers COMMIT with ROLLBACK where a statement has failed and somebody has kept quiet about it."""
+    if answered != asked:
+        raise StorageOutage("the transaction was rolled back")
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -262,7 +230,7 @@ async def _translated() -> AsyncGenerator[None]:
         if is_outage(error):
             raise StorageOutage("the database does not answer") from error
         raise RejectedRows(_name(error)) from error
-    except (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError) as error:
+    except _OUTAGES as error:
         raise StorageOutage("the database does not answer") from error
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
-from adsum.storage.database import driver_of
+from adsum.storage.driver import driver_of
 
 Convert: TypeAlias = Callable[[Any], Any]
 Rows: TypeAlias = Sequence[Sequence[Any]]

@@ -109,15 +109,21 @@ def days_of_classes(
     return _of_class(_marks(runs, statuses), school_id)
 
 
-async def forget_school(connection: AsyncConnection, school_id: int, day: date | None = None) -> None:
-    """Says that what was recorded in a school, on a day or ever, is to be summarised again, as its calendar changes."""
+async def forget_school(connection: AsyncConnection, school_id: int, days: tuple[date, date] | None = None) -> None:
+    """Says that what was recorded in a school, from a day to a day or ever, is to be summarised again.
+
+    Its calendar changes, and it has to be locked: so what ends meanwhile is summarised afterwards, and nobody who
+    works on an open run is waited for.
+    """
     c = batch_runs.c
-    await _forget(connection, c.school_id == school_id, *([c.learning_date == day] if day is not None else []))
+    within = [] if days is None else [c.learning_date >= days[0], c.learning_date <= days[1]]
+    await _forget(connection, c.school_id == school_id, c.ended_at.is_not(None), *within)
 
 
 async def forget_sessions(connection: AsyncConnection, session_ids: Collection[int]) -> None:
     """The same, of all that was recorded in these sessions: their times have changed."""
-    await _forget(connection, batch_runs.c.session_id.in_(sorted(session_ids)))
+    c = batch_runs.c
+    await _forget(connection, c.session_id.in_(sorted(session_ids)), c.ended_at.is_not(None))
 
 
 async def forget_batch(connection: AsyncConnection, batch: Batch) -> None:
@@ -137,7 +143,7 @@ async def _forget(connection: AsyncConnection, *which: ColumnElement[bool]) -> N
     if connection.dialect.name != "sqlite":
         # Whoever summarises these runs just now is waited for, in the same order: of a run that is not summarised yet,
         # but will be when they commit, the update would find nothing to do, and the change would be in no summary.
-        locked = select(c.run_id).where(*which).order_by(c.run_id).with_for_update().subquery()
+        locked = select(c.run_id).where(*which).order_by(c.run_id).with_for_update(key_share=True).subquery()
         await connection.execute(select(func.count()).select_from(locked))
     await connection.execute(update(batch_runs).where(*which, c.summarised).values(summarised=False))
 
