@@ -31,7 +31,7 @@ class Timetable:
     def __post_init__(self) -> None:
         self._next = (
             Batch(number, number, FIRST_DAY + timedelta(days))
-            for days in range(365)
+            for days in range(700)
             for number in range(1, self.classes + 1)
         )
 
