@@ -17,7 +17,7 @@ from adsum.domain.reports import ChronicRule, GroupBy, Scope
 from adsum.domain.spreadsheets import csv_lines
 from adsum.services.summaries import Summaries
 from adsum.settings import load_settings
-from adsum.storage.summaries import forget_school
+from adsum.storage.staleness import forget_school
 from adsum.wiring import Adsum
 from benchmarks.machine import machine
 from benchmarks.servers import started_servers

@@ -23,7 +23,8 @@ from adsum.services.student_data import StudentData
 from adsum.services.summaries import Summaries
 from adsum.services.undoing import Undoing
 from adsum.storage.schools import lock_school
-from adsum.storage.summaries import stale, summarise
+from adsum.storage.staleness import stale
+from adsum.storage.summaries import summarise
 from adsum.storage.tables import attendances, batch_runs, student_days
 from adsum.storage.timetables import replace_times
 from adsum.wiring import now

@@ -22,7 +22,7 @@ from adsum.storage import calendars
 from adsum.storage.calendars import ClosedDayRow, TermRow
 from adsum.storage.database import Database
 from adsum.storage.schools import lock_school
-from adsum.storage.summaries import forget_school
+from adsum.storage.staleness import forget_school
 
 MOST_DAYS: Final = 366
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from adsum.storage import summaries
+from adsum.storage import staleness, summaries
 from adsum.storage.database import Database
 from adsum.storage.schools import lock_school
 from adsum.storage.statuses import find_statuses
@@ -34,4 +34,4 @@ class Summaries:
 
     async def _stale_day(self, school_id: int) -> date | None:
         async with self._database.glance() as connection:
-            return await summaries.stale_day(connection, school_id)
+            return await staleness.stale_day(connection, school_id)

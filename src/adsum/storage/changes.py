@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.storage.columns import RunId
-from adsum.storage.summaries import forget_records
+from adsum.storage.staleness import forget_records
 from adsum.storage.tables import attendance_changes, attendances, batch_runs
 
 _APPLY = (

@@ -29,11 +29,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.domain.ids import Batch
 from adsum.domain.reports import month_after
 from adsum.domain.statuses import CountsAs, SchoolStatuses, StatusFlag
 from adsum.storage.calendars import is_open
 from adsum.storage.day_totals import SUMMED, add_up_days, add_up_month
+from adsum.storage.staleness import is_stale, stale
 from adsum.storage.tables import (
     attendances,
     batch_runs,
@@ -49,17 +49,6 @@ Places: TypeAlias = Collection[tuple[int, date]]
 """Classes, by id, each on a day."""
 
 
-async def stale_day(connection: AsyncConnection, school_id: int) -> date | None:
-    """The first day of a school whose summaries are to be made anew; None: there is none."""
-    return await connection.scalar(stale(school_id))
-
-
-def stale(school_id: int) -> Select[date]:
-    """The statement of `stale_day`."""
-    c = batch_runs.c
-    return select(c.learning_date).where(*_stale(school_id)).order_by(c.learning_date).limit(1)
-
-
 async def summarise(connection: AsyncConnection, school_id: int, day: date, statuses: SchoolStatuses) -> None:
     """Makes the summaries of a day anew, and of its month with the last day of it. The school has to be locked.
 
@@ -67,7 +56,7 @@ async def summarise(connection: AsyncConnection, school_id: int, day: date, stat
     run is to be summarised again; what was committed before is seen.
     """
     c = batch_runs.c
-    locked = select(c.run_id).where(*_stale(school_id), c.learning_date == day).order_by(c.run_id)
+    locked = select(c.run_id).where(*is_stale(school_id), c.learning_date == day).order_by(c.run_id)
     runs = list(await connection.scalars(locked.with_for_update()))
     for table in (student_days, class_days):
         await connection.execute(delete(table).where(table.c.school_id == school_id, table.c.day == day))
@@ -107,50 +96,6 @@ def days_of_classes(
 ) -> Select[*tuple[Any, ...]]:
     """What `class_days` would have of these runs alone."""
     return _of_class(_marks(runs, statuses), school_id)
-
-
-async def forget_school(connection: AsyncConnection, school_id: int, days: tuple[date, date] | None = None) -> None:
-    """Says that what was recorded in a school, from a day to a day or ever, is to be summarised again.
-
-    Its calendar changes, and it has to be locked: so what ends meanwhile is summarised afterwards, and nobody who
-    works on an open run is waited for.
-    """
-    c = batch_runs.c
-    within = [] if days is None else [c.learning_date >= days[0], c.learning_date <= days[1]]
-    await _forget(connection, c.school_id == school_id, c.ended_at.is_not(None), *within)
-
-
-async def forget_sessions(connection: AsyncConnection, session_ids: Collection[int]) -> None:
-    """The same, of all that was recorded in these sessions: their times have changed."""
-    c = batch_runs.c
-    await _forget(connection, c.session_id.in_(sorted(session_ids)), c.ended_at.is_not(None))
-
-
-async def forget_batch(connection: AsyncConnection, batch: Batch) -> None:
-    """The same, of one batch: its records have changed."""
-    c = batch_runs.c
-    await _forget(connection, c.session_id == batch.session_id, c.learning_date == batch.learning_date)
-
-
-async def forget_records(connection: AsyncConnection, record_ids: Collection[int]) -> None:
-    """The same, of these records, which have changed."""
-    made = select(attendances.c.run_id).where(attendances.c.id.in_(record_ids))
-    await _forget(connection, batch_runs.c.run_id.in_(made))
-
-
-async def _forget(connection: AsyncConnection, *which: ColumnElement[bool]) -> None:
-    c = batch_runs.c
-    if connection.dialect.name != "sqlite":
-        # Whoever summarises these runs just now is waited for, in the same order: of a run that is not summarised yet,
-        # but will be when they commit, the update would find nothing to do, and the change would be in no summary.
-        locked = select(c.run_id).where(*which).order_by(c.run_id).with_for_update(key_share=True).subquery()
-        await connection.execute(select(func.count()).select_from(locked))
-    await connection.execute(update(batch_runs).where(*which, c.summarised).values(summarised=False))
-
-
-def _stale(school_id: int) -> tuple[ColumnElement[bool], ...]:
-    c = batch_runs.c
-    return c.school_id == school_id, c.ended_at.is_not(None), ~c.summarised
 
 
 def _marks(runs: Collection[ColumnElement[bool]], statuses: SchoolStatuses) -> Subquery:

@@ -13,7 +13,7 @@ from adsum.domain.calendar import SessionTime
 from adsum.storage.asked import asking, rows_asked
 from adsum.storage.sessions import SessionRow
 from adsum.storage.spans import Day
-from adsum.storage.summaries import forget_sessions
+from adsum.storage.staleness import forget_sessions
 from adsum.storage.tables import classes, schools, session_times, sessions
 from adsum.storage.visibility import sees_school, sees_session
 

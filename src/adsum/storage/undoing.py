@@ -15,7 +15,7 @@ from adsum.domain.ids import Batch
 from adsum.domain.plan import Existing
 from adsum.storage.columns import RunId
 from adsum.storage.records import is_set_by_office
-from adsum.storage.summaries import forget_batch
+from adsum.storage.staleness import forget_batch
 from adsum.storage.tables import attendance_changes, attendances, batch_runs
 
 _CHANGE_OF_RUN = attendance_changes.alias("of_run")
