@@ -18,10 +18,17 @@ from adsum.domain.plan import Existing
 from adsum.storage.asked import asking, rows_asked
 from adsum.storage.columns import Json, RunId
 
+# The newest run is looked up, and not joined: by a plan of the days when the table was empty, all of it would be read.
 # One row a batch: an object for each record of a class that was marked before would be most of what accept does.
 _STANDING = asking(
     """
-SELECT asked.class_id, asked.session_id, asked.learning_date, newest.run_id, newest.state,
+SELECT asked.class_id, asked.session_id, asked.learning_date,
+    (SELECT r.run_id FROM batch_runs r
+     WHERE r.session_id = asked.session_id AND r.learning_date = asked.learning_date
+     ORDER BY r.number DESC LIMIT 1) AS run_id,
+    (SELECT r.state FROM batch_runs r
+     WHERE r.session_id = asked.session_id AND r.learning_date = asked.learning_date
+     ORDER BY r.number DESC LIMIT 1) AS state,
     (SELECT {list_of}({tuple_of}(a.student_id, a.status, a.note, a.version, a.arrived_at, a.left_at,
                                  a.absence_id IS NOT NULL OR a.marked_role IN ('office', 'admin')))
      FROM attendances a
@@ -32,10 +39,7 @@ SELECT asked.class_id, asked.session_id, asked.learning_date, newest.run_id, new
      WHERE b.school_id = (SELECT c.school_id FROM classes c WHERE c.id = asked.class_id)
        AND b.last_day >= asked.learning_date AND b.first_day <= asked.learning_date AND b.revoked_at IS NULL
        AND b.student_id IN (SELECT e.student_id FROM enrolments e WHERE e.class_id = asked.class_id)) AS known
-FROM asked LEFT JOIN batch_runs newest ON newest.run_id = (
-    SELECT r.run_id FROM batch_runs r
-    WHERE r.session_id = asked.session_id AND r.learning_date = asked.learning_date
-    ORDER BY r.number DESC LIMIT 1)""",
+FROM asked""",
     {"class_id": "bigint", "session_id": "bigint", "learning_date": "date"},
     {
         "class_id": BigInteger,
