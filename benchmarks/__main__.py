@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import uvloop
 from benchmarks import machine, report, schools, table
 from benchmarks.figures import Figures
 from benchmarks.measures import CHECKED, DURABLE
+from benchmarks.our_system import forget_settings
 from benchmarks.peers.environments import install_node_peer, install_python_peers
 from benchmarks.servers import insist_on_durability, own_data, started_servers
 from benchmarks.sizes import FULL, QUICK, Size
@@ -29,8 +29,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.quick and options.report:
         parser.error("--quick measures too little for a report")
-    for name in [name for name in os.environ if name.startswith("ADSUM_")]:
-        del os.environ[name]  # the default settings are measured
+    forget_settings()
     turns, missing = _installed(chosen(options.only))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         figures, versions = runner.run(played(turns, QUICK if options.quick else FULL, options.rounds))

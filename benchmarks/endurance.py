@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from benchmarks import schools
 from benchmarks.client import Line, opened_lines
 from benchmarks.costs import resident_mb
 from benchmarks.machine import machine
-from benchmarks.our_system import OurSystem
+from benchmarks.our_system import OurSystem, forget_settings
 from benchmarks.scenes.requests import marked
 from benchmarks.servers import insist_on_durability, own_data, started_servers
 from benchmarks.sizes import CLIENTS, FULL, STUDENTS
@@ -37,8 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.endurance", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     options = parser.parse_args()
-    for name in [name for name in os.environ if name.startswith("ADSUM_")]:
-        del os.environ[name]  # the default settings are measured
+    forget_settings()
     print(machine())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         flaws = runner.run(_played(options.minutes * 60))

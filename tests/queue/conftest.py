@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from datetime import date, datetime
 from typing import Any
 
@@ -10,11 +10,13 @@ import pytest
 from redis.asyncio import Redis
 
 from adsum.domain.ids import Batch
+from adsum.embedded.valkey import Valkey
 from adsum.queue import service
 from adsum.queue.connection import open_redis
 from adsum.queue.keys import LedgerKeys
 from adsum.queue.ledger import Ledger, Release, Settlement
 from adsum.queue.service import QueuedRun, QueueService
+from tests.servers.valkey import temporary_valkey
 
 LOCK_TTL, COMPLETED_TTL = 3600, 86400
 BATCH = Batch(123, 456, date(2024, 12, 25))
@@ -29,6 +31,13 @@ NewQueue = Callable[[Redis], QueueService]
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is slow for a moment is no outage, but for the tests that freeze a server."""
     monkeypatch.setattr(service, "PATIENCE_S", 3.0)
+
+
+@pytest.fixture
+def own_valkey() -> Generator[Valkey]:
+    """A server that a test may stop, or ask what was asked of it."""
+    with temporary_valkey() as server:
+        yield server
 
 
 @pytest.fixture

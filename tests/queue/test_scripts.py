@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -12,14 +12,7 @@ from adsum.embedded.valkey import Valkey
 from adsum.queue.connection import open_redis
 from adsum.queue.scripts import ScriptedRedis
 from tests.queue.conftest import FIRST, OTHER_BATCH, SECOND, never_ended, new_queue, run_of
-from tests.servers.valkey import tell, temporary_valkey, url_of
-
-
-@pytest.fixture
-def own_valkey() -> Generator[Valkey]:
-    """Its statistics are of this test alone."""
-    with temporary_valkey() as server:
-        yield server
+from tests.servers.valkey import tell, url_of
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator
 
 import pytest
 from redis.asyncio import Redis
@@ -27,16 +26,9 @@ from tests.queue.conftest import (
     tickets,
     values,
 )
-from tests.servers.valkey import frozen, tell, temporary_valkey, url_of
+from tests.servers.valkey import frozen, tell, url_of
 
 WAITING = "bull:attendance:wait"
-
-
-@pytest.fixture
-def own_valkey() -> Generator[Valkey]:
-    """A server that a test may stop."""
-    with temporary_valkey() as server:
-        yield server
 
 
 async def waiting(redis: Redis, prefix: str = "") -> list[str]:

@@ -77,3 +77,8 @@ async def reported_school(database: Database) -> Reported:
     async with database.transaction() as connection:
         school = await make_school(connection, students=3)
     return Reported(database, school, Reports(database, Summaries(database)))
+
+
+async def absent(reported: Reported) -> int:
+    """How many sessions were missed in that week, as the report has it."""
+    return sum(counts.absent for counts in (await reported.counts(GroupBy.DAY)).values())

@@ -15,30 +15,21 @@ from adsum.domain.access import system_caller
 from adsum.domain.calendar import ClosedDay, SessionTime
 from adsum.domain.corrections import Correction
 from adsum.domain.reports import Counts, GroupBy, total
-from adsum.domain.statuses import SchoolStatuses
 from adsum.services.absences import Absences
 from adsum.services.corrections import Corrections
 from adsum.services.school_calendar import SchoolCalendar
 from adsum.services.student_data import StudentData
 from adsum.services.summaries import Summaries
 from adsum.services.undoing import Undoing
-from adsum.storage.schools import lock_school
 from adsum.storage.staleness import stale
-from adsum.storage.summaries import summarise
 from adsum.storage.tables import attendances, batch_runs, student_days
 from adsum.storage.timetables import replace_times
 from adsum.wiring import now
-from tests.reports.conftest import MONDAY, WEEK, Reported
+from tests.reports.conftest import MONDAY, WEEK, Reported, absent
 from tests.runs import batch_of, inserts, make_run
 from tests.schools import make_session
-from tests.waiting import somebody_waits_for_a_lock, until, waiting_for_locks
 
 STATUSES = ("present", "absent", "late", "excused")
-
-
-async def absent(reported: Reported) -> int:
-    """How many sessions were missed in that week, as the report has it."""
-    return sum(counts.absent for counts in (await reported.counts(GroupBy.DAY)).values())
 
 
 async def test_they_agree_with_the_records_counted_one_by_one(reported: Reported) -> None:
@@ -164,95 +155,6 @@ async def test_other_times_weigh_the_day_anew(reported: Reported) -> None:
         await replace_times(connection, times)
 
     assert (await reported.counts(GroupBy.SCHOOL))[MONDAY].days_absent == 0
-
-
-async def test_what_is_corrected_while_its_day_is_summarised_is_summarised_again(
-    reported_on_postgres: Reported,
-) -> None:
-    """Whoever corrects waits: that the run is not summarised yet is true only until the other one commits."""
-    reported, school = reported_on_postgres, reported_on_postgres.school
-    await reported.take(MONDAY, {0: "present"})
-    correcting = Corrections(reported.database, now)
-
-    async with reported.database.transaction() as connection:
-        await lock_school(connection, school.school_id)
-        await summarise(connection, school.school_id, MONDAY, SchoolStatuses())
-        corrected = asyncio.create_task(correcting.correct(1, None, Correction(status="absent"), system_caller()))
-
-        async def is_done_or_waits() -> bool:
-            return corrected.done() or await somebody_waits_for_a_lock(reported.database)
-
-        await until(is_done_or_waits)
-    await corrected
-
-    assert await absent(reported) == 1
-
-
-async def test_a_term_that_is_being_added_holds_for_a_day_that_is_summarised_meanwhile(
-    reported_on_postgres: Reported,
-) -> None:
-    """The day was recorded after the term said that all days are to be summarised again, and before it was there."""
-    reported, school_id = reported_on_postgres, reported_on_postgres.school.school_id
-    calendar = SchoolCalendar(reported.database, now)
-
-    async with reported.database.transaction() as connection:
-        await connection.exec_driver_sql("LOCK TABLE terms IN SHARE MODE")
-        added = asyncio.create_task(calendar.add_term(school_id, "Autumn", WEEK[2], WEEK[4], reported.office))
-        await until(lambda: somebody_waits_for_a_lock(reported.database))
-        await reported.take(MONDAY, {0: "absent"})
-        refreshed = asyncio.create_task(Summaries(reported.database).refresh(school_id))
-
-        async def is_refreshed_or_waits() -> bool:
-            return refreshed.done() or await waiting_for_locks(reported.database) == 2
-
-        await until(is_refreshed_or_waits)
-    await asyncio.gather(added, refreshed)
-
-    assert await absent(reported) == 0
-
-
-async def test_nobody_who_summarises_a_day_meanwhile_writes_an_erased_student_back(
-    reported_on_postgres: Reported,
-) -> None:
-    """Of a day that is made anew for another session, all records are read: also those of a run that nobody locks."""
-    reported, school = reported_on_postgres, reported_on_postgres.school
-    async with reported.database.transaction() as connection:
-        second = await make_session(connection, school.class_id, period="2")
-    await reported.take(MONDAY, {0: "absent"})
-    assert await absent(reported) == 1
-    await reported.take(MONDAY, {1: "absent"}, second)
-
-    async with reported.database.transaction() as connection:
-        await lock_school(connection, school.school_id)
-        await summarise(connection, school.school_id, MONDAY, SchoolStatuses())
-        erased = asyncio.create_task(StudentData(reported.database).erase(school.student_ids[0], reported.office))
-        await until(lambda: somebody_waits_for_a_lock(reported.database))
-    await erased
-
-    async with reported.database.snapshot() as connection:
-        assert list(await connection.scalars(select(student_days.c.student_id))) == school.student_ids[1:2]
-
-
-async def test_who_erases_a_student_and_who_corrects_their_record_take_turns(reported_on_postgres: Reported) -> None:
-    """Both lock the record before its run: else each could have what the other one waits for."""
-    reported = reported_on_postgres
-    await reported.take(MONDAY, {0: "present", 1: "present"})
-    assert await absent(reported) == 0
-    correcting, student_data = Corrections(reported.database, now), StudentData(reported.database)
-
-    async with reported.database.transaction() as connection:
-        await connection.exec_driver_sql("LOCK TABLE attendance_changes IN SHARE MODE")
-        corrected = asyncio.create_task(correcting.correct(1, None, Correction(status="absent"), system_caller()))
-        await until(lambda: somebody_waits_for_a_lock(reported.database))
-        erased = asyncio.create_task(student_data.erase(reported.school.student_ids[0], reported.office))
-
-        async def both_wait() -> bool:
-            return await waiting_for_locks(reported.database) == 2
-
-        await until(both_wait)
-    await asyncio.gather(corrected, erased)
-
-    assert await reported.counts(GroupBy.STUDENT) == {reported.school.student_ids[1]: Counts(1, 1, 0, 0, 0, 1, 0)}
 
 
 async def test_who_is_erased_is_in_no_summary(reported: Reported) -> None:

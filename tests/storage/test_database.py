@@ -93,7 +93,7 @@ async def test_who_is_cancelled_twice_waits_until_all_is_rolled_back(
         waiting.cancel()
         await rolling.wait()
         waiting.cancel()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the turn of the loop in which the second one reaches it
         assert not waiting.done()
         gate.set()
         with pytest.raises(asyncio.CancelledError):

@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Executable, String, bindparam, text
+from sqlalchemy import String, bindparam
 
-from adsum.storage.statements import Statement
+from adsum.storage.statements import Statement, of_text
 
 # The same functions of JSON by the names that each has for them.
 _SQLITE = {"list_of": "json_group_array", "tuple_of": "json_array"}
@@ -24,20 +24,19 @@ def asking(body: str, asked: Mapping[str, str], told: Mapping[str, Any] | None =
     Args:
         body: the rest, with `{list_of}` and `{tuple_of}` for the functions that make JSON of rows and of columns.
         asked: the columns of that table, with their types on Postgres.
-        told: the columns of what it tells, all of them in their order, with their types; None: they need none.
+        told: see `of_text`.
     """
 
-    def made(dialect: str) -> Executable:
+    def written(dialect: str) -> str:
         if dialect == "sqlite":
             fields, words = ", ".join(f"value ->> '{name}' AS {name}" for name in asked), _SQLITE
             table = f"SELECT {fields} FROM json_each(:asked)"  # noqa: S608 - the names are ours
         else:
             fields, words = ", ".join(f"{name} {kind}" for name, kind in asked.items()), _POSTGRES
             table = f"SELECT * FROM jsonb_to_recordset(CAST(:asked AS jsonb)) AS a({fields})"  # noqa: S608 - as above
-        written = text(f"WITH asked AS ({table})\n{body.format(**words)}").bindparams(bindparam("asked", type_=String))
-        return written if told is None else written.columns(**told)
+        return f"WITH asked AS ({table})\n{body.format(**words)}"
 
-    return Statement(made)
+    return of_text(written, bindparam("asked", type_=String), told=told)
 
 
 def rows_asked(rows: Iterable[dict[str, Any]]) -> dict[str, str]:

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import String, bindparam, text
+from sqlalchemy import String, bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.batches import RunState, Tally
 from adsum.storage.columns import BigInt, Instant, RunId
 from adsum.storage.outcomes import CANCELLED, OUTCOME
-from adsum.storage.statements import Statement
+from adsum.storage.statements import of_text
 from adsum.storage.tallies import TALLY, counting
 
 _LOCK = """
 SELECT run_id FROM batch_runs
 WHERE run_id IN (SELECT CAST(value AS uuid) FROM jsonb_array_elements_text(CAST(:run_ids AS jsonb)) AS value)
 ORDER BY run_id FOR UPDATE"""
-_LOCKING = Statement(lambda _: text(_LOCK).bindparams(bindparam("run_ids", type_=String)))
+_LOCKING = of_text(lambda _: _LOCK, bindparam("run_ids", type_=String))
 _CLOSE = """
 UPDATE batch_runs
 SET state = :state, ended_at = :now, ended_by = :by, recorded_jobs = tally.recorded, skipped_jobs = tally.skipped,

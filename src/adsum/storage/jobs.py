@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import BindParameter, Date, Executable, String, bindparam, text
+from sqlalchemy import BindParameter, Date, String, bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.batches import Outcome, RunState
@@ -20,7 +20,7 @@ from adsum.domain.ids import Batch
 from adsum.storage.closing import ClosedRun
 from adsum.storage.columns import BigInt, Json, RunId
 from adsum.storage.outcomes import OUTCOME, rows_of_job
-from adsum.storage.statements import Statement
+from adsum.storage.statements import Statement, of_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,16 +161,14 @@ def of_slices(
         *values: that it needs besides.
         which: narrows the runs.
         lock: locks them.
-        told: the columns of what it tells, all of them in their order, with their types; None: it tells nothing.
+        told: see `of_text`.
     """
 
-    def made(dialect: str) -> Executable:
+    def written(dialect: str) -> str:
         jobs, words = (_POSTGRES_JOBS, _POSTGRES) if dialect == "postgresql" else (_SQLITE_JOBS, _SQLITE)
-        whole = (jobs + body).format(which=which, lock=lock, rows_of_job=rows_of_job(dialect), **words)
-        written = text(whole).bindparams(bindparam("slices", type_=String), *values)
-        return written if told is None else written.columns(**told)
+        return (jobs + body).format(which=which, lock=lock, rows_of_job=rows_of_job(dialect), **words)
 
-    return Statement(made)
+    return of_text(written, bindparam("slices", type_=String), *values, told=told)
 
 
 _OUTCOMES = of_slices(

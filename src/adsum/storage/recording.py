@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, bindparam, text
+from sqlalchemy import String, bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.batches import Tally
@@ -26,7 +26,7 @@ from adsum.storage.jobs import (
     progress_of,
 )
 from adsum.storage.outcomes import OUTCOME, RECORD_OF_JOB
-from adsum.storage.statements import Statement
+from adsum.storage.statements import of_text
 
 _ENROLLED = """EXISTS (
     SELECT 1 FROM enrolments e
@@ -64,10 +64,8 @@ _CLOSE_RECORDED = closing_recorded("WHERE run_id IN (SELECT value FROM json_each
     array_length="json_array_length"
 )
 # Of SQLite alone: Postgres does it in one with the insert.
-_CLOSING_RECORDED = Statement(
-    lambda _: (
-        text(_CLOSE_RECORDED).bindparams(bindparam("run_ids", type_=String), *ENDING).columns(run_id=RunId, **COUNTS)
-    )
+_CLOSING_RECORDED = of_text(
+    lambda _: _CLOSE_RECORDED, bindparam("run_ids", type_=String), *ENDING, told={"run_id": RunId, **COUNTS}
 )
 
 # A change is made for exactly the version that accept saw: so a late chunk cannot undo a correction. A mark without a

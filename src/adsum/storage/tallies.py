@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Executable, String, bindparam, select, text
+from sqlalchemy import BindParameter, ColumnElement, String, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
@@ -14,7 +14,7 @@ from adsum.domain.batches import BatchStatus, RunState, Tally
 from adsum.domain.ids import Batch
 from adsum.storage.columns import BigInt, RunId
 from adsum.storage.outcomes import OUTCOME, rows_of_job
-from adsum.storage.statements import Statement
+from adsum.storage.statements import Statement, of_text
 from adsum.storage.tables import batch_runs
 from adsum.storage.visibility import is_school_seen, is_taught_by
 
@@ -84,16 +84,14 @@ def counting(body: str, *values: BindParameter[Any], told: Mapping[str, Any] | N
     Args:
         body: the rest.
         *values: that it needs besides.
-        told: the columns of what it tells, all of them in their order, with their types; None: it tells nothing.
+        told: see `of_text`.
     """
 
-    def made(dialect: str) -> Executable:
+    def written(dialect: str) -> str:
         jobs = _POSTGRES_JOBS_OF_RUNS if dialect == "postgresql" else _SQLITE_JOBS_OF_RUNS
-        whole = text((jobs + body).format(rows_of_job=rows_of_job(dialect)))
-        written = whole.bindparams(bindparam("run_ids", type_=String), *values)
-        return written if told is None else written.columns(**told)
+        return (jobs + body).format(rows_of_job=rows_of_job(dialect))
 
-    return Statement(made)
+    return of_text(written, bindparam("run_ids", type_=String), *values, told=told)
 
 
 _COUNTING = counting(f"{TALLY}{_COUNT}", told={"run_id": RunId, **dict.fromkeys(_OUTCOMES, BigInt)})
