@@ -34,6 +34,9 @@ POOL_SIZE = 10
 # Statements are timed so that a frozen server becomes an outage, not a request that hangs.
 STATEMENT_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 5.0
+# A plan is made for tables as large as they are then: of a new school year they are empty, an hour later they are not,
+# and until Postgres has looked at them (autovacuum, after a minute or two) nothing else makes it plan anew.
+PLAN_LIFETIME_S = 20
 # A process that froze in the middle of a transaction keeps its rows locked: Postgres ends it, so that others go on.
 LONGEST_PAUSE_IN_TRANSACTION_S = 10
 
@@ -161,6 +164,7 @@ def open_database(url: str) -> Database:
             connect_args={
                 "timeout": CONNECT_TIMEOUT_S,
                 "command_timeout": STATEMENT_TIMEOUT_S,
+                "max_cached_statement_lifetime": PLAN_LIFETIME_S,
                 "server_settings": {
                     "application_name": "adsum",
                     "idle_in_transaction_session_timeout": f"{LONGEST_PAUSE_IN_TRANSACTION_S}s",

@@ -20,28 +20,36 @@ from adsum.storage.asked import asking, rows_asked
 from adsum.storage.columns import Json
 from adsum.storage.visibility import is_school_seen
 
+# Looked up, each by its key, and not joined: by a plan of the days when a table was empty, all of it would be read.
 _PLACES = asking(
-    """
-SELECT asked.class_id, asked.session_id, asked.user_id, c.school_id, s.time_zone, s.edit_window_days,
-    EXISTS (SELECT 1 FROM sessions x WHERE x.id = asked.session_id AND x.class_id = c.id) AS has_session,
+    """,
+place AS MATERIALIZED (
+    SELECT asked.*, (SELECT c.school_id FROM classes c WHERE c.id = asked.class_id) AS school_id,
+        (SELECT x.class_id FROM sessions x WHERE x.id = asked.session_id) AS class_of_session
+    FROM asked
+)
+SELECT p.class_id, p.session_id, p.user_id, p.school_id,
+    (SELECT s.time_zone FROM schools s WHERE s.id = p.school_id) AS time_zone,
+    (SELECT s.edit_window_days FROM schools s WHERE s.id = p.school_id) AS edit_window_days,
+    coalesce(p.class_of_session = p.class_id, false) AS has_session,
     (SELECT {list_of}({tuple_of}(t.begin_date, t.end_date)) FROM class_teachers t
-     WHERE t.user_id = asked.user_id AND t.class_id = c.id) AS taught,
+     WHERE t.user_id = p.user_id AND t.class_id = p.class_id) AS taught,
     (SELECT {list_of}({tuple_of}(v.begin_date, v.end_date)) FROM class_covers v
-     WHERE v.user_id = asked.user_id AND v.class_id = c.id
-     AND (v.session_id IS NULL OR v.session_id = asked.session_id)) AS covered,
-    asked.first_day, asked.last_day,
+     WHERE v.user_id = p.user_id AND v.class_id = p.class_id
+     AND (v.session_id IS NULL OR v.session_id = p.session_id)) AS covered,
+    p.first_day, p.last_day,
     (SELECT {list_of}({tuple_of}(d.day, d.reason, d.from_time)) FROM closed_days d
-     WHERE d.school_id = c.school_id AND d.day BETWEEN asked.first_day AND asked.last_day) AS closed,
-    EXISTS (SELECT 1 FROM terms e WHERE e.school_id = c.school_id) AS has_terms,
+     WHERE d.school_id = p.school_id AND d.day BETWEEN p.first_day AND p.last_day) AS closed,
+    (SELECT e.school_id FROM terms e WHERE e.school_id = p.school_id LIMIT 1) IS NOT NULL AS has_terms,
     (SELECT {list_of}({tuple_of}(e.begin_date, e.end_date)) FROM terms e
-     WHERE e.school_id = c.school_id AND e.begin_date <= asked.last_day AND e.end_date > asked.first_day) AS terms,
+     WHERE e.school_id = p.school_id AND e.begin_date <= p.last_day AND e.end_date > p.first_day) AS terms,
     (SELECT {list_of}({tuple_of}(m.weekday, m.begins, m.ends)) FROM session_times m
-     JOIN sessions x ON x.id = m.session_id WHERE x.id = asked.session_id AND x.class_id = c.id) AS times,
+     WHERE m.session_id = p.session_id AND p.class_of_session = p.class_id) AS times,
     (SELECT {list_of}(DISTINCT e.student_id) FROM enrolments e
-     WHERE asked.first_day = asked.last_day AND e.class_id = c.id
-       AND (e.begin_date IS NULL OR e.begin_date <= asked.first_day)
-       AND (e.end_date IS NULL OR e.end_date > asked.first_day)) AS students
-FROM asked JOIN classes c ON c.id = asked.class_id JOIN schools s ON s.id = c.school_id""",
+     WHERE p.first_day = p.last_day AND e.class_id = p.class_id
+       AND (e.begin_date IS NULL OR e.begin_date <= p.first_day)
+       AND (e.end_date IS NULL OR e.end_date > p.first_day)) AS students
+FROM place p WHERE p.school_id IS NOT NULL""",
     {
         "class_id": "bigint",
         "session_id": "bigint",

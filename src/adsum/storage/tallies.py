@@ -29,10 +29,13 @@ base AS (
     SELECT run_id, carried_recorded, carried_skipped + json_array_length(kept) AS carried_skipped, carried_cancelled
     FROM wanted
 ),"""
+# Each run is looked up: by a plan of the days when the table was empty, all of it would be read, at every look.
 _POSTGRES_JOBS_OF_RUNS = """
 WITH wanted AS (
-    SELECT * FROM batch_runs
-    WHERE run_id IN (SELECT CAST(value AS uuid) FROM jsonb_array_elements_text(CAST(:run_ids AS jsonb)) AS value)
+    SELECT r.* FROM (
+        SELECT DISTINCT CAST(value AS uuid) AS run_id FROM jsonb_array_elements_text(CAST(:run_ids AS jsonb)) AS value
+    ) named
+    CROSS JOIN LATERAL (SELECT * FROM batch_runs WHERE run_id = named.run_id LIMIT 1) r
 ),
 job AS (
     SELECT r.*, CAST(j.value ->> 'student' AS bigint) AS student_id, CAST(j.value ->> 'version' AS int) AS seen
