@@ -155,7 +155,7 @@ async def test_a_story_tells_reasons_the_queue_and_what_was_taken_back(adsum: Ad
     assert (undone.run_id, undone.role, undone.records) == (run.run_id, "office", 3)
 
     assert (await adsum.stories.story(eve.batch.id, operator, 100)).is_claimed is False
-    await adsum.queue.start([queued(eve)], no_run_has_ended)
+    await adsum.queue.start([queued(eve)])
     assert (await adsum.stories.story(eve.batch.id, operator, 100)).is_claimed is True
     for unknown in ("nothing", batch_of(school, date(2024, 12, 1)).id):
         with pytest.raises(NotFound):

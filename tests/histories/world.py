@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any, TypeVar
 
 import uvloop
+from redis.asyncio.client import Pipeline
 from sqlalchemy import event
 from typing_extensions import override
 
@@ -58,7 +59,7 @@ class MortalLedger(Ledger):
         """Replaces a piece of one of the scripts: what protects is gone, to see that it is missed."""
         text = files("adsum.queue").joinpath(f"{name}.lua").read_text(encoding="utf-8")
         assert piece in text
-        setattr(self, f"_{name}", self._redis.register_script(text.replace(piece, instead)))
+        setattr(self, f"_{name}", self.redis.register_script(text.replace(piece, instead)))
 
     def _survive(self, place: str) -> None:
         if self.death == place:
@@ -66,11 +67,12 @@ class MortalLedger(Ledger):
             raise DiedHere(place)
 
     @override
-    async def claim_all(self, claims: Sequence[Claim]) -> list[str | None]:
+    async def claim(self, claim: Claim, pipe: Pipeline) -> None:
         self._survive("before claim")
-        holders = await super().claim_all(claims)
+        await super().claim(claim, pipe)
+        if self.death == "after claim":
+            await pipe.execute()  # the pipeline is cut before the messages that would come next
         self._survive("after claim")
-        return holders
 
     @override
     async def settle_all(self, settlements: Sequence[Settlement]) -> list[int | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from tests.protocol import database, ledger
 from tests.protocol.database import put
@@ -17,14 +17,17 @@ from tests.protocol.state import (
     DONE,
     ENQUEUE,
     FINISH,
+    FREE,
     GIVE_UP,
     GONE,
     IDLE,
     LOOK,
+    NOBODY,
     OPEN,
     RELEASE,
     RELEASE_WHOLE,
     SETTLE,
+    TAKE_OVER,
     WAITING,
     WRITE,
     State,
@@ -39,9 +42,9 @@ Worker = tuple[int, int, int, bool]
 
 def system_steps(state: State, rules: Rules, *, calm: bool = False) -> Iterator[Step]:
     """Every step that an actor can make now. In the calm the sweeper waits for who submits."""
-    for place, (step, asked) in enumerate(state.queuers):
+    for place, (step, holder) in enumerate(state.queuers):
         if step != DONE:
-            yield _queue(state, place + 1, step, asked, rules)
+            yield _queue(state, place + 1, step, holder, rules)
     for place, worker in enumerate(state.workers):
         yield from _take(state, place) if worker[0] == IDLE else [_work(state, place, worker, rules)]
     for place, due in enumerate(state.releasing):
@@ -53,19 +56,36 @@ def system_steps(state: State, rules: Rules, *, calm: bool = False) -> Iterator[
         yield from _sweep(state, rules)
 
 
-def _queue(state: State, run: int, step: int, asked: int, rules: Rules) -> Step:
-    def then(state: State, step: int, asked: int = 0) -> State:
-        return state._replace(queuers=put(state.queuers, run - 1, (step, asked)))
+def _claim(state: State, run: int, students: Collection[int], rules: Rules) -> tuple[State, int]:
+    """What a claim makes of it, and the run that holds the batch instead."""
+    after = ledger.claim(state, run, students, rules)
+    return after, ledger.refused_by(after, run)
+
+
+def _queue(state: State, run: int, step: int, holder: int, rules: Rules) -> Step:
+    def then(state: State, step: int, holder: int = NOBODY) -> State:
+        return state._replace(queuers=put(state.queuers, run - 1, (step, holder)))
 
     if step == CLAIM:
-        claimed = ledger.claim(state, run, planned(state, run), asked, rules)
-        if claimed is None:
-            return ("submitter is refused run", run), then(state, ASK, state.lock)
-        return ("submitter claims run", run), then(claimed, ENQUEUE)
+        # The messages come in the same pipeline, whatever became of the claim: it may be cut in between.
+        claimed, holder = _claim(state, run, planned(state, run), rules)
+        return ("submitter claims run", run), then(claimed, ENQUEUE, holder)
+    if step == ENQUEUE:
+        after = enqueued(state, run, planned(state, run))
+        return ("submitter enqueues run", run), then(after, ASK if holder else DONE, holder)
+    what, after, following = _replace(state, run, step, holder, planned(state, run), rules)
+    return ("submitter", *what), then(after, following, holder)
+
+
+def _replace(
+    state: State, run: int, step: int, holder: int, students: Collection[int], rules: Rules
+) -> tuple[tuple[str | int, ...], State, int]:
+    """Who was refused: what it does, what is so afterwards, and the step that comes then."""
     if step == ASK:
-        ended = state.runs[asked - 1] != OPEN
-        return ("submitter asks about run", asked), then(state, CLAIM, asked) if ended else then(state, DONE)
-    return ("submitter enqueues run", run), then(enqueued(state, run, planned(state, run)), DONE)
+        return ("asks about run", holder), state, FREE if state.runs[holder - 1] != OPEN else DONE
+    if step == FREE:
+        return ("frees", holder), ledger.release(state, holder, students, completed=False, rules=rules), TAKE_OVER
+    return ("takes over for run", run), ledger.take_over(state, run), DONE
 
 
 def enqueued(state: State, run: int, students: Iterable[int]) -> State:
@@ -138,24 +158,24 @@ def _settle(state: State, place: int, worker: Worker, rules: Rules) -> Step:
 
 
 def _sweep(state: State, rules: Rules) -> Iterator[Step]:
-    step, run, lost, waiting, asked = state.sweeper
+    step, run, lost, waiting, holder = state.sweeper
     if step == DONE:
         yield from _look(state, rules)
     elif step == LOOK:
         yield _look_closer(state, run, lost, rules)
     elif step == CLAIM:
-        claimed = ledger.claim(state, run, unpacked(waiting), asked, rules)
-        if claimed is None:
-            refused = state._replace(sweeper=(ASK, run, lost, waiting, state.lock))
-            yield ("sweeper is refused run", run), refused
-        else:
-            yield ("sweeper claims run", run), claimed._replace(sweeper=(ENQUEUE, run, lost, 0, 0))
-    elif step == ASK:
-        ended = state.runs[asked - 1] != OPEN
-        after = (CLAIM, run, lost, waiting, asked) if ended else AT_REST
-        yield ("sweeper asks about run", asked), state._replace(sweeper=after)
+        claimed, holder = _claim(state, run, unpacked(waiting), rules)
+        yield (
+            ("sweeper claims run", run),
+            claimed._replace(sweeper=(ENQUEUE, run, lost, waiting if holder else 0, holder)),
+        )
+    elif step == ENQUEUE:
+        after = (ASK, run, 0, waiting, holder) if holder else AT_REST
+        yield ("sweeper enqueues run", run), enqueued(state, run, unpacked(lost))._replace(sweeper=after)
     else:
-        yield ("sweeper enqueues run", run), enqueued(state, run, unpacked(lost))._replace(sweeper=AT_REST)
+        what, after, following = _replace(state, run, step, holder, unpacked(waiting), rules)
+        sweeper = AT_REST if following == DONE else (following, run, 0, waiting, holder)
+        yield ("sweeper", *what), after._replace(sweeper=sweeper)
 
 
 def _look(state: State, rules: Rules) -> Iterator[Step]:

@@ -8,17 +8,25 @@ from tests.protocol.rules import Rules
 from tests.protocol.state import LOST, NOBODY, OPEN, State
 
 
-def claim(state: State, run: int, students: Collection[int], ended: int, rules: Rules) -> State | None:
-    """Takes lock, counter and tickets for a run. None: another run holds the lock, and is not known to have ended."""
+def claim(state: State, run: int, students: Collection[int], rules: Rules) -> State:
+    """Takes lock, counter and tickets for a run, if no other run holds the batch."""
     if state.lock == run and rules.claiming_again_changes_nothing:
         return state
-    if state.lock not in (NOBODY, run, ended) and rules.replace_only_locks_of_ended_runs:
-        return None
-    if state.lock == ended != NOBODY and not rules.replace_locks_of_ended_runs:
-        return None
+    if state.lock not in (NOBODY, run) and rules.claim_only_what_nobody_else_holds:
+        return state
     tickets = tuple([run if student in students else owner for student, owner in enumerate(state.tickets)])
     # Beside tickets that outlived a lost lock the counter is too low: then only the database knows.
     return state._replace(lock=run, counter=len(students), tickets=tickets, exact=tickets.count(run) == len(students))
+
+
+def refused_by(state: State, run: int) -> int:
+    """The run that holds the batch instead of this one."""
+    return state.lock if state.lock != run else NOBODY
+
+
+def take_over(state: State, run: int) -> State:
+    """Takes the lock alone, if nobody has it: what remains of the run only the database knows."""
+    return state if state.lock else state._replace(lock=run, counter=LOST)
 
 
 def settle(state: State, run: int, student: int, rules: Rules) -> tuple[State, int | None]:

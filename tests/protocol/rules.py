@@ -20,8 +20,7 @@ class Rules:
     release_only_what_the_run_holds: bool = True
     release_all_tickets_of_what_was_recorded_whole: bool = True
     claiming_again_changes_nothing: bool = True
-    replace_only_locks_of_ended_runs: bool = True
-    replace_locks_of_ended_runs: bool = True
+    claim_only_what_nobody_else_holds: bool = True
     sweeper_claims_only_what_is_pending: bool = True
     sweeper_claims_all_that_is_pending: bool = True
     sweeper_drives_open_runs: bool = True

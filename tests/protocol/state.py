@@ -14,10 +14,10 @@ UNBORN, OPEN, CLOSED, CANCELLED = range(4)
 NO_JOB, PENDING, RECORDED, SKIPPED, FAILED, WITHDRAWN = range(6)
 # A message of BullMQ.
 GONE, WAITING, ACTIVE = range(3)
-# Who accepted a run and queues it; who asked the database about the holder of the lock.
-DONE, CLAIM, ASK, ENQUEUE = range(4)
+# Who accepted a run and queues it; who was refused, asks the database about the holder, and takes its lock over.
+DONE, CLAIM, ENQUEUE, ASK, FREE, TAKE_OVER = range(6)
 # The sweeper, beside the steps that it shares with who accepted.
-LOOK = 4
+LOOK = 6
 # A worker, in the order of its work.
 IDLE, WRITE, GIVE_UP, SETTLE, CLOSE, RELEASE, RELEASE_WHOLE, FINISH = range(8)
 
@@ -55,10 +55,10 @@ class State(NamedTuple):
         marker: the run whose completion the marker tells.
         exact: whether the counter still counts what its claim counted: no ticket was lost or left over since.
         queue: the message of each run and student, run by run.
-        queuers: of each run, the step of who accepted it, and the holder that was asked about.
+        queuers: of each run, the step of who accepted it, and the holder that refused it.
         releasing: of each run, whether somebody who ended it is about to release it.
         workers: of each, in order: the step, the run, the student, and whether the message is still its own.
-        sweeper: the step, the run, the students to enqueue and to claim as bits, the holder that was asked about.
+        sweeper: the step, the run, the students to enqueue and to claim as bits, the holder that refused.
         left: what may still happen from outside.
     """
 

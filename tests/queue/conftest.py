@@ -12,9 +12,9 @@ from redis.asyncio import Redis
 from adsum.domain.ids import Batch
 from adsum.embedded.valkey import Valkey
 from adsum.queue import service
-from adsum.queue.connection import open_redis
+from adsum.queue.connection import open_redis, translated
 from adsum.queue.keys import LedgerKeys
-from adsum.queue.ledger import Ledger, Release, Settlement
+from adsum.queue.ledger import Claim, Ledger, Release, Settlement, holder_told
 from adsum.queue.service import QueuedRun, QueueService
 from tests.servers.valkey import temporary_valkey
 
@@ -69,6 +69,15 @@ def run_of(run_id: str, *chunks: list[int], batch: Batch = BATCH, by_student: bo
     return QueuedRun(batch, run_id, chunks, by_student)
 
 
+async def claim(ledger: Ledger, batch: Batch, run_id: str, student_ids: Iterable[int]) -> str | None:
+    """Claims the batch for one run; the run that holds it, where that is another one."""
+    with translated():
+        async with ledger.redis.pipeline(transaction=False) as pipe:
+            await ledger.claim(Claim(batch, run_id, list(student_ids)), pipe)
+            (reply,) = await pipe.execute()
+    return holder_told(reply)
+
+
 async def settle(ledger: Ledger, batch: Batch, run_id: str, student_ids: Iterable[int]) -> int | None:
     """Settles the jobs of one run."""
     return (await ledger.settle_all([Settlement(batch, run_id, list(student_ids))]))[0]
@@ -79,10 +88,6 @@ async def release(
 ) -> bool:
     """Releases the batch of one run."""
     return (await ledger.release_all([Release(batch, run_id, list(student_ids), completed_at)]))[0]
-
-
-async def never_ended(_run_id: str) -> bool:
-    return False
 
 
 async def names(redis: Any) -> list[str]:

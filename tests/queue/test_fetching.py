@@ -13,7 +13,7 @@ from typing_extensions import override
 from adsum.queue.connection import open_redis
 from adsum.queue.fetching import FetchingWorker
 from adsum.queue.service import QueueService
-from tests.queue.conftest import FIRST, never_ended, run_of
+from tests.queue.conftest import FIRST, run_of
 from tests.queue.desk import Desk, emptied, ready_desk, scripts_called, somebody_waits_for_chunks, working
 from tests.waiting import until
 
@@ -25,7 +25,7 @@ async def test_a_chunk_that_comes_to_an_idle_worker_is_not_asked_for_from_each_f
     async with working(redis_url, desk, concurrency=64, stall_interval=60):
         await until(lambda: somebody_waits_for_chunks(redis))
         before = await scripts_called(redis)
-        await queue.start([run_of(FIRST, [1, 2])], never_ended)
+        await queue.start([run_of(FIRST, [1, 2])])
         await emptied(queue)
         await until(lambda: somebody_waits_for_chunks(redis))
     # The claim, the chunk added, fetched and finished; and whether there is more. BullMQ alone makes 260 calls.
@@ -34,7 +34,7 @@ async def test_a_chunk_that_comes_to_an_idle_worker_is_not_asked_for_from_each_f
 
 async def test_many_chunks_are_asked_for_side_by_side(queue: QueueService, redis: Redis, redis_url: str) -> None:
     desk = Desk()
-    await queue.start([run_of(FIRST, *([student_id] for student_id in range(1, 31)))], never_ended)
+    await queue.start([run_of(FIRST, *([student_id] for student_id in range(1, 31)))])
     async with working(redis_url, desk, concurrency=30):
         await until(lambda: all_are_taken(redis, 30))
         desk.go_on.set()

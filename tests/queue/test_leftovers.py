@@ -17,8 +17,8 @@ from tests.queue.conftest import (
     KEYS,
     OTHER_BATCH,
     SECOND,
+    claim,
     names,
-    never_ended,
     new_ledger,
     new_queue,
     release,
@@ -29,8 +29,8 @@ LIMIT = 100_000
 
 
 async def fill(ledger: Ledger) -> None:
-    await ledger.claim(BATCH, FIRST, [1, 2])
-    await ledger.claim(OTHER_BATCH, SECOND, [3])
+    await claim(ledger, BATCH, FIRST, [1, 2])
+    await claim(ledger, OTHER_BATCH, SECOND, [3])
     await release(ledger, OTHER_BATCH, SECOND, [3], completed_at=datetime(2024, 12, 25, tzinfo=UTC))
     await ledger.lead("somebody", 60)
 
@@ -55,16 +55,16 @@ async def test_each_key_is_known_for_what_it_is(redis: Redis, ledger: Ledger) ->
 
 @pytest.mark.parametrize("prefix", ["{adsum-1}", "a*b?[c]\\d:"])
 async def test_only_keys_of_this_installation_are_found(redis: Redis, prefix: str) -> None:
-    await new_ledger(redis, prefix).claim(BATCH, FIRST, [1])
-    await new_ledger(redis, "axbyc\\d:").claim(OTHER_BATCH, SECOND, [1])
-    await new_ledger(redis).claim(OTHER_BATCH, SECOND, [2])
+    await claim(new_ledger(redis, prefix), BATCH, FIRST, [1])
+    await claim(new_ledger(redis, "axbyc\\d:"), OTHER_BATCH, SECOND, [1])
+    await claim(new_ledger(redis), OTHER_BATCH, SECOND, [2])
     found = await Leftovers(redis, prefix).scan(LIMIT)
     assert {key.holds for key in found.keys if key.kind is not Kind.COUNTER} == {FIRST}
     assert len(found.keys) == 3
 
 
 async def test_a_scan_ends_at_its_limit_and_says_so(redis: Redis, ledger: Ledger) -> None:
-    await ledger.claim(BATCH, FIRST, range(1, 5001))
+    await claim(ledger, BATCH, FIRST, range(1, 5001))
     found = await Leftovers(redis, "").scan(2000)
     assert found.is_cut_off
     assert 0 < len(found.keys) < 5000
@@ -72,7 +72,7 @@ async def test_a_scan_ends_at_its_limit_and_says_so(redis: Redis, ledger: Ledger
 
 
 async def test_a_key_that_lives_for_ever_is_seen_and_given_its_time(redis: Redis, ledger: Ledger) -> None:
-    await ledger.claim(BATCH, FIRST, [1])
+    await claim(ledger, BATCH, FIRST, [1])
     await redis.persist(KEYS.ticket(1))
     leftovers = Leftovers(redis, "")
     assert [key.name for key in (await leftovers.scan(LIMIT)).keys if key.lifetime is None] == [KEYS.ticket(1)]
@@ -81,7 +81,7 @@ async def test_a_key_that_lives_for_ever_is_seen_and_given_its_time(redis: Redis
 
 
 async def test_only_what_still_holds_what_was_seen_is_dropped(redis: Redis, ledger: Ledger) -> None:
-    await ledger.claim(BATCH, FIRST, range(1, 1501))
+    await claim(ledger, BATCH, FIRST, range(1, 1501))
     tickets = {KEYS.ticket(i): FIRST for i in range(1, 1501)}
     await redis.set(KEYS.ticket(7), SECOND)
     assert await Leftovers(redis, "").drop(tickets) == 1499
@@ -90,7 +90,7 @@ async def test_only_what_still_holds_what_was_seen_is_dropped(redis: Redis, ledg
 
 
 async def test_what_bullmq_keeps_is_nobodys_leftover(redis: Redis) -> None:
-    await new_queue(redis).start([run_of(FIRST, [1])], never_ended)
+    await new_queue(redis).start([run_of(FIRST, [1])])
     assert not any("bull" in key.name for key in (await Leftovers(redis, "").scan(LIMIT)).keys)
 
 

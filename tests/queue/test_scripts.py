@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from adsum.embedded.valkey import Valkey
 from adsum.queue.connection import open_redis
 from adsum.queue.scripts import ScriptedRedis
-from tests.queue.conftest import FIRST, OTHER_BATCH, SECOND, never_ended, new_queue, run_of
+from tests.queue.conftest import FIRST, OTHER_BATCH, SECOND, new_queue, run_of
 from tests.servers.valkey import tell, url_of
 
 
@@ -31,13 +31,13 @@ async def times_asked(redis: Redis) -> int:
 async def test_the_server_is_asked_once_however_much_is_queued(redis: Redis) -> None:
     queue = new_queue(redis)
     for run in (run_of(FIRST, [1, 2]), run_of(SECOND, [3], batch=OTHER_BATCH)):
-        assert await queue.start([run], never_ended) == [True]
+        assert await queue.start([run]) == [None]
     assert await times_asked(redis) == 1
 
 
 async def test_a_server_that_knows_no_script_any_more_is_given_them_again(redis: Redis, own_valkey: Valkey) -> None:
     queue = new_queue(redis)
-    await queue.start([run_of(FIRST, [1, 2])], never_ended)
+    await queue.start([run_of(FIRST, [1, 2])])
     tell(own_valkey, "SCRIPT FLUSH")
-    assert await queue.start([run_of(SECOND, [3], batch=OTHER_BATCH)], never_ended) == [True]
+    assert await queue.start([run_of(SECOND, [3], batch=OTHER_BATCH)]) == [None]
     assert await redis.llen("bull:attendance:wait") == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 
 import pytest
 from redis.asyncio import Redis
@@ -20,7 +21,6 @@ from tests.queue.conftest import (
     OTHER_BATCH,
     SECOND,
     lifetimes,
-    never_ended,
     new_queue,
     run_of,
     tickets,
@@ -29,6 +29,7 @@ from tests.queue.conftest import (
 from tests.servers.valkey import frozen, tell, url_of
 
 WAITING = "bull:attendance:wait"
+NOW = datetime(2024, 12, 25, 8, 30, tzinfo=UTC)
 
 
 async def waiting(redis: Redis, prefix: str = "") -> list[str]:
@@ -36,7 +37,7 @@ async def waiting(redis: Redis, prefix: str = "") -> list[str]:
 
 
 async def test_a_run_is_claimed_and_its_chunks_wait_in_order(queue: QueueService, redis: Redis) -> None:
-    assert await queue.start([run_of(FIRST, [1, 2], [3, 4], [5])], never_ended) == [True]
+    assert await queue.start([run_of(FIRST, [1, 2], [3, 4], [5])]) == [None]
     assert await waiting(redis) == [
         f"{BATCH.id}-run-{FIRST}-chunk-0",
         f"{BATCH.id}-run-{FIRST}-chunk-1",
@@ -47,78 +48,70 @@ async def test_a_run_is_claimed_and_its_chunks_wait_in_order(queue: QueueService
 
 async def test_queueing_again_adds_nothing(queue: QueueService, redis: Redis) -> None:
     run = run_of(FIRST, [1, 2], [3])
-    await queue.start([run], never_ended)
+    await queue.start([run])
     before = await values(redis), await waiting(redis)
-    assert await queue.start([run], never_ended) == [True]
+    assert await queue.start([run]) == [None]
     assert (await values(redis), await waiting(redis)) == before
 
 
 async def test_queueing_twenty_times_at_once_adds_one(redis: Redis) -> None:
     run = run_of(FIRST, [1, 2], [3])
     queues = [new_queue(redis) for _ in range(4)]
-    started = await asyncio.gather(*(queues[i % 4].start([run], never_ended) for i in range(20)))
-    assert started == [[True]] * 20
+    started = await asyncio.gather(*(queues[i % 4].start([run]) for i in range(20)))
+    assert started == [[None]] * 20
     assert len(await waiting(redis)) == 2
     assert await redis.get(KEYS.counter) == "3"
 
 
-async def test_of_two_runs_at_once_one_holds_the_batch_and_only_its_chunks_wait(
+async def test_of_two_runs_at_once_one_holds_the_batch(queue: QueueService, redis: Redis) -> None:
+    (first,), (second,) = await asyncio.gather(*(queue.start([run_of(run, [1, 2])]) for run in (FIRST, SECOND)))
+    holder = first or second
+    assert {first, second} == {None, holder}
+    assert await values(redis) == {KEYS.lock: holder, KEYS.counter: "2"} | tickets(str(holder), 1, 2)
+
+
+async def test_a_run_that_finds_the_lock_of_another_one_is_told_and_queued_all_the_same(
     queue: QueueService, redis: Redis
 ) -> None:
-    started = await asyncio.gather(*(queue.start([run_of(run, [1, 2])], never_ended) for run in (FIRST, SECOND)))
-    assert sorted(started) == [[False], [True]]
-    holder = await redis.get(KEYS.lock)
-    assert await waiting(redis) == [f"{BATCH.id}-run-{holder}-chunk-0"]
+    await queue.start([run_of(FIRST, [1, 2])])
+    before = await values(redis)
+    assert await queue.start([run_of(SECOND, [3, 4])]) == [FIRST]
+    assert await values(redis) == before
+    assert f"{BATCH.id}-run-{SECOND}-chunk-0" in await waiting(redis)
 
 
-async def test_an_open_runs_lock_is_left_alone_and_nothing_is_queued(queue: QueueService, redis: Redis) -> None:
-    await queue.start([run_of(FIRST, [1])], never_ended)
-    before = await values(redis), await waiting(redis)
-    assert await queue.start([run_of(SECOND, [1, 2])], never_ended) == [False]
-    assert (await values(redis), await waiting(redis)) == before
-
-
-async def test_an_ended_runs_lock_is_replaced(queue: QueueService, redis: Redis) -> None:
-    await queue.start([run_of(FIRST, [1, 2])], never_ended)
-    asked: list[str] = []
-
-    async def ended(run_id: str) -> bool:
-        asked.append(run_id)
-        return True
-
-    assert await queue.start([run_of(SECOND, [1, 2])], ended) == [True]
-    assert asked == [FIRST]
-    assert (await redis.get(KEYS.lock), await redis.get(KEYS.counter)) == (SECOND, "2")
-
-
-async def test_a_lock_that_passes_to_another_run_meanwhile_is_asked_about_again(
+async def test_the_lock_of_a_run_that_ended_is_taken_over_and_what_it_left_is_dropped(
     queue: QueueService, redis: Redis
 ) -> None:
-    await queue.start([run_of(FIRST, [1])], never_ended)
-    asked: list[str] = []
+    """The lock alone: what the run has done by then is not to be counted again."""
+    await queue.start([run_of(FIRST, [1, 2])])
+    await queue.take_over(run_of(SECOND, [1, 2]), FIRST)
+    assert await values(redis) == {KEYS.lock: SECOND}
+    assert await queue.settle_all([Settlement(BATCH, SECOND, [1])]) == [None]
+    assert await queue.release_all([Release(BATCH, SECOND, [1, 2], NOW)]) == [True]
+    assert await values(redis) == {KEYS.marker: NOW.isoformat()}
 
-    async def ended(run_id: str) -> bool:
-        asked.append(run_id)
-        await redis.set(KEYS.lock, "third", ex=60)
-        return run_id == FIRST
 
-    assert await queue.start([run_of(SECOND, [1])], ended) == [False]
-    assert asked == [FIRST, "third"]
+async def test_more_than_go_in_one_pipeline_go_in_several(
+    queue: QueueService, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.start([run_of(FIRST, [7], batch=OTHER_BATCH)])  # whose lock refuses one of them
+    monkeypatch.setattr(service, "SENT_AT_ONCE", 2)
+    runs = [run_of(FIRST, [1], [2], [3]), run_of(SECOND, [4], batch=OTHER_BATCH)]
+    assert await queue.start(runs) == [None, FIRST]
+    assert len(await waiting(redis)) == 5
 
 
 async def test_one_students_message_that_still_waits_is_not_added_twice_by_the_next_run(
     queue: QueueService, redis: Redis
 ) -> None:
-    async def ended(_run_id: str) -> bool:
-        return True
-
-    await queue.start([run_of(FIRST, [7], by_student=True)], never_ended)
-    assert await queue.start([run_of(SECOND, [7], by_student=True)], ended)
+    await queue.start([run_of(FIRST, [7], by_student=True)])
+    assert await queue.start([run_of(SECOND, [7], by_student=True)]) == [FIRST]
     assert await waiting(redis) == [BATCH.job_id(7)]
 
 
 async def test_every_key_of_ours_has_a_time_to_live(queue: QueueService, redis: Redis) -> None:
-    await queue.start([run_of(FIRST, [1, 2])], never_ended)
+    await queue.start([run_of(FIRST, [1, 2])])
     left = await lifetimes(redis)
     assert len(left) == 4
     assert min(left.values()) > 0
@@ -126,15 +119,15 @@ async def test_every_key_of_ours_has_a_time_to_live(queue: QueueService, redis: 
 
 async def test_an_installation_keeps_its_chunks_behind_its_prefix(redis: Redis) -> None:
     one, other = new_queue(redis, "{adsum-1}"), new_queue(redis, "{adsum-2}")
-    await one.start([run_of(FIRST, [1, 2])], never_ended)
+    await one.start([run_of(FIRST, [1, 2])])
     assert [len(await waiting(redis, prefix)) for prefix in ("{adsum-1}", "{adsum-2}", "")] == [1, 0, 0]
     assert [await one.depth(), await other.depth()] == [1, 0]
 
 
 async def test_the_depth_is_how_many_chunks_are_not_done(queue: QueueService) -> None:
     assert await queue.depth() == 0
-    await queue.start([run_of(FIRST, [1, 2], [3, 4])], never_ended)
-    await queue.start([run_of(SECOND, [1, 2], batch=OTHER_BATCH)], never_ended)
+    await queue.start([run_of(FIRST, [1, 2], [3, 4])])
+    await queue.start([run_of(SECOND, [1, 2], batch=OTHER_BATCH)])
     assert await queue.depth() == 3
 
 
@@ -143,7 +136,7 @@ async def test_the_lock_is_told_by_the_name_that_users_know(queue: QueueService)
 
 
 async def test_the_queue_settles_and_releases_with_the_ledger(queue: QueueService, redis: Redis) -> None:
-    await queue.start([run_of(FIRST, [1, 2])], never_ended)
+    await queue.start([run_of(FIRST, [1, 2])])
     assert await queue.settle_all([Settlement(BATCH, FIRST, [1])]) == [1]
     assert await queue.release_all([Release(BATCH, FIRST, [1, 2], None)]) == [True]
     assert await values(redis) == {}
@@ -159,9 +152,9 @@ async def test_a_frozen_server_costs_a_request_no_more_than_our_patience(
         patience.setattr(service, "PATIENCE_S", PATIENCE_S)
         start = time.monotonic()
         with pytest.raises(QueueOutage):
-            await queue.start([run_of(FIRST, [1, 2])], never_ended)
+            await queue.start([run_of(FIRST, [1, 2])])
         assert PATIENCE_S * 0.9 < time.monotonic() - start < PATIENCE_S * 4
-    assert await queue.start([run_of(FIRST, [1, 2])], never_ended) == [True]
+    assert await queue.start([run_of(FIRST, [1, 2])]) == [None]
     assert (await waiting(redis), await redis.get(KEYS.counter)) == ([f"{BATCH.id}-run-{FIRST}-chunk-0"], "2")
     await redis.aclose()
 
@@ -171,7 +164,7 @@ async def test_no_reply_of_an_abandoned_command_is_taken_for_that_of_another(own
     queue = new_queue(redis)
     await redis.set("kept", "value")
     with frozen(own_valkey), pytest.raises(QueueOutage):
-        await queue.start([run_of(FIRST, [1, 2])], never_ended)
+        await queue.start([run_of(FIRST, [1, 2])])
     assert [await redis.get("kept") for _ in range(5)] == ["value"] * 5
     await redis.aclose()
 
@@ -186,7 +179,7 @@ async def test_a_frozen_server_does_not_answer_a_ping(own_valkey: Valkey) -> Non
 async def test_a_server_that_is_not_there_is_an_outage(tmp_path: object) -> None:
     redis = open_redis(f"unix://{tmp_path}/nobody.sock", connections=8, socket_timeout=5)
     with pytest.raises(QueueOutage):
-        await new_queue(redis).start([run_of(FIRST, [1])], never_ended)
+        await new_queue(redis).start([run_of(FIRST, [1])])
     with pytest.raises(QueueOutage):
         await new_queue(redis).depth()
     await redis.aclose()
@@ -196,9 +189,9 @@ async def test_a_server_that_refuses_to_write_is_an_outage(own_valkey: Valkey) -
     redis = open_redis(url_of(own_valkey), connections=8, socket_timeout=5)
     tell(own_valkey, "CONFIG SET maxmemory 1")
     with pytest.raises(QueueOutage):
-        await new_queue(redis).start([run_of(FIRST, [1])], never_ended)
+        await new_queue(redis).start([run_of(FIRST, [1])])
     tell(own_valkey, "CONFIG SET maxmemory 0")
     tell(own_valkey, "CONFIG SET min-replicas-to-write 1")
     with pytest.raises(QueueOutage):
-        await new_queue(redis).start([run_of(FIRST, [1])], never_ended)
+        await new_queue(redis).start([run_of(FIRST, [1])])
     await redis.aclose()

@@ -22,7 +22,7 @@ from adsum.storage.database import Connection
 from adsum.storage.runs import Run, find_run
 from adsum.wiring import Adsum, open_adsum
 from tests.batches.conftest import RunWorker, ended, new_worker, queue_keys
-from tests.queue.conftest import new_ledger
+from tests.queue.conftest import claim, new_ledger
 from tests.runs import batch_of, count_records, end_run, failures, inserts, make_run, outcomes, records
 from tests.schools import SchoolIds, make_school
 from tests.servers.valkey import tell
@@ -208,7 +208,7 @@ async def test_a_counter_that_reached_zero_too_early_closes_nothing(
     """The database decides: whatever the ledger lost, a run with something pending stays open and locked."""
     async with adsum.database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=10)
-    await new_ledger(redis).claim(run.batch, run.run_id, school.student_ids[:10])
+    await claim(new_ledger(redis), run.batch, run.run_id, school.student_ids[:10])
     await adsum.processor.process(queued(run).messages[:1])
     status = await adsum.attendances.get_batch_status(run.batch.id)
     assert (status.state, status.tally) == (BatchState.PROCESSING, Tally(recorded=10, remaining=20))
@@ -224,7 +224,7 @@ async def test_a_run_that_was_claimed_anew_while_it_was_closed_leaves_no_ticket(
     release_all = adsum.queue.release_all
 
     async def claimed_before(releases: Sequence[Release]) -> list[bool]:
-        await new_ledger(redis).claim(run.batch, run.run_id, school.student_ids)
+        await claim(new_ledger(redis), run.batch, run.run_id, school.student_ids)
         return await release_all(releases)
 
     monkeypatch.setattr(adsum.queue, "release_all", claimed_before)

@@ -74,7 +74,7 @@ async def test_chunks_of_an_unknown_run_do_not_free_the_batch_of_the_next_one(
     _, run = await accepted(adsum, school)
     await adsum.processor.process(queued(old).messages)
     assert await redis.get(f"attendance-batch-lock:{run.batch.id}") == run.run_id
-    assert await redis.get(f"attendance-batch-counter:{run.batch.id}") == "30"
+    assert (await adsum.attendances.get_batch_status(run.batch.id)).tally.remaining == 30
 
 
 async def test_a_run_that_is_open_again_since_the_database_was_restored_is_completed(

@@ -1,5 +1,5 @@
 -- Claims a batch for a run: lock, one ticket a job, the counter, all with a time to live.
--- KEYS: lock, counter, a ticket each job.  ARGV: run, an ended run whose lock may be replaced or '', seconds to live.
+-- KEYS: lock, counter, a ticket each job.  ARGV: run, seconds to live.
 -- Returns '' when this run holds the lock afterwards, else the run that holds it.
 local holder = redis.pcall('GET', KEYS[1])
 -- A key of another kind, which no script of ours makes, holds nothing: it is overwritten.
@@ -10,12 +10,12 @@ end
 if holder == ARGV[1] then
   return ''
 end
-if holder and holder ~= ARGV[2] then
+if holder then
   return holder
 end
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
-redis.call('SET', KEYS[2], #KEYS - 2, 'EX', ARGV[3])
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('SET', KEYS[2], #KEYS - 2, 'EX', ARGV[2])
 for i = 3, #KEYS do
-  redis.call('SET', KEYS[i], ARGV[1], 'EX', ARGV[3])
+  redis.call('SET', KEYS[i], ARGV[1], 'EX', ARGV[2])
 end
 return ''

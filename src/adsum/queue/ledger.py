@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.commands.core import AsyncScript
 from redis.exceptions import NoScriptError, ResponseError
 
@@ -34,13 +35,11 @@ class Claim:
         batch: whose ledger it is.
         run_id: the run that claims.
         student_ids: of the jobs that are to be counted.
-        ended: a run whose lock may be replaced, since the database says that it ended; it never reopens.
     """
 
     batch: Batch
     run_id: str
     student_ids: Sequence[int]
-    ended: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +65,18 @@ class Release:
     completed_at: datetime | None
 
 
+def holder_told(reply: object) -> str | None:
+    """What a claim is answered: None when its run holds the lock now, or did before; else the run that holds it, and
+    nothing was changed.
+    """
+    return str(reply) or None
+
+
 class Ledger:
-    """Times to live are in seconds."""
+    """`redis` is the client that it works on; times to live are in seconds."""
 
     def __init__(self, redis: Redis, key_prefix: str, *, lock_ttl: int, completed_ttl: int) -> None:
-        self._redis = redis
+        self.redis = redis
         self._key_prefix = key_prefix
         self._lock_ttl = lock_ttl
         self._completed_ttl = completed_ttl
@@ -78,23 +84,25 @@ class Ledger:
         self._settle = load_script(redis, "settle")
         self._release = load_script(redis, "release")
 
-    async def claim_all(self, claims: Sequence[Claim]) -> list[str | None]:
-        """Takes lock, counter and tickets for runs, in one pipeline.
+    async def claim(self, claim: Claim, pipe: Pipeline) -> None:
+        """Takes lock, counter and tickets for a run, with whatever else goes in this pipeline.
 
-        Returns:
-            For each None when the run holds the lock now, or did before; else the run that holds it.
+        What it is answered, `holder_told` reads.
         """
-        holders = await self._together(self._claim, [self._claim_call(claim) for claim in claims])
-        return [str(holder) or None for holder in holders]
-
-    async def claim(self, batch: Batch, run_id: str, student_ids: Sequence[int], *, ended: str = "") -> str | None:
-        """The same for one run."""
-        return (await self.claim_all([Claim(batch, run_id, student_ids, ended)]))[0]
-
-    def _claim_call(self, claim: Claim) -> Call:
         keys = LedgerKeys(self._key_prefix, claim.batch)
         names = [keys.lock, keys.counter, *map(keys.ticket, claim.student_ids)]
-        return names, [claim.run_id, claim.ended, self._lock_ttl]
+        await self._claim(names, [claim.run_id, self._lock_ttl], pipe)
+
+    async def take_over(self, batch: Batch, holder: str, run_id: str, student_ids: Sequence[int]) -> None:
+        """Gives a run the lock of one that has ended, and drops what that one left: the lock alone, since some jobs of
+        the run may be done by now. Without a counter the database counts them.
+        """
+        release = Release(batch, holder, student_ids, None)
+        with translated():
+            async with self.redis.pipeline(transaction=False) as pipe:
+                await self._release(*self._release_call(release), pipe)
+                pipe.set(LedgerKeys(self._key_prefix, batch).lock, run_id, ex=self._lock_ttl, nx=True)
+                await pipe.execute()
 
     async def settle_all(self, settlements: Sequence[Settlement]) -> list[int | None]:
         """Counts jobs of runs as done, in one pipeline. Doing it twice counts once, since each ticket can be taken away
@@ -121,11 +129,11 @@ class Ledger:
             try:
                 return await self._pipelined(script, calls)
             except NoScriptError:  # the server has restarted, or forgot; what was done may be done again
-                await self._redis.script_load(script.script)
+                await self.redis.script_load(script.script)
                 return await self._pipelined(script, calls)
 
     async def _pipelined(self, script: AsyncScript, calls: Sequence[Call]) -> list[Any]:
-        async with self._redis.pipeline(transaction=False) as pipe:
+        async with self.redis.pipeline(transaction=False) as pipe:
             for keys, args in calls:
                 pipe.evalsha(script.sha, len(keys), *keys, *args)
             results = await pipe.execute(raise_on_error=False)
@@ -138,7 +146,7 @@ class Ledger:
         """Gives what runs hold its full time to live again, where half of it is over; what is gone stays gone."""
         keys = [LedgerKeys(self._key_prefix, batch) for batch, _, _ in held]
         with translated():
-            async with self._redis.pipeline(transaction=False) as pipe:
+            async with self.redis.pipeline(transaction=False) as pipe:
                 for each in keys:
                     pipe.ttl(each.lock)
                 left = await pipe.execute()
@@ -153,18 +161,18 @@ class Ledger:
         if not batches:
             return []
         with translated():
-            found = await self._redis.mget([LedgerKeys(self._key_prefix, batch).lock for batch in batches])
+            found = await self.redis.mget([LedgerKeys(self._key_prefix, batch).lock for batch in batches])
         return [None if holder is None else str(holder) for holder in found]
 
     async def lead(self, candidate: str, seconds: float) -> bool:
         """Takes or keeps the place of the one who sweeps."""
         key, milliseconds = f"{self._key_prefix}{LEADER}", round(seconds * 1000)
         with translated():
-            if await self._redis.set(key, candidate, nx=True, px=milliseconds):
+            if await self.redis.set(key, candidate, nx=True, px=milliseconds):
                 return True
-            if await self._redis.get(key) != candidate:
+            if await self.redis.get(key) != candidate:
                 return False
-            return bool(await self._redis.pexpire(key, milliseconds))
+            return bool(await self.redis.pexpire(key, milliseconds))
 
     async def release_all(self, releases: Sequence[Release]) -> list[bool]:
         """Frees the batches of runs that ended, in one pipeline, and leaves the completion marker of those that

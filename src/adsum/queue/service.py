@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, cast
 
-from bullmq import Queue
+from bullmq import Job, Queue
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from adsum.domain.ids import Batch
 from adsum.queue.chunks import Chunk
 from adsum.queue.connection import QueueOutage, translated
 from adsum.queue.keys import bullmq_prefix, lock_key
-from adsum.queue.ledger import Claim, Ledger, Release, Settlement
+from adsum.queue.ledger import Claim, Ledger, Release, Settlement, holder_told
 
 # What Redis gets, in all, while a request waits for it. A run that is not queued by then is durable all the same.
 PATIENCE_S = 0.25
-# Messages in one pipeline: so that a run of very many, as with ADSUM_CHUNK_SIZE=1, does not keep others waiting.
-ENQUEUED_AT_ONCE = 200
-
-HasEnded = Callable[[str], Awaitable[bool]]
-"""Asks the database whether a run has ended."""
+# Claims and messages in one pipeline: so that a run of very many, as with ADSUM_CHUNK_SIZE=1, does not keep others
+# waiting.
+SENT_AT_ONCE = 200
 
 
 @asynccontextmanager
@@ -86,53 +86,47 @@ class QueueService:
         self._ledger = ledger
         self._queue: Any = Queue(queue_name, cast("Any", {"connection": redis, "prefix": bullmq_prefix(key_prefix)}))
 
-    async def start(self, accepted: Sequence[QueuedRun], has_ended: HasEnded) -> list[bool]:
+    async def start(self, accepted: Sequence[QueuedRun]) -> list[str | None]:
         """Claims the batches of accepted runs and enqueues their chunks. Doing it again changes nothing.
 
         Returns:
-            For each whether it holds its batch. False: another open run does, and nothing was queued.
+            See `drive`.
 
         Raises:
             QueueOutage: Redis did not do it within `PATIENCE_S`; the runs wait in the database.
         """
         async with in_time():
-            whole = [Stopped(run.batch, run.run_id, run.student_ids, run.messages) for run in accepted]
-            return await self.drive(whole, has_ended)
+            return await self.drive([Stopped(run.batch, run.run_id, run.student_ids, run.messages) for run in accepted])
 
-    async def drive(self, stopped: Sequence[Stopped], has_ended: HasEnded) -> list[bool]:
-        """Claims batches for their runs, if nobody did, and enqueues what is missing of them: two pipelines in all.
+    async def drive(self, stopped: Sequence[Stopped]) -> list[str | None]:
+        """Claims batches for their runs, and enqueues what is missing of them: in one pipeline, however many they are.
 
-        Args:
-            stopped: runs, and what they lack.
-            has_ended: asks the database about a run that holds a lock which another one claims.
+        What is missing goes whatever becomes of a claim: no lock keeps a student from being recorded twice, and what
+        remains to be done the database counts, too.
 
         Returns:
-            For each run whether it holds its batch now. False: another open run does, and nothing was queued.
+            For each run None where it holds its batch now; else the run that does. That has ended without being
+            released: see `take_over`. Or it is a run beside which this one has ended: then nothing is left to do.
         """
-        holders = await self._ledger.claim_all([Claim(each.batch, each.run_id, each.student_ids) for each in stopped])
-        held = [
-            holder is None or await self._replace(each, holder, has_ended)
-            for each, holder in zip(stopped, holders, strict=True)
-        ]
-        await self._enqueue(
-            [chunk for each, is_held in zip(stopped, held, strict=True) if is_held for chunk in each.chunks]
-        )
-        return held
+        replies: list[Any] = []
+        claimed_at: list[int] = []
+        with translated():
+            for pieces in _pieces(stopped):
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    for piece in pieces:
+                        if isinstance(piece, Claim):
+                            claimed_at.append(len(replies) + len(pipe))
+                            await self._ledger.claim(piece, pipe)
+                        else:
+                            await self._enqueue(piece, pipe)
+                    replies += await pipe.execute()
+        return [holder_told(replies[place]) for place in claimed_at]
 
-    async def _replace(self, run: Stopped, holder: str, has_ended: HasEnded) -> bool:
-        """Takes the lock over from runs that ended, if that is what they did."""
-        standing: str | None = holder
-        while standing is not None:
-            if not await has_ended(standing):
-                return False
-            standing = await self._ledger.claim(run.batch, run.run_id, run.student_ids, ended=standing)
-        return True
-
-    async def _enqueue(self, chunks: Sequence[Chunk]) -> None:
-        messages = [chunk.to_message() for chunk in chunks]
-        for start in range(0, len(messages), ENQUEUED_AT_ONCE):
-            with translated():
-                await self._queue.addBulk(messages[start : start + ENQUEUED_AT_ONCE])
+    async def _enqueue(self, chunk: Chunk, pipe: Pipeline) -> None:
+        """As BullMQ's own `addBulk`, which has a pipeline to itself."""
+        message = chunk.to_message()
+        job = Job(self._queue, message["name"], message["data"], message["opts"], message["opts"]["jobId"])
+        await self._queue.backend.scripts.addJob(job, pipe)
 
     async def look_after(self, waiting: Sequence[QueuedRun]) -> list[list[Chunk]]:
         """See `missing`. What a run that waits has in the ledger is given its full time to live again, if half of it is
@@ -151,6 +145,10 @@ class QueueService:
                         pipe.exists(self._queue.toKey(chunk.message_id))
                 there = iter(await pipe.execute())
         return [[chunk for chunk in run.messages if not next(there)] for run in waiting]
+
+    async def take_over(self, run: QueuedRun | Stopped, holder: str) -> None:
+        """See `Ledger.take_over`."""
+        await self._ledger.take_over(run.batch, holder, run.run_id, run.student_ids)
 
     async def holders(self, batches: Sequence[Batch]) -> list[str | None]:
         """See `Ledger.holders`."""
@@ -187,3 +185,12 @@ class QueueService:
     @staticmethod
     def lock_key(batch_id: str) -> str:
         return lock_key(batch_id)
+
+
+def _pieces(stopped: Sequence[Stopped]) -> Iterator[tuple[Claim | Chunk, ...]]:
+    """What is to be sent for these runs, `SENT_AT_ONCE`. Each claim before the messages of its run: so no worker
+    settles what is not counted yet.
+    """
+    each_piece = chain.from_iterable((Claim(run.batch, run.run_id, run.student_ids), *run.chunks) for run in stopped)
+    while pieces := tuple(islice(each_piece, SENT_AT_ONCE)):
+        yield pieces

@@ -9,7 +9,7 @@ from datetime import datetime
 from adsum.domain.ids import Batch
 from adsum.queue.control import process_name
 from adsum.queue.ledger import Release
-from adsum.queue.service import QueuedRun, QueueService
+from adsum.queue.service import QueuedRun, QueueService, Stopped
 from adsum.services.patience import patiently
 from adsum.storage import closing, runs
 from adsum.storage.closing import ClosedRun
@@ -111,10 +111,15 @@ class Completion:
         async with self._database.snapshot() as connection:
             return await runs.find_runs(connection, run_ids)
 
-    async def has_ended(self, run_id: str) -> bool:
-        """Whether the lock of this run may be replaced: asked of the database, for whoever claims a batch."""
-        async with self._database.snapshot() as connection:
-            return await runs.has_ended(connection, run_id)
+    async def take_over(self, run: QueuedRun | Stopped, holder: str) -> bool:
+        """Gives a run that is queued the lock of the one that holds its batch, if that has ended. Else nothing is done:
+        it is the run itself that has.
+        """
+        async with self._database.glance() as connection:
+            if not await runs.has_ended(connection, holder):
+                return False
+        await self._queue.take_over(run, holder)
+        return True
 
     async def close(self, idle: Sequence[Run]) -> int:
         """Closes runs of which the database says that no job is pending, and releases their batches.

@@ -44,15 +44,15 @@ class Queueing:
             return
         try:
             async with in_time():  # waiting for those before it is part of the time
-                is_queued = await self._together.submit(_Decision(run, ended))
+                is_locked = await self._together.submit(_Decision(run, ended))
         except Unavailable as error:
             # Of the database, too: whoever asks it now whether the lock's holder has ended asks after the promise.
             detail = "queue is away: the run waits in the database"
             log.error(detail, mark=Mark.ERROR, run_id=told.run_id, code=error.code)
             return
-        if run is not None and is_queued:
+        if run is not None:
             jobs, chunks = len(run.jobs), len(run.chunks)
-            detail = "batch locked and queued"
+            detail = "batch locked and queued" if is_locked else "batch queued, and another run holds it"
             log.info(detail, mark=Mark.LOCK, batch_id=run.batch.id, run_id=run.run_id, jobs=jobs, chunks=chunks)
 
     async def close(self) -> None:
@@ -60,9 +60,15 @@ class Queueing:
         await self._together.close()
 
     async def _follow_all(self, decisions: Sequence[_Decision]) -> list[bool]:
-        """In this order, since new runs matter more; their claims replace the locks of the ended ones."""
+        """In this order, since new runs matter more; they take the locks of the ended ones over."""
         new = [queued(each.run) for each in decisions if each.run is not None]
         async with in_time():
-            started = iter(await self._queue.start(new, self._completion.has_ended) if new else [])
+            holders = await self._queue.start(new) if new else []
+            locked = iter(
+                [
+                    holder is None or await self._completion.take_over(run, holder)
+                    for run, holder in zip(new, holders, strict=True)
+                ]
+            )
             await self._completion.release_closed([each.ended for each in decisions if each.ended is not None])
-        return [each.run is not None and next(started) for each in decisions]
+        return [each.run is not None and next(locked) for each in decisions]

@@ -124,17 +124,19 @@ class Sweeper:
     async def _drive(self, lost: Sequence[Stopped]) -> int:
         if not lost:
             return 0
-        claimed = await self._queue.drive(lost, self._completion.has_ended)
-        for run, is_claimed in zip(lost, claimed, strict=True):
-            if is_claimed:
-                log.info(
-                    "run driven on",
-                    mark=Mark.LOCK,
-                    batch_id=run.batch.id,
-                    run_id=run.run_id,
-                    chunks=len(run.chunks),
-                )
-        return sum(claimed)
+        driven = 0
+        for run, holder in zip(lost, await self._queue.drive(lost), strict=True):
+            if holder is not None and not await self._completion.take_over(run, holder):
+                continue
+            log.info(
+                "run driven on",
+                mark=Mark.LOCK,
+                batch_id=run.batch.id,
+                run_id=run.run_id,
+                chunks=len(run.chunks),
+            )
+            driven += 1
+        return driven
 
 
 def _lost(stopped: Sequence[tuple[Run, list[Chunk]]], pending: Mapping[str, set[int]]) -> list[Stopped]:

@@ -133,15 +133,6 @@ async def run_endings(connection: AsyncConnection, run_ids: Collection[str]) -> 
     return {run_id: RunEnding(RunState(state), ended_at) for run_id, state, ended_at in rows}
 
 
-async def has_ended(connection: AsyncConnection, run_id: str) -> bool:
-    """Whether nothing of a run will ever be written again.
-
-    A run that the database does not know is one of before it was restored: nobody will end it.
-    """
-    ending = (await run_endings(connection, [run_id])).get(run_id)
-    return ending is None or ending.has_ended
-
-
 def of_batch(batch: Batch) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """The condition that a run is of this batch; a session is of one class."""
     return batch_runs.c.session_id == batch.session_id, batch_runs.c.learning_date == batch.learning_date
@@ -174,3 +165,12 @@ def _job(entry: dict[str, Any]) -> AttendanceJob:
         absence_id=entry.get("absence"),
     )
     return AttendanceJob(entry["student"], mark, entry.get("version"))
+
+
+async def has_ended(connection: AsyncConnection, run_id: str) -> bool:
+    """Whether nothing of a run will ever be written again.
+
+    A run that the database does not know is one of before it was restored: nobody will end it.
+    """
+    ending = (await run_endings(connection, [run_id])).get(run_id)
+    return ending is None or ending.has_ended
