@@ -55,7 +55,9 @@ async def make_run(
     plan = Plan(tuple(wanted), tuple(kept), ())
     chunks = tuple(tuple(chunk) for chunk in plan.chunks(chunk_size))
     run = Run(str(uuid7()), school.school_id, batch or batch_of(school), RunState.OPEN, chunk_size, chunks, ACCEPTED_AT)
-    await new_runs.insert_runs(connection, [NewRun(run, plan, OnExisting.SKIP, caller or system_caller())])
+    seen = (await find_standing(connection, [run.batch]))[run.batch]
+    new = NewRun(run, plan, seen, OnExisting.SKIP, caller or system_caller())
+    assert await new_runs.insert_runs(connection, [new]) == {run.run_id}
     return run
 
 

@@ -43,6 +43,6 @@ def statements_sent(database: Database) -> Generator[Sent]:
             driver.remove_query_logger(log)
 
 
-def count_of(sent: Sent, beginning: str) -> int:
-    """How many of these statements begin so."""
-    return sum(statement.startswith(beginning) for statement, _ in sent)
+def count_of(sent: Sent, words: str) -> int:
+    """How many of these statements have these words in them."""
+    return sum(words in statement for statement, _ in sent)

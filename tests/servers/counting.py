@@ -37,7 +37,7 @@ class Blow:
         step: from 1.
         moment: before the server is told, or after it has answered.
         strike: what is done to the client: kill it, freeze it, or nothing.
-        named: only steps count whose name begins so.
+        named: only steps count whose name has this in it.
         breaks: whether the connection breaks, too. Where it does not, the step goes on when `over` is set.
         hit: the name of the step that it fell on, once it fell.
     """
@@ -54,9 +54,9 @@ class Blow:
 
     def is_due(self, steps: Sequence[str]) -> bool:
         """Whether it falls on the last of these steps."""
-        if self.is_called_off or not steps[-1].startswith(self.named):
+        if self.is_called_off or self.named not in steps[-1]:
             return False
-        return self.step == sum(step.startswith(self.named) for step in steps)
+        return self.step == sum(self.named in step for step in steps)
 
     def fall(self, name: str) -> None:
         self.hit = name

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from typing import Protocol
+
+# Not the UPDATE of a lock.
+_WRITTEN = re.compile(r"(INSERT INTO|^UPDATE|DELETE FROM) \w+", re.MULTILINE)
 
 
 class Wire(Protocol):
@@ -113,4 +117,8 @@ def _end_of_message(data: bytes, kind: int) -> int | None:
 
 
 def _beginning(statement: bytes) -> str:
-    return " ".join(statement.decode(errors="replace").split()[:3]).rstrip(";")
+    """The first words, and the first ones of what it writes, where that comes later."""
+    text = statement.decode(errors="replace")
+    name = " ".join(text.split()[:3]).rstrip(";")
+    written = _WRITTEN.search(text)
+    return f"{name} {written[0]}" if name.startswith("WITH ") and written else name

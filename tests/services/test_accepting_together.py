@@ -17,8 +17,9 @@ from adsum.errors import Invalid, NotFound, Overloaded, RecordsExist
 from adsum.queue.keys import LedgerKeys
 from adsum.services import accepting
 from adsum.settings import Settings
-from adsum.storage import jobs, new_runs, recording
+from adsum.storage import jobs, recording
 from adsum.storage.database import Database
+from adsum.storage.turns import take_turns
 from adsum.wiring import Adsum, open_adsum
 from tests.batches.conftest import queue_keys
 from tests.runs import batch_of
@@ -104,7 +105,7 @@ async def test_whoever_has_to_wait_for_a_turn_keeps_nobody_else_waiting(postgres
         async with adsum.database.transaction() as connection:
             held, free = [await make_school(connection) for _ in range(2)]
         async with adsum.database.transaction() as holding:
-            await new_runs.take_turns(holding, [held.session_id], waits=True)
+            await take_turns(holding, [held.session_id])
             waiting = asyncio.create_task(adsum.attendances.create_batch(submission(held), SYSTEM))
             async with asyncio.timeout(10):
                 assert (await adsum.attendances.create_batch(submission(free), SYSTEM)).added_jobs == 3
@@ -121,7 +122,7 @@ async def test_two_with_one_key_that_both_have_to_wait_make_one_run_and_get_one_
             school = await make_school(connection)
         asked = submission(school, idempotency_key="monday")
         async with adsum.database.transaction() as holding:
-            await new_runs.take_turns(holding, [school.session_id], waits=True)
+            await take_turns(holding, [school.session_id])
             both = [asyncio.create_task(adsum.attendances.create_batch(asked, SYSTEM)) for _ in range(2)]
             await until(lambda: both_wait(adsum.database))
         one, other = await asyncio.gather(*both)

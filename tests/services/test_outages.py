@@ -23,6 +23,7 @@ from adsum.settings import Settings
 from adsum.storage.database import StorageOutage
 from adsum.storage.recording import insert_records
 from adsum.storage.runs import open_run
+from adsum.storage.turns import take_turns
 from adsum.wiring import Adsum, open_adsum
 from tests.runs import batch_of, slices
 from tests.schools import SchoolIds, make_school
@@ -30,7 +31,7 @@ from tests.servers.counting import Blow, CountingProxy, Moment, counting_postgre
 from tests.servers.processes import short_folder
 from tests.servers.valkey import frozen, tell, temporary_valkey, url_of
 from tests.services.conftest import status_of, submission
-from tests.waiting import until
+from tests.waiting import somebody_waits_for_a_lock, until
 
 SYSTEM = system_caller()
 
@@ -65,37 +66,50 @@ def own_valkey() -> Generator[Valkey]:
         yield server
 
 
-def arm_at_commits(proxy: CountingProxy, *moments: Moment) -> list[Blow]:
-    """The connection breaks at one COMMIT after the other: before it reaches Postgres, or after it is done there."""
-    blows = [Blow(step, moment, named="COMMIT") for step, moment in enumerate(moments, start=1)]
-    proxy.arm(*blows)
-    return blows
-
-
 def all_fallen(blows: list[Blow]) -> bool:
     return all(blow.fallen.is_set() for blow in blows)
 
 
-async def test_a_commit_whose_reply_is_lost_is_asked_for_and_accepted(
-    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds
+# A run alone is a transaction of one statement; with the answer that is kept under a key it takes several.
+@pytest.mark.parametrize(("key", "promise"), [(None, "INSERT INTO batch_runs"), ("monday", "COMMIT")])
+async def test_a_promise_whose_reply_is_lost_is_asked_for_and_accepted(
+    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, key: str | None, promise: str
 ) -> None:
     adsum, proxy = proxied
-    lost = arm_at_commits(proxy, Moment.AFTER)
-    result = await adsum.attendances.create_batch(submission(proxied_school), SYSTEM)
-    assert (all_fallen(lost), result.added_jobs) == (True, 3)
+    lost = Blow(1, Moment.AFTER, named=promise)
+    proxy.arm(lost)
+    result = await adsum.attendances.create_batch(submission(proxied_school, idempotency_key=key), SYSTEM)
+    assert (lost.fallen.is_set(), result.added_jobs) == (True, 3)
     assert (await status_of(adsum, result)).run_id == result.run_id
 
 
-async def test_a_commit_that_did_not_arrive_is_not_known_to_be_accepted_and_can_be_sent_again(
+@pytest.mark.parametrize(("key", "promise"), [(None, "INSERT INTO batch_runs"), ("monday", "COMMIT")])
+async def test_a_promise_that_did_not_arrive_is_not_known_to_be_accepted_and_can_be_sent_again(
+    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, key: str | None, promise: str
+) -> None:
+    adsum, proxy = proxied
+    lost = Blow(1, Moment.BEFORE, named=promise)
+    proxy.arm(lost)
+    asked = submission(proxied_school, idempotency_key=key)
+    with pytest.raises(StorageOutage):
+        await adsum.attendances.create_batch(asked, SYSTEM)
+    assert lost.fallen.is_set()
+    again = await adsum.attendances.create_batch(asked, SYSTEM)
+    assert (again.is_skipped, again.added_jobs) == (False, 3)
+
+
+async def test_a_lost_reply_to_who_had_to_wait_for_the_turn_is_asked_for_too(
     proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds
 ) -> None:
     adsum, proxy = proxied
-    lost = arm_at_commits(proxy, Moment.BEFORE)
-    with pytest.raises(StorageOutage):
-        await adsum.attendances.create_batch(submission(proxied_school), SYSTEM)
-    assert all_fallen(lost)
-    again = await adsum.attendances.create_batch(submission(proxied_school), SYSTEM)
-    assert (again.is_skipped, again.added_jobs) == (False, 3)
+    async with adsum.database.transaction() as holding:
+        await take_turns(holding, [proxied_school.session_id])
+        waiting = asyncio.create_task(adsum.attendances.create_batch(submission(proxied_school), SYSTEM))
+        await until(lambda: somebody_waits_for_a_lock(adsum.database))
+        lost = Blow(2, Moment.AFTER, named="COMMIT")  # the first one is the holder's
+        proxy.arm(lost)
+    assert (await waiting).added_jobs == 3
+    assert lost.fallen.is_set()
 
 
 async def test_a_lost_reply_to_a_request_that_made_no_run_is_an_outage_and_again_is_the_same(
@@ -104,7 +118,7 @@ async def test_a_lost_reply_to_a_request_that_made_no_run_is_an_outage_and_again
     adsum, proxy = proxied
     first = await adsum.attendances.create_batch(submission(proxied_school), SYSTEM)
     asked = submission(proxied_school, idempotency_key="monday")
-    arm_at_commits(proxy, Moment.AFTER)
+    proxy.arm(Blow(1, Moment.AFTER, named="COMMIT"))
     with pytest.raises(StorageOutage):
         await adsum.attendances.create_batch(asked, SYSTEM)
     again = await adsum.attendances.create_batch(asked, SYSTEM)
@@ -114,11 +128,10 @@ async def test_a_lost_reply_to_a_request_that_made_no_run_is_an_outage_and_again
 async def test_a_database_that_goes_away_right_after_the_commit_takes_no_promise_back(
     proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, redis: Redis
 ) -> None:
-    """An ended run still holds the lock, and nobody can be asked whether it has ended: the run waits."""
+    """An ended run still holds the lock, and nobody can be asked whether it has ended."""
     adsum, proxy = proxied
     await redis.set(LedgerKeys("", batch_of(proxied_school)).lock, "01930000-0000-7000-8000-00000000ffff", ex=60)
-    # The first transaction accepts; the second one would ask about the lock's holder.
-    proxy.arm(Blow(2, Moment.BEFORE, lambda: setattr(proxy, "is_cut", True), named="BEGIN"))
+    proxy.arm(Blow(1, Moment.BEFORE, lambda: setattr(proxy, "is_cut", True), named="SELECT batch_runs"))
     result = await adsum.attendances.create_batch(submission(proxied_school), SYSTEM)
     assert proxy.is_cut
     proxy.is_cut = False

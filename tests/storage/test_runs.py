@@ -13,13 +13,12 @@ from sqlalchemy import select
 from adsum.domain.batches import RunState
 from adsum.domain.plan import AttendanceJob, Existing
 from adsum.domain.statuses import Mark
-from adsum.storage import idempotency, new_runs, runs
-from adsum.storage.database import Database, RejectedRows
+from adsum.storage import idempotency, runs
+from adsum.storage.database import Database
 from adsum.storage.idempotency import AnswerKey, KeptAnswer
 from adsum.storage.tables import batch_runs
 from tests.runs import DAY, LATER, batch_of, end_run, inserts, make_run, records
 from tests.schools import SchoolIds, make_record, make_session
-from tests.waiting import somebody_waits_for_a_lock, until
 
 KEY = AnswerKey("user-1", "key")
 NOBODY = "01930000-0000-7000-8000-00000000ffff"
@@ -43,14 +42,6 @@ async def test_a_batch_that_was_never_marked_has_no_run(database: Database, scho
         assert await runs.open_run(connection, batch_of(school)) is None
         assert await runs.newest_run(connection, batch_of(school)) is None
         assert await runs.find_run(connection, NOBODY) is None
-
-
-async def test_a_second_open_run_of_a_batch_is_refused(database: Database, school: SchoolIds) -> None:
-    async with database.transaction() as connection:
-        await make_run(connection, school, inserts(school.student_ids))
-    with pytest.raises(RejectedRows):
-        async with database.transaction() as connection:
-            await make_run(connection, school, inserts(school.student_ids))
 
 
 @pytest.mark.parametrize("state", [RunState.CLOSED, RunState.CANCELLED])
@@ -122,46 +113,6 @@ async def test_existing_records_are_those_of_the_session_and_day_with_cleared_ma
             one: Existing("late", "bus", 3),
             two: Existing(None, None, 2),
         }
-
-
-async def test_submissions_of_one_session_take_turns_on_postgres(
-    postgres_database: Database, postgres_school: SchoolIds
-) -> None:
-    session_id, order = postgres_school.session_id, list[str]()
-    has_turn, may_go = asyncio.Event(), asyncio.Event()
-
-    async def first() -> None:
-        async with postgres_database.transaction() as connection:
-            assert await new_runs.take_turns(connection, [session_id], waits=True) == {session_id}
-            has_turn.set()
-            await may_go.wait()
-            order.append("first")
-
-    async def second() -> None:
-        await has_turn.wait()
-        async with postgres_database.transaction() as connection:
-            assert not await new_runs.take_turns(connection, [session_id], waits=False)
-            assert await new_runs.take_turns(connection, [session_id], waits=True) == {session_id}
-            order.append("second")
-
-    async def release() -> None:
-        """Once the second waits for the first, as Postgres itself says."""
-        await has_turn.wait()
-        await until(lambda: somebody_waits_for_a_lock(postgres_database))
-        order.append("waited")
-        may_go.set()
-
-    await asyncio.gather(first(), second(), release())
-    assert order == ["waited", "first", "second"]
-
-
-async def test_taking_a_turn_does_not_stop_workers_who_record_in_that_session(
-    postgres_database: Database, postgres_school: SchoolIds
-) -> None:
-    async with postgres_database.transaction() as accepting:
-        await new_runs.take_turns(accepting, [postgres_school.session_id], waits=True)
-        async with asyncio.timeout(5), postgres_database.transaction() as working:
-            await make_record(working, postgres_school.school_id, batch_of(postgres_school), 1)
 
 
 async def test_an_answer_is_kept_under_its_actor_and_key(database: Database) -> None:

@@ -15,12 +15,13 @@ from adsum.errors import Flaw, Invalid, NotFound, StaleVersion
 from adsum.services.applying_absences import apply_absences
 from adsum.services.paging import begin_of, by_number, page_of
 from adsum.services.permissions import demand
-from adsum.storage import absences, new_runs
+from adsum.storage import absences
 from adsum.storage.absences import AbsencePosition, AbsenceRow, AbsenceVersion, Teller
 from adsum.storage.database import Connection, Database
 from adsum.storage.sessions import sessions_among
 from adsum.storage.statuses import find_statuses
 from adsum.storage.students import schools_of_students
+from adsum.storage.turns import take_turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class Absences:
 async def _take_turns(connection: Connection, student_ids: Sequence[int]) -> set[int]:
     """Of all sessions that may record these students: so no register of theirs is accepted meanwhile."""
     concerned = await absences.sessions_of_students(connection, student_ids)
-    return await new_runs.take_turns(connection, concerned, waits=True) if concerned else set()
+    return await take_turns(connection, concerned) if concerned else set()
 
 
 async def _check(connection: Connection, student_ids: Sequence[int], absence: Absence, caller: Caller) -> int:

@@ -1,35 +1,35 @@
-"""Accept: one transaction from submissions to open runs with their plans. Its COMMIT is the promise to the clients."""
+"""Accept: from submissions to open runs with their plans, in one commit: that is the promise to the clients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
 from adsum.domain.access import Caller, Permission
 from adsum.domain.ids import Batch
-from adsum.domain.statuses import SchoolStatuses
 from adsum.domain.submission import Submission
 from adsum.errors import AdsumError, caught
 from adsum.services.checking import Asked, CheckedSubmission, check_all
 from adsum.services.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
-from adsum.services.deciding import Accepted, Decisions, Sight, answer_key
+from adsum.services.deciding import Accepted, Decisions, answer_key
 from adsum.services.permissions import demand
-from adsum.storage import closing, contradictions, idempotency, new_runs, runs, tallies
+from adsum.services.sight import close_idle, look
+from adsum.storage import contradictions, idempotency, new_runs, runs
 from adsum.storage.database import Connection, Database, RejectedRows, StorageOutage
-from adsum.storage.standing import Standing, find_standing
-from adsum.storage.statuses import find_statuses
+from adsum.storage.turns import take_turns
 
-# Marks that one transaction accepts at most: others wait for it.
+# Marks that are accepted together at most: others wait for them.
 MARKS_AT_MOST = 32_000
 
 _Outcome: TypeAlias = Accepted | AdsumError | None
-"""None: another transaction has the turn of this session, and would have to be waited for."""
+"""None: something has happened since it was decided upon, or is about to: it needs the turn of its session."""
 
 
 class TooManyMarks(Exception):
-    """More than one transaction takes, together: they are to come in halves."""
+    """More than are accepted together: they are to come in halves."""
 
 
 class Acceptance:
@@ -75,7 +75,7 @@ class Acceptance:
         asked, now = [Asked(each, caller) for each in submissions], self._now()
         async with self._database.snapshot() as connection:
             checks = await check_all(connection, asked, now=now, max_batch_size=self._max_batch_size)
-            sight = await _look(connection, _batches_of(checks), now, closes=False)
+            sight = await look(connection, _batches_of(checks))
         decisions = Decisions(sight, {}, now, self._chunk_size)
         return [caught(decisions.decide, each, checked) for each, checked in zip(asked, checks, strict=True)]
 
@@ -86,51 +86,93 @@ class Acceptance:
     async def _accept_once(self, asked: Asked) -> Accepted:
         outcome = await self._together.submit(asked)
         if outcome is None:
-            (outcome,) = await self._accept_all([asked], waits=True)
-            assert outcome is not None
+            outcome = await self._accept_in_turn(asked)
         if isinstance(outcome, AdsumError):
             raise outcome
         return outcome
 
     async def _accept_together(self, asked: Sequence[Asked]) -> list[_Outcome]:
-        return await self._accept_all(asked, waits=False)
+        """Looks, decides and writes with no transaction around it: so nobody waits for a lock together with others, and
+        what is written takes one statement. A run is made only if nothing has happened since its batch was looked at.
+        """
+        async with self._database.glance() as connection:
+            decided = await self._decide(connection, asked)
+        decided.decisions.drop(decided.decisions.in_need_of_turns)
+        await self._write_together(decided.decisions)
+        return decided.outcomes
 
-    async def _accept_all(self, asked: Sequence[Asked], *, waits: bool) -> list[_Outcome]:
-        outcomes: list[_Outcome] = []
+    async def _write_together(self, decisions: Decisions) -> None:
+        if decisions.is_only_runs and not decisions.made:
+            return
+        writing = self._database.stroke if decisions.is_only_runs else self._database.transaction
+        try:
+            async with writing() as connection:
+                await _write(connection, decisions)
+        except StorageOutage:
+            if not await self._is_durable(decisions):
+                raise
+
+    async def _accept_in_turn(self, asked: Asked) -> Accepted | AdsumError:
+        """What could not be done together: alone, and with the turn of its session, for which it may have to wait."""
+        decided: _Decided | None = None
         try:
             async with self._database.transaction() as connection:
-                outcomes = await self._accept_in(connection, asked, waits=waits)
+                await take_turns(connection, [asked.submission.session_id])
+                decided = await self._decide(connection, [asked], closes_idle=True)
+                await _write(connection, decided.decisions)
         except StorageOutage:
-            # The COMMIT may have come through and only its reply been lost: the id of a run tells, of any of them.
-            made = next((each.run.run_id for each in outcomes if isinstance(each, Accepted) and each.run), None)
-            if made is None or not await self._is_durable(made):
+            if decided is None or not await self._is_durable(decided.decisions):
                 raise
-        return outcomes
+        (outcome,) = decided.outcomes
+        assert outcome is not None, "something has happened although the turn was taken"
+        return outcome
 
-    async def _is_durable(self, run_id: str) -> bool:
-        async with self._database.snapshot() as connection:
-            return bool(await runs.run_endings(connection, [run_id]))
-
-    async def _accept_in(self, connection: Connection, asked: Sequence[Asked], *, waits: bool) -> list[_Outcome]:
+    async def _decide(self, connection: Connection, asked: Sequence[Asked], *, closes_idle: bool = False) -> _Decided:
         now = self._now()
         keys = {key for each in asked if (key := answer_key(each)) is not None}
         kept = await idempotency.find_answers(connection, keys) if keys else {}
         checks = await check_all(connection, asked, now=now, max_batch_size=self._max_batch_size)
-        batches = _batches_of(checks)
-        turns = await new_runs.take_turns(connection, {batch.session_id for batch in batches}, waits=waits)
-        schools = {batch: school_id for batch, school_id in batches.items() if batch.session_id in turns}
-        sight = await _look(connection, schools, now, closes=True)
+        sight = await look(connection, _batches_of(checks))
+        if closes_idle:
+            sight = await close_idle(connection, sight, now)
         decisions = Decisions(sight, kept, now, self._chunk_size)
-        outcomes = [
-            None
-            if isinstance(checked, CheckedSubmission) and checked.batch.session_id not in turns
-            else caught(decisions.decide, each, checked)
-            for each, checked in zip(asked, checks, strict=True)
+        return _Decided(
+            decisions,
+            [(checked, caught(decisions.decide, each, checked)) for each, checked in zip(asked, checks, strict=True)],
+        )
+
+    async def _is_durable(self, decisions: Decisions) -> bool:
+        """Whether an outage was one of the reply alone: the COMMIT came through. What was not written is dropped."""
+        if not decisions.made:
+            return False
+        async with self._database.glance() as connection:
+            found = await runs.run_endings(connection, [new.run.run_id for new in decisions.made.values()])
+        decisions.keep_made(found.keys())
+        return bool(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """Submissions as they were checked, and what each of them came to."""
+
+    decisions: Decisions
+    each: Sequence[tuple[CheckedSubmission | AdsumError, Accepted | AdsumError]]
+
+    @property
+    def outcomes(self) -> list[_Outcome]:
+        dropped = self.decisions.dropped
+        return [
+            None if isinstance(checked, CheckedSubmission) and checked.batch in dropped else outcome
+            for checked, outcome in self.each
         ]
-        await new_runs.insert_runs(connection, list(decisions.made.values()))
-        await contradictions.keep_said(connection, decisions.said)
-        await idempotency.keep_answers(connection, decisions.answers, now)
-        return outcomes
+
+
+async def _write(connection: Connection, decisions: Decisions) -> None:
+    """Writes what was decided, but for batches of which something has happened meanwhile."""
+    decisions.keep_made(await new_runs.insert_runs(connection, list(decisions.made.values())))
+    await contradictions.keep_said(connection, decisions.said)
+    answers = {key: answer for key, (_, answer) in decisions.answers.items()}
+    await idempotency.keep_answers(connection, answers, decisions.now)
 
 
 def _batches_of(checks: Sequence[CheckedSubmission | AdsumError]) -> dict[Batch, int]:
@@ -139,46 +181,3 @@ def _batches_of(checks: Sequence[CheckedSubmission | AdsumError]) -> dict[Batch,
     if len(sizes) > 1 and sum(sizes) > MARKS_AT_MOST:
         raise TooManyMarks
     return {checked.batch: checked.school_id for checked in checks if isinstance(checked, CheckedSubmission)}
-
-
-async def _look(connection: Connection, schools: Mapping[Batch, int], now: datetime, *, closes: bool) -> Sight:
-    """What stands of these batches, which are of these schools. `closes`: open runs with nothing left to do."""
-    standing = await find_standing(connection, schools) if schools else {}
-    # What a status counts as is asked only where something of the office's stands before what is sent.
-    preceded = {schools[batch] for batch, each in standing.items() if each.is_preceding}
-    statuses = await find_statuses(connection, preceded) if preceded else {}
-    return await _open_or_closed(connection, standing, statuses, now, closes=closes)
-
-
-async def _open_or_closed(
-    connection: Connection,
-    standing: dict[Batch, Standing],
-    statuses: Mapping[int, SchoolStatuses],
-    now: datetime,
-    *,
-    closes: bool,
-) -> Sight:
-    """An open run that has nothing left to do is closed, and stands in nobody's way.
-
-    The lock of one that is closed for nobody in the end, since its submission is refused, is left to the sweeper.
-    """
-    going_on = {batch: each.newest_run for batch, each in standing.items() if each.is_open and each.newest_run}
-    if not going_on:
-        return Sight(standing, {}, {}, statuses)
-    found = await runs.find_runs(connection, list(going_on.values()))
-    open_runs = {batch: found[run_id] for batch, run_id in going_on.items()}
-    # Counted before anything is locked: so nobody waits here for a worker that is writing.
-    tally = await tallies.tallies_of(connection, list(going_on.values()))
-    idle = {batch: run for batch, run in open_runs.items() if not tally[run.run_id].remaining}
-    going_on_still = {batch: run for batch, run in open_runs.items() if batch not in idle}
-    if not idle or not closes:
-        return Sight(standing, going_on_still, {}, statuses)
-    closed = await closing.close_runs(connection, [run.run_id for run in idle.values()], now)
-    # What its last jobs have written may be newer than what was seen at first.
-    standing |= await find_standing(connection, list(idle))
-    return Sight(
-        standing,
-        going_on_still,
-        {batch: (run, closed[run.run_id]) for batch, run in idle.items() if run.run_id in closed},
-        statuses,
-    )

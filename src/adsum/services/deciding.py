@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,12 +19,12 @@ from adsum.domain.submission import BatchResult, Submission, result_of_json
 from adsum.errors import AdsumError, Flaw, IdempotencyKeyReused, RecordsExist
 from adsum.queue.keys import lock_key
 from adsum.services.checking import Asked, CheckedSubmission
+from adsum.services.sight import Sight
 from adsum.storage.closing import ClosedRun
 from adsum.storage.contradictions import Said
 from adsum.storage.idempotency import AnswerKey, KeptAnswer
 from adsum.storage.new_runs import NewRun
 from adsum.storage.runs import Run
-from adsum.storage.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +42,6 @@ class Accepted:
     closed: tuple[Run, ClosedRun] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What a transaction sees of batches.
-
-    Attributes:
-        standing: what there is of each.
-        open_runs: those that go on.
-        closed: those that were open with nothing left to do, and were closed in this transaction.
-        statuses: of those schools where it matters what a status counts as.
-    """
-
-    standing: Mapping[Batch, Standing]
-    open_runs: Mapping[Batch, Run]
-    closed: Mapping[Batch, tuple[Run, ClosedRun]]
-    statuses: Mapping[int, SchoolStatuses]
-
-
 def answer_key(asked: Asked) -> AnswerKey | None:
     """Under which the answer to a submission is kept, if it is."""
     key = asked.submission.idempotency_key
@@ -67,13 +50,15 @@ def answer_key(asked: Asked) -> AnswerKey | None:
 
 @dataclass(slots=True)
 class Decisions:
-    """Decides one submission after the other. `made`, `answers` and `said` are what is then to be written.
+    """Decides one submission after the other.
 
     Attributes:
         sight: of the batches that are decided upon.
         kept: the answers that were given before.
         now: the moment of acceptance.
         chunk_size: students in a message.
+        made, said, answers: what is then to be written; an answer with the batch that it is about.
+        dropped: batches of which nothing is to be written: they are to be decided upon anew.
     """
 
     sight: Sight
@@ -81,8 +66,32 @@ class Decisions:
     now: datetime
     chunk_size: int
     made: dict[Batch, NewRun] = field(default_factory=dict[Batch, NewRun])
-    answers: dict[AnswerKey, KeptAnswer] = field(default_factory=dict[AnswerKey, KeptAnswer])
     said: list[Said] = field(default_factory=list[Said])
+    answers: dict[AnswerKey, tuple[Batch, KeptAnswer]] = field(
+        default_factory=dict[AnswerKey, tuple[Batch, KeptAnswer]]
+    )
+    dropped: set[Batch] = field(default_factory=set[Batch])
+
+    @property
+    def is_only_runs(self) -> bool:
+        """Whether nothing else is to be written."""
+        return not self.said and not self.answers
+
+    @property
+    def in_need_of_turns(self) -> set[Batch]:
+        """Batches of which more is to be done than to make a run, which is made only if nothing has happened since."""
+        return {*self.sight.idle, *(each.batch for each in self.said if each.batch not in self.made)}
+
+    def keep_made(self, run_ids: Collection[str]) -> None:
+        """Forgets what was decided of batches whose run is not among these, which were made indeed."""
+        self.drop([batch for batch, new in self.made.items() if new.run.run_id not in run_ids])
+
+    def drop(self, batches: Collection[Batch]) -> None:
+        """Forgets what was decided of these batches."""
+        self.dropped.update(batches)
+        self.made = {batch: new for batch, new in self.made.items() if batch not in self.dropped}
+        self.said = [each for each in self.said if each.batch not in self.dropped]
+        self.answers = {key: answer for key, answer in self.answers.items() if answer[0] not in self.dropped}
 
     def decide(self, asked: Asked, checked: CheckedSubmission | AdsumError) -> Accepted:
         """Decides upon a submission.
@@ -93,19 +102,23 @@ class Decisions:
             AdsumError: what the check has found.
         """
         key = answer_key(asked)
-        if key is not None and (kept := self.answers.get(key) or self.kept.get(key)) is not None:
+        if key is not None and (kept := self._answer(key)) is not None:
             return Accepted(_repeated(asked.submission, kept))
         if isinstance(checked, AdsumError):
             raise checked
         accepted = self._decide(asked, checked)
         if key is not None:
-            self.answers[key] = KeptAnswer(asked.submission.digest(), accepted.result.to_json())
+            self.answers[key] = checked.batch, KeptAnswer(asked.submission.digest(), accepted.result.to_json())
         return accepted
+
+    def _answer(self, key: AnswerKey) -> KeptAnswer | None:
+        _, given_now = self.answers.get(key, (None, None))
+        return given_now or self.kept.get(key)
 
     def _decide(self, asked: Asked, checked: CheckedSubmission) -> Accepted:
         batch = checked.batch
         records = self.sight.standing[batch].records
-        # One that was made a moment ago, in this transaction, for another of the same class.
+        # One that was made a moment ago for another of the same class.
         made = self.made.get(batch)
         standing = made.run if made is not None else self.sight.open_runs.get(batch)
         if standing is not None:
@@ -118,7 +131,8 @@ class Decisions:
             return Accepted(_nothing_to_do(checked, plan, self.sight.standing[batch].newest_run), closed=closed)
         chunks = tuple(tuple(chunk) for chunk in plan.chunks(self.chunk_size))
         run = Run(str(uuid7()), checked.school_id, batch, RunState.OPEN, self.chunk_size, chunks, self.now)
-        self.made[batch] = NewRun(run, plan, submission.on_existing, asked.caller, checked.forced_reason)
+        seen = self.sight.standing[batch]
+        self.made[batch] = NewRun(run, plan, seen, submission.on_existing, asked.caller, checked.forced_reason)
         return Accepted(_initiated(checked, plan, run), run, closed)
 
     def _ruled(self, asked: Asked, checked: CheckedSubmission) -> Mapping[int, Mark]:

@@ -17,12 +17,12 @@ from adsum.services.batches import no_batch
 from adsum.services.permissions import demand
 from adsum.services.queueing import Queueing
 from adsum.storage import closing, jobs, new_runs, runs, tallies
-from adsum.storage.closing import ClosedRun
 from adsum.storage.database import Connection, Database
 from adsum.storage.jobs import JobSlice
 from adsum.storage.new_runs import NewRun
 from adsum.storage.runs import Run
-from adsum.storage.standing import find_standing
+from adsum.storage.standing import Standing, find_standing
+from adsum.storage.turns import take_turns
 
 
 class BatchIsOpen(Conflict):
@@ -44,10 +44,9 @@ class RunPruned(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
+class _Retried:
     status: BatchStatus
-    run: Run | None = None
-    ended: tuple[Run, ClosedRun] | None = None
+    run: Run
 
 
 class Interventions:
@@ -69,7 +68,7 @@ class Interventions:
         """
         batch = _parsed(batch_id, caller)
         async with self._database.transaction() as connection:
-            await new_runs.take_turns(connection, [batch.session_id], waits=True)
+            await take_turns(connection, [batch.session_id])
             done = await self._retry(connection, batch, caller)
         await self._queueing.follow(run=done.run)
         return done.status
@@ -93,7 +92,7 @@ class Interventions:
             await self._queueing.follow(run=None, ended=(standing, closed))
         return status
 
-    async def _retry(self, connection: Connection, batch: Batch, caller: Caller) -> _Done:
+    async def _retry(self, connection: Connection, batch: Batch, caller: Caller) -> _Retried:
         status = await _status(connection, batch, caller)
         newest = await runs.newest_run(connection, batch)
         if newest is None or newest.state is RunState.OPEN:
@@ -103,13 +102,15 @@ class Interventions:
                 f"batch {batch.id} ended so long ago that its plan was pruned: mark those who failed anew",
                 batchId=batch.id,
             )
-        plan = await _plan_of_failed(connection, newest, status.tally)
+        standing = (await find_standing(connection, [batch]))[batch]
+        plan = await _plan_of_failed(connection, newest, status.tally, standing)
         if not plan.jobs:
             raise NothingFailed(_why_nobody(batch, status.tally), batchId=batch.id)
         chunks = tuple(tuple(chunk) for chunk in plan.chunks(self._chunk_size))
         run = Run(str(uuid7()), newest.school_id, batch, RunState.OPEN, self._chunk_size, chunks, self._now())
-        await new_runs.insert_runs(connection, [NewRun(run, plan, OnExisting.SKIP, caller)])
-        return _Done(await _status(connection, batch, caller), run)
+        # The turn is taken, so nothing has happened since.
+        assert await new_runs.insert_runs(connection, [NewRun(run, plan, standing, OnExisting.SKIP, caller)])
+        return _Retried(await _status(connection, batch, caller), run)
 
 
 def _why_nobody(batch: Batch, tally: Tally) -> str:
@@ -122,13 +123,12 @@ def _why_nobody(batch: Batch, tally: Tally) -> str:
     return f"nobody of batch {batch.id} failed"
 
 
-async def _plan_of_failed(connection: Connection, run: Run, tally: Tally) -> Plan:
+async def _plan_of_failed(connection: Connection, run: Run, tally: Tally, standing: Standing) -> Plan:
     """The marks that failed, as they were asked; who has a record by now keeps it."""
     found = await jobs.outcomes(connection, [JobSlice(run.run_id, number) for number in range(len(run.chunks))])
     failed = {each.student_id for each in found if each.outcome is Outcome.FAILED}
     requested = {job.student_id: job.mark for job in run.jobs if job.student_id in failed}
-    standing = await find_standing(connection, [run.batch])
-    plan = make_plan(requested, standing[run.batch].records, OnExisting.SKIP)
+    plan = make_plan(requested, standing.records, OnExisting.SKIP)
     carried = Tally(recorded=tally.recorded, skipped=tally.skipped, cancelled=tally.cancelled)
     return Plan(plan.jobs, plan.kept, plan.conflicts, carried)
 

@@ -9,8 +9,8 @@ from adsum.errors import Conflict, NotFound
 from adsum.services.permissions import demand
 from adsum.storage.database import Connection, Database
 from adsum.storage.erasing import erase_student, is_being_marked, lock_school_of, sessions_of_student
-from adsum.storage.new_runs import take_turns
 from adsum.storage.personal_data import PersonalData, personal_data, sees_student
+from adsum.storage.turns import take_turns
 from adsum.telemetry import logger
 
 log = logger(__name__)
@@ -67,7 +67,7 @@ class StudentData:
             await _require(connection, student_id, caller)
             # As a submission does: so none is accepted with this student meanwhile.
             sessions = await sessions_of_student(connection, student_id)
-            await take_turns(connection, sessions, waits=True)
+            await take_turns(connection, sessions)
             if await is_being_marked(connection, student_id):
                 raise StudentIsBeingMarked(
                     f"a batch with student {student_id} is being processed: wait for it, or cancel it",

@@ -16,8 +16,9 @@ from adsum.errors import Invalid
 from adsum.services.batches import no_batch
 from adsum.services.interventions import BatchIsOpen
 from adsum.services.permissions import demand
-from adsum.storage import new_runs, tallies, undoing
+from adsum.storage import tallies, undoing
 from adsum.storage.database import Database
+from adsum.storage.turns import take_turns
 from adsum.storage.undoing import Undo
 
 
@@ -74,7 +75,7 @@ class Undoing:
             raise no_batch(batch_id)
         async with self._database.transaction() as connection:
             # As a submission: what it looks at is not to be marked anew meanwhile.
-            await new_runs.take_turns(connection, [batch.session_id], waits=True)
+            await take_turns(connection, [batch.session_id])
             status = await tallies.batch_status(connection, caller, batch)
             if status is None:
                 raise no_batch(batch_id)

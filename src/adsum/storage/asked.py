@@ -6,10 +6,10 @@ However many they are, the statement is the same text: so it stays prepared, and
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import String, bindparam
+from sqlalchemy import BindParameter, String, bindparam
 
 from adsum.storage.statements import Statement, of_text
 
@@ -18,13 +18,21 @@ _SQLITE = {"list_of": "json_group_array", "tuple_of": "json_array"}
 _POSTGRES = {"list_of": "jsonb_agg", "tuple_of": "jsonb_build_array"}
 
 
-def asking(body: str, asked: Mapping[str, str], told: Mapping[str, Any] | None = None) -> Statement:
+def asking(
+    body: str | Callable[[str], str],
+    asked: Mapping[str, str],
+    told: Mapping[str, Any] | None = None,
+    *,
+    values: Sequence[BindParameter[Any]] = (),
+) -> Statement:
     """A statement that begins with the table `asked`.
 
     Args:
-        body: the rest, with `{list_of}` and `{tuple_of}` for the functions that make JSON of rows and of columns.
+        body: the rest, with `{list_of}` and `{tuple_of}` for the functions that make JSON of rows and of columns. Or
+            what gives it for a dialect.
         asked: the columns of that table, with their types on Postgres.
         told: see `of_text`.
+        values: that are the same for all rows.
     """
 
     def written(dialect: str) -> str:
@@ -34,9 +42,10 @@ def asking(body: str, asked: Mapping[str, str], told: Mapping[str, Any] | None =
         else:
             fields, words = ", ".join(f"{name} {kind}" for name, kind in asked.items()), _POSTGRES
             table = f"SELECT * FROM jsonb_to_recordset(CAST(:asked AS jsonb)) AS a({fields})"  # noqa: S608 - as above
-        return f"WITH asked AS ({table})\n{body.format(**words)}"
+        rest = body if isinstance(body, str) else body(dialect)
+        return f"WITH asked AS ({table})\n{rest.format(**words)}"
 
-    return of_text(written, bindparam("asked", type_=String), told=told)
+    return of_text(written, bindparam("asked", type_=String), *values, told=told)
 
 
 def rows_asked(rows: Iterable[dict[str, Any]]) -> dict[str, str]:

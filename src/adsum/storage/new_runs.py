@@ -1,94 +1,115 @@
-"""Making runs: the turns of sessions, and the rows. The partial unique index allows one open run a batch."""
+"""Making runs: the rows. Nothing is made where something has happened since it was decided upon."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.access import Caller
-from adsum.domain.batches import OnExisting, RunState
+from adsum.domain.batches import OnExisting
 from adsum.domain.plan import Plan
 from adsum.storage.asked import asking, rows_asked
+from adsum.storage.columns import Instant, RunId
 from adsum.storage.runs import Run
-from adsum.storage.statements import Statement
-from adsum.storage.tables import batch_runs
+from adsum.storage.standing import Standing
+from adsum.storage.turns import turns_asked
 
-# In the order of the ids, so that two who wait for several cannot deadlock.
-_TURNS = "SELECT id FROM sessions WHERE id IN (SELECT session_id FROM asked) ORDER BY id FOR NO KEY UPDATE"
-_EACH_TURN = asking(_TURNS, {"session_id": "bigint"})
-_FREE_TURNS = asking(f"{_TURNS} SKIP LOCKED", {"session_id": "bigint"})
-_NEXT_NUMBER = (
-    select(func.coalesce(func.max(batch_runs.c.number), 0) + 1)
-    .where(batch_runs.c.session_id == bindparam("of_session"), batch_runs.c.learning_date == bindparam("of_day"))
-    .scalar_subquery()
-)
-_GIVEN = (
-    *("run_id", "school_id", "class_id", "session_id", "learning_date", "on_existing", "plan", "kept", "chunk_size"),
-    *("carried_recorded", "carried_skipped", "carried_cancelled", "total_jobs", "accepted_at", "accepted_role"),
-    *("user_id", "key_id", "forced_reason"),
-)
-_INSERT = Statement(
-    lambda _: insert(batch_runs).values(
-        number=_NEXT_NUMBER, state=RunState.OPEN.value, **{name: bindparam(name) for name in _GIVEN}
-    )
+_COLUMNS = {
+    "run_id": "uuid",
+    "school_id": "bigint",
+    "class_id": "bigint",
+    "session_id": "bigint",
+    "learning_date": "date",
+    "number": "int",
+    "on_existing": "text",
+    "plan": "jsonb",
+    "kept": "jsonb",
+    "chunk_size": "int",
+    "carried_recorded": "int",
+    "carried_skipped": "int",
+    "carried_cancelled": "int",
+    "total_jobs": "int",
+    "accepted_role": "text",
+    "user_id": "bigint",
+    "key_id": "bigint",
+    "forced_reason": "text",
+}
+
+
+def _inserting(dialect: str) -> str:
+    """Locks the sessions that nobody else has, and inserts where their turn is the one that was seen. The number tells
+    of what a lock and a turn do not: of a run that was made meanwhile.
+    """
+    columns = ", ".join(_COLUMNS)
+    values = ", ".join(f"asked.{name}" for name in _COLUMNS)
+    return f""",
+free AS ({turns_asked(dialect, "FOR NO KEY UPDATE SKIP LOCKED")})
+INSERT INTO batch_runs ({columns}, state, accepted_at)
+SELECT {values}, 'open', :accepted_at
+FROM asked JOIN free ON free.id = asked.session_id AND free.turn = asked.turn
+WHERE true
+ORDER BY asked.session_id, asked.learning_date
+ON CONFLICT DO NOTHING
+RETURNING run_id"""  # noqa: S608 - the names are ours
+
+
+_INSERT = asking(
+    _inserting,
+    {**_COLUMNS, "turn": "int"},
+    {"run_id": RunId},
+    values=[bindparam("accepted_at", type_=Instant())],
 )
 
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run that is to be made, with the plan that it comes from, and who asked for it.
+    """A run that is to be made.
 
-    `forced_reason`: why the class is marked although the school is closed; None: it is not.
+    Attributes:
+        run: the run.
+        plan: that it comes from.
+        seen: what stood of the batch when the plan was made.
+        on_existing: what becomes of students who have a record.
+        caller: who asked for it.
+        forced_reason: why the class is marked although the school is closed; None: it is not.
     """
 
     run: Run
     plan: Plan
+    seen: Standing
     on_existing: OnExisting
     caller: Caller
     forced_reason: str | None = None
 
 
-async def take_turns(connection: AsyncConnection, session_ids: Collection[int], *, waits: bool) -> set[int]:
-    """Lets one submission of a session at a time look and then insert, until its transaction ends.
-
-    Without this a second submission could read the records before, and insert its run after, the first one ran: its
-    marks would be skipped, and its answer would list no conflict. SQLite has one writer at a time anyway.
-
-    Args:
-        connection: of an open transaction.
-        session_ids: whose turns are asked for.
-        waits: for turns that others have. Else they are left out, so that many who ask together wait for nobody.
+async def insert_runs(connection: AsyncConnection, new: Sequence[NewRun]) -> set[str]:
+    """Makes runs, open, all accepted at the same moment, each with the next number of its batch.
 
     Returns:
-        The sessions whose turn it is.
+        The ids of those that were made. Of the others the session's turn is somebody else's, or something has happened
+        since they were decided upon: another run was made, or a turn taken.
     """
-    if connection.dialect.name == "sqlite":
-        return set(session_ids)
-    turns = _EACH_TURN if waits else _FREE_TURNS
-    rows = await turns.rows(connection, rows_asked({"session_id": each} for each in session_ids))
-    return {session_id for (session_id,) in rows}
+    if not new:
+        return set()
+    (accepted_at,) = {each.run.accepted_at for each in new}
+    rows = await _INSERT.rows(connection, {**rows_asked(map(_row, new)), "accepted_at": accepted_at})
+    return {run_id for (run_id,) in rows}
 
 
-async def insert_runs(connection: AsyncConnection, new: Sequence[NewRun]) -> None:
-    """Makes runs, open, each with the next number of its batch. The turns have to be taken before."""
-    if new:
-        await _INSERT.each(connection, [_new_row(each) for each in new])
-
-
-def _new_row(new: NewRun) -> dict[str, Any]:
+def _row(new: NewRun) -> dict[str, Any]:
     run, plan, caller = new.run, new.plan, new.caller
     return {
         "run_id": run.run_id,
         "school_id": run.school_id,
         "class_id": run.batch.class_id,
         "session_id": run.batch.session_id,
-        "learning_date": run.batch.learning_date,
-        "of_session": run.batch.session_id,
-        "of_day": run.batch.learning_date,
+        "learning_date": run.batch.learning_date.isoformat(),
+        "number": new.seen.number + 1,
+        "turn": new.seen.turn,
         "on_existing": new.on_existing,
         "plan": [[job.to_json() for job in chunk] for chunk in run.chunks],
         "kept": list(plan.kept),
@@ -97,7 +118,6 @@ def _new_row(new: NewRun) -> dict[str, Any]:
         "carried_skipped": plan.carried.skipped,
         "carried_cancelled": plan.carried.cancelled,
         "total_jobs": plan.total,
-        "accepted_at": run.accepted_at,
         "accepted_role": caller.role,
         "user_id": caller.user_id,
         "key_id": caller.key_id,

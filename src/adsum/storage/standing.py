@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import BigInteger, Date, String
+from sqlalchemy import BigInteger, Date, Integer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.absences import Absence, KnownAbsence
@@ -16,19 +16,17 @@ from adsum.domain.batches import RunState
 from adsum.domain.ids import Batch
 from adsum.domain.plan import Existing
 from adsum.storage.asked import asking, rows_asked
-from adsum.storage.columns import Json, RunId
+from adsum.storage.columns import Json
 
 # The newest run is looked up, and not joined: by a plan of the days when the table was empty, all of it would be read.
 # One row a batch: an object for each record of a class that was marked before would be most of what accept does.
 _STANDING = asking(
     """
 SELECT asked.class_id, asked.session_id, asked.learning_date,
-    (SELECT r.run_id FROM batch_runs r
+    (SELECT s.turn FROM sessions s WHERE s.id = asked.session_id) AS turn,
+    (SELECT {tuple_of}(r.number, r.run_id, r.state) FROM batch_runs r
      WHERE r.session_id = asked.session_id AND r.learning_date = asked.learning_date
-     ORDER BY r.number DESC LIMIT 1) AS run_id,
-    (SELECT r.state FROM batch_runs r
-     WHERE r.session_id = asked.session_id AND r.learning_date = asked.learning_date
-     ORDER BY r.number DESC LIMIT 1) AS state,
+     ORDER BY r.number DESC LIMIT 1) AS newest,
     (SELECT {list_of}({tuple_of}(a.student_id, a.status, a.note, a.version, a.arrived_at, a.left_at,
                                  a.absence_id IS NOT NULL OR a.marked_role IN ('office', 'admin')))
      FROM attendances a
@@ -45,8 +43,8 @@ FROM asked""",
         "class_id": BigInteger,
         "session_id": BigInteger,
         "learning_date": Date,
-        "run_id": RunId,
-        "state": String,
+        "turn": Integer,
+        "newest": Json,
         "records": Json,
         "known": Json,
     },
@@ -58,12 +56,16 @@ class Standing:
     """What there is of a batch.
 
     Attributes:
+        turn: of the session, when this was seen; None: there is no such session.
+        number: of the newest run; 0 where there is none.
         newest_run: its id, or None. Only the newest can be open: as long as it is, no other is made.
         is_open: whether it is.
         records: what is recorded of each student in this session and day; cleared marks, too.
         known: absences on that day, known beforehand, of students of the class; their reasons left out.
     """
 
+    turn: int | None
+    number: int
     newest_run: str | None
     is_open: bool
     records: Mapping[int, Existing]
@@ -86,14 +88,21 @@ async def find_standing(connection: AsyncConnection, batches: Collection[Batch])
         for batch in batches
     )
     return {
-        Batch(*batch): Standing(
-            newest_run=run_id,
-            is_open=state == RunState.OPEN,
-            records={student_id: _existing(*record) for student_id, *record in records or ()},
-            known=tuple(_known(*absence) for absence in known or ()),
-        )
-        for *batch, run_id, state, records, known in await _STANDING.rows(connection, asked)
+        Batch(*batch): _standing(turn, newest, records, known)
+        for *batch, turn, newest, records, known in await _STANDING.rows(connection, asked)
     }
+
+
+def _standing(turn: int | None, newest: Any, records: Any, known: Any) -> Standing:
+    number, run_id, state = newest or (0, None, None)
+    return Standing(
+        turn=turn,
+        number=number,
+        newest_run=run_id,
+        is_open=state == RunState.OPEN,
+        records={student_id: _existing(*record) for student_id, *record in records or ()},
+        known=tuple(_known(*absence) for absence in known or ()),
+    )
 
 
 def _existing(status: str | None, note: str | None, version: int, *more: Any) -> Existing:

@@ -107,6 +107,8 @@ sessions = Table(
     # Of a platform that puts its sessions itself; roster files have none.
     Column("source_id", String(255)),
     Column("active", Boolean, nullable=False, server_default=true()),
+    # Raised by whoever changes what a submission looks at: see storage/turns.py.
+    Column("turn", Integer, nullable=False, server_default="0"),
     UniqueConstraint("class_id", "period"),
     Index(None, "source_id"),
 )
