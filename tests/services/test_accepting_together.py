@@ -17,16 +17,17 @@ from adsum.errors import Invalid, NotFound, Overloaded, RecordsExist
 from adsum.queue.keys import LedgerKeys
 from adsum.services import accepting
 from adsum.settings import Settings
-from adsum.storage import jobs, recording
+from adsum.storage import idempotency, jobs, recording, runs
 from adsum.storage.database import Database
+from adsum.storage.idempotency import AnswerKey, KeptAnswer
 from adsum.storage.turns import take_turns
 from adsum.wiring import Adsum, open_adsum
 from tests.batches.conftest import queue_keys
-from tests.runs import batch_of
+from tests.runs import ACCEPTED_AT, batch_of
 from tests.schools import SchoolIds, caller, make_record, make_school
 from tests.services.conftest import submission
 from tests.statements import count_of, statements_sent
-from tests.waiting import until, waiting_for_locks
+from tests.waiting import somebody_waits_for_a_lock, until, waiting_for_locks
 
 SYSTEM = system_caller()
 
@@ -116,7 +117,7 @@ async def test_whoever_has_to_wait_for_a_turn_keeps_nobody_else_waiting(postgres
 async def test_two_with_one_key_that_both_have_to_wait_make_one_run_and_get_one_answer(
     postgres_url: str, redis_url: str
 ) -> None:
-    """Both looked for the key before either had answered: the database refuses the slower one's answer."""
+    """Both looked for the key before either had answered: the slower one looks again when it has the turn."""
     async with open_adsum(Settings(database_url=postgres_url, redis_url=redis_url)) as adsum:
         async with adsum.database.transaction() as connection:
             school = await make_school(connection)
@@ -128,6 +129,25 @@ async def test_two_with_one_key_that_both_have_to_wait_make_one_run_and_get_one_
         one, other = await asyncio.gather(*both)
         assert sorted([one.is_repeated, other.is_repeated]) == [False, True]
         assert one.run_id == other.run_id
+
+
+async def test_whoever_is_slower_with_a_key_gets_the_answer_of_the_faster_one(
+    postgres_url: str, redis_url: str
+) -> None:
+    """They are of different classes, so that no turn keeps them apart: the database refuses the slower one's answer."""
+    async with open_adsum(Settings(database_url=postgres_url, redis_url=redis_url)) as adsum:
+        async with adsum.database.transaction() as connection:
+            school, other = [await make_school(connection) for _ in range(2)]
+        faster = await adsum.attendances.create_batch(submission(other), SYSTEM)
+        asked = submission(school, idempotency_key="monday")
+        answer = {AnswerKey(SYSTEM.actor, "monday"): KeptAnswer(asked.digest(), faster.to_json())}
+        async with adsum.database.transaction() as holding:
+            await idempotency.keep_answers(holding, answer, ACCEPTED_AT)
+            slower = asyncio.create_task(adsum.attendances.create_batch(asked, SYSTEM))
+            await until(lambda: somebody_waits_for_a_lock(adsum.database))
+        assert replace(await slower, is_repeated=False) == faster
+        async with adsum.database.glance() as connection:
+            assert await runs.open_run(connection, batch_of(school)) is None
 
 
 async def both_wait(database: Database) -> bool:

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from adsum.domain.access import system_caller
 from adsum.domain.batches import BatchState, Tally
 from adsum.domain.selection import Selection
+from adsum.domain.submission import BatchResult
 from adsum.embedded.valkey import Valkey
 from adsum.errors import Invalid, Unavailable
 from adsum.queue.connection import open_redis
@@ -98,18 +99,20 @@ async def test_a_promise_that_did_not_arrive_is_not_known_to_be_accepted_and_can
     assert (again.is_skipped, again.added_jobs) == (False, 3)
 
 
-async def test_a_lost_reply_to_who_had_to_wait_for_the_turn_is_asked_for_too(
-    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds
+@pytest.mark.parametrize(("moment", "comes_to"), [(Moment.AFTER, BatchResult), (Moment.BEFORE, StorageOutage)])
+async def test_who_had_to_wait_for_the_turn_is_told_the_same_if_the_connection_breaks_at_the_commit(
+    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, moment: Moment, comes_to: type
 ) -> None:
     adsum, proxy = proxied
     async with adsum.database.transaction() as holding:
         await take_turns(holding, [proxied_school.session_id])
         waiting = asyncio.create_task(adsum.attendances.create_batch(submission(proxied_school), SYSTEM))
         await until(lambda: somebody_waits_for_a_lock(adsum.database))
-        lost = Blow(2, Moment.AFTER, named="COMMIT")  # the first one is the holder's
+        lost = Blow(2, moment, named="COMMIT")  # the first one is the holder's
         proxy.arm(lost)
-    assert (await waiting).added_jobs == 3
+    (told,) = await asyncio.gather(waiting, return_exceptions=True)
     assert lost.fallen.is_set()
+    assert isinstance(told, comes_to)
 
 
 async def test_a_lost_reply_to_a_request_that_made_no_run_is_an_outage_and_again_is_the_same(
