@@ -18,6 +18,7 @@ from adsum.domain.statuses import PRESENT, Mark
 from adsum.storage import jobs, new_runs
 from adsum.storage.jobs import JobSlice
 from adsum.storage.new_runs import NewRun
+from adsum.storage.places import Wanted, find_places
 from adsum.storage.runs import Run
 from adsum.storage.standing import find_standing
 from adsum.storage.tables import attendances, batch_runs, job_failures
@@ -55,10 +56,19 @@ async def make_run(
     plan = Plan(tuple(wanted), tuple(kept), ())
     chunks = tuple(tuple(chunk) for chunk in plan.chunks(chunk_size))
     run = Run(str(uuid7()), school.school_id, batch or batch_of(school), RunState.OPEN, chunk_size, chunks, ACCEPTED_AT)
-    seen = (await find_standing(connection, [run.batch]))[run.batch]
-    new = NewRun(run, plan, seen, OnExisting.SKIP, caller or system_caller())
+    number = (await find_standing(connection, [run.batch]))[run.batch].number
+    turn = await turn_of(connection, run.batch)
+    new = NewRun(run, plan, turn, number, OnExisting.SKIP, caller or system_caller())
     assert await new_runs.insert_runs(connection, [new]) == {run.run_id}
     return run
+
+
+async def turn_of(connection: AsyncConnection, batch: Batch) -> int:
+    """The turn of its session."""
+    wanted = Wanted(batch.class_id, batch.session_id, None)
+    turn = (await find_places(connection, [wanted]))[wanted].turn
+    assert turn is not None
+    return turn
 
 
 async def end_run(connection: AsyncConnection, run: Run, state: RunState) -> None:

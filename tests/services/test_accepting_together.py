@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,14 +11,16 @@ from redis.asyncio import Redis
 
 from adsum.domain.access import Role, system_caller
 from adsum.domain.batches import OnExisting
+from adsum.domain.ids import Batch
 from adsum.domain.selection import Selection
 from adsum.domain.submission import BatchResult, Submission
 from adsum.errors import Invalid, NotFound, Overloaded, RecordsExist
 from adsum.queue.keys import LedgerKeys
-from adsum.services import accepting
+from adsum.services import accepting, sight
+from adsum.services.sight import Sight
 from adsum.settings import Settings
 from adsum.storage import idempotency, jobs, recording, runs
-from adsum.storage.database import Database
+from adsum.storage.database import Connection, Database
 from adsum.storage.idempotency import AnswerKey, KeptAnswer
 from adsum.storage.turns import take_turns
 from adsum.wiring import Adsum, open_adsum
@@ -112,6 +114,26 @@ async def test_whoever_has_to_wait_for_a_turn_keeps_nobody_else_waiting(postgres
                 assert (await adsum.attendances.create_batch(submission(free), SYSTEM)).added_jobs == 3
             assert not waiting.done()
         assert (await waiting).added_jobs == 3
+
+
+async def test_who_is_erased_once_the_roster_was_seen_is_not_marked(
+    adsum: Adsum, schools: list[SchoolIds], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the first that is seen of the class and the last: what was seen before does not count any more."""
+    school, looks = schools[0], iter([True])
+    erased, *others = school.student_ids
+
+    async def look(connection: Connection, batches: Mapping[Batch, int]) -> Sight:
+        if next(looks, False):
+            await adsum.student_data.erase(erased, SYSTEM)
+        return await sight.look(connection, batches)
+
+    monkeypatch.setattr(accepting, "look", look)
+    result = await adsum.attendances.create_batch(submission(school), SYSTEM)
+    async with adsum.database.glance() as connection:
+        run = await runs.open_run(connection, batch_of(school))
+    assert run is not None
+    assert (result.run_id, sorted(job.student_id for job in run.jobs)) == (run.run_id, sorted(others))
 
 
 async def test_two_with_one_key_that_both_have_to_wait_make_one_run_and_get_one_answer(

@@ -16,7 +16,7 @@ from adsum.storage.new_runs import NewRun
 from adsum.storage.runs import Run
 from adsum.storage.standing import find_standing
 from adsum.storage.turns import take_turns
-from tests.runs import ACCEPTED_AT, DAY, batch_of, end_run, inserts
+from tests.runs import ACCEPTED_AT, DAY, batch_of, end_run, inserts, turn_of
 from tests.schools import SchoolIds, make_record, make_school
 from tests.waiting import somebody_waits_for_a_lock, until
 
@@ -25,7 +25,8 @@ async def decided(connection: Connection, school: SchoolIds, day: date = DAY) ->
     """A run for whoever is in the class, in sight of what stands now."""
     batch, plan = batch_of(school, day), Plan(tuple(inserts(school.student_ids)), (), ())
     run = Run(str(uuid7()), school.school_id, batch, RunState.OPEN, 500, (plan.jobs,), ACCEPTED_AT)
-    return NewRun(run, plan, (await find_standing(connection, [batch]))[batch], OnExisting.SKIP, system_caller())
+    turn, standing = await turn_of(connection, batch), (await find_standing(connection, [batch]))[batch]
+    return NewRun(run, plan, turn, standing.number, OnExisting.SKIP, system_caller())
 
 
 async def made(database: Database, *new: NewRun) -> set[str]:
@@ -60,7 +61,7 @@ async def test_a_run_is_not_made_if_a_turn_was_taken_since_and_others_are(databa
     async with database.glance() as connection:
         new = [await decided(connection, each) for each in schools]
     async with database.transaction() as connection:
-        assert await take_turns(connection, [schools[1].session_id]) == {schools[1].session_id}
+        assert await take_turns(connection, [schools[1].session_id]) == {schools[1].session_id: 1}
     assert await made(database, *new) == {new[0].run.run_id, new[2].run.run_id}
 
 
@@ -89,7 +90,7 @@ async def test_two_who_take_the_turn_of_one_session_come_one_after_the_other(
 
     async def first() -> None:
         async with postgres_database.transaction() as connection:
-            assert await take_turns(connection, [session_id]) == {session_id}
+            assert await take_turns(connection, [session_id]) == {session_id: 1}
             has_turn.set()
             await may_go.wait()
             order.append("first")
@@ -97,7 +98,7 @@ async def test_two_who_take_the_turn_of_one_session_come_one_after_the_other(
     async def second() -> None:
         await has_turn.wait()
         async with postgres_database.transaction() as connection:
-            assert await take_turns(connection, [session_id]) == {session_id}
+            assert await take_turns(connection, [session_id]) == {session_id: 2}
             order.append("second")
 
     async def release() -> None:
@@ -118,7 +119,7 @@ async def test_a_turn_counts_up_however_many_take_it_at_once(database: Database,
 
     await asyncio.gather(*(take() for _ in range(5)))
     async with database.glance() as connection:
-        assert (await decided(connection, school)).seen.turn == 5
+        assert await turn_of(connection, batch_of(school)) == 5
 
 
 async def test_taking_a_turn_does_not_stop_workers_who_record_in_that_session(

@@ -126,10 +126,10 @@ class Absences:
         return Told([row], await apply_absences(connection, [row], caller, now))
 
 
-async def _take_turns(connection: Connection, student_ids: Sequence[int]) -> set[int]:
+async def _take_turns(connection: Connection, student_ids: Sequence[int]) -> Collection[int]:
     """Of all sessions that may record these students: so no register of theirs is accepted meanwhile."""
     concerned = await absences.sessions_of_students(connection, student_ids)
-    return await take_turns(connection, concerned) if concerned else set()
+    return await take_turns(connection, concerned) if concerned else ()
 
 
 async def _check(connection: Connection, student_ids: Sequence[int], absence: Absence, caller: Caller) -> int:

@@ -41,6 +41,7 @@ class CheckedSubmission:
         school_id: of the class.
         batch: to which it belongs.
         requested: the mark that each student is to get, in the roster's order.
+        turn: that its session had when that roster was seen, or before.
         forced_reason: why, where the school is closed on that day, or where the day is long ago.
         warnings: what is odd about it.
         times: when the session meets by the timetable.
@@ -49,6 +50,7 @@ class CheckedSubmission:
     school_id: int
     batch: Batch
     requested: dict[int, Mark]
+    turn: int
     forced_reason: str | None = None
     warnings: tuple[Notice, ...] = ()
     times: tuple[SessionTime, ...] = ()
@@ -158,13 +160,14 @@ def _checked(draft: _Draft, roster: Sequence[int], off_roster: Sequence[Flaw], m
         flaws.append(Flaw("empty_roster", detail, "/classId"))
     if len(requested) > most:
         flaws.append(_too_large(len(requested), most))
-    if flaws:
+    if flaws or draft.place.turn is None:
         raise _invalid(flaws)
     calendar = draft.place.calendar
     return CheckedSubmission(
         draft.place.school_id,
         Batch(submission.class_id, submission.session_id, draft.day),
         requested,
+        draft.place.turn,
         # An empty form may send force on a day that is open: then there is nothing to give a reason for.
         forced_reason=submission.reason if not submission.force or calendar.closure(draft.day) else None,
         warnings=calendar.warnings(draft.day),
@@ -184,7 +187,7 @@ def _day_of(submission: Submission, zone: str, now: datetime) -> tuple[date | No
 
 
 def _flaws_of_session(submission: Submission, place: Place) -> list[Flaw]:
-    if place.has_session:
+    if place.turn is not None:
         return []
     # One error for both, so that nobody can probe for sessions of classes that they do not see.
     detail = f"class {submission.class_id} has no session {submission.session_id}"

@@ -131,8 +131,15 @@ class Decisions:
             return Accepted(_nothing_to_do(checked, plan, self.sight.standing[batch].newest_run), closed=closed)
         chunks = tuple(tuple(chunk) for chunk in plan.chunks(self.chunk_size))
         run = Run(str(uuid7()), checked.school_id, batch, RunState.OPEN, self.chunk_size, chunks, self.now)
-        seen = self.sight.standing[batch]
-        self.made[batch] = NewRun(run, plan, seen, submission.on_existing, asked.caller, checked.forced_reason)
+        self.made[batch] = NewRun(
+            run,
+            plan,
+            checked.turn,
+            self.sight.standing[batch].number,
+            submission.on_existing,
+            asked.caller,
+            checked.forced_reason,
+        )
         return Accepted(_initiated(checked, plan, run), run, closed)
 
     def _ruled(self, asked: Asked, checked: CheckedSubmission) -> Mapping[int, Mark]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -68,8 +68,8 @@ class Interventions:
         """
         batch = _parsed(batch_id, caller)
         async with self._database.transaction() as connection:
-            await take_turns(connection, [batch.session_id])
-            done = await self._retry(connection, batch, caller)
+            turns = await take_turns(connection, [batch.session_id])
+            done = await self._retry(connection, batch, turns, caller)
         await self._queueing.follow(run=done.run)
         return done.status
 
@@ -92,7 +92,7 @@ class Interventions:
             await self._queueing.follow(run=None, ended=(standing, closed))
         return status
 
-    async def _retry(self, connection: Connection, batch: Batch, caller: Caller) -> _Retried:
+    async def _retry(self, connection: Connection, batch: Batch, turns: Mapping[int, int], caller: Caller) -> _Retried:
         status = await _status(connection, batch, caller)
         newest = await runs.newest_run(connection, batch)
         if newest is None or newest.state is RunState.OPEN:
@@ -109,7 +109,8 @@ class Interventions:
         chunks = tuple(tuple(chunk) for chunk in plan.chunks(self._chunk_size))
         run = Run(str(uuid7()), newest.school_id, batch, RunState.OPEN, self._chunk_size, chunks, self._now())
         # The turn is taken, so nothing has happened since.
-        assert await new_runs.insert_runs(connection, [NewRun(run, plan, standing, OnExisting.SKIP, caller)])
+        new = NewRun(run, plan, turns[batch.session_id], standing.number, OnExisting.SKIP, caller)
+        assert await new_runs.insert_runs(connection, [new])
         return _Retried(await _status(connection, batch, caller), run)
 
 

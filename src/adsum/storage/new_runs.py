@@ -15,7 +15,6 @@ from adsum.domain.plan import Plan
 from adsum.storage.asked import asking, rows_asked
 from adsum.storage.columns import Instant, RunId
 from adsum.storage.runs import Run
-from adsum.storage.standing import Standing
 from adsum.storage.turns import turns_asked
 
 _COLUMNS = {
@@ -72,7 +71,8 @@ class NewRun:
     Attributes:
         run: the run.
         plan: that it comes from.
-        seen: what stood of the batch when the plan was made.
+        turn: that the session had when the first was seen of what the plan comes from.
+        number: of the newest run of the batch that was seen; 0: of none.
         on_existing: what becomes of students who have a record.
         caller: who asked for it.
         forced_reason: why the class is marked although the school is closed; None: it is not.
@@ -80,7 +80,8 @@ class NewRun:
 
     run: Run
     plan: Plan
-    seen: Standing
+    turn: int
+    number: int
     on_existing: OnExisting
     caller: Caller
     forced_reason: str | None = None
@@ -108,8 +109,8 @@ def _row(new: NewRun) -> dict[str, Any]:
         "class_id": run.batch.class_id,
         "session_id": run.batch.session_id,
         "learning_date": run.batch.learning_date.isoformat(),
-        "number": new.seen.number + 1,
-        "turn": new.seen.turn,
+        "number": new.number + 1,
+        "turn": new.turn,
         "on_existing": new.on_existing,
         "plan": [[job.to_json() for job in chunk] for chunk in run.chunks],
         "kept": list(plan.kept),

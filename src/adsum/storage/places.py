@@ -25,13 +25,13 @@ _PLACES = asking(
     """,
 place AS MATERIALIZED (
     SELECT asked.*, (SELECT c.school_id FROM classes c WHERE c.id = asked.class_id) AS school_id,
-        (SELECT x.class_id FROM sessions x WHERE x.id = asked.session_id) AS class_of_session
+        (SELECT x.turn FROM sessions x WHERE x.id = asked.session_id AND x.class_id = asked.class_id) AS turn
     FROM asked
 )
 SELECT p.class_id, p.session_id, p.user_id, p.school_id,
     (SELECT s.time_zone FROM schools s WHERE s.id = p.school_id) AS time_zone,
     (SELECT s.edit_window_days FROM schools s WHERE s.id = p.school_id) AS edit_window_days,
-    coalesce(p.class_of_session = p.class_id, false) AS has_session,
+    p.turn,
     (SELECT {list_of}({tuple_of}(t.begin_date, t.end_date)) FROM class_teachers t
      WHERE t.user_id = p.user_id AND t.class_id = p.class_id) AS taught,
     (SELECT {list_of}({tuple_of}(v.begin_date, v.end_date)) FROM class_covers v
@@ -44,7 +44,7 @@ SELECT p.class_id, p.session_id, p.user_id, p.school_id,
     (SELECT {list_of}({tuple_of}(e.begin_date, e.end_date)) FROM terms e
      WHERE e.school_id = p.school_id AND e.begin_date <= p.last_day AND e.end_date > p.first_day) AS terms,
     (SELECT {list_of}({tuple_of}(m.weekday, m.begins, m.ends)) FROM session_times m
-     WHERE m.session_id = p.session_id AND p.class_of_session = p.class_id) AS times,
+     WHERE m.session_id = p.session_id AND p.turn IS NOT NULL) AS times,
     (SELECT {list_of}(DISTINCT e.student_id) FROM enrolments e
      WHERE p.first_day = p.last_day AND e.class_id = p.class_id
        AND (e.begin_date IS NULL OR e.begin_date <= p.first_day)
@@ -64,7 +64,7 @@ FROM place p WHERE p.school_id IS NOT NULL""",
         "school_id": BigInteger,
         "time_zone": String,
         "edit_window_days": Integer,
-        "has_session": Boolean,
+        "turn": Integer,
         "taught": Json,
         "covered": Json,
         "first_day": Date,
@@ -115,7 +115,7 @@ class Place:
         school_id: of its school.
         time_zone: IANA name, of its school.
         edit_window_days: for how long its teachers may write about a day; None: for ever.
-        has_session: whether the session that was asked for is one of this class.
+        turn: of the session that was asked for, when this was seen; None: the class has no such session.
         taught: when the user who was asked for teaches or covers the session that was asked for.
         calendar: what the school and the session have to say of the days that were asked about.
         day: the one day that was asked about; None: there were several, or none.
@@ -126,7 +126,7 @@ class Place:
     school_id: int
     time_zone: str
     edit_window_days: int | None
-    has_session: bool
+    turn: int | None
     taught: tuple[Span, ...]
     calendar: Calendar
     day: date | None
@@ -148,14 +148,14 @@ async def find_places(connection: AsyncConnection, wanted: Collection[Wanted]) -
 def _found(
     class_id: int, session_id: int | None, user_id: int | None, school_id: int, zone: str, *more: Any
 ) -> tuple[Wanted, Place]:
-    edit_window_days, has_session, taught, covered, first_day, last_day, *calendar, students = more
+    edit_window_days, turn, taught, covered, first_day, last_day, *calendar, students = more
     days = (first_day, last_day) if first_day is not None else None
     place = Place(
         class_id,
         school_id,
         zone,
         edit_window_days,
-        has_session,
+        turn,
         taught=_spans(taught) + _spans(covered),
         calendar=_calendar(*calendar),
         day=first_day if first_day == last_day else None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import BigInteger, Date, Integer
+from sqlalchemy import BigInteger, Date
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.domain.absences import Absence, KnownAbsence
@@ -23,7 +23,6 @@ from adsum.storage.columns import Json
 _STANDING = asking(
     """
 SELECT asked.class_id, asked.session_id, asked.learning_date,
-    (SELECT s.turn FROM sessions s WHERE s.id = asked.session_id) AS turn,
     (SELECT {tuple_of}(r.number, r.run_id, r.state) FROM batch_runs r
      WHERE r.session_id = asked.session_id AND r.learning_date = asked.learning_date
      ORDER BY r.number DESC LIMIT 1) AS newest,
@@ -43,7 +42,6 @@ FROM asked""",
         "class_id": BigInteger,
         "session_id": BigInteger,
         "learning_date": Date,
-        "turn": Integer,
         "newest": Json,
         "records": Json,
         "known": Json,
@@ -56,7 +54,6 @@ class Standing:
     """What there is of a batch.
 
     Attributes:
-        turn: of the session, when this was seen; None: there is no such session.
         number: of the newest run; 0 where there is none.
         newest_run: its id, or None. Only the newest can be open: as long as it is, no other is made.
         is_open: whether it is.
@@ -64,7 +61,6 @@ class Standing:
         known: absences on that day, known beforehand, of students of the class; their reasons left out.
     """
 
-    turn: int | None
     number: int
     newest_run: str | None
     is_open: bool
@@ -88,15 +84,14 @@ async def find_standing(connection: AsyncConnection, batches: Collection[Batch])
         for batch in batches
     )
     return {
-        Batch(*batch): _standing(turn, newest, records, known)
-        for *batch, turn, newest, records, known in await _STANDING.rows(connection, asked)
+        Batch(*batch): _standing(newest, records, known)
+        for *batch, newest, records, known in await _STANDING.rows(connection, asked)
     }
 
 
-def _standing(turn: int | None, newest: Any, records: Any, known: Any) -> Standing:
+def _standing(newest: Any, records: Any, known: Any) -> Standing:
     number, run_id, state = newest or (0, None, None)
     return Standing(
-        turn=turn,
         number=number,
         newest_run=run_id,
         is_open=state == RunState.OPEN,

@@ -27,19 +27,19 @@ def _taking(dialect: str) -> str:
     return f""",
 mine AS ({turns_asked(dialect, "FOR NO KEY UPDATE")})
 UPDATE sessions SET turn = sessions.turn + 1 FROM mine WHERE sessions.id = mine.id
-RETURNING sessions.id"""  # noqa: S608 - as above
+RETURNING sessions.id, sessions.turn"""  # noqa: S608 - as above
 
 
 _TAKE = asking(_taking, {"session_id": "bigint"})
 
 
-async def take_turns(connection: AsyncConnection, session_ids: Collection[int]) -> set[int]:
+async def take_turns(connection: AsyncConnection, session_ids: Collection[int]) -> dict[int, int]:
     """Has no run made in these sessions, but by this transaction, until it ends; waits for who has their turns.
 
     Submissions that looked before are not inserted after it: see `insert_runs`.
 
     Returns:
-        The sessions that there are.
+        The turn that each of these sessions now has; of those that there are.
     """
     rows = await _TAKE.rows(connection, rows_asked({"session_id": each} for each in session_ids))
-    return {session_id for (session_id,) in rows}
+    return {row[0]: row[1] for row in rows}
