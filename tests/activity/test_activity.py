@@ -66,10 +66,6 @@ async def run_with_one_failure(connection: Connection, school: SchoolIds) -> Run
     return run
 
 
-async def no_run_has_ended(_run_id: str) -> bool:
-    return False
-
-
 def test_a_run_is_open_in_each_minute_from_its_acceptance_up_to_its_end() -> None:
     begin = first_minute(NOW)
     assert begin == datetime(2024, 12, 25, 9, 53, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Accept, many at once: one transaction for all of them, and for each its own answer, or its own error."""
+"""Accept, many at once: one statement for all of them, and for each its own answer, or its own error."""
 
 from __future__ import annotations
 
@@ -134,6 +134,29 @@ async def test_who_is_erased_once_the_roster_was_seen_is_not_marked(
         run = await runs.open_run(connection, batch_of(school))
     assert run is not None
     assert (result.run_id, sorted(job.student_id for job in run.jobs)) == (run.run_id, sorted(others))
+
+
+async def test_the_answer_that_is_kept_names_nobody_who_was_erased_meanwhile(
+    adsum: Adsum, schools: list[SchoolIds], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No run is made, so nothing else would tell that something has happened since."""
+    school, looks = schools[0], iter([True])
+    async with adsum.database.transaction() as connection:
+        for student_id in school.student_ids:
+            await make_record(connection, school.school_id, batch_of(school), student_id, status="absent")
+
+    async def look(connection: Connection, batches: Mapping[Batch, int]) -> Sight:
+        seen = await sight.look(connection, batches)
+        if next(looks, False):
+            await adsum.student_data.erase(school.student_ids[0], SYSTEM)
+        return seen
+
+    monkeypatch.setattr(accepting, "look", look)
+    asked = submission(school, idempotency_key="monday")
+    assert (await adsum.attendances.create_batch(asked, SYSTEM)).added_jobs == 0
+    kept = await adsum.attendances.create_batch(asked, SYSTEM)
+    assert kept.is_repeated
+    assert [each.student_id for each in kept.conflicts] == school.student_ids[1:]
 
 
 async def test_two_with_one_key_that_both_have_to_wait_make_one_run_and_get_one_answer(

@@ -93,7 +93,8 @@ class Acceptance:
 
     async def _accept_together(self, asked: Sequence[Asked]) -> list[_Outcome]:
         """Looks, decides and writes with no transaction around it: so nobody waits for a lock together with others, and
-        what is written takes one statement. A run is made only if nothing has happened since its batch was looked at.
+        what is written takes one statement. A run is made only if nothing has happened since its batch was looked at:
+        a look takes several statements, and begins with the roster and the turn.
         """
         async with self._database.glance() as connection:
             decided = await self._decide(connection, asked)
@@ -160,11 +161,17 @@ class _Decided:
 
     @property
     def outcomes(self) -> list[_Outcome]:
-        dropped = self.decisions.dropped
-        return [
-            None if isinstance(checked, CheckedSubmission) and checked.batch in dropped else outcome
-            for checked, outcome in self.each
-        ]
+        dropped = {batch.id for batch in self.decisions.dropped}
+        return [None if _batch_id(*each) in dropped else each[1] for each in self.each]
+
+
+def _batch_id(checked: CheckedSubmission | AdsumError, outcome: Accepted | AdsumError) -> str | None:
+    """Which batch the outcome of a submission is about. An answer that was given before is even where its key is sent
+    again with what would be refused by now.
+    """
+    if isinstance(outcome, Accepted):
+        return outcome.result.batch_id
+    return checked.batch.id if isinstance(checked, CheckedSubmission) else None
 
 
 async def _write(connection: Connection, decisions: Decisions) -> None:

@@ -79,8 +79,9 @@ class Decisions:
 
     @property
     def in_need_of_turns(self) -> set[Batch]:
-        """Batches of which more is to be done than to make a run, which is made only if nothing has happened since."""
-        return {*self.sight.idle, *(each.batch for each in self.said if each.batch not in self.made)}
+        """Batches of which something is to be kept beside no run: a run is made only if nothing has happened since."""
+        kept = {*(each.batch for each in self.said), *(batch for batch, _ in self.answers.values())}
+        return {*self.sight.idle, *kept.difference(self.made)}
 
     def keep_made(self, run_ids: Collection[str]) -> None:
         """Forgets what was decided of batches whose run is not among these, which were made indeed."""

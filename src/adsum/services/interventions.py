@@ -108,9 +108,10 @@ class Interventions:
             raise NothingFailed(_why_nobody(batch, status.tally), batchId=batch.id)
         chunks = tuple(tuple(chunk) for chunk in plan.chunks(self._chunk_size))
         run = Run(str(uuid7()), newest.school_id, batch, RunState.OPEN, self._chunk_size, chunks, self._now())
-        # The turn is taken, so nothing has happened since.
         new = NewRun(run, plan, turns[batch.session_id], standing.number, OnExisting.SKIP, caller)
-        assert await new_runs.insert_runs(connection, [new])
+        made = await new_runs.insert_runs(connection, [new])
+        # The turn is taken, so nothing has happened since.
+        assert made == {run.run_id}
         return _Retried(await _status(connection, batch, caller), run)
 
 

@@ -20,7 +20,7 @@ from adsum.storage.database import Database
 from adsum.storage.marks_names import sessions_seen, students_seen
 from adsum.telemetry import logger
 
-# Of one look at the database: what one transaction accepts is more.
+# Of one look at the database: what is accepted together is more.
 MARKS_AT_ONCE = 10_000
 
 log = logger(__name__)
@@ -117,7 +117,7 @@ class MarksImport:
         return results
 
     async def _record(self, parts: Sequence[_Part], caller: Caller) -> list[BatchResult]:
-        """Has each part accepted, so many at once as go into one transaction."""
+        """Has each part accepted, so many at once as are looked at together."""
         results: list[BatchResult] = []
         flaws = Flaws()
         for some in _slices(parts):

@@ -60,7 +60,9 @@ class RejectedRows(Exception):
 
 
 class Database:
-    """One engine. `transaction()` writes, `snapshot()` reads one state; `stroke()` and `glance()`, one statement."""
+    """One engine. `transaction()` writes, and `stroke()`, by one statement; `snapshot()` reads one state, and `glance()`
+    what each of its statements finds.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
@@ -124,7 +126,9 @@ class Database:
 
     @asynccontextmanager
     async def glance(self) -> AsyncGenerator[AsyncConnection]:
-        """For one statement that only reads: without the two round trips that begin and end a transaction."""
+        """For one statement that only reads: without the two round trips that begin and end a transaction. Or for
+        several, where it does no harm that each sees what was committed before it: see `turns`.
+        """
         async with _translated(), self.engine.connect() as connection:
             yield connection
 
