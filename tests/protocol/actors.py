@@ -82,9 +82,12 @@ def _replace(
 ) -> tuple[tuple[str | int, ...], State, int]:
     """Who was refused: what it does, what is so afterwards, and the step that comes then."""
     if step == ASK:
-        return ("asks about run", holder), state, FREE if state.runs[holder - 1] != OPEN else DONE
+        # The holder has ended; not the run itself, whose process only was slow.
+        is_left_over = state.runs[holder - 1] != OPEN == state.runs[run - 1]
+        return ("asks about run", holder), state, FREE if is_left_over else DONE
     if step == FREE:
-        return ("frees", holder), ledger.release(state, holder, students, completed=False, rules=rules), TAKE_OVER
+        completed = state.runs[holder - 1] == CLOSED
+        return ("frees", holder), ledger.release(state, holder, students, completed=completed, rules=rules), TAKE_OVER
     return ("takes over for run", run), ledger.take_over(state, run), DONE
 
 

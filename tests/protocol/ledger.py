@@ -44,16 +44,19 @@ def settle(state: State, run: int, student: int, rules: Rules) -> tuple[State, i
 
 
 def release(state: State, run: int, students: Collection[int], *, completed: bool, rules: Rules) -> State:
-    """Frees what an ended run holds; a counter without a lock is nobody's."""
+    """Frees what an ended run holds; a counter without a lock is nobody's. The marker tells of the run that completed
+    last, whoever holds the batch by then.
+    """
     if run in state.tickets:
         tickets = tuple(
             [NOBODY if owner == run and student in students else owner for student, owner in enumerate(state.tickets)]
         )
         state = state._replace(tickets=tickets)
+    if completed and run > state.marker and (state.lock == run or rules.mark_whoever_holds_the_batch):
+        state = state._replace(marker=run)
     if state.lock != run and rules.release_only_what_the_run_holds:
         return state if state.lock else state._replace(counter=LOST, exact=True)
-    marker = run if completed else state.marker
-    return state._replace(lock=NOBODY, counter=LOST, marker=marker, exact=True)
+    return state._replace(lock=NOBODY, counter=LOST, exact=True)
 
 
 def holder_is_open(state: State) -> bool:

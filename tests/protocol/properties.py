@@ -87,7 +87,19 @@ def wrong_in_the_calm(state: State) -> str | None:
     held = state.lock
     if holder_is_open(state) and state.exact and state.counter != LOST and is_quiet(state) and not pending(state, held):
         return f"the last worker of run {held} left without closing it"
+    return _wrong_marker(state) if not state.left.losses and _has_nothing_left_to_do(state) else None
+
+
+def _wrong_marker(state: State) -> str | None:
+    """Of a batch whose runs have all ended, where Redis has lost nothing."""
+    completed = [place + 1 for place, how in enumerate(state.runs) if how == CLOSED]
+    if completed and state.marker != completed[-1]:
+        return f"run {completed[-1]} has completed, and no marker will ever tell"
     return None
+
+
+def _has_nothing_left_to_do(state: State) -> bool:
+    return OPEN not in state.runs and state.lock == NOBODY and is_quiet(state)
 
 
 def is_over(state: State, *, calm: bool) -> bool:
@@ -96,6 +108,6 @@ def is_over(state: State, *, calm: bool) -> bool:
     A ticket, or a counter without a lock, may be left until its time to live is over: where Redis lost something, or
     the sweeper claimed a run that was ending. It is in nobody's way.
     """
-    if OPEN in state.runs or state.lock != NOBODY or not is_quiet(state):
+    if not _has_nothing_left_to_do(state):
         return False
     return not calm or state.left.losses > 0 or (state.counter == LOST and not any(state.tickets))

@@ -18,6 +18,7 @@ class Rules:
     close_only_what_has_nothing_pending: bool = True
     close_before_releasing: bool = True
     release_only_what_the_run_holds: bool = True
+    mark_whoever_holds_the_batch: bool = True
     release_all_tickets_of_what_was_recorded_whole: bool = True
     claiming_again_changes_nothing: bool = True
     claim_only_what_nobody_else_holds: bool = True

@@ -30,6 +30,7 @@ WITHOUT: dict[str, tuple[Configuration, str]] = {
     "close_only_what_has_nothing_pending": (CALM_RETRY, "run 1 is closed, and not every job of it has an outcome"),
     "close_before_releasing": (CALM_RETRY_BETWEEN_TWO_WORKERS, LOCK_TAKEN),
     "release_only_what_the_run_holds": (CALM_RETRY_BETWEEN_TWO_WORKERS, LOCK_TAKEN),
+    "mark_whoever_holds_the_batch": (CALM_RETRY, "run 2 has completed, and no marker will ever tell"),
     "release_all_tickets_of_what_was_recorded_whole": (CALM_RETRY_BETWEEN_TWO_WORKERS, STUCK),
     "claiming_again_changes_nothing": (CALM_RETRY, LEFT_OPEN),
     "claim_only_what_nobody_else_holds": (CALM_RETRY_BETWEEN_TWO_WORKERS, LOCK_TAKEN),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis.asyncio import Redis
@@ -70,7 +70,7 @@ async def test_a_lock_that_is_taken_over_counts_nothing_and_what_its_holder_left
 ) -> None:
     """What the run has done by then is not to be counted again."""
     await claim(ledger, BATCH, FIRST, [1, 2])
-    await ledger.take_over(BATCH, FIRST, SECOND, [2, 3, 4])
+    assert await ledger.take_over(Release(BATCH, FIRST, [2, 3, 4], None), SECOND)
     assert await values(redis) == {KEYS.lock: SECOND} | tickets(FIRST, 1)
     assert await settle(ledger, BATCH, SECOND, [2, 3, 4]) is None
     assert await release(ledger, BATCH, SECOND, [2, 3, 4], completed_at=NOW)
@@ -80,8 +80,15 @@ async def test_a_lock_that_is_taken_over_counts_nothing_and_what_its_holder_left
 async def test_a_lock_is_taken_over_only_while_it_is_of_the_run_that_ended(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, SECOND, [1])
     before = await values(redis)
-    await ledger.take_over(BATCH, FIRST, "third", [1])
+    assert not await ledger.take_over(Release(BATCH, FIRST, [1], None), "third")
     assert await values(redis) == before
+
+
+async def test_who_takes_over_from_a_run_that_completed_leaves_its_marker(ledger: Ledger, redis: Redis) -> None:
+    """It may be that nobody else does: who closed it has died, and the next run is cancelled."""
+    await claim(ledger, BATCH, FIRST, [1])
+    assert await ledger.take_over(Release(BATCH, FIRST, [1], NOW), SECOND)
+    assert await values(redis) == {KEYS.lock: SECOND, KEYS.marker: NOW.isoformat()}
 
 
 async def test_two_batches_do_not_touch_each_other(ledger: Ledger) -> None:
@@ -175,8 +182,25 @@ async def test_a_release_takes_only_what_is_of_its_run(ledger: Ledger, redis: Re
     await claim(ledger, BATCH, FIRST, [1, 2])
     await redis.delete(KEYS.lock)  # it expired
     await claim(ledger, BATCH, SECOND, [2, 3])
-    assert not await release(ledger, BATCH, FIRST, [1, 2], completed_at=NOW)
+    assert not await release(ledger, BATCH, FIRST, [1, 2], completed_at=None)
     assert await values(redis) == {KEYS.lock: SECOND, KEYS.counter: "2"} | tickets(SECOND, 2, 3)
+
+
+async def test_a_run_that_completed_is_marked_whoever_holds_the_batch_and_stays_so(
+    ledger: Ledger, redis: Redis
+) -> None:
+    """One that was recorded while the lock of an ended run stood in its way is not forgotten for that."""
+    await claim(ledger, BATCH, FIRST, [1])
+    assert not await release(ledger, BATCH, SECOND, [1], completed_at=NOW + timedelta(microseconds=1))
+    assert await release(ledger, BATCH, FIRST, [1], completed_at=NOW)
+    assert await values(redis) == {KEYS.marker: "2024-12-25T08:30:00.000001+00:00"}
+
+
+async def test_a_marker_of_another_kind_tells_nothing(ledger: Ledger, redis: Redis) -> None:
+    await claim(ledger, BATCH, FIRST, [1])
+    await redis.rpush(KEYS.marker, "theirs")  # pyright: ignore[reportGeneralTypeIssues]
+    assert await release(ledger, BATCH, FIRST, [1], completed_at=NOW)
+    assert await values(redis) == {KEYS.marker: NOW.isoformat()}
 
 
 async def test_releasing_twice_changes_nothing(ledger: Ledger, redis: Redis) -> None:

@@ -103,7 +103,8 @@ class LedgerHistories(RuleBasedStateMachine):
         assert held == (before.get(KEYS.lock) == run)
         assert run not in after.values()
         if not held:
-            assert after == {name: value for name, value in before.items() if value != run}
+            marked = {KEYS.marker: NOW.isoformat()} if completed else {}
+            assert after == {name: value for name, value in before.items() if value != run} | marked
 
     @rule()
     def everything_expires(self) -> None:

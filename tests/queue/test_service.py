@@ -85,7 +85,7 @@ async def test_the_lock_of_a_run_that_ended_is_taken_over_and_what_it_left_is_dr
 ) -> None:
     """The lock alone: what the run has done by then is not to be counted again."""
     await queue.start([run_of(FIRST, [1, 2])])
-    await queue.take_over(run_of(SECOND, [1, 2]), FIRST)
+    assert await queue.take_over(Release(BATCH, FIRST, [1, 2], None), SECOND)
     assert await values(redis) == {KEYS.lock: SECOND}
     assert await queue.settle_all([Settlement(BATCH, SECOND, [1])]) == [None]
     assert await queue.release_all([Release(BATCH, SECOND, [1, 2], NOW)]) == [True]

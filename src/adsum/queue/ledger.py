@@ -93,16 +93,19 @@ class Ledger:
         names = [keys.lock, keys.counter, *map(keys.ticket, claim.student_ids)]
         await self._claim(names, [claim.run_id, self._lock_ttl], pipe)
 
-    async def take_over(self, batch: Batch, holder: str, run_id: str, student_ids: Sequence[int]) -> None:
-        """Gives a run the lock of one that has ended, and drops what that one left: the lock alone, since some jobs of
-        the run may be done by now. Without a counter the database counts them.
+    async def take_over(self, ended: Release, run_id: str) -> bool:
+        """Releases a run that has ended and gives its lock to another one: the lock alone, since some jobs of that run
+        may be done by now. Without a counter the database counts them.
+
+        Returns:
+            Whether it has the lock; else somebody else took it meanwhile.
         """
-        release = Release(batch, holder, student_ids, None)
         with translated():
             async with self.redis.pipeline(transaction=False) as pipe:
-                await self._release(*self._release_call(release), pipe)
-                pipe.set(LedgerKeys(self._key_prefix, batch).lock, run_id, ex=self._lock_ttl, nx=True)
-                await pipe.execute()
+                await self._release(*self._release_call(ended), pipe)
+                pipe.set(LedgerKeys(self._key_prefix, ended.batch).lock, run_id, ex=self._lock_ttl, nx=True)
+                _, is_taken = await pipe.execute()
+        return bool(is_taken)
 
     async def settle_all(self, settlements: Sequence[Settlement]) -> list[int | None]:
         """Counts jobs of runs as done, in one pipeline. Doing it twice counts once, since each ticket can be taken away
@@ -176,7 +179,7 @@ class Ledger:
 
     async def release_all(self, releases: Sequence[Release]) -> list[bool]:
         """Frees the batches of runs that ended, in one pipeline, and leaves the completion marker of those that
-        completed.
+        completed, unless that of a later run is there.
 
         Returns:
             For each whether the run held the lock.

@@ -99,14 +99,15 @@ class QueueService:
             return await self.drive([Stopped(run.batch, run.run_id, run.student_ids, run.messages) for run in accepted])
 
     async def drive(self, stopped: Sequence[Stopped]) -> list[str | None]:
-        """Claims batches for their runs, and enqueues what is missing of them: in one pipeline, however many they are.
+        """Claims batches for their runs, and enqueues what is missing of them: in one pipeline, or of very many
+        in one for each `SENT_AT_ONCE`.
 
         What is missing goes whatever becomes of a claim: no lock keeps a student from being recorded twice, and what
         remains to be done the database counts, too.
 
         Returns:
             For each run None where it holds its batch now; else the run that does. That has ended without being
-            released: see `take_over`. Or it is a run beside which this one has ended: then nothing is left to do.
+            released: see `take_over`. Or this one has ended itself: then nothing is left to do.
         """
         replies: list[Any] = []
         claimed_at: list[int] = []
@@ -146,9 +147,9 @@ class QueueService:
                 there = iter(await pipe.execute())
         return [[chunk for chunk in run.messages if not next(there)] for run in waiting]
 
-    async def take_over(self, run: QueuedRun | Stopped, holder: str) -> None:
+    async def take_over(self, ended: Release, run_id: str) -> bool:
         """See `Ledger.take_over`."""
-        await self._ledger.take_over(run.batch, holder, run.run_id, run.student_ids)
+        return await self._ledger.take_over(ended, run_id)
 
     async def holders(self, batches: Sequence[Batch]) -> list[str | None]:
         """See `Ledger.holders`."""
@@ -188,8 +189,8 @@ class QueueService:
 
 
 def _pieces(stopped: Sequence[Stopped]) -> Iterator[tuple[Claim | Chunk, ...]]:
-    """What is to be sent for these runs, `SENT_AT_ONCE`. Each claim before the messages of its run: so no worker
-    settles what is not counted yet.
+    """What is to be sent for these runs, `SENT_AT_ONCE`. Each claim before the messages of its run: so workers find
+    their jobs counted, but for a server that has forgotten its scripts; then the database counts them.
     """
     each_piece = chain.from_iterable((Claim(run.batch, run.run_id, run.student_ids), *run.chunks) for run in stopped)
     while pieces := tuple(islice(each_piece, SENT_AT_ONCE)):

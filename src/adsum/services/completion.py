@@ -13,7 +13,7 @@ from adsum.queue.service import QueuedRun, QueueService, Stopped
 from adsum.services.patience import patiently
 from adsum.storage import closing, runs
 from adsum.storage.closing import ClosedRun
-from adsum.storage.database import Connection, Database
+from adsum.storage.database import Database
 from adsum.storage.runs import Run
 from adsum.telemetry import Mark, logger
 
@@ -92,10 +92,11 @@ class Completion:
         run_ids = list(batches)
         async with self._database.transaction() as connection:
             closed = await closing.close_runs(connection, run_ids, self._now(), process_name())
-            endings = await _endings(connection, run_ids, closed)
+            others = [run_id for run_id in run_ids if run_id not in closed]
+            over = await runs.runs_over(connection, others) if others else {}
         for run_id, run in closed.items():
             self.tell(batches[run_id], run)
-        return endings
+        return over | {run_id: run.completed_at for run_id, run in closed.items()}
 
     async def release_recorded(self, recorded: Sequence[RecordedWhole]) -> None:
         """Releases the batches of runs that were closed with the last of their records. None of their jobs was settled,
@@ -112,14 +113,17 @@ class Completion:
             return await runs.find_runs(connection, run_ids)
 
     async def take_over(self, run: QueuedRun | Stopped, holder: str) -> bool:
-        """Gives a run that is queued the lock of the one that holds its batch, if that has ended. Else nothing is done:
-        it is the run itself that has.
+        """Gives a run that is queued the lock of the one that holds its batch, if that has ended and this one has not.
+        It may end just now, since its messages are there: then the sweeper releases it.
+
+        Returns:
+            Whether it has the lock.
         """
         async with self._database.glance() as connection:
-            if not await runs.has_ended(connection, holder):
-                return False
-        await self._queue.take_over(run, holder)
-        return True
+            over = await runs.runs_over(connection, [holder, run.run_id])
+        if holder not in over or run.run_id in over:
+            return False
+        return await self._queue.take_over(Release(run.batch, holder, run.student_ids, over[holder]), run.run_id)
 
     async def close(self, idle: Sequence[Run]) -> int:
         """Closes runs of which the database says that no job is pending, and releases their batches.
@@ -152,16 +156,3 @@ class Completion:
             skipped=tally.skipped,
             failed=tally.failed,
         )
-
-
-async def _endings(
-    connection: Connection, run_ids: Sequence[str], closed: Mapping[str, ClosedRun]
-) -> dict[str, datetime | None]:
-    """When each of these runs that are over completed; None: it never did. Over are also those that the database does
-    not know: they are of before it was restored, and nobody else will ever end them.
-    """
-    completed = {run_id: run.completed_at for run_id, run in closed.items()}
-    others = [run_id for run_id in run_ids if run_id not in closed]
-    found = await runs.run_endings(connection, others) if others else {}
-    over = [run_id for run_id in others if run_id not in found or found[run_id].has_ended]
-    return completed | {run_id: found[run_id].completed_at if run_id in found else None for run_id in over}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from adsum.errors import Unavailable
-from adsum.queue.service import QueueService, in_time
+from adsum.queue.service import QueuedRun, QueueService, in_time
 from adsum.services.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
 from adsum.services.completion import Completion, queued
 from adsum.storage.closing import ClosedRun
@@ -46,7 +47,6 @@ class Queueing:
             async with in_time():  # waiting for those before it is part of the time
                 is_locked = await self._together.submit(_Decision(run, ended))
         except Unavailable as error:
-            # Of the database, too: whoever asks it now whether the lock's holder has ended asks after the promise.
             detail = "queue is away: the run waits in the database"
             log.error(detail, mark=Mark.ERROR, run_id=told.run_id, code=error.code)
             return
@@ -62,13 +62,19 @@ class Queueing:
     async def _follow_all(self, decisions: Sequence[_Decision]) -> list[bool]:
         """In this order, since new runs matter more; they take the locks of the ended ones over."""
         new = [queued(each.run) for each in decisions if each.run is not None]
+        locked = await self._start(new) if new else set[str]()
         async with in_time():
-            holders = await self._queue.start(new) if new else []
-            locked = iter(
-                [
-                    holder is None or await self._completion.take_over(run, holder)
-                    for run, holder in zip(new, holders, strict=True)
-                ]
-            )
             await self._completion.release_closed([each.ended for each in decisions if each.ended is not None])
-        return [each.run is not None and next(locked) for each in decisions]
+        return [each.run is not None and each.run.run_id in locked for each in decisions]
+
+    async def _start(self, new: Sequence[QueuedRun]) -> set[str]:
+        """Claims and enqueues runs; returns those that hold their batches then."""
+        holders = await self._queue.start(new)
+        locked = {run.run_id for run, holder in zip(new, holders, strict=True) if holder is None}
+        # All of them are queued: who asks in vain for the lock of another run is recorded without one.
+        with suppress(Unavailable):
+            async with in_time():
+                for run, holder in zip(new, holders, strict=True):
+                    if holder is not None and await self._completion.take_over(run, holder):
+                        locked.add(run.run_id)
+        return locked

@@ -133,6 +133,16 @@ async def run_endings(connection: AsyncConnection, run_ids: Collection[str]) -> 
     return {run_id: RunEnding(RunState(state), ended_at) for run_id, state, ended_at in rows}
 
 
+async def runs_over(connection: AsyncConnection, run_ids: Collection[str]) -> dict[str, datetime | None]:
+    """Of those of these runs of which nothing will ever be written again, when each completed; None: it never did.
+
+    Over are also those that the database does not know: they are of before it was restored, and nobody will end them.
+    """
+    found = await run_endings(connection, run_ids)
+    over = [run_id for run_id in run_ids if run_id not in found or found[run_id].has_ended]
+    return {run_id: found[run_id].completed_at if run_id in found else None for run_id in over}
+
+
 def of_batch(batch: Batch) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """The condition that a run is of this batch; a session is of one class."""
     return batch_runs.c.session_id == batch.session_id, batch_runs.c.learning_date == batch.learning_date
@@ -165,12 +175,3 @@ def _job(entry: dict[str, Any]) -> AttendanceJob:
         absence_id=entry.get("absence"),
     )
     return AttendanceJob(entry["student"], mark, entry.get("version"))
-
-
-async def has_ended(connection: AsyncConnection, run_id: str) -> bool:
-    """Whether nothing of a run will ever be written again.
-
-    A run that the database does not know is one of before it was restored: nobody will end it.
-    """
-    ending = (await run_endings(connection, [run_id])).get(run_id)
-    return ending is None or ending.has_ended
