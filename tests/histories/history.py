@@ -115,7 +115,8 @@ class History:
         invariants.check_redis(self.batch, self.facts, self.kept, swept=self._is_swept)
         if not self._has_just_lost:
             invariants.check_lock(self.batch, self.facts, kept, self.kept)
-        invariants.check_ledger(self.batch, self.facts, self.kept, self.hurt)
+        uncounted = self.hurt | self.world.ledger.taken_over
+        invariants.check_ledger(self.batch, self.facts, self.kept, uncounted)
         self._has_just_lost = self._is_swept = False
         if status is not None:
             invariants.check_status(self.facts, status)

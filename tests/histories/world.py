@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any, TypeVar
 
 import uvloop
+from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from sqlalchemy import event
 from typing_extensions import override
@@ -55,6 +56,10 @@ class MortalLedger(Ledger):
 
     death: str | None = None
 
+    def __init__(self, redis: Redis, key_prefix: str, *, lock_ttl: int, completed_ttl: int) -> None:
+        super().__init__(redis, key_prefix, lock_ttl=lock_ttl, completed_ttl=completed_ttl)
+        self.taken_over = set[str]()
+
     def weaken(self, name: str, piece: str, instead: str) -> None:
         """Replaces a piece of one of the scripts: what protects is gone, to see that it is missed."""
         text = files("adsum.queue").joinpath(f"{name}.lua").read_text(encoding="utf-8")
@@ -73,6 +78,11 @@ class MortalLedger(Ledger):
         if self.death == "after claim":
             await pipe.execute()  # the pipeline is cut before the messages that would come next
         self._survive("after claim")
+
+    @override
+    async def take_over(self, ended: Release, run_id: str) -> bool:
+        self.taken_over.add(run_id)
+        return await super().take_over(ended, run_id)
 
     @override
     async def settle_all(self, settlements: Sequence[Settlement]) -> list[int | None]:

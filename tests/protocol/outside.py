@@ -44,7 +44,7 @@ def outside_steps(
         yield from _crashes(hit)
         yield from _crashes_of_workers(hit)
         if not calm or state.sweeper[0] == DONE:
-            yield from _losses(hit._replace(left=hit.left._replace(losses=left.losses + 1)))
+            yield from _losses(hit._replace(left=hit.left._replace(losses=left.losses + calm)))
 
 
 def _requests(state: State, submissions: Sequence[Submission], rules: Rules) -> Iterator[Step]:
