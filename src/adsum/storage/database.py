@@ -60,7 +60,7 @@ class RejectedRows(Exception):
 
 
 class Database:
-    """One engine. `transaction()` writes, and `stroke()`, by one statement; `snapshot()` reads one state, and `glance()`
+    """One engine. `transaction()` writes, `stroke()` by one statement; `snapshot()` reads one state, and `glance()`
     what each of its statements finds.
     """
 
