@@ -44,6 +44,7 @@ def outside_steps(
         yield from _crashes(hit)
         yield from _crashes_of_workers(hit)
         if not calm or state.sweeper[0] == DONE:
+            # Counted where something is asked of it: else it would tell states apart that are the same.
             yield from _losses(hit._replace(left=hit.left._replace(losses=left.losses + calm)))
 
 

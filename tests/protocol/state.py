@@ -30,7 +30,7 @@ AT_REST = (DONE, 0, 0, 0, 0)
 
 
 class Budget(NamedTuple):
-    """How often each thing from outside may still happen; and how often Redis has lost something."""
+    """How often each thing from outside may still happen; and how often Redis has lost something, in the calm."""
 
     faults: int = 0
     submissions: int = 0
