@@ -86,14 +86,14 @@ async def play(turn: Turn, ground: Ground, figures: Figures, number: int, rounds
     """One turn; whatever goes wrong makes its lines void, and the others go on."""
     began = time.monotonic()
     try:
-        values, flaws = await turn.play(ground)
+        values, violations = await turn.play(ground)
     except Exception as error:  # noqa: BLE001 - of any system
-        values, flaws = {}, [f"{type(error).__name__}: {error}"]
+        values, violations = {}, [f"{type(error).__name__}: {error}"]
     figures.add(number, turn.who, values)
     missing = [f"{measure} was not measured" for measure in turn.measures if measure not in values]
-    if flaws or missing:
-        figures.void(turn.who, turn.measures, flaws or missing)
-    told = "; ".join(flaws or missing) or "checked"
+    if violations or missing:
+        figures.void(turn.who, turn.measures, violations or missing)
+    told = "; ".join(violations or missing) or "checked"
     _say(f"round {number + 1} of {rounds}: {turn.scene}, {turn.who}: {told}, {time.monotonic() - began:.0f} s")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
-from adsum.queue.keys import MARKER
+from adsum.batches.queue.keys import MARKER
 from benchmarks.timetable import Timetable
 
 Ask = Callable[[str], Awaitable[Sequence[Sequence[Any]]]]
@@ -24,28 +24,28 @@ OPEN_RUNS = "SELECT count(*) FROM batch_runs WHERE state = 'open'"
 FIXED = ("meta", "id", "events", "stalled-check", "marker")
 
 
-async def row_flaws(ask: Ask, timetable: Timetable) -> list[str]:
+async def row_violations(ask: Ask, timetable: Timetable) -> list[str]:
     """Compares what is recorded with what was given: each student of each batch once, and nobody else."""
     found = {(session, str(day)): tuple(numbers) for session, day, *numbers in await ask(ROWS)}
     wanted = {(batch.session_id, str(batch.learning_date)): timetable.students(batch) for batch in timetable.given}
-    flaws = [f"rows of session {session} on {day}, which nobody marked" for session, day in found.keys() - wanted]
+    violations = [f"rows of session {session} on {day}, which nobody marked" for session, day in found.keys() - wanted]
     for place, students in wanted.items():
         right = (len(students), len(students), students[0], students[-1])
         if found.get(place) != right:
-            flaws.append(f"rows of session {place[0]} on {place[1]}: {found.get(place)} instead of {right}")
-    return flaws
+            violations.append(f"rows of session {place[0]} on {place[1]}: {found.get(place)} instead of {right}")
+    return violations
 
 
-async def run_flaws(ask: Ask, timetable: Timetable) -> list[str]:
+async def run_violations(ask: Ask, timetable: Timetable) -> list[str]:
     """Compares what Adsum says of its runs with what was given."""
     ((still_open,),) = await ask(OPEN_RUNS)
     ((closed, recorded, total),) = await ask(RUNS)
     said, right = (closed, int(recorded), int(total)), (len(timetable.given), timetable.rows, timetable.rows)
-    flaws = [f"{still_open} runs are open"] if still_open else []
-    return flaws if said == right else [*flaws, f"closed runs, recorded and total: {said} instead of {right}"]
+    violations = [f"{still_open} runs are open"] if still_open else []
+    return violations if said == right else [*violations, f"closed runs, recorded and total: {said} instead of {right}"]
 
 
-async def key_flaws(redis: Any, timetable: Timetable, fixed: Collection[str]) -> list[str]:
+async def key_violations(redis: Any, timetable: Timetable, fixed: Collection[str]) -> list[str]:
     """What Redis holds but for completion markers and what is always there; and the markers that it lacks."""
     markers = {f"{MARKER}{batch.id}" for batch in timetable.given}
     keys = {str(key) async for key in redis.scan_iter(count=1000)}

@@ -39,9 +39,12 @@ def main() -> int:
     forget_settings()
     print(machine())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        flaws = runner.run(_played(options.minutes * 60))
-    print(*(flaws[:20] or ["checked: every student of every class once, every batch complete, no key left"]), sep="\n")
-    return 1 if flaws else 0
+        violations = runner.run(_played(options.minutes * 60))
+    print(
+        *(violations[:20] or ["checked: every student of every class once, every batch complete, no key left"]),
+        sep="\n",
+    )
+    return 1 if violations else 0
 
 
 async def _played(seconds: float) -> list[str]:
@@ -55,7 +58,7 @@ async def _played(seconds: float) -> list[str]:
                 port = stack.enter_context(system.with_api())
                 lines = stack.enter_context(opened_lines(port, max(CLIENTS)))
                 await _loaded(system, lines, port, seconds)
-            return await system.flaws()
+            return await system.violations()
 
 
 async def _loaded(system: OurSystem, lines: Sequence[Line], port: int, seconds: float) -> None:

@@ -16,16 +16,16 @@ def _rounds() -> dict[Place, dict[int, float]]:
     return defaultdict(dict)
 
 
-def _flaws() -> dict[Place, list[str]]:
+def _violations() -> dict[Place, list[str]]:
     return defaultdict(list)
 
 
 @dataclass
 class Figures:
-    """One flaw in one round makes the line void, and every ratio with it."""
+    """One violation in one round makes the line void, and every ratio with it."""
 
     values: dict[Place, dict[int, float]] = field(default_factory=_rounds)
-    flaws: dict[Place, list[str]] = field(default_factory=_flaws)
+    violations: dict[Place, list[str]] = field(default_factory=_violations)
 
     def add(self, round_number: int, who: str, values: dict[str, float]) -> None:
         for measure, value in values.items():
@@ -33,20 +33,20 @@ class Figures:
 
     def void(self, who: str, measures: Sequence[str], why: Sequence[str]) -> None:
         for measure in measures:
-            self.flaws[measure, who] += why
+            self.violations[measure, who] += why
 
     @property
     def are_valid(self) -> bool:
-        return bool(self.values) and not self.flaws
+        return bool(self.values) and not self.violations
 
     def whose(self, measure: str) -> list[str]:
         """Who has a line of this measure."""
-        return list(dict.fromkeys(who for each, who in [*self.values, *self.flaws] if each == measure))
+        return list(dict.fromkeys(who for each, who in [*self.values, *self.violations] if each == measure))
 
     def line(self, measure: str, who: str) -> list[float] | None:
         """The value of each round, the lowest first; None: void."""
         place = (measure, who)
-        return None if place in self.flaws or place not in self.values else sorted(self.values[place].values())
+        return None if place in self.violations or place not in self.values else sorted(self.values[place].values())
 
     def ratio(self, measure: str, ours: str, who: str) -> float | None:
         """Ours by theirs: the median of the rounds in which both were measured."""

@@ -11,10 +11,10 @@ from typing import Any
 
 from typing_extensions import override
 
-from benchmarks.checks import OPEN_RUNS, Ask, key_flaws, of_bullmq, row_flaws, run_flaws
+from benchmarks.checks import OPEN_RUNS, Ask, key_violations, of_bullmq, row_violations, run_violations
 from benchmarks.schools import KEY
 from benchmarks.servers import ROOT, Data, Servers
-from benchmarks.systems import System, flaws_at_rest
+from benchmarks.systems import System, violations_at_rest
 from benchmarks.timetable import Timetable
 
 FIXED = (*of_bullmq("attendance"), "attendance-sweeper")
@@ -65,9 +65,9 @@ class OurSystem(System):
         return still_open == 0
 
     @override
-    async def flaws(self) -> list[str]:
-        database = await row_flaws(self.ask, self.timetable) + await run_flaws(self.ask, self.timetable)
-        return database + await flaws_at_rest(lambda: key_flaws(self.data.redis, self.timetable, FIXED))
+    async def violations(self) -> list[str]:
+        database = await row_violations(self.ask, self.timetable) + await run_violations(self.ask, self.timetable)
+        return database + await violations_at_rest(lambda: key_violations(self.data.redis, self.timetable, FIXED))
 
 
 class OurEmbeddedSystem(OurSystem):

@@ -8,9 +8,9 @@ from pathlib import Path
 from sqlalchemy import insert
 
 from adsum import wiring
-from adsum.domain.access import Role
-from adsum.settings import load_settings
-from adsum.storage import tables
+from adsum.accounts.access import Role
+from adsum.migrations import tables
+from adsum.platform.settings import load_settings
 from benchmarks.servers import Servers, connected
 from benchmarks.sizes import Size
 from benchmarks.timetable import BIG_CLASS, students_of

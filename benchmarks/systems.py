@@ -13,7 +13,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from benchmarks.checks import Ask, are_marked, key_flaws, row_flaws
+from benchmarks.checks import Ask, are_marked, key_violations, row_violations
 from benchmarks.servers import Data
 from benchmarks.timetable import Timetable
 from tests.servers.processes import running
@@ -61,7 +61,7 @@ class System(ABC):
         """Whether every batch is complete, once all rows are written."""
 
     @abstractmethod
-    async def flaws(self) -> list[str]:
+    async def violations(self) -> list[str]:
         """What is wrong, after everything is done; its own keys may take a moment to go."""
 
     @property
@@ -128,12 +128,12 @@ def _said(log: Path, says: str) -> dict[str, Any]:
     return {}
 
 
-async def flaws_at_rest(look: Callable[[], Awaitable[list[str]]]) -> list[str]:
+async def violations_at_rest(look: Callable[[], Awaitable[list[str]]]) -> list[str]:
     """What is still wrong after a moment: a last key goes after the last row."""
     deadline = time.monotonic() + AT_REST_S
-    while (flaws := await look()) and time.monotonic() < deadline:  # noqa: ASYNC110 - another process takes them away
+    while (violations := await look()) and time.monotonic() < deadline:  # noqa: ASYNC110 - another process takes them away
         await asyncio.sleep(0.1)
-    return flaws
+    return violations
 
 
 class SeedLike(System):
@@ -146,6 +146,6 @@ class SeedLike(System):
         return await are_marked(self.data.redis, self.timetable)
 
     @override
-    async def flaws(self) -> list[str]:
-        rows = await row_flaws(self.ask, self.timetable)
-        return rows + await flaws_at_rest(lambda: key_flaws(self.data.redis, self.timetable, self.fixed))
+    async def violations(self) -> list[str]:
+        rows = await row_violations(self.ask, self.timetable)
+        return rows + await violations_at_rest(lambda: key_violations(self.data.redis, self.timetable, self.fixed))

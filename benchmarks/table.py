@@ -36,7 +36,7 @@ def blocks(figures: Figures) -> Iterator[Block]:
 def _line(figures: Figures, measure: str, who: str) -> tuple[str, str, str, str]:
     values = figures.line(measure, who)
     if values is None:
-        return NAMES[who], "void", figures.flaws[measure, who][0] if figures.flaws[measure, who] else "", ""
+        return NAMES[who], "void", figures.violations[measure, who][0] if figures.violations[measure, who] else "", ""
     spread = f"{number(values[0])} to {number(values[-1])}" if len(values) > 1 else ""
     return NAMES[who], number(median(values)), spread, _ratios(figures, measure, who)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import islice
 
-from adsum.domain.ids import Batch
+from adsum.platform.ids import Batch
 from benchmarks.sizes import STUDENTS
 
 FIRST_DAY = date(2024, 12, 25)

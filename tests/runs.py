@@ -10,18 +10,19 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid6 import uuid7
 
-from adsum.domain.access import Caller, system_caller
-from adsum.domain.batches import OnExisting, RunState
-from adsum.domain.ids import Batch
-from adsum.domain.plan import AttendanceJob, Existing, Plan
-from adsum.domain.statuses import PRESENT, Mark
-from adsum.storage import jobs, new_runs
-from adsum.storage.jobs import JobSlice
-from adsum.storage.new_runs import NewRun
-from adsum.storage.places import Wanted, find_places
-from adsum.storage.runs import Run
-from adsum.storage.standing import find_standing
-from adsum.storage.tables import attendances, batch_runs, job_failures
+from adsum.accounts.access import Caller, system_caller
+from adsum.attendance.statuses.rules import PRESENT, Mark
+from adsum.attendance.tables import attendances
+from adsum.batches.plan import AttendanceJob, Existing, Plan
+from adsum.batches.repository import jobs, new_runs
+from adsum.batches.repository.jobs import JobSlice
+from adsum.batches.repository.new_runs import NewRun
+from adsum.batches.repository.places import Wanted, find_places
+from adsum.batches.repository.runs import Run
+from adsum.batches.repository.standing import find_standing
+from adsum.batches.rules import OnExisting, RunState
+from adsum.batches.tables import batch_runs, job_failures
+from adsum.platform.ids import Batch
 from tests.schools import SchoolIds
 
 DAY = date(2024, 12, 25)

@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import Table, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.domain.access import PERMISSIONS, Caller, Role
-from adsum.domain.ids import Batch
-from adsum.storage import tables
+from adsum.accounts.access import PERMISSIONS, Caller, Role
+from adsum.migrations import tables
+from adsum.platform.ids import Batch
 
 TERM_BEGINS = date(2024, 9, 2)
 RUN_ID = "01930000-0000-7000-8000-000000000000"

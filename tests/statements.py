@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from adsum.storage.database import Database
+from adsum.platform.database.engine import Database
 
 Sent = list[tuple[str, Any]]
 """Statements with their parameters, in the order in which they were sent."""

@@ -6,9 +6,9 @@ from datetime import timedelta
 import httpx2
 import pytest
 
-from adsum.domain.batches import Tally
-from adsum.errors import ConfigurationError
-from adsum.metrics import Backlog, Metrics
+from adsum.batches.rules import Tally
+from adsum.operations.metrics import Backlog, Metrics
+from adsum.platform.errors import ConfigurationError
 
 
 def test_two_processes_worth_of_metrics_know_nothing_of_each_other() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-from adsum.pauses import YOUNG_AT_MOST, keep_what_is_there
+from adsum.platform.gc_tuning import YOUNG_AT_MOST, keep_what_is_there
 
 
 @pytest.fixture

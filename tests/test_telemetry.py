@@ -8,8 +8,8 @@ import pytest
 from structlog.contextvars import bound_contextvars
 from structlog.stdlib import ProcessorFormatter
 
-from adsum.settings import Settings
-from adsum.telemetry import OWN_LOGGERS, Mark, configure_logs, logger
+from adsum.platform.settings import Settings
+from adsum.platform.telemetry import OWN_LOGGERS, LogIcon, configure_logs, logger
 
 Written = Callable[[], str]
 """What was written to stderr since the last time that it was asked for."""
@@ -37,7 +37,7 @@ def json_lines(written: str) -> list[dict[str, object]]:
 def test_at_the_console_a_marked_line_starts_with_its_mark(stderr: Written) -> None:
     configure_logs(Settings())
     log = logger("adsum.test")
-    for mark in Mark:
+    for mark in LogIcon:
         log.info("batch locked", mark=mark, batch_id="class-1-session-2-date-25122024")
     written = stderr()
     lines = written.splitlines()
@@ -49,7 +49,7 @@ def test_at_the_console_a_marked_line_starts_with_its_mark(stderr: Written) -> N
 def test_in_json_the_mark_is_a_field(stderr: Written) -> None:
     configure_logs(Settings(log_format="json"))
     with bound_contextvars(request_id="trace-7"):
-        logger("adsum.test").warning("batch 100 % locked", mark=Mark.LOCK, jobs=30)
+        logger("adsum.test").warning("batch 100 % locked", mark=LogIcon.LOCK, jobs=30)
     (line,) = json_lines(stderr())
     assert str(line.pop("timestamp")).endswith("Z")
     assert line == {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from adsum.storage.database import Database
+from adsum.platform.database.engine import Database
 
 DEADLINE_S = 15.0
 

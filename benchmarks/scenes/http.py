@@ -28,7 +28,7 @@ async def play(system: System, size: Size, servers: Servers) -> Outcome:
                 values |= await _flooded(system, lines[:clients], port, size, _processes(system, servers))
             values |= await _paced(system, lines, port, size, values[f"http-{max(CLIENTS)}"] / STUDENTS / 2)
             values |= await _alone(system, lines[0], port, size)
-        return values | {"memory": _memory(system)}, await system.flaws()
+        return values | {"memory": _memory(system)}, await system.violations()
 
 
 async def play_embedded(system: System, size: Size) -> Outcome:
@@ -44,7 +44,7 @@ async def play_embedded(system: System, size: Size) -> Outcome:
         before = sum(all_cpu_seconds(pids).values())
         await asyncio.sleep(size.idle_seconds)
         idle = (sum(all_cpu_seconds(pids).values()) - before) / size.idle_seconds * 100
-        return values | {"idle": idle, "memory": _memory(system)}, await system.flaws()
+        return values | {"idle": idle, "memory": _memory(system)}, await system.violations()
 
 
 def _memory(system: System) -> float:

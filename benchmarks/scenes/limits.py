@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from benchmarks.checks import key_flaws, of_bullmq, row_flaws
+from benchmarks.checks import key_violations, of_bullmq, row_violations
 from benchmarks.peer_systems import OnBullmq
 from benchmarks.servers import Data
 from benchmarks.sizes import STUDENTS, Size
@@ -44,8 +44,8 @@ async def play_empty(system: EmptyChunks, size: Size) -> Outcome:
             await asyncio.sleep(0.005)
         value = begin * STUDENTS / (time.perf_counter() - started)
     done = int(await system.data.redis.get(DONE) or 0)
-    flaws = [] if done == size.empty else [f"{done} of {size.empty} empty jobs were done"]
-    return {"worker": value}, flaws + await key_flaws(
+    violations = [] if done == size.empty else [f"{done} of {size.empty} empty jobs were done"]
+    return {"worker": value}, violations + await key_violations(
         system.data.redis, system.timetable, [*of_bullmq("attendance-queue"), DONE]
     )
 
@@ -67,4 +67,4 @@ async def play_rows(data: Data, timetable: Timetable, size: Size, at_once: int) 
     for first in range(0, len(rows), at_once):
         await statement.fetch(*map(list, zip(*rows[first : first + at_once], strict=True)))
     value = len(rows) / (time.perf_counter() - begin)
-    return {"worker": value}, await row_flaws(data.postgres.fetch, timetable)
+    return {"worker": value}, await row_violations(data.postgres.fetch, timetable)

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Sequence
 
-from adsum.domain.ids import Batch
+from adsum.platform.ids import Batch
 from benchmarks.client import Answer, Line, flood, request
 from benchmarks.systems import DONE_S, System, Unfinished
 from benchmarks.timetable import body

@@ -22,7 +22,7 @@ async def play_with_api(system: System, size: Size) -> Outcome:
         await marked(system, lines, port, count)
         waiting = (await _used_memory(system) - before) / count
     with system.with_worker():
-        return {"worker": await _rate(system), "waiting": waiting}, await system.flaws()
+        return {"worker": await _rate(system), "waiting": waiting}, await system.violations()
 
 
 async def play_enqueued(system: PythonPeer, size: Size) -> Outcome:
@@ -30,7 +30,7 @@ async def play_enqueued(system: PythonPeer, size: Size) -> Outcome:
     system.timetable.take(count)
     system.enqueue(count)
     with system.with_worker():
-        return {"worker": await _rate(system)}, await system.flaws()
+        return {"worker": await _rate(system)}, await system.violations()
 
 
 async def _rate(system: System) -> float:

@@ -10,14 +10,14 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from adsum import wiring
-from adsum.domain.access import PERMISSIONS, Caller, Role, system_caller
-from adsum.domain.cursors import MAX_LIMIT, PageRequest
-from adsum.domain.filters import RecordFilters
-from adsum.domain.reports import ChronicRule, GroupBy, Scope
-from adsum.domain.spreadsheets import csv_lines
-from adsum.services.summaries import Summaries
-from adsum.settings import load_settings
-from adsum.storage.staleness import forget_school
+from adsum.accounts.access import PERMISSIONS, Caller, Role, system_caller
+from adsum.attendance.filters import RecordFilters
+from adsum.platform.cursors import MAX_LIMIT, PageRequest
+from adsum.platform.settings import load_settings
+from adsum.platform.spreadsheets import csv_lines
+from adsum.reports.rules import ChronicRule, GroupBy, Scope
+from adsum.reports.summaries import Summaries
+from adsum.schools.stale_days import forget_school
 from adsum.wiring import Adsum
 from benchmarks.machine import machine
 from benchmarks.servers import started_servers
@@ -48,7 +48,7 @@ async def measured(url: str, folder: Path) -> None:
         year = await make_year(adsum.database)
         _line("made by the generator", f"{time.monotonic() - began:.1f} s")
         if adsum.database.is_postgres:
-            async with adsum.database.glance() as connection:
+            async with adsum.database.autocommit_read() as connection:
                 await connection.exec_driver_sql("VACUUM ANALYZE")
         await _summarise(adsum, year)
         for name, ask in _reports(adsum, year).items():

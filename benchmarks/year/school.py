@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import insert, text
 
-from adsum.domain.access import Role
-from adsum.domain.batches import RunState
-from adsum.storage import tables
-from adsum.storage.database import Connection, Database
+from adsum.accounts.access import Role
+from adsum.batches.rules import RunState
+from adsum.migrations import tables
+from adsum.platform.database.engine import Connection, Database
 from tests.schools import assign, make_bare_school, make_class, make_session, make_user
 
 STUDENTS, CLASSES, SESSIONS, DAYS = 2_000, 67, 6, 180

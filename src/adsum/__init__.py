@@ -16,13 +16,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from adsum.domain.access import Caller, system_caller
-    from adsum.domain.batches import BatchStatus, OnExisting
-    from adsum.domain.submission import BatchResult, Submission
-    from adsum.queue.service import QueueService
-    from adsum.services.attendances import Attendance, AttendancesService
-    from adsum.services.processor import AttendanceProcessor
-    from adsum.settings import Settings
+    from adsum.accounts.access import Caller, system_caller
+    from adsum.batches.process import AttendanceProcessor
+    from adsum.batches.queue.service import QueueService
+    from adsum.batches.rules import BatchStatus, OnExisting
+    from adsum.batches.service import Attendance, AttendancesService
+    from adsum.batches.submission import BatchResult, Submission
+    from adsum.platform.settings import Settings
 
 __version__ = "0.1.0"
 __all__ = [
@@ -41,17 +41,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Attendance": "services.attendances",
-    "AttendanceProcessor": "services.processor",
-    "AttendancesService": "services.attendances",
-    "BatchResult": "domain.submission",
-    "BatchStatus": "domain.batches",
-    "Caller": "domain.access",
-    "OnExisting": "domain.batches",
-    "QueueService": "queue.service",
-    "Settings": "settings",
-    "Submission": "domain.submission",
-    "system_caller": "domain.access",
+    "Attendance": "batches.service",
+    "AttendanceProcessor": "batches.process",
+    "AttendancesService": "batches.service",
+    "BatchResult": "batches.submission",
+    "BatchStatus": "batches.rules",
+    "Caller": "accounts.access",
+    "OnExisting": "batches.rules",
+    "QueueService": "batches.queue.service",
+    "Settings": "platform.settings",
+    "Submission": "batches.submission",
+    "system_caller": "accounts.access",
 }
 
 
@@ -63,7 +63,7 @@ async def open(settings: Settings | None = None) -> AsyncGenerator[AttendancesSe
         ConfigurationError: a setting is wrong, or the database lacks migrations.
     """
     from adsum import wiring  # noqa: PLC0415 - `import adsum` loads neither the database nor the queue
-    from adsum.settings import load_settings  # noqa: PLC0415
+    from adsum.platform.settings import load_settings  # noqa: PLC0415
 
     async with wiring.open_adsum(settings or load_settings()) as opened:
         await opened.readiness.require_current_schema()

@@ -11,7 +11,7 @@ def main() -> None:
     if not (sys.stdout.isatty() and sys.stderr.isatty()):
         os.environ["TYPER_USE_RICH"] = "0"  # Typer asks once, when it is imported
 
-    from adsum.cli.main import main as run  # noqa: PLC0415
+    from adsum.main import main as run  # noqa: PLC0415
 
     run()
 

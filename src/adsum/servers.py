@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from adsum.accounts.tokens import MIN_KEY_LENGTH, NO_KEY
 from adsum.embedded.data_folder import DataFolder
-from adsum.errors import ConfigurationError
-from adsum.queue.connection import RedisClient, open_redis
-from adsum.queue.scripts import ScriptedRedis
-from adsum.services.tokens import MIN_KEY_LENGTH, NO_KEY
-from adsum.settings import Settings
-from adsum.storage.database import Database, open_database
+from adsum.platform.database.engine import Database, open_database
+from adsum.platform.errors import ConfigurationError
+from adsum.platform.redis.connection import RedisClient, open_redis
+from adsum.platform.redis.scripts import ScriptedRedis
+from adsum.platform.settings import Settings
 
 REDIS_CONNECTIONS = 64
 REDIS_TIMEOUT_S = 5.0

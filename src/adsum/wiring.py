@@ -4,70 +4,73 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from functools import cached_property
 
-from adsum.metrics import Metrics
-from adsum.queue.attempts import FailedAttempts
-from adsum.queue.connection import RedisClient
-from adsum.queue.control import QueueControl
-from adsum.queue.ledger import Ledger
-from adsum.queue.service import QueueService
+from adsum.absences.apply import DueAbsences
+from adsum.absences.explain import Explaining
+from adsum.absences.service import Absences
+from adsum.accounts.api_keys import ApiKeys
+from adsum.accounts.impersonation import Impersonation
+from adsum.accounts.passwords import Passwords
+from adsum.accounts.service import Accounts
+from adsum.accounts.sign_in import SigningIn
+from adsum.accounts.tokens import Tokens
+from adsum.attendance.corrections import Corrections
+from adsum.attendance.disputed_marks.service import Contradictions
+from adsum.attendance.service import Records
+from adsum.attendance.statuses.service import Statuses
+from adsum.batches.accept import Acceptance
+from adsum.batches.activity.service import ActivityService
+from adsum.batches.complete import Completion
+from adsum.batches.dispatcher import Deliveries
+from adsum.batches.enqueue import Queueing
+from adsum.batches.listing import Batches
+from adsum.batches.marks_import.service import MarksImport
+from adsum.batches.process import AttendanceProcessor
+from adsum.batches.progress import Progress
+from adsum.batches.queue.control import QueueControl
+from adsum.batches.queue.ledger import Ledger
+from adsum.batches.queue.service import QueueService
+from adsum.batches.retry_cancel import Interventions
+from adsum.batches.service import AttendancesService
+from adsum.batches.sweep import Chore, Sweeper
+from adsum.batches.timeline import BatchStories
+from adsum.batches.undo import Undoing
+from adsum.batches.unreleased_runs import UnreleasedRuns
+from adsum.operations.metrics import Metrics
+from adsum.operations.pruning import Pruning
+from adsum.operations.readiness import Readiness
+from adsum.operations.run_metrics import EndedRuns
+from adsum.platform.clock import Clock, system_clock
+from adsum.platform.database import schema
+from adsum.platform.database.engine import Database, open_database
+from adsum.platform.redis.attempts import FailedAttempts
+from adsum.platform.redis.connection import RedisClient
+from adsum.platform.services import Services
+from adsum.platform.settings import Settings
+from adsum.privacy.service import StudentData
+from adsum.registers.on_site.service import House
+from adsum.registers.service import Registers
+from adsum.registers.sheets.service import RegisterSheets
+from adsum.reports.service import Reports
+from adsum.reports.summaries import Summaries
+from adsum.reports.year import Year
+from adsum.roster.by_source.service import SourcedRoster
+from adsum.roster.covers.service import Covers
+from adsum.roster.demo import service as demo
+from adsum.roster.importing.service import RosterImport
+from adsum.roster.naming import Naming
+from adsum.roster.people.service import People
+from adsum.roster.service import Directory
+from adsum.roster.timetable.service import Timetables
+from adsum.schools.calendar.service import SchoolCalendar
+from adsum.schools.service import Schools
 from adsum.servers import database_url, open_queue, open_servers, signing_key
-from adsum.services import demo
-from adsum.services.absences import Absences
-from adsum.services.accepting import Acceptance
-from adsum.services.accounts import Accounts
-from adsum.services.acting import Acting
-from adsum.services.activity import ActivityService
-from adsum.services.api_keys import ApiKeys
-from adsum.services.applying_absences import DueAbsences
-from adsum.services.attendances import AttendancesService
-from adsum.services.batch_stories import BatchStories
-from adsum.services.batches import Batches
-from adsum.services.completion import Completion
-from adsum.services.contradictions import Contradictions
-from adsum.services.corrections import Corrections
-from adsum.services.covers import Covers
-from adsum.services.deliveries import Deliveries
-from adsum.services.directory import Directory
-from adsum.services.ended_runs import EndedRuns
-from adsum.services.explaining import Explaining
-from adsum.services.house import House
-from adsum.services.interventions import Interventions
-from adsum.services.marks_import import MarksImport
-from adsum.services.naming import Naming
-from adsum.services.passwords import Passwords
-from adsum.services.people import People
-from adsum.services.processor import AttendanceProcessor
-from adsum.services.progress import Progress
-from adsum.services.pruning import Pruning
-from adsum.services.queueing import Queueing
-from adsum.services.readiness import Readiness
-from adsum.services.records import Records
-from adsum.services.register_sheets import RegisterSheets
-from adsum.services.registers import Registers
-from adsum.services.reports import Reports
-from adsum.services.roster_import import RosterImport
-from adsum.services.school_calendar import SchoolCalendar
-from adsum.services.schools import Schools
-from adsum.services.signing_in import SigningIn
-from adsum.services.sourced_roster import SourcedRoster
-from adsum.services.statuses import Statuses
-from adsum.services.student_data import StudentData
-from adsum.services.summaries import Summaries
-from adsum.services.sweeper import Chore, Sweeper
-from adsum.services.timetables import Timetables
-from adsum.services.tokens import Tokens
-from adsum.services.undoing import Undoing
-from adsum.services.unreleased_runs import UnreleasedRuns
-from adsum.services.year import Year
-from adsum.settings import Settings
-from adsum.storage import schema
-from adsum.storage.database import Database, open_database
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Adsum:
     """Everything that is open, for the web, the command line and the worker."""
 
@@ -80,7 +83,7 @@ class Adsum:
     tokens: Tokens
     signing_in: SigningIn
     api_keys: ApiKeys
-    acting: Acting
+    impersonation: Impersonation
     readiness: Readiness
     ended_runs: EndedRuns
     attendances: AttendancesService
@@ -115,15 +118,17 @@ class Adsum:
     naming: Naming
     roster_import: RosterImport
     sourced_roster: SourcedRoster
+    now: Clock
 
-
-def now() -> datetime:
-    """The only clock. Services get it as an argument, so that tests can set it."""
-    return datetime.now(UTC)
+    @cached_property
+    def services(self) -> Services:
+        """Each of these under its type, for endpoints and commands."""
+        built = (getattr(self, each.name) for each in fields(self))
+        return Services(built, clock=self.now, settings=self.settings)
 
 
 @asynccontextmanager
-async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
+async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGenerator[Adsum]:
     """Opens the database and Redis, builds the services, and closes all of it at the end."""
     async with AsyncExitStack() as stack:
         database, redis = await stack.enter_async_context(open_servers(settings))
@@ -145,10 +150,10 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
         stack.push_async_callback(tokens.close)
         api_keys = ApiKeys(database, now)
         stack.push_async_callback(api_keys.close)
-        acting = Acting(database)
-        stack.push_async_callback(acting.close)
+        impersonation = Impersonation(database)
+        stack.push_async_callback(impersonation.close)
         corrections = Corrections(database, now)
-        accounts = Accounts(database, Passwords())
+        summaries = Summaries(database)
         attempts = FailedAttempts(redis, key_prefix=settings.key_prefix)
         yield Adsum(
             settings=settings,
@@ -160,15 +165,15 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             tokens=tokens,
             signing_in=SigningIn(accounts, tokens, attempts),
             api_keys=api_keys,
-            acting=acting,
+            impersonation=impersonation,
             readiness=Readiness(database, queue.ping, queue.depth, now),
             ended_runs=EndedRuns(database, metrics, now),
             attendances=attendances,
             interventions=Interventions(database, queueing, now, chunk_size=settings.chunk_size),
             processor=processor,
             deliveries=deliveries,
-            sweeper=new_sweeper(settings, database, queue, completion),
-            chores=_chores(settings, database),
+            sweeper=new_sweeper(settings, database, queue, completion, now),
+            chores=_chores(settings, database, now),
             batches=Batches(database),
             stories=BatchStories(database, queue),
             activity=ActivityService(database, queue_control(settings, redis), now),
@@ -188,13 +193,14 @@ async def open_adsum(settings: Settings) -> AsyncGenerator[Adsum]:
             timetables=Timetables(database, now),
             registers=Registers(database, now),
             register_sheets=RegisterSheets(database, attendances, corrections, now),
-            reports=Reports(database, Summaries(database)),
-            year=Year(database, Summaries(database)),
+            reports=Reports(database, summaries),
+            year=Year(database, summaries),
             house=House(database, now),
             explaining=Explaining(database, now),
             naming=Naming(database),
             roster_import=RosterImport(database, settings.timezone, now),
             sourced_roster=SourcedRoster(database),
+            now=now,
         )
 
 
@@ -202,6 +208,21 @@ async def require_current_schema(settings: Settings) -> None:
     """Raises ConfigurationError where the database lacks migrations, StorageOutage where it does not answer."""
     async with open_adsum(settings) as adsum:
         await adsum.readiness.require_current_schema()
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncGenerator[Services]:
+    """As `open_adsum`, for a command. Raises ConfigurationError: the database lacks migrations."""
+    async with open_adsum(settings) as adsum:
+        await adsum.readiness.require_current_schema()
+        yield adsum.services
+
+
+@asynccontextmanager
+async def open_queue_services(settings: Settings) -> AsyncGenerator[Services]:
+    """The queue alone, for a command."""
+    async with open_queue_control(settings) as control:
+        yield Services([control], clock=system_clock, settings=settings)
 
 
 @asynccontextmanager
@@ -237,7 +258,9 @@ def new_deliveries(settings: Settings, processor: AttendanceProcessor) -> Delive
     )
 
 
-def new_sweeper(settings: Settings, database: Database, queue: QueueService, completion: Completion) -> Sweeper:
+def new_sweeper(
+    settings: Settings, database: Database, queue: QueueService, completion: Completion, now: Clock
+) -> Sweeper:
     """A sweeper as the settings have it."""
     unreleased = UnreleasedRuns(database, queue, now, lock_ttl=timedelta(seconds=settings.lock_ttl))
     return Sweeper(
@@ -251,7 +274,7 @@ def new_sweeper(settings: Settings, database: Database, queue: QueueService, com
     )
 
 
-def _chores(settings: Settings, database: Database) -> list[Chore]:
+def _chores(settings: Settings, database: Database, now: Clock) -> list[Chore]:
     keep = timedelta(days=settings.keep_runs_days)
     pruning = [Pruning(database, now, keep=keep).prune_if_due] if keep else []
     return [DueAbsences(database, now).apply, *pruning]
@@ -271,7 +294,7 @@ async def load_demo(settings: Settings) -> dict[str, str]:
     """Makes the demo school in a migrated database, and answers with the password of each demo account."""
     database = open_database(database_url(settings))
     try:
-        roster_import = RosterImport(database, settings.timezone, now)
+        roster_import = RosterImport(database, settings.timezone, system_clock)
         return await demo.load_demo(database, roster_import, Accounts(database, Passwords()), settings.timezone)
     finally:
         await database.close()

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from adsum.domain.absences import Absence
-from adsum.domain.access import system_caller
-from adsum.errors import Invalid
-from adsum.services.applying_absences import DueAbsences
+from adsum.absences.apply import DueAbsences
+from adsum.absences.rules import Absence
+from adsum.accounts.access import system_caller
+from adsum.platform.errors import Invalid
 from adsum.wiring import now
 from tests.absences.conftest import Office
-from tests.batches.api import DAY, flaws
+from tests.batches.api import DAY, violations
 from tests.batches.conftest import ended
 from tests.schools import make_bare_school, make_student
 
@@ -127,7 +127,7 @@ async def test_revoked_twice_is_once_and_then_it_is_not_changed_any_more(office:
     await revoke(office, absence_id)
 
     assert (await revoke(office, absence_id)).json()["version"] == 2
-    assert flaws(await change(office, absence_id, '"2"', reason="x")) == {("/id", "absence_revoked")}
+    assert violations(await change(office, absence_id, '"2"', reason="x")) == {("/id", "absence_revoked")}
     assert (await office.api.get("/absences")).json()["items"] == []
     assert len((await office.api.get("/absences", revoked=True)).json()["items"]) == 1
 
@@ -140,7 +140,7 @@ async def test_every_wrong_thing_is_named_and_nothing_is_entered(office: Office)
         office.school.student_ids[0], elsewhere, 999, status="ill", sessionIds=[5, 77], to="2024-12-01"
     )
 
-    assert flaws(wrong) == {
+    assert violations(wrong) == {
         ("/studentIds/1", "unknown_student"),
         ("/studentIds/2", "unknown_student"),
         ("/sessionIds/0", "unknown_session"),
@@ -156,11 +156,11 @@ async def test_nobody_enters_the_same_student_twice_or_students_of_several_schoo
     async with office.adsum.database.transaction() as connection:
         elsewhere = await make_student(connection, await make_bare_school(connection, name="Ahorn"))
 
-    assert flaws(await office.enter(first, first)) == {("/studentIds", "student_repeated")}
+    assert violations(await office.enter(first, first)) == {("/studentIds", "student_repeated")}
     absence = Absence(date(2024, 12, 24), date(2024, 12, 24), "excused", "doctor")
     with pytest.raises(Invalid) as refused:
         await office.adsum.absences.add([first, elsewhere], absence, system_caller())
-    assert [flaw.code for flaw in refused.value.flaws] == ["several_schools"]
+    assert [violation.code for violation in refused.value.violations] == ["several_schools"]
 
 
 @pytest.mark.parametrize("role", ["teacher", "viewer", "operator"])

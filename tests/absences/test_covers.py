@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import update
 
 from adsum import wiring
-from adsum.domain.access import Role
-from adsum.domain.days import today_in
-from adsum.storage.tables import users
+from adsum.accounts.access import Role
+from adsum.accounts.tables import users
+from adsum.platform.days import today_in
 from tests.absences.conftest import Office
-from tests.batches.api import DAY, flaws
+from tests.batches.api import DAY, violations
 from tests.schools import make_school, make_session, make_user
 
 EVE, NEXT_DAY = "2024-12-24", "2024-12-26"
@@ -161,13 +161,13 @@ async def test_only_the_office_assigns_and_everything_wrong_is_named(office: Off
     theirs: dict[str, Any] = {"classId": other.class_id, "teacherId": other.teacher_id, "from": NEXT_DAY}
 
     assert (await assign(office, substitute, "teacher")).status_code == 403
-    assert flaws(await assign(office, substitute, **theirs)) == {
+    assert violations(await assign(office, substitute, **theirs)) == {
         ("/classId", "unknown_class"),
         ("/to", "days_reversed"),
     }
     too_much: dict[str, Any] = {"sessionId": other.session_id, "to": "2026-12-25"}
     for nobody in (other.teacher_id, disabled, 999):
-        assert flaws(await assign(office, nobody, **too_much)) == {
+        assert violations(await assign(office, nobody, **too_much)) == {
             ("/to", "too_long"),
             ("/sessionId", "session_not_of_class"),
             ("/teacherId", "unknown_teacher"),

@@ -6,13 +6,13 @@ from http import HTTPStatus
 
 import pytest
 
-from adsum.domain.access import system_caller
-from adsum.domain.calendar import SessionTime
-from adsum.errors import Invalid, StaleVersion
-from adsum.services.contradictions import Holds
-from adsum.storage.timetables import replace_times
+from adsum.accounts.access import system_caller
+from adsum.attendance.disputed_marks.service import Holds
+from adsum.platform.errors import Invalid, StaleVersion
+from adsum.roster.timetable.repository import replace_times
+from adsum.schools.calendar.rules import SessionTime
 from tests.absences.conftest import Office
-from tests.batches.api import DAY, flaws
+from tests.batches.api import DAY, violations
 
 
 async def test_nothing_is_recorded_until_a_register_is_taken_which_then_says_it(office: Office) -> None:
@@ -151,7 +151,7 @@ async def test_a_list_of_contradictions_is_read_page_by_page(office: Office) -> 
     second = (await office.api.get("/contradictions", limit=2, **query)).json()
 
     assert [len(first["items"]), len(second["items"]), second["nextCursor"]] == [2, 1, None]
-    assert flaws(await office.api.get("/contradictions", cursor="x")) == {("/query/cursor", "wrong_cursor")}
+    assert violations(await office.api.get("/contradictions", cursor="x")) == {("/query/cursor", "wrong_cursor")}
     other = (await office.api.get("/contradictions", schoolId=office.school.school_id + 1)).json()
     assert other["items"] == []
 
@@ -182,4 +182,4 @@ async def test_the_roster_says_beforehand_what_a_register_will_say(office: Offic
         away: "excused",
         **dict.fromkeys(others),
     }
-    assert flaws(wrong) == {("/query/sessionId", "session_not_of_class")}
+    assert violations(wrong) == {("/query/sessionId", "session_not_of_class")}

@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 
 from adsum import wiring
-from adsum.services.accounts import Accounts
-from adsum.services.api_keys import ApiKeys
-from adsum.services.passwords import Passwords
-from adsum.services.tokens import Tokens
-from adsum.storage.database import Database, open_database
+from adsum.accounts.api_keys import ApiKeys
+from adsum.accounts.passwords import Passwords
+from adsum.accounts.service import Accounts
+from adsum.accounts.tokens import Tokens
+from adsum.platform.database.engine import Database, open_database
 
 KEY = "k" * 40
 PASSWORD = "correct horse"

@@ -5,10 +5,10 @@ from collections.abc import Awaitable
 
 import pytest
 
-from adsum.domain.access import Role
-from adsum.errors import Invalid, NotFound, Unauthenticated
-from adsum.services.accounts import Accounts, EmailTaken, User
-from adsum.storage.database import Database
+from adsum.accounts.access import Role
+from adsum.accounts.service import Accounts, EmailTaken, User
+from adsum.platform.database.engine import Database
+from adsum.platform.errors import Invalid, NotFound, Unauthenticated
 from tests.accounts.conftest import PASSWORD
 from tests.schools import make_bare_school, make_user
 
@@ -21,7 +21,7 @@ async def new_school(database: Database) -> int:
 async def codes_of(attempt: Awaitable[object]) -> set[str]:
     with pytest.raises(Invalid) as caught:
         await attempt
-    return {flaw.code for flaw in caught.value.flaws}
+    return {violation.code for violation in caught.value.violations}
 
 
 async def test_an_admin_is_of_no_school_and_signs_in_with_email_and_password(accounts: Accounts) -> None:

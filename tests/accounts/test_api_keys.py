@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select, update
 
-from adsum.domain.access import Permission, Role
-from adsum.errors import Invalid, NotFound, Unauthenticated
-from adsum.services.api_keys import ApiKeys
-from adsum.storage import tables
-from adsum.storage.database import Database
+from adsum.accounts.access import Permission, Role
+from adsum.accounts.api_keys import ApiKeys
+from adsum.migrations import tables
+from adsum.platform.database.engine import Database
+from adsum.platform.errors import Invalid, NotFound, Unauthenticated
 from tests.schools import make_bare_school
 
 READ = Permission.ATTENDANCE_READ
@@ -66,11 +66,11 @@ async def test_what_is_not_there_cannot_be_revoked(api_keys: ApiKeys) -> None:
 async def test_everything_that_is_wrong_with_a_new_key_is_named(api_keys: ApiKeys) -> None:
     with pytest.raises(Invalid) as caught:
         await api_keys.create(" ", [], [7, 8])
-    codes = [flaw.code for flaw in caught.value.flaws]
+    codes = [violation.code for violation in caught.value.violations]
     assert codes == ["wrong_name", "permissions_missing", "unknown_school", "unknown_school"]
     with pytest.raises(Invalid) as caught:
         await api_keys.create("platform", [READ], [])
-    assert [flaw.code for flaw in caught.value.flaws] == ["schools_missing"]
+    assert [violation.code for violation in caught.value.violations] == ["schools_missing"]
 
 
 async def test_a_permission_of_a_newer_version_is_none_here(api_keys: ApiKeys, database: Database) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from adsum.domain.access import Role, system_caller
-from adsum.errors import Unauthenticated
-from adsum.services.accounts import Accounts
-from adsum.services.tokens import Tokens
+from adsum.accounts.access import Role, system_caller
+from adsum.accounts.service import Accounts
+from adsum.accounts.tokens import Tokens
+from adsum.platform.errors import Unauthenticated
 
 
 async def test_who_is_signed_in_is_named_and_signs_out_everywhere(accounts: Accounts, tokens: Tokens) -> None:

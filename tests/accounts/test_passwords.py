@@ -8,8 +8,8 @@ import argon2
 import pytest
 from argon2 import extract_parameters
 
-from adsum.services import passwords
-from adsum.services.passwords import AT_ONCE, DECOY, Passwords, generated_password
+from adsum.accounts import passwords
+from adsum.accounts.passwords import AT_ONCE, DECOY, Passwords, generated_password
 
 
 async def test_a_password_matches_its_own_hash_and_no_other() -> None:

@@ -8,13 +8,13 @@ from datetime import date
 
 import pytest
 
-from adsum.domain.access import PERMISSIONS, Caller, Permission, Role, system_caller
-from adsum.domain.cursors import PageRequest
-from adsum.domain.filters import PersonFilters
-from adsum.errors import Forbidden, Invalid, NotFound, Unauthenticated
-from adsum.services.accounts import Accounts
-from adsum.services.people import OwnLogin, People, grantable_roles
-from adsum.storage.database import Database
+from adsum.accounts.access import PERMISSIONS, Caller, Permission, Role, system_caller
+from adsum.accounts.service import Accounts
+from adsum.platform.cursors import PageRequest
+from adsum.platform.database.engine import Database
+from adsum.platform.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from adsum.roster.filters import PersonFilters
+from adsum.roster.people.service import OwnLogin, People, grantable_roles
 from tests.accounts.conftest import PASSWORD
 from tests.schools import assign, caller, make_bare_school, make_class, make_school, make_user
 

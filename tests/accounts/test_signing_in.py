@@ -7,15 +7,15 @@ from collections.abc import AsyncGenerator
 import pytest
 from redis.asyncio import Redis
 
-from adsum.domain.access import Role
-from adsum.errors import TooManyAttempts, Unauthenticated
-from adsum.queue import service
-from adsum.queue.attempts import Allowance, FailedAttempts
-from adsum.queue.connection import open_redis
-from adsum.services.accounts import Accounts
-from adsum.services.signing_in import SigningIn
-from adsum.services.tokens import Tokens
-from adsum.storage.database import Database
+from adsum.accounts.access import Role
+from adsum.accounts.service import Accounts
+from adsum.accounts.sign_in import SigningIn
+from adsum.accounts.tokens import Tokens
+from adsum.batches.queue import service
+from adsum.platform.database.engine import Database
+from adsum.platform.errors import TooManyAttempts, Unauthenticated
+from adsum.platform.redis.attempts import Allowance, FailedAttempts
+from adsum.platform.redis.connection import open_redis
 from tests.accounts.conftest import PASSWORD
 from tests.schools import make_bare_school
 
@@ -27,7 +27,7 @@ AN_HOUR_S = 3600
 @pytest.fixture
 async def redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Redis]:
     """A machine that is slow for a moment is no outage here."""
-    monkeypatch.setattr(service, "PATIENCE_S", 10.0)
+    monkeypatch.setattr(service, "REQUEST_DEADLINE_S", 10.0)
     client = open_redis(redis_url, connections=4, socket_timeout=5)
     yield client
     await client.aclose()

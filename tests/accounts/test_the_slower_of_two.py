@@ -7,11 +7,11 @@ import asyncio
 import pytest
 from sqlalchemy import insert
 
-from adsum.domain.access import Role
-from adsum.services.accounts import Accounts, EmailTaken
-from adsum.services.passwords import Passwords
-from adsum.storage.database import open_database
-from adsum.storage.tables import users
+from adsum.accounts.access import Role
+from adsum.accounts.passwords import Passwords
+from adsum.accounts.service import Accounts, EmailTaken
+from adsum.accounts.tables import users
+from adsum.platform.database.engine import open_database
 from tests.waiting import somebody_waits_for_a_lock, until
 
 EMAIL = "head@school.example"

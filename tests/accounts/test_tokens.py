@@ -9,11 +9,11 @@ import jwt
 import pytest
 
 from adsum import wiring
-from adsum.domain.access import PERMISSIONS, Role
-from adsum.errors import ConfigurationError, NotFound, Unauthenticated
-from adsum.services.accounts import Accounts
-from adsum.services.tokens import Tokens
-from adsum.storage.database import Database
+from adsum.accounts.access import PERMISSIONS, Role
+from adsum.accounts.service import Accounts
+from adsum.accounts.tokens import Tokens
+from adsum.platform.database.engine import Database
+from adsum.platform.errors import ConfigurationError, NotFound, Unauthenticated
 from tests.accounts.conftest import KEY
 from tests.schools import make_bare_school, make_user
 

@@ -10,24 +10,24 @@ import pytest
 from sqlalchemy import update
 
 from adsum import wiring
-from adsum.domain.access import Role
-from adsum.domain.activity import RunsOfMinutes, first_minute, minutes_of
-from adsum.domain.batches import BatchState
-from adsum.domain.cursors import PageRequest
-from adsum.domain.filters import BatchFilters
-from adsum.errors import Forbidden, NotFound
-from adsum.queue.control import WorkerSeen
-from adsum.services.activity import ActivityService, QueueView
-from adsum.services.completion import queued
-from adsum.settings import Settings
-from adsum.storage import closing, recording
-from adsum.storage.activity import FailureOfRun
-from adsum.storage.database import Connection
-from adsum.storage.jobs import JobSlice
-from adsum.storage.runs import Run
-from adsum.storage.sessions import SessionTitles
-from adsum.storage.students import StudentName
-from adsum.storage.tables import enrolments
+from adsum.accounts.access import Role
+from adsum.batches.activity.repository import FailureOfRun
+from adsum.batches.activity.rules import RunsOfMinutes, first_minute, minutes_of
+from adsum.batches.activity.service import ActivityService, QueueView
+from adsum.batches.complete import queued
+from adsum.batches.filters import BatchFilters
+from adsum.batches.queue.control import WorkerSeen
+from adsum.batches.repository import closing, recording
+from adsum.batches.repository.jobs import JobSlice
+from adsum.batches.repository.runs import Run
+from adsum.batches.rules import BatchState
+from adsum.platform.cursors import PageRequest
+from adsum.platform.database.engine import Connection
+from adsum.platform.errors import Forbidden, NotFound
+from adsum.platform.settings import Settings
+from adsum.roster.sessions import SessionTitles
+from adsum.roster.students import StudentName
+from adsum.roster.tables import enrolments
 from adsum.wiring import Adsum
 from tests.runs import ACCEPTED_AT, LATER, batch_of, inserts, make_run, slices
 from tests.schools import SchoolIds, caller, make_school, make_user

@@ -10,8 +10,8 @@ from typing import Any
 import httpx2
 from sqlalchemy import update
 
-from adsum.domain.access import Role
-from adsum.storage.tables import users
+from adsum.accounts.access import Role
+from adsum.accounts.tables import users
 from adsum.wiring import Adsum
 from tests.schools import SchoolIds, make_user
 from tests.web.application import running_app
@@ -86,7 +86,7 @@ async def opened_api(adsum: Adsum, school: SchoolIds, people: Sequence[Role] = P
         yield api
 
 
-def flaws(response: httpx2.Response) -> set[tuple[str, str]]:
+def violations(response: httpx2.Response) -> set[tuple[str, str]]:
     """What a problem names: pointer and code of each wrong thing."""
     assert response.headers["content-type"] == "application/problem+json"
     return {(error["pointer"], error["code"]) for error in response.json()["errors"]}

@@ -13,13 +13,13 @@ from redis.asyncio import Redis
 from sqlalchemy import update
 
 from adsum import wiring
-from adsum.domain.access import system_caller
-from adsum.domain.batches import BatchStatus
-from adsum.queue import service
-from adsum.queue.connection import open_redis
-from adsum.queue.worker import ChunkWorker, WorkerOptions
-from adsum.settings import Settings
-from adsum.storage.tables import enrolments
+from adsum.accounts.access import system_caller
+from adsum.batches.queue import service
+from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
+from adsum.batches.rules import BatchStatus
+from adsum.platform.redis.connection import open_redis
+from adsum.platform.settings import Settings
+from adsum.roster.tables import enrolments
 from adsum.wiring import Adsum
 from tests.batches.api import Api, opened_api
 from tests.schools import SchoolIds, make_school
@@ -37,7 +37,7 @@ def settings(database_url: str, redis_url: str) -> Settings:
 @pytest.fixture
 async def adsum(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Adsum]:
     """Everything wired. A machine that is slow for a moment is no outage: here is no sweeper to make up for it."""
-    monkeypatch.setattr(service, "PATIENCE_S", 10.0)
+    monkeypatch.setattr(service, "REQUEST_DEADLINE_S", 10.0)
     async with wiring.open_adsum(settings) as opened:
         yield opened
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from adsum.domain.access import Permission, Role
+from adsum.accounts.access import Permission, Role
 from adsum.wiring import Adsum
 from tests.batches.api import Api
 from tests.batches.conftest import RunWorker, ended

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from adsum.wiring import Adsum
-from tests.batches.api import Api, flaws
+from tests.batches.api import Api, violations
 from tests.batches.conftest import RunWorker, ended
 from tests.schools import enrol, make_school, make_student
 
@@ -35,7 +35,7 @@ async def test_who_left_on_the_tenth_is_on_the_roster_of_the_ninth_and_not_of_th
     tenth = await api.create(learningDate="2024-12-10")
     assert (ninth.json()["totalJobs"], tenth.json()["totalJobs"]) == (31, 30)
     refused = await api.create(learningDate="2024-12-11", unselectedStudentIds=[leaver])
-    assert flaws(refused) == {("/unselectedStudentIds/0", "not_enrolled")}
+    assert violations(refused) == {("/unselectedStudentIds/0", "not_enrolled")}
     async with worker():
         assert (await ended(adsum, ninth.json()["batchId"])).tally.recorded == 31
 
@@ -53,4 +53,4 @@ async def test_a_roster_that_changed_since_the_client_saw_it_is_told(adsum: Adsu
 
 
 async def test_a_roster_version_that_is_none_is_refused(api: Api) -> None:
-    assert flaws(await api.create(rosterVersion="30-abcdef")) == {("/rosterVersion", "wrong_roster_version")}
+    assert violations(await api.create(rosterVersion="30-abcdef")) == {("/rosterVersion", "wrong_roster_version")}

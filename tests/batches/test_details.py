@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from adsum.domain.access import Permission, Role
-from adsum.queue.control import process_name
-from adsum.services import batches
-from adsum.storage.tables import attendances, job_failures
+from adsum.accounts.access import Permission, Role
+from adsum.attendance.tables import attendances
+from adsum.batches import listing as batches
+from adsum.batches.queue.control import process_name
+from adsum.batches.tables import job_failures
 from adsum.wiring import Adsum
-from tests.batches.api import Api, flaws
+from tests.batches.api import Api, violations
 from tests.batches.conftest import RunWorker, ended
 from tests.batches.test_interventions import failed_batch, one_student_away
 from tests.schools import make_school
@@ -84,7 +85,7 @@ async def test_pages_hold_each_student_once(api: Api) -> None:
         query["cursor"] = jobs["nextCursor"]
     assert seen == sorted(api.school.student_ids)
     refused = await api.get(path(batch_id), limit=7, outcome="failed", cursor=query["cursor"])
-    assert (refused.status_code, flaws(refused)) == (422, {("/query/cursor", "wrong_cursor")})
+    assert (refused.status_code, violations(refused)) == (422, {("/query/cursor", "wrong_cursor")})
 
 
 async def test_failures_are_found_by_their_outcome_and_say_why(adsum: Adsum, api: Api, worker: RunWorker) -> None:

@@ -10,8 +10,9 @@ from redis.asyncio import Redis
 from sqlalchemy import func, insert, select
 from uuid6 import uuid7
 
-from adsum.domain.batches import RunState
-from adsum.storage.tables import attendances, batch_runs
+from adsum.attendance.tables import attendances
+from adsum.batches.rules import RunState
+from adsum.batches.tables import batch_runs
 from adsum.wiring import Adsum
 from tests.batches.api import Api
 from tests.batches.conftest import RunWorker, ended, one_student_away, queue_keys

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from adsum.domain.access import system_caller
-from adsum.domain.cursors import PageRequest
-from adsum.domain.filters import BatchFilters
+from adsum.accounts.access import system_caller
+from adsum.batches.filters import BatchFilters
+from adsum.platform.cursors import PageRequest
 from adsum.wiring import Adsum
-from tests.batches.api import Api, flaws
+from tests.batches.api import Api, violations
 from tests.batches.conftest import RunWorker, ended
 
 DAYS = ["2024-12-23", "2024-12-24", "2024-12-25"]
@@ -83,4 +83,4 @@ async def test_a_cursor_of_another_query_is_refused(api: Api) -> None:
         await api.create(learningDate=day)
     page = (await api.get("/attendances/batches", limit=1)).json()
     refused = await api.get("/attendances/batches", state="completed", cursor=page["nextCursor"])
-    assert (refused.status_code, flaws(refused)) == (422, {("/query/cursor", "wrong_cursor")})
+    assert (refused.status_code, violations(refused)) == (422, {("/query/cursor", "wrong_cursor")})

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from sqlalchemy import func, select
 
-from adsum.storage.tables import attendance_changes, attendances
+from adsum.attendance.tables import attendance_changes, attendances
 from adsum.wiring import Adsum
 from tests.batches.api import Api
 from tests.batches.conftest import RunWorker, ended

@@ -6,11 +6,11 @@ from datetime import date
 
 from redis.asyncio import Redis
 
-from adsum.domain.access import system_caller
-from adsum.domain.batches import BatchState
-from adsum.domain.ids import Batch
-from adsum.domain.selection import Selection
-from adsum.domain.submission import Submission
+from adsum.accounts.access import system_caller
+from adsum.batches.rules import BatchState
+from adsum.batches.selection import Selection
+from adsum.batches.submission import Submission
+from adsum.platform.ids import Batch
 from adsum.wiring import Adsum
 from tests.batches.conftest import RunWorker, ended, queue_keys
 from tests.schools import SchoolIds

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from adsum.domain.batches import BatchStatus, Outcome, RunState, Tally
-from adsum.domain.ids import Batch
-from adsum.storage import recording, tallies
-from adsum.storage.batch_jobs import list_jobs
-from adsum.storage.batches import is_run_of, runs_of_batch
-from adsum.storage.database import Connection, Database, open_database
-from adsum.storage.jobs import JobSlice
+from adsum.batches.repository import recording, tallies
+from adsum.batches.repository.job_list import list_jobs
+from adsum.batches.repository.jobs import JobSlice
+from adsum.batches.repository.listing import is_run_of, runs_of_batch
+from adsum.batches.rules import BatchStatus, Outcome, RunState, Tally
+from adsum.platform.database.engine import Connection, Database, open_database
+from adsum.platform.ids import Batch
 from tests.runs import ACCEPTED_AT
 from tests.schools import RUN_ID
 from tests.statements import statements_sent

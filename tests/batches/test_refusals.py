@@ -11,11 +11,11 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy import func, select
 
-from adsum.domain.access import Permission
-from adsum.domain.ids import MAX_ID
-from adsum.storage.tables import batch_runs
+from adsum.accounts.access import Permission
+from adsum.batches.tables import batch_runs
+from adsum.platform.ids import MAX_ID
 from adsum.wiring import Adsum
-from tests.batches.api import Api, flaws
+from tests.batches.api import Api, violations
 from tests.batches.conftest import queue_keys
 from tests.schools import enrol, make_class, make_school, make_session, make_student
 
@@ -42,7 +42,7 @@ async def test_every_student_who_is_not_enrolled_is_named(adsum: Adsum, api: Api
         marks=[{"studentId": UNKNOWN + 1, "status": "late"}],
     )
     assert refused.status_code == 422
-    assert flaws(refused) == {
+    assert violations(refused) == {
         ("/selectedStudentIds/1", "unknown_student"),
         ("/unselectedStudentIds/0", "unknown_student"),
         ("/unselectedStudentIds/1", "not_enrolled"),
@@ -57,7 +57,7 @@ async def test_a_teacher_cannot_tell_a_student_of_another_class_from_one_who_doe
         of_another_class = await make_student(connection, api.school.school_id)
         await enrol(connection, await make_class(connection, api.school.school_id), [of_another_class])
     refused = await api.create("teacher", unselectedStudentIds=[of_another_class, UNKNOWN])
-    assert flaws(refused) == {
+    assert violations(refused) == {
         ("/unselectedStudentIds/0", "not_on_roster"),
         ("/unselectedStudentIds/1", "not_on_roster"),
     }
@@ -75,7 +75,7 @@ async def test_a_key_that_may_not_read_rosters_cannot_tell_either(adsum: Adsum, 
         "selectedStudentIds": [of_another_class, UNKNOWN],
     }
     refused = await api.post("/attendances/create-batch", body, "nobody", {"X-API-Key": made.secret})
-    assert {code for _, code in flaws(refused)} == {"not_on_roster"}
+    assert {code for _, code in violations(refused)} == {"not_on_roster"}
 
 
 @pytest.mark.parametrize("claims", [{"exp": 1}, {"gen": 7}, {"sub": "999"}])
@@ -91,7 +91,7 @@ async def test_an_expired_or_forged_token_is_401(adsum: Adsum, api: Api, claims:
 async def test_a_student_in_both_lists_or_twice_in_one_is_named(api: Api) -> None:
     one, two = api.school.student_ids[:2]
     refused = await api.create(selectedStudentIds=[one, two, two], unselectedStudentIds=[one])
-    assert flaws(refused) == {
+    assert violations(refused) == {
         ("/selectedStudentIds/2", "student_repeated"),
         ("/unselectedStudentIds/0", "student_in_both_lists"),
     }
@@ -107,7 +107,7 @@ async def test_wrong_types_are_all_named(api: Api) -> None:
         surprise=1,
     )
     assert refused.status_code == 422
-    assert {pointer for pointer, _ in flaws(refused)} == {
+    assert {pointer for pointer, _ in violations(refused)} == {
         "/classId",
         "/isSelectedAll",
         *(f"/selectedStudentIds/{i}" for i in range(7)),
@@ -122,31 +122,31 @@ async def test_wrong_types_are_all_named(api: Api) -> None:
 
 async def test_an_unknown_status_is_named_with_those_that_there_are(api: Api) -> None:
     refused = await api.create(marks=[{"studentId": api.school.student_ids[0], "status": "asleep"}])
-    assert flaws(refused) == {("/marks/0/status", "unknown_status")}
+    assert violations(refused) == {("/marks/0/status", "unknown_status")}
     assert refused.json()["errors"][0]["params"]["allowed"] == ["present", "absent", "late", "excused"]
 
 
 async def test_an_empty_selection_is_refused(api: Api) -> None:
-    assert flaws(await api.create(isSelectedAll=False)) == {("/selectedStudentIds", "empty_selection")}
+    assert violations(await api.create(isSelectedAll=False)) == {("/selectedStudentIds", "empty_selection")}
 
 
 async def test_an_empty_class_is_refused(adsum: Adsum, api: Api) -> None:
     async with adsum.database.transaction() as connection:
         api.school = await make_school(connection, students=0)
     await api.sign_in_teacher()
-    assert flaws(await api.create("teacher")) == {("/classId", "empty_roster")}
+    assert violations(await api.create("teacher")) == {("/classId", "empty_roster")}
 
 
 async def test_a_session_of_another_class_is_refused_like_one_that_does_not_exist(adsum: Adsum, api: Api) -> None:
     async with adsum.database.transaction() as connection:
         other = await make_session(connection, await make_class(connection, api.school.school_id))
     for session_id in (other, UNKNOWN):
-        assert flaws(await api.create(sessionId=session_id)) == {("/sessionId", "session_not_of_class")}
+        assert violations(await api.create(sessionId=session_id)) == {("/sessionId", "session_not_of_class")}
 
 
 async def test_everything_wrong_at_once_is_named_at_once(api: Api) -> None:
     refused = await api.create(sessionId=UNKNOWN, learningDate="25/12/2024", isSelectedAll=False)
-    assert flaws(refused) == {
+    assert violations(refused) == {
         ("/sessionId", "session_not_of_class"),
         ("/learningDate", "date_format"),
         ("/selectedStudentIds", "empty_selection"),
@@ -168,18 +168,18 @@ async def test_everything_wrong_at_once_is_named_at_once(api: Api) -> None:
 )
 async def test_a_day_that_is_none_is_refused(api: Api, day: str, code: str) -> None:
     refused = await api.create(learningDate=day)
-    assert (refused.status_code, flaws(refused)) == (422, {("/learningDate", code)})
+    assert (refused.status_code, violations(refused)) == (422, {("/learningDate", code)})
 
 
 async def test_a_batch_of_more_students_than_the_limit_is_refused(api: Api) -> None:
     refused = await api.create(isSelectedAll=False, selectedStudentIds=list(range(1, 100_001)))
-    assert flaws(refused) == {("/selectedStudentIds", "too_long")}
+    assert violations(refused) == {("/selectedStudentIds", "too_long")}
 
 
 @pytest.mark.parametrize("entry", [None, "12abc", {}])
-async def test_a_list_of_very_many_wrong_entries_is_one_flaw(api: Api, entry: object) -> None:
+async def test_a_list_of_very_many_wrong_entries_is_one_violation(api: Api, entry: object) -> None:
     refused = await api.create(marks=[entry] * 300_000)
-    assert flaws(refused) == {("/marks", "too_long")}
+    assert violations(refused) == {("/marks", "too_long")}
 
 
 async def test_a_body_that_is_no_json_is_refused(api: Api) -> None:
@@ -192,7 +192,7 @@ async def test_a_body_that_is_no_json_is_refused(api: Api) -> None:
 
 async def test_a_body_of_fifty_megabytes_is_refused(api: Api) -> None:
     refused = await api.create(surprise="x" * 50_000_000)
-    assert (refused.status_code, flaws(refused)) == (413, {("", "too_large")})
+    assert (refused.status_code, violations(refused)) == (413, {("", "too_large")})
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ async def test_a_body_of_fifty_megabytes_is_refused(api: Api) -> None:
 )
 async def test_a_batch_that_is_not_there_is_404(api: Api, batch_id: str) -> None:
     response = await api.get(f"/attendances/batch-status/{batch_id}")
-    assert (response.status_code, flaws(response)) == (404, {("", "not_found")})
+    assert (response.status_code, violations(response)) == (404, {("", "not_found")})
 
 
 async def test_a_note_that_is_too_long_or_cannot_be_stored_is_refused(api: Api) -> None:
@@ -216,9 +216,9 @@ async def test_a_note_that_is_too_long_or_cannot_be_stored_is_refused(api: Api) 
         {"studentId": one, "status": "late", "note": "x" * 501},
         {"studentId": two, "status": "late", "note": "\x00"},
     ]
-    assert {pointer for pointer, _ in flaws(await api.create(marks=marks))} == {"/marks/0/note", "/marks/1/note"}
+    assert {pointer for pointer, _ in violations(await api.create(marks=marks))} == {"/marks/0/note", "/marks/1/note"}
 
 
-async def test_nothing_of_a_refused_body_comes_back_but_what_names_the_flaw(api: Api) -> None:
+async def test_nothing_of_a_refused_body_comes_back_but_what_names_the_violation(api: Api) -> None:
     refused = await api.create(marks=[{"studentId": None, "status": "late", "note": "has been beaten up"}])
     assert "beaten" not in json.dumps(refused.json())

@@ -8,14 +8,14 @@ from datetime import date
 import pytest
 from sqlalchemy import update
 
-from adsum.domain.access import Caller, Role
-from adsum.domain.corrections import Correction
-from adsum.domain.ids import Batch
-from adsum.domain.register_sheets import RegisterSheet, SheetMark, TakenSheet
-from adsum.errors import Invalid, NotFound, RosterChanged, StaleVersion
-from adsum.services.corrections import Corrections
-from adsum.storage.database import StorageOutage
-from adsum.storage.tables import students
+from adsum.accounts.access import Caller, Role
+from adsum.attendance.corrections import Corrections
+from adsum.attendance.rules import Correction
+from adsum.platform.database.engine import StorageOutage
+from adsum.platform.errors import Invalid, NotFound, RosterChanged, StaleVersion
+from adsum.platform.ids import Batch
+from adsum.registers.sheets.rules import RegisterSheet, SheetMark, TakenSheet
+from adsum.roster.tables import students
 from adsum.wiring import Adsum
 from tests.batches.conftest import RunWorker, ended, one_student_away
 from tests.schools import SchoolIds, caller, enrol, make_record, make_student

@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from adsum import wiring
-from adsum.domain.access import Role
+from adsum.accounts.access import Role
 from adsum.wiring import Adsum
 from tests.batches.api import opened_api
 from tests.batches.conftest import RunWorker, ended, queue_keys

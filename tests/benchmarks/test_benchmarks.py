@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from benchmarks.__main__ import chosen, play
-from benchmarks.checks import Ask, are_marked, key_flaws, row_flaws, run_flaws
+from benchmarks.checks import Ask, are_marked, key_violations, row_violations, run_violations
 from benchmarks.figures import Figures
 from benchmarks.servers import Servers
 from benchmarks.sizes import QUICK
@@ -56,8 +56,8 @@ def asking(connection: sqlite3.Connection) -> Ask:
 async def test_nothing_is_wrong_where_every_row_is_there_once(
     database: sqlite3.Connection, timetable: Timetable
 ) -> None:
-    assert await row_flaws(asking(database), timetable) == []
-    assert await run_flaws(asking(database), timetable) == []
+    assert await row_violations(asking(database), timetable) == []
+    assert await run_violations(asking(database), timetable) == []
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ async def test_a_row_that_is_missing_doubled_wrong_or_unasked_is_found(
     database: sqlite3.Connection, timetable: Timetable, damage: str
 ) -> None:
     database.execute(damage)
-    assert len(await row_flaws(asking(database), timetable)) == 1
+    assert len(await row_violations(asking(database), timetable)) == 1
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ async def test_a_run_that_is_open_or_says_otherwise_is_found(
     database: sqlite3.Connection, timetable: Timetable, damage: str
 ) -> None:
     database.execute(damage)
-    assert await run_flaws(asking(database), timetable)
+    assert await run_violations(asking(database), timetable)
 
 
 async def test_a_key_that_is_left_and_a_marker_that_is_missing_are_found(redis_url: str, timetable: Timetable) -> None:
@@ -96,7 +96,7 @@ async def test_a_key_that_is_left_and_a_marker_that_is_missing_are_found(redis_u
         await redis.set("kept", 1)
 
         assert not await are_marked(redis, timetable)
-        assert await key_flaws(redis, timetable, ["kept"]) == [
+        assert await key_violations(redis, timetable, ["kept"]) == [
             "attendance-batch-lock:x is left in Redis",
             f"batch-completed:{first.id} is not in Redis",
         ]
@@ -113,7 +113,7 @@ def test_a_ratio_is_of_the_same_rounds() -> None:
     assert figures.are_valid
 
 
-async def test_one_flaw_in_one_round_makes_the_line_void_and_the_run_fail(tmp_path: Path) -> None:
+async def test_one_violation_in_one_round_makes_the_line_void_and_the_run_fail(tmp_path: Path) -> None:
     figures = Figures()
     ground = Ground(Servers(Postgres(tmp_path, tmp_path), tmp_path), QUICK)
 

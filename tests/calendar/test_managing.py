@@ -6,12 +6,12 @@ from datetime import date
 
 import pytest
 
-from adsum.domain.access import Role
-from adsum.domain.calendar import ClosedDay, SessionTime
-from adsum.domain.cursors import PageRequest
-from adsum.domain.filters import ClosedDayFilters
-from adsum.errors import Forbidden, Invalid, NotFound
-from adsum.storage.schools import SchoolSize
+from adsum.accounts.access import Role
+from adsum.platform.cursors import PageRequest
+from adsum.platform.errors import Forbidden, Invalid, NotFound
+from adsum.schools.calendar.rules import ClosedDay, SessionTime
+from adsum.schools.filters import ClosedDayFilters
+from adsum.schools.repository import SchoolSize
 from adsum.wiring import Adsum
 from tests.schools import caller, make_bare_school, make_class, make_school, make_session, make_user
 
@@ -26,7 +26,7 @@ async def test_days_in_a_row_are_closed_at_once_or_not_at_all(adsum: Adsum) -> N
     for last, code in ((date(2024, 12, 22), "days_reversed"), (date(2026, 1, 1), "out_of_range")):
         with pytest.raises(Invalid) as caught:
             await adsum.school_calendar.close_days(school_id, closed, last, office)
-        assert [flaw.code for flaw in caught.value.flaws] == [code]
+        assert [violation.code for violation in caught.value.violations] == [code]
 
     rows = await adsum.school_calendar.close_days(school_id, closed, date(2025, 1, 3), office)
     page = await adsum.school_calendar.closed_days(school_id, ClosedDayFilters(), office, PageRequest())

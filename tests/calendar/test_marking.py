@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from adsum.domain.access import Permission, system_caller
-from adsum.domain.selection import Selection
-from adsum.domain.submission import Submission
+from adsum.accounts.access import Permission, system_caller
+from adsum.batches.selection import Selection
+from adsum.batches.submission import Submission
 from adsum.wiring import Adsum
-from tests.batches.api import Api, flaws
+from tests.batches.api import Api, violations
 from tests.statements import statements_sent
 
 FORCED: dict[str, Any] = {"force": True, "reason": "An excursion on Christmas Day"}
@@ -42,12 +42,12 @@ async def test_nobody_marks_a_class_on_a_closed_day_by_mistake(closed: Api, role
 
 @pytest.mark.parametrize("day", ["2024-12-25T00:00:00.000Z", "2024-12-25T23:30:00+00:00", "2024-12-26T08:00:00+14:00"])
 async def test_the_day_counts_however_it_is_written(closed: Api, day: str) -> None:
-    assert flaws(await closed.create(learningDate=day)) == {("/learningDate", "school_closed")}
+    assert violations(await closed.create(learningDate=day)) == {("/learningDate", "school_closed")}
 
 
 async def test_everything_else_that_is_wrong_is_named_beside_it(closed: Api) -> None:
     answer = await closed.create(isSelectedAll=False, marks=[{"studentId": 1, "status": "asleep"}], sessionId=999)
-    assert flaws(answer) >= {
+    assert violations(answer) >= {
         ("/learningDate", "school_closed"),
         ("/marks/0/status", "unknown_status"),
         ("/sessionId", "session_not_of_class"),
@@ -83,11 +83,11 @@ async def test_a_program_with_a_key_forces_it_too(adsum: Adsum, closed: Api) -> 
 async def test_a_teacher_cannot_force_it(closed: Api) -> None:
     answer = await closed.create("teacher", **FORCED)
     assert answer.status_code == HTTPStatus.FORBIDDEN
-    assert flaws(answer) == {("/force", "force_not_allowed")}
+    assert violations(answer) == {("/force", "force_not_allowed")}
 
 
 @pytest.mark.parametrize(
-    ("fields", "flaw"),
+    ("fields", "violation"),
     [
         ({"force": True}, ("/reason", "missing_field")),
         ({"force": True, "reason": " "}, ("/reason", "missing_field")),
@@ -95,8 +95,8 @@ async def test_a_teacher_cannot_force_it(closed: Api) -> None:
         ({"force": True, "reason": "x" * 501}, ("/reason", "too_long")),
     ],
 )
-async def test_force_and_reason_go_together(closed: Api, fields: dict[str, Any], flaw: tuple[str, str]) -> None:
-    assert flaw in flaws(await closed.create("office", **fields))
+async def test_force_and_reason_go_together(closed: Api, fields: dict[str, Any], violation: tuple[str, str]) -> None:
+    assert violation in violations(await closed.create("office", **fields))
 
 
 async def test_force_on_an_open_day_is_not_kept_as_one(api: Api) -> None:
@@ -116,7 +116,7 @@ async def test_a_day_that_ends_early_is_closed_to_what_begins_later(api: Api, ca
     heat = {"reason": "Heat", "fromTime": "12:00"}
     await api.change("PUT", f"{calendar}/closed-days/2024-12-25", "office", None, json=heat)
     await say_when(api, (3, "12:00"))
-    assert flaws(await api.create("teacher")) == {("/learningDate", "school_closed")}
+    assert violations(await api.create("teacher")) == {("/learningDate", "school_closed")}
     await say_when(api, (3, "11:59"))
     assert (await api.create("teacher")).status_code == HTTPStatus.ACCEPTED
 

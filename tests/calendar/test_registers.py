@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from adsum.domain.access import Caller, Permission, Role
-from adsum.domain.cursors import PageRequest
-from adsum.domain.filters import RegisterFilters
-from adsum.domain.ids import Batch
-from adsum.domain.registers import Register, RegisterCount, RegisterState
-from adsum.errors import Forbidden, Invalid
-from adsum.services.registers import Registers
-from adsum.storage.database import Database, open_database
-from adsum.storage.tables import attendances, class_teachers, classes, closed_days, session_times, terms, users
+from adsum.accounts.access import Caller, Permission, Role
+from adsum.accounts.tables import class_teachers, users
+from adsum.attendance.tables import attendances
+from adsum.platform.cursors import PageRequest
+from adsum.platform.database.engine import Database, open_database
+from adsum.platform.errors import Forbidden, Invalid
+from adsum.platform.ids import Batch
+from adsum.registers.filters import RegisterFilters
+from adsum.registers.rules import Register, RegisterCount, RegisterState
+from adsum.registers.service import Registers
+from adsum.roster.tables import classes, session_times
+from adsum.schools.tables import closed_days, terms
 from tests.runs import inserts, make_run
 from tests.schools import (
     MARKED_AT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from tests.batches.api import Api, flaws
+from tests.batches.api import Api, violations
 
 
 async def test_a_missing_register_is_shown_with_who_is_missing(api: Api) -> None:
@@ -33,4 +33,4 @@ async def test_a_register_that_is_being_recorded_says_so(api: Api) -> None:
 
 async def test_an_operator_sees_no_registers_and_a_wrong_day_is_named(api: Api) -> None:
     assert (await api.get("/registers", "operator")).status_code == HTTPStatus.FORBIDDEN
-    assert flaws(await api.get("/registers/missing", date="24.12.2024")) == {("/query/date", "date_format")}
+    assert violations(await api.get("/registers/missing", date="24.12.2024")) == {("/query/date", "date_format")}

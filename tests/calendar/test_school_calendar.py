@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from adsum.domain.access import Role
-from adsum.domain.calendar import ClosedDay
-from adsum.domain.days import plain_day
-from adsum.errors import Invalid
+from adsum.accounts.access import Role
+from adsum.platform.days import plain_day
+from adsum.platform.errors import Invalid
+from adsum.schools.calendar.rules import ClosedDay
 from adsum.wiring import Adsum
-from tests.batches.api import Api, flaws
+from tests.batches.api import Api, violations
 from tests.schools import caller, make_bare_school
 
 CHRISTMAS = {"reason": "Christmas"}
@@ -58,9 +58,9 @@ async def test_a_day_is_opened_again_once(api: Api, calendar: str) -> None:
 async def test_everything_wrong_with_a_closed_day_is_named(api: Api, calendar: str) -> None:
     wrong = {"reason": "", "fromTime": "24:00", "until": 1}
     answer = await api.change("PUT", f"{calendar}/closed-days/2024-12-25", "office", None, json=wrong)
-    assert flaws(answer) == {("/reason", "too_short"), ("/fromTime", "wrong_form"), ("/until", "unknown_field")}
+    assert violations(answer) == {("/reason", "too_short"), ("/fromTime", "wrong_form"), ("/until", "unknown_field")}
     answer = await api.change("PUT", f"{calendar}/closed-days/25.12.2024", "office", None, json=CHRISTMAS)
-    assert flaws(answer) == {("/path/day", "date_format")}
+    assert violations(answer) == {("/path/day", "date_format")}
 
 
 async def test_a_program_is_told_everything_that_is_wrong_too(adsum: Adsum, api: Api) -> None:
@@ -68,14 +68,14 @@ async def test_a_program_is_told_everything_that_is_wrong_too(adsum: Adsum, api:
     first, second = plain_day("2024-12-25"), plain_day("2024-12-26")
     with pytest.raises(Invalid) as refused:
         await adsum.school_calendar.close_day(school_id, ClosedDay(first, " ", "noon"), office)
-    assert [flaw.code for flaw in refused.value.flaws] == ["too_short", "wrong_form"]
+    assert [violation.code for violation in refused.value.violations] == ["too_short", "wrong_form"]
     for title, codes in {
         " ": ["too_short", "days_reversed"],
         "\x00" * 256: ["too_long", "wrong_text", "days_reversed"],
     }.items():
         with pytest.raises(Invalid) as refused:
             await adsum.school_calendar.add_term(school_id, title, second, first, office)
-        assert [flaw.code for flaw in refused.value.flaws] == codes
+        assert [violation.code for violation in refused.value.violations] == codes
 
 
 async def test_terms_are_added_listed_and_removed(api: Api, calendar: str) -> None:
@@ -94,7 +94,7 @@ async def test_terms_are_added_listed_and_removed(api: Api, calendar: str) -> No
 async def test_a_term_that_ends_before_it_begins_is_refused(api: Api, calendar: str) -> None:
     term = {"title": "Autumn", "beginDate": "2024-12-21", "endDate": "2024-12-21"}
     answer = await api.post(f"{calendar}/terms", term, "office")
-    assert flaws(answer) == {("/endDate", "days_reversed")}
+    assert violations(answer) == {("/endDate", "days_reversed")}
 
 
 async def test_only_the_office_changes_a_calendar(api: Api, calendar: str) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from adsum.domain.access import Role
-from adsum.domain.calendar import MAX_TIMES, SessionTime
-from adsum.errors import Invalid
+from adsum.accounts.access import Role
+from adsum.platform.errors import Invalid
+from adsum.schools.calendar.rules import MAX_TIMES, SessionTime
 from adsum.wiring import Adsum
-from tests.batches.api import Api, flaws
+from tests.batches.api import Api, violations
 from tests.schools import caller, make_bare_school, make_class, make_session
 
 MONDAY: dict[str, Any] = {"weekday": 1, "begins": "08:00", "ends": "08:45"}
@@ -50,20 +50,20 @@ async def test_the_times_of_a_session_are_replaced_by_others(api: Api) -> None:
 
 async def test_everything_wrong_with_times_is_named(api: Api) -> None:
     answer = await put(api, {"weekday": 8, "begins": "8:00", "ends": "25:00"})
-    assert flaws(answer) == {
+    assert violations(answer) == {
         ("/times/0/weekday", "out_of_range"),
         ("/times/0/begins", "wrong_form"),
         ("/times/0/ends", "wrong_form"),
     }
     answer = await put(api, MONDAY, MONDAY | {"ends": "07:00"})
-    assert flaws(answer) == {("/times/1/begins", "time_repeated"), ("/times/1/ends", "times_reversed")}
+    assert violations(answer) == {("/times/1/begins", "time_repeated"), ("/times/1/ends", "times_reversed")}
 
 
 async def test_a_program_cannot_give_a_session_more_times_than_a_client(adsum: Adsum, api: Api) -> None:
     times = [SessionTime(1, f"{i // 60:02}:{i % 60:02}", "23:00") for i in range(MAX_TIMES + 1)]
     with pytest.raises(Invalid) as refused:
         await adsum.timetables.replace(api.school.session_id, times, caller(Role.ADMIN))
-    assert [flaw.code for flaw in refused.value.flaws] == ["too_long"]
+    assert [violation.code for violation in refused.value.violations] == ["too_long"]
 
 
 async def test_only_the_office_says_when_a_session_meets(adsum: Adsum, api: Api) -> None:
@@ -121,7 +121,7 @@ async def test_one_wrong_line_keeps_all_of_a_timetable_out(api: Api) -> None:
     right = f"{api.school.class_id},,2,08:00,08:45\n"
     rows = f"{right}{right}nowhere,,1,08:00,08:45\n{api.school.class_id},9,Mon,8:00,08:45\nshort\n"
     answer = await send(api, rows)
-    assert flaws(answer) == {
+    assert violations(answer) == {
         ("timetable.csv:3", "time_repeated"),
         ("timetable.csv:4", "unknown_class"),
         ("timetable.csv:5", "session_not_of_class"),
@@ -134,7 +134,7 @@ async def test_one_wrong_line_keeps_all_of_a_timetable_out(api: Api) -> None:
 
 async def test_a_session_has_at_most_so_many_times(api: Api) -> None:
     rows = "".join(f"{api.school.class_id},,1,{i // 60:02}:{i % 60:02},23:00\n" for i in range(MAX_TIMES + 1))
-    assert flaws(await send(api, rows)) == {(f"timetable.csv:{MAX_TIMES + 2}", "too_long")}
+    assert violations(await send(api, rows)) == {(f"timetable.csv:{MAX_TIMES + 2}", "too_long")}
 
 
 async def test_an_empty_timetable_changes_nothing(api: Api) -> None:
@@ -145,4 +145,4 @@ async def test_what_is_no_csv_is_refused(api: Api) -> None:
     assert (await send(api, "", kind="application/json")).status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     malformed = await send(api, '1,"')
     assert malformed.status_code == HTTPStatus.BAD_REQUEST
-    assert flaws(malformed) == {("timetable.csv", "malformed")}
+    assert violations(malformed) == {("timetable.csv", "malformed")}

@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from adsum import wiring
-from adsum.settings import Settings
+from adsum.platform.settings import Settings
 from tests.cli.commands import Commands, commands
 from tests.servers.processes import run_apart, running
 from tests.web.live import SECRET, environment

@@ -59,4 +59,4 @@ def _become(arguments: Sequence[str], environment: dict[str, str], folder: Path,
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["adsum", *arguments]
-    importlib.import_module("adsum.cli.main").main()
+    importlib.import_module("adsum.main").main()

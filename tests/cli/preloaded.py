@@ -5,7 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 
-WARM = ("adsum.cli.main", "adsum.cli.processes", "adsum.doctor_wiring", "adsum.wiring", "adsum.services.workbooks")
+WARM = (
+    "adsum.main",
+    "adsum.processes.commands",
+    "adsum.operations.doctor.wiring",
+    "adsum.wiring",
+    "adsum.platform.workbooks",
+)
 
 # As `adsum` says it where nobody sits at a terminal; Typer asks once, when it is imported.
 os.environ["TYPER_USE_RICH"] = "0"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from adsum.embedded.data_folder import DataFolder
-from adsum.storage.schema import newest_revision
+from adsum.platform.database.schema import newest_revision
 from tests.cli.commands import commands
 
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from adsum.cli.batch_bar import BatchBar
-from adsum.domain.batches import BatchStatus, RunState, Tally
+from adsum.batches.progress_bar import BatchBar
+from adsum.batches.rules import BatchStatus, RunState, Tally
 
 BATCH_ID = "class-123-session-456-date-25122024"
 BEGAN = datetime(2024, 12, 25, 8, tzinfo=UTC)

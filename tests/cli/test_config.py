@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adsum.cli.config import masked_url
-from adsum.settings import Settings
+from adsum.operations.config_commands import masked_url
+from adsum.platform.settings import Settings
 from tests.cli.commands import commands
 
 

@@ -69,7 +69,10 @@ def test_warnings_alone_are_no_failure(sqlite_url: str, redis_url: str, tmp_path
     tmp_path.chmod(0o700)
     adsum = commands(database_url=sqlite_url, redis_url=redis_url, data_dir=str(tmp_path))
     worker = subprocess.Popen(
-        [sys.executable, "-m", "adsum", "worker"], env=environment(**adsum.settings), stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "adsum", "worker"],
+        env=environment(**adsum.settings),
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert worker.stderr is not None

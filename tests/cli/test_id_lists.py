@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import typer
 
-from adsum.cli.id_lists import parse_ids
-from adsum.domain.ids import MAX_ID
+from adsum.platform.command_line.id_lists import parse_ids
+from adsum.platform.ids import MAX_ID
 
 
 def test_ids_and_ranges_stand_in_the_order_in_which_they_were_given() -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from adsum.cli.queue_notice import AWAY, PAUSED
+from adsum.batches.queue_notice import AWAY, PAUSED
 from tests.cli.commands import Commands
 from tests.web.live import environment
 

@@ -6,11 +6,10 @@ from subprocess import run
 
 import pytest
 
-from adsum import __version__
-from adsum.cli import main
-from adsum.cli.main import GROUPS, SINGLE
-from adsum.storage.database import open_database
-from adsum.storage.schema import is_current, newest_revision
+from adsum import __version__, main
+from adsum.main import GROUPS, SINGLE
+from adsum.platform.database.engine import open_database
+from adsum.platform.database.schema import is_current, newest_revision
 from tests.cli.commands import commands
 from tests.web.live import environment
 
@@ -23,7 +22,7 @@ def test_help_names_every_command_without_loading_any(tmp_path: Path) -> None:
     shown = commands().output("--help")
     for name in (*SINGLE, *GROUPS):
         assert f"  {name} " in shown
-    script = "import sys, adsum.cli.main as m; m.typer.main.get_command(m.app); print(*sys.modules)"
+    script = "import sys, adsum.main as m; m.typer.main.get_command(m.app); print(*sys.modules)"
     command = [sys.executable, "-c", script]
     loaded = run(command, env=environment(), capture_output=True, text=True, check=True, cwd=tmp_path).stdout.split()
     assert not {"fastapi", "sqlalchemy", "pydantic", "bullmq"} & set(loaded)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from adsum.cli import output
-from adsum.cli.batch_rows import DISPENSABLE, STATUS_COLUMNS
+from adsum.batches.rows import DISPENSABLE, STATUS_COLUMNS
+from adsum.platform.command_line import output
 
 BATCH_ID = "class-123-session-456-date-25122024"
 BATCH: dict[str, Any] = {

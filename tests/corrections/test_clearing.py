@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from tests.batches.api import flaws
+from tests.batches.api import violations
 from tests.corrections.conftest import Register, mark
 
 
@@ -35,7 +35,7 @@ async def test_a_note_does_not_come_back_and_does_not_stand_alone(register: Regi
     refused = await register.correct(version='"3"', note="bus")
     marked = await register.correct(version='"3"', status="present")
 
-    assert flaws(refused) == {("/status", "mark_cleared")}
+    assert violations(refused) == {("/status", "mark_cleared")}
     assert (marked.json()["status"], marked.json()["note"]) == ("present", None)
 
 
@@ -60,4 +60,4 @@ async def test_a_history_is_read_page_by_page(register: Register) -> None:
     assert [item["version"] for item in first["items"] + second["items"]] == [4, 3, 2, 1]
     assert second["nextCursor"] is None
     other = f"/attendances/{register.records[1]}/history"
-    assert flaws(await register.api.get(other, cursor=first["nextCursor"])) == {("/query/cursor", "wrong_cursor")}
+    assert violations(await register.api.get(other, cursor=first["nextCursor"])) == {("/query/cursor", "wrong_cursor")}

@@ -7,8 +7,8 @@ from http import HTTPStatus
 
 import pytest
 
-from adsum.domain.access import Role
-from tests.batches.api import Api, flaws
+from adsum.accounts.access import Role
+from tests.batches.api import Api, violations
 from tests.corrections.conftest import Register, mark
 from tests.schools import make_user
 
@@ -109,7 +109,7 @@ async def test_a_change_needs_the_version_that_was_seen(register: Register) -> N
         assert answer.json()["code"] == "version_required"
     unquoted = await register.correct(version="1", status="absent")
     assert unquoted.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
-    assert flaws(unquoted) == {("/header/If-Match", "wrong_form")}
+    assert violations(unquoted) == {("/header/If-Match", "wrong_form")}
     weak = await register.correct(version='W/"1"', status="absent")
     assert weak.status_code == HTTPStatus.PRECONDITION_FAILED
     several = await register.correct(version='"7", "1"', status="absent")
@@ -136,7 +136,7 @@ async def test_bad_input_is_named_and_changes_nothing(
     answer = await register.correct(**body)
 
     assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
-    assert flaws(answer) == wrong
+    assert violations(answer) == wrong
     assert len((await register.history())["items"]) == 1
 
 

@@ -6,15 +6,15 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from adsum.domain.access import Role
-from adsum.domain.ids import Batch
-from adsum.domain.statuses import CountsAs, SchoolStatuses, Status
-from adsum.errors import Forbidden, Invalid, NotFound
-from adsum.services.explaining import Explaining, explanations
-from adsum.services.naming import Naming
-from adsum.storage.changes import list_changes
-from adsum.storage.database import Database
-from adsum.storage.names import NamedIds
+from adsum.absences.explain import Explaining, explanations
+from adsum.accounts.access import Role
+from adsum.attendance.history import list_changes
+from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, Status
+from adsum.platform.database.engine import Database
+from adsum.platform.errors import Forbidden, Invalid, NotFound
+from adsum.platform.ids import Batch
+from adsum.roster.names import NamedIds
+from adsum.roster.naming import Naming
 from tests.schools import SchoolIds, caller, make_record, make_school, make_session
 from tests.storage.conftest import database
 
@@ -66,10 +66,10 @@ async def test_what_explains_nothing_is_named_and_who_may_not_is_refused(databas
     office = caller(Role.OFFICE, school.school_id)
     with pytest.raises(Invalid) as wrong:
         await service.explain(school.school_id, ada, "late", " ", office)
-    assert [flaw.code for flaw in wrong.value.flaws] == ["unknown_status", "reason_missing"]
+    assert [violation.code for violation in wrong.value.violations] == ["unknown_status", "reason_missing"]
     with pytest.raises(Invalid) as too_long:
         await service.explain(school.school_id, ada, "excused", "x" * 501, office)
-    assert [flaw.code for flaw in too_long.value.flaws] == ["reason_too_long"]
+    assert [violation.code for violation in too_long.value.violations] == ["reason_too_long"]
     with pytest.raises(Forbidden):
         await service.explain(school.school_id, ada, "excused", "flu", caller(Role.TEACHER, school.school_id, 1))
     with pytest.raises(NotFound):

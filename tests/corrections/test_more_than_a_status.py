@@ -6,9 +6,9 @@ from http import HTTPStatus
 
 import pytest
 
-from adsum.domain.access import system_caller
-from adsum.errors import Invalid
-from tests.batches.api import flaws
+from adsum.accounts.access import system_caller
+from adsum.platform.errors import Invalid
+from tests.batches.api import violations
 from tests.corrections.conftest import Register
 
 
@@ -37,8 +37,8 @@ async def test_times_that_are_none_are_named(register: Register) -> None:
     marks = [{"studentId": register.api.school.student_ids[0], "status": "late", "arrivedAt": "8:5", "leftAt": "99:00"}]
     marked = await register.api.create("teacher", marks=marks)
 
-    assert flaws(reversed_) == {("/leftAt", "times_reversed")}
-    assert flaws(marked) == {("/marks/0/arrivedAt", "wrong_form"), ("/marks/0/leftAt", "wrong_form")}
+    assert violations(reversed_) == {("/leftAt", "times_reversed")}
+    assert violations(marked) == {("/marks/0/arrivedAt", "wrong_form"), ("/marks/0/leftAt", "wrong_form")}
 
 
 async def test_a_run_records_and_updates_times(register: Register) -> None:
@@ -99,10 +99,10 @@ async def test_a_teacher_does_not_write_it(register: Register) -> None:
 async def test_after_the_window_only_the_office_writes_and_says_why(register: Register) -> None:
     await window(register, 7)
 
-    assert flaws(await register.correct("teacher", status="late")) == {("/id", "edit_window_over")}
-    assert flaws(await register.api.create("teacher")) == {("/learningDate", "edit_window_over")}
-    assert flaws(await register.api.create("office")) == {("/reason", "reason_missing")}
-    assert flaws(await register.correct("office", status="late")) == {("/reason", "reason_missing")}
+    assert violations(await register.correct("teacher", status="late")) == {("/id", "edit_window_over")}
+    assert violations(await register.api.create("teacher")) == {("/learningDate", "edit_window_over")}
+    assert violations(await register.api.create("office")) == {("/reason", "reason_missing")}
+    assert violations(await register.correct("office", status="late")) == {("/reason", "reason_missing")}
     assert (await register.correct("office", status="late", reason="parents called")).json()["status"] == "late"
     marked = await register.api.create("office", reason="found the paper register")
     assert (marked.status_code, marked.json()["addedJobs"]) == (HTTPStatus.OK, 0)
@@ -128,7 +128,7 @@ async def test_a_window_that_is_none_is_refused(register: Register) -> None:
     teacher = await register.api.change("PATCH", path, "teacher", None, json={"editWindowDays": 1})
     unknown = await register.api.change("PATCH", "/schools/999", "office", None, json={"editWindowDays": 1})
 
-    assert flaws(wrong) == {("/editWindowDays", "out_of_range")}
+    assert violations(wrong) == {("/editWindowDays", "out_of_range")}
     assert (teacher.status_code, unknown.status_code) == (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
     with pytest.raises(Invalid, match="window"):
         await register.adsum.schools.set_edit_window(register.api.school.school_id, 9999, system_caller())
@@ -137,7 +137,7 @@ async def test_a_window_that_is_none_is_refused(register: Register) -> None:
 async def test_a_day_that_is_none_is_told_with_everything_else(register: Register) -> None:
     await window(register, 7)
 
-    assert flaws(await register.api.create("office", learningDate="2024-02-30", force=True)) == {
+    assert violations(await register.api.create("office", learningDate="2024-02-30", force=True)) == {
         ("/learningDate", "date_impossible"),
         ("/reason", "missing_field"),
     }

@@ -8,9 +8,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from adsum.domain.access import system_caller
-from adsum.errors import Invalid
-from tests.batches.api import flaws
+from adsum.accounts.access import system_caller
+from adsum.platform.errors import Invalid
+from tests.batches.api import violations
 from tests.batches.conftest import ended, one_student_away
 from tests.corrections.conftest import Register, mark
 
@@ -116,7 +116,7 @@ async def test_who_may_not_undo(register: Register, role: str, status: int) -> N
 async def test_bad_input_is_named(register: Register) -> None:
     (batch,) = (await register.api.get(BATCH)).json()["items"]
 
-    assert flaws(await undo(register, batch["batchId"], reason="x" * 501)) == {("/reason", "too_long")}
+    assert violations(await undo(register, batch["batchId"], reason="x" * 501)) == {("/reason", "too_long")}
     assert (await undo(register, "no-batch")).status_code == HTTPStatus.NOT_FOUND
     with pytest.raises(Invalid, match="reason"):
         await register.adsum.undoing.undo(batch["batchId"], system_caller(), "x" * 501)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from adsum.doctor_wiring import open_doctor
-from adsum.services.diagnosis.doctor import Doctor, Examination
-from adsum.services.diagnosis.findings import Finding, Severity
-from adsum.settings import Settings
+from adsum.operations.doctor.findings import Finding, Severity
+from adsum.operations.doctor.service import Doctor, Examination
+from adsum.operations.doctor.wiring import open_doctor
+from adsum.platform.settings import Settings
 from tests.batches.conftest import adsum, api, redis, school, worker
 
 __all__ = ["adsum", "api", "redis", "school", "settings", "worker"]

@@ -10,20 +10,21 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy import delete, update
 
-from adsum.doctor_wiring import open_doctor
-from adsum.domain.access import system_caller
-from adsum.domain.batches import RunState
-from adsum.domain.selection import Selection
-from adsum.domain.submission import Submission
-from adsum.queue.keys import LedgerKeys
-from adsum.services.completion import queued
-from adsum.services.diagnosis import leftovers as leftovers_module
-from adsum.services.diagnosis.doctor import ASKED_OF_SERVERS, Doctor
-from adsum.services.diagnosis.findings import FIX, all_well
-from adsum.services.diagnosis.leftovers import check_remains, look_for_remains
-from adsum.settings import Settings
-from adsum.storage.runs import Run
-from adsum.storage.tables import attendances, batch_runs, job_failures
+from adsum.accounts.access import system_caller
+from adsum.attendance.tables import attendances
+from adsum.batches.complete import queued
+from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.repository.runs import Run
+from adsum.batches.rules import RunState
+from adsum.batches.selection import Selection
+from adsum.batches.submission import Submission
+from adsum.batches.tables import batch_runs, job_failures
+from adsum.operations.doctor import leftovers as leftovers_module
+from adsum.operations.doctor.findings import FIX, all_well
+from adsum.operations.doctor.leftovers import check_remains, look_for_remains
+from adsum.operations.doctor.service import ASKED_OF_SERVERS, Doctor
+from adsum.operations.doctor.wiring import open_doctor
+from adsum.platform.settings import Settings
 from adsum.wiring import Adsum, now, open_queue_control
 from tests.batches.conftest import RunWorker, ended, queue_keys
 from tests.diagnosis.conftest import mended, severities, wrong

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from adsum.errors import ConfigurationError
-from adsum.services.diagnosis.findings import FIX, Finding
-from adsum.services.diagnosis.installation import (
+from adsum.operations.doctor.findings import FIX, Finding
+from adsum.operations.doctor.installation import (
     Installation,
     check_installation,
     close_to_others,
     free_bytes,
     open_to_others,
 )
+from adsum.platform.errors import ConfigurationError
 
 GIB = 1024**3
 

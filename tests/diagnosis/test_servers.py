@@ -15,16 +15,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from adsum.doctor_wiring import open_doctor
 from adsum.embedded.valkey import Valkey
-from adsum.queue.connection import open_redis
-from adsum.queue.inspection import RedisFacts, RedisInspection
-from adsum.services.diagnosis import servers
-from adsum.services.diagnosis.findings import Finding, Severity
-from adsum.services.diagnosis.servers import Place, check_database, check_redis
-from adsum.settings import Settings
-from adsum.storage.database import Database, open_database
-from adsum.storage.diagnosis import DatabaseFacts
+from adsum.operations.doctor import servers
+from adsum.operations.doctor.findings import Finding, Severity
+from adsum.operations.doctor.repository import DatabaseFacts
+from adsum.operations.doctor.servers import Place, check_database, check_redis
+from adsum.operations.doctor.wiring import open_doctor
+from adsum.platform.database.engine import Database, open_database
+from adsum.platform.redis.connection import open_redis
+from adsum.platform.redis.inspection import RedisFacts, RedisInspection
+from adsum.platform.settings import Settings
 from adsum.wiring import now
 from tests.diagnosis.conftest import wrong
 from tests.servers.postgres import Postgres, temporary_postgres
@@ -193,7 +193,7 @@ def standing_still(postgres: Postgres) -> Generator[None]:
 async def test_two_servers_that_hang_cost_no_more_than_our_patience(
     own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(servers, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(servers, "REQUEST_DEADLINE_S", 1.0)
     with temporary_postgres() as postgres:
         settings = Settings(database_url=postgres.url("postgres"), redis_url=url_of(own_valkey), data_dir=tmp_path)
         began = time.monotonic()

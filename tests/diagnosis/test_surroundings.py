@@ -9,26 +9,26 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from adsum.doctor_wiring import open_doctor
-from adsum.domain.access import system_caller
-from adsum.domain.selection import Selection
-from adsum.domain.submission import Submission
+from adsum.accounts.access import system_caller
+from adsum.batches.queue.control import QueueControl, QueueState, WorkerSeen
+from adsum.batches.selection import Selection
+from adsum.batches.submission import Submission
 from adsum.embedded.valkey import Valkey
-from adsum.queue.connection import QueueOutage
-from adsum.queue.control import QueueControl, QueueState, WorkerSeen
-from adsum.services.diagnosis import batches as batches_module
-from adsum.services.diagnosis import doctor as doctor_module
-from adsum.services.diagnosis.batches import (
+from adsum.operations.doctor import batches as batches_module
+from adsum.operations.doctor import service as doctor_module
+from adsum.operations.doctor.batches import (
     OpenBatches,
     check_open_batches,
     check_queue,
     check_workers,
     look_at_open_batches,
 )
-from adsum.services.diagnosis.doctor import Doctor
-from adsum.services.diagnosis.findings import FIX, counted, ok
-from adsum.settings import Settings
-from adsum.storage.database import RejectedRows
+from adsum.operations.doctor.findings import FIX, counted, ok
+from adsum.operations.doctor.service import Doctor
+from adsum.operations.doctor.wiring import open_doctor
+from adsum.platform.database.engine import RejectedRows
+from adsum.platform.redis.connection import QueueOutage
+from adsum.platform.settings import Settings
 from adsum.wiring import Adsum, now, open_queue_control, queue_service
 from tests.diagnosis.conftest import mended, severities, wrong
 from tests.schools import SchoolIds

@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from adsum.domain.absences import (
+from adsum.absences.rules import (
     MAX_DAYS,
     MAX_SESSIONS,
     MAX_STUDENT_DAYS,
     MAX_STUDENTS,
     Absence,
     KnownAbsence,
-    flaws_of_absence,
-    flaws_of_number,
     known_of,
+    validate_absence,
+    validate_number,
 )
-from adsum.domain.calendar import SessionTime
-from adsum.domain.statuses import SchoolStatuses
+from adsum.attendance.statuses.rules import SchoolStatuses
+from adsum.schools.calendar.rules import SessionTime
 
 TUESDAY = date(2024, 12, 24)
 WEDNESDAY = date(2024, 12, 25)
@@ -80,17 +80,17 @@ def test_of_several_absences_the_one_that_was_entered_last_counts() -> None:
     ],
 )
 def test_what_is_wrong_is_named(changes: dict[str, object], pointer: str, code: str) -> None:
-    flaws = list(flaws_of_absence(replace(ALL_DAY, **changes), SchoolStatuses()))  # pyright: ignore[reportArgumentType]
+    violations = list(validate_absence(replace(ALL_DAY, **changes), SchoolStatuses()))  # pyright: ignore[reportArgumentType]
 
-    assert [(flaw.pointer, flaw.code) for flaw in flaws] == [(pointer, code)]
+    assert [(violation.pointer, violation.code) for violation in violations] == [(pointer, code)]
 
 
 def test_nothing_is_wrong_with_one_of_some_hours() -> None:
-    assert not list(flaws_of_absence(replace(ALL_DAY, from_time="08:00", to_time="09:00"), SchoolStatuses()))
+    assert not list(validate_absence(replace(ALL_DAY, from_time="08:00", to_time="09:00"), SchoolStatuses()))
 
 
 @pytest.mark.parametrize(
-    ("students", "changes", "flaws"),
+    ("students", "changes", "violations"),
     [
         (range(1, 3), {}, []),
         ([], {}, [("/studentIds", "too_short")]),
@@ -102,7 +102,7 @@ def test_nothing_is_wrong_with_one_of_some_hours() -> None:
     ],
 )
 def test_each_student_on_each_day_is_one_to_look_after(
-    students: Sequence[int], changes: dict[str, Any], flaws: list[tuple[str, str]]
+    students: Sequence[int], changes: dict[str, Any], violations: list[tuple[str, str]]
 ) -> None:
-    found = flaws_of_number(students, replace(ALL_DAY, **changes))
-    assert [(flaw.pointer, flaw.code) for flaw in found] == flaws
+    found = validate_number(students, replace(ALL_DAY, **changes))
+    assert [(violation.pointer, violation.code) for violation in found] == violations

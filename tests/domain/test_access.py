@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from adsum.domain.access import PERMISSIONS, Caller, Permission, Role, system_caller
+from adsum.accounts.access import PERMISSIONS, Caller, Permission, Role, system_caller
 
 
 def of(role: Role) -> Caller:

@@ -6,10 +6,10 @@ from datetime import date
 
 import pytest
 
-from adsum.domain.batch_jobs import DETAILS, BatchJob, Reason, StandingRecord, detail_of, reason_of
-from adsum.domain.batches import OnExisting, Outcome
-from adsum.domain.ids import Batch
-from adsum.domain.statuses import Mark
+from adsum.attendance.statuses.rules import Mark
+from adsum.batches.job_outcomes import DETAILS, BatchJob, Reason, StandingRecord, detail_of, reason_of
+from adsum.batches.rules import OnExisting, Outcome
+from adsum.platform.ids import Batch
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.domain.batches import BatchState, BatchStatus, RunState, Tally
+from adsum.batches.rules import BatchState, BatchStatus, RunState, Tally
 
 counts = st.integers(min_value=0, max_value=10_000)
 tallies = st.builds(Tally, recorded=counts, skipped=counts, failed=counts, cancelled=counts, remaining=counts)

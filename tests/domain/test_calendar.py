@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from adsum.domain.calendar import Calendar, Cause, ClosedDay, SessionTime, flaw_of_closure, flaws_of_times
-from adsum.domain.days import Span
+from adsum.platform.days import Span
+from adsum.schools.calendar.rules import Calendar, Cause, ClosedDay, SessionTime, validate_times, violation_of_closure
 
 WEDNESDAY = date(2024, 12, 25)
 THURSDAY = date(2024, 12, 26)
@@ -59,10 +59,10 @@ def test_a_refusal_says_why() -> None:
     outside = Calendar(terms=[]).closure(WEDNESDAY)
     assert closed is not None
     assert outside is not None
-    flaw = flaw_of_closure(closed)
-    assert flaw.detail == "the school is closed on 2024-12-25: Christmas"
-    assert flaw.params == {"date": "2024-12-25", "cause": "closed_day", "reason": "Christmas"}
-    assert flaw_of_closure(outside).params == {"date": "2024-12-25", "cause": "outside_terms", "reason": None}
+    violation = violation_of_closure(closed)
+    assert violation.detail == "the school is closed on 2024-12-25: Christmas"
+    assert violation.params == {"date": "2024-12-25", "cause": "closed_day", "reason": "Christmas"}
+    assert violation_of_closure(outside).params == {"date": "2024-12-25", "cause": "outside_terms", "reason": None}
 
 
 def test_a_day_that_is_not_on_the_timetable_is_warned_of() -> None:
@@ -81,7 +81,7 @@ def test_every_wrong_time_is_named_with_its_place() -> None:
         SessionTime(1, "10:00", "10:00"),
         SessionTime(2, "10:00", "09:00"),
     ]
-    assert [(i, flaw.code, flaw.pointer) for i, flaw in flaws_of_times(times)] == [
+    assert [(i, violation.code, violation.pointer) for i, violation in validate_times(times)] == [
         (1, "out_of_range", "/weekday"),
         (1, "wrong_form", "/begins"),
         (1, "wrong_form", "/ends"),
@@ -91,5 +91,5 @@ def test_every_wrong_time_is_named_with_its_place() -> None:
     ]
 
 
-def test_times_that_fit_have_no_flaws() -> None:
-    assert list(flaws_of_times([AT_NINE, AT_TWO, SessionTime(7, "00:00", "23:59")])) == []
+def test_times_that_fit_have_no_violations() -> None:
+    assert list(validate_times([AT_NINE, AT_TWO, SessionTime(7, "00:00", "23:59")])) == []

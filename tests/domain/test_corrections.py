@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adsum.domain.corrections import MAX_REASON, Correction, flaws_of_correction
-from adsum.domain.plan import Existing
-from adsum.domain.statuses import DEFAULTS, MAX_NOTE, SchoolStatuses
+from adsum.attendance.rules import MAX_REASON, Correction, validate_correction
+from adsum.attendance.statuses.rules import DEFAULTS, MAX_NOTE, SchoolStatuses
+from adsum.batches.plan import Existing
 
 LATE = Existing("late", "bus", 4)
 CLEARED = Existing(None, "bus", 4)
@@ -34,7 +34,7 @@ def test_what_a_record_says_after_a_correction(standing: Existing, correction: C
 def wrong_in(correction: Correction, standing: Existing) -> list[str]:
     """In a school that does not give `late` any more."""
     late = replace(SchoolStatuses().get("late") or DEFAULTS[0], retired_at=datetime(2024, 12, 1, tzinfo=UTC))
-    return [flaw.code for flaw in flaws_of_correction(correction, standing, SchoolStatuses([late]))]
+    return [violation.code for violation in validate_correction(correction, standing, SchoolStatuses([late]))]
 
 
 def test_every_wrong_thing_is_named() -> None:
@@ -45,7 +45,7 @@ def test_every_wrong_thing_is_named() -> None:
     assert wrong_in(unstorable, LATE) == ["note_not_text", "reason_not_text"]
 
 
-def test_a_correction_that_fits_has_no_flaws() -> None:
+def test_a_correction_that_fits_has_no_violations() -> None:
     assert wrong_in(Correction(status="absent", note="x" * MAX_NOTE, reason="seen"), CLEARED) == []
     assert wrong_in(Correction(status=None), CLEARED) == []
 

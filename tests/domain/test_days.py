@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.domain.days import EARLIEST, WrongDay, day_near, days_meant, learning_date, plain_day
+from adsum.platform.days import EARLIEST, WrongDay, day_near, days_meant, learning_date, plain_day
 
 CHRISTMAS = date(2024, 12, 25)
 NOON = datetime(2024, 12, 25, 12, tzinfo=UTC)

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from adsum.domain.edit_window import EditWindow
+from adsum.schools.edit_window import EditWindow
 
 TODAY = date(2024, 12, 25)
 
@@ -17,7 +17,7 @@ def test_the_last_day_of_the_window_is_within_it(days: int, day: int, over: bool
 
 
 def test_without_a_window_nothing_is_ever_over() -> None:
-    assert not list(EditWindow(None, TODAY).flaws(date(1990, 1, 1), None, overrules=False))
+    assert not list(EditWindow(None, TODAY).violations(date(1990, 1, 1), None, overrules=False))
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,6 @@ def test_without_a_window_nothing_is_ever_over() -> None:
 def test_after_it_the_office_alone_writes_and_says_why(reason: str | None, overrules: bool, code: str) -> None:
     window = EditWindow(1, TODAY)
 
-    assert [flaw.code for flaw in window.flaws(date(2024, 12, 1), reason, overrules=overrules)] == [code]
-    assert not list(window.flaws(date(2024, 12, 1), "a mistake", overrules=True))
-    assert not list(window.flaws(TODAY, None, overrules=False))
+    assert [violation.code for violation in window.violations(date(2024, 12, 1), reason, overrules=overrules)] == [code]
+    assert not list(window.violations(date(2024, 12, 1), "a mistake", overrules=True))
+    assert not list(window.violations(TODAY, None, overrules=False))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.domain.ids import MAX_ID, Batch, formatted, parse_batch_id
+from adsum.platform.ids import MAX_ID, Batch, formatted, parse_batch_id
 
 ids = st.integers(min_value=1, max_value=MAX_ID)
 batches = st.builds(Batch, ids, ids, st.dates())

@@ -6,9 +6,9 @@ from datetime import date
 
 import pytest
 
-from adsum.domain.marks_file import MarkRow, read_marks
-from adsum.domain.statuses import Mark
-from adsum.errors import Flaw, Malformed
+from adsum.attendance.statuses.rules import Mark
+from adsum.batches.marks_import.rules import MarkRow, read_marks
+from adsum.platform.errors import Malformed, Violation
 
 DAY = date(2024, 12, 25)
 
@@ -26,10 +26,10 @@ def test_a_byte_order_mark_crlf_other_columns_first_and_blank_lines_do_no_harm()
     ]
 
 
-def test_half_a_line_and_a_day_that_is_none_are_flaws_with_their_line() -> None:
+def test_half_a_line_and_a_day_that_is_none_are_violations_with_their_line() -> None:
     rows = list(read_marks(b"class,session,student,date,status\n7b,,1\n7b,,1,25/12/2024,present\n"))
 
-    assert [(row.pointer, row.code) for row in rows if isinstance(row, Flaw)] == [
+    assert [(row.pointer, row.code) for row in rows if isinstance(row, Violation)] == [
         ("marks.csv:2", "wrong_form"),
         ("marks.csv:3", "date_format"),
     ]

@@ -8,17 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.domain.batches import OnExisting
-from adsum.domain.plan import (
-    AttendanceJob,
-    Existing,
-    MarkConflict,
-    Plan,
-    make_plan,
-    not_applied,
-    recorded_already,
-)
-from adsum.domain.statuses import Mark
+from adsum.attendance.statuses.rules import Mark
+from adsum.batches.plan import AttendanceJob, Existing, MarkConflict, Plan, make_plan, not_applied, recorded_already
+from adsum.batches.rules import OnExisting
 
 PRESENT, ABSENT, LATE = Mark("present"), Mark("absent"), Mark("late", "bus")
 SKIP, UPDATE, FAIL = OnExisting.SKIP, OnExisting.UPDATE, OnExisting.FAIL

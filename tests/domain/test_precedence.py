@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 
-from adsum.domain.absences import Absence, KnownAbsence
-from adsum.domain.batches import OnExisting
-from adsum.domain.plan import Existing, make_plan
-from adsum.domain.precedence import Precedence, Ruling
-from adsum.domain.statuses import Mark, SchoolStatuses
+from adsum.absences.precedence import Precedence, Ruling
+from adsum.absences.rules import Absence, KnownAbsence
+from adsum.attendance.statuses.rules import Mark, SchoolStatuses
+from adsum.batches.plan import Existing, make_plan
+from adsum.batches.rules import OnExisting
 
 DAY = date(2024, 12, 25)
 KNOWN = {4: KnownAbsence(9, 4, Absence(DAY, DAY, "excused", "doctor"))}

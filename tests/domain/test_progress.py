@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adsum.domain.batches import BatchStatus, RunState, Tally
-from adsum.domain.progress import Seen, event_id, parse_event_id, step_of
+from adsum.batches.progress_events import Seen, event_id, parse_event_id, step_of
+from adsum.batches.rules import BatchStatus, RunState, Tally
 
 RUN = "01930000-0000-7000-8000-000000000001"
 OTHER = "01930000-0000-7000-8000-000000000002"

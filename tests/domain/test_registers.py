@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from adsum.domain.registers import Register, RegisterState
+from adsum.registers.rules import Register, RegisterState
 
 
 @pytest.mark.parametrize(

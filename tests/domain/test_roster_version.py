@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.domain.ids import MAX_ID
-from adsum.domain.roster import RosterChange, WrongVersion, roster_change, roster_version
+from adsum.platform.ids import MAX_ID
+from adsum.roster.rules import RosterChange, WrongVersion, roster_change, roster_version
 
 rosters = st.frozensets(st.integers(min_value=1, max_value=MAX_ID), max_size=60)
 

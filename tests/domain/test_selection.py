@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.domain.selection import Selection, StudentMark, flaws_of_form, flaws_of_roster, requested_marks
-from adsum.domain.statuses import Mark, SchoolStatuses
-from adsum.errors import Flaw
+from adsum.attendance.statuses.rules import Mark, SchoolStatuses
+from adsum.batches.selection import Selection, StudentMark, requested_marks, validate_form, validate_roster
+from adsum.platform.errors import Violation
 
 ROSTER = [1, 2, 3, 4]
 students = st.integers(min_value=1, max_value=8)
@@ -25,13 +25,13 @@ def statuses(selection: Selection, roster: Sequence[int] = ROSTER) -> dict[int, 
     return {student: mark.status for student, mark in requested_marks(selection, roster).items()}
 
 
-def wrong_in(selection: Selection) -> list[Flaw]:
+def wrong_in(selection: Selection) -> list[Violation]:
     """In a school with the statuses that every school begins with."""
-    return flaws_of_form(selection, SchoolStatuses())
+    return validate_form(selection, SchoolStatuses())
 
 
-def told(flaws: Sequence[Flaw]) -> list[tuple[str, str]]:
-    return [(flaw.code, flaw.pointer) for flaw in flaws]
+def told(violations: Sequence[Violation]) -> list[tuple[str, str]]:
+    return [(violation.code, violation.pointer) for violation in violations]
 
 
 def late(student_id: int) -> StudentMark:
@@ -79,10 +79,10 @@ def named(selection: Selection) -> set[int]:
     return {student for _, student in selection.mentioned}
 
 
-def test_a_good_selection_has_no_flaws() -> None:
+def test_a_good_selection_has_no_violations() -> None:
     selection = Selection(False, selected=[1, 2], unselected=[3], marks=[late(1), late(4)])
     assert wrong_in(selection) == []
-    assert flaws_of_roster(selection, ROSTER, (), sees_school=True) == []
+    assert validate_roster(selection, ROSTER, (), sees_school=True) == []
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,9 @@ def test_a_good_selection_has_no_flaws() -> None:
         (Selection(False), [("empty_selection", "/selectedStudentIds")]),
     ],
 )
-def test_each_flaw_of_the_form_is_named_where_it_stands(selection: Selection, expected: list[tuple[str, str]]) -> None:
+def test_each_violation_of_the_form_is_named_where_it_stands(
+    selection: Selection, expected: list[tuple[str, str]]
+) -> None:
     assert told(wrong_in(selection)) == expected
 
 
@@ -118,9 +120,9 @@ def test_selecting_all_and_naming_nobody_is_no_empty_selection() -> None:
 
 
 def test_an_unknown_status_is_not_repeated_whole_and_the_allowed_ones_are_listed() -> None:
-    (flaw,) = wrong_in(Selection(True, marks=[StudentMark(1, Mark("x" * 1000))]))
-    assert len(flaw.detail) < 120
-    assert flaw.params == {"allowed": ["present", "absent", "late", "excused"]}
+    (violation,) = wrong_in(Selection(True, marks=[StudentMark(1, Mark("x" * 1000))]))
+    assert len(violation.detail) < 120
+    assert violation.params == {"allowed": ["present", "absent", "late", "excused"]}
 
 
 def test_telling_who_is_named_twice_grows_with_their_number_and_not_with_its_square() -> None:
@@ -134,25 +136,25 @@ def seconds_to_tell_of(students: int) -> float:
     taken: list[float] = []
     for _ in range(3):
         start = time.process_time()
-        flaws = wrong_in(selection)
+        violations = wrong_in(selection)
         taken.append(time.process_time() - start)
-        assert (len(flaws), flaws[0].pointer) == (students, f"/selectedStudentIds/{students}")
+        assert (len(violations), violations[0].pointer) == (students, f"/selectedStudentIds/{students}")
     return min(taken)
 
 
 def test_who_sees_the_school_is_told_strangers_from_students_of_other_classes() -> None:
     selection = Selection(False, selected=[1, 8], unselected=[9], marks=[late(8)])
-    flaws = flaws_of_roster(selection, ROSTER, known=[8], sees_school=True)
-    assert told(flaws) == [
+    violations = validate_roster(selection, ROSTER, known=[8], sees_school=True)
+    assert told(violations) == [
         ("not_enrolled", "/selectedStudentIds/1"),
         ("unknown_student", "/unselectedStudentIds/0"),
         ("not_enrolled", "/marks/0/studentId"),
     ]
-    assert [flaw.params for flaw in flaws] == [{"studentId": 8}, {"studentId": 9}, {"studentId": 8}]
+    assert [violation.params for violation in violations] == [{"studentId": 8}, {"studentId": 9}, {"studentId": 8}]
 
 
 def test_who_sees_only_classes_is_told_the_same_of_both() -> None:
     selection = Selection(False, selected=[8, 9])
-    one, other = flaws_of_roster(selection, ROSTER, known=[8], sees_school=False)
+    one, other = validate_roster(selection, ROSTER, known=[8], sees_school=False)
     assert one.code == other.code == "not_on_roster"
     assert one.detail.replace("8", "9") == other.detail

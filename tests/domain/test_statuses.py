@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adsum.domain.statuses import CountsAs, SchoolStatuses, Status, StatusFlag, flaws_of_status
+from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, Status, StatusFlag, validate_status
 
 TRIP = Status("trip", "Class trip", "T", CountsAs.ATTENDED, frozenset({StatusFlag.OFF_SITE}))
 NOW = datetime(2024, 12, 1, tzinfo=UTC)
@@ -41,11 +41,11 @@ def test_what_can_be_given_is_what_is_in_use() -> None:
     statuses = SchoolStatuses([replace(TRIP, retired_at=NOW)])
 
     assert statuses.in_use == ["present", "absent", "late", "excused"]
-    assert statuses.flaw_of("late", "/status") is None
+    assert statuses.violation_of("late", "/status") is None
     for code, wrong in (("trip", "retired_status"), ("asleep", "unknown_status")):
-        flaw = statuses.flaw_of(code, "/status")
-        assert flaw is not None
-        assert (flaw.code, flaw.pointer, flaw.params) == (wrong, "/status", {"allowed": statuses.in_use})
+        violation = statuses.violation_of(code, "/status")
+        assert violation is not None
+        assert (violation.code, violation.pointer, violation.params) == (wrong, "/status", {"allowed": statuses.in_use})
 
 
 @pytest.mark.parametrize(
@@ -71,4 +71,4 @@ def test_what_can_be_given_is_what_is_in_use() -> None:
     ],
 )
 def test_what_is_wrong_with_a_status_is_named(status: Status, wrong: list[str]) -> None:
-    assert [flaw.code for flaw in flaws_of_status(status)] == wrong
+    assert [violation.code for violation in validate_status(status)] == wrong

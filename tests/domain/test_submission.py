@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.domain.batches import OnExisting
-from adsum.domain.plan import Existing, MarkConflict
-from adsum.domain.selection import Selection, StudentMark
-from adsum.domain.statuses import Mark
-from adsum.domain.submission import BatchResult, Notice, Submission, result_of_json
+from adsum.attendance.statuses.rules import Mark
+from adsum.batches.plan import Existing, MarkConflict
+from adsum.batches.rules import OnExisting
+from adsum.batches.selection import Selection, StudentMark
+from adsum.batches.submission import BatchResult, Notice, Submission, result_of_json
 
 ASKED = Submission(
     123,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from adsum.domain.calendar import SessionTime
-from adsum.domain.timetable import TimetableRow, read_timetable
-from adsum.errors import Malformed
+from adsum.platform.errors import Malformed
+from adsum.roster.timetable.rules import TimetableRow, read_timetable
+from adsum.schools.calendar.rules import SessionTime
 
 
 def test_a_byte_order_mark_other_columns_first_and_blank_lines_do_no_harm() -> None:
@@ -19,7 +19,7 @@ def test_a_byte_order_mark_other_columns_first_and_blank_lines_do_no_harm() -> N
 
 def test_what_is_wrong_with_a_line_is_told_with_its_number() -> None:
     rows = read_timetable(b"class,session,weekday,begins,ends\n7b,,Mon,9:00,10:00\n7b,1,2\n")
-    assert [(flaw.pointer, flaw.code) for row in rows for flaw in row.flaws] == [
+    assert [(violation.pointer, violation.code) for row in rows for violation in row.violations] == [
         ("timetable.csv:2", "out_of_range"),
         ("timetable.csv:2", "wrong_form"),
         ("timetable.csv:3", "wrong_form"),

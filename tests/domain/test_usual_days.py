@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from adsum.domain.days import Span
-from adsum.domain.reports import UsualDays, usual_days
+from adsum.platform.days import Span
+from adsum.reports.rules import UsualDays, usual_days
 
 NEWEST = date(2025, 2, 14)
 AUTUMN = Span(date(2024, 9, 2), date(2024, 12, 21))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from adsum.cli.up import run_up
-from adsum.cli.up_programs import Commands
-from adsum.errors import AdsumError
-from adsum.settings import load_settings
+from adsum.platform.errors import AdsumError
+from adsum.platform.settings import load_settings
+from adsum.processes.up import run_up
+from adsum.processes.up_programs import Commands
 
 STAND_IN = (sys.executable, str(Path(__file__).with_name("stand_in.py")))
 

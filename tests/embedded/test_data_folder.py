@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from adsum.embedded.data_folder import LONGEST_SOCKET_PATH, DataFolder
-from adsum.errors import ConfigurationError
-from adsum.settings import Settings
+from adsum.platform.errors import ConfigurationError
+from adsum.platform.settings import Settings
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from adsum.embedded import restoring
 from adsum.embedded.archive import BackupRefused
 from adsum.embedded.data_folder import DataFolder
-from adsum.errors import ConfigurationError
+from adsum.platform.errors import ConfigurationError
 from tests.embedded.backups import make, put_back, schools, state, write_school
 
 

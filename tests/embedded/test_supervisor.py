@@ -13,7 +13,7 @@ import pytest
 
 from adsum.embedded.child import Program
 from adsum.embedded.supervisor import Supervisor
-from adsum.errors import Unavailable
+from adsum.platform.errors import Unavailable
 from tests.servers.processes import eventually
 
 STAND_IN = (sys.executable, str(Path(__file__).with_name("stand_in.py")))

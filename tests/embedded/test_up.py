@@ -238,7 +238,7 @@ def test_passwords_are_shown_on_a_terminal_and_nowhere_else(household: Household
 def test_up_itself_stays_light() -> None:
     heavy = "{'fastapi', 'sqlalchemy', 'bullmq', 'redis', 'alembic'} & {name.split('.')[0] for name in sys.modules}"
     seen = subprocess.run(
-        [sys.executable, "-c", f"import sys, adsum.cli.up; print({heavy})"],
+        [sys.executable, "-c", f"import sys, adsum.processes.up; print({heavy})"],
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
         capture_output=True,
         text=True,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adsum.embedded.valkey import Valkey, find_binary
-from adsum.errors import ConfigurationError
+from adsum.platform.errors import ConfigurationError
 from tests.servers.processes import running, short_folder
 from tests.servers.valkey import tell, valkey_in
 

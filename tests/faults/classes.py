@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx2
 
-from adsum.domain.access import Role
-from adsum.domain.ids import Batch
+from adsum.accounts.access import Role
+from adsum.platform.ids import Batch
 from tests.faults.house import House
 from tests.faults.oracle import Promise
 from tests.schools import TERM_BEGINS, enrol, make_bare_school, make_class, make_session, make_students, make_user

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adsum.settings import Settings
+from adsum.platform.settings import Settings
 from tests.faults.house import KEY, House, Nursery, opened_house, opened_nursery
 from tests.servers.fixtures import NewDatabase
 from tests.servers.processes import short_folder

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from adsum import wiring
 from adsum.embedded.orphans import bound_to_this_process
-from adsum.settings import Settings
+from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.servers.counting import CountingProxy, counting_postgres, counting_valkey
 from tests.servers.processes import eventually, is_alive

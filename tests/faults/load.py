@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import httpx2
 
-from adsum.domain.ids import Batch
+from adsum.platform.ids import Batch
 from tests.faults.classes import Platform
 from tests.faults.oracle import Promise
 

@@ -13,8 +13,8 @@ from typing import Any
 from redis.asyncio import Redis
 from sqlalchemy import text
 
-from adsum.queue.connection import open_redis, translated
-from adsum.services.patience import patiently
+from adsum.platform.redis.connection import open_redis, translated
+from adsum.platform.retries import retry_forever
 from tests.faults.house import House
 
 # An open run has to end within this after the last fault, plus the time that its backlog needs (invariant 5).
@@ -61,7 +61,7 @@ async def at_rest(house: House, within: float = RECOVERY_S) -> float:
 async def stirring(house: House) -> list[str]:
     """What has not come to rest: runs that are open, or else what Redis holds of them."""
     # A connection of this test, too, may be to a server that has restarted since.
-    return await patiently(_open_runs, house) or await patiently(left_in_redis, house)
+    return await retry_forever(_open_runs, house) or await retry_forever(left_in_redis, house)
 
 
 async def defects_of(house: House, promises: Iterable[Promise] = ()) -> list[str]:
@@ -72,10 +72,10 @@ async def defects_of(house: House, promises: Iterable[Promise] = ()) -> list[str
     ]
     places = Counter((row["session_id"], row["learning_date"], row["student_id"]) for row in records)
     found += [f"{number} records of {place}" for place, number in places.items() if number > 1]
-    found += [flaw for promise in promises for flaw in _flaws_of_promise(promise, runs)]
+    found += [violation for promise in promises for violation in _validate_promise(promise, runs)]
     by_place = {(row["session_id"], row["learning_date"], row["student_id"]): row for row in records}
     for run in runs.values():
-        found += _flaws_of_run(run, by_place, failures, changes)
+        found += _validate_run(run, by_place, failures, changes)
     for row in records:
         plan = _jobs(runs[row["run_id"]]) if row["run_id"] in runs else {}
         if row["student_id"] not in plan:
@@ -86,7 +86,7 @@ async def defects_of(house: House, promises: Iterable[Promise] = ()) -> list[str
     return found
 
 
-def _flaws_of_promise(promise: Promise, runs: dict[str, Any]) -> list[str]:
+def _validate_promise(promise: Promise, runs: dict[str, Any]) -> list[str]:
     planned = {student: job["status"] for student, job in _jobs(runs.get(promise.run_id, {"plan": []})).items()}
     return [
         f"run {promise.run_id} lost the mark of student {student}"
@@ -95,7 +95,7 @@ def _flaws_of_promise(promise: Promise, runs: dict[str, Any]) -> list[str]:
     ]
 
 
-def _flaws_of_run(run: Any, records: dict[Any, Any], failures: set[Any], changes: set[Any]) -> list[str]:
+def _validate_run(run: Any, records: dict[Any, Any], failures: set[Any], changes: set[Any]) -> list[str]:
     """Counts each job's outcome once more, and compares it with what the run says of itself."""
     counted = Counter({"recorded": run["carried_recorded"], "cancelled": run["carried_cancelled"]})
     counted["skipped"] = run["carried_skipped"] + len(run["kept"])
@@ -104,14 +104,14 @@ def _flaws_of_run(run: Any, records: dict[Any, Any], failures: set[Any], changes
         counted[_outcome(run, student, job, record, failures, changes)] += 1
     said = {name: run[f"{name}_jobs"] for name in ("recorded", "skipped", "failed", "cancelled")}
     wrong = {name: (counted[name], number) for name, number in said.items() if counted[name] != number}
-    flaws = [f"run {run['run_id']} {run['state']}: counted and said {wrong}"] if wrong else []
+    violations = [f"run {run['run_id']} {run['state']}: counted and said {wrong}"] if wrong else []
     if run["state"] == "open" or counted["pending"]:
-        flaws.append(f"run {run['run_id']} is {run['state']} with {counted['pending']} jobs pending")
+        violations.append(f"run {run['run_id']} is {run['state']} with {counted['pending']} jobs pending")
     if sum(map(len, run["plan"])) != len(_jobs(run)):
-        flaws.append(f"run {run['run_id']} has a student twice")
+        violations.append(f"run {run['run_id']} has a student twice")
     if run["total_jobs"] != counted.total():
-        flaws.append(f"run {run['run_id']}: {run['total_jobs']} jobs in all, {counted.total()} outcomes")
-    return flaws
+        violations.append(f"run {run['run_id']}: {run['total_jobs']} jobs in all, {counted.total()} outcomes")
+    return violations
 
 
 def _outcome(run: Any, student: int, job: Any, record: Any, failures: set[Any], changes: set[Any]) -> str:

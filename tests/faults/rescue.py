@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from adsum.queue.connection import open_redis, translated
-from adsum.queue.ledger import LEADER
-from adsum.queue.worker import ChunkWorker, WorkerOptions
+from adsum.batches.queue.ledger import LEADER
+from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
+from adsum.platform.redis.connection import open_redis, translated
 from tests.faults.house import House
 
 STOP_S = 30

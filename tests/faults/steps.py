@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import httpx2
 
 from adsum import wiring
-from adsum.domain.ids import Batch
+from adsum.platform.ids import Batch
 from tests.faults.classes import Platform, platform
 from tests.faults.house import QUIET, House, Member
 from tests.faults.oracle import Promise, at_rest, judge, stirring

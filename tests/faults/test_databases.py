@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from adsum.settings import Settings
+from adsum.platform.settings import Settings
 from adsum.wiring import migrate
 from tests.faults.house import KEY, House, Nursery, opened_house
 from tests.faults.sites import Harm, Site, under_load

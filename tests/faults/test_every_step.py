@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from adsum.domain.ids import Batch
+from adsum.platform.ids import Batch
 from tests.faults.classes import Classes, found_classes, platform
 from tests.faults.conftest import NewHouse
 from tests.faults.house import QUIET, House, Member

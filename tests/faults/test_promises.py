@@ -9,9 +9,9 @@ from itertools import islice
 import pytest
 from sqlalchemy import text
 
-from adsum.domain.ids import Batch
-from adsum.services.deliveries import GIVE_UP_AFTER
-from adsum.storage.database import LONGEST_PAUSE_IN_TRANSACTION_S
+from adsum.batches.dispatcher import GIVE_UP_AFTER
+from adsum.platform.database.engine import LONGEST_PAUSE_IN_TRANSACTION_S
+from adsum.platform.ids import Batch
 from tests.faults.classes import Platform, found_classes, platform
 from tests.faults.conftest import NewHouse
 from tests.faults.house import QUICK, House

@@ -20,10 +20,10 @@ from adsum.embedded.bound import PR_SET_PDEATHSIG
 
 # What the commands import when they are run.
 WARM = (
-    "adsum.cli.processes",
-    "adsum.cli.serve",
-    "adsum.cli.worker",
-    "adsum.web.app",
+    "adsum.processes.commands",
+    "adsum.processes.serve",
+    "adsum.processes.worker",
+    "adsum.app",
     "uvicorn.protocols.http.httptools_impl",
 )
 
@@ -56,7 +56,7 @@ def become(arguments: list[str], environment: dict[str, str], log: str) -> NoRet
     sys.argv = ["adsum", *arguments]
     status = 1
     try:
-        importlib.import_module("adsum.cli.main").main()
+        importlib.import_module("adsum.main").main()
         status = 0
     except SystemExit as ending:
         status = ending.code if isinstance(ending.code, int) else 0

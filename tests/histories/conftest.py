@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-from adsum.queue import service
+from adsum.batches.queue import service
 from tests.histories.machine import Histories
 from tests.histories.world import World
 
@@ -16,7 +16,7 @@ NewWorld = Callable[[str, int], World]
 @pytest.fixture
 def new_world(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Generator[NewWorld]:
     """Gives the machine a world of a database and a chunk size, in which nobody is impatient: so it repeats itself."""
-    monkeypatch.setattr(service, "PATIENCE_S", 60)
+    monkeypatch.setattr(service, "REQUEST_DEADLINE_S", 60)
     opened: list[World] = []
 
     def new(database_url: str, chunk_size: int) -> World:

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from adsum.domain.ids import Batch
-from adsum.storage.database import Connection
+from adsum.platform.database.engine import Connection
+from adsum.platform.ids import Batch
 
 _FACTS = text("""
 SELECT 'run', CAST(run_id AS text), state, CAST(plan AS text), CAST(kept AS text), number, total_jobs,

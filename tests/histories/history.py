@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
-from adsum.domain.access import system_caller
-from adsum.domain.batches import BatchStatus, OnExisting
-from adsum.domain.ids import Batch
-from adsum.domain.selection import Selection, StudentMark
-from adsum.domain.statuses import Mark
-from adsum.domain.submission import Submission
-from adsum.errors import AdsumError
-from adsum.queue.chunks import Chunk
-from adsum.queue.keys import LedgerKeys
-from adsum.services.completion import queued
-from adsum.storage import tallies
+from adsum.accounts.access import system_caller
+from adsum.attendance.statuses.rules import Mark
+from adsum.batches.complete import queued
+from adsum.batches.queue.chunks import Chunk
+from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.repository import tallies
+from adsum.batches.rules import BatchStatus, OnExisting
+from adsum.batches.selection import Selection, StudentMark
+from adsum.batches.submission import Submission
+from adsum.platform.errors import AdsumError
+from adsum.platform.ids import Batch
 from tests.histories import invariants, school_changes
 from tests.histories.facts import Facts, read_facts
 from tests.histories.redis_view import Kept

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Container
 from itertools import pairwise
 
-from adsum.domain.batches import BatchStatus
-from adsum.domain.ids import Batch
-from adsum.queue.keys import LedgerKeys
+from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.rules import BatchStatus
+from adsum.platform.ids import Batch
 from tests.histories.facts import Facts
 from tests.histories.redis_view import Kept
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from typing_extensions import override
 
-from adsum.domain.batches import OnExisting
-from adsum.domain.statuses import DEFAULTS
-from adsum.storage.runs import find_run
+from adsum.attendance.statuses.rules import DEFAULTS
+from adsum.batches.repository.runs import find_run
+from adsum.batches.rules import OnExisting
 from tests.histories import school_changes
 from tests.histories.history import STUDENTS, SYSTEM, History
 from tests.histories.world import DEATHS, World

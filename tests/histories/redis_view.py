@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from adsum.queue.chunks import Chunk, chunk_of
+from adsum.batches.queue.chunks import Chunk, chunk_of
 
 QUEUE = "bull:attendance:"
 FIXED = frozenset(f"{QUEUE}{name}" for name in ("meta", "id", "events", "marker", "wait"))

@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 
 from sqlalchemy import insert, select, update
 
-from adsum.domain.access import Role
-from adsum.domain.batches import RunState
-from adsum.domain.ids import Batch
-from adsum.storage.database import Database
-from adsum.storage.tables import attendance_changes, attendances, batch_runs, enrolments
+from adsum.accounts.access import Role
+from adsum.attendance.tables import attendance_changes, attendances
+from adsum.batches.rules import RunState
+from adsum.batches.tables import batch_runs
+from adsum.platform.database.engine import Database
+from adsum.platform.ids import Batch
+from adsum.roster.tables import enrolments
 from tests.schools import TERM_BEGINS
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Engine, event
 
-from adsum.storage.database import RejectedRows
+from adsum.platform.database.engine import RejectedRows
 from tests.histories.conftest import NewWorld
 from tests.histories.runs import run_histories
 

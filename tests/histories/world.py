@@ -14,18 +14,18 @@ from redis.asyncio.client import Pipeline
 from sqlalchemy import event
 from typing_extensions import override
 
-from adsum.queue.connection import open_redis
-from adsum.queue.ledger import Claim, Ledger, Release, Settlement
-from adsum.queue.service import QueueService
-from adsum.services.accepting import Acceptance
-from adsum.services.attendances import AttendancesService
-from adsum.services.completion import Completion
-from adsum.services.interventions import Interventions
-from adsum.services.processor import AttendanceProcessor
-from adsum.services.queueing import Queueing
-from adsum.services.sweeper import Sweeper
-from adsum.services.unreleased_runs import UnreleasedRuns
-from adsum.storage.database import open_database
+from adsum.batches.accept import Acceptance
+from adsum.batches.complete import Completion
+from adsum.batches.enqueue import Queueing
+from adsum.batches.process import AttendanceProcessor
+from adsum.batches.queue.ledger import Claim, Ledger, Release, Settlement
+from adsum.batches.queue.service import QueueService
+from adsum.batches.retry_cancel import Interventions
+from adsum.batches.service import AttendancesService
+from adsum.batches.sweep import Sweeper
+from adsum.batches.unreleased_runs import UnreleasedRuns
+from adsum.platform.database.engine import open_database
+from adsum.platform.redis.connection import open_redis
 from tests.histories.redis_view import RedisView
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class MortalLedger(Ledger):
 
     def weaken(self, name: str, piece: str, instead: str) -> None:
         """Replaces a piece of one of the scripts: what protects is gone, to see that it is missed."""
-        text = files("adsum.queue").joinpath(f"{name}.lua").read_text(encoding="utf-8")
+        text = files("adsum.batches.queue").joinpath(f"{name}.lua").read_text(encoding="utf-8")
         assert piece in text
         setattr(self, f"_{name}", self.redis.register_script(text.replace(piece, instead)))
 

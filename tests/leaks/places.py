@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from adsum.domain.absences import Absence
-from adsum.domain.access import Role
-from adsum.domain.corrections import Correction
-from adsum.domain.cursors import PageRequest
-from adsum.domain.filters import RecordFilters
-from adsum.domain.ids import Batch
-from adsum.domain.selection import Selection, StudentMark
-from adsum.domain.statuses import Mark
-from adsum.domain.submission import Submission
+from adsum.absences.rules import Absence
+from adsum.accounts.access import Role
+from adsum.attendance.filters import RecordFilters
+from adsum.attendance.rules import Correction
+from adsum.attendance.statuses.rules import Mark
+from adsum.batches.selection import Selection, StudentMark
+from adsum.batches.submission import Submission
+from adsum.platform.cursors import PageRequest
+from adsum.platform.ids import Batch
 from adsum.wiring import Adsum
 from tests.batches.conftest import RunWorker, ended
 from tests.schools import assign, caller, enrol, make_class, make_session, make_student, make_user

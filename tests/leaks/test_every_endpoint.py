@@ -19,10 +19,10 @@ import httpx2
 import pytest
 from fastapi.routing import APIRoute
 
-from adsum.domain.access import Role
-from adsum.domain.reports import GroupBy
-from adsum.web.app import ROUTERS
-from adsum.web.list_files import FileKind
+from adsum.accounts.access import Role
+from adsum.app import ROUTERS
+from adsum.platform.http.list_files import FileKind
+from adsum.reports.rules import GroupBy
 from adsum.wiring import Adsum
 from tests.batches.conftest import RunWorker, adsum, redis, settings, worker
 from tests.leaks.places import Place, make_place

@@ -8,14 +8,14 @@ from http import HTTPStatus
 import pytest
 from sqlalchemy import update
 
-from adsum.domain.access import Caller, Role
-from adsum.domain.submission import BatchResult, Submission
-from adsum.errors import Unavailable
-from adsum.services import marks_import
-from adsum.services.marks_import import ImportInterrupted, MarksOptions
-from adsum.storage.tables import enrolments
+from adsum.accounts.access import Caller, Role
+from adsum.batches.marks_import import service as marks_import
+from adsum.batches.marks_import.service import ImportInterrupted, MarksOptions
+from adsum.batches.submission import BatchResult, Submission
+from adsum.platform.errors import Unavailable
+from adsum.roster.tables import enrolments
 from adsum.wiring import Adsum
-from tests.batches.api import DAY, flaws
+from tests.batches.api import DAY, violations
 from tests.batches.conftest import RunWorker, ended
 from tests.marks_import.conftest import HEADER, Elsewhere, Files
 from tests.schools import caller, enrol
@@ -126,7 +126,9 @@ async def test_what_changes_between_check_and_recording_is_named_and_the_rest_is
         await adsum.marks_import.import_csv(files.api.school.school_id, content, caller(Role.ADMIN), MarksOptions())
 
     assert interrupted.value.params == {"accepted": 1, "batches": 2}
-    assert [(flaw.pointer, flaw.code) for flaw in interrupted.value.flaws] == [("marks.csv:3", "not_enrolled")]
+    assert [(violation.pointer, violation.code) for violation in interrupted.value.violations] == [
+        ("marks.csv:3", "not_enrolled")
+    ]
 
 
 async def test_what_is_wrong_with_no_line_is_raised_as_it_is(
@@ -152,6 +154,6 @@ async def test_a_day_on_which_the_school_is_closed_is_forced_by_the_office_for_a
     forced = await files.send(files.line(first), force=True, reason="a trip")
     by_teacher = await files.send(files.line(first), role="teacher", force=True, reason="a trip")
 
-    assert flaws(refused) == {("marks.csv:2", "school_closed"), ("marks.csv:3", "school_closed")}
+    assert violations(refused) == {("marks.csv:2", "school_closed"), ("marks.csv:3", "school_closed")}
     assert forced.status_code == HTTPStatus.ACCEPTED, forced.text
     assert by_teacher.status_code == HTTPStatus.FORBIDDEN

@@ -6,9 +6,9 @@ from http import HTTPStatus
 
 import pytest
 
-from adsum.services import marks_groups
+from adsum.batches.marks_import import groups as marks_groups
 from adsum.wiring import Adsum
-from tests.batches.api import flaws
+from tests.batches.api import violations
 from tests.marks_import.conftest import HEADER, Elsewhere, Files
 from tests.schools import make_bare_school
 
@@ -32,7 +32,7 @@ async def test_every_wrong_line_is_named_and_nothing_is_recorded(files: Files, e
     answer = await files.send(*lines[:-1])
     with_times = await files.send(lines[-1], header=f"{HEADER},note,arrivedAt,leftAt")
 
-    assert flaws(answer) == {
+    assert violations(answer) == {
         ("marks.csv:3", "unknown_class"),
         ("marks.csv:4", "session_not_of_class"),
         ("marks.csv:5", "unknown_student"),
@@ -43,7 +43,7 @@ async def test_every_wrong_line_is_named_and_nothing_is_recorded(files: Files, e
         ("marks.csv:10", "wrong_form"),
         ("marks.csv:11", "student_repeated"),
     }
-    assert flaws(with_times) == {("marks.csv:2", "date_in_future"), ("marks.csv:2", "wrong_form")}
+    assert violations(with_times) == {("marks.csv:2", "date_in_future"), ("marks.csv:2", "wrong_form")}
     details = {error["pointer"]: error["detail"] for error in answer.json()["errors"]}
     assert details["marks.csv:5"] == "line 5: there is no student 'nobody'"
     assert "stands in line 2 already" in details["marks.csv:11"]
@@ -54,18 +54,18 @@ async def test_what_is_no_file_of_marks_is_refused(files: Files) -> None:
     answer = await files.send_bytes(f"{HEADER}\n1,,1,2024-12-25,Späti\n".encode("latin-1"))
 
     assert answer.status_code == HTTPStatus.BAD_REQUEST, answer.text
-    assert flaws(answer) == {("marks.csv", "malformed")}
+    assert violations(answer) == {("marks.csv", "malformed")}
 
 
 async def test_of_a_file_in_which_everything_is_wrong_so_much_is_told(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(marks_groups, "MAX_FLAWS", 2)
+    monkeypatch.setattr(marks_groups, "MAX_VIOLATIONS", 2)
     right = files.line(files.students[0])
 
     answer = await files.send(right, *["x,,y,2024-12-25,present"] * 3)
 
-    assert flaws(answer) == {("marks.csv:3", "unknown_class"), ("marks.csv:4", "unknown_class")}
+    assert violations(answer) == {("marks.csv:3", "unknown_class"), ("marks.csv:4", "unknown_class")}
     assert answer.json()["detail"] == "2 things at least are wrong with these marks"
 
 
@@ -74,7 +74,7 @@ async def test_one_import_takes_so_many_lines_and_batches(files: Files, monkeypa
     for most in ("MAX_ROWS", "MAX_BATCHES"):
         with monkeypatch.context() as patched:
             patched.setattr(marks_groups, most, 1)
-            assert flaws(await files.send(*lines)) == {("marks.csv", "too_long")}
+            assert violations(await files.send(*lines)) == {("marks.csv", "too_long")}
 
 
 async def test_a_teacher_imports_for_their_own_classes_and_learns_of_no_others(
@@ -93,7 +93,7 @@ async def test_a_teacher_imports_for_their_own_classes_and_learns_of_no_others(
     )
 
     assert own.status_code == HTTPStatus.OK, own.text
-    assert flaws(others) == {
+    assert violations(others) == {
         ("marks.csv:2", "unknown_class"),
         ("marks.csv:3", "unknown_class"),
         ("marks.csv:4", "not_on_roster"),
@@ -114,4 +114,4 @@ async def test_who_may_import(adsum: Adsum, files: Files) -> None:
     assert (await files.send(line, role="viewer")).status_code == HTTPStatus.FORBIDDEN
     assert (await files.send(line, schoolId=other)).status_code == HTTPStatus.NOT_FOUND
     assert (await files.send(line, kind="application/json")).status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-    assert flaws(await files.send(line, onExisting="fail")) == {("/query/onExisting", "unknown_value")}
+    assert violations(await files.send(line, onExisting="fail")) == {("/query/onExisting", "unknown_value")}

@@ -6,13 +6,13 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from adsum.domain.days import Span
-from adsum.domain.statuses import DEFAULTS, CountsAs, Status, StatusFlag
-from adsum.errors import Invalid
-from adsum.storage.calendars import ClosedDayRow
-from adsum.web.pages.admin.forms import day_typed, number_typed
-from adsum.web.pages.admin.year import year_of
-from adsum.web.pages.marks import tone_of
+from adsum.attendance.statuses.rules import DEFAULTS, CountsAs, Status, StatusFlag
+from adsum.attendance.statuses.shown import tone_of
+from adsum.platform.days import Span
+from adsum.platform.errors import Invalid
+from adsum.platform.pages.forms import day_typed, number_typed
+from adsum.schools.calendar.repository import ClosedDayRow
+from adsum.schools.calendar.year_grid import year_of
 
 CHRISTMAS = date(2024, 12, 25)
 
@@ -40,7 +40,7 @@ def test_a_status_looks_as_what_it_counts_as_and_says() -> None:
 def test_what_is_no_day_is_refused_where_it_was_typed(text: str) -> None:
     with pytest.raises(Invalid) as caught:
         day_typed(text, "/date")
-    assert [flaw.pointer for flaw in caught.value.flaws] == ["/date"]
+    assert [violation.pointer for violation in caught.value.violations] == ["/date"]
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1.5", "\u0661", "9" * 30])

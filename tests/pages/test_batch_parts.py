@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from adsum.domain.batches import BatchState, ListedRun, OnExisting, Outcome, Tally
-from adsum.domain.filters import BatchFilters
-from adsum.services.batch_stories import BatchStory
-from adsum.storage.activity import FailureOfRun
-from adsum.storage.undoing import UndoneRun
-from adsum.web.pages.batch import EventKind, chosen_outcome, told
-from adsum.web.pages.batches import Asked
-from adsum.web.pages.charts import HEIGHT, LEAST, bar_chart
+from adsum.batches.activity.repository import FailureOfRun
+from adsum.batches.filters import BatchFilters
+from adsum.batches.list_pages import Asked
+from adsum.batches.pages import EventKind, chosen_outcome, told
+from adsum.batches.repository.undoing import UndoneRun
+from adsum.batches.rules import BatchState, ListedRun, OnExisting, Outcome, Tally
+from adsum.batches.timeline import BatchStory
+from adsum.platform.pages.charts import HEIGHT, LEAST, bar_chart
 
 NINE = datetime(2024, 12, 25, 9, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -15,7 +15,7 @@ import httpx2
 from playwright.sync_api import Page, expect
 from redis import Redis
 
-from adsum.settings import Settings
+from adsum.platform.settings import Settings
 from adsum.wiring import open_queue_control
 from tests.pages.browsing import PHONE, Browsing, assert_accessible, assert_fits
 from tests.pages.house import House

@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from adsum.domain.reports import Counts
-from adsum.web.pages.heat_maps import Look, look_of_many, look_of_one, map_of_many, map_of_one
+from adsum.reports.heat_maps import Look, look_of_many, look_of_one, map_of_many, map_of_one
+from adsum.reports.rules import Counts
 
 WEDNESDAY = date(2024, 10, 30)
 

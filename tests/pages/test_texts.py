@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 from babel.messages.catalog import Catalog, Message
 
-from adsum.web.pages.languages import TRANSLATED
+from adsum.platform.pages.languages import TRANSLATED
 from tests.pages.texts import COMMAND, catalogue_file, texts, translations, up_to_date
 
 # Where a value goes, a percent sign of the text itself or one that lacks its other half, and tags.

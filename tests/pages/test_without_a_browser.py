@@ -7,13 +7,13 @@ from html import unescape
 
 import pytest
 
-from adsum.domain.registers import Register
-from adsum.domain.statuses import SchoolStatuses
-from adsum.errors import Flaw
-from adsum.web.pages.languages import chosen_language, load_languages
-from adsum.web.pages.rendering import open_site
-from adsum.web.pages.sign_in import own_path
-from adsum.web.pages.timetable_of_day import LocalMoment, Standing, arranged
+from adsum.accounts.pages import own_path
+from adsum.attendance.statuses.rules import SchoolStatuses
+from adsum.platform.errors import Violation
+from adsum.platform.pages.languages import chosen_language, load_languages
+from adsum.platform.pages.rendering import open_site
+from adsum.registers.lessons import LocalMoment, Standing, arranged
+from adsum.registers.rules import Register
 
 DAY = date(2024, 12, 25)
 
@@ -108,9 +108,9 @@ def test_a_short_day_has_the_order_of_its_language() -> None:
 
 def test_a_refusal_is_told_in_the_visitors_language_and_names_who_it_is_about() -> None:
     template = open_site().environments["de"].from_string('{% from "refusals.html" import said %}{{ said(what) }}')
-    stranger = Flaw("not_enrolled", "student 7 is not enrolled", "/marks/0", {"studentId": 7})
+    stranger = Violation("not_enrolled", "student 7 is not enrolled", "/marks/0", {"studentId": 7})
     assert (
         unescape(template.render(what=stranger)).strip()
         == "Jemand ist an diesem Tag nicht in dieser Klasse. (Schüler 7)"
     )
-    assert template.render(what=Flaw("of_tomorrow", "as the API says it", "/x")).strip() == "as the API says it"
+    assert template.render(what=Violation("of_tomorrow", "as the API says it", "/x")).strip() == "as the API says it"

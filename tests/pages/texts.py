@@ -16,11 +16,12 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.pofile import read_po, write_po
 
-from adsum.web.pages.languages import TRANSLATED
+from adsum.platform.pages.languages import TRANSLATED
 from tests.web.live import ROOT
 
 COMMAND = "python -m tests.pages.texts"
-PAGES: Final = Path("src/adsum/web/pages")
+SOURCE: Final = Path("src/adsum")
+CATALOGUES: Final = SOURCE / "platform/pages/locale"
 # What a page says, it calls one of these with; N_ only marks a text that is translated elsewhere.
 SAYS: Final = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None}
 # Whatever the environment of the pages compiles, these read in the same way: see rendering.py.
@@ -34,7 +35,7 @@ TEMPLATES: Final = {
 }
 # The domain speaks English and knows no catalogue. What it says on pages is the words of a rule, and the labels that
 # every school begins with.
-OF_DOMAIN: Final = {"reports.py": {"Sentence": None}, "statuses.py": {"Status": (2,)}}
+OF_DOMAIN: Final = {"reports/rules.py": {"Sentence": None}, "attendance/statuses/rules.py": {"Status": (2,)}}
 
 Text = str | tuple[str, ...]
 """A text as pages have it: one, or its singular and plural."""
@@ -43,17 +44,17 @@ Text = str | tuple[str, ...]
 def texts(root: Path = ROOT) -> Catalog:
     """Every text of the pages of a checkout, without translations. Raises TemplateSyntaxError."""
     found = Catalog()
-    for text in _of_pages(root / PAGES):
+    for text in _of_pages(root / SOURCE):
         found.add(text)
     for name, keywords in OF_DOMAIN.items():
-        for _, text, _, _ in extract_from_file("python", root / "src/adsum/domain" / name, keywords=keywords):
+        for _, text, _, _ in extract_from_file("python", root / SOURCE / name, keywords=keywords):
             found.add(_plain(text))
     return found
 
 
 def catalogue_file(language: str) -> Path:
     """Where the translations into a language are."""
-    return ROOT / PAGES / "locale" / language / "LC_MESSAGES" / "adsum.po"
+    return ROOT / CATALOGUES / language / "LC_MESSAGES" / "adsum.po"
 
 
 def translations(language: str) -> Catalog:
@@ -86,8 +87,8 @@ def main() -> int:
 
 
 def _of_pages(pages: Path) -> Iterator[Text]:
-    methods = [("**.py", "python"), ("templates/**.html", "jinja2.ext.babel_extract")]
-    options: Mapping[str, Mapping[str, str]] = {"templates/**.html": TEMPLATES}
+    methods = [("**.py", "python"), ("**/templates/**.html", "jinja2.ext.babel_extract")]
+    options: Mapping[str, Mapping[str, str]] = {"**/templates/**.html": TEMPLATES}
     for _, _, text, _, _ in extract_from_dir(pages, methods, {**options}, keywords=SAYS):
         yield _plain(text)
 

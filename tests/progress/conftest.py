@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from adsum.domain.ids import Batch
-from adsum.storage import closing, recording
-from adsum.storage.database import Database
-from adsum.storage.runs import Run
+from adsum.batches.repository import closing, recording
+from adsum.batches.repository.runs import Run
+from adsum.platform.database.engine import Database
+from adsum.platform.ids import Batch
 from adsum.wiring import Adsum
 from tests.batches.conftest import adsum, school, settings, worker
 from tests.progress.rounds import Rounds, counted_rounds

@@ -14,9 +14,9 @@ import httpx2
 import uvicorn
 from fastapi import FastAPI
 
-from adsum.settings import Settings
-from adsum.web.app import create_app, end_streams
-from adsum.web.server import Server
+from adsum.app import create_app, end_streams
+from adsum.platform.settings import Settings
+from adsum.processes.server import Server
 from adsum.wiring import Adsum
 
 DEADLINE_S = 15.0

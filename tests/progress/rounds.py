@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from adsum.storage.database import Database
+from adsum.platform.database.engine import Database
 from tests.statements import Sent, statements_sent
 from tests.waiting import until
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from adsum.domain.batches import BatchStatus
-from adsum.services.progress import Watch
+from adsum.batches.progress import Watch
+from adsum.batches.rules import BatchStatus
 
 DEADLINE_S = 15.0
 

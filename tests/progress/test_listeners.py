@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from adsum.domain.access import Caller, Permission, Role, system_caller
-from adsum.errors import Forbidden, NotFound
-from adsum.services.progress import INTERVAL_S, Progress, TooManyListeners
+from adsum.accounts.access import Caller, Permission, Role, system_caller
+from adsum.batches.progress import INTERVAL_S, Progress, TooManyListeners
+from adsum.platform.errors import Forbidden, NotFound
 from adsum.wiring import Adsum
 from tests.progress.conftest import MovingRun, begin_run
 from tests.progress.rounds import Rounds

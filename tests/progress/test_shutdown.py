@@ -8,8 +8,8 @@ import time
 import httpx2
 import pytest
 
-from adsum.settings import Settings
-from adsum.web.server import DRAIN_S
+from adsum.platform.settings import Settings
+from adsum.processes.server import DRAIN_S
 from adsum.wiring import open_adsum
 from tests.progress.conftest import begin_run
 from tests.progress.test_streams import token_of

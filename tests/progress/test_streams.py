@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator
 import httpx2
 import pytest
 
-from adsum.domain.access import Permission, Role
-from adsum.services.progress import Progress
-from adsum.settings import Settings
-from adsum.web import batch_events
+from adsum.accounts.access import Permission, Role
+from adsum.batches import event_stream as batch_events
+from adsum.batches.progress import Progress
+from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.batches.conftest import RunWorker
 from tests.batches.test_one_batch import submission

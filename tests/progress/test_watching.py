@@ -7,13 +7,13 @@ import asyncio
 import pytest
 from sqlalchemy import delete, text
 
-from adsum.domain.access import system_caller
-from adsum.domain.batches import BatchState
-from adsum.domain.progress import event_id
-from adsum.domain.selection import Selection
-from adsum.services.progress import Watch
-from adsum.settings import Settings
-from adsum.storage.tables import batch_runs
+from adsum.accounts.access import system_caller
+from adsum.batches.progress import Watch
+from adsum.batches.progress_events import event_id
+from adsum.batches.rules import BatchState
+from adsum.batches.selection import Selection
+from adsum.batches.tables import batch_runs
+from adsum.platform.settings import Settings
 from adsum.wiring import Adsum, open_adsum
 from tests.batches.conftest import RunWorker
 from tests.batches.test_one_batch import submission

@@ -10,12 +10,13 @@ import pytest
 from sqlalchemy import Table, func, select, update
 
 from adsum import wiring
-from adsum.services.pruning import Pruning
-from adsum.settings import Settings
-from adsum.storage.database import Database
-from adsum.storage.pruning import prune_answers, prune_runs
-from adsum.storage.runs import find_run, runs_ended_after
-from adsum.storage.tables import attendances, batch_runs, idempotency_keys, job_failures
+from adsum.attendance.tables import attendances
+from adsum.batches.repository.runs import find_run, runs_ended_after
+from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
+from adsum.operations.pruning import Pruning
+from adsum.operations.pruning_repository import prune_answers, prune_runs
+from adsum.platform.database.engine import Database
+from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.batches.api import Api
 from tests.batches.conftest import RunWorker, ended

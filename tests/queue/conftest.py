@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from adsum.domain.ids import Batch
+from adsum.batches.queue import service
+from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.queue.ledger import Claim, Ledger, Release, Settlement, holder_told
+from adsum.batches.queue.service import QueuedRun, QueueService
 from adsum.embedded.valkey import Valkey
-from adsum.queue import service
-from adsum.queue.connection import open_redis, translated
-from adsum.queue.keys import LedgerKeys
-from adsum.queue.ledger import Claim, Ledger, Release, Settlement, holder_told
-from adsum.queue.service import QueuedRun, QueueService
+from adsum.platform.ids import Batch
+from adsum.platform.redis.connection import open_redis, translated
 from tests.servers.valkey import temporary_valkey
 
 LOCK_TTL, COMPLETED_TTL = 3600, 86400
@@ -30,7 +30,7 @@ NewQueue = Callable[[Redis], QueueService]
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is slow for a moment is no outage, but for the tests that freeze a server."""
-    monkeypatch.setattr(service, "PATIENCE_S", 3.0)
+    monkeypatch.setattr(service, "REQUEST_DEADLINE_S", 3.0)
 
 
 @pytest.fixture

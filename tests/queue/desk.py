@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from adsum.queue.chunks import Chunk
-from adsum.queue.service import QueueService
-from adsum.queue.worker import ChunkWorker, NotNow, WorkerOptions
+from adsum.batches.queue.chunks import Chunk
+from adsum.batches.queue.service import QueueService
+from adsum.batches.queue.worker import ChunkWorker, NotNow, WorkerOptions
 from tests.waiting import DEADLINE_S, until
 
 

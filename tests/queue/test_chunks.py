@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.queue.chunks import VERSION, Chunk, NewerChunk, UnreadableChunk, chunk_of
+from adsum.batches.queue.chunks import VERSION, Chunk, NewerChunk, UnreadableChunk, chunk_of
 from tests.queue.conftest import BATCH, FIRST, run_of
 
 WHOLE = Chunk(BATCH, FIRST, 3)

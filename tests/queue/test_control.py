@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from adsum.queue.connection import QueueOutage, open_redis
-from adsum.queue.control import SILENT_AFTER_S, QueueControl, QueueState, WorkerSeen
-from adsum.queue.service import QueueService, Stopped
+from adsum.batches.queue.control import SILENT_AFTER_S, QueueControl, QueueState, WorkerSeen
+from adsum.batches.queue.service import QueueService, Stopped
+from adsum.platform.redis.connection import QueueOutage, open_redis
 from tests.queue.conftest import FIRST, OTHER_BATCH, SECOND, run_of
 from tests.queue.test_worker import Desk, emptied, ready_desk, working
 from tests.waiting import until

@@ -10,9 +10,9 @@ from bullmq import Worker
 from redis.asyncio import Redis
 from typing_extensions import override
 
-from adsum.queue.connection import open_redis
-from adsum.queue.fetching import FetchingWorker
-from adsum.queue.service import QueueService
+from adsum.batches.queue.fetching import FetchingWorker
+from adsum.batches.queue.service import QueueService
+from adsum.platform.redis.connection import open_redis
 from tests.queue.conftest import FIRST, run_of
 from tests.queue.desk import Desk, emptied, ready_desk, scripts_called, somebody_waits_for_chunks, working
 from tests.waiting import until

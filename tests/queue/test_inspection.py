@@ -10,8 +10,8 @@ import pytest
 from redis.asyncio import Redis
 
 from adsum.embedded.valkey import Valkey
-from adsum.queue.connection import QueueOutage, open_redis
-from adsum.queue.inspection import PROBE, RedisInspection
+from adsum.platform.redis.connection import QueueOutage, open_redis
+from adsum.platform.redis.inspection import PROBE, RedisInspection
 from tests.servers.valkey import tell, temporary_valkey, url_of
 from tests.waiting import until
 

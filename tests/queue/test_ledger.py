@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.asyncio import Redis
 
+from adsum.batches.queue.ledger import Ledger, Release, Settlement
 from adsum.embedded.valkey import Valkey
-from adsum.queue.connection import QueueOutage
-from adsum.queue.ledger import Ledger, Release, Settlement
+from adsum.platform.redis.connection import QueueOutage
 from tests.queue.conftest import (
     BATCH,
     COMPLETED_TTL,

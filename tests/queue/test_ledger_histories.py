@@ -15,9 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from redis.asyncio import Redis
 from typing_extensions import override
 
+from adsum.batches.queue.ledger import Ledger
 from adsum.embedded.valkey import Valkey
-from adsum.queue.connection import open_redis
-from adsum.queue.ledger import Ledger
+from adsum.platform.redis.connection import open_redis
 from tests.queue.conftest import (
     BATCH,
     COMPLETED_TTL,
@@ -163,7 +163,7 @@ class CountingWithoutTickets(Ledger):
     def __init__(self, redis: Redis, key_prefix: str, **lifetimes: int) -> None:
         super().__init__(redis, key_prefix, **lifetimes)
         safe = "    redis.call('DEL', KEYS[i])\n    taken = taken + 1\n  end"
-        script = files("adsum.queue").joinpath("settle.lua").read_text(encoding="utf-8")
+        script = files("adsum.batches.queue").joinpath("settle.lua").read_text(encoding="utf-8")
         assert safe in script
         self._settle = redis.register_script(
             script.replace(safe, "    redis.call('DEL', KEYS[i])\n  end\n  taken = taken + 1")

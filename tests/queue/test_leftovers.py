@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from adsum.queue.connection import QueueOutage, open_redis
-from adsum.queue.ledger import Ledger
-from adsum.queue.leftovers import Kind, Leftovers
+from adsum.batches.queue.ledger import Ledger
+from adsum.batches.queue.leftovers import Kind, Leftovers
+from adsum.platform.redis.connection import QueueOutage, open_redis
 from tests.queue.conftest import (
     BATCH,
     FIRST,

@@ -9,8 +9,8 @@ import pytest
 from redis.asyncio import Redis
 
 from adsum.embedded.valkey import Valkey
-from adsum.queue.connection import open_redis
-from adsum.queue.scripts import ScriptedRedis
+from adsum.platform.redis.connection import open_redis
+from adsum.platform.redis.scripts import ScriptedRedis
 from tests.queue.conftest import FIRST, OTHER_BATCH, SECOND, new_queue, run_of
 from tests.servers.valkey import tell, url_of
 

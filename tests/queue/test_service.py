@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 import pytest
 from redis.asyncio import Redis
 
+from adsum.batches.queue import service
+from adsum.batches.queue.ledger import Release, Settlement
+from adsum.batches.queue.service import QueueService
 from adsum.embedded.valkey import Valkey
-from adsum.queue import service
-from adsum.queue.connection import QueueOutage, open_redis
-from adsum.queue.ledger import Release, Settlement
-from adsum.queue.service import PATIENCE_S, QueueService
+from adsum.platform.redis.connection import REQUEST_DEADLINE_S, QueueOutage, open_redis
 from tests.queue.conftest import (
     BATCH,
     FIRST,
@@ -149,11 +149,11 @@ async def test_a_frozen_server_costs_a_request_no_more_than_our_patience(
     queue = new_queue(redis)
     await queue.ping()
     with frozen(own_valkey), monkeypatch.context() as patience:
-        patience.setattr(service, "PATIENCE_S", PATIENCE_S)
+        patience.setattr(service, "REQUEST_DEADLINE_S", REQUEST_DEADLINE_S)
         start = time.monotonic()
         with pytest.raises(QueueOutage):
             await queue.start([run_of(FIRST, [1, 2])])
-        assert PATIENCE_S * 0.9 < time.monotonic() - start < PATIENCE_S * 4
+        assert REQUEST_DEADLINE_S * 0.9 < time.monotonic() - start < REQUEST_DEADLINE_S * 4
     assert await queue.start([run_of(FIRST, [1, 2])]) == [None]
     assert (await waiting(redis), await redis.get(KEYS.counter)) == ([f"{BATCH.id}-run-{FIRST}-chunk-0"], "2")
     await redis.aclose()

@@ -14,10 +14,10 @@ import pytest
 from bullmq import Queue
 from redis.asyncio import Redis
 
-from adsum.queue.chunks import NAME
-from adsum.queue.connection import open_redis
-from adsum.queue.fetching import FetchingWorker
-from adsum.queue.service import QueueService
+from adsum.batches.queue.chunks import NAME
+from adsum.batches.queue.fetching import FetchingWorker
+from adsum.batches.queue.service import QueueService
+from adsum.platform.redis.connection import open_redis
 from tests.queue.conftest import BATCH, FIRST, OTHER_BATCH, SECOND, names, new_queue, run_of
 from tests.queue.desk import Desk, emptied, ready_desk, somebody_waits_for_chunks, working
 from tests.servers.counting import Blow, Moment, counting_valkey
@@ -118,7 +118,7 @@ async def test_a_chunk_that_was_on_its_way_to_a_worker_that_is_told_to_stop_is_f
             await super().pause(do_not_wait_active)
             paused.set()
 
-    monkeypatch.setattr("adsum.queue.worker.FetchingWorker", Observed)
+    monkeypatch.setattr("adsum.batches.queue.worker.FetchingWorker", Observed)
     desk = Desk()
     await queue.start([run_of(FIRST, [1, 2])])
     async with counting_valkey(redis_url, tmp_path) as (proxy, proxied):
@@ -162,7 +162,7 @@ async def test_a_loop_that_ends_in_the_middle_of_a_drain_can_end(queue: QueueSer
     await queue.start([run_of(FIRST, [1])])
     script = f"""
 import asyncio
-from adsum.queue.worker import ChunkWorker, WorkerOptions
+from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
 
 async def main():
     stop, begun = asyncio.Event(), asyncio.Event()

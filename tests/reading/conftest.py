@@ -10,11 +10,11 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
-from adsum.domain.access import Role
-from adsum.services.directory import Directory
-from adsum.services.records import Records
-from adsum.settings import Settings
-from adsum.storage.database import Database, open_database
+from adsum.accounts.access import Role
+from adsum.attendance.service import Records
+from adsum.platform.database.engine import Database, open_database
+from adsum.platform.settings import Settings
+from adsum.roster.service import Directory
 from adsum.wiring import Adsum
 from tests.schools import make_user
 from tests.web.application import running_app

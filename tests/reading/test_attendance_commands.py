@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from adsum.domain.ids import Batch
-from adsum.storage.database import Database
-from adsum.storage.tables import attendances
+from adsum.attendance.tables import attendances
+from adsum.platform.database.engine import Database
+from adsum.platform.ids import Batch
 from tests.cli.commands import commands
 from tests.reading.workbook import rows_of
 from tests.schools import SchoolIds, make_records, make_school

@@ -9,14 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adsum.domain.access import Role
-from adsum.domain.cursors import PageRequest, WrongCursor, cursor_after, position
-from adsum.domain.filters import RecordFilters, SessionFilters
-from adsum.domain.ids import MAX_ID, Batch
-from adsum.errors import Invalid
-from adsum.services.records import Records
-from adsum.storage.database import Database
-from adsum.storage.records import RecordRow
+from adsum.accounts.access import Role
+from adsum.attendance.filters import RecordFilters
+from adsum.attendance.repository import RecordRow
+from adsum.attendance.service import Records
+from adsum.platform.cursors import PageRequest, WrongCursor, cursor_after, position
+from adsum.platform.database.engine import Database
+from adsum.platform.errors import Invalid
+from adsum.platform.ids import MAX_ID, Batch
+from adsum.roster.filters import SessionFilters
 from tests.schools import SchoolIds, caller, make_record, make_school
 
 KEYS = st.lists(st.integers(0, MAX_ID), max_size=5).map(tuple)
@@ -60,7 +61,9 @@ async def test_a_cursor_with_a_forged_key_is_an_error_of_the_request(records: Re
     with pytest.raises(Invalid) as refused:
         await records.page(caller(Role.ADMIN), RecordFilters(), forged)
 
-    assert [(flaw.code, flaw.pointer) for flaw in refused.value.flaws] == [("wrong_cursor", "/query/cursor")]
+    assert [(violation.code, violation.pointer) for violation in refused.value.violations] == [
+        ("wrong_cursor", "/query/cursor")
+    ]
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -6,13 +6,14 @@ from datetime import date
 
 import pytest
 
-from adsum.domain.access import Role
-from adsum.domain.cursors import PageRequest
-from adsum.domain.filters import ClassFilters, RecordFilters, SessionFilters, StudentFilters
-from adsum.domain.ids import Batch
-from adsum.services.directory import Directory
-from adsum.services.records import Records
-from adsum.storage.database import Database
+from adsum.accounts.access import Role
+from adsum.attendance.filters import RecordFilters
+from adsum.attendance.service import Records
+from adsum.platform.cursors import PageRequest
+from adsum.platform.database.engine import Database
+from adsum.platform.ids import Batch
+from adsum.roster.filters import ClassFilters, SessionFilters, StudentFilters
+from adsum.roster.service import Directory
 from tests.schools import (
     SchoolIds,
     caller,

@@ -8,9 +8,9 @@ from http import HTTPStatus
 import httpx2
 import pytest
 
-from adsum.domain.access import Role
-from adsum.domain.ids import Batch
-from adsum.domain.roster import roster_version
+from adsum.accounts.access import Role
+from adsum.platform.ids import Batch
+from adsum.roster.rules import roster_version
 from tests.reading.conftest import Api
 from tests.schools import SchoolIds, assign, make_record, make_school, make_session
 

@@ -7,10 +7,10 @@ from datetime import date
 
 import pytest
 
-from adsum.domain.access import Caller, Role
-from adsum.domain.filters import RecordFilters
-from adsum.storage.database import Database, open_database
-from adsum.storage.records import list_records
+from adsum.accounts.access import Caller, Role
+from adsum.attendance.filters import RecordFilters
+from adsum.attendance.repository import list_records
+from adsum.platform.database.engine import Database, open_database
 from tests.schools import caller
 from tests.statements import statements_sent
 

@@ -6,14 +6,15 @@ from datetime import date
 
 import pytest
 
-from adsum.domain.access import PERMISSIONS, Caller, Role
-from adsum.domain.cursors import PageRequest
-from adsum.domain.filters import ClassFilters, RecordFilters, SessionFilters, StudentFilters
-from adsum.domain.ids import Batch
-from adsum.errors import Forbidden, NotFound
-from adsum.services.directory import Directory
-from adsum.services.records import Records
-from adsum.storage.database import Database
+from adsum.accounts.access import PERMISSIONS, Caller, Role
+from adsum.attendance.filters import RecordFilters
+from adsum.attendance.service import Records
+from adsum.platform.cursors import PageRequest
+from adsum.platform.database.engine import Database
+from adsum.platform.errors import Forbidden, NotFound
+from adsum.platform.ids import Batch
+from adsum.roster.filters import ClassFilters, SessionFilters, StudentFilters
+from adsum.roster.service import Directory
 from tests.schools import SchoolIds, assign, caller, make_class, make_record, make_school, make_session, make_user
 
 CHRISTMAS = date(2024, 12, 25)

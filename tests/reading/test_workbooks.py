@@ -8,13 +8,13 @@ from http import HTTPStatus
 
 import pytest
 
-from adsum.domain.access import Role
-from adsum.domain.ids import Batch
-from adsum.domain.spreadsheets import Cell
-from adsum.services import workbooks
-from adsum.services.records import COLUMNS
-from adsum.services.workbooks import make_workbook
-from adsum.web.list_files import FileKind
+from adsum.accounts.access import Role
+from adsum.attendance.service import COLUMNS
+from adsum.platform import workbooks
+from adsum.platform.http.list_files import FileKind
+from adsum.platform.ids import Batch
+from adsum.platform.spreadsheets import Cell
+from adsum.platform.workbooks import make_workbook
 from tests.reading.conftest import Api
 from tests.reading.test_csv import DANGEROUS
 from tests.reading.workbook import format_of, formulas, frozen_rows, moment, rows_of

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from adsum.domain.access import Caller, Role
-from adsum.domain.cursors import PageRequest
-from adsum.domain.ids import Batch
-from adsum.domain.plan import AttendanceJob
-from adsum.domain.reports import Counts, GroupBy, Scope
-from adsum.domain.statuses import Mark
-from adsum.services.reports import Reports
-from adsum.services.summaries import Summaries
-from adsum.storage.closing import close_runs
-from adsum.storage.database import Database
-from adsum.storage.recording import insert_records
+from adsum.accounts.access import Caller, Role
+from adsum.attendance.statuses.rules import Mark
+from adsum.batches.plan import AttendanceJob
+from adsum.batches.repository.closing import close_runs
+from adsum.batches.repository.recording import insert_records
+from adsum.platform.cursors import PageRequest
+from adsum.platform.database.engine import Database
+from adsum.platform.ids import Batch
+from adsum.reports.rules import Counts, GroupBy, Scope
+from adsum.reports.service import Reports
+from adsum.reports.summaries import Summaries
 from tests.runs import LATER, make_run, slices
 from tests.schools import SchoolIds, caller, make_school
 from tests.storage.conftest import database, postgres_database

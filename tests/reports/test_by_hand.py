@@ -7,15 +7,15 @@ from datetime import date
 import pytest
 from sqlalchemy import update
 
-from adsum.domain.access import Role
-from adsum.domain.calendar import SessionTime
-from adsum.domain.cursors import PageRequest
-from adsum.domain.reports import ChronicRule, Counts, GroupBy
-from adsum.domain.statuses import CountsAs, Status, StatusFlag
-from adsum.errors import Forbidden, Invalid, NotFound
-from adsum.storage.statuses import set_status
-from adsum.storage.tables import students
-from adsum.storage.timetables import replace_times
+from adsum.accounts.access import Role
+from adsum.attendance.statuses.repository import set_status
+from adsum.attendance.statuses.rules import CountsAs, Status, StatusFlag
+from adsum.platform.cursors import PageRequest
+from adsum.platform.errors import Forbidden, Invalid, NotFound
+from adsum.reports.rules import ChronicRule, Counts, GroupBy
+from adsum.roster.tables import students
+from adsum.roster.timetable.repository import replace_times
+from adsum.schools.calendar.rules import SessionTime
 from tests.reports.conftest import MONDAY, WEEK, Reported
 from tests.schools import assign, caller, enrol, make_bare_school, make_class, make_session, make_user
 

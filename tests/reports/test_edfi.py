@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from adsum.domain.access import system_caller
-from adsum.domain.cursors import PageRequest
-from adsum.domain.reports import GroupBy, Scope
-from adsum.domain.statuses import CountsAs, Status, StatusFlag
-from adsum.errors import Invalid
-from adsum.services.marks_import import MarksOptions, MarksReport
+from adsum.accounts.access import system_caller
+from adsum.attendance.statuses.rules import CountsAs, Status, StatusFlag
+from adsum.batches.marks_import.service import MarksOptions, MarksReport
+from adsum.platform.cursors import PageRequest
+from adsum.platform.errors import Invalid
+from adsum.reports.rules import GroupBy, Scope
 from adsum.wiring import Adsum
 from tests.batches.conftest import RunWorker, adsum, ended, redis, settings, worker
 from tests.schools import enrol, make_bare_school, make_class, make_session, make_student
@@ -111,7 +111,9 @@ async def test_a_year_is_counted_as_the_files_have_it_and_their_one_contradictio
     again = await send([partly])
 
     line = events.index(partly) + 2
-    assert [(flaw.pointer, flaw.code) for flaw in refused.value.flaws] == [(f"marks.csv:{line}", "student_repeated")]
+    assert [(violation.pointer, violation.code) for violation in refused.value.violations] == [
+        (f"marks.csv:{line}", "student_repeated")
+    ]
     ((conflict,),) = [batch.conflicts for batch in again.batches]
     assert (conflict.recorded and conflict.recorded.status, conflict.requested.status) == ("excused", "partial")
     assert await _counted(adsum, school_id) == _expected(right)

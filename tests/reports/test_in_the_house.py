@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import update
 
-from adsum.domain.access import Caller, Role
-from adsum.domain.calendar import SessionTime
-from adsum.domain.cursors import PageRequest
-from adsum.domain.statuses import CountsAs, Status, StatusFlag
-from adsum.errors import Forbidden
-from adsum.services.house import House
-from adsum.storage.statuses import set_status
-from adsum.storage.tables import attendances
-from adsum.storage.timetables import replace_times
+from adsum.accounts.access import Caller, Role
+from adsum.attendance.statuses.repository import set_status
+from adsum.attendance.statuses.rules import CountsAs, Status, StatusFlag
+from adsum.attendance.tables import attendances
+from adsum.platform.cursors import PageRequest
+from adsum.platform.errors import Forbidden
+from adsum.registers.on_site.service import House
+from adsum.roster.timetable.repository import replace_times
+from adsum.schools.calendar.rules import SessionTime
 from tests.reports.conftest import MONDAY, WEEK, Reported
 from tests.schools import caller, make_session, make_user
 

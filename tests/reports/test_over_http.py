@@ -12,9 +12,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from adsum.web.list_files import FileKind
+from adsum.platform.http.list_files import FileKind
 from adsum.wiring import Adsum
-from tests.batches.api import DAY, Api, flaws, opened_api
+from tests.batches.api import DAY, Api, opened_api, violations
 from tests.batches.conftest import RunWorker, adsum, ended, redis, settings, worker
 from tests.reading.workbook import rows_of
 from tests.schools import make_school
@@ -107,14 +107,14 @@ async def test_what_is_wrong_with_a_report_is_named(api: Api) -> None:
     wrong = await api.get("/reports/rates", **asked(api, by="moon", to="2024-11-30", schoolId=0, percent=3))
     reversed_ = await api.get("/reports/rates", **asked(api, by="day", to="2024-11-30"))
 
-    assert flaws(wrong) == {
+    assert violations(wrong) == {
         ("/query/by", "unknown_value"),
         ("/query/schoolId", "out_of_range"),
         ("/query/percent", "unknown_field"),
     }
-    assert flaws(reversed_) == {("/query/to", "days_reversed")}
+    assert violations(reversed_) == {("/query/to", "days_reversed")}
     far = await api.get("/reports/rates", **asked(api, by="day", **{"from": "9999-12-01", "to": "9999-12-31"}))
-    assert flaws(far) == {("/query/from", "date_too_far"), ("/query/to", "date_too_far")}
+    assert violations(far) == {("/query/from", "date_too_far"), ("/query/to", "date_too_far")}
 
 
 @pytest.mark.parametrize(("role", "status"), [("operator", 403), ("viewer", 200), ("nobody", 401)])

@@ -10,20 +10,22 @@ from datetime import date, timedelta
 
 from sqlalchemy import select
 
-from adsum.domain.absences import Absence
-from adsum.domain.access import system_caller
-from adsum.domain.calendar import ClosedDay, SessionTime
-from adsum.domain.corrections import Correction
-from adsum.domain.reports import Counts, GroupBy, total
-from adsum.services.absences import Absences
-from adsum.services.corrections import Corrections
-from adsum.services.school_calendar import SchoolCalendar
-from adsum.services.student_data import StudentData
-from adsum.services.summaries import Summaries
-from adsum.services.undoing import Undoing
-from adsum.storage.staleness import stale
-from adsum.storage.tables import attendances, batch_runs, student_days
-from adsum.storage.timetables import replace_times
+from adsum.absences.rules import Absence
+from adsum.absences.service import Absences
+from adsum.accounts.access import system_caller
+from adsum.attendance.corrections import Corrections
+from adsum.attendance.rules import Correction
+from adsum.attendance.tables import attendances
+from adsum.batches.tables import batch_runs
+from adsum.batches.undo import Undoing
+from adsum.privacy.service import StudentData
+from adsum.reports.rules import Counts, GroupBy, total
+from adsum.reports.summaries import Summaries
+from adsum.reports.tables import student_days
+from adsum.roster.timetable.repository import replace_times
+from adsum.schools.calendar.rules import ClosedDay, SessionTime
+from adsum.schools.calendar.service import SchoolCalendar
+from adsum.schools.stale_days import stale
 from adsum.wiring import now
 from tests.reports.conftest import MONDAY, WEEK, Reported, absent
 from tests.runs import batch_of, inserts, make_run

@@ -6,17 +6,17 @@ import asyncio
 
 from sqlalchemy import select
 
-from adsum.domain.access import system_caller
-from adsum.domain.corrections import Correction
-from adsum.domain.reports import Counts, GroupBy
-from adsum.domain.statuses import SchoolStatuses
-from adsum.services.corrections import Corrections
-from adsum.services.school_calendar import SchoolCalendar
-from adsum.services.student_data import StudentData
-from adsum.services.summaries import Summaries
-from adsum.storage.schools import lock_school
-from adsum.storage.summaries import summarise
-from adsum.storage.tables import student_days
+from adsum.accounts.access import system_caller
+from adsum.attendance.corrections import Corrections
+from adsum.attendance.rules import Correction
+from adsum.attendance.statuses.rules import SchoolStatuses
+from adsum.privacy.service import StudentData
+from adsum.reports.rules import Counts, GroupBy
+from adsum.reports.summaries import Summaries
+from adsum.reports.summaries_repository import summarise
+from adsum.reports.tables import student_days
+from adsum.schools.calendar.service import SchoolCalendar
+from adsum.schools.repository import lock_school
 from adsum.wiring import now
 from tests.reports.conftest import MONDAY, WEEK, Reported, absent
 from tests.schools import make_session

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from adsum.domain.access import system_caller
-from adsum.domain.corrections import Correction
-from adsum.domain.cursors import PageRequest
-from adsum.domain.reports import Counts, GroupBy, total, whole_months
-from adsum.services.corrections import Corrections
-from adsum.services.student_data import StudentData
-from adsum.storage.tables import student_months
+from adsum.accounts.access import system_caller
+from adsum.attendance.corrections import Corrections
+from adsum.attendance.rules import Correction
+from adsum.platform.cursors import PageRequest
+from adsum.privacy.service import StudentData
+from adsum.reports.rules import Counts, GroupBy, total, whole_months
+from adsum.reports.tables import student_months
 from adsum.wiring import now
 from tests.reports.conftest import Reported
 from tests.statements import count_of, statements_sent

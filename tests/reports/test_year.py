@@ -7,18 +7,18 @@ from datetime import date
 import pytest
 from sqlalchemy import update
 
-from adsum.domain.access import Role
-from adsum.domain.calendar import ClosedDay
-from adsum.domain.reports import ChronicRule, Counts, UsualDays
-from adsum.domain.statuses import CountsAs, Status
-from adsum.errors import Forbidden, Invalid, NotFound
-from adsum.services.directory import Directory
-from adsum.services.school_calendar import SchoolCalendar
-from adsum.services.summaries import Summaries
-from adsum.services.year import Year
-from adsum.storage.marks import StudentMark
-from adsum.storage.statuses import set_status
-from adsum.storage.tables import students
+from adsum.accounts.access import Role
+from adsum.attendance.statuses.repository import set_status
+from adsum.attendance.statuses.rules import CountsAs, Status
+from adsum.platform.errors import Forbidden, Invalid, NotFound
+from adsum.reports.rules import ChronicRule, Counts, UsualDays
+from adsum.reports.student_marks import StudentMark
+from adsum.reports.summaries import Summaries
+from adsum.reports.year import Year
+from adsum.roster.service import Directory
+from adsum.roster.tables import students
+from adsum.schools.calendar.rules import ClosedDay
+from adsum.schools.calendar.service import SchoolCalendar
 from tests.reports.conftest import MONDAY, WEEK, Reported
 from tests.runs import LATER
 from tests.schools import caller, enrol, make_bare_school, make_class, make_session, make_student

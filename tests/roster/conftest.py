@@ -11,13 +11,13 @@ from typing import IO, Any
 import pytest
 from sqlalchemy import Table, select
 
-from adsum.domain.access import Caller, system_caller
-from adsum.errors import Flaw
-from adsum.oneroster.files import roster_files
-from adsum.services.import_report import ImportReport
-from adsum.services.roster_import import RosterImport
-from adsum.storage import tables
-from adsum.storage.database import Database, open_database
+from adsum.accounts.access import Caller, system_caller
+from adsum.migrations import tables
+from adsum.platform.database.engine import Database, open_database
+from adsum.platform.errors import Violation
+from adsum.roster.importing.report import ImportReport
+from adsum.roster.importing.service import RosterImport
+from adsum.roster.oneroster.files import roster_files
 from tests.roster.files import Roster, in_zip
 
 TODAY = date(2024, 10, 15)
@@ -70,9 +70,9 @@ class Importing:
         return {row["source_id"]: row["active"] for row in await self.rows(table)}
 
 
-def where(flaws: tuple[Flaw, ...]) -> list[tuple[str, str]]:
-    """Place and code of each flaw."""
-    return [(flaw.pointer, flaw.code) for flaw in flaws]
+def where(violations: tuple[Violation, ...]) -> list[tuple[str, str]]:
+    """Place and code of each violation."""
+    return [(violation.pointer, violation.code) for violation in violations]
 
 
 def counts(report: ImportReport) -> dict[str, tuple[int, int, int, int]]:

@@ -7,10 +7,10 @@ from datetime import date
 
 import pytest
 
-from adsum.oneroster.files import UnreadableRoster
-from adsum.storage import database as database_module
-from adsum.storage import tables
-from adsum.storage.database import open_database
+from adsum.migrations import tables
+from adsum.platform.database import engine as database_module
+from adsum.platform.database.engine import open_database
+from adsum.roster.oneroster.files import UnreadableRoster
 from tests.roster.conftest import Importing, counts
 from tests.roster.files import SCHOOL, a_school
 
@@ -176,7 +176,7 @@ async def test_enrolments_of_a_class_that_is_gone_end_though_their_rows_are_stil
 
     report = await importing.run(roster, allow_removals=True)
 
-    assert [flaw.code for flaw in report.flaws] == ["unknown_class"] * 3
+    assert [violation.code for violation in report.violations] == ["unknown_class"] * 3
     assert counts(report)["enrolments"] == (0, 0, 2, 2)
     assert counts(report)[TEACHINGS] == (0, 0, 1, 1)
 
@@ -189,7 +189,7 @@ async def test_what_hangs_on_something_to_be_deleted_is_deleted_with_it(importin
 
     report = await importing.run(roster, allow_removals=True)
 
-    assert report.flaws == ()
+    assert report.violations == ()
     assert counts(report)["enrolments"] == (0, 0, 23, 121)
 
 
@@ -215,7 +215,7 @@ async def test_a_school_that_is_to_be_deleted_ends_with_all_that_is_in_it(import
 
     report = await importing.run(roster, allow_removals=True)
 
-    assert report.flaws == ()
+    assert report.violations == ()
     assert {name: row[2] for name, row in counts(report).items()} == {
         "schools": 0,
         "students": 3,

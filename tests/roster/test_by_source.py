@@ -11,12 +11,12 @@ import httpx2
 import pytest
 from sqlalchemy import func, select
 
-from adsum.domain.access import system_caller
-from adsum.domain.sourced import SourcedClass
-from adsum.errors import Invalid
-from adsum.storage.tables import classes, enrolments, sessions
+from adsum.accounts.access import system_caller
+from adsum.platform.errors import Invalid
+from adsum.roster.by_source.rules import SourcedClass
+from adsum.roster.tables import classes, enrolments, sessions
 from adsum.wiring import Adsum
-from tests.batches.api import Api, flaws, opened_api
+from tests.batches.api import Api, opened_api, violations
 from tests.batches.conftest import RunWorker, adsum, ended, redis, settings, worker
 from tests.schools import make_bare_school, make_school
 
@@ -80,8 +80,8 @@ async def test_an_enrolment_is_ended_and_not_given_to_others(adsum: Adsum, api: 
     wrong = await put(api, "enrolments", "e-2", studentSourcedId="s-2", endDate="2024-01-01", **where)
 
     assert ended_on.status_code == HTTPStatus.OK
-    assert flaws(other) == {("/studentSourcedId", "reassigned_id")}
-    assert flaws(wrong) == {("/endDate", "days_reversed")}
+    assert violations(other) == {("/studentSourcedId", "reassigned_id")}
+    assert violations(wrong) == {("/endDate", "days_reversed")}
     async with adsum.database.snapshot() as connection:
         found = select(enrolments.c.end_date).where(enrolments.c.source_id == "e-1")
         assert str(await connection.scalar(found)) == "2024-12-01"
@@ -108,20 +108,20 @@ async def test_a_session_stays_with_its_class_and_a_period_with_its_session(api:
     elsewhere = await put(api, "sessions", "p-1", classSourcedId="c-2", title="First", period="1")
     taken = await put(api, "sessions", "p-2", classSourcedId="c-1", title="Other", period="1")
 
-    assert flaws(elsewhere) == {("/classSourcedId", "reassigned_id")}
-    assert flaws(taken) == {("/period", "period_taken")}
+    assert violations(elsewhere) == {("/classSourcedId", "reassigned_id")}
+    assert violations(taken) == {("/period", "period_taken")}
 
 
 async def test_everything_that_is_wrong_is_named(api: Api) -> None:
     enrolment = await put(api, "enrolments", "e-1", classSourcedId="c-9", studentSourcedId="s-9")
     session = await put(api, "sessions", "p-1", classSourcedId="c-9", title=" ")
 
-    assert flaws(enrolment) == {("/classSourcedId", "unknown_class"), ("/studentSourcedId", "unknown_student")}
-    assert flaws(session) == {("/classSourcedId", "unknown_class"), ("/title", "too_short")}
+    assert violations(enrolment) == {("/classSourcedId", "unknown_class"), ("/studentSourcedId", "unknown_student")}
+    assert violations(session) == {("/classSourcedId", "unknown_class"), ("/title", "too_short")}
     said = SourcedClass("x" * 256, "\x00")
     with pytest.raises(Invalid) as refused:
         await api.adsum.sourced_roster.put_class(api.school.school_id, " ", said, system_caller())
-    assert {flaw.code for flaw in refused.value.flaws} == {"wrong_form", "too_long", "wrong_text"}
+    assert {violation.code for violation in refused.value.violations} == {"wrong_form", "too_long", "wrong_text"}
 
 
 async def test_who_may_put_and_where(adsum: Adsum, api: Api) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from adsum.domain.access import Caller, Permission, Role
-from adsum.errors import Forbidden
-from adsum.storage import tables
+from adsum.accounts.access import Caller, Permission, Role
+from adsum.migrations import tables
+from adsum.platform.errors import Forbidden
 from tests.roster.conftest import Importing, where
 from tests.roster.files import Roster, a_school
 from tests.schools import caller, make_bare_school
@@ -40,7 +40,7 @@ async def test_an_office_imports_no_other_school(importing: Importing, school_id
     with pytest.raises(Forbidden) as refused:
         await importing.run(roster, caller(Role.OFFICE, other))
 
-    assert where(refused.value.flaws) == [("orgs.csv:2", "not_your_school")]
+    assert where(refused.value.violations) == [("orgs.csv:2", "not_your_school")]
     assert await importing.everything() == before
 
 
@@ -53,11 +53,11 @@ async def test_an_office_sees_nothing_of_another_school_that_its_files_name(
 
     report = await importing.run(roster, caller(Role.OFFICE, other))
 
-    assert {code for _, code in where(report.flaws)} == {"unknown_school"}
+    assert {code for _, code in where(report.violations)} == {"unknown_school"}
     assert report.changes_nothing
 
 
 async def test_a_key_without_schools_imports_any(importing: Importing) -> None:
     key = Caller(Role.KEY, frozenset({Permission.ROSTER_IMPORT}), key_id=1)
 
-    assert (await importing.run(a_school(), key)).flaws == ()
+    assert (await importing.run(a_school(), key)).violations == ()

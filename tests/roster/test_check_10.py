@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from adsum.services.roster_import import ImportRefused
-from adsum.storage import tables
+from adsum.migrations import tables
+from adsum.roster.importing.service import ImportRefused
 from tests.roster.conftest import Importing, counts, where
 from tests.roster.files import Roster, a_school, enrolment, in_folder, user
 
@@ -45,7 +45,7 @@ async def test_a_bom_crlf_commas_in_quotes_and_japanese_names_are_read(importing
 
     report = await importing.run(files)
 
-    assert report.flaws == ()
+    assert report.violations == ()
     names = [(row["given_name"], row["family_name"]) for row in await importing.rows(tables.students)]
     assert names == [("Marco, Jr.", 'O"Hara'), ("花子", "山田")]
 
@@ -64,14 +64,14 @@ async def test_columns_may_stand_in_another_order_and_others_between_them(import
     report = await importing.run(files)
 
     assert report.changes_nothing
-    assert report.flaws == ()
+    assert report.violations == ()
 
 
 async def test_a_dry_run_lists_errors_by_file_and_row_and_changes_nothing(importing: Importing, roster: Roster) -> None:
     report = await importing.run(roster, dry_run=True)
 
-    assert where(report.flaws) == BAD_ROWS
-    assert [flaw.params["row"] for flaw in report.flaws] == [6, 7, 8, 5]
+    assert where(report.violations) == BAD_ROWS
+    assert [violation.params["row"] for violation in report.violations] == [6, 7, 8, 5]
     assert counts(report)["students"] == (3, 0, 0, 0)
     assert not any((await importing.everything()).values())
 
@@ -81,7 +81,7 @@ async def test_bad_rows_and_what_depends_on_them_are_left_out_and_the_rest_is_im
 ) -> None:
     report = await importing.run(roster)
 
-    assert where(report.flaws) == BAD_ROWS
+    assert where(report.violations) == BAD_ROWS
     assert list(await importing.active(tables.students)) == ["student-1", "student-2", "student-3"]
     assert list(await importing.spans()) == ["class-1-student-1", "class-1-student-2", "class-1-student-3"]
 
@@ -90,7 +90,7 @@ async def test_strict_imports_nothing_where_a_row_is_bad(importing: Importing, r
     with pytest.raises(ImportRefused) as refused:
         await importing.run(roster, strict=True)
 
-    assert where(refused.value.flaws) == BAD_ROWS
+    assert where(refused.value.violations) == BAD_ROWS
     assert not any((await importing.everything()).values())
 
 
@@ -110,7 +110,7 @@ async def test_a_second_import_changes_nothing_and_says_so(importing: Importing,
     report = await importing.run(roster)
 
     assert report.changes_nothing
-    assert where(report.flaws) == BAD_ROWS
+    assert where(report.violations) == BAD_ROWS
     assert await importing.everything() == before
 
 
@@ -132,7 +132,7 @@ async def test_a_blank_status_in_a_bulk_file_means_active(importing: Importing) 
 
     report = await importing.run(roster)
 
-    assert report.flaws == ()
+    assert report.violations == ()
     assert counts(report)["enrolments"] == (3, 0, 0, 0)
 
 
@@ -145,7 +145,7 @@ async def test_who_is_tobedeleted_ends_and_keeps_their_history(importing: Import
 
     assert counts(report)["students"] == (0, 0, 1, 19)
     assert counts(report)["enrolments"] == (0, 0, 1, 19)
-    assert report.flaws == ()
+    assert report.violations == ()
     assert (await importing.active(tables.students))["student-7"] is False
     span = (await importing.spans())["class-1-student-7"]
     assert [str(day) for day in span] == ["2024-09-02", "2024-10-15"]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from adsum.services.demo import DATA
-from adsum.storage import tables
+from adsum.migrations import tables
+from adsum.roster.demo.service import DATA
 from tests.cli.commands import Commands, commands
 from tests.roster.conftest import Importing
 from tests.roster.files import Roster, a_school, enrolment, in_folder, in_zip
@@ -23,7 +23,7 @@ def adsum(database_url: str) -> Commands:
 
 
 @pytest.fixture
-def flawed() -> Roster:
+def invalid() -> Roster:
     roster = a_school(students=60)
     roster.tables["enrollments"] += [enrolment("class-9", f"student-{number}") for number in range(1, 61)]
     return roster
@@ -49,9 +49,9 @@ async def test_a_dry_run_says_what_would_change_and_changes_nothing(adsum: Comma
     assert not any((await importing.everything()).values())
 
 
-async def test_errors_are_listed_by_file_and_row_with_exit_1(adsum: Commands, flawed: Roster, tmp_path: Path) -> None:
+async def test_errors_are_listed_by_file_and_row_with_exit_1(adsum: Commands, invalid: Roster, tmp_path: Path) -> None:
     path = tmp_path / "roster.zip"
-    path.write_bytes(in_zip(flawed.files()).getvalue())
+    path.write_bytes(in_zip(invalid.files()).getvalue())
 
     ended = adsum.run("roster", "import", str(path))
 
@@ -67,9 +67,9 @@ async def test_errors_are_listed_by_file_and_row_with_exit_1(adsum: Commands, fl
 
 @pytest.mark.parametrize("as_json", [False, True])
 async def test_what_is_refused_says_why_with_exit_1(
-    adsum: Commands, importing: Importing, flawed: Roster, tmp_path: Path, as_json: bool
+    adsum: Commands, importing: Importing, invalid: Roster, tmp_path: Path, as_json: bool
 ) -> None:
-    folder = in_folder(flawed.files(), tmp_path / "roster")
+    folder = in_folder(invalid.files(), tmp_path / "roster")
 
     ended = adsum.run("roster", "import", str(folder), "--strict", *(["--json"] if as_json else []))
 

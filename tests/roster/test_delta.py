@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from adsum.services.roster_import import ImportRefused
-from adsum.storage import tables
+from adsum.migrations import tables
+from adsum.roster.importing.service import ImportRefused
 from tests.roster.conftest import Importing, counts, where
 from tests.roster.files import SCHOOL, Roster, a_class, a_school, enrolment, user
 
@@ -32,7 +32,7 @@ def changes(*, users: list[dict[str, str]] | None = None, **others: list[dict[st
 async def test_nobody_ends_for_not_being_there(importing: Importing, school: Roster) -> None:
     report = await importing.run(changes(users=[{**school.row("users", "student-1"), "familyName": "Married"}]))
 
-    assert report.flaws == ()
+    assert report.violations == ()
     assert counts(report) == {
         "schools": (0, 0, 0, 0),
         "students": (0, 1, 0, 0),
@@ -57,7 +57,7 @@ async def test_new_students_and_classes_join_those_that_are_there(importing: Imp
 
     report = await importing.run(roster)
 
-    assert report.flaws == ()
+    assert report.violations == ()
     assert counts(report)["enrolments"] == (3, 0, 0, 0)
     assert counts(report)["sessions"] == (2, 0, 0, 0)
     assert (await importing.run(roster)).changes_nothing
@@ -70,7 +70,7 @@ async def test_enrolments_alone_refer_to_what_is_there(importing: Importing, sch
 
     report = await importing.run(changes(enrollments=[gone, moved, teacher]))
 
-    assert report.flaws == ()
+    assert report.violations == ()
     assert counts(report)["enrolments"] == (1, 0, 1, 0)
     assert counts(report)["teachings"] == (0, 1, 0, 0)
     assert (await importing.spans())["class-1-student-1"] == (date(2024, 9, 2), date(2024, 10, 15))
@@ -123,7 +123,7 @@ async def test_who_moves_to_another_school_leaves_the_first(importing: Importing
 
     report = await importing.run(roster, allow_removals=True)
 
-    assert report.flaws == ()
+    assert report.violations == ()
     assert counts(report)["students"] == (1, 0, 1, 1)
     assert counts(report)["classes"] == (1, 0, 1, 0)
     actives = [(row["source_id"], row["school_id"], row["active"]) for row in await importing.rows(tables.students)]
@@ -154,10 +154,10 @@ async def test_a_school_that_is_tobedeleted_ends_with_all_that_is_in_it(importin
     assert counts(report)["teachings"] == (0, 0, 2, 0)
 
 
-async def test_a_district_beside_a_known_school_is_no_flaw(importing: Importing, school: Roster) -> None:
+async def test_a_district_beside_a_known_school_is_no_violation(importing: Importing, school: Roster) -> None:
     student = {**school.row("users", "student-1"), "orgSourcedIds": f"district,{SCHOOL}"}
 
-    assert (await importing.run(changes(users=[student]))).flaws == ()
+    assert (await importing.run(changes(users=[student]))).violations == ()
 
 
 async def test_a_school_that_nobody_knows_is_named(importing: Importing, school: Roster) -> None:
@@ -168,7 +168,7 @@ async def test_a_school_that_nobody_knows_is_named(importing: Importing, school:
 
     report = await importing.run(roster)
 
-    assert where(report.flaws) == [("enrollments.csv:2", "depends_on_left_out"), ("users.csv:2", "unknown_school")]
+    assert where(report.violations) == [("enrollments.csv:2", "depends_on_left_out"), ("users.csv:2", "unknown_school")]
     assert report.changes_nothing
 
 
@@ -182,7 +182,7 @@ async def test_something_to_be_deleted_that_nobody_knows_changes_nothing(importi
     report = await importing.run(roster)
 
     assert report.changes_nothing
-    assert report.flaws == ()
+    assert report.violations == ()
 
 
 async def test_wrong_rows_name_no_school(importing: Importing, school: Roster) -> None:
@@ -194,7 +194,7 @@ async def test_wrong_rows_name_no_school(importing: Importing, school: Roster) -
 
     report = await importing.run(roster)
 
-    assert [code for _, code in where(report.flaws)] == ["missing_value"] * 3
+    assert [code for _, code in where(report.violations)] == ["missing_value"] * 3
     assert report.changes_nothing
 
 
@@ -203,7 +203,7 @@ async def test_an_enrolment_of_someone_who_has_left_is_named(importing: Importin
 
     report = await importing.run(changes(enrollments=[school.row("enrollments", "class-1-student-1")]))
 
-    assert where(report.flaws) == [("enrollments.csv:2", "unknown_user")]
+    assert where(report.violations) == [("enrollments.csv:2", "unknown_user")]
 
 
 async def test_bulk_and_delta_files_may_come_together(importing: Importing, school: Roster) -> None:
@@ -215,7 +215,7 @@ async def test_bulk_and_delta_files_may_come_together(importing: Importing, scho
 
     report = await importing.run(roster)
 
-    assert report.flaws == ()
+    assert report.violations == ()
     assert counts(report)["students"] == (1, 0, 0, 0)
     assert counts(report)["enrolments"] == (0, 0, 1, 23)
 

@@ -8,11 +8,11 @@ import pytest
 from pydantic import SecretStr
 
 from adsum import wiring
-from adsum.domain.access import Role
-from adsum.services.accounts import Accounts
-from adsum.services.passwords import Passwords
-from adsum.settings import Settings
-from adsum.storage import tables
+from adsum.accounts.access import Role
+from adsum.accounts.passwords import Passwords
+from adsum.accounts.service import Accounts
+from adsum.migrations import tables
+from adsum.platform.settings import Settings
 from tests.roster.conftest import Importing
 from tests.schools import make_bare_school, make_class, make_session, make_student
 

@@ -1,4 +1,4 @@
-"""Whatever stands in the files, reading them ends in records and flaws, never in a traceback, and repeats no name."""
+"""Whatever stands in the files, reading them ends in records and violations, never in a traceback, and repeats no name."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.errors import Flaw
-from adsum.oneroster.files import UnreadableRoster, roster_files
-from adsum.oneroster.package import read_package
-from adsum.oneroster.records import Person
-from adsum.oneroster.rows import LeftOut
+from adsum.platform.errors import Violation
+from adsum.roster.oneroster.files import UnreadableRoster, roster_files
+from adsum.roster.oneroster.package import read_package
+from adsum.roster.oneroster.records import Person
+from adsum.roster.oneroster.rows import LeftOut
 from tests.roster.files import a_school, csv_of, in_zip
 
 GOOD = a_school().files()
@@ -26,45 +26,45 @@ ODD = st.one_of(
 )
 
 
-def read(files: dict[str, bytes]) -> tuple[list[object], list[Flaw]]:
-    """All records and all flaws, whatever happens."""
+def read(files: dict[str, bytes]) -> tuple[list[object], list[Violation]]:
+    """All records and all violations, whatever happens."""
     records: list[object] = []
-    flaws: list[Flaw] = []
+    violations: list[Violation] = []
     try:
         with roster_files(in_zip(files)) as opened:
             package = read_package(opened)
             for stream in (package.orgs(), package.people(), package.classes(), package.enrolments()):
                 for entry in stream:
                     if isinstance(entry, LeftOut):
-                        flaws.extend(entry.flaws)
+                        violations.extend(entry.violations)
                     else:
                         records.append(entry)
     except UnreadableRoster as error:
-        flaws.extend(error.flaws)
-    return records, flaws
+        violations.extend(error.violations)
+    return records, violations
 
 
 @given(name=st.sampled_from(sorted(GOOD)), content=ODD)
 def test_any_bytes_as_a_file_are_read_or_named(name: str, content: bytes) -> None:
-    records, flaws = read(GOOD | {name: content})
+    records, violations = read(GOOD | {name: content})
 
-    assert records or flaws
+    assert records or violations
 
 
 @given(name=st.sampled_from(sorted(GOOD)), at=st.integers(0, 400), odd=ODD)
 def test_any_bytes_within_a_file_are_read_or_named(name: str, at: int, odd: bytes) -> None:
     content = GOOD[name]
-    records, flaws = read(GOOD | {name: content[:at] + odd + content[at:]})
+    records, violations = read(GOOD | {name: content[:at] + odd + content[at:]})
 
-    assert records or flaws
-    assert all(flaw.pointer for flaw in flaws)
+    assert records or violations
+    assert all(violation.pointer for violation in violations)
 
 
 @given(content=ODD)
 def test_any_bytes_as_a_manifest_are_followed_or_refused(content: bytes) -> None:
-    records, flaws = read(GOOD | {"manifest.csv": content})
+    records, violations = read(GOOD | {"manifest.csv": content})
 
-    assert bool(records) != bool(flaws)
+    assert bool(records) != bool(violations)
 
 
 @given(names=st.lists(READABLE, min_size=1, max_size=5), all_quoted=st.booleans())
@@ -75,17 +75,17 @@ def test_every_name_that_csv_can_write_is_read_as_it_is(names: list[str], all_qu
     writer.writeheader()
     writer.writerows(rows)
 
-    records, flaws = read(GOOD | {"users.csv": text.getvalue().encode()})
+    records, violations = read(GOOD | {"users.csv": text.getvalue().encode()})
 
-    assert flaws == []
+    assert violations == []
     assert [record.given_name for record in records if isinstance(record, Person)] == [name.strip() for name in names]
 
 
 @given(name=READABLE.filter(lambda text: len(text) > 3), cut=st.integers(1, 300))
-def test_no_flaw_repeats_a_name_wherever_a_row_is_cut(name: str, cut: int) -> None:
+def test_no_violation_repeats_a_name_wherever_a_row_is_cut(name: str, cut: int) -> None:
     word = f"Zyx{name}"
     users = csv_of([{**row, "givenName": word, "familyName": word} for row in a_school().tables["users"]])
 
-    _, flaws = read(GOOD | {"users.csv": users[:-cut]})
+    _, violations = read(GOOD | {"users.csv": users[:-cut]})
 
-    assert not any(word in f"{flaw.detail} {flaw.params}" for flaw in flaws)
+    assert not any(word in f"{violation.detail} {violation.params}" for violation in violations)

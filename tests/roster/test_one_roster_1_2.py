@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adsum.storage import tables
+from adsum.migrations import tables
 from tests.roster.conftest import Importing, counts, where
 from tests.roster.files import SCHOOL, Roster, Tables, a_school, a_school_of_1_2, role_of
 
@@ -30,7 +30,7 @@ async def test_it_says_the_same_as_1_1(importing: Importing, roster: Roster, mod
 
     report = await importing.run(roster)
 
-    assert report.flaws == ()
+    assert report.violations == ()
     assert report.changes_nothing
 
 
@@ -47,7 +47,7 @@ async def test_a_role_is_at_its_org_and_the_primary_one_also_at_the_primary_org(
 
     report = await importing.run(roster)
 
-    assert report.flaws == ()
+    assert report.violations == ()
     first, second = (row["id"] for row in await importing.rows(tables.schools))
     places = {(row["source_id"], row["school_id"]) for row in await importing.rows(tables.students)}
     assert {("student-1", first), ("student-2", first), ("student-2", second)} <= places
@@ -60,7 +60,7 @@ async def test_a_user_without_a_role_is_left_out(importing: Importing, roster: R
 
     report = await importing.run(roster)
 
-    assert where(report.flaws) == [("enrollments.csv:2", "depends_on_left_out"), ("users.csv:2", "missing_role")]
+    assert where(report.violations) == [("enrollments.csv:2", "depends_on_left_out"), ("users.csv:2", "missing_role")]
 
 
 async def test_a_user_whose_role_is_wrong_stays_as_they_were(importing: Importing, roster: Roster) -> None:
@@ -69,7 +69,7 @@ async def test_a_user_whose_role_is_wrong_stays_as_they_were(importing: Importin
 
     report = await importing.run(roster)
 
-    assert where(report.flaws) == [
+    assert where(report.violations) == [
         ("enrollments.csv:2", "depends_on_left_out"),
         ("roles.csv:2", "unknown_role"),
         ("users.csv:2", "depends_on_left_out"),
@@ -82,7 +82,7 @@ async def test_a_role_of_nobody_is_named(importing: Importing, roster: Roster) -
 
     report = await importing.run(roster)
 
-    assert where(report.flaws) == [("roles.csv:15", "unknown_user")]
+    assert where(report.violations) == [("roles.csv:15", "unknown_user")]
 
 
 async def test_a_wrong_role_of_nobody_is_named_once(importing: Importing, roster: Roster) -> None:
@@ -90,7 +90,7 @@ async def test_a_wrong_role_of_nobody_is_named_once(importing: Importing, roster
 
     report = await importing.run(roster)
 
-    assert where(report.flaws) == [("roles.csv:15", "unknown_role")]
+    assert where(report.violations) == [("roles.csv:15", "unknown_role")]
 
 
 async def test_who_has_no_role_left_leaves(importing: Importing, roster: Roster) -> None:
@@ -99,7 +99,7 @@ async def test_who_has_no_role_left_leaves(importing: Importing, roster: Roster)
 
     report = await importing.run(roster)
 
-    assert report.flaws == ()
+    assert report.violations == ()
     assert counts(report)["students"] == (0, 0, 1, 11)
     assert counts(report)["enrolments"] == (0, 0, 1, 11)
 
@@ -111,7 +111,7 @@ async def test_nobody_is_ended_by_a_file_of_roles_that_was_cut_off(importing: Im
 
     report = await importing.run(files)
 
-    assert ("roles.csv", "partly_read") in where(report.flaws)
+    assert ("roles.csv", "partly_read") in where(report.violations)
     assert report.changes_nothing
 
 
@@ -125,7 +125,7 @@ async def test_a_change_of_a_name_alone_leaves_the_role_as_it_is(importing: Impo
 
     report = await importing.run(delta)
 
-    assert report.flaws == ()
+    assert report.violations == ()
     assert report.ignored == {"users.csv: no role": 1}
     assert counts(report)["students"] == (0, 1, 0, 0)
     assert counts(report)["teachers"] == (0, 1, 0, 0)
@@ -142,7 +142,7 @@ async def test_a_role_that_is_taken_away_ends_the_student_at_that_school_alone(
 
     report = await importing.run(delta, allow_removals=True)
 
-    assert report.flaws == ()
+    assert report.violations == ()
     assert counts(report)["students"] == (0, 0, 1, 0)
     assert [row["active"] for row in await importing.rows(tables.students)].count(False) == 1
 
@@ -164,7 +164,7 @@ async def test_who_changes_school_in_1_2_has_one_role_taken_away_and_another_giv
 
     report = await importing.run(delta, allow_removals=True)
 
-    assert report.flaws == ()
+    assert report.violations == ()
     assert counts(report)["students"] == (1, 0, 2, 0)
 
 
@@ -179,4 +179,4 @@ async def test_a_new_role_of_somebody_unnamed_is_named(importing: Importing, ros
 
     report = await importing.run(delta)
 
-    assert where(report.flaws) == [("roles.csv:3", "unknown_user"), ("roles.csv:4", "unknown_role")]
+    assert where(report.violations) == [("roles.csv:3", "unknown_user"), ("roles.csv:4", "unknown_role")]

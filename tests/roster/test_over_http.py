@@ -9,9 +9,9 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
-from adsum.domain.access import Role
-from adsum.settings import Settings
-from adsum.storage import tables
+from adsum.accounts.access import Role
+from adsum.migrations import tables
+from adsum.platform.settings import Settings
 from tests.roster.conftest import Importing
 from tests.roster.files import Roster, a_school, enrolment, in_zip
 from tests.schools import make_bare_school, make_user
@@ -55,7 +55,7 @@ async def send(
 
 
 @pytest.fixture
-def flawed() -> Roster:
+def invalid() -> Roster:
     roster = a_school()
     roster.tables["enrollments"] += [enrolment("class-9", "student-1"), enrolment("class-1", "nobody")]
     return roster
@@ -94,8 +94,8 @@ async def test_a_zip_as_a_file_of_a_form_is_imported(client: httpx2.AsyncClient)
     assert answer.json()["tables"]["students"]["added"] == 3
 
 
-async def test_wrong_rows_are_listed_by_file_and_row(client: httpx2.AsyncClient, flawed: Roster) -> None:
-    answer = await send(client, flawed)
+async def test_wrong_rows_are_listed_by_file_and_row(client: httpx2.AsyncClient, invalid: Roster) -> None:
+    answer = await send(client, invalid)
 
     assert answer.status_code == 200
     assert answer.json()["errorCount"] == 2
@@ -122,9 +122,9 @@ async def test_a_dry_run_changes_nothing(client: httpx2.AsyncClient, importing: 
 
 
 async def test_a_strict_import_with_wrong_rows_is_a_problem_that_names_each(
-    client: httpx2.AsyncClient, importing: Importing, flawed: Roster
+    client: httpx2.AsyncClient, importing: Importing, invalid: Roster
 ) -> None:
-    answer = await send(client, flawed, strict="true")
+    answer = await send(client, invalid, strict="true")
 
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from adsum.oneroster.files import UnreadableRoster, roster_files
-from adsum.oneroster.package import Package, read_package
+from adsum.roster.oneroster.files import UnreadableRoster, roster_files
+from adsum.roster.oneroster.package import Package, read_package
 from tests.roster.files import a_school, a_school_of_1_2, in_zip
 
 NAME = "Given student-1"
@@ -17,7 +17,7 @@ def refusal(files: Mapping[str, bytes]) -> list[tuple[str, str]]:
     """Place and code of each reason for which the files are not read at all."""
     with pytest.raises(UnreadableRoster) as refused, roster_files(in_zip(files)) as opened:
         read_package(opened)
-    return [(flaw.pointer, flaw.code) for flaw in refused.value.flaws]
+    return [(violation.pointer, violation.code) for violation in refused.value.violations]
 
 
 @pytest.mark.parametrize("name", ["orgs", "users", "classes", "enrollments"])

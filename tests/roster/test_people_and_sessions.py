@@ -6,8 +6,8 @@ from datetime import date
 
 from sqlalchemy import update
 
-from adsum.domain.ids import Batch
-from adsum.storage import tables
+from adsum.migrations import tables
+from adsum.platform.ids import Batch
 from tests.roster.conftest import Importing, counts, where
 from tests.roster.files import SCHOOL, a_class, a_school, enrolment
 from tests.schools import make_record
@@ -25,7 +25,7 @@ async def test_a_teacher_who_leaves_keeps_the_account_and_teaches_no_more(import
 
     report = await importing.run(roster)
 
-    assert where(report.flaws) == [("enrollments.csv:5", "unknown_user")]
+    assert where(report.violations) == [("enrollments.csv:5", "unknown_user")]
     assert counts(report)[TEACHINGS] == (0, 0, 1, 0)
     assert await importing.rows(tables.users) == [before]
     assert [row["end_date"] for row in await importing.rows(tables.class_teachers)] == [date(2024, 10, 15)]
@@ -81,7 +81,7 @@ async def test_a_student_of_two_schools_is_one_student_in_each(importing: Import
 
     report = await importing.run(roster)
 
-    assert report.flaws == ()
+    assert report.violations == ()
     assert counts(report)["students"] == (2, 0, 0, 0)
     students = {row["id"]: row["school_id"] for row in await importing.rows(tables.students)}
     classes = {row["id"]: row["school_id"] for row in await importing.rows(tables.classes)}

@@ -1,4 +1,4 @@
-"""Reading single rows: every kind of flaw, by file, row and column, and never with what stands in a cell."""
+"""Reading single rows: every kind of violation, by file, row and column, and never with what stands in a cell."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from datetime import date
 
 import pytest
 
-from adsum.errors import Flaw
-from adsum.oneroster.files import UnreadableRoster, roster_files
-from adsum.oneroster.package import read_package
-from adsum.oneroster.records import Enrolment, Person, SchoolClass
-from adsum.oneroster.rows import LeftOut
+from adsum.platform.errors import Violation
+from adsum.roster.oneroster.files import UnreadableRoster, roster_files
+from adsum.roster.oneroster.package import read_package
+from adsum.roster.oneroster.records import Enrolment, Person, SchoolClass
+from adsum.roster.oneroster.rows import LeftOut
 from tests.roster.files import Roster, a_school, a_school_of_1_2, in_zip
 
 NAME = "Given student-1"
@@ -36,11 +36,11 @@ def entries(roster: Roster | Mapping[str, bytes], table: str) -> list[object]:
         return list(streams[table]())
 
 
-def flaws_of(roster: Roster | Mapping[str, bytes], table: str) -> list[tuple[str, str, object]]:
-    """Place, code and column of each flaw."""
-    found = [flaw for entry in left_out(roster, table) for flaw in entry.flaws]
-    assert not any(NAME in flaw.detail for flaw in found)
-    return [(flaw.pointer, flaw.code, flaw.params.get("column")) for flaw in found]
+def violations_of(roster: Roster | Mapping[str, bytes], table: str) -> list[tuple[str, str, object]]:
+    """Place, code and column of each violation."""
+    found = [violation for entry in left_out(roster, table) for violation in entry.violations]
+    assert not any(NAME in violation.detail for violation in found)
+    return [(violation.pointer, violation.code, violation.params.get("column")) for violation in found]
 
 
 @pytest.mark.parametrize(
@@ -75,14 +75,14 @@ def test_a_wrong_cell_is_named_by_file_row_and_column(
     roster = a_school()
     roster.row(table, source_id)[column] = value
 
-    assert flaws_of(roster, table) == [(f"{table}.csv:2", code, column)]
+    assert violations_of(roster, table) == [(f"{table}.csv:2", code, column)]
 
 
 def test_every_wrong_cell_of_a_row_is_named() -> None:
     roster = a_school()
     roster.row("enrollments", "class-1-student-1").update(role="pupil", beginDate="soon", classSourcedId="")
 
-    assert flaws_of(roster, "enrollments") == [
+    assert violations_of(roster, "enrollments") == [
         ("enrollments.csv:2", "unknown_role", "role"),
         ("enrollments.csv:2", "missing_value", "classSourcedId"),
         ("enrollments.csv:2", "date_format", "beginDate"),
@@ -94,14 +94,14 @@ def test_a_student_without_any_name_is_left_out_and_one_with_a_single_name_is_no
     roster.row("users", "student-1").update(givenName="", familyName="")
     roster.row("users", "student-2").update(givenName="Suharto", familyName="")
 
-    assert flaws_of(roster, "users") == [("users.csv:2", "missing_value", "givenName")]
+    assert violations_of(roster, "users") == [("users.csv:2", "missing_value", "givenName")]
 
 
 def test_blanks_of_other_scripts_are_letters_of_a_name() -> None:
     roster = a_school()
     roster.row("users", "student-1").update(givenName="山田\u3000花子", familyName="de\u00a0Vries")
 
-    assert flaws_of(roster, "users") == []
+    assert violations_of(roster, "users") == []
 
 
 def test_a_cell_that_is_no_utf_8_leaves_out_its_row_alone() -> None:
@@ -110,7 +110,7 @@ def test_a_cell_that_is_no_utf_8_leaves_out_its_row_alone() -> None:
     files = roster.files()
     files["users.csv"] = files["users.csv"].replace("ü".encode(), "ü".encode("latin-1"))
 
-    assert flaws_of(files, "users") == [("users.csv:3", "not_utf8", "familyName")]
+    assert violations_of(files, "users") == [("users.csv:3", "not_utf8", "familyName")]
 
 
 def test_what_is_to_be_deleted_needs_no_more_than_its_sourced_id() -> None:
@@ -128,7 +128,7 @@ def test_a_row_with_an_unquoted_comma_is_left_out() -> None:
     files = roster.files()
     files["users.csv"] = files["users.csv"].replace(NAME.encode(), f"{NAME}, Jr.".encode())
 
-    assert flaws_of(files, "users") == [("users.csv:2", "wrong_columns", None)]
+    assert violations_of(files, "users") == [("users.csv:2", "wrong_columns", None)]
     assert [entry.source_id for entry in left_out(files, "users")] == ["student-1"]
 
 
@@ -148,7 +148,7 @@ def test_half_a_row_at_the_end_means_that_the_file_was_cut_off() -> None:
     last = left_out(files, "users")[-1]
 
     assert last.source_id is None
-    assert flaws_of(files, "users") == [("users.csv:5", "wrong_columns", None)]
+    assert violations_of(files, "users") == [("users.csv:5", "wrong_columns", None)]
 
 
 def test_half_a_row_whose_id_does_not_come_first_is_about_nobody_knows_whom() -> None:
@@ -168,7 +168,7 @@ def test_wrong_quotes_are_named(quoted: str) -> None:
     files = roster.files()
     files["users.csv"] = files["users.csv"].replace(b"Given student-2", quoted.encode())
 
-    assert flaws_of(files, "users")[0] == ("users.csv:3", "wrong_quotes", None)
+    assert violations_of(files, "users")[0] == ("users.csv:3", "wrong_quotes", None)
 
 
 def test_a_line_break_in_quotes_moves_the_rows_after_it() -> None:
@@ -176,7 +176,7 @@ def test_a_line_break_in_quotes_moves_the_rows_after_it() -> None:
     roster.row("users", "student-1")["grades"] = "9\n10"
     roster.row("users", "student-2")["role"] = "pupil"
 
-    assert flaws_of(roster, "users") == [
+    assert violations_of(roster, "users") == [
         ("users.csv:2", "control_character", "grades"),
         ("users.csv:4", "unknown_role", "role"),
     ]
@@ -186,7 +186,7 @@ def test_a_sourced_id_that_stands_twice_counts_once() -> None:
     roster = a_school(students=2)
     roster.tables["users"].insert(1, {**roster.row("users", "student-1"), "familyName": "Other"})
 
-    assert flaws_of(roster, "users") == [("users.csv:3", "repeated_id", "sourcedId")]
+    assert violations_of(roster, "users") == [("users.csv:3", "repeated_id", "sourcedId")]
     assert [entry.is_repeated for entry in left_out(roster, "users")] == [True]
     people = (entry for entry in entries(roster, "users") if isinstance(entry, Person))
     assert next((person.source_id, person.family_name) for person in people) == ("student-1", "Family")
@@ -199,14 +199,14 @@ def test_blank_lines_and_old_line_ends_are_read() -> None:
 
     assert len(entries(files, "users")) == 4
     assert len(entries(files, "classes")) == 1
-    assert flaws_of(files, "users") == []
+    assert violations_of(files, "users") == []
 
 
 def test_header_names_are_read_in_any_case_and_with_blanks_around() -> None:
     files = a_school().files()
     files["orgs.csv"] = files["orgs.csv"].replace(b"sourcedId,status", b" SourcedID , STATUS")
 
-    assert flaws_of(files, "orgs") == []
+    assert violations_of(files, "orgs") == []
 
 
 def test_lists_are_read_with_blanks_quotes_and_repetitions() -> None:
@@ -233,7 +233,7 @@ def test_a_role_that_a_system_added_itself_is_read() -> None:
     roster = a_school()
     roster.row("users", "student-1")["role"] = "ext:coach"
 
-    assert flaws_of(roster, "users") == []
+    assert violations_of(roster, "users") == []
 
 
 def test_a_delta_file_has_to_say_a_status() -> None:
@@ -241,7 +241,7 @@ def test_a_delta_file_has_to_say_a_status() -> None:
     roster.modes = {"users": "delta"}
     roster.row("users", "student-1")["status"] = ""
 
-    assert flaws_of(roster, "users") == [("users.csv:2", "missing_value", "status")]
+    assert violations_of(roster, "users") == [("users.csv:2", "missing_value", "status")]
 
 
 def test_a_role_whose_row_is_wrong_is_known_by_its_user() -> None:
@@ -251,14 +251,14 @@ def test_a_role_whose_row_is_wrong_is_known_by_its_user() -> None:
     assert [entry.source_id for entry in left_out(roster, "roles")] == ["student-1"]
 
 
-def test_flaws_can_be_told_apart_by_machines() -> None:
+def test_violations_can_be_told_apart_by_machines() -> None:
     roster = a_school()
     roster.row("classes", "class-1")["title"] = "x" * 300
 
     (entry,) = left_out(roster, "classes")
 
-    assert entry.flaws == (
-        Flaw(
+    assert entry.violations == (
+        Violation(
             "too_long",
             "title has 300 characters; at most 255 fit",
             "classes.csv:2",
@@ -271,14 +271,14 @@ def test_a_file_without_line_ends_is_not_read_as_one_line() -> None:
     files = a_school().files()
     files["users.csv"] += b"x" * 3_000_000
 
-    codes = {code for _, code, _ in flaws_of(files, "users")}
+    codes = {code for _, code, _ in violations_of(files, "users")}
 
     assert codes == {"wrong_quotes"}
 
 
 def test_a_file_with_too_many_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adsum.oneroster.tables.MAX_ROWS", 3)
+    monkeypatch.setattr("adsum.roster.oneroster.csv_table.MAX_ROWS", 3)
     with pytest.raises(UnreadableRoster) as refused:
         entries(a_school(), "users")
 
-    assert [flaw.code for flaw in refused.value.flaws] == ["too_many_rows"]
+    assert [violation.code for violation in refused.value.violations] == ["too_many_rows"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adsum.services.demo import DATA
-from adsum.storage import tables
+from adsum.migrations import tables
+from adsum.roster.demo.service import DATA
 from tests.roster.conftest import Importing, counts
 from tests.roster.files import in_zip
 
@@ -15,7 +15,7 @@ REAL = DATA / "oneroster"
 async def test_they_are_imported_whole_and_twice_is_once(importing: Importing) -> None:
     report = await importing.run_from(REAL)
 
-    assert report.flaws == ()
+    assert report.violations == ()
     assert report.ignored_files == ("academicSessions.csv", "courses.csv")
     assert {name: row[0] for name, row in counts(report).items()} == {
         "schools": 2,

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from adsum.storage import tables
+from adsum.migrations import tables
 from tests.roster.conftest import Importing, counts, where
 from tests.roster.files import SCHOOL, a_school, enrolment, user
 
@@ -22,7 +22,7 @@ async def test_other_roles_and_orgs_are_ignored_and_counted(importing: Importing
 
     report = await importing.run(roster)
 
-    assert report.flaws == ()
+    assert report.violations == ()
     assert report.ignored == {
         "enrollments.csv: proctor": 1,
         "orgs.csv: no school": 1,
@@ -32,7 +32,7 @@ async def test_other_roles_and_orgs_are_ignored_and_counted(importing: Importing
 
 
 @pytest.mark.parametrize(
-    ("change", "flaw"),
+    ("change", "violation"),
     [
         (("users", "student-1", "orgSourcedIds", "nowhere"), ("users.csv:2", "unknown_school")),
         (("users", "student-1", "orgSourcedIds", f"{SCHOOL},nowhere"), ("users.csv:2", "unknown_school")),
@@ -45,7 +45,7 @@ async def test_other_roles_and_orgs_are_ignored_and_counted(importing: Importing
     ],
 )
 async def test_a_reference_to_an_org_that_is_no_school_here_is_named_and_changes_nothing(
-    importing: Importing, change: tuple[str, str, str, str], flaw: tuple[str, str]
+    importing: Importing, change: tuple[str, str, str, str], violation: tuple[str, str]
 ) -> None:
     roster = a_school(classes=2)
     roster.add("orgs", sourcedId="district", name="All of it", type="district")
@@ -57,8 +57,8 @@ async def test_a_reference_to_an_org_that_is_no_school_here_is_named_and_changes
 
     report = await importing.run(roster)
 
-    assert flaw in where(report.flaws)
-    assert {code for _, code in where(report.flaws)} <= {flaw[1], "depends_on_left_out", "missing_value"}
+    assert violation in where(report.violations)
+    assert {code for _, code in where(report.violations)} <= {violation[1], "depends_on_left_out", "missing_value"}
     assert await importing.everything() == before
 
 
@@ -84,7 +84,7 @@ async def test_an_orphan_enrolment_is_named_and_the_one_that_is_there_stays(
 
     report = await importing.run(roster)
 
-    assert where(report.flaws) == [("enrollments.csv:2", code)]
+    assert where(report.violations) == [("enrollments.csv:2", code)]
     assert await importing.everything() == before
 
 
@@ -97,7 +97,7 @@ async def test_a_student_whose_row_has_become_wrong_stays_as_they_were(importing
 
     report = await importing.run(roster)
 
-    assert where(report.flaws) == [
+    assert where(report.violations) == [
         ("classes.csv:2", "missing_value"),
         ("enrollments.csv:2", "depends_on_left_out"),
         ("enrollments.csv:2", "depends_on_left_out"),
@@ -117,7 +117,7 @@ async def test_an_enrolment_cannot_become_somebody_elses(importing: Importing) -
 
     report = await importing.run(roster)
 
-    assert where(report.flaws) == [("enrollments.csv:2", "reassigned_id")]
+    assert where(report.violations) == [("enrollments.csv:2", "reassigned_id")]
     assert await importing.everything() == before
 
 
@@ -128,7 +128,7 @@ async def test_a_sourced_id_that_stands_twice_counts_once(importing: Importing) 
 
     report = await importing.run(roster)
 
-    assert where(report.flaws) == [("enrollments.csv:5", "repeated_id"), ("users.csv:5", "repeated_id")]
+    assert where(report.violations) == [("enrollments.csv:5", "repeated_id"), ("users.csv:5", "repeated_id")]
     assert (await importing.spans())["class-1-student-1"] == (date(2024, 9, 2), None)
     assert counts(report)["enrolments"] == (2, 0, 0, 0)
     assert (await importing.run(roster)).changes_nothing
@@ -141,7 +141,7 @@ async def test_orgs_and_classes_that_stand_twice_count_once(importing: Importing
 
     report = await importing.run(roster)
 
-    assert where(report.flaws) == [("classes.csv:3", "repeated_id"), ("orgs.csv:3", "repeated_id")]
+    assert where(report.violations) == [("classes.csv:3", "repeated_id"), ("orgs.csv:3", "repeated_id")]
     assert [row["name"] for row in await importing.rows(tables.schools)] == ["Lindenhof"]
     assert [row["title"] for row in await importing.rows(tables.classes)] == ["Title of class-1"]
     assert counts(report)["enrolments"] == (3, 0, 0, 0)

@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, time
 
 import pytest
 
-from adsum.domain.access import system_caller
-from adsum.domain.covers import Cover
-from adsum.services.covers import Covers
-from adsum.services.roster_import import ImportRefused
-from adsum.storage import tables
+from adsum.accounts.access import system_caller
+from adsum.migrations import tables
+from adsum.roster.covers.rules import Cover
+from adsum.roster.covers.service import Covers
+from adsum.roster.importing.service import ImportRefused
 from tests.roster.conftest import TODAY, Importing, counts, where
 from tests.roster.files import a_school, enrolment
 
@@ -27,8 +27,8 @@ async def test_nobody_is_ended_by_a_file_that_was_cut_off(importing: Importing) 
 
     report = await importing.run(files)
 
-    assert ("users.csv", "partly_read") in where(report.flaws)
-    assert ("enrollments.csv", "partly_read") in where(report.flaws)
+    assert ("users.csv", "partly_read") in where(report.violations)
+    assert ("enrollments.csv", "partly_read") in where(report.violations)
     assert await importing.everything() == before
 
 
@@ -49,9 +49,9 @@ async def test_more_than_a_tenth_of_the_students_end_only_if_that_is_allowed(
     if refused:
         with pytest.raises(ImportRefused) as refusal:
             await importing.run(roster)
-        (flaw,) = refusal.value.flaws
-        assert (flaw.code, flaw.pointer) == ("too_many_removals", "users.csv")
-        assert flaw.params == {"file": "users.csv", "table": "students", "ended": gone, "active": students}
+        (violation,) = refusal.value.violations
+        assert (violation.code, violation.pointer) == ("too_many_removals", "users.csv")
+        assert violation.params == {"file": "users.csv", "table": "students", "ended": gone, "active": students}
         assert await importing.everything() == before
     assert counts(await importing.run(roster, allow_removals=True))["students"] == (0, 0, gone, students - gone)
 
@@ -63,7 +63,7 @@ async def test_every_table_that_would_end_is_named_and_a_dry_run_says_so_too(imp
     report = await importing.run(roster, dry_run=True)
 
     assert report.refused
-    assert [flaw.params["table"] for flaw in report.flaws] == ["students", "classes", "enrolments"]
+    assert [violation.params["table"] for violation in report.violations] == ["students", "classes", "enrolments"]
     assert counts(report)["enrolments"] == (0, 0, 12, 4)
 
 
@@ -76,7 +76,7 @@ async def test_a_file_may_come_with_a_header_and_nobody_in_it(importing: Importi
     with pytest.raises(ImportRefused) as refused:
         await importing.run(files)
 
-    assert refused.value.flaws[0].code == "too_many_removals"
+    assert refused.value.violations[0].code == "too_many_removals"
 
 
 async def test_a_cover_is_not_ended_by_a_file_that_knows_nothing_of_it(importing: Importing) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from adsum.oneroster.files import MAX_FILES, UnreadableRoster, roster_files
-from adsum.oneroster.package import read_package
+from adsum.roster.oneroster.files import MAX_FILES, UnreadableRoster, roster_files
+from adsum.roster.oneroster.package import read_package
 from tests.roster.files import a_school, in_folder, in_zip
 
 FILES = a_school().files()
@@ -25,7 +25,7 @@ def names(archive: io.BytesIO | Path) -> list[str]:
 def refusal(archive: io.BytesIO | Path) -> list[str]:
     with pytest.raises(UnreadableRoster) as refused:
         read_all(archive)
-    return [flaw.code for flaw in refused.value.flaws]
+    return [violation.code for violation in refused.value.violations]
 
 
 def read_all(archive: io.BytesIO | Path) -> None:
@@ -87,7 +87,7 @@ def test_a_file_that_is_there_twice_is_refused() -> None:
 
 
 def test_a_zip_bomb_is_refused_by_what_it_declares(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adsum.oneroster.files.MAX_UNPACKED_BYTES", 1_000_000)
+    monkeypatch.setattr("adsum.roster.oneroster.files.MAX_UNPACKED_BYTES", 1_000_000)
 
     assert refusal(zip_with({"bomb.csv": b"0" * 1_000_000})) == ["too_large_unpacked"]
 

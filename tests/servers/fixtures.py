@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from adsum.embedded.valkey import Valkey
-from adsum.settings import Settings
+from adsum.platform.settings import Settings
 from tests.servers.databases import Databases
 from tests.servers.postgres import Postgres, temporary_postgres
 from tests.servers.processes import run_apart

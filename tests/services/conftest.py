@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from adsum.domain.batches import BatchStatus
-from adsum.domain.selection import Selection
-from adsum.domain.submission import BatchResult, Submission
-from adsum.storage.runs import Run
+from adsum.batches.repository.runs import Run
+from adsum.batches.rules import BatchStatus
+from adsum.batches.selection import Selection
+from adsum.batches.submission import BatchResult, Submission
 from adsum.wiring import Adsum
 from tests.batches.conftest import adsum, redis, school, settings, worker
 from tests.runs import DAY, failures

@@ -8,16 +8,16 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 
-from adsum.domain.access import Caller, Role, system_caller
-from adsum.domain.batches import BatchState, OnExisting
-from adsum.domain.plan import Existing, MarkConflict
-from adsum.domain.selection import Selection, StudentMark
-from adsum.domain.statuses import Mark
-from adsum.errors import Forbidden, IdempotencyKeyReused, Invalid, RecordsExist
-from adsum.queue.keys import LedgerKeys
-from adsum.services.attendances import Attendance
-from adsum.settings import Settings
-from adsum.storage import jobs, recording
+from adsum.accounts.access import Caller, Role, system_caller
+from adsum.attendance.statuses.rules import Mark
+from adsum.batches.plan import Existing, MarkConflict
+from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.repository import jobs, recording
+from adsum.batches.rules import BatchState, OnExisting
+from adsum.batches.selection import Selection, StudentMark
+from adsum.batches.service import Attendance
+from adsum.platform.errors import Forbidden, IdempotencyKeyReused, Invalid, RecordsExist
+from adsum.platform.settings import Settings
 from adsum.wiring import Adsum, open_adsum
 from tests.batches.conftest import RunWorker, ended
 from tests.runs import DAY, batch_of, count_records, make_run, records, updates
@@ -145,7 +145,9 @@ async def test_with_fail_the_whole_request_is_refused_if_anybody_is_recorded(ads
     asked = submission(school, selection=marking(one, two), on_existing=OnExisting.FAIL)
     with pytest.raises(RecordsExist) as error:
         await adsum.attendances.create_batch(asked, SYSTEM)
-    assert [(flaw.pointer, flaw.params) for flaw in error.value.flaws] == [("/marks/1/studentId", {"studentId": two})]
+    assert [(violation.pointer, violation.params) for violation in error.value.violations] == [
+        ("/marks/1/studentId", {"studentId": two})
+    ]
     fine = submission(school, selection=marking(one), on_existing=OnExisting.FAIL)
     assert (await adsum.attendances.create_batch(fine, SYSTEM)).added_jobs == 1
 
@@ -165,7 +167,7 @@ async def test_every_wrong_thing_is_named_a_wrong_roster_version_too(adsum: Adsu
     )
     with pytest.raises(Invalid) as error:
         await adsum.attendances.create_batch(asked, SYSTEM)
-    assert {flaw.code for flaw in error.value.flaws} == {
+    assert {violation.code for violation in error.value.violations} == {
         "wrong_roster_version",
         "student_in_both_lists",
         "unknown_student",
@@ -190,7 +192,7 @@ async def test_attendances_of_two_sessions_are_refused_and_the_odd_ones_named(ad
     wanted = [Attendance(school.class_id, session, DAY, each) for each, session in enumerate([9, 9, 8, 9])]
     with pytest.raises(Invalid) as error:
         await adsum.attendances.process_batch_attendances(wanted, SYSTEM)
-    assert [flaw.pointer for flaw in error.value.flaws] == ["/2"]
+    assert [violation.pointer for violation in error.value.violations] == ["/2"]
 
 
 async def test_no_attendances_are_no_batch(adsum: Adsum) -> None:
@@ -210,7 +212,7 @@ async def test_a_note_of_a_program_that_cannot_be_kept_is_refused(adsum: Adsum, 
 async def test_a_class_in_which_nobody_is_enrolled_that_day_has_no_batch(adsum: Adsum, school: SchoolIds) -> None:
     with pytest.raises(Invalid) as error:
         await adsum.attendances.create_batch(submission(school, learning_date="2024-09-01"), SYSTEM)
-    assert [flaw.code for flaw in error.value.flaws] == ["empty_roster"]
+    assert [violation.code for violation in error.value.violations] == ["empty_roster"]
 
 
 async def test_a_batch_of_more_students_than_the_setting_allows_is_refused(settings: Settings) -> None:
@@ -220,4 +222,4 @@ async def test_a_batch_of_more_students_than_the_setting_allows_is_refused(setti
         for selection in (Selection(True), Selection(False, selected=[*school.student_ids, 998, 999])):
             with pytest.raises(Invalid) as error:
                 await small.attendances.create_batch(submission(school, selection=selection), SYSTEM)
-            assert [flaw.code for flaw in error.value.flaws] == ["batch_too_large"]
+            assert [violation.code for violation in error.value.violations] == ["batch_too_large"]

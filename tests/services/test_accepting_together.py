@@ -9,20 +9,21 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 
-from adsum.domain.access import Role, system_caller
-from adsum.domain.batches import OnExisting
-from adsum.domain.ids import Batch
-from adsum.domain.selection import Selection
-from adsum.domain.submission import BatchResult, Submission
-from adsum.errors import Invalid, NotFound, Overloaded, RecordsExist
-from adsum.queue.keys import LedgerKeys
-from adsum.services import accepting, sight
-from adsum.services.sight import Sight
-from adsum.settings import Settings
-from adsum.storage import idempotency, jobs, recording, runs
-from adsum.storage.database import Connection, Database
-from adsum.storage.idempotency import AnswerKey, KeptAnswer
-from adsum.storage.turns import take_turns
+from adsum.accounts.access import Role, system_caller
+from adsum.batches import accept as accepting
+from adsum.batches import snapshot as sight
+from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.repository import idempotency, jobs, recording, runs
+from adsum.batches.repository.idempotency import AnswerKey, KeptAnswer
+from adsum.batches.rules import OnExisting
+from adsum.batches.selection import Selection
+from adsum.batches.snapshot import Sight
+from adsum.batches.submission import BatchResult, Submission
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.errors import Invalid, NotFound, Overloaded, RecordsExist
+from adsum.platform.ids import Batch
+from adsum.platform.settings import Settings
+from adsum.roster.session_fence import take_turns
 from adsum.wiring import Adsum, open_adsum
 from tests.batches.conftest import queue_keys
 from tests.runs import ACCEPTED_AT, batch_of
@@ -130,7 +131,7 @@ async def test_who_is_erased_once_the_roster_was_seen_is_not_marked(
 
     monkeypatch.setattr(accepting, "look", look)
     result = await adsum.attendances.create_batch(submission(school), SYSTEM)
-    async with adsum.database.glance() as connection:
+    async with adsum.database.autocommit_read() as connection:
         run = await runs.open_run(connection, batch_of(school))
     assert run is not None
     assert (result.run_id, sorted(job.student_id for job in run.jobs)) == (run.run_id, sorted(others))
@@ -191,7 +192,7 @@ async def test_whoever_is_slower_with_a_key_gets_the_answer_of_the_faster_one(
             slower = asyncio.create_task(adsum.attendances.create_batch(asked, SYSTEM))
             await until(lambda: somebody_waits_for_a_lock(adsum.database))
         assert replace(await slower, is_repeated=False) == faster
-        async with adsum.database.glance() as connection:
+        async with adsum.database.autocommit_read() as connection:
             assert await runs.open_run(connection, batch_of(school)) is None
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from adsum.errors import Overloaded, Unavailable
-from adsum.services.coalescer import Coalescer
+from adsum.platform.coalescer import Coalescer
+from adsum.platform.errors import Overloaded, Unavailable
 
 whose = ContextVar("whose", default="nobody")
 

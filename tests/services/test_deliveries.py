@@ -9,18 +9,18 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
-from adsum.domain.batches import BatchState, Tally
-from adsum.domain.ids import Batch
-from adsum.queue.chunks import Chunk
-from adsum.queue.keys import LedgerKeys
-from adsum.queue.service import Stopped
-from adsum.queue.worker import NotNow
-from adsum.services.completion import queued
-from adsum.services.deliveries import ALONE_AFTER, GIVE_UP_AFTER
-from adsum.services.processor import AttendanceProcessor
-from adsum.storage.database import StorageOutage
-from adsum.storage.jobs import JobSlice, Progress
-from adsum.storage.runs import Run
+from adsum.batches.complete import queued
+from adsum.batches.dispatcher import ALONE_AFTER, GIVE_UP_AFTER
+from adsum.batches.process import AttendanceProcessor
+from adsum.batches.queue.chunks import Chunk
+from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.queue.service import Stopped
+from adsum.batches.queue.worker import NotNow
+from adsum.batches.repository.jobs import JobSlice, Progress
+from adsum.batches.repository.runs import Run
+from adsum.batches.rules import BatchState, Tally
+from adsum.platform.database.engine import StorageOutage
+from adsum.platform.ids import Batch
 from adsum.wiring import Adsum
 from tests.batches.conftest import queue_keys
 from tests.runs import DAY, inserts, make_run

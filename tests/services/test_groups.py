@@ -7,11 +7,11 @@ import logging
 import pytest
 from redis.asyncio import Redis
 
-from adsum.domain.access import system_caller
-from adsum.domain.batches import BatchState
-from adsum.queue.service import QueueService
-from adsum.services.completion import queued
-from adsum.storage.runs import Run, find_run
+from adsum.accounts.access import system_caller
+from adsum.batches.complete import queued
+from adsum.batches.queue.service import QueueService
+from adsum.batches.repository.runs import Run, find_run
+from adsum.batches.rules import BatchState
 from adsum.wiring import Adsum
 from tests.batches.conftest import one_student_away, queue_keys
 from tests.schools import SchoolIds

@@ -9,22 +9,21 @@ from collections.abc import AsyncGenerator, Generator
 import pytest
 from redis.asyncio import Redis
 
-from adsum.domain.access import system_caller
-from adsum.domain.batches import BatchState, Tally
-from adsum.domain.selection import Selection
-from adsum.domain.submission import BatchResult
+from adsum.accounts.access import system_caller
+from adsum.batches.complete import queued
+from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.repository.recording import insert_records
+from adsum.batches.repository.runs import open_run
+from adsum.batches.rules import BatchState, Tally
+from adsum.batches.selection import Selection
+from adsum.batches.submission import BatchResult
 from adsum.embedded.valkey import Valkey
-from adsum.errors import Invalid, Unavailable
-from adsum.queue.connection import open_redis
-from adsum.queue.keys import LedgerKeys
-from adsum.queue.service import PATIENCE_S
-from adsum.services.completion import queued
-from adsum.services.patience import patiently
-from adsum.settings import Settings
-from adsum.storage.database import StorageOutage
-from adsum.storage.recording import insert_records
-from adsum.storage.runs import open_run
-from adsum.storage.turns import take_turns
+from adsum.platform.database.engine import StorageOutage
+from adsum.platform.errors import Invalid, Unavailable
+from adsum.platform.redis.connection import REQUEST_DEADLINE_S, open_redis
+from adsum.platform.retries import retry_forever
+from adsum.platform.settings import Settings
+from adsum.roster.session_fence import take_turns
 from adsum.wiring import Adsum, open_adsum
 from tests.runs import batch_of, slices
 from tests.schools import SchoolIds, make_school
@@ -194,7 +193,7 @@ async def test_with_valkey_frozen_a_request_is_accepted_in_half_a_second(
     with frozen(own_valkey):
         start = time.monotonic()
         result = await freezable.attendances.create_batch(submission(freezable_school), SYSTEM)
-        assert PATIENCE_S * 0.9 < time.monotonic() - start < 0.5
+        assert REQUEST_DEADLINE_S * 0.9 < time.monotonic() - start < 0.5
     assert (await status_of(freezable, result)).state is BatchState.PROCESSING
 
 
@@ -251,7 +250,7 @@ async def test_an_outage_is_waited_for_and_another_error_is_not() -> None:
         tried.append("failed")
         raise Invalid("wrong")
 
-    assert await patiently(come_back_at_the_third_time, "here") == "here"
+    assert await retry_forever(come_back_at_the_third_time, "here") == "here"
     with pytest.raises(Invalid):
-        await patiently(fail)
+        await retry_forever(fail)
     assert tried == ["here", "here", "here", "failed"]

@@ -8,18 +8,18 @@ from collections.abc import Sequence
 import pytest
 from redis.asyncio import Redis
 
-from adsum.domain.access import system_caller
-from adsum.domain.batches import BatchState, RunState, Tally
-from adsum.domain.selection import Selection
-from adsum.domain.submission import BatchResult
+from adsum.accounts.access import system_caller
+from adsum.batches.complete import queued
+from adsum.batches.queue.chunks import Chunk
+from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.queue.ledger import Release
+from adsum.batches.repository.runs import Run, find_run
+from adsum.batches.rules import BatchState, RunState, Tally
+from adsum.batches.selection import Selection
+from adsum.batches.submission import BatchResult
 from adsum.embedded.valkey import Valkey
-from adsum.queue.chunks import Chunk
-from adsum.queue.keys import LedgerKeys
-from adsum.queue.ledger import Release
-from adsum.services.completion import queued
-from adsum.settings import Settings
-from adsum.storage.database import Connection
-from adsum.storage.runs import Run, find_run
+from adsum.platform.database.engine import Connection
+from adsum.platform.settings import Settings
 from adsum.wiring import Adsum, open_adsum
 from tests.batches.conftest import RunWorker, ended, new_worker, queue_keys
 from tests.queue.conftest import claim, new_ledger

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from adsum import wiring
-from adsum.errors import ConfigurationError
-from adsum.settings import Settings
+from adsum.platform.errors import ConfigurationError
+from adsum.platform.settings import Settings
 
 
 async def test_a_database_that_is_not_there_is_named_and_not_made(tmp_path: Path) -> None:

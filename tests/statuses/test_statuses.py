@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx2
 
-from adsum.domain.access import Role
+from adsum.accounts.access import Role
 from adsum.wiring import Adsum
-from tests.batches.api import Api, flaws
+from tests.batches.api import Api, violations
 from tests.batches.conftest import RunWorker, ended
 from tests.schools import make_bare_school
 
@@ -69,7 +69,7 @@ async def test_a_retired_status_is_not_given_any_more_and_its_history_stays(
     assert retired.json()["retiredAt"] is not None
     assert await codes(api) == ["present", "absent", "late", "excused"]
     assert "trip" in await codes(api, retired="true")
-    assert flaws(await api.create("teacher", learningDate="2024-12-24", **mark(api, "trip"))) == {
+    assert violations(await api.create("teacher", learningDate="2024-12-24", **mark(api, "trip"))) == {
         ("/marks/0/status", "retired_status")
     }
     noted = await api.change("PATCH", f"/attendances/{record['id']}", "teacher", '"1"', json={"note": "to the zoo"})
@@ -85,7 +85,7 @@ async def test_a_default_is_renamed_reordered_and_retired_like_any_other(api: Ap
     assert await codes(api) == ["present", "absent", "excused", "late"]
     assert (await change(api, "late", label="Tardy")).json() == renamed.json()
     assert (await change(api, "late", retired=True)).is_success
-    assert flaws(await api.create("teacher", **mark(api, "late"))) == {("/marks/0/status", "retired_status")}
+    assert violations(await api.create("teacher", **mark(api, "late"))) == {("/marks/0/status", "retired_status")}
 
 
 async def test_what_whole_classes_are_marked_with_cannot_be_retired(api: Api) -> None:
@@ -121,12 +121,12 @@ async def test_every_wrong_thing_is_named_and_nothing_is_added(api: Api) -> None
     refused = await add(api, code="Trip!", label=" ", letter="TT")
 
     assert refused.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
-    assert flaws(refused) == {("/code", "wrong_code"), ("/label", "wrong_label"), ("/letter", "wrong_letter")}
-    assert flaws(await add(api, countsAs="maybe", flags=["loud"])) == {
+    assert violations(refused) == {("/code", "wrong_code"), ("/label", "wrong_label"), ("/letter", "wrong_letter")}
+    assert violations(await add(api, countsAs="maybe", flags=["loud"])) == {
         ("/countsAs", "unknown_value"),
         ("/flags/0", "unknown_value"),
     }
-    assert flaws(await change(api, "late", code="tardy")) == {("/code", "unknown_field")}
+    assert violations(await change(api, "late", code="tardy")) == {("/code", "unknown_field")}
     assert await codes(api) == ["present", "absent", "late", "excused"]
 
 
@@ -151,7 +151,7 @@ async def test_another_school_is_not_there(adsum: Adsum, api: Api) -> None:
         (api.school.school_id, "Lindenhof", "UTC")
     ]
     refused = await api.get("/attendances", status="asleep")
-    assert flaws(refused) == {("/query/status", "unknown_status")}
+    assert violations(refused) == {("/query/status", "unknown_status")}
 
 
 async def test_schools_are_listed_page_by_page(adsum: Adsum, api: Api) -> None:

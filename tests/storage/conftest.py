@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from adsum.storage.database import Database, open_database
+from adsum.platform.database.engine import Database, open_database
 from tests.schools import SchoolIds, make_school
 
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select, update
 
-from adsum.domain.batches import RunState, Tally
-from adsum.storage import closing, jobs, recording
-from adsum.storage.database import Database
-from adsum.storage.jobs import JobSlice, Progress
-from adsum.storage.tables import batch_runs
+from adsum.batches.repository import closing, jobs, recording
+from adsum.batches.repository.jobs import JobSlice, Progress
+from adsum.batches.rules import RunState, Tally
+from adsum.batches.tables import batch_runs
+from adsum.platform.database.engine import Database
 from tests.runs import LATER, end_run, inserts, make_run, slices
 from tests.schools import SchoolIds, make_record, make_school
 from tests.waiting import until, waiting_for_locks

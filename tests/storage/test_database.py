@@ -11,11 +11,12 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.errors import ConfigurationError
-from adsum.storage import database as database_module
-from adsum.storage import driver
-from adsum.storage.database import Database, RejectedRows, StorageOutage, async_url, open_database
-from adsum.storage.tables import schools, sessions
+from adsum.platform.database import driver
+from adsum.platform.database import engine as database_module
+from adsum.platform.database.engine import Database, RejectedRows, StorageOutage, async_url, open_database
+from adsum.platform.errors import ConfigurationError
+from adsum.roster.tables import sessions
+from adsum.schools.tables import schools
 
 
 async def count(database: Database) -> int:
@@ -53,7 +54,7 @@ async def test_who_is_cancelled_while_a_transaction_begins_leaves_none_behind(
     """Else what comes next on the connection would be part of it, and gone with it."""
 
     async def begin_and_be_cancelled(connection: AsyncConnection, words: str) -> str:
-        answer = await driver.say(connection, words)
+        answer = await driver.execute_raw(connection, words)
         if words == "BEGIN":
             raise asyncio.CancelledError
         return answer
@@ -63,7 +64,7 @@ async def test_who_is_cancelled_while_a_transaction_begins_leaves_none_behind(
         with pytest.raises(asyncio.CancelledError):
             await add_school(postgres_database)
 
-    async with postgres_database.stroke() as connection:
+    async with postgres_database.autocommit_write() as connection:
         await connection.execute(insert(schools).values(name="Lindenhof", time_zone="UTC"))
     assert await count(postgres_database) == 1
 

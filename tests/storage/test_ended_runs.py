@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from adsum.storage import closing, recording
-from adsum.storage.database import Database
+from adsum.batches.repository import closing, recording
+from adsum.platform.database.engine import Database
 from tests.runs import LATER, fail_job, inserts, make_run, outcomes, slices
 from tests.schools import SchoolIds
 

@@ -9,13 +9,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, select, update
 
-from adsum.domain.batches import Outcome, RunState
-from adsum.domain.plan import AttendanceJob, Existing
-from adsum.domain.statuses import Mark
-from adsum.storage import jobs, recording
-from adsum.storage.database import Database
-from adsum.storage.jobs import JobSlice
-from adsum.storage.tables import attendances, enrolments
+from adsum.attendance.statuses.rules import Mark
+from adsum.attendance.tables import attendances
+from adsum.batches.plan import AttendanceJob, Existing
+from adsum.batches.repository import jobs, recording
+from adsum.batches.repository.jobs import JobSlice
+from adsum.batches.rules import Outcome, RunState
+from adsum.platform.database.engine import Database
+from adsum.roster.tables import enrolments
 from tests.runs import (
     ACCEPTED_AT,
     DAY,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from adsum.storage import closing, jobs, recording
-from adsum.storage.batch_jobs import list_jobs
-from adsum.storage.database import Connection, Database
-from adsum.storage.standing import find_standing
+from adsum.batches.repository import closing, jobs, recording
+from adsum.batches.repository.job_list import list_jobs
+from adsum.batches.repository.standing import find_standing
+from adsum.platform.database.engine import Connection, Database
 from tests.runs import LATER, inserts, make_run, slices
 from tests.schools import MARKED_AT, RUN_ID, make_school
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from adsum.storage.database import Database, RejectedRows, StorageOutage, open_database
+from adsum.platform.database.engine import Database, RejectedRows, StorageOutage, open_database
 from tests.servers.postgres import Postgres, temporary_postgres
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from adsum.domain.batches import RunState
-from adsum.domain.plan import AttendanceJob, Existing
-from adsum.domain.statuses import Mark
-from adsum.storage import idempotency, runs
-from adsum.storage.database import Database
-from adsum.storage.idempotency import AnswerKey, KeptAnswer
-from adsum.storage.tables import batch_runs
+from adsum.attendance.statuses.rules import Mark
+from adsum.batches.plan import AttendanceJob, Existing
+from adsum.batches.repository import idempotency, runs
+from adsum.batches.repository.idempotency import AnswerKey, KeptAnswer
+from adsum.batches.rules import RunState
+from adsum.batches.tables import batch_runs
+from adsum.platform.database.engine import Database
 from tests.runs import DAY, LATER, batch_of, end_run, inserts, make_run, records
 from tests.schools import SchoolIds, make_record, make_session
 

@@ -10,9 +10,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
-from adsum.storage import schema
-from adsum.storage.database import Database, open_database
-from adsum.storage.tables import metadata
+from adsum.platform.database import schema
+from adsum.platform.database.engine import Database, open_database
+from adsum.platform.database.metadata import metadata
 from tests.servers.postgres import Postgres
 
 

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.domain.access import system_caller
-from adsum.domain.batches import RunState, Tally
-from adsum.domain.ids import Batch
-from adsum.domain.plan import AttendanceJob
-from adsum.domain.statuses import Mark
-from adsum.storage import closing, jobs, recording, runs, tallies
-from adsum.storage.database import Database
-from adsum.storage.runs import Run
-from adsum.storage.tables import attendance_changes
+from adsum.accounts.access import system_caller
+from adsum.attendance.statuses.rules import Mark
+from adsum.attendance.tables import attendance_changes
+from adsum.batches.plan import AttendanceJob
+from adsum.batches.repository import closing, jobs, recording, runs, tallies
+from adsum.batches.repository.runs import Run
+from adsum.batches.rules import RunState, Tally
+from adsum.platform.database.engine import Database
+from adsum.platform.ids import Batch
 from tests.runs import ACCEPTED_AT, DAY, LATER, batch_of, end_run, fail_job, inserts, make_run, outcomes, slices
 from tests.schools import SchoolIds, make_record
 from tests.waiting import somebody_waits_for_a_lock, until
@@ -127,7 +127,7 @@ async def test_a_run_that_ends_while_it_is_looked_at_is_told_as_it_ended(
         return await count(*of)
 
     monkeypatch.setattr(tallies, "_counted", end_and_count)
-    async with database.glance() as connection:
+    async with database.autocommit_read() as connection:
         status = await tallies.batch_status(connection, system_caller(), run.batch)
     assert status is not None
     assert (status.run_state, status.has_ended, status.tally.remaining) == (RunState.CANCELLED, True, 0)

@@ -7,15 +7,15 @@ from datetime import date, timedelta
 
 from uuid6 import uuid7
 
-from adsum.domain.access import system_caller
-from adsum.domain.batches import OnExisting, RunState
-from adsum.domain.plan import Plan
-from adsum.storage import new_runs
-from adsum.storage.database import Connection, Database
-from adsum.storage.new_runs import NewRun
-from adsum.storage.runs import Run
-from adsum.storage.standing import find_standing
-from adsum.storage.turns import take_turns
+from adsum.accounts.access import system_caller
+from adsum.batches.plan import Plan
+from adsum.batches.repository import new_runs
+from adsum.batches.repository.new_runs import NewRun
+from adsum.batches.repository.runs import Run
+from adsum.batches.repository.standing import find_standing
+from adsum.batches.rules import OnExisting, RunState
+from adsum.platform.database.engine import Connection, Database
+from adsum.roster.session_fence import take_turns
 from tests.runs import ACCEPTED_AT, DAY, batch_of, end_run, inserts, turn_of
 from tests.schools import SchoolIds, make_record, make_school
 from tests.waiting import somebody_waits_for_a_lock, until
@@ -35,7 +35,7 @@ async def made(database: Database, *new: NewRun) -> set[str]:
 
 
 async def test_a_run_is_made_if_nothing_has_happened_since(database: Database, school: SchoolIds) -> None:
-    async with database.glance() as connection:
+    async with database.autocommit_read() as connection:
         new = await decided(connection, school)
     assert await made(database, new) == {new.run.run_id}
 
@@ -43,14 +43,14 @@ async def test_a_run_is_made_if_nothing_has_happened_since(database: Database, s
 async def test_a_run_is_not_made_after_another_one_not_even_if_that_has_ended(
     database: Database, school: SchoolIds
 ) -> None:
-    async with database.glance() as connection:
+    async with database.autocommit_read() as connection:
         first, second, third = [await decided(connection, school) for _ in range(3)]
     assert await made(database, first) == {first.run.run_id}
     assert not await made(database, second), "it is open"
     async with database.transaction() as connection:
         await end_run(connection, first.run, RunState.CLOSED)
     assert not await made(database, third), "what it recorded was not seen"
-    async with database.glance() as connection:
+    async with database.autocommit_read() as connection:
         again = await decided(connection, school)
     assert await made(database, again) == {again.run.run_id}
 
@@ -58,7 +58,7 @@ async def test_a_run_is_not_made_after_another_one_not_even_if_that_has_ended(
 async def test_a_run_is_not_made_if_a_turn_was_taken_since_and_others_are(database: Database) -> None:
     async with database.transaction() as connection:
         schools = [await make_school(connection) for _ in range(3)]
-    async with database.glance() as connection:
+    async with database.autocommit_read() as connection:
         new = [await decided(connection, each) for each in schools]
     async with database.transaction() as connection:
         assert await take_turns(connection, [schools[1].session_id]) == {schools[1].session_id: 1}
@@ -118,7 +118,7 @@ async def test_a_turn_counts_up_however_many_take_it_at_once(database: Database,
             await take_turns(connection, [school.session_id])
 
     await asyncio.gather(*(take() for _ in range(5)))
-    async with database.glance() as connection:
+    async with database.autocommit_read() as connection:
         assert await turn_of(connection, batch_of(school)) == 5
 
 
@@ -132,6 +132,6 @@ async def test_taking_a_turn_does_not_stop_workers_who_record_in_that_session(
 
 
 async def test_runs_of_two_days_of_one_session_are_made_together(database: Database, school: SchoolIds) -> None:
-    async with database.glance() as connection:
+    async with database.autocommit_read() as connection:
         days = [await decided(connection, school, DAY - timedelta(days)) for days in (0, 1)]
     assert await made(database, *days) == {each.run.run_id for each in days}

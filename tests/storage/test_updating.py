@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.domain.batches import RunState
-from adsum.domain.plan import Existing
-from adsum.storage import recording
-from adsum.storage.database import Database
-from adsum.storage.runs import Run
-from adsum.storage.tables import attendance_changes, attendances, enrolments
+from adsum.attendance.tables import attendance_changes, attendances
+from adsum.batches.plan import Existing
+from adsum.batches.repository import recording
+from adsum.batches.repository.runs import Run
+from adsum.batches.rules import RunState
+from adsum.platform.database.engine import Database
+from adsum.roster.tables import enrolments
 from tests.runs import LATER, batch_of, end_run, failures, make_run, outcomes, records, slices, updates
 from tests.schools import SchoolIds, make_record
 

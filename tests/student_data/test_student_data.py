@@ -10,9 +10,9 @@ import httpx2
 import pytest
 from sqlalchemy import select, text
 
-from adsum.domain.ids import parse_batch_id
-from adsum.storage.runs import newest_run
-from adsum.storage.tables import metadata
+from adsum.batches.repository.runs import newest_run
+from adsum.platform.database.metadata import metadata
+from adsum.platform.ids import parse_batch_id
 from tests.batches.api import Api
 from tests.batches.conftest import ended, one_student_away
 from tests.corrections.conftest import Register

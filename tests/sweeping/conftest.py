@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adsum.settings import Settings
+from adsum.platform.settings import Settings
 from tests.batches.conftest import adsum, api, redis, school, worker
 
 __all__ = ["adsum", "api", "redis", "school", "settings", "worker"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from adsum.services.completion import queued
-from adsum.storage import runs
+from adsum.batches.complete import queued
+from adsum.batches.repository import runs
 from adsum.wiring import Adsum
 from tests.batches.api import Api
 from tests.runs import batch_of

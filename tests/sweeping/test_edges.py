@@ -11,16 +11,16 @@ import pytest
 from redis.asyncio import Redis
 
 from adsum import wiring
-from adsum.domain.access import system_caller
-from adsum.domain.selection import Selection
-from adsum.domain.submission import Submission
-from adsum.services.completion import Completion, queued
-from adsum.services.sweeper import Sweeper
-from adsum.services.unreleased_runs import UnreleasedRuns
-from adsum.settings import Settings
-from adsum.storage import closing, recording, runs
-from adsum.storage.jobs import JobSlice
-from adsum.storage.runs import Run
+from adsum.accounts.access import system_caller
+from adsum.batches.complete import Completion, queued
+from adsum.batches.repository import closing, recording, runs
+from adsum.batches.repository.jobs import JobSlice
+from adsum.batches.repository.runs import Run
+from adsum.batches.selection import Selection
+from adsum.batches.submission import Submission
+from adsum.batches.sweep import Sweeper
+from adsum.batches.unreleased_runs import UnreleasedRuns
+from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.schools import SchoolIds
 from tests.sweeping.test_sweeper import accepted, lose_everything

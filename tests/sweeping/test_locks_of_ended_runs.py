@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 import pytest
 from redis.asyncio import Redis
 
-from adsum.domain.access import system_caller
-from adsum.domain.batches import BatchState
-from adsum.queue.keys import LedgerKeys
-from adsum.services.completion import Completion
-from adsum.storage import closing, runs
-from adsum.storage.database import StorageOutage
-from adsum.storage.runs import Run
+from adsum.accounts.access import system_caller
+from adsum.batches.complete import Completion
+from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.repository import closing, runs
+from adsum.batches.repository.runs import Run
+from adsum.batches.rules import BatchState
+from adsum.platform.database.engine import StorageOutage
 from adsum.wiring import Adsum
 from tests.batches.conftest import RunWorker, ended, queue_keys
 from tests.runs import batch_of

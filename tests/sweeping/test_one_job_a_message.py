@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from adsum.settings import Settings
+from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.batches.api import Api
 from tests.batches.conftest import RunWorker, ended, queue_keys

@@ -9,9 +9,9 @@ from redis.asyncio import Redis
 from sqlalchemy import func, select
 
 from adsum import wiring
-from adsum.queue.control import QueueControl
-from adsum.settings import Settings
-from adsum.storage.tables import attendance_changes, attendances
+from adsum.attendance.tables import attendance_changes, attendances
+from adsum.batches.queue.control import QueueControl
+from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.batches.api import Api
 from tests.batches.conftest import RunWorker, ended, queue_keys

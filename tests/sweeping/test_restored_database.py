@@ -6,11 +6,12 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy import delete
 
-from adsum.domain.access import system_caller
-from adsum.errors import NotFound
-from adsum.services.completion import queued
-from adsum.storage.runs import Run
-from adsum.storage.tables import attendances, batch_runs, job_failures
+from adsum.accounts.access import system_caller
+from adsum.attendance.tables import attendances
+from adsum.batches.complete import queued
+from adsum.batches.repository.runs import Run
+from adsum.batches.tables import batch_runs, job_failures
+from adsum.platform.errors import NotFound
 from adsum.wiring import Adsum
 from tests.batches.conftest import RunWorker, ended, queue_keys
 from tests.schools import SchoolIds

@@ -10,15 +10,15 @@ from redis.asyncio import Redis
 from sqlalchemy import func, select
 
 from adsum import wiring
-from adsum.domain.access import system_caller
-from adsum.domain.ids import Batch
-from adsum.domain.selection import Selection
-from adsum.domain.submission import BatchResult, Submission
-from adsum.services.completion import queued
-from adsum.storage import closing, recording, runs
-from adsum.storage.jobs import JobSlice
-from adsum.storage.runs import Run
-from adsum.storage.tables import attendances
+from adsum.accounts.access import system_caller
+from adsum.attendance.tables import attendances
+from adsum.batches.complete import queued
+from adsum.batches.repository import closing, recording, runs
+from adsum.batches.repository.jobs import JobSlice
+from adsum.batches.repository.runs import Run
+from adsum.batches.selection import Selection
+from adsum.batches.submission import BatchResult, Submission
+from adsum.platform.ids import Batch
 from adsum.wiring import Adsum
 from tests.batches.conftest import RunWorker, ended, queue_keys
 from tests.runs import batch_of, slices

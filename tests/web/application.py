@@ -9,8 +9,8 @@ from functools import cache
 from fastapi import FastAPI
 
 from adsum import wiring
-from adsum.settings import Settings
-from adsum.web.app import create_app
+from adsum.app import attach, create_app
+from adsum.platform.settings import Settings
 
 Build = Callable[[Settings], FastAPI]
 
@@ -25,7 +25,7 @@ async def running_app(settings: Settings, build: Build = create_app) -> AsyncGen
     idle = _idle(build, settings.max_body_bytes, settings.max_import_bytes)
     app = idle.pop() if idle else build(settings)
     async with wiring.open_adsum(settings) as adsum:
-        app.state.adsum = adsum
+        attach(app, adsum)
         yield app
     idle.append(app)
 

@@ -12,13 +12,13 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from pydantic import Field, SecretStr
 
-from adsum import errors
-from adsum.domain.access import Caller, Permission, Role
-from adsum.errors import Flaw
-from adsum.settings import Settings
-from adsum.web.app import create_app
-from adsum.web.authentication import require
-from adsum.web.schemas import Flag, Id, PathId, PlainText, Schema
+from adsum.accounts.access import Caller, Permission, Role
+from adsum.accounts.authentication import require
+from adsum.app import create_app
+from adsum.platform import errors
+from adsum.platform.errors import Violation
+from adsum.platform.http.schemas import Flag, Id, PathId, PlainText, Schema
+from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.schools import make_user
 from tests.web.application import running_app
@@ -68,7 +68,7 @@ FAILURES: dict[str, Exception] = {
     "roster_changed": errors.RosterChanged("another roster", joined=[7], left=[8]),
     "records_exist": errors.RecordsExist("there are records"),
     "too_large": errors.TooLarge("too much"),
-    "invalid": errors.Invalid("two things", [Flaw("a", "first", "/x/1", {"id": 1}), Flaw("b", "second")]),
+    "invalid": errors.Invalid("two things", [Violation("a", "first", "/x/1", {"id": 1}), Violation("b", "second")]),
     "deaf": Deaf("not now"),
     "wrong_configuration": errors.ConfigurationError("password=hunter2"),
     "surprise": ValueError("Ada Byron was absent"),

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from adsum.domain.access import PERMISSIONS, Permission, Role
-from adsum.web.app import ROUTERS
-from adsum.web.authentication import Permitted, authenticated
+from adsum.accounts.access import PERMISSIONS, Permission, Role
+from adsum.accounts.authentication import Permitted, authenticated
+from adsum.app import ROUTERS
 from tests.web.live import ROOT
 
 RECORD = ROOT / "docs" / "permissions.md"

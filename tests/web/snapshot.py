@@ -10,8 +10,8 @@ import json
 import sys
 from typing import Any
 
-from adsum.settings import Settings
-from adsum.web.app import create_app
+from adsum.app import create_app
+from adsum.platform.settings import Settings
 from tests.web.compatibility import incompatibilities
 from tests.web.live import ROOT
 

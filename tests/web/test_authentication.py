@@ -8,8 +8,8 @@ import jwt
 import pytest
 
 from adsum import wiring
-from adsum.domain.access import Permission, Role
-from adsum.services.tokens import Tokens
+from adsum.accounts.access import Permission, Role
+from adsum.accounts.tokens import Tokens
 from tests.schools import make_bare_school
 from tests.web.conftest import SECRET, Api
 from tests.web.test_problems import problem_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from adsum.web.body_flaws import CODES
-from adsum.web.problems import ROUTING_CODES
+from adsum.platform.http.problems import ROUTING_CODES
+from adsum.platform.http.validation_errors import CODES
 from tests.web.live import ROOT
 
 

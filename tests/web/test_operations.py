@@ -8,11 +8,11 @@ from pydantic import SecretStr
 from sqlalchemy import insert, text
 
 from adsum import __version__, wiring
-from adsum.domain.access import Permission, Role
-from adsum.errors import ConfigurationError
-from adsum.settings import Settings
-from adsum.storage import tables
-from adsum.storage.database import Database
+from adsum.accounts.access import Permission, Role
+from adsum.migrations import tables
+from adsum.platform.database.engine import Database
+from adsum.platform.errors import ConfigurationError
+from adsum.platform.settings import Settings
 from tests.schools import SchoolIds, make_school
 from tests.web.conftest import NOBODY_LISTENS, SECRET, Api, running
 from tests.web.test_problems import problem_of

@@ -7,7 +7,7 @@ import re
 import httpx2
 import pytest
 
-from adsum.domain.access import Role
+from adsum.accounts.access import Role
 from tests.schools import make_bare_school
 from tests.web.conftest import Api
 from tests.web.permissions import COMMAND, PEOPLE, RECORD, Endpoint, endpoints, present

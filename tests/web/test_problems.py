@@ -53,7 +53,7 @@ async def test_every_error_of_ours_has_its_status_and_code(frame: Api, name: str
     assert problem_of(response)["code"] == name
 
 
-async def test_flaws_and_params_are_handed_on(frame: Api) -> None:
+async def test_violations_and_params_are_handed_on(frame: Api) -> None:
     invalid = problem_of(await frame.client.get("/trial/failures/invalid"))
     assert invalid["errors"] == [
         {"pointer": "/x/1", "detail": "first", "code": "a", "params": {"id": 1}},
@@ -63,7 +63,7 @@ async def test_flaws_and_params_are_handed_on(frame: Api) -> None:
     assert changed["params"] == {"joined": [7], "left": [8]}
 
 
-async def test_an_error_without_flaws_is_the_one_wrong_thing(frame: Api) -> None:
+async def test_an_error_without_violations_is_the_one_wrong_thing(frame: Api) -> None:
     problem = problem_of(await frame.client.get("/trial/failures/not_found"))
     assert problem["errors"] == [{"pointer": "", "detail": "nowhere", "code": "not_found", "params": {}}]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adsum.domain.access import Role
+from adsum.accounts.access import Role
 from tests.web.conftest import Api
 
 

@@ -7,12 +7,12 @@ from collections.abc import Generator
 import httpx2
 import pytest
 
-from adsum.domain.access import Role
-from adsum.errors import ConfigurationError
-from adsum.services.accounts import Accounts
-from adsum.services.passwords import Passwords
-from adsum.settings import load_settings
-from adsum.storage.database import open_database
+from adsum.accounts.access import Role
+from adsum.accounts.passwords import Passwords
+from adsum.accounts.service import Accounts
+from adsum.platform.database.engine import open_database
+from adsum.platform.errors import ConfigurationError
+from adsum.platform.settings import load_settings
 from tests.schools import make_bare_school
 from tests.servers.processes import run_apart
 from tests.web.live import Live, serving

@@ -7,7 +7,7 @@ import contextlib
 import socket
 from dataclasses import dataclass, replace
 
-from adsum.errors import ConfigurationError
+from adsum.platform.errors import ConfigurationError
 
 ANSWER_TIMEOUT_S = 2.0
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - to be replaced, not bound

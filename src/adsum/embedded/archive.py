@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from adsum.errors import AdsumError
+from adsum.platform.errors import AdsumError
 
 FORMAT = 1
 MANIFEST = "manifest.json"

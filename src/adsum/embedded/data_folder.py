@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from adsum.errors import ConfigurationError
-from adsum.settings import Settings
+from adsum.platform.errors import ConfigurationError
+from adsum.platform.settings import Settings
 
 # Linux takes 107 bytes for the path of a unix socket, macOS 103.
 LONGEST_SOCKET_PATH = 100

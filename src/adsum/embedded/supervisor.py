@@ -10,7 +10,7 @@ from pathlib import Path
 
 from adsum.embedded.child import Child, Program, Show
 from adsum.embedded.orphans import forget, record
-from adsum.errors import Unavailable
+from adsum.platform.errors import Unavailable
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0

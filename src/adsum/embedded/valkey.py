@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from adsum.errors import ConfigurationError
+from adsum.platform.errors import ConfigurationError
 
 ANSWER_TIMEOUT_S = 0.25
 MISSING = (

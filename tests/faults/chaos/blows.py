@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
-from adsum.queue.connection import open_redis
+from adsum.platform.redis.connection import open_redis
 from tests.faults.chaos.stage import Stage
 from tests.faults.house import Member
 from tests.servers.counting import Blow, Moment
 
 # Of a worker that gets one chunk after the other a blow at any of these steps falls soon; else it is called off.
 STEPS = 30
-PATIENCE_S = 5.0
+REQUEST_DEADLINE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ async def strike(
     blow = Blow(stage.chance.randint(1, STEPS), moment, how, breaks=breaks)
     victim.proxies[server].arm(blow)
     try:
-        await asyncio.wait_for(blow.fallen.wait(), PATIENCE_S)
+        await asyncio.wait_for(blow.fallen.wait(), REQUEST_DEADLINE_S)
     except TimeoutError:
         if not blow.call_off():
             return None

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import text
 
 from adsum.embedded.valkey import Valkey
-from adsum.settings import Settings
+from adsum.platform.settings import Settings
 from adsum.wiring import migrate
 from tests.faults.classes import Classes, found_classes, platform
 from tests.faults.house import KEY, House, Member, opened_house, opened_nursery

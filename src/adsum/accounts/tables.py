@@ -1,0 +1,84 @@
+"""Tables: users, API keys, and the classes that users teach or cover."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    UniqueConstraint,
+    false,
+)
+
+from adsum.platform.database.columns import BigInt, Instant, Json
+from adsum.platform.database.metadata import id_column, metadata, reference
+
+# A teacher comes with the roster, without a login: no email, no password. `user add --teacher` gives both.
+users = Table(
+    "users",
+    metadata,
+    id_column(),
+    reference("school", nullable=True),
+    Column("source_id", String(255)),
+    Column("email", String(320), unique=True),
+    Column("password_hash", String(255)),
+    Column("given_name", String(255), nullable=False, server_default=""),
+    Column("family_name", String(255), nullable=False, server_default=""),
+    Column("role", String(32), nullable=False),
+    Column("disabled", Boolean, nullable=False, server_default=false()),
+    # Every token names the generation that it was made in; raising it ends all of them at once.
+    Column("token_generation", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("school_id", "source_id"),
+)
+
+class_teachers = Table(
+    "class_teachers",
+    metadata,
+    id_column(),
+    reference("class"),
+    reference("user"),
+    Column("source_id", String(255)),
+    Column("begin_date", Date),
+    Column("end_date", Date),
+    UniqueConstraint("class_id", "source_id"),
+    Index(None, "user_id", "class_id"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    id_column(),
+    Column("name", String(255), nullable=False),
+    Column("secret_hash", String(64), nullable=False, unique=True),
+    Column("permissions", Json, nullable=False),
+    # NULL: every school.
+    Column("schools", Json),
+    Column("created_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+)
+
+# Who stands in for a teacher, as the office says; roster files know nothing of it, and end none. The days as above.
+class_covers = Table(
+    "class_covers",
+    metadata,
+    id_column(),
+    reference("school"),
+    reference("class"),
+    # NULL: all of the class.
+    reference("session", nullable=True),
+    reference("user"),
+    Column("begin_date", Date, nullable=False),
+    Column("end_date", Date, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("created_role", String(32), nullable=False),
+    Column("created_user_id", BigInt, ForeignKey("users.id")),
+    Column("created_key_id", BigInt, ForeignKey("api_keys.id")),
+    Index(None, "user_id", "class_id"),
+    Index(None, "class_id"),
+    Index(None, "school_id", "begin_date"),
+)

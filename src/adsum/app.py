@@ -1,0 +1,173 @@
+"""The ASGI application: what is open while it runs, what every request passes, and where requests go."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from adsum import __version__, wiring
+from adsum import admin_routers as admin
+from adsum.absences import endpoints as absences
+from adsum.accounts import endpoints as auth
+from adsum.accounts import pages as sign_in
+from adsum.accounts import start_page as start
+from adsum.attendance import correction_endpoints as corrections
+from adsum.attendance import endpoints as attendances
+from adsum.attendance import pages as record
+from adsum.attendance.disputed_marks import endpoints as contradictions
+from adsum.batches import create_endpoint as create_batch
+from adsum.batches import endpoints as batches
+from adsum.batches import event_stream as batch_events
+from adsum.batches import list_pages as batches_page
+from adsum.batches import pages as batch
+from adsum.batches.marks_import import endpoints as marks_import
+from adsum.operations import endpoints as operations
+from adsum.platform.errors import AdsumError, NotFound
+from adsum.platform.http import docs
+from adsum.platform.http.body_limit import BodyLimit
+from adsum.platform.http.observation import Observation
+from adsum.platform.http.openapi import Application
+from adsum.platform.http.problems import answer_errors, problem_of, problem_of_http
+from adsum.platform.http.security_headers import SecurityHeaders
+from adsum.platform.pages import static_files
+from adsum.platform.pages.rendering import open_site
+from adsum.platform.pages.routing import asks_for_page, refusal_page
+from adsum.platform.settings import Settings
+from adsum.privacy import endpoints as student_data
+from adsum.registers import endpoints as registers
+from adsum.registers import pages as today
+from adsum.registers.on_site import pages as in_the_house
+from adsum.registers.overview import pages as overview
+from adsum.registers.sheets import pages as register
+from adsum.reports import endpoints as reports
+from adsum.reports import list_pages as year_lists
+from adsum.reports import pages as year
+from adsum.roster import class_endpoints as classes
+from adsum.roster import session_endpoints as sessions
+from adsum.roster import student_endpoints as students
+from adsum.roster.by_source import endpoints as sourced_roster
+from adsum.roster.covers import endpoints as covers
+from adsum.roster.importing import endpoints as rosters
+from adsum.roster.importing import pages as admin_roster
+from adsum.roster.timetable import endpoints as timetables
+from adsum.schools import endpoints as schools
+from adsum.schools.calendar import endpoints as calendar
+
+ROUTERS = (
+    auth.router,
+    operations.router,
+    docs.router,
+    create_batch.router,
+    marks_import.router,
+    batches.router,
+    batch_events.router,
+    attendances.router,
+    corrections.router,
+    contradictions.router,
+    absences.router,
+    covers.router,
+    classes.router,
+    rosters.router,
+    sessions.router,
+    sourced_roster.router,
+    students.router,
+    schools.router,
+    student_data.router,
+    calendar.router,
+    timetables.router,
+    registers.router,
+    reports.router,
+)
+PAGES = (
+    static_files.router,
+    sign_in.router,
+    start.router,
+    today.router,
+    register.router,
+    overview.router,
+    in_the_house.router,
+    record.router,
+    batches_page.router,
+    batch.router,
+    *admin.ROUTERS,
+    year.router,
+    year_lists.router,
+)
+
+
+# The packages that have templates.
+TEMPLATES = (
+    "adsum.platform.pages",
+    "adsum.accounts",
+    "adsum.attendance",
+    "adsum.batches",
+    "adsum.registers",
+    "adsum.reports",
+    "adsum.roster",
+    "adsum.schools",
+)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application for these settings; it opens the database and Redis when it starts, not before."""
+    app = Application(
+        title="Adsum",
+        version=__version__,
+        summary="Records the attendance of a whole class in one request: every student exactly once.",
+        lifespan=_open_while_running(settings),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.site = open_site(TEMPLATES)
+    for router in (*ROUTERS, *PAGES):
+        app.include_router(router)
+    answer_errors(app)
+    app.add_exception_handler(HTTPStatus.NOT_FOUND, _answer_where_nothing_is)
+    # The last one added is the first one passed.
+    of_files = ("/rosters/import", admin_roster.PATH, marks_import.PATH)
+    imports: dict[str, int] = dict.fromkeys(of_files, settings.max_import_bytes)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths=imports, refuse=_refusal)
+    app.add_middleware(Observation)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def attach(app: FastAPI, adsum: wiring.Adsum) -> None:
+    """Gives the application what is open while it runs."""
+    app.state.adsum = adsum
+    app.state.services = adsum.services
+    app.state.count_request = adsum.metrics.saw_request
+
+
+def end_streams(app: FastAPI) -> None:
+    """Ends every answer that would go on until its batch ends: the process is about to end."""
+    app.state.adsum.progress.stop()
+
+
+async def _answer_where_nothing_is(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    nothing = NotFound("there is no such page")
+    return refusal_page(request, nothing) if asks_for_page(request) else problem_of_http(error)
+
+
+def _refusal(request: Request, error: AdsumError) -> Response:
+    """To somebody's browser a page, to everybody else a problem."""
+    return refusal_page(request, error) if asks_for_page(request) else problem_of(error)
+
+
+def _open_while_running(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        async with wiring.open_adsum(settings) as adsum:
+            attach(app, adsum)
+            yield
+
+    return lifespan

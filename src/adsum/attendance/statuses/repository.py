@@ -1,0 +1,59 @@
+"""The statuses of schools: what each has changed of the defaults, or added to them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.accounts.access import Caller
+from adsum.accounts.visibility import sees_school
+from adsum.attendance.statuses.rules import DEFAULTS, CountsAs, SchoolStatuses, Status, StatusFlag
+from adsum.attendance.tables import statuses
+
+
+async def find_statuses(connection: AsyncConnection, school_ids: Collection[int]) -> dict[int, SchoolStatuses]:
+    """Of each of these schools."""
+    own: defaultdict[int, list[Status]] = defaultdict(list)
+    for row in await connection.execute(select(statuses).where(statuses.c.school_id.in_(sorted(school_ids)))):
+        own[row.school_id].append(_status(row))
+    return {school_id: SchoolStatuses(own[school_id]) for school_id in school_ids}
+
+
+async def codes_seen(connection: AsyncConnection, caller: Caller) -> set[str]:
+    """The codes of all schools that the caller sees, in use or not."""
+    own = select(statuses.c.code).where(sees_school(caller, statuses.c.school_id)).distinct()
+    return {status.code for status in DEFAULTS} | set(await connection.scalars(own))
+
+
+async def set_status(connection: AsyncConnection, school_id: int, status: Status) -> None:
+    """Adds a status to a school, or puts it in the place of the one with this code."""
+    of_code = statuses.c.school_id == school_id, statuses.c.code == status.code
+    await connection.execute(delete(statuses).where(*of_code))
+    await connection.execute(
+        insert(statuses).values(
+            school_id=school_id,
+            code=status.code,
+            label=status.label,
+            letter=status.letter,
+            counts_as=status.counts_as,
+            flags=sorted(status.flags),
+            position=status.position,
+            retired_at=status.retired_at,
+        )
+    )
+
+
+def _status(row: Row[*tuple[Any, ...]]) -> Status:
+    return Status(
+        code=row.code,
+        label=row.label,
+        letter=row.letter,
+        counts_as=CountsAs(row.counts_as),
+        flags=frozenset(map(StatusFlag, row.flags)),
+        position=row.position,
+        retired_at=row.retired_at,
+    )

@@ -1,0 +1,151 @@
+"""What can be recorded about a student: a status of the school's, a note, and when they came and left."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from adsum.platform.errors import Violation
+
+PRESENT = "present"
+ABSENT = "absent"
+# create-batch writes these two by itself: so they are never retired.
+ALWAYS_IN_USE = frozenset({PRESENT, ABSENT})
+MAX_NOTE = 500
+MAX_CODE = 32
+MAX_LABEL = 64
+MAX_POSITION = 1_000
+_CODE = re.compile(r"[a-z][a-z0-9_-]*")
+
+
+class CountsAs(StrEnum):
+    """What a status means to every count: who is not expected counts neither as attended nor as absent."""
+
+    ATTENDED = "attended"
+    ABSENT = "absent"
+    NOT_EXPECTED = "not_expected"
+
+
+class StatusFlag(StrEnum):
+    """What else a status says."""
+
+    LATE = "late"
+    LEFT_EARLY = "left_early"
+    PARTIAL = "partial"
+    AUTHORISED = "authorised"
+    OFF_SITE = "off_site"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One student's status in one session.
+
+    Attributes:
+        status: a code of the school's.
+        note: free text, or None.
+        arrived_at, left_at: local 'HH:MM', or None.
+        absence_id: of the absence known beforehand that the mark comes from, or None.
+    """
+
+    status: str
+    note: str | None = None
+    arrived_at: str | None = None
+    left_at: str | None = None
+    absence_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One status of a school.
+
+    Attributes:
+        code: what is recorded; it never changes, nor does what it counts as, nor its flags: history keeps its meaning.
+        label: for people.
+        letter: one character, on registers and on the keyboard.
+        counts_as: to every count.
+        flags: what else it says.
+        position: in lists; the lowest first.
+        retired_at: since when it is not given any more; None: it is in use.
+    """
+
+    code: str
+    label: str
+    letter: str
+    counts_as: CountsAs
+    flags: frozenset[StatusFlag] = frozenset()
+    position: int = 100
+    retired_at: datetime | None = None
+
+    @property
+    def is_in_use(self) -> bool:
+        return self.retired_at is None
+
+
+DEFAULTS = (
+    Status(PRESENT, "Present", "P", CountsAs.ATTENDED, position=1),
+    Status(ABSENT, "Absent", "A", CountsAs.ABSENT, position=2),
+    Status("late", "Late", "L", CountsAs.ATTENDED, frozenset({StatusFlag.LATE}), position=3),
+    Status("excused", "Excused", "E", CountsAs.ABSENT, frozenset({StatusFlag.AUTHORISED}), position=4),
+)
+"""What every school begins with."""
+
+
+class SchoolStatuses:
+    """The statuses of one school: the defaults, and what the school has changed of them or added."""
+
+    def __init__(self, own: Iterable[Status] = ()) -> None:
+        by_code = {status.code: status for status in (*DEFAULTS, *own)}
+        self._by_code = dict(sorted(by_code.items(), key=lambda item: (item[1].position, item[0])))
+
+    def __iter__(self) -> Iterator[Status]:
+        """In the school's order."""
+        return iter(self._by_code.values())
+
+    def get(self, code: str) -> Status | None:
+        return self._by_code.get(code)
+
+    @property
+    def in_use(self) -> list[str]:
+        """The codes that can be given."""
+        return [status.code for status in self if status.is_in_use]
+
+    def violation_of(self, code: str, pointer: str) -> Violation | None:
+        """What is wrong with giving this status; None: nothing."""
+        status, params = self.get(code), {"allowed": self.in_use}
+        if status is None:
+            return Violation(
+                "unknown_status", f"{code[:40]!r} is no status here: one of {self._allowed}", pointer, params
+            )
+        if not status.is_in_use:
+            return Violation(
+                "retired_status", f"{code!r} is not given any more: one of {self._allowed}", pointer, params
+            )
+        return None
+
+    @property
+    def _allowed(self) -> str:
+        return ", ".join(self.in_use)
+
+
+def validate_status(status: Status) -> list[Violation]:
+    """Everything that is wrong with a status whatever other ones there are."""
+    violations: list[Violation] = []
+    if not _CODE.fullmatch(status.code) or len(status.code) > MAX_CODE:
+        detail = f"a code has at most {MAX_CODE} of a-z, 0-9, _ and -, and begins with a letter"
+        violations.append(Violation("wrong_code", detail, "/code", {"most": MAX_CODE}))
+    if not status.label.strip() or len(status.label) > MAX_LABEL or _is_hidden(status.label):
+        violations.append(Violation("wrong_label", f"a label has 1 to {MAX_LABEL} visible characters", "/label"))
+    if len(status.letter) != 1 or status.letter.isspace() or _is_hidden(status.letter):
+        violations.append(Violation("wrong_letter", "a letter is one visible character", "/letter"))
+    if not 0 <= status.position <= MAX_POSITION:
+        violations.append(Violation("out_of_range", f"a position is 0 to {MAX_POSITION}", "/position"))
+    return violations
+
+
+def _is_hidden(text: str) -> bool:
+    """Whether it holds controls, halves of characters or what changes the direction of the line around it."""
+    return any(unicodedata.category(character) in {"Cc", "Cs", "Cf"} for character in text)

@@ -1,0 +1,141 @@
+"""The statuses of a school: which there are, adding one, renaming or retiring one. History is never touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.attendance.statuses.repository import find_statuses, set_status
+from adsum.attendance.statuses.rules import ALWAYS_IN_USE, SchoolStatuses, Status, validate_status
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.errors import Conflict, Invalid, NotFound, Violation
+from adsum.schools.repository import lock_school
+from adsum.schools.service import require_school
+
+
+class StatusExists(Conflict):
+    """The school has a status with this code already, in use or retired."""
+
+    code = "status_exists"
+
+
+class LetterTaken(Conflict):
+    """Another status in use has this letter."""
+
+    code = "letter_taken"
+
+
+class StatusNeeded(Conflict):
+    """`present` and `absent` are written for whole classes: they cannot be retired."""
+
+    code = "status_needed"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """What of a status is to be changed; None stays."""
+
+    label: str | None = None
+    letter: str | None = None
+    position: int | None = None
+    retired: bool | None = None
+
+
+class Statuses:
+    """`now` is the clock."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+
+    async def all_of(self, school_id: int, caller: Caller) -> SchoolStatuses:
+        """The statuses of a school, retired ones too.
+
+        Raises:
+            Forbidden: without `roster:read`.
+            NotFound: there is no such school, or the caller does not see it.
+        """
+        require_permission(caller, Permission.ROSTER_READ)
+        async with self._database.snapshot() as connection:
+            await require_school(connection, caller, school_id)
+            return await _of_school(connection, school_id)
+
+    async def add(self, school_id: int, status: Status, caller: Caller) -> Status:
+        """Adds a status.
+
+        Raises:
+            Forbidden: without `school:manage`.
+            NotFound: there is no such school, or the caller does not see it.
+            Invalid: with one violation for every wrong thing.
+            StatusExists, LetterTaken.
+        """
+        require_permission(caller, Permission.SCHOOL_MANAGE)
+        async with self._database.transaction() as connection:
+            statuses = await _locked(connection, school_id, caller)
+            _require_valid(status)
+            if statuses.get(status.code) is not None:
+                raise StatusExists(f"there is a status {status.code!r} already", status=status.code)
+            _require_free_letter(statuses, status)
+            await set_status(connection, school_id, status)
+        return status
+
+    async def change(self, school_id: int, code: str, change: StatusChange, caller: Caller) -> Status:
+        """Renames, reorders, retires a status, or takes it back into use. What it means stays.
+
+        Raises:
+            Forbidden: without `school:manage`.
+            NotFound: there is no such school or status, or the caller does not see it.
+            Invalid: with one violation for every wrong thing.
+            LetterTaken, StatusNeeded.
+        """
+        require_permission(caller, Permission.SCHOOL_MANAGE)
+        async with self._database.transaction() as connection:
+            statuses = await _locked(connection, school_id, caller)
+            status = statuses.get(code)
+            if status is None:
+                raise NotFound(f"school {school_id} has no status {code[:40]!r}", schoolId=school_id)
+            changed = self._changed(status, change)
+            _require_valid(changed)
+            _require_free_letter(statuses, changed)
+            if not changed.is_in_use and code in ALWAYS_IN_USE:
+                raise StatusNeeded(f"{code!r} is written for whole classes: it cannot be retired", status=code)
+            if changed != status:
+                await set_status(connection, school_id, changed)
+        return changed
+
+    def _changed(self, status: Status, change: StatusChange) -> Status:
+        retired_at = status.retired_at
+        if change.retired is not None and change.retired == status.is_in_use:
+            retired_at = self._now() if change.retired else None
+        return replace(
+            status,
+            label=status.label if change.label is None else change.label,
+            letter=status.letter if change.letter is None else change.letter,
+            position=status.position if change.position is None else change.position,
+            retired_at=retired_at,
+        )
+
+
+async def _locked(connection: Connection, school_id: int, caller: Caller) -> SchoolStatuses:
+    await require_school(connection, caller, school_id)
+    await lock_school(connection, school_id)
+    return await _of_school(connection, school_id)
+
+
+async def _of_school(connection: Connection, school_id: int) -> SchoolStatuses:
+    return (await find_statuses(connection, [school_id]))[school_id]
+
+
+def _require_valid(status: Status) -> None:
+    violations: list[Violation] = validate_status(status)
+    if violations:
+        raise Invalid("; ".join(violation.detail for violation in violations), violations)
+
+
+def _require_free_letter(statuses: SchoolStatuses, status: Status) -> None:
+    others = (each for each in statuses if each.is_in_use and each.code != status.code)
+    taken = next((each for each in others if each.letter.casefold() == status.letter.casefold()), None)
+    if status.is_in_use and taken is not None:
+        raise LetterTaken(f"the letter {status.letter!r} is that of {taken.code!r}", status=taken.code)

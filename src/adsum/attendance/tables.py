@@ -1,0 +1,130 @@
+"""Tables: statuses, attendance records, their history, and disputed marks."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from adsum.platform.database.columns import BigInt, Instant, Json, RunId
+from adsum.platform.database.metadata import id_column, metadata, reference
+
+# What a school has changed of the statuses that every school begins with, or added to them.
+statuses = Table(
+    "statuses",
+    metadata,
+    Column("school_id", BigInt, ForeignKey("schools.id"), nullable=False),
+    Column("code", String(32), nullable=False),
+    Column("label", String(64), nullable=False),
+    Column("letter", String(8), nullable=False),
+    Column("counts_as", String(16), nullable=False),
+    Column("flags", Json, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("retired_at", Instant),
+    PrimaryKeyConstraint("school_id", "code"),
+    CheckConstraint("counts_as IN ('attended', 'absent', 'not_expected')", "counts_as"),
+)
+
+# No foreign keys. What a row copies from its run (school, class, session, who marked it) has them there, and a student
+# is inserted only while an enrolment, which has one, is seen. On the hot path each would be an index look-up and a row
+# lock a student: with two, Postgres spent two thirds of an insert on them.
+attendances = Table(
+    "attendances",
+    metadata,
+    id_column(),
+    Column("school_id", BigInt, nullable=False),
+    Column("class_id", BigInt, nullable=False),
+    Column("session_id", BigInt, nullable=False),
+    Column("learning_date", Date, nullable=False),
+    Column("student_id", BigInt, nullable=False),
+    # NULL: the mark was cleared. Rows are never deleted.
+    Column("status", String(32)),
+    Column("note", Text),
+    # Local 'HH:MM' of that day.
+    Column("arrived_at", String(5)),
+    Column("left_at", String(5)),
+    # What only the office reads and writes; it stays whatever becomes of the mark.
+    Column("office_note", Text),
+    # The absence known beforehand that the mark comes from; corrections and further runs set it anew.
+    Column("absence_id", BigInt),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("marked_at", Instant, nullable=False),
+    Column("marked_role", String(32), nullable=False),
+    Column("user_id", BigInt),
+    Column("key_id", BigInt),
+    # The run that made the record; corrections leave it, and stand in attendance_changes.
+    Column("run_id", RunId, nullable=False),
+    # In this order, so that the rows of a class share index pages.
+    UniqueConstraint("session_id", "learning_date", "student_id"),
+    Index(None, "student_id", "learning_date"),
+    Index(None, "school_id", "learning_date"),
+)
+
+# Append-only. `version` is the record's after the change, so that one version can be made only once.
+attendance_changes = Table(
+    "attendance_changes",
+    metadata,
+    Column("attendance_id", BigInt, ForeignKey("attendances.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("old_status", String(32)),
+    Column("new_status", String(32)),
+    Column("old_note", Text),
+    Column("new_note", Text),
+    Column("old_arrived_at", String(5)),
+    Column("new_arrived_at", String(5)),
+    Column("old_left_at", String(5)),
+    Column("new_left_at", String(5)),
+    # Both NULL where the change left the office's note alone.
+    Column("old_office_note", Text),
+    Column("new_office_note", Text),
+    Column("changed_at", Instant, nullable=False),
+    Column("changed_role", String(32), nullable=False),
+    reference("user", nullable=True),
+    Column("key_id", BigInt, ForeignKey("api_keys.id")),
+    Column("reason", Text),
+    # Of the run that made the change; of the run that the change takes back.
+    Column("run_id", RunId),
+    Column("undoes_run_id", RunId),
+    # The absence that the new mark comes from.
+    Column("absence_id", BigInt),
+    PrimaryKeyConstraint("attendance_id", "version"),
+)
+
+# What a teacher said of a student whose mark is the office's: kept beside it until the office settles which holds.
+contradictions = Table(
+    "contradictions",
+    metadata,
+    id_column(),
+    reference("school"),
+    reference("class"),
+    reference("session"),
+    Column("learning_date", Date, nullable=False),
+    reference("student"),
+    Column("status", String(32), nullable=False),
+    Column("note", Text),
+    Column("said_at", Instant, nullable=False),
+    Column("said_role", String(32), nullable=False),
+    reference("user", nullable=True),
+    Column("key_id", BigInt, ForeignKey("api_keys.id")),
+    Column("resolved_at", Instant),
+    UniqueConstraint("session_id", "learning_date", "student_id"),
+    Index(None, "student_id"),
+    Index(
+        "ix_contradictions_open",
+        "school_id",
+        "learning_date",
+        sqlite_where=text("resolved_at IS NULL"),
+        postgresql_where=text("resolved_at IS NULL"),
+    ),
+)

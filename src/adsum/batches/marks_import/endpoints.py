@@ -1,0 +1,83 @@
+"""`POST /attendances/import`: marks from a CSV."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from pydantic import Field
+
+from adsum.accounts.access import Caller, Permission
+from adsum.accounts.authentication import each_named_once, require
+from adsum.attendance.rules import MAX_REASON
+from adsum.batches.create_endpoint import BatchAnswer, answer_of
+from adsum.batches.marks_import.service import MarksOptions, MarksReport
+from adsum.batches.rules import OnExisting
+from adsum.platform.http.dependencies import OpenAdsum
+from adsum.platform.http.schemas import PathId, PlainText, Schema
+
+router = APIRouter(prefix="/attendances", tags=["attendances"], dependencies=[Depends(each_named_once)])
+
+PATH = "/attendances/import"
+CSV_TYPE = "text/csv"
+_BODY = {"required": True, "content": {CSV_TYPE: {"schema": {"type": "string"}}}}
+
+
+class MarksQuery(Schema):
+    """How to import."""
+
+    school_id: Annotated[PathId | None, Field(description="May be left out by who sees one school")] = None
+    dry_run: Annotated[bool, Field(description="Say what would be recorded, and record nothing")] = False
+    on_existing: Literal["skip", "update"] = "skip"
+    force: Annotated[bool, Field(description="Record although the school is closed on some of the days")] = False
+    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="Why it is forced")] | None = None
+
+    @property
+    def options(self) -> MarksOptions:
+        return MarksOptions(OnExisting(self.on_existing), self.dry_run, self.force, self.reason)
+
+
+class MarksAnswer(Schema):
+    """What was accepted, or would be: as of `create-batch`, for each class, session and day."""
+
+    dry_run: bool
+    rows: int
+    batches: list[BatchAnswer]
+
+    @classmethod
+    def of(cls, report: MarksReport) -> MarksAnswer:
+        return cls(dry_run=report.dry_run, rows=report.rows, batches=[answer_of(each) for each in report.batches])
+
+
+@router.post(
+    "/import",
+    name="importMarks",
+    summary="Import marks from CSV",
+    status_code=HTTPStatus.ACCEPTED,
+    responses={HTTPStatus.OK.value: {"model": MarksAnswer, "description": "A dry run, or nothing was queued"}},
+    openapi_extra={"requestBody": _BODY},
+)
+async def import_marks(
+    request: Request,
+    query: Annotated[MarksQuery, Query()],
+    adsum: OpenAdsum,
+    caller: Annotated[Caller, Depends(require(Permission.ATTENDANCE_CREATE))],
+    response: Response,
+) -> MarksAnswer:
+    """Columns class, session, student, date, status; note, arrivedAt and leftAt may be left out. All of it, or nothing.
+
+    A class and a student are named by their sourced ids or ours, a session by its period, which may be empty, or by our
+    id. Each class, session and day is a batch; sending the file again is safe.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != CSV_TYPE:
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    school_id = query.school_id or (await adsum.schools.only(caller)).id
+    report = await adsum.marks_import.import_csv(school_id, await request.body(), caller, query.options)
+    accepted = [] if report.dry_run else [each for each in report.batches if each.is_new_run]
+    if not accepted:
+        response.status_code = HTTPStatus.OK
+    for each in accepted:
+        adsum.metrics.count_accepted(each.added_jobs)
+    return MarksAnswer.of(report)

@@ -1,0 +1,119 @@
+"""Every key of ours that is in Redis: what it is, what it holds, and how long it lives. And dropping some of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, cast
+
+from redis.asyncio import Redis
+
+from adsum.batches.queue.keys import COUNTER, LOCK, MARKER
+from adsum.batches.queue.ledger import LEADER, load_script
+from adsum.platform.ids import Batch, parse_batch_id
+from adsum.platform.redis.connection import translated
+
+# Keys that the server looks at in one step of a scan, and that a pipeline asks about.
+STEP = 1000
+_SPECIAL = re.compile(r"[*?\[\]\\]")
+_TICKET = re.compile(r"student-\d+-session-\d+-date-\d{8}")
+
+
+class Kind(StrEnum):
+    """What a key of ours is."""
+
+    LOCK = "lock"
+    COUNTER = "counter"
+    MARKER = "completion marker"
+    TICKET = "ticket"
+    LEADER = "sweeper's place"
+
+
+@dataclass(frozen=True, slots=True)
+class OurKey:
+    """One key. `batch` None: of a ticket or of the sweeper; `lifetime` in seconds, None: for ever."""
+
+    name: str
+    kind: Kind
+    holds: str
+    lifetime: int | None
+    batch: Batch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OurKeys:
+    """All of them; if `is_cut_off`, those among the first `limit` keys of a server that has more."""
+
+    keys: Sequence[OurKey]
+    is_cut_off: bool
+
+    def of(self, kind: Kind) -> list[OurKey]:
+        return [key for key in self.keys if key.kind is kind]
+
+
+class Leftovers:
+    """Every method raises `QueueOutage` where Redis does not answer."""
+
+    def __init__(self, redis: Redis, key_prefix: str) -> None:
+        self._redis = redis
+        self._prefix = key_prefix
+        self._drop = load_script(redis, "drop")
+
+    async def scan(self, limit: int) -> OurKeys:
+        """Looks at no more than `limit` keys of the server, of whomever they are, a step at a time."""
+        pattern = _SPECIAL.sub(r"\\\g<0>", self._prefix) + "*"
+        keys: list[OurKey] = []
+        cursor, looked_at = 0, 0
+        with translated():
+            while True:
+                cursor, names = cast("tuple[int, list[str]]", await self._scan(cursor, pattern))
+                keys += await self._read(names)
+                looked_at += STEP
+                if cursor == 0 or looked_at >= limit:
+                    unique = {key.name: key for key in keys}  # a scan may name a key twice
+                    return OurKeys(list(unique.values()), is_cut_off=cursor != 0)
+
+    async def _scan(self, cursor: int, pattern: str) -> Any:
+        return await self._redis.scan(cursor, match=pattern, count=STEP, _type="STRING")  # pyright: ignore[reportUnknownMemberType]
+
+    async def _read(self, names: Sequence[str]) -> list[OurKey]:
+        known = {name: family for name in names if (family := self._family(name)) is not None}
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for name in known:
+                pipe.get(name)
+                pipe.ttl(name)
+            answers = iter(await pipe.execute())
+        # A key that has gone meanwhile has nothing in it.
+        return [
+            OurKey(name, kind, str(holds), None if seconds == -1 else seconds, batch)
+            for (name, (kind, batch)), holds, seconds in zip(known.items(), answers, answers, strict=True)
+            if holds is not None
+        ]
+
+    def _family(self, full_name: str) -> tuple[Kind, Batch | None] | None:
+        name = full_name.removeprefix(self._prefix)
+        for beginning, kind in ((LOCK, Kind.LOCK), (COUNTER, Kind.COUNTER), (MARKER, Kind.MARKER)):
+            if name.startswith(beginning) and (batch := parse_batch_id(name.removeprefix(beginning))) is not None:
+                return kind, batch
+        if _TICKET.fullmatch(name):
+            return Kind.TICKET, None
+        return (Kind.LEADER, None) if name == LEADER else None
+
+    async def drop(self, seen: Mapping[str, str]) -> int:
+        """Drops the keys that still hold what was seen in them, and returns how many those were."""
+        items, dropped = list(seen.items()), 0
+        for start in range(0, len(items), STEP):
+            part = dict(items[start : start + STEP])
+            with translated():
+                dropped += int(await self._drop(keys=list(part), args=list(part.values())))
+        return dropped
+
+    async def limit(self, names: Sequence[str], seconds: int) -> None:
+        """Gives keys a time to live."""
+        with translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for name in names:
+                    pipe.expire(name, seconds)
+                await pipe.execute()

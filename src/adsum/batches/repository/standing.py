@@ -1,0 +1,121 @@
+"""What stands of batches already: the newest run of each, the records of its session and day, and known absences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import BigInteger, Date
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.absences.rules import Absence, KnownAbsence
+from adsum.batches.plan import Existing
+from adsum.batches.rules import RunState
+from adsum.platform.database.columns import Json
+from adsum.platform.database.input_rows import asking, rows_asked
+from adsum.platform.ids import Batch
+
+# The newest run is looked up, and not joined: by a plan of the days when the table was empty, all of it would be read.
+# One row a batch: an object for each record of a class that was marked before would be most of what accept does.
+_STANDING = asking(
+    """
+SELECT asked.class_id, asked.session_id, asked.learning_date,
+    (SELECT {tuple_of}(r.number, r.run_id, r.state) FROM batch_runs r
+     WHERE r.session_id = asked.session_id AND r.learning_date = asked.learning_date
+     ORDER BY r.number DESC LIMIT 1) AS newest,
+    (SELECT {list_of}({tuple_of}(a.student_id, a.status, a.note, a.version, a.arrived_at, a.left_at,
+                                 a.absence_id IS NOT NULL OR a.marked_role IN ('office', 'admin')))
+     FROM attendances a
+     WHERE a.session_id = asked.session_id AND a.learning_date = asked.learning_date) AS records,
+    (SELECT {list_of}({tuple_of}(b.id, b.student_id, b.first_day, b.last_day, b.status, b.session_ids,
+                                 b.from_time, b.to_time))
+     FROM absences b
+     WHERE b.school_id = (SELECT c.school_id FROM classes c WHERE c.id = asked.class_id)
+       AND b.last_day >= asked.learning_date AND b.first_day <= asked.learning_date AND b.revoked_at IS NULL
+       AND b.student_id IN (SELECT e.student_id FROM enrolments e WHERE e.class_id = asked.class_id)) AS known
+FROM asked""",
+    {"class_id": "bigint", "session_id": "bigint", "learning_date": "date"},
+    {
+        "class_id": BigInteger,
+        "session_id": BigInteger,
+        "learning_date": Date,
+        "newest": Json,
+        "records": Json,
+        "known": Json,
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What there is of a batch.
+
+    Attributes:
+        number: of the newest run; 0 where there is none.
+        newest_run: its id, or None. Only the newest can be open: as long as it is, no other is made.
+        is_open: whether it is.
+        records: what is recorded of each student in this session and day; cleared marks, too.
+        known: absences on that day, known beforehand, of students of the class; their reasons left out.
+    """
+
+    number: int
+    newest_run: str | None
+    is_open: bool
+    records: Mapping[int, Existing]
+    known: Sequence[KnownAbsence] = ()
+
+    @property
+    def is_preceding(self) -> bool:
+        """Whether anything of the office's stands before a teacher's mark."""
+        return bool(self.known) or any(record.is_offices for record in self.records.values())
+
+
+async def find_standing(connection: AsyncConnection, batches: Collection[Batch]) -> dict[Batch, Standing]:
+    """What stands of each of these batches."""
+    asked = rows_asked(
+        {
+            "class_id": batch.class_id,
+            "session_id": batch.session_id,
+            "learning_date": batch.learning_date.isoformat(),
+        }
+        for batch in batches
+    )
+    return {
+        Batch(*batch): _standing(newest, records, known)
+        for *batch, newest, records, known in await _STANDING.rows(connection, asked)
+    }
+
+
+def _standing(newest: Any, records: Any, known: Any) -> Standing:
+    number, run_id, state = newest or (0, None, None)
+    return Standing(
+        number=number,
+        newest_run=run_id,
+        is_open=state == RunState.OPEN,
+        records={student_id: _existing(*record) for student_id, *record in records or ()},
+        known=tuple(_known(*absence) for absence in known or ()),
+    )
+
+
+def _existing(status: str | None, note: str | None, version: int, *more: Any) -> Existing:
+    arrived_at, left_at, is_offices = more
+    return Existing(status, note, version, arrived_at, left_at, bool(is_offices))
+
+
+def _known(absence_id: int, student_id: int, first_day: str, last_day: str, status: str, *more: Any) -> KnownAbsence:
+    sessions, from_time, to_time = more
+    # SQLite hands JSON within JSON over as text.
+    listed: list[int] | None = json.loads(sessions) if isinstance(sessions, str) else sessions
+    absence = Absence(
+        date.fromisoformat(first_day),
+        date.fromisoformat(last_day),
+        status,
+        reason="",
+        session_ids=None if listed is None else tuple(listed),
+        from_time=from_time,
+        to_time=to_time,
+    )
+    return KnownAbsence(absence_id, student_id, absence)

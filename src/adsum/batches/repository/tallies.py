@@ -1,0 +1,184 @@
+"""Counting what became of a run's jobs. Every count is one of rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import BindParameter, ColumnElement, String, bindparam, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.accounts.access import Caller
+from adsum.accounts.visibility import is_school_seen, is_taught_by
+from adsum.batches.repository.outcomes import OUTCOME, rows_of_job
+from adsum.batches.rules import BatchStatus, RunState, Tally
+from adsum.batches.tables import batch_runs
+from adsum.platform.database.columns import BigInt, RunId
+from adsum.platform.database.statements import Statement, of_text
+from adsum.platform.ids import Batch
+
+# The jobs of the runs that :run_ids lists, one row each, and what a retry carries on from the run before it.
+_SQLITE_JOBS_OF_RUNS = """
+WITH wanted AS (SELECT * FROM batch_runs WHERE run_id IN (SELECT value FROM json_each(:run_ids))),
+job AS (
+    SELECT r.*, j.value ->> 'student' AS student_id, j.value ->> 'version' AS seen
+    FROM wanted r JOIN json_each(r.plan) chunk JOIN json_each(chunk.value) j
+),
+base AS (
+    SELECT run_id, carried_recorded, carried_skipped + json_array_length(kept) AS carried_skipped, carried_cancelled
+    FROM wanted
+),"""
+# Each run is looked up: by a plan of the days when the table was empty, all of it would be read, at every look.
+_POSTGRES_JOBS_OF_RUNS = """
+WITH wanted AS (
+    SELECT r.* FROM (
+        SELECT DISTINCT CAST(value AS uuid) AS run_id FROM jsonb_array_elements_text(CAST(:run_ids AS jsonb)) AS value
+    ) named
+    CROSS JOIN LATERAL (SELECT * FROM batch_runs WHERE run_id = named.run_id LIMIT 1) r
+),
+job AS (
+    SELECT r.*, CAST(j.value ->> 'student' AS bigint) AS student_id, CAST(j.value ->> 'version' AS int) AS seen
+    FROM wanted r
+    CROSS JOIN LATERAL jsonb_array_elements(r.plan) AS chunk(value)
+    CROSS JOIN LATERAL jsonb_array_elements(chunk.value) AS j(value)
+),
+base AS (
+    SELECT run_id, carried_recorded, carried_skipped + jsonb_array_length(kept) AS carried_skipped, carried_cancelled
+    FROM wanted
+),"""
+TALLY = f"""
+outcome AS ({OUTCOME}),
+tally AS (
+    SELECT base.run_id,
+           count(*) FILTER (WHERE outcome = 'recorded') + carried_recorded AS recorded,
+           count(*) FILTER (WHERE outcome = 'skipped') + carried_skipped AS skipped,
+           count(*) FILTER (WHERE outcome = 'failed') AS failed,
+           count(*) FILTER (WHERE outcome = 'cancelled') + carried_cancelled AS cancelled,
+           count(*) FILTER (WHERE outcome = 'pending') AS remaining
+    FROM base LEFT JOIN outcome ON outcome.run_id = base.run_id
+    GROUP BY base.run_id, carried_recorded, carried_skipped, carried_cancelled
+)"""
+_OUTCOMES = ("recorded", "skipped", "failed", "cancelled", "remaining")
+_COUNT = "SELECT run_id, recorded, skipped, failed, cancelled, remaining FROM tally"
+# What the run says and what its rows say, of one moment.
+_STATUS = """
+SELECT wanted.run_id, state, number, accepted_at, ended_at, recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs,
+       recorded, skipped, failed, cancelled, remaining
+FROM wanted JOIN tally ON tally.run_id = wanted.run_id"""
+
+STATUS_COLUMNS = (
+    batch_runs.c.run_id,
+    batch_runs.c.state,
+    batch_runs.c.number,
+    batch_runs.c.accepted_at,
+    batch_runs.c.ended_at,
+    batch_runs.c.recorded_jobs,
+    batch_runs.c.skipped_jobs,
+    batch_runs.c.failed_jobs,
+    batch_runs.c.cancelled_jobs,
+)
+"""What `status_of_row` reads a run's status from."""
+
+
+def counting(body: str, *values: BindParameter[Any], told: Mapping[str, Any] | None = None) -> Statement:
+    """A statement that begins with the jobs of the runs that `:run_ids` lists: `job`, and `base`, one row a run.
+
+    Args:
+        body: the rest.
+        *values: that it needs besides.
+        told: see `of_text`.
+    """
+
+    def written(dialect: str) -> str:
+        jobs = _POSTGRES_JOBS_OF_RUNS if dialect == "postgresql" else _SQLITE_JOBS_OF_RUNS
+        return (jobs + body).format(rows_of_job=rows_of_job(dialect))
+
+    return of_text(written, bindparam("run_ids", type_=String), *values, told=told)
+
+
+_COUNTING = counting(f"{TALLY}{_COUNT}", told={"run_id": RunId, **dict.fromkeys(_OUTCOMES, BigInt)})
+_COUNTING_STATUS = counting(
+    f"{TALLY}{_STATUS}",
+    told={**{column.name: column.type for column in STATUS_COLUMNS}, **dict.fromkeys(_OUTCOMES, BigInt)},
+)
+
+
+def _newest_run(*which: ColumnElement[bool]) -> Statement:
+    """The newest run of a batch: its school, and `STATUS_COLUMNS`."""
+    c = batch_runs.c
+    of_batch = (column == bindparam(column.name) for column in (c.class_id, c.session_id, c.learning_date))
+    newest = select(c.school_id, *STATUS_COLUMNS).where(*of_batch, *which).order_by(c.number.desc()).limit(1)
+    return Statement(lambda _: newest)
+
+
+# It is asked more often than anything else: so it is made once for all callers, and for all teachers.
+_NEWEST = _newest_run()
+_NEWEST_TAUGHT = _newest_run(
+    is_taught_by(
+        bindparam("user_id", type_=BigInt), batch_runs.c.class_id, batch_runs.c.session_id, batch_runs.c.learning_date
+    )
+)
+
+
+async def batch_status(connection: AsyncConnection, caller: Caller, batch: Batch) -> BatchStatus | None:
+    """The newest run of a batch; None: it has none, or the caller does not see its session on that day.
+
+    Of one moment also without a transaction: one statement tells all of a run that has ended, another all of an open
+    one.
+    """
+    of = {"class_id": batch.class_id, "session_id": batch.session_id, "learning_date": batch.learning_date}
+    newest = _NEWEST_TAUGHT if caller.teaches_only else _NEWEST
+    for school_id, *status in await newest.rows(connection, of | {"user_id": caller.user_id}):
+        if is_school_seen(caller, school_id):
+            run_id, state, *_ = status
+            is_open = state == RunState.OPEN
+            return await _counted(connection, batch, run_id) if is_open else _status_of_row(batch, status, {})
+    return None
+
+
+async def _counted(connection: AsyncConnection, batch: Batch, run_id: str) -> BatchStatus:
+    """The status of a run that was open a moment ago, and may have ended since."""
+    (row,) = await _COUNTING_STATUS.rows(connection, {"run_ids": json.dumps([run_id])})
+    status, counts = row[: len(STATUS_COLUMNS)], row[len(STATUS_COLUMNS) :]
+    return _status_of_row(batch, status, {run_id: Tally(*counts)})
+
+
+async def newest_statuses(connection: AsyncConnection, batches: Sequence[Batch]) -> dict[Batch, BatchStatus]:
+    """The newest run of each of these batches, in two queries however many they are. Whoever asks sees them."""
+    c, asked = batch_runs.c, set(batches)
+    statement = select(c.class_id, c.session_id, c.learning_date, *STATUS_COLUMNS).where(
+        # Not as pairs, for which SQLite reads the whole table. What this finds beyond them is left out below.
+        c.session_id.in_({each.session_id for each in asked}),
+        c.learning_date.in_({each.learning_date for each in asked}),
+    )
+    rows = (await connection.execute(statement.order_by(c.number))).all()
+    found = {Batch(*row[:3]): row[3:] for row in rows}  # in the order of their numbers: the last one stays
+    return await statuses_of_rows(connection, {batch: row for batch, row in found.items() if batch in asked})
+
+
+async def statuses_of_rows(
+    connection: AsyncConnection, rows: Mapping[Batch, Sequence[Any]]
+) -> dict[Batch, BatchStatus]:
+    """The status of runs: counted from the rows of those that are open, the final counts of the others."""
+    tallies = await tallies_of(connection, [row[0] for row in rows.values() if row[1] == RunState.OPEN])
+    return {batch: _status_of_row(batch, row, tallies) for batch, row in rows.items()}
+
+
+def _status_of_row(batch: Batch, row: Sequence[Any], tallies: Mapping[str, Tally]) -> BatchStatus:
+    run_id, state, number, accepted_at, ended_at, *counts = row
+    tally = tallies[run_id] if state == RunState.OPEN else Tally(*counts)
+    return BatchStatus(batch.id, run_id, number, RunState(state), tally, accepted_at, ended_at)
+
+
+async def tally_of(connection: AsyncConnection, run_id: str) -> Tally:
+    """The counts of one run, from the rows of its students."""
+    return (await tallies_of(connection, [run_id]))[run_id]
+
+
+async def tallies_of(connection: AsyncConnection, run_ids: Sequence[str]) -> dict[str, Tally]:
+    """The counts of these runs, from the rows of their students."""
+    if not run_ids:
+        return {}
+    rows = await _COUNTING.rows(connection, {"run_ids": json.dumps(run_ids)})
+    return {run_id: Tally(*counts) for run_id, *counts in rows}

@@ -1,0 +1,135 @@
+"""Tables: runs, failures of their jobs, and answers kept under idempotency keys."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+    false,
+    text,
+)
+
+from adsum.platform.database.columns import BigInt, Instant, Json, RunId
+from adsum.platform.database.metadata import metadata, reference
+
+batch_runs = Table(
+    "batch_runs",
+    metadata,
+    Column("run_id", RunId, primary_key=True),
+    reference("school"),
+    reference("class"),
+    reference("session"),
+    Column("learning_date", Date, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("on_existing", String(16), nullable=False),
+    # [[{"student": 7, "status": "present", "note"?, "arrived"?, "left"?, "absence"?, "version"?}, …], …]: the jobs of
+    # each chunk.
+    Column("plan", Json, nullable=False),
+    # [7, …]: students whose record stays as it is; they count as skipped.
+    Column("kept", Json, nullable=False),
+    # Of how many students each chunk was cut; with 1 a message bears the seed's job id.
+    Column("chunk_size", Integer, nullable=False),
+    # A retry goes on with the batch: what the run before it came to, failures left out.
+    Column("carried_recorded", Integer, nullable=False, server_default="0"),
+    Column("carried_skipped", Integer, nullable=False, server_default="0"),
+    Column("carried_cancelled", Integer, nullable=False, server_default="0"),
+    Column("total_jobs", Integer, nullable=False),
+    Column("accepted_at", Instant, nullable=False),
+    Column("accepted_role", String(32), nullable=False),
+    reference("user", nullable=True),
+    Column("key_id", BigInt, ForeignKey("api_keys.id")),
+    Column("ended_at", Instant),
+    # The process that closed it; NULL: a request did.
+    Column("ended_by", String(300)),
+    # The final counts: NULL while the run is open, when they are computed from the rows.
+    Column("recorded_jobs", Integer),
+    Column("skipped_jobs", Integer),
+    Column("failed_jobs", Integer),
+    Column("cancelled_jobs", Integer),
+    # Why the class was marked although the school was closed on that day.
+    Column("forced_reason", String(500)),
+    # Whether what its records say is in the summaries that reports read: see reports/summaries_repository.py.
+    Column("summarised", Boolean, nullable=False, server_default=false()),
+    # Since when the plan and the failures of a run that ended long ago are gone; the counts above stay.
+    Column("pruned_at", Instant),
+    UniqueConstraint("session_id", "learning_date", "number"),
+    CheckConstraint("state IN ('open', 'closed', 'cancelled')", "state"),
+    CheckConstraint(
+        "state = 'open' OR total_jobs = recorded_jobs + skipped_jobs + failed_jobs + cancelled_jobs", "counts"
+    ),
+    # At most one open run a batch: this index is what refuses a second submission.
+    Index(
+        "uq_batch_runs_open",
+        "session_id",
+        "learning_date",
+        unique=True,
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+    Index(None, "school_id", "learning_date", "session_id"),
+    Index(None, "learning_date", "session_id"),
+    # What the sweeper reads: run ids are in the order of acceptance.
+    Index(
+        "ix_batch_runs_open",
+        "run_id",
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+    # What somebody has to look at: few, among millions that went well.
+    Index(
+        "ix_batch_runs_failed",
+        "learning_date",
+        "session_id",
+        sqlite_where=text("failed_jobs > 0"),
+        postgresql_where=text("failed_jobs > 0"),
+    ),
+    # Days whose summaries are to be made anew.
+    Index(
+        "ix_batch_runs_unsummarised",
+        "school_id",
+        "learning_date",
+        # As each of them has it in the query: else SQLite would not know that the index serves it.
+        sqlite_where=text("ended_at IS NOT NULL AND summarised = 0"),
+        postgresql_where=text("ended_at IS NOT NULL AND NOT summarised"),
+    ),
+    # Who looks for runs that ended: lately, or so long ago that they are pruned. What is pruned leaves the index.
+    Index(
+        None,
+        "ended_at",
+        sqlite_where=text("ended_at IS NOT NULL AND pruned_at IS NULL"),
+        postgresql_where=text("ended_at IS NOT NULL AND pruned_at IS NULL"),
+    ),
+)
+
+job_failures = Table(
+    "job_failures",
+    metadata,
+    Column("run_id", RunId, ForeignKey("batch_runs.run_id"), nullable=False),
+    Column("student_id", BigInt, nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("failed_at", Instant, nullable=False),
+    PrimaryKeyConstraint("run_id", "student_id"),
+)
+
+# What was answered to a request that carried an Idempotency-Key; the digest is of its body.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("actor", String(64), nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("body_digest", String(64), nullable=False),
+    Column("answer", Json, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("actor", "key"),
+    Index(None, "created_at"),
+)

@@ -1,0 +1,145 @@
+"""The command line's root. A command's module is imported when the command is run, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import typer
+import typer.core
+import typer.main
+from typing_extensions import override
+
+from adsum import __version__
+from adsum.platform.command_line.session import Session
+from adsum.platform.errors import AdsumError
+from adsum.platform.services import Services
+from adsum.platform.settings import Settings
+
+# Each command's module has a Typer `app`; one with a single command in it gives that command.
+SINGLE = {
+    "up": ("adsum.processes.commands:up", "Start everything in one data folder: servers, API, worker, demo school."),
+    "serve": ("adsum.processes.commands:serve", "Run the HTTP API alone."),
+    "worker": ("adsum.processes.commands:worker", "Run a queue worker alone; as many as wanted."),
+    "migrate": ("adsum.processes.commands:migrate", "Bring the database to this version's schema."),
+    "doctor": ("adsum.operations.doctor.commands:doctor", "Say what is wrong, and the command that mends it."),
+    "backup": ("adsum.processes.backup:backup", "Copy the data folder of `up` into one file, while it runs."),
+    "restore": ("adsum.processes.backup:restore", "Make a data folder from a backup."),
+}
+GROUPS = {
+    "roster": ("adsum.roster.importing.commands:app", "Import schools, classes and students from OneRoster files."),
+    "batch": ("adsum.batches.commands:app", "Mark a whole class, and follow what becomes of it."),
+    "queue": ("adsum.operations.queue_commands:app", "Pause the workers, let them go on, see what waits."),
+    "attendance": ("adsum.attendance.commands:app", "Look at what is recorded, and correct it."),
+    "absence": ("adsum.absences.commands:app", "Say beforehand who will be away."),
+    "contradiction": (
+        "adsum.attendance.disputed_marks.commands:app",
+        "What was said in class against the office's marks.",
+    ),
+    "register": ("adsum.registers.commands:app", "Which classes were not marked."),
+    "cover": ("adsum.roster.covers.commands:app", "Let a teacher stand in for another."),
+    "report": ("adsum.reports.commands:app", "Rates, chronic absence, and what nobody has explained."),
+    "calendar": ("adsum.schools.calendar.commands:app", "Days on which a school is closed, and its timetable."),
+    "school": ("adsum.schools.commands:app", "The schools that there are."),
+    "status": ("adsum.schools.commands:status_app", "What can be recorded in a school: present, absent, a trip."),
+    "student": ("adsum.privacy.commands:app", "Hand over or erase what is kept about a student."),
+    "user": ("adsum.accounts.user_commands:app", "People who may sign in."),
+    "token": ("adsum.accounts.token_commands:app", "Bearer tokens."),
+    "key": ("adsum.accounts.key_commands:app", "API keys of programs."),
+    "config": ("adsum.operations.config_commands:app", "Settings, and where they come from."),
+}
+
+
+class _Deferred(typer.core.TyperCommand):
+    """Stands in the list of commands; the real one takes over when it is run."""
+
+    def __init__(self, name: str, place: str, summary: str, *, is_group: bool) -> None:
+        super().__init__(name, help=summary)
+        self._place = place
+        self._is_group = is_group
+
+    @override
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        module, _, attribute = self._place.partition(":")
+        found = getattr(importlib.import_module(module), attribute)
+        if self._is_group:
+            return typer.main.get_group(found).make_context(info_name, args, parent, **extra)
+        single = typer.Typer(add_completion=False)
+        single.command()(found)
+        return typer.main.get_command(single).make_context(info_name, args, parent, **extra)
+
+
+class _Root(typer.core.TyperGroup):
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, (place, summary) in SINGLE.items():
+            self.add_command(_Deferred(name, place, summary, is_group=False))
+        for name, (place, summary) in GROUPS.items():
+            self.add_command(_Deferred(name, place, summary, is_group=True))
+
+    @override
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*SINGLE, *GROUPS]
+
+
+# Its tracebacks would show local variables, and with them passwords and names.
+app = typer.Typer(cls=_Root, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"adsum {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def adsum(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Adsum, "I am present": records the attendance of a whole class in one request."""
+
+
+def main() -> None:
+    """Runs one command: exit 0, 1 where it failed, 2 where it was used wrongly."""
+    try:
+        app(prog_name="adsum", obj=_session())
+    except AdsumError as error:
+        _complain(error)
+        sys.exit(1)
+    except PermissionError as error:  # a data folder is for one user alone, and this may be another one
+        typer.echo(f"adsum: {error.filename}: {error.strerror}", err=True)
+        sys.exit(1)
+
+
+def _session() -> Session:
+    """Opens what commands work on. Imported when a command runs, so that `--help` is quick."""
+
+    @asynccontextmanager
+    async def open_services(settings: Settings) -> AsyncGenerator[Services]:
+        from adsum import wiring  # noqa: PLC0415
+
+        async with wiring.open_services(settings) as services:
+            yield services
+
+    @asynccontextmanager
+    async def open_queue(settings: Settings) -> AsyncGenerator[Services]:
+        from adsum import wiring  # noqa: PLC0415
+
+        async with wiring.open_queue_services(settings) as services:
+            yield services
+
+    # That the queue is away is said by the command itself.
+    return Session(open_services, open_queue, silent_loggers=("adsum.batches.enqueue",))
+
+
+def _complain(error: AdsumError) -> None:
+    """One line for every wrong thing."""
+    lines = [violation.detail for violation in error.violations] or [error.detail]
+    for line in lines:
+        typer.echo(f"adsum: {line}", err=True)

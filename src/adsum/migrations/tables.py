@@ -1,0 +1,42 @@
+"""All tables of all features: what the migrations make, and a test compares with it."""
+
+from __future__ import annotations
+
+from adsum.absences.tables import absence_versions, absences, due_absences
+from adsum.accounts.tables import api_keys, class_covers, class_teachers, users
+from adsum.attendance.tables import attendance_changes, attendances, contradictions, statuses
+from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
+from adsum.platform.database.metadata import metadata
+from adsum.reports.tables import class_days, school_days, student_days, student_months
+from adsum.roster.tables import classes, enrolments, session_times, sessions, students
+from adsum.schools.tables import closed_days, schools, terms
+
+__all__ = [
+    "absence_versions",
+    "absences",
+    "api_keys",
+    "attendance_changes",
+    "attendances",
+    "batch_runs",
+    "class_covers",
+    "class_days",
+    "class_teachers",
+    "classes",
+    "closed_days",
+    "contradictions",
+    "due_absences",
+    "enrolments",
+    "idempotency_keys",
+    "job_failures",
+    "metadata",
+    "school_days",
+    "schools",
+    "session_times",
+    "sessions",
+    "statuses",
+    "student_days",
+    "student_months",
+    "students",
+    "terms",
+    "users",
+]

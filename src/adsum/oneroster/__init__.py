@@ -1,4 +1,0 @@
-"""Reading OneRoster 1.1 and 1.2 CSV files: bytes in, typed records out, with every flaw by file and row.
-
-Nothing here knows of a database, and no flaw ever holds a name: only files, rows, columns and ids.
-"""

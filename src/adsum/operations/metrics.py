@@ -1,0 +1,121 @@
+"""Prometheus metrics of one process. No label names a student, a batch, a class or a person."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    start_http_server,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from adsum.batches.rules import Tally
+from adsum.platform.errors import ConfigurationError
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_RUN_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits, over all processes. `queue_depth` None: Redis did not say."""
+
+    open_runs: int
+    oldest_open_run_seconds: float
+    queue_depth: int | None
+
+
+class Metrics:
+    """Counters count what this process did; the backlog is asked for when somebody scrapes."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.accepted_runs = self._counter("accepted_runs", "Runs that this process accepted.")
+        self.accepted_jobs = self._counter("accepted_jobs", "Attendance jobs of the runs that this process accepted.")
+        self.recorded_jobs = self._counter("recorded_jobs", "Attendance jobs that made a record, of all processes.")
+        self.skipped_jobs = self._counter(
+            "skipped_jobs", "Attendance jobs whose student had a record, of all processes."
+        )
+        self.failed_jobs = self._counter("failed_jobs", "Attendance jobs that failed, of all processes.")
+        self.accept_seconds = self._histogram("accept_seconds", "From a submission to its answer.", _REQUEST_BUCKETS)
+        self.chunk_seconds = self._histogram("chunk_seconds", "Processing of one chunk.", _REQUEST_BUCKETS)
+        self.run_seconds = self._histogram("run_seconds", "From a run's acceptance to its end.", _RUN_BUCKETS)
+        self._requests = Histogram(
+            "adsum_request_seconds",
+            "From a request to the start of its answer.",
+            ("method", "route", "status"),
+            buckets=_REQUEST_BUCKETS,
+            registry=self.registry,
+        )
+        self._open_runs = self._gauge("open_runs", "Runs that have not ended, of all processes.")
+        self._oldest = self._gauge("oldest_open_run_seconds", "Age of the oldest open run; 0 without one.")
+        self._queue_depth = self._gauge("queue_depth", "Chunks that wait or are processed; NaN without Redis.")
+
+    def count_accepted(self, jobs: int) -> None:
+        """Counts a new run with so many jobs, by the process that accepted it."""
+        self.accepted_runs.inc()
+        self.accepted_jobs.inc(jobs)
+
+    def count_closed(self, tally: Tally, took: timedelta) -> None:
+        """Counts the jobs of a run that ended, in whichever process. Every API process counts all of them: take the
+        maximum over processes, not the sum.
+        """
+        self.recorded_jobs.inc(tally.recorded)
+        self.skipped_jobs.inc(tally.skipped)
+        self.failed_jobs.inc(tally.failed)
+        self.run_seconds.observe(max(0.0, took.total_seconds()))
+
+    def saw_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """`route` is a template such as `/classes/{class_id}/roster`; `status` is counted by its class, as `2xx`."""
+        self._requests.labels(method, route, f"{status // 100}xx").observe(seconds)
+
+    def exposition(self, backlog: Backlog) -> bytes:
+        """Everything, in Prometheus' text format."""
+        self._open_runs.set(backlog.open_runs)
+        self._oldest.set(backlog.oldest_open_run_seconds)
+        self._queue_depth.set(float("nan") if backlog.queue_depth is None else backlog.queue_depth)
+        return generate_latest(self.registry)
+
+    @contextmanager
+    def served(self, host: str, port: int) -> Generator[None]:
+        """Serves this process's own metrics at `http://{host}:{port}/metrics`, from a thread; with port 0 not at all.
+
+        Raises:
+            ConfigurationError: the address cannot be listened on.
+        """
+        if port == 0:
+            yield
+            return
+        try:
+            server, thread = start_http_server(port, host, self.registry)
+        except OSError as error:
+            raise ConfigurationError(
+                f"ADSUM_WORKER_METRICS_PORT: cannot listen on {host} port {port}: {error}"
+            ) from None
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+    def _counter(self, name: str, what: str) -> Counter:
+        return Counter(f"adsum_{name}", what, registry=self.registry)
+
+    def _gauge(self, name: str, what: str) -> Gauge:
+        return Gauge(f"adsum_{name}", what, registry=self.registry)
+
+    def _histogram(self, name: str, what: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"adsum_{name}", what, buckets=buckets, registry=self.registry)

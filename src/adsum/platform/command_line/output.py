@@ -1,0 +1,84 @@
+"""Results on stdout: a table at a terminal, aligned plain text elsewhere, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, cast
+
+import typer
+
+from adsum.platform.command_line.table import print_table
+
+Row = Mapping[str, Any]
+"""One result; its keys are in camelCase, as in the HTTP API."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def show_rows(
+    columns: Sequence[str], rows: Sequence[Row], *, as_json: bool, dispensable: Sequence[str] = (), none: str = ""
+) -> None:
+    """A list of results: an array in JSON, else one line each under `columns`.
+
+    Args:
+        columns: names of what is shown for people.
+        rows: the results.
+        as_json: whether a machine reads it.
+        dispensable: columns that a narrow terminal may do without, the least important first.
+        none: what is said on stderr where there are no results, so that nobody takes them for forgotten.
+    """
+    if as_json:
+        _show_json(list(rows))
+    elif none and not rows:
+        typer.echo(f"adsum: {none}", err=True)
+    elif sys.stdout.isatty():
+        texts = [{name: _text(row[name]) for name in columns} for row in rows]
+        print_table({name: _heading(name) for name in columns}, texts, dispensable)
+    else:
+        _show_aligned([[_heading(name) for name in columns], *([_text(row[name]) for name in columns] for row in rows)])
+
+
+def show_one(row: Row, *, as_json: bool) -> None:
+    """One result: an object in JSON, else one line a field."""
+    if as_json:
+        _show_json(row)
+    else:
+        _show_aligned([[_heading(name), _text(value)] for name, value in row.items()])
+
+
+def show_line(row: Row) -> None:
+    """One of many results that come one by one: an object in JSON on a line of its own."""
+    typer.echo(json.dumps(row, ensure_ascii=False, default=_text))
+
+
+def _show_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_text))
+
+
+def _show_aligned(lines: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    for line in lines:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _heading(name: str) -> str:
+    """`schoolId` as `School id`."""
+    return re.sub(r"(?<=[a-z])([A-Z])", lambda letter: f" {letter[0].lower()}", name).capitalize()
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return value.isoformat(timespec="seconds").replace("+00:00", "Z")
+        case list() | tuple():
+            return ", ".join(map(_text, cast("Sequence[Any]", value)))
+        case _:
+            return str(value)

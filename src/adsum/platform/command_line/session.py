@@ -1,0 +1,111 @@
+"""Runs a command on the open services: loads the settings, opens the database and Redis, and closes them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from adsum.platform.services import Services
+from adsum.platform.settings import Settings, load_settings
+from adsum.platform.telemetry import configure_logs
+
+Result = TypeVar("Result")
+Service = TypeVar("Service")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the root of the command line hands to every command.
+
+    Attributes:
+        open_services: opens everything for these settings. Raises ConfigurationError: the database lacks migrations.
+        open_queue: opens the queue alone, which can be paused while the database is away.
+        silent_loggers: loggers whose messages a command says itself, in its own words.
+    """
+
+    open_services: Callable[[Settings], AbstractAsyncContextManager[Services]]
+    open_queue: Callable[[Settings], AbstractAsyncContextManager[Services]]
+    silent_loggers: tuple[str, ...] = ()
+
+
+def run_with(kind: type[Service], work: Callable[[Service], Awaitable[Result]]) -> Result:
+    """Opens everything, lets `work` use the service of this type, closes everything.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or the database lacks migrations.
+    """
+    return run_with_services(lambda services: work(services[kind]))
+
+
+def run_with_services(work: Callable[[Services], Awaitable[Result]]) -> Result:
+    """As `run_with`, for a command that uses several services."""
+    return _run(session().open_services, work)
+
+
+def run_with_queue(kind: type[Service], work: Callable[[Service], Awaitable[Result]]) -> Result:
+    """As `run_with`, without a database. Raises ConfigurationError: a setting is wrong."""
+    return _run(session().open_queue, lambda services: work(services[kind]))
+
+
+def session() -> Session:
+    """The session of the command that runs."""
+    found = click.get_current_context().find_object(Session)
+    assert found is not None
+    return found
+
+
+def quiet_settings() -> Settings:
+    """The settings, with logs of warnings and errors only."""
+    settings = load_settings()
+    # A command reports its result itself; log lines come only with ADSUM_LOG_LEVEL.
+    if "log_level" in settings.model_fields_set:
+        configure_logs(settings)
+        return settings
+    configure_logs(settings.model_copy(update={"log_level": "WARNING"}))
+    for name in session().silent_loggers:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    return settings
+
+
+def _run(
+    opener: Callable[[Settings], AbstractAsyncContextManager[Services]],
+    work: Callable[[Services], Awaitable[Result]],
+) -> Result:
+    settings = quiet_settings()
+
+    async def run() -> Result:
+        async with opener(settings) as services:
+            return await work(services)
+
+    return asyncio.run(run())
+
+
+def with_adsum(work: Any) -> Any:
+    from adsum import wiring
+
+    settings = quiet_settings()
+
+    async def run() -> Any:
+        async with wiring.open_adsum(settings) as adsum:
+            await adsum.readiness.require_current_schema()
+            return await work(adsum)
+
+    return asyncio.run(run())
+
+
+def with_queue(work: Any) -> Any:
+    from adsum import wiring
+
+    settings = quiet_settings()
+
+    async def run() -> Any:
+        async with wiring.open_queue_control(settings) as control:
+            return await work(control)
+
+    return asyncio.run(run())

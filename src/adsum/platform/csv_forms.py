@@ -1,0 +1,81 @@
+"""CSV files of a form of ours: named columns in any order, each line read by itself, errors by line."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from adsum.platform.errors import Malformed, Violation
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that is not blank; `number` counts from 1, which is the header. `violation`: it has other cells than columns,
+    and then `cells` is empty. What stands in quotes may go over several lines of text, and is one.
+    """
+
+    number: int
+    cells: dict[str, str]
+    violation: Violation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CsvForm:
+    """A form of files.
+
+    Attributes:
+        file: what such a file is called in errors.
+        columns: that it has to have.
+        more: that it may have.
+    """
+
+    file: str
+    columns: tuple[str, ...]
+    more: tuple[str, ...] = ()
+
+    def lines(self, content: bytes) -> Iterator[Line]:
+        """The lines, those that are blank left out, with their cells by column: one after the other, so that a long
+        file is never in memory as lines.
+
+        Raises:
+            Malformed: it is no UTF-8, or no CSV with these columns.
+        """
+        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
+        reader = csv.reader(text, strict=True)
+        try:
+            names = self._names(next(reader, list[str]()))
+            for number, cells in enumerate(reader, start=2):
+                stripped = [cell.strip() for cell in cells]
+                if not any(stripped):
+                    continue  # spreadsheets leave such lines at the end
+                if len(cells) == len(names):
+                    yield Line(number, dict(zip(names, stripped, strict=True)))
+                else:
+                    yield Line(number, {}, self._wrong_length(number, len(cells), len(names)))
+        except UnicodeDecodeError:
+            raise self._unreadable("this is no text in UTF-8") from None
+        except csv.Error as error:
+            raise self._unreadable(f"this is no CSV: {error}") from None
+
+    def violation(self, line: int, violation: Violation) -> Violation:
+        """The violation, with the line in which it stands."""
+        params = {**violation.params, "file": self.file, "row": line}
+        return Violation(violation.code, f"line {line}: {violation.detail}", f"{self.file}:{line}", params)
+
+    def _names(self, header: list[str]) -> list[str]:
+        known = {name.lower(): name for name in (*self.columns, *self.more)}
+        names = [known.get(name.strip().lower(), "") for name in header]
+        if len(set(names)) < len(names) or not set(self.columns) <= set(names) <= set(known.values()):
+            may = f", may name {','.join(self.more)}" if self.more else ""
+            raise self._unreadable(
+                f"the first line has to name the columns {','.join(self.columns)}{may}, and no others, each once"
+            )
+        return names
+
+    def _wrong_length(self, number: int, cells: int, columns: int) -> Violation:
+        return self.violation(number, Violation("wrong_form", f"there are {cells} cells under {columns} columns"))
+
+    def _unreadable(self, detail: str) -> Malformed:
+        return Malformed(detail, [Violation("malformed", detail, self.file, {"file": self.file})])

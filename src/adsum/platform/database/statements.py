@@ -1,0 +1,123 @@
+"""Statements of the paths that every request and every chunk takes: made once, and sent to Postgres without detours.
+
+SQLAlchemy writes a statement for either database, and converts its values. To have it make the same one again, and hand
+it through to the driver, takes several times as long as Postgres takes to answer: so what it made of it is kept here,
+and on Postgres the driver of the same connection is given it directly, within the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+from sqlalchemy import BindParameter, Executable, SelectBase
+from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeEngine
+
+from adsum.platform.database.driver import driver_of
+
+Convert: TypeAlias = Callable[[Any], Any]
+Rows: TypeAlias = Sequence[Sequence[Any]]
+
+
+class Statement:
+    """One statement, for both databases. `make` is given the name of the dialect: `sqlite` or `postgresql`."""
+
+    def __init__(self, make: Callable[[str], Executable]) -> None:
+        self._make = make
+
+    async def rows(self, connection: AsyncConnection, values: Mapping[str, Any]) -> Rows:
+        """Sends it with these values, and gives the rows that it tells; without RETURNING there are none."""
+        if connection.dialect.name == "sqlite":
+            result = await connection.execute(self._for_sqlite, values)
+            return result.all() if result.returns_rows else ()
+        sent = self._for_postgres
+        return sent.converted(await driver_of(connection).fetch(sent.text, *sent.in_order(values)))
+
+    async def each(self, connection: AsyncConnection, values: Sequence[Mapping[str, Any]]) -> None:
+        """Sends it once for each of these, all of them together."""
+        if connection.dialect.name == "sqlite":
+            await connection.execute(self._for_sqlite, values)
+            return
+        sent = self._for_postgres
+        await driver_of(connection).executemany(sent.text, [sent.in_order(each) for each in values])
+
+    @cached_property
+    def _for_sqlite(self) -> Executable:
+        return self._make("sqlite")
+
+    @cached_property
+    def _for_postgres(self) -> _Compiled:
+        return _compiled(self._make("postgresql"))
+
+
+def of_text(
+    write: Callable[[str], str], *values: BindParameter[Any], told: Mapping[str, Any] | None = None
+) -> Statement:
+    """A statement of SQL text.
+
+    Args:
+        write: gives the text for a dialect.
+        *values: those that it is sent with.
+        told: the columns of what it tells, all of them in their order, with their types; None: they need none.
+    """
+
+    def made(dialect: str) -> Executable:
+        written = sql(write(dialect)).bindparams(*values)
+        return written if told is None else written.columns(**told)
+
+    return Statement(made)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """What SQLAlchemy made of a statement for Postgres.
+
+    Attributes:
+        text: with `$1`, `$2` …
+        names: of the values, in this order, each with what converts it.
+        fixed: values that the statement brings along.
+        columns: what converts each column of a row; None: it needs nothing.
+    """
+
+    text: str
+    names: Sequence[tuple[str, Convert | None]]
+    fixed: Mapping[str, Any]
+    columns: Sequence[Convert | None]
+
+    def in_order(self, values: Mapping[str, Any]) -> list[Any]:
+        found = {**self.fixed, **values}
+        return [found[name] if convert is None else convert(found[name]) for name, convert in self.names]
+
+    def converted(self, rows: Iterable[Sequence[Any]]) -> Rows:
+        if not any(self.columns):
+            return list(rows)
+        return [
+            [value if convert is None else convert(value) for value, convert in zip(row, self.columns, strict=True)]
+            for row in rows
+        ]
+
+
+def _compiled(statement: Any) -> _Compiled:
+    dialect = asyncpg.dialect()
+    compiled = statement.compile(dialect=dialect)
+    binds = compiled.binds
+    return _Compiled(
+        str(compiled),
+        [(name, _bound(binds[name].type, dialect)) for name in compiled.positiontup],
+        {name: bind.value for name, bind in binds.items() if not bind.required},
+        [_told(each.type, dialect) for each in statement.selected_columns] if isinstance(statement, SelectBase) else [],
+    )
+
+
+def _bound(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _told(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    return kind.dialect_impl(dialect).result_processor(dialect, None)

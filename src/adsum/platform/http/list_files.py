@@ -1,0 +1,109 @@
+"""Lists as one file, every page of them, as `Accept` asks for it: CSV, which is streamed, or a workbook."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from enum import StrEnum
+from typing import Annotated, Any, BinaryIO, TypeVar
+
+from fastapi import Header
+from fastapi.responses import StreamingResponse
+
+from adsum.platform.cursors import MAX_LIMIT, PageRequest
+from adsum.platform.export_log import log_export
+from adsum.platform.http.queries import PageQuery
+from adsum.platform.http.schemas import Page, Schema
+from adsum.platform.spreadsheets import Cell, csv_lines
+from adsum.platform.workbooks import make_workbook
+
+Item = TypeVar("Item", bound=Schema)
+Pieces = AsyncGenerator[Sequence[Sequence[Cell]]]
+
+_READ_AT_ONCE = 64 * 1024
+
+
+class FileKind(StrEnum):
+    """What a list can be had as, beside JSON."""
+
+    CSV = "text/csv"
+    XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+    @property
+    def ending(self) -> str:
+        return self.name.lower()
+
+
+AS_FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            FileKind.CSV.value: {"schema": {"type": "string"}},
+            FileKind.XLSX.value: {"schema": {"type": "string", "format": "binary"}},
+        }
+    }
+}
+Accept = Annotated[str, Header(include_in_schema=False)]
+
+
+def wanted_file(accept: str) -> FileKind | None:
+    """The first kind of file that a client names in its `Accept`, or None: it takes JSON."""
+    kinds = {kind.value: kind for kind in FileKind}
+    named = (each.partition(";")[0].strip().lower() for each in accept.split(","))
+    return next((kinds[each] for each in named if each in kinds), None)
+
+
+async def list_file(
+    file: FileKind,
+    name: str,
+    actor: str,
+    query: PageQuery,
+    kind: type[Item],
+    ask: Callable[[PageRequest], Awaitable[Page[Item]]],
+) -> StreamingResponse:
+    """All pages of a list in one file. The first is read at once: what is refused is refused before anything is sent.
+
+    Args:
+        file: of which kind.
+        name: of the file, and of what is exported, for the log.
+        actor: who exports.
+        query: what they asked for.
+        kind: of the items; its fields are the columns.
+        ask: for a page.
+    """
+    first = await ask(PageRequest(limit=MAX_LIMIT))
+    narrowed = query.model_dump(exclude={"limit", "cursor"}, exclude_none=True, by_alias=False)
+    log_export(name, file.ending, actor, narrowed)
+    columns = [field.alias or name for name, field in kind.model_fields.items()]
+    return await file_answer(file, name, columns, _pieces(first, ask))
+
+
+async def file_answer(file: FileKind, name: str, columns: Sequence[str], pieces: Pieces) -> StreamingResponse:
+    """An answer that is a file of these rows. A workbook is made whole before anything is sent, on disk."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{file.ending}"', "Vary": "Accept"}
+    if file is FileKind.CSV:
+        return StreamingResponse(_lines(columns, pieces), media_type=file, headers=headers)
+    book = await make_workbook(columns, pieces)
+    return StreamingResponse(_content(book), media_type=file, headers=headers)
+
+
+async def _pieces(first: Page[Item], ask: Callable[[PageRequest], Awaitable[Page[Item]]]) -> Pieces:
+    page = first
+    while True:
+        yield [[getattr(item, name) for name in type(item).model_fields] for item in page.items]
+        if page.next_cursor is None:
+            return
+        page = await ask(PageRequest(page.next_cursor, MAX_LIMIT))
+
+
+async def _lines(columns: Sequence[str], pieces: Pieces) -> AsyncGenerator[str]:
+    yield csv_lines([columns])
+    async with aclosing(pieces):
+        async for rows in pieces:
+            yield csv_lines(rows)
+
+
+async def _content(file: BinaryIO) -> AsyncGenerator[bytes]:
+    with file:
+        while part := await asyncio.to_thread(file.read, _READ_AT_ONCE):
+            yield part

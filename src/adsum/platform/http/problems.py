@@ -1,0 +1,150 @@
+"""Every error as `application/problem+json` (RFC 9457), with one entry for every wrong thing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from adsum.platform import errors
+from adsum.platform.errors import AdsumError, Violation
+from adsum.platform.http.validation_errors import is_unreadable, violation_of
+
+MEDIA_TYPE = "application/problem+json"
+# As many as the largest batch has students; beyond that a list helps nobody, and writing it blocks everybody.
+MAX_ENTRIES = 10_000
+
+# By type, so that a new subclass of an error needs nothing here.
+STATUSES: tuple[tuple[type[AdsumError], HTTPStatus], ...] = (
+    (errors.Malformed, HTTPStatus.BAD_REQUEST),
+    (errors.Unauthenticated, HTTPStatus.UNAUTHORIZED),
+    (errors.Forbidden, HTTPStatus.FORBIDDEN),
+    (errors.NotFound, HTTPStatus.NOT_FOUND),
+    (errors.Conflict, HTTPStatus.CONFLICT),
+    (errors.StaleVersion, HTTPStatus.PRECONDITION_FAILED),
+    (errors.VersionRequired, HTTPStatus.PRECONDITION_REQUIRED),
+    (errors.TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (errors.TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
+    (errors.Invalid, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+HEADERS: Mapping[HTTPStatus, Mapping[str, str]] = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="adsum"'},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
+}
+# What the router itself refuses, before any of our code is asked.
+ROUTING_CODES: Mapping[int, str] = {
+    HTTPStatus.BAD_REQUEST: "malformed",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too_large",
+}
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Makes every error of `app` a problem. Unexpected ones are answered by `web.observation`."""
+
+    async def answer_adsum_error(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, AdsumError)
+        return problem_of(error)
+
+    async def answer_validation_error(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return _problem_of_validation(error)
+
+    async def answer_http_exception(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return problem_of_http(error)
+
+    app.add_exception_handler(AdsumError, answer_adsum_error)
+    app.add_exception_handler(RequestValidationError, answer_validation_error)
+    app.add_exception_handler(HTTPException, answer_http_exception)
+
+
+def problem_of(error: AdsumError) -> Response:
+    """The problem that an error is. Raises the error itself, where it has no place in HTTP."""
+    status = status_of(error)
+    if status is None:
+        raise error  # an unexpected one
+    return problem(status, error.code, error.detail, error.violations, error.params, headers_of(error))
+
+
+def unexpected_problem() -> Response:
+    """500, and nothing of what went wrong: that stands in the log, beside the request's id."""
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Adsum failed; the log has more, under X-Request-ID"
+    )
+
+
+def problem(
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    violations: Sequence[Violation] = (),
+    params: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem; without violations of its own it is itself the one wrong thing."""
+    params = params or {}
+    body = {
+        "type": f"urn:adsum:problem:{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status.value,
+        "detail": detail,
+        "code": code,
+        "params": params,
+        "errors": [
+            _entry(violation) for violation in violations[:MAX_ENTRIES] or (Violation(code, detail, params=params),)
+        ],
+    }
+    # ASCII, since what a client sent may come back here, and half a surrogate pair is no UTF-8.
+    content = json.dumps(body, ensure_ascii=True, default=str)
+    return Response(content, status.value, {**HEADERS.get(status, {}), **(headers or {})}, MEDIA_TYPE)
+
+
+def status_of(error: AdsumError) -> HTTPStatus | None:
+    """The status that says this kind of error; None: it has no place in HTTP."""
+    return next((status for kind, status in STATUSES if isinstance(error, kind)), None)
+
+
+def headers_of(error: AdsumError) -> dict[str, str]:
+    """What this very error says in headers, beside what its kind does."""
+    return {"Retry-After": str(error.params["retryAfter"])} if isinstance(error, errors.TooManyAttempts) else {}
+
+
+def _entry(violation: Violation) -> dict[str, Any]:
+    return {
+        "pointer": violation.pointer,
+        "detail": violation.detail,
+        "code": violation.code,
+        "params": dict(violation.params),
+    }
+
+
+def _problem_of_validation(error: RequestValidationError) -> Response:
+    found = error.errors()
+    if is_unreadable(found):
+        violations = [violation_of(each) for each in found]
+        return problem(HTTPStatus.BAD_REQUEST, errors.Malformed.code, violations[0].detail, violations)
+    if isinstance(error.body, bytes):
+        # FastAPI hands a body on unread when its Content-Type is not JSON.
+        detail = "send the body with Content-Type: application/json"
+        return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+    violations = [violation_of(each) for each in found[:MAX_ENTRIES]]
+    detail = violations[0].detail if len(found) == 1 else f"{len(found)} things are wrong with the request"
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, errors.Invalid.code, detail, violations)
+
+
+def problem_of_http(error: HTTPException) -> Response:
+    """What the router itself refuses."""
+    status = HTTPStatus(error.status_code)
+    code = ROUTING_CODES.get(status, status.name.lower())
+    if status is HTTPStatus.BAD_REQUEST:
+        return problem(status, code, "the request's body cannot be read")
+    return problem(status, code, status.description or status.phrase, headers=error.headers)

@@ -1,0 +1,74 @@
+"""What lists are asked with: the page, and types for what stands in a query. Unknown and repeated names are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Annotated, Any, LiteralString, cast
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from adsum.platform.cursors import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT, PageRequest, WrongCursor, parsed
+from adsum.platform.days import WrongDay, day_near, plain_day
+from adsum.platform.http.schemas import PlainText, Schema
+
+ON_BEHALF_OF = "onBehalfOf"
+"""The query parameter that names the person for whom an API key acts."""
+
+
+def _read_by(read: Callable[[str], date]) -> BeforeValidator:
+    def day(text: object) -> date:
+        try:
+            return read(str(text))
+        except WrongDay as error:
+            raise PydanticCustomError(cast("LiteralString", error.code), cast("LiteralString", str(error))) from None
+
+    return BeforeValidator(day)
+
+
+def _cursor(text: str) -> str:
+    try:
+        parsed(text)
+    except WrongCursor:
+        raise PydanticCustomError("wrong_cursor", "this is no nextCursor of an earlier page") from None
+    return text
+
+
+Day = Annotated[date, _read_by(day_near)]
+"""A plain `YYYY-MM-DD` of the years 2 to 9998."""
+
+SourcedDay = Annotated[date, _read_by(plain_day)]
+"""A plain `YYYY-MM-DD` of the roster, where 9999-12-31 is said for no end."""
+
+Words = Annotated[PlainText, StringConstraints(max_length=100)]
+"""What people type into a search field: each word has to be found."""
+
+SourcedId = Annotated[PlainText, StringConstraints(max_length=255)]
+"""An id of the roster file."""
+
+StatusCode = PlainText
+"""A code of a status; whether there is one is the school's business."""
+
+
+class WholeQuery(Schema):
+    """The base of every query that is read as a whole. Whom a key acts for may stand in any: see `authentication`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_the_person(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in given.items() if name != ON_BEHALF_OF}
+
+
+class PageQuery(WholeQuery):
+    """The query of a list."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Items a page, at most")] = DEFAULT_LIMIT
+    cursor: Annotated[
+        Annotated[str, StringConstraints(max_length=MAX_CURSOR_LENGTH), AfterValidator(_cursor)] | None,
+        Field(description="The `nextCursor` of the page before, with the same filters"),
+    ] = None
+
+    @property
+    def page(self) -> PageRequest:
+        return PageRequest(self.cursor, self.limit)

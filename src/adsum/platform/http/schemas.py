@@ -1,0 +1,60 @@
+"""What all bodies of requests and answers have in common: camelCase, no unknown fields, no guessing of types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, Strict
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from adsum.platform.ids import MAX_ID
+
+
+def _storable(text: str) -> str:
+    # Postgres refuses a whole statement for one NUL, and half a surrogate pair cannot be written as UTF-8.
+    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise PydanticCustomError("wrong_text", "a text holds no NUL and no half of a surrogate pair")
+    return text
+
+
+Id = Annotated[int, Strict(), Field(ge=1, le=MAX_ID)]
+"""An id of ours in a body: a JSON number, not "12", not true, within 64 bits."""
+
+PathId = Annotated[int, Field(ge=1, le=MAX_ID)]
+"""An id of ours in a path or a query, where everything is text."""
+
+Flag = Annotated[bool, Strict()]
+"""true or false, not "yes" and not 1."""
+
+PlainText = Annotated[str, AfterValidator(_storable)]
+"""A text that both databases can keep."""
+
+Moment = Annotated[
+    AwareDatetime, PlainSerializer(lambda moment: moment.isoformat().replace("+00:00", "Z"), return_type=str)
+]
+"""A moment in UTC, such as `2024-12-25T07:30:00.123456Z`."""
+
+
+class Schema(BaseModel):
+    """The base of every body: snake_case here, camelCase outside, unknown fields refused."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        extra="forbid",
+        from_attributes=True,
+    )
+
+
+Item = TypeVar("Item")
+
+
+class Page(Schema, Generic[Item]):
+    """One page of a list. `nextCursor` asks for the next one; null: there is none."""
+
+    items: Sequence[Item]
+    next_cursor: str | None = None

@@ -1,0 +1,34 @@
+"""`If-Match`: the version that a change builds upon, so that nobody overwrites what they have not seen."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from fastapi import Depends, Header
+
+from adsum.platform.errors import Invalid, VersionRequired, Violation
+
+_ETAGS = re.compile(r'(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*')
+_VERSION = re.compile(r'(?:^|[\s,])"([1-9][0-9]{0,9})"')
+
+
+def etag(version: int) -> str:
+    """The `ETag` of a version."""
+    return f'"{version}"'
+
+
+async def _versions(
+    if_match: Annotated[str | None, Header(description='The version that you saw, in quotes: `"3"`')] = None,
+) -> frozenset[int]:
+    """The versions that a change may build upon. A weak one is none, and `*` would be whatever others have written."""
+    if if_match is None or if_match.strip() == "*":
+        raise VersionRequired('name the version that you saw, as the ETag has it: If-Match: "3"')
+    if _ETAGS.fullmatch(if_match.strip()) is None:
+        detail = f'{if_match[:40]!r} is no ETag: write the version in quotes, as in If-Match: "3"'
+        violation = Violation("wrong_form", detail, "/header/If-Match", {"in": "header", "name": "If-Match"})
+        raise Invalid(detail, [violation])
+    return frozenset(int(version) for version in _VERSION.findall(if_match))
+
+
+SeenVersions = Annotated[frozenset[int], Depends(_versions)]

@@ -1,0 +1,41 @@
+"""What is typed into the forms of these pages, and how a page says that it is wrong."""
+
+from __future__ import annotations
+
+from datetime import date
+from http import HTTPStatus
+
+from fastapi.responses import RedirectResponse
+
+from adsum.platform.days import WrongDay, day_near
+from adsum.platform.errors import AdsumError, Conflict, Invalid, Malformed, Violation
+from adsum.platform.http.problems import status_of
+
+WRONG = (Invalid, Conflict, Malformed)
+"""Errors that stand beside the form, with what was typed; all others have a page of their own."""
+
+
+def day_typed(text: str, pointer: str) -> date:
+    """The day of a date field. Raises Invalid."""
+    try:
+        return day_near(text)
+    except WrongDay as error:
+        raise Invalid(str(error), [Violation(error.code, str(error), pointer)]) from None
+
+
+def number_typed(text: str, pointer: str) -> int:
+    """The whole number of a field. Raises Invalid."""
+    if text.isascii() and text.isdigit() and len(text) <= 9:
+        return int(text)
+    detail = f"{text[:40]!r} is no whole number"
+    raise Invalid(detail, [Violation("wrong_type", detail, pointer)])
+
+
+def status_with(error: AdsumError | None) -> HTTPStatus:
+    """The status of a page that says what is wrong; None: nothing."""
+    return HTTPStatus.OK if error is None else status_of(error) or HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def done(address: str) -> RedirectResponse:
+    """To the page that shows what was done."""
+    return RedirectResponse(address, HTTPStatus.SEE_OTHER)

@@ -1,0 +1,93 @@
+"""From a template and what it shows to a page, in the visitor's language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from adsum import __version__
+from adsum.platform.http.security_headers import POLICY
+from adsum.platform.pages.languages import COOKIE, Language, chosen_language, load_languages
+from adsum.platform.pages.static_files import static_url
+
+# Pictures are ours, and small ones stand in the stylesheet.
+PAGE_POLICY: Final = f"{POLICY}; img-src 'self' data:"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The templates in each language. A template is compiled when it is first shown."""
+
+    languages: Mapping[str, Language]
+    environments: Mapping[str, Environment]
+
+    def language_of(self, request: Request) -> Language:
+        """The language of a request's visitor."""
+        accepted = request.headers.get("Accept-Language", "")
+        return chosen_language(self.languages, request.cookies.get(COOKIE), accepted)
+
+    def text(self, request: Request, template: str, **shown: Any) -> str:
+        """What a template gives for these values."""
+        language = self.language_of(request)
+        return self.environments[language.code].get_template(template).render(request=request, **shown)
+
+    def page(
+        self, request: Request, template: str, *, status: HTTPStatus = HTTPStatus.OK, **shown: Any
+    ) -> HTMLResponse:
+        """A whole page, or with a template of a part, that part."""
+        headers = {"Content-Security-Policy": PAGE_POLICY, "Vary": "Cookie, Accept-Language"}
+        return HTMLResponse(self.text(request, template, **shown), status, headers)
+
+
+def open_site(packages: Sequence[str]) -> Site:
+    """Reads the catalogues. Each of `packages` has its templates in a folder `templates`."""
+    languages = load_languages()
+    return Site(languages, {code: _environment(language, languages, packages) for code, language in languages.items()})
+
+
+def site_of(request: Request) -> Site:
+    """The site of the application that answers this request."""
+    site = request.app.state.site
+    assert isinstance(site, Site)
+    return site
+
+
+def _environment(language: Language, languages: Mapping[str, Language], packages: Sequence[str]) -> Environment:
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(package) for package in packages]),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # The catalogues have each text on one line, however its template breaks it.
+    environment.policies["ext.i18n.trimmed"] = True
+    install: Any = getattr(environment, "install_gettext_callables")  # noqa: B009 - the extension adds it
+    install(language.gettext, language.ngettext, newstyle=True)
+    names: dict[str, Any] = environment.globals
+    names |= {
+        "language": language,
+        "languages": list(languages.values()),
+        "static": static_url,
+        "version": __version__,
+    }
+    filters: dict[str, Any] = environment.filters
+    filters |= {
+        "day": language.day,
+        "clock": language.clock,
+        "number": language.number,
+        "percent": language.percent,
+        "moment": language.moment,
+        "time": language.time,
+        "duration": language.duration,
+        # For what a school has typed: `_()` takes its argument for HTML, and its % for a place.
+        "translated": language.gettext,
+    }
+    return environment

@@ -1,0 +1,149 @@
+"""Logs: events with fields, the seed's five marks, and nothing about a person.
+
+Modules log with `log = telemetry.logger(__name__)` and `log.info("batch locked", mark=LogIcon.LOCK, batch_id=…)`. Only
+fields of `FIELDS` come through. The entry point of a process calls `configure_logs` once; without it, as in a library,
+records go wherever the host's `logging` sends them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import MutableMapping
+from enum import StrEnum
+from typing import Any, cast
+
+import structlog
+from structlog.stdlib import BoundLogger, ProcessorFormatter
+
+from adsum.platform.settings import Settings
+
+OWN_LOGGERS = ("adsum", "uvicorn")
+
+Fields = MutableMapping[str, Any]
+
+# What a log line may say. No names, notes, emails, tokens, bodies or free texts: a new field is a decision.
+FIELDS = frozenset({
+    "event", "level", "timestamp", "logger", "mark", "request_id", "error", "where", "code", "dropped",
+    "method", "route", "status", "ms", "host", "port", "pid", "signal", "exit_code", "attempt", "delay_ms",
+    "batch_id", "run_id", "run_ids", "run_number", "state", "job_id", "chunk", "chunks", "student_id", "student_ids",
+    "school_id", "class_id", "session_id", "learning_date", "queue", "stalled", "worker", "version", "newest_version",
+    "jobs", "total", "added", "recorded", "skipped", "failed", "cancelled", "remaining", "accepted", "progress",
+    "file", "row", "rows", "imported", "changed", "unchanged", "ended", "revision", "concurrency", "seconds", "actor",
+    "list", "form", "filters", "first_day", "last_day",
+})  # fmt: skip
+
+
+class LogIcon(StrEnum):
+    """The seed's five marks: a line at the console starts with one, in JSON it is the field `mark`."""
+
+    LOCK = "🔐"
+    JOB = "🔄"
+    COUNTER = "📊"
+    COMPLETION = "🎉"
+    ERROR = "❌"
+
+
+def logger(name: str) -> BoundLogger:
+    """The logger of a module."""
+    processors = [structlog.contextvars.merge_contextvars, describe_exception, only_known_fields, _to_record]
+    return cast(
+        "BoundLogger", structlog.wrap_logger(logging.getLogger(name), processors=processors, wrapper_class=BoundLogger)
+    )
+
+
+def configure_logs(settings: Settings) -> None:
+    """Sends every log line of this process to stderr, as the settings say. To be called once, when it starts."""
+    console = settings.log_format == "console"
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
+                structlog.stdlib.ExtraAdder(allow=FIELDS),
+                first_line_only,
+                describe_exception,
+            ],
+            processors=[ProcessorFormatter.remove_processors_meta, _ConsoleLines() if console else _json_line],
+        )
+    )
+    root = logging.getLogger()
+    root.addHandler(handler)
+    # What other libraries do is of interest when it goes wrong.
+    root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[settings.log_level]))
+    for name in OWN_LOGGERS:
+        logging.getLogger(name).setLevel(settings.log_level)
+    logging.captureWarnings(capture=True)
+
+
+def only_known_fields(_logger: object, _method: str, event: Fields) -> Fields:
+    """Drops the value of every field that is not known to be harmless; its name stays, to be found in review."""
+    dropped = sorted(event.keys() - FIELDS - {"exc_info"})
+    for name in dropped:
+        del event[name]
+    if dropped:
+        event["dropped"] = dropped
+    return event
+
+
+def describe_exception(_logger: object, _method: str, event: Fields) -> Fields:
+    """An exception as its type and its places in the code. Its text stays out: it may quote a row or a body."""
+    found = event.pop("exc_info", None)
+    event.pop("stack_info", None)
+    error: object = sys.exc_info()[1] if found is True else found
+    if isinstance(found, tuple):  # as `logging` has it
+        error = cast("tuple[object, ...]", found)[1]
+    if isinstance(error, BaseException):
+        event["error"] = " from ".join(_types(error))
+        event["where"] = [
+            f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}"
+            for frame in traceback.extract_tb(error.__traceback__)
+        ]
+    return event
+
+
+def first_line_only(_logger: object, _method: str, event: Fields) -> Fields:
+    """What other libraries write after the first line is a dump of objects, with whatever they hold."""
+    event["event"] = str(event["event"]).partition("\n")[0]
+    return event
+
+
+def _types(error: BaseException) -> list[str]:
+    names: list[str] = []
+    each: BaseException | None = error
+    while each is not None:
+        names.append(type(each).__qualname__)
+        each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+    return names
+
+
+def _to_record(_logger: object, _method: str, event: Fields) -> dict[str, Any]:
+    # exc_info None: `describe_exception` has said of it what may be said, and `logging` would add its text.
+    return {"msg": str(event.pop("event", "")), "extra": dict(event), "exc_info": None}
+
+
+def _json_line(_logger: object, _method: str, event: Fields) -> str:
+    return json.dumps(event, ensure_ascii=False, default=str)
+
+
+class _ConsoleLines:
+    """Lines for people: the mark first."""
+
+    def __init__(self) -> None:
+        self._render = structlog.dev.ConsoleRenderer(colors=colours_wanted(), pad_event_to=0)
+
+    def __call__(self, name: object, method: str, event: Fields) -> str:
+        mark = event.pop("mark", None)
+        event.pop("logger", None)
+        line = str(self._render(name, method, event))
+        return f"{mark} {line}" if mark else line
+
+
+def colours_wanted() -> bool:
+    """Whether stderr is a terminal's, or reaches one through `up`, and NO_COLOR is not set."""
+    return (sys.stderr.isatty() or bool(os.environ.get("FORCE_COLOR"))) and not os.environ.get("NO_COLOR")

@@ -1,0 +1,218 @@
+"""`/reports`: what a year of registers says, each with the definition of what is counted."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+from fastapi.responses import StreamingResponse
+from pydantic import Field
+
+from adsum.accounts.access import Caller, Permission
+from adsum.accounts.authentication import each_named_once, require
+from adsum.platform.cursors import PageRequest
+from adsum.platform.http.dependencies import OpenAdsum
+from adsum.platform.http.list_files import AS_FILE, Accept, list_file, wanted_file
+from adsum.platform.http.queries import Day, PageQuery, Words
+from adsum.platform.http.schemas import Page, PathId
+from adsum.reports.rules import ChronicRule, GroupBy, Scope
+from adsum.reports.schemas import (
+    PresentItem,
+    RateItem,
+    RatesAnswer,
+    StreakItem,
+    StreaksAnswer,
+    StudentDayItem,
+    StudentRecordAnswer,
+    UnexplainedAnswer,
+    UnexplainedItem,
+    fields_of,
+)
+
+router = APIRouter(prefix="/reports", tags=["reports"], dependencies=[Depends(each_named_once)])
+Reader = Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))]
+Percent = Annotated[int, Field(ge=1, le=100, description="Of the days, or more")]
+LeastDays = Annotated[int, Field(ge=1, le=400, description="Of whom fewer days were taken, nothing is said")]
+
+
+class ReportQuery(PageQuery):
+    """Of what a report is; days are inclusive."""
+
+    school_id: PathId
+    first_day: Annotated[Day, Field(alias="from")]
+    last_day: Annotated[Day, Field(alias="to")]
+    class_id: PathId | None = None
+    grade: Words | None = None
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.school_id, self.first_day, self.last_day, self.class_id, None, self.grade)
+
+
+class RatesQuery(ReportQuery):
+    """Rates by what, and of whom."""
+
+    by: GroupBy
+    student_id: PathId | None = None
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.school_id, self.first_day, self.last_day, self.class_id, self.student_id, self.grade)
+
+
+class ChronicQuery(ReportQuery):
+    """Who counts as chronically absent."""
+
+    percent: Percent = 10
+    least_days: LeastDays = 10
+
+    @property
+    def rule(self) -> ChronicRule:
+        return ChronicRule(self.percent, self.least_days)
+
+
+class HouseQuery(PageQuery):
+    """Of which school."""
+
+    school_id: PathId
+
+
+class StreaksQuery(ReportQuery):
+    """Of how many days, at least."""
+
+    least_days: Annotated[int, Field(ge=1, le=400)] = 3
+
+
+@router.get(
+    "/rates",
+    name="reportRates",
+    summary="Attendance rates by group or period",
+    response_model=RatesAnswer,
+    responses=AS_FILE,
+)
+async def rates(
+    query: Annotated[RatesQuery, Query()], adsum: OpenAdsum, caller: Reader, accept: Accept = ""
+) -> RatesAnswer | StreamingResponse:
+    """Attendance rates by school, class, grade, student, or period. By day it is what a calendar heat map shows.
+
+    A teacher sees their own classes, on the days on which they taught them.
+    """
+
+    async def ask(page: PageRequest) -> RatesAnswer:
+        report = await adsum.reports.rates(query.scope, query.by, caller, page)
+        items = [RateItem.of(rate) for rate in report.items]
+        return RatesAnswer(items=items, next_cursor=report.next_cursor, definition=report.definition)
+
+    if (file := wanted_file(accept)) is not None:
+        return await list_file(file, "rates", caller.actor, query, RateItem, ask)
+    return await ask(query.page)
+
+
+@router.get(
+    "/chronic-absence",
+    name="reportChronicAbsence",
+    summary="Students who are chronically absent",
+    response_model=RatesAnswer,
+    responses=AS_FILE,
+)
+async def chronic(
+    query: Annotated[ChronicQuery, Query()], adsum: OpenAdsum, caller: Reader, accept: Accept = ""
+) -> RatesAnswer | StreamingResponse:
+    """Students who are chronically absent, those with the most days first."""
+
+    async def ask(page: PageRequest) -> RatesAnswer:
+        report = await adsum.reports.chronic(query.scope, query.rule, caller, page)
+        items = [RateItem.of(rate) for rate in report.items]
+        return RatesAnswer(items=items, next_cursor=report.next_cursor, definition=report.definition)
+
+    if (file := wanted_file(accept)) is not None:
+        return await list_file(file, "chronic-absence", caller.actor, query, RateItem, ask)
+    return await ask(query.page)
+
+
+@router.get(
+    "/absences-in-a-row",
+    name="reportAbsencesInARow",
+    summary="Students who are absent day after day",
+    response_model=StreaksAnswer,
+    responses=AS_FILE,
+)
+async def streaks(
+    query: Annotated[StreaksQuery, Query()], adsum: OpenAdsum, caller: Reader, accept: Accept = ""
+) -> StreaksAnswer | StreamingResponse:
+    """Students who are absent day after day, up to the last day of the period; those with the most days first."""
+
+    async def ask(page: PageRequest) -> StreaksAnswer:
+        report = await adsum.reports.streaks(query.scope, query.least_days, caller, page)
+        items = [StreakItem.model_validate(streak) for streak in report.items]
+        return StreaksAnswer(items=items, next_cursor=report.next_cursor, definition=report.definition)
+
+    if (file := wanted_file(accept)) is not None:
+        return await list_file(file, "absences-in-a-row", caller.actor, query, StreakItem, ask)
+    return await ask(query.page)
+
+
+@router.get(
+    "/unexplained-absences",
+    name="reportUnexplained",
+    summary="Absences that nobody has explained",
+    response_model=UnexplainedAnswer,
+    responses=AS_FILE,
+)
+async def unexplained(
+    query: Annotated[ReportQuery, Query()], adsum: OpenAdsum, caller: Reader, accept: Accept = ""
+) -> UnexplainedAnswer | StreamingResponse:
+    """Absences that nobody has explained, one line a student and day, the newest day first."""
+
+    async def ask(page: PageRequest) -> UnexplainedAnswer:
+        report = await adsum.reports.unexplained(query.scope, caller, page)
+        items = [UnexplainedItem.of(found) for found in report.items]
+        return UnexplainedAnswer(items=items, next_cursor=report.next_cursor, definition=report.definition)
+
+    kind = UnexplainedItem
+    if (file := wanted_file(accept)) is not None:
+        return await list_file(file, "unexplained-absences", caller.actor, query, kind, ask)
+    return await ask(query.page)
+
+
+@router.get(
+    "/in-the-house",
+    name="reportInTheHouse",
+    summary="Who is there now",
+    response_model=Page[PresentItem],
+    responses=AS_FILE,
+)
+async def in_the_house(
+    query: Annotated[HouseQuery, Query()],
+    adsum: OpenAdsum,
+    caller: Reader,
+    _named: Annotated[Caller, Depends(require(Permission.ROSTER_READ))],
+    accept: Accept = "",
+) -> Page[PresentItem] | StreamingResponse:
+    """Students whose newest mark of the school's today says that they are there: attended, on site, and not left."""
+
+    async def ask(page: PageRequest) -> Page[PresentItem]:
+        found = await adsum.house.page(query.school_id, caller, page)
+        return Page(items=[PresentItem.model_validate(row) for row in found.items], next_cursor=found.next_cursor)
+
+    if (file := wanted_file(accept)) is not None:
+        return await list_file(file, "in-the-house", caller.actor, query, PresentItem, ask)
+    return await ask(query.page)
+
+
+@router.get("/students/{id}", name="reportStudent", summary="A student's record, day by day")
+async def student(
+    student_id: Annotated[PathId, Path(alias="id")],
+    query: Annotated[ChronicQuery, Query()],
+    adsum: OpenAdsum,
+    caller: Reader,
+) -> StudentRecordAnswer:
+    """To a teacher, what of it was recorded in their classes."""
+    record = await adsum.reports.student(query.scope, student_id, query.rule, caller)
+    return StudentRecordAnswer(
+        student_id=student_id,
+        is_chronically_absent=record.is_chronically_absent,
+        definition=record.definition,
+        calendar=[StudentDayItem.of(day) for day in record.days],
+        **fields_of(record.counts),
+    )

@@ -1,0 +1,137 @@
+"""A calendar heat map: one cell a day, weeks as columns, and a look for what became of the day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Final
+
+from adsum.reports.rules import Counts
+
+A_DAY: Final = timedelta(days=1)
+WEEKDAYS: Final = 7
+SCHOOL_DAYS: Final = 5
+WIDTH: Final = 980
+SMALLEST: Final = 17
+LARGEST: Final = 30
+# Percent absent from which on a day of many students looks one step worse; below the first it looks good.
+STEPS: Final = (2, 5, 10, 20)
+
+
+class Look(StrEnum):
+    """How a cell looks. Each has a form of its own beside its colour, so that it is told apart in grey, too."""
+
+    NOTHING = "nothing"
+    LEAST = "step-0"
+    LITTLE = "step-1"
+    SOME = "step-2"
+    MUCH = "step-3"
+    MOST = "step-4"
+    ATTENDED = "attended"
+    LATE = "late"
+    PARTLY = "partly"
+    AUTHORISED = "authorised"
+    ABSENT = "absent"
+
+
+OF_MANY: Final = (Look.LEAST, Look.LITTLE, Look.SOME, Look.MUCH, Look.MOST)
+OF_ONE: Final = (Look.ATTENDED, Look.LATE, Look.PARTLY, Look.AUTHORISED, Look.ABSENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A day, and where it stands: `column` is the week, `row` the weekday; both begin with 0."""
+
+    day: date
+    column: int
+    row: int
+    counts: Counts | None
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """A whole map.
+
+    Attributes:
+        cells: in order of their days.
+        months: a day of each month that is named above, with the column above which its name stands.
+        columns, rows: how many; Saturday and Sunday are left out where nothing was taken on any.
+        pitch: from cell to cell, in pixels: a few weeks are drawn larger.
+        looks: those that the legend explains.
+    """
+
+    cells: Sequence[Cell]
+    months: Sequence[tuple[date, int]]
+    columns: int
+    rows: int
+    pitch: int
+    looks: Sequence[Look]
+
+    @property
+    def weekdays(self) -> Sequence[date]:
+        """A day for each row, for its name."""
+        monday = date(2024, 1, 1)
+        return [monday + row * A_DAY for row in range(self.rows)]
+
+    @property
+    def taken(self) -> Sequence[Cell]:
+        """The days on which there is something, for the table beside the map."""
+        return [cell for cell in self.cells if cell.counts is not None]
+
+
+def map_of_many(first: date, last: date, days: Mapping[date, Counts]) -> HeatMap:
+    """How many of a class or a school were absent on each day."""
+    return _map(first, last, days, look_of_many, OF_MANY)
+
+
+def map_of_one(first: date, last: date, days: Mapping[date, Counts]) -> HeatMap:
+    """What became of one student on each day."""
+    return _map(first, last, days, look_of_one, OF_ONE)
+
+
+def look_of_many(counts: Counts) -> Look:
+    """By the share of sessions that were missed."""
+    return OF_MANY[sum(100 * counts.absent >= step * counts.sessions for step in STEPS)]
+
+
+def look_of_one(counts: Counts) -> Look:
+    """By the worst that happened on the day; a day is absent as reports count it."""
+    if counts.days_absent:
+        return Look.AUTHORISED if counts.absent == counts.authorised else Look.ABSENT
+    if counts.absent:
+        return Look.PARTLY
+    return Look.LATE if counts.late else Look.ATTENDED
+
+
+def _map(
+    first: date, last: date, days: Mapping[date, Counts], look: Callable[[Counts], Look], looks: Sequence[Look]
+) -> HeatMap:
+    rows = WEEKDAYS if any(day.weekday() >= SCHOOL_DAYS for day in days) else SCHOOL_DAYS
+    monday = first - first.weekday() * A_DAY
+    shown = [first + number * A_DAY for number in range((last - first).days + 1)]
+    cells = [
+        Cell(day, (day - monday).days // WEEKDAYS, day.weekday(), found, Look.NOTHING if found is None else look(found))
+        for day in shown
+        if day.weekday() < rows
+        for found in [days.get(day)]
+    ]
+    columns = (last - monday).days // WEEKDAYS + 1
+    return HeatMap(cells, _months(cells), columns, rows, _pitch(columns), looks)
+
+
+def _months(cells: Sequence[Cell]) -> list[tuple[date, int]]:
+    """Each month where its first cell stands; the first one not where the next would run into it."""
+    begins: dict[date, int] = {}
+    for cell in cells:
+        begins.setdefault(cell.day.replace(day=1), cell.column)
+    months = list(begins.items())
+    too_near = len(months) > 1 and months[1][1] - months[0][1] < 2
+    return months[1:] if too_near else months
+
+
+def _pitch(columns: int) -> int:
+    """As large as a wide window allows."""
+    return min(LARGEST, max(SMALLEST, WIDTH // columns))

@@ -1,0 +1,130 @@
+"""What reports answer with: each list with its definition."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from adsum.platform.http.schemas import Moment, Page, Schema
+from adsum.reports.rates import Rate
+from adsum.reports.repository import StudentDay
+from adsum.reports.rules import Counts
+from adsum.reports.service import Unexplained
+
+
+class CountsItem(Schema):
+    """Sessions and days of single students; rates are percent, null where there were none."""
+
+    sessions: int
+    attended: int
+    absent: Annotated[int, Field(description="excused included")]
+    authorised: Annotated[int, Field(description="of the absent ones")]
+    late: Annotated[int, Field(description="of the attended ones")]
+    days: int
+    days_absent: int
+    attendance_rate: float | None
+    days_attendance_rate: float | None
+
+
+class RateItem(CountsItem):
+    """The counts of one group. `key`: an id, a first day or a grade; null: students without a grade."""
+
+    key: int | str | date | None
+    name: str | None
+
+    @classmethod
+    def of(cls, rate: Rate) -> RateItem:
+        return cls(key=rate.key, name=rate.name, **fields_of(rate.counts))
+
+
+class StreakItem(Schema):
+    """A student who is absent on each of the newest `days` days."""
+
+    student_id: int
+    name: str | None
+    days: int
+    since: date
+
+
+class StudentDayItem(Schema):
+    """A day of a student: sessions in which they were expected, and how they went."""
+
+    day: Annotated[date, Field(alias="date")]
+    sessions: int
+    attended: int
+    absent: int
+    authorised: int
+    late: int
+    is_absent: Annotated[bool, Field(description="at least half of the time was missed")]
+
+    @classmethod
+    def of(cls, day: StudentDay) -> StudentDayItem:
+        return cls.model_validate(day)
+
+
+class UnexplainedItem(Schema):
+    """A day of a student with absences that nobody has explained."""
+
+    day: Annotated[date, Field(alias="date")]
+    student_id: int
+    name: str | None
+    absent: Annotated[int, Field(description="sessions")]
+    unexplained: Annotated[int, Field(description="sessions whose status is not authorised")]
+
+    @classmethod
+    def of(cls, found: Unexplained) -> UnexplainedItem:
+        day = found.day
+        return cls(
+            day=day.day,
+            student_id=day.student_id,
+            name=found.name,
+            absent=day.absent,
+            unexplained=day.unexplained,
+        )
+
+
+class PresentItem(Schema):
+    """A student who is there, by the register of which class and session, taken when."""
+
+    student_id: int
+    given_name: str
+    family_name: str
+    grade: str | None
+    class_id: int
+    session_id: int
+    status: str
+    marked_at: Moment
+
+
+class RatesAnswer(Page[RateItem]):
+    """Rates, and how they are counted."""
+
+    definition: str
+
+
+class StreaksAnswer(Page[StreakItem]):
+    """Absences in a row, and how they are counted."""
+
+    definition: str
+
+
+class UnexplainedAnswer(Page[UnexplainedItem]):
+    """Unexplained absences, and how they are counted."""
+
+    definition: str
+
+
+class StudentRecordAnswer(CountsItem):
+    """A student's own record: the counts, and each day."""
+
+    student_id: int
+    is_chronically_absent: bool
+    definition: str
+    calendar: list[StudentDayItem]
+
+
+def fields_of(counts: Counts) -> dict[str, Any]:
+    """The fields of `CountsItem`."""
+    return {name: getattr(counts, name) for name in CountsItem.model_fields}

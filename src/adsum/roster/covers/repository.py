@@ -1,0 +1,129 @@
+"""Covers: who stands in for a teacher. What that lets them see is said in `visibility`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, delete, insert, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.accounts.access import Caller, Role
+from adsum.accounts.tables import class_covers, users
+from adsum.accounts.visibility import sees_school
+from adsum.roster.covers.rules import Cover
+from adsum.roster.filters import CoverFilters
+from adsum.schools.tables import schools
+
+CoverPosition = tuple[date, int]
+"""Where a cover stands in a list, those that begin last first: its first day, its id."""
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class CoverRow:
+    """A cover, by whom it was assigned and when. `time_zone`: IANA name, of its school."""
+
+    id: int
+    time_zone: str
+    cover: Cover
+    created_at: datetime
+    created_role: str
+    created_user_id: int | None
+    created_key_id: int | None
+
+
+async def is_teacher_of(connection: AsyncConnection, user_id: int, school_id: int) -> bool:
+    """Whether a school has this teacher, who is not disabled. Covers of one teacher are assigned one after another."""
+    c = users.c
+    found = select(c.id).where(
+        c.id == user_id, c.school_id == school_id, c.role == Role.TEACHER.value, c.disabled.is_(False)
+    )
+    return await connection.scalar(found.with_for_update(key_share=True)) is not None
+
+
+async def same_cover(connection: AsyncConnection, caller: Caller, cover: Cover) -> CoverRow | None:
+    """The cover that says the very same, if there is one."""
+    values = _columns(cover)
+    row = (await connection.execute(_covers(caller).filter_by(**values).limit(1))).one_or_none()
+    return None if row is None else _row(*row)
+
+
+async def add_cover(connection: AsyncConnection, school_id: int, cover: Cover, caller: Caller, now: datetime) -> int:
+    """The id of the new cover."""
+    created = {
+        "created_at": now,
+        "created_role": caller.role.value,
+        "created_user_id": caller.user_id,
+        "created_key_id": caller.key_id,
+    }
+    added = insert(class_covers).values(school_id=school_id, **_columns(cover), **created)
+    return int((await connection.execute(added.returning(class_covers.c.id))).scalar_one())
+
+
+async def list_covers(
+    connection: AsyncConnection, caller: Caller, filters: CoverFilters, after: CoverPosition | None, limit: int
+) -> list[CoverRow]:
+    """At most `limit` covers of the caller's schools, those that begin last first."""
+    c = class_covers.c
+    statement = _covers(caller).order_by(c.begin_date.desc(), c.id.desc()).limit(limit)
+    wanted = ((c.school_id, filters.school_id), (c.class_id, filters.class_id), (c.user_id, filters.teacher_id))
+    for column, value in wanted:
+        if value is not None:
+            statement = statement.where(column == value)
+    if filters.first_day is not None:
+        statement = statement.where(c.end_date > filters.first_day)
+    if filters.last_day is not None:
+        statement = statement.where(c.begin_date <= filters.last_day)
+    if after is not None:
+        statement = statement.where(tuple_(c.begin_date, c.id) < after)
+    return [_row(*row) for row in await connection.execute(statement)]
+
+
+async def find_cover(
+    connection: AsyncConnection, caller: Caller, cover_id: int, *, to_change: bool = False
+) -> CoverRow | None:
+    """One cover of the caller's schools. `to_change`: nobody else changes it until this transaction ends."""
+    statement = _covers(caller).where(class_covers.c.id == cover_id)
+    locked = statement.with_for_update(of=class_covers) if to_change else statement
+    row = (await connection.execute(locked)).one_or_none()
+    return None if row is None else _row(*row)
+
+
+async def end_cover(connection: AsyncConnection, row: CoverRow, today: date) -> None:
+    """Takes away the days of a cover from `today` on; of one that has no other days nothing stays."""
+    c = class_covers.c
+    if row.cover.first_day >= today:
+        await connection.execute(delete(class_covers).where(c.id == row.id))
+    else:
+        await connection.execute(update(class_covers).where(c.id == row.id, c.end_date > today).values(end_date=today))
+
+
+def _covers(caller: Caller) -> Select[*tuple[Any, ...]]:
+    c = class_covers.c
+    return (
+        select(
+            *(c.id, schools.c.time_zone, c.class_id, c.session_id, c.user_id, c.begin_date, c.end_date),
+            *(c.created_at, c.created_role, c.created_user_id, c.created_key_id),
+        )
+        .select_from(class_covers)
+        .join(schools, schools.c.id == c.school_id)
+        .where(sees_school(caller, c.school_id))
+    )
+
+
+def _columns(cover: Cover) -> dict[str, Any]:
+    return {
+        "class_id": cover.class_id,
+        "session_id": cover.session_id,
+        "user_id": cover.teacher_id,
+        "begin_date": cover.first_day,
+        "end_date": cover.last_day + _DAY,
+    }
+
+
+def _row(cover_id: int, time_zone: str, *columns: Any) -> CoverRow:
+    class_id, session_id, user_id, begin, end, *created = columns
+    return CoverRow(cover_id, time_zone, Cover(class_id, session_id, user_id, begin, end - _DAY), *created)

@@ -1,0 +1,106 @@
+"""Cover: the office lets a teacher stand in for another, in a class or in one session of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.platform.cursors import Key, Page, PageRequest
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.days import today_in
+from adsum.platform.errors import Invalid, NotFound, Violation
+from adsum.platform.paging import begin_of, page_of
+from adsum.roster.classes import find_class
+from adsum.roster.covers import repository as covers
+from adsum.roster.covers.repository import CoverPosition, CoverRow
+from adsum.roster.covers.rules import Cover, validate_days
+from adsum.roster.filters import CoverFilters
+from adsum.roster.sessions import find_session
+
+
+@dataclass(frozen=True, slots=True)
+class AssignedCover:
+    """A cover that stands. `is_new`: it did not before."""
+
+    row: CoverRow
+    is_new: bool
+
+
+class Covers:
+    """Every method raises Forbidden without `school:manage`. `now` is the clock."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+
+    async def assign(self, cover: Cover, caller: Caller) -> AssignedCover:
+        """Lets a teacher see and mark what they cover, on its days. The same twice is once.
+
+        Raises:
+            Invalid: with one violation for every wrong thing.
+        """
+        require_permission(caller, Permission.SCHOOL_MANAGE)
+        async with self._database.transaction() as connection:
+            school_id = await _check(connection, cover, caller)
+            there = await covers.same_cover(connection, caller, cover)
+            if there is not None:
+                return AssignedCover(there, is_new=False)
+            cover_id = await covers.add_cover(connection, school_id, cover, caller, self._now())
+            return AssignedCover(await _found(connection, cover_id, caller), is_new=True)
+
+    async def page(self, caller: Caller, filters: CoverFilters, page: PageRequest) -> Page[CoverRow]:
+        """Some covers of the caller's schools, those that begin last first. Raises Invalid for a wrong cursor."""
+        require_permission(caller, Permission.SCHOOL_MANAGE)
+        query = ("covers", filters)
+        after = begin_of(page, query, _position)
+        async with self._database.snapshot() as connection:
+            rows = await covers.list_covers(connection, caller, filters, after, page.limit + 1)
+        return page_of(rows, page, query, lambda row: (row.cover.first_day.toordinal(), row.id))
+
+    async def end(self, cover_id: int, caller: Caller) -> None:
+        """Ends a cover: the days before the school's today stay, and of one that has none nothing does.
+
+        Raises:
+            NotFound: the caller's schools have no such cover.
+        """
+        require_permission(caller, Permission.SCHOOL_MANAGE)
+        async with self._database.transaction() as connection:
+            row = await _found(connection, cover_id, caller, to_change=True)
+            await covers.end_cover(connection, row, today_in(row.time_zone, self._now()))
+
+
+async def _check(connection: Connection, cover: Cover, caller: Caller) -> int:
+    """The school of the class, if the cover can be assigned. Raises Invalid."""
+    violations = list(validate_days(cover))
+    found = await find_class(connection, caller, cover.class_id)
+    if found is None:
+        detail = f"there is no class {cover.class_id}"
+        raise _invalid([Violation("unknown_class", detail, "/classId", {"classId": cover.class_id}), *violations])
+    session = await find_session(connection, cover.session_id) if cover.session_id is not None else None
+    if cover.session_id is not None and (session is None or session.class_id != cover.class_id):
+        detail = f"class {cover.class_id} has no session {cover.session_id}"
+        violations.append(Violation("session_not_of_class", detail, "/sessionId", {"sessionId": cover.session_id}))
+    if not await covers.is_teacher_of(connection, cover.teacher_id, found.school_id):
+        detail = f"the school has no teacher {cover.teacher_id}"
+        violations.append(Violation("unknown_teacher", detail, "/teacherId", {"teacherId": cover.teacher_id}))
+    if violations:
+        raise _invalid(violations)
+    return found.school_id
+
+
+async def _found(connection: Connection, cover_id: int, caller: Caller, *, to_change: bool = False) -> CoverRow:
+    row = await covers.find_cover(connection, caller, cover_id, to_change=to_change)
+    if row is None:
+        raise NotFound(f"there is no cover {cover_id}", id=cover_id)
+    return row
+
+
+def _invalid(violations: list[Violation]) -> Invalid:
+    return Invalid("; ".join(violation.detail for violation in violations), violations)
+
+
+def _position(key: Key) -> CoverPosition:
+    ordinal, cover_id = key
+    return date.fromordinal(ordinal), cover_id

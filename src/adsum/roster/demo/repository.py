@@ -1,0 +1,63 @@
+"""The demo school's own class: the one whose ids stand in the first request of the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from sqlalchemy import Table, exists, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.accounts.tables import class_teachers
+from adsum.roster.tables import classes, enrolments, sessions, students
+from adsum.schools.tables import schools
+
+CLASS_ID = 123
+SESSION_ID = 456
+BEGIN = date(2024, 9, 2)
+
+
+async def school_of_class(connection: AsyncConnection, class_id: int) -> int | None:
+    """The school's id, or None where there is no such class."""
+    return await connection.scalar(select(classes.c.school_id).where(classes.c.id == class_id))
+
+
+async def school_of_source(connection: AsyncConnection, source_id: str) -> int:
+    """The id of a school that was imported."""
+    return (await connection.scalars(select(schools.c.id).where(schools.c.source_id == source_id))).one()
+
+
+async def make_demo_class(connection: AsyncConnection, time_zone: str, names: Sequence[tuple[str, str]]) -> int:
+    """Makes a school with class 123, its session 456, and students 1, 2, … with these given and family names."""
+    inserted = insert(schools).values(name="Demo school", time_zone=time_zone).returning(schools.c.id)
+    school_id: int = (await connection.scalars(inserted)).one()
+    await connection.execute(insert(classes).values(id=CLASS_ID, school_id=school_id, title="Class 123"))
+    await connection.execute(insert(sessions).values(id=SESSION_ID, class_id=CLASS_ID, title="Attendance"))
+    numbered = list(enumerate(names, start=1))
+    pupils = [
+        {"id": number, "school_id": school_id, "given_name": given, "family_name": family}
+        for number, (given, family) in numbered
+    ]
+    await connection.execute(insert(students), pupils)
+    enrolled = [{"class_id": CLASS_ID, "student_id": number, "begin_date": BEGIN} for number, _ in numbered]
+    await connection.execute(insert(enrolments), enrolled)
+    return school_id
+
+
+async def count_on(connection: AsyncConnection) -> None:
+    """On Postgres, makes the ids that are given out next follow those that were inserted as they stood."""
+    for table in (classes, sessions, students):
+        sequence = func.pg_get_serial_sequence(table.name, "id")
+        await connection.execute(select(func.setval(sequence, _highest_id(table))))
+
+
+def _highest_id(table: Table) -> object:
+    return select(func.max(table.c.id)).scalar_subquery()
+
+
+async def assign_teacher(connection: AsyncConnection, user_id: int) -> None:
+    """Lets somebody teach class 123, if they do not yet."""
+    same = class_teachers.c.class_id == CLASS_ID, class_teachers.c.user_id == user_id
+    if not await connection.scalar(select(exists().where(*same))):
+        row = {"class_id": CLASS_ID, "user_id": user_id, "begin_date": BEGIN}
+        await connection.execute(insert(class_teachers).values(row))

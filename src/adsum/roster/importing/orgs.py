@@ -1,0 +1,87 @@
+"""Which schools an import is about, and what the files' references to orgs mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+
+from adsum.platform.errors import Violation
+from adsum.roster.importing.findings import Findings
+from adsum.roster.oneroster.package import Package
+from adsum.roster.oneroster.records import Org
+from adsum.roster.oneroster.rows import LeftOut, Mode
+from adsum.roster.oneroster.violations import row_violation
+
+FILE = "orgs.csv"
+
+
+@dataclass(slots=True)
+class Orgs:
+    """The orgs of orgs.csv by what they are, and, once they are stored, the ids of the schools.
+
+    `is_complete`: there are no others, since the file is complete. `gone` holds the rows of those to be deleted.
+    """
+
+    is_complete: bool
+    schools: dict[str, Org] = field(default_factory=dict[str, Org])
+    gone: dict[str, int] = field(default_factory=dict[str, int])
+    left_out: set[str] = field(default_factory=set[str])
+    others: set[str] = field(default_factory=set[str])
+    ids: dict[str, int] = field(default_factory=dict[str, int])
+
+    def found(self, sources: Iterable[str]) -> set[int]:
+        return {self.ids[source] for source in sources if source in self.ids}
+
+    def violations(self, sources: Iterable[str], file: str, row: int, column: str) -> Iterator[Violation]:
+        """What is wrong with a row's references to orgs. A district is no violation, and nothing to import either."""
+        sources = tuple(sources)
+        found = any(source in self.ids for source in sources)
+        for source in sources:
+            if source in self.left_out:
+                detail = f"depends on org {source}, whose row was left out"
+                yield row_violation("depends_on_left_out", file, row, detail, column=column, org=source)
+            elif not self._is_known(source) and (self.is_complete or not found):
+                detail = f"there is no org {source}"
+                yield row_violation("unknown_school", file, row, detail, column=column, org=source)
+
+    def are_gone(self, sources: Iterable[str]) -> bool:
+        """Whether nothing is left of these orgs but schools that are to be deleted."""
+        sources = tuple(sources)
+        return not self.found(sources) and any(source in self.gone for source in sources)
+
+    def _is_known(self, source: str) -> bool:
+        return source in self.ids or source in self.gone or source in self.others
+
+
+def read_orgs(package: Package, findings: Findings) -> Orgs:
+    """What orgs.csv says; nothing where it is not sent."""
+    orgs = Orgs(is_complete=package.mode("orgs") is Mode.BULK)
+    for entry in package.orgs():
+        if isinstance(entry, LeftOut):
+            findings.leave_out(FILE, entry)
+            if entry.source_id is not None and not entry.is_repeated:
+                orgs.left_out.add(entry.source_id)
+        elif entry.is_gone:
+            orgs.gone[entry.source_id] = entry.row
+        elif entry.is_school:
+            orgs.schools[entry.source_id] = entry
+        else:
+            orgs.others.add(entry.source_id)
+            findings.ignore(FILE, "no school")
+    return orgs
+
+
+def named_schools(package: Package) -> set[str]:
+    """The sourcedIds of orgs that rows of users, roles, classes and enrollments name."""
+    named: set[str] = set()
+    for person in package.people():
+        if not isinstance(person, LeftOut):
+            named.update((*person.orgs, person.primary_org))
+    for role in package.roles():
+        if not isinstance(role, LeftOut):
+            named.add(role.org)
+    for entry in chain(package.classes(), package.enrolments()):
+        if not isinstance(entry, LeftOut):
+            named.add(entry.school)
+    return named - {""}

@@ -1,0 +1,94 @@
+"""Classes and their sessions, which are the class's periods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from adsum.platform.errors import Violation
+from adsum.roster.importing.findings import Findings
+from adsum.roster.importing.orgs import Orgs
+from adsum.roster.importing.staging import Staged
+from adsum.roster.oneroster.records import SchoolClass
+from adsum.roster.oneroster.rows import LeftOut
+from adsum.roster.oneroster.violations import row_violation
+
+FILE = "classes.csv"
+DEFAULT_SESSION = "Attendance"
+
+
+class Classes:
+    """Turns the rows of classes.csv into staged rows. Afterwards `gone` and `left_out` as with people."""
+
+    def __init__(self, orgs: Orgs, findings: Findings, *, is_delta: bool) -> None:
+        self._orgs = orgs
+        self._findings = findings
+        self._is_delta = is_delta
+        self._periods: dict[tuple[int, str], tuple[str, ...]] = {}
+        self._staged: list[dict[str, Any]] = []
+        self.gone: set[str] = set()
+        self.left_out: set[str] = set()
+
+    def place(self, entries: Iterable[SchoolClass | LeftOut]) -> None:
+        for entry in entries:
+            if isinstance(entry, LeftOut):
+                self._leave_out(entry)
+            elif entry.is_gone or entry.school in self._orgs.gone:
+                self.gone.add(entry.source_id)
+                self._stage(entry.row, entry.source_id, Staged.GONE)
+            else:
+                self._place(entry)
+
+    def take(self) -> list[dict[str, Any]]:
+        """All staged rows since the last call."""
+        taken, self._staged = self._staged, []
+        return taken
+
+    def sessions(self, class_ids: Mapping[tuple[int, str], int]) -> list[dict[str, Any]]:
+        """Staged rows for the sessions of the placed classes, once these have ids."""
+        return [
+            {"class_id": class_ids[place], "period": period, "title": session_title(period)}
+            for place, periods in self._periods.items()
+            for period in periods or ("",)
+        ]
+
+    def _place(self, entry: SchoolClass) -> None:
+        violations = tuple(self._orgs.violations((entry.school,), FILE, entry.row, "schoolSourcedId"))
+        school_id = self._orgs.ids.get(entry.school)
+        if violations or school_id is None:
+            violations = violations or (_no_school(entry),)
+            self._leave_out(LeftOut(entry.row, entry.source_id, violations))
+            return
+        self._stage(entry.row, entry.source_id, Staged.ACTIVE, school_id, entry.title, entry.code or None)
+        self._periods[school_id, entry.source_id] = entry.periods
+        if self._is_delta:
+            self._stage(entry.row, entry.source_id, Staged.GONE)  # from whatever other school it was of
+
+    def _leave_out(self, entry: LeftOut) -> None:
+        self._findings.leave_out(FILE, entry)
+        if entry.source_id is not None and not entry.is_repeated:
+            self.left_out.add(entry.source_id)
+            self._stage(entry.row, entry.source_id, Staged.KEPT)
+
+    def _stage(
+        self,
+        row: int,
+        source_id: str,
+        state: Staged,
+        school_id: int | None = None,
+        title: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        staged = {"row": row, "school_id": school_id, "source_id": source_id, "state": state.value}
+        self._staged.append({**staged, "title": title, "code": code})
+
+
+def session_title(period: str) -> str:
+    """`Period 1`; a period that has a name of its own keeps it."""
+    if not period:
+        return DEFAULT_SESSION
+    return f"Period {period}" if period[0].isdigit() else period
+
+
+def _no_school(entry: SchoolClass) -> Violation:
+    return row_violation("no_school", FILE, entry.row, f"org {entry.school} is no school", column="schoolSourcedId")

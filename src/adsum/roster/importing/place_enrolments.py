@@ -1,0 +1,142 @@
+"""Enrolments of students, and assignments of teachers, which OneRoster has in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from adsum.platform.errors import Violation
+from adsum.roster.importing.findings import Findings
+from adsum.roster.importing.staging import Staged
+from adsum.roster.oneroster.records import STUDENT, TEACHER, Enrolment
+from adsum.roster.oneroster.rows import LeftOut
+from adsum.roster.oneroster.violations import row_violation
+
+FILE = "enrollments.csv"
+
+Ids = Mapping[tuple[int, str], int]
+"""The id of each active person or class, by its school's id and its sourcedId."""
+
+
+@dataclass(frozen=True, slots=True)
+class Referable:
+    """What an enrolment can refer to, and what is known of the rest."""
+
+    classes: Mapping[str, tuple[int, int]]
+    students: Ids
+    teachers: Ids
+    people: AbstractSet[str]
+    gone_classes: AbstractSet[str]
+    gone_people: AbstractSet[str]
+    left_out_classes: AbstractSet[str]
+    left_out_people: AbstractSet[str]
+
+
+class Enrolments:
+    """Turns the rows of enrollments.csv into staged rows, a batch at a time."""
+
+    def __init__(self, referable: Referable, findings: Findings, *, is_delta: bool) -> None:
+        self._referable = referable
+        self._findings = findings
+        self._is_delta = is_delta
+        self._staged: list[dict[str, Any]] = []
+
+    def placed(self, entries: Iterable[Enrolment | LeftOut]) -> list[dict[str, Any]]:
+        self._staged = []
+        for entry in entries:
+            if isinstance(entry, LeftOut):
+                self._leave_out(entry)
+            elif self._is_gone(entry):
+                self._stage(entry.row, entry.source_id, Staged.GONE)
+            elif entry.role not in {STUDENT, TEACHER}:
+                self._findings.ignore(FILE, entry.role)
+                self._stage(entry.row, entry.source_id, Staged.GONE)
+            else:
+                self._place(entry)
+        return self._staged
+
+    def _is_gone(self, entry: Enrolment) -> bool:
+        """What hangs on something that is to be deleted is to be deleted with it."""
+        of_gone = entry.class_ in self._referable.gone_classes or entry.user in self._referable.gone_people
+        return entry.is_gone or of_gone
+
+    def _place(self, entry: Enrolment) -> None:
+        known = self._referable
+        school_and_class = known.classes.get(entry.class_)
+        is_student = entry.role == STUDENT
+        people = known.students if is_student else known.teachers
+        person_id = people.get((school_and_class[0], entry.user)) if school_and_class else None
+        depends = entry.class_ in known.left_out_classes or entry.user in known.left_out_people
+        if depends or school_and_class is None or person_id is None:
+            self._leave_out(LeftOut(entry.row, entry.source_id, tuple(self._violations(entry))))
+            return
+        self._stage(
+            entry.row,
+            entry.source_id,
+            Staged.ACTIVE,
+            class_id=school_and_class[1],
+            person=(person_id, None) if is_student else (None, person_id),
+            span=(entry.begin, entry.end),
+        )
+        if self._is_delta:
+            self._stage(entry.row, entry.source_id, Staged.GONE)  # from whatever other class it was in
+
+    def _violations(self, entry: Enrolment) -> Iterable[Violation]:
+        known = self._referable
+        if entry.class_ in known.left_out_classes:
+            yield _violation(
+                "depends_on_left_out", entry, "classSourcedId", f"the row of class {entry.class_} was left out"
+            )
+        elif entry.class_ not in known.classes:
+            yield _violation("unknown_class", entry, "classSourcedId", f"there is no class {entry.class_}")
+        if entry.user in known.left_out_people:
+            yield _violation(
+                "depends_on_left_out", entry, "userSourcedId", f"the row of user {entry.user} was left out"
+            )
+        elif entry.user not in known.people:
+            yield _violation("unknown_user", entry, "userSourcedId", f"there is no user {entry.user}")
+        elif entry.class_ in known.classes:
+            detail = f"user {entry.user} is no {entry.role} of the school of class {entry.class_}"
+            people = known.students if entry.role == STUDENT else known.teachers
+            if (known.classes[entry.class_][0], entry.user) not in people:
+                yield _violation("wrong_user", entry, "userSourcedId", detail)
+
+    def _leave_out(self, entry: LeftOut) -> None:
+        self._findings.leave_out(FILE, entry)
+        if entry.source_id is not None:
+            self._stage(entry.row, entry.source_id, Staged.KEPT)
+
+    def _stage(
+        self,
+        row: int,
+        source_id: str,
+        state: Staged,
+        class_id: int | None = None,
+        person: tuple[int | None, int | None] = (None, None),
+        span: tuple[date | None, date | None] = (None, None),
+    ) -> None:
+        self._staged.append(
+            {
+                "row": row,
+                "class_id": class_id,
+                "source_id": source_id,
+                "state": state.value,
+                "student_id": person[0],
+                "user_id": person[1],
+                "begin_date": span[0],
+                "end_date": span[1],
+            }
+        )
+
+
+def _violation(code: str, entry: Enrolment, column: str, detail: str) -> Violation:
+    return row_violation(code, FILE, entry.row, detail, column=column, **{"class": entry.class_, "user": entry.user})
+
+
+def reassigned_id(row: int) -> Violation:
+    """An enrolment is history: that of one student cannot become another's."""
+    detail = "this sourcedId is the enrolment of somebody else in the same class"
+    return row_violation("reassigned_id", FILE, row, detail, column="userSourcedId")

@@ -1,0 +1,127 @@
+"""The files of a roster, in a folder or in a zip. Nothing is ever unpacked to a disk."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from adsum.platform.errors import Malformed, Violation
+from adsum.roster.oneroster.violations import file_violation
+
+MAX_FILES = 500
+MAX_UNPACKED_BYTES = 2**30
+
+
+class UnreadableRoster(Malformed):
+    """These are no OneRoster files, or not all of them; nothing was imported. One violation for each wrong thing."""
+
+    code = "unreadable_roster"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One CSV file: its name, its size in bytes, and how to open it."""
+
+    name: str
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
+RosterFiles = Mapping[str, SourceFile]
+"""By name in lower case, since systems differ in how they write `academicSessions.csv`."""
+
+
+@contextmanager
+def roster_files(source: Path | IO[bytes]) -> Generator[RosterFiles]:
+    """The CSV files of a folder, of a zip file, or of an open zip; they can be read inside the block.
+
+    Raises:
+        UnreadableRoster: it is neither, or a zip that nobody should open.
+    """
+    if isinstance(source, Path) and source.is_dir():
+        yield _by_name([SourceFile(path.name, path.stat().st_size, partial(path.open, "rb")) for path in _csvs(source)])
+        return
+    try:
+        archive = zipfile.ZipFile(source)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        raise UnreadableRoster("this is neither a folder nor a zip file") from None
+    with archive:
+        yield _files_in_zip(archive)
+
+
+def _csvs(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv" and path.is_file())
+
+
+def _files_in_zip(archive: zipfile.ZipFile) -> RosterFiles:
+    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    violations = [*_too_much(entries), *(violation for entry in entries for violation in _unsafe(entry))]
+    if violations:
+        raise UnreadableRoster("this zip file is not safe to read", violations)
+    csvs = [entry for entry in entries if _is_roster_csv(PurePosixPath(entry.filename))]
+    folders = {PurePosixPath(entry.filename).parent for entry in csvs}
+    if len(folders) > 1 or any(len(folder.parts) > 1 for folder in folders):
+        violation = Violation("scattered_files", "the CSV files have to lie side by side, at the top or in one folder")
+        raise UnreadableRoster("this zip file has its CSV files in several places", [violation])
+    return _by_name(
+        [
+            SourceFile(PurePosixPath(entry.filename).name, entry.file_size, partial(archive.open, entry))
+            for entry in csvs
+        ]
+    )
+
+
+def _is_roster_csv(path: PurePosixPath) -> bool:
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    return path.suffix.lower() == ".csv" and not hidden
+
+
+def _too_much(entries: Sequence[zipfile.ZipInfo]) -> list[Violation]:
+    violations: list[Violation] = []
+    if len(entries) > MAX_FILES:
+        detail = f"the zip file holds {len(entries)} files; at most {MAX_FILES} are read"
+        violations.append(Violation("too_many_files", detail, params={"files": len(entries), "limit": MAX_FILES}))
+    # zipfile never reads more of an entry than it declares, so the declared sizes bound what is unpacked.
+    size = sum(entry.file_size for entry in entries)
+    if size > MAX_UNPACKED_BYTES:
+        detail = f"unpacked, the zip file would be {size} bytes; at most {MAX_UNPACKED_BYTES} are read"
+        violations.append(Violation("too_large_unpacked", detail, params={"bytes": size, "limit": MAX_UNPACKED_BYTES}))
+    return violations
+
+
+def _unsafe(entry: zipfile.ZipInfo) -> list[Violation]:
+    name = entry.orig_filename
+    path = PurePosixPath(name.replace("\\", "/"))
+    shown = name[:100]
+    violations: list[Violation] = []
+    is_link = stat.S_ISLNK(entry.external_attr >> 16)
+    if is_link or path.is_absolute() or ".." in path.parts or ":" in name or not name.isprintable():
+        violations.append(file_violation("unsafe_path", shown, f"{shown!r} points out of the zip file"))
+    if entry.flag_bits & 1:
+        violations.append(file_violation("encrypted_file", shown, f"{shown} is encrypted"))
+    if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        violations.append(
+            file_violation("unknown_compression", shown, f"{shown} is packed in a way that is not read here")
+        )
+    return violations
+
+
+def _by_name(files: Sequence[SourceFile]) -> RosterFiles:
+    times = Counter(file.name.lower() for file in files)
+    violations = [
+        file_violation("repeated_file", name, f"{name} is there {count} times")
+        for name, count in times.items()
+        if count > 1
+    ]
+    if violations:
+        raise UnreadableRoster("a file is there more than once", violations)
+    if not files:
+        raise UnreadableRoster("there is no CSV file in it", [Violation("missing_file", "there is no CSV file in it")])
+    return {file.name.lower(): file for file in files}

@@ -1,0 +1,160 @@
+"""A whole roster: which files it has, in which mode, and their records as streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from adsum.platform.errors import Violation
+from adsum.roster.oneroster.csv_table import CsvTable
+from adsum.roster.oneroster.files import RosterFiles, UnreadableRoster
+from adsum.roster.oneroster.manifest import NAME as MANIFEST
+from adsum.roster.oneroster.manifest import Manifest, read_manifest
+from adsum.roster.oneroster.records import (
+    Enrolment,
+    Org,
+    Person,
+    PersonRole,
+    SchoolClass,
+    read_class,
+    read_enrolment,
+    read_org,
+    read_person_of_1_1,
+    read_person_of_1_2,
+    read_role,
+)
+from adsum.roster.oneroster.rows import LeftOut, Mode
+from adsum.roster.oneroster.violations import file_violation, row_violation
+
+# Of each file that is used, the columns without which nothing can be done, and those that are read if there.
+USED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "orgs": (("sourcedId", "name", "type"), ("status",)),
+    "users": (("sourcedId", "givenName", "familyName"), ("status", "grades", "primaryOrgSourcedId")),
+    "roles": (("sourcedId", "userSourcedId", "role", "orgSourcedId"), ("status", "roleType")),
+    "classes": (("sourcedId", "title", "schoolSourcedId"), ("status", "classCode", "periods")),
+    "enrollments": (
+        ("sourcedId", "classSourcedId", "userSourcedId", "role"),
+        ("status", "schoolSourcedId", "beginDate", "endDate"),
+    ),
+}
+ROLE_OF_1_1 = ("role", "orgSourcedIds")
+
+Record = TypeVar("Record", Org, Person, SchoolClass)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """The used files of a roster, their headers checked. A file that is not sent is not in `tables`."""
+
+    tables: dict[str, CsvTable]
+    ignored_files: tuple[str, ...]
+
+    def mode(self, name: str) -> Mode:
+        return self.tables[name].layout.mode if name in self.tables else Mode.ABSENT
+
+    @property
+    def has_roles(self) -> bool:
+        """Whether roles stand in a file of their own, as OneRoster 1.2 has it."""
+        return "roles" in self.tables
+
+    def orgs(self) -> Iterator[Org | LeftOut]:
+        return _once(self.tables["orgs"].name, self.tables["orgs"].records(read_org)) if self._has("orgs") else iter(())
+
+    def people(self) -> Iterator[Person | LeftOut]:
+        if not self._has("users"):
+            return iter(())
+        read = read_person_of_1_2 if self._has("roles") else read_person_of_1_1
+        return _once(self.tables["users"].name, self.tables["users"].records(read))
+
+    def roles(self) -> Iterator[PersonRole | LeftOut]:
+        """OneRoster 1.2 only. The `source_id` of a row that is left out is the user's."""
+        return self.tables["roles"].records(read_role, key="userSourcedId") if self._has("roles") else iter(())
+
+    def classes(self) -> Iterator[SchoolClass | LeftOut]:
+        if not self._has("classes"):
+            return iter(())
+        return _once(self.tables["classes"].name, self.tables["classes"].records(read_class))
+
+    def enrolments(self) -> Iterator[Enrolment | LeftOut]:
+        """In the order of the file. They may be millions: who reads them finds the repeated ids."""
+        return self.tables["enrollments"].records(read_enrolment) if self._has("enrollments") else iter(())
+
+    def _has(self, name: str) -> bool:
+        return name in self.tables
+
+
+def read_package(files: RosterFiles) -> Package:
+    """Opens the files that are used.
+
+    Without a manifest every file that is there is complete (bulk), and orgs, users, classes and enrollments have to
+    be there. With one, exactly the files that it calls bulk or delta are read.
+
+    Raises:
+        UnreadableRoster: a file or a column is missing, or cannot be read; one violation for each.
+    """
+    modes = _modes(files, read_manifest(files))
+    violations: list[Violation] = []
+    tables: dict[str, CsvTable] = {}
+    for name, mode in modes.items():
+        try:
+            tables[name] = _table(files, name, mode, has_roles="roles" in modes)
+        except UnreadableRoster as error:
+            violations.extend(error.violations)
+    if modes.get("users", modes.get("roles")) is not modes.get("roles", modes.get("users")):
+        violations.append(file_violation("mixed_modes", MANIFEST, "users and roles have to be both bulk or both delta"))
+    if violations:
+        raise UnreadableRoster("these files cannot be imported", violations)
+    unused = sorted(file.name for name, file in files.items() if name.removesuffix(".csv") not in {*modes, "manifest"})
+    return Package(tables, tuple(unused))
+
+
+def _modes(files: RosterFiles, manifest: Manifest | None) -> dict[str, Mode]:
+    present = {name for name in USED if f"{name}.csv" in files}
+    if manifest is None:
+        return {name: Mode.BULK for name in USED if name in present or name != "roles"}
+    violations = [
+        file_violation("undeclared_file", f"{name}.csv", "manifest.csv does not say whether this file is bulk or delta")
+        for name in USED
+        if name in present and name not in manifest.modes
+    ]
+    modes = {name: mode for name in USED if (mode := manifest.modes.get(name, Mode.ABSENT)) is not Mode.ABSENT}
+    if not modes:
+        violations.append(
+            file_violation("nothing_to_import", MANIFEST, "orgs, users, classes and enrollments are all absent")
+        )
+    if violations:
+        raise UnreadableRoster("manifest.csv and the files do not agree", violations)
+    return modes
+
+
+def _table(files: RosterFiles, name: str, mode: Mode, *, has_roles: bool) -> CsvTable:
+    source = files.get(f"{name}.csv")
+    if source is None:
+        raise UnreadableRoster(
+            f"{name}.csv is missing", [file_violation("missing_file", f"{name}.csv", "the file is missing")]
+        )
+    required, optional = USED[name]
+    if name == "users" and not has_roles:
+        required += ROLE_OF_1_1
+    if mode is Mode.DELTA:
+        required += ("status",)
+    return CsvTable(source, mode, (*required, *optional), required)
+
+
+def _once(file: str, records: Iterator[Record | LeftOut]) -> Iterator[Record | LeftOut]:
+    """The first row of each sourcedId; a later one is left out."""
+    first: dict[str, int] = {}
+    for record in records:
+        if record.source_id is None or first.setdefault(record.source_id, record.row) == record.row:
+            yield record
+        else:
+            violation = repeated_id(file, record.row, first[record.source_id])
+            yield LeftOut(record.row, record.source_id, (violation,), is_repeated=True)
+
+
+def repeated_id(file: str, row: int, first: int) -> Violation:
+    """The violation of a row whose sourcedId stood in an earlier one."""
+    return row_violation(
+        "repeated_id", file, row, f"this sourcedId stands in row {first} already", column="sourcedId", first=first
+    )

@@ -1,0 +1,197 @@
+"""The rows of the files that are used, as records. Columns that are not named here are not read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from adsum.roster.oneroster.rows import Row
+
+STUDENT = "student"
+TEACHER = "teacher"
+OTHER_ROLES = frozenset(
+    {
+        "administrator",
+        "aide",
+        "counselor",
+        "districtadministrator",
+        "guardian",
+        "parent",
+        "principal",
+        "proctor",
+        "relative",
+        "siteadministrator",
+        "systemadministrator",
+    }
+)
+EXTENSION = "extension"
+
+
+@dataclass(frozen=True, slots=True)
+class Org:
+    """A row of orgs.csv; only those of type `school` are imported."""
+
+    row: int
+    source_id: str
+    is_gone: bool
+    name: str
+    kind: str
+
+    @property
+    def is_school(self) -> bool:
+        return self.kind == "school"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A row of users.csv. `role` and `orgs` are those of OneRoster 1.1; 1.2 has them in roles.csv."""
+
+    row: int
+    source_id: str
+    is_gone: bool
+    given_name: str
+    family_name: str
+    grade: str
+    role: str
+    orgs: tuple[str, ...]
+    primary_org: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRole:
+    """A row of OneRoster 1.2's roles.csv."""
+
+    row: int
+    is_gone: bool
+    user: str
+    role: str
+    org: str
+    is_primary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolClass:
+    """A row of classes.csv; each of its `periods` is a session."""
+
+    row: int
+    source_id: str
+    is_gone: bool
+    title: str
+    code: str
+    school: str
+    periods: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A row of enrollments.csv; `end` is the first day that the person is no longer in the class."""
+
+    row: int
+    source_id: str
+    is_gone: bool
+    role: str
+    school: str
+    class_: str
+    user: str
+    begin: date | None
+    end: date | None
+
+
+def read_org(row: Row) -> Org:
+    """A gone org needs no more than its sourcedId, and so it is with the others."""
+    is_gone = row.is_gone()
+    return Org(
+        row=row.number,
+        source_id=row.source_id(),
+        is_gone=is_gone,
+        name=row.text("name", required=not is_gone),
+        kind=row.text("type", required=not is_gone).lower(),
+    )
+
+
+def read_person_of_1_1(row: Row) -> Person:
+    """A user who carries role and orgs along."""
+    return _person(row, carries_role=True)
+
+
+def read_person_of_1_2(row: Row) -> Person:
+    """A user whose roles stand in roles.csv."""
+    return _person(row, carries_role=False)
+
+
+def _person(row: Row, *, carries_role: bool) -> Person:
+    is_gone = row.is_gone()
+    person = Person(
+        row=row.number,
+        source_id=row.source_id(),
+        is_gone=is_gone,
+        given_name=row.text("givenName"),
+        family_name=row.text("familyName"),
+        grade=row.text("grades", 32),
+        role=_role(row, required=not is_gone) if carries_role else "",
+        orgs=row.listed("orgSourcedIds") if carries_role else (),
+        primary_org=row.text("primaryOrgSourcedId"),
+    )
+    if not is_gone and not row.violations and not person.given_name and not person.family_name:
+        row.violation("missing_value", "givenName", "and familyName are both empty")
+    return person
+
+
+def read_role(row: Row) -> PersonRole:
+    """A role counts as primary unless it says that it is secondary."""
+    is_gone = row.is_gone()
+    return PersonRole(
+        row=row.number,
+        is_gone=is_gone,
+        user=row.text("userSourcedId", required=True),
+        role=_role(row, required=not is_gone),
+        org=row.text("orgSourcedId", required=not is_gone),
+        is_primary=row.text("roleType").lower() != "secondary",
+    )
+
+
+def read_class(row: Row) -> SchoolClass:
+    """Course and terms are not read."""
+    is_gone = row.is_gone()
+    periods = row.listed("periods")
+    if any(len(period) > 64 for period in periods):
+        row.violation("too_long", "periods", "has a period of more than 64 characters", limit=64)
+    return SchoolClass(
+        row=row.number,
+        source_id=row.source_id(),
+        is_gone=is_gone,
+        title=row.text("title", required=not is_gone),
+        code=row.text("classCode"),
+        school=row.text("schoolSourcedId", required=not is_gone),
+        periods=periods,
+    )
+
+
+def read_enrolment(row: Row) -> Enrolment:
+    """One that ends on the day on which it begins is fine: it never held."""
+    is_gone = row.is_gone()
+    enrolment = Enrolment(
+        row=row.number,
+        source_id=row.source_id(),
+        is_gone=is_gone,
+        role=_role(row, required=not is_gone),
+        school=row.text("schoolSourcedId"),
+        class_=row.text("classSourcedId", required=not is_gone),
+        user=row.text("userSourcedId", required=not is_gone),
+        begin=row.day("beginDate"),
+        end=row.day("endDate"),
+    )
+    if enrolment.begin is not None and enrolment.end is not None and enrolment.end < enrolment.begin:
+        row.violation("end_before_begin", "endDate", "is before beginDate")
+    return enrolment
+
+
+def _role(row: Row, *, required: bool) -> str:
+    """One of OneRoster's roles. Whatever else stands there is not repeated: it may be a name in the wrong column."""
+    role = row.text("role", required=required).lower()
+    if role in {STUDENT, TEACHER, ""} or role in OTHER_ROLES:
+        return role
+    if role.startswith("ext:"):
+        return EXTENSION
+    row.violation("unknown_role", "role", "is no role of OneRoster")
+    return ""

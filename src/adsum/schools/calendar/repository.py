@@ -1,0 +1,149 @@
+"""Closed days and terms of schools, and as SQL the rule of `domain.calendar`: whether a session is held on a day."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.accounts.access import Caller
+from adsum.platform.database.validity import Day, covers
+from adsum.roster.tables import classes, session_times, sessions
+from adsum.schools.calendar.rules import ClosedDay
+from adsum.schools.filters import ClosedDayFilters
+from adsum.schools.tables import closed_days, schools, terms
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedDayRow:
+    """A closed day, and who said so when."""
+
+    day: date
+    reason: str
+    from_time: str | None
+    created_at: datetime
+    created_role: str
+    user_id: int | None
+    key_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TermRow:
+    """A term of a school: from `begin_date` on, up to but without `end_date`."""
+
+    id: int
+    source_id: str | None
+    title: str
+    begin_date: date
+    end_date: date
+
+
+async def list_closed_days(
+    connection: AsyncConnection, school_id: int, filters: ClosedDayFilters, after: date | None, limit: int
+) -> list[ClosedDayRow]:
+    """At most `limit` closed days of a school, by day, from beyond the day `after`."""
+    c = closed_days.c
+    statement = (
+        select(c.day, c.reason, c.from_time, c.created_at, c.created_role, c.user_id, c.key_id)
+        .where(c.school_id == school_id)
+        .order_by(c.day)
+        .limit(limit)
+    )
+    if filters.first_day is not None:
+        statement = statement.where(c.day >= filters.first_day)
+    if filters.last_day is not None:
+        statement = statement.where(c.day <= filters.last_day)
+    if after is not None:
+        statement = statement.where(c.day > after)
+    return [ClosedDayRow(*row) for row in await connection.execute(statement)]
+
+
+async def close_day(
+    connection: AsyncConnection, school_id: int, closed: ClosedDay, caller: Caller, now: datetime
+) -> ClosedDayRow:
+    """Closes a school on a day, in place of what was said of that day before."""
+    await open_day(connection, school_id, closed.day)
+    row = ClosedDayRow(
+        closed.day, closed.reason, closed.from_time, now, caller.role.value, caller.user_id, caller.key_id
+    )
+    values = {name: getattr(row, name) for name in row.__slots__}
+    await connection.execute(insert(closed_days).values(school_id=school_id, **values))
+    return row
+
+
+async def open_day(connection: AsyncConnection, school_id: int, day: date) -> bool:
+    """Takes a closed day back; False: the school was not closed on it."""
+    gone = delete(closed_days).where(closed_days.c.school_id == school_id, closed_days.c.day == day)
+    return bool((await connection.execute(gone)).rowcount)
+
+
+async def list_terms(connection: AsyncConnection, school_id: int, after: int, limit: int) -> list[TermRow]:
+    """At most `limit` terms of a school, by id, from beyond the id `after`."""
+    c = terms.c
+    statement = (
+        select(c.id, c.source_id, c.title, c.begin_date, c.end_date)
+        .where(c.school_id == school_id, c.id > after)
+        .order_by(c.id)
+        .limit(limit)
+    )
+    return [TermRow(*row) for row in await connection.execute(statement)]
+
+
+async def add_term(connection: AsyncConnection, school_id: int, title: str, begin: date, end: date) -> TermRow:
+    """Adds a term, from `begin` on, up to but without `end`."""
+    added = insert(terms).values(school_id=school_id, title=title, begin_date=begin, end_date=end)
+    term_id = (await connection.execute(added.returning(terms.c.id))).scalar_one()
+    return TermRow(term_id, None, title, begin, end)
+
+
+async def remove_term(connection: AsyncConnection, school_id: int, term_id: int) -> bool:
+    """Removes a term; False: the school has none of this id."""
+    gone = delete(terms).where(terms.c.school_id == school_id, terms.c.id == term_id)
+    return bool((await connection.execute(gone)).rowcount)
+
+
+def is_held(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]) -> Collection[ColumnElement[bool]]:
+    """Conditions on rows of classes with their schools and sessions: by `time`, the session is to have begun on `day`.
+
+    Args:
+        day: in question.
+        weekday: of that day, 1 is Monday.
+        time: local 'HH:MM', by which the session has to have begun; '' keeps all out, '24:00' takes the whole day.
+    """
+    own = session_times.c.session_id == sessions.c.id
+    has_times = exists(select(session_times.c.id).where(own).correlate(sessions))
+    begun = exists(
+        select(session_times.c.id)
+        .where(own, session_times.c.weekday == weekday, session_times.c.begins <= time)
+        .correlate(sessions, schools)
+    )
+    return time != "", or_(begun, ~has_times), *is_open(day, weekday)
+
+
+def is_open(day: Day, weekday: ColumnElement[int]) -> Collection[ColumnElement[bool]]:
+    """Conditions on rows of classes and sessions: on `day` the school is open for the session, as `is_held` has it."""
+    return ~_is_closed(day, weekday), _is_in_terms(day)
+
+
+def _is_closed(day: Day, weekday: ColumnElement[int]) -> ColumnElement[bool]:
+    c = closed_days.c
+    first = (
+        select(func.min(session_times.c.begins))
+        .where(session_times.c.session_id == sessions.c.id, session_times.c.weekday == weekday)
+        .correlate_except(session_times)
+        .scalar_subquery()
+    )
+    return exists(
+        select(c.day)
+        .where(c.school_id == classes.c.school_id, c.day == day, or_(c.from_time.is_(None), first >= c.from_time))
+        .correlate_except(closed_days)
+    )
+
+
+def _is_in_terms(day: Day) -> ColumnElement[bool]:
+    own = terms.c.school_id == classes.c.school_id
+    has_terms = exists(select(terms.c.id).where(own).correlate(classes))
+    return or_(~has_terms, exists(select(terms.c.id).where(own, covers(terms, day)).correlate_except(terms)))

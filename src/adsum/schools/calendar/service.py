@@ -1,0 +1,165 @@
+"""The calendar of a school: the days on which it is closed, and its terms. What is recorded already stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.attendance.rules import validate_reason
+from adsum.batches.selection import UNSTORABLE
+from adsum.platform.cursors import Key, Page, PageRequest
+from adsum.platform.database.engine import Database
+from adsum.platform.errors import Invalid, NotFound, Violation
+from adsum.platform.local_times import TIME, violation_of_time_text
+from adsum.platform.paging import begin_of, by_number, page_of
+from adsum.schools.calendar import repository as calendars
+from adsum.schools.calendar.repository import ClosedDayRow, TermRow
+from adsum.schools.calendar.rules import MAX_TITLE, ClosedDay
+from adsum.schools.filters import ClosedDayFilters
+from adsum.schools.repository import lock_school
+from adsum.schools.service import require_school
+from adsum.schools.stale_days import forget_school
+
+MOST_DAYS: Final = 366
+
+
+class SchoolCalendar:
+    """Every method raises Forbidden without `roster:read`, or, where it changes something, `school:manage`; and
+    NotFound for a school that is not there or not the caller's. `now` is the clock.
+    """
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+
+    async def closed_days(
+        self, school_id: int, filters: ClosedDayFilters, caller: Caller, page: PageRequest
+    ) -> Page[ClosedDayRow]:
+        """Closed days by day. Raises Invalid for a wrong cursor."""
+        require_permission(caller, Permission.ROSTER_READ)
+        query = (school_id, filters)
+        after = begin_of(page, query, _by_day)
+        async with self._database.snapshot() as connection:
+            await require_school(connection, caller, school_id)
+            rows = await calendars.list_closed_days(connection, school_id, filters, after, page.limit + 1)
+        return page_of(rows, page, query, lambda row: (row.day.toordinal(),))
+
+    async def close_day(self, school_id: int, closed: ClosedDay, caller: Caller) -> ClosedDayRow:
+        """Closes the school on a day; what was said of that day before is replaced.
+
+        Raises:
+            Invalid: with one violation for every wrong thing.
+        """
+        (row,) = await self.close_days(school_id, closed, closed.day, caller)
+        return row
+
+    async def close_days(self, school_id: int, closed: ClosedDay, last: date, caller: Caller) -> list[ClosedDayRow]:
+        """Closes the school on a day and on those after it, up to and with `last`: all of them, or none.
+
+        Raises:
+            Invalid: with one violation for every wrong thing.
+        """
+        require_permission(caller, Permission.SCHOOL_MANAGE)
+        _refuse([*_validate_closed_day(closed), *_validate_days(closed.day, last)])
+        days = [closed.day + timedelta(days=i) for i in range((last - closed.day).days + 1)]
+        async with self._database.transaction() as connection:
+            await require_school(connection, caller, school_id)
+            await lock_school(connection, school_id)
+            await forget_school(connection, school_id, (closed.day, last))
+            rows: list[ClosedDayRow] = []
+            for day in days:
+                each = replace(closed, day=day)
+                rows.append(await calendars.close_day(connection, school_id, each, caller, self._now()))
+        return rows
+
+    async def open_day(self, school_id: int, day: date, caller: Caller) -> None:
+        """Takes a closed day back. Raises NotFound where the school is not closed on it."""
+        require_permission(caller, Permission.SCHOOL_MANAGE)
+        async with self._database.transaction() as connection:
+            await require_school(connection, caller, school_id)
+            await lock_school(connection, school_id)
+            was_closed = await calendars.open_day(connection, school_id, day)
+            await forget_school(connection, school_id, (day, day))
+        if not was_closed:
+            raise NotFound(f"school {school_id} is not closed on {day.isoformat()}", date=day.isoformat())
+
+    async def terms(self, school_id: int, caller: Caller, page: PageRequest) -> Page[TermRow]:
+        """Terms by id. Raises Invalid for a wrong cursor."""
+        require_permission(caller, Permission.ROSTER_READ)
+        after = begin_of(page, school_id, by_number) or 0
+        async with self._database.snapshot() as connection:
+            await require_school(connection, caller, school_id)
+            rows = await calendars.list_terms(connection, school_id, after, page.limit + 1)
+        return page_of(rows, page, school_id, lambda row: (row.id,))
+
+    async def add_term(self, school_id: int, title: str, begin: date, end: date, caller: Caller) -> TermRow:
+        """Adds a term, from `begin` on, up to but without `end`. From its first term on a school is closed outside.
+
+        Raises:
+            Invalid: with one violation for every wrong thing.
+        """
+        require_permission(caller, Permission.SCHOOL_MANAGE)
+        _refuse(_validate_term(title, begin, end))
+        async with self._database.transaction() as connection:
+            await require_school(connection, caller, school_id)
+            await lock_school(connection, school_id)
+            await forget_school(connection, school_id)
+            return await calendars.add_term(connection, school_id, title, begin, end)
+
+    async def remove_term(self, school_id: int, term_id: int, caller: Caller) -> None:
+        """Removes a term. Raises NotFound where the school has no such term."""
+        require_permission(caller, Permission.SCHOOL_MANAGE)
+        async with self._database.transaction() as connection:
+            await require_school(connection, caller, school_id)
+            await lock_school(connection, school_id)
+            was_there = await calendars.remove_term(connection, school_id, term_id)
+            await forget_school(connection, school_id)
+        if not was_there:
+            raise NotFound(f"school {school_id} has no term {term_id}", id=term_id)
+
+
+def _validate_closed_day(closed: ClosedDay) -> list[Violation]:
+    violations = list(validate_reason(closed.reason))
+    if not closed.reason.strip():
+        violations.append(Violation("too_short", "say why the school is closed", "/reason", {"minimum": 1}))
+    if closed.from_time is not None and not TIME.fullmatch(closed.from_time):
+        violations.append(violation_of_time_text(closed.from_time, "/fromTime"))
+    return violations
+
+
+def _validate_days(first: date, last: date) -> list[Violation]:
+    if last < first:
+        return [Violation("days_reversed", f"the last day, {last}, is before the first, {first}", "/lastDay")]
+    if (last - first).days >= MOST_DAYS:
+        detail = f"at most {MOST_DAYS} days are closed at once"
+        return [Violation("out_of_range", detail, "/lastDay", {"maximum": MOST_DAYS})]
+    return []
+
+
+def _validate_term(title: str, begin: date, end: date) -> list[Violation]:
+    violations: list[Violation] = []
+    if not title.strip():
+        violations.append(Violation("too_short", "a term has a title", "/title", {"minimum": 1}))
+    if len(title) > MAX_TITLE:
+        violations.append(
+            Violation("too_long", f"a title has at most {MAX_TITLE} characters", "/title", {"maximum": MAX_TITLE})
+        )
+    if UNSTORABLE.search(title):
+        violations.append(Violation("wrong_text", "a title has no NUL and no half of a character", "/title"))
+    if end <= begin:
+        violations.append(
+            Violation("days_reversed", f"the end, {end}, is not after the beginning, {begin}", "/endDate")
+        )
+    return violations
+
+
+def _refuse(violations: list[Violation]) -> None:
+    if violations:
+        raise Invalid("; ".join(violation.detail for violation in violations), violations)
+
+
+def _by_day(key: Key) -> date:
+    return date.fromordinal(by_number(key))

@@ -1,0 +1,124 @@
+"""Schools: listing them, who sees one, and what day it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Date, case, func, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.accounts.access import Caller
+from adsum.accounts.tables import users
+from adsum.accounts.visibility import sees_school
+from adsum.platform.database.validity import Day
+from adsum.platform.days import today_in
+from adsum.roster.tables import classes, sessions, students
+from adsum.schools.edit_window import EditWindow
+from adsum.schools.tables import schools
+
+
+async def today_of_schools(connection: AsyncConnection, caller: Caller, now: datetime) -> Day:
+    """Today at the caller's schools: one day, or, where that differs, an expression over `schools.time_zone`."""
+    days = {zone: today_in(zone, now) for zone in await zones_of_schools(connection, caller)}
+    if len(set(days.values())) <= 1:
+        return next(iter(days.values()), now.date())
+    return case({zone: literal(day, Date) for zone, day in days.items()}, value=schools.c.time_zone)
+
+
+async def zones_of_schools(connection: AsyncConnection, caller: Caller) -> list[str]:
+    """The time zones that the caller's schools are in, each once."""
+    zones = select(schools.c.time_zone).where(sees_school(caller, schools.c.id)).distinct()
+    return list(await connection.scalars(zones.order_by(schools.c.time_zone)))
+
+
+async def school_of_session(connection: AsyncConnection, session_id: int) -> tuple[int, str]:
+    """The school that a session is of, and its time zone. Whoever asks knows that there is one."""
+    school = (
+        select(schools.c.id, schools.c.time_zone)
+        .join(classes, classes.c.school_id == schools.c.id)
+        .join(sessions, sessions.c.class_id == classes.c.id)
+        .where(sessions.c.id == session_id)
+    )
+    school_id, time_zone = (await connection.execute(school)).one()
+    return school_id, time_zone
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolRow:
+    """A school.
+
+    Attributes:
+        source_id: its id in the roster file.
+        time_zone: an IANA name.
+        edit_window_days: for how long its teachers may write about a day; None: for ever.
+    """
+
+    id: int
+    source_id: str | None
+    name: str
+    time_zone: str
+    edit_window_days: int | None
+
+
+async def list_schools(connection: AsyncConnection, caller: Caller, after: int, limit: int) -> list[SchoolRow]:
+    """At most `limit` schools that the caller sees, by id, from beyond the id `after`."""
+    c = schools.c
+    statement = (
+        select(c.id, c.source_id, c.name, c.time_zone, c.edit_window_days)
+        .where(sees_school(caller, c.id), c.id > after)
+        .order_by(c.id)
+        .limit(limit)
+    )
+    return [SchoolRow(*row) for row in await connection.execute(statement)]
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolSize:
+    """How many classes and students a school has by its newest roster, and how many people work there."""
+
+    classes: int
+    students: int
+    people: int
+
+
+async def sizes_of_schools(connection: AsyncConnection, school_ids: Collection[int]) -> dict[int, SchoolSize]:
+    """Of each of these schools."""
+    asked = sorted(school_ids)
+    counts: list[dict[int, int]] = []
+    for table, is_counted in (
+        (classes, classes.c.active),
+        (students, students.c.active),
+        (users, users.c.disabled.is_(False)),
+    ):
+        of_school = table.c.school_id
+        counted = select(of_school, func.count()).where(of_school.in_(asked), is_counted).group_by(of_school)
+        counts.append({row[0]: row[1] for row in await connection.execute(counted)})
+    return {school_id: SchoolSize(*(each.get(school_id, 0) for each in counts)) for school_id in asked}
+
+
+async def is_school_seen(connection: AsyncConnection, caller: Caller, school_id: int) -> bool:
+    """Whether there is such a school, and the caller is not kept out of it."""
+    found = select(schools.c.id).where(schools.c.id == school_id, sees_school(caller, schools.c.id))
+    return await connection.scalar(found) is not None
+
+
+async def edit_window_of(connection: AsyncConnection, school_id: int, now: datetime) -> EditWindow:
+    """For how long teachers of a school may write about a day."""
+    c = schools.c
+    row = (await connection.execute(select(c.edit_window_days, c.time_zone).where(c.id == school_id))).one()
+    return EditWindow(row.edit_window_days, today_in(row.time_zone, now))
+
+
+async def set_edit_window(connection: AsyncConnection, school_id: int, days: int | None) -> None:
+    """Sets it; None: for ever."""
+    await connection.execute(update(schools).where(schools.c.id == school_id).values(edit_window_days=days))
+
+
+async def lock_school(connection: AsyncConnection, school_id: int) -> None:
+    """Lets nobody else change the statuses or the calendar of a school until this transaction ends.
+
+    SQLite has one writer at a time anyway.
+    """
+    await connection.execute(select(schools.c.id).where(schools.c.id == school_id).with_for_update(key_share=True))

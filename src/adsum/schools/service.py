@@ -1,0 +1,91 @@
+"""The schools that there are, and whether somebody sees one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.platform.cursors import Page, PageRequest
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.errors import Invalid, NotFound, Violation
+from adsum.platform.paging import begin_of, by_number, page_of
+from adsum.schools.edit_window import MAX_WINDOW
+from adsum.schools.repository import (
+    SchoolRow,
+    SchoolSize,
+    is_school_seen,
+    list_schools,
+    set_edit_window,
+    sizes_of_schools,
+)
+
+
+class Schools:
+    """Lists schools, for whoever may see them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, caller: Caller, page: PageRequest) -> Page[SchoolRow]:
+        """Some of the schools that the caller sees, by id.
+
+        Raises:
+            Forbidden: without `roster:read`.
+            Invalid: the cursor is of another query, or none.
+        """
+        require_permission(caller, Permission.ROSTER_READ)
+        after = begin_of(page, "schools", by_number) or 0
+        async with self._database.snapshot() as connection:
+            rows = await list_schools(connection, caller, after, page.limit + 1)
+        return page_of(rows, page, "schools", lambda row: (row.id,))
+
+    async def find(self, school_id: int, caller: Caller) -> SchoolRow:
+        """One school.
+
+        Raises:
+            Forbidden: without `roster:read`.
+            NotFound: there is no such school, or it is not the caller's.
+        """
+        require_permission(caller, Permission.ROSTER_READ)
+        async with self._database.snapshot() as connection:
+            await require_school(connection, caller, school_id)
+            (row,) = await list_schools(connection, caller, school_id - 1, 1)
+        return row
+
+    async def sizes(self, rows: Sequence[SchoolRow], caller: Caller) -> dict[int, SchoolSize]:
+        """How large schools are, by id; those of a page that the caller was shown. Raises Forbidden."""
+        require_permission(caller, Permission.SCHOOL_MANAGE)
+        async with self._database.snapshot() as connection:
+            return await sizes_of_schools(connection, [row.id for row in rows])
+
+    async def set_edit_window(self, school_id: int, days: int | None, caller: Caller) -> SchoolRow:
+        """Sets for how many days after a learning date teachers may still write; None: for ever.
+
+        Raises:
+            Forbidden: without `school:manage`.
+            NotFound: there is no such school, or it is not the caller's.
+            Invalid: the number is out of range.
+        """
+        require_permission(caller, Permission.SCHOOL_MANAGE)
+        if days is not None and not 0 <= days <= MAX_WINDOW:
+            detail = f"an edit window has 0 to {MAX_WINDOW} days"
+            raise Invalid(detail, [Violation("out_of_range", detail, "/editWindowDays")])
+        async with self._database.transaction() as connection:
+            await require_school(connection, caller, school_id)
+            await set_edit_window(connection, school_id, days)
+            (row,) = await list_schools(connection, caller, school_id - 1, 1)
+        return row
+
+    async def only(self, caller: Caller) -> SchoolRow:
+        """The caller's one school. Raises Invalid where they have several, or none."""
+        found = (await self.page(caller, PageRequest(limit=2))).items
+        if len(found) != 1:
+            detail = "there are several schools: say which" if found else "there is no school"
+            raise Invalid(detail, [Violation("missing_field", detail, "/schoolId")])
+        return found[0]
+
+
+async def require_school(connection: Connection, caller: Caller, school_id: int) -> None:
+    """Raises: NotFound, where there is no such school, or the caller is kept out of it."""
+    if not await is_school_seen(connection, caller, school_id):
+        raise NotFound(f"there is no school {school_id}", schoolId=school_id)

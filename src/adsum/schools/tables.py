@@ -1,0 +1,58 @@
+"""Tables: schools and their calendars."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from adsum.platform.database.columns import BigInt, Instant
+from adsum.platform.database.metadata import id_column, metadata, reference
+
+schools = Table(
+    "schools",
+    metadata,
+    id_column(),
+    Column("source_id", String(255), unique=True),
+    Column("name", String(255), nullable=False),
+    Column("time_zone", String(64), nullable=False),
+    # For how many days teachers may mark and correct; NULL: for ever.
+    Column("edit_window_days", Integer),
+)
+
+closed_days = Table(
+    "closed_days",
+    metadata,
+    reference("school"),
+    Column("day", Date, nullable=False),
+    Column("reason", String(500), nullable=False),
+    # Local 'HH:MM', from which on the school is closed; NULL: all day.
+    Column("from_time", String(5)),
+    Column("created_at", Instant, nullable=False),
+    Column("created_role", String(32), nullable=False),
+    reference("user", nullable=True),
+    Column("key_id", BigInt, ForeignKey("api_keys.id")),
+    PrimaryKeyConstraint("school_id", "day"),
+)
+
+# A school that has terms is closed outside of them. From begin_date on, up to but without end_date.
+terms = Table(
+    "terms",
+    metadata,
+    id_column(),
+    reference("school"),
+    Column("source_id", String(255)),
+    Column("title", String(255), nullable=False),
+    Column("begin_date", Date, nullable=False),
+    Column("end_date", Date, nullable=False),
+    UniqueConstraint("school_id", "source_id"),
+    Index(None, "school_id", "begin_date"),
+)

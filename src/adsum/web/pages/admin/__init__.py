@@ -1,1 +1,0 @@
-"""The admin pages: what an office and an admin change about their schools."""
