@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
@@ -14,10 +14,12 @@ import typer.main
 from typing_extensions import override
 
 from adsum import __version__
-from adsum.platform.command_line.session import Session
+from adsum.platform.command_line.openers import OPENERS, Openers
 from adsum.platform.errors import AdsumError
-from adsum.platform.services import Services
-from adsum.platform.settings import Settings
+
+if TYPE_CHECKING:
+    from adsum.platform.services import Services
+    from adsum.platform.settings import Settings
 
 # Each command's module has a Typer `app`; one with a single command in it gives that command.
 SINGLE = {
@@ -108,7 +110,8 @@ def adsum(
 def main() -> None:
     """Runs one command: exit 0, 1 where it failed, 2 where it was used wrongly."""
     try:
-        app(prog_name="adsum", obj=_session())
+        OPENERS.set(_openers())
+        app(prog_name="adsum")
     except AdsumError as error:
         _complain(error)
         sys.exit(1)
@@ -117,7 +120,7 @@ def main() -> None:
         sys.exit(1)
 
 
-def _session() -> Session:
+def _openers() -> Openers:
     """Opens what commands work on. Imported when a command runs, so that `--help` is quick."""
 
     @asynccontextmanager
@@ -135,7 +138,7 @@ def _session() -> Session:
             yield services
 
     # That the queue is away is said by the command itself.
-    return Session(open_services, open_queue, silent_loggers=("adsum.batches.enqueue",))
+    return Openers(open_services, open_queue, silent_loggers=("adsum.batches.enqueue",))
 
 
 def _complain(error: AdsumError) -> None:

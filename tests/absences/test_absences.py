@@ -11,8 +11,8 @@ import pytest
 from adsum.absences.apply import DueAbsences
 from adsum.absences.rules import Absence
 from adsum.accounts.access import system_caller
+from adsum.platform.clock import system_clock as now
 from adsum.platform.errors import Invalid
-from adsum.wiring import now
 from tests.absences.conftest import Office
 from tests.batches.api import DAY, violations
 from tests.batches.conftest import ended

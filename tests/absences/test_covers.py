@@ -10,9 +10,9 @@ import httpx2
 import pytest
 from sqlalchemy import update
 
-from adsum import wiring
 from adsum.accounts.access import Role
 from adsum.accounts.tables import users
+from adsum.platform.clock import system_clock
 from adsum.platform.days import today_in
 from tests.absences.conftest import Office
 from tests.batches.api import DAY, violations
@@ -121,7 +121,7 @@ async def test_who_covers_stands_in_the_register_of_these_days(office: Office, s
 
 
 async def test_an_ended_cover_keeps_its_days_before_today(office: Office, substitute: int) -> None:
-    today, yesterday, tomorrow = (str(today_in("UTC", wiring.now()) + timedelta(days)) for days in (0, -1, 1))
+    today, yesterday, tomorrow = (str(today_in("UTC", system_clock()) + timedelta(days)) for days in (0, -1, 1))
     running = (await assign(office, substitute, **{"from": yesterday, "to": tomorrow})).json()["id"]
     past = (await assign(office, substitute)).json()["id"]
     coming = (await assign(office, substitute, **{"from": today, "to": today})).json()["id"]

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from adsum import wiring
 from adsum.accounts.api_keys import ApiKeys
 from adsum.accounts.passwords import Passwords
 from adsum.accounts.service import Accounts
 from adsum.accounts.tokens import Tokens
+from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database, open_database
 
 KEY = "k" * 40
@@ -32,9 +32,9 @@ def accounts(database: Database) -> Accounts:
 
 @pytest.fixture
 def tokens(database: Database) -> Tokens:
-    return Tokens(database, KEY, wiring.now, timedelta(hours=12))
+    return Tokens(database, KEY, system_clock, timedelta(hours=12))
 
 
 @pytest.fixture
 def api_keys(database: Database) -> ApiKeys:
-    return ApiKeys(database, wiring.now)
+    return ApiKeys(database, system_clock)

@@ -8,10 +8,10 @@ from typing import Any
 import jwt
 import pytest
 
-from adsum import wiring
 from adsum.accounts.access import PERMISSIONS, Role
 from adsum.accounts.service import Accounts
 from adsum.accounts.tokens import Tokens
+from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import ConfigurationError, NotFound, Unauthenticated
 from tests.accounts.conftest import KEY
@@ -26,7 +26,7 @@ async def new_user(database: Database, role: Role = Role.ADMIN, school_id: int |
 
 
 def claims_of(user_id: int, **changed: Any) -> dict[str, Any]:
-    now = wiring.now()
+    now = system_clock()
     claims = {"sub": str(user_id), "gen": 0, "iat": now, "exp": now + timedelta(hours=1)} | changed
     return {name: value for name, value in claims.items() if value is not None}
 
@@ -109,15 +109,15 @@ async def test_a_subject_that_is_no_user_is_refused(tokens: Tokens, database: Da
 
 async def test_an_expired_token_is_refused(tokens: Tokens, database: Database) -> None:
     user_id = await new_user(database)
-    past = wiring.now() - timedelta(seconds=1)
+    past = system_clock() - timedelta(seconds=1)
     await assert_refused(tokens, signed(claims_of(user_id, exp=past)))
-    yesterday = Tokens(database, KEY, lambda: wiring.now() - timedelta(days=1), timedelta(hours=12))
+    yesterday = Tokens(database, KEY, lambda: system_clock() - timedelta(days=1), timedelta(hours=12))
     await assert_refused(tokens, (await yesterday.create(EMAIL)).text)
 
 
 async def test_a_token_that_was_accepted_is_refused_from_the_moment_on_at_which_it_ends(database: Database) -> None:
     await new_user(database)
-    moment = wiring.now()
+    moment = system_clock()
     tokens = Tokens(database, KEY, lambda: moment, timedelta(hours=12))
     token = (await tokens.create(EMAIL, timedelta(minutes=30))).text
     await tokens.caller_of(token)
@@ -181,7 +181,7 @@ async def test_a_person_without_a_login_has_no_token(tokens: Tokens, database: D
 
 async def test_without_a_secret_key_there_are_no_tokens(database: Database) -> None:
     await new_user(database)
-    without_key = Tokens(database, None, wiring.now, timedelta(hours=12))
+    without_key = Tokens(database, None, system_clock, timedelta(hours=12))
     with pytest.raises(ConfigurationError, match="ADSUM_SECRET_KEY"):
         await without_key.create(EMAIL)
     with pytest.raises(ConfigurationError):

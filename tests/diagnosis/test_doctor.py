@@ -24,8 +24,9 @@ from adsum.operations.doctor.findings import FIX, all_well
 from adsum.operations.doctor.leftovers import check_remains, look_for_remains
 from adsum.operations.doctor.service import ASKED_OF_SERVERS, Doctor
 from adsum.operations.doctor.wiring import open_doctor
+from adsum.platform.clock import system_clock as now
 from adsum.platform.settings import Settings
-from adsum.wiring import Adsum, now, open_queue_control
+from adsum.wiring import Adsum, open_queue_control
 from tests.batches.conftest import RunWorker, ended, queue_keys
 from tests.diagnosis.conftest import mended, severities, wrong
 from tests.runs import end_run

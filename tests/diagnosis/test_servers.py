@@ -21,11 +21,11 @@ from adsum.operations.doctor.findings import Finding, Severity
 from adsum.operations.doctor.repository import DatabaseFacts
 from adsum.operations.doctor.servers import Place, check_database, check_redis
 from adsum.operations.doctor.wiring import open_doctor
+from adsum.platform.clock import system_clock as now
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.redis.connection import open_redis
 from adsum.platform.redis.inspection import RedisFacts, RedisInspection
 from adsum.platform.settings import Settings
-from adsum.wiring import now
 from tests.diagnosis.conftest import wrong
 from tests.servers.postgres import Postgres, temporary_postgres
 from tests.servers.valkey import frozen, tell, temporary_valkey, url_of

@@ -26,10 +26,11 @@ from adsum.operations.doctor.batches import (
 from adsum.operations.doctor.findings import FIX, counted, ok
 from adsum.operations.doctor.service import Doctor
 from adsum.operations.doctor.wiring import open_doctor
+from adsum.platform.clock import system_clock as now
 from adsum.platform.database.engine import RejectedRows
 from adsum.platform.redis.connection import QueueOutage
 from adsum.platform.settings import Settings
-from adsum.wiring import Adsum, now, open_queue_control, queue_service
+from adsum.wiring import Adsum, open_queue_control, queue_service
 from tests.diagnosis.conftest import mended, severities, wrong
 from tests.schools import SchoolIds
 from tests.servers.valkey import tell

@@ -8,6 +8,7 @@ from html import unescape
 import pytest
 
 from adsum.accounts.pages import own_path
+from adsum.app import TEMPLATES
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.platform.errors import Violation
 from adsum.platform.pages.languages import chosen_language, load_languages
@@ -96,7 +97,7 @@ def test_of_a_day_to_come_nothing_is_due() -> None:
 @pytest.mark.parametrize("language", ["en", "de"])
 @pytest.mark.parametrize("label", ["<img src=x>", "100% there", "%(name)s"])
 def test_what_a_school_has_typed_is_text_and_nothing_else(language: str, label: str) -> None:
-    template = open_site().environments[language].from_string("{{ label|translated }}")
+    template = open_site(TEMPLATES).environments[language].from_string("{{ label|translated }}")
     assert unescape(template.render(label=label)) == label
     assert "<img" not in template.render(label=label)
 
@@ -107,7 +108,9 @@ def test_a_short_day_has_the_order_of_its_language() -> None:
 
 
 def test_a_refusal_is_told_in_the_visitors_language_and_names_who_it_is_about() -> None:
-    template = open_site().environments["de"].from_string('{% from "refusals.html" import said %}{{ said(what) }}')
+    template = (
+        open_site(TEMPLATES).environments["de"].from_string('{% from "refusals.html" import said %}{{ said(what) }}')
+    )
     stranger = Violation("not_enrolled", "student 7 is not enrolled", "/marks/0", {"studentId": 7})
     assert (
         unescape(template.render(what=stranger)).strip()

@@ -15,6 +15,7 @@ from adsum.batches.repository.runs import find_run, runs_ended_after
 from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
 from adsum.operations.pruning import Pruning
 from adsum.operations.pruning_repository import prune_answers, prune_runs
+from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
@@ -31,7 +32,7 @@ class Clock:
     """Stands still until it is moved."""
 
     def __init__(self) -> None:
-        self.time = wiring.now()
+        self.time = system_clock()
 
     def __call__(self) -> datetime:
         return self.time
@@ -201,7 +202,7 @@ async def test_each_look_is_one_search_of_an_index(sqlite_settings: Settings) ->
 
 
 async def sent_by_looking(database: Database) -> dict[str, tuple[str, Any]]:
-    now = wiring.now()
+    now = system_clock()
     async with database.transaction() as connection:
         with statements_sent(database) as sent:
             await prune_runs(connection, now, now, 10)

@@ -18,6 +18,7 @@ from adsum.attendance.rules import Correction
 from adsum.attendance.tables import attendances
 from adsum.batches.tables import batch_runs
 from adsum.batches.undo import Undoing
+from adsum.platform.clock import system_clock as now
 from adsum.privacy.service import StudentData
 from adsum.reports.rules import Counts, GroupBy, total
 from adsum.reports.summaries import Summaries
@@ -26,7 +27,6 @@ from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import ClosedDay, SessionTime
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.stale_days import stale
-from adsum.wiring import now
 from tests.reports.conftest import MONDAY, WEEK, Reported, absent
 from tests.runs import batch_of, inserts, make_run
 from tests.schools import make_session

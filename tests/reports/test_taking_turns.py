@@ -10,6 +10,7 @@ from adsum.accounts.access import system_caller
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.rules import Correction
 from adsum.attendance.statuses.rules import SchoolStatuses
+from adsum.platform.clock import system_clock as now
 from adsum.privacy.service import StudentData
 from adsum.reports.rules import Counts, GroupBy
 from adsum.reports.summaries import Summaries
@@ -17,7 +18,6 @@ from adsum.reports.summaries_repository import summarise
 from adsum.reports.tables import student_days
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.repository import lock_school
-from adsum.wiring import now
 from tests.reports.conftest import MONDAY, WEEK, Reported, absent
 from tests.schools import make_session
 from tests.waiting import somebody_waits_for_a_lock, until, waiting_for_locks

@@ -60,7 +60,7 @@ async def test_who_is_cancelled_while_a_transaction_begins_leaves_none_behind(
         return answer
 
     with monkeypatch.context() as cancelling:
-        cancelling.setattr(database_module, "say", begin_and_be_cancelled)
+        cancelling.setattr(database_module, "execute_raw", begin_and_be_cancelled)
         with pytest.raises(asyncio.CancelledError):
             await add_school(postgres_database)
 
@@ -73,7 +73,7 @@ async def test_who_is_cancelled_twice_waits_until_all_is_rolled_back(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, rolling, gate = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    said = driver.say
+    said = driver.execute_raw
 
     async def say_slowly(connection: AsyncConnection, words: str) -> str:
         if words == "ROLLBACK":
@@ -88,7 +88,7 @@ async def test_who_is_cancelled_twice_waits_until_all_is_rolled_back(
             await asyncio.Event().wait()
 
     with monkeypatch.context() as slow:
-        slow.setattr(driver, "say", say_slowly)
+        slow.setattr(driver, "execute_raw", say_slowly)
         waiting = asyncio.create_task(wait_within())
         await begun.wait()
         waiting.cancel()

@@ -20,6 +20,7 @@ from adsum.batches.selection import Selection
 from adsum.batches.submission import Submission
 from adsum.batches.sweep import Sweeper
 from adsum.batches.unreleased_runs import UnreleasedRuns
+from adsum.platform.clock import system_clock
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.schools import SchoolIds
@@ -35,9 +36,9 @@ def sweeper(adsum: Adsum) -> Sweeper:
     return Sweeper(
         adsum.database,
         adsum.queue,
-        Completion(adsum.database, adsum.queue, wiring.now),
-        UnreleasedRuns(adsum.database, adsum.queue, wiring.now, lock_ttl=timedelta(hours=1), page=1),
-        wiring.now,
+        Completion(adsum.database, adsum.queue, system_clock),
+        UnreleasedRuns(adsum.database, adsum.queue, system_clock, lock_ttl=timedelta(hours=1), page=1),
+        system_clock,
         interval=1,
         grace=timedelta(0),
         page=1,
@@ -49,7 +50,7 @@ async def three_runs(adsum: Adsum, school: SchoolIds) -> list[Run]:
         asked = Submission(school.class_id, school.session_id, day, Selection(is_selected_all=True))
         await adsum.attendances.create_batch(asked, system_caller())
     async with adsum.database.snapshot() as connection:
-        return await runs.open_runs_after(connection, None, wiring.now(), 10, most_jobs=1000)
+        return await runs.open_runs_after(connection, None, system_clock(), 10, most_jobs=1000)
 
 
 async def test_more_runs_than_a_page_are_all_driven_on(
@@ -66,7 +67,7 @@ async def test_more_ended_runs_than_a_page_are_all_released(
 ) -> None:
     made = await three_runs(adsum, school)
     for run in made:
-        await end(adsum, run, wiring.now())
+        await end(adsum, run, system_clock())
     assert await sweeper.sweep() == 3
     assert await redis.exists(*(f"attendance-batch-lock:{run.batch.id}" for run in made)) == 0
     assert await redis.exists(*(f"batch-completed:{run.batch.id}" for run in made)) == 3
@@ -82,7 +83,7 @@ async def end(adsum: Adsum, run: Run, moment: datetime) -> None:
 async def test_what_ended_of_late_is_released_in_one_pass_and_what_ended_before_page_by_page(
     adsum: Adsum, school: SchoolIds
 ) -> None:
-    moment = wiring.now()
+    moment = system_clock()
     first, second, last = await three_runs(adsum, school)
     for run in (first, second):
         await end(adsum, run, moment - timedelta(minutes=30))
@@ -92,7 +93,7 @@ async def test_what_ended_of_late_is_released_in_one_pass_and_what_ended_before_
 
 
 async def test_what_ended_while_another_one_led_is_looked_at(adsum: Adsum, school: SchoolIds) -> None:
-    moments = [wiring.now()]
+    moments = [system_clock()]
     runs_of_three = await three_runs(adsum, school)
     unreleased = UnreleasedRuns(adsum.database, adsum.queue, lambda: moments[-1], lock_ttl=timedelta(hours=1), page=1)
     assert await unreleased.release() == 0
@@ -182,6 +183,6 @@ async def test_a_batch_that_another_open_run_holds_is_left_to_it(adsum: Adsum, s
 async def test_a_run_that_another_one_closed_meanwhile_is_not_closed_again(adsum: Adsum, school: SchoolIds) -> None:
     _, run = await accepted(adsum, school)
     await adsum.processor.process(queued(run).messages)
-    completion = Completion(adsum.database, adsum.queue, wiring.now)
+    completion = Completion(adsum.database, adsum.queue, system_clock)
     assert await completion.close([run]) == 0
     assert await completion.close([]) == 0

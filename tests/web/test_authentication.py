@@ -7,9 +7,9 @@ import httpx2
 import jwt
 import pytest
 
-from adsum import wiring
 from adsum.accounts.access import Permission, Role
 from adsum.accounts.tokens import Tokens
+from adsum.platform.clock import system_clock
 from tests.schools import make_bare_school
 from tests.web.conftest import SECRET, Api
 from tests.web.test_problems import problem_of
@@ -57,7 +57,7 @@ async def test_a_sign_in_without_its_fields_is_refused(api: Api) -> None:
 
 async def test_without_credentials_and_with_bad_ones_the_answer_is_401(api: Api) -> None:
     token = await api.token(Role.ADMIN)
-    now = wiring.now()
+    now = system_clock()
     claims: dict[str, Any] = {"sub": "1", "gen": 0, "iat": now, "exp": now + timedelta(hours=1)}
     yesterday = Tokens(api.adsum.database, SECRET, lambda: now - timedelta(days=1), timedelta(hours=1))
     attempts = {

@@ -7,9 +7,10 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import insert, text
 
-from adsum import __version__, wiring
+from adsum import __version__
 from adsum.accounts.access import Permission, Role
 from adsum.migrations import tables
+from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.settings import Settings
@@ -99,7 +100,7 @@ async def test_metrics_show_the_backlog_of_all_processes(api: Api) -> None:
     assert (empty["adsum_open_runs"], empty["adsum_oldest_open_run_seconds"], empty["adsum_queue_depth"]) == (0, 0, 0)
     async with api.adsum.database.transaction() as connection:
         school = await make_school(connection)
-    await add_run(api.adsum.database, school, 1, state="open", accepted_at=wiring.now() - timedelta(minutes=5))
+    await add_run(api.adsum.database, school, 1, state="open", accepted_at=system_clock() - timedelta(minutes=5))
     shown = await scraped(api)
     assert shown["adsum_open_runs"] == 1
     assert 300 <= shown["adsum_oldest_open_run_seconds"] < 330
@@ -111,7 +112,7 @@ async def test_metrics_count_each_run_once_that_any_process_ended(api: Api) -> N
     long_ago = datetime(2024, 12, 25, tzinfo=UTC)
     await add_run(api.adsum.database, school, 1, state="closed", accepted_at=long_ago, ended_at=long_ago, recorded=7)
     assert (await scraped(api))["adsum_recorded_jobs_total"] == 0
-    now = wiring.now()
+    now = system_clock()
     for number in (2, 3):
         await add_run(
             api.adsum.database, school, number, state="closed", accepted_at=now, ended_at=now, recorded=30, failed=1

@@ -47,7 +47,7 @@ FROM asked JOIN api_keys k ON k.secret_hash = asked.hash""",
 
 async def keys_of_hashes(connection: AsyncConnection, hashes: Collection[str]) -> dict[str, StoredKey]:
     """Those of these secrets that are of a key, by their hashes. It is asked for every request that carries a key."""
-    rows = await _OF_HASHES.rows(connection, rows_asked({"hash": each} for each in hashes))
+    rows = await _OF_HASHES.fetch_all(connection, rows_asked({"hash": each} for each in hashes))
     return {secret_hash: StoredKey(*row) for secret_hash, *row in rows}
 
 

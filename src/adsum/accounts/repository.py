@@ -52,7 +52,7 @@ FROM asked JOIN users u ON u.id = asked.id""",
 
 async def users_of_ids(connection: AsyncConnection, user_ids: Collection[int]) -> dict[int, StoredUser]:
     """Those of these users that there are. It is asked for every request that carries a token."""
-    rows = await _OF_IDS.rows(connection, rows_asked({"id": user_id} for user_id in user_ids))
+    rows = await _OF_IDS.fetch_all(connection, rows_asked({"id": user_id} for user_id in user_ids))
     return {row[0]: StoredUser(*row) for row in rows}
 
 
@@ -67,7 +67,7 @@ FROM asked JOIN users u ON u.email = asked.email""",
 
 async def users_of_emails(connection: AsyncConnection, emails: Collection[str]) -> dict[str, StoredUser]:
     """Those of these users that there are. It is asked for every request that names the person it acts for."""
-    rows = await _OF_EMAILS.rows(connection, rows_asked({"email": email} for email in emails))
+    rows = await _OF_EMAILS.fetch_all(connection, rows_asked({"email": email} for email in emails))
     found = [StoredUser(*row) for row in rows]
     return {user.email: user for user in found if user.email is not None}
 

@@ -13,6 +13,7 @@ from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.attendance.record_view import RecordForm, correction_of, form_of, view_of
 from adsum.attendance.rules import Correction
+from adsum.platform.clock import system_clock
 from adsum.platform.errors import AdsumError, Invalid, StaleVersion
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.problems import status_of
@@ -37,7 +38,7 @@ async def show(
     done: str = "",
 ) -> Response:
     """The record; `history` is where a page of its changes begins, `done` what the visitor has just done."""
-    view = await view_of(adsum, record_id, visitor.caller, history, wiring.now())
+    view = await view_of(adsum, record_id, visitor.caller, history, system_clock())
     return _page(request, visitor, HTTPStatus.OK, view=view, form=form_of(view.record), done=done)
 
 
@@ -82,7 +83,7 @@ async def _refused(
     request: Request, record_id: int, adsum: wiring.Adsum, visitor: Visitor, form: RecordForm, error: AdsumError
 ) -> Response:
     """The form with what was typed, beside what the record says by now: to save it then is done on purpose."""
-    view = await view_of(adsum, record_id, visitor.caller, None, wiring.now())
+    view = await view_of(adsum, record_id, visitor.caller, None, system_clock())
     since = [change for change in view.history.items if change.version > form.version]
     shown = form.model_copy(update={"version": view.record.version})
     status = status_of(error) or HTTPStatus.UNPROCESSABLE_ENTITY

@@ -16,9 +16,10 @@ from adsum.accounts.access import system_caller
 from adsum.batches.progress_bar import BatchBar
 from adsum.batches.queue_notice import telling_of_a_pause
 from adsum.batches.rules import BatchState, BatchStatus
+from adsum.platform.clock import system_clock as now
 from adsum.platform.command_line.output import show_line
 from adsum.platform.command_line.session import with_adsum
-from adsum.wiring import Adsum, now
+from adsum.wiring import Adsum
 
 REFRESHES_A_SECOND = 10
 

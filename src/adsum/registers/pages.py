@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
-from adsum import wiring
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
+from adsum.platform.clock import system_clock
 from adsum.platform.cursors import MAX_LIMIT, PageRequest
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import Day
@@ -35,7 +35,7 @@ async def today(
 ) -> HTMLResponse:
     """Without a date it is of today."""
     schools = {each.id: each for each in (await adsum.schools.page(visitor.caller, PageRequest())).items}
-    now = {each.id: _now_at(each, wiring.now()) for each in schools.values()}
+    now = {each.id: _now_at(each, system_clock()) for each in schools.values()}
     filters = RegisterFilters(day=day, missing_only=False, with_upcoming=True)
     page = await adsum.registers.page(visitor.caller, filters, PageRequest(cursor, MAX_LIMIT))
     concerned = {each.school_id for each in page.items}
@@ -61,4 +61,4 @@ def _now_at(school: SchoolRow, now: datetime) -> LocalMoment:
 
 
 def _first_day(now: dict[int, LocalMoment]) -> date:
-    return min((moment.day for moment in now.values()), default=wiring.now().date())
+    return min((moment.day for moment in now.values()), default=system_clock().date())

@@ -253,7 +253,7 @@ async def _detailed(connection: AsyncConnection, registers: Sequence[Register]) 
         }
         for each in registers
     )
-    found = {session_id: more for session_id, *more in await _DETAILS.rows(connection, asked)}
+    found = {session_id: more for session_id, *more in await _DETAILS.fetch_all(connection, asked)}
     return [_with_details(each, *found[each.session_id]) for each in registers]
 
 

@@ -44,7 +44,7 @@ async def find_rosters(
 ) -> dict[tuple[int, date], list[int]]:
     """The ids of who is enrolled in each of these classes on its day, each once, in order."""
     asked = rows_asked({"class_id": class_id, "day": day.isoformat()} for class_id, day in wanted)
-    rows = await _ROSTERS.rows(connection, asked)
+    rows = await _ROSTERS.fetch_all(connection, asked)
     return {(class_id, day): sorted(students or ()) for class_id, day, students in rows}
 
 

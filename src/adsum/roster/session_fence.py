@@ -41,5 +41,5 @@ async def take_turns(connection: AsyncConnection, session_ids: Collection[int]) 
     Returns:
         The turn that each of these sessions now has; of those that there are.
     """
-    rows = await _TAKE.rows(connection, rows_asked({"session_id": each} for each in session_ids))
+    rows = await _TAKE.fetch_all(connection, rows_asked({"session_id": each} for each in session_ids))
     return {row[0]: row[1] for row in rows}

@@ -10,6 +10,7 @@ from fastapi import Depends, Query
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.visitors import Visitor, visitor_with
+from adsum.platform.clock import system_clock as now
 from adsum.platform.cursors import PageRequest
 from adsum.platform.days import today_in
 from adsum.platform.errors import NotFound
@@ -17,7 +18,7 @@ from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.schemas import PathId
 from adsum.roster.classes import ClassRow
 from adsum.schools.repository import SchoolRow
-from adsum.wiring import Adsum, now
+from adsum.wiring import Adsum
 
 Manager = Annotated[Visitor, Depends(visitor_with(Permission.SCHOOL_MANAGE))]
 

@@ -11,6 +11,7 @@ from fastapi import Depends, Query
 
 from adsum import wiring
 from adsum.accounts.visitors import Visitor, signed_in
+from adsum.platform.clock import system_clock
 from adsum.platform.cursors import MAX_LIMIT, PageRequest
 from adsum.platform.days import today_in
 from adsum.platform.errors import NotFound
@@ -66,7 +67,7 @@ async def school_day(adsum: wiring.Adsum, visitor: Visitor, school_id: int | Non
         school = schools[0]
     else:
         raise NotFound("there is no school yet: import a roster")
-    today = today_in(school.time_zone, wiring.now())
+    today = today_in(school.time_zone, system_clock())
     return SchoolDay(schools, school, day or today, today)
 
 

@@ -81,7 +81,7 @@ async def failures_of_runs(connection: AsyncConnection, run_ids: Sequence[str]) 
     """By run, why students failed, the most frequent reason first. Whoever asks sees the runs."""
     found: dict[str, list[FailureOfRun]] = {}
     if run_ids:
-        for run_id, *failure in await _FAILURES.rows(connection, {"run_ids": json.dumps(run_ids)}):
+        for run_id, *failure in await _FAILURES.fetch_all(connection, {"run_ids": json.dumps(run_ids)}):
             found.setdefault(run_id, []).append(FailureOfRun(*failure))
     return found
 

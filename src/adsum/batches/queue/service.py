@@ -16,7 +16,7 @@ from adsum.batches.queue.chunks import Chunk
 from adsum.batches.queue.keys import bullmq_prefix, lock_key
 from adsum.batches.queue.ledger import Claim, Ledger, Release, Settlement, holder_told
 from adsum.platform.ids import Batch
-from adsum.platform.redis.connection import redis_deadline, translated
+from adsum.platform.redis.connection import REQUEST_DEADLINE_S, redis_deadline, translated
 
 # Claims and messages in one pipeline: so that a run of very many, as with ADSUM_CHUNK_SIZE=1, does not keep others
 # waiting.

@@ -86,7 +86,7 @@ async def close_runs(
 async def cancel_run(connection: AsyncConnection, run_id: str, now: datetime) -> ClosedRun | None:
     """Ends a run that is still open: what has no outcome is cancelled. A run with nothing to cancel is closed."""
     await _lock(connection, [run_id])
-    cancelled = await _CANCELLING.rows(connection, {"run_ids": json.dumps([run_id]), "now": now})
+    cancelled = await _CANCELLING.fetch_all(connection, {"run_ids": json.dumps([run_id]), "now": now})
     state = RunState.CANCELLED if cancelled else RunState.CLOSED
     return (await _end(connection, [run_id], state, now, None)).get(run_id)
 
@@ -97,12 +97,12 @@ async def _lock(connection: AsyncConnection, run_ids: Sequence[str]) -> None:
     writer at a time.
     """
     if connection.dialect.name != "sqlite":
-        await _LOCKING.rows(connection, {"run_ids": json.dumps(run_ids)})
+        await _LOCKING.fetch_all(connection, {"run_ids": json.dumps(run_ids)})
 
 
 async def _end(
     connection: AsyncConnection, run_ids: Sequence[str], state: RunState, now: datetime, by: str | None
 ) -> dict[str, ClosedRun]:
-    rows = await _ENDING.rows(connection, {"run_ids": json.dumps(run_ids), "state": state, "now": now, "by": by})
+    rows = await _ENDING.fetch_all(connection, {"run_ids": json.dumps(run_ids), "state": state, "now": now, "by": by})
     completed_at = now if state is RunState.CLOSED else None
     return {run_id: ClosedRun(run_id, Tally(*counts), now, completed_at) for run_id, *counts in rows}

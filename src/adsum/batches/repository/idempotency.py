@@ -42,7 +42,7 @@ class KeptAnswer:
 async def find_answers(connection: AsyncConnection, keys: Collection[AnswerKey]) -> dict[AnswerKey, KeptAnswer]:
     """Those of these keys under which something was answered."""
     asked = rows_asked({"actor": each.actor, "key": each.key} for each in keys)
-    rows = await _FIND.rows(connection, asked)
+    rows = await _FIND.fetch_all(connection, asked)
     return {AnswerKey(actor, key): KeptAnswer(digest, answer) for actor, key, digest, answer in rows}
 
 

@@ -189,17 +189,17 @@ _PENDING = of_slices(_TOLD_PENDING, told={"run_id": RunId, "students": Json})
 
 async def outcomes(connection: AsyncConnection, slices: Sequence[JobSlice]) -> list[JobOutcome]:
     """What became of each job of these slices; of runs that ended, too. Runs that are not there have none."""
-    return [_job_outcome(*row) for row in await _OUTCOMES.rows(connection, named(slices))]
+    return [_job_outcome(*row) for row in await _OUTCOMES.fetch_all(connection, named(slices))]
 
 
 async def progress(connection: AsyncConnection, slices: Sequence[JobSlice]) -> list[Progress]:
     """How far each run is with these slices; also runs that ended. Runs that are not there have none."""
-    return [progress_of(*row) for row in await _PROGRESS.rows(connection, named(slices))]
+    return [progress_of(*row) for row in await _PROGRESS.fetch_all(connection, named(slices))]
 
 
 async def pending(connection: AsyncConnection, slices: Sequence[JobSlice]) -> dict[str, set[int]]:
     """Of each run that has any, the students whose job has no outcome. One row a run: thousands may have stopped."""
-    return {run_id: set(students) for run_id, students in await _PENDING.rows(connection, named(slices))}
+    return {run_id: set(students) for run_id, students in await _PENDING.fetch_all(connection, named(slices))}
 
 
 def _job_outcome(

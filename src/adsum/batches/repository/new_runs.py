@@ -97,7 +97,7 @@ async def insert_runs(connection: AsyncConnection, new: Sequence[NewRun]) -> set
     if not new:
         return set()
     (accepted_at,) = {each.run.accepted_at for each in new}
-    rows = await _INSERT.rows(connection, {**rows_asked(map(_row, new)), "accepted_at": accepted_at})
+    rows = await _INSERT.fetch_all(connection, {**rows_asked(map(_row, new)), "accepted_at": accepted_at})
     return {run_id for (run_id,) in rows}
 
 

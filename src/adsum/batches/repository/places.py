@@ -141,7 +141,7 @@ class Place:
 
 async def find_places(connection: AsyncConnection, wanted: Collection[Wanted]) -> dict[Wanted, Place]:
     """Those of these places that there are, whoever asks: see `Place.is_seen_by`."""
-    rows = await _PLACES.rows(connection, rows_asked(each.to_row() for each in wanted))
+    rows = await _PLACES.fetch_all(connection, rows_asked(each.to_row() for each in wanted))
     return dict(_found(*row) for row in rows)
 
 

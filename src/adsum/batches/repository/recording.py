@@ -144,7 +144,7 @@ async def record(
         found = await progress(connection, slices)
         closed = await _close_recorded(connection, [each.run_id for each in found if each.is_all_recorded], now, by)
         return [replace(each, closed=closed.get(each.run_id)) for each in found]
-    rows = await _RECORDING.rows(connection, {**named(slices), "now": now, "by": by})
+    rows = await _RECORDING.fetch_all(connection, {**named(slices), "now": now, "by": by})
     return [_told(row[: len(PROGRESS_COLUMNS)], row[len(PROGRESS_COLUMNS) :], now) for row in rows]
 
 
@@ -158,21 +158,21 @@ async def _close_recorded(
 ) -> dict[str, ClosedRun]:
     if not run_ids:
         return {}
-    rows = await _CLOSING_RECORDED.rows(connection, {"run_ids": json.dumps(run_ids), "now": now, "by": by})
+    rows = await _CLOSING_RECORDED.fetch_all(connection, {"run_ids": json.dumps(run_ids), "now": now, "by": by})
     return {run_id: ClosedRun(run_id, Tally(*counts), now, now) for run_id, *counts in rows}
 
 
 async def insert_records(connection: AsyncConnection, slices: Sequence[JobSlice]) -> None:
     """Inserts the records of open runs, of students who are still enrolled; whoever has a record keeps it."""
-    await _INSERTING.rows(connection, named(slices))
+    await _INSERTING.fetch_all(connection, named(slices))
 
 
 async def update_records(connection: AsyncConnection, slices: Sequence[JobSlice]) -> None:
     """Changes the records of open runs' jobs that update, where they are as accept saw them, and keeps what was."""
-    await _KEEPING_CHANGES.rows(connection, named(slices))
-    await _CHANGING.rows(connection, named(slices))
+    await _KEEPING_CHANGES.fetch_all(connection, named(slices))
+    await _CHANGING.fetch_all(connection, named(slices))
 
 
 async def fail_pending(connection: AsyncConnection, slices: Sequence[JobSlice], code: str, now: datetime) -> None:
     """Ends as failed what has no outcome yet. `code` is stable, and the same to everyone who sees it."""
-    await _FAILING.rows(connection, {**named(slices), "code": code, "now": now})
+    await _FAILING.fetch_all(connection, {**named(slices), "code": code, "now": now})

@@ -85,7 +85,7 @@ async def find_standing(connection: AsyncConnection, batches: Collection[Batch])
     )
     return {
         Batch(*batch): _standing(newest, records, known)
-        for *batch, newest, records, known in await _STANDING.rows(connection, asked)
+        for *batch, newest, records, known in await _STANDING.fetch_all(connection, asked)
     }
 
 

@@ -129,7 +129,7 @@ async def batch_status(connection: AsyncConnection, caller: Caller, batch: Batch
     """
     of = {"class_id": batch.class_id, "session_id": batch.session_id, "learning_date": batch.learning_date}
     newest = _NEWEST_TAUGHT if caller.teaches_only else _NEWEST
-    for school_id, *status in await newest.rows(connection, of | {"user_id": caller.user_id}):
+    for school_id, *status in await newest.fetch_all(connection, of | {"user_id": caller.user_id}):
         if is_school_seen(caller, school_id):
             run_id, state, *_ = status
             is_open = state == RunState.OPEN
@@ -139,7 +139,7 @@ async def batch_status(connection: AsyncConnection, caller: Caller, batch: Batch
 
 async def _counted(connection: AsyncConnection, batch: Batch, run_id: str) -> BatchStatus:
     """The status of a run that was open a moment ago, and may have ended since."""
-    (row,) = await _COUNTING_STATUS.rows(connection, {"run_ids": json.dumps([run_id])})
+    (row,) = await _COUNTING_STATUS.fetch_all(connection, {"run_ids": json.dumps([run_id])})
     status, counts = row[: len(STATUS_COLUMNS)], row[len(STATUS_COLUMNS) :]
     return _status_of_row(batch, status, {run_id: Tally(*counts)})
 
@@ -180,5 +180,5 @@ async def tallies_of(connection: AsyncConnection, run_ids: Sequence[str]) -> dic
     """The counts of these runs, from the rows of their students."""
     if not run_ids:
         return {}
-    rows = await _COUNTING.rows(connection, {"run_ids": json.dumps(run_ids)})
+    rows = await _COUNTING.fetch_all(connection, {"run_ids": json.dumps(run_ids)})
     return {run_id: Tally(*counts) for run_id, *counts in rows}

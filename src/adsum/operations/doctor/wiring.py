@@ -14,11 +14,12 @@ from adsum.operations.doctor.installation import Installation
 from adsum.operations.doctor.repair import Mending
 from adsum.operations.doctor.servers import Place
 from adsum.operations.doctor.service import Doctor, Patient
+from adsum.platform.clock import system_clock as now
 from adsum.platform.database.engine import Database
 from adsum.platform.redis.inspection import RedisInspection
 from adsum.platform.settings import Settings
 from adsum.servers import open_servers, redis_url, signing_key
-from adsum.wiring import new_sweeper, now, queue_service
+from adsum.wiring import new_sweeper, queue_service
 
 IS_IT_RIGHT = "adsum config show  # is the URL right?"
 
@@ -40,7 +41,7 @@ async def open_doctor(settings: Settings) -> AsyncGenerator[Doctor]:
             leftovers=leftovers,
             installation=_installation(settings),
         )
-        sweeper = new_sweeper(settings, database, queue, Completion(database, queue, now))
+        sweeper = new_sweeper(settings, database, queue, Completion(database, queue, now), now)
         times = {"lock_ttl": settings.lock_ttl, "completed_ttl": settings.completed_ttl}
         yield Doctor(patient, Mending(queue, control, leftovers, sweeper, **times), now)
 

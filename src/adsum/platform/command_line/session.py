@@ -6,32 +6,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import click
-
+from adsum.platform.command_line.openers import OPENERS
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings, load_settings
 from adsum.platform.telemetry import configure_logs
 
 Result = TypeVar("Result")
 Service = TypeVar("Service")
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """What the root of the command line hands to every command.
-
-    Attributes:
-        open_services: opens everything for these settings. Raises ConfigurationError: the database lacks migrations.
-        open_queue: opens the queue alone, which can be paused while the database is away.
-        silent_loggers: loggers whose messages a command says itself, in its own words.
-    """
-
-    open_services: Callable[[Settings], AbstractAsyncContextManager[Services]]
-    open_queue: Callable[[Settings], AbstractAsyncContextManager[Services]]
-    silent_loggers: tuple[str, ...] = ()
 
 
 def run_with(kind: type[Service], work: Callable[[Service], Awaitable[Result]]) -> Result:
@@ -45,19 +28,12 @@ def run_with(kind: type[Service], work: Callable[[Service], Awaitable[Result]]) 
 
 def run_with_services(work: Callable[[Services], Awaitable[Result]]) -> Result:
     """As `run_with`, for a command that uses several services."""
-    return _run(session().open_services, work)
+    return _run(OPENERS.get().open_services, work)
 
 
 def run_with_queue(kind: type[Service], work: Callable[[Service], Awaitable[Result]]) -> Result:
     """As `run_with`, without a database. Raises ConfigurationError: a setting is wrong."""
-    return _run(session().open_queue, lambda services: work(services[kind]))
-
-
-def session() -> Session:
-    """The session of the command that runs."""
-    found = click.get_current_context().find_object(Session)
-    assert found is not None
-    return found
+    return _run(OPENERS.get().open_queue, lambda services: work(services[kind]))
 
 
 def quiet_settings() -> Settings:
@@ -68,7 +44,7 @@ def quiet_settings() -> Settings:
         configure_logs(settings)
         return settings
     configure_logs(settings.model_copy(update={"log_level": "WARNING"}))
-    for name in session().silent_loggers:
+    for name in OPENERS.get().silent_loggers:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return settings
 

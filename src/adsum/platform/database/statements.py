@@ -1,8 +1,8 @@
-"""Statements of the paths that every request and every chunk takes: made once, and sent to Postgres without detours.
+"""Statements that are compiled once. On Postgres they go straight to asyncpg, where they stay prepared.
 
-SQLAlchemy writes a statement for either database, and converts its values. To have it make the same one again, and hand
-it through to the driver, takes several times as long as Postgres takes to answer: so what it made of it is kept here,
-and on Postgres the driver of the same connection is given it directly, within the same transaction.
+Compiling a statement with SQLAlchemy and executing it through SQLAlchemy takes several times as long as Postgres takes
+to answer. So the compiled text is kept, and asyncpg executes it on the connection that SQLAlchemy holds, within the same
+transaction. See docs/decisions/0016.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ Rows: TypeAlias = Sequence[Sequence[Any]]
 
 
 class Statement:
-    """One statement, for both databases. `make` is given the name of the dialect: `sqlite` or `postgresql`."""
+    """One statement for both databases. `make` builds it for a dialect, `sqlite` or `postgresql`."""
 
     def __init__(self, make: Callable[[str], Executable]) -> None:
         self._make = make
 
-    async def rows(self, connection: AsyncConnection, values: Mapping[str, Any]) -> Rows:
-        """Sends it with these values, and gives the rows that it tells; without RETURNING there are none."""
+    async def fetch_all(self, connection: AsyncConnection, values: Mapping[str, Any]) -> Rows:
+        """Executes the statement, and returns its rows; without RETURNING there are none."""
         if connection.dialect.name == "sqlite":
             result = await connection.execute(self._for_sqlite, values)
             return result.all() if result.returns_rows else ()
         sent = self._for_postgres
         return sent.converted(await driver_of(connection).fetch(sent.text, *sent.in_order(values)))
 
-    async def each(self, connection: AsyncConnection, values: Sequence[Mapping[str, Any]]) -> None:
-        """Sends it once for each of these, all of them together."""
+    async def execute_many(self, connection: AsyncConnection, values: Sequence[Mapping[str, Any]]) -> None:
+        """Executes the statement once for each of these, in one round trip."""
         if connection.dialect.name == "sqlite":
             await connection.execute(self._for_sqlite, values)
             return

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from adsum import wiring
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.attendance.statuses.shown import shown_statuses
+from adsum.platform.clock import system_clock
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
@@ -27,7 +27,7 @@ Reader = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_READ, Per
 async def house(request: Request, adsum: OpenAdsum, visitor: Reader, of: AskedDay) -> Response:
     """It is of now: another day than today is not looked at."""
     caller = visitor.caller
-    now = wiring.now()
+    now = system_clock()
     there = await adsum.house.everybody(of.school.id, caller)
     by_class: defaultdict[int, list[InTheHouse]] = defaultdict(list)
     for each in there:

@@ -91,8 +91,8 @@ async def replace_times(connection: AsyncConnection, times: Mapping[int, Sequenc
     """Gives each of these sessions these times, and no others."""
     asked = rows_asked({"session_id": session_id} for session_id in times)
     if connection.dialect.name != "sqlite":
-        await _LOCK_SCHOOLS.rows(connection, asked)
-    await _FORGET.rows(connection, asked)
+        await _LOCK_SCHOOLS.fetch_all(connection, asked)
+    await _FORGET.fetch_all(connection, asked)
     rows = [{"session_id": session_id, **asdict(time)} for session_id, each in times.items() for time in each]
     if rows:
         await connection.execute(insert(session_times), rows)
