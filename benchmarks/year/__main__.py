@@ -12,7 +12,7 @@ from statistics import median, quantiles
 from adsum import wiring
 from adsum.accounts.access import PERMISSIONS, Caller, Role, system_caller
 from adsum.attendance.filters import RecordFilters
-from adsum.platform.cursors import MAX_LIMIT, PageRequest
+from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.platform.settings import load_settings
 from adsum.platform.spreadsheets import csv_lines
 from adsum.reports.rules import ChronicRule, GroupBy, Scope

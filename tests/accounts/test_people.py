@@ -10,9 +10,9 @@ import pytest
 
 from adsum.accounts.access import PERMISSIONS, Caller, Permission, Role, system_caller
 from adsum.accounts.service import Accounts
-from adsum.platform.cursors import PageRequest
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from adsum.platform.paging import PageRequest
 from adsum.roster.filters import PersonFilters
 from adsum.roster.people.service import OwnLogin, People, grantable_roles
 from tests.accounts.conftest import PASSWORD

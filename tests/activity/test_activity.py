@@ -21,9 +21,9 @@ from adsum.batches.repository import closing, recording
 from adsum.batches.repository.jobs import JobSlice
 from adsum.batches.repository.runs import Run
 from adsum.batches.rules import BatchState
-from adsum.platform.cursors import PageRequest
 from adsum.platform.database.engine import Connection
 from adsum.platform.errors import Forbidden, NotFound
+from adsum.platform.paging import PageRequest
 from adsum.platform.settings import Settings
 from adsum.roster.sessions import SessionTitles
 from adsum.roster.students import StudentName

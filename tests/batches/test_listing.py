@@ -8,7 +8,7 @@ import pytest
 
 from adsum.accounts.access import system_caller
 from adsum.batches.filters import BatchFilters
-from adsum.platform.cursors import PageRequest
+from adsum.platform.paging import PageRequest
 from adsum.wiring import Adsum
 from tests.batches.api import Api, violations
 from tests.batches.conftest import RunWorker, ended

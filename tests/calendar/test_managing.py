@@ -7,8 +7,8 @@ from datetime import date
 import pytest
 
 from adsum.accounts.access import Role
-from adsum.platform.cursors import PageRequest
 from adsum.platform.errors import Forbidden, Invalid, NotFound
+from adsum.platform.paging import PageRequest
 from adsum.schools.calendar.rules import ClosedDay, SessionTime
 from adsum.schools.filters import ClosedDayFilters
 from adsum.schools.repository import SchoolSize

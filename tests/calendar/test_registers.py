@@ -12,10 +12,10 @@ from sqlalchemy import insert, update
 from adsum.accounts.access import Caller, Permission, Role
 from adsum.accounts.tables import class_teachers, users
 from adsum.attendance.tables import attendances
-from adsum.platform.cursors import PageRequest
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.errors import Forbidden, Invalid
 from adsum.platform.ids import Batch
+from adsum.platform.paging import PageRequest
 from adsum.registers.filters import RegisterFilters
 from adsum.registers.rules import Register, RegisterCount, RegisterState
 from adsum.registers.service import Registers

@@ -12,8 +12,8 @@ from adsum.attendance.rules import Correction
 from adsum.attendance.statuses.rules import Mark
 from adsum.batches.selection import Selection, StudentMark
 from adsum.batches.submission import Submission
-from adsum.platform.cursors import PageRequest
 from adsum.platform.ids import Batch
+from adsum.platform.paging import PageRequest
 from adsum.wiring import Adsum
 from tests.batches.conftest import RunWorker, ended
 from tests.schools import assign, caller, enrol, make_class, make_session, make_student, make_user

@@ -13,10 +13,10 @@ from adsum.accounts.access import Role
 from adsum.attendance.filters import RecordFilters
 from adsum.attendance.repository import RecordRow
 from adsum.attendance.service import Records
-from adsum.platform.cursors import PageRequest, WrongCursor, cursor_after, position
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid
 from adsum.platform.ids import MAX_ID, Batch
+from adsum.platform.paging import PageRequest, WrongCursor, cursor_after, position
 from adsum.roster.filters import SessionFilters
 from tests.schools import SchoolIds, caller, make_record, make_school
 

@@ -9,9 +9,9 @@ import pytest
 from adsum.accounts.access import Role
 from adsum.attendance.filters import RecordFilters
 from adsum.attendance.service import Records
-from adsum.platform.cursors import PageRequest
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
+from adsum.platform.paging import PageRequest
 from adsum.roster.filters import ClassFilters, SessionFilters, StudentFilters
 from adsum.roster.service import Directory
 from tests.schools import (

@@ -9,10 +9,10 @@ import pytest
 from adsum.accounts.access import PERMISSIONS, Caller, Role
 from adsum.attendance.filters import RecordFilters
 from adsum.attendance.service import Records
-from adsum.platform.cursors import PageRequest
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Forbidden, NotFound
 from adsum.platform.ids import Batch
+from adsum.platform.paging import PageRequest
 from adsum.roster.filters import ClassFilters, SessionFilters, StudentFilters
 from adsum.roster.service import Directory
 from tests.schools import SchoolIds, assign, caller, make_class, make_record, make_school, make_session, make_user

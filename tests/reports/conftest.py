@@ -14,9 +14,9 @@ from adsum.attendance.statuses.rules import Mark
 from adsum.batches.plan import AttendanceJob
 from adsum.batches.repository.closing import close_runs
 from adsum.batches.repository.recording import insert_records
-from adsum.platform.cursors import PageRequest
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
+from adsum.platform.paging import PageRequest
 from adsum.reports.rules import Counts, GroupBy, Scope
 from adsum.reports.service import Reports
 from adsum.reports.summaries import Summaries

@@ -10,8 +10,8 @@ from sqlalchemy import update
 from adsum.accounts.access import Role
 from adsum.attendance.statuses.repository import set_status
 from adsum.attendance.statuses.rules import CountsAs, Status, StatusFlag
-from adsum.platform.cursors import PageRequest
 from adsum.platform.errors import Forbidden, Invalid, NotFound
+from adsum.platform.paging import PageRequest
 from adsum.reports.rules import ChronicRule, Counts, GroupBy
 from adsum.roster.tables import students
 from adsum.roster.timetable.repository import replace_times

@@ -14,8 +14,8 @@ import pytest
 from adsum.accounts.access import system_caller
 from adsum.attendance.statuses.rules import CountsAs, Status, StatusFlag
 from adsum.batches.marks_import.service import MarksOptions, MarksReport
-from adsum.platform.cursors import PageRequest
 from adsum.platform.errors import Invalid
+from adsum.platform.paging import PageRequest
 from adsum.reports.rules import GroupBy, Scope
 from adsum.wiring import Adsum
 from tests.batches.conftest import RunWorker, adsum, ended, redis, settings, worker

@@ -11,8 +11,8 @@ from adsum.accounts.access import Caller, Role
 from adsum.attendance.statuses.repository import set_status
 from adsum.attendance.statuses.rules import CountsAs, Status, StatusFlag
 from adsum.attendance.tables import attendances
-from adsum.platform.cursors import PageRequest
 from adsum.platform.errors import Forbidden
+from adsum.platform.paging import PageRequest
 from adsum.registers.on_site.service import House
 from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import SessionTime

@@ -14,7 +14,7 @@ from adsum.accounts.access import system_caller
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.rules import Correction
 from adsum.platform.clock import system_clock as now
-from adsum.platform.cursors import PageRequest
+from adsum.platform.paging import PageRequest
 from adsum.privacy.service import StudentData
 from adsum.reports.rules import Counts, GroupBy, total, whole_months
 from adsum.reports.tables import student_months

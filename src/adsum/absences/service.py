@@ -14,10 +14,9 @@ from adsum.absences.rules import Absence, validate_absence, validate_number
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import SchoolStatuses
-from adsum.platform.cursors import Key, Page, PageRequest
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, StaleVersion, Violation
-from adsum.platform.paging import begin_of, by_number, page_of
+from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
 from adsum.roster.session_fence import take_turns
 from adsum.roster.sessions import sessions_among
 from adsum.roster.students import schools_of_students

@@ -20,8 +20,8 @@ from adsum.batches.marks_import.commands import import_marks
 from adsum.platform.command_line.options import ClassId, FirstDay, LastDay, SessionId, Status, StudentId
 from adsum.platform.command_line.output import Json, show_one, show_rows
 from adsum.platform.command_line.session import with_adsum
-from adsum.platform.cursors import MAX_LIMIT, PageRequest
 from adsum.platform.ids import MAX_ID
+from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.wiring import Adsum
 
 app = typer.Typer(no_args_is_help=True)

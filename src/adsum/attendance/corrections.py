@@ -16,11 +16,10 @@ from adsum.attendance.rules import Correction, Keep, validate_correction
 from adsum.attendance.service import seen_by
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import PRESENT, Mark
-from adsum.platform.cursors import Page, PageRequest
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Forbidden, Invalid, NotFound, StaleVersion, Violation
 from adsum.platform.ids import Batch
-from adsum.platform.paging import begin_of, by_number, page_of
+from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
 from adsum.schools.repository import edit_window_of
 
 # Of a record that was changed meanwhile: more than these newest changes nobody reads.

@@ -14,9 +14,9 @@ from adsum.attendance.history import Change
 from adsum.attendance.repository import RecordRow
 from adsum.attendance.rules import Correction, Keep
 from adsum.attendance.statuses.shown import ShownStatus, shown_statuses
-from adsum.platform.cursors import Page, PageRequest
 from adsum.platform.days import today_in
 from adsum.platform.http.schemas import PlainText
+from adsum.platform.paging import Page, PageRequest
 from adsum.roster.names import NamedIds, Names
 from adsum.schools.edit_window import EditWindow
 from adsum.schools.repository import SchoolRow

@@ -10,11 +10,10 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.filters import RecordFilters
 from adsum.attendance.repository import RecordPosition, RecordRow, list_records
 from adsum.attendance.statuses.repository import codes_seen
-from adsum.platform.cursors import Key, Page, PageRequest
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.export_log import log_export
-from adsum.platform.paging import begin_of, page_of
+from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
 from adsum.platform.spreadsheets import Cell
 
 EXPORTED_AT_ONCE = 1000

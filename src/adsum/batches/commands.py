@@ -22,8 +22,8 @@ from adsum.platform.command_line.choices import one_of
 from adsum.platform.command_line.id_lists import StudentIds, by_code, parse_ids
 from adsum.platform.command_line.output import Json, show_one, show_rows
 from adsum.platform.command_line.session import with_adsum
-from adsum.platform.cursors import MAX_LIMIT, PageRequest
 from adsum.platform.ids import MAX_ID
+from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.wiring import Adsum
 
 app = typer.Typer(no_args_is_help=True)

@@ -16,13 +16,13 @@ from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.batches.filters import BatchFilters
 from adsum.batches.repository.listing import ListedBatch
 from adsum.batches.rules import BatchState
-from adsum.platform.cursors import PageRequest
 from adsum.platform.days import WrongDay, day_near
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.ids import MAX_ID
 from adsum.platform.pages.charts import bar_chart
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
+from adsum.platform.paging import PageRequest
 from adsum.registers.filters import RegisterFilters
 from adsum.roster.sessions import SessionTitles
 from adsum.wiring import Adsum

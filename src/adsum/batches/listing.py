@@ -13,11 +13,10 @@ from adsum.batches.repository import tallies
 from adsum.batches.repository.job_list import list_jobs
 from adsum.batches.repository.listing import BatchPosition, ListedBatch, is_run_of, list_batches, runs_of_batch
 from adsum.batches.rules import BatchStatus, ListedRun
-from adsum.platform.cursors import Key, Page, PageRequest
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import NotFound
 from adsum.platform.ids import Batch, parse_batch_id
-from adsum.platform.paging import begin_of, by_number, page_of
+from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
 
 # Of one batch, the newest first: a class that is corrected every minute must not make an answer without bounds.
 MAX_RUNS = 100

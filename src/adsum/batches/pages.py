@@ -22,12 +22,12 @@ from adsum.batches.listing import MAX_RUNS, BatchDetails
 from adsum.batches.repository.undoing import UndoneRun
 from adsum.batches.rules import ListedRun, Outcome
 from adsum.batches.timeline import BatchStory
-from adsum.platform.cursors import PageRequest
 from adsum.platform.errors import AdsumError, Conflict, Invalid
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.ids import parse_batch_id
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
+from adsum.platform.paging import PageRequest
 from adsum.wiring import Adsum
 
 router = APIRouter(prefix="/batches/{batchId}", include_in_schema=False, route_class=PageRoute)

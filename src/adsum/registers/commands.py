@@ -11,8 +11,8 @@ from adsum.accounts.access import system_caller
 from adsum.platform.command_line.options import read_day
 from adsum.platform.command_line.output import Json, show_rows
 from adsum.platform.command_line.session import with_adsum
-from adsum.platform.cursors import MAX_LIMIT, PageRequest
 from adsum.platform.ids import MAX_ID
+from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.registers.filters import RegisterFilters
 from adsum.registers.rules import Register
 from adsum.wiring import Adsum

@@ -12,11 +12,11 @@ from fastapi.responses import HTMLResponse
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.platform.clock import system_clock
-from adsum.platform.cursors import MAX_LIMIT, PageRequest
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import Day
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
+from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.registers.filters import RegisterFilters
 from adsum.registers.lessons import LocalMoment, arranged
 from adsum.schools.repository import SchoolRow

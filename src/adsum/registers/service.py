@@ -7,9 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.platform.cursors import Key, Page, PageRequest
 from adsum.platform.database.engine import Database
-from adsum.platform.paging import begin_of, page_of
+from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
 from adsum.registers.filters import RegisterFilters
 from adsum.registers.repository import RegisterPosition, count_registers, list_registers
 from adsum.registers.rules import Register, RegisterCount

@@ -13,8 +13,8 @@ from adsum.platform.command_line.choices import one_of
 from adsum.platform.command_line.options import ClassId, read_day
 from adsum.platform.command_line.output import Json, show_one, show_rows
 from adsum.platform.command_line.session import with_adsum
-from adsum.platform.cursors import MAX_LIMIT, PageRequest
 from adsum.platform.ids import MAX_ID
+from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.reports.rates import Rate
 from adsum.reports.rules import ChronicRule, Counts, GroupBy, Scope
 from adsum.reports.service import Report

@@ -10,11 +10,11 @@ from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
-from adsum.platform.cursors import PageRequest
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.list_files import AS_FILE, Accept, list_file, wanted_file
 from adsum.platform.http.queries import Day, PageQuery, Words
 from adsum.platform.http.schemas import Page, PathId
+from adsum.platform.paging import PageRequest
 from adsum.reports.rules import ChronicRule, GroupBy, Scope
 from adsum.reports.schemas import (
     PresentItem,

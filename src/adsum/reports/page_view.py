@@ -12,11 +12,11 @@ from fastapi import Query
 from pydantic import Field, model_validator
 
 from adsum.accounts.access import Caller
-from adsum.platform.cursors import MAX_LIMIT, PageRequest
 from adsum.platform.errors import Invalid, NotFound
 from adsum.platform.http.list_files import FileKind
 from adsum.platform.http.queries import Day, PageQuery, Words
 from adsum.platform.http.schemas import PathId
+from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.reports.endpoints import LeastDays, Percent
 from adsum.reports.rules import ChronicRule, GroupBy, Scope, UsualDays
 from adsum.reports.year import Choices

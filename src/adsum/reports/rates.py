@@ -11,8 +11,8 @@ from typing import assert_never
 from adsum.accounts.access import Caller, Permission
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import SchoolStatuses
-from adsum.platform.cursors import Key
 from adsum.platform.database.engine import Connection
+from adsum.platform.paging import Key
 from adsum.reports import repository as reports
 from adsum.reports.rules import Counts, GroupBy, Scope, total
 from adsum.reports.visible_summaries import Days, Parts, days_seen, parts_seen

@@ -8,10 +8,9 @@ from datetime import date, timedelta
 from typing import TypeVar
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.platform.cursors import Key, Page, PageRequest
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, NotFound, Violation
-from adsum.platform.paging import begin_of, page_of
+from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
 from adsum.reports import repository as reports
 from adsum.reports import rules
 from adsum.reports.rates import Rate, days_of, names_told, parts_of, rates_by

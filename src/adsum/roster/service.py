@@ -9,12 +9,11 @@ from datetime import date, datetime
 from adsum.absences.rules import known_of
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.batches.repository.standing import find_standing
-from adsum.platform.cursors import Page, PageRequest
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
 from adsum.platform.errors import Invalid, NotFound, Violation
 from adsum.platform.ids import Batch
-from adsum.platform.paging import begin_of, by_number, page_of
+from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
 from adsum.roster.classes import ClassRow, find_class, list_classes
 from adsum.roster.enrolments import RosterStudent, roster_of
 from adsum.roster.filters import ClassFilters, SessionFilters, StudentFilters

@@ -12,8 +12,8 @@ from adsum.attendance.statuses.service import StatusChange
 from adsum.platform.command_line.choices import one_of
 from adsum.platform.command_line.output import Json, show_one, show_rows
 from adsum.platform.command_line.session import with_adsum
-from adsum.platform.cursors import MAX_LIMIT, PageRequest
 from adsum.platform.ids import MAX_ID
+from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.schools.edit_window import MAX_WINDOW
 from adsum.schools.repository import SchoolRow
 from adsum.wiring import Adsum

@@ -11,11 +11,11 @@ from fastapi import Depends, Query
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.platform.clock import system_clock as now
-from adsum.platform.cursors import PageRequest
 from adsum.platform.days import today_in
 from adsum.platform.errors import NotFound
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.schemas import PathId
+from adsum.platform.paging import PageRequest
 from adsum.roster.classes import ClassRow
 from adsum.schools.repository import SchoolRow
 from adsum.wiring import Adsum

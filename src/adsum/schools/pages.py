@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from adsum.platform.cursors import PageRequest
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
+from adsum.platform.paging import PageRequest
 from adsum.schools.context import Manager
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)

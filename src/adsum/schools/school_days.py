@@ -12,12 +12,12 @@ from fastapi import Depends, Query
 from adsum import wiring
 from adsum.accounts.visitors import Visitor, signed_in
 from adsum.platform.clock import system_clock
-from adsum.platform.cursors import MAX_LIMIT, PageRequest
 from adsum.platform.days import today_in
 from adsum.platform.errors import NotFound
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import Day
 from adsum.platform.http.schemas import PathId
+from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.schools.repository import SchoolRow
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.platform.cursors import Page, PageRequest
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, Violation
-from adsum.platform.paging import begin_of, by_number, page_of
+from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
 from adsum.schools.edit_window import MAX_WINDOW
 from adsum.schools.repository import (
     SchoolRow,

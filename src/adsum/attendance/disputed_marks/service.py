@@ -14,10 +14,9 @@ from adsum.attendance.filters import ContradictionFilters
 from adsum.attendance.history import apply_changes
 from adsum.attendance.repository import find_record
 from adsum.attendance.rules import Correction, Keep, validate_reason
-from adsum.platform.cursors import Key, Page, PageRequest
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, NotFound, StaleVersion
-from adsum.platform.paging import begin_of, page_of
+from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
 
 
 class Holds(StrEnum):

@@ -11,10 +11,10 @@ from typing import Annotated, Any, BinaryIO, TypeVar
 from fastapi import Header
 from fastapi.responses import StreamingResponse
 
-from adsum.platform.cursors import MAX_LIMIT, PageRequest
 from adsum.platform.export_log import log_export
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, Schema
+from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.platform.spreadsheets import Cell, csv_lines
 from adsum.platform.workbooks import make_workbook
 

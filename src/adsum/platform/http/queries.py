@@ -9,9 +9,9 @@ from typing import Annotated, Any, LiteralString, cast
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from adsum.platform.cursors import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT, PageRequest, WrongCursor, parsed
 from adsum.platform.days import WrongDay, day_near, plain_day
 from adsum.platform.http.schemas import PlainText, Schema
+from adsum.platform.paging import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT, PageRequest, WrongCursor, parsed
 
 ON_BEHALF_OF = "onBehalfOf"
 """The query parameter that names the person for whom an API key acts."""

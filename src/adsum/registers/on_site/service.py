@@ -8,9 +8,8 @@ from datetime import date, datetime
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
-from adsum.platform.cursors import Page, PageRequest
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.paging import begin_of, by_number, page_of
+from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
 from adsum.registers.on_site.repository import InTheHouse, how_many_are_there, who_is_there
 from adsum.roster.school_order import school_order
 from adsum.schools.repository import edit_window_of

@@ -16,7 +16,7 @@ from adsum.attendance.statuses.shown import ShownStatus, shown_statuses
 from adsum.batches.filters import BatchFilters
 from adsum.batches.repository.listing import ListedBatch
 from adsum.batches.rules import BatchState
-from adsum.platform.cursors import MAX_LIMIT, Page, PageRequest
+from adsum.platform.paging import MAX_LIMIT, Page, PageRequest
 from adsum.registers.filters import RegisterFilters
 from adsum.registers.rules import Register, RegisterCount
 from adsum.reports.rules import Counts, GroupBy, Scope, total

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Query, Request, Response
 
 from adsum.accounts.access import Role
-from adsum.platform.cursors import MAX_LIMIT, Page, PageRequest
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import Words
@@ -19,6 +18,7 @@ from adsum.platform.ids import MAX_ID
 from adsum.platform.pages.forms import WRONG, day_typed, done, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
+from adsum.platform.paging import MAX_LIMIT, Page, PageRequest
 from adsum.roster.classes import ClassRow
 from adsum.roster.covers.repository import CoverRow
 from adsum.roster.covers.rules import Cover

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.platform.cursors import Key, Page, PageRequest
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
 from adsum.platform.errors import Invalid, NotFound, Violation
-from adsum.platform.paging import begin_of, page_of
+from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
 from adsum.roster.classes import find_class
 from adsum.roster.covers import repository as covers
 from adsum.roster.covers.repository import CoverPosition, CoverRow

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Form, Query, Request, Response
 
 from adsum.accounts.access import Permission, Role
 from adsum.accounts.service import NewLogin
-from adsum.platform.cursors import Page, PageRequest
 from adsum.platform.errors import AdsumError, NotFound
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import Words
@@ -17,6 +16,7 @@ from adsum.platform.http.schemas import PlainText
 from adsum.platform.pages.forms import WRONG, done, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
+from adsum.platform.paging import Page, PageRequest
 from adsum.roster.filters import PersonFilters
 from adsum.roster.people.repository import PersonRow
 from adsum.roster.people.service import Person, grantable_roles

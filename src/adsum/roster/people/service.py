@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from adsum.accounts.access import PERMISSIONS, Caller, Permission, Role, require_permission
 from adsum.accounts.repository import user_of_email
 from adsum.accounts.service import ROLES, Accounts, NewLogin, User, normalised_email
-from adsum.platform.cursors import Page, PageRequest
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Conflict, Forbidden, Invalid, NotFound, Violation
-from adsum.platform.paging import begin_of, by_number, page_of
+from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
 from adsum.roster.filters import PersonFilters
 from adsum.roster.people.repository import PersonRow, TeachingRow, list_people, teachings_of
 from adsum.schools.service import require_school

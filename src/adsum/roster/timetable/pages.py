@@ -10,7 +10,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
-from adsum.platform.cursors import PageRequest
 from adsum.platform.errors import AdsumError, NotFound
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import Words
@@ -18,6 +17,7 @@ from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.forms import WRONG, done, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
+from adsum.platform.paging import PageRequest
 from adsum.roster.classes import ClassRow
 from adsum.roster.filters import ClassFilters
 from adsum.roster.sessions import SessionRow

@@ -13,8 +13,8 @@ from adsum.accounts.access import system_caller
 from adsum.platform.command_line.options import FirstDay, LastDay, read_day
 from adsum.platform.command_line.output import Json, show_one, show_rows
 from adsum.platform.command_line.session import with_adsum
-from adsum.platform.cursors import MAX_LIMIT, PageRequest
 from adsum.platform.ids import MAX_ID
+from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.schools.calendar.repository import ClosedDayRow
 from adsum.schools.calendar.rules import ClosedDay
 from adsum.schools.filters import ClosedDayFilters

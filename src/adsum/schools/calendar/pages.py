@@ -8,7 +8,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
-from adsum.platform.cursors import MAX_LIMIT, PageRequest
 from adsum.platform.days import Span
 from adsum.platform.errors import AdsumError
 from adsum.platform.http.dependencies import OpenAdsum
@@ -16,6 +15,7 @@ from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.forms import WRONG, day_typed, done, number_typed, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
+from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.schools.calendar.repository import ClosedDayRow
 from adsum.schools.calendar.rules import ClosedDay
 from adsum.schools.calendar.year_grid import year_of
