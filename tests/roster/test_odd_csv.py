@@ -1,4 +1,4 @@
-"""Whatever stands in the files, reading them ends in records and violations, never in a traceback, and repeats no name."""
+"""Reading any file ends in records and violations, never in a traceback, and repeats no name."""
 
 from __future__ import annotations
 

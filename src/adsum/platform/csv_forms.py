@@ -12,8 +12,8 @@ from adsum.platform.errors import Malformed, Violation
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that is not blank; `number` counts from 1, which is the header. `violation`: it has other cells than columns,
-    and then `cells` is empty. What stands in quotes may go over several lines of text, and is one.
+    """A line that is not blank; `number` counts from 1, which is the header. `violation`: the number of its cells
+    is not that of the columns, and `cells` is empty. A quoted cell may hold line breaks.
     """
 
     number: int

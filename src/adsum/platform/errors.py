@@ -132,7 +132,7 @@ class Overloaded(Unavailable):
 
 
 def refuse(violations: Sequence[Violation]) -> None:
-    """Raises Invalid with all violations, if there are any. Its detail is the first one, and the number of the others."""
+    """Raises Invalid with all violations, if there are any. Its detail is the first and the number of others."""
     if not violations:
         return
     more = f", and {len(violations) - 1} more" if len(violations) > 1 else ""

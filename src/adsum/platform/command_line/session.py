@@ -63,7 +63,8 @@ def _run(
 
 
 def with_adsum(work: Any) -> Any:
-    from adsum import wiring
+    """To be replaced by `run_with`."""
+    from adsum import wiring  # noqa: PLC0415
 
     settings = quiet_settings()
 
@@ -76,7 +77,8 @@ def with_adsum(work: Any) -> Any:
 
 
 def with_queue(work: Any) -> Any:
-    from adsum import wiring
+    """To be replaced by `run_with`."""
+    from adsum import wiring  # noqa: PLC0415
 
     settings = quiet_settings()
 

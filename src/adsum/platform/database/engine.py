@@ -60,8 +60,8 @@ class RejectedRows(Exception):
 
 
 class Database:
-    """One engine. `transaction()` writes, `autocommit_write()` by one statement; `snapshot()` reads one state, and `autocommit_read()`
-    what each of its statements finds.
+    """One engine. `transaction()` writes, and `autocommit_write()` writes with one statement. `snapshot()` reads one
+    state of the database, and `autocommit_read()` whatever is committed when each statement runs.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:

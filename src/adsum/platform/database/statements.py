@@ -1,8 +1,8 @@
 """Statements that are compiled once. On Postgres they go straight to asyncpg, where they stay prepared.
 
 Compiling a statement with SQLAlchemy and executing it through SQLAlchemy takes several times as long as Postgres takes
-to answer. So the compiled text is kept, and asyncpg executes it on the connection that SQLAlchemy holds, within the same
-transaction. See docs/decisions/0016.
+to answer. So the compiled text is kept, and asyncpg executes it on the connection that SQLAlchemy holds, within the
+same transaction. See docs/decisions/0016.
 """
 
 from __future__ import annotations

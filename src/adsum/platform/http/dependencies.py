@@ -50,6 +50,7 @@ async def _open_adsum(request: Request) -> Any:
 
 
 def adsum_of(request: Request) -> Any:
+    """To be replaced by `provided`."""
     return request.app.state.adsum
 
 

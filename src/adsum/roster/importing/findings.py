@@ -25,7 +25,7 @@ class Findings:
         self.violations.extend(violations[: MAX_VIOLATIONS - len(self.violations)])
 
     def leave_out(self, file: str, entry: LeftOut) -> None:
-        """Notes the violations of a row. A row of nobody knows whom makes the file's silence about others meaningless."""
+        """Notes the violations of a row. A row without an id makes the absence of other rows meaningless."""
         self.add(*entry.violations)
         if entry.source_id is None and file not in self._partly_read:
             self._partly_read.add(file)

@@ -50,7 +50,7 @@ class LeftOut:
 
 
 class Row:
-    """The cells of one row. Reading a wrong one adds a violation and gives something empty, so that all violations are found."""
+    """The cells of one row. A wrong cell adds a violation and reads as empty, so that all violations are found."""
 
     __slots__ = ("_cells", "_layout", "number", "violations")
 

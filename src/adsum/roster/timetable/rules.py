@@ -13,7 +13,7 @@ TIMETABLE = CsvForm("timetable.csv", ("class", "session", "weekday", "begins", "
 
 @dataclass(frozen=True, slots=True)
 class TimetableRow:
-    """A line of a timetable; `line` counts from 1, which is the header. `violations` tell what is wrong with its form."""
+    """A line of a timetable; `line` counts from 1, which is the header. `violations` are those of its form."""
 
     line: int
     class_name: str
