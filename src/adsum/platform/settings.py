@@ -1,4 +1,4 @@
-"""The settings of `product.md`: environment variables, `.env`, `*_FILE` for secrets, each with its origin."""
+"""The settings: environment variables, a `.env` file, and `ADSUM_…_FILE` for secrets, each with its origin."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class FileSource(PydanticBaseSettingsSource):
 
 
 class Settings(BaseSettings):
-    """Every setting, checked. Seconds for times to live, bytes for sizes."""
+    """Every setting, validated. `docs/reference/settings.md` is generated from the descriptions."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -96,36 +96,118 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    database_url: str | None = None
-    redis_url: str | None = None
-    data_dir: Path = Path("adsum-data")
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    valkey_port: Annotated[int, Field(ge=0, le=65535)] = 0
-    secret_key: Annotated[SecretStr, Field(min_length=32)] | None = None
-    timezone: Annotated[str, AfterValidator(known_timezone)] = "UTC"
-    queue_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "attendance"
-    key_prefix: Annotated[str, AfterValidator(_key_prefix)] = ""
-    chunk_size: Annotated[int, Field(ge=1, le=5000)] = 500
-    worker_concurrency: Annotated[int, Field(ge=1, le=1000)] = 128
-    worker_processes: Annotated[int, Field(ge=1, le=256)] | None = None
-    worker_metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
-    message_lock: Annotated[float, Field(ge=0.1, le=60)] = 5.0
-    stall_interval: Annotated[float, Field(ge=0.1, le=60)] = 1.0
-    lock_ttl: Annotated[int, Field(ge=1)] = 3600
-    completed_ttl: Annotated[int, Field(ge=1)] = 86400
-    sweep_interval: Annotated[float, Field(ge=0.05, le=60)] = 2.0
-    sweep_grace: Annotated[float, Field(ge=0, le=60)] = 2.0
-    keep_runs_days: Annotated[int, Field(ge=0, le=36_500)] = 400
-    max_batch_size: Annotated[int, Field(ge=1, le=20_000)] = 10_000
-    max_body_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
-    max_import_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
-    public_url: Annotated[str, AfterValidator(_origin)] | None = None
-    trusted_proxies: Annotated[str, AfterValidator(_addresses)] = "127.0.0.1,::1"
-    allow_plain_http: bool = False
-    token_ttl: Annotated[int, Field(ge=60)] = 12 * 3600
-    log_format: Literal["console", "json"] = "console"
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    database_url: Annotated[
+        str | None,
+        Field(description="`postgresql://…` or `sqlite:///path`. Unset: SQLite in the data folder."),
+    ] = None
+    redis_url: Annotated[
+        str | None,
+        Field(
+            description="Valkey or Redis: `redis://…`, `rediss://…` or `unix://…`. Its `maxmemory-policy` must be "
+            "`noeviction`. Unset: the Valkey server that `adsum up` starts in the data folder."
+        ),
+    ] = None
+    data_dir: Annotated[Path, Field(description="The folder in which `adsum up` keeps everything.")] = Path(
+        "adsum-data"
+    )
+    host: Annotated[str, Field(description="The address on which the API listens.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="The port on which the API listens. 0: any free port.")] = (
+        8000
+    )
+    valkey_port: Annotated[
+        int,
+        Field(ge=0, le=65535, description="A loopback port for the Valkey server of `adsum up`. 0: unix socket only."),
+    ] = 0
+    public_url: Annotated[
+        Annotated[str, AfterValidator(_origin)] | None,
+        Field(description="The address that people use, such as `https://adsum.school.example`."),
+    ] = None
+    trusted_proxies: Annotated[
+        str,
+        AfterValidator(_addresses),
+        Field(
+            description="Addresses and networks of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are "
+            "trusted, separated by commas."
+        ),
+    ] = "127.0.0.1,::1"
+    allow_plain_http: Annotated[
+        bool, Field(description="Accept passwords on the sign-in page over HTTP from other machines.")
+    ] = False
+    secret_key: Annotated[
+        Annotated[SecretStr, Field(min_length=32)] | None,
+        Field(description="Signs tokens; at least 32 characters. Unset: the key of the data folder."),
+    ] = None
+    token_ttl: Annotated[int, Field(ge=60, description="Seconds until a token expires.")] = 12 * 3600
+    timezone: Annotated[
+        str, AfterValidator(known_timezone), Field(description="The IANA time zone of new schools.")
+    ] = "UTC"
+    queue_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", description="The name of the BullMQ queue.")] = (
+        "attendance"
+    )
+    key_prefix: Annotated[
+        str,
+        AfterValidator(_key_prefix),
+        Field(description="Precedes every Redis key, so that installations can share a server."),
+    ] = ""
+    chunk_size: Annotated[
+        int,
+        Field(ge=1, le=5000, description="Students in one BullMQ message. With 1, message ids are the seed's job ids."),
+    ] = 500
+    max_batch_size: Annotated[int, Field(ge=1, le=20_000, description="Students in one batch, at most.")] = 10_000
+    worker_processes: Annotated[
+        Annotated[int, Field(ge=1, le=256)] | None,
+        Field(
+            description="Processes that `adsum worker` keeps running. Unset: half of the cores. `adsum up` runs one."
+        ),
+    ] = None
+    worker_concurrency: Annotated[
+        int,
+        Field(
+            ge=1, le=1000, description="Messages that a worker process holds at once. Up to 64 are written together."
+        ),
+    ] = 128
+    worker_metrics_port: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=65535,
+            description="The port on which a worker serves its metrics; further workers take the next ports. 0: none.",
+        ),
+    ] = 0
+    message_lock: Annotated[
+        float, Field(ge=0.1, le=60, description="Seconds after which a silent worker loses its message.")
+    ] = 5.0
+    stall_interval: Annotated[
+        float, Field(ge=0.1, le=60, description="Seconds between two searches for messages of silent workers.")
+    ] = 1.0
+    lock_ttl: Annotated[
+        int, Field(ge=1, description="Seconds until the lock, counter and job keys of a batch expire.")
+    ] = 3600
+    completed_ttl: Annotated[int, Field(ge=1, description="Seconds until the completion marker expires.")] = 86400
+    sweep_interval: Annotated[
+        float, Field(ge=0.05, le=60, description="Seconds between two searches for stalled runs.")
+    ] = 2.0
+    sweep_grace: Annotated[
+        float, Field(ge=0, le=60, description="Seconds until a new run is first checked by the sweeper.")
+    ] = 2.0
+    keep_runs_days: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=36_500,
+            description="Days after which an ended run is reduced to its counts. 0: runs are kept whole for ever.",
+        ),
+    ] = 400
+    max_body_bytes: Annotated[int, Field(ge=1024, description="The largest request body, in bytes.")] = 4 * 1024 * 1024
+    max_import_bytes: Annotated[int, Field(ge=1024, description="The largest roster or attendance file, in bytes.")] = (
+        64 * 1024 * 1024
+    )
+    log_format: Annotated[Literal["console", "json"], Field(description="The format of log lines on stderr.")] = (
+        "console"
+    )
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="The lowest level that is logged.")
+    ] = "INFO"
 
     @classmethod
     @override
