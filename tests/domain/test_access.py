@@ -64,7 +64,7 @@ def test_a_key_that_acts_for_a_person_has_no_right_that_either_lacks() -> None:
     key = Caller(Role.KEY, may, key_id=3, schools=frozenset({1, 2}))
     teacher = Caller(Role.TEACHER, PERMISSIONS[Role.TEACHER], user_id=7, schools=frozenset({2}))
 
-    acting = key.acting_for(teacher)
+    acting = key.on_behalf_of(teacher)
 
     assert (acting.role, acting.user_id, acting.key_id) == (Role.TEACHER, 7, 3)
     assert acting.permissions == {Permission.ATTENDANCE_CREATE}
@@ -78,9 +78,9 @@ def test_a_key_of_every_school_is_of_the_persons_and_an_admin_is_of_the_keys() -
     of_one = Caller(Role.KEY, frozenset(), key_id=3, schools=frozenset({1}))
     of_all = Caller(Role.KEY, frozenset(), key_id=3)
 
-    assert of_one.acting_for(admin).schools == {1}
-    assert of_all.acting_for(admin).schools is None
-    assert of_all.acting_for(replace(admin, schools=frozenset({2}))).schools == {2}
+    assert of_one.on_behalf_of(admin).schools == {1}
+    assert of_all.on_behalf_of(admin).schools is None
+    assert of_all.on_behalf_of(replace(admin, schools=frozenset({2}))).schools == {2}
 
 
 def test_the_system_may_everything_everywhere() -> None:

@@ -15,7 +15,7 @@ from adsum.absences.filters import AbsenceFilters
 from adsum.absences.rules import Absence
 from adsum.absences.tables import absence_versions, absences, due_absences
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import sees_school
+from adsum.accounts.visibility import in_visible_school
 from adsum.batches.rules import RunState
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.validity import covers
@@ -197,7 +197,7 @@ def _absences(caller: Caller) -> Select[*tuple[Any, ...]]:
     return select(
         *(c.id, c.school_id, c.student_id, c.version, c.revoked_at),
         *(c.first_day, c.last_day, c.status, c.reason, c.session_ids, c.from_time, c.to_time),
-    ).where(sees_school(caller, c.school_id))
+    ).where(in_visible_school(caller, c.school_id))
 
 
 def _row(

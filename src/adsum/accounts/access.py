@@ -87,7 +87,7 @@ class Caller:
         numbers = {"key": self.key_id, "user": self.user_id}
         return "-".join(f"{kind}-{number}" for kind, number in numbers.items() if number is not None) or "system"
 
-    def acting_for(self, person: Caller) -> Caller:
+    def on_behalf_of(self, person: Caller) -> Caller:
         """This key in the name of a person: in their role, and with no right that either of them lacks."""
         return replace(
             person,

@@ -31,7 +31,7 @@ class Impersonation:
         user = await self._users.find(name) if len(name) <= MAX_EMAIL and name.isprintable() else None
         if user is None or user.disabled:
             raise _unknown()
-        caller = key.acting_for(caller_of_user(user))
+        caller = key.on_behalf_of(caller_of_user(user))
         if caller.schools is not None and not caller.schools:
             raise _unknown()
         return caller

@@ -1,8 +1,30 @@
-"""What a caller may see, as conditions of a query: the one place that says so.
+"""Which rows a caller may see: the one definition, as conditions of SQLAlchemy Core.
 
-Nobody sees another school; a teacher sees the classes that they are assigned to on the day concerned: of a roster its
-day, of a record its learning date, of a list today. Who covers a class stands there as if they were assigned to it; who
-covers one session of it sees the class and who is in it, and of what is recorded that session alone.
+- A caller sees no row of a school outside `Caller.schools`.
+- A teacher sees the classes that are assigned to them on the day in question. That day is the date of a roster, the
+  learning date of a record, and today for a list.
+- A cover gives the same rights as an assignment. A cover of one session shows the class and its roster, but only the
+  records of that session.
+
+A `.sql` file that needs the rule writes it in the form that these functions produce:
+
+    EXISTS (
+      SELECT 1
+      FROM (
+        SELECT t.class_id, CAST(NULL AS bigint) AS session_id, t.begin_date, t.end_date
+        FROM class_teachers t WHERE t.user_id = :user_id
+        UNION ALL
+        SELECT c.class_id, c.session_id, c.begin_date, c.end_date
+        FROM class_covers c WHERE c.user_id = :user_id
+      ) taught
+      WHERE taught.class_id = x.class_id
+        AND (taught.begin_date IS NULL OR taught.begin_date <= x.day)
+        AND (taught.end_date IS NULL OR taught.end_date > x.day)
+        AND CASE WHEN taught.session_id IS NULL THEN TRUE ELSE taught.session_id = x.session_id END
+    )
+
+The last condition applies to single sessions (`in_visible_session`). `in_visible_class` leaves it out, and
+`in_fully_visible_class` has `taught.session_id IS NULL` instead.
 """
 
 from __future__ import annotations
@@ -15,33 +37,33 @@ from adsum.platform.database.columns import BigInt
 from adsum.platform.database.validity import Day, covers
 
 UserId = int | None | BindParameter[int]
-"""Of a user; where a statement is made for all of them, what stands for it."""
+"""The id of a user, or a bound parameter where one statement serves all users."""
 
 
-def sees_school(caller: Caller, school_id: ColumnElement[int]) -> ColumnElement[bool]:
-    """Rows of the schools that the caller is confined to."""
+def in_visible_school(caller: Caller, school_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """Rows of the schools that the caller may see."""
     return true() if caller.schools is None else school_id.in_(sorted(caller.schools))
 
 
-def is_school_seen(caller: Caller, school_id: int) -> bool:
-    """The same of one school, of which the rows are at hand."""
+def can_see_school(caller: Caller, school_id: int) -> bool:
+    """The same rule for one school id, without a query."""
     return caller.schools is None or school_id in caller.schools
 
 
-def sees_class(caller: Caller, class_id: ColumnElement[int], day: Day | None) -> ColumnElement[bool]:
-    """Rows of classes that the caller sees on `day`, or, where it is None, on any day. Schools are not looked at."""
+def in_visible_class(caller: Caller, class_id: ColumnElement[int], day: Day | None) -> ColumnElement[bool]:
+    """Rows of classes that the caller may see on `day`, or on any day if it is None. Does not check the school."""
     return _is_among(_taught_by(caller.user_id), class_id, day) if caller.teaches_only else true()
 
 
-def sees_session(
+def in_visible_session(
     caller: Caller, class_id: ColumnElement[int], session_id: ColumnElement[int], day: Day
 ) -> ColumnElement[bool]:
-    """Rows of single sessions of classes, such as what is recorded in them."""
+    """Rows that belong to one session of a class, such as records. Does not check the school."""
     return is_taught_by(caller.user_id, class_id, session_id, day) if caller.teaches_only else true()
 
 
-def sees_all_of_class(caller: Caller, class_id: ColumnElement[int], day: Day) -> ColumnElement[bool]:
-    """Rows that put together all sessions of a class."""
+def in_fully_visible_class(caller: Caller, class_id: ColumnElement[int], day: Day) -> ColumnElement[bool]:
+    """Rows that combine all sessions of a class, such as summaries. Does not check the school."""
     taught = _taught_by(caller.user_id)
     return _is_among(taught, class_id, day, taught.c.session_id.is_(None)) if caller.teaches_only else true()
 
@@ -49,15 +71,15 @@ def sees_all_of_class(caller: Caller, class_id: ColumnElement[int], day: Day) ->
 def is_taught_by(
     user_id: UserId, class_id: ColumnElement[int], session_id: ColumnElement[int], day: Day
 ) -> ColumnElement[bool]:
-    """Whether this is who teaches the session, or covers it."""
+    """Sessions that the user teaches or covers on `day`."""
     taught = _taught_by(user_id)
-    # Not an OR: of that Postgres thinks that it lets hardly any row pass, and plans for it.
+    # CASE instead of OR: Postgres underestimates the rows that the OR keeps, and chooses a slow plan.
     of_session = case((taught.c.session_id.is_(None), true()), else_=taught.c.session_id == session_id)
     return _is_among(taught, class_id, day, of_session)
 
 
 def _taught_by(user_id: UserId) -> Subquery:
-    """What somebody teaches or covers, and when. `session_id` NULL: all of the class."""
+    """Assignments and covers of a user. `session_id` NULL means the whole class."""
     t, c = class_teachers.c, class_covers.c
     all_sessions = null().cast(BigInt).label("session_id")
     assigned = select(t.class_id, all_sessions, t.begin_date, t.end_date).where(t.user_id == user_id)
@@ -66,8 +88,8 @@ def _taught_by(user_id: UserId) -> Subquery:
 
 
 def _is_among(
-    taught: Subquery, class_id: ColumnElement[int], day: Day | None, *of: ColumnElement[bool]
+    taught: Subquery, class_id: ColumnElement[int], day: Day | None, *conditions: ColumnElement[bool]
 ) -> ColumnElement[bool]:
-    # One EXISTS of both: of two, with an OR, Postgres makes no join, and a teacher's lists took five times as long.
-    found = select(literal(1)).where(taught.c.class_id == class_id, *of)
+    # One EXISTS over the union: with two EXISTS and an OR Postgres makes no join, and lists took 5 times as long.
+    found = select(literal(1)).where(taught.c.class_id == class_id, *conditions)
     return exists(found if day is None else found.where(covers(taught, day)))

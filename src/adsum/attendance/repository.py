@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, Table, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller, Role
-from adsum.accounts.visibility import sees_school, sees_session
+from adsum.accounts.visibility import in_visible_school, in_visible_session
 from adsum.attendance.filters import RecordFilters
 from adsum.attendance.tables import attendances
 from adsum.batches.plan import Existing
@@ -74,7 +74,7 @@ async def list_records(
     statement = (
         records()
         .where(
-            sees_school(caller, attendances.c.school_id),
+            in_visible_school(caller, attendances.c.school_id),
             _is_seen(caller),
             *_narrowed(filters),
         )
@@ -92,7 +92,7 @@ async def find_record(
     """One record, if the caller sees it. `to_change`: nobody else changes it until this transaction ends."""
     statement = records().where(
         attendances.c.id == record_id,
-        sees_school(caller, attendances.c.school_id),
+        in_visible_school(caller, attendances.c.school_id),
         _is_seen(caller),
     )
     row = (await connection.execute(statement.with_for_update() if to_change else statement)).one_or_none()
@@ -101,7 +101,7 @@ async def find_record(
 
 def _is_seen(caller: Caller) -> ColumnElement[bool]:
     c = attendances.c
-    return sees_session(caller, c.class_id, c.session_id, c.learning_date)
+    return in_visible_session(caller, c.class_id, c.session_id, c.learning_date)
 
 
 async def list_absences(
@@ -124,7 +124,7 @@ async def list_absences(
             *(a.school_id == school_id, a.status.in_(sorted(codes))),
             # Two lists rather than pairs, which no index of SQLite's serves; what is too much is left out below.
             *(a.student_id.in_({student_id for student_id, _ in of}), a.learning_date.in_({day for _, day in of})),
-            *(sees_school(caller, a.school_id), _is_seen(caller)),
+            *(in_visible_school(caller, a.school_id), _is_seen(caller)),
         )
         .order_by(a.id)
     )

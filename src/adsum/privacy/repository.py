@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.tables import absences
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import sees_school
+from adsum.accounts.visibility import in_visible_school
 from adsum.attendance.tables import attendance_changes, attendances, contradictions
 from adsum.batches.tables import batch_runs, job_failures
 from adsum.privacy.named_students import in_plan
@@ -43,7 +43,7 @@ class PersonalData:
 
 async def sees_student(connection: AsyncConnection, caller: Caller, student_id: int) -> bool:
     """Whether there is such a student in a school of the caller's."""
-    found = select(students.c.id).where(students.c.id == student_id, sees_school(caller, students.c.school_id))
+    found = select(students.c.id).where(students.c.id == student_id, in_visible_school(caller, students.c.school_id))
     return (await connection.execute(found)).first() is not None
 
 

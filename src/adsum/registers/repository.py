@@ -30,7 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import is_taught_by, sees_school, sees_session
+from adsum.accounts.visibility import in_visible_school, in_visible_session, is_taught_by
 from adsum.attendance.tables import attendances
 from adsum.batches.rules import RunState
 from adsum.batches.tables import batch_runs
@@ -126,7 +126,7 @@ async def count_registers(
 async def _moments(
     connection: AsyncConnection, caller: Caller, filters: RegisterFilters, now: datetime
 ) -> dict[str, _Moment]:
-    zones = select(schools.c.time_zone).where(sees_school(caller, schools.c.id)).distinct()
+    zones = select(schools.c.time_zone).where(in_visible_school(caller, schools.c.id)).distinct()
     if filters.school_id is not None:
         zones = zones.where(schools.c.id == filters.school_id)
     return {zone: _moment(zone, filters, now) for zone in sorted(await connection.scalars(zones))}
@@ -180,7 +180,10 @@ def _counted(
         .join(sessions, sessions.c.class_id == classes.c.id)
         .where(
             *(classes.c.active, sessions.c.active),
-            *(sees_school(caller, classes.c.school_id), sees_session(caller, classes.c.id, sessions.c.id, day)),
+            *(
+                in_visible_school(caller, classes.c.school_id),
+                in_visible_session(caller, classes.c.id, sessions.c.id, day),
+            ),
             *is_held(day, weekday, time),
         )
     )

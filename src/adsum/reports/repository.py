@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Integer, Select, Subquery, case, func, lit
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import sees_class
+from adsum.accounts.visibility import in_visible_class
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.reports.day_totals import COUNTED, SUMMED, is_absent
 from adsum.reports.rules import Counts, Scope
@@ -49,7 +49,7 @@ class StudentDay:
 async def newest_day(connection: AsyncConnection, caller: Caller, school_id: int) -> date | None:
     """The last day on which anything was taken that the caller sees; None: there is none."""
     c = class_days.c
-    seen = select(func.max(c.day)).where(c.school_id == school_id, sees_class(caller, c.class_id, c.day))
+    seen = select(func.max(c.day)).where(c.school_id == school_id, in_visible_class(caller, c.class_id, c.day))
     return await connection.scalar(seen)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import sees_session
+from adsum.accounts.visibility import in_visible_session
 from adsum.attendance.tables import attendances
 from adsum.reports.rules import Scope
 from adsum.reports.summaries_repository import weekday_of
@@ -48,7 +48,7 @@ async def marks_of_student(
             *(a.school_id == scope.school_id, a.student_id == scope.student_id, a.status.in_(sorted(codes))),
             *(a.learning_date >= scope.first_day, a.learning_date <= scope.last_day),
             *is_open(a.learning_date, weekday_of(a.learning_date)),
-            sees_session(caller, a.class_id, a.session_id, a.learning_date),
+            in_visible_session(caller, a.class_id, a.session_id, a.learning_date),
         )
         .order_by(a.learning_date.desc(), sessions.c.period, sessions.c.id)
     )

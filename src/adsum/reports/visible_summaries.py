@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import ColumnElement, Select, Subquery, case, literal, not_, or_, select
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import sees_all_of_class, sees_session
+from adsum.accounts.visibility import in_fully_visible_class, in_visible_session
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.validity import covers
@@ -81,7 +81,7 @@ def _own_runs(caller: Caller, scope: Scope) -> list[ColumnElement[bool]]:
     r = batch_runs.c
     own = [
         *(r.school_id == scope.school_id, r.learning_date >= scope.first_day, r.learning_date <= scope.last_day),
-        sees_session(caller, r.class_id, r.session_id, r.learning_date),
+        in_visible_session(caller, r.class_id, r.session_id, r.learning_date),
     ]
     return own if scope.class_id is None else [*own, r.class_id == scope.class_id]
 
@@ -103,13 +103,13 @@ def classes_seen(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Subq
     names = ("day", "class_id", *COUNTED)
     whole = select(*(c[name] for name in names)).where(
         *(c.school_id == scope.school_id, c.day >= scope.first_day, c.day <= scope.last_day),
-        sees_all_of_class(caller, c.class_id, c.day),
+        in_fully_visible_class(caller, c.class_id, c.day),
     )
     if scope.class_id is not None:
         whole = whole.where(c.class_id == scope.class_id)
     if not caller.teaches_only:
         return whole.subquery("class_seen")
-    covered = [*_own_runs(caller, scope), not_(sees_all_of_class(caller, r.class_id, r.learning_date))]
+    covered = [*_own_runs(caller, scope), not_(in_fully_visible_class(caller, r.class_id, r.learning_date))]
     single = days_of_classes(scope.school_id, covered, statuses).subquery("single")
     return whole.union_all(select(*(single.c[name] for name in names))).subquery("class_seen")
 

@@ -8,7 +8,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import sees_class, sees_school
+from adsum.accounts.visibility import in_visible_class, in_visible_school
 from adsum.platform.database.search import mentions
 from adsum.platform.database.validity import Day
 from adsum.roster.filters import ClassFilters
@@ -80,5 +80,5 @@ def _visible(caller: Caller, day: Day | None) -> Select[int, int, str | None, st
             schools.c.time_zone,
         )
         .join(schools, schools.c.id == classes.c.school_id)
-        .where(sees_school(caller, classes.c.school_id), sees_class(caller, classes.c.id, day))
+        .where(in_visible_school(caller, classes.c.school_id), in_visible_class(caller, classes.c.id, day))
     )

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.accounts.tables import users
-from adsum.accounts.visibility import sees_school
+from adsum.accounts.visibility import in_visible_school
 from adsum.roster.tables import classes, sessions, students
 
 
@@ -49,15 +49,15 @@ def _selects(caller: Caller, ids: NamedIds) -> list[Select[*tuple[Any, ...]]]:
     s, c, m, u = students.c, classes.c, sessions.c, users.c
     return [
         select(literal("student"), s.id, s.given_name, s.family_name).where(
-            s.id.in_(sorted(ids.students)), sees_school(caller, s.school_id)
+            s.id.in_(sorted(ids.students)), in_visible_school(caller, s.school_id)
         ),
         select(literal("class"), c.id, c.title, literal("")).where(
-            c.id.in_(sorted(ids.classes)), sees_school(caller, c.school_id)
+            c.id.in_(sorted(ids.classes)), in_visible_school(caller, c.school_id)
         ),
         select(literal("session"), m.id, m.title, literal(""))
         .join(classes, c.id == m.class_id)
-        .where(m.id.in_(sorted(ids.sessions)), sees_school(caller, c.school_id)),
+        .where(m.id.in_(sorted(ids.sessions)), in_visible_school(caller, c.school_id)),
         select(literal("person"), u.id, u.given_name, u.family_name).where(
-            u.id.in_(sorted(ids.people)), or_(u.school_id.is_(None), sees_school(caller, u.school_id))
+            u.id.in_(sorted(ids.people)), or_(u.school_id.is_(None), in_visible_school(caller, u.school_id))
         ),
     ]

@@ -9,7 +9,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import sees_class, sees_school, sees_session
+from adsum.accounts.visibility import in_visible_class, in_visible_school, in_visible_session
 from adsum.platform.database.validity import Day
 from adsum.platform.ids import MAX_ID
 from adsum.roster.filters import SessionFilters
@@ -37,8 +37,8 @@ async def list_sessions(
         .join(classes, classes.c.id == sessions.c.class_id)
         .join(schools, schools.c.id == classes.c.school_id)
         .where(
-            sees_school(caller, classes.c.school_id),
-            sees_session(caller, classes.c.id, sessions.c.id, today),
+            in_visible_school(caller, classes.c.school_id),
+            in_visible_session(caller, classes.c.id, sessions.c.id, today),
             sessions.c.id > after,
         )
         .order_by(sessions.c.id)
@@ -72,8 +72,8 @@ async def titles_of_sessions(
         .join(classes, classes.c.id == sessions.c.class_id)
         .where(
             sessions.c.id.in_(session_ids),
-            sees_school(caller, classes.c.school_id),
-            sees_class(caller, classes.c.id, None),
+            in_visible_school(caller, classes.c.school_id),
+            in_visible_class(caller, classes.c.id, None),
         )
     )
     return {session_id: SessionTitles(*titles) for session_id, *titles in await connection.execute(found)}

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import sees_class, sees_school
+from adsum.accounts.visibility import in_visible_class, in_visible_school
 from adsum.platform.database.search import mentions
 from adsum.platform.database.validity import Day, covers
 from adsum.platform.ids import MAX_ID
@@ -50,7 +50,7 @@ async def list_students(
     Whoever sees the school sees all of its students; a teacher those who are enrolled, on the day asked for or today,
     in a class that the teacher is assigned to on that day.
     """
-    statement = _rows().where(sees_school(caller, students.c.school_id), students.c.id > after)
+    statement = _rows().where(in_visible_school(caller, students.c.school_id), students.c.id > after)
     statement = statement.order_by(students.c.id).limit(limit)
     if caller.teaches_only or filters.class_id is not None or filters.day is not None:
         statement = statement.where(_enrolled(caller, filters.class_id, filters.day or today))
@@ -67,7 +67,7 @@ def _enrolled(caller: Caller, class_id: int | None, day: Day) -> ColumnElement[b
     enrolled = select(enrolments.c.id).where(
         enrolments.c.student_id == students.c.id,
         covers(enrolments, day),
-        sees_class(caller, enrolments.c.class_id, day),
+        in_visible_class(caller, enrolments.c.class_id, day),
     )
     return exists(enrolled if class_id is None else enrolled.where(enrolments.c.class_id == class_id))
 
@@ -90,7 +90,7 @@ async def schools_of_students(
     """By student, the school: of those of these students who are of the caller's schools."""
     storable = [student_id for student_id in student_ids if 1 <= student_id <= MAX_ID]
     found = select(students.c.id, students.c.school_id).where(
-        students.c.id.in_(storable), sees_school(caller, students.c.school_id)
+        students.c.id.in_(storable), in_visible_school(caller, students.c.school_id)
     )
     return {row.id: row.school_id for row in await connection.execute(found)}
 
@@ -100,7 +100,7 @@ async def names_of_students(
 ) -> dict[int, StudentName]:
     """By student, the name: of those of these whom the caller sees, a teacher those who were ever in their classes."""
     found = select(students.c.id, students.c.given_name, students.c.family_name).where(
-        students.c.id.in_(student_ids), sees_school(caller, students.c.school_id)
+        students.c.id.in_(student_ids), in_visible_school(caller, students.c.school_id)
     )
     if caller.teaches_only:
         found = found.where(_ever_taught(caller))
@@ -108,7 +108,9 @@ async def names_of_students(
 
 
 def _ever_taught(caller: Caller) -> ColumnElement[bool]:
-    return exists().where(enrolments.c.student_id == students.c.id, sees_class(caller, enrolments.c.class_id, None))
+    return exists().where(
+        enrolments.c.student_id == students.c.id, in_visible_class(caller, enrolments.c.class_id, None)
+    )
 
 
 async def is_student_seen(connection: AsyncConnection, caller: Caller, school_id: int, student_id: int) -> bool:
@@ -119,7 +121,7 @@ async def is_student_seen(connection: AsyncConnection, caller: Caller, school_id
 
 async def find_student(connection: AsyncConnection, caller: Caller, student_id: int) -> StudentRow | None:
     """The student, if they are of a school of the caller's; to a teacher if they ever teach a class with them."""
-    statement = _rows().where(students.c.id == student_id, sees_school(caller, students.c.school_id))
+    statement = _rows().where(students.c.id == student_id, in_visible_school(caller, students.c.school_id))
     if caller.teaches_only:
         statement = statement.where(_ever_taught(caller))
     row = (await connection.execute(statement)).one_or_none()

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.accounts.tables import users
-from adsum.accounts.visibility import sees_school
+from adsum.accounts.visibility import in_visible_school
 from adsum.platform.database.validity import Day
 from adsum.platform.days import today_in
 from adsum.roster.tables import classes, sessions, students
@@ -29,7 +29,7 @@ async def today_of_schools(connection: AsyncConnection, caller: Caller, now: dat
 
 async def zones_of_schools(connection: AsyncConnection, caller: Caller) -> list[str]:
     """The time zones that the caller's schools are in, each once."""
-    zones = select(schools.c.time_zone).where(sees_school(caller, schools.c.id)).distinct()
+    zones = select(schools.c.time_zone).where(in_visible_school(caller, schools.c.id)).distinct()
     return list(await connection.scalars(zones.order_by(schools.c.time_zone)))
 
 
@@ -67,7 +67,7 @@ async def list_schools(connection: AsyncConnection, caller: Caller, after: int, 
     c = schools.c
     statement = (
         select(c.id, c.source_id, c.name, c.time_zone, c.edit_window_days)
-        .where(sees_school(caller, c.id), c.id > after)
+        .where(in_visible_school(caller, c.id), c.id > after)
         .order_by(c.id)
         .limit(limit)
     )
@@ -98,9 +98,9 @@ async def sizes_of_schools(connection: AsyncConnection, school_ids: Collection[i
     return {school_id: SchoolSize(*(each.get(school_id, 0) for each in counts)) for school_id in asked}
 
 
-async def is_school_seen(connection: AsyncConnection, caller: Caller, school_id: int) -> bool:
+async def is_visible_school(connection: AsyncConnection, caller: Caller, school_id: int) -> bool:
     """Whether there is such a school, and the caller is not kept out of it."""
-    found = select(schools.c.id).where(schools.c.id == school_id, sees_school(caller, schools.c.id))
+    found = select(schools.c.id).where(schools.c.id == school_id, in_visible_school(caller, schools.c.id))
     return await connection.scalar(found) is not None
 
 

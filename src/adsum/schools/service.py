@@ -12,7 +12,7 @@ from adsum.schools.edit_window import MAX_WINDOW
 from adsum.schools.repository import (
     SchoolRow,
     SchoolSize,
-    is_school_seen,
+    is_visible_school,
     list_schools,
     set_edit_window,
     sizes_of_schools,
@@ -86,5 +86,5 @@ class Schools:
 
 async def require_school(connection: Connection, caller: Caller, school_id: int) -> None:
     """Raises: NotFound, where there is no such school, or the caller is kept out of it."""
-    if not await is_school_seen(connection, caller, school_id):
+    if not await is_visible_school(connection, caller, school_id):
         raise NotFound(f"there is no school {school_id}", schoolId=school_id)

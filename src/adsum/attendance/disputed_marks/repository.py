@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import sees_school, sees_session
+from adsum.accounts.visibility import in_visible_school, in_visible_session
 from adsum.attendance.filters import ContradictionFilters
 from adsum.attendance.statuses.rules import Mark
 from adsum.attendance.tables import attendances, contradictions
@@ -144,8 +144,8 @@ def _standing(caller: Caller) -> Select[*tuple[Any, ...]]:
         .where(
             *(c.resolved_at.is_(None), a.status.is_not(None)),
             or_(a.status != c.status, and_(c.note.is_not(None), c.note.is_distinct_from(a.note))),
-            sees_school(caller, c.school_id),
-            sees_session(caller, c.class_id, c.session_id, c.learning_date),
+            in_visible_school(caller, c.school_id),
+            in_visible_session(caller, c.class_id, c.session_id, c.learning_date),
         )
     )
 

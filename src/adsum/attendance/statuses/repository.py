@@ -10,7 +10,7 @@ from sqlalchemy import Row, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import sees_school
+from adsum.accounts.visibility import in_visible_school
 from adsum.attendance.statuses.rules import DEFAULTS, CountsAs, SchoolStatuses, Status, StatusFlag
 from adsum.attendance.tables import statuses
 
@@ -25,7 +25,7 @@ async def find_statuses(connection: AsyncConnection, school_ids: Collection[int]
 
 async def codes_seen(connection: AsyncConnection, caller: Caller) -> set[str]:
     """The codes of all schools that the caller sees, in use or not."""
-    own = select(statuses.c.code).where(sees_school(caller, statuses.c.school_id)).distinct()
+    own = select(statuses.c.code).where(in_visible_school(caller, statuses.c.school_id)).distinct()
     return {status.code for status in DEFAULTS} | set(await connection.scalars(own))
 
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import sees_class, sees_school
+from adsum.accounts.visibility import in_visible_class, in_visible_school
 from adsum.batches.activity.rules import MINUTE, MINUTES, RunsOfMinutes
 from adsum.batches.repository.outcomes import OUTCOME_OF_JOB
 from adsum.batches.repository.tallies import counting
@@ -88,7 +88,7 @@ async def failures_of_runs(connection: AsyncConnection, run_ids: Sequence[str]) 
 
 def _seen(caller: Caller) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     c = batch_runs.c
-    return sees_school(caller, c.school_id), sees_class(caller, c.class_id, c.learning_date)
+    return in_visible_school(caller, c.school_id), in_visible_class(caller, c.class_id, c.learning_date)
 
 
 def _minute_of_acceptance(begin: datetime) -> ColumnElement[int]:

@@ -8,7 +8,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import sees_class
+from adsum.accounts.visibility import in_visible_class
 from adsum.roster.tables import classes, enrolments, sessions, students
 from adsum.roster.timetable.repository import SessionPlace
 
@@ -26,7 +26,7 @@ async def sessions_seen(connection: AsyncConnection, caller: Caller, school_id: 
     statement = (
         select(sessions.c.id, sessions.c.period, classes.c.id, classes.c.source_id)
         .join(classes, classes.c.id == sessions.c.class_id)
-        .where(classes.c.school_id == school_id, sees_class(caller, classes.c.id, None))
+        .where(classes.c.school_id == school_id, in_visible_class(caller, classes.c.id, None))
     )
     return [SessionPlace(*row) for row in await connection.execute(statement)]
 
@@ -36,7 +36,7 @@ async def students_seen(connection: AsyncConnection, caller: Caller, school_id: 
     statement = select(students.c.id, students.c.source_id).where(students.c.school_id == school_id)
     if caller.teaches_only:
         enrolled = select(enrolments.c.id).where(
-            enrolments.c.student_id == students.c.id, sees_class(caller, enrolments.c.class_id, None)
+            enrolments.c.student_id == students.c.id, in_visible_class(caller, enrolments.c.class_id, None)
         )
         statement = statement.where(exists(enrolled))
     return [StudentName(*row) for row in await connection.execute(statement)]

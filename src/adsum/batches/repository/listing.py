@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import sees_school, sees_session
+from adsum.accounts.visibility import in_visible_school, in_visible_session
 from adsum.batches.filters import BatchFilters
 from adsum.batches.repository.runs import of_batch
 from adsum.batches.repository.tallies import STATUS_COLUMNS, statuses_of_rows
@@ -50,8 +50,8 @@ async def list_batches(
         select(c.class_id, c.session_id, c.learning_date, *STATUS_COLUMNS)
         .where(
             _is_newest(),
-            sees_school(caller, c.school_id),
-            sees_session(caller, c.class_id, c.session_id, c.learning_date),
+            in_visible_school(caller, c.school_id),
+            in_visible_session(caller, c.class_id, c.session_id, c.learning_date),
             *_narrowed(filters),
         )
         .order_by(*(column.desc() for column in _ORDER))

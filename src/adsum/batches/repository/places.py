@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Boolean, Date, Integer, String
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import is_school_seen
+from adsum.accounts.visibility import can_see_school
 from adsum.platform.database.columns import Json
 from adsum.platform.database.input_rows import asking, rows_asked
 from adsum.platform.days import Span
@@ -134,7 +134,7 @@ class Place:
 
     def is_seen_by(self, caller: Caller, day: date | None) -> bool:
         """Whether the caller sees the session on `day`, or, where it is None, on any day: the rule of `visibility`."""
-        if not is_school_seen(caller, self.school_id):
+        if not can_see_school(caller, self.school_id):
             return False
         return not caller.teaches_only or any(day is None or span.covers(day) for span in self.taught)
 

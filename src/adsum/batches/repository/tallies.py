@@ -10,7 +10,7 @@ from sqlalchemy import BindParameter, ColumnElement, String, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import is_school_seen, is_taught_by
+from adsum.accounts.visibility import can_see_school, is_taught_by
 from adsum.batches.repository.outcomes import OUTCOME, rows_of_job
 from adsum.batches.rules import BatchStatus, RunState, Tally
 from adsum.batches.tables import batch_runs
@@ -130,7 +130,7 @@ async def batch_status(connection: AsyncConnection, caller: Caller, batch: Batch
     of = {"class_id": batch.class_id, "session_id": batch.session_id, "learning_date": batch.learning_date}
     newest = _NEWEST_TAUGHT if caller.teaches_only else _NEWEST
     for school_id, *status in await newest.fetch_all(connection, of | {"user_id": caller.user_id}):
-        if is_school_seen(caller, school_id):
+        if can_see_school(caller, school_id):
             run_id, state, *_ = status
             is_open = state == RunState.OPEN
             return await _counted(connection, batch, run_id) if is_open else _status_of_row(batch, status, {})

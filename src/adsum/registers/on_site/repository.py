@@ -11,7 +11,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import sees_session
+from adsum.accounts.visibility import in_visible_session
 from adsum.attendance.tables import attendances
 from adsum.roster.tables import session_times, students
 
@@ -75,7 +75,7 @@ def _there(
         )
         .where(
             *(a.school_id == school_id, a.learning_date == today, a.status.is_not(None), a.student_id > after),
-            sees_session(caller, a.class_id, a.session_id, today),
+            in_visible_session(caller, a.class_id, a.session_id, today),
         )
         .subquery("newest")
     )

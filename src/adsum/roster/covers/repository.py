@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller, Role
 from adsum.accounts.tables import class_covers, users
-from adsum.accounts.visibility import sees_school
+from adsum.accounts.visibility import in_visible_school
 from adsum.roster.covers.rules import Cover
 from adsum.roster.filters import CoverFilters
 from adsum.schools.tables import schools
@@ -110,7 +110,7 @@ def _covers(caller: Caller) -> Select[*tuple[Any, ...]]:
         )
         .select_from(class_covers)
         .join(schools, schools.c.id == c.school_id)
-        .where(sees_school(caller, c.school_id))
+        .where(in_visible_school(caller, c.school_id))
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import sees_school, sees_session
+from adsum.accounts.visibility import in_visible_school, in_visible_session
 from adsum.platform.database.input_rows import asking, rows_asked
 from adsum.platform.database.validity import Day
 from adsum.roster.sessions import SessionRow
@@ -52,8 +52,8 @@ async def is_session_seen(connection: AsyncConnection, caller: Caller, session_i
         .join(schools, schools.c.id == classes.c.school_id)
         .where(
             sessions.c.id == session_id,
-            sees_school(caller, classes.c.school_id),
-            sees_session(caller, classes.c.id, sessions.c.id, today),
+            in_visible_school(caller, classes.c.school_id),
+            in_visible_session(caller, classes.c.id, sessions.c.id, today),
         )
     )
     return await connection.scalar(found) is not None
