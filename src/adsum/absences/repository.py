@@ -18,7 +18,7 @@ from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
 from adsum.batches.rules import RunState
 from adsum.batches.tables import batch_runs
-from adsum.platform.database.validity import covers
+from adsum.platform.database.validity import valid_on
 from adsum.roster.tables import enrolments, sessions
 
 AbsencePosition = tuple[date, int]
@@ -159,7 +159,7 @@ async def wait_for_open_runs(
             enrolments,
             (enrolments.c.class_id == r.class_id)
             & (enrolments.c.student_id == absences.c.student_id)
-            & covers(enrolments, r.learning_date),
+            & valid_on(enrolments, r.learning_date),
         )
         .where(
             r.state == RunState.OPEN,

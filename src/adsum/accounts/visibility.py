@@ -34,7 +34,7 @@ from sqlalchemy import BindParameter, ColumnElement, Subquery, case, exists, lit
 from adsum.accounts.access import Caller
 from adsum.accounts.tables import class_covers, class_teachers
 from adsum.platform.database.columns import BigInt
-from adsum.platform.database.validity import Day, covers
+from adsum.platform.database.validity import Day, valid_on
 
 UserId = int | None | BindParameter[int]
 """The id of a user, or a bound parameter where one statement serves all users."""
@@ -92,4 +92,4 @@ def _is_among(
 ) -> ColumnElement[bool]:
     # One EXISTS over the union: with two EXISTS and an OR Postgres makes no join, and lists took 5 times as long.
     found = select(literal(1)).where(taught.c.class_id == class_id, *conditions)
-    return exists(found if day is None else found.where(covers(taught, day)))
+    return exists(found if day is None else found.where(valid_on(taught, day)))

@@ -36,7 +36,7 @@ from adsum.batches.rules import RunState
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import Json
 from adsum.platform.database.input_rows import asking, rows_asked
-from adsum.platform.database.validity import covers
+from adsum.platform.database.validity import valid_on
 from adsum.registers.filters import RegisterFilters
 from adsum.registers.rules import Register, RegisterCount, RegisterTeacher
 from adsum.roster.tables import classes, enrolments, sessions
@@ -221,7 +221,7 @@ def _by_zone(
 
 def _expected(day: ColumnElement[date]) -> ColumnElement[int]:
     c = enrolments.c
-    enrolled = select(func.count(distinct(c.student_id))).where(c.class_id == classes.c.id, covers(enrolments, day))
+    enrolled = select(func.count(distinct(c.student_id))).where(c.class_id == classes.c.id, valid_on(enrolments, day))
     return enrolled.correlate(classes, schools).scalar_subquery()
 
 
@@ -232,7 +232,7 @@ def _marked(day: ColumnElement[date]) -> ColumnElement[int]:
         .join(enrolments, e.student_id == a.student_id)
         .where(
             *(a.session_id == sessions.c.id, a.learning_date == day, a.status.is_not(None)),
-            *(e.class_id == classes.c.id, covers(enrolments, day)),
+            *(e.class_id == classes.c.id, valid_on(enrolments, day)),
         )
     )
     return marked.correlate(classes, schools, sessions).scalar_subquery()

@@ -14,7 +14,7 @@ from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_fully_visible_class, in_visible_session
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.tables import batch_runs
-from adsum.platform.database.validity import covers
+from adsum.platform.database.validity import valid_on
 from adsum.reports.day_totals import COUNTED, SUMMED, is_absent
 from adsum.reports.rules import Scope, whole_months
 from adsum.reports.summaries_repository import days_of_classes, days_of_students
@@ -56,7 +56,7 @@ def _of_school(scope: Scope) -> Select[*tuple[Any, ...]]:
         enrolled = select(enrolments.c.id).where(
             enrolments.c.class_id == scope.class_id,
             enrolments.c.student_id == c.student_id,
-            covers(enrolments, c.day),
+            valid_on(enrolments, c.day),
         )
         statement = statement.where(enrolled.correlate(student_days).exists())
     return _narrowed(statement, c.student_id, scope)

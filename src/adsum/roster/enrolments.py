@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.columns import Json
 from adsum.platform.database.input_rows import asking, rows_asked
-from adsum.platform.database.validity import covers
+from adsum.platform.database.validity import valid_on
 from adsum.roster.school_order import school_order
 from adsum.roster.tables import enrolments, students
 
@@ -54,7 +54,7 @@ async def roster_of(connection: AsyncConnection, class_id: int, day: date) -> li
     Only the dates of the enrolments decide: a student whom the newest roster file no longer has stays on the rosters of
     the days on which they were enrolled.
     """
-    enrolled = select(enrolments.c.student_id).where(enrolments.c.class_id == class_id, covers(enrolments, day))
+    enrolled = select(enrolments.c.student_id).where(enrolments.c.class_id == class_id, valid_on(enrolments, day))
     statement = select(
         students.c.id, students.c.source_id, students.c.given_name, students.c.family_name, students.c.grade
     ).where(students.c.id.in_(enrolled))

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_class, in_visible_school
 from adsum.platform.database.search import mentions
-from adsum.platform.database.validity import Day, covers
+from adsum.platform.database.validity import Day, valid_on
 from adsum.platform.ids import MAX_ID
 from adsum.roster.filters import StudentFilters
 from adsum.roster.tables import enrolments, students
@@ -66,7 +66,7 @@ def _enrolled(caller: Caller, class_id: int | None, day: Day) -> ColumnElement[b
     """On `day`, in this class, or in any, that the caller sees then."""
     enrolled = select(enrolments.c.id).where(
         enrolments.c.student_id == students.c.id,
-        covers(enrolments, day),
+        valid_on(enrolments, day),
         in_visible_class(caller, enrolments.c.class_id, day),
     )
     return exists(enrolled if class_id is None else enrolled.where(enrolments.c.class_id == class_id))

@@ -10,7 +10,7 @@ Day = date | ColumnElement[date]
 """A day, or an expression that gives one for each row."""
 
 
-def covers(rows: FromClause, day: Day) -> ColumnElement[bool]:
+def valid_on(rows: FromClause, day: Day) -> ColumnElement[bool]:
     """Whether a row of `rows` holds on `day`. A bound that is NULL is none."""
     on = literal(day, Date) if isinstance(day, date) else day
     return and_(

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.platform.database.validity import Day, covers
+from adsum.platform.database.validity import Day, valid_on
 from adsum.roster.tables import classes, session_times, sessions
 from adsum.schools.calendar.rules import ClosedDay
 from adsum.schools.filters import ClosedDayFilters
@@ -146,4 +146,4 @@ def _is_closed(day: Day, weekday: ColumnElement[int]) -> ColumnElement[bool]:
 def _is_in_terms(day: Day) -> ColumnElement[bool]:
     own = terms.c.school_id == classes.c.school_id
     has_terms = exists(select(terms.c.id).where(own).correlate(classes))
-    return or_(~has_terms, exists(select(terms.c.id).where(own, covers(terms, day)).correlate_except(terms)))
+    return or_(~has_terms, exists(select(terms.c.id).where(own, valid_on(terms, day)).correlate_except(terms)))
