@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 import typer.core
@@ -21,66 +21,125 @@ if TYPE_CHECKING:
     from adsum.platform.services import Services
     from adsum.platform.settings import Settings
 
-# Each command's module has a Typer `app`; one with a single command in it gives that command.
+
+class LazyCommand(NamedTuple):
+    """A command on the first level. `place` is the `module:attribute` of its function."""
+
+    place: str
+    summary: str
+
+
+class LazyGroup(NamedTuple):
+    """A group of commands.
+
+    Attributes:
+        place: the `module:attribute` of its Typer application.
+        summary: its line in `adsum --help`.
+        extra: commands whose functions live in other packages.
+    """
+
+    place: str
+    summary: str
+    extra: tuple[ExtraCommand, ...] = ()
+
+
+class ExtraCommand(NamedTuple):
+    """A command of a group, at the `module:attribute` of its function, listed behind the command `after`."""
+
+    name: str
+    place: str
+    after: str
+
+
 SINGLE = {
-    "up": ("adsum.processes.commands:up", "Start everything in one data folder: servers, API, worker, demo school."),
-    "serve": ("adsum.processes.commands:serve", "Run the HTTP API alone."),
-    "worker": ("adsum.processes.commands:worker", "Run a queue worker alone; as many as wanted."),
-    "migrate": ("adsum.processes.commands:migrate", "Bring the database to this version's schema."),
-    "doctor": ("adsum.operations.doctor.commands:doctor", "Say what is wrong, and the command that mends it."),
-    "backup": ("adsum.processes.backup:backup", "Copy the data folder of `up` into one file, while it runs."),
-    "restore": ("adsum.processes.backup:restore", "Make a data folder from a backup."),
+    "up": LazyCommand(
+        "adsum.processes.commands:up", "Start everything in one data folder: servers, API, worker, demo school."
+    ),
+    "serve": LazyCommand("adsum.processes.commands:serve", "Run the HTTP API alone."),
+    "worker": LazyCommand("adsum.processes.commands:worker", "Run a queue worker alone; as many as wanted."),
+    "migrate": LazyCommand("adsum.processes.commands:migrate", "Bring the database to this version's schema."),
+    "doctor": LazyCommand(
+        "adsum.operations.doctor.commands:doctor", "Say what is wrong, and the command that mends it."
+    ),
+    "backup": LazyCommand(
+        "adsum.processes.backup:backup", "Copy the data folder of `up` into one file, while it runs."
+    ),
+    "restore": LazyCommand("adsum.processes.backup:restore", "Make a data folder from a backup."),
 }
 GROUPS = {
-    "roster": ("adsum.roster.importing.commands:app", "Import schools, classes and students from OneRoster files."),
-    "batch": ("adsum.batches.commands:app", "Mark a whole class, and follow what becomes of it."),
-    "queue": ("adsum.operations.queue_commands:app", "Pause the workers, let them go on, see what waits."),
-    "attendance": ("adsum.attendance.commands:app", "Look at what is recorded, and correct it."),
-    "absence": ("adsum.absences.commands:app", "Say beforehand who will be away."),
-    "contradiction": (
-        "adsum.attendance.disputed_marks.commands:app",
-        "What was said in class against the office's marks.",
+    "roster": LazyGroup(
+        "adsum.roster.importing.commands:app", "Import schools, classes and students from OneRoster files."
     ),
-    "register": ("adsum.registers.commands:app", "Which classes were not marked."),
-    "cover": ("adsum.roster.covers.commands:app", "Let a teacher stand in for another."),
-    "report": ("adsum.reports.commands:app", "Rates, chronic absence, and what nobody has explained."),
-    "calendar": ("adsum.schools.calendar.commands:app", "Days on which a school is closed, and its timetable."),
-    "school": ("adsum.schools.commands:app", "The schools that there are."),
-    "status": ("adsum.schools.commands:status_app", "What can be recorded in a school: present, absent, a trip."),
-    "student": ("adsum.privacy.commands:app", "Hand over or erase what is kept about a student."),
-    "user": ("adsum.accounts.user_commands:app", "People who may sign in."),
-    "token": ("adsum.accounts.token_commands:app", "Bearer tokens."),
-    "key": ("adsum.accounts.key_commands:app", "API keys of programs."),
-    "config": ("adsum.operations.config_commands:app", "Settings, and where they come from."),
+    "batch": LazyGroup("adsum.batches.commands:app", "Mark a whole class, and follow what becomes of it."),
+    "queue": LazyGroup("adsum.operations.queue_commands:app", "Pause the workers, let them go on, see what waits."),
+    "attendance": LazyGroup(
+        "adsum.attendance.commands:app",
+        "Look at what is recorded, and correct it.",
+        (ExtraCommand("import", "adsum.batches.marks_import.commands:import_marks", after="export"),),
+    ),
+    "absence": LazyGroup("adsum.absences.commands:app", "Say beforehand who will be away."),
+    "contradiction": LazyGroup(
+        "adsum.attendance.disputed_marks.commands:app", "What was said in class against the office's marks."
+    ),
+    "register": LazyGroup("adsum.registers.commands:app", "Which classes were not marked."),
+    "cover": LazyGroup("adsum.roster.covers.commands:app", "Let a teacher stand in for another."),
+    "report": LazyGroup("adsum.reports.commands:app", "Rates, chronic absence, and what nobody has explained."),
+    "calendar": LazyGroup(
+        "adsum.schools.calendar.commands:app",
+        "Days on which a school is closed, and its timetable.",
+        (ExtraCommand("import", "adsum.roster.timetable.commands:import_timetable", after="show"),),
+    ),
+    "school": LazyGroup("adsum.schools.commands:app", "The schools that there are."),
+    "status": LazyGroup(
+        "adsum.schools.commands:status_app", "What can be recorded in a school: present, absent, a trip."
+    ),
+    "student": LazyGroup("adsum.privacy.commands:app", "Hand over or erase what is kept about a student."),
+    "user": LazyGroup("adsum.accounts.user_commands:app", "People who may sign in."),
+    "token": LazyGroup("adsum.accounts.token_commands:app", "Bearer tokens."),
+    "key": LazyGroup("adsum.accounts.key_commands:app", "API keys of programs."),
+    "config": LazyGroup("adsum.operations.config_commands:app", "Settings, and where they come from."),
 }
 
 
 class _Deferred(typer.core.TyperCommand):
-    """Stands in the list of commands; the real one takes over when it is run."""
+    """The entry of a command in `adsum --help`. It imports the command when the command runs."""
 
-    def __init__(self, name: str, place: str, summary: str, *, is_group: bool) -> None:
-        super().__init__(name, help=summary)
-        self._place = place
-        self._is_group = is_group
+    def __init__(self, name: str, lazy: LazyCommand | LazyGroup) -> None:
+        super().__init__(name, help=lazy.summary)
+        self._lazy = lazy
 
     @override
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        module, _, attribute = self._place.partition(":")
-        found = getattr(importlib.import_module(module), attribute)
-        if self._is_group:
-            return typer.main.get_group(found).make_context(info_name, args, parent, **extra)
-        single = typer.Typer(add_completion=False)
-        single.command()(found)
-        return typer.main.get_command(single).make_context(info_name, args, parent, **extra)
+        command = _group(self._lazy) if isinstance(self._lazy, LazyGroup) else _command(self._lazy.place)
+        return command.make_context(info_name, args, parent, **extra)
+
+
+def _group(lazy: LazyGroup) -> typer.core.TyperGroup:
+    group = typer.main.get_group(_imported(lazy.place))
+    for extra in lazy.extra:
+        names = list(group.commands)
+        names.insert(names.index(extra.after) + 1, extra.name)
+        group.add_command(_command(extra.place), extra.name)
+        group.commands = {name: group.commands[name] for name in names}
+    return group
+
+
+def _command(place: str) -> Any:
+    single = typer.Typer(add_completion=False)
+    single.command()(_imported(place))
+    return typer.main.get_command(single)
+
+
+def _imported(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 class _Root(typer.core.TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        for name, (place, summary) in SINGLE.items():
-            self.add_command(_Deferred(name, place, summary, is_group=False))
-        for name, (place, summary) in GROUPS.items():
-            self.add_command(_Deferred(name, place, summary, is_group=True))
+        for name, lazy in (SINGLE | GROUPS).items():
+            self.add_command(_Deferred(name, lazy))
 
     @override
     def list_commands(self, ctx: Any) -> list[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from adsum.batches.rows import DISPENSABLE, STATUS_COLUMNS
 from adsum.platform.command_line import output
+from adsum.platform.http.schemas import Moment, Schema
 
 BATCH_ID = "class-123-session-456-date-25122024"
 BATCH: dict[str, Any] = {
@@ -74,3 +76,42 @@ def test_what_goes_to_a_file_is_complete(capsys: pytest.CaptureFixture[str]) -> 
     assert row.split() == [
         *[BATCH_ID, "completed_with_errors", "100", "1200", "1100", "80", "17", "3", "2024-12-25T08:00:01Z"]
     ]
+
+
+class Item(Schema):
+    batch_id: str
+    started_at: Moment
+    day: date
+    note: str | None
+
+
+ITEM = Item(
+    batch_id=BATCH_ID, started_at=datetime(2024, 12, 25, 8, 0, 1, 234567, tzinfo=UTC), day=date(2024, 12, 25), note=None
+)
+
+
+def test_items_are_printed_as_the_api_returns_them_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    as_api = json.loads(ITEM.model_dump_json(by_alias=True))
+    assert as_api["startedAt"] == "2024-12-25T08:00:01.234567Z"
+    output.show_items(("batchId",), [ITEM], as_json=True)
+    assert json.loads(capsys.readouterr().out) == [as_api]
+    output.show_item(ITEM, as_json=True)
+    assert json.loads(capsys.readouterr().out) == as_api
+
+
+def test_items_are_printed_for_people_with_times_to_the_second(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_items(("batchId", "startedAt"), [ITEM], as_json=False)
+    assert capsys.readouterr().out.splitlines()[1].split() == [BATCH_ID, "2024-12-25T08:00:01Z"]
+    output.show_item(ITEM, as_json=False)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        ["Batch", "id", BATCH_ID],
+        ["Started", "at", "2024-12-25T08:00:01Z"],
+        ["Day", "2024-12-25"],
+        ["Note", "-"],
+    ]
+
+
+def test_an_empty_list_of_items_prints_its_notice_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_items(("batchId",), [], as_json=False, none="no batches")
+    assert capsys.readouterr() == ("", "adsum: no batches\n")

@@ -16,7 +16,6 @@ from adsum.attendance.record_options import read_filters
 from adsum.attendance.repository import RecordRow
 from adsum.attendance.rules import Correction, Keep
 from adsum.attendance.service import COLUMNS, cells
-from adsum.batches.marks_import.commands import import_marks
 from adsum.platform.command_line.options import ClassId, FirstDay, LastDay, SessionId, Status, StudentId
 from adsum.platform.command_line.output import Json, show_one, show_rows
 from adsum.platform.command_line.session import with_adsum
@@ -26,7 +25,6 @@ from adsum.wiring import Adsum
 
 app = typer.Typer(no_args_is_help=True)
 app.command()(export)
-app.command("import")(import_marks)
 
 SHOWN = ("id", "learningDate", "classId", "sessionId", "studentId", "status", "note", "markedAt", "markedByRole")
 DISPENSABLE = ("markedByRole", "markedAt", "note", "classId", "sessionId")

@@ -7,16 +7,46 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from adsum.platform.command_line.table import print_table
 
+if TYPE_CHECKING:
+    from adsum.platform.http.schemas import Schema
+
 Row = Mapping[str, Any]
 """One result; its keys are in camelCase, as in the HTTP API."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def show_items(
+    columns: Sequence[str],
+    items: Sequence[Schema],
+    *,
+    as_json: bool,
+    dispensable: Sequence[str] = (),
+    none: str = "",
+) -> None:
+    """Prints a list of the API's models: in JSON exactly as the API returns them, else one line each.
+
+    Args:
+        columns: names of the JSON fields that people see.
+        items: the models.
+        as_json: print JSON.
+        dispensable: columns that a narrow terminal omits, the least important first.
+        none: printed on stderr if the list is empty.
+    """
+    mode = "json" if as_json else "python"
+    rows = [item.model_dump(mode=mode, by_alias=True) for item in items]
+    show_rows(columns, rows, as_json=as_json, dispensable=dispensable, none=none)
+
+
+def show_item(item: Schema, *, as_json: bool) -> None:
+    """Prints one of the API's models: in JSON exactly as the API returns it, else one line a field."""
+    show_one(item.model_dump(mode="json" if as_json else "python", by_alias=True), as_json=as_json)
 
 
 def show_rows(

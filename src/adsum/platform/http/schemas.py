@@ -32,9 +32,14 @@ PlainText = Annotated[str, AfterValidator(_storable)]
 """A text that both databases can keep."""
 
 Moment = Annotated[
-    AwareDatetime, PlainSerializer(lambda moment: moment.isoformat().replace("+00:00", "Z"), return_type=str)
+    AwareDatetime,
+    PlainSerializer(
+        lambda moment: moment.isoformat().replace("+00:00", "Z"),
+        return_type=str,
+        when_used="json",  # a table of the command line shows it to the second
+    ),
 ]
-"""A moment in UTC, such as `2024-12-25T07:30:00.123456Z`."""
+"""A moment in UTC, in JSON such as `2024-12-25T07:30:00.123456Z`."""
 
 
 class Schema(BaseModel):

@@ -1,10 +1,9 @@
-"""`adsum calendar`: the days on which a school is closed, and its timetable."""
+"""`adsum calendar`: the days on which a school is closed."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import date
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -62,23 +61,6 @@ def show(
     filters = ClosedDayFilters(first_day, last_day)
     rows = _of_school(school_id, lambda adsum, of: _closed_days(adsum, of, filters))
     show_rows(SHOWN, rows, as_json=as_json, dispensable=DISPENSABLE, none="no closed days")
-
-
-@app.command("import")
-def import_timetable(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE")],
-    *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
-    school_id: SchoolId = None,
-    as_json: Json = False,
-) -> None:
-    """Import a timetable: CSV with the columns class,session,weekday,begins,ends. All of it, or nothing."""
-    content = file.read_bytes()
-    report = _of_school(
-        school_id,
-        lambda adsum, of: adsum.timetables.import_csv(of, content, system_caller(), dry_run=dry_run),
-    )
-    show_one({"dryRun": report.dry_run, "sessions": report.sessions, "times": report.times}, as_json=as_json)
 
 
 def _of_school(school_id: int | None, work: Callable[[Adsum, int], Awaitable[Result]]) -> Result:

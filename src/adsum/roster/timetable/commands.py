@@ -1,0 +1,37 @@
+"""`adsum calendar import`: a school's timetable from a CSV file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adsum.accounts.access import system_caller
+from adsum.platform.command_line.output import Json, show_one
+from adsum.platform.command_line.session import run_with_services
+from adsum.platform.ids import MAX_ID
+from adsum.platform.services import Services
+from adsum.roster.timetable.service import TimetableReport, Timetables
+from adsum.schools.service import Schools
+
+
+def import_timetable(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+    school_id: Annotated[
+        int | None,
+        typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="May be left out where there is one."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Import a timetable: CSV with the columns class,session,weekday,begins,ends. All of it, or nothing."""
+    content = file.read_bytes()
+
+    async def work(services: Services) -> TimetableReport:
+        school = school_id or (await services[Schools].only(system_caller())).id
+        return await services[Timetables].import_csv(school, content, system_caller(), dry_run=dry_run)
+
+    report = run_with_services(work)
+    show_one({"dryRun": report.dry_run, "sessions": report.sessions, "times": report.times}, as_json=as_json)
