@@ -51,7 +51,8 @@ from adsum.platform.redis.connection import RedisClient
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings
 from adsum.privacy.service import StudentData
-from adsum.registers.on_site.service import House
+from adsum.registers.day_roster import DayRosters
+from adsum.registers.on_site.service import OnSite
 from adsum.registers.service import Registers
 from adsum.registers.sheets.service import RegisterSheets
 from adsum.reports.service import Reports
@@ -113,7 +114,8 @@ class Adsum:
     register_sheets: RegisterSheets
     reports: Reports
     year: Year
-    house: House
+    on_site: OnSite
+    day_rosters: DayRosters
     explaining: Explaining
     naming: Naming
     roster_import: RosterImport
@@ -195,7 +197,8 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
             register_sheets=RegisterSheets(database, attendances, corrections, now),
             reports=Reports(database, summaries),
             year=Year(database, summaries),
-            house=House(database, now),
+            on_site=OnSite(database, now),
+            day_rosters=DayRosters(database, now),
             explaining=Explaining(database, now),
             naming=Naming(database),
             roster_import=RosterImport(database, settings.timezone, now),

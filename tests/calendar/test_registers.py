@@ -16,8 +16,7 @@ from adsum.platform.database.engine import Database, open_database
 from adsum.platform.errors import Forbidden, Invalid
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
-from adsum.registers.filters import RegisterFilters
-from adsum.registers.rules import Register, RegisterCount, RegisterState
+from adsum.registers.rules import Register, RegisterCount, RegisterFilters, RegisterState
 from adsum.registers.service import Registers
 from adsum.roster.tables import classes, session_times
 from adsum.schools.tables import closed_days, terms

@@ -14,6 +14,7 @@ from adsum.accounts.access import Role
 from adsum.attendance.service import Records
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.settings import Settings
+from adsum.registers.day_roster import DayRosters
 from adsum.roster.service import Directory
 from adsum.wiring import Adsum
 from tests.schools import make_user
@@ -33,6 +34,11 @@ async def database(database_url: str) -> AsyncGenerator[Database]:
 def directory(database: Database) -> Directory:
     """On Christmas Day 2024, at noon in UTC."""
     return Directory(database, lambda: NOON_OF_THE_25TH)
+
+
+@pytest.fixture
+def day_rosters(database: Database) -> DayRosters:
+    return DayRosters(database, lambda: NOON_OF_THE_25TH)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.errors import Forbidden, NotFound
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
+from adsum.registers.day_roster import DayRosters
 from adsum.roster.filters import ClassFilters, SessionFilters, StudentFilters
 from adsum.roster.service import Directory
 from tests.schools import SchoolIds, assign, caller, make_class, make_record, make_school, make_session, make_user
@@ -59,13 +60,13 @@ async def test_an_admin_sees_every_school(directory: Directory, school: SchoolId
 
 @pytest.mark.parametrize("role", [Role.OFFICE, Role.VIEWER])
 async def test_whoever_is_of_a_school_sees_that_school_alone(
-    directory: Directory, school: SchoolIds, other_school: SchoolIds, role: Role
+    directory: Directory, day_rosters: DayRosters, school: SchoolIds, other_school: SchoolIds, role: Role
 ) -> None:
     who = caller(role, school.school_id)
 
     assert await seen_by(directory, who) == ([school.class_id], [school.session_id], school.student_ids)
     with pytest.raises(NotFound):
-        await directory.roster(who, other_school.class_id)
+        await day_rosters.roster(who, other_school.class_id)
 
 
 async def test_an_api_key_sees_the_schools_that_it_names(
@@ -84,7 +85,7 @@ async def test_an_api_key_sees_the_schools_that_it_names(
 
 
 async def test_a_teacher_sees_the_classes_that_they_teach(
-    database: Database, directory: Directory, school: SchoolIds
+    database: Database, directory: Directory, day_rosters: DayRosters, school: SchoolIds
 ) -> None:
     async with database.transaction() as connection:
         colleagues = await make_class(connection, school.school_id)
@@ -92,29 +93,29 @@ async def test_a_teacher_sees_the_classes_that_they_teach(
     who = caller(Role.TEACHER, school.school_id, school.teacher_id)
 
     assert await seen_by(directory, who) == ([school.class_id], [school.session_id], school.student_ids)
-    assert (await directory.roster(who, school.class_id)).day == CHRISTMAS
+    assert (await day_rosters.roster(who, school.class_id)).day == CHRISTMAS
     with pytest.raises(NotFound):
-        await directory.roster(who, colleagues)
+        await day_rosters.roster(who, colleagues)
     assert (await directory.students(who, StudentFilters(class_id=colleagues), FIRST)).items == []
     assert (await directory.sessions(who, SessionFilters(class_id=colleagues), FIRST)).items == []
 
 
 async def test_a_teacher_whose_assignment_ended_sees_the_days_before_and_nothing_since(
-    database: Database, directory: Directory, school: SchoolIds
+    database: Database, directory: Directory, day_rosters: DayRosters, school: SchoolIds
 ) -> None:
     who = await teacher_until_the_20th(database, school)
 
     assert await seen_by(directory, who) == ([], [], [])
-    assert len((await directory.roster(who, school.class_id, date(2024, 12, 19))).students) == 2
+    assert len((await day_rosters.roster(who, school.class_id, date(2024, 12, 19))).students) == 2
     for day in (TWENTIETH, None):
         with pytest.raises(NotFound):
-            await directory.roster(who, school.class_id, day)
+            await day_rosters.roster(who, school.class_id, day)
     then = await directory.students(who, StudentFilters(day=date(2024, 12, 19)), FIRST)
     assert [row.id for row in then.items] == school.student_ids
 
 
 async def test_a_teacher_sees_nothing_before_their_first_day(
-    database: Database, directory: Directory, school: SchoolIds
+    database: Database, directory: Directory, day_rosters: DayRosters, school: SchoolIds
 ) -> None:
     async with database.transaction() as connection:
         user_id = await make_user(connection, Role.TEACHER, school.school_id)
@@ -122,7 +123,7 @@ async def test_a_teacher_sees_nothing_before_their_first_day(
     who = caller(Role.TEACHER, school.school_id, user_id)
 
     assert await seen_by(directory, who) == ([], [], [])
-    assert len((await directory.roster(who, school.class_id, date(2024, 12, 26))).students) == 2
+    assert len((await day_rosters.roster(who, school.class_id, date(2024, 12, 26))).students) == 2
 
 
 async def test_a_teacher_sees_the_records_of_the_days_on_which_they_taught(
@@ -155,11 +156,13 @@ async def test_records_of_another_school_are_not_in_the_list(
     assert asked_for.items == []
 
 
-async def test_an_operator_sees_no_child(directory: Directory, records: Records, school: SchoolIds) -> None:
+async def test_an_operator_sees_no_child(
+    directory: Directory, day_rosters: DayRosters, records: Records, school: SchoolIds
+) -> None:
     who = caller(Role.OPERATOR, school.school_id)
 
     with pytest.raises(Forbidden):
-        await directory.roster(who, school.class_id)
+        await day_rosters.roster(who, school.class_id)
     with pytest.raises(Forbidden):
         await directory.classes(who, ClassFilters(), FIRST)
     with pytest.raises(Forbidden):
@@ -172,7 +175,9 @@ async def test_an_operator_sees_no_child(directory: Directory, records: Records,
         await records.export(who, RecordFilters(), "csv")
 
 
-async def test_today_is_the_schools_own_today(database: Database, directory: Directory) -> None:
+async def test_today_is_the_schools_own_today(
+    database: Database, directory: Directory, day_rosters: DayRosters
+) -> None:
     """At noon in UTC it is the 26th in Kiritimati already."""
     async with database.transaction() as connection:
         here = await make_school(connection, students=1, begin=date(2024, 12, 26))
@@ -183,7 +188,7 @@ async def test_today_is_the_schools_own_today(database: Database, directory: Dir
 
     assert await seen_by(directory, teacher_here) == ([], [], [])
     assert await seen_by(directory, teacher_there) == ([there.class_id], [there.session_id], there.student_ids)
-    assert (await directory.roster(admin, there.class_id)).day == date(2024, 12, 26)
-    assert (await directory.roster(admin, here.class_id)).day == CHRISTMAS
+    assert (await day_rosters.roster(admin, there.class_id)).day == date(2024, 12, 26)
+    assert (await day_rosters.roster(admin, here.class_id)).day == CHRISTMAS
     assert (await directory.students(admin, StudentFilters(class_id=here.class_id), FIRST)).items == []
     assert len((await directory.students(admin, StudentFilters(class_id=there.class_id), FIRST)).items) == 1

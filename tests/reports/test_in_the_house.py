@@ -13,7 +13,7 @@ from adsum.attendance.statuses.rules import CountsAs, Status, StatusFlag
 from adsum.attendance.tables import attendances
 from adsum.platform.errors import Forbidden
 from adsum.platform.paging import PageRequest
-from adsum.registers.on_site.service import House
+from adsum.registers.on_site.service import OnSite
 from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import SessionTime
 from tests.reports.conftest import MONDAY, WEEK, Reported
@@ -25,8 +25,8 @@ def at_noon() -> datetime:
 
 
 async def there(reported: Reported, who: Caller | None = None) -> list[int]:
-    house = House(reported.database, at_noon)
-    page = await house.page(reported.school.school_id, who or reported.office, PageRequest())
+    on_site = OnSite(reported.database, at_noon)
+    page = await on_site.page(reported.school.school_id, who or reported.office, PageRequest())
     return [reported.school.student_ids.index(row.student_id) for row in page.items]
 
 
@@ -69,9 +69,9 @@ async def test_a_teacher_sees_their_own_and_who_may_not_know_names_nobody(report
 
 
 async def test_everybody_stands_in_the_schools_order_and_is_counted(reported: Reported) -> None:
-    house = House(reported.database, at_noon)
+    on_site = OnSite(reported.database, at_noon)
     await reported.take(MONDAY, {0: "present", 1: "absent", 2: "late"})
-    there = await house.everybody(reported.school.school_id, reported.office)
+    there = await on_site.everybody(reported.school.school_id, reported.office)
 
     assert [row.family_name for row in there] == ["Family 0001", "Family 0003"]
-    assert await house.count(reported.school.school_id, reported.office) == 2
+    assert await on_site.count(reported.school.school_id, reported.office) == 2

@@ -23,7 +23,6 @@ from adsum.platform.pages.charts import bar_chart
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import PageRequest
-from adsum.registers.filters import RegisterFilters
 from adsum.roster.sessions import SessionTitles
 from adsum.wiring import Adsum
 
@@ -141,7 +140,7 @@ async def _missing(adsum: Adsum, caller: Caller) -> Any:
     """The first registers that nobody took today; None: the visitor may not know."""
     if not caller.may(Permission.ATTENDANCE_READ):
         return None
-    return await adsum.registers.page(caller, RegisterFilters(), PageRequest(limit=MISSING))
+    return await adsum.registers.missing_today(caller, MISSING)
 
 
 def _number(text: str) -> int | None:

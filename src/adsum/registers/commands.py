@@ -13,8 +13,7 @@ from adsum.platform.command_line.output import Json, show_rows
 from adsum.platform.command_line.session import with_adsum
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import MAX_LIMIT, PageRequest
-from adsum.registers.filters import RegisterFilters
-from adsum.registers.rules import Register
+from adsum.registers.rules import Register, RegisterFilters
 from adsum.wiring import Adsum
 
 app = typer.Typer(no_args_is_help=True)

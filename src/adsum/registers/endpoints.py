@@ -1,25 +1,30 @@
-"""`GET /registers` and `GET /registers/missing`: which classes were marked on a day, and which were not."""
+"""`GET /registers`, `GET /registers/missing`, `GET /classes/{id}/roster` and `GET /reports/in-the-house`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
+from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
-from adsum.platform.http.dependencies import OpenAdsum
-from adsum.platform.http.queries import Day, PageQuery
-from adsum.platform.http.schemas import Page, PathId, Schema
-from adsum.registers.filters import RegisterFilters
-from adsum.registers.rules import RegisterState
-from adsum.wiring import Adsum
+from adsum.platform.http.dependencies import provided
+from adsum.platform.http.list_files import AS_FILE, Accept, list_file, wanted_file
+from adsum.platform.http.queries import Day, PageQuery, WholeQuery
+from adsum.platform.http.schemas import Page, PathId
+from adsum.platform.paging import PageRequest
+from adsum.registers.day_roster import DayRosters
+from adsum.registers.on_site.service import OnSite
+from adsum.registers.rules import RegisterFilters
+from adsum.registers.schemas import PresentItem, RegisterItem, RosterAnswer
+from adsum.registers.service import Registers
 
-router = APIRouter(prefix="/registers", tags=["registers"], dependencies=[Depends(each_named_once)])
-Reader = Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))]
+router = APIRouter(dependencies=[Depends(each_named_once)])
+AttendanceReader = Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))]
+RosterReader = Annotated[Caller, Depends(require(Permission.ROSTER_READ))]
+RegistersService = Annotated[Registers, Depends(provided(Registers))]
 
 
 class RegisterQuery(PageQuery):
@@ -34,45 +39,76 @@ class RegisterQuery(PageQuery):
         return RegisterFilters(self.day, self.school_id, self.class_id, self.teacher_id, missing_only)
 
 
-class TeacherItem(Schema):
-    """Who teaches the class on that day."""
+class RosterQuery(WholeQuery):
+    """Of which day the roster is."""
 
-    user_id: int
-    name: str
-
-
-class RegisterItem(Schema):
-    """The register of a class, a session and a day: `marked` of `expected` students have a mark."""
-
-    class_id: int
-    class_name: str
-    session_id: int
-    session_title: str
-    learning_date: date
-    teachers: Sequence[TeacherItem]
-    state: RegisterState
-    marked: int
-    expected: int
-    missing_student_ids: Annotated[Sequence[int] | None, Field(description="null without roster:read")]
-    is_processing: Annotated[bool, Field(description="Whether a run of it is open")]
+    day: Annotated[Day | None, Field(alias="date", description="Without it, the school's today")] = None
+    session_id: Annotated[PathId | None, Field(description="With it, what is known beforehand of that session")] = None
 
 
-@router.get("", name="listRegisters", summary="Registers of a day")
+class OnSiteQuery(PageQuery):
+    """Of which school."""
+
+    school_id: PathId
+
+
+@router.get("/registers", name="listRegisters", summary="Registers of a day", tags=["registers"])
 async def list_registers(
-    query: Annotated[RegisterQuery, Query()], adsum: OpenAdsum, caller: Reader
+    query: Annotated[RegisterQuery, Query()], registers: RegistersService, caller: AttendanceReader
 ) -> Page[RegisterItem]:
     """What is due on that day, by class and session, whether it is taken or not."""
-    return await _page(query, adsum, caller, missing_only=False)
+    return await _page(query, registers, caller, missing_only=False)
 
 
-@router.get("/missing", name="listMissingRegisters", summary="Registers that were not taken")
+@router.get(
+    "/registers/missing", name="listMissingRegisters", summary="Registers that were not taken", tags=["registers"]
+)
 async def list_missing(
-    query: Annotated[RegisterQuery, Query()], adsum: OpenAdsum, caller: Reader
+    query: Annotated[RegisterQuery, Query()], registers: RegistersService, caller: AttendanceReader
 ) -> Page[RegisterItem]:
     """What is due on that day and is not taken, or only in part. A teacher sees those of their classes."""
-    return await _page(query, adsum, caller, missing_only=True)
+    return await _page(query, registers, caller, missing_only=True)
 
 
-async def _page(query: RegisterQuery, adsum: Adsum, caller: Caller, *, missing_only: bool) -> Page[RegisterItem]:
-    page = await adsum.registers.page(caller, query.filters(missing_only=missing_only), query.page)
+@router.get("/classes/{classId}/roster", name="readRoster", summary="The roster of a class on a day", tags=["rosters"])
+async def read_roster(
+    class_id: Annotated[PathId, Path(alias="classId")],
+    query: Annotated[RosterQuery, Query()],
+    rosters: Annotated[DayRosters, Depends(provided(DayRosters))],
+    caller: RosterReader,
+) -> RosterAnswer:
+    """Everybody who is enrolled that day: `endDate` of an enrolment is the first day without the student."""
+    return RosterAnswer.of(await rosters.roster(caller, class_id, query.day, query.session_id))
+
+
+@router.get(
+    "/reports/in-the-house",
+    name="reportInTheHouse",
+    summary="Who is there now",
+    tags=["reports"],
+    response_model=Page[PresentItem],
+    responses=AS_FILE,
+)
+async def list_on_site(
+    query: Annotated[OnSiteQuery, Query()],
+    on_site: Annotated[OnSite, Depends(provided(OnSite))],
+    caller: AttendanceReader,
+    _named: RosterReader,
+    accept: Accept = "",
+) -> Page[PresentItem] | StreamingResponse:
+    """Students whose newest mark of the school's today says that they are there: attended, on site, and not left."""
+
+    async def fetch(page: PageRequest) -> Page[PresentItem]:
+        found = await on_site.page(query.school_id, caller, page)
+        return Page(items=[PresentItem.model_validate(row) for row in found.items], next_cursor=found.next_cursor)
+
+    if (file := wanted_file(accept)) is not None:
+        return await list_file(file, "in-the-house", caller.actor, query, PresentItem, fetch)
+    return await fetch(query.page)
+
+
+async def _page(
+    query: RegisterQuery, registers: Registers, caller: Caller, *, missing_only: bool
+) -> Page[RegisterItem]:
+    page = await registers.page(caller, query.filters(missing_only=missing_only), query.page)
     return Page(items=[RegisterItem.model_validate(each) for each in page.items], next_cursor=page.next_cursor)

@@ -17,8 +17,8 @@ from adsum.platform.http.queries import Day
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import MAX_LIMIT, PageRequest
-from adsum.registers.filters import RegisterFilters
 from adsum.registers.lessons import LocalMoment, arranged
+from adsum.registers.rules import RegisterFilters
 from adsum.schools.repository import SchoolRow
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)

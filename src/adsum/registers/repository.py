@@ -37,8 +37,7 @@ from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import Json
 from adsum.platform.database.input_rows import asking, rows_asked
 from adsum.platform.database.validity import valid_on
-from adsum.registers.filters import RegisterFilters
-from adsum.registers.rules import Register, RegisterCount, RegisterTeacher
+from adsum.registers.rules import Register, RegisterCount, RegisterFilters, RegisterTeacher
 from adsum.roster.tables import classes, enrolments, sessions
 from adsum.schools.calendar.repository import is_held
 from adsum.schools.tables import schools

@@ -17,6 +17,26 @@ class RegisterState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterFilters:
+    """Which registers. A filter that is None does not narrow.
+
+    Attributes:
+        day: the day; None: the today of each school.
+        school_id, class_id: of the class.
+        teacher_id: of a user who teaches or covers the session on that day.
+        missing_only: leaves out registers that are taken.
+        with_upcoming: includes registers that are not due yet: of a later time today, or of a later day.
+    """
+
+    day: date | None = None
+    school_id: int | None = None
+    class_id: int | None = None
+    teacher_id: int | None = None
+    missing_only: bool = True
+    with_upcoming: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RegisterTeacher:
     """Who teaches the class on the day of a register."""
 

@@ -9,9 +9,8 @@ from datetime import datetime
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.database.engine import Database
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
-from adsum.registers.filters import RegisterFilters
 from adsum.registers.repository import RegisterPosition, count_registers, list_registers
-from adsum.registers.rules import Register, RegisterCount
+from adsum.registers.rules import Register, RegisterCount, RegisterFilters
 
 
 class Registers:
@@ -38,6 +37,10 @@ class Registers:
         if not caller.may(Permission.ROSTER_READ):
             rows = [replace(row, missing_student_ids=None) for row in rows]
         return page_of(rows, page, filters, lambda row: (row.class_id, row.session_id))
+
+    async def missing_today(self, caller: Caller, limit: int) -> Page[Register]:
+        """The first registers that are due today and are not taken. Raises Forbidden as `page`."""
+        return await self.page(caller, RegisterFilters(), PageRequest(limit=limit))
 
     async def count(self, caller: Caller, filters: RegisterFilters) -> RegisterCount:
         """How many registers are due, and how many of them are taken, whatever `missing_only` says.

@@ -13,11 +13,10 @@ from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.list_files import AS_FILE, Accept, list_file, wanted_file
 from adsum.platform.http.queries import Day, PageQuery, Words
-from adsum.platform.http.schemas import Page, PathId
+from adsum.platform.http.schemas import PathId
 from adsum.platform.paging import PageRequest
 from adsum.reports.rules import ChronicRule, GroupBy, Scope
 from adsum.reports.schemas import (
-    PresentItem,
     RateItem,
     RatesAnswer,
     StreakItem,
@@ -69,12 +68,6 @@ class ChronicQuery(ReportQuery):
     @property
     def rule(self) -> ChronicRule:
         return ChronicRule(self.percent, self.least_days)
-
-
-class HouseQuery(PageQuery):
-    """Of which school."""
-
-    school_id: PathId
 
 
 class StreaksQuery(ReportQuery):
@@ -172,31 +165,6 @@ async def unexplained(
     kind = UnexplainedItem
     if (file := wanted_file(accept)) is not None:
         return await list_file(file, "unexplained-absences", caller.actor, query, kind, ask)
-    return await ask(query.page)
-
-
-@router.get(
-    "/in-the-house",
-    name="reportInTheHouse",
-    summary="Who is there now",
-    response_model=Page[PresentItem],
-    responses=AS_FILE,
-)
-async def in_the_house(
-    query: Annotated[HouseQuery, Query()],
-    adsum: OpenAdsum,
-    caller: Reader,
-    _named: Annotated[Caller, Depends(require(Permission.ROSTER_READ))],
-    accept: Accept = "",
-) -> Page[PresentItem] | StreamingResponse:
-    """Students whose newest mark of the school's today says that they are there: attended, on site, and not left."""
-
-    async def ask(page: PageRequest) -> Page[PresentItem]:
-        found = await adsum.house.page(query.school_id, caller, page)
-        return Page(items=[PresentItem.model_validate(row) for row in found.items], next_cursor=found.next_cursor)
-
-    if (file := wanted_file(accept)) is not None:
-        return await list_file(file, "in-the-house", caller.actor, query, PresentItem, ask)
     return await ask(query.page)
 
 

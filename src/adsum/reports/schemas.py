@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from adsum.platform.http.schemas import Moment, Page, Schema
+from adsum.platform.http.schemas import Page, Schema
 from adsum.reports.rates import Rate
 from adsum.reports.repository import StudentDay
 from adsum.reports.rules import Counts
@@ -83,19 +83,6 @@ class UnexplainedItem(Schema):
             absent=day.absent,
             unexplained=day.unexplained,
         )
-
-
-class PresentItem(Schema):
-    """A student who is there, by the register of which class and session, taken when."""
-
-    student_id: int
-    given_name: str
-    family_name: str
-    grade: str | None
-    class_id: int
-    session_id: int
-    status: str
-    marked_at: Moment
 
 
 class RatesAnswer(Page[RateItem]):

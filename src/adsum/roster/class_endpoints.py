@@ -1,23 +1,19 @@
-"""`GET /classes` and `GET /classes/{id}/roster`: what there is to be marked, and who is in it on a day."""
+"""`GET /classes`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.http.dependencies import OpenAdsum
-from adsum.platform.http.queries import Day, PageQuery, SourcedId, WholeQuery, Words
+from adsum.platform.http.queries import PageQuery, SourcedId, Words
 from adsum.platform.http.schemas import Page, PathId, Schema
 from adsum.roster.classes import ClassRow
-from adsum.roster.enrolments import RosterStudent
 from adsum.roster.filters import ClassFilters
-from adsum.roster.service import Roster
 
 router = APIRouter(tags=["rosters"], dependencies=[Depends(each_named_once)])
 Reader = Annotated[Caller, Depends(require(Permission.ROSTER_READ))]
@@ -58,68 +54,8 @@ class ClassItem(Schema):
         )
 
 
-class RosterQuery(WholeQuery):
-    """Of which day the roster is."""
-
-    day: Annotated[Day | None, Field(alias="date", description="Without it, the school's today")] = None
-    session_id: Annotated[PathId | None, Field(description="With it, what is known beforehand of that session")] = None
-
-
-class RosterItem(Schema):
-    """A student who is enrolled that day."""
-
-    student_id: int
-    sourced_id: str | None
-    given_name: str
-    family_name: str
-    grade: str | None
-    known_status: Annotated[
-        str | None, Field(description="What a register of that session will say, by an absence known beforehand")
-    ] = None
-
-    @classmethod
-    def of(cls, student: RosterStudent, known_status: str | None) -> RosterItem:
-        return cls(
-            known_status=known_status,
-            student_id=student.student_id,
-            sourced_id=student.source_id,
-            given_name=student.given_name,
-            family_name=student.family_name,
-            grade=student.grade,
-        )
-
-
-class RosterAnswer(Schema):
-    """A roster, by family name and given name. `rosterVersion` may be sent back with create-batch."""
-
-    class_id: int
-    day: Annotated[date, Field(alias="date")]
-    roster_version: str
-    items: Sequence[RosterItem]
-
-    @classmethod
-    def of(cls, roster: Roster) -> RosterAnswer:
-        return cls(
-            class_id=roster.of.id,
-            day=roster.day,
-            roster_version=roster.version,
-            items=[RosterItem.of(student, roster.known.get(student.student_id)) for student in roster.students],
-        )
-
-
 @router.get("/classes", name="listClasses", summary="Classes")
 async def list_classes(query: Annotated[ClassQuery, Query()], adsum: OpenAdsum, caller: Reader) -> Page[ClassItem]:
     """The classes that you see, by id. A teacher sees those that they teach today."""
     page = await adsum.directory.classes(caller, query.filters, query.page)
     return Page(items=[ClassItem.of(row) for row in page.items], next_cursor=page.next_cursor)
-
-
-@router.get("/classes/{classId}/roster", name="readRoster", summary="The roster of a class on a day")
-async def read_roster(
-    class_id: Annotated[PathId, Path(alias="classId")],
-    query: Annotated[RosterQuery, Query()],
-    adsum: OpenAdsum,
-    caller: Reader,
-) -> RosterAnswer:
-    """Everybody who is enrolled that day: `endDate` of an enrolment is the first day without the student."""
-    return RosterAnswer.of(await adsum.directory.roster(caller, class_id, query.day, query.session_id))

@@ -14,8 +14,8 @@ from adsum.platform.clock import system_clock
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
-from adsum.registers.filters import RegisterFilters
 from adsum.registers.on_site.repository import InTheHouse
+from adsum.registers.rules import RegisterFilters
 from adsum.roster.names import NamedIds
 from adsum.schools.school_days import AskedDay
 
@@ -28,7 +28,7 @@ async def house(request: Request, adsum: OpenAdsum, visitor: Reader, of: AskedDa
     """It is of now: another day than today is not looked at."""
     caller = visitor.caller
     now = system_clock()
-    there = await adsum.house.everybody(of.school.id, caller)
+    there = await adsum.on_site.everybody(of.school.id, caller)
     by_class: defaultdict[int, list[InTheHouse]] = defaultdict(list)
     for each in there:
         by_class[each.class_id].append(each)

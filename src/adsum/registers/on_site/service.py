@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
 from adsum.registers.on_site.repository import InTheHouse, how_many_are_there, who_is_there
@@ -19,10 +19,10 @@ from adsum.schools.service import require_school
 _ELSEWHERE = frozenset({StatusFlag.OFF_SITE, StatusFlag.LEFT_EARLY})
 
 
-class House:
+class OnSite:
     """Lists who is there. `now` is the clock."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, now: Clock) -> None:
         self._database = database
         self._now = now
 

@@ -17,8 +17,7 @@ from adsum.batches.filters import BatchFilters
 from adsum.batches.repository.listing import ListedBatch
 from adsum.batches.rules import BatchState
 from adsum.platform.paging import MAX_LIMIT, Page, PageRequest
-from adsum.registers.filters import RegisterFilters
-from adsum.registers.rules import Register, RegisterCount
+from adsum.registers.rules import Register, RegisterCount, RegisterFilters
 from adsum.reports.rules import Counts, GroupBy, Scope, total
 from adsum.roster.names import NamedIds, Names
 from adsum.schools.school_days import SchoolDay
@@ -97,7 +96,7 @@ async def overview_of(adsum: Adsum, visitor: Visitor, of: SchoolDay, pages: Page
 async def _figures(adsum: Adsum, visitor: Visitor, of: SchoolDay, filters: RegisterFilters) -> Figures:
     scope = Scope(of.school.id, of.day, of.day)
     rates = await adsum.reports.rates(scope, GroupBy.SCHOOL, visitor.caller, PageRequest())
-    there = await adsum.house.count(of.school.id, visitor.caller) if of.is_today else None
+    there = await adsum.on_site.count(of.school.id, visitor.caller) if of.is_today else None
     registers = await adsum.registers.count(visitor.caller, filters)
     return Figures(registers, total(rate.counts for rate in rates.items), there)
 

@@ -19,10 +19,10 @@ from adsum.platform.database.engine import Database
 from adsum.platform.days import today_in
 from adsum.platform.errors import AdsumError, Unavailable
 from adsum.platform.ids import Batch
+from adsum.registers.day_roster import DayRoster, read_day_roster
 from adsum.registers.sheets.repository import failures_of_run, standing_of_batch
 from adsum.registers.sheets.rules import RegisterSheet, SavedSheet, SheetMark, SheetRow, Standing, TakenSheet
 from adsum.roster.enrolments import RosterStudent
-from adsum.roster.service import Roster, read_roster
 
 
 class RegisterSheets:
@@ -51,7 +51,7 @@ class RegisterSheets:
         require_permission(caller, Permission.ATTENDANCE_READ)
         batch, now = Batch(class_id, session_id, day), self._now()
         async with self._database.snapshot() as connection:
-            roster = await read_roster(connection, caller, class_id, day, session_id, now)
+            roster = await read_day_roster(connection, caller, class_id, day, session_id, now)
             statuses = (await find_statuses(connection, [roster.of.school_id]))[roster.of.school_id]
             standing = await standing_of_batch(connection, batch)
             newest = await tallies.batch_status(connection, caller, batch)
@@ -119,7 +119,7 @@ class RegisterSheets:
         return seen.beside is not None and seen.record.status != mark.status
 
 
-def _rows(roster: Roster, standing: Mapping[int, Standing], failed: Mapping[int, str]) -> list[SheetRow]:
+def _rows(roster: DayRoster, standing: Mapping[int, Standing], failed: Mapping[int, str]) -> list[SheetRow]:
     names = Counter((each.family_name, each.given_name) for each in roster.students)
     return [
         SheetRow(

@@ -1,0 +1,92 @@
+"""Bodies of the API of registers; the command line prints the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated
+
+from pydantic import Field
+
+from adsum.platform.http.schemas import Moment, Schema
+from adsum.registers.day_roster import DayRoster
+from adsum.registers.rules import RegisterState
+from adsum.roster.enrolments import RosterStudent
+
+
+class TeacherItem(Schema):
+    """Who teaches the class on that day."""
+
+    user_id: int
+    name: str
+
+
+class RegisterItem(Schema):
+    """The register of a class, a session and a day: `marked` of `expected` students have a mark."""
+
+    class_id: int
+    class_name: str
+    session_id: int
+    session_title: str
+    learning_date: date
+    teachers: Sequence[TeacherItem]
+    state: RegisterState
+    marked: int
+    expected: int
+    missing_student_ids: Annotated[Sequence[int] | None, Field(description="null without roster:read")]
+    is_processing: Annotated[bool, Field(description="Whether a run of it is open")]
+
+
+class RosterItem(Schema):
+    """A student who is enrolled that day."""
+
+    student_id: int
+    sourced_id: str | None
+    given_name: str
+    family_name: str
+    grade: str | None
+    known_status: Annotated[
+        str | None, Field(description="What a register of that session will say, by an absence known beforehand")
+    ] = None
+
+    @classmethod
+    def of(cls, student: RosterStudent, known_status: str | None) -> RosterItem:
+        return cls(
+            known_status=known_status,
+            student_id=student.student_id,
+            sourced_id=student.source_id,
+            given_name=student.given_name,
+            family_name=student.family_name,
+            grade=student.grade,
+        )
+
+
+class RosterAnswer(Schema):
+    """A roster, by family name and given name. `rosterVersion` may be sent back with create-batch."""
+
+    class_id: int
+    day: Annotated[date, Field(alias="date")]
+    roster_version: str
+    items: Sequence[RosterItem]
+
+    @classmethod
+    def of(cls, roster: DayRoster) -> RosterAnswer:
+        return cls(
+            class_id=roster.of.id,
+            day=roster.day,
+            roster_version=roster.version,
+            items=[RosterItem.of(student, roster.known.get(student.student_id)) for student in roster.students],
+        )
+
+
+class PresentItem(Schema):
+    """A student who is there, by the register of which class and session, taken when."""
+
+    student_id: int
+    given_name: str
+    family_name: str
+    grade: str | None
+    class_id: int
+    session_id: int
+    status: str
+    marked_at: Moment
