@@ -33,11 +33,11 @@ from adsum.batches.progress import Progress
 from adsum.batches.queue.control import QueueControl
 from adsum.batches.queue.ledger import Ledger
 from adsum.batches.queue.service import QueueService
-from adsum.batches.retry_cancel import Interventions
+from adsum.batches.retry_cancel import RetryCancel
 from adsum.batches.service import AttendancesService
 from adsum.batches.sweep import Chore, Sweeper
-from adsum.batches.timeline import BatchStories
-from adsum.batches.undo import Undoing
+from adsum.batches.timeline import Timeline
+from adsum.batches.undo import Undo
 from adsum.batches.unreleased_runs import UnreleasedRuns
 from adsum.operations.metrics import Metrics
 from adsum.operations.pruning import Pruning
@@ -90,18 +90,18 @@ class Adsum:
     attendances: AttendancesService
     processor: AttendanceProcessor
     deliveries: Deliveries
-    interventions: Interventions
+    retry_cancel: RetryCancel
     sweeper: Sweeper
     chores: Sequence[Chore]
     batches: Batches
-    stories: BatchStories
+    timeline: Timeline
     activity: ActivityService
     progress: Progress
     directory: Directory
     records: Records
     marks_import: MarksImport
     corrections: Corrections
-    undoing: Undoing
+    undo: Undo
     contradictions: Contradictions
     absences: Absences
     covers: Covers
@@ -171,20 +171,20 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
             readiness=Readiness(database, queue.ping, queue.depth, now),
             ended_runs=EndedRuns(database, metrics, now),
             attendances=attendances,
-            interventions=Interventions(database, queueing, now, chunk_size=settings.chunk_size),
+            retry_cancel=RetryCancel(database, queueing, now, chunk_size=settings.chunk_size),
             processor=processor,
             deliveries=deliveries,
             sweeper=new_sweeper(settings, database, queue, completion, now),
             chores=_chores(settings, database, now),
             batches=Batches(database),
-            stories=BatchStories(database, queue),
+            timeline=Timeline(database, queue),
             activity=ActivityService(database, queue_control(settings, redis), now),
             progress=progress,
             directory=Directory(database, now),
             records=Records(database),
             marks_import=MarksImport(database, attendances),
             corrections=corrections,
-            undoing=Undoing(database, now),
+            undo=Undo(database, now),
             contradictions=Contradictions(database, now),
             absences=Absences(database, now),
             covers=Covers(database, now),

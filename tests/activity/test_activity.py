@@ -11,16 +11,14 @@ from sqlalchemy import update
 
 from adsum import wiring
 from adsum.accounts.access import Role
-from adsum.batches.activity.repository import FailureOfRun
 from adsum.batches.activity.rules import RunsOfMinutes, first_minute, minutes_of
 from adsum.batches.activity.service import ActivityService, QueueView
 from adsum.batches.complete import queued
-from adsum.batches.filters import BatchFilters
 from adsum.batches.queue.control import WorkerSeen
 from adsum.batches.repository import closing, recording
 from adsum.batches.repository.jobs import JobSlice
 from adsum.batches.repository.runs import Run
-from adsum.batches.rules import BatchState
+from adsum.batches.rules import BatchFilters, BatchState, FailureCount
 from adsum.platform.database.engine import Connection
 from adsum.platform.errors import Forbidden, NotFound
 from adsum.platform.paging import PageRequest
@@ -91,7 +89,7 @@ async def test_minutes_count_what_each_run_did_itself_and_only_of_schools_that_a
         await run_with_one_failure(connection, school)
         other = await make_school(connection)
     # A retry carries on the three who are recorded: they are not counted again.
-    retried = await adsum.interventions.retry(batch_of(school).id, operator)
+    retried = await adsum.retry_cancel.retry(batch_of(school).id, operator)
     async with adsum.database.transaction() as connection:
         await connection.execute(update(enrolments).values(end_date=None))
         retry = JobSlice(retried.run_id, 0)
@@ -140,22 +138,22 @@ async def test_a_story_tells_reasons_the_queue_and_what_was_taken_back(adsum: Ad
         eve = await make_run(
             connection, school, inserts(school.student_ids), batch=batch_of(school, date(2024, 12, 24))
         )
-    reasons = {run.run_id: [FailureOfRun("not_enrolled", 1, LATER)]}
-    story = await adsum.stories.story(run.batch.id, operator, 100)
+    reasons = {run.run_id: [FailureCount("not_enrolled", 1, LATER)]}
+    story = await adsum.timeline.story(run.batch.id, operator, 100)
     assert (story.time_zone, story.failures, story.undone, story.is_claimed) == ("Asia/Tokyo", reasons, [], None)
     statuses = [row.status for row in (await adsum.batches.page(operator, BatchFilters(), PageRequest())).items]
-    assert await adsum.stories.failures(operator, statuses) == reasons
+    assert await adsum.timeline.failures(operator, statuses) == reasons
 
-    await adsum.undoing.undo(run.batch.id, office)
-    (undone,) = (await adsum.stories.story(run.batch.id, operator, 100)).undone
+    await adsum.undo.undo(run.batch.id, office)
+    (undone,) = (await adsum.timeline.story(run.batch.id, operator, 100)).undone
     assert (undone.run_id, undone.role, undone.records) == (run.run_id, "office", 3)
 
-    assert (await adsum.stories.story(eve.batch.id, operator, 100)).is_claimed is False
+    assert (await adsum.timeline.story(eve.batch.id, operator, 100)).is_claimed is False
     await adsum.queue.start([queued(eve)])
-    assert (await adsum.stories.story(eve.batch.id, operator, 100)).is_claimed is True
+    assert (await adsum.timeline.story(eve.batch.id, operator, 100)).is_claimed is True
     for unknown in ("nothing", batch_of(school, date(2024, 12, 1)).id):
         with pytest.raises(NotFound):
-            await adsum.stories.story(unknown, operator, 100)
+            await adsum.timeline.story(unknown, operator, 100)
 
 
 async def test_names_are_told_to_who_may_read_rosters_and_ever_taught_the_class(
@@ -203,5 +201,5 @@ async def test_without_redis_the_story_and_the_activity_are_those_of_the_databas
             run = await make_run(connection, school, inserts(school.student_ids))
         operator = caller(Role.OPERATOR, school.school_id)
         assert await adsum.activity.queue(operator) is None
-        assert (await adsum.stories.story(run.batch.id, operator, 100)).is_claimed is None
+        assert (await adsum.timeline.story(run.batch.id, operator, 100)).is_claimed is None
         assert (await adsum.activity.now(operator)).minutes[-1].open == 1

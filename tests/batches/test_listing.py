@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adsum.accounts.access import system_caller
-from adsum.batches.filters import BatchFilters
+from adsum.batches.rules import BatchFilters
 from adsum.platform.paging import PageRequest
 from adsum.wiring import Adsum
 from tests.batches.api import Api, violations

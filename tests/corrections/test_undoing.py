@@ -1,4 +1,4 @@
-"""Undoing the newest run of a batch: back to what was before, and nothing that others did since is lost."""
+"""Undo the newest run of a batch: back to what was before, and nothing that others did since is lost."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ async def test_bad_input_is_named(register: Register) -> None:
     assert violations(await undo(register, batch["batchId"], reason="x" * 501)) == {("/reason", "too_long")}
     assert (await undo(register, "no-batch")).status_code == HTTPStatus.NOT_FOUND
     with pytest.raises(Invalid, match="reason"):
-        await register.adsum.undoing.undo(batch["batchId"], system_caller(), "x" * 501)
+        await register.adsum.undo.undo(batch["batchId"], system_caller(), "x" * 501)
     assert await statuses(register) == ["present"] * 3
 
 

@@ -100,11 +100,11 @@ class Histories(RuleBasedStateMachine):
 
     def somebody_retries(self, data: st.DataObject) -> None:
         death = data.draw(deaths)
-        self.history.ask(self.world.interventions.retry(self.history.batch.id, SYSTEM), death)
+        self.history.ask(self.world.retry_cancel.retry(self.history.batch.id, SYSTEM), death)
 
     def somebody_cancels(self, data: st.DataObject) -> None:
         death = data.draw(deaths)
-        self.history.ask(self.world.interventions.cancel(self.history.batch.id, SYSTEM), death)
+        self.history.ask(self.world.retry_cancel.cancel(self.history.batch.id, SYSTEM), death)
 
     def somebody_corrects_a_record(self, data: st.DataObject) -> None:
         recorded = sorted(self.history.facts.records)

@@ -20,7 +20,7 @@ from adsum.batches.enqueue import Queueing
 from adsum.batches.process import AttendanceProcessor
 from adsum.batches.queue.ledger import Claim, Ledger, Release, Settlement
 from adsum.batches.queue.service import QueueService
-from adsum.batches.retry_cancel import Interventions
+from adsum.batches.retry_cancel import RetryCancel
 from adsum.batches.service import AttendancesService
 from adsum.batches.sweep import Sweeper
 from adsum.batches.unreleased_runs import UnreleasedRuns
@@ -118,7 +118,7 @@ class World:
         self.processor = AttendanceProcessor(self.database, self.queue, self.completion, self.clock)
         self.acceptance = Acceptance(self.database, self.clock, chunk_size=chunk_size, max_batch_size=100)
         self.attendances = AttendancesService(self.database, self.acceptance, self.queueing)
-        self.interventions = Interventions(self.database, self.queueing, self.clock, chunk_size=chunk_size)
+        self.retry_cancel = RetryCancel(self.database, self.queueing, self.clock, chunk_size=chunk_size)
         self.sweeper = Sweeper(
             self.database,
             self.queue,

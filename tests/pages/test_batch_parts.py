@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from adsum.batches.activity.repository import FailureOfRun
-from adsum.batches.filters import BatchFilters
 from adsum.batches.list_pages import Asked
 from adsum.batches.pages import EventKind, chosen_outcome, told
-from adsum.batches.repository.undoing import UndoneRun
-from adsum.batches.rules import BatchState, ListedRun, OnExisting, Outcome, Tally
-from adsum.batches.timeline import BatchStory
+from adsum.batches.rules import BatchFilters, BatchState, FailureCount, ListedRun, OnExisting, Outcome, Tally, UndoneRun
+from adsum.batches.timeline import BatchTimeline
 from adsum.platform.pages.charts import HEIGHT, LEAST, bar_chart
 
 NINE = datetime(2024, 12, 25, 9, tzinfo=UTC)
@@ -37,9 +34,9 @@ def run(number: int, accepted_at: datetime, ended_at: datetime | None) -> Listed
 
 def test_a_story_is_told_in_the_order_in_which_it_happened() -> None:
     first, retry = run(1, NINE, NINE + SECOND), run(2, NINE + 60 * SECOND, None)
-    failures = {"run-1": [FailureOfRun("not_enrolled", 2, NINE + SECOND)]}
+    failures = {"run-1": [FailureCount("not_enrolled", 2, NINE + SECOND)]}
     undone = UndoneRun("run-1", NINE + 30 * SECOND, "office", 3)
-    events = told([retry, first], BatchStory(1, "UTC", failures, [undone], None))
+    events = told([retry, first], BatchTimeline(1, "UTC", failures, [undone], None))
     kinds = [(event.run.number, event.kind) for event in events]
     assert kinds == [
         (1, EventKind.ACCEPTED),

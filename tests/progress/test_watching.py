@@ -170,5 +170,5 @@ async def test_without_valkey_it_is_the_same(database_url: str, tmp_path: object
         result = await adsum.attendances.create_batch(submission(school, selection=selection), SYSTEM)
         async with adsum.progress.watch(result.batch_id, SYSTEM) as watch:
             assert settled(await next_of(watch)) == [0]
-            await adsum.interventions.cancel(result.batch_id, SYSTEM)
+            await adsum.retry_cancel.cancel(result.batch_id, SYSTEM)
             assert [status.state for status in await rest_of(watch)] == [BatchState.CANCELLED]

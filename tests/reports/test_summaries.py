@@ -17,7 +17,7 @@ from adsum.attendance.corrections import Corrections
 from adsum.attendance.rules import Correction
 from adsum.attendance.tables import attendances
 from adsum.batches.tables import batch_runs
-from adsum.batches.undo import Undoing
+from adsum.batches.undo import Undo
 from adsum.platform.clock import system_clock as now
 from adsum.privacy.service import StudentData
 from adsum.reports.rules import Counts, GroupBy, total
@@ -84,7 +84,7 @@ async def test_an_undo_counts(reported: Reported) -> None:
     school = reported.school
     batch_id = f"class-{school.class_id}-session-{school.session_id}-date-02092024"
 
-    await Undoing(reported.database, now).undo(batch_id, system_caller())
+    await Undo(reported.database, now).undo(batch_id, system_caller())
 
     assert await absent(reported) == 0
 

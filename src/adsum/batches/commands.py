@@ -8,12 +8,11 @@ import typer
 
 from adsum.accounts.access import system_caller
 from adsum.attendance.statuses.rules import Mark
-from adsum.batches.filters import BatchFilters, JobFilters
 from adsum.batches.job_outcomes import BatchJob
 from adsum.batches.listing import BatchDetails
 from adsum.batches.queue_notice import tell_if_it_waits
 from adsum.batches.rows import DISPENSABLE, JOB_COLUMNS, RUN_COLUMNS, STATUS_COLUMNS, details_row, job_cells, result_row
-from adsum.batches.rules import BatchState, BatchStatus, OnExisting, Outcome
+from adsum.batches.rules import BatchFilters, BatchState, BatchStatus, JobFilters, OnExisting, Outcome
 from adsum.batches.selection import Selection, StudentMark
 from adsum.batches.submission import BatchResult, Submission
 from adsum.batches.watch_command import follow, is_drawn_on_screen
@@ -131,7 +130,7 @@ def retry(batch_id: BatchId, *, as_json: Json = False) -> None:
 @app.command()
 def cancel(batch_id: BatchId, *, as_json: Json = False) -> None:
     """Stop what is not processed yet; what is recorded stays."""
-    found = with_adsum(lambda adsum: adsum.interventions.cancel(batch_id, system_caller()))
+    found = with_adsum(lambda adsum: adsum.retry_cancel.cancel(batch_id, system_caller()))
     show_one(found.to_json(), as_json=as_json)
 
 
@@ -143,7 +142,7 @@ def undo(
     as_json: Json = False,
 ) -> None:
     """Take the newest run back: what it overwrote stands again, what it recorded anew is cleared."""
-    undone = with_adsum(lambda adsum: adsum.undoing.undo(batch_id, system_caller(), reason))
+    undone = with_adsum(lambda adsum: adsum.undo.undo(batch_id, system_caller(), reason))
     row = undone.to_json()
     show_one(row if as_json else row | {"kept": [each["studentId"] for each in row["kept"]]}, as_json=as_json)
 
@@ -181,7 +180,7 @@ async def _found(adsum: Adsum, batch_id: str) -> BatchStatus:
 
 
 async def _retried(adsum: Adsum, batch_id: str) -> BatchStatus:
-    found = await adsum.interventions.retry(batch_id, system_caller())
+    found = await adsum.retry_cancel.retry(batch_id, system_caller())
     await tell_if_it_waits(adsum.settings)
     return found
 

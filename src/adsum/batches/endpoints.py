@@ -12,8 +12,7 @@ from pydantic import Field
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
 from adsum.attendance.rules import MAX_REASON
-from adsum.batches.filters import BatchFilters, JobFilters
-from adsum.batches.rules import BatchState, Outcome
+from adsum.batches.rules import BatchFilters, BatchState, JobFilters, Outcome
 from adsum.batches.schemas import BatchDetailsAnswer, BatchStatusAnswer, UndoneAnswer
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import Day, PageQuery
@@ -114,7 +113,7 @@ async def retry_batch(
     """A new run of those who failed; the batch keeps its totals. 409 while it is processed, if nobody failed, or once
     it is pruned.
     """
-    return BatchStatusAnswer.of(await adsum.interventions.retry(batch_id, caller))
+    return BatchStatusAnswer.of(await adsum.retry_cancel.retry(batch_id, caller))
 
 
 @router.post("/batches/{batchId}/cancel", name="cancelBatch", summary="Cancel what is not processed yet")
@@ -124,7 +123,7 @@ async def cancel_batch(
     caller: Operator,
 ) -> BatchStatusAnswer:
     """What is recorded stays. A batch that has ended is answered as it is."""
-    return BatchStatusAnswer.of(await adsum.interventions.cancel(batch_id, caller))
+    return BatchStatusAnswer.of(await adsum.retry_cancel.cancel(batch_id, caller))
 
 
 @router.post("/batches/{batchId}/undo", name="undoBatch", summary="Take the newest run back")
@@ -135,5 +134,5 @@ async def undo_batch(
 
     409 while the batch is being processed: cancel it first.
     """
-    undone = await adsum.undoing.undo(batch_id, caller, body.reason if body is not None else None)
+    undone = await adsum.undo.undo(batch_id, caller, body.reason if body is not None else None)
     return UndoneAnswer.model_validate(undone.to_json())

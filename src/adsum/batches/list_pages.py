@@ -13,9 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.visitors import Visitor, visitor_with
-from adsum.batches.filters import BatchFilters
-from adsum.batches.repository.listing import ListedBatch
-from adsum.batches.rules import BatchState
+from adsum.batches.rules import BatchFilters, BatchState, ListedBatch
 from adsum.platform.days import WrongDay, day_near
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.ids import MAX_ID
@@ -121,7 +119,7 @@ async def _now(adsum: Adsum, caller: Caller) -> dict[str, Any]:
         "queue": queue,
         "running": running,
         "failed": failed,
-        "reasons": await adsum.stories.failures(caller, [each.status for each in failed.items]),
+        "reasons": await adsum.timeline.failures(caller, [each.status for each in failed.items]),
         "titles": await _titles(adsum, caller, [*running.items, *failed.items]),
         "throughput": bar_chart([each.recorded for each in minutes], [each.failed for each in minutes]),
         "depth": bar_chart([each.open for each in minutes]),

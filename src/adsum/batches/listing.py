@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.batches.filters import BatchFilters, JobFilters
 from adsum.batches.job_outcomes import BatchJob
 from adsum.batches.repository import tallies
 from adsum.batches.repository.job_list import list_jobs
-from adsum.batches.repository.listing import BatchPosition, ListedBatch, is_run_of, list_batches, runs_of_batch
-from adsum.batches.rules import BatchStatus, ListedRun
+from adsum.batches.repository.listing import BatchPosition, is_run_of, list_batches, runs_of_batch
+from adsum.batches.rules import BatchFilters, BatchStatus, JobFilters, ListedBatch, ListedRun
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import NotFound
 from adsum.platform.ids import Batch, parse_batch_id
@@ -92,8 +91,7 @@ async def _jobs(
 
 
 def _key(row: ListedBatch) -> Key:
-    learning_date, session_id = row.position
-    return (learning_date.toordinal(), session_id)
+    return (row.batch.learning_date.toordinal(), row.batch.session_id)
 
 
 def _position(key: Key) -> BatchPosition:

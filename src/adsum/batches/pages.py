@@ -16,12 +16,9 @@ from fastapi.responses import RedirectResponse
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.attendance.statuses.shown import shown_statuses
-from adsum.batches.activity.repository import FailureOfRun
-from adsum.batches.filters import JobFilters
 from adsum.batches.listing import MAX_RUNS, BatchDetails
-from adsum.batches.repository.undoing import UndoneRun
-from adsum.batches.rules import ListedRun, Outcome
-from adsum.batches.timeline import BatchStory
+from adsum.batches.rules import FailureCount, JobFilters, ListedRun, Outcome, UndoneRun
+from adsum.batches.timeline import BatchTimeline
 from adsum.platform.errors import AdsumError, Conflict, Invalid
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.ids import parse_batch_id
@@ -58,7 +55,7 @@ class Event:
     kind: EventKind
     at: datetime
     run: ListedRun
-    failures: Sequence[FailureOfRun] = ()
+    failures: Sequence[FailureCount] = ()
     undone: UndoneRun | None = None
 
 
@@ -103,7 +100,7 @@ async def batch_now(
 ) -> Response:
     """The part that changes; once another run or another state is to be told, the page is asked for anew."""
     details = await adsum.batches.details(batch_id, visitor.caller, JobFilters(), PageRequest(limit=1))
-    story = await adsum.stories.story(batch_id, visitor.caller, MAX_RUNS)
+    story = await adsum.timeline.story(batch_id, visitor.caller, MAX_RUNS)
     response = site_of(request).page(
         request, "batch_now.html", visitor=visitor, details=details, story=story, events=told(details.runs, story)
     )
@@ -116,7 +113,7 @@ async def batch_now(
 async def retry(request: Request, batch_id: BatchId, adsum: OpenAdsum, visitor: Operator) -> Response:
     """Retries who failed, and shows how that goes."""
     try:
-        status = await adsum.interventions.retry(batch_id, visitor.caller)
+        status = await adsum.retry_cancel.retry(batch_id, visitor.caller)
     except Conflict as error:
         return await _page(request, adsum, visitor, batch_id, Shown(problem=error))
     return _see(batch_id, done="retry", number=status.remaining_jobs)
@@ -125,7 +122,7 @@ async def retry(request: Request, batch_id: BatchId, adsum: OpenAdsum, visitor: 
 @router.post("/cancel")
 async def cancel(batch_id: BatchId, adsum: OpenAdsum, visitor: Operator) -> Response:
     """Cancels what is not processed yet, and shows what became of the batch."""
-    status = await adsum.interventions.cancel(batch_id, visitor.caller)
+    status = await adsum.retry_cancel.cancel(batch_id, visitor.caller)
     return _see(batch_id, done="cancel", number=status.tally.cancelled)
 
 
@@ -139,13 +136,13 @@ async def undo(
 ) -> Response:
     """Takes the newest run back, and shows how many records that were."""
     try:
-        undone = await adsum.undoing.undo(batch_id, visitor.caller, reason.strip() or None)
+        undone = await adsum.undo.undo(batch_id, visitor.caller, reason.strip() or None)
     except (Conflict, Invalid) as error:
         return await _page(request, adsum, visitor, batch_id, Shown(problem=error, typed={"reason": reason}))
     return _see(batch_id, done="undo", number=undone.undone, kept=len(undone.kept))
 
 
-def told(runs: Sequence[ListedRun], story: BatchStory) -> list[Event]:
+def told(runs: Sequence[ListedRun], story: BatchTimeline) -> list[Event]:
     """What happened to the batch, in the order in which it did."""
     events: list[Event] = []
     for run in runs:
@@ -187,7 +184,7 @@ async def _page(request: Request, adsum: Adsum, visitor: Visitor, batch_id: str,
     }
     outcome = chosen_outcome(shown.outcome, counts)
     details = await adsum.batches.details(batch_id, caller, JobFilters(outcome), PageRequest(shown.cursor, STUDENTS))
-    story = await adsum.stories.story(batch_id, caller, MAX_RUNS)
+    story = await adsum.timeline.story(batch_id, caller, MAX_RUNS)
     return site_of(request).page(
         request,
         "batch.html",
@@ -204,7 +201,7 @@ async def _page(request: Request, adsum: Adsum, visitor: Visitor, batch_id: str,
     )
 
 
-async def _called(adsum: Adsum, caller: Caller, details: BatchDetails, story: BatchStory) -> dict[str, Any]:
+async def _called(adsum: Adsum, caller: Caller, details: BatchDetails, story: BatchTimeline) -> dict[str, Any]:
     """What the class, its session, the students and statuses are called, for who may read rosters."""
     batch = parse_batch_id(details.status.batch_id)
     if batch is None or not caller.may(Permission.ROSTER_READ):

@@ -48,7 +48,7 @@ class _Retried:
     run: Run
 
 
-class Interventions:
+class RetryCancel:
     """Each is one transaction, and then the queue is told. `now` is the clock; `chunk_size` counts students."""
 
     def __init__(self, database: Database, queueing: Queueing, now: Callable[[], datetime], *, chunk_size: int) -> None:

@@ -1,11 +1,14 @@
-"""The states of a run, what became of its jobs, and what users are told about a batch."""
+"""States of runs, outcomes of jobs, and the values that describe a batch to its users."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, assert_never
+from uuid import UUID
+
+from adsum.platform.ids import Batch
 
 
 class RunState(StrEnum):
@@ -200,3 +203,50 @@ def state_of_run(run_state: RunState, failed: int) -> BatchState:
             return BatchState.COMPLETED_WITH_ERRORS if failed else BatchState.COMPLETED
         case _:
             assert_never(run_state)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFilters:
+    """Filters of the list of batches. None does not filter; days are inclusive; `state` is that of the newest run."""
+
+    school_id: int | None = None
+    class_id: int | None = None
+    session_id: int | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+    state: BatchState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilters:
+    """Filters of the jobs of a batch. `run_id` None: the jobs of the newest run and of those that it carries on."""
+
+    outcome: Outcome | None = None
+    run_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedBatch:
+    """A batch in a list, with the status of its newest run."""
+
+    batch: Batch
+    status: BatchStatus
+
+
+@dataclass(frozen=True, slots=True)
+class FailureCount:
+    """The number of students of a run who failed for one reason, and the time of the last failure."""
+
+    code: str
+    students: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UndoneRun:
+    """An undo of a run: its time, the role of the caller, and the number of records that were set back."""
+
+    run_id: str
+    at: datetime
+    role: str
+    records: int

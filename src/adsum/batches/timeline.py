@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.batches.activity.repository import FailureOfRun, failures_of_runs
+from adsum.batches.activity.repository import failures_of_runs
 from adsum.batches.listing import no_batch
 from adsum.batches.queue.service import QueueService
 from adsum.batches.repository import tallies
 from adsum.batches.repository.listing import runs_that_may_have_failed
-from adsum.batches.repository.undoing import UndoneRun, undone_runs
-from adsum.batches.rules import BatchStatus
+from adsum.batches.repository.undoing import undone_runs
+from adsum.batches.rules import BatchStatus, FailureCount, UndoneRun
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch, parse_batch_id
 from adsum.platform.redis.connection import QueueOutage, redis_deadline
@@ -20,7 +20,7 @@ from adsum.schools.repository import school_of_session
 
 
 @dataclass(frozen=True, slots=True)
-class BatchStory:
+class BatchTimeline:
     """What there is to tell.
 
     Attributes:
@@ -33,19 +33,19 @@ class BatchStory:
 
     school_id: int
     time_zone: str
-    failures: Mapping[str, Sequence[FailureOfRun]]
+    failures: Mapping[str, Sequence[FailureCount]]
     undone: Sequence[UndoneRun]
     is_claimed: bool | None
 
 
-class BatchStories:
+class Timeline:
     """Tells them, for whoever may follow batches."""
 
     def __init__(self, database: Database, queue: QueueService) -> None:
         self._database = database
         self._queue = queue
 
-    async def story(self, batch_id: str, caller: Caller, max_runs: int) -> BatchStory:
+    async def story(self, batch_id: str, caller: Caller, max_runs: int) -> BatchTimeline:
         """Why students failed is told of the newest `max_runs` runs in which some did. No names, no marks.
 
         Raises:
@@ -64,9 +64,9 @@ class BatchStories:
             failures = await failures_of_runs(connection, failed)
             undone = await undone_runs(connection, batch)
             school_id, time_zone = await school_of_session(connection, batch.session_id)
-        return BatchStory(school_id, time_zone, failures, undone, await self._is_claimed(batch, status))
+        return BatchTimeline(school_id, time_zone, failures, undone, await self._is_claimed(batch, status))
 
-    async def failures(self, caller: Caller, statuses: Sequence[BatchStatus]) -> Mapping[str, Sequence[FailureOfRun]]:
+    async def failures(self, caller: Caller, statuses: Sequence[BatchStatus]) -> Mapping[str, Sequence[FailureCount]]:
         """By run, why students failed, of batches that the caller has been shown.
 
         Raises:

@@ -12,7 +12,7 @@ from adsum.attendance.rules import validate_reason
 from adsum.batches.listing import no_batch
 from adsum.batches.plan import Existing
 from adsum.batches.repository import tallies, undoing
-from adsum.batches.repository.undoing import Undo
+from adsum.batches.repository.undoing import UndoRequest
 from adsum.batches.retry_cancel import BatchIsOpen
 from adsum.batches.rules import BatchState
 from adsum.platform.database.engine import Database
@@ -46,7 +46,7 @@ class Undone:
         return {"batchId": self.batch_id, "runId": self.run_id, "undone": self.undone, "kept": kept}
 
 
-class Undoing:
+class Undo:
     """Undoes the newest run of a batch. `now` is the clock."""
 
     def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
@@ -80,6 +80,6 @@ class Undoing:
                 raise no_batch(batch_id)
             if status.state is BatchState.PROCESSING:
                 raise BatchIsOpen(f"batch {batch_id} is being processed: cancel it first", batchId=batch_id)
-            undo = Undo(batch, status.run_id, caller, self._now(), reason)
+            undo = UndoRequest(batch, status.run_id, caller, self._now(), reason)
             kept = await undoing.changed_since(connection, undo)
             return Undone(batch_id, status.run_id, await undoing.undo_run(connection, undo), kept)

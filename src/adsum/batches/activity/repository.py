@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import (
@@ -27,6 +26,7 @@ from adsum.accounts.visibility import in_visible_class, in_visible_school
 from adsum.batches.activity.rules import MINUTE, MINUTES, RunsOfMinutes
 from adsum.batches.repository.outcomes import OUTCOME_OF_JOB
 from adsum.batches.repository.tallies import counting
+from adsum.batches.rules import FailureCount
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import BigInt, Instant, RunId
 
@@ -41,15 +41,6 @@ SELECT run_id, code, count(*) AS students, max(failed_at) AS last_at FROM outcom
 GROUP BY run_id, code ORDER BY run_id, students DESC, code""",
     told={"run_id": RunId, "code": String, "students": BigInt, "last_at": Instant},
 )
-
-
-@dataclass(frozen=True, slots=True)
-class FailureOfRun:
-    """Students of a run who failed for one reason, and when the last of them did."""
-
-    code: str
-    students: int
-    last_at: datetime
 
 
 async def runs_by_minute(connection: AsyncConnection, caller: Caller, begin: datetime) -> list[RunsOfMinutes]:
@@ -77,12 +68,12 @@ async def oldest_open_run(connection: AsyncConnection, caller: Caller) -> dateti
     return await connection.scalar(select(func.min(batch_runs.c.accepted_at)).where(_IS_OPEN, *_seen(caller)))
 
 
-async def failures_of_runs(connection: AsyncConnection, run_ids: Sequence[str]) -> dict[str, list[FailureOfRun]]:
+async def failures_of_runs(connection: AsyncConnection, run_ids: Sequence[str]) -> dict[str, list[FailureCount]]:
     """By run, why students failed, the most frequent reason first. Whoever asks sees the runs."""
-    found: dict[str, list[FailureOfRun]] = {}
+    found: dict[str, list[FailureCount]] = {}
     if run_ids:
         for run_id, *failure in await _FAILURES.fetch_all(connection, {"run_ids": json.dumps(run_ids)}):
-            found.setdefault(run_id, []).append(FailureOfRun(*failure))
+            found.setdefault(run_id, []).append(FailureCount(*failure))
     return found
 
 

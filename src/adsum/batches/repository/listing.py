@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -12,10 +11,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school, in_visible_session
-from adsum.batches.filters import BatchFilters
 from adsum.batches.repository.runs import of_batch
 from adsum.batches.repository.tallies import STATUS_COLUMNS, statuses_of_rows
-from adsum.batches.rules import BatchState, BatchStatus, ListedRun, OnExisting, RunState, Tally, state_of_run
+from adsum.batches.rules import (
+    BatchFilters,
+    BatchState,
+    BatchStatus,
+    ListedBatch,
+    ListedRun,
+    OnExisting,
+    RunState,
+    Tally,
+    state_of_run,
+)
 from adsum.batches.tables import batch_runs
 from adsum.platform.ids import Batch
 from adsum.roster.tables import sessions
@@ -24,18 +32,6 @@ BatchPosition = tuple[date, int]
 """Where a batch stands in a list: learning date and session."""
 
 _ORDER = (batch_runs.c.learning_date, batch_runs.c.session_id)
-
-
-@dataclass(frozen=True, slots=True)
-class ListedBatch:
-    """A batch, and how far its newest run has come."""
-
-    batch: Batch
-    status: BatchStatus
-
-    @property
-    def position(self) -> BatchPosition:
-        return (self.batch.learning_date, self.batch.session_id)
 
 
 async def list_batches(

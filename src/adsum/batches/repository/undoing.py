@@ -14,6 +14,7 @@ from adsum.accounts.access import Caller
 from adsum.attendance.repository import is_set_by_office
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.batches.plan import Existing
+from adsum.batches.rules import UndoneRun
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import RunId
 from adsum.platform.ids import Batch
@@ -23,7 +24,7 @@ _CHANGE_OF_RUN = attendance_changes.alias("of_run")
 
 
 @dataclass(frozen=True, slots=True)
-class Undo:
+class UndoRequest:
     """Who undoes the run `run_id` of a batch, when, and why. What the run carried on is undone with it."""
 
     batch: Batch
@@ -31,16 +32,6 @@ class Undo:
     caller: Caller
     at: datetime
     reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class UndoneRun:
-    """An undo that was: of which run, when, in which role, and how many records were set back."""
-
-    run_id: str
-    at: datetime
-    role: str
-    records: int
 
 
 async def undone_runs(connection: AsyncConnection, batch: Batch) -> list[UndoneRun]:
@@ -57,7 +48,7 @@ async def undone_runs(connection: AsyncConnection, batch: Batch) -> list[UndoneR
     return [UndoneRun(*row) for row in await connection.execute(found)]
 
 
-async def undo_run(connection: AsyncConnection, undo: Undo) -> int:
+async def undo_run(connection: AsyncConnection, undo: UndoRequest) -> int:
     """Sets back what is as the run left it, one version on, and keeps what it said. The number of records."""
     runs = await _runs_of(connection, undo)
     await connection.execute(_changes(undo, runs))
@@ -66,7 +57,7 @@ async def undo_run(connection: AsyncConnection, undo: Undo) -> int:
     return undone
 
 
-async def changed_since(connection: AsyncConnection, undo: Undo) -> dict[int, Existing]:
+async def changed_since(connection: AsyncConnection, undo: UndoRequest) -> dict[int, Existing]:
     """By student, the records that the run made or changed and that others changed after it: as they are now."""
     runs = await _runs_of(connection, undo)
     a = attendances.c
@@ -88,7 +79,7 @@ async def changed_since(connection: AsyncConnection, undo: Undo) -> dict[int, Ex
     return {student_id: Existing(status, note, version) for student_id, status, note, version in rows}
 
 
-async def _runs_of(connection: AsyncConnection, undo: Undo) -> list[str]:
+async def _runs_of(connection: AsyncConnection, undo: UndoRequest) -> list[str]:
     """The run, and those before it that it carried on: a retry and what was retried are one submission."""
     c = batch_runs.c
     carried = (c.carried_recorded + c.carried_skipped + c.carried_cancelled).label("carried")
@@ -101,7 +92,7 @@ async def _runs_of(connection: AsyncConnection, undo: Undo) -> list[str]:
     return list(await connection.scalars(select(chain.union_all(before).c.run_id)))
 
 
-def _changes(undo: Undo, runs: Collection[str]) -> Any:
+def _changes(undo: UndoRequest, runs: Collection[str]) -> Any:
     a, before = attendances.c, _CHANGE_OF_RUN.c
     due: Select[*tuple[Any, ...]] = (
         select(
@@ -154,7 +145,7 @@ def _changes(undo: Undo, runs: Collection[str]) -> Any:
     return insert(attendance_changes).from_select(columns, due)
 
 
-def _records(undo: Undo) -> Any:
+def _records(undo: UndoRequest) -> Any:
     a, made = attendances.c, attendance_changes.c
     return (
         update(attendances)
@@ -190,7 +181,7 @@ def _is_as_left(runs: Collection[str]) -> ColumnElement[bool]:
     return func.coalesce(or_(and_(a.version == 1, a.run_id.in_(runs)), change.run_id.in_(runs)), False)
 
 
-def _is_to_undo(undo: Undo) -> ColumnElement[bool]:
+def _is_to_undo(undo: UndoRequest) -> ColumnElement[bool]:
     """Not what the office has marked, where a teacher undoes."""
     return true() if undo.caller.overrules else ~is_set_by_office()
 

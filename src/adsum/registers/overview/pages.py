@@ -106,7 +106,7 @@ async def settle(adsum: OpenAdsum, visitor: Office, form: Annotated[Decision, Fo
 @router.post("/retry")
 async def retry(adsum: OpenAdsum, visitor: Operator, form: Annotated[FailedBatch, Form()]) -> Response:
     """Retries the marks of a batch that failed."""
-    await adsum.interventions.retry(form.batch, visitor.caller)
+    await adsum.retry_cancel.retry(form.batch, visitor.caller)
     return _back(form, "retried")
 
 

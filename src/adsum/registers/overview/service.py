@@ -13,9 +13,7 @@ from adsum.attendance.disputed_marks.repository import ContradictionRow
 from adsum.attendance.filters import ContradictionFilters
 from adsum.attendance.repository import RecordRow
 from adsum.attendance.statuses.shown import ShownStatus, shown_statuses
-from adsum.batches.filters import BatchFilters
-from adsum.batches.repository.listing import ListedBatch
-from adsum.batches.rules import BatchState
+from adsum.batches.rules import BatchFilters, BatchState, ListedBatch
 from adsum.platform.paging import MAX_LIMIT, Page, PageRequest
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters
 from adsum.reports.rules import Counts, GroupBy, Scope, total
