@@ -10,7 +10,6 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from adsum import __version__, wiring
-from adsum import admin_routers as admin
 from adsum.absences import endpoints as absences
 from adsum.accounts import endpoints as auth
 from adsum.accounts import pages as sign_in
@@ -19,6 +18,7 @@ from adsum.attendance import correction_endpoints as corrections
 from adsum.attendance import endpoints as attendances
 from adsum.attendance import pages as record
 from adsum.attendance.disputed_marks import endpoints as contradictions
+from adsum.attendance.statuses import pages as statuses
 from adsum.batches import create_endpoint as create_batch
 from adsum.batches import endpoints as batches
 from adsum.batches import event_stream as batch_events
@@ -51,11 +51,17 @@ from adsum.roster import session_endpoints as sessions
 from adsum.roster import student_endpoints as students
 from adsum.roster.by_source import endpoints as sourced_roster
 from adsum.roster.covers import endpoints as covers
+from adsum.roster.covers import pages as cover_pages
 from adsum.roster.importing import endpoints as rosters
-from adsum.roster.importing import pages as admin_roster
+from adsum.roster.importing import pages as roster_files
+from adsum.roster.people import pages as people
 from adsum.roster.timetable import endpoints as timetables
+from adsum.roster.timetable import file_pages as timetable_files
+from adsum.roster.timetable import pages as timetable_pages
 from adsum.schools import endpoints as schools
+from adsum.schools import pages as schools_admin
 from adsum.schools.calendar import endpoints as calendar
+from adsum.schools.calendar import pages as calendar_pages
 
 ROUTERS = (
     auth.router,
@@ -93,7 +99,14 @@ PAGES = (
     record.router,
     batches_page.router,
     batch.router,
-    *admin.ROUTERS,
+    schools_admin.router,
+    people.router,
+    statuses.router,
+    calendar_pages.router,
+    cover_pages.router,
+    timetable_files.router,
+    timetable_pages.router,
+    roster_files.router,
     year.router,
     year_lists.router,
 )
@@ -132,7 +145,7 @@ def create_app(settings: Settings) -> FastAPI:
     answer_errors(app)
     app.add_exception_handler(HTTPStatus.NOT_FOUND, _answer_where_nothing_is)
     # The last one added is the first one passed.
-    of_files = ("/rosters/import", admin_roster.PATH, marks_import.PATH)
+    of_files = ("/rosters/import", roster_files.PATH, marks_import.PATH)
     imports: dict[str, int] = dict.fromkeys(of_files, settings.max_import_bytes)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths=imports, refuse=_refusal)
     app.add_middleware(Observation)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from adsum.accounts.tokens import MIN_KEY_LENGTH, NO_KEY
 from adsum.embedded.data_folder import DataFolder
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.redis.connection import RedisClient, open_redis
 from adsum.platform.redis.scripts import ScriptedRedis
-from adsum.platform.settings import Settings
+from adsum.platform.settings import MIN_SECRET_KEY_LENGTH, NO_SIGNING_KEY, Settings
 
 REDIS_CONNECTIONS = 64
 REDIS_TIMEOUT_S = 5.0
@@ -42,8 +41,8 @@ def signing_key(settings: Settings) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read the secret key in {path}: {error}") from None
-    if len(secret) < MIN_KEY_LENGTH:
-        raise ConfigurationError(f"the secret key in {path} is shorter than {MIN_KEY_LENGTH} characters")
+    if len(secret) < MIN_SECRET_KEY_LENGTH:
+        raise ConfigurationError(f"the secret key in {path} is shorter than {MIN_SECRET_KEY_LENGTH} characters")
     return secret
 
 
@@ -51,7 +50,7 @@ def require_signing_key(settings: Settings) -> str:
     """The same, for who cannot do without. Raises ConfigurationError."""
     key = signing_key(settings)
     if key is None:
-        raise ConfigurationError(NO_KEY)
+        raise ConfigurationError(NO_SIGNING_KEY)
     return key
 
 

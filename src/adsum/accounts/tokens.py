@@ -19,14 +19,10 @@ from adsum.platform.batched_lookup import BatchedLookup
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import ConfigurationError, NotFound, Unauthenticated
 from adsum.platform.ids import MAX_ID
+from adsum.platform.settings import NO_SIGNING_KEY
 
 ALGORITHM = "HS256"
-MIN_KEY_LENGTH = 32
 TOKENS_KEPT = 4_096
-NO_KEY = (
-    "there is no secret key: set ADSUM_SECRET_KEY (or ADSUM_SECRET_KEY_FILE) to 32 or more random characters, "
-    "or use the data folder of `adsum up` (ADSUM_DATA_DIR)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +95,7 @@ class Tokens:
 
     def _key(self) -> str:
         if self._secret is None:
-            raise ConfigurationError(NO_KEY)
+            raise ConfigurationError(NO_SIGNING_KEY)
         return self._secret
 
     def _signed(self, user: StoredUser, key: str, lifetime: timedelta) -> Token:

@@ -25,6 +25,11 @@ from adsum.platform.errors import ConfigurationError
 
 PREFIX = "ADSUM_"
 SECRETS = frozenset({"secret_key", "database_url", "redis_url"})
+MIN_SECRET_KEY_LENGTH = 32
+NO_SIGNING_KEY = (
+    "there is no secret key: set ADSUM_SECRET_KEY (or ADSUM_SECRET_KEY_FILE) to 32 or more random characters, "
+    "or use the data folder of `adsum up` (ADSUM_DATA_DIR)"
+)
 
 
 def known_timezone(name: str) -> str:
@@ -134,7 +139,7 @@ class Settings(BaseSettings):
         bool, Field(description="Accept passwords on the sign-in page over HTTP from other machines.")
     ] = False
     secret_key: Annotated[
-        Annotated[SecretStr, Field(min_length=32)] | None,
+        Annotated[SecretStr, Field(min_length=MIN_SECRET_KEY_LENGTH)] | None,
         Field(description="Signs tokens; at least 32 characters. Unset: the key of the data folder."),
     ] = None
     token_ttl: Annotated[int, Field(ge=60, description="Seconds until a token expires.")] = 12 * 3600
