@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid6 import uuid7
 
 from adsum.accounts.access import Caller, system_caller
-from adsum.attendance.statuses.rules import PRESENT, Mark
+from adsum.attendance.rules import Mark, RecordedMark
+from adsum.attendance.statuses.rules import PRESENT
 from adsum.attendance.tables import attendances
-from adsum.batches.plan import AttendanceJob, Existing, Plan
+from adsum.batches.plan import AttendanceJob, Plan
 from adsum.batches.repository import jobs, new_runs
 from adsum.batches.repository.jobs import JobSlice
 from adsum.batches.repository.new_runs import NewRun
@@ -94,7 +95,7 @@ async def outcomes(connection: AsyncConnection, *of: Run) -> dict[int, str]:
     return {each.student_id: each.outcome.value for each in await jobs.outcomes(connection, slices(*of))}
 
 
-async def records(connection: AsyncConnection, batch: Batch) -> Mapping[int, Existing]:
+async def records(connection: AsyncConnection, batch: Batch) -> Mapping[int, RecordedMark]:
     """What stands of each student, whoever set it."""
     standing = (await find_standing(connection, [batch]))[batch].records
     return {student_id: replace(each, is_offices=False) for student_id, each in standing.items()}

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from adsum.attendance.statuses.rules import Mark
+from adsum.attendance.rules import Mark
 from adsum.batches.job_outcomes import DETAILS, BatchJob, Reason, StandingRecord, detail_of, reason_of
 from adsum.batches.rules import OnExisting, Outcome
 from adsum.platform.ids import Batch

@@ -7,31 +7,33 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adsum.attendance.rules import MAX_REASON, Correction, validate_correction
-from adsum.attendance.statuses.rules import DEFAULTS, MAX_NOTE, SchoolStatuses
-from adsum.batches.plan import Existing
+from adsum.attendance.rules import Correction, RecordedMark, validate_correction
+from adsum.attendance.statuses.rules import DEFAULTS, SchoolStatuses
+from adsum.platform.texts import MAX_NOTE, MAX_REASON
 
-LATE = Existing("late", "bus", 4)
-CLEARED = Existing(None, "bus", 4)
+LATE = RecordedMark("late", "bus", 4)
+CLEARED = RecordedMark(None, "bus", 4)
 
 
 @pytest.mark.parametrize(
-    ("standing", "correction", "corrected"),
+    ("recorded", "correction", "corrected"),
     [
-        (LATE, Correction(status="absent"), Existing("absent", "bus", 5)),
-        (LATE, Correction(note="train"), Existing("late", "train", 5)),
-        (LATE, Correction(note=None), Existing("late", None, 5)),
-        (LATE, Correction(status=None), Existing(None, None, 5)),
-        (LATE, Correction(status=None, note="gone"), Existing(None, None, 5)),
-        (CLEARED, Correction(status="present"), Existing("present", None, 5)),
-        (CLEARED, Correction(status="present", note="on foot"), Existing("present", "on foot", 5)),
+        (LATE, Correction(status="absent"), RecordedMark("absent", "bus", 5)),
+        (LATE, Correction(note="train"), RecordedMark("late", "train", 5)),
+        (LATE, Correction(note=None), RecordedMark("late", None, 5)),
+        (LATE, Correction(status=None), RecordedMark(None, None, 5)),
+        (LATE, Correction(status=None, note="gone"), RecordedMark(None, None, 5)),
+        (CLEARED, Correction(status="present"), RecordedMark("present", None, 5)),
+        (CLEARED, Correction(status="present", note="on foot"), RecordedMark("present", "on foot", 5)),
     ],
 )
-def test_what_a_record_says_after_a_correction(standing: Existing, correction: Correction, corrected: Existing) -> None:
+def test_what_a_record_says_after_a_correction(
+    standing: RecordedMark, correction: Correction, corrected: RecordedMark
+) -> None:
     assert correction.applied_to(standing) == corrected
 
 
-def wrong_in(correction: Correction, standing: Existing) -> list[str]:
+def wrong_in(correction: Correction, standing: RecordedMark) -> list[str]:
     """In a school that does not give `late` any more."""
     late = replace(SchoolStatuses().get("late") or DEFAULTS[0], retired_at=datetime(2024, 12, 1, tzinfo=UTC))
     return [violation.code for violation in validate_correction(correction, standing, SchoolStatuses([late]))]

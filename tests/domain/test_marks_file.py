@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from adsum.attendance.statuses.rules import Mark
+from adsum.attendance.rules import Mark
 from adsum.batches.marks_import.rules import MarkRow, read_marks
 from adsum.platform.errors import Malformed, Violation
 

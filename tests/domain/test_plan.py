@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.attendance.statuses.rules import Mark
-from adsum.batches.plan import AttendanceJob, Existing, MarkConflict, Plan, make_plan, not_applied, recorded_already
+from adsum.attendance.rules import Mark, RecordedMark
+from adsum.batches.plan import AttendanceJob, MarkConflict, Plan, make_plan, not_applied, recorded_already
 from adsum.batches.rules import OnExisting
 
 PRESENT, ABSENT, LATE = Mark("present"), Mark("absent"), Mark("late", "bus")
@@ -19,7 +19,7 @@ statuses = st.sampled_from(["present", "absent", "late"])
 notes = st.none() | st.sampled_from(["bus", "ill"])
 requests = st.dictionaries(st.integers(1, 9), st.builds(Mark, statuses, notes))
 records = st.dictionaries(
-    st.integers(1, 9), st.builds(Existing, st.none() | statuses, notes, st.integers(min_value=1, max_value=5))
+    st.integers(1, 9), st.builds(RecordedMark, st.none() | statuses, notes, st.integers(min_value=1, max_value=5))
 )
 
 
@@ -30,22 +30,22 @@ def test_who_has_no_record_is_inserted() -> None:
 
 
 def test_who_has_a_record_keeps_it_and_the_difference_is_a_conflict() -> None:
-    standing = Existing("late", "bus", 3)
+    standing = RecordedMark("late", "bus", 3)
     assert make_plan({1: PRESENT}, {1: standing}, SKIP) == Plan((), (1,), (MarkConflict(1, standing, PRESENT),))
 
 
 @pytest.mark.parametrize("on_existing", list(OnExisting))
 def test_who_has_the_same_mark_already_is_kept_without_conflict(on_existing: OnExisting) -> None:
-    assert make_plan({1: PRESENT}, {1: Existing("present", None, 2)}, on_existing) == Plan((), (1,), ())
+    assert make_plan({1: PRESENT}, {1: RecordedMark("present", None, 2)}, on_existing) == Plan((), (1,), ())
 
 
 def test_an_update_names_the_version_that_was_seen() -> None:
-    assert make_plan({1: ABSENT}, {1: Existing("present", None, 4)}, UPDATE).jobs == (AttendanceJob(1, ABSENT, 4),)
+    assert make_plan({1: ABSENT}, {1: RecordedMark("present", None, 4)}, UPDATE).jobs == (AttendanceJob(1, ABSENT, 4),)
 
 
 @pytest.mark.parametrize("on_existing", list(OnExisting))
 def test_a_cleared_mark_counts_as_none_and_is_marked_again(on_existing: OnExisting) -> None:
-    existing = {1: Existing(None, None, 2)}
+    existing = {1: RecordedMark(None, None, 2)}
     assert make_plan({1: PRESENT}, existing, on_existing) == Plan((AttendanceJob(1, PRESENT, 2),), (), ())
     assert recorded_already({1: PRESENT}, existing) == []
 
@@ -61,16 +61,16 @@ def test_a_cleared_mark_counts_as_none_and_is_marked_again(on_existing: OnExisti
     ],
 )
 def test_a_mark_without_a_note_leaves_the_note_as_it_is(mark: Mark, same: bool) -> None:
-    assert Existing("late", "bus", 1).says(mark) is same
+    assert RecordedMark("late", "bus", 1).is_unchanged_by(mark) is same
 
 
 def test_students_who_were_not_asked_for_are_in_no_plan() -> None:
-    assert make_plan({}, {1: Existing("present", None, 1)}, UPDATE) == Plan((), (), ())
+    assert make_plan({}, {1: RecordedMark("present", None, 1)}, UPDATE) == Plan((), (), ())
 
 
 @given(requests, records, st.sampled_from(OnExisting))
 def test_every_student_asked_for_is_a_job_or_kept_in_the_order_asked(
-    requested: dict[int, Mark], existing: dict[int, Existing], on_existing: OnExisting
+    requested: dict[int, Mark], existing: dict[int, RecordedMark], on_existing: OnExisting
 ) -> None:
     plan = make_plan(requested, existing, on_existing)
     planned = [job.student_id for job in plan.jobs]
@@ -82,25 +82,25 @@ def test_every_student_asked_for_is_a_job_or_kept_in_the_order_asked(
 
 @given(requests, records)
 def test_of_those_kept_exactly_the_different_ones_are_conflicts(
-    requested: dict[int, Mark], existing: dict[int, Existing]
+    requested: dict[int, Mark], existing: dict[int, RecordedMark]
 ) -> None:
     plan = make_plan(requested, existing, SKIP)
-    differing = [student for student in plan.kept if not existing[student].says(requested[student])]
+    differing = [student for student in plan.kept if not existing[student].is_unchanged_by(requested[student])]
     assert [conflict.student_id for conflict in plan.conflicts] == differing
 
 
 @given(requests, records)
-def test_an_update_has_no_conflicts(requested: dict[int, Mark], existing: dict[int, Existing]) -> None:
+def test_an_update_has_no_conflicts(requested: dict[int, Mark], existing: dict[int, RecordedMark]) -> None:
     assert make_plan(requested, existing, UPDATE).conflicts == ()
 
 
 def test_those_recorded_already_are_named_whatever_their_mark() -> None:
-    existing = {1: Existing("present", None, 1), 2: Existing("late", None, 1), 9: Existing("late", None, 1)}
+    existing = {1: RecordedMark("present", None, 1), 2: RecordedMark("late", None, 1), 9: RecordedMark("late", None, 1)}
     assert recorded_already({3: PRESENT, 2: PRESENT, 1: PRESENT}, existing) == [2, 1]
 
 
 def test_of_a_request_that_is_skipped_whole_all_that_differs_is_a_conflict() -> None:
-    standing = {1: Existing("present"), 2: Existing("late", "bus")}
+    standing = {1: RecordedMark("present"), 2: RecordedMark("late", "bus")}
     assert not_applied({1: PRESENT, 2: ABSENT, 3: PRESENT}, standing) == (
         MarkConflict(2, standing[2], ABSENT),
         MarkConflict(3, None, PRESENT),

@@ -6,8 +6,9 @@ from datetime import date
 
 from adsum.absences.precedence import Precedence, Ruling
 from adsum.absences.rules import Absence, KnownAbsence
-from adsum.attendance.statuses.rules import Mark, SchoolStatuses
-from adsum.batches.plan import Existing, make_plan
+from adsum.attendance.rules import Mark, RecordedMark
+from adsum.attendance.statuses.rules import SchoolStatuses
+from adsum.batches.plan import make_plan
 from adsum.batches.rules import OnExisting
 
 DAY = date(2024, 12, 25)
@@ -19,7 +20,7 @@ def rule(
     asked: dict[int, Mark],
     *,
     deliberate: set[int] | None = None,
-    existing: dict[int, Existing] | None = None,
+    existing: dict[int, RecordedMark] | None = None,
     overrules: bool = False,
 ) -> Ruling:
     precedence = Precedence(KNOWN, existing or {}, SchoolStatuses())
@@ -52,7 +53,7 @@ def test_the_office_has_the_last_word_on_whom_it_names_and_not_by_all_present() 
 
 
 def test_what_the_office_decided_in_sight_of_the_absence_stands_before_it() -> None:
-    decided = {4: Existing("late", version=2, is_offices=True)}
+    decided = {4: RecordedMark("late", version=2, is_offices=True)}
 
     assert rule({4: Mark("present")}, existing=decided) == Ruling({4: Mark("present")}, {})
     assert rule({4: Mark("present")}, deliberate={4}, existing=decided).contradictions == {4: Mark("present")}
@@ -60,25 +61,25 @@ def test_what_the_office_decided_in_sight_of_the_absence_stands_before_it() -> N
 
 
 def test_a_cleared_mark_of_the_offices_is_filled_again() -> None:
-    cleared = {4: Existing(None, version=2, is_offices=True)}
+    cleared = {4: RecordedMark(None, version=2, is_offices=True)}
 
     assert rule({4: Mark("present")}, existing=cleared) == Ruling({4: EXCUSED}, {})
 
 
 def test_a_status_that_the_school_no_longer_has_agrees_with_nothing_else() -> None:
-    unknown = {5: Existing("trip", version=1, is_offices=True)}
+    unknown = {5: RecordedMark("trip", version=1, is_offices=True)}
 
     assert rule({5: Mark("absent")}, deliberate={5}, existing=unknown).contradictions == {5: Mark("absent")}
 
 
 def test_a_teachers_own_earlier_mark_is_no_contradiction() -> None:
-    own = {5: Existing("present", version=1)}
+    own = {5: RecordedMark("present", version=1)}
 
     assert rule({5: Mark("late")}, deliberate={5}, existing=own) == Ruling({5: Mark("late")}, {})
 
 
 def test_a_teacher_updates_their_own_marks_and_not_the_offices() -> None:
-    existing = {1: Existing("present", version=1), 2: Existing("late", version=1, is_offices=True)}
+    existing = {1: RecordedMark("present", version=1), 2: RecordedMark("late", version=1, is_offices=True)}
     asked = {1: Mark("absent"), 2: Mark("absent")}
 
     plan = make_plan(asked, existing, OnExisting.UPDATE, overrules=False)
@@ -89,7 +90,7 @@ def test_a_teacher_updates_their_own_marks_and_not_the_offices() -> None:
 
 
 def test_a_mark_without_times_leaves_them_and_one_with_others_changes_them() -> None:
-    existing = {1: Existing("late", version=1, arrived_at="08:10")}
+    existing = {1: RecordedMark("late", version=1, arrived_at="08:10")}
 
     assert not make_plan({1: Mark("late")}, existing, OnExisting.UPDATE).jobs
     assert make_plan({1: Mark("late", arrived_at="08:20")}, existing, OnExisting.UPDATE).jobs

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.attendance.statuses.rules import Mark, SchoolStatuses
+from adsum.attendance.rules import Mark
+from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.selection import Selection, StudentMark, requested_marks, validate_form, validate_roster
 from adsum.platform.errors import Violation
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.attendance.statuses.rules import Mark
-from adsum.batches.plan import Existing, MarkConflict
+from adsum.attendance.rules import Mark, RecordedMark
+from adsum.batches.plan import MarkConflict
 from adsum.batches.rules import OnExisting
 from adsum.batches.selection import Selection, StudentMark
 from adsum.batches.submission import BatchResult, Notice, Submission, result_of_json
@@ -25,7 +25,7 @@ ASKED = Submission(
     idempotency_key="key",
 )
 marks = st.builds(Mark, st.text(max_size=8), st.none() | st.text(max_size=8))
-existing = st.builds(Existing, st.none() | st.text(max_size=8), st.none() | st.text(max_size=8), st.integers())
+existing = st.builds(RecordedMark, st.none() | st.text(max_size=8), st.none() | st.text(max_size=8), st.integers())
 conflicts = st.builds(MarkConflict, st.integers(), st.none() | existing, marks)
 notices = st.builds(Notice, st.text(max_size=8), st.text(max_size=8))
 results = st.builds(

@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from adsum.accounts.access import system_caller
-from adsum.attendance.statuses.rules import Mark
+from adsum.attendance.rules import Mark
 from adsum.batches.complete import queued
 from adsum.batches.queue.chunks import Chunk
 from adsum.batches.queue.keys import LedgerKeys

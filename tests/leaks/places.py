@@ -8,8 +8,7 @@ from datetime import date
 from adsum.absences.rules import Absence
 from adsum.accounts.access import Role
 from adsum.attendance.filters import RecordFilters
-from adsum.attendance.rules import Correction
-from adsum.attendance.statuses.rules import Mark
+from adsum.attendance.rules import Correction, Mark
 from adsum.batches.selection import Selection, StudentMark
 from adsum.batches.submission import Submission
 from adsum.platform.ids import Batch

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adsum.accounts.access import Caller, Role
-from adsum.attendance.statuses.rules import Mark
+from adsum.attendance.rules import Mark
 from adsum.batches.plan import AttendanceJob
 from adsum.batches.repository.closing import close_runs
 from adsum.batches.repository.recording import insert_records

@@ -9,8 +9,8 @@ import pytest
 from redis.asyncio import Redis
 
 from adsum.accounts.access import Caller, Role, system_caller
-from adsum.attendance.statuses.rules import Mark
-from adsum.batches.plan import Existing, MarkConflict
+from adsum.attendance.rules import Mark, RecordedMark
+from adsum.batches.plan import MarkConflict
 from adsum.batches.queue.keys import LedgerKeys
 from adsum.batches.repository import jobs, recording
 from adsum.batches.rules import BatchState, OnExisting
@@ -73,9 +73,9 @@ async def test_a_second_teachers_marks_that_are_not_applied_are_listed(adsum: Ad
     )
     assert (second.is_skipped, second.run_id, second.added_jobs, second.skipped_jobs) == (True, first.run_id, 0, 3)
     assert second.conflicts == (
-        MarkConflict(one, Existing("late", "bus"), PRESENT),
+        MarkConflict(one, RecordedMark("late", "bus"), PRESENT),
         MarkConflict(two, None, PRESENT),
-        MarkConflict(three, Existing("excused", None, 1, is_offices=True), PRESENT),
+        MarkConflict(three, RecordedMark("excused", None, 1, is_offices=True), PRESENT),
     )
 
 
@@ -185,7 +185,7 @@ async def test_a_programs_attendances_are_one_batch(adsum: Adsum, school: School
         assert (await ended(adsum, result.batch_id)).tally.recorded == 2
     async with adsum.database.snapshot() as connection:
         found = await records(connection, batch_of(school))
-    assert found == {one: Existing("present", None, 1), two: Existing("late", "bus", 1)}
+    assert found == {one: RecordedMark("present", None, 1), two: RecordedMark("late", "bus", 1)}
 
 
 async def test_attendances_of_two_sessions_are_refused_and_the_odd_ones_named(adsum: Adsum, school: SchoolIds) -> None:

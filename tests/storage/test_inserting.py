@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, select, update
 
-from adsum.attendance.statuses.rules import Mark
+from adsum.attendance.rules import Mark, RecordedMark
 from adsum.attendance.tables import attendances
-from adsum.batches.plan import AttendanceJob, Existing
+from adsum.batches.plan import AttendanceJob
 from adsum.batches.repository import jobs, recording
 from adsum.batches.repository.jobs import JobSlice
 from adsum.batches.rules import Outcome, RunState
@@ -45,8 +45,8 @@ async def test_an_open_runs_jobs_are_recorded_as_planned(database: Database, sch
         await recording.insert_records(connection, slices(run))
         assert await outcomes(connection, run) == {one: "recorded", two: "recorded"}
         assert await records(connection, batch_of(school)) == {
-            one: Existing("late", "bus \U0001f68c 'ü'", 1),
-            two: Existing("absent", None, 1),
+            one: RecordedMark("late", "bus \U0001f68c 'ü'", 1),
+            two: RecordedMark("absent", None, 1),
         }
 
 
@@ -109,7 +109,7 @@ async def test_a_record_that_was_corrected_since_is_recorded_all_the_same(
         await connection.execute(update(attendances).values(status=None, version=2))
         await recording.insert_records(connection, slices(run))
         assert await outcomes(connection, run) == {one: "recorded"}
-        assert await records(connection, batch_of(school)) == {one: Existing(None, None, 2)}
+        assert await records(connection, batch_of(school)) == {one: RecordedMark(None, None, 2)}
 
 
 async def test_who_has_left_the_class_since_is_not_recorded_and_fails_with_the_reason(

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from adsum.attendance.statuses.rules import Mark
-from adsum.batches.plan import AttendanceJob, Existing
+from adsum.attendance.rules import Mark, RecordedMark
+from adsum.batches.plan import AttendanceJob
 from adsum.batches.repository import idempotency, runs
 from adsum.batches.repository.idempotency import AnswerKey, KeptAnswer
 from adsum.batches.rules import RunState
@@ -110,8 +110,8 @@ async def test_existing_records_are_those_of_the_session_and_day_with_cleared_ma
         other = replace(today, learning_date=DAY - timedelta(days=1))
         await make_record(connection, school.school_id, other, three)
         assert await records(connection, today) == {
-            one: Existing("late", "bus", 3),
-            two: Existing(None, None, 2),
+            one: RecordedMark("late", "bus", 3),
+            two: RecordedMark(None, None, 2),
         }
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import system_caller
-from adsum.attendance.statuses.rules import Mark
+from adsum.attendance.rules import Mark
 from adsum.attendance.tables import attendance_changes
 from adsum.batches.plan import AttendanceJob
 from adsum.batches.repository import closing, jobs, recording, runs, tallies

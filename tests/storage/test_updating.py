@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.attendance.rules import RecordedMark
 from adsum.attendance.tables import attendance_changes, attendances
-from adsum.batches.plan import Existing
 from adsum.batches.repository import recording
 from adsum.batches.repository.runs import Run
 from adsum.batches.rules import RunState
@@ -48,7 +48,7 @@ async def test_the_version_that_was_seen_is_changed_and_what_was_is_kept(databas
         student = await recorded(connection, school, note="old", version=3)
         run = await make_run(connection, school, updates({student: 3}, "absent", "new"))
         await process(connection, run)
-        assert await records(connection, batch_of(school)) == {student: Existing("absent", "new", 4)}
+        assert await records(connection, batch_of(school)) == {student: RecordedMark("absent", "new", 4)}
         assert await outcomes(connection, run) == {student: "recorded"}
         assert await changes(connection) == [(4, "present", "absent", "old", "new", run.run_id)]
 
@@ -58,7 +58,7 @@ async def test_an_update_without_a_note_leaves_the_note_as_it_is(database: Datab
         student = await recorded(connection, school, note="allergic to nuts")
         run = await make_run(connection, school, updates({student: 1}, "absent"))
         await process(connection, run)
-        assert await records(connection, batch_of(school)) == {student: Existing("absent", "allergic to nuts", 2)}
+        assert await records(connection, batch_of(school)) == {student: RecordedMark("absent", "allergic to nuts", 2)}
         assert [change[3:5] for change in await changes(connection)] == [("allergic to nuts", "allergic to nuts")]
 
 
@@ -66,7 +66,7 @@ async def test_a_note_can_be_emptied(database: Database, school: SchoolIds) -> N
     async with database.transaction() as connection:
         student = await recorded(connection, school, note="bus")
         await process(connection, await make_run(connection, school, updates({student: 1}, "present", "")))
-        assert await records(connection, batch_of(school)) == {student: Existing("present", "", 2)}
+        assert await records(connection, batch_of(school)) == {student: RecordedMark("present", "", 2)}
 
 
 async def test_another_version_is_left_as_it_is_and_skipped(database: Database, school: SchoolIds) -> None:
@@ -74,7 +74,7 @@ async def test_another_version_is_left_as_it_is_and_skipped(database: Database, 
         student = await recorded(connection, school, status="excused", version=4)
         run = await make_run(connection, school, updates({student: 3}, "absent"))
         await process(connection, run)
-        assert await records(connection, batch_of(school)) == {student: Existing("excused", None, 4)}
+        assert await records(connection, batch_of(school)) == {student: RecordedMark("excused", None, 4)}
         assert await outcomes(connection, run) == {student: "skipped"}
         assert await changes(connection) == []
 
@@ -97,7 +97,7 @@ async def test_a_late_chunk_does_not_undo_a_correction(database: Database, schoo
         await process(connection, run)
         await connection.execute(update(attendances).values(status="excused", version=3))
         await process(connection, run)
-        assert await records(connection, batch_of(school)) == {student: Existing("excused", None, 3)}
+        assert await records(connection, batch_of(school)) == {student: RecordedMark("excused", None, 3)}
         assert await outcomes(connection, run) == {student: "recorded"}
 
 
@@ -108,7 +108,7 @@ async def test_nothing_of_a_run_that_ended_is_changed(database: Database, school
         run = await make_run(connection, school, updates({student: 1}, "absent"))
         await end_run(connection, run, state)
         await process(connection, run)
-        assert await records(connection, batch_of(school)) == {student: Existing("present", None, 1)}
+        assert await records(connection, batch_of(school)) == {student: RecordedMark("present", None, 1)}
         assert (await changes(connection), await failures(connection, run)) == ([], {})
 
 
@@ -117,7 +117,7 @@ async def test_a_cleared_mark_is_marked_again(database: Database, school: School
         student = await recorded(connection, school, status=None, version=2)
         run = await make_run(connection, school, updates({student: 2}))
         await process(connection, run)
-        assert await records(connection, batch_of(school)) == {student: Existing("present", None, 3)}
+        assert await records(connection, batch_of(school)) == {student: RecordedMark("present", None, 3)}
         assert await outcomes(connection, run) == {student: "recorded"}
         assert await changes(connection) == [(3, None, "present", None, None, run.run_id)]
 
@@ -126,7 +126,7 @@ async def test_the_note_of_a_cleared_mark_does_not_come_back(database: Database,
     async with database.transaction() as connection:
         student = await recorded(connection, school, status=None, note="of the cleared mark", version=2)
         await process(connection, await make_run(connection, school, updates({student: 2})))
-        assert await records(connection, batch_of(school)) == {student: Existing("present", None, 3)}
+        assert await records(connection, batch_of(school)) == {student: RecordedMark("present", None, 3)}
 
 
 async def test_who_has_left_the_class_since_is_not_changed_and_fails(database: Database, school: SchoolIds) -> None:
@@ -135,7 +135,7 @@ async def test_who_has_left_the_class_since_is_not_changed_and_fails(database: D
         run = await make_run(connection, school, updates({student: 1}, "absent"))
         await connection.execute(delete(enrolments).where(enrolments.c.student_id == student))
         await process(connection, run)
-        assert await records(connection, batch_of(school)) == {student: Existing("present", None, 1)}
+        assert await records(connection, batch_of(school)) == {student: RecordedMark("present", None, 1)}
         assert await outcomes(connection, run) == {student: "failed"}
 
 
@@ -152,4 +152,4 @@ async def test_workers_with_the_same_chunk_at_once_change_it_once(database: Data
     await asyncio.gather(*(work() for _ in range(6)))
     async with database.snapshot() as connection:
         assert [change[0] for change in await changes(connection)] == [2, 2, 2, 2]
-        assert set((await records(connection, batch_of(school))).values()) == {Existing("absent", None, 2)}
+        assert set((await records(connection, batch_of(school))).values()) == {RecordedMark("absent", None, 2)}

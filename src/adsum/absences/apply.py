@@ -35,17 +35,17 @@ class DueAbsences:
             How many records say something else since.
         """
         async with self._database.snapshot() as connection:
-            if not await absences.due_of_ended_runs(connection, 1):
+            if not await absences.find_due_absences(connection, 1):
                 return 0
         async with self._database.transaction() as connection:
-            due = await absences.due_of_ended_runs(connection, DUE_AT_ONCE)
+            due = await absences.find_due_absences(connection, DUE_AT_ONCE)
             corrected = 0
             for absence_id in sorted({absence_id for _, absence_id in due}):
                 (row,) = await absences.find_absences(connection, _EVERYWHERE, [absence_id], to_change=True)
                 (newest,) = await absences.list_versions(connection, absence_id, None, 1)
                 author = Caller(Role(newest.changed_role), frozenset(), newest.user_id, newest.key_id)
                 corrected += await apply_absences(connection, [row], author, self._now())
-            await absences.wait_no_more(connection, due)
+            await absences.remove_due_absences(connection, due)
         return corrected
 
 

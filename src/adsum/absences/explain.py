@@ -11,11 +11,12 @@ from adsum.attendance.corrections import change_of
 from adsum.attendance.disputed_marks import repository as contradictions
 from adsum.attendance.history import apply_changes
 from adsum.attendance.repository import RecordRow, list_absences
-from adsum.attendance.rules import Correction, validate_reason
+from adsum.attendance.rules import Correction
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, Status, StatusFlag
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, Violation
+from adsum.platform.texts import validate_reason
 from adsum.schools.service import require_school
 
 StudentAndDay = tuple[int, date]

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from adsum.absences.rules import KnownAbsence
-from adsum.attendance.statuses.rules import ABSENT, CountsAs, Mark, SchoolStatuses
-from adsum.batches.plan import Existing
+from adsum.attendance.rules import Mark, RecordedMark
+from adsum.attendance.statuses.rules import ABSENT, CountsAs, SchoolStatuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Precedence:
     """
 
     known: Mapping[int, KnownAbsence]
-    existing: Mapping[int, Existing]
+    existing: Mapping[int, RecordedMark]
     statuses: SchoolStatuses
 
     def rule(self, requested: Mapping[int, Mark], deliberate: Collection[int], *, overrules: bool) -> Ruling:

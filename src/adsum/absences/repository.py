@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, insert, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Integer, Select, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.filters import AbsenceFilters
@@ -16,10 +15,12 @@ from adsum.absences.rules import Absence
 from adsum.absences.tables import absence_versions, absences, due_absences
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
-from adsum.batches.rules import RunState
-from adsum.batches.tables import batch_runs
-from adsum.platform.database.validity import valid_on
+from adsum.platform.database.columns import RunId
+from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.roster.tables import enrolments, sessions
+
+_QUEUE_DUE_ABSENCES = sql_file(__package__, "queue_due_absences")
+_FIND_DUE_ABSENCES = sql_file(__package__, "find_due_absences", returns={"run_id": RunId, "absence_id": Integer()})
 
 AbsencePosition = tuple[date, int]
 """Where an absence stands in a list, the newest first: its first day, its id."""
@@ -141,55 +142,21 @@ async def sessions_of_students(connection: AsyncConnection, student_ids: Collect
     return set(await connection.scalars(select(sessions.c.id).where(sessions.c.class_id.in_(classes))))
 
 
-async def wait_for_open_runs(
-    connection: AsyncConnection, rows: Sequence[AbsenceRow], session_ids: Collection[int]
-) -> None:
-    """Notes the open runs that may be about to record these students: see `due_absences`."""
-    if not rows or not session_ids:
-        return
-    r = batch_runs.c
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    due = (
-        select(r.run_id, absences.c.id)
-        .join(
-            absences,
-            (absences.c.first_day <= r.learning_date) & (absences.c.last_day >= r.learning_date),
-        )
-        .join(
-            enrolments,
-            (enrolments.c.class_id == r.class_id)
-            & (enrolments.c.student_id == absences.c.student_id)
-            & valid_on(enrolments, r.learning_date),
-        )
-        .where(
-            r.state == RunState.OPEN,
-            r.session_id.in_(sorted(session_ids)),
-            absences.c.id.in_([row.id for row in rows]),
-        )
-        .distinct()
-    )
-    waiting = dialect.insert(due_absences).from_select(["run_id", "absence_id"], due)
-    await connection.execute(waiting.on_conflict_do_nothing())
+async def queue_due_absences(connection: AsyncConnection, rows: Sequence[AbsenceRow]) -> None:
+    """Queues absences for the open runs that may be about to record these students: see `due_absences`."""
+    await _QUEUE_DUE_ABSENCES.fetch_all(connection, input_rows([{"absence_id": row.id} for row in rows]))
 
 
-async def due_of_ended_runs(connection: AsyncConnection, limit: int) -> list[tuple[str, int]]:
-    """At most `limit` of those that waited for a run that has ended: the run, the absence."""
-    d, r = due_absences.c, batch_runs.c
-    statement = (
-        select(d.run_id, d.absence_id)
-        .join(batch_runs, r.run_id == d.run_id)
-        .where(r.state != RunState.OPEN)
-        .order_by(d.run_id, d.absence_id)
-        .limit(limit)
-    )
-    return [(run_id, absence_id) for run_id, absence_id in await connection.execute(statement)]
+async def find_due_absences(connection: AsyncConnection, limit: int) -> list[tuple[str, int]]:
+    """At most `limit` queued absences whose run has ended, as run id and absence id."""
+    rows = await _FIND_DUE_ABSENCES.fetch_all(connection, {"limit": limit})
+    return [(run_id, absence_id) for run_id, absence_id in rows]
 
 
-async def wait_no_more(connection: AsyncConnection, due: Sequence[tuple[str, int]]) -> None:
-    """Forgets those that are done."""
+async def remove_due_absences(connection: AsyncConnection, due: Sequence[tuple[str, int]]) -> None:
+    """Removes queued absences that have been applied."""
     d = due_absences.c
-    done = due_absences.delete().where(tuple_(d.run_id, d.absence_id).in_(due))
-    await connection.execute(done)
+    await connection.execute(due_absences.delete().where(tuple_(d.run_id, d.absence_id).in_(due)))
 
 
 def _absences(caller: Caller) -> Select[*tuple[Any, ...]]:

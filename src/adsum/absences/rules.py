@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from adsum.attendance.rules import validate_reason
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.platform.errors import Violation
 from adsum.platform.local_times import validate_stretch
+from adsum.platform.texts import validate_reason
 from adsum.schools.calendar.rules import SessionTime
 
 MAX_STUDENTS = 1_000

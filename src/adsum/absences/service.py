@@ -49,10 +49,10 @@ class Absences:
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.transaction() as connection:
             school_id = await _check(connection, student_ids, absence, caller)
-            turns = await _take_turns(connection, student_ids)
+            await _fence_sessions(connection, student_ids)
             teller = Teller(caller, self._now())
             rows = await absences.add_absences(connection, school_id, student_ids, absence, teller)
-            await absences.wait_for_open_runs(connection, rows, turns)
+            await absences.queue_due_absences(connection, rows)
             return Told(rows, await apply_absences(connection, rows, caller, teller.at))
 
     async def page(self, caller: Caller, filters: AbsenceFilters, page: PageRequest) -> Page[AbsenceRow]:
@@ -117,17 +117,18 @@ class Absences:
             return await self._put(connection, replace(row, version=row.version + 1, revoked_at=self._now()), caller)
 
     async def _put(self, connection: Connection, row: AbsenceRow, caller: Caller) -> Told:
-        turns = await _take_turns(connection, [row.student_id])
+        await _fence_sessions(connection, [row.student_id])
         now = self._now()
         await absences.change_absence(connection, row, Teller(caller, now))
-        await absences.wait_for_open_runs(connection, [row], turns)
+        await absences.queue_due_absences(connection, [row])
         return Told([row], await apply_absences(connection, [row], caller, now))
 
 
-async def _take_turns(connection: Connection, student_ids: Sequence[int]) -> Collection[int]:
-    """Of all sessions that may record these students: so no register of theirs is accepted meanwhile."""
-    concerned = await absences.sessions_of_students(connection, student_ids)
-    return await take_turns(connection, concerned) if concerned else ()
+async def _fence_sessions(connection: Connection, student_ids: Sequence[int]) -> None:
+    """Takes the fences of all sessions that may record these students, so that no run of theirs opens meanwhile."""
+    session_ids = await absences.sessions_of_students(connection, student_ids)
+    if session_ids:
+        await take_turns(connection, session_ids)
 
 
 async def _check(connection: Connection, student_ids: Sequence[int], absence: Absence, caller: Caller) -> int:

@@ -12,10 +12,10 @@ from adsum.attendance.disputed_marks import repository as contradictions
 from adsum.attendance.disputed_marks.repository import ContradictionRow, Said
 from adsum.attendance.history import Change, apply_changes, list_changes
 from adsum.attendance.repository import RecordRow, find_record
-from adsum.attendance.rules import Correction, Keep, validate_correction
+from adsum.attendance.rules import Correction, Keep, Mark, validate_correction
 from adsum.attendance.service import seen_by
 from adsum.attendance.statuses.repository import find_statuses
-from adsum.attendance.statuses.rules import PRESENT, Mark
+from adsum.attendance.statuses.rules import PRESENT
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Forbidden, Invalid, NotFound, StaleVersion, Violation
 from adsum.platform.ids import Batch

@@ -7,27 +7,39 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    Select,
-    Text,
-    bindparam,
-    case,
-    cast,
-    func,
-    insert,
-    literal,
-    null,
-    select,
-    union_all,
-    update,
-)
+from sqlalchemy import Boolean, Integer, String, Text, bindparam, case, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.attendance.tables import attendance_changes, attendances
-from adsum.batches.tables import batch_runs
-from adsum.platform.database.columns import RunId
+from adsum.platform.database.columns import Instant, RunId
+from adsum.platform.database.sql_files import sql_file
 from adsum.schools.stale_days import forget_records
+
+_LIST_CHANGES = sql_file(
+    __package__,
+    "list_changes",
+    returns={
+        "version": Integer(),
+        "old_status": String(),
+        "old_note": String(),
+        "new_status": String(),
+        "new_note": String(),
+        "changed_at": Instant(),
+        "changed_role": String(),
+        "user_id": Integer(),
+        "key_id": Integer(),
+        "reason": String(),
+        "run_id": RunId,
+        "undoes_run_id": RunId,
+        "old_arrived_at": String(),
+        "old_left_at": String(),
+        "new_arrived_at": String(),
+        "new_left_at": String(),
+        "old_office_note": String(),
+        "new_office_note": String(),
+        "absence_id": Integer(),
+    },
+)
 
 _APPLY = (
     update(attendances)
@@ -125,69 +137,5 @@ def _applied(record_id: int, change: Change) -> dict[str, Any]:
 
 async def list_changes(connection: AsyncConnection, record_id: int, before: int | None, limit: int) -> list[Change]:
     """At most `limit` versions of a record, the newest first, from before the version `before`."""
-    versions = union_all(_beginning(record_id), _changes(record_id)).subquery()
-    statement = select(versions).order_by(versions.c.version.desc()).limit(limit)
-    if before is not None:
-        statement = statement.where(versions.c.version < before)
-    return [Change(*row) for row in await connection.execute(statement)]
-
-
-def _changes(record_id: int) -> Select[*tuple[Any, ...]]:
-    c = attendance_changes.c
-    return select(
-        c.version,
-        c.old_status,
-        c.old_note,
-        c.new_status,
-        c.new_note,
-        c.changed_at,
-        c.changed_role,
-        c.user_id,
-        c.key_id,
-        c.reason,
-        c.run_id,
-        c.undoes_run_id,
-        c.old_arrived_at,
-        c.old_left_at,
-        c.new_arrived_at,
-        c.new_left_at,
-        c.old_office_note,
-        c.new_office_note,
-        c.absence_id,
-    ).where(c.attendance_id == record_id)
-
-
-def _beginning(record_id: int) -> Select[*tuple[Any, ...]]:
-    """The first version: the record itself, or what its first change kept of it; who made it stands in its run."""
-    a, run, first = attendances.c, batch_runs.c, attendance_changes.alias("first")
-    is_first = a.version == 1
-    made_by_run = run.run_id.is_not(None)
-    return (
-        select(
-            literal(1).label("version"),
-            null().label("old_status"),
-            null().label("old_note"),
-            case((is_first, a.status), else_=first.c.old_status).label("new_status"),
-            case((is_first, a.note), else_=first.c.old_note).label("new_note"),
-            func.coalesce(run.accepted_at, a.marked_at).label("changed_at"),
-            func.coalesce(run.accepted_role, a.marked_role).label("changed_role"),
-            case((made_by_run, run.user_id), else_=a.user_id).label("user_id"),
-            case((made_by_run, run.key_id), else_=a.key_id).label("key_id"),
-            null().label("reason"),
-            a.run_id,
-            cast(null(), RunId).label("undoes_run_id"),
-            null().label("old_arrived_at"),
-            null().label("old_left_at"),
-            case((is_first, a.arrived_at), else_=first.c.old_arrived_at).label("new_arrived_at"),
-            case((is_first, a.left_at), else_=first.c.old_left_at).label("new_left_at"),
-            null().label("old_office_note"),
-            null().label("new_office_note"),
-            case((is_first, a.absence_id)).label("absence_id"),
-        )
-        .select_from(
-            attendances.outerjoin(batch_runs, run.run_id == a.run_id).outerjoin(
-                first, (first.c.attendance_id == a.id) & (first.c.version == 2)
-            )
-        )
-        .where(a.id == record_id)
-    )
+    values = {"record_id": record_id, "before": before, "limit": limit}
+    return [Change(*row) for row in await _LIST_CHANGES.fetch_all(connection, values)]

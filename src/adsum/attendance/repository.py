@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import Caller, Role
 from adsum.accounts.visibility import in_visible_school, in_visible_session
 from adsum.attendance.filters import RecordFilters
+from adsum.attendance.rules import RecordedMark
 from adsum.attendance.tables import attendances
-from adsum.batches.plan import Existing
 from adsum.platform.ids import Batch
 from adsum.roster.tables import classes, sessions, students
 
@@ -56,8 +56,8 @@ class RecordRow:
         return Batch(self.class_id, self.session_id, self.learning_date).id
 
     @property
-    def standing(self) -> Existing:
-        return Existing(self.status, self.note, self.version, self.arrived_at, self.left_at, self.is_offices)
+    def standing(self) -> RecordedMark:
+        return RecordedMark(self.status, self.note, self.version, self.arrived_at, self.left_at, self.is_offices)
 
     @property
     def position(self) -> RecordPosition:

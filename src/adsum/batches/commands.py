@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.attendance.statuses.rules import Mark
+from adsum.attendance.rules import Mark
 from adsum.batches.job_outcomes import BatchJob
 from adsum.batches.listing import BatchDetails
 from adsum.batches.queue_notice import tell_if_it_waits

@@ -12,8 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import require
-from adsum.attendance.rules import MAX_REASON
-from adsum.attendance.statuses.rules import MAX_NOTE, Mark
+from adsum.attendance.rules import Mark
 from adsum.batches import endpoints as batches
 from adsum.batches.plan import MarkConflict
 from adsum.batches.rules import OnExisting
@@ -21,6 +20,7 @@ from adsum.batches.selection import Selection, StudentMark
 from adsum.batches.submission import BatchResult, Submission
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.schemas import Flag, Id, PlainText, Schema
+from adsum.platform.texts import MAX_NOTE, MAX_REASON
 from adsum.roster.rules import MAX_VERSION_LENGTH
 
 router = APIRouter(prefix="/attendances", tags=["batches"])

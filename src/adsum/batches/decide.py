@@ -11,8 +11,9 @@ from uuid6 import uuid7
 from adsum.absences.precedence import Precedence
 from adsum.absences.rules import known_of
 from adsum.attendance.disputed_marks.repository import Said
-from adsum.attendance.statuses.rules import Mark, SchoolStatuses
-from adsum.batches.plan import Existing, Plan, make_plan, not_applied, recorded_already
+from adsum.attendance.rules import Mark, RecordedMark
+from adsum.attendance.statuses.rules import SchoolStatuses
+from adsum.batches.plan import Plan, make_plan, not_applied, recorded_already
 from adsum.batches.queue.keys import lock_key
 from adsum.batches.repository.closing import ClosedRun
 from adsum.batches.repository.idempotency import AnswerKey, KeptAnswer
@@ -168,7 +169,7 @@ def _repeated(submission: Submission, kept: KeptAnswer) -> BatchResult:
     return result_of_json(kept.answer)
 
 
-def _refuse_recorded(selection: Selection, checked: CheckedSubmission, existing: Mapping[int, Existing]) -> None:
+def _refuse_recorded(selection: Selection, checked: CheckedSubmission, existing: Mapping[int, RecordedMark]) -> None:
     recorded = recorded_already(checked.requested, existing)
     if not recorded:
         return
@@ -212,9 +213,9 @@ def _nothing_to_do(checked: CheckedSubmission, plan: Plan, newest_run: str | Non
     )
 
 
-def _skipped(checked: CheckedSubmission, standing: Run, existing: Mapping[int, Existing]) -> BatchResult:
+def _skipped(checked: CheckedSubmission, standing: Run, existing: Mapping[int, RecordedMark]) -> BatchResult:
     being_recorded = {
-        job.student_id: Existing(job.mark.status, job.mark.note)
+        job.student_id: RecordedMark(job.mark.status, job.mark.note)
         for job in standing.jobs
         # A record that is beyond what the job saw is what stands: the run has written it, or somebody corrected it.
         if job.student_id not in existing or existing[job.student_id].version == job.version

@@ -11,12 +11,12 @@ from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
-from adsum.attendance.rules import MAX_REASON
 from adsum.batches.rules import BatchFilters, BatchState, JobFilters, Outcome
 from adsum.batches.schemas import BatchDetailsAnswer, BatchStatusAnswer, UndoneAnswer
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Page, PathId, PlainText, Schema
+from adsum.platform.texts import MAX_REASON
 
 router = APIRouter(prefix="/attendances", tags=["batches"])
 BatchId = Annotated[str, Path(alias="batchId")]

@@ -6,34 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adsum.attendance.statuses.rules import Mark
+from adsum.attendance.rules import Mark, RecordedMark
 from adsum.batches.rules import OnExisting, Tally
-
-
-@dataclass(frozen=True, slots=True)
-class Existing:
-    """What is recorded, or being recorded, of a student. A cleared mark has no status and counts as none.
-
-    `is_offices`: the office has set it, or an absence known beforehand has: a teacher's mark does not overwrite it.
-    """
-
-    status: str | None
-    note: str | None = None
-    version: int = 0
-    arrived_at: str | None = None
-    left_at: str | None = None
-    is_offices: bool = False
-
-    def says(self, mark: Mark) -> bool:
-        """Whether `mark` would change nothing. What a mark leaves out stays as it is."""
-        return self.status == mark.status and all(
-            asked is None or asked == standing
-            for asked, standing in (
-                (mark.note, self.note),
-                (mark.arrived_at, self.arrived_at),
-                (mark.left_at, self.left_at),
-            )
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +41,7 @@ class MarkConflict:
     """A requested mark that was not applied, since something else is recorded or being recorded."""
 
     student_id: int
-    recorded: Existing | None
+    recorded: RecordedMark | None
     requested: Mark
 
 
@@ -98,7 +72,7 @@ class Plan:
 
 def make_plan(
     requested: Mapping[int, Mark],
-    existing: Mapping[int, Existing],
+    existing: Mapping[int, RecordedMark],
     on_existing: OnExisting,
     *,
     overrules: bool = True,
@@ -117,24 +91,26 @@ def make_plan(
         if record is None:
             jobs.append(AttendanceJob(student_id, mark))
         elif record.status is None or (
-            on_existing is OnExisting.UPDATE and not record.says(mark) and (overrules or not record.is_offices)
+            on_existing is OnExisting.UPDATE
+            and not record.is_unchanged_by(mark)
+            and (overrules or not record.is_offices)
         ):
             jobs.append(AttendanceJob(student_id, mark, record.version))
         else:
             kept.append(student_id)
-            if not record.says(mark):
+            if not record.is_unchanged_by(mark):
                 conflicts.append(MarkConflict(student_id, record, mark))
     return Plan(tuple(jobs), tuple(kept), tuple(conflicts))
 
 
-def recorded_already(requested: Mapping[int, Mark], existing: Mapping[int, Existing]) -> list[int]:
+def recorded_already(requested: Mapping[int, Mark], existing: Mapping[int, RecordedMark]) -> list[int]:
     """Of the requested students those who have a mark."""
     return [
         student_id for student_id in requested if student_id in existing and existing[student_id].status is not None
     ]
 
 
-def not_applied(requested: Mapping[int, Mark], standing: Mapping[int, Existing]) -> tuple[MarkConflict, ...]:
+def not_applied(requested: Mapping[int, Mark], standing: Mapping[int, RecordedMark]) -> tuple[MarkConflict, ...]:
     """The conflicts of a request that is skipped as a whole.
 
     Args:
@@ -145,5 +121,5 @@ def not_applied(requested: Mapping[int, Mark], standing: Mapping[int, Existing])
     return tuple(
         MarkConflict(student_id, record, mark)
         for student_id, mark, record in differing
-        if record is None or not record.says(mark)
+        if record is None or not record.is_unchanged_by(mark)
     )

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from adsum.attendance.statuses.rules import ABSENT, MAX_NOTE, PRESENT, Mark, SchoolStatuses
+from adsum.attendance.rules import Mark
+from adsum.attendance.statuses.rules import ABSENT, PRESENT, SchoolStatuses
 from adsum.platform.errors import Violation
 from adsum.platform.local_times import validate_stretch
+from adsum.platform.texts import validate_note
 
 SELECTED = "/selectedStudentIds"
 UNSELECTED = "/unselectedStudentIds"
 MARKS = "/marks"
-# What no database keeps in a text: NUL, and halves of UTF-16 pairs.
-UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +130,7 @@ def _wrong_statuses(selection: Selection, statuses: SchoolStatuses) -> Iterator[
 
 def _wrong_notes(selection: Selection) -> Iterator[Violation]:
     for i, entry in enumerate(selection.marks):
-        note = entry.mark.note or ""
-        if len(note) > MAX_NOTE:
-            yield Violation(
-                "note_too_long", f"a note has at most {MAX_NOTE} characters", f"{MARKS}/{i}/note", {"most": MAX_NOTE}
-            )
-        elif UNSTORABLE.search(note):
-            yield Violation("note_not_text", "a note has no NUL and no half of a character", f"{MARKS}/{i}/note")
+        yield from validate_note(entry.mark.note, f"{MARKS}/{i}/note")
 
 
 def _wrong_times(selection: Selection) -> Iterator[Violation]:

@@ -9,7 +9,8 @@ from datetime import date
 from operator import attrgetter
 
 from adsum.accounts.access import Caller, Permission, require_permission, system_caller
-from adsum.attendance.statuses.rules import PRESENT, Mark
+from adsum.attendance.rules import Mark
+from adsum.attendance.statuses.rules import PRESENT
 from adsum.batches.accept import Acceptance
 from adsum.batches.enqueue import Queueing
 from adsum.batches.listing import no_batch

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from adsum.attendance.statuses.rules import Mark
-from adsum.batches.plan import Existing, MarkConflict
+from adsum.attendance.rules import Mark, RecordedMark
+from adsum.batches.plan import MarkConflict
 from adsum.batches.rules import OnExisting
 from adsum.batches.selection import Selection
 
@@ -112,5 +112,5 @@ def result_of_json(kept: Mapping[str, Any]) -> BatchResult:
 
 
 def _conflict_of_json(kept: Mapping[str, Any]) -> MarkConflict:
-    recorded = Existing(**kept["recorded"]) if kept["recorded"] is not None else None
+    recorded = RecordedMark(**kept["recorded"]) if kept["recorded"] is not None else None
     return MarkConflict(kept["student_id"], recorded, Mark(**kept["requested"]))

@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.attendance.rules import validate_reason
+from adsum.attendance.rules import RecordedMark
 from adsum.batches.listing import no_batch
-from adsum.batches.plan import Existing
 from adsum.batches.repository import tallies, undoing
 from adsum.batches.repository.undoing import UndoRequest
 from adsum.batches.retry_cancel import BatchIsOpen
@@ -18,6 +17,7 @@ from adsum.batches.rules import BatchState
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid
 from adsum.platform.ids import parse_batch_id
+from adsum.platform.texts import validate_reason
 from adsum.roster.session_fence import take_turns
 
 
@@ -35,7 +35,7 @@ class Undone:
     batch_id: str
     run_id: str
     undone: int
-    kept: Mapping[int, Existing]
+    kept: Mapping[int, RecordedMark]
 
     def to_json(self) -> dict[str, Any]:
         """Every field that users are shown, under its name in the HTTP API."""

@@ -8,9 +8,9 @@ from datetime import date, datetime
 from itertools import islice
 
 from adsum.accounts.access import Caller, Permission
-from adsum.attendance.rules import validate_reason
+from adsum.attendance.rules import Mark
 from adsum.attendance.statuses.repository import find_statuses
-from adsum.attendance.statuses.rules import Mark, SchoolStatuses
+from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.repository.places import Place, Wanted, find_places
 from adsum.batches.selection import SELECTED, requested_marks, validate_form, validate_roster
 from adsum.batches.submission import Notice, Submission
@@ -18,6 +18,7 @@ from adsum.platform.database.engine import Connection
 from adsum.platform.days import WrongDay, days_meant, learning_date, today_in
 from adsum.platform.errors import AdsumError, Forbidden, Invalid, NotFound, RosterChanged, Violation, caught
 from adsum.platform.ids import MAX_ID, Batch
+from adsum.platform.texts import validate_reason
 from adsum.roster.enrolments import find_rosters
 from adsum.roster.rules import WrongVersion, roster_change
 from adsum.roster.students import students_of_school

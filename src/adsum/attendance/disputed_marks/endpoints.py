@@ -13,10 +13,10 @@ from adsum.accounts.authentication import each_named_once, require
 from adsum.attendance.disputed_marks.service import Holds
 from adsum.attendance.endpoints import RecordItem
 from adsum.attendance.filters import ContradictionFilters
-from adsum.attendance.rules import MAX_REASON
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Moment, Page, PathId, PlainText, Schema
+from adsum.platform.texts import MAX_REASON
 
 router = APIRouter(prefix="/contradictions", tags=["contradictions"], dependencies=[Depends(each_named_once)])
 

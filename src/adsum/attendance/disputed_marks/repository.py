@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school, in_visible_session
 from adsum.attendance.filters import ContradictionFilters
-from adsum.attendance.statuses.rules import Mark
+from adsum.attendance.rules import Mark
 from adsum.attendance.tables import attendances, contradictions
 from adsum.platform.ids import Batch
 

@@ -13,10 +13,11 @@ from adsum.attendance.disputed_marks.repository import ContradictionPosition, Co
 from adsum.attendance.filters import ContradictionFilters
 from adsum.attendance.history import apply_changes
 from adsum.attendance.repository import find_record
-from adsum.attendance.rules import Correction, Keep, validate_reason
+from adsum.attendance.rules import Correction, Keep
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, NotFound, StaleVersion
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
+from adsum.platform.texts import validate_reason
 
 
 class Holds(StrEnum):

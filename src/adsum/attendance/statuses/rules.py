@@ -1,4 +1,4 @@
-"""What can be recorded about a student: a status of the school's, a note, and when they came and left."""
+"""The statuses of a school: the marks that it can record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ PRESENT = "present"
 ABSENT = "absent"
 # create-batch writes these two by itself: so they are never retired.
 ALWAYS_IN_USE = frozenset({PRESENT, ABSENT})
-MAX_NOTE = 500
 MAX_CODE = 32
 MAX_LABEL = 64
 MAX_POSITION = 1_000
@@ -38,24 +37,6 @@ class StatusFlag(StrEnum):
     PARTIAL = "partial"
     AUTHORISED = "authorised"
     OFF_SITE = "off_site"
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """One student's status in one session.
-
-    Attributes:
-        status: a code of the school's.
-        note: free text, or None.
-        arrived_at, left_at: local 'HH:MM', or None.
-        absence_id: of the absence known beforehand that the mark comes from, or None.
-    """
-
-    status: str
-    note: str | None = None
-    arrived_at: str | None = None
-    left_at: str | None = None
-    absence_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
-from adsum.attendance.rules import MAX_REASON
 from adsum.batches.create_endpoint import BatchAnswer, answer_of
 from adsum.batches.marks_import.service import MarksOptions, MarksReport
 from adsum.batches.rules import OnExisting
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.schemas import PathId, PlainText, Schema
+from adsum.platform.texts import MAX_REASON
 
 router = APIRouter(prefix="/attendances", tags=["attendances"], dependencies=[Depends(each_named_once)])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from adsum.attendance.statuses.rules import Mark
+from adsum.attendance.rules import Mark
 from adsum.batches.marks_import.repository import StudentName
 from adsum.batches.marks_import.rules import MARKS, MAX_BATCHES, MAX_ROWS, MarkRow
 from adsum.batches.rules import OnExisting

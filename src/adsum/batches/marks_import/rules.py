@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from adsum.attendance.statuses.rules import Mark
+from adsum.attendance.rules import Mark
 from adsum.platform.csv_forms import CsvForm
 from adsum.platform.days import WrongDay, plain_day
 from adsum.platform.errors import Violation

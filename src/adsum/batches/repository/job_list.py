@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, String, TextualSelect, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.attendance.statuses.rules import Mark
+from adsum.attendance.rules import Mark
 from adsum.batches.job_outcomes import BatchJob, StandingRecord, reason_of
 from adsum.batches.repository.outcomes import OUTCOME_OF_JOB, rows_of_job
 from adsum.batches.rules import OnExisting, Outcome

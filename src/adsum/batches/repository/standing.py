@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Date
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.rules import Absence, KnownAbsence
-from adsum.batches.plan import Existing
+from adsum.attendance.rules import RecordedMark
 from adsum.batches.rules import RunState
 from adsum.platform.database.columns import Json
 from adsum.platform.database.input_rows import asking, rows_asked
@@ -64,7 +64,7 @@ class Standing:
     number: int
     newest_run: str | None
     is_open: bool
-    records: Mapping[int, Existing]
+    records: Mapping[int, RecordedMark]
     known: Sequence[KnownAbsence] = ()
 
     @property
@@ -100,9 +100,9 @@ def _standing(newest: Any, records: Any, known: Any) -> Standing:
     )
 
 
-def _existing(status: str | None, note: str | None, version: int, *more: Any) -> Existing:
+def _existing(status: str | None, note: str | None, version: int, *more: Any) -> RecordedMark:
     arrived_at, left_at, is_offices = more
-    return Existing(status, note, version, arrived_at, left_at, bool(is_offices))
+    return RecordedMark(status, note, version, arrived_at, left_at, bool(is_offices))
 
 
 def _known(absence_id: int, student_id: int, first_day: str, last_day: str, status: str, *more: Any) -> KnownAbsence:

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.attendance.repository import is_set_by_office
+from adsum.attendance.rules import RecordedMark
 from adsum.attendance.tables import attendance_changes, attendances
-from adsum.batches.plan import Existing
 from adsum.batches.rules import UndoneRun
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import RunId
@@ -57,7 +57,7 @@ async def undo_run(connection: AsyncConnection, undo: UndoRequest) -> int:
     return undone
 
 
-async def changed_since(connection: AsyncConnection, undo: UndoRequest) -> dict[int, Existing]:
+async def changed_since(connection: AsyncConnection, undo: UndoRequest) -> dict[int, RecordedMark]:
     """By student, the records that the run made or changed and that others changed after it: as they are now."""
     runs = await _runs_of(connection, undo)
     a = attendances.c
@@ -76,7 +76,7 @@ async def changed_since(connection: AsyncConnection, undo: UndoRequest) -> dict[
         )
         .order_by(a.student_id)
     )
-    return {student_id: Existing(status, note, version) for student_id, status, note, version in rows}
+    return {student_id: RecordedMark(status, note, version) for student_id, status, note, version in rows}
 
 
 async def _runs_of(connection: AsyncConnection, undo: UndoRequest) -> list[str]:

@@ -10,11 +10,12 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from adsum.platform.ids import MAX_ID
+from adsum.platform.texts import UNSTORABLE
 
 
 def _storable(text: str) -> str:
     # Postgres refuses a whole statement for one NUL, and half a surrogate pair cannot be written as UTF-8.
-    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if UNSTORABLE.search(text):
         raise PydanticCustomError("wrong_text", "a text holds no NUL and no half of a surrogate pair")
     return text
 

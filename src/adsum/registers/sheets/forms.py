@@ -9,12 +9,12 @@ from typing import Annotated
 from fastapi import Request
 from pydantic import Field, ValidationError
 
-from adsum.attendance.rules import MAX_REASON
-from adsum.attendance.statuses.rules import MAX_NOTE, PRESENT
+from adsum.attendance.statuses.rules import PRESENT
 from adsum.platform.errors import Invalid
 from adsum.platform.http.schemas import Flag, Id, PlainText, Schema
 from adsum.platform.http.validation_errors import violation_of
 from adsum.platform.ids import MAX_ID, Batch
+from adsum.platform.texts import MAX_NOTE, MAX_REASON
 from adsum.registers.sheets.rules import SheetMark, TakenSheet
 from adsum.roster.rules import MAX_VERSION_LENGTH
 

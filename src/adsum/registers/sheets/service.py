@@ -8,9 +8,8 @@ from datetime import date, datetime
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.corrections import Corrections
-from adsum.attendance.rules import Correction
+from adsum.attendance.rules import Correction, Mark
 from adsum.attendance.statuses.repository import find_statuses
-from adsum.attendance.statuses.rules import Mark
 from adsum.batches.repository import tallies
 from adsum.batches.selection import Selection, StudentMark
 from adsum.batches.service import AttendancesService

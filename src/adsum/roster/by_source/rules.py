@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from adsum.batches.selection import UNSTORABLE
 from adsum.platform.errors import Violation
+from adsum.platform.texts import UNSTORABLE
 
 MAX_NAME = 255
 MAX_GRADE = 32

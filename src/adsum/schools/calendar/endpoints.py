@@ -11,11 +11,11 @@ from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
-from adsum.attendance.rules import MAX_REASON
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Moment, Page, PathId, PlainText, Schema
 from adsum.platform.local_times import TIME_PATTERN
+from adsum.platform.texts import MAX_REASON
 from adsum.schools.calendar.rules import MAX_TITLE, ClosedDay
 from adsum.schools.filters import ClosedDayFilters
 

@@ -8,12 +8,11 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.attendance.rules import validate_reason
-from adsum.batches.selection import UNSTORABLE
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, NotFound, Violation
 from adsum.platform.local_times import TIME, violation_of_time_text
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.texts import UNSTORABLE, validate_reason
 from adsum.schools.calendar import repository as calendars
 from adsum.schools.calendar.repository import ClosedDayRow, TermRow
 from adsum.schools.calendar.rules import MAX_TITLE, ClosedDay
