@@ -27,16 +27,16 @@ CLEARED = RecordedMark(None, "bus", 4)
         (CLEARED, Correction(status="present", note="on foot"), RecordedMark("present", "on foot", 5)),
     ],
 )
-def test_what_a_record_says_after_a_correction(
-    standing: RecordedMark, correction: Correction, corrected: RecordedMark
+def test_a_correction_makes_the_next_version_of_a_record(
+    recorded: RecordedMark, correction: Correction, corrected: RecordedMark
 ) -> None:
-    assert correction.applied_to(standing) == corrected
+    assert correction.applied_to(recorded) == corrected
 
 
-def wrong_in(correction: Correction, standing: RecordedMark) -> list[str]:
+def wrong_in(correction: Correction, recorded: RecordedMark) -> list[str]:
     """In a school that does not give `late` any more."""
     late = replace(SchoolStatuses().get("late") or DEFAULTS[0], retired_at=datetime(2024, 12, 1, tzinfo=UTC))
-    return [violation.code for violation in validate_correction(correction, standing, SchoolStatuses([late]))]
+    return [violation.code for violation in validate_correction(correction, recorded, SchoolStatuses([late]))]
 
 
 def test_every_wrong_thing_is_named() -> None:
