@@ -7,7 +7,7 @@ A comment at its head states its purpose, what it locks, and in which order. Com
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -20,28 +20,37 @@ INPUT_ROWS = "input_rows"
 prepared, and no limit on the number of parameters applies."""
 
 
+class FileStatement(Statement):
+    """A statement that `sql_file` reads. `package` and `name` identify its files."""
+
+    def __init__(self, package: str, name: str, make: Callable[[str], Executable]) -> None:
+        super().__init__(make)
+        self.package = package
+        self.name = name
+
+
 def sql_file(
     package: str,
     name: str,
     *,
     parameters: Mapping[str, Any] | None = None,
     returns: Mapping[str, Any] | None = None,
-) -> Statement:
+) -> FileStatement:
     """The statement in a file, read when it is first executed.
 
     Args:
-        package: that has the folder `sql`; `__package__` of the calling module.
-        name: of the file, without the dialect and the ending.
+        package: the package with the folder `sql`, for example `__package__` of the calling module.
+        name: the name of the file, without the dialect and the ending.
         parameters: SQLAlchemy types of the parameters that need conversion, such as `Instant()`.
         returns: the columns of a row in their order, with their SQLAlchemy types; None: no value needs conversion.
     """
 
-    def load(dialect: str) -> Executable:
+    def load_text(dialect: str) -> Executable:
         statement = text(read_sql(package, name, dialect))
         statement = statement.bindparams(*(bindparam(key, type_=kind) for key, kind in (parameters or {}).items()))
         return statement if returns is None else statement.columns(**returns)
 
-    return Statement(load)
+    return FileStatement(package, name, load_text)
 
 
 def read_sql(package: str, name: str, dialect: str) -> str:
