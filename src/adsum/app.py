@@ -18,7 +18,8 @@ from adsum.attendance import correction_endpoints as corrections
 from adsum.attendance import endpoints as attendances
 from adsum.attendance import pages as record
 from adsum.attendance.disputed_marks import endpoints as contradictions
-from adsum.attendance.statuses import pages as statuses
+from adsum.attendance.statuses import endpoints as statuses
+from adsum.attendance.statuses import pages as status_pages
 from adsum.batches import create_endpoint as create_batch
 from adsum.batches import endpoints as batches
 from adsum.batches import event_stream as batch_events
@@ -82,6 +83,7 @@ ROUTERS = (
     sourced_roster.router,
     students.router,
     schools.router,
+    statuses.router,
     student_data.router,
     calendar.router,
     timetables.router,
@@ -101,7 +103,7 @@ PAGES = (
     batch.router,
     schools_admin.router,
     people.router,
-    statuses.router,
+    status_pages.router,
     calendar_pages.router,
     cover_pages.router,
     timetable_files.router,

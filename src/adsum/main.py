@@ -91,7 +91,7 @@ GROUPS = {
     ),
     "school": LazyGroup("adsum.schools.commands:app", "The schools that there are."),
     "status": LazyGroup(
-        "adsum.schools.commands:status_app", "What can be recorded in a school: present, absent, a trip."
+        "adsum.attendance.statuses.commands:app", "What can be recorded in a school: present, absent, a trip."
     ),
     "student": LazyGroup("adsum.privacy.commands:app", "Hand over or erase what is kept about a student."),
     "user": LazyGroup("adsum.accounts.user_commands:app", "People who may sign in."),

@@ -6,8 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from adsum.attendance.statuses.rules import DEFAULTS, CountsAs, Status, StatusFlag
-from adsum.attendance.statuses.shown import tone_of
+from adsum.attendance.statuses.rules import DEFAULTS, CountsAs, Status, StatusFlag, tone_of
 from adsum.platform.days import Span
 from adsum.platform.errors import Invalid
 from adsum.platform.pages.forms import day_typed, number_typed

@@ -13,7 +13,7 @@ from adsum.attendance.corrections import SeenRecord
 from adsum.attendance.history import Change
 from adsum.attendance.repository import RecordRow
 from adsum.attendance.rules import Correction, Keep
-from adsum.attendance.statuses.shown import ShownStatus, shown_statuses
+from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.platform.days import today_in
 from adsum.platform.http.schemas import PlainText
 from adsum.platform.paging import Page, PageRequest

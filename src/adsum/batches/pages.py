@@ -15,7 +15,7 @@ from fastapi.responses import RedirectResponse
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.visitors import Visitor, visitor_with
-from adsum.attendance.statuses.shown import shown_statuses
+from adsum.attendance.statuses.rules import shown_statuses
 from adsum.batches.listing import MAX_RUNS, BatchDetails
 from adsum.batches.rules import FailureCount, JobFilters, ListedRun, Outcome, UndoneRun
 from adsum.batches.timeline import BatchTimeline

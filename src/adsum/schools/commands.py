@@ -1,4 +1,4 @@
-"""`adsum school` and `adsum status`: the schools, and what can be recorded there."""
+"""`adsum school`: schools and their edit windows."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.attendance.statuses.rules import CountsAs, Status, StatusFlag
-from adsum.attendance.statuses.service import StatusChange
-from adsum.platform.command_line.choices import one_of
 from adsum.platform.command_line.output import Json, show_one, show_rows
 from adsum.platform.command_line.session import with_adsum
 from adsum.platform.ids import MAX_ID
@@ -19,16 +16,11 @@ from adsum.schools.repository import SchoolRow
 from adsum.wiring import Adsum
 
 app = typer.Typer(no_args_is_help=True)
-status_app = typer.Typer(no_args_is_help=True)
 
 SCHOOL = ("id", "name", "timeZone", "editWindowDays", "sourcedId")
-COLUMNS = ("code", "label", "letter", "countsAs", "flags", "position", "retiredAt")
 SchoolId = Annotated[
     int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Needed where there are several.")
 ]
-Code = Annotated[str, typer.Argument(metavar="CODE", help="What is recorded, such as `trip`.")]
-Letter = Annotated[str | None, typer.Option(help="One character, on registers and on the keyboard.")]
-Position = Annotated[int | None, typer.Option(help="In lists; the lowest first.")]
 
 
 @app.command("list")
@@ -56,62 +48,6 @@ def edit_window(
     show_one(_school_row(with_adsum(work)), as_json=as_json)
 
 
-@status_app.command("list")
-def list_statuses(*, school: SchoolId = None, as_json: Json = False) -> None:
-    """Show the statuses of a school, in its order; retired ones too."""
-
-    async def work(adsum: Adsum) -> list[dict[str, Any]]:
-        statuses = await adsum.statuses.all_of(await _chosen(adsum, school), system_caller())
-        return [_row(status) for status in statuses]
-
-    show_rows(COLUMNS, with_adsum(work), as_json=as_json, dispensable=("position", "flags"))
-
-
-@status_app.command()
-def add(
-    code: Code,
-    *,
-    label: Annotated[str, typer.Option(help="For people.")],
-    letter: Annotated[str, typer.Option(help="One character, on registers and on the keyboard.")],
-    counts_as: Annotated[CountsAs, typer.Option(parser=one_of(CountsAs), metavar="|".join(CountsAs))],
-    flag: Annotated[
-        list[StatusFlag], typer.Option(parser=one_of(StatusFlag), metavar="|".join(StatusFlag), help="Repeatable.")
-    ] = [],  # noqa: B006 - never changed
-    position: Position = None,
-    school: SchoolId = None,
-    as_json: Json = False,
-) -> None:
-    """Add a status. Its code, what it counts as and its flags never change: history keeps its meaning."""
-    status = Status(code, label, letter, counts_as, frozenset(flag), 100 if position is None else position)
-
-    async def work(adsum: Adsum) -> Status:
-        return await adsum.statuses.add(await _chosen(adsum, school), status, system_caller())
-
-    show_one(_row(with_adsum(work)), as_json=as_json)
-
-
-@status_app.command()
-def change(
-    code: Code,
-    *,
-    label: Annotated[str | None, typer.Option(help="For people.")] = None,
-    letter: Letter = None,
-    position: Position = None,
-    retired: Annotated[
-        bool | None, typer.Option("--retire/--reuse", help="Not given any more, or again; history keeps it.")
-    ] = None,
-    school: SchoolId = None,
-    as_json: Json = False,
-) -> None:
-    """Rename, reorder or retire a status."""
-    wanted = StatusChange(label, letter, position, retired)
-
-    async def work(adsum: Adsum) -> Status:
-        return await adsum.statuses.change(await _chosen(adsum, school), code, wanted, system_caller())
-
-    show_one(_row(with_adsum(work)), as_json=as_json)
-
-
 async def _chosen(adsum: Adsum, school_id: int | None) -> int:
     """The school that was named, or the only one there is."""
     return school_id or (await adsum.schools.only(system_caller())).id
@@ -135,16 +71,4 @@ def _school_row(row: SchoolRow) -> dict[str, Any]:
         "timeZone": row.time_zone,
         "editWindowDays": row.edit_window_days,
         "sourcedId": row.source_id,
-    }
-
-
-def _row(status: Status) -> dict[str, Any]:
-    return {
-        "code": status.code,
-        "label": status.label,
-        "letter": status.letter,
-        "countsAs": status.counts_as,
-        "flags": sorted(status.flags),
-        "position": status.position,
-        "retiredAt": status.retired_at,
     }

@@ -7,9 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Path, Request, Response
 
-from adsum.attendance.statuses.rules import ALWAYS_IN_USE, MAX_CODE, CountsAs, Status, StatusFlag
-from adsum.attendance.statuses.service import StatusChange
-from adsum.attendance.statuses.shown import tone_of
+from adsum.attendance.statuses.rules import ALWAYS_IN_USE, MAX_CODE, CountsAs, Status, StatusChange, StatusFlag, tone_of
 from adsum.platform.errors import AdsumError
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.schemas import PlainText

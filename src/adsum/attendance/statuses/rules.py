@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -64,6 +64,16 @@ class Status:
     @property
     def is_in_use(self) -> bool:
         return self.retired_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """New values of a status; None keeps the old one."""
+
+    label: str | None = None
+    letter: str | None = None
+    position: int | None = None
+    retired: bool | None = None
 
 
 DEFAULTS = (
@@ -130,3 +140,30 @@ def validate_status(status: Status) -> list[Violation]:
 def _is_hidden(text: str) -> bool:
     """Whether it holds controls, halves of characters or what changes the direction of the line around it."""
     return any(unicodedata.category(character) in {"Cc", "Cs", "Cf"} for character in text)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownStatus:
+    """A status on a page. `tone` is the class of the stylesheet for its colour."""
+
+    code: str
+    label: str
+    letter: str
+    tone: str
+    is_in_use: bool
+
+
+def shown_statuses(statuses: SchoolStatuses) -> Mapping[str, ShownStatus]:
+    """All statuses of a school by code, in its order; retired ones too, since history has them."""
+    return {
+        each.code: ShownStatus(each.code, each.label, each.letter, tone_of(each), each.is_in_use) for each in statuses
+    }
+
+
+def tone_of(status: Status) -> str:
+    """`attended`, `late`, `absent`, `authorised` or `not_expected`."""
+    if status.counts_as is CountsAs.ATTENDED and StatusFlag.LATE in status.flags:
+        return "late"
+    if status.counts_as is CountsAs.ABSENT and StatusFlag.AUTHORISED in status.flags:
+        return "authorised"
+    return status.counts_as.value

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.statuses.repository import find_statuses, set_status
-from adsum.attendance.statuses.rules import ALWAYS_IN_USE, SchoolStatuses, Status, validate_status
+from adsum.attendance.statuses.rules import ALWAYS_IN_USE, SchoolStatuses, Status, StatusChange, validate_status
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Conflict, Invalid, NotFound, Violation
 from adsum.schools.repository import lock_school
@@ -31,16 +31,6 @@ class StatusNeeded(Conflict):
     """`present` and `absent` are written for whole classes: they cannot be retired."""
 
     code = "status_needed"
-
-
-@dataclass(frozen=True, slots=True)
-class StatusChange:
-    """What of a status is to be changed; None stays."""
-
-    label: str | None = None
-    letter: str | None = None
-    position: int | None = None
-    retired: bool | None = None
 
 
 class Statuses:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
-from adsum.attendance.statuses.shown import shown_statuses
+from adsum.attendance.statuses.rules import shown_statuses
 from adsum.platform.clock import system_clock
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.pages.rendering import site_of

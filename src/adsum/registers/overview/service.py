@@ -12,7 +12,7 @@ from adsum.accounts.visitors import Visitor
 from adsum.attendance.disputed_marks.repository import ContradictionRow
 from adsum.attendance.filters import ContradictionFilters
 from adsum.attendance.repository import RecordRow
-from adsum.attendance.statuses.shown import ShownStatus, shown_statuses
+from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.batches.rules import BatchFilters, BatchState, ListedBatch
 from adsum.platform.paging import MAX_LIMIT, Page, PageRequest
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
-from adsum.attendance.statuses.shown import tone_of
+from adsum.attendance.statuses.rules import tone_of
 from adsum.platform.errors import Conflict, Forbidden, Invalid
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import Day

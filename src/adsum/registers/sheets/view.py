@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from adsum.attendance.statuses.shown import tone_of
+from adsum.attendance.statuses.rules import tone_of
 from adsum.batches.schemas import BatchStatusAnswer
 from adsum.registers.sheets.rules import RegisterSheet, SavedSheet, SheetRow
 

@@ -1,0 +1,72 @@
+"""Statuses in the API and in `--json`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from adsum.attendance.statuses.rules import (
+    MAX_CODE,
+    MAX_LABEL,
+    MAX_POSITION,
+    CountsAs,
+    Status,
+    StatusChange,
+    StatusFlag,
+)
+from adsum.platform.http.schemas import Flag, Moment, PlainText, Schema
+
+Label = Annotated[PlainText, Field(max_length=MAX_LABEL, description="For people")]
+Letter = Annotated[PlainText, Field(max_length=8, description="One character, on registers and on the keyboard")]
+Position = Annotated[int, Field(ge=0, le=MAX_POSITION, strict=True, description="The lowest first")]
+
+
+class StatusItem(Schema):
+    """A status. Its `code`, what it counts as and its flags never change; the rest may."""
+
+    code: str
+    label: str
+    letter: str
+    counts_as: CountsAs
+    flags: list[StatusFlag]
+    position: int
+    retired_at: Annotated[Moment | None, Field(description="Since then it is not given any more")]
+
+    @classmethod
+    def of(cls, status: Status) -> StatusItem:
+        return cls(
+            code=status.code,
+            label=status.label,
+            letter=status.letter,
+            counts_as=status.counts_as,
+            flags=sorted(status.flags),
+            position=status.position,
+            retired_at=status.retired_at,
+        )
+
+
+class NewStatus(Schema):
+    """A status that a school is to have."""
+
+    code: Annotated[PlainText, Field(max_length=MAX_CODE)]
+    label: Label
+    letter: Letter
+    counts_as: CountsAs
+    flags: Annotated[list[StatusFlag], Field(max_length=len(StatusFlag))] = []  # noqa: RUF012 - pydantic copies it
+    position: Position = 100
+
+    def to_status(self) -> Status:
+        return Status(self.code, self.label, self.letter, self.counts_as, frozenset(self.flags), self.position)
+
+
+class ChangeStatus(Schema):
+    """What of a status is to be changed; what is left out stays."""
+
+    label: Label | None = None
+    letter: Letter | None = None
+    position: Position | None = None
+    retired: Annotated[Flag, Field(description="true: not given any more; history keeps it")] | None = None
+
+    def to_change(self) -> StatusChange:
+        return StatusChange(self.label, self.letter, self.position, self.retired)
