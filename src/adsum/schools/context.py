@@ -16,9 +16,7 @@ from adsum.platform.errors import NotFound
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.schemas import PathId
 from adsum.platform.paging import PageRequest
-from adsum.roster.classes import ClassRow
 from adsum.schools.repository import SchoolRow
-from adsum.wiring import Adsum
 
 Manager = Annotated[Visitor, Depends(visitor_with(Permission.SCHOOL_MANAGE))]
 
@@ -49,14 +47,6 @@ async def _desk(visitor: Manager, adsum: OpenAdsum, school: Annotated[PathId | N
             raise NotFound("there is no school yet: import a roster")
         found = seen[0]
     return Desk(visitor, found, today_in(found.time_zone, now()))
-
-
-async def class_at(adsum: Adsum, desk: Desk, class_id: int) -> ClassRow:
-    """A class of this school. Raises NotFound."""
-    found = await adsum.directory.find_class(desk.caller, class_id)
-    if found.school_id != desk.school.id:
-        raise NotFound(f"school {desk.school.id} has no class {class_id}")
-    return found
 
 
 AtDesk = Annotated[Desk, Depends(_desk)]

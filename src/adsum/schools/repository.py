@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Date, case, func, literal, select, update
+from sqlalchemy import Date, case, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.tables import users
 from adsum.accounts.visibility import in_visible_school
 from adsum.platform.database.validity import Day
 from adsum.platform.days import today_in
-from adsum.roster.tables import classes, sessions, students
 from adsum.schools.edit_window import EditWindow
 from adsum.schools.tables import schools
 
@@ -31,18 +28,6 @@ async def zones_of_schools(connection: AsyncConnection, caller: Caller) -> list[
     """The time zones that the caller's schools are in, each once."""
     zones = select(schools.c.time_zone).where(in_visible_school(caller, schools.c.id)).distinct()
     return list(await connection.scalars(zones.order_by(schools.c.time_zone)))
-
-
-async def school_of_session(connection: AsyncConnection, session_id: int) -> tuple[int, str]:
-    """The school that a session is of, and its time zone. Whoever asks knows that there is one."""
-    school = (
-        select(schools.c.id, schools.c.time_zone)
-        .join(classes, classes.c.school_id == schools.c.id)
-        .join(sessions, sessions.c.class_id == classes.c.id)
-        .where(sessions.c.id == session_id)
-    )
-    school_id, time_zone = (await connection.execute(school)).one()
-    return school_id, time_zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,30 +57,6 @@ async def list_schools(connection: AsyncConnection, caller: Caller, after: int, 
         .limit(limit)
     )
     return [SchoolRow(*row) for row in await connection.execute(statement)]
-
-
-@dataclass(frozen=True, slots=True)
-class SchoolSize:
-    """How many classes and students a school has by its newest roster, and how many people work there."""
-
-    classes: int
-    students: int
-    people: int
-
-
-async def sizes_of_schools(connection: AsyncConnection, school_ids: Collection[int]) -> dict[int, SchoolSize]:
-    """Of each of these schools."""
-    asked = sorted(school_ids)
-    counts: list[dict[int, int]] = []
-    for table, is_counted in (
-        (classes, classes.c.active),
-        (students, students.c.active),
-        (users, users.c.disabled.is_(False)),
-    ):
-        of_school = table.c.school_id
-        counted = select(of_school, func.count()).where(of_school.in_(asked), is_counted).group_by(of_school)
-        counts.append({row[0]: row[1] for row in await connection.execute(counted)})
-    return {school_id: SchoolSize(*(each.get(school_id, 0) for each in counts)) for school_id in asked}
 
 
 async def is_visible_school(connection: AsyncConnection, caller: Caller, school_id: int) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, Violation
@@ -11,11 +9,9 @@ from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_o
 from adsum.schools.edit_window import MAX_WINDOW
 from adsum.schools.repository import (
     SchoolRow,
-    SchoolSize,
     is_visible_school,
     list_schools,
     set_edit_window,
-    sizes_of_schools,
 )
 
 
@@ -50,12 +46,6 @@ class Schools:
             await require_school(connection, caller, school_id)
             (row,) = await list_schools(connection, caller, school_id - 1, 1)
         return row
-
-    async def sizes(self, rows: Sequence[SchoolRow], caller: Caller) -> dict[int, SchoolSize]:
-        """How large schools are, by id; those of a page that the caller was shown. Raises Forbidden."""
-        require_permission(caller, Permission.SCHOOL_MANAGE)
-        async with self._database.snapshot() as connection:
-            return await sizes_of_schools(connection, [row.id for row in rows])
 
     async def set_edit_window(self, school_id: int, days: int | None, caller: Caller) -> SchoolRow:
         """Sets for how many days after a learning date teachers may still write; None: for ever.

@@ -1,20 +1,17 @@
-"""Closed days and terms of schools, and as SQL the rule of `domain.calendar`: whether a session is held on a day."""
+"""Closed days and terms of schools."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.platform.database.validity import Day, valid_on
-from adsum.roster.tables import classes, session_times, sessions
 from adsum.schools.calendar.rules import ClosedDay
 from adsum.schools.filters import ClosedDayFilters
-from adsum.schools.tables import closed_days, schools, terms
+from adsum.schools.tables import closed_days, terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,47 +100,3 @@ async def remove_term(connection: AsyncConnection, school_id: int, term_id: int)
     """Removes a term; False: the school has none of this id."""
     gone = delete(terms).where(terms.c.school_id == school_id, terms.c.id == term_id)
     return bool((await connection.execute(gone)).rowcount)
-
-
-def is_held(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]) -> Collection[ColumnElement[bool]]:
-    """Conditions on rows of classes with their schools and sessions: by `time`, the session is to have begun on `day`.
-
-    Args:
-        day: in question.
-        weekday: of that day, 1 is Monday.
-        time: local 'HH:MM', by which the session has to have begun; '' keeps all out, '24:00' takes the whole day.
-    """
-    own = session_times.c.session_id == sessions.c.id
-    has_times = exists(select(session_times.c.id).where(own).correlate(sessions))
-    begun = exists(
-        select(session_times.c.id)
-        .where(own, session_times.c.weekday == weekday, session_times.c.begins <= time)
-        .correlate(sessions, schools)
-    )
-    return time != "", or_(begun, ~has_times), *is_open(day, weekday)
-
-
-def is_open(day: Day, weekday: ColumnElement[int]) -> Collection[ColumnElement[bool]]:
-    """Conditions on rows of classes and sessions: on `day` the school is open for the session, as `is_held` has it."""
-    return ~_is_closed(day, weekday), _is_in_terms(day)
-
-
-def _is_closed(day: Day, weekday: ColumnElement[int]) -> ColumnElement[bool]:
-    c = closed_days.c
-    first = (
-        select(func.min(session_times.c.begins))
-        .where(session_times.c.session_id == sessions.c.id, session_times.c.weekday == weekday)
-        .correlate_except(session_times)
-        .scalar_subquery()
-    )
-    return exists(
-        select(c.day)
-        .where(c.school_id == classes.c.school_id, c.day == day, or_(c.from_time.is_(None), first >= c.from_time))
-        .correlate_except(closed_days)
-    )
-
-
-def _is_in_terms(day: Day) -> ColumnElement[bool]:
-    own = terms.c.school_id == classes.c.school_id
-    has_terms = exists(select(terms.c.id).where(own).correlate(classes))
-    return or_(~has_terms, exists(select(terms.c.id).where(own, valid_on(terms, day)).correlate_except(terms)))
