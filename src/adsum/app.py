@@ -48,6 +48,7 @@ from adsum.reports import endpoints as reports
 from adsum.reports import list_pages as year_lists
 from adsum.reports import pages as year
 from adsum.roster import class_endpoints as classes
+from adsum.roster import pages as schools_admin
 from adsum.roster import session_endpoints as sessions
 from adsum.roster import student_endpoints as students
 from adsum.roster.by_source import endpoints as sourced_roster
@@ -60,7 +61,6 @@ from adsum.roster.timetable import endpoints as timetables
 from adsum.roster.timetable import file_pages as timetable_files
 from adsum.roster.timetable import pages as timetable_pages
 from adsum.schools import endpoints as schools
-from adsum.schools import pages as schools_admin
 from adsum.schools.calendar import endpoints as calendar
 from adsum.schools.calendar import pages as calendar_pages
 

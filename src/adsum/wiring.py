@@ -62,9 +62,8 @@ from adsum.roster.by_source.service import SourcedRoster
 from adsum.roster.covers.service import Covers
 from adsum.roster.demo import service as demo
 from adsum.roster.importing.service import RosterImport
-from adsum.roster.naming import Naming
 from adsum.roster.people.service import People
-from adsum.roster.service import Directory
+from adsum.roster.service import Directory, Naming
 from adsum.roster.timetable.service import Timetables
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.service import Schools

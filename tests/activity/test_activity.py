@@ -23,8 +23,7 @@ from adsum.platform.database.engine import Connection
 from adsum.platform.errors import Forbidden, NotFound
 from adsum.platform.paging import PageRequest
 from adsum.platform.settings import Settings
-from adsum.roster.sessions import SessionTitles
-from adsum.roster.students import StudentName
+from adsum.roster.rules import SessionTitles, StudentName
 from adsum.roster.tables import enrolments
 from adsum.wiring import Adsum
 from tests.runs import ACCEPTED_AT, LATER, batch_of, inserts, make_run, slices

@@ -9,9 +9,9 @@ import pytest
 from adsum.accounts.access import Role
 from adsum.platform.errors import Forbidden, Invalid, NotFound
 from adsum.platform.paging import PageRequest
+from adsum.roster.rules import SchoolSize
 from adsum.schools.calendar.rules import ClosedDay, SessionTime
 from adsum.schools.filters import ClosedDayFilters
-from adsum.schools.repository import SchoolSize
 from adsum.wiring import Adsum
 from tests.schools import caller, make_bare_school, make_class, make_school, make_session, make_user
 
@@ -60,7 +60,7 @@ async def test_a_school_and_a_class_are_found_by_those_who_see_them_with_their_s
         other = await make_school(connection)
     office = caller(Role.OFFICE, school.school_id)
     row = await adsum.schools.find(school.school_id, office)
-    assert await adsum.schools.sizes([row], office) == {school.school_id: SchoolSize(1, 3, 1)}
+    assert await adsum.directory.sizes_of_schools([row.id], office) == {school.school_id: SchoolSize(1, 3, 1)}
     assert (await adsum.directory.find_class(office, school.class_id)).school_id == school.school_id
     with pytest.raises(NotFound):
         await adsum.schools.find(other.school_id, office)

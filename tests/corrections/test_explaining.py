@@ -13,8 +13,8 @@ from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, Status
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Forbidden, Invalid, NotFound
 from adsum.platform.ids import Batch
-from adsum.roster.names import NamedIds
-from adsum.roster.naming import Naming
+from adsum.roster.rules import NamedIds
+from adsum.roster.service import Naming
 from tests.schools import SchoolIds, caller, make_record, make_school, make_session
 from tests.storage.conftest import database
 

@@ -17,7 +17,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid
 from adsum.platform.ids import MAX_ID, Batch
 from adsum.platform.paging import PageRequest, WrongCursor, cursor_after, position
-from adsum.roster.filters import SessionFilters
+from adsum.roster.rules import SessionFilters
 from tests.schools import SchoolIds, caller, make_record, make_school
 
 KEYS = st.lists(st.integers(0, MAX_ID), max_size=5).map(tuple)

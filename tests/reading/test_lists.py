@@ -12,7 +12,7 @@ from adsum.attendance.service import Records
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
-from adsum.roster.filters import ClassFilters, SessionFilters, StudentFilters
+from adsum.roster.rules import ClassFilters, SessionFilters, StudentFilters
 from adsum.roster.service import Directory
 from tests.schools import (
     SchoolIds,

@@ -7,7 +7,7 @@ from datetime import date
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.engine import Database
-from adsum.roster.enrolments import roster_of
+from adsum.roster.student_repository import roster_of
 from tests.schools import enrol, make_bare_school, make_class, make_school, make_student
 
 NINTH, TENTH = date(2024, 12, 9), date(2024, 12, 10)

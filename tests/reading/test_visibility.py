@@ -14,7 +14,7 @@ from adsum.platform.errors import Forbidden, NotFound
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
 from adsum.registers.day_roster import DayRosters
-from adsum.roster.filters import ClassFilters, SessionFilters, StudentFilters
+from adsum.roster.rules import ClassFilters, SessionFilters, StudentFilters
 from adsum.roster.service import Directory
 from tests.schools import SchoolIds, assign, caller, make_class, make_record, make_school, make_session, make_user
 

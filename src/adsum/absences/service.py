@@ -17,9 +17,9 @@ from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, StaleVersion, Violation
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
+from adsum.roster.repository import sessions_among
 from adsum.roster.session_fence import take_turns
-from adsum.roster.sessions import sessions_among
-from adsum.roster.students import schools_of_students
+from adsum.roster.student_repository import schools_of_students
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.platform.days import today_in
 from adsum.platform.http.schemas import PlainText
 from adsum.platform.paging import Page, PageRequest
-from adsum.roster.names import NamedIds, Names
+from adsum.roster.rules import NamedIds, Names
 from adsum.schools.edit_window import EditWindow
 from adsum.schools.repository import SchoolRow
 from adsum.wiring import Adsum

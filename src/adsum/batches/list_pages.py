@@ -21,7 +21,7 @@ from adsum.platform.pages.charts import bar_chart
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import PageRequest
-from adsum.roster.sessions import SessionTitles
+from adsum.roster.rules import SessionTitles
 from adsum.wiring import Adsum
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)

@@ -16,7 +16,7 @@ from adsum.batches.rules import BatchStatus, FailureCount, UndoneRun
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch, parse_batch_id
 from adsum.platform.redis.connection import QueueOutage, redis_deadline
-from adsum.schools.repository import school_of_session
+from adsum.roster.repository import school_of_session
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,10 @@ from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
 from adsum.platform.errors import Invalid, NotFound, Violation
 from adsum.platform.ids import Batch
-from adsum.roster.classes import ClassRow, find_class
-from adsum.roster.enrolments import RosterStudent, roster_of
-from adsum.roster.rules import roster_version
-from adsum.roster.sessions import SessionRow, find_session
-from adsum.roster.timetable.repository import is_session_seen, times_of
+from adsum.roster.repository import find_class, find_session, is_visible_session
+from adsum.roster.rules import ClassRow, RosterStudent, SessionRow, roster_version
+from adsum.roster.student_repository import roster_of
+from adsum.roster.timetable.repository import times_of
 from adsum.schools.repository import today_of_schools
 
 
@@ -88,7 +87,7 @@ async def _session(connection: Connection, caller: Caller, batch: Batch) -> Sess
     if (
         session is None
         or not is_of_class
-        or not await is_session_seen(connection, caller, batch.session_id, batch.learning_date)
+        or not await is_visible_session(connection, caller, batch.session_id, batch.learning_date)
     ):
         detail = f"class {batch.class_id} has no session {batch.session_id}"
         raise Invalid(detail, [Violation("session_not_of_class", detail, "/query/sessionId")])

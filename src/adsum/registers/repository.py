@@ -39,7 +39,7 @@ from adsum.platform.database.input_rows import asking, rows_asked
 from adsum.platform.database.validity import valid_on
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters, RegisterTeacher
 from adsum.roster.tables import classes, enrolments, sessions
-from adsum.schools.calendar.repository import is_held
+from adsum.roster.timetable.repository import is_held
 from adsum.schools.tables import schools
 
 Value = TypeVar("Value")

@@ -11,7 +11,7 @@ from pydantic import Field
 from adsum.platform.http.schemas import Moment, Schema
 from adsum.registers.day_roster import DayRoster
 from adsum.registers.rules import RegisterState
-from adsum.roster.enrolments import RosterStudent
+from adsum.roster.rules import RosterStudent
 
 
 class TeacherItem(Schema):

@@ -17,7 +17,7 @@ from adsum.reports.rates import Rate, days_of, names_told, parts_of, rates_by
 from adsum.reports.repository import StudentDay
 from adsum.reports.rules import ChronicRule, Counts, Definition, GroupBy, Scope, in_english, total
 from adsum.reports.summaries import Summaries
-from adsum.roster.students import is_student_seen
+from adsum.roster.student_repository import is_visible_student
 from adsum.schools.service import require_school
 
 MAX_DAYS = 800
@@ -135,7 +135,7 @@ class Reports:
         """
         await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
-            if not await is_student_seen(connection, caller, scope.school_id, student_id):
+            if not await is_visible_student(connection, caller, scope.school_id, student_id):
                 raise NotFound(f"there is no student {student_id}", studentId=student_id)
             of = await days_of(connection, replace(scope, student_id=student_id), caller)
             days = await reports.days_of_student(connection, of)

@@ -15,7 +15,7 @@ from adsum.attendance.tables import attendances
 from adsum.reports.rules import Scope
 from adsum.reports.summaries_repository import weekday_of
 from adsum.roster.tables import classes, sessions
-from adsum.schools.calendar.repository import is_open
+from adsum.roster.timetable.repository import is_open
 from adsum.schools.tables import schools
 
 

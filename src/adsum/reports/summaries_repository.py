@@ -36,7 +36,7 @@ from adsum.reports.day_totals import SUMMED, add_up_days, add_up_month
 from adsum.reports.rules import month_after
 from adsum.reports.tables import class_days, student_days
 from adsum.roster.tables import classes, session_times, sessions
-from adsum.schools.calendar.repository import is_open
+from adsum.roster.timetable.repository import is_open
 from adsum.schools.stale_days import is_stale, stale
 from adsum.schools.tables import schools
 

@@ -29,7 +29,7 @@ from adsum.reports.rules import (
 from adsum.reports.service import prepare
 from adsum.reports.student_marks import StudentMark, marks_of_student
 from adsum.reports.summaries import Summaries
-from adsum.roster.students import grades_of_school
+from adsum.roster.student_repository import grades_of_school
 from adsum.schools.calendar.repository import list_terms
 from adsum.schools.service import require_school
 

@@ -12,8 +12,7 @@ from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import PageQuery, SourcedId, Words
 from adsum.platform.http.schemas import Page, PathId, Schema
-from adsum.roster.classes import ClassRow
-from adsum.roster.filters import ClassFilters
+from adsum.roster.rules import ClassFilters, ClassRow
 
 router = APIRouter(tags=["rosters"], dependencies=[Depends(each_named_once)])
 Reader = Annotated[Caller, Depends(require(Permission.ROSTER_READ))]

@@ -1,36 +1,185 @@
-"""Who is enrolled in a class on a day, as a version that a client can send back.
-
-The version is the roster itself, packed: so that a later reader can say who joined and who left, and nothing has to
-be stored for it. It holds ids only.
-"""
+"""Values and decisions of the roster: rows, filters, the order of names, and the version of a roster."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import struct
+import unicodedata
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
 
 MAX_VERSION_LENGTH = 200_000
-_MAX_PACKED = 8 * 100_000
+_MAX_UNPACKED_BYTES = 8 * 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """A class.
+
+    Attributes:
+        source_id: in the roster file.
+        active: whether the newest roster file has it.
+        time_zone: IANA name, of its school.
+    """
+
+    id: int
+    school_id: int
+    source_id: str | None
+    title: str
+    code: str | None
+    active: bool
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session. `period` is '' for the default session of a class without periods."""
+
+    id: int
+    class_id: int
+    period: str
+    title: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTitles:
+    """The titles of a session and of its class."""
+
+    class_title: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudentRow:
+    """A student. `active`: whether the newest roster file has them."""
+
+    id: int
+    school_id: int
+    source_id: str | None
+    given_name: str
+    family_name: str
+    grade: str | None
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StudentName:
+    """The name of a student."""
+
+    given: str
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
+class RosterStudent:
+    """One student of a roster."""
+
+    student_id: int
+    source_id: str | None
+    given_name: str
+    family_name: str
+    grade: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolSize:
+    """The number of a school's active classes, active students, and people whose login is not disabled."""
+
+    classes: int
+    students: int
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
+class NamedIds:
+    """The ids that a page shows."""
+
+    students: Collection[int] = ()
+    classes: Collection[int] = ()
+    sessions: Collection[int] = ()
+    people: Collection[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names by id. An id without a name, of another school, or of a deleted row is missing."""
+
+    students: Mapping[int, str] = field(default_factory=dict[int, str])
+    classes: Mapping[int, str] = field(default_factory=dict[int, str])
+    sessions: Mapping[int, str] = field(default_factory=dict[int, str])
+    people: Mapping[int, str] = field(default_factory=dict[int, str])
+
+
+# Filters of lists. A filter that is None does not narrow; days are inclusive.
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFilters:
+    """Filters of classes. Each of `words` occurs in the title, the code or the source id; case is ignored."""
+
+    school_id: int | None = None
+    words: str | None = None
+    source_id: str | None = None
+    active: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFilters:
+    """Filters of sessions."""
+
+    class_id: int | None = None
+    school_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StudentFilters:
+    """Filters of students. Each of `words` occurs in a name or the source id; case is ignored.
+
+    `day`: enrolled on this day, in `class_id` or in any class. With a class and no day, the day is the school's today.
+    """
+
+    words: str | None = None
+    source_id: str | None = None
+    class_id: int | None = None
+    day: date | None = None
+    school_id: int | None = None
+
+
+def name_order(family_name: str, given_name: str, person_id: int) -> tuple[str, str, int]:
+    """The key that sorts people by family name, given name and id, without case and accents.
+
+    Sorted in Python, because the collations of the two databases differ.
+    """
+    return _folded(family_name), _folded(given_name), person_id
+
+
+def _folded(name: str) -> str:
+    """Åberg sorts as aberg, de Vries as de vries."""
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 class WrongVersion(ValueError):
-    """A text that this module has not made."""
+    """A text that is not a roster version."""
 
 
 @dataclass(frozen=True, slots=True)
 class RosterChange:
-    """Ids of those who joined and who left since the roster that the caller saw, each in order."""
+    """The ids of students who joined and who left since a roster version, each in order."""
 
     joined: tuple[int, ...]
     left: tuple[int, ...]
 
 
 def roster_version(student_ids: Iterable[int]) -> str:
-    """The version of a roster; the order of the ids does not matter."""
+    """The version of a roster, independent of the order of the ids.
+
+    It is the packed list of ids, so that `roster_change` can compute who joined and who left without stored rosters.
+    """
     ids = sorted(student_ids)
     gaps = [after - before for before, after in zip([0, *ids], ids, strict=False)]
     packed = zlib.compress(struct.pack(f"<{len(gaps)}q", *gaps), level=6)
@@ -38,10 +187,10 @@ def roster_version(student_ids: Iterable[int]) -> str:
 
 
 def roster_change(version: str, student_ids: Iterable[int]) -> RosterChange | None:
-    """What changed between the roster of `version` and `student_ids`, or None where nothing did.
+    """The difference between the roster of `version` and `student_ids`; None if there is none.
 
     Raises:
-        WrongVersion: the text is no roster version.
+        WrongVersion: the text is not a roster version.
     """
     before, after = _unpacked(version), frozenset(student_ids)
     if before == after:
@@ -53,7 +202,7 @@ def _unpacked(version: str) -> frozenset[int]:
     try:
         inflate = zlib.decompressobj()
         packed = inflate.decompress(
-            base64.b64decode(version + "=" * (-len(version) % 4), b"-_", validate=True), _MAX_PACKED
+            base64.b64decode(version + "=" * (-len(version) % 4), b"-_", validate=True), _MAX_UNPACKED_BYTES
         )
         gaps = struct.unpack(f"<{len(packed) // 8}q", packed)
     except (binascii.Error, ValueError, zlib.error, struct.error):

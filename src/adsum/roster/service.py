@@ -1,94 +1,140 @@
-"""What a client needs to know before it marks a class: classes, sessions, and students."""
+"""Reads classes, sessions, students and names, for callers who may see them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Collection
+from typing import TypeAlias, TypeVar
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.platform.database.engine import Database
+from adsum.platform.clock import Clock
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.validity import Day
 from adsum.platform.errors import NotFound
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
-from adsum.roster.classes import ClassRow, find_class, list_classes
-from adsum.roster.filters import ClassFilters, SessionFilters, StudentFilters
-from adsum.roster.sessions import SessionRow, SessionTitles, list_sessions, titles_of_sessions
-from adsum.roster.students import StudentName, StudentRow, find_student, list_students, names_of_students
+from adsum.roster.repository import (
+    find_class,
+    find_names,
+    list_classes,
+    list_sessions,
+    sizes_of_schools,
+    titles_of_sessions,
+)
+from adsum.roster.rules import (
+    ClassFilters,
+    ClassRow,
+    NamedIds,
+    Names,
+    SchoolSize,
+    SessionFilters,
+    SessionRow,
+    SessionTitles,
+    StudentFilters,
+    StudentName,
+    StudentRow,
+)
+from adsum.roster.student_repository import find_student, list_students, names_of_students
 from adsum.schools.repository import today_of_schools
+
+Filters = TypeVar("Filters")
+Row = TypeVar("Row", ClassRow, SessionRow, StudentRow)
+_ListRows: TypeAlias = Callable[[Connection, Caller, Filters, Day, int, int], Awaitable[list[Row]]]
 
 
 class Directory:
-    """Reads what rosters say, for whoever may see it. Lists hold only what the caller sees.
+    """Reads the roster. Lists contain only what the caller sees: of a teacher, the classes that they teach today.
 
-    Every method raises Forbidden without the permission `roster:read`, every list of pages Invalid for a wrong cursor.
+    Every method raises Forbidden without the permission `roster:read`. Every list raises Invalid for a wrong cursor.
     """
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, now: Clock) -> None:
         self._database = database
         self._now = now
 
-    async def find_class(self, caller: Caller, class_id: int) -> ClassRow:
-        """One class. Raises NotFound where there is none, or the caller does not see it today."""
-        require_permission(caller, Permission.ROSTER_READ)
-        async with self._database.snapshot() as connection:
-            today = await today_of_schools(connection, caller, self._now())
-            found = await find_class(connection, caller, class_id, today)
-        if found is None:
-            raise NotFound(f"there is no class {class_id}", classId=class_id)
-        return found
-
     async def classes(self, caller: Caller, filters: ClassFilters, page: PageRequest) -> Page[ClassRow]:
-        """Classes by id; of a teacher those that they teach today."""
-        require_permission(caller, Permission.ROSTER_READ)
-        after = begin_of(page, filters, by_number) or 0
-        async with self._database.snapshot() as connection:
-            today = await today_of_schools(connection, caller, self._now())
-            rows = await list_classes(connection, caller, filters, today, after, page.limit + 1)
-        return page_of(rows, page, filters, lambda row: (row.id,))
+        """A page of classes, by id."""
+        return await self._page(list_classes, caller, filters, page)
 
     async def sessions(self, caller: Caller, filters: SessionFilters, page: PageRequest) -> Page[SessionRow]:
-        """Sessions by id; of a teacher those of the classes that they teach today."""
-        require_permission(caller, Permission.ROSTER_READ)
-        after = begin_of(page, filters, by_number) or 0
-        async with self._database.snapshot() as connection:
-            today = await today_of_schools(connection, caller, self._now())
-            rows = await list_sessions(connection, caller, filters, today, after, page.limit + 1)
-        return page_of(rows, page, filters, lambda row: (row.id,))
+        """A page of sessions, by id."""
+        return await self._page(list_sessions, caller, filters, page)
 
     async def students(self, caller: Caller, filters: StudentFilters, page: PageRequest) -> Page[StudentRow]:
-        """Students by id; of a teacher those in the classes that they teach on the day asked for, or today."""
+        """A page of students, by id. A teacher sees the students of their classes on `filters.day`, or today."""
+        return await self._page(list_students, caller, filters, page)
+
+    async def find_class(self, caller: Caller, class_id: int) -> ClassRow:
+        """A class that the caller sees today. Raises NotFound."""
         require_permission(caller, Permission.ROSTER_READ)
-        after = begin_of(page, filters, by_number) or 0
         async with self._database.snapshot() as connection:
             today = await today_of_schools(connection, caller, self._now())
-            rows = await list_students(connection, caller, filters, today, after, page.limit + 1)
-        return page_of(rows, page, filters, lambda row: (row.id,))
+            return _found_class(await find_class(connection, caller, class_id, today), class_id)
 
-    async def titles(self, caller: Caller, session_ids: Collection[int]) -> dict[int, SessionTitles]:
-        """What these sessions and their classes are called; of a teacher those that they ever taught."""
-        require_permission(caller, Permission.ROSTER_READ)
-        async with self._database.snapshot() as connection:
-            return await titles_of_sessions(connection, caller, session_ids)
-
-    async def names(self, caller: Caller, student_ids: Collection[int]) -> dict[int, StudentName]:
-        """What these students are called; of a teacher those who were ever in a class of theirs."""
-        require_permission(caller, Permission.ROSTER_READ)
-        async with self._database.snapshot() as connection:
-            return await names_of_students(connection, caller, student_ids)
-
-    async def class_of(self, caller: Caller, class_id: int) -> ClassRow:
-        """One class; a teacher's, whenever they teach it. Raises NotFound."""
-        require_permission(caller, Permission.ROSTER_READ)
-        async with self._database.snapshot() as connection:
-            found = await find_class(connection, caller, class_id)
-        if found is None:
-            raise NotFound(f"there is no class {class_id}", classId=class_id)
+    async def find_class_of_school(self, caller: Caller, school_id: int, class_id: int) -> ClassRow:
+        """As `find_class`. Raises NotFound also if the class belongs to another school."""
+        found = await self.find_class(caller, class_id)
+        if found.school_id != school_id:
+            raise NotFound(f"school {school_id} has no class {class_id}")
         return found
 
+    async def class_of(self, caller: Caller, class_id: int) -> ClassRow:
+        """A class that the caller sees on any day. Raises NotFound."""
+        require_permission(caller, Permission.ROSTER_READ)
+        async with self._database.snapshot() as connection:
+            return _found_class(await find_class(connection, caller, class_id), class_id)
+
     async def student(self, caller: Caller, student_id: int) -> StudentRow:
-        """One student; of a teacher, one in a class that they ever teach. Raises NotFound."""
+        """A student; of a teacher, one of a class that they teach on any day. Raises NotFound."""
         require_permission(caller, Permission.ROSTER_READ)
         async with self._database.snapshot() as connection:
             found = await find_student(connection, caller, student_id)
         if found is None:
             raise NotFound(f"there is no student {student_id}", studentId=student_id)
         return found
+
+    async def titles(self, caller: Caller, session_ids: Collection[int]) -> dict[int, SessionTitles]:
+        """Titles by session id; of a teacher, of the classes that they teach on any day."""
+        require_permission(caller, Permission.ROSTER_READ)
+        async with self._database.snapshot() as connection:
+            return await titles_of_sessions(connection, caller, session_ids)
+
+    async def names(self, caller: Caller, student_ids: Collection[int]) -> dict[int, StudentName]:
+        """Names by student id; of a teacher, of students of the classes that they teach on any day."""
+        require_permission(caller, Permission.ROSTER_READ)
+        async with self._database.snapshot() as connection:
+            return await names_of_students(connection, caller, student_ids)
+
+    async def sizes_of_schools(self, school_ids: Collection[int], caller: Caller) -> dict[int, SchoolSize]:
+        """Sizes by school id, of schools that the caller was shown. Raises Forbidden without `school:manage`."""
+        require_permission(caller, Permission.SCHOOL_MANAGE)
+        async with self._database.snapshot() as connection:
+            return await sizes_of_schools(connection, school_ids)
+
+    async def _page(
+        self, list_rows: _ListRows[Filters, Row], caller: Caller, filters: Filters, page: PageRequest
+    ) -> Page[Row]:
+        require_permission(caller, Permission.ROSTER_READ)
+        after = begin_of(page, filters, by_number) or 0
+        async with self._database.snapshot() as connection:
+            today = await today_of_schools(connection, caller, self._now())
+            rows = await list_rows(connection, caller, filters, today, after, page.limit + 1)
+        return page_of(rows, page, filters, lambda row: (row.id,))
+
+
+def _found_class(found: ClassRow | None, class_id: int) -> ClassRow:
+    if found is None:
+        raise NotFound(f"there is no class {class_id}", classId=class_id)
+    return found
+
+
+class Naming:
+    """Replaces ids by names on pages. A caller with `roster:read` sees the names of their schools."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def names_of(self, ids: NamedIds, caller: Caller) -> Names:
+        """The names of these ids, in one statement; no names without `roster:read`."""
+        if not caller.may(Permission.ROSTER_READ):
+            return Names()
+        async with self._database.autocommit_read() as connection:
+            return await find_names(connection, caller, ids)

@@ -11,8 +11,7 @@ from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, PathId, Schema
-from adsum.roster.filters import SessionFilters
-from adsum.roster.sessions import SessionRow
+from adsum.roster.rules import SessionFilters, SessionRow
 
 router = APIRouter(tags=["rosters"], dependencies=[Depends(each_named_once)])
 

@@ -12,8 +12,7 @@ from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import Day, PageQuery, SourcedId, Words
 from adsum.platform.http.schemas import Page, PathId, Schema
-from adsum.roster.filters import StudentFilters
-from adsum.roster.students import StudentRow
+from adsum.roster.rules import StudentFilters, StudentRow
 
 router = APIRouter(tags=["rosters"], dependencies=[Depends(each_named_once)])
 

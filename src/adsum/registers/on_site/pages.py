@@ -16,7 +16,7 @@ from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.registers.on_site.repository import InTheHouse
 from adsum.registers.rules import RegisterFilters
-from adsum.roster.names import NamedIds
+from adsum.roster.rules import NamedIds
 from adsum.schools.school_days import AskedDay
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)

@@ -11,7 +11,7 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
 from adsum.registers.on_site.repository import InTheHouse, how_many_are_there, who_is_there
-from adsum.roster.school_order import school_order
+from adsum.roster.rules import name_order
 from adsum.schools.repository import edit_window_of
 from adsum.schools.service import require_school
 
@@ -54,7 +54,7 @@ class OnSite:
         async with self._database.snapshot() as connection:
             of = await self._today(connection, school_id, caller)
             rows = await who_is_there(connection, caller, school_id, *of)
-        return sorted(rows, key=lambda row: school_order(row.family_name, row.given_name, row.student_id))
+        return sorted(rows, key=lambda row: name_order(row.family_name, row.given_name, row.student_id))
 
     async def count(self, school_id: int, caller: Caller) -> int:
         """How many are there.

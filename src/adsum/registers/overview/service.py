@@ -17,7 +17,7 @@ from adsum.batches.rules import BatchFilters, BatchState, ListedBatch
 from adsum.platform.paging import MAX_LIMIT, Page, PageRequest
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters
 from adsum.reports.rules import Counts, GroupBy, Scope, total
-from adsum.roster.names import NamedIds, Names
+from adsum.roster.rules import NamedIds, Names
 from adsum.schools.school_days import SchoolDay
 from adsum.wiring import Adsum
 

@@ -21,7 +21,7 @@ from adsum.platform.ids import Batch
 from adsum.registers.day_roster import DayRoster, read_day_roster
 from adsum.registers.sheets.repository import failures_of_run, standing_of_batch
 from adsum.registers.sheets.rules import RegisterSheet, SavedSheet, SheetMark, SheetRow, Standing, TakenSheet
-from adsum.roster.enrolments import RosterStudent
+from adsum.roster.rules import RosterStudent
 
 
 class RegisterSheets:

@@ -14,8 +14,7 @@ from adsum.platform.command_line.session import with_adsum
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.roster.covers.repository import CoverRow
-from adsum.roster.covers.rules import Cover
-from adsum.roster.filters import CoverFilters
+from adsum.roster.covers.rules import Cover, CoverFilters
 from adsum.wiring import Adsum
 
 app = typer.Typer(no_args_is_help=True)

@@ -15,8 +15,7 @@ from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Id, Moment, Page, PathId, Schema
 from adsum.roster.covers.repository import CoverRow
-from adsum.roster.covers.rules import Cover
-from adsum.roster.filters import CoverFilters
+from adsum.roster.covers.rules import Cover, CoverFilters
 
 router = APIRouter(prefix="/covers", tags=["schools"], dependencies=[Depends(each_named_once)])
 Manager = Annotated[Caller, Depends(require(Permission.SCHOOL_MANAGE))]

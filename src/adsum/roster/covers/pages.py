@@ -19,14 +19,13 @@ from adsum.platform.pages.forms import WRONG, day_typed, done, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import MAX_LIMIT, Page, PageRequest
-from adsum.roster.classes import ClassRow
 from adsum.roster.covers.repository import CoverRow
-from adsum.roster.covers.rules import Cover
-from adsum.roster.filters import ClassFilters, CoverFilters, PersonFilters, SessionFilters
-from adsum.roster.names import NamedIds
+from adsum.roster.covers.rules import Cover, CoverFilters
 from adsum.roster.people.pages import by_name
 from adsum.roster.people.repository import PersonRow
-from adsum.schools.context import AtDesk, Desk, class_at
+from adsum.roster.people.rules import PersonFilters
+from adsum.roster.rules import ClassFilters, ClassRow, NamedIds, SessionFilters
+from adsum.schools.context import AtDesk, Desk
 from adsum.wiring import Adsum
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -67,7 +66,7 @@ async def assign(
     last_day: Text = "",
 ) -> Response:
     """Assigns one; `session` 0: all of the class, and without a last day it is one day."""
-    await class_at(adsum, desk, class_id)
+    await adsum.directory.find_class_of_school(desk.caller, desk.school.id, class_id)
     try:
         first = day_typed(first_day, "/from")
         last = day_typed(last_day, "/to") if last_day else first
@@ -125,7 +124,7 @@ def _refuse_old(last_day: date, desk: Desk) -> None:
 async def _chosen(adsum: Adsum, desk: Desk, class_id: int) -> dict[str, Any]:
     sessions = await adsum.directory.sessions(desk.caller, SessionFilters(class_id), PageRequest(limit=MAX_LIMIT))
     return {
-        "chosen": await class_at(adsum, desk, class_id),
+        "chosen": await adsum.directory.find_class_of_school(desk.caller, desk.school.id, class_id),
         "sessions": [session for session in sessions.items if session.active],
         "teachers": await _teachers(adsum, desk),
     }

@@ -12,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import Caller, Role
 from adsum.accounts.tables import class_covers, users
 from adsum.accounts.visibility import in_visible_school
-from adsum.roster.covers.rules import Cover
-from adsum.roster.filters import CoverFilters
+from adsum.roster.covers.rules import Cover, CoverFilters
 from adsum.schools.tables import schools
 
 CoverPosition = tuple[date, int]

@@ -37,3 +37,14 @@ def validate_days(cover: Cover) -> Iterator[Violation]:
         )
     elif (cover.last_day - cover.first_day).days >= MAX_DAYS:
         yield Violation("too_long", f"a cover has at most {MAX_DAYS} days", "/to", {"maximum": MAX_DAYS})
+
+
+@dataclass(frozen=True, slots=True)
+class CoverFilters:
+    """Filters of covers: those that hold on any of the days, both inclusive. None does not narrow."""
+
+    school_id: int | None = None
+    class_id: int | None = None
+    teacher_id: int | None = None
+    first_day: date | None = None
+    last_day: date | None = None

@@ -11,12 +11,10 @@ from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
 from adsum.platform.errors import Invalid, NotFound, Violation
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
-from adsum.roster.classes import find_class
 from adsum.roster.covers import repository as covers
 from adsum.roster.covers.repository import CoverPosition, CoverRow
-from adsum.roster.covers.rules import Cover, validate_days
-from adsum.roster.filters import CoverFilters
-from adsum.roster.sessions import find_session
+from adsum.roster.covers.rules import Cover, CoverFilters, validate_days
+from adsum.roster.repository import find_class, find_session
 
 
 @dataclass(frozen=True, slots=True)

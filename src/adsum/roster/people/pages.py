@@ -17,8 +17,8 @@ from adsum.platform.pages.forms import WRONG, done, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import Page, PageRequest
-from adsum.roster.filters import PersonFilters
 from adsum.roster.people.repository import PersonRow
+from adsum.roster.people.rules import PersonFilters
 from adsum.roster.people.service import Person, grantable_roles
 from adsum.schools.context import AtDesk, Desk
 from adsum.wiring import Adsum

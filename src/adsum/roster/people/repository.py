@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.tables import class_teachers, users
 from adsum.platform.database.search import mentions
-from adsum.roster.filters import PersonFilters
+from adsum.roster.people.rules import PersonFilters
 from adsum.roster.tables import classes
 
 

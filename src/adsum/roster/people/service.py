@@ -12,8 +12,8 @@ from adsum.accounts.service import ROLES, Accounts, NewLogin, User, normalised_e
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Conflict, Forbidden, Invalid, NotFound, Violation
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
-from adsum.roster.filters import PersonFilters
 from adsum.roster.people.repository import PersonRow, TeachingRow, list_people, teachings_of
+from adsum.roster.people.rules import PersonFilters
 from adsum.schools.service import require_school
 
 

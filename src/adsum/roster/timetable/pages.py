@@ -18,11 +18,9 @@ from adsum.platform.pages.forms import WRONG, done, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import PageRequest
-from adsum.roster.classes import ClassRow
-from adsum.roster.filters import ClassFilters
-from adsum.roster.sessions import SessionRow
+from adsum.roster.rules import ClassFilters, ClassRow, SessionRow
 from adsum.schools.calendar.rules import SessionTime
-from adsum.schools.context import AtDesk, Desk, class_at
+from adsum.schools.context import AtDesk, Desk
 from adsum.wiring import Adsum
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -123,6 +121,6 @@ async def _page(
 
 async def _class(adsum: Adsum, desk: Desk, class_id: int) -> tuple[ClassRow, list[Timed]]:
     """A class of this school, and its sessions. Raises NotFound."""
-    return await class_at(adsum, desk, class_id), await adsum.timetables.of_classes(
-        desk.school.id, [class_id], desk.caller
-    )
+    return await adsum.directory.find_class_of_school(
+        desk.caller, desk.school.id, class_id
+    ), await adsum.timetables.of_classes(desk.school.id, [class_id], desk.caller)

@@ -8,11 +8,9 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import ColumnElement, exists, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.accounts.access import Caller
-from adsum.accounts.visibility import in_visible_school, in_visible_session
 from adsum.platform.database.input_rows import asking, rows_asked
 from adsum.platform.database.validity import Day, valid_on
-from adsum.roster.sessions import SessionRow
+from adsum.roster.rules import SessionRow
 from adsum.roster.tables import classes, session_times, sessions
 from adsum.schools.calendar.rules import SessionTime
 from adsum.schools.stale_days import forget_sessions
@@ -42,21 +40,6 @@ class SessionPlace:
     period: str
     class_id: int
     class_source_id: str | None
-
-
-async def is_session_seen(connection: AsyncConnection, caller: Caller, session_id: int, today: Day) -> bool:
-    """Whether there is such a session, and the caller sees it `today`."""
-    found = (
-        select(sessions.c.id)
-        .join(classes, classes.c.id == sessions.c.class_id)
-        .join(schools, schools.c.id == classes.c.school_id)
-        .where(
-            sessions.c.id == session_id,
-            in_visible_school(caller, classes.c.school_id),
-            in_visible_session(caller, classes.c.id, sessions.c.id, today),
-        )
-    )
-    return await connection.scalar(found) is not None
 
 
 async def times_of(connection: AsyncConnection, session_id: int) -> list[SessionTime]:

@@ -9,10 +9,10 @@ from datetime import datetime
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, Violation
-from adsum.roster.sessions import SessionRow
+from adsum.roster.repository import is_visible_session
+from adsum.roster.rules import SessionRow
 from adsum.roster.timetable.repository import (
     SessionPlace,
-    is_session_seen,
     replace_times,
     sessions_of_school,
     times_by_session,
@@ -118,7 +118,7 @@ class Timetables:
 
     async def _require(self, connection: Connection, session_id: int, caller: Caller) -> None:
         today = await today_of_schools(connection, caller, self._now())
-        if not await is_session_seen(connection, caller, session_id, today):
+        if not await is_visible_session(connection, caller, session_id, today):
             raise NotFound(f"there is no session {session_id}", sessionId=session_id)
 
 

@@ -1,0 +1,152 @@
+"""Statements about students and their enrolments."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+
+from sqlalchemy import BigInteger, ColumnElement, Date, Select, exists, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.accounts.access import Caller
+from adsum.accounts.visibility import in_visible_class, in_visible_school
+from adsum.platform.database.columns import Json
+from adsum.platform.database.search import mentions
+from adsum.platform.database.sql_files import input_rows, sql_file
+from adsum.platform.database.validity import Day, valid_on
+from adsum.platform.ids import MAX_ID
+from adsum.roster.rules import RosterStudent, StudentFilters, StudentName, StudentRow, name_order
+from adsum.roster.tables import enrolments, students
+from adsum.schools.tables import schools
+
+# Postgres allows 32,767 parameters in a statement.
+MAX_IDS_PER_STATEMENT = 10_000
+
+_FIND_ROSTERS = sql_file(
+    "adsum.roster", "find_rosters", returns={"class_id": BigInteger, "day": Date, "students": Json}
+)
+
+
+async def list_students(
+    connection: AsyncConnection, caller: Caller, filters: StudentFilters, today: Day, after: int, limit: int
+) -> list[StudentRow]:
+    """At most `limit` students whom the caller sees, by id, with ids greater than `after`.
+
+    A teacher sees the students who are enrolled, on `filters.day` or today, in a class that the teacher is assigned to
+    on that day. Other callers see all students of their schools.
+    """
+    statement = _students().where(in_visible_school(caller, students.c.school_id), students.c.id > after)
+    statement = statement.order_by(students.c.id).limit(limit)
+    if caller.teaches_only or filters.class_id is not None or filters.day is not None:
+        statement = statement.where(_enrolled(caller, filters.class_id, filters.day or today))
+    if filters.words is not None:
+        names = (students.c.given_name, students.c.family_name, students.c.source_id)
+        statement = statement.where(mentions(filters.words, *names))
+    if filters.source_id is not None:
+        statement = statement.where(students.c.source_id == filters.source_id)
+    if filters.school_id is not None:
+        statement = statement.where(students.c.school_id == filters.school_id)
+    return [StudentRow(*row) for row in await connection.execute(statement)]
+
+
+async def find_student(connection: AsyncConnection, caller: Caller, student_id: int) -> StudentRow | None:
+    """The student, if the caller sees them; a teacher sees students of the classes that they teach on any day."""
+    statement = _students().where(students.c.id == student_id, in_visible_school(caller, students.c.school_id))
+    if caller.teaches_only:
+        statement = statement.where(_ever_taught(caller))
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else StudentRow(*row)
+
+
+async def is_visible_student(connection: AsyncConnection, caller: Caller, school_id: int, student_id: int) -> bool:
+    """Whether the school has this student and the caller sees them, as in `find_student`."""
+    found = await find_student(connection, caller, student_id)
+    return found is not None and found.school_id == school_id
+
+
+async def students_of_school(
+    connection: AsyncConnection, school_id: int, student_ids: Collection[int]
+) -> frozenset[int]:
+    """The subset of `student_ids` that belongs to the school, whatever class they are in."""
+    storable = [student_id for student_id in student_ids if 1 <= student_id <= MAX_ID]
+    found: set[int] = set()
+    for start in range(0, len(storable), MAX_IDS_PER_STATEMENT):
+        among = students.c.id.in_(storable[start : start + MAX_IDS_PER_STATEMENT])
+        found.update(await connection.scalars(select(students.c.id).where(students.c.school_id == school_id, among)))
+    return frozenset(found)
+
+
+async def schools_of_students(
+    connection: AsyncConnection, caller: Caller, student_ids: Collection[int]
+) -> dict[int, int]:
+    """School ids by student id, of the students of the caller's schools."""
+    storable = [student_id for student_id in student_ids if 1 <= student_id <= MAX_ID]
+    found = select(students.c.id, students.c.school_id).where(
+        students.c.id.in_(storable), in_visible_school(caller, students.c.school_id)
+    )
+    return {row.id: row.school_id for row in await connection.execute(found)}
+
+
+async def names_of_students(
+    connection: AsyncConnection, caller: Caller, student_ids: Collection[int]
+) -> dict[int, StudentName]:
+    """Names by student id, of the students whom the caller sees, as in `find_student`."""
+    found = select(students.c.id, students.c.given_name, students.c.family_name).where(
+        students.c.id.in_(student_ids), in_visible_school(caller, students.c.school_id)
+    )
+    if caller.teaches_only:
+        found = found.where(_ever_taught(caller))
+    return {row.id: StudentName(row.given_name, row.family_name) for row in await connection.execute(found)}
+
+
+async def grades_of_school(connection: AsyncConnection, school_id: int) -> dict[int, str | None]:
+    """The current grade of each student of a school."""
+    rows = await connection.execute(select(students.c.id, students.c.grade).where(students.c.school_id == school_id))
+    return {row.id: row.grade for row in rows}
+
+
+async def find_rosters(
+    connection: AsyncConnection, wanted: Collection[tuple[int, date]]
+) -> dict[tuple[int, date], list[int]]:
+    """The ids of the students who are enrolled in each of these classes on its day, each once, in order."""
+    pairs = input_rows({"class_id": class_id, "day": day.isoformat()} for class_id, day in wanted)
+    rows = await _FIND_ROSTERS.fetch_all(connection, pairs)
+    return {(class_id, day): sorted(student_ids or ()) for class_id, day, student_ids in rows}
+
+
+async def roster_of(connection: AsyncConnection, class_id: int, day: date) -> list[RosterStudent]:
+    """The students who are enrolled in the class on `day`, each once, in the order of `name_order`.
+
+    Only the dates of the enrolments count: a student who is missing from the newest roster file stays on the rosters of
+    the days on which they were enrolled.
+    """
+    enrolled = select(enrolments.c.student_id).where(enrolments.c.class_id == class_id, valid_on(enrolments, day))
+    s = students.c
+    statement = select(s.id, s.source_id, s.given_name, s.family_name, s.grade).where(s.id.in_(enrolled))
+    roster = [RosterStudent(*row) for row in await connection.execute(statement)]
+    return sorted(roster, key=lambda each: name_order(each.family_name, each.given_name, each.student_id))
+
+
+def _students() -> Select[int, int, str | None, str, str, str | None, bool]:
+    """The columns of `StudentRow`. Joins schools, because `today` may be an expression over their time zone."""
+    s = students.c
+    return select(s.id, s.school_id, s.source_id, s.given_name, s.family_name, s.grade, s.active).join(
+        schools, schools.c.id == s.school_id
+    )
+
+
+def _enrolled(caller: Caller, class_id: int | None, day: Day) -> ColumnElement[bool]:
+    """Students who are enrolled on `day` in this class, or in any class that the caller sees on that day."""
+    enrolled = select(enrolments.c.id).where(
+        enrolments.c.student_id == students.c.id,
+        valid_on(enrolments, day),
+        in_visible_class(caller, enrolments.c.class_id, day),
+    )
+    return exists(enrolled if class_id is None else enrolled.where(enrolments.c.class_id == class_id))
+
+
+def _ever_taught(caller: Caller) -> ColumnElement[bool]:
+    """Students with an enrolment, of any date, in a class that the caller teaches on any day."""
+    return exists().where(
+        enrolments.c.student_id == students.c.id, in_visible_class(caller, enrolments.c.class_id, None)
+    )
