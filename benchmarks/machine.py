@@ -13,7 +13,7 @@ from pathlib import Path
 
 from adsum import __version__
 from benchmarks.peers.environments import NODE, python_program
-from tests.servers.postgres import Postgres
+from tests.support.servers.postgres import Postgres
 
 
 def machine() -> str:

@@ -14,7 +14,7 @@ from adsum.platform.settings import load_settings
 from benchmarks.servers import Servers, connected
 from benchmarks.sizes import Size
 from benchmarks.timetable import BIG_CLASS, students_of
-from tests.schools import TERM_BEGINS, make_bare_school, make_user
+from tests.support.schools import TERM_BEGINS, make_bare_school, make_user
 
 KEY = "k" * 64
 EMAIL = "platform@school.example"

@@ -13,9 +13,9 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from redis.asyncio import Redis
 
 from adsum.embedded.valkey import Valkey
-from tests.servers.postgres import Postgres, temporary_postgres
-from tests.servers.processes import short_folder
-from tests.servers.valkey import url_of, valkey_in
+from tests.support.servers.postgres import Postgres, temporary_postgres
+from tests.support.servers.processes import short_folder
+from tests.support.servers.valkey import url_of, valkey_in
 
 ROOT = Path(__file__).parents[1]
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}

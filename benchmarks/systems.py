@@ -16,7 +16,7 @@ from typing_extensions import override
 from benchmarks.checks import Ask, are_marked, key_violations, row_violations
 from benchmarks.servers import Data
 from benchmarks.timetable import Timetable
-from tests.servers.processes import running
+from tests.support.servers.processes import running
 
 DONE_S = 120
 LOOK_S = 0.005

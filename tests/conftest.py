@@ -1,4 +1,4 @@
-"""All tests: no settings from outside, and real servers from `tests/servers`."""
+"""All tests: no settings from outside, and real servers from `tests/support`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,25 @@ from zlib import crc32
 
 import pytest
 
-pytest_plugins = ["tests.servers.fixtures"]
+pytest_plugins = [
+    "tests.support.fixtures",
+    "tests.support.installation",
+    "tests.support.frame",
+    "tests.support.demo",
+]
 
-# What is about statements, and about what happens between two of them, is on both databases always.
-OF_STATEMENTS = ("tests/storage/", "tests/services/", "tests/sweeping/", "tests/reports/", "tests/pruning/")
+# Tests of statements, and of transactions that meet, always run on both databases.
+OF_STATEMENTS = (
+    "tests/batches/repository/",
+    "tests/batches/sweep/",
+    "tests/batches/test_accept",
+    "tests/batches/test_dispatcher",
+    "tests/batches/test_outages",
+    "tests/batches/test_process",
+    "tests/operations/test_pruning",
+    "tests/platform/database/",
+    "tests/reports/",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -23,9 +23,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from benchmarks.machine import machine
 from benchmarks.pages.large_class import LARGE, LargeClass, import_large_class
 from benchmarks.pages.watchers import watched_by
-from tests.pages.browsing import PHONE, sign_in
-from tests.pages.conftest import CHROMIUM, FLAGS
-from tests.pages.house import House, opened_house
+from tests.system.browser.browsing import PHONE, sign_in
+from tests.system.browser.conftest import CHROMIUM, FLAGS
+from tests.system.browser.house import House, opened_house
 
 TEACHER, ADMIN = "teacher@school.example", "admin@school.example"
 CLASS, SESSION, STUDENTS = 123, 456, 30

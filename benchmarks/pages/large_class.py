@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import httpx2
 
-from tests.pages.house import House
 from tests.roster.files import a_school, in_folder
+from tests.system.browser.house import House
 
 LARGE = 1_200
 

@@ -14,7 +14,7 @@ from adsum.accounts.access import Role
 from adsum.batches.rules import RunState
 from adsum.migrations import tables
 from adsum.platform.database.engine import Connection, Database
-from tests.schools import assign, make_bare_school, make_class, make_session, make_user
+from tests.support.schools import assign, make_bare_school, make_class, make_session, make_user
 
 STUDENTS, CLASSES, SESSIONS, DAYS = 2_000, 67, 6, 180
 FIRST_DAY = date(2024, 9, 2)

@@ -11,11 +11,9 @@ import httpx2
 import pytest
 
 from adsum.wiring import Adsum
-from tests.batches.api import DAY, Api, opened_api
-from tests.batches.conftest import RunWorker, adsum, ended, redis, settings, worker
-from tests.schools import SchoolIds, make_school
-
-__all__ = ["adsum", "redis", "settings", "worker"]
+from tests.support.api import DAY, Api, opened_api
+from tests.support.installation import RunWorker, ended
+from tests.support.schools import SchoolIds, make_school
 
 
 @dataclass(frozen=True, slots=True)

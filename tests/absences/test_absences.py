@@ -14,9 +14,9 @@ from adsum.accounts.access import system_caller
 from adsum.platform.clock import system_clock as now
 from adsum.platform.errors import Invalid
 from tests.absences.conftest import Office
-from tests.batches.api import DAY, violations
-from tests.batches.conftest import ended
-from tests.schools import make_bare_school, make_student
+from tests.support.api import DAY, violations
+from tests.support.installation import ended
+from tests.support.schools import make_bare_school, make_student
 
 
 async def change(office: Office, absence_id: int, version: str | None = '"1"', **fields: Any) -> Any:

@@ -12,7 +12,7 @@ from adsum.platform.errors import Invalid, StaleVersion
 from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import SessionTime
 from tests.absences.conftest import Office
-from tests.batches.api import DAY, violations
+from tests.support.api import DAY, violations
 
 
 async def test_nothing_is_recorded_until_a_register_is_taken_which_then_says_it(office: Office) -> None:

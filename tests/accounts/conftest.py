@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 
 import pytest
@@ -12,17 +11,10 @@ from adsum.accounts.passwords import Passwords
 from adsum.accounts.service import Accounts
 from adsum.accounts.tokens import Tokens
 from adsum.platform.clock import system_clock
-from adsum.platform.database.engine import Database, open_database
+from adsum.platform.database.engine import Database
 
 KEY = "k" * 40
 PASSWORD = "correct horse"
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncGenerator[Database]:
-    opened = open_database(database_url)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

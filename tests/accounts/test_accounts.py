@@ -10,7 +10,7 @@ from adsum.accounts.service import Accounts, EmailTaken, User
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, NotFound, Unauthenticated
 from tests.accounts.conftest import PASSWORD
-from tests.schools import make_bare_school, make_user
+from tests.support.schools import make_bare_school, make_user
 
 
 async def new_school(database: Database) -> int:

@@ -8,7 +8,7 @@ from adsum.accounts.api_keys import ApiKeys
 from adsum.migrations import tables
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, NotFound, Unauthenticated
-from tests.schools import make_bare_school
+from tests.support.schools import make_bare_school
 
 READ = Permission.ATTENDANCE_READ
 

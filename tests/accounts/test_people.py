@@ -16,7 +16,7 @@ from adsum.platform.paging import PageRequest
 from adsum.roster.people.rules import PersonFilters
 from adsum.roster.people.service import OwnLogin, People, grantable_roles
 from tests.accounts.conftest import PASSWORD
-from tests.schools import assign, caller, make_bare_school, make_class, make_school, make_user
+from tests.support.schools import assign, caller, make_bare_school, make_class, make_school, make_user
 
 ADMIN = system_caller()
 

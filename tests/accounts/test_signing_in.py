@@ -17,7 +17,7 @@ from adsum.platform.errors import TooManyAttempts, Unauthenticated
 from adsum.platform.redis.attempts import Allowance, FailedAttempts
 from adsum.platform.redis.connection import open_redis
 from tests.accounts.conftest import PASSWORD
-from tests.schools import make_bare_school
+from tests.support.schools import make_bare_school
 
 EMAIL = "ada@school.example"
 HERE, ELSEWHERE = "203.0.113.7", "198.51.100.9"

@@ -12,7 +12,7 @@ from adsum.accounts.passwords import Passwords
 from adsum.accounts.service import Accounts, EmailTaken
 from adsum.accounts.tables import users
 from adsum.platform.database.engine import open_database
-from tests.waiting import somebody_waits_for_a_lock, until
+from tests.support.waiting import somebody_waits_for_a_lock, until
 
 EMAIL = "head@school.example"
 

@@ -15,7 +15,7 @@ from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import ConfigurationError, NotFound, Unauthenticated
 from tests.accounts.conftest import KEY
-from tests.schools import make_bare_school, make_user
+from tests.support.schools import make_bare_school, make_user
 
 EMAIL = "a@school.example"
 

@@ -8,9 +8,9 @@ import pytest
 
 from adsum.accounts.access import Permission, Role
 from adsum.wiring import Adsum
-from tests.batches.api import Api
-from tests.batches.conftest import RunWorker, ended
-from tests.schools import make_class, make_school, make_session
+from tests.support.api import Api
+from tests.support.installation import RunWorker, ended
+from tests.support.schools import make_class, make_school, make_session
 
 
 async def test_a_teacher_marks_their_own_class(adsum: Adsum, api: Api, worker: RunWorker) -> None:

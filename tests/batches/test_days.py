@@ -7,9 +7,9 @@ from datetime import date
 import pytest
 
 from adsum.wiring import Adsum
-from tests.batches.api import Api, violations
-from tests.batches.conftest import RunWorker, ended
-from tests.schools import enrol, make_school, make_student
+from tests.support.api import Api, violations
+from tests.support.installation import RunWorker, ended
+from tests.support.schools import enrol, make_school, make_student
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from adsum.batches import listing as batches
 from adsum.batches.queue.control import process_name
 from adsum.batches.tables import job_failures
 from adsum.wiring import Adsum
-from tests.batches.api import Api, violations
-from tests.batches.conftest import RunWorker, ended
-from tests.batches.test_interventions import failed_batch, one_student_away
-from tests.schools import make_school
+from tests.batches.test_retry_cancel import failed_batch, one_student_away
+from tests.support.api import Api, violations
+from tests.support.installation import RunWorker, ended
+from tests.support.schools import make_school
 
 
 def path(batch_id: str) -> str:

@@ -6,8 +6,8 @@ import asyncio
 from collections import Counter
 
 from adsum.wiring import Adsum
-from tests.batches.api import Api
-from tests.batches.conftest import RunWorker, ended
+from tests.support.api import Api
+from tests.support.installation import RunWorker, ended
 
 
 async def test_the_same_key_and_body_get_the_first_answer_again(adsum: Adsum, api: Api, worker: RunWorker) -> None:

@@ -10,8 +10,8 @@ from adsum.accounts.access import system_caller
 from adsum.batches.rules import BatchFilters
 from adsum.platform.paging import PageRequest
 from adsum.wiring import Adsum
-from tests.batches.api import Api, violations
-from tests.batches.conftest import RunWorker, ended
+from tests.support.api import Api, violations
+from tests.support.installation import RunWorker, ended
 
 DAYS = ["2024-12-23", "2024-12-24", "2024-12-25"]
 

@@ -10,9 +10,9 @@ from sqlalchemy import func, select
 
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.wiring import Adsum
-from tests.batches.api import Api
-from tests.batches.conftest import RunWorker, ended
-from tests.schools import make_school, make_session
+from tests.support.api import Api
+from tests.support.installation import RunWorker, ended
+from tests.support.schools import make_school, make_session
 
 
 async def test_the_answer_is_the_seeds_with_the_additions_of_adsum(api: Api) -> None:

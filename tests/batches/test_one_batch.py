@@ -12,8 +12,8 @@ from adsum.batches.selection import Selection
 from adsum.batches.submission import Submission
 from adsum.platform.ids import Batch
 from adsum.wiring import Adsum
-from tests.batches.conftest import RunWorker, ended, queue_keys
-from tests.schools import SchoolIds
+from tests.support.installation import RunWorker, ended, queue_keys
+from tests.support.schools import SchoolIds
 
 DAY = date(2024, 12, 25)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from adsum.wiring import Adsum
-from tests.batches.api import Api
-from tests.batches.conftest import RunWorker, ended
+from tests.support.api import Api
+from tests.support.installation import RunWorker, ended
 
 
 async def test_twenty_corrections_in_a_row_are_each_recorded_by_a_worker_alone(

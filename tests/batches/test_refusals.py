@@ -15,9 +15,9 @@ from adsum.accounts.access import Permission
 from adsum.batches.tables import batch_runs
 from adsum.platform.ids import MAX_ID
 from adsum.wiring import Adsum
-from tests.batches.api import Api, violations
-from tests.batches.conftest import queue_keys
-from tests.schools import enrol, make_class, make_school, make_session, make_student
+from tests.support.api import Api, violations
+from tests.support.installation import queue_keys
+from tests.support.schools import enrol, make_class, make_school, make_session, make_student
 
 UNKNOWN = 987_654_321
 

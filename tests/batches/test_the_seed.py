@@ -10,9 +10,9 @@ from redis.asyncio import Redis
 from adsum import wiring
 from adsum.accounts.access import Role
 from adsum.wiring import Adsum
-from tests.batches.api import opened_api
-from tests.batches.conftest import RunWorker, ended, queue_keys
-from tests.schools import SchoolIds
+from tests.support.api import opened_api
+from tests.support.installation import RunWorker, ended, queue_keys
+from tests.support.schools import SchoolIds
 
 REQUEST: dict[str, Any] = {
     "classId": 123,

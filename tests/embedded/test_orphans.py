@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from adsum.embedded.orphans import bound_to_this_process, forget, reap, record
-from tests.servers.processes import is_alive, wait_until
+from tests.support.servers.processes import is_alive, wait_until
 
 SLEEPER = (sys.executable, "-c", "import threading; threading.Event().wait()")
 PARENT = """

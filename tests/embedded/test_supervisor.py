@@ -14,9 +14,9 @@ import pytest
 from adsum.embedded.child import Program
 from adsum.embedded.supervisor import Supervisor
 from adsum.platform.errors import Unavailable
-from tests.servers.processes import eventually
+from tests.support.servers.processes import eventually
 
-STAND_IN = (sys.executable, str(Path(__file__).with_name("stand_in.py")))
+STAND_IN = (sys.executable, str(Path(__file__).parents[1] / "support" / "stand_in.py"))
 
 
 @pytest.fixture

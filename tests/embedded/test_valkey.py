@@ -12,8 +12,8 @@ import pytest
 
 from adsum.embedded.valkey import Valkey, find_binary
 from adsum.platform.errors import ConfigurationError
-from tests.servers.processes import running, short_folder
-from tests.servers.valkey import tell, valkey_in
+from tests.support.servers.processes import running, short_folder
+from tests.support.servers.valkey import tell, valkey_in
 
 
 @pytest.fixture

@@ -20,11 +20,8 @@ from adsum.platform.paging import PageRequest
 from adsum.reports.rules import Counts, GroupBy, Scope
 from adsum.reports.service import Reports
 from adsum.reports.summaries import Summaries
-from tests.runs import LATER, make_run, slices
-from tests.schools import SchoolIds, caller, make_school
-from tests.storage.conftest import database, postgres_database
-
-__all__ = ["database", "postgres_database"]
+from tests.support.runs import LATER, make_run, slices
+from tests.support.schools import SchoolIds, caller, make_school
 
 MONDAY = date(2024, 9, 2)
 WEEK = [MONDAY + timedelta(days) for days in range(5)]

@@ -17,7 +17,7 @@ from adsum.roster.tables import students
 from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import SessionTime
 from tests.reports.conftest import MONDAY, WEEK, Reported
-from tests.schools import assign, caller, enrol, make_bare_school, make_class, make_session, make_user
+from tests.support.schools import assign, caller, enrol, make_bare_school, make_class, make_session, make_user
 
 ALL = PageRequest(limit=200)
 

@@ -18,8 +18,8 @@ from adsum.platform.errors import Invalid
 from adsum.platform.paging import PageRequest
 from adsum.reports.rules import GroupBy, Scope
 from adsum.wiring import Adsum
-from tests.batches.conftest import RunWorker, adsum, ended, redis, settings, worker
-from tests.schools import enrol, make_bare_school, make_class, make_session, make_student
+from tests.support.installation import RunWorker, adsum, ended, redis, settings, worker
+from tests.support.schools import enrol, make_bare_school, make_class, make_session, make_student
 
 __all__ = ["adsum", "redis", "settings", "worker"]
 

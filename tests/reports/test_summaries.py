@@ -28,8 +28,8 @@ from adsum.schools.calendar.rules import ClosedDay, SessionTime
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.stale_days import stale
 from tests.reports.conftest import MONDAY, WEEK, Reported, absent
-from tests.runs import batch_of, inserts, make_run
-from tests.schools import make_session
+from tests.support.runs import batch_of, inserts, make_run
+from tests.support.schools import make_session
 
 STATUSES = ("present", "absent", "late", "excused")
 

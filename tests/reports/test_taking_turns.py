@@ -19,8 +19,8 @@ from adsum.reports.tables import student_days
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.repository import lock_school
 from tests.reports.conftest import MONDAY, WEEK, Reported, absent
-from tests.schools import make_session
-from tests.waiting import somebody_waits_for_a_lock, until, waiting_for_locks
+from tests.support.schools import make_session
+from tests.support.waiting import somebody_waits_for_a_lock, until, waiting_for_locks
 
 
 async def test_what_is_corrected_while_its_day_is_summarised_is_summarised_again(

@@ -19,7 +19,7 @@ from adsum.privacy.service import StudentData
 from adsum.reports.rules import Counts, GroupBy, total, whole_months
 from adsum.reports.tables import student_months
 from tests.reports.conftest import Reported
-from tests.statements import count_of, statements_sent
+from tests.support.statements import count_of, statements_sent
 
 FIRST, LAST = date(2024, 9, 16), date(2024, 12, 13)
 EACH_DAY = [FIRST + timedelta(days) for days in range(0, (LAST - FIRST).days + 1, 3)]

@@ -20,8 +20,8 @@ from adsum.roster.tables import students
 from adsum.schools.calendar.rules import ClosedDay
 from adsum.schools.calendar.service import SchoolCalendar
 from tests.reports.conftest import MONDAY, WEEK, Reported
-from tests.runs import LATER
-from tests.schools import caller, enrol, make_bare_school, make_class, make_session, make_student
+from tests.support.runs import LATER
+from tests.support.schools import caller, enrol, make_bare_school, make_class, make_session, make_student
 
 
 @pytest.fixture

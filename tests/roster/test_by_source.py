@@ -16,9 +16,9 @@ from adsum.platform.errors import Invalid
 from adsum.roster.by_source.rules import SourcedClass
 from adsum.roster.tables import classes, enrolments, sessions
 from adsum.wiring import Adsum
-from tests.batches.api import Api, opened_api, violations
-from tests.batches.conftest import RunWorker, adsum, ended, redis, settings, worker
-from tests.schools import make_bare_school, make_school
+from tests.support.api import Api, opened_api, violations
+from tests.support.installation import RunWorker, adsum, ended, redis, settings, worker
+from tests.support.schools import make_bare_school, make_school
 
 __all__ = ["adsum", "redis", "settings", "worker"]
 

@@ -14,7 +14,7 @@ from adsum.accounts.service import Accounts
 from adsum.migrations import tables
 from adsum.platform.settings import Settings
 from tests.roster.conftest import Importing
-from tests.schools import make_bare_school, make_class, make_session, make_student
+from tests.support.schools import make_bare_school, make_class, make_session, make_student
 
 
 @pytest.fixture

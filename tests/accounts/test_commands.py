@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.commands import Commands, commands
+
+ADMIN = "admin@school.example"
+
+
+@pytest.fixture
+def adsum(sqlite_url: str) -> Commands:
+    return commands(database_url=sqlite_url)
+
+
+def test_users_are_added_listed_and_disabled(sqlite_url: str) -> None:
+    adsum = commands(database_url=sqlite_url)
+    added = json.loads(adsum.output("user", "add", "Admin@School.example", "--role", "admin", "--json"))
+    password = added.pop("password")
+    assert added == {
+        "id": added["id"],
+        "email": ADMIN,
+        "role": "admin",
+        "schoolId": None,
+        "sourcedId": None,
+        "disabled": False,
+    }
+    assert json.loads(adsum.output("user", "list", "--json")) == [added]
+    assert password not in adsum.output("user", "list")
+    assert json.loads(adsum.output("user", "disable", ADMIN, "--json"))["disabled"] is True
+    ended = adsum.run("token", "create", ADMIN)
+    assert (ended.returncode, ended.stdout) == (1, "")
+
+
+def test_a_list_that_goes_to_a_file_is_plain_and_aligned(adsum: Commands) -> None:
+    adsum.output("user", "add", ADMIN, "--role", "admin", "--password-stdin", stdin="correct horse\n")
+    heading, user = adsum.output("user", "list").splitlines()
+    assert heading.split() == ["Email", "Role", "School", "id", "Sourced", "id", "Disabled"]
+    assert user.index("admin  ") == heading.index("Role")
+
+
+def test_a_password_that_was_given_is_not_shown(adsum: Commands) -> None:
+    shown = adsum.output("user", "add", ADMIN, "--role", "admin", "--password-stdin", stdin="correct horse\n")
+    assert "horse" not in shown
+    shown = adsum.output("user", "password", ADMIN, stdin="correct mouse\n")
+    assert "mouse" not in shown
+    assert "Password" in adsum.output("user", "password", ADMIN, "--generate")
+
+
+def test_every_wrong_thing_is_a_line_on_stderr(adsum: Commands) -> None:
+    ended = adsum.run("user", "add", "x", "--role", "admin", "--school", "3", "--password-stdin", stdin="short\n")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    lines = ended.stderr.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("adsum: ") for line in lines)
+
+
+def test_token_create_prints_the_token_and_nothing_else(adsum: Commands) -> None:
+    adsum.output("user", "add", ADMIN, "--role", "admin", "--password-stdin", stdin="correct horse\n")
+    token = adsum.output("token", "create", ADMIN)
+    assert token.count("\n") == 1
+    assert token.count(".") == 2
+    assert json.loads(adsum.output("token", "create", ADMIN, "--expires", "30m", "--json"))["expiresIn"] == 1800
+    for wrong in ("30x", "h", "0h", "367d", "-1h"):
+        assert adsum.run("token", "create", ADMIN, "--expires", wrong).returncode == 2
+
+
+def test_a_token_needs_a_secret_key(sqlite_url: str) -> None:
+    adsum = commands(database_url=sqlite_url, secret_key="")
+    adsum.output("user", "add", ADMIN, "--role", "admin")
+    ended = adsum.run("token", "create", ADMIN)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "ADSUM_SECRET_KEY" in ended.stderr
+
+
+def test_keys_are_made_shown_once_and_revoked(adsum: Commands) -> None:
+    made = json.loads(adsum.output("key", "create", "prometheus", "--permission", "metrics:read", "--json"))
+    secret = made.pop("secret")
+    assert (made["permissions"], made["schools"], made["revokedAt"]) == (["metrics:read"], None, None)
+    assert json.loads(adsum.output("key", "list", "--json")) == [made]
+    assert secret not in adsum.output("key", "list")
+    assert json.loads(adsum.output("key", "revoke", str(made["id"]), "--json")) == {"id": made["id"], "revoked": True}
+    assert json.loads(adsum.output("key", "list", "--json"))[0]["revokedAt"]
+    assert adsum.run("key", "revoke", "99").returncode == 1
+    assert adsum.run("key", "create", "x", "--permission", "rocket:launch").returncode == 2
+    assert adsum.run("key", "create", "x", "--permission", "batch:read", "--school", "9").returncode == 1

@@ -1,0 +1,143 @@
+"""When somebody came and left, and what the office notes for itself; and for how long teachers may write."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import pytest
+
+from adsum.accounts.access import system_caller
+from adsum.platform.errors import Invalid
+from tests.attendance.corrections.conftest import Register
+from tests.support.api import violations
+
+
+async def window(register: Register, days: int | None) -> None:
+    path = f"/schools/{register.api.school.school_id}"
+    answer = await register.api.change("PATCH", path, "office", None, json={"editWindowDays": days})
+    assert (answer.status_code, answer.json()["editWindowDays"]) == (HTTPStatus.OK, days)
+
+
+async def test_times_go_with_the_status_that_they_are_told_of(register: Register) -> None:
+    late = await register.correct(status="late", arrivedAt="08:17", leftAt="12:00")
+    noted = await register.correct(version='"2"', note="bus", leftAt=None)
+    absent = await register.correct(version='"3"', status="absent")
+
+    assert [(answer.json()["arrivedAt"], answer.json()["leftAt"]) for answer in (late, noted, absent)] == [
+        ("08:17", "12:00"),
+        ("08:17", None),
+        (None, None),
+    ]
+    newest = (await register.history())["items"][0]
+    assert (newest["old"]["arrivedAt"], newest["new"]["arrivedAt"]) == ("08:17", None)
+
+
+async def test_times_that_are_none_are_named(register: Register) -> None:
+    reversed_ = await register.correct(status="late", arrivedAt="12:00", leftAt="08:00")
+    marks = [{"studentId": register.api.school.student_ids[0], "status": "late", "arrivedAt": "8:5", "leftAt": "99:00"}]
+    marked = await register.api.create("teacher", marks=marks)
+
+    assert violations(reversed_) == {("/leftAt", "times_reversed")}
+    assert violations(marked) == {("/marks/0/arrivedAt", "wrong_form"), ("/marks/0/leftAt", "wrong_form")}
+
+
+async def test_a_run_records_and_updates_times(register: Register) -> None:
+    first = register.api.school.student_ids[0]
+
+    await register.mark(onExisting="update", marks=[{"studentId": first, "status": "late", "arrivedAt": "08:30"}])
+    await register.mark(onExisting="update", marks=[{"studentId": first, "status": "late", "leftAt": "11:00"}])
+    both = (await register.api.get(register.path)).json()
+    await register.mark(onExisting="update")
+    neither = (await register.api.get(register.path)).json()
+
+    assert (both["arrivedAt"], both["leftAt"], both["version"]) == ("08:30", "11:00", 3)
+    assert (neither["arrivedAt"], neither["leftAt"], neither["status"]) == (None, None, "present")
+
+
+async def test_an_undo_gives_the_times_back(register: Register) -> None:
+    await register.correct(status="late", arrivedAt="08:17")
+    batch_id = (await register.mark(onExisting="update"))["batchId"]
+
+    await register.api.post(f"/attendances/batches/{batch_id}/undo", None, "teacher")
+
+    record = (await register.api.get(register.path)).json()
+    assert (record["status"], record["arrivedAt"]) == ("late", "08:17")
+
+
+async def test_the_offices_note_is_the_offices(register: Register) -> None:
+    noted = await register.correct("office", officeNote="parents are told")
+
+    assert (noted.json()["officeNote"], noted.json()["status"], noted.json()["version"]) == (
+        "parents are told",
+        "present",
+        2,
+    )
+    assert (await register.api.get(register.path, "teacher")).json()["officeNote"] is None
+    (newest, _) = (await register.history())["items"]
+    assert newest["new"]["officeNote"] is None
+    assert (await register.history("office"))["items"][0]["new"]["officeNote"] == "parents are told"
+    stale = await register.correct("teacher", status="late")
+    assert stale.json()["params"]["changes"][0]["new"]["officeNote"] is None
+
+
+async def test_it_stays_when_the_mark_changes_until_the_office_takes_it_away(register: Register) -> None:
+    await register.correct("office", officeNote="parents are told")
+    await register.correct("office", version='"2"', status="absent")
+    assert (await register.api.get(register.path)).json()["officeNote"] == "parents are told"
+
+    taken = await register.correct("office", version='"3"', officeNote=None)
+
+    assert (taken.json()["officeNote"], taken.json()["version"]) == (None, 4)
+
+
+async def test_a_teacher_does_not_write_it(register: Register) -> None:
+    answer = await register.correct("teacher", officeNote="x")
+
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (HTTPStatus.FORBIDDEN, "office_note_not_allowed")
+
+
+async def test_after_the_window_only_the_office_writes_and_says_why(register: Register) -> None:
+    await window(register, 7)
+
+    assert violations(await register.correct("teacher", status="late")) == {("/id", "edit_window_over")}
+    assert violations(await register.api.create("teacher")) == {("/learningDate", "edit_window_over")}
+    assert violations(await register.api.create("office")) == {("/reason", "reason_missing")}
+    assert violations(await register.correct("office", status="late")) == {("/reason", "reason_missing")}
+    assert (await register.correct("office", status="late", reason="parents called")).json()["status"] == "late"
+    marked = await register.api.create("office", reason="found the paper register")
+    assert (marked.status_code, marked.json()["addedJobs"]) == (HTTPStatus.OK, 0)
+
+    await window(register, None)
+
+    assert (await register.api.create("teacher")).status_code == HTTPStatus.OK
+
+
+async def test_why_a_class_was_marked_late_is_kept(register: Register) -> None:
+    await window(register, 7)
+    answer = await register.api.create("office", learningDate="2024-12-23", reason="found the paper register")
+
+    batch = (await register.api.get(f"/attendances/batches/{answer.json()['batchId']}")).json()
+
+    assert batch["runs"][0]["forcedReason"] == "found the paper register"
+
+
+async def test_a_window_that_is_none_is_refused(register: Register) -> None:
+    path = f"/schools/{register.api.school.school_id}"
+
+    wrong = await register.api.change("PATCH", path, "office", None, json={"editWindowDays": -1})
+    teacher = await register.api.change("PATCH", path, "teacher", None, json={"editWindowDays": 1})
+    unknown = await register.api.change("PATCH", "/schools/999", "office", None, json={"editWindowDays": 1})
+
+    assert violations(wrong) == {("/editWindowDays", "out_of_range")}
+    assert (teacher.status_code, unknown.status_code) == (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+    with pytest.raises(Invalid, match="window"):
+        await register.adsum.schools.set_edit_window(register.api.school.school_id, 9999, system_caller())
+
+
+async def test_a_day_that_is_none_is_told_with_everything_else(register: Register) -> None:
+    await window(register, 7)
+
+    assert violations(await register.api.create("office", learningDate="2024-02-30", force=True)) == {
+        ("/learningDate", "date_impossible"),
+        ("/reason", "missing_field"),
+    }

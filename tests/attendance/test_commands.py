@@ -1,0 +1,172 @@
+"""`adsum attendance`, run as an operator runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from adsum.attendance.tables import attendances
+from adsum.platform.database.engine import Database
+from adsum.platform.ids import Batch
+from tests.support.commands import commands
+from tests.support.schools import SchoolIds, make_records, make_school
+from tests.support.workbook import rows_of
+
+NO_REDIS = "redis://127.0.0.1:1"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One database is enough: commands call services, which are tested on both."""
+    return sqlite_url
+
+
+@pytest.fixture
+async def school(database: Database) -> SchoolIds:
+    """Three students, present on two days."""
+    async with database.transaction() as connection:
+        school = await make_school(connection)
+        batches = [Batch(school.class_id, school.session_id, date(2024, 12, day)) for day in (9, 10)]
+        await make_records(connection, school.school_id, batches, school.student_ids)
+    return school
+
+
+async def attendance(database_url: str, *arguments: str, log_level: str = "WARNING") -> Ended:
+    adsum = commands(database_url=database_url, redis_url=NO_REDIS, log_level=log_level)
+    ended = await asyncio.to_thread(adsum.run, "attendance", *arguments)
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+async def test_list_shows_what_matches_in_json(database_url: str, school: SchoolIds) -> None:
+    ended = await attendance(database_url, "list", "--from", "2024-12-10", "--status", "present", "--json")
+
+    assert ended.code == 0, ended.err
+    assert [(row["learningDate"], row["studentId"]) for row in json.loads(ended.out)] == [
+        ("2024-12-10", student_id) for student_id in school.student_ids
+    ]
+
+
+async def test_list_says_that_there_is_more(database_url: str, school: SchoolIds) -> None:
+    ended = await attendance(database_url, "list", "--limit", "2")
+
+    assert len(ended.out.splitlines()) == 3
+    assert "there are more than these 2" in ended.err
+
+
+async def test_export_writes_everything_that_matches_to_stdout(database_url: str, school: SchoolIds) -> None:
+    ended = await attendance(database_url, "export", "--student", str(school.student_ids[1]))
+
+    assert ended.code == 0, ended.err
+    header, *lines = csv.reader(io.StringIO(ended.out))
+    assert header[:2] == ["id", "batchId"]
+    assert [line[5] for line in lines] == ["2024-12-09", "2024-12-10"]
+
+
+async def test_export_writes_a_file_and_says_how_much(database_url: str, school: SchoolIds, tmp_path: Path) -> None:
+    ended = await attendance(database_url, "export", "-o", "register.csv", "--json")
+
+    assert json.loads(ended.out) == {"file": "register.csv", "records": 6}
+    assert len((tmp_path / "register.csv").read_text(encoding="utf-8").splitlines()) == 7
+
+
+async def test_export_writes_a_workbook_by_the_files_ending_or_as_it_is_told(
+    database_url: str, school: SchoolIds, tmp_path: Path
+) -> None:
+    to_file = await attendance(database_url, "export", "-o", "register.XLSX", "--json")
+    to_stdout = await attendance(database_url, "export", "--format", "xlsx", "-o", "register.csv")
+
+    assert json.loads(to_file.out) == {"file": "register.XLSX", "records": 6}, to_file.err
+    assert len(rows_of((tmp_path / "register.XLSX").read_bytes())) == 7
+    assert len(rows_of((tmp_path / "register.csv").read_bytes())) == 7
+    assert to_stdout.code == 0
+
+
+async def test_an_export_stands_in_the_log_with_who_and_what(database_url: str, school: SchoolIds) -> None:
+    ended = await attendance(database_url, "export", "--class", str(school.class_id), log_level="INFO")
+
+    (line,) = [line for line in ended.err.splitlines() if "a list is exported" in line]
+    assert all(f in line for f in ("actor=system", "list=attendances", f"class_id={school.class_id}")), line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["list", "--from", "2025-02-29"], "2025-02-29 is not a day"),
+        (["list", "--from", "2024-12-10", "--to", "2024-12-09"], "2024-12-09 is before 2024-12-10"),
+        (["list", "--class", "12abc"], "valid int"),
+        (["export", "-o", "no/such/folder/x.csv"], "cannot write"),
+    ],
+)
+async def test_wrong_use_is_refused_with_exit_2(sqlite_url: str, arguments: list[str], complaint: str) -> None:
+    ended = await attendance(sqlite_url, *arguments)
+
+    assert ended.code == 2
+    assert complaint in ended.err
+    assert ended.out == ""
+
+
+async def test_correct_changes_one_record_and_history_tells_of_it(
+    database: Database, database_url: str, school: SchoolIds
+) -> None:
+    record = await _first_record(database)
+
+    corrected = await attendance(
+        database_url, "correct", record, "--status", "absent", "--note", "flu", "--reason", "a call", "--json"
+    )
+    noteless = await attendance(database_url, "correct", record, "--note", "", "--version", "2")
+    cleared = await attendance(database_url, "correct", record, "--clear")
+    history = await attendance(database_url, "history", record)
+
+    assert corrected.code == 0, corrected.err
+    assert json.loads(corrected.out)["status"] == "absent"
+    assert noteless.code == cleared.code == 0, noteless.err + cleared.err
+    lines = [line.split() for line in history.out.splitlines()]
+    assert [line[:3] for line in lines[1:]] == [
+        ["4", "-", "-"],
+        ["3", "absent", "-"],
+        ["2", "absent", "flu"],
+        ["1", "present", "-"],
+    ]
+    assert "a call" in history.out
+
+
+async def test_correct_refuses_what_is_wrong(database: Database, database_url: str, school: SchoolIds) -> None:
+    record = await _first_record(database)
+
+    nothing = await attendance(database_url, "correct", record)
+    both = await attendance(database_url, "correct", record, "--clear", "--status", "late")
+    stale = await attendance(database_url, "correct", record, "--status", "late", "--version", "9")
+    unknown = await attendance(database_url, "correct", "999", "--status", "late")
+
+    assert [each.code for each in (nothing, both, stale, unknown)] == [2, 2, 1, 1]
+    assert "--status, --note or --clear" in nothing.err
+    assert "cleared or changed, not both" in both.err
+    assert "is version 1 now" in stale.err
+    assert "no attendance 999" in unknown.err
+
+
+async def _first_record(database: Database) -> str:
+    async with database.snapshot() as connection:
+        return str((await connection.execute(select(func.min(attendances.c.id)))).scalar_one())
+
+
+async def test_a_status_that_no_school_has_is_named(sqlite_url: str) -> None:
+    ended = await attendance(sqlite_url, "list", "--status", "gone")
+
+    assert (ended.code, ended.out) == (1, ""), ended.err
+    assert "'gone' is no status here: one of absent, excused, late, present" in ended.err

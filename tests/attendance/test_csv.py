@@ -1,0 +1,124 @@
+"""Records as files: complete, in pieces, and never a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adsum.accounts.access import Caller, Role
+from adsum.attendance.filters import RecordFilters
+from adsum.attendance.service import COLUMNS, EXPORTED_AT_ONCE, Records
+from adsum.platform.database.engine import Database
+from adsum.platform.ids import Batch
+from adsum.platform.spreadsheets import Cell, csv_lines
+from tests.support.schools import caller, make_record, make_records, make_school
+
+DANGEROUS = ["=1+1", "+49 30 1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠1"]  # noqa: RUF001
+
+
+def read(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+@pytest.mark.parametrize("note", DANGEROUS)
+def test_a_text_that_would_be_a_formula_gets_an_apostrophe(note: str) -> None:
+    assert read(csv_lines([[note, 1]])) == [[f"'{note}", "1"]]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")), st.integers())
+def test_every_other_text_comes_back_as_it_was(note: str, number: int) -> None:
+    (cell, *_), *_ = read(csv_lines([[note, number, None]]))
+
+    assert cell in (note, f"'{note}")
+    assert cell[:1] not in ("=", "+", "-", "@", "\t", "\r")
+    assert csv_lines([[number]]) == f"{number}\r\n"
+
+
+async def exported(records: Records, who: Caller) -> list[Sequence[Cell]]:
+    pieces = [piece async for piece in await records.export(who, RecordFilters(), "csv")]
+    assert all(len(piece) <= EXPORTED_AT_ONCE for piece in pieces)
+    return [row for piece in pieces for row in piece]
+
+
+async def test_every_field_of_a_record_is_exported(database: Database, records: Records) -> None:
+    async with database.transaction() as connection:
+        school = await make_school(connection, students=1)
+        batch = Batch(school.class_id, school.session_id, date(2024, 12, 25))
+        record_id = await make_record(
+            connection, school.school_id, batch, school.student_ids[0], note='=HYPERLINK("x"), 日本', user_id=7
+        )
+
+    header, line = read(csv_lines([COLUMNS, *await exported(records, caller(Role.ADMIN))]))
+
+    assert tuple(header) == COLUMNS
+    assert line == [
+        str(record_id),
+        batch.id,
+        str(school.class_id),
+        str(school.session_id),
+        str(school.student_ids[0]),
+        "2024-12-25",
+        "present",
+        '\'=HYPERLINK("x"), 日本',
+        "1",
+        "2024-12-25T08:30:00Z",
+        "office",
+        "7",
+        *[""] * 4,
+    ]
+
+
+async def test_the_offices_note_is_written_for_the_office_alone(database: Database, records: Records) -> None:
+    async with database.transaction() as connection:
+        school = await make_school(connection, students=1)
+        batch = Batch(school.class_id, school.session_id, date(2024, 12, 25))
+        await make_record(
+            connection, school.school_id, batch, school.student_ids[0], office_note="lawyer called", arrived_at="08:10"
+        )
+
+    async def told(role: Role) -> list[Cell]:
+        (row,) = await exported(records, caller(role, school.school_id))
+        return list(row[-4:])
+
+    assert await told(Role.OFFICE) == ["08:10", None, "lawyer called", None]
+    assert await told(Role.VIEWER) == ["08:10", None, None, None]
+
+
+async def test_a_long_export_comes_in_pieces_of_a_thousand_each_row_once_and_in_order(
+    database: Database, records: Records
+) -> None:
+    days = [date(2024, 9, 2) + timedelta(day) for day in range(50)]
+    async with database.transaction() as connection:
+        school = await make_school(connection, students=45)
+        batches = [Batch(school.class_id, school.session_id, day) for day in reversed(days)]
+        await make_records(connection, school.school_id, batches, school.student_ids)
+
+    rows = await exported(records, caller(Role.OFFICE, school.school_id))
+
+    assert [(row[5], row[4]) for row in rows] == [
+        (day, student_id) for day in days for student_id in school.student_ids
+    ]
+
+
+async def test_an_export_is_logged_with_who_and_what(records: Records, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    filters = RecordFilters(class_id=12, first_day=date(2024, 12, 1))
+
+    await records.export(caller(Role.OFFICE, 3, user_id=7), filters, "xlsx")
+
+    (line,) = [vars(each) for each in caplog.records if each.message == "a list is exported"]
+    assert {name: line[name] for name in ("actor", "list", "form", "filters", "class_id", "first_day")} == {
+        "actor": "user-7",
+        "list": "attendances",
+        "form": "xlsx",
+        "filters": ["class_id", "first_day"],
+        "class_id": "12",
+        "first_day": "2024-12-01",
+    }

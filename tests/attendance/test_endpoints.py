@@ -1,0 +1,220 @@
+"""The reading side as a client sees it."""
+
+from __future__ import annotations
+
+from datetime import date
+from http import HTTPStatus
+
+import httpx2
+import pytest
+
+from adsum.accounts.access import Role
+from adsum.platform.ids import Batch
+from adsum.roster.rules import roster_version
+from tests.attendance.conftest import Reader
+from tests.support.schools import SchoolIds, assign, make_record, make_school, make_session
+
+CHRISTMAS = date(2024, 12, 25)
+PATHS = ("/classes", "/classes/1/roster", "/sessions", "/students", "/attendances")
+
+
+@pytest.fixture
+async def school(reader: Reader) -> SchoolIds:
+    """Two students who are recorded on Christmas Day, in the first of two sessions."""
+    async with reader.adsum.database.transaction() as connection:
+        school = await make_school(connection, students=2)
+        await make_session(connection, school.class_id, period="2", title="Period 2")
+        for student_id in school.student_ids:
+            batch = Batch(school.class_id, school.session_id, CHRISTMAS)
+            await make_record(connection, school.school_id, batch, student_id)
+    return school
+
+
+def wrong_in(answer: httpx2.Response) -> set[str]:
+    """The names of the parameters that a 422 finds wrong."""
+    assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    return {entry["params"]["name"] for entry in answer.json()["errors"]}
+
+
+def codes_in(answer: httpx2.Response) -> list[str]:
+    return [entry["code"] for entry in answer.json()["errors"]]
+
+
+async def test_the_roster_of_a_day_with_its_version(reader: Reader, school: SchoolIds) -> None:
+    await reader.sign_in(Role.OFFICE, school.school_id)
+
+    answer = await reader.get(f"/classes/{school.class_id}/roster?date=2024-12-25")
+
+    assert answer.status_code == HTTPStatus.OK
+    assert answer.json() == {
+        "classId": school.class_id,
+        "date": "2024-12-25",
+        "rosterVersion": roster_version(school.student_ids),
+        "items": [
+            {
+                "studentId": student_id,
+                "sourcedId": None,
+                "givenName": f"Given {number}",
+                "familyName": f"Family {number:04}",
+                "grade": None,
+                "knownStatus": None,
+            }
+            for number, student_id in enumerate(school.student_ids, 1)
+        ],
+    }
+
+
+async def test_classes_sessions_and_students_as_json(reader: Reader, school: SchoolIds) -> None:
+    await reader.sign_in(Role.VIEWER, school.school_id)
+
+    classes = (await reader.get("/classes")).json()
+    sessions = (await reader.get(f"/sessions?classId={school.class_id}")).json()
+    students = (await reader.get("/students?q=given%202")).json()
+
+    assert classes == {
+        "items": [
+            {
+                "id": school.class_id,
+                "schoolId": school.school_id,
+                "sourcedId": None,
+                "title": "7b",
+                "code": None,
+                "active": True,
+            }
+        ],
+        "nextCursor": None,
+    }
+    assert [(item["classId"], item["period"], item["title"]) for item in sessions["items"]] == [
+        (school.class_id, "", "Attendance"),
+        (school.class_id, "2", "Period 2"),
+    ]
+    assert [(item["id"], item["givenName"], item["active"]) for item in students["items"]] == [
+        (school.student_ids[1], "Given 2", True)
+    ]
+
+
+async def test_records_page_by_page(reader: Reader, school: SchoolIds) -> None:
+    await reader.sign_in(Role.OFFICE, school.school_id)
+
+    first = (await reader.get("/attendances?limit=1&status=present&from=2024-12-25&to=2024-12-25")).json()
+    cursor = first["nextCursor"]
+    second = await reader.get(f"/attendances?limit=1&status=present&from=2024-12-25&to=2024-12-25&cursor={cursor}")
+    elsewhere = await reader.get(f"/attendances?limit=1&status=absent&cursor={cursor}")
+
+    (item,) = first["items"]
+    assert item == item | {
+        "batchId": Batch(school.class_id, school.session_id, CHRISTMAS).id,
+        "classId": school.class_id,
+        "sessionId": school.session_id,
+        "studentId": school.student_ids[0],
+        "learningDate": "2024-12-25",
+        "status": "present",
+        "note": None,
+        "version": 1,
+        "markedAt": "2024-12-25T08:30:00Z",
+        "markedByRole": "office",
+        "markedByUserId": None,
+    }
+    assert [item["studentId"] for item in second.json()["items"]] == [school.student_ids[1]]
+    assert second.json()["nextCursor"] is None
+    assert wrong_in(elsewhere) == {"cursor"}
+    assert codes_in(elsewhere) == ["wrong_cursor"]
+
+
+async def test_records_as_csv_to_whoever_accepts_it(reader: Reader, school: SchoolIds) -> None:
+    await reader.sign_in(Role.OFFICE, school.school_id)
+
+    answer = await reader.get("/attendances?limit=1", accept="text/csv;q=0.9, */*;q=0.1")
+
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="attendances.csv"'
+    assert answer.headers["vary"] == "Accept"
+    assert len(answer.text.splitlines()) == 3
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_nobody_known_is_401_and_an_operator_403(reader: Reader, school: SchoolIds, path: str) -> None:
+    unknown = await reader.get(path)
+    await reader.sign_in(Role.OPERATOR, school.school_id)
+    operator = await reader.get(path)
+
+    assert (unknown.status_code, operator.status_code) == (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+
+async def test_an_operator_gets_no_csv(reader: Reader, school: SchoolIds) -> None:
+    await reader.sign_in(Role.OPERATOR, school.school_id)
+
+    assert (await reader.get("/attendances", accept="text/csv")).status_code == HTTPStatus.FORBIDDEN
+
+
+async def test_a_roster_that_is_hidden_is_not_found_exactly_as_one_that_is_not_there(
+    reader: Reader, school: SchoolIds
+) -> None:
+    user_id = await reader.sign_in(Role.TEACHER, school.school_id)
+    hidden = await reader.get(f"/classes/{school.class_id}/roster")
+    missing = await reader.get(f"/classes/{school.class_id + 10**6}/roster")
+    async with reader.adsum.database.transaction() as connection:
+        await assign(connection, school.class_id, user_id)
+    shown = await reader.get(f"/classes/{school.class_id}/roster")
+
+    assert (hidden.status_code, missing.status_code) == (HTTPStatus.NOT_FOUND, HTTPStatus.NOT_FOUND)
+    assert hidden.json()["code"] == missing.json()["code"] == "not_found"
+    assert shown.status_code == HTTPStatus.OK
+
+
+async def test_every_wrong_parameter_is_named_in_one_answer(reader: Reader, school: SchoolIds) -> None:
+    await reader.sign_in(Role.OFFICE, school.school_id)
+
+    records = await reader.get(
+        "/attendances?from=2025-02-29&to=25/12/2024&classId=12abc&sessionId=0&studentId=9223372036854775808"
+        "&status=%00&limit=201&cursor=!&colour=red"
+    )
+    students = await reader.get(f"/students?date=0209-13-01&q={'x' * 101}&classId=&from=2024-12-25&sourcedId=%00")
+
+    assert wrong_in(records) == {
+        *("from", "to", "classId", "sessionId", "studentId", "status", "limit", "cursor", "colour"),
+    }
+    assert wrong_in(students) == {"date", "q", "classId", "from", "sourcedId"}
+
+
+async def test_a_status_that_no_school_of_the_caller_has_is_named(reader: Reader, school: SchoolIds) -> None:
+    await reader.sign_in(Role.OFFICE, school.school_id)
+
+    for accept in ("application/json", "text/csv"):
+        answer = await reader.get("/attendances?status=gone", accept=accept)
+        assert (wrong_in(answer), codes_in(answer)) == ({"status"}, ["unknown_status"])
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_an_unknown_parameter_is_refused(reader: Reader, school: SchoolIds, path: str) -> None:
+    await reader.sign_in(Role.OFFICE, school.school_id)
+
+    answer = await reader.get(f"{path}?colour=red")
+
+    assert wrong_in(answer) == {"colour"}
+    assert codes_in(answer) == ["unknown_field"]
+
+
+async def test_a_parameter_that_stands_twice_is_refused(reader: Reader, school: SchoolIds) -> None:
+    await reader.sign_in(Role.OFFICE, school.school_id)
+
+    answer = await reader.get("/attendances?status=absent&status=late")
+
+    assert wrong_in(answer) == {"status"}
+    assert codes_in(answer) == ["field_repeated"]
+
+
+async def test_reversed_days_are_refused_with_whatever_else_is_wrong(reader: Reader, school: SchoolIds) -> None:
+    await reader.sign_in(Role.OFFICE, school.school_id)
+
+    answer = await reader.get("/attendances?from=2024-12-25&to=2024-12-24&limit=0")
+
+    assert wrong_in(answer) == {"to", "limit"}
+
+
+@pytest.mark.parametrize("day", ["2025-02-29", "25/12/2024", "2024-12-25T00:00:00.000Z", "20241225", "", "today"])
+async def test_a_roster_is_asked_for_with_a_plain_day(reader: Reader, school: SchoolIds, day: str) -> None:
+    await reader.sign_in(Role.OFFICE, school.school_id)
+
+    assert wrong_in(await reader.get(f"/classes/{school.class_id}/roster?date={day}")) == {"date"}

@@ -1,0 +1,56 @@
+"""That no list of records reads or sorts the whole table: what SQLite says of its plans."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from datetime import date
+
+import pytest
+
+from adsum.accounts.access import Caller, Role
+from adsum.attendance.filters import RecordFilters
+from adsum.attendance.repository import list_records
+from adsum.platform.database.engine import Database, open_database
+from tests.support.schools import caller
+from tests.support.statements import statements_sent
+
+DAY = date(2024, 12, 25)
+AFTER = (1, DAY, 1, 1)
+
+
+@pytest.fixture
+async def sqlite(sqlite_url: str) -> AsyncGenerator[Database]:
+    opened = open_database(sqlite_url)
+    yield opened
+    await opened.close()
+
+
+async def plan_of(database: Database, who: Caller, filters: RecordFilters) -> list[str]:
+    """How SQLite means to find a page of records."""
+    async with database.snapshot() as connection:
+        with statements_sent(database) as sent:
+            await list_records(connection, who, filters, AFTER, 51)
+        statement, parameters = sent[-1]
+        steps = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        return [step["detail"] for step in steps.mappings()]
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        RecordFilters(),
+        RecordFilters(first_day=DAY, last_day=DAY),
+        RecordFilters(class_id=1),
+        RecordFilters(session_id=1),
+        RecordFilters(student_id=1),
+        RecordFilters(status="absent"),
+    ],
+)
+@pytest.mark.parametrize(
+    "who", [caller(Role.ADMIN), caller(Role.OFFICE, 1), caller(Role.TEACHER, 1, 1)], ids=["admin", "office", "teacher"]
+)
+async def test_a_page_of_records_is_found_by_an_index(sqlite: Database, who: Caller, filters: RecordFilters) -> None:
+    plan = await plan_of(sqlite, who, filters)
+
+    assert any(line.startswith("SEARCH attendances USING INDEX") for line in plan), plan
+    assert not any(line.startswith("SCAN attendances") for line in plan), plan

@@ -1,0 +1,117 @@
+"""Everything wrong with a file is named by its line, and then nothing of it is recorded."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import pytest
+
+from adsum.batches.marks_import import groups as marks_groups
+from adsum.wiring import Adsum
+from tests.batches.marks_import.conftest import HEADER, Elsewhere, Files
+from tests.support.api import violations
+from tests.support.schools import make_bare_school
+
+
+async def test_every_wrong_line_is_named_and_nothing_is_recorded(files: Files, elsewhere: Elsewhere) -> None:
+    first, second, third = files.students
+    lines = [
+        files.line(first),
+        files.line(second, class_id="nowhere"),
+        files.line(second, session="9"),
+        files.line("nobody"),
+        files.line(elsewhere.student_id),
+        files.line(second, "asleep"),
+        files.line(second, day="25.12.2024"),
+        files.line(second, day="2025-02-29"),
+        f"{files.api.school.class_id},,{third}",
+        files.line(first, "absent"),
+        ",,,,",
+        f"{files.line(third, day='2099-01-01')},,8:00,",
+    ]
+    answer = await files.send(*lines[:-1])
+    with_times = await files.send(lines[-1], header=f"{HEADER},note,arrivedAt,leftAt")
+
+    assert violations(answer) == {
+        ("marks.csv:3", "unknown_class"),
+        ("marks.csv:4", "session_not_of_class"),
+        ("marks.csv:5", "unknown_student"),
+        ("marks.csv:6", "not_enrolled"),
+        ("marks.csv:7", "unknown_status"),
+        ("marks.csv:8", "date_format"),
+        ("marks.csv:9", "date_impossible"),
+        ("marks.csv:10", "wrong_form"),
+        ("marks.csv:11", "student_repeated"),
+    }
+    assert violations(with_times) == {("marks.csv:2", "date_in_future"), ("marks.csv:2", "wrong_form")}
+    details = {error["pointer"]: error["detail"] for error in answer.json()["errors"]}
+    assert details["marks.csv:5"] == "line 5: there is no student 'nobody'"
+    assert "stands in line 2 already" in details["marks.csv:11"]
+    assert (await files.api.get("/attendances/batches")).json()["items"] == []
+
+
+async def test_what_is_no_file_of_marks_is_refused(files: Files) -> None:
+    answer = await files.send_bytes(f"{HEADER}\n1,,1,2024-12-25,Späti\n".encode("latin-1"))
+
+    assert answer.status_code == HTTPStatus.BAD_REQUEST, answer.text
+    assert violations(answer) == {("marks.csv", "malformed")}
+
+
+async def test_of_a_file_in_which_everything_is_wrong_so_much_is_told(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marks_groups, "MAX_VIOLATIONS", 2)
+    right = files.line(files.students[0])
+
+    answer = await files.send(right, *["x,,y,2024-12-25,present"] * 3)
+
+    assert violations(answer) == {("marks.csv:3", "unknown_class"), ("marks.csv:4", "unknown_class")}
+    assert answer.json()["detail"] == "2 things at least are wrong with these marks"
+
+
+async def test_one_import_takes_so_many_lines_and_batches(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [files.line(files.students[0], day=day) for day in ("2024-12-02", "2024-12-03")]
+    for most in ("MAX_ROWS", "MAX_BATCHES"):
+        with monkeypatch.context() as patched:
+            patched.setattr(marks_groups, most, 1)
+            assert violations(await files.send(*lines)) == {("marks.csv", "too_long")}
+
+
+async def test_a_teacher_imports_for_their_own_classes_and_learns_of_no_others(
+    adsum: Adsum, files: Files, elsewhere: Elsewhere
+) -> None:
+    before_they_taught = files.line(files.students[0], day="2024-09-01")
+    own = await files.send(files.line(files.students[0]), role="teacher", dryRun=True)
+    others = await files.send(
+        files.line("s-99", class_id="ma-7c", session="2"),
+        files.line("s-99", class_id="nowhere", session="2"),
+        files.line("s-99"),
+        files.line("s-00"),
+        files.line(elsewhere.student_id),
+        before_they_taught,
+        role="teacher",
+    )
+
+    assert own.status_code == HTTPStatus.OK, own.text
+    assert violations(others) == {
+        ("marks.csv:2", "unknown_class"),
+        ("marks.csv:3", "unknown_class"),
+        ("marks.csv:4", "not_on_roster"),
+        ("marks.csv:5", "not_on_roster"),
+        ("marks.csv:6", "not_on_roster"),
+        ("marks.csv:7", "unknown_class"),
+    }
+    details = {error["detail"].partition(": ")[2] for error in others.json()["errors"]}
+    assert "student 's-99' is not on the roster of this class on that day" in details
+    assert "student 's-00' is not on the roster of this class on that day" in details
+
+
+async def test_who_may_import(adsum: Adsum, files: Files) -> None:
+    async with adsum.database.transaction() as connection:
+        other = await make_bare_school(connection)
+    line = files.line(files.students[0])
+
+    assert (await files.send(line, role="viewer")).status_code == HTTPStatus.FORBIDDEN
+    assert (await files.send(line, schoolId=other)).status_code == HTTPStatus.NOT_FOUND
+    assert (await files.send(line, kind="application/json")).status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    assert violations(await files.send(line, onExisting="fail")) == {("/query/onExisting", "unknown_value")}

@@ -1,0 +1,94 @@
+"""Who may listen, how many, and what they cost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+
+import pytest
+
+from adsum.accounts.access import Caller, Permission, Role, system_caller
+from adsum.batches.progress import INTERVAL_S, Progress, TooManyListeners
+from adsum.platform.errors import Forbidden, NotFound
+from adsum.wiring import Adsum
+from tests.batches.progress.conftest import MovingRun, begin_run
+from tests.batches.progress.rounds import Rounds
+from tests.batches.progress.taking import next_of, rest_of, settled
+from tests.support.schools import SchoolIds, caller, make_school
+from tests.support.waiting import until
+
+SYSTEM = system_caller()
+
+
+async def test_a_hundred_listeners_cost_one_round_and_nobody_costs_nothing(
+    adsum: Adsum, school: SchoolIds, moving: MovingRun, rounds: Rounds
+) -> None:
+    async with adsum.database.transaction() as connection:
+        others = [await make_school(connection, students=1) for _ in range(4)]
+    batches = [moving, *[await begin_run(adsum.database, other) for other in others]]
+    async with AsyncExitStack() as stack:
+        for i in range(100):
+            await stack.enter_async_context(adsum.progress.watch(batches[i % 5].batch.id, SYSTEM))
+        await rounds.pass_by(1)
+        begin, statements, number = time.monotonic(), len(rounds.statements), rounds.number
+        await rounds.pass_by(5)
+        # Two statements a round, the second of the one that had begun too; not two for each listener or batch.
+        assert len(rounds.statements) - statements <= 2 * (rounds.number - number) + 1
+        assert time.monotonic() - begin > 4 * INTERVAL_S
+        assert adsum.progress.listeners == 100
+        assert not adsum.progress.is_idle
+
+    async def idle() -> bool:
+        return adsum.progress.is_idle
+
+    await until(idle)
+    assert adsum.progress.listeners == 0
+    done = len(rounds.statements)
+    async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:  # and it begins again
+        await moving.record(0)
+        assert settled(await next_of(watch))[0] in {0, 10}
+    assert len(rounds.statements) > done
+
+
+async def test_who_may_not_read_batches_or_does_not_see_the_class_is_refused_at_once(
+    adsum: Adsum, school: SchoolIds, moving: MovingRun
+) -> None:
+    watchers: list[tuple[Caller, str, type[Exception]]] = [
+        (Caller(Role.KEY, frozenset({Permission.ATTENDANCE_CREATE})), moving.batch.id, Forbidden),
+        (caller(Role.OFFICE, school.school_id + 1), moving.batch.id, NotFound),
+        (caller(Role.TEACHER, school.school_id, school.teacher_id + 1), moving.batch.id, NotFound),
+        (SYSTEM, "class-1-session-99-date-25122024", NotFound),
+        (SYSTEM, "nonsense", NotFound),
+    ]
+    for who, batch_id, error in watchers:
+        with pytest.raises(error):
+            async with adsum.progress.watch(batch_id, who):
+                pytest.fail("it listens")
+    assert (adsum.progress.listeners, adsum.progress.is_idle) == (0, True)
+    async with adsum.progress.watch(moving.batch.id, caller(Role.TEACHER, school.school_id, school.teacher_id)):
+        assert adsum.progress.listeners == 1
+
+
+async def test_beyond_the_limit_a_listener_is_refused_until_another_one_leaves(adsum: Adsum, moving: MovingRun) -> None:
+    progress = Progress(adsum.database, adsum.attendances, max_listeners=1)
+    async with progress.watch(moving.batch.id, SYSTEM):
+        with pytest.raises(TooManyListeners):
+            async with progress.watch(moving.batch.id, SYSTEM):
+                pytest.fail("it listens")
+        assert progress.listeners == 1
+    async with progress.watch(moving.batch.id, SYSTEM):
+        assert progress.listeners == 1
+    await progress.close()
+
+
+async def test_when_it_is_stopped_streams_end_and_later_ones_after_the_state_now(
+    adsum: Adsum, moving: MovingRun
+) -> None:
+    async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:
+        first = await next_of(watch)
+        ending = asyncio.create_task(rest_of(watch))
+        adsum.progress.stop()
+        assert await ending == []
+    async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:
+        assert await rest_of(watch) == [first]

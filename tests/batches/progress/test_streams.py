@@ -1,0 +1,187 @@
+"""`GET /attendances/batches/{batchId}/events` over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator
+
+import httpx2
+import pytest
+
+from adsum.accounts.access import Permission, Role
+from adsum.batches import event_stream as batch_events
+from adsum.batches.progress import Progress
+from adsum.platform.settings import Settings
+from adsum.wiring import Adsum
+from tests.batches.progress.conftest import MovingRun, begin_run
+from tests.batches.progress.listening import Served, served
+from tests.batches.test_one_batch import submission
+from tests.support.installation import RunWorker
+from tests.support.schools import SchoolIds, make_school, make_user
+from tests.support.servers.counting import counting_postgres
+from tests.support.servers.processes import short_folder
+from tests.support.waiting import until
+
+
+async def token_of(adsum: Adsum, role: Role = Role.ADMIN, school_id: int | None = None) -> str:
+    email = f"{role.value}@school{school_id or 0}.example"
+    async with adsum.database.transaction() as connection:
+        await make_user(connection, role, school_id, email=email)
+    return (await adsum.tokens.create(email)).text
+
+
+@pytest.fixture
+async def api(adsum: Adsum, settings: Settings) -> AsyncGenerator[Served]:
+    async with served(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def token(adsum: Adsum) -> str:
+    return await token_of(adsum)
+
+
+async def nobody_listens(api: Served) -> None:
+    async def alone() -> bool:
+        return api.adsum.progress.listeners == 0
+
+    await until(alone)
+
+
+async def test_a_class_is_followed_from_the_first_student_to_the_last(
+    adsum: Adsum, school: SchoolIds, api: Served, token: str, worker: RunWorker
+) -> None:
+    result = await api.adsum.attendances.create_batch(submission(school), await adsum.tokens.caller_of(token))
+    async with api.events(result.batch_id, token) as stream, worker():
+        events = await stream.rest()
+    headers = stream.response.headers
+    assert headers["content-type"].partition(";")[0] == "text/event-stream"
+    assert (headers["cache-control"], headers["x-accel-buffering"]) == ("no-store", "no")
+    assert headers.get_list("cache-control") == ["no-store"]
+    assert {event.name for event in events} == {"status"}
+    assert [event.settled for event in events] == sorted(event.settled for event in events)
+    assert [event.id for event in events][-1] == f"{result.run_id}:30:completed"
+    assert [event.data["isCompleted"] for event in events].count(True) == 1
+    async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as client:
+        status = await client.get(f"http://127.0.0.1:{api.port}/attendances/batch-status/{result.batch_id}")
+    assert events[-1].data == status.json()
+
+
+async def test_a_client_that_comes_back_goes_on_where_it_was(moving: MovingRun, api: Served, token: str) -> None:
+    async with api.events(moving.batch.id, token) as stream:
+        first = await stream.next()
+    await moving.record(0)
+    async with api.events(moving.batch.id, token, first.id) as stream:
+        assert (await stream.next()).settled == 10
+    await moving.cancel()
+    async with api.events(moving.batch.id, token, f"{moving.run.run_id}:10:processing") as stream:
+        (last,) = await stream.rest()
+    assert last.id == f"{moving.run.run_id}:30:cancelled"
+    async with api.events(moving.batch.id, token, last.id) as stream:
+        assert await stream.rest() == [last]
+
+
+async def test_a_client_that_goes_away_is_forgotten_at_once(moving: MovingRun, api: Served, token: str) -> None:
+    async with api.events(moving.batch.id, token) as stream:
+        await stream.next()
+        assert api.adsum.progress.listeners == 1
+    await nobody_listens(api)
+
+
+async def test_a_client_that_does_not_read_delays_nobody_and_is_forgotten_when_it_goes(
+    moving: MovingRun, api: Served, token: str
+) -> None:
+    request = f"GET {api.path(moving.batch.id)} HTTP/1.1\r\nHost: adsum\r\nAuthorization: Bearer {token}\r\n\r\n"
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        deaf.connect(("127.0.0.1", api.port))
+        deaf.sendall(request.encode())
+        async with api.events(moving.batch.id, token) as stream:
+            assert (await stream.next()).settled == 0
+            for chunk in range(3):
+                await moving.record(chunk)
+                assert (await stream.next()).settled == 10 * (chunk + 1)
+    await nobody_listens(api)
+
+
+async def test_while_nothing_happens_comments_keep_the_connection_alive(
+    moving: MovingRun, api: Served, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_events, "KEEP_ALIVE_S", 0.01)
+    async with api.events(moving.batch.id, token) as stream:
+        assert (await stream.next()).name == "status"
+        assert [(await stream.next()).name for _ in range(3)] == [None] * 3
+        await moving.cancel()
+        rest = await stream.rest()
+    assert [event.id for event in rest if event.name] == [f"{moving.run.run_id}:30:cancelled"]
+
+
+async def test_a_stream_ends_in_time_for_its_client_to_be_authenticated_again(
+    adsum: Adsum, school: SchoolIds, moving: MovingRun, api: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_events, "LONGEST_S", 0.3)
+    office = await token_of(adsum, Role.OFFICE, school.school_id)
+    async with api.events(moving.batch.id, office) as stream:
+        await adsum.accounts.disable(f"office@school{school.school_id}.example")
+        events = [event for event in await stream.rest() if event.name]
+    assert [event.data["state"] for event in events] == ["processing"]
+    async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {office}"}) as client:
+        assert (await client.get(api.path(moving.batch.id))).status_code == 401
+
+
+async def test_refusals_are_problems_and_come_before_the_stream(
+    adsum: Adsum, school: SchoolIds, moving: MovingRun, api: Served, token: str
+) -> None:
+    async with adsum.database.transaction() as connection:
+        elsewhere = (await make_school(connection)).school_id
+    office = await token_of(adsum, Role.OFFICE, elsewhere)
+    key = await adsum.api_keys.create("lms", [Permission.ATTENDANCE_CREATE], [school.school_id])
+    unknown = "class-1-session-99-date-25122024"
+    asked: list[tuple[str, dict[str, str], int]] = [
+        (moving.batch.id, {}, 401),
+        (moving.batch.id, {"X-API-Key": key.secret}, 403),
+        (moving.batch.id, {"Authorization": f"Bearer {office}"}, 404),
+        (unknown, {"Authorization": f"Bearer {token}"}, 404),
+        ("nonsense", {"Authorization": f"Bearer {token}"}, 404),
+    ]
+    async with httpx2.AsyncClient() as client:
+        for batch_id, headers, status in asked:
+            refused = await client.get(api.path(batch_id), headers=headers)
+            assert (refused.status_code, refused.headers["content-type"]) == (status, "application/problem+json")
+
+
+async def test_one_stream_too_many_is_503_and_may_be_asked_for_again(
+    moving: MovingRun, api: Served, token: str
+) -> None:
+    one = Progress(api.adsum.database, api.adsum.attendances, max_listeners=0)
+    object.__setattr__(api.adsum, "progress", one)
+    async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as client:
+        refused = await client.get(api.path(moving.batch.id))
+    assert (refused.status_code, refused.json()["code"]) == (503, "too_many_listeners")
+    assert refused.headers["retry-after"] == "1"
+
+
+async def test_while_the_database_is_away_the_stream_stays_and_goes_on_when_it_is_back(
+    postgres_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_events, "KEEP_ALIVE_S", 0.1)
+    settings = {"redis_url": redis_url, "secret_key": "x" * 64}
+    with short_folder() as folder:
+        async with (
+            counting_postgres(postgres_url, folder) as (proxy, url),
+            served(Settings(database_url=url, **settings)) as api,  # pyright: ignore[reportArgumentType]
+        ):
+            async with api.adsum.database.transaction() as connection:
+                school = await make_school(connection, students=30)
+            moving, token = await begin_run(api.adsum.database, school), await token_of(api.adsum)
+            async with api.events(moving.batch.id, token) as stream:
+                assert (await stream.next()).settled == 0
+                await proxy.go_away()
+                for _ in range(10):
+                    assert (await stream.next()).name is None
+                proxy.is_cut = False
+                await moving.record(0)
+                events = (event async for event in stream if event.name)
+                async with asyncio.timeout(15):
+                    assert (await anext(events)).settled == 10

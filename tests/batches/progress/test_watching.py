@@ -1,0 +1,174 @@
+"""Live progress: the state now, each newer one, one terminal state; from the database alone, by one loop for all."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import delete, text
+
+from adsum.accounts.access import system_caller
+from adsum.batches.progress import Watch
+from adsum.batches.progress_events import event_id
+from adsum.batches.rules import BatchState
+from adsum.batches.selection import Selection
+from adsum.batches.tables import batch_runs
+from adsum.platform.settings import Settings
+from adsum.wiring import Adsum, open_adsum
+from tests.batches.progress.conftest import MovingRun, begin_run
+from tests.batches.progress.rounds import Rounds
+from tests.batches.progress.taking import next_of, rest_of, settled
+from tests.batches.test_one_batch import submission
+from tests.support.installation import RunWorker
+from tests.support.schools import SchoolIds, make_school
+
+SYSTEM = system_caller()
+
+
+async def test_the_state_now_each_newer_one_and_one_terminal_state(adsum: Adsum, moving: MovingRun) -> None:
+    await moving.record(0)
+    async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:
+        seen = [await next_of(watch)]
+        for chunk in (1, 2):
+            await moving.record(chunk)
+            seen.append(await next_of(watch))
+        assert [status.state for status in seen] == [BatchState.PROCESSING] * 3
+        await moving.close()
+        seen += await rest_of(watch)
+    assert settled(*seen) == [10, 20, 30, 30]
+    assert [status.tally.progress for status in seen] == [33, 66, 100, 100]
+    assert seen[-1].state is BatchState.COMPLETED
+
+
+async def test_with_a_real_worker_progress_never_goes_back_and_ends_at_100(
+    adsum: Adsum, school: SchoolIds, worker: RunWorker
+) -> None:
+    result = await adsum.attendances.create_batch(submission(school), SYSTEM)
+    async with worker(), adsum.progress.watch(result.batch_id, SYSTEM) as watch:
+        seen = await rest_of(watch)
+    assert settled(*seen) == sorted(settled(*seen))
+    assert (seen[-1].state, seen[-1].tally.progress) == (BatchState.COMPLETED, 100)
+    assert all(status.tally.progress < 100 or status.remaining_jobs == 0 for status in seen)
+    assert [status.has_ended for status in seen].count(True) == 1
+
+
+async def test_who_resumes_is_sent_nothing_until_there_is_news(adsum: Adsum, moving: MovingRun, rounds: Rounds) -> None:
+    await moving.record(0)
+    status = await adsum.attendances.get_batch_status(moving.batch.id)
+    async with adsum.progress.watch(moving.batch.id, SYSTEM, event_id(status)) as watch:
+        waiting = asyncio.create_task(next_of(watch))
+        await rounds.pass_by(3)
+        assert not waiting.done()
+        await moving.record(1)
+        assert settled(await waiting) == [20]
+
+
+async def test_who_resumes_behind_is_sent_the_state_now_and_not_what_was_between(
+    adsum: Adsum, moving: MovingRun
+) -> None:
+    status = await adsum.attendances.get_batch_status(moving.batch.id)
+    await moving.record(0)
+    await moving.record(1)
+    async with adsum.progress.watch(moving.batch.id, SYSTEM, event_id(status)) as watch:
+        assert settled(await next_of(watch)) == [20]
+
+
+async def test_who_resumes_after_the_end_is_sent_the_end_again_and_does_not_hang(
+    adsum: Adsum, moving: MovingRun
+) -> None:
+    await moving.cancel()
+    status = await adsum.attendances.get_batch_status(moving.batch.id)
+    async with adsum.progress.watch(moving.batch.id, SYSTEM, event_id(status)) as watch:
+        assert await rest_of(watch) == [status]
+
+
+async def test_a_newer_run_replaces_the_older_one_and_is_followed_to_its_end(
+    adsum: Adsum, school: SchoolIds, moving: MovingRun
+) -> None:
+    await moving.record(0)
+    async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:
+        first = await next_of(watch)
+        # Too quick for a round to come between.
+        await moving.cancel()
+        newer = await begin_run(adsum.database, school)
+        seen = [await next_of(watch)]
+        await newer.cancel()
+        seen += await rest_of(watch)
+    newest = [status for status in seen if status.run_id == newer.run.run_id]
+    assert first.run_id == moving.run.run_id
+    assert newest[-1].state is BatchState.CANCELLED
+    assert seen[-1] == newest[-1]
+
+
+async def test_a_state_that_is_older_than_one_that_was_taken_is_dropped(
+    adsum: Adsum, school: SchoolIds, moving: MovingRun
+) -> None:
+    older = [await adsum.attendances.get_batch_status(moving.batch.id)]
+    await moving.record(0)
+    older.append(await adsum.attendances.get_batch_status(moving.batch.id))
+    await moving.cancel()
+    older.append(await adsum.attendances.get_batch_status(moving.batch.id))
+    newer = await begin_run(adsum.database, school)
+    now = await adsum.attendances.get_batch_status(newer.batch.id)
+    watch = Watch(None)
+    for status in (older[0], now, *older, now):
+        watch.offer(status)
+    assert await next_of(watch) == now
+    for status in (*older, now):
+        watch.offer(status)
+    watch.end()
+    assert await rest_of(watch) == []
+
+
+async def test_a_listener_that_does_not_take_them_keeps_only_the_newest(
+    adsum: Adsum, moving: MovingRun, rounds: Rounds
+) -> None:
+    async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:
+        for chunk in range(3):
+            await moving.record(chunk)
+            await rounds.pass_by(2)
+        assert settled(await next_of(watch)) == [30]
+
+
+async def test_a_batch_that_is_gone_ends_its_streams(adsum: Adsum, moving: MovingRun) -> None:
+    """As after the database was restored from an older copy."""
+    async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:
+        await next_of(watch)
+        async with adsum.database.transaction() as connection:
+            await connection.execute(delete(batch_runs))
+        assert await rest_of(watch) == []
+
+
+async def test_an_error_that_ends_the_loop_is_told_to_who_listens_and_the_next_one_begins_anew(
+    sqlite_url: str,
+) -> None:
+    async with open_adsum(Settings(database_url=sqlite_url)) as adsum:
+        async with adsum.database.transaction() as connection:
+            school = await make_school(connection, students=30)
+        moving = await begin_run(adsum.database, school)
+        async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:
+            await next_of(watch)
+            async with adsum.database.transaction() as connection:
+                await connection.execute(text("UPDATE batch_runs SET accepted_at = 'yesterday'"))
+            with pytest.raises(ValueError, match="yesterday"):
+                await next_of(watch)
+            assert adsum.progress.is_idle
+            async with adsum.database.transaction() as connection:
+                await connection.execute(text("UPDATE batch_runs SET accepted_at = '2024-12-25 09:00:00'"))
+        async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:
+            await next_of(watch)
+            await moving.record(0)
+            assert settled(await next_of(watch)) == [10]
+
+
+async def test_without_valkey_it_is_the_same(database_url: str, tmp_path: object) -> None:
+    settings = Settings(database_url=database_url, redis_url=f"unix://{tmp_path}/nobody.sock")
+    async with open_adsum(settings) as adsum:
+        async with adsum.database.transaction() as connection:
+            school = await make_school(connection, students=30)
+        selection = Selection(is_selected_all=True)
+        result = await adsum.attendances.create_batch(submission(school, selection=selection), SYSTEM)
+        async with adsum.progress.watch(result.batch_id, SYSTEM) as watch:
+            assert settled(await next_of(watch)) == [0]
+            await adsum.retry_cancel.cancel(result.batch_id, SYSTEM)
+            assert [status.state for status in await rest_of(watch)] == [BatchState.CANCELLED]

@@ -1,0 +1,100 @@
+"""What the tests of the queue share: a client, a ledger, a queue, and a look at every key that they leave."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterable
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from adsum.batches.queue import service
+from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.queue.ledger import Claim, Ledger, Release, Settlement, holder_told
+from adsum.batches.queue.service import QueuedRun, QueueService
+from adsum.platform.ids import Batch
+from adsum.platform.redis.connection import open_redis, translated
+
+LOCK_TTL, COMPLETED_TTL = 3600, 86400
+BATCH = Batch(123, 456, date(2024, 12, 25))
+OTHER_BATCH = Batch(123, 457, date(2024, 12, 25))
+KEYS = LedgerKeys("", BATCH)
+FIRST, SECOND = "01930000-0000-7000-8000-000000000001", "01930000-0000-7000-8000-000000000002"
+
+NewQueue = Callable[[Redis], QueueService]
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is slow for a moment is no outage, but for the tests that freeze a server."""
+    monkeypatch.setattr(service, "REQUEST_DEADLINE_S", 3.0)
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncGenerator[Redis]:
+    client = open_redis(redis_url, connections=8, socket_timeout=5)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def ledger(redis: Redis) -> Ledger:
+    return new_ledger(redis)
+
+
+@pytest.fixture
+def queue(redis: Redis) -> QueueService:
+    return new_queue(redis)
+
+
+def new_ledger(redis: Redis, key_prefix: str = "") -> Ledger:
+    return Ledger(redis, key_prefix, lock_ttl=LOCK_TTL, completed_ttl=COMPLETED_TTL)
+
+
+def new_queue(redis: Redis, key_prefix: str = "") -> QueueService:
+    return QueueService(redis, new_ledger(redis, key_prefix), queue_name="attendance", key_prefix=key_prefix)
+
+
+def run_of(run_id: str, *chunks: list[int], batch: Batch = BATCH, by_student: bool = False) -> QueuedRun:
+    return QueuedRun(batch, run_id, chunks, by_student)
+
+
+async def claim(ledger: Ledger, batch: Batch, run_id: str, student_ids: Iterable[int]) -> str | None:
+    """Claims the batch for one run; the run that holds it, where that is another one."""
+    with translated():
+        async with ledger.redis.pipeline(transaction=False) as pipe:
+            await ledger.claim(Claim(batch, run_id, list(student_ids)), pipe)
+            (reply,) = await pipe.execute()
+    return holder_told(reply)
+
+
+async def settle(ledger: Ledger, batch: Batch, run_id: str, student_ids: Iterable[int]) -> int | None:
+    """Settles the jobs of one run."""
+    return (await ledger.settle_all([Settlement(batch, run_id, list(student_ids))]))[0]
+
+
+async def release(
+    ledger: Ledger, batch: Batch, run_id: str, student_ids: Iterable[int], *, completed_at: datetime | None
+) -> bool:
+    """Releases the batch of one run."""
+    return (await ledger.release_all([Release(batch, run_id, list(student_ids), completed_at)]))[0]
+
+
+async def names(redis: Any) -> list[str]:
+    """Of every key. (redis-py's types allow for bytes, which a client for strings never gives.)"""
+    return sorted(await redis.keys("*"))
+
+
+async def values(redis: Redis) -> dict[str, str]:
+    """Every key of ours, with its value; BullMQ's are left out."""
+    return {name: str(await redis.get(name)) for name in await names(redis) if "bull:" not in name}
+
+
+async def lifetimes(redis: Redis) -> dict[str, int]:
+    """The seconds that every key of ours has to live; -1: for ever."""
+    return {name: await redis.ttl(name) for name in await values(redis)}
+
+
+def tickets(run_id: str, *student_ids: int) -> dict[str, str]:
+    return {KEYS.ticket(student_id): run_id for student_id in student_ids}

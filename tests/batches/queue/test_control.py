@@ -1,0 +1,155 @@
+"""The queue as operators see it: paused and resumed, counted, its workers named, what went astray found."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from adsum.batches.queue.control import SILENT_AFTER_S, QueueControl, QueueState, WorkerSeen
+from adsum.batches.queue.service import QueueService, Stopped
+from adsum.platform.redis.connection import QueueOutage, open_redis
+from tests.batches.queue.conftest import FIRST, OTHER_BATCH, SECOND, run_of
+from tests.batches.queue.test_worker import Desk, emptied, ready_desk, working
+from tests.support.waiting import until
+
+CHUNKS = run_of(FIRST, [1, 2], [3]).messages
+
+
+@pytest.fixture
+def control(redis: Redis) -> QueueControl:
+    return QueueControl(redis, queue_name="attendance", key_prefix="")
+
+
+async def test_a_paused_queue_gives_out_nothing_until_it_is_resumed(
+    queue: QueueService, control: QueueControl, redis_url: str
+) -> None:
+    desk = ready_desk()
+    async with working(redis_url, desk):
+        await control.pause()
+        await queue.start([run_of(FIRST, [1, 2], [3])])
+        assert await control.state() == QueueState(is_paused=True, waiting=2, active=0, delayed=0, failed=0)
+        await until(lambda: one_worker_waits(control))
+        assert desk.processed == []
+        await control.resume()
+        await emptied(queue)
+    assert sorted(chunk.number for chunk in desk.processed) == [0, 1]
+    assert not (await control.state()).is_paused
+
+
+async def test_pausing_lets_workers_finish_what_they_have(
+    queue: QueueService, control: QueueControl, redis_url: str
+) -> None:
+    desk = Desk()
+    await queue.start([run_of(FIRST, [1, 2])])
+    async with working(redis_url, desk):
+        await desk.begun.wait()
+        await control.pause()
+        await queue.start([run_of(SECOND, [1, 2], batch=OTHER_BATCH)])
+        desk.go_on.set()
+        await until(lambda: nothing_is_active(control))
+        assert [chunk.run_id for chunk in desk.processed] == [FIRST]
+        assert (await control.state()).waiting == 1
+        await control.resume()
+        await emptied(queue)
+
+
+async def one_worker_waits(control: QueueControl) -> bool:
+    return len(await control.workers()) == 1
+
+
+async def nobody_is_there(control: QueueControl) -> bool:
+    return not await control.workers()
+
+
+async def nothing_is_active(control: QueueControl) -> bool:
+    return (await control.state()).active == 0
+
+
+async def test_a_worker_is_seen_by_its_host_and_process_while_it_is_there(
+    control: QueueControl, redis_url: str
+) -> None:
+    assert await control.workers() == []
+    async with working(redis_url, ready_desk()):
+        await until(lambda: one_worker_waits(control))
+        (seen,) = await control.workers()
+        assert seen.name.endswith(f":{os.getpid()}")
+        assert seen.is_alive
+    # The server notices the end of a connection by itself, in its own time.
+    await until(lambda: nobody_is_there(control))
+
+
+async def test_a_worker_is_seen_again_after_its_connections_broke(
+    queue: QueueService, control: QueueControl, redis: Any, redis_url: str
+) -> None:
+    async def waits_for_chunks() -> bool:
+        return any(client["cmd"] == "bzpopmin" for client in await redis.client_list())
+
+    async with working(redis_url, ready_desk()):
+        await until(waits_for_chunks)
+        for client in await redis.client_list():
+            if ":w:" in client["name"]:
+                await redis.client_kill_filter(client["id"])
+        await queue.start([run_of(FIRST, [1, 2])])
+        await emptied(queue)
+        await until(waits_for_chunks)
+        assert await one_worker_waits(control)
+
+
+async def test_workers_of_another_installation_are_not_counted(redis: Redis, redis_url: str) -> None:
+    other = QueueControl(redis, queue_name="attendance", key_prefix="other:")
+    async with working(redis_url, ready_desk()):
+        ours = QueueControl(redis, queue_name="attendance", key_prefix="")
+        await until(lambda: one_worker_waits(ours))
+        assert await other.workers() == []
+
+
+def test_a_worker_that_says_nothing_for_long_is_not_alive() -> None:
+    assert WorkerSeen("host:1", SILENT_AFTER_S - 1).is_alive
+    assert not WorkerSeen("host:1", SILENT_AFTER_S).is_alive
+
+
+async def test_a_message_that_waits_is_not_astray_and_one_that_is_in_no_list_is(
+    queue: QueueService, control: QueueControl, redis: Redis
+) -> None:
+    await queue.start([run_of(FIRST, [1, 2], [3])])
+    ids = [chunk.message_id for chunk in CHUNKS]
+    assert await control.astray([*ids, "unheard-of"]) == []
+    await redis.delete("bull:attendance:wait")
+    assert await control.astray(ids) == ids
+    await control.forget(ids[:1])
+    assert await control.astray(ids) == ids[1:]
+
+
+async def test_failed_messages_are_forgotten_however_many_they_are(
+    queue: QueueService, control: QueueControl, redis: Redis
+) -> None:
+    await fail_all(queue, redis, count=450)
+    state = await control.state()
+    assert (state.failed, state.waiting) == (450, 0)
+    assert await control.forget_failed() == 450
+    assert (await control.state()).failed == 0
+    assert await redis.exists(f"bull:attendance:{run_of(FIRST, [1]).messages[0].message_id}") == 0
+
+
+async def fail_all(queue: QueueService, redis: Redis, count: int) -> None:
+    """As if others had left chunks in BullMQ's failed set."""
+    run = run_of(FIRST, *([i] for i in range(1, count + 1)))
+    # Without the patience of a request, which ends on a machine that is busy with other tests.
+    await queue.drive([Stopped(run.batch, run.run_id, run.student_ids, run.messages)])
+    ids = [str(name) for name in await redis.lrange("bull:attendance:wait", 0, -1)]
+    await redis.delete("bull:attendance:wait")
+    await redis.zadd("bull:attendance:failed", dict.fromkeys(ids, 1_700_000_000_000))
+
+
+async def test_a_server_that_is_away_is_an_outage(tmp_path: Path) -> None:
+    redis = open_redis(f"unix://{tmp_path}/nobody.sock", connections=4, socket_timeout=5)
+    control = QueueControl(redis, queue_name="attendance", key_prefix="")
+    for question in (control.state, control.workers, control.pause, control.resume, control.forget_failed):
+        with pytest.raises(QueueOutage):
+            await asyncio.wait_for(question(), 5)
+    await redis.aclose()

@@ -1,0 +1,70 @@
+"""How often BullMQ is asked for a message: as often as there are some, and by nobody when a worker stops."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from bullmq import Worker
+from redis.asyncio import Redis
+from typing_extensions import override
+
+from adsum.batches.queue.fetching import FetchingWorker
+from adsum.batches.queue.service import QueueService
+from adsum.platform.redis.connection import open_redis
+from tests.batches.queue.conftest import FIRST, run_of
+from tests.batches.queue.desk import Desk, emptied, ready_desk, scripts_called, somebody_waits_for_chunks, working
+from tests.support.waiting import until
+
+
+async def test_a_chunk_that_comes_to_an_idle_worker_is_not_asked_for_from_each_free_place(
+    queue: QueueService, redis: Redis, redis_url: str
+) -> None:
+    desk = ready_desk()
+    async with working(redis_url, desk, concurrency=64, stall_interval=60):
+        await until(lambda: somebody_waits_for_chunks(redis))
+        before = await scripts_called(redis)
+        await queue.start([run_of(FIRST, [1, 2])])
+        await emptied(queue)
+        await until(lambda: somebody_waits_for_chunks(redis))
+    # The claim, the chunk added, fetched and finished; and whether there is more. BullMQ alone makes 260 calls.
+    assert await scripts_called(redis) - before <= 16
+
+
+async def test_many_chunks_are_asked_for_side_by_side(queue: QueueService, redis: Redis, redis_url: str) -> None:
+    desk = Desk()
+    await queue.start([run_of(FIRST, *([student_id] for student_id in range(1, 31)))])
+    async with working(redis_url, desk, concurrency=30):
+        await until(lambda: all_are_taken(redis, 30))
+        desk.go_on.set()
+        await emptied(queue)
+    assert len(desk.processed) == 30
+
+
+async def all_are_taken(redis: Any, count: int) -> bool:
+    return await redis.llen("bull:attendance:active") == count
+
+
+async def test_all_who_wait_to_ask_leave_when_the_worker_stops_just_as_one_of_them_is_woken(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class StoppingThen(FetchingWorker):
+        @override
+        async def _asked(self, *, has_found: bool) -> None:
+            await super()._asked(has_found=has_found)
+            self.paused = True  # before the one that was woken comes to itself
+
+    async def find_nothing(_worker: Worker, _token: str) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(Worker, "getNextJob", find_nothing)
+    redis = open_redis(redis_url, connections=4, socket_timeout=5)
+    worker: Any = StoppingThen("attendance", None, {"connection": redis, "autorun": False, "concurrency": 4})
+    asking = {asyncio.ensure_future(worker.getNextJob(str(number))) for number in range(4)}
+    _, waiting = await asyncio.wait(asking, timeout=5)
+    for each in waiting:
+        each.cancel()
+    await worker.close(force=True)
+    await redis.aclose()
+    assert not waiting

@@ -1,0 +1,101 @@
+"""Every key of ours is found and told apart from those of others; dropping compares first."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from adsum.batches.queue.ledger import Ledger
+from adsum.batches.queue.leftovers import Kind, Leftovers
+from adsum.platform.redis.connection import QueueOutage, open_redis
+from tests.batches.queue.conftest import (
+    BATCH,
+    FIRST,
+    KEYS,
+    OTHER_BATCH,
+    SECOND,
+    claim,
+    names,
+    new_ledger,
+    new_queue,
+    release,
+    run_of,
+)
+
+LIMIT = 100_000
+
+
+async def fill(ledger: Ledger) -> None:
+    await claim(ledger, BATCH, FIRST, [1, 2])
+    await claim(ledger, OTHER_BATCH, SECOND, [3])
+    await release(ledger, OTHER_BATCH, SECOND, [3], completed_at=datetime(2024, 12, 25, tzinfo=UTC))
+    await ledger.lead("somebody", 60)
+
+
+async def test_each_key_is_known_for_what_it_is(redis: Redis, ledger: Ledger) -> None:
+    await fill(ledger)
+    await redis.set("attendance-batch-lock:no-batch", "theirs")
+    await redis.set("student-of-theirs", "theirs")
+    found = await Leftovers(redis, "").scan(LIMIT)
+    assert not found.is_cut_off
+    assert {(key.name, key.kind, key.batch) for key in found.keys} == {
+        (KEYS.lock, Kind.LOCK, BATCH),
+        (KEYS.counter, Kind.COUNTER, BATCH),
+        (KEYS.ticket(1), Kind.TICKET, None),
+        (KEYS.ticket(2), Kind.TICKET, None),
+        (f"batch-completed:{OTHER_BATCH.id}", Kind.MARKER, OTHER_BATCH),
+        ("attendance-sweeper", Kind.LEADER, None),
+    }
+    assert {key.holds for key in found.of(Kind.TICKET)} == {FIRST}
+    assert all(key.lifetime is not None and key.lifetime > 0 for key in found.keys)
+
+
+@pytest.mark.parametrize("prefix", ["{adsum-1}", "a*b?[c]\\d:"])
+async def test_only_keys_of_this_installation_are_found(redis: Redis, prefix: str) -> None:
+    await claim(new_ledger(redis, prefix), BATCH, FIRST, [1])
+    await claim(new_ledger(redis, "axbyc\\d:"), OTHER_BATCH, SECOND, [1])
+    await claim(new_ledger(redis), OTHER_BATCH, SECOND, [2])
+    found = await Leftovers(redis, prefix).scan(LIMIT)
+    assert {key.holds for key in found.keys if key.kind is not Kind.COUNTER} == {FIRST}
+    assert len(found.keys) == 3
+
+
+async def test_a_scan_ends_at_its_limit_and_says_so(redis: Redis, ledger: Ledger) -> None:
+    await claim(ledger, BATCH, FIRST, range(1, 5001))
+    found = await Leftovers(redis, "").scan(2000)
+    assert found.is_cut_off
+    assert 0 < len(found.keys) < 5000
+    assert len((await Leftovers(redis, "").scan(LIMIT)).keys) == 5002
+
+
+async def test_a_key_that_lives_for_ever_is_seen_and_given_its_time(redis: Redis, ledger: Ledger) -> None:
+    await claim(ledger, BATCH, FIRST, [1])
+    await redis.persist(KEYS.ticket(1))
+    leftovers = Leftovers(redis, "")
+    assert [key.name for key in (await leftovers.scan(LIMIT)).keys if key.lifetime is None] == [KEYS.ticket(1)]
+    await leftovers.limit([KEYS.ticket(1)], 60)
+    assert 0 < await redis.ttl(KEYS.ticket(1)) <= 60
+
+
+async def test_only_what_still_holds_what_was_seen_is_dropped(redis: Redis, ledger: Ledger) -> None:
+    await claim(ledger, BATCH, FIRST, range(1, 1501))
+    tickets = {KEYS.ticket(i): FIRST for i in range(1, 1501)}
+    await redis.set(KEYS.ticket(7), SECOND)
+    assert await Leftovers(redis, "").drop(tickets) == 1499
+    assert await names(redis) == sorted([KEYS.lock, KEYS.counter, KEYS.ticket(7)])
+    assert await Leftovers(redis, "").drop({}) == 0
+
+
+async def test_what_bullmq_keeps_is_nobodys_leftover(redis: Redis) -> None:
+    await new_queue(redis).start([run_of(FIRST, [1])])
+    assert not any("bull" in key.name for key in (await Leftovers(redis, "").scan(LIMIT)).keys)
+
+
+async def test_a_server_that_is_away_is_an_outage(tmp_path: Path) -> None:
+    redis = open_redis(f"unix://{tmp_path}/nobody.sock", connections=4, socket_timeout=5)
+    with pytest.raises(QueueOutage):
+        await Leftovers(redis, "").scan(LIMIT)
+    await redis.aclose()

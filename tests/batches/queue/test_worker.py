@@ -1,0 +1,205 @@
+"""The worker: every delivery ends in one of process, give up, leave to newer workers, or drop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from bullmq import Queue
+from redis.asyncio import Redis
+
+from adsum.batches.queue.chunks import NAME
+from adsum.batches.queue.fetching import FetchingWorker
+from adsum.batches.queue.service import QueueService
+from adsum.platform.redis.connection import open_redis
+from tests.batches.queue.conftest import BATCH, FIRST, OTHER_BATCH, SECOND, names, new_queue, run_of
+from tests.batches.queue.desk import Desk, emptied, ready_desk, somebody_waits_for_chunks, working
+from tests.support.live import environment
+from tests.support.servers.counting import Blow, Moment, counting_valkey
+from tests.support.servers.processes import short_folder
+from tests.support.servers.valkey import temporary_valkey, url_of, valkey_in
+from tests.support.waiting import DEADLINE_S, until
+
+
+async def send(redis: Redis, data: object) -> None:
+    """Puts a message of others into the queue."""
+    await Queue("attendance", cast("Any", {"connection": redis})).add(NAME, data, {"jobId": "theirs"})
+
+
+async def test_each_chunk_is_processed_and_nothing_is_left_of_its_message(
+    queue: QueueService, redis: Redis, redis_url: str
+) -> None:
+    desk, run = ready_desk(), run_of(FIRST, [1, 2], [3])
+    await queue.start([run])
+    async with working(redis_url, desk):
+        await emptied(queue)
+    assert sorted(desk.processed, key=lambda chunk: chunk.number) == run.messages
+    left = {name.removeprefix("bull:attendance:") for name in await names(redis) if "bull:" in name}
+    assert left <= {"meta", "id", "events", "stalled-check", "marker"}
+
+
+async def test_a_message_that_is_no_chunk_is_dropped_and_the_next_one_processed(
+    queue: QueueService, redis: Redis, redis_url: str
+) -> None:
+    desk = ready_desk()
+    await send(redis, {"v": 1, "batchId": BATCH.id, "runId": "x", "chunk": 0})
+    await queue.start([run_of(FIRST, [1, 2])])
+    async with working(redis_url, desk):
+        await emptied(queue)
+    assert desk.processed == run_of(FIRST, [1, 2]).messages
+
+
+async def test_a_message_of_a_newer_version_stays_for_newer_workers(
+    queue: QueueService, redis: Redis, redis_url: str
+) -> None:
+    desk = ready_desk()
+    await send(redis, {"v": 2, "somethingElse": True})
+    await queue.start([run_of(FIRST, [1, 2])])
+    async with working(redis_url, desk):
+        await desk.done.wait()
+        await until(lambda: redis.exists("bull:attendance:delayed"))
+    assert await queue.depth() == 1
+    assert (len(desk.processed), await redis.exists("bull:attendance:theirs")) == (1, 1)
+
+
+async def test_whoever_processes_a_chunk_is_told_how_often_it_has_stalled(
+    queue: QueueService, redis: Redis, redis_url: str
+) -> None:
+    desk, run = ready_desk(), run_of(FIRST, [1, 2])
+    await queue.start([run])
+    await redis.hset(f"bull:attendance:{run.messages[0].message_id}", "stc", "7")  # pyright: ignore[reportGeneralTypeIssues]
+    async with working(redis_url, desk):
+        await emptied(queue)
+    assert desk.stalls == [7]
+
+
+async def test_a_worker_that_is_told_to_stop_finishes_what_it_has_and_takes_nothing_new(
+    queue: QueueService, redis: Any, redis_url: str
+) -> None:
+    async def nobody_waits_for_chunks() -> bool:
+        return not await somebody_waits_for_chunks(redis)
+
+    desk = Desk()
+    await queue.start([run_of(FIRST, [1, 2])])
+    async with working(redis_url, desk) as stop:
+        await desk.begun.wait()
+        await until(lambda: somebody_waits_for_chunks(redis))
+        stop.set()
+        await until(nobody_waits_for_chunks)
+        await queue.start([run_of(SECOND, [1, 2], batch=OTHER_BATCH)])
+        desk.go_on.set()
+    assert desk.processed == run_of(FIRST, [1, 2]).messages
+    assert await queue.depth() == 1
+
+
+async def test_a_chunk_that_is_not_to_be_done_now_comes_again_in_a_moment(queue: QueueService, redis_url: str) -> None:
+    desk = ready_desk()
+    desk.refusals = 2
+    await queue.start([run_of(FIRST, [1, 2])])
+    async with working(redis_url, desk):
+        await emptied(queue)
+    assert (desk.refusals, desk.processed) == (0, run_of(FIRST, [1, 2]).messages)
+
+
+async def test_a_chunk_that_was_on_its_way_to_a_worker_that_is_told_to_stop_is_finished_too(
+    queue: QueueService, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, paused = asyncio.Event(), asyncio.Event()
+
+    class Observed(FetchingWorker):
+        async def pause(self, do_not_wait_active: bool = False) -> None:
+            told.set()
+            await super().pause(do_not_wait_active)
+            paused.set()
+
+    monkeypatch.setattr("adsum.batches.queue.worker.FetchingWorker", Observed)
+    desk = Desk()
+    await queue.start([run_of(FIRST, [1, 2])])
+    async with counting_valkey(redis_url, tmp_path) as (proxy, proxied):
+        fetch = Blow(1, Moment.BEFORE, named="EVALSHA", breaks=False)
+        proxy.arm(fetch)
+        async with working(proxied, desk, concurrency=1) as stop:
+            await fetch.fallen.wait()
+            stop.set()
+            await told.wait()
+            fetch.over.set()
+            await paused.wait()
+            for _ in range(10):
+                await asyncio.sleep(0)  # turns of the loop: whoever throws the chunk away has done so by then
+            desk.go_on.set()
+    assert desk.processed == run_of(FIRST, [1, 2]).messages
+    assert await queue.depth() == 0
+
+
+async def test_workers_that_stop_while_they_look_for_stalled_chunks_leave_no_connection(redis_url: str) -> None:
+    for turns in range(0, 200, 10):  # some are in the middle of it
+        async with working(redis_url, ready_desk(), stall_interval=0.001):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        gc.collect()  # a connection that was forgotten says so here, and a warning is an error
+
+
+async def test_a_drain_that_takes_too_long_leaves_the_chunk_to_another_worker(
+    queue: QueueService, redis_url: str
+) -> None:
+    stuck, other = Desk(), ready_desk()
+    await queue.start([run_of(FIRST, [1, 2])])
+    async with working(redis_url, stuck, drain_timeout=0.2):
+        await stuck.begun.wait()
+    assert (stuck.processed, await queue.depth()) == ([], 1)
+    async with working(redis_url, other):
+        await emptied(queue)
+    assert other.processed == run_of(FIRST, [1, 2]).messages
+
+
+async def test_a_loop_that_ends_in_the_middle_of_a_drain_can_end(queue: QueueService, redis_url: str) -> None:
+    await queue.start([run_of(FIRST, [1])])
+    script = f"""
+import asyncio
+from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
+
+async def main():
+    stop, begun = asyncio.Event(), asyncio.Event()
+    async def process(chunk, stalls):
+        begun.set()
+        await asyncio.Event().wait()
+    running = asyncio.create_task(ChunkWorker(WorkerOptions({redis_url!r}, "attendance", "", 4), process).run(stop))
+    await begun.wait()
+    stop.set()
+    await asyncio.wait({{running}}, timeout=0.2)  # long enough to begin with the drain
+
+asyncio.run(main())
+"""
+    ended = await asyncio.create_subprocess_exec(sys.executable, "-c", script, env=environment())
+    try:
+        assert await asyncio.wait_for(ended.wait(), DEADLINE_S) == 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            ended.kill()
+
+
+async def test_a_worker_that_starts_before_its_server_begins_when_it_is_there() -> None:
+    desk = ready_desk()
+    with short_folder() as folder:
+        async with working(f"unix://{folder}/valkey.sock", desk, drain_timeout=0.5):
+            with valkey_in(folder) as server:
+                redis = open_redis(url_of(server), connections=4, socket_timeout=5)
+                await new_queue(redis).start([run_of(FIRST, [1, 2])])
+                await asyncio.wait_for(desk.done.wait(), DEADLINE_S)
+                await redis.aclose()
+
+
+async def test_a_worker_whose_server_is_away_stops_when_it_is_told_to(tmp_path: Path) -> None:
+    async with working(f"unix://{tmp_path}/nobody.sock", ready_desk(), drain_timeout=0.5):
+        await asyncio.sleep(0)
+    with temporary_valkey() as server:
+        gone = url_of(server)
+        stack = AsyncExitStack()
+        await stack.enter_async_context(working(gone, ready_desk(), drain_timeout=0.5))
+    await stack.aclose()

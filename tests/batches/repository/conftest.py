@@ -1,0 +1,20 @@
+"""What the tests of the storage share: an open database of each kind, with a school in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from adsum.platform.database.engine import Database
+from tests.support.schools import SchoolIds, make_school
+
+
+@pytest.fixture
+async def school(database: Database) -> SchoolIds:
+    async with database.transaction() as connection:
+        return await make_school(connection, students=4)
+
+
+@pytest.fixture
+async def postgres_school(postgres_database: Database) -> SchoolIds:
+    async with postgres_database.transaction() as connection:
+        return await make_school(connection, students=4)

@@ -1,0 +1,21 @@
+"""What became of the jobs of a run that has ended, after later runs of the batch."""
+
+from __future__ import annotations
+
+from adsum.batches.repository import closing, recording
+from adsum.platform.database.engine import Database
+from tests.support.runs import LATER, fail_job, inserts, make_run, outcomes, slices
+from tests.support.schools import SchoolIds
+
+
+async def test_a_failed_job_stays_failed_in_its_run_when_a_later_run_records_the_student(
+    database: Database, school: SchoolIds
+) -> None:
+    one = school.student_ids[0]
+    async with database.transaction() as connection:
+        first = await make_run(connection, school, inserts([one]))
+        await fail_job(connection, first, one)
+        assert await closing.close_runs(connection, [first.run_id], LATER)
+        second = await make_run(connection, school, inserts([one]))
+        await recording.insert_records(connection, slices(second))
+        assert await outcomes(connection, first) == {one: "failed"}

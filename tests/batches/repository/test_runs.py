@@ -1,0 +1,132 @@
+"""Runs: one open run a batch, and the records and answers that accept looks at."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from adsum.attendance.rules import Mark, RecordedMark
+from adsum.batches.plan import AttendanceJob
+from adsum.batches.repository import idempotency, runs
+from adsum.batches.repository.idempotency import AnswerKey, KeptAnswer
+from adsum.batches.rules import RunState
+from adsum.batches.tables import batch_runs
+from adsum.platform.database.engine import Database
+from tests.support.runs import DAY, LATER, batch_of, end_run, inserts, make_run, records
+from tests.support.schools import SchoolIds, make_record, make_session
+
+KEY = AnswerKey("user-1", "key")
+NOBODY = "01930000-0000-7000-8000-00000000ffff"
+
+
+async def test_a_run_is_found_as_it_was_made(database: Database, school: SchoolIds) -> None:
+    wanted = [
+        AttendanceJob(1, Mark("present")),
+        AttendanceJob(2, Mark("late", "bus \U0001f68c")),
+        AttendanceJob(3, Mark("absent"), 4),
+    ]
+    async with database.transaction() as connection:
+        made = await make_run(connection, school, wanted, chunk_size=2)
+        assert await runs.find_run(connection, made.run_id) == made
+        assert await runs.open_run(connection, made.batch) == made
+        assert await runs.newest_run(connection, made.batch) == made
+
+
+async def test_a_batch_that_was_never_marked_has_no_run(database: Database, school: SchoolIds) -> None:
+    async with database.snapshot() as connection:
+        assert await runs.open_run(connection, batch_of(school)) is None
+        assert await runs.newest_run(connection, batch_of(school)) is None
+        assert await runs.find_run(connection, NOBODY) is None
+
+
+@pytest.mark.parametrize("state", [RunState.CLOSED, RunState.CANCELLED])
+async def test_after_a_run_has_ended_the_next_one_is_numbered_after_it(
+    database: Database, school: SchoolIds, state: RunState
+) -> None:
+    async with database.transaction() as connection:
+        first = await make_run(connection, school, inserts(school.student_ids))
+        await end_run(connection, first, state)
+        second = await make_run(connection, school, inserts(school.student_ids))
+        c = batch_runs.c
+        rows = await connection.execute(select(c.run_id, c.number, c.state).order_by(c.number))
+        assert [tuple(row) for row in rows] == [(first.run_id, 1, state), (second.run_id, 2, RunState.OPEN)]
+        assert await runs.open_run(connection, first.batch) == second
+        assert await runs.newest_run(connection, first.batch) == second
+
+
+async def test_other_days_and_sessions_have_open_runs_of_their_own(database: Database, school: SchoolIds) -> None:
+    async with database.transaction() as connection:
+        session_id = await make_session(connection, school.class_id, period="2")
+        today = batch_of(school)
+        batches = [today, replace(today, learning_date=DAY - timedelta(days=1)), replace(today, session_id=session_id)]
+        made = [await make_run(connection, school, inserts([1]), batch=batch) for batch in batches]
+        assert [await runs.open_run(connection, batch) for batch in batches] == made
+
+
+async def test_of_runs_it_is_told_whether_and_how_each_ended(database: Database, school: SchoolIds) -> None:
+    async with database.transaction() as connection:
+        made = list[str]()
+        for state in (RunState.CLOSED, RunState.CANCELLED, RunState.OPEN):
+            run = await make_run(connection, school, inserts(school.student_ids))
+            if state is not RunState.OPEN:
+                await end_run(connection, run, state)
+            made.append(run.run_id)
+        endings = await runs.run_endings(connection, [*made, NOBODY])
+    closed, cancelled, still_open = made
+    assert endings.keys() == set(made)
+    assert (endings[closed].has_ended, endings[closed].completed_at) == (True, LATER)
+    assert (endings[cancelled].has_ended, endings[cancelled].completed_at) == (True, None)
+    assert (endings[still_open].has_ended, endings[still_open].completed_at) == (False, None)
+
+
+@pytest.mark.parametrize(("most_jobs", "number"), [(1, 1), (2, 1), (4, 2), (5, 2), (6, 3), (100, 3)])
+async def test_open_runs_come_in_pages_of_so_many_jobs_but_one_run_at_least(
+    database: Database, school: SchoolIds, most_jobs: int, number: int
+) -> None:
+    async with database.transaction() as connection:
+        made = [
+            await make_run(connection, school, inserts(school.student_ids[:2]), batch=batch_of(school, day))
+            for day in (DAY, DAY + timedelta(1), DAY + timedelta(2))
+        ]
+        page = await runs.open_runs_after(connection, None, LATER, 10, most_jobs=most_jobs)
+        assert page == made[:number]
+        following = await runs.open_runs_after(connection, page[-1].run_id, LATER, 10, most_jobs=100)
+    assert page + following == made
+
+
+async def test_existing_records_are_those_of_the_session_and_day_with_cleared_marks(
+    database: Database, school: SchoolIds
+) -> None:
+    one, two, three, _ = school.student_ids
+    today = batch_of(school)
+    async with database.transaction() as connection:
+        await make_record(connection, school.school_id, today, one, status="late", note="bus", version=3)
+        await make_record(connection, school.school_id, today, two, status=None, version=2)
+        other = replace(today, learning_date=DAY - timedelta(days=1))
+        await make_record(connection, school.school_id, other, three)
+        assert await records(connection, today) == {
+            one: RecordedMark("late", "bus", 3),
+            two: RecordedMark(None, None, 2),
+        }
+
+
+async def test_an_answer_is_kept_under_its_actor_and_key(database: Database) -> None:
+    answer: dict[str, Any] = {"batchId": "x", "conflicts": [], "text": "'ü\U0001f68c"}
+    async with database.transaction() as connection:
+        await idempotency.keep_answers(connection, {KEY: KeptAnswer("digest", answer)}, LATER)
+        asked = [KEY, AnswerKey("user-2", "key"), AnswerKey("user-1", "KEY")]
+        assert await idempotency.find_answers(connection, asked) == {KEY: KeptAnswer("digest", answer)}
+
+
+async def test_a_key_is_kept_once(database: Database) -> None:
+    async def keep() -> None:
+        async with database.transaction() as connection:
+            await idempotency.keep_answers(connection, {KEY: KeptAnswer("digest", {})}, LATER)
+
+    results = await asyncio.gather(*(keep() for _ in range(5)), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == ["NoneType", *["RejectedRows"] * 4]

@@ -1,0 +1,188 @@
+"""The sweeper where it meets others: a leader, an outage, another run's lock, more runs than a page."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from redis.asyncio import Redis
+
+from adsum import wiring
+from adsum.accounts.access import system_caller
+from adsum.batches.complete import Completion, queued
+from adsum.batches.repository import closing, recording, runs
+from adsum.batches.repository.jobs import JobSlice
+from adsum.batches.repository.runs import Run
+from adsum.batches.selection import Selection
+from adsum.batches.submission import Submission
+from adsum.batches.sweep import Sweeper
+from adsum.batches.unreleased_runs import UnreleasedRuns
+from adsum.platform.clock import system_clock
+from adsum.platform.settings import Settings
+from adsum.wiring import Adsum
+from tests.batches.sweep.test_sweeper import accepted, lose_everything
+from tests.support.schools import SchoolIds
+from tests.support.waiting import until
+
+DAYS = ("2024-12-23", "2024-12-24", "2024-12-25")
+
+
+@pytest.fixture
+def sweeper(adsum: Adsum) -> Sweeper:
+    """A sweeper that looks at one run at a time."""
+    return Sweeper(
+        adsum.database,
+        adsum.queue,
+        Completion(adsum.database, adsum.queue, system_clock),
+        UnreleasedRuns(adsum.database, adsum.queue, system_clock, lock_ttl=timedelta(hours=1), page=1),
+        system_clock,
+        interval=1,
+        grace=timedelta(0),
+        page=1,
+    )
+
+
+async def three_runs(adsum: Adsum, school: SchoolIds) -> list[Run]:
+    for day in DAYS:
+        asked = Submission(school.class_id, school.session_id, day, Selection(is_selected_all=True))
+        await adsum.attendances.create_batch(asked, system_caller())
+    async with adsum.database.snapshot() as connection:
+        return await runs.open_runs_after(connection, None, system_clock(), 10, most_jobs=1000)
+
+
+async def test_more_runs_than_a_page_are_all_driven_on(
+    adsum: Adsum, school: SchoolIds, redis: Redis, sweeper: Sweeper
+) -> None:
+    made = await three_runs(adsum, school)
+    await lose_everything(redis, made[0].batch, made[0])
+    assert await sweeper.sweep() == 3
+    assert await sweeper.sweep() == 0
+
+
+async def test_more_ended_runs_than_a_page_are_all_released(
+    adsum: Adsum, school: SchoolIds, redis: Redis, sweeper: Sweeper
+) -> None:
+    made = await three_runs(adsum, school)
+    for run in made:
+        await end(adsum, run, system_clock())
+    assert await sweeper.sweep() == 3
+    assert await redis.exists(*(f"attendance-batch-lock:{run.batch.id}" for run in made)) == 0
+    assert await redis.exists(*(f"batch-completed:{run.batch.id}" for run in made)) == 3
+
+
+async def end(adsum: Adsum, run: Run, moment: datetime) -> None:
+    """Records a run whole and closes it, as somebody does who does not live to release it."""
+    async with adsum.database.transaction() as connection:
+        await recording.insert_records(connection, [JobSlice(run.run_id, number) for number in range(len(run.chunks))])
+        assert await closing.close_runs(connection, [run.run_id], moment)
+
+
+async def test_what_ended_of_late_is_released_in_one_pass_and_what_ended_before_page_by_page(
+    adsum: Adsum, school: SchoolIds
+) -> None:
+    moment = system_clock()
+    first, second, last = await three_runs(adsum, school)
+    for run in (first, second):
+        await end(adsum, run, moment - timedelta(minutes=30))
+    unreleased = UnreleasedRuns(adsum.database, adsum.queue, lambda: moment, lock_ttl=timedelta(hours=1), page=1)
+    await end(adsum, last, moment)
+    assert [await unreleased.release() for _ in range(3)] == [2, 1, 0]
+
+
+async def test_what_ended_while_another_one_led_is_looked_at(adsum: Adsum, school: SchoolIds) -> None:
+    moments = [system_clock()]
+    runs_of_three = await three_runs(adsum, school)
+    unreleased = UnreleasedRuns(adsum.database, adsum.queue, lambda: moments[-1], lock_ttl=timedelta(hours=1), page=1)
+    assert await unreleased.release() == 0
+    for number, run in enumerate(runs_of_three, start=1):
+        await end(adsum, run, moments[0] + timedelta(minutes=number))
+    moments.append(moments[0] + timedelta(minutes=20))
+    assert [await unreleased.release() for _ in range(4)] == [1, 1, 1, 0]
+
+
+async def test_whoever_does_not_lead_makes_no_pass(adsum: Adsum, school: SchoolIds, redis: Redis) -> None:
+    _, run = await accepted(adsum, school)
+    await lose_everything(redis, run.batch, run)
+    await redis.set("attendance-sweeper", "somebody else", px=60_000)
+    assert not await adsum.sweeper.sweep_if_leading()
+    assert await redis.exists(f"attendance-batch-lock:{run.batch.id}") == 0
+    await redis.set("attendance-sweeper", "somebody else", px=1)
+    await until(lambda: _is_free(redis))
+    assert await adsum.sweeper.sweep_if_leading()
+    assert await adsum.sweeper.sweep_if_leading()
+    assert await redis.exists(f"attendance-batch-lock:{run.batch.id}") == 1
+
+
+async def test_who_does_not_lead_does_no_chores_and_asks_again(adsum: Adsum, redis: Redis) -> None:
+    await redis.set("attendance-sweeper", "somebody else", px=60_000)
+    stop, done = asyncio.Event(), asyncio.Event()
+
+    async def chore() -> None:
+        done.set()
+
+    sweeping = asyncio.create_task(adsum.sweeper.run(stop, [chore]))
+    before = await _asked(redis)
+    await until(lambda: _has_asked_since(redis, before))
+    assert not done.is_set()
+    await redis.delete("attendance-sweeper")
+    await asyncio.wait_for(done.wait(), 20)
+    stop.set()
+    await sweeping
+
+
+async def _has_asked_since(redis: Redis, before: int) -> bool:
+    return await _asked(redis) >= before + 2
+
+
+async def _asked(redis: Redis) -> int:
+    """How often anybody asked to lead."""
+    told = await cast("Any", redis).info("commandstats")
+    return int(told.get("cmdstat_set", {}).get("calls", 0))
+
+
+async def _is_free(redis: Redis) -> bool:
+    return not await redis.exists("attendance-sweeper")
+
+
+async def test_an_outage_ends_a_pass_and_not_the_sweeper(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    nowhere = settings.model_copy(update={"redis_url": f"unix://{tmp_path}/nowhere"})
+    async with wiring.open_adsum(nowhere) as adsum:
+        stop = asyncio.Event()
+        sweeping = asyncio.create_task(adsum.sweeper.run(stop))
+
+        async def met_two() -> bool:
+            return sum("outage, sweeping later" in record.message for record in caplog.records) >= 2
+
+        await until(met_two)
+        stop.set()
+        await sweeping
+
+
+async def test_a_run_of_which_one_chunk_is_done_and_the_others_wait_is_left_as_it_is(
+    adsum: Adsum, school: SchoolIds, redis: Redis
+) -> None:
+    _, run = await accepted(adsum, school)
+    done = queued(run).messages[0]
+    await adsum.processor.process([done])
+    await redis.delete(f"bull:attendance:{done.message_id}")
+    assert await adsum.sweeper.sweep() == 0
+
+
+async def test_a_batch_that_another_open_run_holds_is_left_to_it(adsum: Adsum, school: SchoolIds, redis: Redis) -> None:
+    first, second, _ = await three_runs(adsum, school)
+    await redis.delete(*(f"bull:attendance:{chunk.message_id}" for chunk in queued(first).messages))
+    await redis.set(f"attendance-batch-lock:{first.batch.id}", second.run_id, ex=60)
+    assert await adsum.sweeper.sweep() == 0
+
+
+async def test_a_run_that_another_one_closed_meanwhile_is_not_closed_again(adsum: Adsum, school: SchoolIds) -> None:
+    _, run = await accepted(adsum, school)
+    await adsum.processor.process(queued(run).messages)
+    completion = Completion(adsum.database, adsum.queue, system_clock)
+    assert await completion.close([run]) == 0
+    assert await completion.close([]) == 0

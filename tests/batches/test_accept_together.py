@@ -1,0 +1,236 @@
+"""Accept, many at once: one statement for all of them, and for each its own answer, or its own error."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+from redis.asyncio import Redis
+
+from adsum.accounts.access import Role, system_caller
+from adsum.batches import accept as accepting
+from adsum.batches import snapshot as sight
+from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.repository import idempotency, jobs, recording, runs
+from adsum.batches.repository.idempotency import AnswerKey, KeptAnswer
+from adsum.batches.rules import OnExisting
+from adsum.batches.selection import Selection
+from adsum.batches.snapshot import Sight
+from adsum.batches.submission import BatchResult, Submission
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.errors import Invalid, NotFound, Overloaded, RecordsExist
+from adsum.platform.ids import Batch
+from adsum.platform.settings import Settings
+from adsum.roster.session_fence import take_turns
+from adsum.wiring import Adsum, open_adsum
+from tests.support.installation import queue_keys
+from tests.support.runs import ACCEPTED_AT, batch_of
+from tests.support.schools import SchoolIds, caller, make_record, make_school
+from tests.support.statements import count_of, statements_sent
+from tests.support.submissions import submission
+from tests.support.waiting import somebody_waits_for_a_lock, until, waiting_for_locks
+
+SYSTEM = system_caller()
+
+
+@pytest.fixture
+async def schools(adsum: Adsum) -> list[SchoolIds]:
+    """Eight schools of one class with three students each."""
+    async with adsum.database.transaction() as connection:
+        return [await make_school(connection) for _ in range(8)]
+
+
+async def together(adsum: Adsum, asked: Sequence[Submission]) -> list[BatchResult | BaseException]:
+    return await asyncio.gather(
+        *(adsum.attendances.create_batch(each, SYSTEM) for each in asked), return_exceptions=True
+    )
+
+
+async def test_classes_that_arrive_together_are_accepted_by_one_statement_and_all_queued(
+    adsum: Adsum, schools: list[SchoolIds], redis: Redis
+) -> None:
+    with statements_sent(adsum.database) as sent:
+        results = await together(adsum, [submission(each) for each in schools])
+    assert [each.added_jobs for each in results if isinstance(each, BatchResult)] == [3] * 8
+    assert count_of(sent, "INSERT INTO batch_runs") == 1
+    keys = await queue_keys(redis)
+    assert all(LedgerKeys("", batch_of(each)).lock in keys for each in schools)
+    assert len([key for key in keys if key.endswith("-chunk-0")]) == 8
+
+
+async def test_each_gets_its_own_error_and_the_others_are_accepted(adsum: Adsum, schools: list[SchoolIds]) -> None:
+    nowhere, empty, recorded, *fine = schools
+    async with adsum.database.transaction() as connection:
+        await make_record(connection, recorded.school_id, batch_of(recorded), recorded.student_ids[0])
+    asked = [
+        replace(submission(nowhere), class_id=999_999),
+        submission(empty, selection=Selection(is_selected_all=False)),
+        submission(recorded, on_existing=OnExisting.FAIL),
+        *map(submission, fine),
+    ]
+    results = await together(adsum, asked)
+    assert [type(each) for each in results] == [NotFound, Invalid, RecordsExist, *[BatchResult] * 5]
+
+
+async def test_a_teacher_and_an_office_that_ask_together_see_each_their_own(
+    adsum: Adsum, schools: list[SchoolIds]
+) -> None:
+    one, two, *_ = schools
+    teacher = caller(Role.TEACHER, one.school_id, one.teacher_id)
+    office = caller(Role.OFFICE, two.school_id, two.teacher_id)
+    asked = [(submission(one), teacher), (submission(two), teacher), (submission(one), office)]
+    results = await asyncio.gather(*(adsum.attendances.create_batch(*each) for each in asked), return_exceptions=True)
+    assert [type(each) for each in results] == [BatchResult, NotFound, NotFound]
+
+
+async def test_an_open_run_with_nothing_left_is_closed_among_others_that_go_on(
+    adsum: Adsum, schools: list[SchoolIds], redis: Redis
+) -> None:
+    done, busy, *_ = schools
+    first, standing = await together(adsum, [submission(done), submission(busy)])
+    assert isinstance(first, BatchResult)
+    assert isinstance(standing, BatchResult)
+    assert first.run_id is not None
+    async with adsum.database.transaction() as connection:
+        await recording.insert_records(connection, [jobs.JobSlice(first.run_id, 0)])
+    again, skipped = await together(adsum, [submission(done), submission(busy)])
+    assert isinstance(again, BatchResult)
+    assert isinstance(skipped, BatchResult)
+    assert (again.is_skipped, again.skipped_jobs, again.conflicts) == (False, 3, ())
+    assert (skipped.is_skipped, skipped.run_id) == (True, standing.run_id)
+    assert await redis.exists(LedgerKeys("", batch_of(done)).marker)
+    assert await redis.get(LedgerKeys("", batch_of(busy)).lock) == standing.run_id
+
+
+async def test_whoever_has_to_wait_for_a_turn_keeps_nobody_else_waiting(postgres_url: str, redis_url: str) -> None:
+    async with open_adsum(Settings(database_url=postgres_url, redis_url=redis_url)) as adsum:
+        async with adsum.database.transaction() as connection:
+            held, free = [await make_school(connection) for _ in range(2)]
+        async with adsum.database.transaction() as holding:
+            await take_turns(holding, [held.session_id])
+            waiting = asyncio.create_task(adsum.attendances.create_batch(submission(held), SYSTEM))
+            async with asyncio.timeout(10):
+                assert (await adsum.attendances.create_batch(submission(free), SYSTEM)).added_jobs == 3
+            assert not waiting.done()
+        assert (await waiting).added_jobs == 3
+
+
+async def test_who_is_erased_once_the_roster_was_seen_is_not_marked(
+    adsum: Adsum, schools: list[SchoolIds], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the first that is seen of the class and the last: what was seen before does not count any more."""
+    school, looks = schools[0], iter([True])
+    erased, *others = school.student_ids
+
+    async def look(connection: Connection, batches: Mapping[Batch, int]) -> Sight:
+        if next(looks, False):
+            await adsum.student_data.erase(erased, SYSTEM)
+        return await sight.look(connection, batches)
+
+    monkeypatch.setattr(accepting, "look", look)
+    result = await adsum.attendances.create_batch(submission(school), SYSTEM)
+    async with adsum.database.autocommit_read() as connection:
+        run = await runs.open_run(connection, batch_of(school))
+    assert run is not None
+    assert (result.run_id, sorted(job.student_id for job in run.jobs)) == (run.run_id, sorted(others))
+
+
+async def test_the_answer_that_is_kept_names_nobody_who_was_erased_meanwhile(
+    adsum: Adsum, schools: list[SchoolIds], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No run is made, so nothing else would tell that something has happened since."""
+    school, looks = schools[0], iter([True])
+    async with adsum.database.transaction() as connection:
+        for student_id in school.student_ids:
+            await make_record(connection, school.school_id, batch_of(school), student_id, status="absent")
+
+    async def look(connection: Connection, batches: Mapping[Batch, int]) -> Sight:
+        seen = await sight.look(connection, batches)
+        if next(looks, False):
+            await adsum.student_data.erase(school.student_ids[0], SYSTEM)
+        return seen
+
+    monkeypatch.setattr(accepting, "look", look)
+    asked = submission(school, idempotency_key="monday")
+    assert (await adsum.attendances.create_batch(asked, SYSTEM)).added_jobs == 0
+    kept = await adsum.attendances.create_batch(asked, SYSTEM)
+    assert kept.is_repeated
+    assert [each.student_id for each in kept.conflicts] == school.student_ids[1:]
+
+
+async def test_two_with_one_key_that_both_have_to_wait_make_one_run_and_get_one_answer(
+    postgres_url: str, redis_url: str
+) -> None:
+    """Both looked for the key before either had answered: the slower one looks again when it has the turn."""
+    async with open_adsum(Settings(database_url=postgres_url, redis_url=redis_url)) as adsum:
+        async with adsum.database.transaction() as connection:
+            school = await make_school(connection)
+        asked = submission(school, idempotency_key="monday")
+        async with adsum.database.transaction() as holding:
+            await take_turns(holding, [school.session_id])
+            both = [asyncio.create_task(adsum.attendances.create_batch(asked, SYSTEM)) for _ in range(2)]
+            await until(lambda: both_wait(adsum.database))
+        one, other = await asyncio.gather(*both)
+        assert sorted([one.is_repeated, other.is_repeated]) == [False, True]
+        assert one.run_id == other.run_id
+
+
+async def test_whoever_is_slower_with_a_key_gets_the_answer_of_the_faster_one(
+    postgres_url: str, redis_url: str
+) -> None:
+    """They are of different classes, so that no turn keeps them apart: the database refuses the slower one's answer."""
+    async with open_adsum(Settings(database_url=postgres_url, redis_url=redis_url)) as adsum:
+        async with adsum.database.transaction() as connection:
+            school, other = [await make_school(connection) for _ in range(2)]
+        faster = await adsum.attendances.create_batch(submission(other), SYSTEM)
+        asked = submission(school, idempotency_key="monday")
+        answer = {AnswerKey(SYSTEM.actor, "monday"): KeptAnswer(asked.digest(), faster.to_json())}
+        async with adsum.database.transaction() as holding:
+            await idempotency.keep_answers(holding, answer, ACCEPTED_AT)
+            slower = asyncio.create_task(adsum.attendances.create_batch(asked, SYSTEM))
+            await until(lambda: somebody_waits_for_a_lock(adsum.database))
+        assert replace(await slower, is_repeated=False) == faster
+        async with adsum.database.autocommit_read() as connection:
+            assert await runs.open_run(connection, batch_of(school)) is None
+
+
+async def both_wait(database: Database) -> bool:
+    return await waiting_for_locks(database) == 2
+
+
+async def test_more_marks_than_one_transaction_takes_are_accepted_in_several(
+    adsum: Adsum, schools: list[SchoolIds], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accepting, "MARKS_AT_MOST", 6)
+    with statements_sent(adsum.database) as sent:
+        results = await together(adsum, [submission(each) for each in schools])
+    assert [each.added_jobs for each in results if isinstance(each, BatchResult)] == [3] * 8
+    assert count_of(sent, "INSERT INTO batch_runs") == 4
+
+
+async def test_more_than_can_wait_are_refused_at_once_and_can_be_sent_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accepting, "WAITING_AT_MOST", 3)
+    async with open_adsum(settings) as adsum:
+        async with adsum.database.transaction() as connection:
+            schools = [await make_school(connection) for _ in range(5)]
+        results = await together(adsum, [submission(each) for each in schools])
+        refused = [each for each, result in zip(schools, results, strict=True) if isinstance(result, Overloaded)]
+        assert len(refused) == 2
+        again = await together(adsum, [submission(each) for each in refused])
+        assert [each.added_jobs for each in again if isinstance(each, BatchResult)] == [3, 3]
+
+
+async def test_whoever_goes_away_harms_nobody_and_is_accepted_all_the_same(
+    adsum: Adsum, schools: list[SchoolIds]
+) -> None:
+    tasks = [asyncio.create_task(adsum.attendances.create_batch(submission(each), SYSTEM)) for each in schools]
+    await asyncio.sleep(0)  # all have asked, and none is answered
+    tasks[3].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(each) for each in results].count(BatchResult) == 7
+    again = await adsum.attendances.create_batch(submission(schools[3]), SYSTEM)
+    assert again.is_skipped

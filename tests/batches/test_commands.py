@@ -1,0 +1,177 @@
+"""`adsum batch`, as operators type it, on the demo school with a worker beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.commands import Commands, commands
+from tests.support.live import environment
+
+BATCH_ID = "class-123-session-456-date-25122024"
+CREATE = ("batch", "create", "--class", "123", "--session", "456", "--date", "2024-12-25")
+
+
+def test_a_class_is_marked_and_watched_until_everybody_is_recorded(
+    demo: Commands, demo_worker: subprocess.Popen[bytes]
+) -> None:
+    created = demo.run(*CREATE, "--all", "--absent", "4,5", "--late", "6", "--excused", "7-8", "--watch", "--json")
+    assert created.returncode == 0
+    answer = json.loads(created.stdout)
+    assert (answer["batchId"], answer["addedJobs"], answer["recordedJobs"]) == (BATCH_ID, 30, 30)
+    assert created.stderr.splitlines()[-1] == f"{BATCH_ID}: 100 % completed"
+    listed = json.loads(demo.output("attendance", "list", "--class", "123", "--limit", "100", "--json"))
+    statuses = {item["studentId"]: item["status"] for item in listed}
+    assert [statuses[i] for i in range(1, 10)] == [
+        *["present"] * 3,
+        *["absent"] * 2,
+        "late",
+        *["excused"] * 2,
+        "present",
+    ]
+    (batch,) = json.loads(demo.output("batch", "list", "--json"))
+    assert (batch["batchId"], batch["state"], batch["progress"]) == (BATCH_ID, "completed", 100)
+
+
+def test_a_batch_that_waits_is_shown_and_cancelled(demo: Commands) -> None:
+    demo.output(*CREATE, "--present", "1,2,3")
+    assert json.loads(demo.output("batch", "status", BATCH_ID, "--json"))["remainingJobs"] == 3
+    assert json.loads(demo.output("batch", "cancel", BATCH_ID, "--json"))["state"] == "cancelled"
+    watched = demo.run("batch", "watch", BATCH_ID)
+    assert (watched.returncode, "Exit 1 where students failed or were cancelled" in watch_help()) == (1, True)
+    assert "adsum: cancelled: 3 of 3 students; see adsum batch show " + BATCH_ID in watched.stderr
+    retried = demo.run("batch", "retry", BATCH_ID)
+    told = f"adsum: nobody of batch {BATCH_ID} failed; 3 were cancelled: mark the class again\n"
+    assert (retried.returncode, retried.stderr) == (1, told)
+
+
+def watch_help() -> str:
+    return commands().output("batch", "watch", "--help")
+
+
+HEEDING_SIGINT = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("adsum", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_who_stops_watching_stops_nothing_else(demo: Commands) -> None:
+    demo.output(*CREATE, "--present", "1,2,3")
+    # Whatever started these tests may ignore SIGINT, as a shell does for what it runs in the background.
+    command = [sys.executable, "-c", HEEDING_SIGINT, "batch", "watch", BATCH_ID]
+    with subprocess.Popen(command, env=environment(**demo.settings), stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stderr is not None
+        assert watching.stderr.readline() == f"{BATCH_ID}: 0 % processing\n"
+        watching.send_signal(signal.SIGINT)
+        assert watching.stderr.read() == f"adsum: the batch goes on: adsum batch watch {BATCH_ID}\n"
+    assert watching.returncode == 130
+
+
+def test_a_batch_is_watched_as_json_one_state_a_line(demo: Commands, demo_worker: subprocess.Popen[bytes]) -> None:
+    demo.output(*CREATE, "--all")
+    watched = demo.output("batch", "watch", BATCH_ID, "--json")
+    states = [json.loads(line) for line in watched.splitlines()]
+    remaining = [state["remainingJobs"] for state in states]
+    assert remaining == sorted(remaining, reverse=True)
+    assert (states[-1]["state"], states[-1]["recordedJobs"]) == ("completed", 30)
+    assert demo.output("batch", "watch", BATCH_ID, "--json").splitlines() == watched.splitlines()[-1:]
+
+
+def test_on_a_terminal_a_bar_is_drawn_and_the_same_is_not_told_again_in_words(demo: Commands) -> None:
+    demo.output(*CREATE, "--present", "1,2,3")
+    demo.output("batch", "cancel", BATCH_ID)
+    ours, terminal = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        command = [sys.executable, "-m", "adsum", "batch", "watch", BATCH_ID]
+        environ = environment(**demo.settings) | {"TERM": "xterm-256color"}
+        ended = subprocess.run(command, env=environ, stdout=terminal, stderr=terminal, check=False, timeout=60)
+        os.close(terminal)
+        shown = screen.read(100_000).decode()
+    assert ended.returncode == 1
+    assert "100 %" in shown
+    assert "3 cancelled" in shown
+    assert "Batch id" not in shown
+
+
+def test_a_batch_is_shown_with_its_runs_and_students(demo: Commands) -> None:
+    demo.output(*CREATE, "--present", "1,2", "--absent", "3")
+    shown = json.loads(demo.output("batch", "show", BATCH_ID, "--json"))
+    assert (shown["state"], [run["number"] for run in shown["runs"]]) == ("processing", [1])
+    assert [(job["studentId"], job["status"], job["outcome"]) for job in shown["jobs"]] == [
+        (1, "present", "pending"),
+        (2, "present", "pending"),
+        (3, "absent", "pending"),
+    ]
+    status, runs, students = demo.output("batch", "show", BATCH_ID).split("\n\n")
+    assert status.startswith("Batch id")
+    assert runs.split()[:2] == ["Number", "State"]
+    assert [line.split() for line in students.splitlines()[1:]][2] == ["3", "absent", "pending", "-", "-"]
+    assert json.loads(demo.output("batch", "show", BATCH_ID, "--failed", "--json"))["jobs"] == []
+    assert demo.run("batch", "show", BATCH_ID, "--failed").stderr == "adsum: nobody failed\n"
+    unknown = demo.run("batch", "show", "class-1-session-1-date-25122024")
+    assert (unknown.returncode, unknown.stderr.startswith("adsum: there is no batch")) == (1, True)
+
+
+def test_a_list_of_nothing_says_so_instead_of_showing_a_heading(demo: Commands) -> None:
+    for command, told in (("attendance", "no records"), ("batch", "no batches")):
+        listed = demo.run(command, "list", "--class", "999")
+        assert (listed.returncode, listed.stdout, listed.stderr) == (0, "", f"adsum: {told}\n")
+        assert demo.output(command, "list", "--class", "999", "--json") == "[]\n"
+
+
+def test_everything_that_is_wrong_is_one_line_each(demo: Commands) -> None:
+    refused = demo.run(*CREATE, "--present", "1,998", "--absent", "999")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.splitlines() == ["adsum: there is no student 998", "adsum: there is no student 999"]
+
+
+def test_marks_that_are_not_applied_are_told_one_line_each(demo: Commands) -> None:
+    demo.output(*CREATE, "--all")
+    second = demo.run(*CREATE, "--all", "--absent", "4")
+    assert (second.returncode, "conflicts" in second.stdout.lower()) == (0, False)
+    assert second.stderr == (
+        "adsum: not applied: student 4 is present, you sent absent; --on-existing update corrects what is recorded\n"
+    )
+
+
+def test_what_is_not_applied_is_no_plain_success(demo: Commands, demo_worker: subprocess.Popen[bytes]) -> None:
+    assert demo.run(*CREATE, "--present", "1,2,3", "--watch").returncode == 0
+    again = demo.run(*CREATE, "--present", "1", "--absent", "2,3")
+    assert "Nothing to do: all 3 attendances are recorded already, 2 of them otherwise than asked\n" in again.stdout
+    assert again.stderr.count("adsum: not applied: student ") == 2
+
+
+def test_a_wrong_day_and_a_reused_key_are_named_by_their_options(demo: Commands) -> None:
+    wrong = demo.run(*CREATE[:-1], "2025-02-29", "--all")
+    assert (wrong.returncode, wrong.stderr) == (1, "adsum: --date: 2025-02-29 is not a day of the calendar\n")
+    demo.output(*CREATE, "--all", "--idempotency-key", "a")
+    reused = demo.run(*CREATE, "--present", "1", "--idempotency-key", "a")
+    assert (reused.returncode, reused.stderr.startswith("adsum: --idempotency-key: ")) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (("--all", "--on-existing", "maybe"), "'--on-existing': 'maybe' is none of skip, update, fail\n"),
+        ((), "nobody is named: add --all, or some of --present, --absent, --late, --excused\n"),
+    ],
+)
+def test_wrong_usage_is_told_in_the_words_of_the_command_line(wrong: tuple[str, ...], told: str) -> None:
+    ended = commands().run(*CREATE, *wrong)
+    assert (ended.returncode, ended.stderr.endswith(told)) == (2, True), ended.stderr
+    assert "Value error" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("--present", "1,x"), ("--present", "9-1"), ("--absent", "4", "--late", "4"), ("--class", "0"), ("--surprise",)],
+)
+def test_what_is_no_option_or_no_id_is_wrong_usage(wrong: tuple[str, ...]) -> None:
+    assert commands().run(*CREATE, *wrong).returncode == 2

@@ -1,0 +1,256 @@
+"""Outages: what was promised stays promised, and nobody waits longer than they must."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Generator
+
+import pytest
+from redis.asyncio import Redis
+
+from adsum.accounts.access import system_caller
+from adsum.batches.complete import queued
+from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.repository.recording import insert_records
+from adsum.batches.repository.runs import open_run
+from adsum.batches.rules import BatchState, Tally
+from adsum.batches.selection import Selection
+from adsum.batches.submission import BatchResult
+from adsum.embedded.valkey import Valkey
+from adsum.platform.database.engine import StorageOutage
+from adsum.platform.errors import Invalid, Unavailable
+from adsum.platform.redis.connection import REQUEST_DEADLINE_S, open_redis
+from adsum.platform.retries import retry_forever
+from adsum.platform.settings import Settings
+from adsum.roster.session_fence import take_turns
+from adsum.wiring import Adsum, open_adsum
+from tests.support.runs import batch_of, slices
+from tests.support.schools import SchoolIds, make_school
+from tests.support.servers.counting import Blow, CountingProxy, Moment, counting_postgres
+from tests.support.servers.processes import short_folder
+from tests.support.servers.valkey import frozen, tell, temporary_valkey, url_of
+from tests.support.submissions import status_of, submission
+from tests.support.waiting import somebody_waits_for_a_lock, until
+
+SYSTEM = system_caller()
+
+
+@pytest.fixture
+async def proxied(postgres_url: str, redis_url: str) -> AsyncGenerator[tuple[Adsum, CountingProxy]]:
+    """Everything wired, with a proxy before Postgres."""
+    with short_folder() as folder:
+        async with (
+            counting_postgres(postgres_url, folder) as (proxy, url),
+            open_adsum(Settings(database_url=url, redis_url=redis_url)) as adsum,
+        ):
+            yield adsum, proxy
+
+
+@pytest.fixture
+async def proxied_school(proxied: tuple[Adsum, CountingProxy]) -> SchoolIds:
+    async with proxied[0].database.transaction() as connection:
+        return await make_school(connection, students=3)
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncGenerator[Redis]:
+    client = open_redis(redis_url, connections=2, socket_timeout=5)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def own_valkey() -> Generator[Valkey]:
+    with temporary_valkey() as server:
+        yield server
+
+
+def all_fallen(blows: list[Blow]) -> bool:
+    return all(blow.fallen.is_set() for blow in blows)
+
+
+# A run alone is a transaction of one statement; with the answer that is kept under a key it takes several.
+@pytest.mark.parametrize(("key", "promise"), [(None, "INSERT INTO batch_runs"), ("monday", "COMMIT")])
+async def test_a_promise_whose_reply_is_lost_is_asked_for_and_accepted(
+    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, key: str | None, promise: str
+) -> None:
+    adsum, proxy = proxied
+    lost = Blow(1, Moment.AFTER, named=promise)
+    proxy.arm(lost)
+    result = await adsum.attendances.create_batch(submission(proxied_school, idempotency_key=key), SYSTEM)
+    assert (lost.fallen.is_set(), result.added_jobs) == (True, 3)
+    assert (await status_of(adsum, result)).run_id == result.run_id
+
+
+@pytest.mark.parametrize(("key", "promise"), [(None, "INSERT INTO batch_runs"), ("monday", "COMMIT")])
+async def test_a_promise_that_did_not_arrive_is_not_known_to_be_accepted_and_can_be_sent_again(
+    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, key: str | None, promise: str
+) -> None:
+    adsum, proxy = proxied
+    lost = Blow(1, Moment.BEFORE, named=promise)
+    proxy.arm(lost)
+    asked = submission(proxied_school, idempotency_key=key)
+    with pytest.raises(StorageOutage):
+        await adsum.attendances.create_batch(asked, SYSTEM)
+    assert lost.fallen.is_set()
+    again = await adsum.attendances.create_batch(asked, SYSTEM)
+    assert (again.is_skipped, again.added_jobs) == (False, 3)
+
+
+@pytest.mark.parametrize(("moment", "comes_to"), [(Moment.AFTER, BatchResult), (Moment.BEFORE, StorageOutage)])
+async def test_who_had_to_wait_for_the_turn_is_told_the_same_if_the_connection_breaks_at_the_commit(
+    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, moment: Moment, comes_to: type
+) -> None:
+    adsum, proxy = proxied
+    async with adsum.database.transaction() as holding:
+        await take_turns(holding, [proxied_school.session_id])
+        waiting = asyncio.create_task(adsum.attendances.create_batch(submission(proxied_school), SYSTEM))
+        await until(lambda: somebody_waits_for_a_lock(adsum.database))
+        lost = Blow(2, moment, named="COMMIT")  # the first one is the holder's
+        proxy.arm(lost)
+    (told,) = await asyncio.gather(waiting, return_exceptions=True)
+    assert lost.fallen.is_set()
+    assert isinstance(told, comes_to)
+
+
+async def test_a_lost_reply_to_a_request_that_made_no_run_is_an_outage_and_again_is_the_same(
+    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds
+) -> None:
+    adsum, proxy = proxied
+    first = await adsum.attendances.create_batch(submission(proxied_school), SYSTEM)
+    asked = submission(proxied_school, idempotency_key="monday")
+    proxy.arm(Blow(1, Moment.AFTER, named="COMMIT"))
+    with pytest.raises(StorageOutage):
+        await adsum.attendances.create_batch(asked, SYSTEM)
+    again = await adsum.attendances.create_batch(asked, SYSTEM)
+    assert (again.is_skipped, again.run_id) == (True, first.run_id)
+
+
+async def test_a_database_that_goes_away_right_after_the_commit_takes_no_promise_back(
+    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, redis: Redis
+) -> None:
+    """An ended run still holds the lock, and nobody can be asked whether it has ended."""
+    adsum, proxy = proxied
+    await redis.set(LedgerKeys("", batch_of(proxied_school)).lock, "01930000-0000-7000-8000-00000000ffff", ex=60)
+    proxy.arm(Blow(1, Moment.BEFORE, lambda: setattr(proxy, "is_cut", True), named="SELECT batch_runs"))
+    result = await adsum.attendances.create_batch(submission(proxied_school), SYSTEM)
+    assert proxy.is_cut
+    proxy.is_cut = False
+    assert (result.added_jobs, (await status_of(adsum, result)).tally) == (3, Tally(remaining=3))
+
+
+async def test_a_worker_whose_writes_get_lost_either_way_records_each_student_once(
+    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds
+) -> None:
+    adsum, proxy = proxied
+    result = await adsum.attendances.create_batch(submission(proxied_school), SYSTEM)
+    async with adsum.database.snapshot() as connection:
+        run = await open_run(connection, batch_of(proxied_school))
+    assert run is not None
+    lost = [
+        # Written, and the reply lost: from then on the rows have to be read, in a transaction.
+        Blow(1, Moment.AFTER, named="WITH slice AS"),
+        Blow(1, Moment.BEFORE, named="COMMIT"),
+        Blow(2, Moment.AFTER, named="COMMIT"),
+    ]
+    proxy.arm(*lost)
+    await adsum.processor.process(queued(run).messages)
+    assert all_fallen(lost)
+    status = await status_of(adsum, result)
+    assert (status.state, status.tally) == (BatchState.COMPLETED, Tally(recorded=3))
+
+
+async def test_with_valkey_down_a_request_is_accepted_in_half_a_second_and_its_run_stays_open(
+    database_url: str, tmp_path: object
+) -> None:
+    settings = Settings(database_url=database_url, redis_url=f"unix://{tmp_path}/nobody.sock")
+    async with open_adsum(settings) as adsum:
+        async with adsum.database.transaction() as connection:
+            school = await make_school(connection, students=30)
+        start = time.monotonic()
+        result = await adsum.attendances.create_batch(submission(school), SYSTEM)
+        assert time.monotonic() - start < 0.5
+        assert (result.added_jobs, (await status_of(adsum, result)).state) == (30, BatchState.PROCESSING)
+        assert (await adsum.attendances.create_batch(submission(school), SYSTEM)).is_skipped
+
+
+@pytest.fixture
+async def freezable(database_url: str, own_valkey: Valkey) -> AsyncGenerator[Adsum]:
+    async with open_adsum(Settings(database_url=database_url, redis_url=url_of(own_valkey))) as adsum:
+        yield adsum
+
+
+@pytest.fixture
+async def freezable_school(freezable: Adsum) -> SchoolIds:
+    async with freezable.database.transaction() as connection:
+        return await make_school(connection, students=3)
+
+
+async def test_with_valkey_frozen_a_request_is_accepted_in_half_a_second(
+    freezable: Adsum, freezable_school: SchoolIds, own_valkey: Valkey
+) -> None:
+    with frozen(own_valkey):
+        start = time.monotonic()
+        result = await freezable.attendances.create_batch(submission(freezable_school), SYSTEM)
+        assert REQUEST_DEADLINE_S * 0.9 < time.monotonic() - start < 0.5
+    assert (await status_of(freezable, result)).state is BatchState.PROCESSING
+
+
+async def test_closing_the_open_run_first_takes_no_longer_when_valkey_is_frozen(
+    freezable: Adsum, freezable_school: SchoolIds, own_valkey: Valkey
+) -> None:
+    """Redis gets 250 ms of a request in all, the release of the run that was closed included."""
+    one, two, _ = freezable_school.student_ids
+    first = submission(freezable_school, selection=Selection(False, selected=[one]))
+    await freezable.attendances.create_batch(first, SYSTEM)
+    async with freezable.database.transaction() as connection:
+        run = await open_run(connection, batch_of(freezable_school))
+        assert run is not None
+        await insert_records(connection, slices(run))
+    with frozen(own_valkey):
+        start = time.monotonic()
+        second = submission(freezable_school, selection=Selection(False, selected=[two]))
+        result = await freezable.attendances.create_batch(second, SYSTEM)
+        assert time.monotonic() - start < 0.5
+    assert (result.is_skipped, result.added_jobs) == (False, 1)
+
+
+async def test_a_worker_waits_for_valkey_and_then_completes_the_batch(
+    freezable: Adsum, freezable_school: SchoolIds, own_valkey: Valkey
+) -> None:
+    result = await freezable.attendances.create_batch(submission(freezable_school), SYSTEM)
+    async with freezable.database.snapshot() as connection:
+        run = await open_run(connection, batch_of(freezable_school))
+    assert run is not None
+    tell(own_valkey, "CONFIG SET min-replicas-to-write 1")
+    working = asyncio.create_task(freezable.processor.process(queued(run).messages))
+
+    async def all_written() -> bool:
+        return (await status_of(freezable, result)).remaining_jobs == 0
+
+    await until(all_written)
+    assert not working.done()
+    tell(own_valkey, "CONFIG SET min-replicas-to-write 0")
+    await asyncio.wait_for(working, 20)
+    assert (await status_of(freezable, result)).state is BatchState.COMPLETED
+    assert tell(own_valkey, f"EXISTS {LedgerKeys('', run.batch).lock}") == ":0"
+
+
+async def test_an_outage_is_waited_for_and_another_error_is_not() -> None:
+    tried = list[str]()
+
+    async def come_back_at_the_third_time(answer: str) -> str:
+        tried.append(answer)
+        if len(tried) < 3:
+            raise Unavailable("away")
+        return answer
+
+    async def fail() -> None:
+        tried.append("failed")
+        raise Invalid("wrong")
+
+    assert await retry_forever(come_back_at_the_third_time, "here") == "here"
+    with pytest.raises(Invalid):
+        await retry_forever(fail)
+    assert tried == ["here", "here", "here", "failed"]

@@ -1,0 +1,232 @@
+"""AttendanceProcessor: one student's error is one student's, and an ended run's message does the next run's work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from redis.asyncio import Redis
+
+from adsum.accounts.access import system_caller
+from adsum.batches.complete import queued
+from adsum.batches.queue.chunks import Chunk
+from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.queue.ledger import Release
+from adsum.batches.repository.runs import Run, find_run
+from adsum.batches.rules import BatchState, RunState, Tally
+from adsum.batches.selection import Selection
+from adsum.batches.submission import BatchResult
+from adsum.embedded.valkey import Valkey
+from adsum.platform.database.engine import Connection
+from adsum.platform.settings import Settings
+from adsum.wiring import Adsum, open_adsum
+from tests.batches.queue.conftest import claim, new_ledger
+from tests.support.installation import RunWorker, ended, new_worker, queue_keys
+from tests.support.runs import batch_of, count_records, end_run, failures, inserts, make_run, outcomes, records
+from tests.support.schools import SchoolIds, make_school
+from tests.support.servers.valkey import tell
+from tests.support.submissions import status_of, submission
+
+SYSTEM = system_caller()
+REFUSALS = {
+    "sqlite": """
+        CREATE TRIGGER refusal BEFORE INSERT ON attendances WHEN NEW.student_id IN (:ids)
+        BEGIN SELECT RAISE(ABORT, 'refused'); END""",
+    "postgresql": """
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
+        CREATE TRIGGER refusal BEFORE INSERT ON attendances FOR EACH ROW WHEN (NEW.student_id IN (:ids))
+        EXECUTE FUNCTION refuse()""",
+}
+
+
+async def refuse(connection: Connection, *student_ids: int) -> None:
+    """From now on the database takes no record of these students."""
+    statements = REFUSALS[connection.dialect.name].replace(":ids", ", ".join(map(str, student_ids)))
+    for statement in statements.split("$$;"):
+        whole = f"{statement}$$" if statement.count("$$") == 1 else statement
+        await connection.exec_driver_sql(whole)
+
+
+async def create(adsum: Adsum, school: SchoolIds) -> tuple[BatchResult, Run]:
+    result = await adsum.attendances.create_batch(submission(school), SYSTEM)
+    async with adsum.database.snapshot() as connection:
+        assert result.run_id is not None
+        run = await find_run(connection, result.run_id)
+    assert run is not None
+    return result, run
+
+
+async def test_one_student_whom_the_database_rejects_fails_and_the_others_are_saved(
+    adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker
+) -> None:
+    rejected = school.student_ids[17]
+    async with adsum.database.transaction() as connection:
+        await refuse(connection, rejected)
+    result, run = await create(adsum, school)
+    async with worker():
+        status = await ended(adsum, result.batch_id)
+    assert (status.state, status.tally) == (BatchState.COMPLETED_WITH_ERRORS, Tally(recorded=29, failed=1))
+    async with adsum.database.snapshot() as connection:
+        assert await failures(connection, run) == {rejected: "rejected_by_database"}
+    assert list(await queue_keys(redis)) == [LedgerKeys("", run.batch).marker]
+
+
+@pytest.mark.parametrize("places", [[0], [29], [0, 1, 2], [9, 10, 19, 20], list(range(30))])
+async def test_whoever_is_rejected_in_several_chunks_stands_alone(
+    adsum: Adsum, school: SchoolIds, places: list[int]
+) -> None:
+    rejected = {school.student_ids[place] for place in places}
+    async with adsum.database.transaction() as connection:
+        await refuse(connection, *rejected)
+        run = await make_run(connection, school, inserts(school.student_ids), chunk_size=10)
+    await adsum.processor.process(queued(run).messages)
+    async with adsum.database.snapshot() as connection:
+        assert await failures(connection, run) == dict.fromkeys(rejected, "rejected_by_database")
+        found = await outcomes(connection, run)
+    assert {student for student, outcome in found.items() if outcome == "recorded"} == set(
+        school.student_ids
+    ) - rejected
+
+
+async def test_processing_again_after_a_rejection_changes_nothing(adsum: Adsum, school: SchoolIds) -> None:
+    async with adsum.database.transaction() as connection:
+        await refuse(connection, school.student_ids[3])
+    result, run = await create(adsum, school)
+    chunks = queued(run).messages
+    await adsum.processor.process(chunks)
+    before = await status_of(adsum, result)
+    await adsum.processor.process([*chunks, *chunks])
+    assert await status_of(adsum, result) == before
+
+
+async def test_the_same_chunk_ten_times_at_once_is_processed_once(
+    adsum: Adsum, school: SchoolIds, redis: Redis
+) -> None:
+    result, run = await create(adsum, school)
+    await asyncio.gather(*(adsum.processor.process(queued(run).messages) for _ in range(10)))
+    assert (await status_of(adsum, result)).tally == Tally(recorded=30)
+    async with adsum.database.snapshot() as connection:
+        assert {record.version for record in (await records(connection, run.batch)).values()} == {1}
+    assert not await redis.exists(LedgerKeys("", run.batch).lock)
+
+
+async def test_a_chunk_that_is_given_up_fails_what_is_pending_and_completes_the_run(
+    adsum: Adsum, school: SchoolIds
+) -> None:
+    result, run = await create(adsum, school)
+    (chunk,) = queued(run).messages
+    await adsum.processor.give_up(chunk)
+    status = await status_of(adsum, result)
+    assert (status.state, status.tally) == (BatchState.COMPLETED_WITH_ERRORS, Tally(failed=30))
+    async with adsum.database.snapshot() as connection:
+        assert set((await failures(connection, run)).values()) == {"worker_died"}
+
+
+async def test_giving_up_what_was_recorded_changes_nothing(adsum: Adsum, school: SchoolIds) -> None:
+    result, run = await create(adsum, school)
+    (chunk,) = queued(run).messages
+    await adsum.processor.process([chunk])
+    await adsum.processor.give_up(chunk)
+    assert (await status_of(adsum, result)).tally == Tally(recorded=30)
+
+
+@pytest.mark.parametrize("state", [RunState.CLOSED, RunState.CANCELLED])
+async def test_a_late_chunk_of_a_run_that_ended_writes_nothing(
+    adsum: Adsum, school: SchoolIds, state: RunState
+) -> None:
+    _, run = await create(adsum, school)
+    async with adsum.database.transaction() as connection:
+        await end_run(connection, run, state)
+    await adsum.processor.process(queued(run).messages)
+    async with adsum.database.snapshot() as connection:
+        assert await count_records(connection) == 0
+
+
+async def test_a_run_whose_ledger_is_lost_is_written_all_the_same(
+    adsum: Adsum, school: SchoolIds, valkey: Valkey
+) -> None:
+    result, run = await create(adsum, school)
+    assert tell(valkey, "FLUSHALL") == "+OK"
+    await adsum.processor.process(queued(run).messages)
+    assert (await status_of(adsum, result)).tally == Tally(recorded=30)
+
+
+async def test_a_chunk_of_nobodys_run_is_over_at_once(adsum: Adsum, school: SchoolIds) -> None:
+    await adsum.processor.process([Chunk(batch_of(school), "01930000-0000-7000-8000-00000000ffff", 0)])
+    async with adsum.database.snapshot() as connection:
+        assert await count_records(connection) == 0
+
+
+async def test_a_message_of_an_ended_run_does_the_work_of_the_next_run_that_bullmq_took_for_it(
+    settings: Settings, redis: Redis
+) -> None:
+    """With one student a chunk a message has the same id in every run, and BullMQ drops the second one."""
+    async with open_adsum(settings.model_copy(update={"chunk_size": 1})) as adsum:
+        async with adsum.database.transaction() as connection:
+            school = await make_school(connection, students=3)
+        _, first = await create(adsum, school)
+        async with adsum.database.transaction() as connection:
+            await end_run(connection, first, RunState.CANCELLED)
+        second, run = await create(adsum, school)
+        assert run.run_id != first.run_id
+        assert await redis.llen("bull:attendance:wait") == 3
+        stop = asyncio.Event()
+        working = asyncio.create_task(new_worker(adsum).run(stop))
+        status = await ended(adsum, second.batch_id)
+        stop.set()
+        await working
+        assert (status.run_id, status.tally) == (run.run_id, Tally(recorded=3))
+
+
+async def test_a_message_of_an_ended_run_leaves_a_next_run_of_other_students_alone(
+    adsum: Adsum, school: SchoolIds
+) -> None:
+    one, two, *_ = school.student_ids
+    async with adsum.database.transaction() as connection:
+        first = await make_run(connection, school, inserts([one]), chunk_size=1)
+        await end_run(connection, first, RunState.CANCELLED)
+    asked = submission(school, selection=Selection(False, selected=[two]))
+    await adsum.attendances.create_batch(asked, SYSTEM)
+    await adsum.processor.process(queued(first).messages)
+    async with adsum.database.snapshot() as connection:
+        assert await count_records(connection) == 0
+
+
+async def test_a_message_of_an_ended_run_without_a_next_one_is_over_at_once(adsum: Adsum, school: SchoolIds) -> None:
+    async with adsum.database.transaction() as connection:
+        run = await make_run(connection, school, inserts(school.student_ids[:1]), chunk_size=1)
+        await end_run(connection, run, RunState.CANCELLED)
+    await adsum.processor.process(queued(run).messages)
+    async with adsum.database.snapshot() as connection:
+        assert await count_records(connection) == 0
+
+
+async def test_a_counter_that_reached_zero_too_early_closes_nothing(
+    adsum: Adsum, school: SchoolIds, redis: Redis
+) -> None:
+    """The database decides: whatever the ledger lost, a run with something pending stays open and locked."""
+    async with adsum.database.transaction() as connection:
+        run = await make_run(connection, school, inserts(school.student_ids), chunk_size=10)
+    await claim(new_ledger(redis), run.batch, run.run_id, school.student_ids[:10])
+    await adsum.processor.process(queued(run).messages[:1])
+    status = await adsum.attendances.get_batch_status(run.batch.id)
+    assert (status.state, status.tally) == (BatchState.PROCESSING, Tally(recorded=10, remaining=20))
+    assert await redis.get(LedgerKeys("", run.batch).lock) == run.run_id
+
+
+async def test_a_run_that_was_claimed_anew_while_it_was_closed_leaves_no_ticket(
+    adsum: Adsum, school: SchoolIds, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is lost, so the worker asks the database and closes; a sweeper that looked before claims in between."""
+    async with adsum.database.transaction() as connection:
+        run = await make_run(connection, school, inserts(school.student_ids))
+    release_all = adsum.queue.release_all
+
+    async def claimed_before(releases: Sequence[Release]) -> list[bool]:
+        await claim(new_ledger(redis), run.batch, run.run_id, school.student_ids)
+        return await release_all(releases)
+
+    monkeypatch.setattr(adsum.queue, "release_all", claimed_before)
+    await adsum.processor.process(queued(run).messages)
+    assert list(await queue_keys(redis)) == [LedgerKeys("", run.batch).marker]

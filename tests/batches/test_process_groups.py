@@ -1,0 +1,62 @@
+"""Chunks of several batches together: what is recorded whole is over at once, whatever the others of its group need."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from redis.asyncio import Redis
+
+from adsum.accounts.access import system_caller
+from adsum.batches.complete import queued
+from adsum.batches.queue.service import QueueService
+from adsum.batches.repository.runs import Run, find_run
+from adsum.batches.rules import BatchState
+from adsum.wiring import Adsum
+from tests.support.installation import one_student_away, queue_keys
+from tests.support.schools import SchoolIds
+from tests.support.submissions import submission
+
+DAYS = ("2024-12-23", "2024-12-24", "2024-12-25")
+
+
+async def accepted(adsum: Adsum, school: SchoolIds) -> list[Run]:
+    """The same class on three days."""
+    runs: list[Run] = []
+    for day in DAYS:
+        result = await adsum.attendances.create_batch(submission(school, learning_date=day), system_caller())
+        assert result.run_id is not None
+        async with adsum.database.snapshot() as connection:
+            run = await find_run(connection, result.run_id)
+        assert run is not None
+        runs.append(run)
+    return runs
+
+
+async def test_a_group_of_which_one_is_not_recorded_whole_completes_each_once(
+    adsum: Adsum, school: SchoolIds, redis: Redis, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, settled = await accepted(adsum, school), list[str]()
+    keep_settling = QueueService.settle_all
+
+    async def settle_all(queue: QueueService, settlements: list[object]) -> object:
+        settled.extend(each.run_id for each in settlements)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType, reportUnknownMemberType]
+        return await keep_settling(queue, settlements)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(QueueService, "settle_all", settle_all)
+    caplog.set_level(logging.INFO)
+    # One of them has ended before, with a student who failed, and is delivered again beside the others.
+    async with one_student_away(adsum, school.student_ids[0]):
+        await adsum.processor.process(queued(made[1]).messages)
+    assert settled == [made[1].run_id]
+    caplog.clear()
+
+    await adsum.processor.process([message for run in made for message in queued(run).messages])
+
+    assert settled == [made[1].run_id] * 2, "what is recorded whole is not settled, since nothing is left to be counted"
+    told = [record.message for record in caplog.records]
+    assert sum("batch completed" in each for each in told) == 2
+    assert sum("jobs settled" in each for each in told) == 3
+    states = [(await adsum.attendances.get_batch_status(run.batch.id)).state for run in made]
+    assert states == [BatchState.COMPLETED, BatchState.COMPLETED_WITH_ERRORS, BatchState.COMPLETED]
+    assert {key.split(":")[0] for key in await queue_keys(redis) if "bull" not in key} == {"batch-completed"}

@@ -1,0 +1,81 @@
+"""That following and showing batches reads no whole table: what SQLite says of its plans."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import date
+from typing import Any
+
+import pytest
+
+from adsum.batches.repository import recording, tallies
+from adsum.batches.repository.job_list import list_jobs
+from adsum.batches.repository.jobs import JobSlice
+from adsum.batches.repository.listing import is_run_of, runs_of_batch
+from adsum.batches.rules import BatchStatus, Outcome, RunState, Tally
+from adsum.platform.database.engine import Connection, Database, open_database
+from adsum.platform.ids import Batch
+from tests.support.runs import ACCEPTED_AT
+from tests.support.schools import RUN_ID
+from tests.support.statements import statements_sent
+
+DAY = date(2024, 12, 25)
+BATCHES = [Batch(1, session, day) for session in (1, 2, 3) for day in (DAY, date(2024, 12, 24))]
+STATUS = BatchStatus(BATCHES[0].id, RUN_ID, 1, RunState.OPEN, Tally(), ACCEPTED_AT, None)
+# With the names that statements give them.
+TABLES = {"batch_runs", "r", "attendances", "a", "attendance_changes", "c", "job_failures", "f", "enrolments", "e"}
+
+Ask = Callable[[Connection], Awaitable[object]]
+
+
+@pytest.fixture
+async def sqlite(sqlite_url: str) -> AsyncGenerator[Database]:
+    opened = open_database(sqlite_url)
+    yield opened
+    await opened.close()
+
+
+async def plans_of(database: Database, ask: Ask) -> list[list[str]]:
+    """How SQLite means to do each statement."""
+    async with database.transaction() as connection:
+        with statements_sent(database) as sent:
+            await ask(connection)
+        explained = [await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {each}", values) for each, values in sent]
+        return [[step["detail"] for step in plan.mappings()] for plan in explained]
+
+
+def scanned(plan: list[str]) -> set[str]:
+    """What is read from end to end."""
+    return {line.split()[1] for line in plan if line.startswith("SCAN")}
+
+
+STUDENTS: dict[str, Any] = {"batch": BATCHES[0], "run_id": RUN_ID, "limit": 51}
+ASKED: dict[str, Ask] = {
+    "newest": lambda connection: tallies.newest_statuses(connection, BATCHES),
+    "newest of one": lambda connection: tallies.newest_statuses(connection, BATCHES[:1]),
+    "runs": lambda connection: runs_of_batch(connection, BATCHES[0], STATUS, 100),
+    "is run": lambda connection: is_run_of(connection, BATCHES[0], RUN_ID),
+    "students": lambda connection: list_jobs(connection, **STUDENTS, alone=False, outcome=None, after=0),
+    "failed": lambda connection: list_jobs(connection, **STUDENTS, alone=True, outcome=Outcome.FAILED, after=7),
+}
+
+
+@pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
+async def test_batches_are_followed_and_shown_by_indexes(sqlite: Database, ask: Ask) -> None:
+    plans = await plans_of(sqlite, ask)
+    assert plans
+    for plan in plans:
+        assert any(line.startswith("SEARCH") for line in plan), plan
+        assert not scanned(plan) & TABLES, plan
+
+
+async def test_a_plan_is_unfolded_once_and_not_for_every_record_of_the_class(sqlite: Database) -> None:
+    """For 10,000 students that is seconds for a message of twenty, in which nobody else can write."""
+    plans = await plans_of(sqlite, lambda connection: recording.update_records(connection, [JobSlice(RUN_ID, 0)]))
+    assert len(plans) == 2
+    for plan in plans:
+        unfolded = next(i for i, line in enumerate(plan) if line.startswith("SCAN j "))
+        looked_up = next(i for i, line in enumerate(plan) if line.startswith("SEARCH a "))
+        assert unfolded < looked_up, plan
+        assert "student_id=?" in plan[looked_up]
+        assert not scanned(plan) & TABLES, plan

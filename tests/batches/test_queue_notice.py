@@ -1,0 +1,57 @@
+"""What `adsum batch` says of a queue that processes nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from adsum.batches.queue_notice import AWAY, PAUSED
+from tests.support.commands import Commands
+from tests.support.live import environment
+
+BATCH_ID = "class-123-session-456-date-25122024"
+CREATE = ("batch", "create", "--class", "123", "--session", "456", "--date", "2024-12-25")
+
+
+def test_who_marks_a_class_is_told_that_the_queue_is_paused(demo: Commands) -> None:
+    demo.output("queue", "pause")
+    for _ in range(2):  # the second one finds the batch waiting
+        created = demo.run(*CREATE, "--all")
+        assert (created.returncode, created.stderr) == (0, f"adsum: {PAUSED}\n")
+
+
+def test_who_asks_how_far_a_batch_is_is_told_that_the_queue_is_paused(demo: Commands) -> None:
+    demo.output(*CREATE, "--all")
+    demo.output("queue", "pause")
+
+    asked = demo.run("batch", "status", BATCH_ID)
+
+    assert (asked.returncode, asked.stderr) == (0, f"adsum: {PAUSED}\n")
+
+
+def test_who_watches_is_told_once_when_somebody_pauses_the_queue(demo: Commands) -> None:
+    demo.output(*CREATE, "--all")
+    command = [sys.executable, "-m", "adsum", "batch", "watch", BATCH_ID]
+    with subprocess.Popen(command, env=environment(**demo.settings), stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stderr is not None
+        assert watching.stderr.readline() == f"{BATCH_ID}: 0 % processing\n"
+        demo.output("queue", "pause")
+        assert watching.stderr.readline() == f"adsum: {PAUSED}\n"
+        demo.output("batch", "cancel", BATCH_ID)
+        assert watching.stderr.read().startswith(f"{BATCH_ID}: 100 % cancelled\n")
+
+
+def test_a_batch_that_has_ended_waits_for_nothing(demo: Commands) -> None:
+    demo.output(*CREATE, "--all")
+    demo.output("batch", "cancel", BATCH_ID)
+    demo.output("queue", "pause")
+    assert PAUSED not in demo.run("batch", "watch", BATCH_ID).stderr
+    assert PAUSED not in demo.run("batch", "status", BATCH_ID).stderr
+
+
+def test_a_class_is_marked_also_while_redis_is_away(demo: Commands, tmp_path: Path) -> None:
+    settings = {name: value for name, value in demo.settings.items() if name != "log_level"}
+    created = Commands(settings | {"redis_url": f"unix://{tmp_path}/nowhere"}).run(*CREATE, "--all")
+    assert (created.returncode, created.stdout.startswith("Batch id")) == (0, True)
+    assert created.stderr == f"adsum: {AWAY}\n"

@@ -1,0 +1,128 @@
+"""Undo the newest run of a batch: back to what was before, and nothing that others did since is lost."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+import pytest
+
+from adsum.accounts.access import system_caller
+from adsum.platform.errors import Invalid
+from tests.attendance.corrections.conftest import Register, mark
+from tests.support.api import violations
+from tests.support.installation import ended, one_student_away
+
+BATCH = "/attendances/batches"
+
+
+async def undo(register: Register, batch_id: str, role: str = "teacher", **body: Any) -> httpx2.Response:
+    return await register.api.post(f"{BATCH}/{batch_id}/undo", body or None, role)
+
+
+async def statuses(register: Register) -> list[str | None]:
+    return list((await register.api.statuses()).values())
+
+
+async def test_what_a_run_recorded_anew_is_cleared_and_can_be_marked_again(register: Register) -> None:
+    (batch,) = (await register.api.get(BATCH)).json()["items"]
+
+    undone = await undo(register, batch["batchId"], reason="the wrong class")
+
+    assert undone.status_code == HTTPStatus.OK
+    assert undone.json() == {"batchId": batch["batchId"], "runId": batch["runId"], "undone": 3, "kept": []}
+    assert await statuses(register) == [None] * 3
+    newest, first = (await register.history())["items"]
+    assert (newest["undoesRunId"], newest["runId"], newest["reason"]) == (batch["runId"], None, "the wrong class")
+    assert (newest["old"]["status"], newest["new"]["status"]) == ("present", None)
+    assert (first["undoesRunId"], first["runId"]) == (None, batch["runId"])
+    again = await register.mark()
+    assert again["addedJobs"] == 3
+    assert await statuses(register) == ["present"] * 3
+
+
+async def test_what_a_run_overwrote_stands_again_with_its_note(register: Register) -> None:
+    await register.correct(status="late", note="bus")
+    again = await register.mark(onExisting="update", unselectedStudentIds=register.api.school.student_ids)
+    assert await statuses(register) == ["absent"] * 3
+
+    undone = await undo(register, again["batchId"])
+
+    assert undone.json()["undone"] == 3
+    assert await statuses(register) == ["late", "present", "present"]
+    assert mark((await register.history())["items"][0]["new"]) == ("late", "bus")
+
+
+async def test_what_was_changed_since_stays_and_is_told(register: Register) -> None:
+    (batch,) = (await register.api.get(BATCH)).json()["items"]
+    await register.correct(status="late", note="bus")
+
+    undone = (await undo(register, batch["batchId"])).json()
+
+    first_student = register.api.school.student_ids[0]
+    assert undone["undone"] == 2
+    assert undone["kept"] == [{"studentId": first_student, "status": "late", "note": "bus", "version": 2}]
+    assert await statuses(register) == ["late", None, None]
+
+
+async def test_undoing_twice_is_undoing_once(register: Register) -> None:
+    (batch,) = (await register.api.get(BATCH)).json()["items"]
+    await undo(register, batch["batchId"])
+
+    again = await undo(register, batch["batchId"])
+
+    assert again.json() == {"batchId": batch["batchId"], "runId": batch["runId"], "undone": 0, "kept": []}
+    assert len((await register.history())["items"]) == 2
+
+
+async def test_what_was_cleared_by_hand_is_not_cleared_again(register: Register) -> None:
+    (batch,) = (await register.api.get(BATCH)).json()["items"]
+    await register.clear()
+
+    undone = (await undo(register, batch["batchId"])).json()
+
+    assert undone["undone"] == 2
+    assert [each["status"] for each in undone["kept"]] == [None]
+
+
+async def test_a_retry_is_undone_with_what_it_retried(register: Register) -> None:
+    batch_id = (await register.api.create("teacher", learningDate="2024-12-20")).json()["batchId"]
+    async with one_student_away(register.adsum, register.api.school.student_ids[0]):
+        await _work_off(register, batch_id)
+    retried = await register.api.post(f"{BATCH}/{batch_id}/retry", None, "teacher")
+    await _work_off(register, batch_id)
+
+    undone = (await undo(register, batch_id)).json()
+
+    assert (undone["runId"], undone["undone"]) == (retried.json()["runId"], 3)
+
+
+async def test_a_batch_that_is_being_processed_is_not_undone(register: Register) -> None:
+    created = await register.api.create("teacher", learningDate="2024-12-20")
+
+    answer = await undo(register, created.json()["batchId"])
+
+    assert (answer.status_code, answer.json()["code"]) == (HTTPStatus.CONFLICT, "batch_is_open")
+
+
+@pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("operator", 403), ("nobody", 401), ("teacher", 404)])
+async def test_who_may_not_undo(register: Register, role: str, status: int) -> None:
+    batch_id = "class-1-session-1-date-25122024" if role != "teacher" else "class-9-session-9-date-25122024"
+
+    assert (await undo(register, batch_id, role)).status_code == status
+
+
+async def test_bad_input_is_named(register: Register) -> None:
+    (batch,) = (await register.api.get(BATCH)).json()["items"]
+
+    assert violations(await undo(register, batch["batchId"], reason="x" * 501)) == {("/reason", "too_long")}
+    assert (await undo(register, "no-batch")).status_code == HTTPStatus.NOT_FOUND
+    with pytest.raises(Invalid, match="reason"):
+        await register.adsum.undo.undo(batch["batchId"], system_caller(), "x" * 501)
+    assert await statuses(register) == ["present"] * 3
+
+
+async def _work_off(register: Register, batch_id: str) -> None:
+    async with register.worker():
+        await ended(register.adsum, batch_id)

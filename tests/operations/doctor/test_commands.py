@@ -1,0 +1,112 @@
+"""`adsum doctor`, as operators type it: at a terminal, in a script, with servers and without."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+from redis import Redis
+
+from tests.support.commands import commands
+from tests.support.live import SECRET, environment
+
+
+def test_nothing_there_is_told_line_by_line_and_never_with_a_traceback(tmp_path: Path) -> None:
+    ended = commands(data_dir=str(tmp_path / "data")).run("doctor")
+    assert (ended.returncode, ended.stderr) == (1, "")
+    lines = ended.stdout.splitlines()
+    assert [line.split()[:2] for line in lines[:2]] == [["error", "database"], ["error", "redis"]]
+    assert lines[0].endswith("  ->  adsum up")
+    assert lines[-2:] == [
+        "Not looked at: migrations, eviction, persistence, memory, queue, workers, batches, keys.",
+        "2 errors, 0 warnings.",
+    ]
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_signing_key_that_is_too_short_is_one_finding_among_others(tmp_path: Path) -> None:
+    (tmp_path / "secret.key").write_text("short")
+    told = json.loads(commands(data_dir=str(tmp_path), secret_key="").run("doctor", "--json").stdout)
+    found = {each["check"]: each for each in told["findings"]}
+    assert (found["signing key"]["severity"], found["signing key"]["remedy"]) == ("error", "adsum config show")
+    assert found["database"]["severity"] == "error"
+
+
+def test_servers_are_named_without_their_passwords(tmp_path: Path) -> None:
+    """Nobody listens on port 1."""
+    urls = {
+        "redis_url": "redis://:hunter2@127.0.0.1:1/0",
+        "database_url": "postgresql://adsum:hunter2@127.0.0.1:1/adsum",
+    }
+    told = commands(data_dir=str(tmp_path), **urls).run("doctor").stdout
+    assert "\nNot looked at: migrations, eviction, " in told
+    assert "127.0.0.1:1/adsum does not answer" in told
+    assert "127.0.0.1:1 does not answer" in told
+    assert "hunter2" not in told
+
+
+def test_what_can_be_mended_is_mended_and_looked_at_again(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
+    lock = "attendance-batch-lock:class-123-session-456-date-25122024"
+    with Redis.from_url(redis_url) as redis:  # pyright: ignore[reportUnknownMemberType]
+        redis.set(lock, "01930000-0000-7000-8000-00000000ffff")
+        adsum = commands(database_url=sqlite_url, redis_url=redis_url, data_dir=str(tmp_path))
+        told = json.loads(adsum.run("doctor", "--json").stdout)
+        mendable = {each["check"] for each in told["findings"] if each["isMendable"]}
+        assert (told["mended"], mendable, told["notLookedAt"]) == ([], {"locks", "lifetimes"}, [])
+        tmp_path.chmod(0o700)
+        ended = adsum.run("doctor", "--fix")
+        assert "mended   cleared 1 lock\n" in ended.stdout
+        assert ended.stdout.endswith("1 error, 0 warnings.\n")  # there is no worker
+        assert redis.exists(lock) == 0
+
+
+def test_warnings_alone_are_no_failure(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
+    """Whoever runs it every hour is called for errors only."""
+    tmp_path.chmod(0o700)
+    adsum = commands(database_url=sqlite_url, redis_url=redis_url, data_dir=str(tmp_path))
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "adsum", "worker"],
+        env=environment(**adsum.settings),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert worker.stderr is not None
+        assert any("worker started" in line for line in iter(worker.stderr.readline, ""))
+        adsum.output("queue", "pause")
+        ended = adsum.run("doctor")
+        while "there is none" in ended.stdout and worker.poll() is None:  # its connections have no name yet
+            ended = adsum.run("doctor")
+    finally:
+        worker.terminate()
+        worker.communicate()
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "0 errors, 1 warning.")
+    assert (
+        "warning  queue            paused: 0 messages waiting, 0 being processed  ->  adsum queue resume"
+        in ended.stdout
+    )
+
+
+def test_at_a_terminal_each_thing_has_a_sign_and_its_remedy_below(tmp_path: Path) -> None:
+    terminal, end = pty.openpty()
+    settings = environment(data_dir=str(tmp_path / "data"), secret_key=SECRET)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "adsum", "doctor"],
+        env=settings | {"TERM": "dumb", "COLUMNS": "100"},
+        stdout=end,
+        stderr=subprocess.PIPE,
+    )
+    os.close(end)
+    _, errors = process.communicate(timeout=60)
+    shown = os.read(terminal, 65536).decode()
+    os.close(terminal)
+    assert (process.returncode, errors) == (1, b"")
+    assert "✗  Database" in shown
+    assert "→ adsum up" in shown
+    assert "✓  Signing key" in shown
+    assert "Not looked at: migrations, " in shown
+    assert "2 errors, 0 warnings." in shown

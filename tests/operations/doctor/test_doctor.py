@@ -1,0 +1,231 @@
+"""The doctor on a system that works, and on one in which things went wrong; and what `--fix` makes of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import delete, update
+
+from adsum.accounts.access import system_caller
+from adsum.attendance.tables import attendances
+from adsum.batches.complete import queued
+from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.repository.runs import Run
+from adsum.batches.rules import RunState
+from adsum.batches.selection import Selection
+from adsum.batches.submission import Submission
+from adsum.batches.tables import batch_runs, job_failures
+from adsum.operations.doctor import leftovers as leftovers_module
+from adsum.operations.doctor.findings import FIX, all_well
+from adsum.operations.doctor.leftovers import check_remains, look_for_remains
+from adsum.operations.doctor.service import ASKED_OF_SERVERS, Doctor
+from adsum.operations.doctor.wiring import open_doctor
+from adsum.platform.clock import system_clock as now
+from adsum.platform.settings import Settings
+from adsum.wiring import Adsum, open_queue_control
+from tests.batches.sweep.test_sweeper import accepted
+from tests.operations.doctor.conftest import mended, severities, wrong
+from tests.support.installation import RunWorker, ended, queue_keys
+from tests.support.runs import end_run
+from tests.support.schools import SchoolIds
+from tests.support.waiting import until
+
+
+async def age(adsum: Adsum, run: Run, by: timedelta) -> None:
+    """As if the run had been accepted, and had ended, so much earlier."""
+    of_run = update(batch_runs).where(batch_runs.c.run_id == run.run_id)
+    async with adsum.database.transaction() as connection:
+        await connection.execute(of_run.values(accepted_at=now() - by))
+        await connection.execute(of_run.where(batch_runs.c.ended_at.is_not(None)).values(ended_at=now() - by))
+
+
+async def test_a_system_that_works_is_well(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, worker: RunWorker, settings: Settings
+) -> None:
+    result, _ = await accepted(adsum, school)
+    async with worker(), open_queue_control(settings) as control:
+        await ended(adsum, result.batch_id)
+
+        async def somebody_works() -> bool:
+            return bool(await control.workers())
+
+        await until(somebody_works)
+        examination = await doctor.examine()
+    assert wrong(examination) == {}
+    assert set(ASKED_OF_SERVERS) <= {each.check for each in examination.findings}
+    assert examination.not_looked_at == []
+    assert len(examination.findings) >= 12
+    assert all_well(examination.findings)
+
+
+async def test_what_a_server_that_is_away_leaves_unanswered_is_named(settings: Settings, tmp_path: Path) -> None:
+    async with open_doctor(settings.model_copy(update={"redis_url": f"unix://{tmp_path}/nowhere"})) as doctor:
+        examination = await doctor.examine()
+    assert [check for check in ASKED_OF_SERVERS if check not in examination.not_looked_at] == ["migrations"]
+
+
+async def test_without_a_worker_it_says_what_waits(adsum: Adsum, school: SchoolIds, doctor: Doctor) -> None:
+    _, run = await accepted(adsum, school)
+    await age(adsum, run, timedelta(minutes=3))
+    found = wrong(await doctor.examine())
+    assert set(found) == {"workers"}
+    assert found["workers"].message == "there is none; 1 open batch, the oldest for 3 min"
+    assert found["workers"].remedy == "adsum worker"
+
+
+async def test_looking_changes_nothing(adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis) -> None:
+    await accepted(adsum, school)
+    before = await queue_keys(redis)
+    await doctor.examine()
+
+    async def is_as_before() -> bool:
+        return await queue_keys(redis) == before
+
+    await until(is_as_before)
+
+
+async def lose_the_ledger_and_all_messages(redis: Redis, run: Run) -> None:
+    await redis.flushall()  # pyright: ignore[reportUnknownMemberType] - its **kwargs have no types
+
+
+async def lose_one_message(redis: Redis, run: Run) -> None:
+    message_id = queued(run).messages[1].message_id
+    await redis.delete(f"bull:attendance:{message_id}")
+    await redis.lrem("bull:attendance:wait", 0, message_id)  # pyright: ignore[reportGeneralTypeIssues]
+
+
+async def lose_the_list_but_not_the_messages(redis: Redis, run: Run) -> None:
+    await redis.delete("bull:attendance:wait")
+
+
+async def fail_every_message(redis: Redis, run: Run) -> None:
+    await redis.delete("bull:attendance:wait")
+    ids = [chunk.message_id for chunk in queued(run).messages]
+    await redis.zadd("bull:attendance:failed", dict.fromkeys(ids, 1_700_000_000_000))
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [lose_the_ledger_and_all_messages, lose_one_message, lose_the_list_but_not_the_messages, fail_every_message],
+)
+async def test_a_batch_that_nobody_will_be_handed_is_found_and_driven_on(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis, worker: RunWorker, lose: Any
+) -> None:
+    result, run = await accepted(adsum, school)
+    await lose(redis, run)
+    assert "batches" not in wrong(await doctor.examine())  # the sweeper may still be about to see it
+    await age(adsum, run, timedelta(minutes=2))
+    found = wrong(await doctor.examine())
+    assert (found["batches"].remedy, result.batch_id in found["batches"].message) == (FIX, True)
+    _, after = await mended(doctor)
+    assert set(wrong(after)) == {"workers"}
+    async with worker():
+        status = await ended(adsum, result.batch_id)
+    assert status.tally.recorded == 30
+
+
+async def test_a_batch_that_nobody_closed_is_found_and_closed(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis
+) -> None:
+    result, run = await accepted(adsum, school)
+    await adsum.processor.process(queued(run).messages[:2])
+    await redis.set(LedgerKeys("", run.batch).counter, 100)
+    await adsum.processor.process(queued(run).messages[2:])
+    await redis.delete(*(f"bull:attendance:{chunk.message_id}" for chunk in queued(run).messages))
+    await redis.delete("bull:attendance:wait")
+    await age(adsum, run, timedelta(minutes=2))
+    assert wrong(await doctor.examine())["batches"].remedy == FIX
+    done, after = await mended(doctor)
+    assert "drove on 1 batch" in done
+    assert "batches" not in wrong(after)
+    assert (await adsum.attendances.get_batch_status(result.batch_id)).is_completed
+
+
+async def test_what_belongs_to_runs_that_ended_is_found_and_cleared(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis
+) -> None:
+    _, run = await accepted(adsum, school)
+    async with adsum.database.transaction() as connection:
+        await end_run(connection, run, RunState.CANCELLED)
+    await age(adsum, run, timedelta(seconds=10))
+    assert {"locks", "tickets"}.isdisjoint(wrong(await doctor.examine()))  # whoever ended it may be about to release it
+    await age(adsum, run, timedelta(minutes=1))
+    found = await doctor.examine()
+    assert severities(found) == {"workers": "error", "locks": "warning", "tickets": "warning"}
+    assert "student-" not in wrong(found)["tickets"].message
+    done, after = await mended(doctor)
+    assert done == ["cleared 1 lock", "cleared 30 tickets"]
+    assert set(wrong(after)) == {"workers"}
+    assert not [key for key in await queue_keys(redis) if not key.startswith("bull:")]
+
+
+async def test_what_a_restored_database_does_not_know_is_found_and_cleared(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis, worker: RunWorker
+) -> None:
+    result, run = await accepted(adsum, school)
+    async with worker():
+        await ended(adsum, result.batch_id)
+    await redis.set(LedgerKeys("", run.batch).lock, run.run_id, ex=60)
+    await redis.set(LedgerKeys("", run.batch).ticket(1), run.run_id, ex=60)
+    async with adsum.database.transaction() as connection:
+        for table in (attendances, job_failures, batch_runs):
+            await connection.execute(delete(table))
+    found = severities(await doctor.examine())
+    assert found == {"workers": "error", "locks": "warning", "tickets": "warning", "markers": "warning"}
+    _, after = await mended(doctor)
+    assert set(wrong(after)) == {"workers"}
+    assert await queue_keys(redis) == {}
+
+
+async def test_a_counter_without_a_lock_and_keys_that_live_for_ever_are_found_and_mended(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis
+) -> None:
+    _, run = await accepted(adsum, school)
+    keys = LedgerKeys("", run.batch)
+    await redis.delete(keys.lock)
+    await redis.persist(keys.ticket(school.student_ids[0]))
+    await redis.set(keys.marker, "2024-12-25T09:00:00+00:00")
+    assert severities(await doctor.examine()) == {"workers": "error", "counters": "warning", "lifetimes": "warning"}
+    _, after = await mended(doctor)
+    assert set(wrong(after)) == {"workers"}
+    assert await redis.exists(keys.counter) == 0
+    assert await redis.ttl(keys.marker) > 3600 >= await redis.ttl(keys.ticket(school.student_ids[0])) > 0
+
+
+async def test_a_counter_whose_lock_came_back_meanwhile_is_left_alone(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis
+) -> None:
+    _, run = await accepted(adsum, school)
+    keys = LedgerKeys("", run.batch)
+    await redis.delete(keys.lock)
+    found = await doctor.examine()
+    await redis.set(keys.lock, run.run_id, ex=60)
+    await doctor.mend(found)
+    assert await redis.get(keys.counter) == "30"
+
+
+async def test_of_a_server_with_very_many_keys_some_are_looked_at_and_it_says_so(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await redis.mset({f"theirs-{number}": "x" for number in range(5000)})
+    remains = await look_for_remains(adsum.database, doctor._patient.leftovers, now, limit=1)  # pyright: ignore[reportPrivateUsage]
+    assert [each.check for each in check_remains(remains)] == ["keys"]
+    assert "too many keys" in check_remains(remains)[0].message
+
+
+async def test_many_runs_are_asked_about_page_by_page(
+    adsum: Adsum, school: SchoolIds, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers_module, "PAGE", 1)
+    for day in ("2024-12-23", "2024-12-24"):
+        await accepted_on(adsum, school, day)
+    assert set(wrong(await doctor.examine())) == {"workers"}
+
+
+async def accepted_on(adsum: Adsum, school: SchoolIds, day: str) -> None:
+    asked = Submission(school.class_id, school.session_id, day, Selection(is_selected_all=True))
+    await adsum.attendances.create_batch(asked, system_caller())

@@ -1,0 +1,205 @@
+"""The servers: there, new enough, fit for their work; and when they are away, said so in time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from adsum.embedded.valkey import Valkey
+from adsum.operations.doctor import servers
+from adsum.operations.doctor.findings import Finding, Severity
+from adsum.operations.doctor.repository import DatabaseFacts
+from adsum.operations.doctor.servers import Place, check_database, check_redis
+from adsum.operations.doctor.wiring import open_doctor
+from adsum.platform.clock import system_clock as now
+from adsum.platform.database.engine import Database, open_database
+from adsum.platform.redis.connection import open_redis
+from adsum.platform.redis.inspection import RedisFacts, RedisInspection
+from adsum.platform.settings import Settings
+from tests.operations.doctor.conftest import wrong
+from tests.support.servers.postgres import Postgres, temporary_postgres
+from tests.support.servers.valkey import frozen, tell, temporary_valkey, url_of
+
+PLACE = Place("here", "start it", "valkey-cli")
+NOON = datetime(2024, 12, 25, 12, tzinfo=UTC)
+GOOD = RedisFacts("Valkey", "9.1.2", (7, 2, 4), NOON, "noeviction", None, False, True, None, 2**20, 0)
+GOOD_DATABASE = DatabaseFacts("PostgreSQL", (18, 1), NOON, is_replica=False)
+
+
+class FakeInspection(RedisInspection):
+    """A server that says what it is told to say."""
+
+    def __init__(self, facts: RedisFacts) -> None:
+        self._facts = facts
+
+    async def facts(self) -> RedisFacts:
+        return self._facts
+
+    async def write(self) -> None:
+        pass
+
+
+async def redis_findings(**facts: object) -> dict[str, Finding]:
+    found = await check_redis(FakeInspection(replace(GOOD, **facts)), PLACE, lambda: NOON)  # pyright: ignore[reportArgumentType]
+    return {each.check: each for each in found}
+
+
+async def test_a_server_that_is_as_it_should_be_is_well() -> None:
+    assert {each.severity for each in (await redis_findings()).values()} == {Severity.OK}
+
+
+@pytest.mark.parametrize(
+    ("facts", "check", "severity", "said", "remedy"),
+    [
+        ({"speaks": (6, 0, 16)}, "redis", "error", "older than Redis 6.2", "upgrade"),
+        ({"primary": "10.0.0.1:6379"}, "redis", "error", "read-only replica", "10.0.0.1:6379"),
+        ({"is_loading": True}, "redis", "error", "still loads", "adsum doctor"),
+        ({"eviction": "allkeys-lru"}, "eviction", "error", "allkeys-lru", "CONFIG SET maxmemory-policy noeviction"),
+        ({"keeps": False}, "persistence", "warning", "nothing is written to disk", "CONFIG SET appendonly yes"),
+        ({"failing_write": "the last snapshot"}, "persistence", "error", "the last snapshot", "df -h"),
+        ({"keeps": None}, "persistence", "ok", "does not say", None),
+        ({"used": 81, "limit": 100}, "memory", "warning", "81%", "maxmemory"),
+        ({"used": 96, "limit": 100}, "memory", "error", "96%", "maxmemory"),
+        ({"used": 50, "limit": 100}, "memory", "ok", "50%", None),
+        ({"clock": NOON + timedelta(seconds=2)}, "redis clock", "ok", "within 2.000 s", None),
+        ({"clock": NOON - timedelta(seconds=3)}, "redis clock", "warning", "3 s away", "timedatectl"),
+        ({"clock": NOON + timedelta(seconds=31)}, "redis clock", "error", "31 s away", "timedatectl"),
+    ],
+)
+async def test_each_thing_that_is_wrong_with_redis_has_a_remedy(
+    facts: dict[str, object], check: str, severity: str, said: str, remedy: str | None
+) -> None:
+    finding = (await redis_findings(**facts))[check]
+    assert finding.severity.value == severity
+    assert said in finding.message
+    assert finding.remedy is None if remedy is None else remedy in (finding.remedy or "")
+
+
+async def test_the_server_of_up_is_configured_by_starting_it_again() -> None:
+    inspection = FakeInspection(replace(GOOD, eviction="allkeys-lru"))
+    found = {each.check: each for each in await check_redis(inspection, Place("here", "adsum up"), lambda: NOON)}
+    assert found["eviction"].remedy == "adsum up  # stopped and started again"
+
+
+@pytest.mark.parametrize(
+    ("facts", "check", "severity", "said"),
+    [
+        ({}, "database", "ok", "PostgreSQL 18.1"),
+        ({"version": (12, 9)}, "database", "error", "older than 13"),
+        ({"name": "SQLite", "version": (3, 37, 2), "clock": None}, "database", "error", "older than 3.38"),
+        ({"is_replica": True}, "database", "error", "read-only replica"),
+        ({"clock": NOON + timedelta(minutes=2)}, "database clock", "error", "120 s away"),
+    ],
+)
+async def test_each_thing_that_is_wrong_with_a_database_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+    sqlite: Database,
+    facts: dict[str, object],
+    check: str,
+    severity: str,
+    said: str,
+) -> None:
+    async def told(_database: Database) -> DatabaseFacts:
+        return replace(GOOD_DATABASE, **facts)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(servers, "database_facts", told)
+    found = {each.check: each for each in await check_database(sqlite, PLACE, lambda: NOON)}
+    assert found[check].severity.value == severity
+    assert said in found[check].message
+
+
+@pytest.fixture
+async def sqlite(sqlite_url: str) -> AsyncGenerator[Database]:
+    opened = open_database(sqlite_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.mark.parametrize(
+    ("revision", "severity", "said"), [("0000", "error", "lacks migrations"), ("9999", "warning", "newer version")]
+)
+async def test_a_schema_of_another_version_is_told(sqlite: Database, revision: str, severity: str, said: str) -> None:
+    async with sqlite.transaction() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": revision})
+    found = {each.check: each for each in await check_database(sqlite, PLACE, now)}
+    assert found["migrations"].severity.value == severity
+    assert said in found["migrations"].message
+
+
+async def test_a_database_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/none.db")
+    (finding,) = await check_database(database, PLACE, now)
+    assert (finding.severity, finding.remedy) == (Severity.ERROR, "start it")
+    assert not (tmp_path / "none.db").exists()
+    await database.close()
+
+
+async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "no.db").write_text("no database at all, though long enough to be taken for one" * 100)
+    database = open_database(f"sqlite:///{tmp_path}/no.db")
+    (finding,) = await check_database(database, PLACE, now)
+    assert "not a database" in finding.message
+    await database.close()
+
+
+async def test_a_redis_that_is_away_is_told_with_its_reason(tmp_path: Path) -> None:
+    redis = open_redis(f"unix://{tmp_path}/nowhere", connections=2, socket_timeout=5)
+    (finding,) = await check_redis(RedisInspection(redis, ""), PLACE, now)
+    assert finding.severity is Severity.ERROR
+    assert "No such file" in finding.message
+    await redis.aclose()
+
+
+@pytest.fixture
+def own_valkey() -> Generator[Valkey]:
+    with temporary_valkey() as server:
+        yield server
+
+
+async def test_a_redis_that_is_full_says_why_it_refuses(own_valkey: Valkey) -> None:
+    tell(own_valkey, "CONFIG SET maxmemory 1")
+    redis = open_redis(url_of(own_valkey), connections=2, socket_timeout=5)
+    (finding,) = await check_redis(RedisInspection(redis, ""), PLACE, now)
+    assert "maxmemory" in finding.message
+    await redis.aclose()
+
+
+@contextmanager
+def standing_still(postgres: Postgres) -> Generator[None]:
+    """The server and all of its processes answer nothing while the block lasts."""
+    leader = int((postgres.folder / "data" / "postmaster.pid").read_text().split()[0])
+    children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
+    pids = [leader, *map(int, children)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
+async def test_two_servers_that_hang_cost_no_more_than_our_patience(
+    own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(servers, "REQUEST_DEADLINE_S", 1.0)
+    with temporary_postgres() as postgres:
+        settings = Settings(database_url=postgres.url("postgres"), redis_url=url_of(own_valkey), data_dir=tmp_path)
+        began = time.monotonic()
+        with frozen(own_valkey), standing_still(postgres):
+            async with open_doctor(settings) as doctor:
+                found = wrong(await doctor.examine())
+            took = time.monotonic() - began
+    assert {"did not answer within 1 s" in found[check].message for check in ("database", "redis")} == {True}
+    assert took < 6

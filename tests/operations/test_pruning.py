@@ -1,0 +1,217 @@
+"""What ended long ago is emptied: its counts stay, its plan, its failures and its idempotency keys go."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Table, func, select, update
+
+from adsum import wiring
+from adsum.attendance.tables import attendances
+from adsum.batches.repository.runs import find_run, runs_ended_after
+from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
+from adsum.operations.pruning import Pruning
+from adsum.operations.pruning_repository import prune_answers, prune_runs
+from adsum.platform.clock import system_clock
+from adsum.platform.database.engine import Database
+from adsum.platform.settings import Settings
+from adsum.wiring import Adsum
+from tests.batches.test_retry_cancel import failed_batch
+from tests.support.api import Api
+from tests.support.installation import RunWorker, ended
+from tests.support.statements import statements_sent
+from tests.support.waiting import until
+
+KEEP = timedelta(days=30)
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = system_clock()
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
+async def count(adsum: Adsum, table: Table) -> int:
+    async with adsum.database.snapshot() as connection:
+        return await connection.scalar(select(func.count()).select_from(table)) or 0
+
+
+async def pruned(adsum: Adsum) -> int:
+    """Everything that has ended by now, as if `KEEP` were over."""
+    clock = Clock()
+    clock.time += KEEP + timedelta(days=1)
+    return await Pruning(adsum.database, clock, keep=KEEP).prune_if_due()
+
+
+async def test_a_pruned_batch_is_shown_as_before_and_its_records_stay(
+    adsum: Adsum, api: Api, worker: RunWorker
+) -> None:
+    batch_id = await failed_batch(adsum, api, worker)
+    status, listed = f"/attendances/batch-status/{batch_id}", "/attendances/batches"
+    before = [(await api.get(path)).json() for path in (status, listed)]
+    assert await pruned(adsum) == 1
+    assert [(await api.get(path)).json() for path in (status, listed)] == before
+    assert [await count(adsum, table) for table in (attendances, job_failures)] == [29, 0]
+    async with adsum.database.snapshot() as connection:
+        run = await find_run(connection, before[0]["runId"])
+        plan, kept = (await connection.execute(select(batch_runs.c.plan, batch_runs.c.kept))).one()
+    assert run is not None
+    assert (run.is_pruned, plan, kept) == (True, [], [])
+
+
+async def test_a_pruned_batch_is_shown_with_its_counts_and_without_its_students(
+    adsum: Adsum, api: Api, worker: RunWorker
+) -> None:
+    batch_id = await failed_batch(adsum, api, worker)
+    before = (await api.get(f"/attendances/batches/{batch_id}")).json()
+    await pruned(adsum)
+    after = await api.get(f"/attendances/batches/{batch_id}")
+    failed = await api.get(f"/attendances/batches/{batch_id}", outcome="failed", runId=before["runId"])
+    assert (after.status_code, failed.status_code) == (200, 200)
+    shown = after.json()
+    (run,), (run_before,) = shown.pop("runs"), before.pop("runs")
+    assert datetime.fromisoformat(run["prunedAt"]) > datetime.fromisoformat(run["endedAt"])
+    assert run | {"prunedAt": None} == run_before
+    assert (shown.pop("jobs"), failed.json()["jobs"]) == ({"items": [], "nextCursor": None},) * 2
+    assert len(before.pop("jobs")["items"]) == 30
+    assert shown == before
+
+
+async def test_a_retry_of_a_pruned_batch_says_so_and_marking_again_works(
+    adsum: Adsum, api: Api, worker: RunWorker
+) -> None:
+    batch_id = await failed_batch(adsum, api, worker)
+    await pruned(adsum)
+    refused = await api.post(f"/attendances/batches/{batch_id}/retry", None, "office")
+    assert (refused.status_code, refused.json()["code"]) == (409, "run_pruned")
+    again = (await api.create()).json()
+    assert (again["addedJobs"], again["skippedJobs"]) == (1, 29)
+    async with worker():
+        status = await ended(adsum, batch_id)
+    assert (status.tally.recorded, status.tally.skipped, status.tally.total) == (1, 29, 30)
+    assert len(await api.statuses()) == 30
+
+
+async def test_a_pruned_batch_of_which_nobody_failed_has_nobody_to_retry(
+    adsum: Adsum, api: Api, worker: RunWorker
+) -> None:
+    created = (await api.create()).json()
+    async with worker():
+        await ended(adsum, created["batchId"])
+    await pruned(adsum)
+    refused = await api.post(f"/attendances/batches/{created['batchId']}/retry", None, "office")
+    assert (refused.status_code, refused.json()["code"]) == (409, "nothing_failed")
+
+
+async def test_what_ended_lately_and_what_is_open_is_kept_whole(adsum: Adsum, api: Api) -> None:
+    await api.create(key="a-key")
+    clock = Clock()
+    assert await Pruning(adsum.database, clock, keep=KEEP).prune_if_due() == 0
+    assert await count(adsum, idempotency_keys) == 1
+    assert await pruned(adsum) == 1  # the key; the run is open, however old it is
+    async with adsum.database.snapshot() as connection:
+        assert await connection.scalar(select(batch_runs.c.pruned_at)) is None
+
+
+async def test_an_idempotency_key_that_was_pruned_is_new_again(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+    first = (await api.create(key="a-key")).json()
+    async with worker():
+        await ended(adsum, first["batchId"])
+    assert await pruned(adsum) == 2
+    again = await api.create(key="a-key")
+    assert (again.status_code, again.json()["addedJobs"], again.json()["skippedJobs"]) == (200, 0, 30)
+
+
+async def test_it_looks_once_an_hour_and_at_once_again_while_a_page_was_full(
+    adsum: Adsum, api: Api, worker: RunWorker
+) -> None:
+    clock = Clock()
+    pruning = Pruning(adsum.database, clock, keep=KEEP, page=2)
+    assert await pruning.prune_if_due() == 0
+    days = ("2024-12-16", "2024-12-17", "2024-12-18")
+    batch_ids = [(await api.create(learningDate=day)).json()["batchId"] for day in days]
+    async with worker():
+        for batch_id in batch_ids:
+            await ended(adsum, batch_id)
+    await age(adsum, timedelta(days=31))
+    assert await pruning.prune_if_due() == 0
+    clock.time += timedelta(hours=1)
+    assert [await pruning.prune_if_due() for _ in range(3)] == [2, 1, 0]
+
+
+async def age(adsum: Adsum, by: timedelta) -> None:
+    """As if every run had ended so much earlier."""
+    async with adsum.database.transaction() as connection:
+        for run_id, ended_at in (await connection.execute(select(batch_runs.c.run_id, batch_runs.c.ended_at))).all():
+            if ended_at is not None:
+                earlier = update(batch_runs).where(batch_runs.c.run_id == run_id)
+                await connection.execute(earlier.values(ended_at=ended_at - by))
+
+
+async def test_the_sweeper_that_leads_prunes(adsum: Adsum, api: Api, worker: RunWorker, settings: Settings) -> None:
+    created = (await api.create()).json()
+    async with worker():
+        await ended(adsum, created["batchId"])
+    await age(adsum, timedelta(days=401))
+    stop = asyncio.Event()
+    sweeping = asyncio.create_task(adsum.sweeper.run(stop, adsum.chores))
+
+    async def is_pruned() -> bool:
+        async with adsum.database.snapshot() as connection:
+            return await connection.scalar(select(batch_runs.c.pruned_at)) is not None
+
+    await until(is_pruned)
+    stop.set()
+    await sweeping
+
+
+async def test_zero_days_keep_for_ever(settings: Settings) -> None:
+    async with wiring.open_adsum(settings.model_copy(update={"keep_runs_days": 0})) as keeping:
+        assert not [chore for chore in keeping.chores if isinstance(getattr(chore, "__self__", None), Pruning)]
+
+
+async def test_two_who_prune_at_once_do_no_harm(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+    batch_id = await failed_batch(adsum, api, worker)
+    assert 1 <= sum(await asyncio.gather(*(pruned(adsum) for _ in range(4)))) <= 4
+    status = (await api.get(f"/attendances/batch-status/{batch_id}")).json()
+    assert (status["recordedJobs"], status["failedJobs"]) == (29, 1)
+
+
+@pytest.fixture
+def sqlite_settings(sqlite_url: str, redis_url: str) -> Settings:
+    return Settings(database_url=sqlite_url, redis_url=redis_url)
+
+
+async def test_each_look_is_one_search_of_an_index(sqlite_settings: Settings) -> None:
+    async with wiring.open_adsum(sqlite_settings) as adsum:
+        statements = await sent_by_looking(adsum.database)
+        plans = {name: await plan_of(adsum.database, statement) for name, statement in statements.items()}
+    for name, index in {
+        "prune_runs": "ix_batch_runs_ended_at",
+        "runs_ended_after": "ix_batch_runs_ended_at",
+        "prune_answers": "ix_idempotency_keys_created_at",
+    }.items():
+        assert index in plans[name][0], plans[name]
+
+
+async def sent_by_looking(database: Database) -> dict[str, tuple[str, Any]]:
+    now = system_clock()
+    async with database.transaction() as connection:
+        with statements_sent(database) as sent:
+            await prune_runs(connection, now, now, 10)
+            await prune_answers(connection, now, 10)
+            await runs_ended_after(connection, (now, ""), 10)
+    return dict(zip(("prune_runs", "prune_answers", "runs_ended_after"), sent, strict=True))
+
+
+async def plan_of(database: Database, sent: tuple[str, Any]) -> list[str]:
+    async with database.snapshot() as connection:
+        steps = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sent[0]}", sent[1])
+        return [step["detail"] for step in steps.mappings()]

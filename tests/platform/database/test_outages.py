@@ -1,0 +1,170 @@
+"""What the database could not do is an outage, to be tried again; only what it would not take is rejected."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from adsum.platform.database.engine import Database, RejectedRows, StorageOutage, open_database
+from tests.support.servers.postgres import Postgres, temporary_postgres
+
+
+@pytest.fixture
+def own_postgres() -> Generator[Postgres]:
+    """A server that a test may stop."""
+    with temporary_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+async def own_database(own_postgres: Postgres) -> AsyncGenerator[Database]:
+    opened = open_database(own_postgres.url("postgres"))
+    yield opened
+    await opened.close()
+
+
+async def ask(database: Database, statement: str = "SELECT 1") -> None:
+    async with database.transaction() as connection:
+        await connection.execute(text(statement))
+
+
+async def sqlite_threads_ended() -> None:
+    """aiosqlite's thread of a connection that failed tells the loop of its end: the loop has to be there still."""
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join, 10)
+            assert not thread.is_alive()
+
+
+async def test_a_server_that_was_stopped_is_an_outage_and_one_that_is_back_is_none(tmp_path: Path) -> None:
+    with temporary_postgres() as server:
+        database = open_database(server.url("postgres"))
+        await ask(database)
+    for _ in range(3):
+        with pytest.raises(StorageOutage):
+            await ask(database)
+        with pytest.raises(StorageOutage):
+            async with database.snapshot() as connection:
+                await connection.execute(text("SELECT 1"))
+    await database.close()
+
+
+async def test_a_file_in_a_folder_that_is_not_there_is_an_outage(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/nowhere/adsum.db")
+    with pytest.raises(StorageOutage):
+        await ask(database)
+    await database.close()
+    await sqlite_threads_ended()
+
+
+async def test_a_file_that_is_no_database_is_an_outage_and_not_a_wrong_row(tmp_path: Path) -> None:
+    (tmp_path / "adsum.db").write_bytes(b"no database at all" * 100)
+    database = open_database(f"sqlite:///{tmp_path}/adsum.db")
+    with pytest.raises(StorageOutage):
+        await ask(database, "SELECT * FROM schools")
+    await database.close()
+    await sqlite_threads_ended()
+
+
+async def test_a_connection_that_the_server_ends_is_an_outage_and_the_next_one_is_none(own_database: Database) -> None:
+    with pytest.raises(StorageOutage):
+        await ask(own_database, "SELECT pg_terminate_backend(pg_backend_pid())")
+    await ask(own_database)
+
+
+async def test_every_connection_ended_at_once_costs_one_transaction(
+    own_postgres: Postgres, own_database: Database
+) -> None:
+    await ask(own_database)
+    own_postgres.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'adsum'")
+    with pytest.raises(StorageOutage):
+        await ask(own_database)
+    await ask(own_database)
+
+
+async def test_a_server_that_takes_no_more_connections_is_an_outage(own_postgres: Postgres) -> None:
+    own_postgres.run("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0")
+    database = open_database(own_postgres.url("postgres").replace("postgres@", "crowded@"))
+    with pytest.raises(StorageOutage):
+        await ask(database)
+    await database.close()
+
+
+async def test_a_database_that_is_not_there_yet_is_an_outage(own_postgres: Postgres) -> None:
+    database = open_database(own_postgres.url("not_restored_yet"))
+    with pytest.raises(StorageOutage):
+        await ask(database)
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        "SELECT * FROM a_table_of_the_next_version",
+        "SELECT pg_read_file('/etc/shadow')",
+        "SELECT pg_sleep(5)",
+    ],
+)
+async def test_what_the_server_could_not_do_for_anybody_says_nothing_about_a_student(
+    own_postgres: Postgres, failing: str
+) -> None:
+    own_postgres.run("CREATE ROLE plain LOGIN")
+    own_postgres.run("ALTER ROLE plain SET statement_timeout = 100")
+    database = open_database(own_postgres.url("postgres").replace("postgres@", "plain@"))
+    with pytest.raises(StorageOutage):
+        await ask(database, failing)
+    await database.close()
+
+
+async def test_a_server_that_became_a_read_only_replica_is_an_outage(
+    own_postgres: Postgres, own_database: Database
+) -> None:
+    own_postgres.run("CREATE TABLE t (i int)")
+    own_postgres.run("ALTER DATABASE postgres SET default_transaction_read_only = on")
+    with pytest.raises(StorageOutage):
+        await ask(own_database, "INSERT INTO t VALUES (1)")
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        "SELECT 1 / 0",
+        "SELECT CAST('x' AS integer)",
+        'SELECT CAST(\'{"note": "\\u0000"}\' AS jsonb)',
+        "INSERT INTO t VALUES (NULL)",
+        "DO $$ BEGIN RAISE EXCEPTION 'no'; END $$",
+    ],
+)
+async def test_what_the_server_would_not_take_is_rejected(
+    own_postgres: Postgres, own_database: Database, failing: str
+) -> None:
+    own_postgres.run("CREATE TABLE t (i int NOT NULL)")
+    with pytest.raises(RejectedRows):
+        async with own_database.transaction() as connection:
+            await connection.exec_driver_sql(failing)
+
+
+async def test_a_number_that_is_too_large_for_the_server_is_rejected(own_database: Database) -> None:
+    with pytest.raises(RejectedRows):
+        async with own_database.transaction() as connection:
+            await connection.execute(text("SELECT CAST(:number AS bigint)"), {"number": 2**70})
+
+
+async def test_two_transactions_that_lock_each_other_out_are_an_outage(
+    own_postgres: Postgres, own_database: Database
+) -> None:
+    locked = asyncio.Barrier(2)
+
+    async def lock(first: int, second: int) -> None:
+        async with own_database.transaction() as connection:
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({first})"))
+            await locked.wait()
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({second})"))
+
+    results = await asyncio.gather(lock(1, 2), lock(2, 1), return_exceptions=True)
+    assert {type(result) for result in results} == {type(None), StorageOutage}

@@ -1,0 +1,120 @@
+"""Every `.sql` file of Adsum: its form, and that both databases accept it."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections import defaultdict
+from collections.abc import Generator
+from contextlib import closing
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import adsum
+from adsum.platform.database.driver import driver_of
+from adsum.platform.database.engine import open_database
+from adsum.platform.database.sql_files import FileStatement, read_sql, without_comments
+from tests.support.servers.databases import Databases
+from tests.support.servers.postgres import Postgres
+
+SOURCE = Path(adsum.__file__).parent
+FILES = sorted(SOURCE.rglob("*.sql"))
+DIALECTS = ("sqlite", "postgresql")
+
+# Half-open validity, as `adsum.platform.database.validity` writes it.
+VALID_ON = re.compile(
+    r"\((?P<row>\w+\.|)begin_date IS NULL OR (?P=row)begin_date <= (?P<day>[\w.:]+|CAST\([\w.:]+ AS \w+\))\) "
+    r"AND \((?P=row)end_date IS NULL OR (?P=row)end_date > (?P=day)\)"
+)
+COMPARED = re.compile(r"\b(begin_date|end_date) *(<|>)|(<|>)=? *(\w+\.)?(begin_date|end_date)\b")
+
+
+def _package_and_name(file: Path) -> tuple[str, str]:
+    package = ".".join(("adsum", *file.parent.parent.relative_to(SOURCE).parts))
+    return package, file.name.partition(".")[0]
+
+
+def _id(file: Path) -> str:
+    return "/".join((*_package_and_name(file)[0].split(".")[1:], file.name))
+
+
+def _of_dialect(dialect: str) -> list[Path]:
+    return [file for file in FILES if len(file.suffixes) == 1 or file.suffixes[0] == f".{dialect}"]
+
+
+@cache
+def _statements() -> dict[tuple[str, str], FileStatement]:
+    """The statements of all modules that call `sql_file`, by package and name."""
+    found: dict[tuple[str, str], FileStatement] = {}
+    for path in SOURCE.rglob("*.py"):
+        if "sql_file(" in path.read_text(encoding="utf-8") and path.name != "sql_files.py":
+            module = ".".join(("adsum", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__")
+            statements = [each for each in vars(import_module(module)).values() if isinstance(each, FileStatement)]
+            found |= {(each.package, each.name): each for each in statements}
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=_id)
+def test_a_file_is_loaded_by_a_module(file: Path) -> None:
+    assert _package_and_name(file) in _statements()
+
+
+@pytest.mark.parametrize("file", FILES, ids=_id)
+def test_a_file_has_a_comment_at_its_head_and_none_after_code(file: Path) -> None:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("-- ")
+    assert [line for line in lines if "/*" in line or ("--" in line and not line.lstrip().startswith("--"))] == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=_id)
+def test_a_file_of_one_dialect_has_a_counterpart_in_the_other(file: Path) -> None:
+    name = _package_and_name(file)[1]
+    assert len(file.suffixes) == 1 or all((file.parent / f"{name}.{each}.sql").is_file() for each in DIALECTS)
+
+
+@pytest.mark.parametrize("file", FILES, ids=_id)
+def test_a_file_writes_validity_in_the_canonical_form(file: Path) -> None:
+    statement = " ".join(without_comments(file.read_text(encoding="utf-8")).split())
+    assert COMPARED.search(VALID_ON.sub("", statement)) is None
+
+
+@pytest.fixture(scope="module")
+def sqlite_connection(sqlite_template: Path) -> Generator[sqlite3.Connection]:
+    with closing(sqlite3.connect(f"file:{sqlite_template}?mode=ro", uri=True)) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("file", _of_dialect("sqlite"), ids=_id)
+def test_sqlite_prepares_a_file(file: Path, sqlite_connection: sqlite3.Connection) -> None:
+    package, name = _package_and_name(file)
+    parameters: defaultdict[str, None] = defaultdict(lambda: None)
+    sqlite_connection.execute(f"EXPLAIN {read_sql(package, name, 'sqlite')}", parameters)
+
+
+@pytest.fixture(scope="module")
+def postgres_database(postgres: Postgres, postgres_databases: Databases) -> Generator[str]:
+    name = postgres_databases.take()
+    yield postgres.url(name)
+    postgres_databases.give_back(name)
+
+
+@pytest.mark.parametrize("file", _of_dialect("postgresql"), ids=_id)
+async def test_postgres_prepares_a_file(file: Path, postgres_database: str) -> None:
+    statement: Any = _statements()[_package_and_name(file)]
+    database = open_database(postgres_database)
+    try:
+        async with database.snapshot() as connection:
+            driver: Any = driver_of(connection)
+            await driver.prepare(statement._for_postgres.text)
+    finally:
+        await database.close()
+
+
+def test_every_statement_has_a_file_for_each_dialect() -> None:
+    for package, name in _statements():
+        for dialect in DIALECTS:
+            assert read_sql(package, name, dialect)

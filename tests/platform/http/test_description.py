@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.platform.http.compatibility import incompatibilities
+from tests.platform.http.snapshot import COMMAND, present, recorded
+
+Change = Callable[[dict[str, Any]], object]
+
+DESCRIPTION: dict[str, Any] = {
+    "info": {"version": "1"},
+    "paths": {
+        "/classes": {
+            "get": {
+                "operationId": "listClasses",
+                "summary": "All classes",
+                "parameters": [{"in": "query", "name": "limit", "schema": {"type": "integer", "maximum": 100}}],
+                "responses": {"200": {"description": "good"}},
+            },
+            "delete": {"operationId": "dropClasses"},
+        }
+    },
+    "components": {
+        "schemas": {
+            "Class": {
+                "required": ["id"],
+                "properties": {
+                    "id": {"type": "integer"},
+                    "title": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+                    "status": {"enum": ["active", "ended"]},
+                },
+            }
+        }
+    },
+}
+
+
+def operation(description: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = description["paths"]["/classes"]["get"]
+    return found
+
+
+def schema(description: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = description["components"]["schemas"]["Class"]
+    return found
+
+
+def found_after(change: Change) -> list[str]:
+    changed = copy.deepcopy(DESCRIPTION)
+    change(changed)
+    assert changed != DESCRIPTION
+    return list(incompatibilities(DESCRIPTION, changed))
+
+
+ADDITIONS: list[Change] = [
+    lambda d: d["paths"].update({"/students": {"get": {}}}),
+    lambda d: d["paths"]["/classes"].update({"post": {}}),
+    lambda d: operation(d).update({"summary": "Every class"}),
+    lambda d: operation(d)["parameters"].append({"in": "query", "name": "cursor"}),
+    lambda d: d["paths"]["/classes"]["delete"].update({"parameters": [{"in": "query", "name": "dryRun"}]}),
+    lambda d: operation(d)["responses"].update({"404": {}}),
+    lambda d: schema(d)["properties"].update({"code": {"type": "string"}}),
+    lambda d: schema(d)["properties"]["status"]["enum"].append("planned"),
+    lambda d: d["components"]["schemas"].update({"Student": {}}),
+    lambda d: d["info"].update({"version": "2"}),
+]
+REMOVALS: list[Change] = [
+    lambda d: d["paths"].clear(),
+    lambda d: d["paths"]["/classes"].clear(),
+    lambda d: operation(d).update({"operationId": "classes"}),
+    lambda d: operation(d)["parameters"].clear(),
+    lambda d: operation(d)["parameters"].append({"in": "query", "name": "school", "required": True}),
+    lambda d: d["paths"]["/classes"]["delete"].update(
+        {"parameters": [{"in": "query", "name": "school", "required": True}]}
+    ),
+    lambda d: operation(d)["parameters"][0]["schema"].update({"maximum": 50}),
+    lambda d: operation(d)["parameters"][0]["schema"].update({"minimum": 1}),
+    lambda d: operation(d)["responses"].clear(),
+    lambda d: schema(d)["required"].append("title"),
+    lambda d: schema(d)["required"].clear(),
+    lambda d: schema(d)["properties"].pop("title"),
+    lambda d: schema(d)["properties"]["id"].update({"type": "string"}),
+    lambda d: schema(d)["properties"]["title"]["anyOf"].pop(),
+    lambda d: schema(d)["properties"]["title"]["anyOf"].reverse(),
+    lambda d: schema(d)["properties"]["status"]["enum"].remove("ended"),
+]
+
+
+@pytest.mark.parametrize("change", ADDITIONS)
+def test_what_only_adds_is_compatible(change: Change) -> None:
+    assert found_after(change) == []
+
+
+@pytest.mark.parametrize("change", REMOVALS)
+def test_what_takes_away_or_demands_more_is_not(change: Change) -> None:
+    assert found_after(change) != []
+
+
+def test_the_api_is_the_recorded_one() -> None:
+    before, now = recorded(), present()
+    assert list(incompatibilities(before, now)) == [], "this would break clients"
+    assert before == now, f"the API has grown: record it with `{COMMAND}`"

@@ -1,0 +1,14 @@
+"""Clients rely on codes: the page about HTTP names each of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from adsum.platform.http.problems import ROUTING_CODES
+from adsum.platform.http.validation_errors import CODES
+from tests.support.live import ROOT
+
+
+@pytest.mark.parametrize("code", sorted({*CODES.values(), *ROUTING_CODES.values(), "wrong_type", "invalid_value"}))
+def test_every_code_of_a_request_that_cannot_be_read_is_documented(code: str) -> None:
+    assert f"`{code}`" in (ROOT / "docs" / "http.md").read_text(encoding="utf-8")

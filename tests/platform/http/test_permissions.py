@@ -1,0 +1,66 @@
+"""Each endpoint, asked by nobody and by each role: 401, 403, or neither, as `docs/permissions.md` says."""
+
+from __future__ import annotations
+
+import re
+
+import httpx2
+import pytest
+
+from adsum.accounts.access import Role
+from tests.platform.http.permissions import COMMAND, PEOPLE, RECORD, Endpoint, endpoints, present
+from tests.support.frame import Frame
+from tests.support.schools import make_bare_school
+
+
+def test_the_table_is_the_recorded_one() -> None:
+    assert RECORD.read_text(encoding="utf-8") == present(), f"record it with `{COMMAND}`"
+
+
+def test_only_these_ask_nobody_who_they_are() -> None:
+    public = {each.path for each in endpoints() if each.is_public}
+    assert public == {"/auth/token", "/livez", "/readyz", "/healthz", "/version"}
+    assert all(each.permissions for each in endpoints() if not each.is_public)
+
+
+@pytest.mark.parametrize("role", [None, *PEOPLE])
+async def test_each_endpoint_admits_whom_the_table_says(frame: Frame, role: Role | None) -> None:
+    headers = await authorisation(frame, role)
+    asked = {each: await ask(frame, each, headers) for each in endpoints()}
+
+    assert {each: said(answer) for each, answer in asked.items()} == {each: expected(each, role) for each in asked}
+
+
+async def authorisation(full_frame: Frame, role: Role | None) -> dict[str, str]:
+    if role is None:
+        return {}
+    async with full_frame.adsum.database.transaction() as connection:
+        school_id = await make_bare_school(connection)
+    token = await full_frame.token(role, None if role is Role.ADMIN else school_id)
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def ask(full_frame: Frame, endpoint: Endpoint, headers: dict[str, str]) -> httpx2.Response:
+    """About something that is not there, with a body that says nothing: who may ask is told all the same."""
+    path = re.sub(r"\{\w+\}", "7", endpoint.path)
+    body: dict[str, str] | None = {} if endpoint.method in {"POST", "PUT", "PATCH"} else None
+    return await full_frame.client.request(endpoint.method, path, headers=headers | {"If-Match": '"1"'}, json=body)
+
+
+def said(answer: httpx2.Response) -> str:
+    match answer.status_code:
+        case 401:
+            return "who are you?"
+        case 403:
+            return f"not without {answer.json()['params']['permission']}"
+        case _:
+            return "you may"
+
+
+def expected(endpoint: Endpoint, role: Role | None) -> str:
+    if endpoint.is_public:
+        return "you may"
+    if role is None:
+        return "who are you?"
+    lacking = endpoint.lacking(role)
+    return f"not without {lacking[0].value}" if lacking else "you may"

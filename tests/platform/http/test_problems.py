@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.support.frame import FAILURES, Frame
+
+MEMBERS = {"type", "title", "status", "detail", "code", "params", "errors"}
+JSON = {"Content-Type": "application/json"}
+
+
+def problem_of(response: httpx2.Response) -> dict[str, Any]:
+    """The problem in an answer, after a look at its form."""
+    assert response.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
+    assert problem.keys() == MEMBERS
+    assert problem["status"] == response.status_code
+    assert problem["type"] == f"urn:adsum:problem:{problem['code']}"
+    assert problem["errors"]
+    for entry in problem["errors"]:
+        assert entry.keys() == {"pointer", "detail", "code", "params"}
+    return problem
+
+
+def codes_by_pointer(response: httpx2.Response) -> dict[str, str]:
+    return {entry["pointer"]: entry["code"] for entry in problem_of(response)["errors"]}
+
+
+async def echo(full_frame: Frame, body: Any) -> httpx2.Response:
+    return await full_frame.client.post("/trial/echo/3", json=body)
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("malformed", 400),
+        ("unauthenticated", 401),
+        ("forbidden", 403),
+        ("not_found", 404),
+        ("roster_changed", 409),
+        ("records_exist", 409),
+        ("too_large", 413),
+        ("invalid", 422),
+        ("deaf", 503),
+    ],
+)
+async def test_every_error_of_ours_has_its_status_and_code(frame: Frame, name: str, status: int) -> None:
+    response = await frame.client.get(f"/trial/failures/{name}")
+    assert response.status_code == status
+    assert problem_of(response)["code"] == name
+
+
+async def test_violations_and_params_are_handed_on(frame: Frame) -> None:
+    invalid = problem_of(await frame.client.get("/trial/failures/invalid"))
+    assert invalid["errors"] == [
+        {"pointer": "/x/1", "detail": "first", "code": "a", "params": {"id": 1}},
+        {"pointer": "", "detail": "second", "code": "b", "params": {}},
+    ]
+    changed = problem_of(await frame.client.get("/trial/failures/roster_changed"))
+    assert changed["params"] == {"joined": [7], "left": [8]}
+
+
+async def test_an_error_without_violations_is_the_one_wrong_thing(frame: Frame) -> None:
+    problem = problem_of(await frame.client.get("/trial/failures/not_found"))
+    assert problem["errors"] == [{"pointer": "", "detail": "nowhere", "code": "not_found", "params": {}}]
+
+
+async def test_401_names_the_authentication_scheme_and_503_the_time_to_retry(
+    frame: Frame,
+) -> None:
+    unknown = await frame.client.get("/trial/failures/unauthenticated")
+    assert unknown.headers["www-authenticate"].startswith("Bearer")
+    assert (await frame.client.get("/trial/failures/deaf")).headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize("name", ["surprise", "wrong_configuration"])
+async def test_an_unexpected_error_tells_nothing_of_itself(
+    frame: Frame, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    response = await frame.client.get(f"/trial/failures/{name}", headers={"X-Request-ID": "trace-7"})
+    assert response.status_code == 500
+    assert problem_of(response)["code"] == "internal_error"
+    assert response.headers["x-request-id"] == "trace-7"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    for secret in ("hunter2", "Ada"):
+        assert secret not in response.text
+        assert secret not in caplog.text
+        assert all(secret not in str(vars(record)) for record in caplog.records)
+    failures = [vars(record) for record in caplog.records if record.levelno == logging.ERROR]
+    assert [(failure["request_id"], failure["error"]) for failure in failures] == [
+        ("trace-7", type(FAILURES[name]).__name__)
+    ]
+    assert "fail" in failures[0]["where"][-1]
+
+
+async def test_paths_and_methods_that_are_not_there_are_problems(frame: Frame) -> None:
+    assert problem_of(await frame.client.get("/nowhere"))["code"] == "not_found"
+    response = await frame.client.delete("/livez")
+    assert response.status_code == 405
+    assert response.headers["allow"] == "GET"
+    assert problem_of(response)["code"] == "method_not_allowed"
+
+
+async def test_a_good_body_is_camel_case_in_and_out(frame: Frame) -> None:
+    response = await echo(frame, {"classId": 1, "studentIds": [2], "isAll": True})
+    assert response.status_code == 200
+    assert response.json() == {"classId": 1, "studentIds": [2], "isAll": True, "note": "3 50", "mode": None}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'{"classId": 1,}', b"{", b"\xff\xfe{}", b"[" * 100_000, b'{"classId": ' + b"9" * 5000 + b"}", b"nonsense"],
+)
+async def test_what_is_no_json_is_malformed(frame: Frame, content: bytes) -> None:
+    response = await frame.client.post("/trial/echo/3", content=content, headers=JSON)
+    assert response.status_code == 400
+    assert problem_of(response)["code"] == "malformed"
+
+
+async def test_every_wrong_thing_is_named_with_its_place(frame: Frame) -> None:
+    body: dict[str, Any] = {
+        "classId": "12abc",
+        "studentIds": [1, "2", True, None, 2**64, 1.5, 0, -1, {}],
+        "isAll": 1,
+        "note": "a\x00b",
+        "mode": "rocket",
+        "x/y~z": 1,
+    }
+    response = await echo(frame, body)
+    assert response.status_code == 422
+    assert codes_by_pointer(response) == {
+        "/classId": "wrong_type",
+        "/studentIds/1": "wrong_type",
+        "/studentIds/2": "wrong_type",
+        "/studentIds/3": "wrong_type",
+        "/studentIds/4": "out_of_range",
+        "/studentIds/5": "wrong_type",
+        "/studentIds/6": "out_of_range",
+        "/studentIds/7": "out_of_range",
+        "/studentIds/8": "wrong_type",
+        "/isAll": "wrong_type",
+        "/note": "wrong_text",
+        "/mode": "unknown_value",
+        "/x~1y~0z": "unknown_field",
+    }
+
+
+async def test_codes_carry_what_belongs_to_them(frame: Frame) -> None:
+    response = await echo(frame, {"studentIds": [2**63, 0], "note": "x" * 21, "mode": "rocket", "isAll": None})
+    entries = {entry["pointer"]: entry for entry in problem_of(response)["errors"]}
+    assert entries["/classId"]["code"] == "missing_field"
+    assert entries["/studentIds/0"]["params"] == {"maximum": 2**63 - 1}
+    assert entries["/studentIds/1"]["params"] == {"minimum": 1}
+    assert (entries["/note"]["code"], entries["/note"]["params"]) == ("too_long", {"maximum": 20})
+    assert entries["/isAll"]["params"] == {"expected": "boolean"}
+    assert "batch:read" in entries["/mode"]["params"]["expected"]
+
+
+@pytest.mark.parametrize("body", [[], "text", 7, None])
+async def test_a_body_that_is_no_object_is_refused(frame: Frame, body: Any) -> None:
+    response = await echo(frame, body)
+    assert response.status_code == 422
+    assert codes_by_pointer(response) in ({"": "wrong_type"}, {"": "missing_field"})
+
+
+async def test_half_a_surrogate_pair_is_refused_wherever_it_stands(frame: Frame) -> None:
+    for content in (b'{"classId": 1, "note": "\\ud800"}', b'{"classId": 1, "\\ud800": 1}', b'{"classId": "\\ud800"}'):
+        response = await frame.client.post("/trial/echo/3", content=content, headers=JSON)
+        assert response.status_code == 422
+        assert problem_of(response)["errors"]
+
+
+async def test_not_a_number_is_no_number(frame: Frame) -> None:
+    response = await frame.client.post("/trial/echo/3", content=b'{"classId": NaN}', headers=JSON)
+    assert codes_by_pointer(response) == {"/classId": "wrong_type"}
+
+
+async def test_what_is_wrong_outside_the_body_is_named_by_its_place(frame: Frame) -> None:
+    response = await frame.client.post("/trial/echo/abc?limit=101", json={"classId": 1})
+    assert [entry["params"] for entry in problem_of(response)["errors"]] == [
+        {"in": "path", "name": "class_id", "expected": "integer"},
+        {"in": "query", "name": "limit", "maximum": 100},
+    ]
+
+
+async def test_a_body_of_another_media_type_is_refused(frame: Frame) -> None:
+    response = await frame.client.post("/trial/echo/3", content=b"{}", headers={"Content-Type": "text/plain"})
+    assert response.status_code == 415
+    assert problem_of(response)["code"] == "unsupported_media_type"
+
+
+async def test_a_hundred_thousand_ids_are_read_and_as_many_wrong_ones_answered_with_the_first(frame: Frame) -> None:
+    good = await echo(frame, {"classId": 1, "studentIds": list(range(1, 100_001))})
+    assert (good.status_code, len(good.json()["studentIds"])) == (200, 100_000)
+    wrong = await echo(frame, {"classId": 1, "studentIds": [None] * 100_000})
+    problem = problem_of(wrong)
+    assert len(problem["errors"]) == 10_000
+    assert problem["detail"] == "100000 things are wrong with the request"
+    more = await echo(frame, {"classId": 1, "studentIds": [None] * 100_001})
+    assert codes_by_pointer(more) == {"/studentIds": "too_long"}
+
+
+async def test_nothing_that_was_sent_is_logged(frame: Frame, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    await frame.client.post("/trial/echo/3?name=Ada", json={"classId": "Ada", "Ada": 1}, headers={"X-Ada": "Ada"})
+    await frame.client.get("/Ada")
+    ours = [record for record in caplog.records if record.name.startswith("adsum")]
+    assert [(vars(record)["route"], vars(record)["status"]) for record in ours] == [
+        ("/trial/echo/{class_id}", 422),
+        ("unknown", 404),
+    ]
+    assert all("Ada" not in str(vars(record)) for record in ours)
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, "a b", "Ada's", "über"])
+async def test_a_request_id_that_is_not_fit_for_a_log_is_replaced(frame: Frame, given: str) -> None:
+    response = await frame.client.get("/livez", headers=[(b"X-Request-ID", given.encode("latin-1"))])
+    assert len(response.headers["x-request-id"]) == 32

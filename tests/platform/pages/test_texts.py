@@ -1,0 +1,84 @@
+"""Every text of the pages in every language: nothing is missing, nothing is left over, no place in a text is lost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+import pytest
+from babel.messages.catalog import Catalog, Message
+
+from adsum.platform.pages.languages import TRANSLATED
+from tests.platform.pages.texts import COMMAND, catalogue_file, texts, translations, up_to_date
+
+# Where a value goes, a percent sign of the text itself or one that lacks its other half, and tags.
+PLACES = re.compile(r"%\(\w+\)s|%%|%|</?[^>]+>")
+
+languages = pytest.mark.parametrize("language", TRANSLATED)
+
+
+@cache
+def present() -> Catalog:
+    return texts()
+
+
+@languages
+def test_every_text_of_the_pages_is_translated(language: str) -> None:
+    known = translations(language)
+    missing = [said(message)[0] for message in present() if message.id and not is_translated(known, message)]
+    assert missing == [], f"run {COMMAND}, and translate these in {catalogue_file(language)}"
+
+
+@languages
+def test_no_translation_is_of_a_text_that_no_page_has(language: str) -> None:
+    unused = [said(message)[0] for message in translations(language) if message.id and message.id not in present()]
+    assert unused == [], f"{COMMAND} removes them"
+
+
+@languages
+def test_a_translation_has_the_places_and_the_tags_of_its_text(language: str) -> None:
+    wrong = [
+        text
+        for message in translations(language)
+        if message.id
+        for text, source in zip(*forms(message), strict=True)
+        if text and sorted(PLACES.findall(text)) != sorted(PLACES.findall(source))
+    ]
+    assert wrong == []
+
+
+@languages
+def test_a_translation_has_the_quotation_marks_of_its_language(language: str) -> None:
+    """The others would end the attribute of a tag in which a text may stand."""
+    assert [text for message in translations(language) if message.id for text in forms(message)[0] if '"' in text] == []
+
+
+@languages
+def test_a_catalogue_is_written_as_the_command_writes_it(language: str) -> None:
+    assert catalogue_file(language).read_text(encoding="utf-8") == up_to_date(language, present()), f"run {COMMAND}"
+
+
+def said(message: Message) -> tuple[str, ...]:
+    """A text, or its singular and plural."""
+    return as_forms(message.id)
+
+
+def forms(message: Message) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The translations of a text, and what each translates: the first the singular, all others the plural."""
+    translated, source = as_forms(message.string), said(message)
+    return translated, (source[0], *(source[-1] for _ in translated[1:]))
+
+
+def is_translated(known: Catalog, message: Message) -> bool:
+    """Whether all forms that the language has of a text are there."""
+    found = known.get(said(message)[0])
+    if found is None or found.pluralizable != message.pluralizable or found.fuzzy:
+        return False
+    number = known.num_plurals if message.pluralizable else 1
+    translated = as_forms(found.string)
+    return len(translated) == number and all(translated)
+
+
+def as_forms(text: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (text,) if isinstance(text, str) else tuple(text or ())

@@ -1,0 +1,43 @@
+"""A client that asks once whether the server has its scripts, and notices when it has them no more."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from adsum.embedded.valkey import Valkey
+from adsum.platform.redis.connection import open_redis
+from adsum.platform.redis.scripts import ScriptedRedis
+from tests.batches.queue.conftest import FIRST, OTHER_BATCH, SECOND, new_queue, run_of
+from tests.support.servers.valkey import tell, url_of
+
+
+@pytest.fixture
+async def redis(own_valkey: Valkey) -> AsyncGenerator[Redis]:
+    opened = open_redis(url_of(own_valkey), connections=4, socket_timeout=5, kind=ScriptedRedis)
+    yield opened
+    await opened.aclose()
+
+
+async def times_asked(redis: Redis) -> int:
+    """How often the server was asked whether it has a script."""
+    stats: dict[str, Any] = await redis.info("commandstats")  # pyright: ignore[reportUnknownMemberType]
+    return int(stats.get("cmdstat_script|exists", {}).get("calls", 0))
+
+
+async def test_the_server_is_asked_once_however_much_is_queued(redis: Redis) -> None:
+    queue = new_queue(redis)
+    for run in (run_of(FIRST, [1, 2]), run_of(SECOND, [3], batch=OTHER_BATCH)):
+        assert await queue.start([run]) == [None]
+    assert await times_asked(redis) == 1
+
+
+async def test_a_server_that_knows_no_script_any_more_is_given_them_again(redis: Redis, own_valkey: Valkey) -> None:
+    queue = new_queue(redis)
+    await queue.start([run_of(FIRST, [1, 2])])
+    tell(own_valkey, "SCRIPT FLUSH")
+    assert await queue.start([run_of(SECOND, [3], batch=OTHER_BATCH)]) == [None]
+    assert await redis.llen("bull:attendance:wait") == 2

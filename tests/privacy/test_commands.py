@@ -1,0 +1,39 @@
+"""`adsum student`: a child's data at the command line."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+from tests.support.commands import Commands
+
+
+def test_a_students_data_is_written_as_json_and_then_erased(demo: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "ada.json"
+
+    shown = json.loads(demo.output("student", "export", "1"))
+    demo.output("student", "export", "1", "--output", str(file))
+    erased = demo.output("student", "erase", "1", "--yes", "--json")
+
+    assert shown["student"]["id"] == 1
+    assert json.loads(file.read_text(encoding="utf-8")) == shown
+    assert json.loads(erased) == {"studentId": 1, "records": 0}
+    gone = demo.run("student", "export", "1")
+    assert (gone.returncode, gone.stderr) == (1, "adsum: there is no student 1\n")
+
+
+def test_nobody_is_erased_without_being_asked_about(demo: Commands) -> None:
+    refused = demo.run("student", "erase", "1")
+
+    assert refused.returncode == 2
+    assert "--yes" in refused.stderr
+    assert json.loads(demo.output("student", "export", "1"))["student"]["id"] == 1
+
+
+def test_a_file_with_a_childs_data_is_for_its_owner_alone(demo: Commands, tmp_path: Path) -> None:
+    file = tmp_path / "ada.json"
+
+    demo.output("student", "export", "1", "--output", str(file))
+
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -1,0 +1,48 @@
+"""`adsum backup` and `adsum restore`, as operators type them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from adsum.embedded.data_folder import DataFolder
+from adsum.platform.database.schema import newest_revision
+from tests.support.commands import commands
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sqlite_template: Path) -> DataFolder:
+    made = DataFolder(tmp_path / "data")
+    made.create()
+    shutil.copyfile(sqlite_template, made.database)
+    return made
+
+
+def test_a_folder_is_copied_into_a_file_and_made_from_it(folder: DataFolder, tmp_path: Path) -> None:
+    archive, other = tmp_path / "backup.tar.gz", tmp_path / "other"
+    made = json.loads(commands().output("backup", str(archive), "--data-dir", str(folder.root), "--json"))
+    assert (made["path"], made["schema"], made["bytes"]) == (str(archive), newest_revision(), archive.stat().st_size)
+    restored = json.loads(commands(data_dir=str(other)).output("restore", str(archive), "--json"))
+    assert restored == {"dataDir": str(other), "madeAt": made["madeAt"], "schema": newest_revision(), "keptAside": None}
+    again = commands(data_dir=str(other)).run("restore", str(archive))
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+    forced = commands(data_dir=str(other)).output("restore", str(archive), "--force")
+    assert "Kept aside  " + str(other / "before-restore-") in forced
+
+
+@pytest.mark.parametrize(
+    ("verb", "url", "said"),
+    [
+        ("backup", "postgresql://adsum:hunter2@db.example/adsum", "use pg_dump"),
+        ("restore", "postgresql://adsum:hunter2@db.example/adsum", "use pg_restore"),
+        ("backup", "sqlite:////srv/adsum.db", "a database of your own"),
+    ],
+)
+def test_a_database_of_ones_own_has_tools_of_its_own(verb: str, url: str, said: str, tmp_path: Path) -> None:
+    ended = commands(database_url=url).run(verb, str(tmp_path / "backup.tar.gz"))
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert said in ended.stderr
+    assert "hunter2" not in ended.stderr

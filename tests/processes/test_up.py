@@ -1,0 +1,247 @@
+"""`adsum up`: real processes and a real Valkey; only the API and the worker are stand-ins."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from adsum.embedded.data_folder import DataFolder
+from adsum.embedded.valkey import Valkey
+from tests.support.servers.processes import is_alive, short_folder, stop, wait_until
+from tests.support.servers.valkey import tell
+
+SOURCE = Path(__file__).parent.parent.parent / "src"
+NONE: Mapping[str, str] = {}
+RUN_UP = Path(__file__).with_name("run_up.py")
+
+
+class Household:
+    """One data folder, the `up` on it, and what that `up` started."""
+
+    def __init__(self, root: Path, stack: ExitStack) -> None:
+        self.folder = DataFolder(root / "data")
+        self.valkey = Valkey(self.folder.valkey, self.folder.socket)
+        self.port = free_port()
+        self._stack = stack
+
+    def start(
+        self, *roles: str, settings: Mapping[str, str] = NONE, stdout: int = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
+        """Starts `up` with stand-ins for the API, the worker and the preparation."""
+        environment = {**os.environ, "PYTHONPATH": str(SOURCE), "ADSUM_DATA_DIR": str(self.folder.root)}
+        environment |= {"ADSUM_PORT": str(self.port), **settings}
+        command = [sys.executable, str(RUN_UP), *(roles or ("serve", "worker", "pass"))]
+        process = subprocess.Popen(command, env=environment, stdout=stdout, stderr=subprocess.PIPE, text=True)
+        self._stack.enter_context(process)
+        self._stack.callback(stop, process, signal.SIGKILL)
+        return process
+
+    def started(self, *roles: str, settings: Mapping[str, str] = NONE) -> subprocess.Popen[str]:
+        """The same, when it has said that it is ready."""
+        up = self.folder.root / f"{'stubborn' if 'stubborn' in roles else 'worker'}.pid"
+        up.unlink(missing_ok=True)
+        process = self.start(*roles, settings=settings)
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"Adsum is at http://127.0.0.1:{self.port}\n"
+        wait_until(up.exists, 20, "the worker is up")
+        return process
+
+    def pid(self, role: str) -> int:
+        return int((self.folder.running / role).read_text().split()[0])
+
+    def came_back(self, role: str, before: int) -> bool:
+        """Between two lives a role has no file."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.pid(role) != before and is_alive(self.pid(role))
+        return False
+
+    def pids(self) -> list[int]:
+        return [self.pid(path.name) for path in self.folder.running.iterdir()]
+
+    def stop_order(self) -> set[str]:
+        return set((self.folder.root / "order").read_text().split())
+
+
+@pytest.fixture
+def household() -> Generator[Household]:
+    with short_folder() as root, ExitStack() as stack:
+        yield Household(root, stack)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_one_signal_stops_everything_in_order(household: Household, signal_number: signal.Signals) -> None:
+    up = household.started()
+    pids = household.pids()
+    assert len(pids) == 3
+
+    up.send_signal(signal_number)
+
+    assert up.wait(10) == 0
+    assert household.stop_order() == {"serve", "worker"}
+    assert not any(map(is_alive, pids))
+    assert "ready to exit, bye bye" in household.valkey.log.read_text()
+
+
+def test_nothing_is_left_when_up_is_killed_and_the_next_start_goes_on(household: Household) -> None:
+    up = household.started()
+    pids = household.pids()
+    tell(household.valkey, "SET kept yes")
+
+    up.kill()
+
+    wait_until(lambda: not any(map(is_alive, pids)), 5, "all of its processes are gone")
+    household.started()
+    assert tell(household.valkey, "GET kept") == "yes"
+
+
+@pytest.mark.parametrize("role", ["serve", "worker", "valkey"])
+def test_whoever_dies_is_started_again(household: Household, role: str) -> None:
+    household.started()
+    first = household.pid(role)
+
+    os.kill(first, signal.SIGKILL)
+
+    wait_until(lambda: household.came_back(role, first), 20, f"{role} is back")
+    wait_until(household.valkey.answers, 10, "Valkey answers")
+
+
+def test_a_second_up_on_the_folder_says_who_holds_it(household: Household) -> None:
+    first = household.started()
+
+    second = household.start(settings={"ADSUM_PORT": str(free_port())})
+    _, errors = second.communicate(timeout=10)
+
+    assert second.returncode == 1
+    assert errors == (
+        f"{household.folder.root} is in use by another `adsum up`: "
+        f"process {first.pid}, http://127.0.0.1:{household.port}\n"
+    )
+
+
+@pytest.mark.parametrize("setting", ["ADSUM_PORT", "ADSUM_VALKEY_PORT"])
+def test_a_port_in_use_is_one_line_and_nothing_is_started(household: Household, setting: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        up = household.start(settings={setting: str(port)})
+        _, errors = up.communicate(timeout=10)
+
+    assert up.returncode == 1
+    assert errors == f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another {setting}\n"
+    assert household.pids() == []
+    assert not household.valkey.log.exists()
+
+
+@pytest.mark.parametrize(
+    ("roles", "story"),
+    [
+        (("crash", "worker", "pass"), "serve cannot start:\n  I cannot go on\n"),
+        (("serve-never", "crash", "pass"), "worker cannot start:\n  I cannot go on\n"),
+        (("serve", "worker", "crash"), "preparing the database ended with status 1:\n  I cannot go on\n"),
+    ],
+)
+def test_what_cannot_start_ends_up_with_its_last_lines(
+    household: Household, roles: tuple[str, str, str], story: str
+) -> None:
+    up = household.start(*roles)
+    _, errors = up.communicate(timeout=20)
+
+    assert up.returncode == 1
+    assert errors.endswith(story)
+    assert household.pids() == []
+    assert not household.valkey.answers()
+
+
+def test_a_second_signal_stops_at_once(household: Household) -> None:
+    up = household.started("serve", "stubborn", "pass")
+    pids = household.pids()
+    up.terminate()
+    wait_until((household.folder.root / "order").exists, 10, "the stop has begun")
+
+    up.terminate()
+
+    up.wait(5)
+    assert not any(map(is_alive, pids))
+
+
+def test_a_signal_while_it_starts_stops_it(household: Household) -> None:
+    up = household.start("serve", "worker", "endless")
+    wait_until(household.valkey.answers, 10, "Valkey answers")
+
+    up.terminate()
+
+    assert up.wait(10) == 0
+    assert not household.valkey.answers()
+
+
+def test_with_a_redis_of_its_own_no_valkey_is_started(household: Household, redis_url: str) -> None:
+    household.started(settings={"ADSUM_REDIS_URL": redis_url})
+
+    assert {path.name for path in household.folder.running.iterdir()} == {"serve", "worker"}
+
+
+def test_beside_a_restore_that_was_cut_off_no_new_database_is_made(household: Household) -> None:
+    household.folder.create()
+    household.folder.half_restored.touch()
+    up = household.start()
+    _, errors = up.communicate(timeout=10)
+    assert (up.returncode, errors.count("\n")) == (1, 1)
+    assert "`adsum restore PATH --force` again" in errors
+    assert not household.folder.database.exists()
+
+
+def test_the_demo_school_is_wanted_only_in_a_database_that_is_made_now(household: Household) -> None:
+    stop(household.started())
+    assert household.folder.demo_wanted.exists()
+
+    household.folder.demo_wanted.unlink()
+    household.folder.database.touch()
+    stop(household.started())
+    assert not household.folder.demo_wanted.exists()
+
+
+def test_passwords_are_shown_on_a_terminal_and_nowhere_else(household: Household) -> None:
+    household.folder.create()
+    household.folder.keep_credentials({"admin@school.example": "a-secret-word"})
+    up = household.started()
+    up.terminate()
+    output, errors = up.communicate(timeout=10)
+    assert "a-secret-word" not in output + errors
+
+    terminal, end = pty.openpty()
+    household.start(stdout=end, settings={"TERM": "xterm", "COLUMNS": "120"})
+    os.close(end)
+    seen = ""
+    while "Ctrl-C" not in seen:
+        seen += os.read(terminal, 4096).decode()
+    os.close(terminal)
+    assert "a-secret-word" in seen
+    assert json.loads(household.folder.credentials.read_text()) == {"admin@school.example": "a-secret-word"}
+
+
+def test_up_itself_stays_light() -> None:
+    heavy = "{'fastapi', 'sqlalchemy', 'bullmq', 'redis', 'alembic'} & {name.split('.')[0] for name in sys.modules}"
+    seen = subprocess.run(
+        [sys.executable, "-c", f"import sys, adsum.processes.up; print({heavy})"],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert seen.stdout == "set()\n"

@@ -1,0 +1,73 @@
+"""`adsum worker --processes N`: real workers, one of which dies."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from adsum.processes.worker_processes import default_processes
+from tests.support.servers.processes import is_alive, running, wait_until
+
+STARTED = "worker started"
+only_linux = pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel")
+
+
+def command_with(sqlite_url: str, redis_url: str) -> list[str]:
+    settings = {"DATABASE_URL": sqlite_url, "REDIS_URL": redis_url, "LOG_FORMAT": "json"}
+    environment = [f"ADSUM_{name}={value}" for name, value in settings.items()]
+    return ["/usr/bin/env", *environment, sys.executable, "-m", "adsum", "worker", "--processes", "2"]
+
+
+def workers_of(pid: int) -> set[int]:
+    return {
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text(encoding="ascii").split()
+    }
+
+
+@only_linux
+def test_a_worker_that_dies_is_started_again_and_all_end_with_the_command(
+    sqlite_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+
+    def started() -> int:
+        return log.read_text(encoding="utf-8").count(STARTED)
+
+    with running(command_with(sqlite_url, redis_url), log, lambda: started() == 2) as command:
+        victim, other = sorted(workers_of(command.pid))
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: started() == 3, 30, "a third worker has started")
+        now = workers_of(command.pid)
+        assert other in now
+        assert len(now - {victim, other}) == 1
+    assert command.returncode == 0
+    said = log.read_text(encoding="utf-8")
+    assert re.search(r"worker 1 was ended by SIGKILL; it is started again in 0\.2 s", said)
+    assert said.count("worker stopped") == 2
+    assert not any(is_alive(pid) for pid in now)
+
+
+def test_without_migrations_no_worker_is_started(redis_url: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = command_with(f"sqlite:///{tmp_path / 'new.db'}", redis_url)
+    with pytest.raises(RuntimeError, match="migrate"), running(command, log, lambda: False):
+        pass
+
+
+@only_linux
+@pytest.mark.parametrize(("cores", "processes"), [(1, 1), (2, 1), (4, 2), (9, 4)])
+def test_by_default_the_database_keeps_half_of_the_cores(
+    monkeypatch: pytest.MonkeyPatch, cores: int, processes: int
+) -> None:
+    def affinity(_: int) -> set[int]:
+        return set(range(cores))
+
+    monkeypatch.setattr(os, "sched_getaffinity", affinity)
+    assert default_processes() == processes

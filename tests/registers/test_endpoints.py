@@ -1,0 +1,36 @@
+"""Registers as clients see them."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from tests.support.api import Api, violations
+
+
+async def test_a_missing_register_is_shown_with_who_is_missing(api: Api) -> None:
+    school = api.school
+    (item,) = (await api.get("/registers/missing", "teacher", date="2024-12-24")).json()["items"]
+    assert item == {
+        "classId": school.class_id,
+        "className": "7b",
+        "sessionId": school.session_id,
+        "sessionTitle": "Attendance",
+        "learningDate": "2024-12-24",
+        "teachers": [{"userId": school.teacher_id, "name": ""}],
+        "state": "missing",
+        "marked": 0,
+        "expected": 3,
+        "missingStudentIds": school.student_ids,
+        "isProcessing": False,
+    }
+
+
+async def test_a_register_that_is_being_recorded_says_so(api: Api) -> None:
+    await api.create("teacher", learningDate="2024-12-24")
+    (item,) = (await api.get("/registers", "teacher", date="2024-12-24", classId=api.school.class_id)).json()["items"]
+    assert (item["state"], item["isProcessing"]) == ("missing", True)
+
+
+async def test_an_operator_sees_no_registers_and_a_wrong_day_is_named(api: Api) -> None:
+    assert (await api.get("/registers", "operator")).status_code == HTTPStatus.FORBIDDEN
+    assert violations(await api.get("/registers/missing", date="24.12.2024")) == {("/query/date", "date_format")}

@@ -1,0 +1,77 @@
+"""Who is in the house now, as far as today's registers know."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import update
+
+from adsum.accounts.access import Caller, Role
+from adsum.attendance.statuses.repository import set_status
+from adsum.attendance.statuses.rules import CountsAs, Status, StatusFlag
+from adsum.attendance.tables import attendances
+from adsum.platform.errors import Forbidden
+from adsum.platform.paging import PageRequest
+from adsum.registers.on_site.service import OnSite
+from adsum.roster.timetable.repository import replace_times
+from adsum.schools.calendar.rules import SessionTime
+from tests.reports.conftest import MONDAY, WEEK, Reported
+from tests.support.schools import caller, make_session, make_user
+
+
+def at_noon() -> datetime:
+    return datetime(2024, 9, 2, 12, tzinfo=UTC)
+
+
+async def there(reported: Reported, who: Caller | None = None) -> list[int]:
+    on_site = OnSite(reported.database, at_noon)
+    page = await on_site.page(reported.school.school_id, who or reported.office, PageRequest())
+    return [reported.school.student_ids.index(row.student_id) for row in page.items]
+
+
+async def test_the_newest_session_of_today_counts(reported: Reported) -> None:
+    async with reported.database.transaction() as connection:
+        later = await make_session(connection, reported.school.class_id, period="2")
+        times = {
+            reported.school.session_id: [SessionTime(1, "08:00", "09:00")],
+            later: [SessionTime(1, "09:00", "10:00")],
+        }
+        await replace_times(connection, times)
+    await reported.take(MONDAY, {0: "absent", 1: "present"}, later)
+    await reported.take(MONDAY, {0: "present", 1: "present", 2: "late"})
+    await reported.take(WEEK[1], {0: "present"})
+
+    assert await there(reported) == [1, 2]
+
+
+async def test_who_has_left_or_is_elsewhere_is_not_there(reported: Reported) -> None:
+    trip = Status("trip", "Trip", "T", CountsAs.ATTENDED, frozenset({StatusFlag.OFF_SITE}))
+    async with reported.database.transaction() as connection:
+        await set_status(connection, reported.school.school_id, trip)
+    await reported.take(MONDAY, {0: "trip", 1: "present", 2: "present"})
+    async with reported.database.transaction() as connection:
+        of_bo = attendances.c.student_id == reported.school.student_ids[1]
+        await connection.execute(update(attendances).where(of_bo).values(left_at="11:00"))
+
+    assert await there(reported) == [2]
+
+
+async def test_a_teacher_sees_their_own_and_who_may_not_know_names_nobody(reported: Reported) -> None:
+    await reported.take(MONDAY, {0: "present"})
+    async with reported.database.transaction() as connection:
+        stranger = await make_user(connection, Role.TEACHER, reported.school.school_id)
+
+    assert await there(reported, reported.teacher) == [0]
+    assert await there(reported, caller(Role.TEACHER, reported.school.school_id, stranger)) == []
+    with pytest.raises(Forbidden):
+        await there(reported, caller(Role.OPERATOR, reported.school.school_id))
+
+
+async def test_everybody_stands_in_the_schools_order_and_is_counted(reported: Reported) -> None:
+    on_site = OnSite(reported.database, at_noon)
+    await reported.take(MONDAY, {0: "present", 1: "absent", 2: "late"})
+    there = await on_site.everybody(reported.school.school_id, reported.office)
+
+    assert [row.family_name for row in there] == ["Family 0001", "Family 0003"]
+    assert await on_site.count(reported.school.school_id, reported.office) == 2

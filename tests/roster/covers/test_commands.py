@@ -1,0 +1,30 @@
+"""`adsum cover`, run as an office runs it, and a key that acts for people."""
+
+from __future__ import annotations
+
+import json
+
+from tests.support.commands import Commands
+
+DAY = "2024-12-24"
+
+
+def test_a_cover_is_assigned_shown_and_ended(demo: Commands) -> None:
+    users = json.loads(demo.output("user", "list", "--json"))
+    teacher = next(user["id"] for user in users if user["role"] == "teacher" and user["schoolId"] == 1)
+    told = ("--class", "123", "--teacher", str(teacher), "--from", DAY)
+
+    assigned = json.loads(demo.output("cover", "assign", *told, "--session", "456", "--json"))
+    shown = json.loads(demo.output("cover", "list", "--class", "123", "--json"))
+    wrong = demo.run("cover", "assign", *told, "--to", "2024-12-01", "--session", "999")
+
+    assert (assigned["teacherId"], assigned["from"], assigned["to"]) == (teacher, DAY, DAY)
+    assert shown == [assigned]
+    assert (wrong.returncode, len(wrong.stderr.splitlines())) == (1, 2)
+    assert json.loads(demo.output("cover", "end", str(assigned["id"]), "--json"))["ended"] is True
+    assert demo.run("cover", "end", "999").returncode == 1
+
+
+def test_a_key_is_made_that_acts_for_people(demo: Commands) -> None:
+    made = json.loads(demo.output("key", "create", "platform", "--permission", "attendance:act-as", "--json"))
+    assert made["permissions"] == ["attendance:act-as"]

@@ -1,0 +1,185 @@
+"""A teacher who stands in for another: what they see and mark, on which days, and what they do not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import update
+
+from adsum.accounts.access import Role
+from adsum.accounts.tables import users
+from adsum.platform.clock import system_clock
+from adsum.platform.days import today_in
+from tests.absences.conftest import Office
+from tests.support.api import DAY, violations
+from tests.support.schools import make_school, make_session, make_user
+
+EVE, NEXT_DAY = "2024-12-24", "2024-12-26"
+
+
+@pytest.fixture
+async def substitute(office: Office) -> int:
+    """A teacher of the school who teaches no class, signed in as `substitute`."""
+    async with office.adsum.database.transaction() as connection:
+        email = "substitute@school.example"
+        user_id = await make_user(
+            connection, Role.TEACHER, office.school.school_id, email=email, given_name="Eve", family_name="Early"
+        )
+    office.api.tokens["substitute"] = (await office.adsum.tokens.create(email)).text
+    return user_id
+
+
+@pytest.fixture
+async def afternoon(office: Office) -> int:
+    """A second session of the class."""
+    async with office.adsum.database.transaction() as connection:
+        return await make_session(connection, office.school.class_id, period="2", title="Afternoon")
+
+
+async def assign(office: Office, teacher_id: int, role: str = "office", **fields: Any) -> httpx2.Response:
+    """Of the whole class on `DAY`, unless `fields` say otherwise."""
+    body = {"classId": office.school.class_id, "teacherId": teacher_id, "from": DAY, "to": DAY} | fields
+    return await office.api.post("/covers", body, role)
+
+
+async def end(office: Office, cover_id: int, role: str = "office") -> int:
+    return (await office.api.change("DELETE", f"/covers/{cover_id}", role, None)).status_code
+
+
+async def marks(office: Office, day: str = DAY, **fields: Any) -> int:
+    return (await office.api.create("substitute", learningDate=day, **fields)).status_code
+
+
+async def items(office: Office, path: str, role: str = "substitute", **query: Any) -> list[dict[str, Any]]:
+    answer = await office.api.get(path, role, **query)
+    assert answer.status_code == HTTPStatus.OK, answer.text
+    return answer.json()["items"]
+
+
+async def test_who_covers_a_class_has_it_on_these_days_and_no_others(office: Office, substitute: int) -> None:
+    assert await marks(office) == 404
+    assigned = await assign(office, substitute, **{"from": EVE})
+    assert (assigned.status_code, assigned.json()["createdByRole"]) == (201, "office")
+    roster = f"/classes/{office.school.class_id}/roster"
+
+    assert [await marks(office, day) for day in ("2024-12-23", NEXT_DAY)] == [404, 404]
+    assert [await marks(office, day) for day in (EVE, DAY)] == [202, 202]
+    assert len(await items(office, roster, date=DAY)) == 3
+    assert (await office.api.get(roster, "substitute", date=NEXT_DAY)).status_code == 404
+
+
+async def test_who_covers_one_session_has_that_one_alone(office: Office, substitute: int, afternoon: int) -> None:
+    morning, class_id = office.school.session_id, office.school.class_id
+    await office.take("teacher")
+    await office.take("teacher", sessionId=afternoon)
+    batch = f"/attendances/batches/class-{class_id}-session-{{}}-date-25122024"
+    of_others = await items(office, "/attendances", "office", sessionId=morning)
+    await assign(office, substitute, sessionId=afternoon)
+    scope: dict[str, Any] = {"schoolId": office.school.school_id, "from": DAY, "to": DAY}
+    roster = f"/classes/{class_id}/roster"
+
+    seen = await items(office, "/attendances")
+    assert {record["sessionId"] for record in seen} == {afternoon}
+    corrected = [
+        await office.api.change("PATCH", f"/attendances/{record['id']}", "substitute", '"1"', json={"status": "late"})
+        for record in (seen[0], of_others[0])
+    ]
+    assert [answer.status_code for answer in corrected] == [200, 404]
+    assert [await marks(office, sessionId=each) for each in (afternoon, morning)] == [200, 404]
+    read = [(await office.api.get(batch.format(each), "substitute")).status_code for each in (afternoon, morning)]
+    assert read == [200, 404]
+    assert len(await items(office, "/attendances/batches")) == 1
+    known = [await office.api.get(roster, "substitute", date=DAY, sessionId=each) for each in (afternoon, morning)]
+    assert [answer.status_code for answer in known] == [200, 422]
+    registers = await items(office, "/registers", date=DAY)
+    assert [register["sessionId"] for register in registers] == [afternoon]
+    for by in ("class", "day", "student", "school"):
+        rates = await items(office, "/reports/rates", by=by, **scope)
+        assert sum(rate["sessions"] for rate in rates) == 3, by
+        whole = await items(office, "/reports/rates", "teacher", by=by, **scope)
+        assert sum(rate["sessions"] for rate in whole) == 6, by
+    assert len(await items(office, "/reports/rates", by="class", classId=class_id, **scope)) == 1
+
+
+async def test_who_covers_stands_in_the_register_of_these_days(office: Office, substitute: int, afternoon: int) -> None:
+    own = office.school.teacher_id
+    await assign(office, substitute, sessionId=afternoon)
+
+    def teachers(registers: list[dict[str, Any]]) -> dict[int, list[int]]:
+        return {each["sessionId"]: [teacher["userId"] for teacher in each["teachers"]] for each in registers}
+
+    on_the_day = await items(office, "/registers", "office", date=DAY)
+    of_substitute = await items(office, "/registers", "office", date=DAY, teacherId=substitute)
+    assert teachers(on_the_day) == {office.school.session_id: [own], afternoon: [own, substitute]}
+    assert teachers(of_substitute) == {afternoon: [own, substitute]}
+    assert on_the_day[1]["teachers"][1]["name"] == "Eve Early"
+    assert await items(office, "/registers", "office", date=EVE, teacherId=substitute) == []
+
+
+async def test_an_ended_cover_keeps_its_days_before_today(office: Office, substitute: int) -> None:
+    today, yesterday, tomorrow = (str(today_in("UTC", system_clock()) + timedelta(days)) for days in (0, -1, 1))
+    running = (await assign(office, substitute, **{"from": yesterday, "to": tomorrow})).json()["id"]
+    past = (await assign(office, substitute)).json()["id"]
+    coming = (await assign(office, substitute, **{"from": today, "to": today})).json()["id"]
+
+    assert [await end(office, each) for each in (running, past, coming, coming)] == [204, 204, 204, 404]
+
+    left = {cover["id"]: (cover["from"], cover["to"]) for cover in await items(office, "/covers", "office")}
+    assert left == {running: (yesterday, yesterday), past: (DAY, DAY)}
+    assert await marks(office, today) == 404
+    assert await marks(office) == 202
+
+
+async def test_covers_are_listed_by_what_they_are_asked_for(office: Office, substitute: int, afternoon: int) -> None:
+    first = (await assign(office, substitute)).json()
+    again = await assign(office, substitute)
+    second = (await assign(office, substitute, sessionId=afternoon, **{"from": NEXT_DAY, "to": NEXT_DAY})).json()
+
+    async def found(**query: Any) -> list[int]:
+        return [cover["id"] for cover in await items(office, "/covers", "office", **query)]
+
+    school = office.school
+    assert (again.status_code, again.json()) == (200, first)
+    assert await found() == [second["id"], first["id"]]
+    assert await found(schoolId=school.school_id, classId=school.class_id, teacherId=substitute, to=DAY) == [
+        first["id"]
+    ]
+    assert await found(**{"from": NEXT_DAY}) == [second["id"]]
+    assert await found(teacherId=school.teacher_id) == []
+    page = (await office.api.get("/covers", "office", limit=1)).json()
+    assert await found(cursor=page["nextCursor"]) == [first["id"]]
+
+
+async def test_only_the_office_assigns_and_everything_wrong_is_named(office: Office, substitute: int) -> None:
+    async with office.adsum.database.transaction() as connection:
+        other = await make_school(connection)
+        disabled = await make_user(connection, Role.TEACHER, office.school.school_id, disabled=True)
+    theirs: dict[str, Any] = {"classId": other.class_id, "teacherId": other.teacher_id, "from": NEXT_DAY}
+
+    assert (await assign(office, substitute, "teacher")).status_code == 403
+    assert violations(await assign(office, substitute, **theirs)) == {
+        ("/classId", "unknown_class"),
+        ("/to", "days_reversed"),
+    }
+    too_much: dict[str, Any] = {"sessionId": other.session_id, "to": "2026-12-25"}
+    for nobody in (other.teacher_id, disabled, 999):
+        assert violations(await assign(office, nobody, **too_much)) == {
+            ("/to", "too_long"),
+            ("/sessionId", "session_not_of_class"),
+            ("/teacherId", "unknown_teacher"),
+        }
+    cover_id = (await assign(office, substitute)).json()["id"]
+    office.api.tokens["far"] = await token_of_office(office, other.school_id)
+    assert await end(office, cover_id, "far") == 404
+    assert await end(office, cover_id, "viewer") == 403
+
+
+async def token_of_office(office: Office, school_id: int) -> str:
+    async with office.adsum.database.transaction() as connection:
+        user_id = await make_user(connection, Role.OFFICE, school_id)
+        await connection.execute(update(users).where(users.c.id == user_id).values(email="far@school.example"))
+    return (await office.adsum.tokens.create("far@school.example")).text

@@ -1,0 +1,108 @@
+"""`adsum roster import`, run as an operator runs it: results on stdout, exit 0, 1 or 2."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adsum.migrations import tables
+from adsum.roster.demo.service import DATA
+from tests.roster.conftest import Importing
+from tests.roster.files import Roster, a_school, enrolment, in_folder, in_zip
+from tests.support.commands import Commands, commands
+
+REAL = str(DATA / "oneroster")
+
+
+@pytest.fixture
+def adsum(database_url: str) -> Commands:
+    return commands(database_url=database_url, redis_url="redis://127.0.0.1:1", log_level="WARNING")
+
+
+@pytest.fixture
+def invalid() -> Roster:
+    roster = a_school(students=60)
+    roster.tables["enrollments"] += [enrolment("class-9", f"student-{number}") for number in range(1, 61)]
+    return roster
+
+
+async def test_the_real_files_are_imported_and_the_second_time_nothing_changes(
+    adsum: Commands, importing: Importing
+) -> None:
+    first = adsum.output("roster", "import", REAL, "--timezone", "America/Chicago")
+    second = adsum.output("roster", "import", REAL)
+
+    assert "Imported." in first
+    assert "students    86     0        0      0" in first
+    assert "Nothing changes: the roster is what the files say." in second
+    assert {row["time_zone"] for row in await importing.rows(tables.schools)} == {"America/Chicago"}
+
+
+async def test_a_dry_run_says_what_would_change_and_changes_nothing(adsum: Commands, importing: Importing) -> None:
+    report = json.loads(adsum.output("roster", "import", REAL, "--dry-run", "--json"))
+
+    assert report["dryRun"] is True
+    assert report["tables"]["enrolments"] == {"added": 602, "changed": 0, "ended": 0, "unchanged": 0}
+    assert not any((await importing.everything()).values())
+
+
+async def test_errors_are_listed_by_file_and_row_with_exit_1(adsum: Commands, invalid: Roster, tmp_path: Path) -> None:
+    path = tmp_path / "roster.zip"
+    path.write_bytes(in_zip(invalid.files()).getvalue())
+
+    ended = adsum.run("roster", "import", str(path))
+
+    assert ended.returncode == 1
+    assert "60 errors:" in ended.stdout
+    assert "  enrollments.csv:63: there is no class class-9" in ended.stdout
+    assert "Given" not in ended.stdout + ended.stderr
+    report = json.loads(adsum.run("roster", "import", str(path), "--json").stdout)
+    assert report["changesNothing"] is True
+    assert len(report["errors"]) == report["errorCount"] == 60
+    assert report["errors"][0]["params"]["row"] == 63
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+async def test_what_is_refused_says_why_with_exit_1(
+    adsum: Commands, importing: Importing, invalid: Roster, tmp_path: Path, as_json: bool
+) -> None:
+    folder = in_folder(invalid.files(), tmp_path / "roster")
+
+    ended = adsum.run("roster", "import", str(folder), "--strict", *(["--json"] if as_json else []))
+
+    assert ended.returncode == 1
+    if as_json:
+        refusal: dict[str, Any] = json.loads(ended.stdout)
+        assert (refusal["code"], len(refusal["errors"])) == ("import_refused", 60)
+    else:
+        assert "nothing was imported" in ended.stderr
+        assert "enrollments.csv:63: " in ended.stdout
+    assert not any((await importing.everything()).values())
+
+
+def test_removals_are_refused_until_they_are_allowed(adsum: Commands, tmp_path: Path) -> None:
+    adsum.output("roster", "import", str(in_folder(a_school(students=10).files(), tmp_path / "ten")))
+    five = str(in_folder(a_school(students=5).files(), tmp_path / "five"))
+
+    refused = adsum.run("roster", "import", five)
+
+    assert refused.returncode == 1
+    assert "users.csv: 5 of 10 active students would end" in refused.stdout
+    assert "A dry run. Without --dry-run nothing" in adsum.run("roster", "import", five, "--dry-run").stdout
+    assert "students    0      0        5      5" in adsum.output("roster", "import", five, "--allow-removals")
+
+
+def test_what_is_no_roster_is_refused_with_exit_1(adsum: Commands, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+
+    ended = adsum.run("roster", "import", str(tmp_path / "empty"))
+
+    assert (ended.returncode, ended.stderr) == (1, "adsum: there is no CSV file in it\n")
+
+
+@pytest.mark.parametrize("arguments", [["nowhere"], [REAL, "--timezone", "Mars/Olympus"], [REAL, "--fast"], []])
+def test_wrong_use_is_exit_2(adsum: Commands, arguments: list[str]) -> None:
+    assert adsum.run("roster", "import", *arguments).returncode == 2

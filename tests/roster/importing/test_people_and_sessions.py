@@ -1,0 +1,118 @@
+"""Teachers and their logins, sessions, students of two schools, and attendance that was recorded before."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from sqlalchemy import update
+
+from adsum.migrations import tables
+from adsum.platform.ids import Batch
+from tests.roster.conftest import Importing, counts, where
+from tests.roster.files import SCHOOL, a_class, a_school, enrolment
+from tests.support.schools import make_record
+
+TEACHINGS = "teachings"
+
+
+async def test_a_teacher_who_leaves_keeps_the_account_and_teaches_no_more(importing: Importing) -> None:
+    roster = a_school()
+    await importing.run(roster)
+    async with importing.database.transaction() as connection:
+        await connection.execute(update(tables.users).values(email="ada@school.example", password_hash="hash"))
+    (before,) = await importing.rows(tables.users)
+    roster.drop("users", "teacher-1")
+
+    report = await importing.run(roster)
+
+    assert where(report.violations) == [("enrollments.csv:5", "unknown_user")]
+    assert counts(report)[TEACHINGS] == (0, 0, 1, 0)
+    assert await importing.rows(tables.users) == [before]
+    assert [row["end_date"] for row in await importing.rows(tables.class_teachers)] == [date(2024, 10, 15)]
+
+
+async def test_an_import_never_touches_what_a_login_is(importing: Importing) -> None:
+    roster = a_school()
+    await importing.run(roster)
+    login = {"email": "ada@school.example", "password_hash": "hash", "role": "office", "disabled": True}
+    async with importing.database.transaction() as connection:
+        await connection.execute(update(tables.users).values(**login))
+    roster.row("users", "teacher-1")["familyName"] = "King"
+
+    await importing.run(roster)
+
+    (row,) = await importing.rows(tables.users)
+    assert row["family_name"] == "King"
+    assert {name: row[name] for name in login} == login
+
+
+async def test_sessions_are_the_periods_of_a_class(importing: Importing) -> None:
+    roster = a_school()
+    roster.row("classes", "class-1")["periods"] = "1,2,Homeroom"
+    await importing.run(roster)
+    roster.row("classes", "class-1")["periods"] = "2,3"
+
+    report = await importing.run(roster)
+
+    assert counts(report)["sessions"] == (1, 0, 2, 1)
+    rows = await importing.rows(tables.sessions)
+    assert [(row["period"], row["title"], row["active"]) for row in rows] == [
+        ("1", "Period 1", False),
+        ("2", "Period 2", True),
+        ("Homeroom", "Homeroom", False),
+        ("3", "Period 3", True),
+    ]
+    roster.row("classes", "class-1")["periods"] = "1,2,3"
+    assert counts(await importing.run(roster))["sessions"] == (0, 1, 0, 2)
+
+
+async def test_a_class_without_periods_has_one_default_session(importing: Importing) -> None:
+    await importing.run(a_school())
+
+    assert [(row["period"], row["title"]) for row in await importing.rows(tables.sessions)] == [("", "Attendance")]
+
+
+async def test_a_student_of_two_schools_is_one_student_in_each(importing: Importing) -> None:
+    roster = a_school(students=1)
+    roster.add("orgs", sourcedId="school-2", name="Rosenhof", type="school")
+    roster.row("users", "student-1")["orgSourcedIds"] = f"{SCHOOL},school-2"
+    roster.tables["classes"].append(a_class("class-2", school="school-2"))
+    roster.tables["enrollments"].append(enrolment("class-2", "student-1", school="school-2"))
+
+    report = await importing.run(roster)
+
+    assert report.violations == ()
+    assert counts(report)["students"] == (2, 0, 0, 0)
+    students = {row["id"]: row["school_id"] for row in await importing.rows(tables.students)}
+    classes = {row["id"]: row["school_id"] for row in await importing.rows(tables.classes)}
+    for row in await importing.rows(tables.enrolments):
+        assert students[row["student_id"]] == classes[row["class_id"]]
+
+
+async def test_who_leaves_one_of_two_schools_stays_in_the_other(importing: Importing) -> None:
+    roster = a_school(students=1)
+    roster.add("orgs", sourcedId="school-2", name="Rosenhof", type="school")
+    roster.row("users", "student-1")["orgSourcedIds"] = f"{SCHOOL},school-2"
+    await importing.run(roster)
+    roster.row("users", "student-1")["orgSourcedIds"] = SCHOOL
+
+    await importing.run(roster, allow_removals=True)
+
+    assert [row["active"] for row in await importing.rows(tables.students)] == [True, False]
+
+
+async def test_history_of_attendance_stays_when_a_student_leaves(importing: Importing) -> None:
+    roster = a_school(students=1)
+    await importing.run(roster)
+    (student,) = await importing.rows(tables.students)
+    (session,) = await importing.rows(tables.sessions)
+    batch = Batch(session["class_id"], session["id"], date(2024, 9, 30))
+    async with importing.database.transaction() as connection:
+        await make_record(connection, student["school_id"], batch, student["id"])
+    before = await importing.rows(tables.attendances)
+
+    roster.drop("users", "student-1")
+    await importing.run(roster, allow_removals=True)
+
+    assert await importing.rows(tables.attendances) == before
+    assert len(await importing.rows(tables.students)) == 1

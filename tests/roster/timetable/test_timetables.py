@@ -1,0 +1,148 @@
+"""Times of sessions, one session's and a whole school's."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+import pytest
+
+from adsum.accounts.access import Role
+from adsum.platform.errors import Invalid
+from adsum.schools.calendar.rules import MAX_TIMES, SessionTime
+from adsum.wiring import Adsum
+from tests.support.api import Api, violations
+from tests.support.schools import caller, make_bare_school, make_class, make_session
+
+MONDAY: dict[str, Any] = {"weekday": 1, "begins": "08:00", "ends": "08:45"}
+TUESDAY: dict[str, Any] = {"weekday": 2, "begins": "10:00", "ends": "10:45"}
+HEADER = "class,session,weekday,begins,ends\n"
+
+
+async def put(api: Api, *times: dict[str, Any], role: str = "office") -> httpx2.Response:
+    path = f"/sessions/{api.school.session_id}/times"
+    return await api.change("PUT", path, role, None, json={"times": list(times)})
+
+
+async def times_of(api: Api, session_id: int) -> list[tuple[int, str]]:
+    answer = await api.get(f"/sessions/{session_id}/times", "office")
+    assert answer.status_code == HTTPStatus.OK, answer.text
+    return [(time["weekday"], time["begins"]) for time in answer.json()["times"]]
+
+
+async def send(api: Api, rows: str, role: str = "office", kind: str = "text/csv", **query: Any) -> httpx2.Response:
+    return await api.client.post(
+        f"/schools/{api.school.school_id}/timetable",
+        content=(HEADER + rows).encode(),
+        params=query,
+        headers={"Authorization": f"Bearer {api.tokens[role]}", "Content-Type": kind},
+    )
+
+
+async def test_the_times_of_a_session_are_replaced_by_others(api: Api) -> None:
+    assert (await put(api, TUESDAY, MONDAY)).json() == {"times": [MONDAY, TUESDAY]}
+    await put(api, TUESDAY)
+    assert (await api.get(f"/sessions/{api.school.session_id}/times", "teacher")).json() == {"times": [TUESDAY]}
+    await put(api)
+    assert await times_of(api, api.school.session_id) == []
+
+
+async def test_everything_wrong_with_times_is_named(api: Api) -> None:
+    answer = await put(api, {"weekday": 8, "begins": "8:00", "ends": "25:00"})
+    assert violations(answer) == {
+        ("/times/0/weekday", "out_of_range"),
+        ("/times/0/begins", "wrong_form"),
+        ("/times/0/ends", "wrong_form"),
+    }
+    answer = await put(api, MONDAY, MONDAY | {"ends": "07:00"})
+    assert violations(answer) == {("/times/1/begins", "time_repeated"), ("/times/1/ends", "times_reversed")}
+
+
+async def test_a_program_cannot_give_a_session_more_times_than_a_client(adsum: Adsum, api: Api) -> None:
+    times = [SessionTime(1, f"{i // 60:02}:{i % 60:02}", "23:00") for i in range(MAX_TIMES + 1)]
+    with pytest.raises(Invalid) as refused:
+        await adsum.timetables.replace(api.school.session_id, times, caller(Role.ADMIN))
+    assert [violation.code for violation in refused.value.violations] == ["too_long"]
+
+
+async def test_only_the_office_says_when_a_session_meets(adsum: Adsum, api: Api) -> None:
+    assert (await put(api, MONDAY, role="teacher")).status_code == HTTPStatus.FORBIDDEN
+    assert (await send(api, "", "teacher")).status_code == HTTPStatus.FORBIDDEN
+    async with adsum.database.transaction() as connection:
+        colleagues = await make_session(connection, await make_class(connection, api.school.school_id))
+        other = await make_bare_school(connection)
+        elsewhere = await make_session(connection, await make_class(connection, other))
+    assert (await api.get(f"/sessions/{colleagues}/times", "teacher")).status_code == HTTPStatus.NOT_FOUND
+    assert (await api.get(f"/sessions/{elsewhere}/times")).status_code == HTTPStatus.NOT_FOUND
+    refused = await api.change("PUT", f"/sessions/{elsewhere}/times", "office", None, json={"times": []})
+    assert refused.status_code == HTTPStatus.NOT_FOUND
+    foreign = await api.client.post(
+        f"/schools/{other}/timetable",
+        content=HEADER,
+        headers={"Authorization": f"Bearer {api.tokens['office']}", "Content-Type": "text/csv"},
+    )
+    assert foreign.status_code == HTTPStatus.NOT_FOUND
+
+
+async def test_a_timetable_names_classes_and_sessions_as_the_roster_file_does_or_by_our_ids(
+    adsum: Adsum, api: Api
+) -> None:
+    async with adsum.database.transaction() as connection:
+        class_id = await make_class(connection, api.school.school_id, source_id="ma-7b")
+        second = await make_session(connection, class_id, period="2")
+        default = await make_session(connection, class_id)
+    own = api.school.session_id
+    rows = f"ma-7b,2,1,08:00,08:45\nma-7b,,2,08:00,08:45\n{api.school.class_id},{own},3,08:00,08:45\n"
+    answer = await send(api, rows + "ma-7b,2,1,10:00,10:45\n")
+    assert answer.json() == {"dryRun": False, "sessions": 3, "times": 4}
+    assert await times_of(api, second) == [(1, "08:00"), (1, "10:00")]
+    assert await times_of(api, default) == [(2, "08:00")]
+    assert await times_of(api, own) == [(3, "08:00")]
+
+
+async def test_a_timetable_leaves_sessions_that_it_does_not_name(adsum: Adsum, api: Api) -> None:
+    async with adsum.database.transaction() as connection:
+        second = await make_session(connection, api.school.class_id, period="2")
+    await put(api, MONDAY)
+    await send(api, f"{api.school.class_id},2,2,08:00,08:45\n")
+    assert await times_of(api, api.school.session_id) == [(1, "08:00")]
+    assert await times_of(api, second) == [(2, "08:00")]
+
+
+async def test_a_dry_run_changes_nothing(api: Api) -> None:
+    await put(api, MONDAY)
+    answer = await send(api, f"{api.school.class_id},,2,08:00,08:45\n", dryRun=True)
+    assert answer.json() == {"dryRun": True, "sessions": 1, "times": 1}
+    assert await times_of(api, api.school.session_id) == [(1, "08:00")]
+
+
+async def test_one_wrong_line_keeps_all_of_a_timetable_out(api: Api) -> None:
+    right = f"{api.school.class_id},,2,08:00,08:45\n"
+    rows = f"{right}{right}nowhere,,1,08:00,08:45\n{api.school.class_id},9,Mon,8:00,08:45\nshort\n"
+    answer = await send(api, rows)
+    assert violations(answer) == {
+        ("timetable.csv:3", "time_repeated"),
+        ("timetable.csv:4", "unknown_class"),
+        ("timetable.csv:5", "session_not_of_class"),
+        ("timetable.csv:5", "out_of_range"),
+        ("timetable.csv:5", "wrong_form"),
+        ("timetable.csv:6", "wrong_form"),
+    }
+    assert await times_of(api, api.school.session_id) == []
+
+
+async def test_a_session_has_at_most_so_many_times(api: Api) -> None:
+    rows = "".join(f"{api.school.class_id},,1,{i // 60:02}:{i % 60:02},23:00\n" for i in range(MAX_TIMES + 1))
+    assert violations(await send(api, rows)) == {(f"timetable.csv:{MAX_TIMES + 2}", "too_long")}
+
+
+async def test_an_empty_timetable_changes_nothing(api: Api) -> None:
+    assert (await send(api, "")).json() == {"dryRun": False, "sessions": 0, "times": 0}
+
+
+async def test_what_is_no_csv_is_refused(api: Api) -> None:
+    assert (await send(api, "", kind="application/json")).status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    malformed = await send(api, '1,"')
+    assert malformed.status_code == HTTPStatus.BAD_REQUEST
+    assert violations(malformed) == {("timetable.csv", "malformed")}

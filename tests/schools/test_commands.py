@@ -1,0 +1,58 @@
+"""`adsum calendar` and `adsum register`, run as an office runs them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.support.commands import Commands
+
+SCHOOL = ("--school", "1")
+
+
+def test_a_closed_day_is_shown_keeps_classes_from_being_marked_and_is_opened_again(demo: Commands) -> None:
+    mark = ("batch", "create", "--class", "123", "--session", "456", "--date", "2024-12-25", "--all")
+
+    demo.output("calendar", "close", "2024-12-25", "--reason", "Christmas", *SCHOOL)
+    (shown,) = json.loads(demo.output("calendar", "show", "--json", *SCHOOL))
+    refused = demo.run(*mark)
+    demo.output("calendar", "open", "2024-12-25", *SCHOOL)
+
+    assert (shown["date"], shown["reason"], shown["fromTime"]) == ("2024-12-25", "Christmas", None)
+    assert refused.returncode == 1
+    assert refused.stderr == "adsum: --date: the school is closed on 2024-12-25: Christmas\n"
+    assert demo.run("calendar", "show", *SCHOOL).stderr == "adsum: no closed days\n"
+    assert demo.run(*mark).returncode == 0
+
+
+def test_who_has_several_schools_says_which(demo: Commands) -> None:
+    refused = demo.run("calendar", "show")
+    assert (refused.returncode, refused.stderr) == (1, "adsum: there are several schools: say which\n")
+
+
+def test_a_timetable_is_tried_and_imported_and_what_is_wrong_is_told_by_line(demo: Commands, tmp_path: Path) -> None:
+    file, wrong = tmp_path / "times.csv", tmp_path / "wrong.csv"
+    header = "class,session,weekday,begins,ends\n"
+    file.write_text(f"{header}123,456,1,08:00,08:45\n")
+    wrong.write_text(f"{header}123,456,Mon,08:00,08:45\n")
+
+    tried = json.loads(demo.output("calendar", "import", str(file), "--dry-run", "--json", *SCHOOL))
+    done = json.loads(demo.output("calendar", "import", str(file), "--json", *SCHOOL))
+    refused = demo.run("calendar", "import", str(wrong), *SCHOOL)
+    marked = demo.run("batch", "create", "--class", "123", "--session", "456", "--date", "2024-12-25", "--all")
+
+    assert tried == {"dryRun": True, "sessions": 1, "times": 1}
+    assert done == tried | {"dryRun": False}
+    assert refused.returncode == 1
+    assert "line 2" in refused.stderr
+    assert "does not meet on 2024-12-25, a Wednesday" in marked.stderr
+
+
+def test_missing_registers_are_listed(demo: Commands) -> None:
+    missing = json.loads(demo.output("register", "missing", "--date", "2024-12-25", "--school", "1", "--json"))
+    shown = demo.output("register", "missing", "--date", "2024-12-25", "--school", "1")
+
+    assert [(row["classId"], row["state"], row["expected"]) for row in missing] == [(123, "missing", 30)]
+    assert missing[0]["missingStudentIds"] == list(range(1, 31))
+    assert "missing" in shown
+    assert demo.run("register", "missing", "--date", "2024-08-01").stderr == "adsum: no register is missing\n"

@@ -1,0 +1,153 @@
+"""What create-batch makes of a school's calendar."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from adsum.accounts.access import Permission, system_caller
+from adsum.batches.selection import Selection
+from adsum.batches.submission import Submission
+from adsum.wiring import Adsum
+from tests.support.api import Api, violations
+from tests.support.statements import statements_sent
+
+FORCED: dict[str, Any] = {"force": True, "reason": "An excursion on Christmas Day"}
+TERM = {"title": "Autumn", "beginDate": "2024-09-02", "endDate": "2024-12-25"}
+
+
+@pytest.fixture
+async def closed(api: Api, calendar: str) -> Api:
+    """The school is closed on Christmas Day."""
+    await api.change("PUT", f"{calendar}/closed-days/2024-12-25", "office", None, json={"reason": "Christmas"})
+    return api
+
+
+async def say_when(api: Api, *times: tuple[int, str]) -> None:
+    body = {"times": [{"weekday": weekday, "begins": begins, "ends": "23:00"} for weekday, begins in times]}
+    answer = await api.change("PUT", f"/sessions/{api.school.session_id}/times", "office", None, json=body)
+    assert answer.status_code == HTTPStatus.OK, answer.text
+
+
+@pytest.mark.parametrize("role", ["teacher", "office"])
+async def test_nobody_marks_a_class_on_a_closed_day_by_mistake(closed: Api, role: str) -> None:
+    answer = await closed.create(role)
+    assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    (error,) = answer.json()["errors"]
+    assert (error["code"], error["pointer"]) == ("school_closed", "/learningDate")
+    assert error["params"] == {"date": "2024-12-25", "cause": "closed_day", "reason": "Christmas"}
+
+
+@pytest.mark.parametrize("day", ["2024-12-25T00:00:00.000Z", "2024-12-25T23:30:00+00:00", "2024-12-26T08:00:00+14:00"])
+async def test_the_day_counts_however_it_is_written(closed: Api, day: str) -> None:
+    assert violations(await closed.create(learningDate=day)) == {("/learningDate", "school_closed")}
+
+
+async def test_everything_else_that_is_wrong_is_named_beside_it(closed: Api) -> None:
+    answer = await closed.create(isSelectedAll=False, marks=[{"studentId": 1, "status": "asleep"}], sessionId=999)
+    assert violations(answer) >= {
+        ("/learningDate", "school_closed"),
+        ("/marks/0/status", "unknown_status"),
+        ("/sessionId", "session_not_of_class"),
+    }
+
+
+async def test_the_days_beside_a_closed_one_are_open(closed: Api) -> None:
+    for day in ("2024-12-24", "2024-12-26"):
+        assert (await closed.create("teacher", learningDate=day)).status_code == HTTPStatus.ACCEPTED
+
+
+async def test_the_office_forces_it_and_its_reason_is_kept(closed: Api) -> None:
+    answer = await closed.create("office", **FORCED)
+    assert answer.status_code == HTTPStatus.ACCEPTED, answer.text
+    (run,) = (await closed.get(f"/attendances/batches/{answer.json()['batchId']}")).json()["runs"]
+    assert run["forcedReason"] == FORCED["reason"]
+
+
+async def test_a_program_with_a_key_forces_it_too(adsum: Adsum, closed: Api) -> None:
+    key = await adsum.api_keys.create("sync", [Permission.ATTENDANCE_CREATE], [closed.school.school_id])
+    body = {
+        "classId": closed.school.class_id,
+        "sessionId": closed.school.session_id,
+        "learningDate": "2024-12-25",
+        "isSelectedAll": True,
+    }
+    answer = await closed.client.post(
+        "/attendances/create-batch", json=body | FORCED, headers={"X-API-Key": key.secret}
+    )
+    assert answer.status_code == HTTPStatus.ACCEPTED, answer.text
+
+
+async def test_a_teacher_cannot_force_it(closed: Api) -> None:
+    answer = await closed.create("teacher", **FORCED)
+    assert answer.status_code == HTTPStatus.FORBIDDEN
+    assert violations(answer) == {("/force", "force_not_allowed")}
+
+
+@pytest.mark.parametrize(
+    ("fields", "violation"),
+    [
+        ({"force": True}, ("/reason", "missing_field")),
+        ({"force": True, "reason": " "}, ("/reason", "missing_field")),
+        ({"reason": "so"}, ("/reason", "reason_without_force")),
+        ({"force": True, "reason": "x" * 501}, ("/reason", "too_long")),
+    ],
+)
+async def test_force_and_reason_go_together(closed: Api, fields: dict[str, Any], violation: tuple[str, str]) -> None:
+    assert violation in violations(await closed.create("office", **fields))
+
+
+async def test_force_on_an_open_day_is_not_kept_as_one(api: Api) -> None:
+    answer = await api.create("office", **FORCED)
+    (run,) = (await api.get(f"/attendances/batches/{answer.json()['batchId']}")).json()["runs"]
+    assert run["forcedReason"] is None
+
+
+async def test_a_day_outside_of_all_terms_is_refused(api: Api, calendar: str) -> None:
+    await api.post(f"{calendar}/terms", TERM, "office")
+    (error,) = (await api.create("teacher")).json()["errors"]
+    assert (error["code"], error["params"]["cause"]) == ("school_closed", "outside_terms")
+    assert (await api.create("teacher", learningDate="2024-12-24")).status_code == HTTPStatus.ACCEPTED
+
+
+async def test_a_day_that_ends_early_is_closed_to_what_begins_later(api: Api, calendar: str) -> None:
+    heat = {"reason": "Heat", "fromTime": "12:00"}
+    await api.change("PUT", f"{calendar}/closed-days/2024-12-25", "office", None, json=heat)
+    await say_when(api, (3, "12:00"))
+    assert violations(await api.create("teacher")) == {("/learningDate", "school_closed")}
+    await say_when(api, (3, "11:59"))
+    assert (await api.create("teacher")).status_code == HTTPStatus.ACCEPTED
+
+
+async def test_a_day_off_the_timetable_is_recorded_and_warned_of(api: Api) -> None:
+    await say_when(api, (4, "08:00"))
+    answer = await api.create("teacher")
+    assert answer.status_code == HTTPStatus.ACCEPTED
+    assert [warning["code"] for warning in answer.json()["warnings"]] == ["off_timetable"]
+    again = await api.create("teacher")
+    assert again.json()["isSkipped"] is True
+    assert again.json()["warnings"] == answer.json()["warnings"]
+    on_time = await api.create("teacher", learningDate="2024-12-26")
+    assert on_time.json()["warnings"] == []
+
+
+async def test_a_repeated_answer_has_the_warnings_of_the_first(api: Api, calendar: str) -> None:
+    await say_when(api, (4, "08:00"))
+    first = await api.create("teacher", key="k1")
+    await api.change("PUT", f"{calendar}/closed-days/2024-12-25", "office", None, json={"reason": "Christmas"})
+    assert (await api.create("teacher", key="k1")).json() == first.json()
+
+
+async def test_the_calendar_costs_no_statement_of_its_own(adsum: Adsum, closed: Api) -> None:
+    """Accepting is the hot path: what a calendar says comes with the class and its time zone."""
+    await say_when(closed, (4, "08:00"))
+    school = closed.school
+    submission = Submission(school.class_id, school.session_id, "2024-12-26", Selection(is_selected_all=True))
+    with statements_sent(adsum.database) as sent:
+        await adsum.attendances.create_batch(submission, system_caller())
+
+    asked = [each for each, _ in sent if any(table in each for table in ("closed_days", "session_times", "terms"))]
+    assert len(asked) == 1
+    assert "time_zone" in asked[0]

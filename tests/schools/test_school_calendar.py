@@ -1,0 +1,131 @@
+"""Closed days and terms over HTTP: who may say what, and what is refused."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from adsum.accounts.access import Role
+from adsum.platform.days import plain_day
+from adsum.platform.errors import Invalid
+from adsum.schools.calendar.rules import ClosedDay
+from adsum.wiring import Adsum
+from tests.support.api import Api, violations
+from tests.support.schools import caller, make_bare_school
+
+CHRISTMAS = {"reason": "Christmas"}
+
+
+async def test_a_closed_day_is_kept_with_who_said_so(api: Api, calendar: str) -> None:
+    put = await api.change("PUT", f"{calendar}/closed-days/2024-12-25", "office", None, json=CHRISTMAS)
+    listed = (await api.get(f"{calendar}/closed-days", "teacher")).json()
+    assert put.status_code == HTTPStatus.OK, put.text
+    assert listed["items"] == [put.json()]
+    wanted = {"date": "2024-12-25", "reason": "Christmas", "fromTime": None, "createdByRole": "office"}
+    assert put.json().items() >= wanted.items()
+    assert put.json()["createdByUserId"] is not None
+
+
+async def test_closing_a_day_again_replaces_what_was_said(api: Api, calendar: str) -> None:
+    day = f"{calendar}/closed-days/2024-12-24"
+    await api.change("PUT", day, "office", None, json=CHRISTMAS)
+    await api.change("PUT", day, "office", None, json={"reason": "Heat", "fromTime": "12:30"})
+    (item,) = (await api.get(f"{calendar}/closed-days")).json()["items"]
+    assert (item["reason"], item["fromTime"]) == ("Heat", "12:30")
+
+
+async def test_closed_days_are_listed_by_day_within_bounds_and_by_pages(api: Api, calendar: str) -> None:
+    for day in ("2024-12-27", "2024-12-24", "2024-12-26", "2024-12-25"):
+        await api.change("PUT", f"{calendar}/closed-days/{day}", "office", None, json=CHRISTMAS)
+    bounds: dict[str, Any] = {"from": "2024-12-25", "to": "2024-12-27", "limit": 2}
+    first = (await api.get(f"{calendar}/closed-days", "office", **bounds)).json()
+    second = (await api.get(f"{calendar}/closed-days", "office", **bounds, cursor=first["nextCursor"])).json()
+    pages = [[item["date"] for item in page["items"]] for page in (first, second)]
+    assert pages == [["2024-12-25", "2024-12-26"], ["2024-12-27"]]
+    assert second["nextCursor"] is None
+
+
+async def test_a_day_is_opened_again_once(api: Api, calendar: str) -> None:
+    day = f"{calendar}/closed-days/2024-12-25"
+    await api.change("PUT", day, "office", None, json=CHRISTMAS)
+    assert (await api.change("DELETE", day, "office", None)).status_code == HTTPStatus.NO_CONTENT
+    assert (await api.get(f"{calendar}/closed-days")).json()["items"] == []
+    assert (await api.change("DELETE", day, "office", None)).status_code == HTTPStatus.NOT_FOUND
+
+
+async def test_everything_wrong_with_a_closed_day_is_named(api: Api, calendar: str) -> None:
+    wrong = {"reason": "", "fromTime": "24:00", "until": 1}
+    answer = await api.change("PUT", f"{calendar}/closed-days/2024-12-25", "office", None, json=wrong)
+    assert violations(answer) == {("/reason", "too_short"), ("/fromTime", "wrong_form"), ("/until", "unknown_field")}
+    answer = await api.change("PUT", f"{calendar}/closed-days/25.12.2024", "office", None, json=CHRISTMAS)
+    assert violations(answer) == {("/path/day", "date_format")}
+
+
+async def test_a_program_is_told_everything_that_is_wrong_too(adsum: Adsum, api: Api) -> None:
+    office, school_id = caller(Role.OFFICE, api.school.school_id), api.school.school_id
+    first, second = plain_day("2024-12-25"), plain_day("2024-12-26")
+    with pytest.raises(Invalid) as refused:
+        await adsum.school_calendar.close_day(school_id, ClosedDay(first, " ", "noon"), office)
+    assert [violation.code for violation in refused.value.violations] == ["too_short", "wrong_form"]
+    for title, codes in {
+        " ": ["too_short", "days_reversed"],
+        "\x00" * 256: ["too_long", "wrong_text", "days_reversed"],
+    }.items():
+        with pytest.raises(Invalid) as refused:
+            await adsum.school_calendar.add_term(school_id, title, second, first, office)
+        assert [violation.code for violation in refused.value.violations] == codes
+
+
+async def test_terms_are_added_listed_and_removed(api: Api, calendar: str) -> None:
+    autumn = {"title": "Autumn", "beginDate": "2024-09-02", "endDate": "2024-12-21"}
+    added = [await api.post(f"{calendar}/terms", autumn | {"title": title}, "office") for title in ("Autumn", "Spring")]
+    assert [answer.status_code for answer in added] == [HTTPStatus.CREATED] * 2
+    first = (await api.get(f"{calendar}/terms", "viewer", limit=1)).json()
+    second = (await api.get(f"{calendar}/terms", "viewer", limit=1, cursor=first["nextCursor"])).json()
+    assert [first["items"], second["items"]] == [[answer.json()] for answer in added]
+    assert first["items"][0].items() >= autumn.items()
+    path = f"{calendar}/terms/{first['items'][0]['id']}"
+    assert (await api.change("DELETE", path, "office", None)).status_code == HTTPStatus.NO_CONTENT
+    assert (await api.change("DELETE", path, "office", None)).status_code == HTTPStatus.NOT_FOUND
+
+
+async def test_a_term_that_ends_before_it_begins_is_refused(api: Api, calendar: str) -> None:
+    term = {"title": "Autumn", "beginDate": "2024-12-21", "endDate": "2024-12-21"}
+    answer = await api.post(f"{calendar}/terms", term, "office")
+    assert violations(answer) == {("/endDate", "days_reversed")}
+
+
+async def test_only_the_office_changes_a_calendar(api: Api, calendar: str) -> None:
+    for role in ("teacher", "viewer", "operator"):
+        put = await api.change("PUT", f"{calendar}/closed-days/2024-12-25", role, None, json=CHRISTMAS)
+        assert put.status_code == HTTPStatus.FORBIDDEN
+    assert (await api.get(f"{calendar}/closed-days", "operator")).status_code == HTTPStatus.FORBIDDEN
+
+
+async def test_another_schools_calendar_is_404(adsum: Adsum, api: Api) -> None:
+    async with adsum.database.transaction() as connection:
+        other = f"/schools/{await make_bare_school(connection)}"
+    term = {"title": "Autumn", "beginDate": "2024-09-02", "endDate": "2024-12-21"}
+    answers = [
+        await api.get(f"{other}/closed-days"),
+        await api.get(f"{other}/terms"),
+        await api.change("PUT", f"{other}/closed-days/2024-12-25", "office", None, json=CHRISTMAS),
+        await api.change("DELETE", f"{other}/closed-days/2024-12-25", "office", None),
+        await api.post(f"{other}/terms", term, "office"),
+        await api.change("DELETE", f"{other}/terms/1", "office", None),
+    ]
+    assert {answer.status_code for answer in answers} == {HTTPStatus.NOT_FOUND}
+
+
+async def test_the_only_school_needs_no_name(adsum: Adsum, api: Api) -> None:
+    admin = caller(Role.ADMIN)
+    assert (await adsum.schools.only(admin)).id == api.school.school_id
+    assert await adsum.schools.find(api.school.school_id, admin) == await adsum.schools.only(admin)
+    async with adsum.database.transaction() as connection:
+        other = await make_bare_school(connection)
+    assert (await adsum.schools.only(caller(Role.OFFICE, other))).id == other
+    for who, detail in ((admin, "several"), (caller(Role.OFFICE, other + 1), "no school")):
+        with pytest.raises(Invalid, match=detail):
+            await adsum.schools.only(who)

@@ -1,0 +1,29 @@
+"""`adsum` as a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+
+from tests.support.forked import run_forked
+from tests.support.live import SECRET, environment
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Runs commands with these settings."""
+
+    settings: dict[str, str]
+
+    def run(self, *arguments: str, stdin: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+        return run_forked(arguments, environment(**self.settings) | environ, stdin)
+
+    def output(self, *arguments: str, stdin: str = "", **environ: str) -> str:
+        """What a command prints that does what it is to do, and complains of nothing."""
+        ended = self.run(*arguments, stdin=stdin, **environ)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        return ended.stdout
+
+
+def commands(**settings: str) -> Commands:
+    return Commands({"secret_key": SECRET} | settings)

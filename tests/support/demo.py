@@ -1,0 +1,55 @@
+"""The demo school behind the command line, and a worker beside it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from adsum import wiring
+from adsum.platform.settings import Settings
+from tests.support.commands import Commands, commands
+from tests.support.live import SECRET, environment
+from tests.support.servers.processes import run_apart, running
+
+
+@pytest.fixture(scope="session")
+def demo_template(sqlite_template: Path, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the demo school in it, to be copied: to load it takes longer than most of these tests."""
+    path = tmp_path_factory.mktemp("demo") / "demo.db"
+    shutil.copyfile(sqlite_template, path)
+    url = f"sqlite+aiosqlite:///{path}"
+    settings = Settings(database_url=url, redis_url=valkey_url, secret_key=SecretStr(SECRET))
+
+    async def load() -> None:
+        await wiring.load_demo(settings)
+
+    run_apart(load())
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture
+def demo(sqlite_url: str, demo_template: Path, redis_url: str) -> Commands:
+    shutil.copyfile(demo_template, sqlite_url.removeprefix("sqlite+aiosqlite:///"))
+    return commands(database_url=sqlite_url, redis_url=redis_url, log_level="WARNING")
+
+
+@pytest.fixture
+def demo_worker(demo: Commands, tmp_path: Path) -> Generator[subprocess.Popen[bytes]]:
+    """A worker process; it is drained at the end."""
+    log = tmp_path / "worker.log"
+    script = tmp_path / "worker.sh"
+    variables = environment(**demo.settings | {"log_level": "INFO"})
+    exports = "".join(f"export {name}={value!r}\n" for name, value in variables.items() if name.startswith("ADSUM_"))
+    script.write_text(f"{exports}exec {sys.executable} -m adsum worker\n")
+    with running(["/bin/sh", str(script)], log, lambda: "worker started" in log.read_text()) as process:
+        yield process

@@ -1,0 +1,153 @@
+"""The fixtures that give tests real servers. Each pytest process has its own; each test has its own data."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from adsum.embedded.valkey import Valkey
+from adsum.platform.database.engine import Database, open_database
+from adsum.platform.settings import Settings
+from tests.support.servers.databases import Databases
+from tests.support.servers.postgres import Postgres, temporary_postgres
+from tests.support.servers.processes import run_apart
+from tests.support.servers.valkey import tell, temporary_valkey, url_of
+
+TEMPLATE = "adsum_template"
+
+NewDatabase = Callable[[], str]
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the developer's own ADSUM_ variables or `.env`."""
+    for name in [name for name in os.environ if name.startswith("ADSUM_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Generator[Valkey]:
+    with temporary_valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_url(valkey: Valkey) -> str:
+    return url_of(valkey)
+
+
+@pytest.fixture
+def redis_url(valkey: Valkey) -> str:
+    """A Valkey with nothing in it."""
+    assert tell(valkey, "FLUSHALL") == "+OK"
+    return url_of(valkey)
+
+
+@pytest.fixture
+def own_valkey() -> Generator[Valkey]:
+    """A server of one test, which may stop it, change its configuration or count its commands."""
+    with temporary_valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Generator[Postgres]:
+    """A server whose database `adsum_template` has the schema of this version."""
+    with temporary_postgres() as server:
+        server.run(f"CREATE DATABASE {TEMPLATE}")
+        _migrate(server.url(TEMPLATE))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres: Postgres) -> Databases:
+    return Databases(postgres, TEMPLATE)
+
+
+@pytest.fixture
+def new_postgres_database(postgres: Postgres, postgres_databases: Databases) -> Generator[NewDatabase]:
+    """Gives migrated, empty databases, which are taken back after the test; each call returns the URL of another."""
+    taken: list[str] = []
+
+    def take() -> str:
+        taken.append(postgres_databases.take())
+        return postgres.url(taken[-1])
+
+    yield take
+    for name in taken:
+        postgres_databases.give_back(name)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the schema of this version."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    _migrate(f"sqlite+aiosqlite:///{path}")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture
+def new_sqlite_database(sqlite_template: Path, tmp_path: Path) -> NewDatabase:
+    """Makes migrated, empty SQLite files; each call returns the URL of a new one."""
+    numbers = itertools.count()
+
+    def copy() -> str:
+        path = tmp_path / f"adsum-{next(numbers)}.db"
+        shutil.copyfile(sqlite_template, path)
+        return f"sqlite+aiosqlite:///{path}"
+
+    return copy
+
+
+@pytest.fixture
+def sqlite_url(new_sqlite_database: NewDatabase) -> str:
+    return new_sqlite_database()
+
+
+@pytest.fixture
+def postgres_url(new_postgres_database: NewDatabase) -> str:
+    return new_postgres_database()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def new_database(request: pytest.FixtureRequest) -> NewDatabase:
+    """Makes migrated, empty databases; the test runs once on SQLite and once on Postgres."""
+    make: NewDatabase = request.getfixturevalue(f"new_{request.param}_database")
+    return make
+
+
+@pytest.fixture
+def database_url(new_database: NewDatabase) -> str:
+    """A migrated, empty database; the test runs once on SQLite and once on Postgres."""
+    return new_database()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncGenerator[Database]:
+    """The open database; the test runs once on SQLite and once on Postgres."""
+    opened = open_database(database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def postgres_database(postgres_url: str) -> AsyncGenerator[Database]:
+    opened = open_database(postgres_url)
+    yield opened
+    await opened.close()
+
+
+def _migrate(url: str) -> None:
+    from adsum.wiring import migrate  # noqa: PLC0415 - not before a test needs a database
+
+    run_apart(migrate(Settings(database_url=url)))

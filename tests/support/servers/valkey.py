@@ -1,0 +1,65 @@
+"""A Valkey for tests, started by the code that `adsum up` starts it with."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Generator
+from pathlib import Path
+
+from adsum.embedded.valkey import Valkey
+from tests.support.servers.processes import running, short_folder
+
+
+@contextlib.contextmanager
+def valkey_in(folder: Path) -> Generator[Valkey]:
+    """A server with its data and its socket in `folder`; starting it there again finds the data again."""
+    server = Valkey(folder, folder / "valkey.sock")
+    with running(server.prepare(), server.log, server.answers):
+        yield server
+
+
+@contextlib.contextmanager
+def temporary_valkey() -> Generator[Valkey]:
+    """A server of its own, for a test that stops it or fills it."""
+    with short_folder() as folder, valkey_in(folder) as server:
+        yield server
+
+
+def url_of(server: Valkey) -> str:
+    return f"unix://{server.socket}"
+
+
+def tell(server: Valkey, command: str) -> str:
+    """Sends one command without spaces in its arguments; returns the reply, if it is a line or a text."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(10)
+        connection.connect(str(server.socket))
+        connection.sendall(f"{command}\r\n".encode())
+        with connection.makefile("rb") as reply:
+            line = reply.readline().decode().strip()
+            return reply.read(int(line[1:])).decode() if line.startswith("$") and line != "$-1" else line
+
+
+@contextlib.contextmanager
+def frozen(server: Valkey) -> Generator[None]:
+    """The server accepts connections and answers nothing while the block lasts."""
+    pid = int(_info(server)["process_id"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _info(server: Valkey) -> dict[str, str]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(10)
+        connection.connect(str(server.socket))
+        connection.sendall(b"INFO server\r\n")
+        with connection.makefile("rb") as reply:
+            size = int(reply.readline()[1:])
+            lines = reply.read(size).decode().splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)

@@ -1,0 +1,29 @@
+"""Submissions for a school of the tests, and their outcomes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adsum.batches.repository.runs import Run
+from adsum.batches.rules import BatchStatus
+from adsum.batches.selection import Selection
+from adsum.batches.submission import BatchResult, Submission
+from adsum.wiring import Adsum
+from tests.support.runs import DAY, failures
+from tests.support.schools import SchoolIds
+
+
+def submission(school: SchoolIds, **fields: Any) -> Submission:
+    """The whole class is present on `DAY`, but for what `fields` say."""
+    wanted: dict[str, Any] = {"learning_date": DAY.isoformat(), "selection": Selection(is_selected_all=True)}
+    return Submission(school.class_id, school.session_id, **wanted | fields)
+
+
+async def status_of(adsum: Adsum, result: BatchResult) -> BatchStatus:
+    return await adsum.attendances.get_batch_status(result.batch_id)
+
+
+async def failed_students(adsum: Adsum, run: Run) -> list[str]:
+    """Why each student failed who did."""
+    async with adsum.database.snapshot() as connection:
+        return list((await failures(connection, run)).values())

@@ -1,0 +1,37 @@
+"""The servers that every other test stands on."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from adsum.embedded.valkey import Valkey
+from tests.support.fixtures import NewDatabase
+from tests.support.servers.valkey import tell
+
+
+async def tables_of(url: str) -> list[str]:
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        rows = await connection.execute(text("SELECT version_num FROM alembic_version"))
+        found = [row[0] for row in rows]
+    await engine.dispose()
+    return found
+
+
+async def test_a_database_is_migrated_on_both_kinds(database_url: str) -> None:
+    assert await tables_of(database_url)
+
+
+async def test_two_databases_of_one_test_are_two(new_database: NewDatabase) -> None:
+    assert new_database() != new_database()
+
+
+def test_a_test_leaves_a_key(valkey: Valkey, redis_url: str) -> None:
+    assert tell(valkey, "DBSIZE") == ":0"
+    assert tell(valkey, "SET left behind") == "+OK"
+
+
+def test_and_another_test_does_not_see_it(valkey: Valkey, redis_url: str) -> None:
+    assert tell(valkey, "DBSIZE") == ":0"
+    assert tell(valkey, "SET left behind") == "+OK"

@@ -1,0 +1,81 @@
+"""A browser as the tests use it: signed in, and watched for whatever a page must not do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from axe_playwright_python.sync_playwright import Axe  # pyright: ignore[reportMissingTypeStubs]
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+
+from tests.system.browser.house import House
+
+# A refusal that the page itself expects and shows: browsers write it to the console all the same.
+EXPECTED = "Failed to load resource: the server responded with a status of"
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@dataclass
+class Browsing:
+    """Opens pages of one house, and remembers what they did that no page may do."""
+
+    browser: Browser
+    house: House
+    complaints: list[str] = field(default_factory=list[str])
+    contexts: list[BrowserContext] = field(default_factory=list[BrowserContext])
+
+    def visitor(self, email: str | None = None, **options: object) -> Page:
+        """A new browser window; of who has this email, already signed in.
+
+        The form is filled in once for each person: a password takes a second of a slow machine, as it should.
+        """
+        kept = self.house.sessions.get(email or "")
+        context = self.browser.new_context(base_url=self.house.url, storage_state=kept, **options)  # pyright: ignore[reportArgumentType]
+        self.contexts.append(context)
+        page = context.new_page()
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
+        page.on("request", self._asked)
+        if email is not None:
+            self._sign_in(page, email)
+        return page
+
+    def _sign_in(self, page: Page, email: str) -> None:
+        page.goto("/")
+        if urlsplit(page.url).path == "/sign-in":  # for the first time, or signed out everywhere
+            sign_in(page, email, self.house.passwords[email])
+            self.house.sessions[email] = page.context.storage_state()
+
+    def close(self) -> None:
+        for context in self.contexts:
+            context.close()
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not message.text.startswith(EXPECTED):
+            self.complaints.append(f"console: {message.text}")
+
+    def _asked(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in {"http", "https"} and not self.house.url.endswith(parts.netloc):
+            self.complaints.append(f"asked outside: {request.url}")
+
+
+def sign_in(page: Page, email: str, password: str) -> None:
+    page.goto("/sign-in")
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda url: "/sign-in" not in url)
+
+
+def assert_accessible(page: Page) -> None:
+    """No violation of WCAG 2.2 AA that axe can find."""
+    tags = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+    found: Any = Axe().run(page, options=tags)  # pyright: ignore[reportUnknownMemberType]
+    assert found.violations_count == 0, found.generate_report()
+
+
+def assert_fits(page: Page) -> None:
+    """Nothing makes the page wider than the window."""
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

@@ -1,0 +1,57 @@
+"""The whole system as `adsum up` starts it, with its demo school, for browsers to look at."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playwright.sync_api import StorageState
+
+from tests.support.commands import Commands
+from tests.support.live import environment
+from tests.support.servers.processes import short_folder, stop
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A running system: where it is, who may sign in with which password, and its command line.
+
+    Attributes:
+        sessions: by email, what the browser of who has signed in once has kept.
+    """
+
+    url: str
+    passwords: Mapping[str, str]
+    data: Path
+    sessions: dict[str, StorageState] = field(default_factory=dict[str, StorageState])
+
+    @property
+    def commands(self) -> Commands:
+        return Commands({"data_dir": str(self.data)})
+
+
+@contextlib.contextmanager
+def opened_house() -> Generator[House]:
+    """From when it is ready until the block ends."""
+    with short_folder() as folder:
+        data = folder / "data"
+        up = subprocess.Popen(
+            [sys.executable, "-m", "adsum", "up", "--port", "0"],
+            env=environment(data_dir=str(data)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        try:
+            assert up.stdout is not None
+            url = up.stdout.readline().removeprefix("Adsum is at ").strip()
+            passwords = json.loads((data / "credentials.json").read_text(encoding="utf-8"))
+            yield House(url, passwords, data)
+        finally:
+            stop(up)
+            up.communicate()

@@ -1,0 +1,111 @@
+"""Pictures of every page: `python -m tests.system.browser.pictures` makes `docs/images` anew.
+
+Light, dark and on a phone, and some laid out from right to left; on the real system with its demo school, in which some
+weeks are marked first.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.support.live import ROOT
+from tests.system.browser.browsing import PHONE, sign_in
+from tests.system.browser.conftest import CHROMIUM, FLAGS
+from tests.system.browser.house import House, opened_house
+
+IMAGES = ROOT / "docs" / "images"
+DESK = {"viewport": {"width": 1200, "height": 820}}
+LOOKS: Mapping[str, Mapping[str, Any]] = {
+    "light": DESK,
+    "dark": DESK | {"color_scheme": "dark"},
+    "phone": PHONE | {"device_scale_factor": 1.5},
+}
+# No translation into a language that is written from right to left is here yet: these are English, laid out for one.
+RIGHT_TO_LEFT = "right-to-left"
+TURNED = ("today", "register", "overview", "batches", "student", "calendar")
+TODAY = datetime.now(UTC).date()
+PAGES = {
+    "sign-in": (None, "/sign-in"),
+    "today": ("teacher@school.example", "/today"),
+    "register": ("teacher@school.example", f"/take/123/456/{TODAY - timedelta(1)}"),
+    "overview": ("office@school.example", "/overview"),
+    "in-the-house": ("office@school.example", "/house"),
+    "record": ("office@school.example", "/record/1"),
+    "batches": ("operator@school.example", "/batches"),
+    "batch": (
+        "admin@school.example",
+        f"/batches/class-123-session-456-date-{(TODAY - timedelta(1)):%d%m%Y}",
+    ),
+    "reports": ("office@school.example", f"/year?from={TODAY - timedelta(120)}&to={TODAY}"),
+    "class": ("office@school.example", f"/year/classes/123?from={TODAY - timedelta(120)}&to={TODAY}"),
+    "student": ("office@school.example", f"/year/students/4?from={TODAY - timedelta(120)}&to={TODAY}"),
+    "admin": ("admin@school.example", "/admin"),
+    "people": ("admin@school.example", "/admin/people?school=1"),
+    "covers": ("office@school.example", "/admin/covers?class=123"),
+    "statuses": ("admin@school.example", "/admin/statuses?school=1"),
+    "calendar": ("admin@school.example", "/admin/calendar?school=1"),
+    "roster": ("admin@school.example", "/admin/roster"),
+}
+
+
+def main() -> int:
+    """Makes all pictures, or those of the pages that are named."""
+    if CHROMIUM is None:
+        sys.stderr.write("Chromium is not on this machine\n")
+        return 1
+    wanted = sys.argv[1:] or list(PAGES)
+    IMAGES.mkdir(exist_ok=True)
+    with opened_house() as house, sync_playwright() as playwright:
+        mark_some_weeks(house)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        for name in wanted:
+            for look, options in LOOKS.items():
+                take(browser, house, name, look, options)
+            if name in TURNED:
+                take(browser, house, name, RIGHT_TO_LEFT, DESK)
+        browser.close()
+    return 0
+
+
+def take(browser: Browser, house: House, name: str, look: str, options: Mapping[str, Any]) -> None:
+    """One picture of what is to be seen without scrolling."""
+    email, path = PAGES[name]
+    context = browser.new_context(base_url=house.url, **options)
+    page = context.new_page()
+    if email is not None:
+        sign_in(page, email, house.passwords[email])
+    page.goto(path)
+    page.wait_for_load_state("load")
+    if look == RIGHT_TO_LEFT:
+        page.evaluate("document.documentElement.dir = 'rtl'")
+    page.screenshot(path=IMAGES / f"{name}-{look}.png")
+    context.close()
+
+
+def mark_some_weeks(house: House) -> None:
+    """The schooldays of the last weeks but today, with a few who are absent, late or excused, each in their turn."""
+    days = [TODAY - timedelta(back) for back in range(60, 0, -1)]
+    lines = ["class,session,student,date,status,note"]
+    for number, day in enumerate(each for each in days if each.weekday() < 5 or each == TODAY - timedelta(1)):
+        lines += [f"123,456,{student},{day},{status_of(student, number, day)}," for student in range(1, 31)]
+    file = house.data / "marks.csv"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    house.commands.run("attendance", "import", str(file), "--school", "1")
+    house.commands.run("batch", "watch", f"class-123-session-456-date-{TODAY - timedelta(1):%d%m%Y}")
+
+
+def status_of(student: int, number: int, day: date) -> str:
+    """Mostly present; student 4 is often away."""
+    turn = (student * 7 + number * 11 + day.day) % 40
+    if student == 4 and number % 4 == 0:
+        return "absent"
+    return {0: "absent", 1: "late", 2: "excused"}.get(turn, "present")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

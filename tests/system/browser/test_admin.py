@@ -1,0 +1,237 @@
+"""The admin pages in a browser: people, statuses, the calendar, the timetable."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, assert_fits, sign_in
+
+ADMIN, OFFICE, TEACHER = "admin@school.example", "office@school.example", "teacher@school.example"
+NEWCOMER = "newcomer@contoso.example"
+PAGES = (
+    "/admin",
+    "/admin/people?school=2",
+    "/admin/covers",
+    "/admin/covers?class=123",
+    "/admin/statuses",
+    "/admin/calendar?year=2030",
+    "/admin/timetable?school=2",
+    "/admin/timetable/123",
+    "/admin/timetable/file",
+    "/admin/roster",
+)
+
+
+@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
+def test_every_page_is_accessible_and_fits(browsing: Browsing, options: dict[str, object]) -> None:
+    page = browsing.visitor(ADMIN, **options)
+    for path in PAGES:
+        page.goto(path)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        assert_accessible(page)
+        assert_fits(page)
+
+
+def test_who_may_not_manage_is_kept_out_and_an_office_sees_its_own_school_alone(browsing: Browsing) -> None:
+    teacher = browsing.visitor(TEACHER)
+    for path in PAGES:
+        assert teacher.request.get(path).status == 403, path
+
+    office = browsing.visitor(OFFICE)
+    office.goto("/admin")
+    expect(office.locator(".school-card")).to_have_count(1)
+    assert office.request.get("/admin/people?school=2").status == 404
+    office.goto("/admin/people")
+    expect(office.get_by_text(TEACHER)).to_be_visible()
+    expect(office.get_by_role("heading", name="Add a login")).to_have_count(0)
+    # What the page does not offer is refused, too.
+    token = office.request.post(
+        "/admin/people/password?school=1", form={"email": TEACHER}, headers={"Sec-Fetch-Site": "same-origin"}
+    )
+    assert token.status == 403
+
+
+def test_a_teacher_of_the_roster_gets_a_login_and_loses_it(browsing: Browsing) -> None:
+    admin = browsing.visitor(ADMIN)
+    admin.goto("/admin/people?school=2")
+    admin.get_by_role("link", name="Give a login Felicia Flowers").click()
+    admin.get_by_label("Email", exact=True).fill(ADMIN)
+    admin.get_by_role("button", name="Add, and make a password").click()
+    expect(admin.get_by_role("alert")).to_contain_text("Somebody signs in with this already.")
+    expect(admin.get_by_label("Id in the roster")).to_have_value("14007")
+
+    admin.get_by_label("Email", exact=True).fill(NEWCOMER)
+    admin.get_by_role("button", name="Add, and make a password").click()
+    password = admin.locator(".secret code").inner_text()
+    assert_accessible(admin)
+    newcomer = browsing.visitor()
+    sign_in(newcomer, NEWCOMER, password)
+
+    managed = admin.get_by_role("row").filter(has_text=NEWCOMER)
+    managed.locator("summary").click()
+    managed.get_by_role("button", name="Disable").click()
+    expect(admin.get_by_role("row").filter(has_text=NEWCOMER)).to_contain_text("Disabled")
+    newcomer.goto("/")
+    expect(newcomer).to_have_url(re.compile("/sign-in"))
+
+
+def test_a_cover_is_assigned_to_a_class_that_is_looked_for_and_ended(browsing: Browsing) -> None:
+    page = browsing.visitor(OFFICE)
+    page.goto("/admin/covers")
+    page.get_by_label("Class").fill("nowhere")
+    page.get_by_role("button", name="Find").click()
+    expect(page.get_by_text("No class is found by these words.")).to_be_visible()
+    page.get_by_label("Class").fill("")
+    page.get_by_role("button", name="Find").click()
+    page.locator("#assign .links a").first.click()
+
+    today = page.get_by_label("From").input_value()
+    page.get_by_label("Who stands in").select_option(index=0)
+    page.get_by_label("Session").select_option(index=1)
+    page.get_by_label("Last day").fill("2024-01-01")
+    page.get_by_role("button", name="Assign").click()
+    expect(page.get_by_role("alert")).to_have_text("The last day is before the first one.")
+    expect(page.get_by_label("From")).to_have_value(today)
+    assert_accessible(page)
+    page.get_by_label("Last day").fill("")
+    page.get_by_role("button", name="Assign").click()
+    row = page.locator("tbody tr").filter(has=page.get_by_role("button", name="End"))
+    expect(row).to_have_count(1)
+    expect(row).not_to_contain_text("all sessions")
+    assert_accessible(page)
+    assert_fits(page)
+
+    row.get_by_role("button", name="End").click()
+    expect(row).to_have_count(0)
+
+
+def test_a_wrong_cover_is_refused(browsing: Browsing) -> None:
+    page = browsing.visitor(OFFICE)
+    page.goto("/admin/covers?class=123")
+    today = page.get_by_label("From").input_value()
+    right: dict[str, str | float | bool] = {"class": "123", "teacher": "1", "session": "0", "first_day": today}
+    wrongs = {
+        "session": str(2**70),
+        "class": "124",
+        "teacher": "999",
+        "last_day": "9999-12-31",
+        "first_day": "2024-11-01",
+    }
+    for name, value in wrongs.items():
+        sent = page.request.post("/admin/covers", form=right | {name: value}, headers={"Sec-Fetch-Site": "same-origin"})
+        assert sent.status == (404 if name == "class" else 422), name
+
+
+def test_who_stood_in_yesterday_is_told_and_what_is_old_in_a_page_is_no_error(browsing: Browsing) -> None:
+    page = browsing.visitor(OFFICE)
+    page.goto("/admin/covers?class=123&cursor=eyJ9")
+    today = date.fromisoformat(page.get_by_label("From").input_value())
+    page.get_by_label("From").fill((today - timedelta(1)).isoformat())
+    page.get_by_role("button", name="Assign").click()
+    row = page.locator("tbody tr").filter(has_text="over")
+    expect(row).to_have_count(1)
+    expect(row.get_by_role("button")).to_have_count(0)
+    assert_accessible(page)
+
+    cover = (row.get_attribute("id") or "").removeprefix("cover-")
+    for number in (cover, "9999"):
+        sent = page.request.post("/admin/covers/end", form={"cover": number}, headers={"Sec-Fetch-Site": "same-origin"})
+        assert sent.status == 200
+
+
+def test_a_status_is_seen_as_it_is_typed_and_retired_at_last(browsing: Browsing) -> None:
+    page = browsing.visitor(ADMIN)
+    page.goto("/admin/statuses?school=3")
+    add = page.locator("#add")
+    add.get_by_label("Name").fill("At home")
+    add.get_by_label("Letter").fill("p")
+    add.get_by_label("Code").fill("home")
+    add.get_by_label("Counts as absent").check()
+    add.get_by_label("Authorised").check()
+    expect(add.locator(".tile")).to_have_class("tile authorised")
+    expect(add.locator(".tile")).to_have_text("p At home")
+
+    add.get_by_role("button", name="Add").click()
+    expect(add.get_by_role("alert")).to_have_text("Another status in use has this letter.")
+    expect(add.get_by_label("Authorised")).to_be_checked()
+    add.get_by_label("Letter").fill("H")
+    add.get_by_role("button", name="Add").click()
+
+    home = page.locator("#status-home")
+    home.get_by_label("Name").fill("Homework")
+    home.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("form", name="Homework").locator(".tile")).to_have_text("H Homework")
+    home.get_by_role("button", name="Retire").click()
+    expect(home).to_contain_text("Retired")
+    assert_accessible(page)
+
+
+def test_holidays_and_terms_stand_in_the_year_and_are_taken_back(browsing: Browsing) -> None:
+    page = browsing.visitor(ADMIN)
+    page.goto("/admin/calendar?school=3&year=2031")
+    closing = page.locator("#closed")
+    closing.get_by_label("Day", exact=True).fill("2031-12-24")
+    closing.get_by_label("Last day, of several").fill("2031-12-20")
+    closing.get_by_label("Why").fill("Christmas")
+    closing.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("alert")).to_have_text("The last day is before the first one.")
+    closing.get_by_label("Last day, of several").fill("2031-12-26")
+    closing.get_by_role("button", name="Close").click()
+    expect(page.locator("td.closed")).to_have_text(["24 Christmas", "25 Christmas", "26 Christmas"])
+    page.get_by_role("button", name="Take back December 25, 2031").click()
+    expect(page.locator("td.closed")).to_have_count(2)
+
+    terms = page.locator("#terms")
+    terms.get_by_label("Name").fill("Spring")
+    terms.get_by_label("First day").fill("2031-01-06")
+    terms.get_by_label("Last day").fill("2031-06-30")
+    terms.get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator("#terms tbody")).to_contain_text("Jun 30, 2031")
+    expect(page.locator("td.outside")).to_have_count(365 - 176 - 2)
+    page.get_by_role("button", name="Remove Spring").click()
+    expect(page.locator("td.outside")).to_have_count(0)
+
+    page.get_by_label("Days after a lesson").fill("14")
+    page.locator("#window").get_by_role("button", name="Save").click()
+    page.goto("/admin/calendar?school=3")
+    expect(page.get_by_label("Days after a lesson")).to_have_value("14")
+
+
+def test_a_timetable_is_looked_at_before_it_is_imported_and_changed_by_hand(browsing: Browsing) -> None:
+    page = browsing.visitor(ADMIN)
+    page.goto("/admin/timetable?school=2")
+    source_id = page.locator("tbody code").first.inner_text()
+    page.get_by_role("link", name="Import from CSV").click()
+    _choose(page, "class,session,weekday,begins,ends\nnowhere,,1,08:00,08:45\n")
+    page.get_by_role("button", name="Show what would change").click()
+    expect(page.get_by_role("row").filter(has_text="timetable.csv")).to_contain_text("there is no class")
+
+    periods = page.request.get("/sessions?limit=200").json()["items"]
+    classes = page.request.get(f"/classes?schoolId=2&sourcedId={source_id}").json()["items"]
+    class_id = classes[0]["id"]
+    period = next(each["period"] for each in periods if each["classId"] == class_id)
+    _choose(page, f"class,session,weekday,begins,ends\n{source_id},{period},1,08:00,08:45\n")
+    page.get_by_role("button", name="Show what would change").click()
+    expect(page.locator("#outcome")).to_contain_text("session gets its times")
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.get_by_role("link", name="To the timetable").click()
+    expect(page.locator("tbody .chip")).to_have_count(1)
+
+    page.goto(f"/admin/timetable/{class_id}?school=2")
+    form = page.locator("form").filter(has=page.locator("[name=begins][value='08:00']"))
+    form.get_by_label("Ends").first.fill("07:00")
+    form.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_have_text("It has to end after it begins.")
+    form = page.locator("form").filter(has=page.locator("[name=ends][value='07:00']"))
+    form.get_by_label("Ends").first.fill("09:30")
+    form.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status").filter(has_text="Saved.")).to_be_visible()
+
+
+def _choose(page: Page, content: str) -> None:
+    file = {"name": "timetable.csv", "mimeType": "text/csv", "buffer": content.encode()}
+    page.locator("#upload input[type=file]").set_input_files(file)  # pyright: ignore[reportArgumentType]

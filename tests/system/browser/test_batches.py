@@ -1,0 +1,190 @@
+"""The pages of batches, in a browser: what runs, what failed and why, and what somebody may do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import sqlite3
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+from playwright.sync_api import Page, expect
+from redis import Redis
+
+from adsum.platform.settings import Settings
+from adsum.wiring import open_queue_control
+from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, assert_fits
+from tests.system.browser.house import House
+
+OPERATOR = "operator@school.example"
+OFFICE = "office@school.example"
+PATIENCE_MS = 60_000
+
+
+def batch_of(day: str) -> str:
+    year, month, number = day.split("-")
+    return f"class-123-session-456-date-{number}{month}{year}"
+
+
+def send(house: House, day: str) -> None:
+    """Marks class 123 on a day, as its office does over HTTP."""
+    form = {"username": OFFICE, "password": house.passwords[OFFICE]}
+    token = httpx2.post(f"{house.url}/auth/token", data=form).json()["access_token"]
+    body = {"classId": 123, "sessionId": 456, "learningDate": day, "isSelectedAll": True}
+    headers = {"Authorization": f"Bearer {token}"}
+    body |= {"selectedStudentIds": [], "unselectedStudentIds": [4, 5]}
+    assert httpx2.post(f"{house.url}/attendances/create-batch", json=body, headers=headers).status_code == 202
+
+
+async def set_paused(house: House, is_paused: bool) -> None:
+    async with open_queue_control(Settings(data_dir=house.data)) as control:
+        await (control.pause() if is_paused else control.resume())
+
+
+@contextlib.contextmanager
+def paused(house: House) -> Generator[None]:
+    """While the block lasts, what is sent waits. (In a thread: Playwright's own loop runs in this one.)"""
+    with ThreadPoolExecutor() as threads:
+        threads.submit(asyncio.run, set_paused(house, is_paused=True)).result()
+        try:
+            yield
+        finally:
+            threads.submit(asyncio.run, set_paused(house, is_paused=False)).result()
+
+
+def kill_workers(house: House) -> None:
+    """By the process ids that they are known by; `adsum up` starts others."""
+
+    async def known() -> list[str]:
+        async with open_queue_control(Settings(data_dir=house.data)) as control:
+            return [worker.name for worker in await control.workers()]
+
+    with ThreadPoolExecutor() as threads:
+        for name in threads.submit(asyncio.run, known()).result():
+            os.kill(int(name.rpartition(":")[2]), signal.SIGKILL)
+
+
+def enrol_until(house: House, day: str | None) -> None:
+    """Students 7 and 11 leave class 123 on a day, or do not leave it."""
+    with contextlib.closing(sqlite3.connect(house.data / "adsum.db", timeout=30)) as database, database:
+        of_two = "WHERE class_id = 123 AND student_id IN (7, 11)"
+        database.execute(f"UPDATE enrolments SET end_date = ? {of_two}", (day,))
+
+
+def fail_two(page: Page, house: House, day: str) -> None:
+    """Makes a batch of the day in which two students failed, who are enrolled again when it has ended."""
+    with paused(house):
+        send(house, day)
+        enrol_until(house, "2024-09-03")
+    see_the_end(page, day)
+    enrol_until(house, None)
+
+
+def see_the_end(page: Page, day: str) -> None:
+    """Looks at the batch until it has ended."""
+    page.goto(f"/batches/{batch_of(day)}")
+    expect(page.locator(".story .ended")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def assert_good(page: Page) -> None:
+    assert_accessible(page)
+    assert_fits(page)
+
+
+def test_what_runs_is_watched_until_it_has_ended_whatever_dies_meanwhile(browsing: Browsing) -> None:
+    house = browsing.house
+    with paused(house):
+        page = browsing.visitor(OPERATOR)
+        page.goto("/batches")
+        expect(page.get_by_text("The queue is paused")).to_be_visible()
+        send(house, "2025-02-03")
+        running = page.get_by_role("progressbar", name=f"Progress of {batch_of('2025-02-03')}")
+        expect(running).to_be_visible(timeout=PATIENCE_MS)
+        assert_good(page)
+        kill_workers(house)
+        with Redis(unix_socket_path=str(house.data / "valkey.sock")) as redis:
+            os.kill(int(redis.info()["process_id"]), signal.SIGKILL)  # pyright: ignore[reportUnknownMemberType]
+        one = browsing.visitor(OPERATOR)
+        one.goto(f"/batches/{batch_of('2025-02-03')}")
+        expect(one.get_by_text("30 students are not processed yet.")).to_be_visible(timeout=PATIENCE_MS)
+        assert_good(one)
+    expect(running).to_be_hidden(timeout=PATIENCE_MS)
+    expect(page.get_by_text("The queue is paused")).to_be_hidden()
+    expect(one.get_by_text("30 of 30 settled")).to_be_visible(timeout=PATIENCE_MS)
+    expect(one.locator(".story").get_by_text("Completed", exact=True)).to_be_visible()
+    expect(one.locator(".story .ended")).to_contain_text(re.compile(r"Worker \S+:\d+"))
+
+
+def test_an_operator_sees_why_students_failed_but_not_who_they_are_and_retries_them(browsing: Browsing) -> None:
+    house, day = browsing.house, "2025-02-04"
+    page = browsing.visitor(OPERATOR, color_scheme="dark")
+    fail_two(page, house, day)
+    page.goto("/batches")
+    why = page.get_by_role("row").filter(has_text="2 of 30").filter(has_text="Not enrolled any more on that day")
+    why.get_by_role("link").click()
+    expect(page.get_by_role("rowheader", name="7", exact=True)).to_be_visible()
+    expect(page.get_by_text("Gabriel")).to_have_count(0)
+    expect(page.get_by_role("columnheader", name="Asked")).to_have_count(0)
+    expect(page.get_by_text("Undo…")).to_have_count(0)
+    assert_good(page)
+    page.get_by_text("Retry failed…").click()
+    page.get_by_role("button", name="Retry failed", exact=True).click()
+    expect(page.get_by_text("2 students are retried.")).to_be_visible()
+    expect(page.get_by_text("30 of 30 settled")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator(".story").get_by_text("Retry accepted")).to_be_visible()
+    refused = page.evaluate(
+        "path => fetch(path, {method: 'POST'}).then(answer => answer.status)", f"/batches/{batch_of(day)}/undo"
+    )
+    assert refused == 403
+
+
+def test_the_office_cancels_what_waits_and_undoes_what_was_a_mistake_on_a_phone(browsing: Browsing) -> None:
+    house, waiting, mistaken = browsing.house, "2025-02-05", "2025-02-06"
+    send(house, mistaken)
+    page = browsing.visitor(OFFICE, **PHONE)
+    with paused(house):
+        send(house, waiting)
+        page.goto(f"/batches/{batch_of(waiting)}")
+        page.get_by_text("Cancel…").click()
+        page.get_by_role("button", name="Cancel the batch").click()
+        expect(page.get_by_text("Cancelled: 30 students were not recorded.")).to_be_visible()
+    see_the_end(page, mistaken)
+    expect(page.get_by_role("rowheader", name="Amara Okafor")).to_be_visible()
+    page.get_by_text("Undo…").click()
+    page.get_by_label("Why").fill("the wrong class")
+    assert_good(page)
+    page.get_by_role("button", name="Undo the batch").click()
+    expect(page.get_by_text("Undone: 30 records are set back.")).to_be_visible()
+    expect(page.locator(".story .undone")).to_contain_text("Office")
+    page.goto("/batches")
+    assert_good(page)
+
+
+def test_filters_keep_what_was_typed_and_no_script_is_needed(browsing: Browsing) -> None:
+    send(browsing.house, "2025-02-07")
+    page = browsing.visitor(OPERATOR, java_script_enabled=False)
+    page.goto("/batches?from=25/12/2024")
+    expect(page.get_by_text("A day, such as 2024-12-25")).to_be_visible()
+    expect(page.get_by_label("From")).to_have_value("25/12/2024")
+    expect(page.get_by_role("link", name="Show it as it is now")).to_be_visible()
+    page.goto("/batches")
+    page.get_by_label("Class number").fill("124")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.get_by_text("No batch is like that.")).to_be_visible()
+    expect(page.get_by_label("Class number")).to_have_value("124")
+    page.get_by_label("Class number").fill("123")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.get_by_role("link", name="Class 123 · session 456").first).to_be_visible()
+
+
+def test_a_batch_of_another_school_is_not_there(browsing: Browsing) -> None:
+    send(browsing.house, "2025-02-10")
+    page = browsing.visitor("teacher@contoso.example")
+    page.goto(f"/batches/{batch_of('2025-02-10')}")
+    expect(page.get_by_role("heading", name="This is not here")).to_be_visible()
+    page.goto("/batches")
+    expect(page.get_by_text(re.compile("There is no batch yet"))).to_be_visible()

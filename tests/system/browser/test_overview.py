@@ -1,0 +1,135 @@
+"""The office's pages: a day overseen and settled in place, who is in the house, and one record corrected."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, assert_fits
+
+OFFICE, TEACHER, VIEWER = "office@school.example", "teacher@school.example", "viewer@school.example"
+# Days of this file's own: all tests of pages share one system.
+OVERSEEN, CORRECTED = "2025-03-04", "2025-03-11"
+
+
+def marked(browsing: Browsing, day: str, **fields: object) -> int:
+    """Class 123, marked by its teacher and recorded; returns the id of the first student's record."""
+    page = browsing.visitor(TEACHER)
+    page.goto("/sign-in")
+    body = {"classId": 123, "sessionId": 456, "learningDate": day, **fields}
+    sent = page.request.post("/attendances/create-batch", data=body, headers={"Origin": browsing.house.url})
+    assert sent.ok, sent.text()
+    # In a loop of its own: what waits for a function takes the promise that it returns for what it waits for.
+    page.evaluate(
+        "async (url) => { while (!(await (await fetch(url)).json()).isCompleted); }", sent.json()["statusUrl"]
+    )
+    listed = page.request.get(f"/attendances?classId=123&from={day}&to={day}").json()
+    return int(listed["items"][0]["id"])
+
+
+def click(page: Page, button: str, told: str) -> None:
+    """A button, and what the page says then."""
+    page.get_by_role("button", name=button).click()
+    expect(page.get_by_role("status")).to_contain_text(told)
+
+
+def test_an_absence_is_explained_in_place_and_a_viewer_only_reads(browsing: Browsing) -> None:
+    marked(browsing, OVERSEEN, isSelectedAll=False, selectedStudentIds=[1, 2, 3], unselectedStudentIds=[4, 5])
+    office, viewer = browsing.visitor(OFFICE), browsing.visitor(VIEWER)
+    for page in (office, viewer):
+        page.goto(f"/overview?date={OVERSEEN}")
+        expect(page.get_by_text("5 of 30")).to_be_visible()
+        expect(page.get_by_text("25 need you")).to_be_visible()
+        assert_accessible(page)
+    expect(viewer.get_by_text("Dmitri")).to_be_visible()
+    expect(viewer.locator("main").get_by_role("button")).to_have_text(["Show"])
+    expect(viewer.get_by_role("link", name="Take the register")).to_have_count(0)
+    expect(office.get_by_role("link", name="Take the register")).to_have_attribute("href", f"/take/123/456/{OVERSEEN}")
+
+    absent = office.locator(".lines > li").filter(has_text="Dmitri")
+    absent.get_by_text("Explain", exact=False).first.click()
+    absent.get_by_label("Reason").fill("flu, his father called")
+    absent.get_by_role("button", name="Explain").click()
+    expect(office.get_by_role("status")).to_contain_text("Explained")
+    expect(absent).to_have_count(0)
+
+
+@pytest.mark.parametrize("options", [{"color_scheme": "dark"}, PHONE], ids=["dark", "phone"])
+def test_the_pages_are_accessible_and_fit(browsing: Browsing, options: dict[str, object]) -> None:
+    today = datetime.now(UTC).date().isoformat()
+    record_id = marked(browsing, today, isSelectedAll=True, unselectedStudentIds=[6])
+    page = browsing.visitor(OFFICE, **options)
+    for path in ("/overview", "/house", f"/record/{record_id}"):
+        page.goto(path)
+        assert_accessible(page)
+        assert_fits(page)
+
+
+def test_who_is_in_the_house_stands_by_class_with_a_total(browsing: Browsing) -> None:
+    marked(browsing, datetime.now(UTC).date().isoformat(), isSelectedAll=True, unselectedStudentIds=[6])
+    page = browsing.visitor(VIEWER)
+    page.goto("/overview")
+    page.get_by_role("link", name="list by class").click()
+    expect(page.get_by_role("heading", name=re.compile("Class 123"))).to_be_visible()
+    names = page.locator(".present li")
+    expect(page.locator(".total b")).to_have_text(str(names.count()))
+    expect(names.filter(has_text="Dmitri")).to_have_count(1)
+
+
+def test_a_record_is_corrected_and_nothing_of_another_is_overwritten(browsing: Browsing) -> None:
+    record = f"/record/{marked(browsing, CORRECTED, isSelectedAll=True)}"
+    office, teacher = browsing.visitor(OFFICE), browsing.visitor(TEACHER)
+    office.goto(record)
+    teacher.goto(record)
+
+    teacher.get_by_label("Status").select_option("late")
+    teacher.get_by_label("Arrived").fill("08:20")
+    teacher.get_by_label("Reason for the change").fill("the bus")
+    click(teacher, "Save", "Saved")
+    expect(teacher.locator("ol.history > li").first).to_contain_text("the bus")
+
+    office.get_by_label("Status").select_option("excused")
+    office.get_by_label("Office's note").fill("call back")
+    office.get_by_role("button", name="Save").click()
+    expect(office.get_by_role("alert")).to_contain_text("Nothing was overwritten")
+    expect(office.get_by_role("alert")).to_contain_text("the bus")
+    expect(office.get_by_label("Office's note")).to_have_value("call back")
+    assert_accessible(office)
+    click(office, "Save once more", "Saved")
+
+    teacher.goto(record)
+    expect(teacher.get_by_text("call back")).to_have_count(0)
+    teacher.get_by_label("Status").select_option("present")
+    click(teacher, "Save", "kept beside it")
+
+    office.goto(f"/overview?date={CORRECTED}")
+    click(office, "What was said in class holds", "Settled")
+    office.goto(record)
+    office.get_by_text("Clear the mark").first.click()
+    click(office, "Clear the mark", "cleared")
+    expect(office.locator("ol.history > li")).to_have_count(5)
+
+
+def test_what_is_not_a_visitors_is_refused(browsing: Browsing) -> None:
+    operator = browsing.visitor("operator@school.example")
+    for path, status in (("/overview", 403), ("/house", 403), ("/record/1", 403)):
+        answer = operator.goto(path)
+        assert answer is not None
+        assert answer.status == status
+    viewer = browsing.visitor(VIEWER)
+    answer = viewer.goto("/overview?school=2")
+    assert answer is not None
+    assert answer.status == 404
+    form: dict[str, str | float | bool] = {
+        "school": "1",
+        "date": OVERSEEN,
+        "student": "4",
+        "absent": OVERSEEN,
+        "status": "excused",
+        "reason": "x",
+    }
+    refused = viewer.request.post("/overview/explain", form=form, headers={"Origin": browsing.house.url})
+    assert refused.status == 403

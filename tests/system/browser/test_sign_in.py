@@ -1,0 +1,54 @@
+"""Signing in, in a browser."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, assert_fits
+
+TEACHER = "teacher@school.example"
+
+
+def test_a_wrong_password_is_told_and_the_right_one_lets_in(browsing: Browsing) -> None:
+    page = browsing.visitor()
+    page.goto("/today")
+    expect(page).to_have_url(re.compile("/sign-in"))
+
+    page.get_by_label("Email").fill(TEACHER)
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+    page.get_by_label("Password").fill(browsing.house.passwords[TEACHER])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(re.compile("/today"))
+    cookie = next(each for each in page.context.cookies() if each.get("name") == "adsum")
+    assert (cookie.get("httpOnly"), cookie.get("sameSite")) == (True, "Lax")
+
+
+@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
+def test_the_form_is_accessible_and_fits(browsing: Browsing, options: dict[str, Any]) -> None:
+    page = browsing.visitor(**options)
+    page.goto("/sign-in")
+    assert_accessible(page)
+    assert_fits(page)
+
+
+def test_signing_out_everywhere_ends_the_other_browser_too(browsing: Browsing) -> None:
+    here, there = browsing.visitor("viewer@school.example"), browsing.visitor("viewer@school.example")
+    here.locator(".me summary").click()
+    here.get_by_role("button", name="Sign out everywhere").click()
+    expect(here).to_have_url(re.compile("/sign-in"))
+    there.goto("/overview")
+    expect(there).to_have_url(re.compile("/sign-in"))
+
+
+def test_another_language_is_kept(browsing: Browsing) -> None:
+    page = browsing.visitor()
+    page.goto("/sign-in")
+    page.get_by_role("button", name="Deutsch").click()
+    expect(page.locator("html")).to_have_attribute("lang", "de")

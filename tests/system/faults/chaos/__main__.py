@@ -1,0 +1,67 @@
+"""`./adsum chaos [PART …] --minutes M --seed S`: plays parts, one after the other, and adds each to the report."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Coroutine
+
+import uvloop
+
+from tests.system.faults.chaos import report
+from tests.system.faults.chaos.floods import flushes, outage
+from tests.system.faults.chaos.freezes import freezes
+from tests.system.faults.chaos.kills import kills
+from tests.system.faults.chaos.mixed import mixed
+from tests.system.faults.chaos.report import Result
+from tests.system.faults.chaos.restarts import postgres_restarts, valkey_restarts
+from tests.system.faults.chaos.soak import soak
+
+# Each ends by itself within 20 minutes.
+PARTS: dict[str, Callable[[int, float], Coroutine[None, None, Result]]] = {
+    "kills": kills,
+    "valkey": valkey_restarts,
+    "flush": flushes,
+    "freezes": freezes,
+    "postgres": postgres_restarts,
+    "outage": outage,
+    "soak": soak,
+    "mixed": mixed,
+}
+LONGEST_MINUTES = 20.0
+
+
+def main() -> int:
+    """Plays; 1 where a promise was broken or a figure missed."""
+    arguments = _parser().parse_args()
+    results = [play(part, arguments.seed, arguments.minutes) for part in arguments.parts or ["mixed"]]
+    if not arguments.dry:
+        for result in results:
+            report.add(result)
+    return 0 if all(result.reached for result in results) else 1
+
+
+def play(part: str, seed: int, minutes: float) -> Result:
+    """Plays one part, and says what it came to."""
+    print(f"{part}: seed {seed}, at most {minutes:g} minutes, since {time.strftime('%H:%M:%S')}", flush=True)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        result = runner.run(PARTS[part](seed, minutes))
+    for name, number in result.figures.items():
+        print(f"  {name}: {number}")
+    print(f"  {'reached' if result.reached else 'missed'}: {result.asked}, in {result.seconds:.0f} s", flush=True)
+    return result
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("adsum chaos", description="Kills, freezes, empties and restarts what there is.")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--minutes", type=float, default=LONGEST_MINUTES, help="at most so many for each part")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--dry", action="store_true", help="leave docs/reliability.md alone")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""What the parts measured, kept in docs/reliability.json and shown in docs/reliability.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parents[4] / "docs"
+KEPT = DOCS / "reliability.json"
+SHOWN = DOCS / "reliability.md"
+
+PREFACE = """# Reliability: what was done to Adsum, and what became of it
+
+Written by `./adsum chaos`, part by part, on real processes: workers and the API killed, frozen and restarted, Valkey
+and Postgres (`fsync` and `synchronous_commit` on) killed, restarted and emptied, while classes of 30 are marked all the
+time. At the end of each part an oracle, which shares no code with the product, compares every promise, every record,
+every count and every key in Redis, sweeps three times, and looks again: whatever is lost, doubled, stuck or left over
+fails the part. A blow that met nothing is not counted.
+
+| Part | Asked | Measured | Seed | Duration | |
+|---|---|---|---|---|---|
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one run of a part came to. `figures` in the order in which they are told."""
+
+    part: str
+    asked: str
+    seed: int
+    seconds: float
+    reached: bool
+    figures: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def add(result: Result) -> None:
+    """Keeps a result, in the place of an older one of the same part and seed, and writes the page anew."""
+    older: list[dict[str, Any]] = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else []
+    others = [each for each in older if (each["part"], each["seed"]) != (result.part, result.seed)]
+    now = {"when": datetime.now(UTC).isoformat(timespec="minutes"), "machine": machine()}
+    kept = sorted([*others, asdict(result) | now], key=lambda each: (each["part"], each["seed"]))
+    KEPT.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    SHOWN.write_text(PREFACE + "".join(_row(each) for each in kept) + _machines(kept), encoding="utf-8")
+
+
+def machine() -> str:
+    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+
+
+def _row(kept: dict[str, Any]) -> str:
+    figures = "; ".join(f"{name} {number}" for name, number in kept["figures"].items())
+    reached = "reached" if kept["reached"] else "**missed**"
+    return f"| {kept['part']} | {kept['asked']} | {figures} | {kept['seed']} | {kept['seconds']:.0f} s | {reached} |\n"
+
+
+def _machines(kept: list[dict[str, Any]]) -> str:
+    machines = "; ".join(sorted({each["machine"] for each in kept}))
+    first, last = min(each["when"] for each in kept), max(each["when"] for each in kept)
+    return f"\nOn: {machines}. From {first} to {last}.\n"

@@ -1,0 +1,99 @@
+"""Where a part plays: servers of its own, Postgres as durable as in production, workers, an API, and load."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import text
+
+from adsum.embedded.valkey import Valkey
+from adsum.platform.settings import Settings
+from adsum.wiring import migrate
+from tests.support.servers.controlled import Controlled, controlled_postgres, controlled_valkey
+from tests.support.servers.processes import short_folder
+from tests.support.servers.valkey import tell
+from tests.system.faults.classes import Classes, found_classes, platform
+from tests.system.faults.house import KEY, House, Member, opened_house, opened_nursery
+from tests.system.faults.load import Load
+
+CLASSES = 300
+# As users have it: locks of 5 s, looks for stalled chunks every second, sweeps every 2 s.
+AS_INSTALLED: dict[str, str] = {}
+
+
+@dataclass
+class Stage:
+    """What a part plays with."""
+
+    house: House
+    stack: AsyncExitStack
+    chance: random.Random
+    classes: Classes
+    load: Load
+    postgres: Controlled
+    valkey: Controlled
+    valkey_server: Valkey
+    api: Member
+    pace: dict[str, str]
+    workers: list[Member] = field(default_factory=list[Member])
+
+    async def hire(self) -> Member:
+        """One more worker, that waits for chunks."""
+        worker = await self.house.worker(self.stack, self.pace)
+        self.workers.append(worker)
+        return worker
+
+    async def replace(self, worker: Member) -> Member:
+        """A worker in the place of one that is gone."""
+        self.workers.remove(worker)
+        return await self.hire()
+
+    async def replace_api(self) -> None:
+        """An API in the place of one that is gone; the load goes on there."""
+        self.api, address = await self.house.api(self.stack, self.pace)
+        self.load.platform = await self.stack.enter_async_context(platform(address, self.classes))
+
+    def empty_valkey(self) -> None:
+        assert tell(self.valkey_server, "FLUSHALL") == "+OK"
+
+    async def rows(self, statement: str, **values: Any) -> Sequence[Any]:
+        """What the database says, past every proxy."""
+        async with self.house.adsum.database.snapshot() as connection:
+            return (await connection.execute(text(statement), values)).all()
+
+    async def number(self, statement: str, **values: Any) -> int:
+        return int((await self.rows(statement, **values))[0][0])
+
+
+@asynccontextmanager
+async def opened_stage(
+    seed: int,
+    *,
+    workers: int = 3,
+    pace: dict[str, str] = AS_INSTALLED,
+    has_proxies: bool = True,
+    **settings: Any,
+) -> AsyncGenerator[Stage]:
+    """A stage with Postgres, on which nothing is sent yet."""
+    async with AsyncExitStack() as stack:
+        postgres, database_url = stack.enter_context(controlled_postgres(durable=True))
+        valkey, server = stack.enter_context(controlled_valkey())
+        await postgres.start()
+        await valkey.start()
+        values: dict[str, Any] = {"redis_url": f"unix://{server.socket}", "secret_key": KEY, **settings}
+        found = Settings(database_url=database_url, **values)
+        await migrate(found)
+        folder = stack.enter_context(short_folder())
+        nursery = stack.enter_context(opened_nursery(folder / "nursery.log"))
+        house = await stack.enter_async_context(opened_house(folder, found, nursery, has_proxies=has_proxies))
+        classes = await found_classes(house, classes=CLASSES)
+        api, address = await house.api(stack, pace)
+        load = Load(await stack.enter_async_context(platform(address, classes)), classes.batches())
+        stage = Stage(house, stack, random.Random(seed), classes, load, postgres, valkey, server, api, pace)
+        for _ in range(workers):
+            await stage.hire()
+        yield stage

@@ -1,0 +1,106 @@
+"""The school of the fault tests, and requests that mark its classes, as a platform sends them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+
+from adsum.accounts.access import Role
+from adsum.platform.ids import Batch
+from tests.support.schools import (
+    TERM_BEGINS,
+    enrol,
+    make_bare_school,
+    make_class,
+    make_session,
+    make_students,
+    make_user,
+)
+from tests.system.faults.house import House
+from tests.system.faults.oracle import Promise
+
+EMAIL = "operator@school.example"
+DAYS = 700
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Sessions, each of a class of its own, all with the same students; and a token that may mark and operate them."""
+
+    sessions: list[tuple[int, int]]
+    students: list[int]
+    token: str
+
+    def batches(self) -> Generator[Batch]:
+        """One batch after the other, none twice: a whole day, then the next."""
+        for number in range(DAYS):
+            for class_id, session_id in self.sessions:
+                yield Batch(class_id, session_id, TERM_BEGINS + timedelta(number))
+
+    def marks(self, absent: int = 2) -> dict[int, str]:
+        """What a request of the whole class asks for: the first ones absent, the others present."""
+        return {student: "absent" if place < absent else "present" for place, student in enumerate(self.students)}
+
+
+async def found_classes(house: House, *, classes: int = 1, students: int = 30) -> Classes:
+    """Makes a school with classes, and someone who may do everything there."""
+    async with house.adsum.database.transaction() as connection:
+        school_id = await make_bare_school(connection)
+        student_ids = await make_students(connection, school_id, students)
+        sessions: list[tuple[int, int]] = []
+        for _ in range(classes):
+            class_id = await make_class(connection, school_id)
+            await enrol(connection, class_id, student_ids)
+            sessions.append((class_id, await make_session(connection, class_id)))
+        await make_user(connection, Role.ADMIN, None, email=EMAIL)
+    return Classes(sessions, student_ids, (await house.adsum.tokens.create(EMAIL)).text)
+
+
+@dataclass
+class Platform:
+    """A client of the API."""
+
+    client: httpx2.AsyncClient
+    classes: Classes
+
+    async def mark(self, batch: Batch, **fields: Any) -> httpx2.Response:
+        """Marks a whole class, two students absent, unless `fields` say otherwise."""
+        absent = [student for student, status in self.classes.marks().items() if status == "absent"]
+        body = {
+            "classId": batch.class_id,
+            "sessionId": batch.session_id,
+            "learningDate": batch.learning_date.isoformat(),
+            "isSelectedAll": True,
+            "unselectedStudentIds": absent,
+        } | fields
+        return await self.client.post("/attendances/create-batch", json=body)
+
+    async def status(self, batch: Batch) -> dict[str, Any]:
+        """What the seed's status of a batch says."""
+        return (await self.client.get(f"/attendances/batch-status/{batch.id}")).json()
+
+    async def promised(self, batch: Batch) -> Promise:
+        """Marks a whole class, and expects to be promised."""
+        answer = await self.mark(batch)
+        assert answer.status_code == 202, answer.text
+        return self.promise(answer)
+
+    def promise(self, answer: httpx2.Response) -> Promise:
+        return Promise(answer.json()["batchId"], answer.json()["runId"], self.classes.marks())
+
+    async def operate(self, batch: Batch, verb: str) -> httpx2.Response:
+        return await self.client.post(f"/attendances/batches/{batch.id}/{verb}")
+
+
+@asynccontextmanager
+async def platform(address: str, classes: Classes) -> AsyncGenerator[Platform]:
+    """A client that waits for answers as long as a patient one would."""
+    headers = {"Authorization": f"Bearer {classes.token}"}
+    limits = httpx2.Limits(max_connections=128, max_keepalive_connections=128)
+    async with httpx2.AsyncClient(base_url=address, headers=headers, timeout=30, limits=limits) as client:
+        yield Platform(client, classes)

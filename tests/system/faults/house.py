@@ -1,0 +1,198 @@
+"""One installation of Adsum as real processes, each before its own counting proxies, to be killed and frozen."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adsum import wiring
+from adsum.embedded.orphans import bound_to_this_process
+from adsum.platform.settings import Settings
+from adsum.wiring import Adsum
+from tests.support.servers.counting import CountingProxy, counting_postgres, counting_valkey
+from tests.support.servers.processes import eventually, is_alive
+
+ROOT = Path(__file__).parents[3]
+KEY = "x" * 64
+# Nothing of a victim happens by itself: so its steps are those of the work that it is given.
+QUIET = {
+    "ADSUM_SWEEP_INTERVAL": "60",
+    "ADSUM_STALL_INTERVAL": "60",
+    "ADSUM_MESSAGE_LOCK": "0.5",
+    "ADSUM_WORKER_CONCURRENCY": "1",
+}
+QUICK = {
+    "ADSUM_SWEEP_INTERVAL": "0.2",
+    "ADSUM_SWEEP_GRACE": "0.2",
+    "ADSUM_STALL_INTERVAL": "0.2",
+    "ADSUM_MESSAGE_LOCK": "0.5",
+}
+
+
+class Nursery:
+    """Starts `adsum` processes quickly: see `zygote.py`."""
+
+    def __init__(self, zygote: subprocess.Popen[str]) -> None:
+        self._zygote = zygote
+
+    def start(self, arguments: list[str], environment: dict[str, str], log: Path) -> int:
+        """Starts one command; returns its process id."""
+        assert self._zygote.stdin is not None
+        order = {"arguments": arguments, "environment": environment, "log": str(log)}
+        self._zygote.stdin.write(json.dumps(order) + "\n")
+        self._zygote.stdin.flush()
+        return int(self.read())
+
+    def read(self) -> str:
+        assert self._zygote.stdout is not None
+        line = self._zygote.stdout.readline()
+        assert line, "the zygote is gone"
+        return line.strip()
+
+
+@contextmanager
+def opened_nursery(log: Path) -> Generator[Nursery]:
+    """Whatever it has started ends with the block."""
+    command = bound_to_this_process([sys.executable, "-m", "tests.system.faults.zygote"])
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    with (
+        log.open("a") as errors,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=ROOT
+        ) as zygote,
+    ):
+        nursery = Nursery(zygote)
+        assert nursery.read() == "ready"
+        try:
+            yield nursery
+        finally:
+            zygote.kill()
+
+
+@dataclass
+class Member:
+    """One process of the house, with its proxies if it has any. SQLite is no server, and has none."""
+
+    pid: int
+    log: Path
+    proxies: dict[str, CountingProxy]
+
+    @property
+    def valkey(self) -> CountingProxy:
+        return self.proxies["valkey"]
+
+    @property
+    def postgres(self) -> CountingProxy:
+        return self.proxies["postgres"]
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+    def freeze(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def end(self) -> None:
+        os.kill(self.pid, signal.SIGTERM)
+
+    @property
+    def is_alive(self) -> bool:
+        return is_alive(self.pid)
+
+    async def gone(self, seconds: float = 15) -> None:
+        await eventually(lambda: not self.is_alive, seconds)
+
+    async def says(self, event: str) -> dict[str, object]:
+        """Waits for a line of its log, and returns it."""
+        await eventually(lambda: self._said(event) is not None)
+        said = self._said(event)
+        assert said is not None
+        return said
+
+    def _said(self, event: str) -> dict[str, object] | None:
+        lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
+        found = (json.loads(line) for line in lines if line.startswith("{"))
+        return next((each for each in found if each["event"] == event), None)
+
+
+@dataclass
+class House:
+    """The servers, and whoever works with them. `adsum` is in the test itself, and past all proxies."""
+
+    folder: Path
+    settings: Settings
+    adsum: Adsum
+    nursery: Nursery
+    has_proxies: bool = True
+    members: list[Member] = field(default_factory=list[Member])
+    numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    @property
+    def is_on_postgres(self) -> bool:
+        return self.adsum.database.is_postgres
+
+    async def worker(self, stack: AsyncExitStack, pace: dict[str, str] = QUIET) -> Member:
+        """A worker that waits for its first chunk."""
+        member = await self._start(stack, "worker", pace)
+        await member.says("waiting for chunks")
+        if self.has_proxies:
+            await eventually(lambda: "BZPOPMIN" in member.valkey.steps)
+        return member
+
+    async def api(self, stack: AsyncExitStack, pace: dict[str, str] = QUIET) -> tuple[Member, str]:
+        """An API that listens, and its address."""
+        member = await self._start(stack, "serve", pace)
+        return member, f"http://127.0.0.1:{(await member.says('listening'))['port']}"
+
+    async def _start(self, stack: AsyncExitStack, command: str, pace: dict[str, str]) -> Member:
+        assert self.settings.redis_url is not None
+        assert self.settings.database_url is not None
+        folder = self.folder / f"{command}-{next(self.numbers)}"
+        folder.mkdir()
+        database_url, redis_url = self.settings.database_url, self.settings.redis_url
+        proxies: dict[str, CountingProxy] = {}
+        if self.has_proxies:
+            proxies["valkey"], redis_url = await stack.enter_async_context(counting_valkey(redis_url, folder))
+        if self.has_proxies and self.is_on_postgres:
+            proxies["postgres"], database_url = await stack.enter_async_context(counting_postgres(database_url, folder))
+        environment = pace | {
+            "ADSUM_DATABASE_URL": database_url,
+            "ADSUM_REDIS_URL": redis_url,
+            "ADSUM_KEY_PREFIX": self.settings.key_prefix,
+            "ADSUM_CHUNK_SIZE": str(self.settings.chunk_size),
+            "ADSUM_LOCK_TTL": str(self.settings.lock_ttl),
+            "ADSUM_SECRET_KEY": KEY,
+            "ADSUM_PORT": "0",
+            "ADSUM_LOG_FORMAT": "json",
+        }
+        pid = self.nursery.start([command], environment, folder / "log")
+        member = Member(pid, folder / "log", proxies)
+        self.members.append(member)
+        return member
+
+
+@asynccontextmanager
+async def opened_house(
+    folder: Path, settings: Settings, nursery: Nursery, *, has_proxies: bool = True
+) -> AsyncGenerator[House]:
+    """A house without members yet. At the end they are killed, thawed or frozen."""
+    async with wiring.open_adsum(settings) as adsum:
+        house = House(folder, settings, adsum, nursery, has_proxies)
+        try:
+            yield house
+        finally:
+            for member in house.members:
+                if member.is_alive:
+                    member.kill()
+            await asyncio.gather(*(member.gone() for member in house.members))

@@ -1,0 +1,52 @@
+"""The worker that comes after a fault: in the test's own process, with looks for stopped work in quick succession."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from adsum.batches.queue.ledger import LEADER
+from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
+from adsum.platform.redis.connection import open_redis, translated
+from tests.system.faults.house import House
+
+STOP_S = 30
+
+
+@asynccontextmanager
+async def rescued(house: House) -> AsyncGenerator[None]:
+    """A worker and its sweeper, until the block ends."""
+    await _take_the_lead(house)
+    stop = asyncio.Event()
+    work = asyncio.gather(_rescuer(house).run(stop), house.adsum.sweeper.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait_for(work, STOP_S)
+
+
+async def _take_the_lead(house: House) -> None:
+    """Else who was killed leads on for twice its pause between two passes, and that of a quiet victim is a minute."""
+    assert house.settings.redis_url is not None
+    redis = open_redis(house.settings.redis_url, connections=1, socket_timeout=5)
+    try:
+        with translated():
+            await redis.delete(f"{house.settings.key_prefix}{LEADER}")
+    finally:
+        await redis.aclose()
+
+
+def _rescuer(house: House) -> ChunkWorker:
+    settings = house.settings
+    assert settings.redis_url is not None
+    options = WorkerOptions(
+        settings.redis_url,
+        settings.queue_name,
+        settings.key_prefix,
+        concurrency=4,
+        message_lock=0.5,
+        stall_interval=0.2,
+    )
+    return ChunkWorker(options, house.adsum.deliveries.take)

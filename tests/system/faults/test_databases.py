@@ -1,0 +1,121 @@
+"""The database restarts, throws its clients out, is locked or full, while classes are marked all the time."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from adsum.platform.settings import Settings
+from adsum.wiring import migrate
+from tests.support.servers.controlled import controlled_postgres
+from tests.support.servers.processes import short_folder
+from tests.system.faults.house import KEY, House, Nursery, opened_house
+from tests.system.faults.sites import Harm, Site, under_load
+
+# SQLite's own waiting for a lock ends after five seconds, and the request with it.
+LOCKED_S = 6.0
+
+
+async def postgres_crashed_and_restarted(site: Site) -> None:
+    await site.server.restart(signal.SIGQUIT)
+
+
+async def postgres_away_for_a_while(site: Site) -> None:
+    await site.server.down(signal.SIGINT)
+    await site.refused()
+    await site.server.start()
+
+
+async def all_clients_of_postgres_thrown_out(site: Site) -> None:
+    others = "pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    for _ in range(5):
+        async with site.house.adsum.database.transaction() as connection:
+            await connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM {others}"))
+        await site.more(3)
+
+
+async def all_connections_to_postgres_cut(site: Site) -> None:
+    for _ in range(5):
+        for member in (site.api, site.worker):
+            await member.postgres.cut()
+        await site.more(3)
+
+
+async def deadlocks(site: Site) -> None:
+    """Somebody else's transactions lock rows in the wrong order, until Postgres ends one of those who meet."""
+    for _ in range(5):
+        async with site.house.adsum.database.transaction() as connection:
+            await connection.execute(text("SELECT 1 FROM batch_runs ORDER BY run_id DESC FOR UPDATE"))
+            await connection.execute(text("SELECT 1 FROM sessions ORDER BY id DESC FOR UPDATE"))
+        await site.more(2)
+
+
+async def sqlite_locked_by_another_process(site: Site) -> None:
+    with closing(sqlite3.connect(file_of(site), isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        await asyncio.wait_for(site.refused(), 2 * LOCKED_S)
+        connection.execute("ROLLBACK")
+
+
+async def a_full_disk(site: Site) -> None:
+    """No file of these processes may grow: to SQLite that is a disk without room."""
+    members = (site.api.pid, site.worker.pid)
+    before = [resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in members]
+    for pid, (_, hard) in zip(members, before, strict=True):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (file_of(site).stat().st_size // 2, hard))
+    await site.refused()
+    for pid, limits in zip(members, before, strict=True):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+
+
+def file_of(site: Site) -> Path:
+    file = site.house.adsum.database.file
+    assert file is not None
+    return file
+
+
+OF_POSTGRES: list[Harm] = [
+    postgres_crashed_and_restarted,
+    postgres_away_for_a_while,
+    all_clients_of_postgres_thrown_out,
+    all_connections_to_postgres_cut,
+    deadlocks,
+]
+OF_SQLITE: list[Harm] = [sqlite_locked_by_another_process, a_full_disk]
+
+
+@pytest.mark.parametrize("harm", OF_POSTGRES, ids=lambda harm: harm.__name__)
+async def test_nothing_is_lost_doubled_or_stuck_on_postgres_after(harm: Harm, nursery: Nursery, redis_url: str) -> None:
+    with controlled_postgres(durable=True) as (server, url):  # else a crash forgets what was committed
+        await server.start()
+        async with migrated_house(nursery, url, redis_url) as house, under_load(house, server) as site:
+            await site.more()
+            await harm(site)
+            await site.more()
+
+
+@pytest.mark.parametrize("harm", OF_SQLITE, ids=lambda harm: harm.__name__)
+async def test_nothing_is_lost_doubled_or_stuck_on_sqlite_after(
+    harm: Harm, nursery: Nursery, sqlite_url: str, redis_url: str
+) -> None:
+    async with migrated_house(nursery, sqlite_url, redis_url) as house, under_load(house) as site:
+        await site.more()
+        await harm(site)
+        await site.more()
+
+
+@asynccontextmanager
+async def migrated_house(nursery: Nursery, database_url: str, redis_url: str) -> AsyncGenerator[House]:
+    settings = Settings(database_url=database_url, redis_url=redis_url, secret_key=KEY)  # pyright: ignore[reportArgumentType]
+    await migrate(settings)
+    with short_folder() as folder:
+        async with opened_house(folder, settings, nursery) as house:
+            yield house

@@ -1,0 +1,231 @@
+"""What is promised outlives frozen workers, poisonous chunks, hours without a worker, and a rolling restart."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from itertools import islice
+
+import pytest
+from sqlalchemy import text
+
+from adsum.batches.dispatcher import GIVE_UP_AFTER
+from adsum.platform.database.engine import LONGEST_PAUSE_IN_TRANSACTION_S
+from adsum.platform.ids import Batch
+from tests.support.servers.counting import Blow, Moment
+from tests.support.waiting import until
+from tests.system.faults.classes import Platform, found_classes, platform
+from tests.system.faults.conftest import NewHouse
+from tests.system.faults.house import QUICK, House
+from tests.system.faults.load import Load, steady
+from tests.system.faults.oracle import RECOVERY_S, Promise, at_rest, judge
+from tests.system.faults.rescue import rescued
+from tests.system.faults.steps import Fault, Shot, aimed
+
+# A chunk that kills its worker ends within this.
+POISON_S = 60.0
+# It looks for stalled chunks, but does not sweep: so that what it writes is of a chunk.
+PATIENT = QUICK | {"ADSUM_SWEEP_INTERVAL": "60", "ADSUM_SWEEP_GRACE": "60", "ADSUM_WORKER_CONCURRENCY": "1"}
+# The same, with as many chunks at work as by default.
+HURRIED = {name: value for name, value in PATIENT.items() if name != "ADSUM_WORKER_CONCURRENCY"}
+NEIGHBOURS = 15
+POISONING = (
+    "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(300); RETURN NEW; END'",
+    (
+        "CREATE TRIGGER poison BEFORE INSERT ON attendances FOR EACH ROW WHEN (NEW.session_id = {session})"
+        " EXECUTE FUNCTION hold()"
+    ),
+)
+# How the statement that writes a chunk's records begins.
+WRITING = "WITH slice"
+
+
+async def test_a_worker_that_wakes_up_after_its_run_was_cancelled_writes_nothing(
+    new_house: NewHouse, stack: AsyncExitStack
+) -> None:
+    house = await stack.enter_async_context(new_house())
+    school = await opened(house, stack)
+    batch = next(school.classes.batches())
+    victim = await house.worker(stack)
+    blow = aimed(Shot("valkey", 1, Fault.FROZEN), victim)  # it has taken the chunk, and asks for more
+    await school.promised(batch)
+    await struck(house, blow)
+    assert (await school.operate(batch, "cancel")).json()["state"] == "cancelled"
+    blow.over.set()
+    victim.thaw()
+    victim.end()
+    await victim.gone()
+    async with rescued(house):
+        await judge(house)
+    assert (await school.client.get("/attendances")).json()["items"] == []
+
+
+@pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
+async def test_a_worker_that_freezes_in_the_middle_of_a_transaction_holds_its_batch_up_for_seconds_only(
+    new_house: NewHouse, stack: AsyncExitStack
+) -> None:
+    house = await stack.enter_async_context(new_house())
+    school = await opened(house, stack)
+    victim = await house.worker(stack)
+    batch = next(school.classes.batches())
+    await judge(house, [await school.promised(batch)])
+    # Everything is written, and not committed: of corrections, since what is only inserted is one statement alone.
+    blow = Blow(1, Moment.BEFORE, victim.freeze, named="COMMIT", breaks=False)
+    victim.postgres.arm(blow)
+    answer = (await school.mark(batch, onExisting="update", unselectedStudentIds=[])).json()
+    absent = {student: "present" for student, status in school.classes.marks().items() if status == "absent"}
+    promise = Promise(answer["batchId"], answer["runId"], absent)
+    await struck(house, blow)
+    async with rescued(house):
+        assert await at_rest(house, LONGEST_PAUSE_IN_TRANSACTION_S + RECOVERY_S) > LONGEST_PAUSE_IN_TRANSACTION_S / 2
+        blow.over.set()
+        victim.thaw()
+        victim.end()
+        await victim.gone()
+        await judge(house, [promise])
+
+
+@pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
+async def test_a_chunk_that_kills_every_worker_ends_as_failed_jobs_and_its_neighbours_are_recorded(
+    new_house: NewHouse, stack: AsyncExitStack
+) -> None:
+    house = await stack.enter_async_context(new_house())
+    school = await opened(house, stack, classes=3)
+    batches = school.classes.batches()
+    poison, neighbours = next(batches), [next(batches), next(batches)]
+    for time in range(GIVE_UP_AFTER):
+        victim = await house.worker(stack, PATIENT)
+        blow = Blow(1, Moment.BEFORE, victim.kill, named=WRITING)
+        victim.postgres.arm(blow)
+        if time == 0:
+            await school.promised(poison)
+        await asyncio.wait_for(blow.fallen.wait(), POISON_S)
+        await victim.gone()
+    promises = [await school.promised(batch) for batch in neighbours]
+    async with rescued(house):
+        await judge(house, promises, within=POISON_S)
+    status = await school.status(poison)
+    assert (status["state"], status["failedJobs"]) == ("completed_with_errors", 30)
+    async with house.adsum.database.snapshot() as connection:
+        reasons = await connection.execute(text("SELECT DISTINCT code FROM job_failures"))
+        assert reasons.scalars().all() == ["worker_died"]
+
+
+@pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
+async def test_a_chunk_that_kills_every_worker_ends_alone_however_many_are_worked_on_with_it(
+    new_house: NewHouse, stack: AsyncExitStack
+) -> None:
+    """Whoever writes one of its rows is held by Postgres, seen there, and killed."""
+    house = await stack.enter_async_context(new_house())
+    school = await opened(house, stack, classes=NEIGHBOURS + 1)
+    poison, *neighbours = islice(school.classes.batches(), NEIGHBOURS + 1)
+    async with house.adsum.database.transaction() as connection:
+        for statement in POISONING:
+            await connection.exec_driver_sql(statement.format(session=poison.session_id))
+    _, *promises = [await school.promised(batch) for batch in [poison, *neighbours]]
+    deaths = 0
+    async with asyncio.timeout(POISON_S):
+        while (await school.status(poison))["state"] == "processing":
+            worker = await house.worker(stack, HURRIED)
+            await until(lambda: held_or_over(house, school, poison), POISON_S)
+            if await held(house):
+                worker.kill()
+                deaths += 1
+                await worker.gone()
+                await let_go(house)
+    async with rescued(house):
+        await judge(house, promises, within=POISON_S)
+    status = await school.status(poison)
+    assert (status["state"], status["failedJobs"], deaths) == ("completed_with_errors", 30, GIVE_UP_AFTER)
+
+
+async def held_or_over(house: House, school: Platform, batch: Batch) -> bool:
+    return bool(await held(house)) or (await school.status(batch))["state"] != "processing"
+
+
+async def held(house: House) -> list[int]:
+    """The backends of Postgres that the poison holds."""
+    sleeping = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+    async with house.adsum.database.snapshot() as connection:
+        return list((await connection.exec_driver_sql(sleeping)).scalars())
+
+
+async def let_go(house: House) -> None:
+    """A backend would notice only at the end of its sleep that its client is dead."""
+    async with house.adsum.database.transaction() as connection:
+        for pid in await held(house):
+            await connection.exec_driver_sql(f"SELECT pg_terminate_backend({pid})")
+
+
+async def test_a_run_that_nobody_processes_for_longer_than_its_lock_lives_is_completed_once_a_worker_comes(
+    new_house: NewHouse, stack: AsyncExitStack
+) -> None:
+    house = await stack.enter_async_context(new_house(lock_ttl=1))
+    school = await opened(house, stack)
+    batch = next(school.classes.batches())
+    promise = await school.promised(batch)
+
+    async def is_unlocked() -> bool:
+        status = await school.client.get(f"/attendances/batch-status/{batch.id}")
+        return await house.adsum.queue.holders([batch]) != [promise.run_id] and status.json()["remainingJobs"] == 30
+
+    await until(is_unlocked)
+    again = await school.mark(batch, unselectedStudentIds=[])
+    assert (again.status_code, again.json()["isSkipped"], again.json()["runId"]) == (200, True, promise.run_id)
+    assert len(again.json()["conflicts"]) == 2
+    async with rescued(house):
+        await judge(house, [promise])
+
+
+async def test_a_rolling_restart_under_load_loses_no_answered_request_and_fails_no_batch(
+    new_house: NewHouse, stack: AsyncExitStack
+) -> None:
+    house = await stack.enter_async_context(new_house())
+    classes = await found_classes(house, classes=4)
+    api, address = await house.api(stack)
+    worker = await house.worker(stack, QUICK)
+    load = Load(await stack.enter_async_context(platform(address, classes)), classes.batches())
+    async with steady(load):
+        for _ in range(3):
+            await more(load)
+            newer = await house.worker(stack, QUICK)
+            worker.end()
+            await worker.gone(40)
+            assert (await worker.says("worker stopped"))["level"] == "info"
+            worker = newer
+            await more(load)
+            newer_api, address = await house.api(stack)
+            load.platform = await stack.enter_async_context(platform(address, classes))
+            api.end()
+            await api.gone(40)
+            api = newer_api
+    await judge(house, load.promises)
+    assert load.losses == 0, "requests that a restart cut off"
+    async with house.adsum.database.snapshot() as connection:
+        failed = "SELECT count(*) FROM job_failures"
+        assert (await connection.execute(text(failed))).scalar_one() == 0
+
+
+async def struck(house: House, blow: Blow) -> None:
+    """Waits for a blow at a victim that does not sweep, so that no run waits that the API could not enqueue in time."""
+
+    async def has_fallen() -> bool:
+        await house.adsum.sweeper.sweep()
+        return blow.fallen.is_set()
+
+    await until(has_fallen)
+
+
+async def more(load: Load) -> None:
+    goal = len(load.accepted) + 15
+
+    async def accepted() -> bool:
+        return len(load.accepted) >= goal
+
+    await until(accepted)
+
+
+async def opened(house: House, stack: AsyncExitStack, classes: int = 1) -> Platform:
+    found = await found_classes(house, classes=classes)
+    _, address = await house.api(stack)
+    return await stack.enter_async_context(platform(address, found))

@@ -1,0 +1,98 @@
+"""Valkey restarts, freezes, forgets, refuses or is cut off while classes are marked all the time."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.support.servers.controlled import controlled_valkey
+from tests.system.faults.conftest import NewHouse
+from tests.system.faults.house import QUICK
+from tests.system.faults.sites import Harm, Site, under_load
+
+
+async def valkey_killed_and_restarted(site: Site) -> None:
+    await site.server.restart()
+
+
+async def valkey_away_for_a_while(site: Site) -> None:
+    await site.server.down()
+    await site.more(3)
+    await site.server.start()
+
+
+async def valkey_frozen(site: Site) -> None:
+    site.server.send(signal.SIGSTOP)
+    await site.more(3)
+    site.server.send(signal.SIGCONT)
+
+
+async def valkey_emptied(site: Site) -> None:
+    for _ in range(3):
+        site.tell_valkey("FLUSHALL")
+        await site.more(3)
+
+
+async def valkey_without_scripts(site: Site) -> None:
+    for _ in range(3):
+        site.tell_valkey("SCRIPT FLUSH")
+        await site.more(3)
+
+
+async def valkey_out_of_memory(site: Site) -> None:
+    site.tell_valkey("CONFIG SET maxmemory 1")
+    await site.more(3)
+    site.tell_valkey("CONFIG SET maxmemory 0")
+
+
+async def valkey_read_only(site: Site) -> None:
+    site.tell_valkey("REPLICAOF 127.0.0.1 1")
+    await site.more(3)
+    site.tell_valkey("REPLICAOF NO ONE")
+
+
+async def all_connections_to_valkey_cut(site: Site) -> None:
+    for _ in range(5):
+        await asyncio.gather(site.api.valkey.cut(), site.worker.valkey.cut())
+        await site.more(2)
+
+
+async def a_slow_network(site: Site) -> None:
+    site.worker.valkey.delay = site.api.valkey.delay = 0.1
+    await site.more(5)
+    site.worker.valkey.delay = site.api.valkey.delay = 0.0
+
+
+HARMS: list[Harm] = [
+    valkey_killed_and_restarted,
+    valkey_away_for_a_while,
+    valkey_frozen,
+    valkey_emptied,
+    valkey_without_scripts,
+    valkey_out_of_memory,
+    valkey_read_only,
+]
+HARMS_OF_THE_NETWORK: list[Harm] = [all_connections_to_valkey_cut, a_slow_network]
+
+
+@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
+async def test_nothing_is_lost_doubled_or_stuck_after(harm: Harm, new_house: NewHouse, stack: AsyncExitStack) -> None:
+    with controlled_valkey() as (server, valkey):
+        await server.start()
+        async with new_house(redis_url=f"unix://{valkey.socket}") as house, under_load(house, server, valkey) as site:
+            await site.more()
+            await site.let_work_pile_up()
+            await harm(site)
+            await house.worker(stack, QUICK)
+            await site.more()
+
+
+@pytest.mark.parametrize("harm", HARMS_OF_THE_NETWORK, ids=lambda harm: harm.__name__)
+async def test_nothing_is_lost_doubled_or_stuck_in(harm: Harm, new_house: NewHouse) -> None:
+    async with new_house() as house, under_load(house) as site:
+        await site.more()
+        await harm(site)
+        await site.more()

@@ -1,0 +1,149 @@
+"""One history: a batch in the world, what is known of it after each step, and what has been done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+
+from adsum.accounts.access import system_caller
+from adsum.attendance.rules import Mark
+from adsum.batches.complete import queued
+from adsum.batches.queue.chunks import Chunk
+from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.repository import tallies
+from adsum.batches.rules import BatchStatus, OnExisting
+from adsum.batches.selection import Selection, StudentMark
+from adsum.batches.submission import Submission
+from adsum.platform.errors import AdsumError
+from adsum.platform.ids import Batch
+from tests.support.runs import DAY
+from tests.support.schools import make_school
+from tests.system.histories import invariants, school_changes
+from tests.system.histories.facts import Facts, read_facts
+from tests.system.histories.redis_view import Kept
+from tests.system.histories.world import World
+
+SYSTEM = system_caller()
+STUDENTS = 5
+MANY_ROUNDS = 20
+
+
+class History:
+    """Begins with a school of its own and an empty Redis.
+
+    Attributes:
+        facts: what the database says, as of the last check.
+        kept: what is in Redis, as of the last check.
+        chunks: every message that was ever to be sent.
+        faults: processes that died, or came very late.
+        hurt: the runs that were there when Redis lost something.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.facts, self.kept = Facts(), Kept()
+        self.chunks: list[Chunk] = []
+        self.faults = 0
+        self.hurt: set[str] = set()
+        self._has_just_lost = self._is_swept = False
+        world.clock.jump()
+        world.wait(self._begin())
+
+    async def _begin(self) -> None:
+        await self.world.view.lose_everything()
+        await school_changes.end_all_runs(self.world.database)
+        async with self.world.database.transaction() as connection:
+            self.school = await make_school(connection, students=STUDENTS)
+        self.batch = Batch(self.school.class_id, self.school.session_id, DAY)
+        self.keys = LedgerKeys("", self.batch)
+        self.enrolled = set(self.school.student_ids)
+
+    def submit(self, marks: Mapping[int, str], mode: OnExisting, death: str | None) -> None:
+        """Marks students, by their place in the class; those who have left cannot be named."""
+        named = {self.school.student_ids[place]: status for place, status in marks.items()}
+        chosen = [StudentMark(who, Mark(status)) for who, status in named.items() if who in self.enrolled]
+        if chosen:
+            day, selection = self.batch.learning_date.isoformat(), Selection(is_selected_all=False, marks=chosen)
+            asked = Submission(self.batch.class_id, self.batch.session_id, day, selection, mode)
+            self.ask(self._submit(asked), death)
+
+    async def _submit(self, asked: Submission) -> None:
+        result = await self.world.acceptance.accept(asked, SYSTEM)
+        if result.run is not None:
+            self.chunks += queued(result.run).messages
+        await self.world.queueing.follow(run=result.run, ended=result.closed)
+
+    def ask(self, work: Coroutine[Any, Any, object], death: str | None) -> None:
+        """What somebody asks for may be refused: then nothing has happened."""
+        try:
+            self.let(work, death)
+        except AdsumError:
+            return
+
+    def let(self, work: Coroutine[Any, Any, object], death: str | None) -> bool:
+        """Does the work, as a process that may die at it; returns whether it lived."""
+        lived = self.world.may_die(work, death)
+        self.faults += not lived
+        return lived
+
+    def messages(self) -> list[Chunk]:
+        """In the order of their runs, so that a history can be repeated: run ids differ each time."""
+        order = {run_id: number for number, run_id in enumerate(self.facts.runs)}
+        return sorted(self.kept.messages, key=lambda chunk: (order[chunk.run_id], chunk.number, chunk.student_id or 0))
+
+    def deliver(self, messages: Sequence[Chunk], death: str | None) -> None:
+        """A worker takes messages; if it dies, BullMQ keeps them for another one."""
+        if messages and self.let(self.world.processor.process(messages), death):
+            self.world.wait(self.world.view.remove(*messages))
+
+    def sweep(self, death: str | None) -> None:
+        self._is_swept = self.let(self.world.sweeper.sweep(), death)
+
+    def lose(self, keys: Sequence[str], messages: Sequence[Chunk] = ()) -> None:
+        """Redis loses these keys and messages; "*": all that it has."""
+        self.hurt |= self.facts.runs.keys()
+        self._has_just_lost = bool(keys)
+        self.world.wait(self.world.view.lose_everything() if "*" in keys else self.world.view.lose(*keys))
+        self.world.wait(self.world.view.remove(*messages))
+
+    def check(self) -> None:
+        """Everything that has to be so after each step."""
+        before, kept = self.facts, self.kept
+        status = self.look()
+        invariants.check_writes(before, self.facts)
+        invariants.check_counts(self.facts)
+        invariants.check_redis(self.batch, self.facts, self.kept, swept=self._is_swept)
+        if not self._has_just_lost:
+            invariants.check_lock(self.batch, self.facts, kept, self.kept)
+        uncounted = self.hurt | self.world.ledger.taken_over
+        invariants.check_ledger(self.batch, self.facts, self.kept, uncounted)
+        self._has_just_lost = self._is_swept = False
+        if status is not None:
+            invariants.check_status(self.facts, status)
+
+    def look(self) -> BatchStatus | None:
+        """Sees how everything is now, and, if anything is new in the database, what users would be told."""
+        return self.world.wait(self._look())
+
+    async def _look(self) -> BatchStatus | None:
+        self.kept = await self.world.view.look()
+        async with self.world.database.snapshot() as connection:
+            before, self.facts = self.facts, await read_facts(connection, self.batch)
+            if self.facts == before:
+                return None
+            return await tallies.batch_status(connection, SYSTEM, self.batch)
+
+    def end(self) -> None:
+        """The faults are over: workers and the sweeper bring everything to its end."""
+        for _ in range(MANY_ROUNDS):
+            if not self.kept.messages and not self.facts.open_runs:
+                break
+            self.deliver(self.messages(), None)
+            self.sweep(None)
+            self.check()
+        self.sweep(None)
+        self.check()
+        # With one student a message, BullMQ drops what a second run sends while the first one's messages wait: then one
+        # death before the second one's release is enough to leave tickets, which nobody's message names.
+        bearable = 1 if self.world.chunk_size > 1 else 0
+        invariants.check_end(self.batch, self.facts, self.kept, strictly=not self.hurt and self.faults <= bearable)

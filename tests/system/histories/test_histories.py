@@ -1,0 +1,22 @@
+"""Any history of a batch keeps the invariants, and comes to its end: the real ledger and the real store together.
+
+10,000 steps in all, each followed by every check.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.system.histories.conftest import NewWorld
+from tests.system.histories.runs import run_histories
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 3, 500])
+def test_any_history_on_sqlite_keeps_the_invariants(new_world: NewWorld, sqlite_url: str, chunk_size: int) -> None:
+    new_world(sqlite_url, chunk_size)
+    run_histories(2_250)
+
+
+def test_any_history_on_postgres_keeps_the_invariants(new_world: NewWorld, postgres_url: str) -> None:
+    new_world(postgres_url, 2)
+    run_histories(1_000)

@@ -1,0 +1,70 @@
+"""Histories can fail: without a safeguard of the real statements and scripts they find what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Engine, event
+
+from adsum.platform.database.engine import RejectedRows
+from tests.system.histories.conftest import NewWorld
+from tests.system.histories.runs import run_histories
+
+STEPS = 4_000
+LOCK_TAKEN = "an open run lost its lock to another one"
+# Script, what protects, what stands there instead, what is seen. (What counts without tickets, a history of the ledger
+# alone finds sooner: see tests/batches/queue.)
+WEAKER_SCRIPTS = [
+    ("release", "if holder ~= ARGV[1] then", "if not holder then", LOCK_TAKEN),
+    ("claim", "if holder then", "if false then", LOCK_TAKEN),
+    ("claim", ", 'EX', ARGV[2])\nfor", ")\nfor", "a key lives for ever"),
+]
+WEAKER_SCRIPTS_BY = ["release without compare", "claim without asking", "no time to live"]
+# What protects, wherever it stands in a statement, and what is seen without it.
+WEAKER_STATEMENTS = [
+    ("AND r.state = 'open'", AssertionError, "a run that had ended wrote a record"),
+    (" AND a.version = job.seen", AssertionError, "a change and its record differ"),
+    # The table's own check of the counts refuses it.
+    (" AND tally.remaining = 0", RejectedRows, "IntegrityError"),
+]
+WEAKER_STATEMENTS_BY = ["no fence", "update of any version", "close whatever is pending"]
+
+
+@pytest.mark.parametrize(("name", "piece", "instead", "seen"), WEAKER_SCRIPTS, ids=WEAKER_SCRIPTS_BY)
+def test_a_script_without_its_safeguard_is_seen(
+    new_world: NewWorld, sqlite_url: str, name: str, piece: str, instead: str, seen: str
+) -> None:
+    new_world(sqlite_url, 2).ledger.weaken(name, piece, instead)
+    with pytest.raises(AssertionError, match=seen):
+        run_histories(STEPS, shrink=False)
+
+
+@contextmanager
+def statements_without(piece: str) -> Generator[list[str]]:
+    """Whatever is sent to a database meanwhile lacks this; gives what was weakened."""
+    weakened: list[str] = []
+
+    def weaken(
+        _connection: object, _cursor: object, statement: str, parameters: object, *_: object
+    ) -> tuple[str, object]:
+        if piece in statement:
+            weakened.append(statement)
+        return statement.replace(piece, ""), parameters
+
+    event.listen(Engine, "before_cursor_execute", weaken, retval=True)
+    try:
+        yield weakened
+    finally:
+        event.remove(Engine, "before_cursor_execute", weaken)
+
+
+@pytest.mark.parametrize(("piece", "error", "seen"), WEAKER_STATEMENTS, ids=WEAKER_STATEMENTS_BY)
+def test_a_statement_without_its_safeguard_is_seen(
+    new_world: NewWorld, sqlite_url: str, piece: str, error: type[Exception], seen: str
+) -> None:
+    new_world(sqlite_url, 2)
+    with statements_without(piece) as weakened, pytest.raises(error, match=seen):
+        run_histories(STEPS, shrink=False)
+    assert weakened

@@ -1,0 +1,155 @@
+"""The real services on real servers, with a clock of our own, and processes that die where a test wants it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Any, TypeVar
+
+import uvloop
+from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
+from sqlalchemy import event
+from typing_extensions import override
+
+from adsum.batches.accept import Acceptance
+from adsum.batches.complete import Completion
+from adsum.batches.enqueue import Queueing
+from adsum.batches.process import AttendanceProcessor
+from adsum.batches.queue.ledger import Claim, Ledger, Release, Settlement
+from adsum.batches.queue.service import QueueService
+from adsum.batches.retry_cancel import RetryCancel
+from adsum.batches.service import AttendancesService
+from adsum.batches.sweep import Sweeper
+from adsum.batches.unreleased_runs import UnreleasedRuns
+from adsum.platform.database.engine import open_database
+from adsum.platform.redis.connection import open_redis
+from tests.system.histories.redis_view import RedisView
+
+T = TypeVar("T")
+LOCK_TTL, COMPLETED_TTL = 3600, 86400
+DEATHS = ("before claim", "after claim", "before settle", "after settle", "before release", "after release")
+
+
+class Clock:
+    """Every look at it is a millisecond later: a history takes less than the sweeper's overlap."""
+
+    def __init__(self) -> None:
+        self._moment = datetime(2025, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self._moment += timedelta(milliseconds=1)
+        return self._moment
+
+    def jump(self) -> None:
+        self._moment += timedelta(hours=2)
+
+
+class DiedHere(Exception):
+    """The process is gone at this place: what it had not done, it will not do."""
+
+
+class MortalLedger(Ledger):
+    """The ledger of a process that dies before or after it asks for something, if `death` says so."""
+
+    death: str | None = None
+
+    def __init__(self, redis: Redis, key_prefix: str, *, lock_ttl: int, completed_ttl: int) -> None:
+        super().__init__(redis, key_prefix, lock_ttl=lock_ttl, completed_ttl=completed_ttl)
+        self.taken_over = set[str]()
+
+    def weaken(self, name: str, piece: str, instead: str) -> None:
+        """Replaces a piece of one of the scripts: what protects is gone, to see that it is missed."""
+        text = files("adsum.batches.queue").joinpath(f"{name}.lua").read_text(encoding="utf-8")
+        assert piece in text
+        setattr(self, f"_{name}", self.redis.register_script(text.replace(piece, instead)))
+
+    def _survive(self, place: str) -> None:
+        if self.death == place:
+            self.death = None
+            raise DiedHere(place)
+
+    @override
+    async def claim(self, claim: Claim, pipe: Pipeline) -> None:
+        self._survive("before claim")
+        await super().claim(claim, pipe)
+        if self.death == "after claim":
+            await pipe.execute()  # the pipeline is cut before the messages that would come next
+        self._survive("after claim")
+
+    @override
+    async def take_over(self, ended: Release, run_id: str) -> bool:
+        self.taken_over.add(run_id)
+        return await super().take_over(ended, run_id)
+
+    @override
+    async def settle_all(self, settlements: Sequence[Settlement]) -> list[int | None]:
+        self._survive("before settle")
+        remaining = await super().settle_all(settlements)
+        self._survive("after settle")
+        return remaining
+
+    @override
+    async def release_all(self, releases: Sequence[Release]) -> list[bool]:
+        self._survive("before release")
+        held = await super().release_all(releases)
+        self._survive("after release")
+        return held
+
+
+class World:
+    """Everything that histories need, opened once for all of them. `wait` runs its work."""
+
+    def __init__(self, database_url: str, redis_url: str, *, chunk_size: int) -> None:
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        self.clock = Clock()
+        self.chunk_size = chunk_size
+        self.database = open_database(database_url)
+        if not self.database.is_postgres:
+            event.listen(self.database.engine.sync_engine, "connect", _without_waiting_for_the_disk)
+        self.redis = open_redis(redis_url, connections=4, socket_timeout=30)
+        self.view = RedisView(self.redis)
+        self.ledger = MortalLedger(self.redis, "", lock_ttl=LOCK_TTL, completed_ttl=COMPLETED_TTL)
+        self.queue = QueueService(self.redis, self.ledger, queue_name="attendance", key_prefix="")
+        self.completion = Completion(self.database, self.queue, self.clock)
+        self.queueing = Queueing(self.queue, self.completion)
+        self.processor = AttendanceProcessor(self.database, self.queue, self.completion, self.clock)
+        self.acceptance = Acceptance(self.database, self.clock, chunk_size=chunk_size, max_batch_size=100)
+        self.attendances = AttendancesService(self.database, self.acceptance, self.queueing)
+        self.retry_cancel = RetryCancel(self.database, self.queueing, self.clock, chunk_size=chunk_size)
+        self.sweeper = Sweeper(
+            self.database,
+            self.queue,
+            self.completion,
+            UnreleasedRuns(self.database, self.queue, self.clock, lock_ttl=timedelta(seconds=LOCK_TTL)),
+            self.clock,
+            interval=1,
+            grace=timedelta(0),
+        )
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    def may_die(self, work: Coroutine[Any, Any, object], death: str | None) -> bool:
+        """Does the work, as a process that may die at it; returns whether it lived."""
+        self.ledger.death = death
+        try:
+            self.wait(work)
+        except DiedHere:
+            return False
+        finally:
+            self.ledger.death = None
+        return True
+
+    def close(self) -> None:
+        self.wait(self.redis.aclose())
+        self.wait(self.database.close())
+        self._runner.close()
+
+
+def _without_waiting_for_the_disk(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous = OFF")
+    cursor.close()

@@ -1,0 +1,101 @@
+"""Classes of which every text is unmistakable, with everything in them that an endpoint could tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from adsum.absences.rules import Absence
+from adsum.accounts.access import Role
+from adsum.attendance.filters import RecordFilters
+from adsum.attendance.rules import Correction, Mark
+from adsum.batches.selection import Selection, StudentMark
+from adsum.batches.submission import Submission
+from adsum.platform.ids import Batch
+from adsum.platform.paging import PageRequest
+from adsum.wiring import Adsum
+from tests.support.installation import RunWorker, ended
+from tests.support.schools import assign, caller, enrol, make_class, make_session, make_student, make_user
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A class, and one of everything in it. `word` is in each of its texts, and nowhere else."""
+
+    word: str
+    school_id: int
+    class_id: int
+    session_id: int
+    student_id: int
+    teacher_id: int
+    record_id: int
+    absence_id: int
+    batch_id: str
+    run_id: str
+    day: date
+
+    @property
+    def teacher_email(self) -> str:
+        return f"{self.word}@example.com"
+
+    @property
+    def paths(self) -> dict[str, int | str]:
+        """What stands in a path behind which word."""
+        return {
+            "attendances": self.record_id,
+            "absences": self.absence_id,
+            "batch-status": self.batch_id,
+            "batches": self.batch_id,
+            "classes": self.class_id,
+            "sessions": self.session_id,
+            "students": self.student_id,
+            "schools": self.school_id,
+        }
+
+    @property
+    def filters(self) -> dict[str, int | str]:
+        """What a list can be narrowed to, by the name of the parameter."""
+        return {
+            "schoolId": self.school_id,
+            "classId": self.class_id,
+            "sessionId": self.session_id,
+            "studentId": self.student_id,
+            "teacherId": self.teacher_id,
+            "runId": self.run_id,
+            "sourcedId": f"{self.word}-s",
+            "q": self.word,
+            "grade": f"{self.word}-grade",
+        }
+
+
+async def make_place(adsum: Adsum, worker: RunWorker, school_id: int, word: str, day: date) -> Place:
+    """A register that the office has taken, corrected and contradicted, with an absence known beforehand."""
+    async with adsum.database.transaction() as connection:
+        class_id = await make_class(connection, school_id, title=f"{word}-class", source_id=f"{word}-c")
+        session_id = await make_session(connection, class_id, title=f"{word}-session")
+        names = {"given": f"{word}-given", "family": f"{word}-family", "grade": f"{word}-grade"}
+        student_id = await make_student(connection, school_id, source_id=f"{word}-s", **names)
+        other_id = await make_student(connection, school_id, source_id=f"{word}-t", **names)
+        await enrol(connection, class_id, [student_id, other_id])
+        teacher_id = await make_user(
+            connection, Role.TEACHER, school_id, family_name=f"{word}-teacher", email=f"{word}@example.com"
+        )
+        await assign(connection, class_id, teacher_id)
+    office, teacher = caller(Role.OFFICE, school_id), caller(Role.TEACHER, school_id, teacher_id)
+    told = await adsum.absences.add([other_id], Absence(day, day, "excused", f"{word}-reason"), office)
+    marks = [StudentMark(student_id, Mark("late", f"{word}-note"))]
+    submission = Submission(class_id, session_id, day.isoformat(), Selection(is_selected_all=True, marks=marks))
+    result = await adsum.attendances.create_batch(submission, office)
+    async with worker():
+        await ended(adsum, result.batch_id)
+    found = await adsum.records.page(office, RecordFilters(student_id=student_id), PageRequest())
+    record_id = found.items[0].id
+    noted = Correction(note=f"{word}-corrected", office_note=f"{word}-office", reason=f"{word}-why")
+    await adsum.corrections.correct(record_id, None, noted, office)
+    await adsum.corrections.correct(record_id, None, Correction(status="absent", note=f"{word}-said"), teacher)
+    run_id = result.run_id or ""
+    batch_id = Batch(class_id, session_id, day).id
+    absence_id = told.rows[0].id
+    return Place(
+        word, school_id, class_id, session_id, student_id, teacher_id, record_id, absence_id, batch_id, run_id, day
+    )

@@ -1,0 +1,232 @@
+"""Nothing that reads tells of a child of a class that the caller may not see: every GET there is, in every form.
+
+The list is that of the application itself. A new endpoint is walked by itself; of a new parameter this has to be told,
+in `tests/system/leaks/places.py` or in `HARMLESS`, or the walk fails.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi.routing import APIRoute
+
+from adsum.accounts.access import Role
+from adsum.app import ROUTERS
+from adsum.platform.http.list_files import FileKind
+from adsum.reports.rules import GroupBy
+from adsum.wiring import Adsum
+from tests.platform.http.snapshot import present
+from tests.support.application import running_app
+from tests.support.installation import RunWorker, adsum, redis, settings, worker
+from tests.support.schools import make_bare_school, make_user
+from tests.system.leaks.places import Place, make_place
+
+__all__ = ["adsum", "redis", "settings", "worker"]
+
+# Of the description and its page: they tell everybody the same, whatever is in the database.
+UNDESCRIBED = {"/docs", "/docs/{asset}", "/openapi.json"}
+# They narrow, and name nothing that is anybody's.
+HARMLESS = {"limit", "cursor", "state", "outcome", "status", "revoked", "active", "retired", "onBehalfOf"}
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One database is enough: the one rule of what is seen is tested on both."""
+    return sqlite_url
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A GET of the application: its path, what its query may and must have, and which files it answers with."""
+
+    path: str
+    parameters: frozenset[str]
+    required: frozenset[str]
+    files: tuple[FileKind, ...]
+
+    @property
+    def is_of_one(self) -> bool:
+        return "{" in self.path
+
+    def at(self, place: Place) -> str:
+        """The path, with the ids of a place: each is of what the word before it says."""
+        parts = self.path.split("/")
+        for i, part in enumerate(parts):
+            if part.startswith("{"):
+                parts[i] = str(place.paths[parts[i - 1]])
+        return "/".join(parts)
+
+    def plain(self, own: Place) -> dict[str, Any]:
+        """A query that narrows as little as it may."""
+        day = own.day.isoformat()
+        told: dict[str, Any] = {"from": day, "to": day, "date": day, "percent": 1, "leastDays": 1, "by": "student"}
+        told = {name: value for name, value in told.items() if name in self.parameters}
+        return told | {name: own.filters[name] for name in self.required - told.keys()}
+
+    def queries(self, own: Place, other: Place) -> Iterator[dict[str, Any]]:
+        """As plain as may be; narrowed by each thing of the other place; by all of them; in each grouping."""
+        plain = self.plain(own)
+        named = self.parameters - HARMLESS - (plain.keys() - self.required)
+        foreign = {name: other.filters[name] for name in sorted(named - {"from", "to", "by"})}
+        yield plain
+        yield from (plain | {name: value} for name, value in foreign.items())
+        if len(foreign) > 1:
+            yield plain | foreign
+        if "by" in self.parameters:
+            yield from (plain | {"by": by.value} for by in GroupBy)
+
+
+@dataclass(frozen=True, slots=True)
+class Walker:
+    """Somebody who asks for everything, and the place that is theirs."""
+
+    client: httpx2.AsyncClient
+    token: str
+    own: Place
+
+    async def get(self, path: str, query: dict[str, Any], kind: str = "*/*") -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {self.token}", "Accept": kind}
+        return await self.client.get(path, params=query, headers=headers)
+
+    async def told(self, other: Place) -> dict[str, str]:
+        """What each request answers that asks for the other place, or for everything."""
+        told: dict[str, str] = {}
+        for endpoint in endpoints():
+            for path in {endpoint.at(self.own), endpoint.at(other)}:
+                # A file is made of the pages that JSON has, however they are narrowed: so it is asked for once.
+                asked = [(query, "*/*") for query in endpoint.queries(self.own, other)]
+                for query, kind in asked + [(endpoint.plain(self.own), kind) for kind in endpoint.files]:
+                    told[f"{path} {query} {kind}"] = text_of(await self.get(path, query, kind))
+        return told
+
+    async def statuses(self, place: Place) -> dict[str, int]:
+        """What each endpoint of one thing answers to who asks for that of this place."""
+        of_one = [endpoint for endpoint in endpoints() if endpoint.is_of_one]
+        return {each.path: (await self.get(each.at(place), each.plain(self.own))).status_code for each in of_one}
+
+
+@dataclass(frozen=True, slots=True)
+class Schools:
+    """Two classes of one school, and one of another."""
+
+    client: httpx2.AsyncClient
+    adsum: Adsum
+    shown: Place
+    hidden: Place
+    elsewhere: Place
+
+    async def walker(self, role: Role, own: Place) -> Walker:
+        if role is Role.TEACHER:
+            return Walker(self.client, (await self.adsum.tokens.create(own.teacher_email)).text, own)
+        email = f"{role.value}@example.com"
+        async with self.adsum.database.transaction() as connection:
+            await make_user(connection, role, own.school_id, email=email)
+        return Walker(self.client, (await self.adsum.tokens.create(email)).text, own)
+
+
+@pytest.fixture
+async def schools(adsum: Adsum, worker: RunWorker) -> AsyncGenerator[Schools]:
+    async with adsum.database.transaction() as connection:
+        here, there = await make_bare_school(connection), await make_bare_school(connection)
+    # Today, since one report is of now.
+    day = datetime.now(UTC).date()
+    places = [
+        await make_place(adsum, worker, school, word, day)
+        for school, word in ((here, "zqshown"), (here, "zqhidden"), (there, "zqelsewhere"))
+    ]
+    async with (
+        running_app(adsum.settings) as app,
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://adsum.test") as client,
+    ):
+        yield Schools(client, adsum, *places)
+
+
+@cache
+def endpoints() -> list[Endpoint]:
+    """Every GET of the application."""
+    described = [_endpoint(path, methods["get"]) for path, methods in present()["paths"].items() if "get" in methods]
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    assert {route.path for route in routes if "GET" in (route.methods or ())} == {
+        each.path for each in described
+    } | UNDESCRIBED
+    return described
+
+
+def _endpoint(path: str, described: dict[str, Any]) -> Endpoint:
+    query = [parameter for parameter in described.get("parameters", ()) if parameter["in"] == "query"]
+    kinds = described["responses"]["200"]["content"]
+    return Endpoint(
+        path,
+        frozenset(parameter["name"] for parameter in query),
+        frozenset(parameter["name"] for parameter in query if parameter.get("required")),
+        tuple(kind for kind in FileKind if kind in kinds),
+    )
+
+
+def text_of(answer: httpx2.Response) -> str:
+    """All that an answer tells; of a workbook the texts of its sheets."""
+    if answer.headers.get("content-type") != FileKind.XLSX:
+        return answer.text
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        return "".join(archive.read(name).decode() for name in archive.namelist())
+
+
+def those_with(word: str, told: dict[str, str]) -> list[str]:
+    return [asked for asked, answer in told.items() if word in answer]
+
+
+async def test_a_teacher_learns_nothing_of_a_colleagues_class(schools: Schools) -> None:
+    teacher = await schools.walker(Role.TEACHER, schools.shown)
+
+    told = await teacher.told(schools.hidden)
+
+    assert those_with(schools.hidden.word, told) == []
+    assert len(those_with(schools.shown.word, told)) > 20
+    await _assert_hidden(teacher, schools.hidden, except_of={"schools"})
+
+
+async def test_a_viewer_learns_nothing_of_another_school(schools: Schools) -> None:
+    viewer = await schools.walker(Role.VIEWER, schools.elsewhere)
+
+    told = await viewer.told(schools.hidden)
+
+    assert those_with(schools.hidden.word, told) == those_with(schools.shown.word, told) == []
+    assert len(those_with(schools.elsewhere.word, told)) > 20
+    await _assert_hidden(viewer, schools.hidden)
+
+
+async def test_an_operator_learns_of_no_child_at_all(schools: Schools) -> None:
+    operator = await schools.walker(Role.OPERATOR, schools.shown)
+
+    told = await operator.told(schools.hidden)
+
+    assert those_with("zq", told) == []
+    await _assert_hidden(operator, schools.elsewhere)
+
+
+async def test_the_office_is_told_of_all_that_the_walk_looks_for(schools: Schools) -> None:
+    """Else the walk might find nothing because there is nothing."""
+    office = await schools.walker(Role.OFFICE, schools.shown)
+
+    told = "".join((await office.told(schools.hidden)).values())
+
+    for text in ("given", "family", "s", "note", "corrected", "said", "office", "why", "reason", "class", "teacher"):
+        assert f"{schools.hidden.word}-{text}" in told, text
+
+
+async def _assert_hidden(walker: Walker, other: Place, except_of: frozenset[str] | set[str] = frozenset()) -> None:
+    """What is there for their own is 404 for the other's; what they may not read at all is 403 for both."""
+    own, others = await walker.statuses(walker.own), await walker.statuses(other)
+    seen = {path: status for path, status in own.items() if path.split("/")[1] not in except_of}
+    assert set(own.values()) <= {HTTPStatus.OK, HTTPStatus.FORBIDDEN}, own
+    expected = {path: HTTPStatus.NOT_FOUND if status == HTTPStatus.OK else status for path, status in seen.items()}
+    assert {path: others[path] for path in seen} == expected

@@ -1,0 +1,63 @@
+"""The three scripts of the ledger, each one step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from tests.system.protocol.rules import Rules
+from tests.system.protocol.state import LOST, NOBODY, OPEN, State
+
+
+def claim(state: State, run: int, students: Collection[int], rules: Rules) -> State:
+    """Takes lock, counter and tickets for a run, if no other run holds the batch."""
+    if state.lock == run and rules.claiming_again_changes_nothing:
+        return state
+    if state.lock not in (NOBODY, run) and rules.claim_only_what_nobody_else_holds:
+        return state
+    tickets = tuple([run if student in students else owner for student, owner in enumerate(state.tickets)])
+    # Beside tickets that outlived a lost lock the counter is too low: then only the database knows.
+    return state._replace(lock=run, counter=len(students), tickets=tickets, exact=tickets.count(run) == len(students))
+
+
+def refused_by(state: State, run: int) -> int:
+    """The run that holds the batch instead of this one."""
+    return state.lock if state.lock != run else NOBODY
+
+
+def take_over(state: State, run: int) -> State:
+    """Takes the lock alone, if nobody has it: what remains of the run only the database knows."""
+    return state if state.lock else state._replace(lock=run, counter=LOST)
+
+
+def settle(state: State, run: int, student: int, rules: Rules) -> tuple[State, int | None]:
+    """Takes a job's ticket away and counts it. None: only the database knows what remains."""
+    taken = state.tickets[student] == run
+    if taken:
+        tickets = list(state.tickets)
+        tickets[student] = NOBODY
+        state = state._replace(tickets=tuple(tickets))
+    if state.lock != run or state.counter == LOST:
+        return state, None
+    counted = taken or not rules.count_only_who_gives_a_ticket
+    remaining = max(0, state.counter - counted)
+    return state._replace(counter=remaining), remaining
+
+
+def release(state: State, run: int, students: Collection[int], *, completed: bool, rules: Rules) -> State:
+    """Frees what an ended run holds; a counter without a lock is nobody's. The marker tells of the run that completed
+    last, whoever holds the batch by then.
+    """
+    if run in state.tickets:
+        tickets = tuple(
+            [NOBODY if owner == run and student in students else owner for student, owner in enumerate(state.tickets)]
+        )
+        state = state._replace(tickets=tickets)
+    if completed and run > state.marker and (state.lock == run or rules.mark_whoever_holds_the_batch):
+        state = state._replace(marker=run)
+    if state.lock != run and rules.release_only_what_the_run_holds:
+        return state if state.lock else state._replace(counter=LOST, exact=True)
+    return state._replace(lock=NOBODY, counter=LOST, exact=True)
+
+
+def holder_is_open(state: State) -> bool:
+    return state.lock != NOBODY and state.runs[state.lock - 1] == OPEN

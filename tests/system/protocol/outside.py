@@ -1,0 +1,144 @@
+"""What comes from outside: submissions, retries, cancels, corrections, and every fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tests.system.protocol import database
+from tests.system.protocol.actors import Step, at_work, taken
+from tests.system.protocol.database import put
+from tests.system.protocol.rules import Rules
+from tests.system.protocol.state import (
+    AT_REST,
+    DONE,
+    GIVE_UP,
+    GONE,
+    IDLE,
+    LOST,
+    NOBODY,
+    WAITING,
+    State,
+    planned,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Whom a submission marks, and whether it changes the records that are there."""
+
+    students: tuple[int, ...]
+    update: bool = False
+
+
+def outside_steps(
+    state: State, submissions: Sequence[Submission], rules: Rules, *, calm: bool = False
+) -> Iterator[Step]:
+    """What people do, and what breaks: each only so often. In the calm Redis loses nothing while the sweeper works."""
+    left = state.left
+    yield from _requests(state, submissions, rules)
+    if left.given_up:
+        yield from _give_up(state._replace(left=left._replace(given_up=left.given_up - 1)))
+    if left.faults:
+        hit = state._replace(left=left._replace(faults=left.faults - 1))
+        yield from _crashes(hit)
+        yield from _crashes_of_workers(hit)
+        if not calm or state.sweeper[0] == DONE:
+            # Counted where something is asked of it: else it would tell states apart that are the same.
+            yield from _losses(hit._replace(left=hit.left._replace(losses=left.losses + calm)))
+
+
+def _requests(state: State, submissions: Sequence[Submission], rules: Rules) -> Iterator[Step]:
+    left, run = state.left, state.open_run
+    if left.submissions:
+        yield from _accept(state, submissions[len(submissions) - left.submissions], rules)
+    if left.retries:
+        after = database.retry(state)
+        if after is not state:
+            yield ("PERSON retries",), after._replace(left=left._replace(retries=left.retries - 1))
+    if left.cancels and run:
+        after = database.cancel(state, run)
+        yield ("PERSON cancels run", run), after._replace(left=left._replace(cancels=left.cancels - 1))
+    if left.corrections and state.records[0]:
+        after = database.correct(state, 0)
+        yield ("PERSON corrects student", 0), after._replace(left=left._replace(corrections=left.corrections - 1))
+
+
+def _accept(state: State, submission: Submission, rules: Rules) -> Iterator[Step]:
+    used = state._replace(left=state.left._replace(submissions=state.left.submissions - 1))
+    after = database.accept(used, submission.students, update=submission.update, rules=rules)
+    if after is used:
+        return  # refused, or nothing to do: as if it had never come
+    if rules.commit_before_queueing or after.newest_run == state.newest_run:
+        yield ("SUBMISSION makes run", after.newest_run), after
+        return
+    run = after.newest_run
+    queued = state._replace(lock=run, counter=len(planned(after, run)))
+    yield ("SUBMISSION claims before its commit, run", run), queued._replace(left=after.left)
+
+
+def _give_up(state: State) -> Iterator[Step]:
+    """A message that was stalled too often is given up by the next worker that takes it."""
+    idle = [place for place, worker in enumerate(state.workers) if worker[0] == IDLE]
+    for message, where in enumerate(state.queue):
+        if where == WAITING and idle:
+            run, student = divmod(message, len(state.tickets))
+            what = ("STALLED TOO OFTEN: worker takes run", run + 1, "student", student)
+            yield what, taken(state, idle[0], message, GIVE_UP)
+
+
+def _crashes(state: State) -> Iterator[Step]:
+    for place, (step, _) in enumerate(state.queuers):
+        if step != DONE:
+            yield (
+                ("CRASH of who submitted run", place + 1),
+                state._replace(queuers=put(state.queuers, place, (DONE, 0))),
+            )
+    for place, due in enumerate(state.releasing):
+        if due:
+            yield (
+                ("CRASH before the release of run", place + 1),
+                state._replace(releasing=put(state.releasing, place, value=False)),
+            )
+    if state.sweeper[0] != DONE:
+        yield ("CRASH of the sweeper",), state._replace(sweeper=AT_REST)
+
+
+def _crashes_of_workers(state: State) -> Iterator[Step]:
+    """BullMQ delivers the message again; the worker itself may be dead, or only slow."""
+    for place, (step, run, student, owned) in enumerate(state.workers):
+        if step == IDLE:
+            continue
+        back = put(state.queue, state.place(run, student), WAITING) if owned else state.queue
+        again = state._replace(queue=back)
+        yield ("CRASH of the worker with run", run, "student", student), at_work(again, place, (IDLE, 0, 0, False))
+        if owned:
+            what = ("DELIVERED AGAIN, the old worker lives on: run", run, "student", student)
+            yield what, at_work(again, place, (step, run, student, False))
+
+
+def _losses(state: State) -> Iterator[Step]:
+    orphans = tuple(sorted((step, run, student, False) for step, run, student, _ in state.workers))
+    expired = state._replace(lock=NOBODY, counter=LOST, tickets=(NOBODY,) * len(state.tickets), exact=True)
+    yield ("FLUSHALL",), expired._replace(marker=NOBODY, queue=(GONE,) * len(state.queue), workers=orphans)
+    if state.lock:
+        yield ("EXPIRY of the ledger",), expired
+        yield ("LOSS of the lock",), state._replace(lock=NOBODY)
+    if state.counter != LOST:
+        yield ("LOSS of the counter",), state._replace(counter=LOST)
+    for student, owner in enumerate(state.tickets):
+        if owner:
+            lost = state._replace(tickets=put(state.tickets, student, NOBODY))
+            yield ("LOSS of the ticket of student", student), lost._replace(exact=False)
+    for message, where in enumerate(state.queue):
+        if where != GONE:
+            run, student = divmod(message, len(state.tickets))
+            lost = state._replace(queue=put(state.queue, message, GONE))
+            what = ("LOSS of the message of run", run + 1, "student", student)
+            yield what, lost if where == WAITING else _disowned(lost, run + 1, student)
+
+
+def _disowned(state: State, run: int, student: int) -> State:
+    """Whoever has the message works on, and finishes nothing: a message that is sent again is another one."""
+    workers = [(step, of, whose, owned and (of, whose) != (run, student)) for step, of, whose, owned in state.workers]
+    return state._replace(workers=tuple(sorted(workers)))

@@ -1,0 +1,113 @@
+"""What has to be so in every state and at every step, and where everything has to end."""
+
+from __future__ import annotations
+
+from tests.system.protocol.ledger import holder_is_open
+from tests.system.protocol.state import (
+    CLOSED,
+    DONE,
+    IDLE,
+    LOST,
+    NOBODY,
+    OPEN,
+    PERSON,
+    UNBORN,
+    State,
+    outcome,
+    pending,
+)
+
+
+def wrong_state(state: State) -> str | None:
+    """What is wrong in itself; None: nothing."""
+    if state.runs.count(OPEN) > 1:
+        return "two runs of the batch are open"
+    for place, how in enumerate(state.runs):
+        if how == CLOSED and pending(state, place + 1):
+            return f"run {place + 1} is closed, and not every job of it has an outcome"
+    if state.marker and state.runs[state.marker - 1] != CLOSED:
+        return f"the marker tells of run {state.marker}, which the database has not closed"
+    if any(run and state.runs[run - 1] == UNBORN for run in (state.lock, *state.tickets)):
+        return "Redis knows a run that the database does not"
+    return _wrong_count(state) if state.exact and state.counter != LOST and holder_is_open(state) else None
+
+
+def _wrong_count(state: State) -> str | None:
+    """Of a ledger that has lost nothing since it was claimed."""
+    if state.counter != state.tickets.count(state.lock):
+        return f"the counter is {state.counter}, and run {state.lock} has {state.tickets.count(state.lock)} tickets"
+    if state.counter == 0 and pending(state, state.lock):
+        return f"nothing remains of run {state.lock}, says the counter; the database says otherwise"
+    return None
+
+
+def wrong_step(before: State, after: State, *, fault: bool) -> str | None:
+    """What is wrong in how one state became the other; None: nothing."""
+    if after.records is not before.records and (problem := _wrong_write(before, after)):
+        return problem
+    for place, how in enumerate(before.runs):
+        ended = how not in (UNBORN, OPEN)
+        if ended and (after.runs[place], after.failures[place]) != (how, before.failures[place]):
+            return f"run {place + 1} had ended, and was changed"
+    if after.lock != before.lock and not fault and before.lock and after.runs[before.lock - 1] == OPEN:
+        return f"run {before.lock} is open, and its lock was taken away"
+    return None
+
+
+def _wrong_write(before: State, after: State) -> str | None:
+    for student, (old, new) in enumerate(zip(before.records, after.records, strict=True)):
+        if old == new:
+            continue
+        run = new[-1]
+        if new[:-1] != old:
+            return f"a version of the record of student {student} was rewritten"
+        if run != PERSON and before.runs[run - 1] != OPEN:
+            return f"run {run} is not open, and wrote the record of student {student}"
+        if run != PERSON and before.plans[run - 1][student] != len(old):
+            return f"run {run} wrote over what it had not seen of student {student}"
+        ended = [place + 1 for place, how in enumerate(before.runs) if how not in (UNBORN, OPEN)]
+        if any(outcome(before, run, student) != outcome(after, run, student) for run in ended):
+            return f"what became of student {student} in a run that had ended was changed"
+    return None
+
+
+def is_quiet(state: State) -> bool:
+    """Nobody does anything, and no message waits."""
+    return (
+        not any(state.queue)
+        and state.sweeper[0] == DONE
+        and not any(state.releasing)
+        and all(step == DONE for step, _ in state.queuers)
+        and all(worker[0] == IDLE for worker in state.workers)
+    )
+
+
+def wrong_in_the_calm(state: State) -> str | None:
+    """What is wrong where the sweeper does not come between others: it must not be needed to close a run."""
+    held = state.lock
+    if holder_is_open(state) and state.exact and state.counter != LOST and is_quiet(state) and not pending(state, held):
+        return f"the last worker of run {held} left without closing it"
+    return _wrong_marker(state) if not state.left.losses and _has_nothing_left_to_do(state) else None
+
+
+def _wrong_marker(state: State) -> str | None:
+    """Of a batch whose runs have all ended, where Redis has lost nothing."""
+    completed = [place + 1 for place, how in enumerate(state.runs) if how == CLOSED]
+    if completed and state.marker != completed[-1]:
+        return f"run {completed[-1]} has completed, and no marker will ever tell"
+    return None
+
+
+def _has_nothing_left_to_do(state: State) -> bool:
+    return OPEN not in state.runs and state.lock == NOBODY and is_quiet(state)
+
+
+def is_over(state: State, *, calm: bool) -> bool:
+    """Where everything has to end: each run has ended, and nothing of it is in Redis but its completion marker.
+
+    A ticket, or a counter without a lock, may be left until its time to live is over: where Redis lost something, or
+    the sweeper claimed a run that was ending. It is in nobody's way.
+    """
+    if not _has_nothing_left_to_do(state):
+        return False
+    return not calm or state.left.losses > 0 or (state.counter == LOST and not any(state.tickets))

@@ -1,0 +1,129 @@
+"""Visits every state that can be reached, the nearest first, and tells the shortest way to the first that is wrong."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.system.protocol.actors import Step, system_steps
+from tests.system.protocol.outside import Submission, outside_steps
+from tests.system.protocol.properties import is_over, wrong_in_the_calm, wrong_state, wrong_step
+from tests.system.protocol.rules import ALL, Rules
+from tests.system.protocol.state import Budget, State, first_state
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A world that is small enough to be seen whole. One student is one chunk.
+
+    `recorded`: each student has a record before. `calm`: the sweeper leaves those runs alone that somebody still
+    queues, as its grace makes it do, and Redis loses nothing between its look and its claim; then more is asked.
+    """
+
+    students: int
+    workers: int
+    submissions: tuple[Submission, ...]
+    faults: int = 1
+    retries: int = 0
+    cancels: int = 0
+    corrections: int = 0
+    given_up: int = 0
+    recorded: bool = False
+    calm: bool = False
+
+    def first(self) -> State:
+        left = Budget(self.faults, len(self.submissions), self.retries, self.cancels, self.corrections, self.given_up)
+        runs = len(self.submissions) + self.retries
+        return first_state(runs, self.students, self.workers, left, recorded=self.recorded)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the search found. `problem` is empty where everything is safe and live."""
+
+    states: int
+    problem: str = ""
+
+
+class Search:
+    """One search of one configuration, by some rules."""
+
+    def __init__(self, configuration: Configuration, rules: Rules = ALL) -> None:
+        self._configuration = configuration
+        self._calm = configuration.calm
+        self._rules = rules
+        first = configuration.first()
+        self._numbers = {first: 0}
+        self._states = [first]
+        self._parents = array("i", [-1])
+        # The steps of the system alone, state by state: by these it has to come to an end when the faults are over.
+        self._targets = array("I")
+        self._ends = array("I")
+
+    def run(self) -> Verdict:
+        """Looks at every state, and then whether from each of them everything can end."""
+        for number, state in enumerate(self._states):  # grows while it is walked
+            problem = wrong_state(state) or (self._calm and wrong_in_the_calm(state)) or self._follow(number, state)
+            if problem:
+                return Verdict(len(self._states), f"{problem}\n{self._way(number)}")
+        stuck = self._stuck()
+        if stuck is None:
+            return Verdict(len(self._states))
+        return Verdict(len(self._states), f"from here nothing ends any more\n{self._way(stuck)}")
+
+    def _follow(self, number: int, state: State) -> str | None:
+        for _, after in system_steps(state, self._rules, calm=self._calm):
+            if problem := wrong_step(state, after, fault=False):
+                return f"{problem}, at the step after these"
+            self._targets.append(self._number(after, number))
+        self._ends.append(len(self._targets))
+        for _, after in self._outside(state):
+            if problem := wrong_step(state, after, fault=True):
+                return f"{problem}, at the step after these"
+            self._number(after, number)
+        return None
+
+    def _outside(self, state: State) -> Iterator[Step]:
+        return outside_steps(state, self._configuration.submissions, self._rules, calm=self._calm)
+
+    def _number(self, state: State, parent: int) -> int:
+        number = self._numbers.setdefault(state, len(self._states))
+        if number == len(self._states):
+            self._states.append(state)
+            self._parents.append(parent)
+        return number
+
+    def _stuck(self) -> int | None:
+        """The nearest state from which the system's own steps lead to no end.
+
+        If there is none, a system whose actors all go on comes to an end: from wherever it is, there is a way.
+        """
+        good = bytearray(is_over(state, calm=self._calm) for state in self._states)
+        changed = True
+        while changed:
+            changed = False
+            begin_of_next = len(self._targets)
+            for number in range(len(good) - 1, -1, -1):  # most steps lead to later states
+                begin = self._ends[number - 1] if number else 0
+                if not good[number] and any(good[target] for target in self._targets[begin:begin_of_next]):
+                    good[number] = changed = True
+                begin_of_next = begin
+        return good.find(0) if 0 in good else None
+
+    def _way(self, number: int) -> str:
+        """The steps to a state, one a line, and the state."""
+        state, steps = self._states[number], list[str]()
+        while number:
+            parent = self._parents[number]
+            steps.append(self._step(self._states[parent], self._states[number]))
+            number = parent
+        lines = [f"{place:>4}. {step}" for place, step in enumerate(reversed(steps), 1)]
+        return "\n".join([*lines, f"      {state}"])
+
+    def _step(self, before: State, after: State) -> str:
+        for steps in (system_steps(before, self._rules, calm=self._calm), self._outside(before)):
+            for what, state in steps:
+                if state == after:
+                    return " ".join(map(str, what))
+        raise AssertionError("a state has no way to it")

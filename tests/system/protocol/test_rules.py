@@ -1,0 +1,61 @@
+"""No rule of the protocol can be left out: the search finds what goes wrong without it. So it can find things."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+
+from tests.system.protocol.configurations import (
+    A_CORRECTION_BEFORE_AN_UPDATE,
+    CALM_CANCEL_BETWEEN_TWO_WORKERS,
+    CALM_RETRY,
+    CALM_RETRY_BETWEEN_TWO_WORKERS,
+    TWO_FAULTS,
+)
+from tests.system.protocol.rules import ALL, Rules
+from tests.system.protocol.search import Configuration, Search
+
+STUCK = "from here nothing ends any more"
+LOCK_TAKEN = "is open, and its lock was taken away"
+LEFT_OPEN = "the last worker of run 1 left without closing it"
+
+WITHOUT: dict[str, tuple[Configuration, str]] = {
+    "one_open_run_a_batch": (CALM_CANCEL_BETWEEN_TWO_WORKERS, "two runs of the batch are open"),
+    "commit_before_queueing": (CALM_RETRY_BETWEEN_TWO_WORKERS, "Redis knows a run that the database does not"),
+    "insert_only_for_open_runs": (CALM_RETRY_BETWEEN_TWO_WORKERS, "run 1 is not open, and wrote"),
+    "insert_only_where_nothing_is": (TWO_FAULTS, "run 1 wrote over what it had not seen"),
+    "update_only_the_version_that_was_seen": (A_CORRECTION_BEFORE_AN_UPDATE, "run 1 wrote over what it had not seen"),
+    "count_only_who_gives_a_ticket": (CALM_RETRY, "the counter is 0, and run 1 has 1 tickets"),
+    "close_only_what_has_nothing_pending": (CALM_RETRY, "run 1 is closed, and not every job of it has an outcome"),
+    "close_before_releasing": (CALM_RETRY_BETWEEN_TWO_WORKERS, LOCK_TAKEN),
+    "release_only_what_the_run_holds": (CALM_RETRY_BETWEEN_TWO_WORKERS, LOCK_TAKEN),
+    "mark_whoever_holds_the_batch": (CALM_RETRY, "run 2 has completed, and no marker will ever tell"),
+    "release_all_tickets_of_what_was_recorded_whole": (CALM_RETRY_BETWEEN_TWO_WORKERS, STUCK),
+    "claiming_again_changes_nothing": (CALM_RETRY, LEFT_OPEN),
+    "claim_only_what_nobody_else_holds": (CALM_RETRY_BETWEEN_TWO_WORKERS, LOCK_TAKEN),
+    "sweeper_claims_only_what_is_pending": (CALM_RETRY, LEFT_OPEN),
+    "sweeper_claims_all_that_is_pending": (TWO_FAULTS, "nothing remains of run 1, says the counter"),
+    "sweeper_drives_open_runs": (CALM_RETRY_BETWEEN_TWO_WORKERS, STUCK),
+    "sweeper_releases_ended_runs": (A_CORRECTION_BEFORE_AN_UPDATE, STUCK),
+}
+
+
+def test_every_rule_is_left_out_once() -> None:
+    assert list(WITHOUT) == [each.name for each in fields(Rules)]
+
+
+@pytest.mark.parametrize("rule", WITHOUT)
+def test_without_a_rule_the_search_finds_what_goes_wrong(rule: str) -> None:
+    configuration, expected = WITHOUT[rule]
+    problem = Search(configuration, replace(ALL, **{rule: False})).run().problem
+    assert expected in problem.splitlines()[0]
+
+
+def test_the_shortest_way_to_what_is_wrong_is_told_step_by_step() -> None:
+    verdict = Search(CALM_RETRY_BETWEEN_TWO_WORKERS, replace(ALL, insert_only_for_open_runs=False)).run()
+    first, *steps, state = verdict.problem.splitlines()
+    assert first == "run 1 is not open, and wrote the record of student 0, at the step after these"
+    assert [step[:6] for step in steps] == [f"{number:>4}. " for number in range(1, len(steps) + 1)]
+    assert (steps[0][6:], steps[1][6:]) == ("SUBMISSION makes run 1", "submitter claims run 1")
+    assert state.startswith("      State(runs=(2, 0), plans=((0,), (-1,))")

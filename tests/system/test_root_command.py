@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from subprocess import run
+
+import pytest
+
+from adsum import __version__, main
+from adsum.main import GROUPS, SINGLE
+from adsum.platform.database.engine import open_database
+from adsum.platform.database.schema import is_current, newest_revision
+from tests.support.commands import commands
+from tests.support.live import environment
+
+
+def test_it_says_its_version() -> None:
+    assert commands().output("--version") == f"adsum {__version__}\n"
+
+
+def test_help_names_every_command_without_loading_any(tmp_path: Path) -> None:
+    shown = commands().output("--help")
+    for name in (*SINGLE, *GROUPS):
+        assert f"  {name} " in shown
+    script = "import sys, adsum.main as m; m.typer.main.get_command(m.app); print(*sys.modules)"
+    command = [sys.executable, "-c", script]
+    loaded = run(command, env=environment(), capture_output=True, text=True, check=True, cwd=tmp_path).stdout.split()
+    assert not {"fastapi", "sqlalchemy", "pydantic", "bullmq"} & set(loaded)
+
+
+def test_wrong_usage_is_exit_2_in_plain_text() -> None:
+    for arguments in (["nonsense"], ["user", "nonsense"], ["token", "create"], ["user", "add", "a", "--role", "boss"]):
+        ended = commands().run(*arguments)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert "Error:" in ended.stderr
+        assert "╭" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("user", "add", "a", "--role", "boss"), "--role"),
+        (("key", "create", "a", "--permission", "boss"), "--permission"),
+        (("batch", "list", "--state", "boss"), "--state"),
+        (("status", "add", "a", "--label", "A", "--letter", "A", "--counts-as", "boss"), "--counts-as"),
+    ],
+)
+def test_a_word_that_is_no_choice_is_told_with_all_that_are(arguments: tuple[str, ...], option: str) -> None:
+    told = commands().run(*arguments).stderr
+    assert f"Error: Invalid value for '{option}': 'boss' is none of " in told
+
+
+def test_a_wrong_setting_is_one_clear_line() -> None:
+    ended = commands(port="eighty").run("migrate")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.count("\n") == 1
+    assert "ADSUM_PORT" in ended.stderr
+
+
+def test_a_folder_of_another_user_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Called in this process: root, as whom tests may run, is refused nothing."""
+
+    def refuse(prog_name: str) -> None:
+        raise PermissionError(13, "Permission denied", "/srv/adsum-data/adsum.db")
+
+    monkeypatch.setattr(main, "app", refuse)
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert (ended.value.code, capsys.readouterr().err) == (1, "adsum: /srv/adsum-data/adsum.db: Permission denied\n")
+
+
+async def test_migrate_brings_a_new_database_up_and_may_be_repeated(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new.db"
+    behind = commands(database_url=url).run("user", "list")
+    assert (behind.returncode, behind.stdout) == (1, "")
+    assert "adsum migrate" in behind.stderr
+    for _ in range(2):
+        assert commands(database_url=url).output("migrate") == f"Revision  {newest_revision()}\n"
+    database = open_database(url)
+    assert await is_current(database)
+    await database.close()
