@@ -22,11 +22,11 @@ from adsum.platform.clock import system_clock as now
 from adsum.privacy.service import StudentData
 from adsum.reports.rules import Counts, GroupBy, total
 from adsum.reports.summaries import Summaries
+from adsum.reports.summaries_repository import stale
 from adsum.reports.tables import student_days
 from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import ClosedDay, SessionTime
 from adsum.schools.calendar.service import SchoolCalendar
-from adsum.schools.stale_days import stale
 from tests.reports.conftest import MONDAY, WEEK, Reported, absent
 from tests.support.runs import batch_of, inserts, make_run
 from tests.support.schools import make_session

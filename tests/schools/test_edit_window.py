@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from adsum.schools.edit_window import EditWindow
+from adsum.schools.rules import EditWindow
 
 TODAY = date(2024, 12, 25)
 

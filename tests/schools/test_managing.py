@@ -10,8 +10,7 @@ from adsum.accounts.access import Role
 from adsum.platform.errors import Forbidden, Invalid, NotFound
 from adsum.platform.paging import PageRequest
 from adsum.roster.rules import SchoolSize
-from adsum.schools.calendar.rules import ClosedDay, SessionTime
-from adsum.schools.filters import ClosedDayFilters
+from adsum.schools.calendar.rules import ClosedDay, ClosedDayFilters, SessionTime
 from adsum.wiring import Adsum
 from tests.support.schools import caller, make_bare_school, make_class, make_school, make_session, make_user
 

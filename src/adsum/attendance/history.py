@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.platform.database.columns import Instant, RunId
 from adsum.platform.database.sql_files import sql_file
-from adsum.schools.stale_days import forget_records
+from adsum.schools.stale_days import mark_stale_records
 
 _LIST_CHANGES = sql_file(
     __package__,
@@ -113,7 +113,7 @@ async def apply_changes(connection: AsyncConnection, changes: Mapping[int, Chang
     kept = [{"attendance_id": record_id, **asdict(change)} for record_id, change in changes.items()]
     await connection.execute(insert(attendance_changes), kept)
     await connection.execute(_APPLY, [_applied(record_id, change) for record_id, change in changes.items()])
-    await forget_records(connection, changes.keys())
+    await mark_stale_records(connection, changes.keys())
 
 
 def _applied(record_id: int, change: Change) -> dict[str, Any]:

@@ -18,8 +18,7 @@ from adsum.platform.days import today_in
 from adsum.platform.http.schemas import PlainText
 from adsum.platform.paging import Page, PageRequest
 from adsum.roster.rules import NamedIds, Names
-from adsum.schools.edit_window import EditWindow
-from adsum.schools.repository import SchoolRow
+from adsum.schools.rules import EditWindow, School
 from adsum.wiring import Adsum
 
 
@@ -44,7 +43,7 @@ class RecordView:
     """
 
     seen: SeenRecord
-    school: SchoolRow
+    school: School
     statuses: Mapping[str, ShownStatus]
     history: Page[Change]
     names: Names

@@ -12,6 +12,7 @@ from adsum.attendance.rules import Mark, RecordedMark
 from adsum.batches.plan import MarkConflict
 from adsum.batches.rules import OnExisting
 from adsum.batches.selection import Selection
+from adsum.platform.errors import Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,6 @@ class Submission:
                 if entry["mark"][name] is None:
                     del entry["mark"][name]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that is odd, and was done all the same. `code` is stable, `detail` is for people."""
-
-    code: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,16 @@ from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.repository.places import Place, Wanted, find_places
 from adsum.batches.selection import SELECTED, requested_marks, validate_form, validate_roster
-from adsum.batches.submission import Notice, Submission
+from adsum.batches.submission import Submission
 from adsum.platform.database.engine import Connection
 from adsum.platform.days import WrongDay, days_meant, learning_date, today_in
-from adsum.platform.errors import AdsumError, Forbidden, Invalid, NotFound, RosterChanged, Violation, caught
+from adsum.platform.errors import AdsumError, Forbidden, Invalid, NotFound, Notice, RosterChanged, Violation, caught
 from adsum.platform.ids import MAX_ID, Batch
 from adsum.platform.texts import validate_reason
 from adsum.roster.rules import WrongVersion, roster_change
 from adsum.roster.student_repository import find_rosters, students_of_school
 from adsum.schools.calendar.rules import SessionTime, violation_of_closure
-from adsum.schools.edit_window import EditWindow
+from adsum.schools.rules import EditWindow
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,14 @@ class Violation:
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something unusual that was accepted all the same. `code` is stable, `detail` is for people."""
+
+    code: str
+    detail: str
+
+
 class AdsumError(Exception):
     """The root of all errors that Adsum raises on purpose."""
 

@@ -19,7 +19,7 @@ from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.registers.lessons import LocalMoment, arranged
 from adsum.registers.rules import RegisterFilters
-from adsum.schools.repository import SchoolRow
+from adsum.schools.rules import School
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Taker = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_CREATE, Permission.ROSTER_READ))]
@@ -55,7 +55,7 @@ async def today(
     )
 
 
-def _now_at(school: SchoolRow, now: datetime) -> LocalMoment:
+def _now_at(school: School, now: datetime) -> LocalMoment:
     local = now.astimezone(ZoneInfo(school.time_zone))
     return LocalMoment(local.date(), f"{local:%H:%M}")
 

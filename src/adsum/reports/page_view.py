@@ -20,7 +20,7 @@ from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.reports.endpoints import LeastDays, Percent
 from adsum.reports.rules import ChronicRule, GroupBy, Scope, UsualDays
 from adsum.reports.year import Choices
-from adsum.schools.repository import SchoolRow
+from adsum.schools.rules import School
 from adsum.wiring import Adsum
 
 LENGTHS = (30, 90, 365)
@@ -76,8 +76,8 @@ class YearView:
         violations: codes of what is wrong with the days; then there is nothing to show.
     """
 
-    schools: Sequence[SchoolRow]
-    school: SchoolRow
+    schools: Sequence[School]
+    school: School
     first_day: date
     last_day: date
     newest: date | None
@@ -162,7 +162,7 @@ async def view_of(
 
 
 def _view(
-    schools: Sequence[SchoolRow], school: SchoolRow, usual: UsualDays | None, query: YearQuery, class_id: int | None
+    schools: Sequence[School], school: School, usual: UsualDays | None, query: YearQuery, class_id: int | None
 ) -> YearView:
     """Nothing is said yet about what it can be narrowed to."""
     newest = usual.last if usual is not None else None

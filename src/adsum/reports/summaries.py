@@ -7,7 +7,6 @@ from datetime import date
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.platform.database.engine import Database
 from adsum.reports import summaries_repository as summaries
-from adsum.schools import stale_days as staleness
 from adsum.schools.repository import lock_school
 
 
@@ -35,4 +34,4 @@ class Summaries:
 
     async def _stale_day(self, school_id: int) -> date | None:
         async with self._database.autocommit_read() as connection:
-            return await staleness.stale_day(connection, school_id)
+            return await summaries.stale_day(connection, school_id)

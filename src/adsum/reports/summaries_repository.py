@@ -37,11 +37,27 @@ from adsum.reports.rules import month_after
 from adsum.reports.tables import class_days, student_days
 from adsum.roster.tables import classes, session_times, sessions
 from adsum.roster.timetable.repository import is_open
-from adsum.schools.stale_days import is_stale, stale
 from adsum.schools.tables import schools
 
 Places: TypeAlias = Collection[tuple[int, date]]
 """Classes, by id, each on a day."""
+
+
+async def stale_day(connection: AsyncConnection, school_id: int) -> date | None:
+    """The first day of a school whose summaries are out of date; None if there is none."""
+    return await connection.scalar(stale(school_id))
+
+
+def stale(school_id: int) -> Select[date]:
+    """The statement of `stale_day`."""
+    c = batch_runs.c
+    return select(c.learning_date).where(*is_stale(school_id)).order_by(c.learning_date).limit(1)
+
+
+def is_stale(school_id: int) -> tuple[ColumnElement[bool], ...]:
+    """The ended runs of a school that its summaries lack or have an older state of."""
+    c = batch_runs.c
+    return c.school_id == school_id, c.ended_at.is_not(None), ~c.summarised
 
 
 async def summarise(connection: AsyncConnection, school_id: int, day: date, statuses: SchoolStatuses) -> None:

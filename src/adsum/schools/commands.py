@@ -11,8 +11,7 @@ from adsum.platform.command_line.output import Json, show_one, show_rows
 from adsum.platform.command_line.session import with_adsum
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import MAX_LIMIT, PageRequest
-from adsum.schools.edit_window import MAX_WINDOW
-from adsum.schools.repository import SchoolRow
+from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, School
 from adsum.wiring import Adsum
 
 app = typer.Typer(no_args_is_help=True)
@@ -33,7 +32,7 @@ def list_schools(*, as_json: Json = False) -> None:
 @app.command("edit-window")
 def edit_window(
     *,
-    days: Annotated[int | None, typer.Option(min=0, max=MAX_WINDOW, help="After the learning date.")] = None,
+    days: Annotated[int | None, typer.Option(min=0, max=MAX_EDIT_WINDOW_DAYS, help="After the learning date.")] = None,
     ever: Annotated[bool, typer.Option("--ever", help="Teachers may write about any day.")] = False,
     school: SchoolId = None,
     as_json: Json = False,
@@ -42,7 +41,7 @@ def edit_window(
     if ever == (days is not None):
         raise typer.BadParameter("give --days or --ever", param_hint="--days")
 
-    async def work(adsum: Adsum) -> SchoolRow:
+    async def work(adsum: Adsum) -> School:
         return await adsum.schools.set_edit_window(await _chosen(adsum, school), days, system_caller())
 
     show_one(_school_row(with_adsum(work)), as_json=as_json)
@@ -53,8 +52,8 @@ async def _chosen(adsum: Adsum, school_id: int | None) -> int:
     return school_id or (await adsum.schools.only(system_caller())).id
 
 
-async def _schools(adsum: Adsum) -> list[SchoolRow]:
-    found: list[SchoolRow] = []
+async def _schools(adsum: Adsum) -> list[School]:
+    found: list[School] = []
     cursor: str | None = None
     while True:
         page = await adsum.schools.page(system_caller(), PageRequest(cursor, MAX_LIMIT))
@@ -64,7 +63,7 @@ async def _schools(adsum: Adsum) -> list[SchoolRow]:
             return found
 
 
-def _school_row(row: SchoolRow) -> dict[str, Any]:
+def _school_row(row: School) -> dict[str, Any]:
     return {
         "id": row.id,
         "name": row.name,

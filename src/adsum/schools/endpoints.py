@@ -12,7 +12,7 @@ from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, PathId, Schema
-from adsum.schools.edit_window import MAX_WINDOW
+from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS
 
 router = APIRouter(prefix="/schools", tags=["schools"], dependencies=[Depends(each_named_once)])
 SchoolId = Annotated[PathId, Path(alias="schoolId")]
@@ -33,7 +33,7 @@ class SchoolItem(Schema):
 class ChangeSchool(Schema):
     """`editWindowDays`: for so many days after a learning date its teachers may still write; null: for ever."""
 
-    edit_window_days: Annotated[int, Field(ge=0, le=MAX_WINDOW, strict=True)] | None
+    edit_window_days: Annotated[int, Field(ge=0, le=MAX_EDIT_WINDOW_DAYS, strict=True)] | None
 
 
 @router.get("", name="listSchools", summary="Schools")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Date, case, literal, select, update
@@ -12,7 +11,7 @@ from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
 from adsum.platform.database.validity import Day
 from adsum.platform.days import today_in
-from adsum.schools.edit_window import EditWindow
+from adsum.schools.rules import EditWindow, School
 from adsum.schools.tables import schools
 
 
@@ -30,24 +29,7 @@ async def zones_of_schools(connection: AsyncConnection, caller: Caller) -> list[
     return list(await connection.scalars(zones.order_by(schools.c.time_zone)))
 
 
-@dataclass(frozen=True, slots=True)
-class SchoolRow:
-    """A school.
-
-    Attributes:
-        source_id: its id in the roster file.
-        time_zone: an IANA name.
-        edit_window_days: for how long its teachers may write about a day; None: for ever.
-    """
-
-    id: int
-    source_id: str | None
-    name: str
-    time_zone: str
-    edit_window_days: int | None
-
-
-async def list_schools(connection: AsyncConnection, caller: Caller, after: int, limit: int) -> list[SchoolRow]:
+async def list_schools(connection: AsyncConnection, caller: Caller, after: int, limit: int) -> list[School]:
     """At most `limit` schools that the caller sees, by id, from beyond the id `after`."""
     c = schools.c
     statement = (
@@ -56,7 +38,7 @@ async def list_schools(connection: AsyncConnection, caller: Caller, after: int, 
         .order_by(c.id)
         .limit(limit)
     )
-    return [SchoolRow(*row) for row in await connection.execute(statement)]
+    return [School(*row) for row in await connection.execute(statement)]
 
 
 async def is_visible_school(connection: AsyncConnection, caller: Caller, school_id: int) -> bool:

@@ -6,13 +6,12 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, Violation
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
-from adsum.schools.edit_window import MAX_WINDOW
 from adsum.schools.repository import (
-    SchoolRow,
     is_visible_school,
     list_schools,
     set_edit_window,
 )
+from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, School
 
 
 class Schools:
@@ -21,7 +20,7 @@ class Schools:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, caller: Caller, page: PageRequest) -> Page[SchoolRow]:
+    async def page(self, caller: Caller, page: PageRequest) -> Page[School]:
         """Some of the schools that the caller sees, by id.
 
         Raises:
@@ -34,7 +33,7 @@ class Schools:
             rows = await list_schools(connection, caller, after, page.limit + 1)
         return page_of(rows, page, "schools", lambda row: (row.id,))
 
-    async def find(self, school_id: int, caller: Caller) -> SchoolRow:
+    async def find(self, school_id: int, caller: Caller) -> School:
         """One school.
 
         Raises:
@@ -47,7 +46,7 @@ class Schools:
             (row,) = await list_schools(connection, caller, school_id - 1, 1)
         return row
 
-    async def set_edit_window(self, school_id: int, days: int | None, caller: Caller) -> SchoolRow:
+    async def set_edit_window(self, school_id: int, days: int | None, caller: Caller) -> School:
         """Sets for how many days after a learning date teachers may still write; None: for ever.
 
         Raises:
@@ -56,8 +55,8 @@ class Schools:
             Invalid: the number is out of range.
         """
         require_permission(caller, Permission.SCHOOL_MANAGE)
-        if days is not None and not 0 <= days <= MAX_WINDOW:
-            detail = f"an edit window has 0 to {MAX_WINDOW} days"
+        if days is not None and not 0 <= days <= MAX_EDIT_WINDOW_DAYS:
+            detail = f"an edit window has 0 to {MAX_EDIT_WINDOW_DAYS} days"
             raise Invalid(detail, [Violation("out_of_range", detail, "/editWindowDays")])
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
@@ -65,7 +64,7 @@ class Schools:
             (row,) = await list_schools(connection, caller, school_id - 1, 1)
         return row
 
-    async def only(self, caller: Caller) -> SchoolRow:
+    async def only(self, caller: Caller) -> School:
         """The caller's one school. Raises Invalid where they have several, or none."""
         found = (await self.page(caller, PageRequest(limit=2))).items
         if len(found) != 1:

@@ -1,69 +1,61 @@
-"""Which runs the summaries lack, or have otherwise than they are now: `batch_runs.summarised` says so."""
+"""Marks summaries as out of date: `batch_runs.summarised` is false until reports summarise the run again."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Date
 
-from adsum.attendance.tables import attendances
-from adsum.batches.tables import batch_runs
+from adsum.platform.database.engine import Connection
+from adsum.platform.database.sql_files import input_rows, sql_file
+from adsum.platform.database.statements import Statement
 from adsum.platform.ids import Batch
 
-
-async def stale_day(connection: AsyncConnection, school_id: int) -> date | None:
-    """The first day of a school whose summaries are to be made anew; None: there is none."""
-    return await connection.scalar(stale(school_id))
-
-
-def stale(school_id: int) -> Select[date]:
-    """The statement of `stale_day`."""
-    c = batch_runs.c
-    return select(c.learning_date).where(*is_stale(school_id)).order_by(c.learning_date).limit(1)
-
-
-def is_stale(school_id: int) -> tuple[ColumnElement[bool], ...]:
-    """The runs of a school that have ended, and are not in its summaries as they are now."""
-    c = batch_runs.c
-    return c.school_id == school_id, c.ended_at.is_not(None), ~c.summarised
+_DAYS = {"first_day": Date(), "last_day": Date()}
+_DAY = {"learning_date": Date()}
+_LOCK_DAYS = sql_file("adsum.schools", "lock_runs_of_days", parameters=_DAYS)
+_MARK_DAYS = sql_file("adsum.schools", "mark_runs_of_days_stale", parameters=_DAYS)
+_LOCK_BATCH = sql_file("adsum.schools", "lock_runs_of_batch", parameters=_DAY)
+_MARK_BATCH = sql_file("adsum.schools", "mark_runs_of_batch_stale", parameters=_DAY)
+_LOCK_SESSIONS = sql_file("adsum.schools", "lock_runs_of_sessions")
+_MARK_SESSIONS = sql_file("adsum.schools", "mark_runs_of_sessions_stale")
+_LOCK_RECORDS = sql_file("adsum.schools", "lock_runs_of_records")
+_MARK_RECORDS = sql_file("adsum.schools", "mark_runs_of_records_stale")
 
 
-async def forget_school(connection: AsyncConnection, school_id: int, days: tuple[date, date] | None = None) -> None:
-    """Says that what was recorded in a school, from a day to a day or ever, is to be summarised again.
+async def mark_stale_days(connection: Connection, school_id: int, days: tuple[date, date] | None = None) -> None:
+    """Marks the days of a school from the first to the last, or all days, because its calendar changes.
 
-    Its calendar changes, and it has to be locked: so what ends meanwhile is summarised afterwards, and nobody who
-    works on an open run is waited for.
+    The school has to be locked. A run that ends meanwhile is summarised after this transaction, so open runs are not
+    locked.
     """
-    c = batch_runs.c
-    within = [] if days is None else [c.learning_date >= days[0], c.learning_date <= days[1]]
-    await _forget(connection, c.school_id == school_id, c.ended_at.is_not(None), *within)
+    first_day, last_day = days or (date.min, date.max)
+    values = {"school_id": school_id, "first_day": first_day, "last_day": last_day}
+    await _mark(connection, _LOCK_DAYS, _MARK_DAYS, values)
 
 
-async def forget_sessions(connection: AsyncConnection, session_ids: Collection[int]) -> None:
-    """The same, of all that was recorded in these sessions: their times have changed."""
-    c = batch_runs.c
-    await _forget(connection, c.session_id.in_(sorted(session_ids)), c.ended_at.is_not(None))
+async def mark_stale_sessions(connection: Connection, session_ids: Collection[int]) -> None:
+    """Marks all days of some sessions, because their times change. The school has to be locked."""
+    values = input_rows({"session_id": session_id} for session_id in session_ids)
+    await _mark(connection, _LOCK_SESSIONS, _MARK_SESSIONS, values)
 
 
-async def forget_batch(connection: AsyncConnection, batch: Batch) -> None:
-    """The same, of one batch: its records have changed."""
-    c = batch_runs.c
-    await _forget(connection, c.session_id == batch.session_id, c.learning_date == batch.learning_date)
+async def mark_stale_batch(connection: Connection, batch: Batch) -> None:
+    """Marks one batch, because its records change."""
+    values = {"session_id": batch.session_id, "learning_date": batch.learning_date}
+    await _mark(connection, _LOCK_BATCH, _MARK_BATCH, values)
 
 
-async def forget_records(connection: AsyncConnection, record_ids: Collection[int]) -> None:
-    """The same, of these records, which have changed."""
-    made = select(attendances.c.run_id).where(attendances.c.id.in_(record_ids))
-    await _forget(connection, batch_runs.c.run_id.in_(made))
+async def mark_stale_records(connection: Connection, record_ids: Collection[int]) -> None:
+    """Marks the batches of some records, because the records change."""
+    await _mark(connection, _LOCK_RECORDS, _MARK_RECORDS, input_rows({"id": record_id} for record_id in record_ids))
 
 
-async def _forget(connection: AsyncConnection, *which: ColumnElement[bool]) -> None:
-    c = batch_runs.c
+async def _mark(connection: Connection, lock: Statement, mark: Statement, values: Mapping[str, Any]) -> None:
     if connection.dialect.name != "sqlite":
-        # Whoever summarises these runs just now is waited for, in the same order: of a run that is not summarised yet,
-        # but will be when they commit, the update would find nothing to do, and the change would be in no summary.
-        locked = select(c.run_id).where(*which).order_by(c.run_id).with_for_update(key_share=True).subquery()
-        await connection.execute(select(func.count()).select_from(locked))
-    await connection.execute(update(batch_runs).where(*which, c.summarised).values(summarised=False))
+        # A statement of its own: it waits for transactions that summarise these runs. The update alone would skip a run
+        # that such a transaction has not committed as summarised yet, and the summary would lack the change.
+        await lock.fetch_all(connection, values)
+    await mark.fetch_all(connection, values)

@@ -10,14 +10,14 @@ from adsum.attendance.statuses.rules import DEFAULTS, CountsAs, Status, StatusFl
 from adsum.platform.days import Span
 from adsum.platform.errors import Invalid
 from adsum.platform.pages.forms import day_typed, number_typed
-from adsum.schools.calendar.repository import ClosedDayRow
+from adsum.schools.calendar.rules import RecordedClosedDay
 from adsum.schools.calendar.year_grid import year_of
 
 CHRISTMAS = date(2024, 12, 25)
 
 
 def test_a_year_says_of_each_day_whether_it_is_closed_in_a_term_and_today() -> None:
-    closed = ClosedDayRow(CHRISTMAS, "Christmas", None, datetime(2024, 1, 1, tzinfo=UTC), "office", 1, None)
+    closed = RecordedClosedDay(CHRISTMAS, "Christmas", None, datetime(2024, 1, 1, tzinfo=UTC), "office", 1, None)
     terms = [Span(date(2024, 9, 2), date(2024, 12, 21))]
     months = year_of(2024, {CHRISTMAS: closed}, terms, date(2024, 2, 29), first_weekday=6)
     days = {day.day: day for month in months for week in month.weeks for day in week if day}

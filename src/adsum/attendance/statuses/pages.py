@@ -14,7 +14,7 @@ from adsum.platform.http.schemas import PlainText
 from adsum.platform.pages.forms import WRONG, done, number_typed, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
-from adsum.schools.context import AtDesk, Desk
+from adsum.schools.context import CurrentSchool, SchoolContext
 from adsum.wiring import Adsum
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -24,16 +24,16 @@ EMPTY: Mapping[str, Any] = {"code": "", "label": "", "letter": "", "position": "
 
 
 @router.get("/admin/statuses")
-async def statuses(request: Request, adsum: OpenAdsum, desk: AtDesk) -> Response:
+async def statuses(request: Request, adsum: OpenAdsum, context: CurrentSchool) -> Response:
     """All of them, retired ones last."""
-    return await _page(request, adsum, desk)
+    return await _page(request, adsum, context)
 
 
 @router.post("/admin/statuses")
 async def add_status(
     request: Request,
     adsum: OpenAdsum,
-    desk: AtDesk,
+    context: CurrentSchool,
     counts_as: Annotated[CountsAs, Form()],
     *,
     flags: Annotated[list[StatusFlag], Form()] = [],  # noqa: B006 - FastAPI copies it
@@ -47,17 +47,17 @@ async def add_status(
     try:
         place = number_typed(position, "/position")
         status = Status(code.strip(), label.strip(), letter.strip(), counts_as, frozenset(flags), place)
-        await adsum.statuses.add(desk.school.id, status, desk.caller)
+        await adsum.statuses.add(context.school.id, status, context.caller)
     except WRONG as error:
-        return await _page(request, adsum, desk, typed={**typed, "flags": flags}, error=error)
-    return done(f"{desk.at('statuses')}#status-{status.code}")
+        return await _page(request, adsum, context, typed={**typed, "flags": flags}, error=error)
+    return done(f"{context.at('statuses')}#status-{status.code}")
 
 
 @router.post("/admin/statuses/{code}")
 async def change_status(
     request: Request,
     adsum: OpenAdsum,
-    desk: AtDesk,
+    context: CurrentSchool,
     code: Annotated[PlainText, Path(max_length=MAX_CODE)],
     *,
     label: Text = "",
@@ -69,29 +69,29 @@ async def change_status(
     try:
         place = number_typed(position, "/position")
         change = StatusChange(label.strip(), letter.strip(), place, retired)
-        await adsum.statuses.change(desk.school.id, code, change, desk.caller)
+        await adsum.statuses.change(context.school.id, code, change, context.caller)
     except WRONG as error:
         typed = {"label": label, "letter": letter, "position": position}
-        return await _page(request, adsum, desk, changed=code, typed=typed, error=error)
-    return done(f"{desk.at('statuses')}#status-{code}")
+        return await _page(request, adsum, context, changed=code, typed=typed, error=error)
+    return done(f"{context.at('statuses')}#status-{code}")
 
 
 async def _page(
     request: Request,
     adsum: Adsum,
-    desk: Desk,
+    context: SchoolContext,
     *,
     changed: str | None = None,
     typed: Mapping[str, Any] | None = None,
     error: AdsumError | None = None,
 ) -> Response:
     """`changed`: the code of the status that `typed` and `error` are about; None: they are about a new one."""
-    found = await adsum.statuses.all_of(desk.school.id, desk.caller)
+    found = await adsum.statuses.all_of(context.school.id, context.caller)
     return site_of(request).page(
         *(request, "admin/statuses.html"),
         status=status_with(error),
-        desk=desk,
-        visitor=desk.visitor,
+        context=context,
+        visitor=context.visitor,
         statuses=sorted(found, key=lambda each: not each.is_in_use),
         look=tone_of,
         always_in_use=ALWAYS_IN_USE,

@@ -18,7 +18,7 @@ from adsum.batches.rules import UndoneRun
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import RunId
 from adsum.platform.ids import Batch
-from adsum.schools.stale_days import forget_batch
+from adsum.schools.stale_days import mark_stale_batch
 
 _CHANGE_OF_RUN = attendance_changes.alias("of_run")
 
@@ -53,7 +53,7 @@ async def undo_run(connection: AsyncConnection, undo: UndoRequest) -> int:
     runs = await _runs_of(connection, undo)
     await connection.execute(_changes(undo, runs))
     undone = (await connection.execute(_records(undo))).rowcount
-    await forget_batch(connection, undo.batch)
+    await mark_stale_batch(connection, undo.batch)
     return undone
 
 

@@ -17,14 +17,14 @@ from adsum.platform.pages.routing import PageRoute
 from adsum.registers.on_site.repository import InTheHouse
 from adsum.registers.rules import RegisterFilters
 from adsum.roster.rules import NamedIds
-from adsum.schools.school_days import AskedDay
+from adsum.schools.context import RequestedDay
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Reader = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_READ, Permission.ROSTER_READ))]
 
 
 @router.get("/house")
-async def house(request: Request, adsum: OpenAdsum, visitor: Reader, of: AskedDay) -> Response:
+async def house(request: Request, adsum: OpenAdsum, visitor: Reader, of: RequestedDay) -> Response:
     """It is of now: another day than today is not looked at."""
     caller = visitor.caller
     now = system_clock()

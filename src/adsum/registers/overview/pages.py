@@ -19,7 +19,7 @@ from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.registers.overview.service import Overview, Pages, few_missing, overview_of
-from adsum.schools.school_days import AskedDay, SchoolDay, school_day
+from adsum.schools.context import RequestedDay, SchoolDay, school_day
 
 router = APIRouter(prefix="/overview", include_in_schema=False, route_class=PageRoute)
 
@@ -63,7 +63,7 @@ async def overview(
     request: Request,
     adsum: OpenAdsum,
     visitor: Reader,
-    of: AskedDay,
+    of: RequestedDay,
     registers: str | None = None,
     unexplained: str | None = None,
     done: str = "",
@@ -85,7 +85,7 @@ async def explain(
     try:
         explained = await adsum.explaining.explain(form.school, absent, form.status, form.reason, visitor.caller)
     except Invalid as error:
-        of = await school_day(adsum, visitor, form.school, form.date)
+        of = await school_day(adsum.schools, visitor, form.school, form.date, adsum.now())
         overview = await overview_of(adsum, visitor, of, Pages())
         return _page(request, visitor, of, overview, typed=form, error=error, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     return _back(form, "explained" if explained else "gone")

@@ -18,7 +18,7 @@ from adsum.platform.paging import MAX_LIMIT, Page, PageRequest
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters
 from adsum.reports.rules import Counts, GroupBy, Scope, total
 from adsum.roster.rules import NamedIds, Names
-from adsum.schools.school_days import SchoolDay
+from adsum.schools.context import SchoolDay
 from adsum.wiring import Adsum
 
 # An absence that nobody explains within two weeks is a matter for the reports.

@@ -25,7 +25,7 @@ from adsum.roster.people.pages import by_name
 from adsum.roster.people.repository import PersonRow
 from adsum.roster.people.rules import PersonFilters
 from adsum.roster.rules import ClassFilters, ClassRow, NamedIds, SessionFilters
-from adsum.schools.context import AtDesk, Desk
+from adsum.schools.context import CurrentSchool, SchoolContext
 from adsum.wiring import Adsum
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -42,23 +42,23 @@ Text = Annotated[PlainText, Form(max_length=20)]
 async def covers(
     request: Request,
     adsum: OpenAdsum,
-    desk: AtDesk,
+    context: CurrentSchool,
     words: Annotated[Words, Query()] = "",
     cursor: str | None = None,
     class_id: Annotated[PathId | None, Query(alias="class")] = None,
 ) -> Response:
     """The covers that are not over for long; `class`: one that is to be covered."""
     try:
-        return await _page(request, adsum, desk, class_id, words=words, cursor=cursor)
+        return await _page(request, adsum, context, class_id, words=words, cursor=cursor)
     except Invalid:  # The cursor of yesterday's page: since midnight it is another list.
-        return await _page(request, adsum, desk, class_id, words=words)
+        return await _page(request, adsum, context, class_id, words=words)
 
 
 @router.post("/admin/covers")
 async def assign(
     request: Request,
     adsum: OpenAdsum,
-    desk: AtDesk,
+    context: CurrentSchool,
     class_id: Annotated[PathId, Form(alias="class")],
     teacher: Annotated[PathId, Form()],
     session: Annotated[int, Form(ge=0, le=MAX_ID)] = 0,
@@ -66,30 +66,30 @@ async def assign(
     last_day: Text = "",
 ) -> Response:
     """Assigns one; `session` 0: all of the class, and without a last day it is one day."""
-    await adsum.directory.find_class_of_school(desk.caller, desk.school.id, class_id)
+    await adsum.directory.find_class_of_school(context.caller, context.school.id, class_id)
     try:
         first = day_typed(first_day, "/from")
         last = day_typed(last_day, "/to") if last_day else first
-        _refuse_old(max(first, last), desk)
-        cover = await adsum.covers.assign(Cover(class_id, session or None, teacher, first, last), desk.caller)
+        _refuse_old(max(first, last), context)
+        cover = await adsum.covers.assign(Cover(class_id, session or None, teacher, first, last), context.caller)
     except WRONG as error:
         typed = {"teacher": teacher, "session": session, "first_day": first_day, "last_day": last_day}
-        return await _page(request, adsum, desk, class_id, typed=typed, error=error)
-    return done(f"{desk.at('covers')}#cover-{cover.row.id}")
+        return await _page(request, adsum, context, class_id, typed=typed, error=error)
+    return done(f"{context.at('covers')}#cover-{cover.row.id}")
 
 
 @router.post("/admin/covers/end")
-async def end(adsum: OpenAdsum, desk: AtDesk, cover: Annotated[PathId, Form()]) -> Response:
+async def end(adsum: OpenAdsum, context: CurrentSchool, cover: Annotated[PathId, Form()]) -> Response:
     """Ends a cover: from today on it holds no more. Whoever clicks twice is not told that it is gone."""
     with suppress(NotFound):
-        await adsum.covers.end(cover, desk.caller)
-    return done(desk.at("covers"))
+        await adsum.covers.end(cover, context.caller)
+    return done(context.at("covers"))
 
 
 async def _page(
     request: Request,
     adsum: Adsum,
-    desk: Desk,
+    context: SchoolContext,
     class_id: int | None,
     *,
     words: str = "",
@@ -97,17 +97,19 @@ async def _page(
     typed: Mapping[str, object] | None = None,
     error: AdsumError | None = None,
 ) -> Response:
-    filters = CoverFilters(desk.school.id, first_day=desk.today - OVER)
-    page = await adsum.covers.page(desk.caller, filters, PageRequest(cursor, COVERS))
-    chosen = await _chosen(adsum, desk, class_id) if class_id is not None else await _to_choose(adsum, desk, words)
+    filters = CoverFilters(context.school.id, first_day=context.today - OVER)
+    page = await adsum.covers.page(context.caller, filters, PageRequest(cursor, COVERS))
+    chosen = (
+        await _chosen(adsum, context, class_id) if class_id is not None else await _to_choose(adsum, context, words)
+    )
     return site_of(request).page(
         *(request, "admin/covers.html"),
         status=status_with(error),
-        desk=desk,
-        visitor=desk.visitor,
+        context=context,
+        visitor=context.visitor,
         covers=page.items,
         next_cursor=page.next_cursor,
-        names=await adsum.naming.names_of(_named(page.items), desk.caller),
+        names=await adsum.naming.names_of(_named(page.items), context.caller),
         words=words,
         typed=typed or {},
         error=error,
@@ -115,33 +117,33 @@ async def _page(
     )
 
 
-def _refuse_old(last_day: date, desk: Desk) -> None:
-    if last_day < desk.today - OVER:
+def _refuse_old(last_day: date, context: SchoolContext) -> None:
+    if last_day < context.today - OVER:
         detail = f"{last_day} is too long ago to be covered from here"
         raise Invalid(detail, [Violation("date_too_early", detail, "/to")])
 
 
-async def _chosen(adsum: Adsum, desk: Desk, class_id: int) -> dict[str, Any]:
-    sessions = await adsum.directory.sessions(desk.caller, SessionFilters(class_id), PageRequest(limit=MAX_LIMIT))
+async def _chosen(adsum: Adsum, context: SchoolContext, class_id: int) -> dict[str, Any]:
+    sessions = await adsum.directory.sessions(context.caller, SessionFilters(class_id), PageRequest(limit=MAX_LIMIT))
     return {
-        "chosen": await adsum.directory.find_class_of_school(desk.caller, desk.school.id, class_id),
+        "chosen": await adsum.directory.find_class_of_school(context.caller, context.school.id, class_id),
         "sessions": [session for session in sessions.items if session.active],
-        "teachers": await _teachers(adsum, desk),
+        "teachers": await _teachers(adsum, context),
     }
 
 
-async def _to_choose(adsum: Adsum, desk: Desk, words: str) -> dict[str, Any]:
-    of = ClassFilters(desk.school.id, words.strip() or None, active=True)
-    found: Page[ClassRow] = await adsum.directory.classes(desk.caller, of, PageRequest(limit=CLASSES))
+async def _to_choose(adsum: Adsum, context: SchoolContext, words: str) -> dict[str, Any]:
+    of = ClassFilters(context.school.id, words.strip() or None, active=True)
+    found: Page[ClassRow] = await adsum.directory.classes(context.caller, of, PageRequest(limit=CLASSES))
     return {"chosen": None, "classes": found.items, "are_more_classes": found.next_cursor is not None}
 
 
-async def _teachers(adsum: Adsum, desk: Desk) -> list[PersonRow]:
+async def _teachers(adsum: Adsum, context: SchoolContext) -> list[PersonRow]:
     """Who can stand in: all teachers of the school, by name."""
     found: list[PersonRow] = []
     page = PageRequest(limit=MAX_LIMIT)
     while True:
-        people = await adsum.people.page(PersonFilters(desk.school.id), desk.caller, page)
+        people = await adsum.people.page(PersonFilters(context.school.id), context.caller, page)
         found += [each.row for each in people.items if each.row.role == Role.TEACHER and not each.row.disabled]
         if people.next_cursor is None:
             return sorted(found, key=by_name)

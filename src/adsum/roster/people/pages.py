@@ -20,7 +20,7 @@ from adsum.platform.paging import Page, PageRequest
 from adsum.roster.people.repository import PersonRow
 from adsum.roster.people.rules import PersonFilters
 from adsum.roster.people.service import Person, grantable_roles
-from adsum.schools.context import AtDesk, Desk
+from adsum.schools.context import CurrentSchool, SchoolContext
 from adsum.wiring import Adsum
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -35,61 +35,61 @@ NO_ADMINS: Page[Person] = Page([], None)
 async def people(
     request: Request,
     adsum: OpenAdsum,
-    desk: AtDesk,
+    context: CurrentSchool,
     words: Annotated[Words, Query()] = "",
     cursor: str | None = None,
     teacher: Annotated[PlainText, Query()] = "",
 ) -> Response:
     """Everyone who works at the school; `teacher`: the source id of a person who is to get a login."""
     typed = {"teacher": teacher, "role": Role.TEACHER.value if teacher else ""}
-    return await _page(request, adsum, desk, words=words, cursor=cursor, typed=typed)
+    return await _page(request, adsum, context, words=words, cursor=cursor, typed=typed)
 
 
 @router.post("/admin/people")
 async def add_login(
     request: Request,
     adsum: OpenAdsum,
-    desk: AtDesk,
+    context: CurrentSchool,
     role: Annotated[Role, Form()],
     email: Text = "",
     teacher: Text = "",
 ) -> Response:
     """Adds a login, and shows its password: once, so there is no address to come back to."""
-    school_id = None if role is Role.ADMIN else desk.school.id
+    school_id = None if role is Role.ADMIN else context.school.id
     try:
         login = await adsum.people.add_login(
-            email, role, desk.caller, school_id=school_id, teacher=teacher.strip() or None
+            email, role, context.caller, school_id=school_id, teacher=teacher.strip() or None
         )
     except (*WRONG, NotFound) as error:
         typed = {"email": email, "role": role.value, "teacher": teacher}
-        return await _page(request, adsum, desk, typed=typed, error=error)
-    return await _page(request, adsum, desk, login=login)
+        return await _page(request, adsum, context, typed=typed, error=error)
+    return await _page(request, adsum, context, login=login)
 
 
 @router.post("/admin/people/password")
-async def new_password(request: Request, adsum: OpenAdsum, desk: AtDesk, email: Text) -> Response:
+async def new_password(request: Request, adsum: OpenAdsum, context: CurrentSchool, email: Text) -> Response:
     """Gives a new password, and shows it once."""
-    return await _page(request, adsum, desk, login=await adsum.people.new_password(email, desk.caller))
+    return await _page(request, adsum, context, login=await adsum.people.new_password(email, context.caller))
 
 
 @router.post("/admin/people/disable")
-async def disable(adsum: OpenAdsum, desk: AtDesk, email: Text) -> Response:
+async def disable(adsum: OpenAdsum, context: CurrentSchool, email: Text) -> Response:
     """Ends a login."""
-    user = await adsum.people.disable(email, desk.caller)
-    return done(f"{desk.at('people')}#person-{user.id}")
+    user = await adsum.people.disable(email, context.caller)
+    return done(f"{context.at('people')}#person-{user.id}")
 
 
 @router.post("/admin/people/enable")
-async def enable(adsum: OpenAdsum, desk: AtDesk, email: Text) -> Response:
+async def enable(adsum: OpenAdsum, context: CurrentSchool, email: Text) -> Response:
     """Lets somebody sign in again."""
-    user = await adsum.people.enable(email, desk.caller)
-    return done(f"{desk.at('people')}#person-{user.id}")
+    user = await adsum.people.enable(email, context.caller)
+    return done(f"{context.at('people')}#person-{user.id}")
 
 
 async def _page(
     request: Request,
     adsum: Adsum,
-    desk: Desk,
+    context: SchoolContext,
     *,
     words: str = "",
     cursor: str | None = None,
@@ -97,22 +97,22 @@ async def _page(
     error: AdsumError | None = None,
     login: NewLogin | None = None,
 ) -> Response:
-    filters = PersonFilters(desk.school.id, words.strip() or None)
-    page = await adsum.people.page(filters, desk.caller, PageRequest(cursor, SHOWN))
-    manages = desk.caller.may(Permission.USER_MANAGE)
-    of_every_school = manages and desk.caller.schools is None and cursor is None
+    filters = PersonFilters(context.school.id, words.strip() or None)
+    page = await adsum.people.page(filters, context.caller, PageRequest(cursor, SHOWN))
+    manages = context.caller.may(Permission.USER_MANAGE)
+    of_every_school = manages and context.caller.schools is None and cursor is None
     every = PersonFilters(None, filters.words)
-    admins = await adsum.people.page(every, desk.caller, PageRequest(limit=SHOWN)) if of_every_school else NO_ADMINS
+    admins = await adsum.people.page(every, context.caller, PageRequest(limit=SHOWN)) if of_every_school else NO_ADMINS
     response = site_of(request).page(
         *(request, "admin/people.html"),
         status=status_with(error),
-        desk=desk,
-        visitor=desk.visitor,
+        context=context,
+        visitor=context.visitor,
         people=sorted(page.items, key=lambda person: by_name(person.row)),
         admins=sorted(admins.items, key=lambda person: by_name(person.row)),
         next_cursor=page.next_cursor,
         words=words,
-        roles=grantable_roles(desk.caller) if manages else [],
+        roles=grantable_roles(context.caller) if manages else [],
         typed={"email": "", "role": "", "teacher": ""} | (typed or {}),
         a_day=A_DAY,
         error=error,

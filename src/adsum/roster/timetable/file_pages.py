@@ -11,7 +11,7 @@ from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.pages.uploads import Upload, is_scripted, uploaded
 from adsum.roster.timetable.service import TimetableReport
-from adsum.schools.context import AtDesk, Desk
+from adsum.schools.context import CurrentSchool, SchoolContext
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -19,29 +19,29 @@ SHOWN = 200
 
 
 @router.get("/admin/timetable/file")
-async def timetable_file(request: Request, desk: AtDesk) -> Response:
+async def timetable_file(request: Request, context: CurrentSchool) -> Response:
     """The form, and what the file has to look like."""
-    return _page(request, desk)
+    return _page(request, context)
 
 
 @router.post("/admin/timetable/file")
-async def import_timetable(request: Request, adsum: OpenAdsum, desk: AtDesk) -> Response:
+async def import_timetable(request: Request, adsum: OpenAdsum, context: CurrentSchool) -> Response:
     """Says what a file would change, or, of a file that was shown, changes it. To send it again changes nothing."""
     upload: Upload | None = None
     try:
         async with uploaded(request) as upload:
             content = upload.file.read()
             report = await adsum.timetables.import_csv(
-                desk.school.id, content, desk.caller, dry_run=not upload.is_confirmed
+                context.school.id, content, context.caller, dry_run=not upload.is_confirmed
             )
     except WRONG as error:
-        return _page(request, desk, upload=upload, error=error)
-    return _page(request, desk, upload=upload, report=report)
+        return _page(request, context, upload=upload, error=error)
+    return _page(request, context, upload=upload, report=report)
 
 
 def _page(
     request: Request,
-    desk: Desk,
+    context: SchoolContext,
     *,
     upload: Upload | None = None,
     report: TimetableReport | None = None,
@@ -51,8 +51,8 @@ def _page(
     return site_of(request).page(
         *(request, "admin/timetable_file.html"),
         status=status_with(error),
-        desk=desk,
-        visitor=desk.visitor,
+        context=context,
+        visitor=context.visitor,
         upload=upload,
         report=report,
         error=error,

@@ -20,7 +20,7 @@ from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import PageRequest
 from adsum.roster.rules import ClassFilters, ClassRow, SessionRow
 from adsum.schools.calendar.rules import SessionTime
-from adsum.schools.context import AtDesk, Desk
+from adsum.schools.context import CurrentSchool, SchoolContext
 from adsum.wiring import Adsum
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -37,21 +37,21 @@ Timed = tuple[SessionRow, list[SessionTime]]
 async def timetable(
     request: Request,
     adsum: OpenAdsum,
-    desk: AtDesk,
+    context: CurrentSchool,
     words: Annotated[Words, Query()] = "",
     cursor: str | None = None,
 ) -> Response:
     """The classes of the school that its newest roster has, with the times of their sessions."""
-    filters = ClassFilters(desk.school.id, words.strip() or None, active=True)
-    page = await adsum.directory.classes(desk.caller, filters, PageRequest(cursor, SHOWN))
-    found = await adsum.timetables.of_classes(desk.school.id, [row.id for row in page.items], desk.caller)
+    filters = ClassFilters(context.school.id, words.strip() or None, active=True)
+    page = await adsum.directory.classes(context.caller, filters, PageRequest(cursor, SHOWN))
+    found = await adsum.timetables.of_classes(context.school.id, [row.id for row in page.items], context.caller)
     sessions = defaultdict[int, list[Timed]](list)
     for session, times in found:
         sessions[session.class_id].append((session, times))
     return site_of(request).page(
         *(request, "admin/timetable.html"),
-        desk=desk,
-        visitor=desk.visitor,
+        context=context,
+        visitor=context.visitor,
         classes=page.items,
         sessions=sessions,
         next_cursor=page.next_cursor,
@@ -61,16 +61,16 @@ async def timetable(
 
 
 @router.get("/admin/timetable/{class_id}")
-async def class_times(request: Request, adsum: OpenAdsum, desk: AtDesk, class_id: PathId) -> Response:
+async def class_times(request: Request, adsum: OpenAdsum, context: CurrentSchool, class_id: PathId) -> Response:
     """The sessions of one class, each with a form."""
-    return await _page(request, adsum, desk, class_id)
+    return await _page(request, adsum, context, class_id)
 
 
 @router.post("/admin/timetable/{class_id}")
 async def replace_times(
     request: Request,
     adsum: OpenAdsum,
-    desk: AtDesk,
+    context: CurrentSchool,
     class_id: PathId,
     session: Annotated[PathId, Form()],
     weekday: Texts = [],  # noqa: B006 - FastAPI copies it
@@ -82,20 +82,20 @@ async def replace_times(
     times = [
         SessionTime(int(day) if day in {*"1234567"} else 0, begin, end) for day, begin, end in lines if begin or end
     ]
-    _, found = await _class(adsum, desk, class_id)
+    _, found = await _class(adsum, context, class_id)
     if session not in {each.id for each, _ in found}:
         raise NotFound(f"class {class_id} has no session {session}")
     try:
-        await adsum.timetables.replace(session, times, desk.caller)
+        await adsum.timetables.replace(session, times, context.caller)
     except WRONG as error:
-        return await _page(request, adsum, desk, class_id, session_id=session, typed=times, error=error)
-    return done(f"{desk.at(f'timetable/{class_id}')}&saved={session}#session-{session}")
+        return await _page(request, adsum, context, class_id, session_id=session, typed=times, error=error)
+    return done(f"{context.at(f'timetable/{class_id}')}&saved={session}#session-{session}")
 
 
 async def _page(
     request: Request,
     adsum: Adsum,
-    desk: Desk,
+    context: SchoolContext,
     class_id: int,
     *,
     session_id: int | None = None,
@@ -103,12 +103,12 @@ async def _page(
     error: AdsumError | None = None,
 ) -> Response:
     """`session_id`: of the session that `typed` and `error` are about."""
-    shown, sessions = await _class(adsum, desk, class_id)
+    shown, sessions = await _class(adsum, context, class_id)
     return site_of(request).page(
         *(request, "admin/class_times.html"),
         status=status_with(error),
-        desk=desk,
-        visitor=desk.visitor,
+        context=context,
+        visitor=context.visitor,
         shown=shown,
         sessions=sessions,
         week=WEEK,
@@ -119,8 +119,8 @@ async def _page(
     )
 
 
-async def _class(adsum: Adsum, desk: Desk, class_id: int) -> tuple[ClassRow, list[Timed]]:
+async def _class(adsum: Adsum, context: SchoolContext, class_id: int) -> tuple[ClassRow, list[Timed]]:
     """A class of this school, and its sessions. Raises NotFound."""
     return await adsum.directory.find_class_of_school(
-        desk.caller, desk.school.id, class_id
-    ), await adsum.timetables.of_classes(desk.school.id, [class_id], desk.caller)
+        context.caller, context.school.id, class_id
+    ), await adsum.timetables.of_classes(context.school.id, [class_id], context.caller)

@@ -13,7 +13,7 @@ from adsum.platform.database.validity import Day, valid_on
 from adsum.roster.rules import SessionRow
 from adsum.roster.tables import classes, session_times, sessions
 from adsum.schools.calendar.rules import SessionTime
-from adsum.schools.stale_days import forget_sessions
+from adsum.schools.stale_days import mark_stale_sessions
 from adsum.schools.tables import closed_days, schools, terms
 
 # As `lock_school` does: neither does anybody else replace them meanwhile, nor summarise what is recorded in them.
@@ -79,7 +79,7 @@ async def replace_times(connection: AsyncConnection, times: Mapping[int, Sequenc
     rows = [{"session_id": session_id, **asdict(time)} for session_id, each in times.items() for time in each]
     if rows:
         await connection.execute(insert(session_times), rows)
-    await forget_sessions(connection, times.keys())
+    await mark_stale_sessions(connection, times.keys())
 
 
 async def sessions_of_school(connection: AsyncConnection, school_id: int) -> list[SessionPlace]:

@@ -14,9 +14,7 @@ from adsum.platform.command_line.output import Json, show_one, show_rows
 from adsum.platform.command_line.session import with_adsum
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import MAX_LIMIT, PageRequest
-from adsum.schools.calendar.repository import ClosedDayRow
-from adsum.schools.calendar.rules import ClosedDay
-from adsum.schools.filters import ClosedDayFilters
+from adsum.schools.calendar.rules import ClosedDay, ClosedDayFilters, RecordedClosedDay
 from adsum.wiring import Adsum
 
 app = typer.Typer(no_args_is_help=True)
@@ -82,7 +80,7 @@ async def _closed_days(adsum: Adsum, school_id: int, filters: ClosedDayFilters) 
             return rows
 
 
-def _row(closed: ClosedDayRow) -> dict[str, Any]:
+def _row(closed: RecordedClosedDay) -> dict[str, Any]:
     return {
         "date": closed.day,
         "fromTime": closed.from_time,

@@ -16,8 +16,7 @@ from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Moment, Page, PathId, PlainText, Schema
 from adsum.platform.local_times import TIME_PATTERN
 from adsum.platform.texts import MAX_REASON
-from adsum.schools.calendar.rules import MAX_TITLE, ClosedDay
-from adsum.schools.filters import ClosedDayFilters
+from adsum.schools.calendar.rules import MAX_TITLE, ClosedDay, ClosedDayFilters
 
 router = APIRouter(prefix="/schools/{schoolId}", tags=["calendar"], dependencies=[Depends(each_named_once)])
 

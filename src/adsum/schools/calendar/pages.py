@@ -16,12 +16,10 @@ from adsum.platform.pages.forms import WRONG, day_typed, done, number_typed, sta
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import MAX_LIMIT, PageRequest
-from adsum.schools.calendar.repository import ClosedDayRow
-from adsum.schools.calendar.rules import ClosedDay
+from adsum.schools.calendar.rules import ClosedDay, ClosedDayFilters, RecordedClosedDay
 from adsum.schools.calendar.year_grid import year_of
-from adsum.schools.context import AtDesk, Desk
-from adsum.schools.edit_window import MAX_WINDOW
-from adsum.schools.filters import ClosedDayFilters
+from adsum.schools.context import CurrentSchool, SchoolContext
+from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS
 from adsum.wiring import Adsum
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -35,16 +33,16 @@ NOTHING_TYPED: Mapping[str, str] = dict.fromkeys(
 
 
 @router.get("/admin/calendar")
-async def calendar(request: Request, adsum: OpenAdsum, desk: AtDesk, year: Year = None) -> Response:
+async def calendar(request: Request, adsum: OpenAdsum, context: CurrentSchool, year: Year = None) -> Response:
     """A calendar year; without one, this one."""
-    return await _page(request, adsum, desk, year=year)
+    return await _page(request, adsum, context, year=year)
 
 
 @router.post("/admin/calendar/closed")
 async def close_days(
     request: Request,
     adsum: OpenAdsum,
-    desk: AtDesk,
+    context: CurrentSchool,
     day: Text = "",
     last_day: Text = "",
     reason: Text = "",
@@ -55,57 +53,57 @@ async def close_days(
         first = day_typed(day, "/date")
         last = day_typed(last_day, "/lastDay") if last_day else first
         closed = ClosedDay(first, reason.strip(), from_time or None)
-        await adsum.school_calendar.close_days(desk.school.id, closed, last, desk.caller)
+        await adsum.school_calendar.close_days(context.school.id, closed, last, context.caller)
     except WRONG as error:
         typed = {"day": day, "last_day": last_day, "reason": reason, "from_time": from_time}
-        return await _page(request, adsum, desk, form="closed", typed=typed, error=error)
-    return done(f"{desk.at('calendar')}&year={first.year}#closed-{first}")
+        return await _page(request, adsum, context, form="closed", typed=typed, error=error)
+    return done(f"{context.at('calendar')}&year={first.year}#closed-{first}")
 
 
 @router.post("/admin/calendar/open")
-async def open_day(adsum: OpenAdsum, desk: AtDesk, day: Text) -> Response:
+async def open_day(adsum: OpenAdsum, context: CurrentSchool, day: Text) -> Response:
     """Takes a closed day back."""
     opened = day_typed(day, "/date")
-    await adsum.school_calendar.open_day(desk.school.id, opened, desk.caller)
-    return done(f"{desk.at('calendar')}&year={opened.year}#closed")
+    await adsum.school_calendar.open_day(context.school.id, opened, context.caller)
+    return done(f"{context.at('calendar')}&year={opened.year}#closed")
 
 
 @router.post("/admin/calendar/terms")
 async def add_term(
-    request: Request, adsum: OpenAdsum, desk: AtDesk, title: Text = "", begin: Text = "", end: Text = ""
+    request: Request, adsum: OpenAdsum, context: CurrentSchool, title: Text = "", begin: Text = "", end: Text = ""
 ) -> Response:
     """Adds a term from its first day up to and with its last one."""
     try:
         first, last = day_typed(begin, "/beginDate"), day_typed(end, "/endDate")
-        await adsum.school_calendar.add_term(desk.school.id, title.strip(), first, last + A_DAY, desk.caller)
+        await adsum.school_calendar.add_term(context.school.id, title.strip(), first, last + A_DAY, context.caller)
     except WRONG as error:
         typed = {"title": title, "begin": begin, "end": end}
-        return await _page(request, adsum, desk, form="terms", typed=typed, error=error)
-    return done(f"{desk.at('calendar')}&year={first.year}#terms")
+        return await _page(request, adsum, context, form="terms", typed=typed, error=error)
+    return done(f"{context.at('calendar')}&year={first.year}#terms")
 
 
 @router.post("/admin/calendar/terms/remove")
-async def remove_term(adsum: OpenAdsum, desk: AtDesk, term: Annotated[PathId, Form()]) -> Response:
+async def remove_term(adsum: OpenAdsum, context: CurrentSchool, term: Annotated[PathId, Form()]) -> Response:
     """Takes a term away."""
-    await adsum.school_calendar.remove_term(desk.school.id, term, desk.caller)
-    return done(f"{desk.at('calendar')}#terms")
+    await adsum.school_calendar.remove_term(context.school.id, term, context.caller)
+    return done(f"{context.at('calendar')}#terms")
 
 
 @router.post("/admin/calendar/window")
-async def set_edit_window(request: Request, adsum: OpenAdsum, desk: AtDesk, days: Text = "") -> Response:
+async def set_edit_window(request: Request, adsum: OpenAdsum, context: CurrentSchool, days: Text = "") -> Response:
     """For how many days teachers may write; empty: for ever."""
     try:
         window = number_typed(days, "/editWindowDays") if days.strip() else None
-        await adsum.schools.set_edit_window(desk.school.id, window, desk.caller)
+        await adsum.schools.set_edit_window(context.school.id, window, context.caller)
     except WRONG as error:
-        return await _page(request, adsum, desk, form="window", typed={"days": days}, error=error)
-    return done(f"{desk.at('calendar')}#window")
+        return await _page(request, adsum, context, form="window", typed={"days": days}, error=error)
+    return done(f"{context.at('calendar')}#window")
 
 
 async def _page(
     request: Request,
     adsum: Adsum,
-    desk: Desk,
+    context: SchoolContext,
     *,
     year: int | None = None,
     form: str | None = None,
@@ -113,36 +111,36 @@ async def _page(
     error: AdsumError | None = None,
 ) -> Response:
     """`form`: which of the forms `typed` and `error` are about."""
-    year = year or desk.today.year
-    closed = await _closed_days(adsum, desk, year)
-    terms = (await adsum.school_calendar.terms(desk.school.id, desk.caller, PageRequest(limit=MAX_LIMIT))).items
+    year = year or context.today.year
+    closed = await _closed_days(adsum, context, year)
+    terms = (await adsum.school_calendar.terms(context.school.id, context.caller, PageRequest(limit=MAX_LIMIT))).items
     site = site_of(request)
     spans = [Span(term.begin_date, term.end_date) for term in terms]
-    window = desk.school.edit_window_days
+    window = context.school.edit_window_days
     return site.page(
         *(request, "admin/calendar.html"),
         status=status_with(error),
-        desk=desk,
-        visitor=desk.visitor,
+        context=context,
+        visitor=context.visitor,
         year=year,
-        months=year_of(year, closed, spans, desk.today, site.language_of(request).locale.first_week_day),
+        months=year_of(year, closed, spans, context.today, site.language_of(request).locale.first_week_day),
         closed=list(closed.values()),
         terms=sorted(terms, key=lambda term: (term.begin_date, term.id)),
         a_day=A_DAY,
-        max_window=MAX_WINDOW,
+        max_window=MAX_EDIT_WINDOW_DAYS,
         form=form,
         typed={**NOTHING_TYPED, "days": "" if window is None else str(window)} | dict(typed or {}),
         error=error,
     )
 
 
-async def _closed_days(adsum: Adsum, desk: Desk, year: int) -> dict[date, ClosedDayRow]:
+async def _closed_days(adsum: Adsum, context: SchoolContext, year: int) -> dict[date, RecordedClosedDay]:
     filters = ClosedDayFilters(date(year, 1, 1), date(year, 12, 31))
-    found: dict[date, ClosedDayRow] = {}
+    found: dict[date, RecordedClosedDay] = {}
     cursor: str | None = None
     while True:
         asked = PageRequest(cursor, MAX_LIMIT)
-        page = await adsum.school_calendar.closed_days(desk.school.id, filters, desk.caller, asked)
+        page = await adsum.school_calendar.closed_days(context.school.id, filters, context.caller, asked)
         found |= {row.day: row for row in page.items}
         cursor = page.next_cursor
         if cursor is None:

@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.schools.calendar.rules import ClosedDay
-from adsum.schools.filters import ClosedDayFilters
+from adsum.schools.calendar.rules import ClosedDay, ClosedDayFilters, RecordedClosedDay, Term
 from adsum.schools.tables import closed_days, terms
-
-
-@dataclass(frozen=True, slots=True)
-class ClosedDayRow:
-    """A closed day, and who said so when."""
-
-    day: date
-    reason: str
-    from_time: str | None
-    created_at: datetime
-    created_role: str
-    user_id: int | None
-    key_id: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class TermRow:
-    """A term of a school: from `begin_date` on, up to but without `end_date`."""
-
-    id: int
-    source_id: str | None
-    title: str
-    begin_date: date
-    end_date: date
 
 
 async def list_closed_days(
     connection: AsyncConnection, school_id: int, filters: ClosedDayFilters, after: date | None, limit: int
-) -> list[ClosedDayRow]:
+) -> list[RecordedClosedDay]:
     """At most `limit` closed days of a school, by day, from beyond the day `after`."""
     c = closed_days.c
     statement = (
@@ -55,15 +29,15 @@ async def list_closed_days(
         statement = statement.where(c.day <= filters.last_day)
     if after is not None:
         statement = statement.where(c.day > after)
-    return [ClosedDayRow(*row) for row in await connection.execute(statement)]
+    return [RecordedClosedDay(*row) for row in await connection.execute(statement)]
 
 
 async def close_day(
     connection: AsyncConnection, school_id: int, closed: ClosedDay, caller: Caller, now: datetime
-) -> ClosedDayRow:
+) -> RecordedClosedDay:
     """Closes a school on a day, in place of what was said of that day before."""
     await open_day(connection, school_id, closed.day)
-    row = ClosedDayRow(
+    row = RecordedClosedDay(
         closed.day, closed.reason, closed.from_time, now, caller.role.value, caller.user_id, caller.key_id
     )
     values = {name: getattr(row, name) for name in row.__slots__}
@@ -77,7 +51,7 @@ async def open_day(connection: AsyncConnection, school_id: int, day: date) -> bo
     return bool((await connection.execute(gone)).rowcount)
 
 
-async def list_terms(connection: AsyncConnection, school_id: int, after: int, limit: int) -> list[TermRow]:
+async def list_terms(connection: AsyncConnection, school_id: int, after: int, limit: int) -> list[Term]:
     """At most `limit` terms of a school, by id, from beyond the id `after`."""
     c = terms.c
     statement = (
@@ -86,14 +60,14 @@ async def list_terms(connection: AsyncConnection, school_id: int, after: int, li
         .order_by(c.id)
         .limit(limit)
     )
-    return [TermRow(*row) for row in await connection.execute(statement)]
+    return [Term(*row) for row in await connection.execute(statement)]
 
 
-async def add_term(connection: AsyncConnection, school_id: int, title: str, begin: date, end: date) -> TermRow:
+async def add_term(connection: AsyncConnection, school_id: int, title: str, begin: date, end: date) -> Term:
     """Adds a term, from `begin` on, up to but without `end`."""
     added = insert(terms).values(school_id=school_id, title=title, begin_date=begin, end_date=end)
     term_id = (await connection.execute(added.returning(terms.c.id))).scalar_one()
-    return TermRow(term_id, None, title, begin, end)
+    return Term(term_id, None, title, begin, end)
 
 
 async def remove_term(connection: AsyncConnection, school_id: int, term_id: int) -> bool:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
-from adsum.batches.submission import Notice
 from adsum.platform.days import Span
-from adsum.platform.errors import Violation
+from adsum.platform.errors import Notice, Violation
 from adsum.platform.local_times import TIME, violation_of_time_text
 
 MAX_TITLE = 255
@@ -23,6 +22,38 @@ class ClosedDay:
     day: date
     reason: str
     from_time: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedClosedDay:
+    """A closed day with its author and the time at which it was entered."""
+
+    day: date
+    reason: str
+    from_time: str | None
+    created_at: datetime
+    created_role: str
+    user_id: int | None
+    key_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedDayFilters:
+    """Filters of the list of closed days. None does not restrict; both days are inclusive."""
+
+    first_day: date | None = None
+    last_day: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A term of a school, from `begin_date` up to but without `end_date`."""
+
+    id: int
+    source_id: str | None
+    title: str
+    begin_date: date
+    end_date: date
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -14,12 +14,10 @@ from adsum.platform.local_times import TIME, violation_of_time_text
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
 from adsum.platform.texts import UNSTORABLE, validate_reason
 from adsum.schools.calendar import repository as calendars
-from adsum.schools.calendar.repository import ClosedDayRow, TermRow
-from adsum.schools.calendar.rules import MAX_TITLE, ClosedDay
-from adsum.schools.filters import ClosedDayFilters
+from adsum.schools.calendar.rules import MAX_TITLE, ClosedDay, ClosedDayFilters, RecordedClosedDay, Term
 from adsum.schools.repository import lock_school
 from adsum.schools.service import require_school
-from adsum.schools.stale_days import forget_school
+from adsum.schools.stale_days import mark_stale_days
 
 MOST_DAYS: Final = 366
 
@@ -35,7 +33,7 @@ class SchoolCalendar:
 
     async def closed_days(
         self, school_id: int, filters: ClosedDayFilters, caller: Caller, page: PageRequest
-    ) -> Page[ClosedDayRow]:
+    ) -> Page[RecordedClosedDay]:
         """Closed days by day. Raises Invalid for a wrong cursor."""
         require_permission(caller, Permission.ROSTER_READ)
         query = (school_id, filters)
@@ -45,7 +43,7 @@ class SchoolCalendar:
             rows = await calendars.list_closed_days(connection, school_id, filters, after, page.limit + 1)
         return page_of(rows, page, query, lambda row: (row.day.toordinal(),))
 
-    async def close_day(self, school_id: int, closed: ClosedDay, caller: Caller) -> ClosedDayRow:
+    async def close_day(self, school_id: int, closed: ClosedDay, caller: Caller) -> RecordedClosedDay:
         """Closes the school on a day; what was said of that day before is replaced.
 
         Raises:
@@ -54,7 +52,9 @@ class SchoolCalendar:
         (row,) = await self.close_days(school_id, closed, closed.day, caller)
         return row
 
-    async def close_days(self, school_id: int, closed: ClosedDay, last: date, caller: Caller) -> list[ClosedDayRow]:
+    async def close_days(
+        self, school_id: int, closed: ClosedDay, last: date, caller: Caller
+    ) -> list[RecordedClosedDay]:
         """Closes the school on a day and on those after it, up to and with `last`: all of them, or none.
 
         Raises:
@@ -66,8 +66,8 @@ class SchoolCalendar:
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
             await lock_school(connection, school_id)
-            await forget_school(connection, school_id, (closed.day, last))
-            rows: list[ClosedDayRow] = []
+            await mark_stale_days(connection, school_id, (closed.day, last))
+            rows: list[RecordedClosedDay] = []
             for day in days:
                 each = replace(closed, day=day)
                 rows.append(await calendars.close_day(connection, school_id, each, caller, self._now()))
@@ -80,11 +80,11 @@ class SchoolCalendar:
             await require_school(connection, caller, school_id)
             await lock_school(connection, school_id)
             was_closed = await calendars.open_day(connection, school_id, day)
-            await forget_school(connection, school_id, (day, day))
+            await mark_stale_days(connection, school_id, (day, day))
         if not was_closed:
             raise NotFound(f"school {school_id} is not closed on {day.isoformat()}", date=day.isoformat())
 
-    async def terms(self, school_id: int, caller: Caller, page: PageRequest) -> Page[TermRow]:
+    async def terms(self, school_id: int, caller: Caller, page: PageRequest) -> Page[Term]:
         """Terms by id. Raises Invalid for a wrong cursor."""
         require_permission(caller, Permission.ROSTER_READ)
         after = begin_of(page, school_id, by_number) or 0
@@ -93,7 +93,7 @@ class SchoolCalendar:
             rows = await calendars.list_terms(connection, school_id, after, page.limit + 1)
         return page_of(rows, page, school_id, lambda row: (row.id,))
 
-    async def add_term(self, school_id: int, title: str, begin: date, end: date, caller: Caller) -> TermRow:
+    async def add_term(self, school_id: int, title: str, begin: date, end: date, caller: Caller) -> Term:
         """Adds a term, from `begin` on, up to but without `end`. From its first term on a school is closed outside.
 
         Raises:
@@ -104,7 +104,7 @@ class SchoolCalendar:
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
             await lock_school(connection, school_id)
-            await forget_school(connection, school_id)
+            await mark_stale_days(connection, school_id)
             return await calendars.add_term(connection, school_id, title, begin, end)
 
     async def remove_term(self, school_id: int, term_id: int, caller: Caller) -> None:
@@ -114,7 +114,7 @@ class SchoolCalendar:
             await require_school(connection, caller, school_id)
             await lock_school(connection, school_id)
             was_there = await calendars.remove_term(connection, school_id, term_id)
-            await forget_school(connection, school_id)
+            await mark_stale_days(connection, school_id)
         if not was_there:
             raise NotFound(f"school {school_id} has no term {term_id}", id=term_id)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from adsum.platform.days import Span
-from adsum.schools.calendar.repository import ClosedDayRow
+from adsum.schools.calendar.rules import RecordedClosedDay
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class YearDay:
     """One day. `closed`: what the school says, if it is closed then; `is_in_term`: or there are no terms at all."""
 
     day: date
-    closed: ClosedDayRow | None
+    closed: RecordedClosedDay | None
     is_in_term: bool
     is_today: bool
 
@@ -30,7 +30,7 @@ class Month:
 
 
 def year_of(
-    year: int, closed: Mapping[date, ClosedDayRow], terms: Sequence[Span], today: date, first_weekday: int
+    year: int, closed: Mapping[date, RecordedClosedDay], terms: Sequence[Span], today: date, first_weekday: int
 ) -> list[Month]:
     """The months of a year.
 

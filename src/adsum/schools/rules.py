@@ -1,4 +1,4 @@
-"""For how long teachers may mark and correct a day: after that the office does, and says why."""
+"""Schools and the edit window: for how long teachers may mark and correct a day."""
 
 from __future__ import annotations
 
@@ -8,12 +8,29 @@ from datetime import date
 
 from adsum.platform.errors import Violation
 
-MAX_WINDOW = 3_650
+MAX_EDIT_WINDOW_DAYS = 3_650
+
+
+@dataclass(frozen=True, slots=True)
+class School:
+    """A school.
+
+    Attributes:
+        source_id: its id in the roster file.
+        time_zone: an IANA name.
+        edit_window_days: days after a learning date within which teachers may write; None: no limit.
+    """
+
+    id: int
+    source_id: str | None
+    name: str
+    time_zone: str
+    edit_window_days: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class EditWindow:
-    """`days`: as many days after the learning date teachers may still write; None: for ever. `today`: the school's."""
+    """The edit window of a school. `days`: days after the learning date; None: no limit. `today`: the school's."""
 
     days: int | None
     today: date
@@ -24,13 +41,13 @@ class EditWindow:
     def violations(
         self, learning_date: date, reason: str | None, *, overrules: bool, pointer: str = "/learningDate"
     ) -> Iterator[Violation]:
-        """What is wrong with writing about that day now.
+        """Violations of a change that is made today. After the window, only the office may write, with a reason.
 
         Args:
-            learning_date: of what is written.
-            reason: why, if who writes says so.
-            overrules: whether who writes is of the office.
-            pointer: to the day, in what was sent.
+            learning_date: of the change.
+            reason: for the change, if there is one.
+            overrules: whether the caller belongs to the office.
+            pointer: to the learning date in the request.
         """
         if not self.is_over(learning_date):
             return
