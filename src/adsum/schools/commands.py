@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.output import Json, show_one, show_rows
-from adsum.platform.command_line.session import with_adsum
+from adsum.platform.command_line.output import Json, show_item, show_items
+from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
-from adsum.platform.paging import MAX_LIMIT, PageRequest
+from adsum.platform.paging import every_item
 from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, School
-from adsum.wiring import Adsum
+from adsum.schools.schemas import SchoolItem
+from adsum.schools.service import Schools
 
 app = typer.Typer(no_args_is_help=True)
 
-SCHOOL = ("id", "name", "timeZone", "editWindowDays", "sourcedId")
+COLUMNS = ("id", "name", "timeZone", "editWindowDays", "sourcedId")
 SchoolId = Annotated[
     int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Needed where there are several.")
 ]
@@ -25,8 +26,8 @@ SchoolId = Annotated[
 @app.command("list")
 def list_schools(*, as_json: Json = False) -> None:
     """Show every school."""
-    rows = [_school_row(row) for row in with_adsum(_schools)]
-    show_rows(SCHOOL, rows, as_json=as_json, none="no schools")
+    rows = run_with(Schools, lambda schools: every_item(lambda page: schools.page(system_caller(), page)))
+    show_items(COLUMNS, [SchoolItem.model_validate(row) for row in rows], as_json=as_json, none="no schools")
 
 
 @app.command("edit-window")
@@ -41,33 +42,8 @@ def edit_window(
     if ever == (days is not None):
         raise typer.BadParameter("give --days or --ever", param_hint="--days")
 
-    async def work(adsum: Adsum) -> School:
-        return await adsum.schools.set_edit_window(await _chosen(adsum, school), days, system_caller())
+    async def set_window(schools: Schools) -> School:
+        school_id = school or (await schools.only(system_caller())).id
+        return await schools.set_edit_window(school_id, days, system_caller())
 
-    show_one(_school_row(with_adsum(work)), as_json=as_json)
-
-
-async def _chosen(adsum: Adsum, school_id: int | None) -> int:
-    """The school that was named, or the only one there is."""
-    return school_id or (await adsum.schools.only(system_caller())).id
-
-
-async def _schools(adsum: Adsum) -> list[School]:
-    found: list[School] = []
-    cursor: str | None = None
-    while True:
-        page = await adsum.schools.page(system_caller(), PageRequest(cursor, MAX_LIMIT))
-        found += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return found
-
-
-def _school_row(row: School) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "name": row.name,
-        "timeZone": row.time_zone,
-        "editWindowDays": row.edit_window_days,
-        "sourcedId": row.source_id,
-    }
+    show_item(SchoolItem.model_validate(run_with(Schools, set_window)), as_json=as_json)

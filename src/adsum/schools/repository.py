@@ -1,4 +1,4 @@
-"""Schools: listing them, who sees one, and what day it is there."""
+"""Statements on schools."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from adsum.schools.tables import schools
 
 
 async def today_of_schools(connection: AsyncConnection, caller: Caller, now: datetime) -> Day:
-    """Today at the caller's schools: one day, or, where that differs, an expression over `schools.time_zone`."""
+    """Today in the visible schools: a date, or an expression over `schools.time_zone` if their dates differ."""
     days = {zone: today_in(zone, now) for zone in await zones_of_schools(connection, caller)}
     if len(set(days.values())) <= 1:
         return next(iter(days.values()), now.date())
@@ -24,13 +24,13 @@ async def today_of_schools(connection: AsyncConnection, caller: Caller, now: dat
 
 
 async def zones_of_schools(connection: AsyncConnection, caller: Caller) -> list[str]:
-    """The time zones that the caller's schools are in, each once."""
+    """The distinct time zones of the visible schools."""
     zones = select(schools.c.time_zone).where(in_visible_school(caller, schools.c.id)).distinct()
     return list(await connection.scalars(zones.order_by(schools.c.time_zone)))
 
 
 async def list_schools(connection: AsyncConnection, caller: Caller, after: int, limit: int) -> list[School]:
-    """At most `limit` schools that the caller sees, by id, from beyond the id `after`."""
+    """At most `limit` visible schools with an id greater than `after`, by id."""
     c = schools.c
     statement = (
         select(c.id, c.source_id, c.name, c.time_zone, c.edit_window_days)
@@ -42,26 +42,26 @@ async def list_schools(connection: AsyncConnection, caller: Caller, after: int, 
 
 
 async def is_visible_school(connection: AsyncConnection, caller: Caller, school_id: int) -> bool:
-    """Whether there is such a school, and the caller is not kept out of it."""
+    """Whether the school exists and the caller may see it."""
     found = select(schools.c.id).where(schools.c.id == school_id, in_visible_school(caller, schools.c.id))
     return await connection.scalar(found) is not None
 
 
 async def edit_window_of(connection: AsyncConnection, school_id: int, now: datetime) -> EditWindow:
-    """For how long teachers of a school may write about a day."""
+    """The edit window of an existing school."""
     c = schools.c
     row = (await connection.execute(select(c.edit_window_days, c.time_zone).where(c.id == school_id))).one()
     return EditWindow(row.edit_window_days, today_in(row.time_zone, now))
 
 
 async def set_edit_window(connection: AsyncConnection, school_id: int, days: int | None) -> None:
-    """Sets it; None: for ever."""
+    """Sets the edit window of a school. None removes the limit."""
     await connection.execute(update(schools).where(schools.c.id == school_id).values(edit_window_days=days))
 
 
 async def lock_school(connection: AsyncConnection, school_id: int) -> None:
-    """Lets nobody else change the statuses or the calendar of a school until this transaction ends.
+    """Locks a school until the transaction ends. Changes of its statuses and its calendar take this lock.
 
-    SQLite has one writer at a time anyway.
+    Has no effect on SQLite, which allows one writer at a time.
     """
     await connection.execute(select(schools.c.id).where(schools.c.id == school_id).with_for_update(key_share=True))

@@ -1,31 +1,27 @@
-"""The schools that there are, and whether somebody sees one of them."""
+"""Lists schools and sets their edit windows."""
 
 from __future__ import annotations
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.errors import Invalid, NotFound, Violation
+from adsum.platform.errors import Invalid, NotFound, Violation, refuse
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
-from adsum.schools.repository import (
-    is_visible_school,
-    list_schools,
-    set_edit_window,
-)
+from adsum.schools.repository import is_visible_school, list_schools, set_edit_window
 from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, School
 
 
 class Schools:
-    """Lists schools, for whoever may see them."""
+    """The schools that a caller may see."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def page(self, caller: Caller, page: PageRequest) -> Page[School]:
-        """Some of the schools that the caller sees, by id.
+        """One page of the visible schools, by id.
 
         Raises:
             Forbidden: without `roster:read`.
-            Invalid: the cursor is of another query, or none.
+            Invalid: the cursor is wrong.
         """
         require_permission(caller, Permission.ROSTER_READ)
         after = begin_of(page, "schools", by_number) or 0
@@ -38,7 +34,7 @@ class Schools:
 
         Raises:
             Forbidden: without `roster:read`.
-            NotFound: there is no such school, or it is not the caller's.
+            NotFound: the school does not exist or is not visible.
         """
         require_permission(caller, Permission.ROSTER_READ)
         async with self._database.snapshot() as connection:
@@ -46,34 +42,34 @@ class Schools:
             (row,) = await list_schools(connection, caller, school_id - 1, 1)
         return row
 
-    async def set_edit_window(self, school_id: int, days: int | None, caller: Caller) -> School:
-        """Sets for how many days after a learning date teachers may still write; None: for ever.
-
-        Raises:
-            Forbidden: without `school:manage`.
-            NotFound: there is no such school, or it is not the caller's.
-            Invalid: the number is out of range.
-        """
-        require_permission(caller, Permission.SCHOOL_MANAGE)
-        if days is not None and not 0 <= days <= MAX_EDIT_WINDOW_DAYS:
-            detail = f"an edit window has 0 to {MAX_EDIT_WINDOW_DAYS} days"
-            raise Invalid(detail, [Violation("out_of_range", detail, "/editWindowDays")])
-        async with self._database.transaction() as connection:
-            await require_school(connection, caller, school_id)
-            await set_edit_window(connection, school_id, days)
-            (row,) = await list_schools(connection, caller, school_id - 1, 1)
-        return row
-
     async def only(self, caller: Caller) -> School:
-        """The caller's one school. Raises Invalid where they have several, or none."""
+        """The only visible school. Raises Invalid if there are several or none."""
         found = (await self.page(caller, PageRequest(limit=2))).items
         if len(found) != 1:
             detail = "there are several schools: say which" if found else "there is no school"
             raise Invalid(detail, [Violation("missing_field", detail, "/schoolId")])
         return found[0]
 
+    async def set_edit_window(self, school_id: int, days: int | None, caller: Caller) -> School:
+        """Sets the number of days after a learning date within which teachers may write. None removes the limit.
+
+        Raises:
+            Forbidden: without `school:manage`.
+            NotFound: the school does not exist or is not visible.
+            Invalid: the number is out of range.
+        """
+        require_permission(caller, Permission.SCHOOL_MANAGE)
+        if days is not None and not 0 <= days <= MAX_EDIT_WINDOW_DAYS:
+            detail = f"an edit window has 0 to {MAX_EDIT_WINDOW_DAYS} days"
+            refuse([Violation("out_of_range", detail, "/editWindowDays")])
+        async with self._database.transaction() as connection:
+            await require_school(connection, caller, school_id)
+            await set_edit_window(connection, school_id, days)
+            (row,) = await list_schools(connection, caller, school_id - 1, 1)
+        return row
+
 
 async def require_school(connection: Connection, caller: Caller, school_id: int) -> None:
-    """Raises: NotFound, where there is no such school, or the caller is kept out of it."""
+    """Raises NotFound if the school does not exist or is not visible to the caller."""
     if not await is_visible_school(connection, caller, school_id):
         raise NotFound(f"there is no school {school_id}", schoolId=school_id)

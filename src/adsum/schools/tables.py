@@ -24,7 +24,7 @@ schools = Table(
     Column("source_id", String(255), unique=True),
     Column("name", String(255), nullable=False),
     Column("time_zone", String(64), nullable=False),
-    # For how many days teachers may mark and correct; NULL: for ever.
+    # Days after a learning date within which teachers may write; NULL: no limit.
     Column("edit_window_days", Integer),
 )
 
@@ -34,7 +34,7 @@ closed_days = Table(
     reference("school"),
     Column("day", Date, nullable=False),
     Column("reason", String(500), nullable=False),
-    # Local 'HH:MM', from which on the school is closed; NULL: all day.
+    # Local 'HH:MM' from which the school is closed; NULL: all day.
     Column("from_time", String(5)),
     Column("created_at", Instant, nullable=False),
     Column("created_role", String(32), nullable=False),
@@ -43,7 +43,7 @@ closed_days = Table(
     PrimaryKeyConstraint("school_id", "day"),
 )
 
-# A school that has terms is closed outside of them. From begin_date on, up to but without end_date.
+# A school with terms is closed outside of them. A term ends before end_date.
 terms = Table(
     "terms",
     metadata,

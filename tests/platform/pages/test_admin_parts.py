@@ -10,8 +10,8 @@ from adsum.attendance.statuses.rules import DEFAULTS, CountsAs, Status, StatusFl
 from adsum.platform.days import Span
 from adsum.platform.errors import Invalid
 from adsum.platform.pages.forms import day_typed, number_typed
+from adsum.schools.calendar.pages import year_of
 from adsum.schools.calendar.rules import RecordedClosedDay
-from adsum.schools.calendar.year_grid import year_of
 
 CHRISTMAS = date(2024, 12, 25)
 

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import date
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.options import FirstDay, LastDay, read_day
-from adsum.platform.command_line.output import Json, show_one, show_rows
-from adsum.platform.command_line.session import with_adsum
+from adsum.platform.command_line.output import Json, show_item, show_items, show_one
+from adsum.platform.command_line.session import run_with_services
 from adsum.platform.ids import MAX_ID
-from adsum.platform.paging import MAX_LIMIT, PageRequest
-from adsum.schools.calendar.rules import ClosedDay, ClosedDayFilters, RecordedClosedDay
-from adsum.wiring import Adsum
+from adsum.platform.paging import every_item
+from adsum.platform.services import Services
+from adsum.schools.calendar.rules import ClosedDay, ClosedDayFilters
+from adsum.schools.calendar.schemas import ClosedDayItem
+from adsum.schools.calendar.service import SchoolCalendar
+from adsum.schools.service import Schools
 
 app = typer.Typer(no_args_is_help=True)
 Result = TypeVar("Result")
 
-SHOWN = ("date", "fromTime", "reason", "createdAt", "createdByRole")
+COLUMNS = ("date", "fromTime", "reason", "createdAt", "createdByRole")
 DISPENSABLE = ("createdByRole", "createdAt")
 
 ClosedOn = Annotated[date, typer.Argument(parser=read_day, metavar="DAY", help="Such as 2024-12-24.")]
@@ -40,14 +43,14 @@ def close(
 ) -> None:
     """Close a school on a day. What is recorded already stays."""
     closed = ClosedDay(day, reason, from_time)
-    row = _of_school(school_id, lambda adsum, of: adsum.school_calendar.close_day(of, closed, system_caller()))
-    show_one(_row(row), as_json=as_json)
+    row = _run(school_id, lambda calendar, school: calendar.close_day(school, closed, system_caller()))
+    show_item(ClosedDayItem.model_validate(row), as_json=as_json)
 
 
 @app.command("open")
 def open_again(day: ClosedOn, *, school_id: SchoolId = None, as_json: Json = False) -> None:
     """Take a closed day back."""
-    _of_school(school_id, lambda adsum, of: adsum.school_calendar.open_day(of, day, system_caller()))
+    _run(school_id, lambda calendar, school: calendar.open_day(school, day, system_caller()))
     show_one({"date": day, "closed": False}, as_json=as_json)
 
 
@@ -57,34 +60,19 @@ def show(
 ) -> None:
     """Show the days on which a school is closed."""
     filters = ClosedDayFilters(first_day, last_day)
-    rows = _of_school(school_id, lambda adsum, of: _closed_days(adsum, of, filters))
-    show_rows(SHOWN, rows, as_json=as_json, dispensable=DISPENSABLE, none="no closed days")
+    rows = _run(
+        school_id,
+        lambda calendar, school: every_item(lambda page: calendar.closed_days(school, filters, system_caller(), page)),
+    )
+    items = [ClosedDayItem.model_validate(row) for row in rows]
+    show_items(COLUMNS, items, as_json=as_json, dispensable=DISPENSABLE, none="no closed days")
 
 
-def _of_school(school_id: int | None, work: Callable[[Adsum, int], Awaitable[Result]]) -> Result:
-    async def run(adsum: Adsum) -> Result:
-        return await work(adsum, school_id or (await adsum.schools.only(system_caller())).id)
+def _run(school_id: int | None, work: Callable[[SchoolCalendar, int], Awaitable[Result]]) -> Result:
+    """Runs `work` with the given school, by default the only one."""
 
-    return with_adsum(run)
+    async def with_school(services: Services) -> Result:
+        school = school_id or (await services[Schools].only(system_caller())).id
+        return await work(services[SchoolCalendar], school)
 
-
-async def _closed_days(adsum: Adsum, school_id: int, filters: ClosedDayFilters) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    cursor: str | None = None
-    while True:
-        wanted = PageRequest(cursor, MAX_LIMIT)
-        page = await adsum.school_calendar.closed_days(school_id, filters, system_caller(), wanted)
-        rows += map(_row, page.items)
-        cursor = page.next_cursor
-        if cursor is None:
-            return rows
-
-
-def _row(closed: RecordedClosedDay) -> dict[str, Any]:
-    return {
-        "date": closed.day,
-        "fromTime": closed.from_time,
-        "reason": closed.reason,
-        "createdAt": closed.created_at,
-        "createdByRole": closed.created_role,
-    }
+    return run_with_services(with_school)

@@ -1,108 +1,137 @@
-"""`/admin/calendar`: closed days, terms, the year that they make, and for how long teachers may write about a day."""
+"""`/admin/calendar`: closed days and terms of a school, its year as twelve months, and its edit window."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from calendar import Calendar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 
 from adsum.platform.days import Span
 from adsum.platform.errors import AdsumError
-from adsum.platform.http.dependencies import OpenAdsum
+from adsum.platform.http.dependencies import provided
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.forms import WRONG, day_typed, done, number_typed, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
-from adsum.platform.paging import MAX_LIMIT, PageRequest
+from adsum.platform.paging import every_item
 from adsum.schools.calendar.rules import ClosedDay, ClosedDayFilters, RecordedClosedDay
-from adsum.schools.calendar.year_grid import year_of
-from adsum.schools.context import CurrentSchool, SchoolContext
+from adsum.schools.calendar.service import SchoolCalendar
+from adsum.schools.context import CurrentSchool, SchoolContext, SchoolsService
 from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS
-from adsum.wiring import Adsum
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
+CalendarService = Annotated[SchoolCalendar, Depends(provided(SchoolCalendar))]
 Text = Annotated[PlainText, Form(max_length=1_000)]
 Year = Annotated[int | None, Query(ge=1990, le=2200)]
 A_DAY = timedelta(days=1)
-NOTHING_TYPED: Mapping[str, str] = dict.fromkeys(
+EMPTY_FORM: Mapping[str, str] = dict.fromkeys(
     ("day", "last_day", "reason", "from_time", "title", "begin", "end", "days"), ""
 )
 
 
+@dataclass(frozen=True, slots=True)
+class YearDay:
+    """One day of the year. `closed` is its closed day, if there is one. Without terms, all days are in a term."""
+
+    day: date
+    closed: RecordedClosedDay | None
+    is_in_term: bool
+    is_today: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """One month by weeks; None fills the days of the month before or after."""
+
+    first: date
+    weeks: Sequence[Sequence[YearDay | None]]
+
+
 @router.get("/admin/calendar")
-async def calendar(request: Request, adsum: OpenAdsum, context: CurrentSchool, year: Year = None) -> Response:
-    """A calendar year; without one, this one."""
-    return await _page(request, adsum, context, year=year)
+async def show_calendar(
+    request: Request, calendar: CalendarService, context: CurrentSchool, year: Year = None
+) -> Response:
+    """A calendar year, by default the current one."""
+    return await _page(request, calendar, context, year=year)
 
 
 @router.post("/admin/calendar/closed")
 async def close_days(
     request: Request,
-    adsum: OpenAdsum,
+    calendar: CalendarService,
     context: CurrentSchool,
     day: Text = "",
     last_day: Text = "",
     reason: Text = "",
     from_time: Text = "",
 ) -> Response:
-    """Closes the school on one day, or on all up to and with `last_day`."""
+    """Closes the school on one day, or on all days up to and including `last_day`."""
     try:
         first = day_typed(day, "/date")
         last = day_typed(last_day, "/lastDay") if last_day else first
         closed = ClosedDay(first, reason.strip(), from_time or None)
-        await adsum.school_calendar.close_days(context.school.id, closed, last, context.caller)
+        await calendar.close_days(context.school.id, closed, last, context.caller)
     except WRONG as error:
         typed = {"day": day, "last_day": last_day, "reason": reason, "from_time": from_time}
-        return await _page(request, adsum, context, form="closed", typed=typed, error=error)
+        return await _page(request, calendar, context, form="closed", typed=typed, error=error)
     return done(f"{context.at('calendar')}&year={first.year}#closed-{first}")
 
 
 @router.post("/admin/calendar/open")
-async def open_day(adsum: OpenAdsum, context: CurrentSchool, day: Text) -> Response:
-    """Takes a closed day back."""
+async def open_day(calendar: CalendarService, context: CurrentSchool, day: Text) -> Response:
+    """Removes a closed day."""
     opened = day_typed(day, "/date")
-    await adsum.school_calendar.open_day(context.school.id, opened, context.caller)
+    await calendar.open_day(context.school.id, opened, context.caller)
     return done(f"{context.at('calendar')}&year={opened.year}#closed")
 
 
 @router.post("/admin/calendar/terms")
 async def add_term(
-    request: Request, adsum: OpenAdsum, context: CurrentSchool, title: Text = "", begin: Text = "", end: Text = ""
+    request: Request,
+    calendar: CalendarService,
+    context: CurrentSchool,
+    title: Text = "",
+    begin: Text = "",
+    end: Text = "",
 ) -> Response:
-    """Adds a term from its first day up to and with its last one."""
+    """Adds a term. `end` is its last day."""
     try:
         first, last = day_typed(begin, "/beginDate"), day_typed(end, "/endDate")
-        await adsum.school_calendar.add_term(context.school.id, title.strip(), first, last + A_DAY, context.caller)
+        await calendar.add_term(context.school.id, title.strip(), first, last + A_DAY, context.caller)
     except WRONG as error:
         typed = {"title": title, "begin": begin, "end": end}
-        return await _page(request, adsum, context, form="terms", typed=typed, error=error)
+        return await _page(request, calendar, context, form="terms", typed=typed, error=error)
     return done(f"{context.at('calendar')}&year={first.year}#terms")
 
 
 @router.post("/admin/calendar/terms/remove")
-async def remove_term(adsum: OpenAdsum, context: CurrentSchool, term: Annotated[PathId, Form()]) -> Response:
-    """Takes a term away."""
-    await adsum.school_calendar.remove_term(context.school.id, term, context.caller)
+async def remove_term(calendar: CalendarService, context: CurrentSchool, term: Annotated[PathId, Form()]) -> Response:
+    """Removes a term."""
+    await calendar.remove_term(context.school.id, term, context.caller)
     return done(f"{context.at('calendar')}#terms")
 
 
 @router.post("/admin/calendar/window")
-async def set_edit_window(request: Request, adsum: OpenAdsum, context: CurrentSchool, days: Text = "") -> Response:
-    """For how many days teachers may write; empty: for ever."""
+async def set_edit_window(
+    request: Request, calendar: CalendarService, schools: SchoolsService, context: CurrentSchool, days: Text = ""
+) -> Response:
+    """Sets the edit window. An empty field removes the limit."""
     try:
         window = number_typed(days, "/editWindowDays") if days.strip() else None
-        await adsum.schools.set_edit_window(context.school.id, window, context.caller)
+        await schools.set_edit_window(context.school.id, window, context.caller)
     except WRONG as error:
-        return await _page(request, adsum, context, form="window", typed={"days": days}, error=error)
+        return await _page(request, calendar, context, form="window", typed={"days": days}, error=error)
     return done(f"{context.at('calendar')}#window")
 
 
 async def _page(
     request: Request,
-    adsum: Adsum,
+    calendar: SchoolCalendar,
     context: SchoolContext,
     *,
     year: int | None = None,
@@ -110,10 +139,10 @@ async def _page(
     typed: Mapping[str, str] | None = None,
     error: AdsumError | None = None,
 ) -> Response:
-    """`form`: which of the forms `typed` and `error` are about."""
+    """`form` is the form whose fields (`typed`) and error the page shows again."""
     year = year or context.today.year
-    closed = await _closed_days(adsum, context, year)
-    terms = (await adsum.school_calendar.terms(context.school.id, context.caller, PageRequest(limit=MAX_LIMIT))).items
+    closed = await _closed_days(calendar, context, year)
+    terms = await every_item(lambda page: calendar.terms(context.school.id, context.caller, page))
     site = site_of(request)
     spans = [Span(term.begin_date, term.end_date) for term in terms]
     window = context.school.edit_window_days
@@ -129,19 +158,38 @@ async def _page(
         a_day=A_DAY,
         max_window=MAX_EDIT_WINDOW_DAYS,
         form=form,
-        typed={**NOTHING_TYPED, "days": "" if window is None else str(window)} | dict(typed or {}),
+        typed={**EMPTY_FORM, "days": "" if window is None else str(window)} | dict(typed or {}),
         error=error,
     )
 
 
-async def _closed_days(adsum: Adsum, context: SchoolContext, year: int) -> dict[date, RecordedClosedDay]:
+async def _closed_days(calendar: SchoolCalendar, context: SchoolContext, year: int) -> dict[date, RecordedClosedDay]:
     filters = ClosedDayFilters(date(year, 1, 1), date(year, 12, 31))
-    found: dict[date, RecordedClosedDay] = {}
-    cursor: str | None = None
-    while True:
-        asked = PageRequest(cursor, MAX_LIMIT)
-        page = await adsum.school_calendar.closed_days(context.school.id, filters, context.caller, asked)
-        found |= {row.day: row for row in page.items}
-        cursor = page.next_cursor
-        if cursor is None:
-            return found
+    found = await every_item(lambda page: calendar.closed_days(context.school.id, filters, context.caller, page))
+    return {row.day: row for row in found}
+
+
+def year_of(
+    year: int, closed: Mapping[date, RecordedClosedDay], terms: Sequence[Span], today: date, first_weekday: int
+) -> list[Month]:
+    """The months of a year.
+
+    Args:
+        year: calendar year.
+        closed: closed days of that year.
+        terms: all terms of the school; without terms it is open all year.
+        today: in the time zone of the school.
+        first_weekday: first day of a week; 0 is Monday.
+    """
+
+    def shown(day: date, month: int) -> YearDay | None:
+        if day.month != month:
+            return None
+        is_in_term = not terms or any(term.covers(day) for term in terms)
+        return YearDay(day, closed.get(day), is_in_term, day == today)
+
+    weeks = Calendar(first_weekday).monthdatescalendar
+    return [
+        Month(date(year, month, 1), [[shown(day, month) for day in week] for week in weeks(year, month)])
+        for month in range(1, 13)
+    ]

@@ -1,0 +1,65 @@
+"""Wire format of closed days and terms."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import Field
+
+from adsum.platform.http.queries import Day, PageQuery
+from adsum.platform.http.schemas import Moment, PlainText, Schema
+from adsum.platform.local_times import TIME_PATTERN
+from adsum.platform.texts import MAX_REASON
+from adsum.schools.calendar.rules import MAX_TITLE, ClosedDayFilters
+
+
+class ClosedDayQuery(PageQuery):
+    """Which closed days."""
+
+    first_day: Annotated[Day | None, Field(alias="from", description="First day")] = None
+    last_day: Annotated[Day | None, Field(alias="to", description="Last day")] = None
+
+    @property
+    def filters(self) -> ClosedDayFilters:
+        return ClosedDayFilters(self.first_day, self.last_day)
+
+
+class CloseDay(Schema):
+    """Why the school is closed, and from when on."""
+
+    reason: Annotated[PlainText, Field(min_length=1, max_length=MAX_REASON)]
+    from_time: Annotated[
+        Annotated[str, Field(pattern=TIME_PATTERN)] | None,
+        Field(description="Local time, from which on; without it, all day"),
+    ] = None
+
+
+class ClosedDayItem(Schema):
+    """A day on which the school is closed; `fromTime` is null where it is all day."""
+
+    day: Annotated[date, Field(alias="date")]
+    reason: str
+    from_time: str | None
+    created_at: Moment
+    created_by_role: Annotated[str, Field(validation_alias="created_role")]
+    created_by_user_id: Annotated[int | None, Field(validation_alias="user_id")]
+    created_by_key_id: Annotated[int | None, Field(validation_alias="key_id", description="of an API key")]
+
+
+class AddTerm(Schema):
+    """A term. `endDate` is the first day after it."""
+
+    title: Annotated[PlainText, Field(min_length=1, max_length=MAX_TITLE)]
+    begin_date: Day
+    end_date: Day
+
+
+class TermItem(Schema):
+    """A term. `endDate` is the first day after it; `sourcedId` is its id in the roster file."""
+
+    id: int
+    sourced_id: Annotated[str | None, Field(validation_alias="source_id")]
+    title: str
+    begin_date: date
+    end_date: date

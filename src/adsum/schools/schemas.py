@@ -1,0 +1,26 @@
+"""Wire format of schools."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from adsum.platform.http.schemas import Schema
+from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS
+
+
+class SchoolItem(Schema):
+    """A school. `sourcedId` is its id in the roster file, `timeZone` an IANA name."""
+
+    id: int
+    sourced_id: Annotated[str | None, Field(validation_alias="source_id")]
+    name: str
+    time_zone: str
+    edit_window_days: Annotated[int | None, Field(description="null: teachers may write about any day")] = None
+
+
+class ChangeSchool(Schema):
+    """`editWindowDays`: for so many days after a learning date its teachers may still write; null: for ever."""
+
+    edit_window_days: Annotated[int, Field(ge=0, le=MAX_EDIT_WINDOW_DAYS, strict=True)] | None
