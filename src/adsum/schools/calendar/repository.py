@@ -1,4 +1,4 @@
-"""Closed days and terms of schools."""
+"""Statements on closed days and terms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from adsum.schools.tables import closed_days, terms
 async def list_closed_days(
     connection: AsyncConnection, school_id: int, filters: ClosedDayFilters, after: date | None, limit: int
 ) -> list[RecordedClosedDay]:
-    """At most `limit` closed days of a school, by day, from beyond the day `after`."""
+    """At most `limit` closed days of a school after the day `after`, by day."""
     c = closed_days.c
     statement = (
         select(c.day, c.reason, c.from_time, c.created_at, c.created_role, c.user_id, c.key_id)
@@ -35,7 +35,7 @@ async def list_closed_days(
 async def close_day(
     connection: AsyncConnection, school_id: int, closed: ClosedDay, caller: Caller, now: datetime
 ) -> RecordedClosedDay:
-    """Closes a school on a day, in place of what was said of that day before."""
+    """Closes a school on a day. Replaces an existing closed day."""
     await open_day(connection, school_id, closed.day)
     row = RecordedClosedDay(
         closed.day, closed.reason, closed.from_time, now, caller.role.value, caller.user_id, caller.key_id
@@ -46,13 +46,13 @@ async def close_day(
 
 
 async def open_day(connection: AsyncConnection, school_id: int, day: date) -> bool:
-    """Takes a closed day back; False: the school was not closed on it."""
-    gone = delete(closed_days).where(closed_days.c.school_id == school_id, closed_days.c.day == day)
-    return bool((await connection.execute(gone)).rowcount)
+    """Removes a closed day. Returns False if the school is not closed on that day."""
+    removed = delete(closed_days).where(closed_days.c.school_id == school_id, closed_days.c.day == day)
+    return bool((await connection.execute(removed)).rowcount)
 
 
 async def list_terms(connection: AsyncConnection, school_id: int, after: int, limit: int) -> list[Term]:
-    """At most `limit` terms of a school, by id, from beyond the id `after`."""
+    """At most `limit` terms of a school with an id greater than `after`, by id."""
     c = terms.c
     statement = (
         select(c.id, c.source_id, c.title, c.begin_date, c.end_date)
@@ -64,13 +64,13 @@ async def list_terms(connection: AsyncConnection, school_id: int, after: int, li
 
 
 async def add_term(connection: AsyncConnection, school_id: int, title: str, begin: date, end: date) -> Term:
-    """Adds a term, from `begin` on, up to but without `end`."""
+    """Adds a term from `begin` up to but without `end`."""
     added = insert(terms).values(school_id=school_id, title=title, begin_date=begin, end_date=end)
     term_id = (await connection.execute(added.returning(terms.c.id))).scalar_one()
     return Term(term_id, None, title, begin, end)
 
 
 async def remove_term(connection: AsyncConnection, school_id: int, term_id: int) -> bool:
-    """Removes a term; False: the school has none of this id."""
-    gone = delete(terms).where(terms.c.school_id == school_id, terms.c.id == term_id)
-    return bool((await connection.execute(gone)).rowcount)
+    """Removes a term. Returns False if the school has no term with this id."""
+    removed = delete(terms).where(terms.c.school_id == school_id, terms.c.id == term_id)
+    return bool((await connection.execute(removed)).rowcount)

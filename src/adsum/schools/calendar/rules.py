@@ -1,4 +1,4 @@
-"""When a school is open, and when its sessions meet: closed days, terms, and the times of a week."""
+"""Closed days, terms and weekly session times: whether a session is held on a day."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_TIMES = 100
 
 @dataclass(frozen=True, slots=True)
 class ClosedDay:
-    """A day on which the school is closed, or, with `from_time`, from that local 'HH:MM' on."""
+    """A day on which the school is closed. `from_time`: the local 'HH:MM' from which it is closed; None: all day."""
 
     day: date
     reason: str
@@ -58,7 +58,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SessionTime:
-    """When a session meets in each week: the ISO weekday, 1 is Monday, and local times as 'HH:MM'."""
+    """A weekly time of a session: the ISO weekday (1 is Monday), and local times as 'HH:MM'."""
 
     weekday: int
     begins: str
@@ -74,7 +74,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """That a session is not held on a day. `reason`: what the school says of it, if it says anything."""
+    """The school is closed for a session on a day. `reason`: of the closed day; None outside of terms."""
 
     day: date
     cause: Cause
@@ -83,12 +83,12 @@ class Closure:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """What a school says of some days, and when one of its sessions meets.
+    """The calendar of a school for some days, and the times of one session.
 
     Attributes:
-        closed: the closed ones of these days.
-        terms: those that touch these days; None: the school has no terms at all, and is open all year.
-        times: of the session in each week; none: nobody has said.
+        closed: closed days among these days.
+        terms: terms that include any of these days; None: the school has no terms and is open all year.
+        times: weekly times of the session; empty: unknown.
     """
 
     closed: Sequence[ClosedDay] = ()
@@ -96,10 +96,10 @@ class Calendar:
     times: Sequence[SessionTime] = ()
 
     def closure(self, day: date) -> Closure | None:
-        """Why the session is not held on `day`; None: it may be.
+        """The closure of the session on `day`; None: the school is open for it.
 
-        A day that ends early closes what begins at that time or later. A session without times then goes on: when it
-        begins is not known.
+        A closed day with `from_time` closes sessions that begin at that time or later. A session without times stays
+        open on such a day.
         """
         begins = min((time.begins for time in self.times if time.weekday == day.isoweekday()), default=None)
         for closed in self.closed:
@@ -111,7 +111,7 @@ class Calendar:
         return None
 
     def warnings(self, day: date) -> tuple[Notice, ...]:
-        """What is odd about recording the session on `day`."""
+        """Warnings about recording the session on `day`."""
         if not self.times or any(time.weekday == day.isoweekday() for time in self.times):
             return ()
         detail = f"by its timetable this session does not meet on {day.isoformat()}, a {day:%A}"
@@ -119,7 +119,7 @@ class Calendar:
 
 
 def violation_of_closure(closure: Closure) -> Violation:
-    """The refusal to record anything then."""
+    """The violation of a record on a closed day."""
     why = closure.reason if closure.reason is not None else "it is outside of all terms"
     detail = f"the school is closed on {closure.day.isoformat()}: {why}"
     params = {"date": closure.day.isoformat(), "cause": closure.cause.value, "reason": closure.reason}
@@ -127,7 +127,7 @@ def violation_of_closure(closure: Closure) -> Violation:
 
 
 def validate_times(times: Sequence[SessionTime]) -> Iterator[tuple[int, Violation]]:
-    """What is wrong with the times of one session: each violation with the place of its time in the list."""
+    """Violations in the times of one session, each with the index of its time."""
     begun: set[tuple[int, str]] = set()
     for i, time in enumerate(times):
         yield from ((i, violation) for violation in _validate_time(time))

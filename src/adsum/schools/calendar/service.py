@@ -1,15 +1,15 @@
-"""The calendar of a school: the days on which it is closed, and its terms. What is recorded already stays."""
+"""Manages the closed days and the terms of a school. Existing records stay."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Final
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
-from adsum.platform.errors import Invalid, NotFound, Violation
+from adsum.platform.errors import NotFound, Violation, refuse
 from adsum.platform.local_times import TIME, violation_of_time_text
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
 from adsum.platform.texts import UNSTORABLE, validate_reason
@@ -19,22 +19,24 @@ from adsum.schools.repository import lock_school
 from adsum.schools.service import require_school
 from adsum.schools.stale_days import mark_stale_days
 
-MOST_DAYS: Final = 366
+MAX_DAYS_AT_ONCE: Final = 366
 
 
 class SchoolCalendar:
-    """Every method raises Forbidden without `roster:read`, or, where it changes something, `school:manage`; and
-    NotFound for a school that is not there or not the caller's. `now` is the clock.
+    """Closed days and terms.
+
+    Every method raises NotFound if the school does not exist or is not visible. Methods that read raise Forbidden without
+    `roster:read`, methods that change without `school:manage`.
     """
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, now: Clock) -> None:
         self._database = database
         self._now = now
 
     async def closed_days(
         self, school_id: int, filters: ClosedDayFilters, caller: Caller, page: PageRequest
     ) -> Page[RecordedClosedDay]:
-        """Closed days by day. Raises Invalid for a wrong cursor."""
+        """One page of closed days, by day. Raises Invalid if the cursor is wrong."""
         require_permission(caller, Permission.ROSTER_READ)
         query = (school_id, filters)
         after = begin_of(page, query, _by_day)
@@ -44,24 +46,16 @@ class SchoolCalendar:
         return page_of(rows, page, query, lambda row: (row.day.toordinal(),))
 
     async def close_day(self, school_id: int, closed: ClosedDay, caller: Caller) -> RecordedClosedDay:
-        """Closes the school on a day; what was said of that day before is replaced.
-
-        Raises:
-            Invalid: with one violation for every wrong thing.
-        """
+        """Closes the school on a day. Replaces an existing closed day. Raises Invalid."""
         (row,) = await self.close_days(school_id, closed, closed.day, caller)
         return row
 
     async def close_days(
         self, school_id: int, closed: ClosedDay, last: date, caller: Caller
     ) -> list[RecordedClosedDay]:
-        """Closes the school on a day and on those after it, up to and with `last`: all of them, or none.
-
-        Raises:
-            Invalid: with one violation for every wrong thing.
-        """
+        """Closes the school from `closed.day` up to and including `last`, in one transaction. Raises Invalid."""
         require_permission(caller, Permission.SCHOOL_MANAGE)
-        _refuse([*_validate_closed_day(closed), *_validate_days(closed.day, last)])
+        refuse([*_validate_closed_day(closed), *_validate_days(closed.day, last)])
         days = [closed.day + timedelta(days=i) for i in range((last - closed.day).days + 1)]
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
@@ -74,7 +68,7 @@ class SchoolCalendar:
         return rows
 
     async def open_day(self, school_id: int, day: date, caller: Caller) -> None:
-        """Takes a closed day back. Raises NotFound where the school is not closed on it."""
+        """Removes a closed day. Raises NotFound if the school is not closed on that day."""
         require_permission(caller, Permission.SCHOOL_MANAGE)
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
@@ -85,7 +79,7 @@ class SchoolCalendar:
             raise NotFound(f"school {school_id} is not closed on {day.isoformat()}", date=day.isoformat())
 
     async def terms(self, school_id: int, caller: Caller, page: PageRequest) -> Page[Term]:
-        """Terms by id. Raises Invalid for a wrong cursor."""
+        """One page of terms, by id. Raises Invalid if the cursor is wrong."""
         require_permission(caller, Permission.ROSTER_READ)
         after = begin_of(page, school_id, by_number) or 0
         async with self._database.snapshot() as connection:
@@ -94,13 +88,12 @@ class SchoolCalendar:
         return page_of(rows, page, school_id, lambda row: (row.id,))
 
     async def add_term(self, school_id: int, title: str, begin: date, end: date, caller: Caller) -> Term:
-        """Adds a term, from `begin` on, up to but without `end`. From its first term on a school is closed outside.
+        """Adds a term from `begin` up to but without `end`. A school with terms is closed outside of them.
 
-        Raises:
-            Invalid: with one violation for every wrong thing.
+        Raises Invalid.
         """
         require_permission(caller, Permission.SCHOOL_MANAGE)
-        _refuse(_validate_term(title, begin, end))
+        refuse(_validate_term(title, begin, end))
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
             await lock_school(connection, school_id)
@@ -108,7 +101,7 @@ class SchoolCalendar:
             return await calendars.add_term(connection, school_id, title, begin, end)
 
     async def remove_term(self, school_id: int, term_id: int, caller: Caller) -> None:
-        """Removes a term. Raises NotFound where the school has no such term."""
+        """Removes a term. Raises NotFound if the school has no such term."""
         require_permission(caller, Permission.SCHOOL_MANAGE)
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
@@ -131,9 +124,9 @@ def _validate_closed_day(closed: ClosedDay) -> list[Violation]:
 def _validate_days(first: date, last: date) -> list[Violation]:
     if last < first:
         return [Violation("days_reversed", f"the last day, {last}, is before the first, {first}", "/lastDay")]
-    if (last - first).days >= MOST_DAYS:
-        detail = f"at most {MOST_DAYS} days are closed at once"
-        return [Violation("out_of_range", detail, "/lastDay", {"maximum": MOST_DAYS})]
+    if (last - first).days >= MAX_DAYS_AT_ONCE:
+        detail = f"at most {MAX_DAYS_AT_ONCE} days are closed at once"
+        return [Violation("out_of_range", detail, "/lastDay", {"maximum": MAX_DAYS_AT_ONCE})]
     return []
 
 
@@ -152,11 +145,6 @@ def _validate_term(title: str, begin: date, end: date) -> list[Violation]:
             Violation("days_reversed", f"the end, {end}, is not after the beginning, {begin}", "/endDate")
         )
     return violations
-
-
-def _refuse(violations: list[Violation]) -> None:
-    if violations:
-        raise Invalid("; ".join(violation.detail for violation in violations), violations)
 
 
 def _by_day(key: Key) -> date:
