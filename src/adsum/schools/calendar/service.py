@@ -25,8 +25,8 @@ MAX_DAYS_AT_ONCE: Final = 366
 class SchoolCalendar:
     """Closed days and terms.
 
-    Every method raises NotFound if the school does not exist or is not visible. Methods that read raise Forbidden without
-    `roster:read`, methods that change without `school:manage`.
+    Every method raises NotFound if the school does not exist or is not visible. Methods that read raise Forbidden
+    without `roster:read`, methods that change without `school:manage`.
     """
 
     def __init__(self, database: Database, now: Clock) -> None:
