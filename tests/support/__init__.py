@@ -1,0 +1,1 @@
+"""Servers, fixtures and builders that the tests of all features share."""
