@@ -1,0 +1,64 @@
+"""The documentation is true: its links lead somewhere, its paths exist, and its generated pages are those of the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.reference import COMMAND, FOLDER, PAGES
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+WRITTEN = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
+LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]+)?\)")
+PLACE = re.compile(r"`((?:src/adsum|tests|benchmarks|docs|[a-z_]+)/[\w./-]+\.(?:py|sql|lua|md|json))`")
+
+documents = pytest.mark.parametrize("document", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+@documents
+def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
+    targets = [target for target, _ in LINK.findall(document.read_text(encoding="utf-8")) if "://" not in target]
+    assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+@documents
+def test_every_link_to_a_heading_finds_it(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    anchors = re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", text)
+    missing = [
+        (target, anchor)
+        for target, anchor in anchors
+        if "://" not in target and anchor not in headings(document.parent / target if target else document)
+    ]
+    assert missing == []
+
+
+@documents
+def test_every_file_that_is_named_exists(document: Path) -> None:
+    """A path is given from the root of the repository, or from `src/adsum`."""
+    named = PLACE.findall(document.read_text(encoding="utf-8"))
+    assert [each for each in named if not (ROOT / each).exists() and not (ROOT / "src/adsum" / each).exists()] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_generated_page_is_that_of_the_code(name: str) -> None:
+    assert (FOLDER / name).read_text(encoding="utf-8") == PAGES[name](), f"run {COMMAND}"
+
+
+def test_the_index_lists_every_page() -> None:
+    index = (DOCS / "README.md").read_text(encoding="utf-8")
+    pages = [path.relative_to(DOCS) for path in DOCS.rglob("*.md") if "decisions" not in path.parts]
+    assert [str(page) for page in pages if str(page) != "README.md" and f"({page})" not in index] == []
+
+
+def test_the_readme_is_read_in_five_minutes() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def headings(document: Path) -> set[str]:
+    """The anchors of a document's headings, as GitHub makes them."""
+    lines = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in lines}
