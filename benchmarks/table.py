@@ -14,7 +14,7 @@ from rich.table import Table
 from benchmarks.figures import OURS, Figures
 from benchmarks.measures import MEASURES, NAMES
 
-HEADINGS = ("", "Median", "Lowest to highest", "Adsum by this")
+HEADINGS = ("", "Median", "Lowest to highest", "Ratio")
 
 
 @dataclass(frozen=True, slots=True)
