@@ -110,21 +110,23 @@ class _Deferred(typer.core.TyperCommand):
 
     @override
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        command = _group(self._lazy) if isinstance(self._lazy, LazyGroup) else _command(self._lazy.place)
+        command = load_group(self._lazy) if isinstance(self._lazy, LazyGroup) else load_command(self._lazy.place)
         return command.make_context(info_name, args, parent, **extra)
 
 
-def _group(lazy: LazyGroup) -> typer.core.TyperGroup:
+def load_group(lazy: LazyGroup) -> typer.core.TyperGroup:
+    """Imports a group with all of its commands."""
     group = typer.main.get_group(_imported(lazy.place))
     for extra in lazy.extra:
         names = list(group.commands)
         names.insert(names.index(extra.after) + 1, extra.name)
-        group.add_command(_command(extra.place), extra.name)
+        group.add_command(load_command(extra.place), extra.name)
         group.commands = {name: group.commands[name] for name in names}
     return group
 
 
-def _command(place: str) -> Any:
+def load_command(place: str) -> Any:
+    """Imports the command at `module:attribute`."""
     single = typer.Typer(add_completion=False)
     single.command()(_imported(place))
     return typer.main.get_command(single)

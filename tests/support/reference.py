@@ -5,13 +5,11 @@ A test compares the pages with the code, so neither can change without the other
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import typer.main
 from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -90,20 +88,13 @@ def _range(field: FieldInfo) -> str:
 
 def _commands() -> Iterator[tuple[tuple[str, ...], Any]]:
     """The path and the object of every command, groups before their members, in the order of `adsum --help`."""
-    for name, (place, _) in root.SINGLE.items():
-        single = typer.Typer(add_completion=False)
-        single.command()(_found(place))
-        yield (name,), typer.main.get_command(single)
-    for name, (place, _) in root.GROUPS.items():
-        group: Any = typer.main.get_group(_found(place))
+    for name, single in root.SINGLE.items():
+        yield (name,), root.load_command(single.place)
+    for name, lazy in root.GROUPS.items():
+        group: Any = root.load_group(lazy)
         yield (name,), group
         for member, command in group.commands.items():
             yield (name, member), command
-
-
-def _found(place: str) -> Any:
-    module, _, attribute = place.partition(":")
-    return getattr(importlib.import_module(module), attribute)
 
 
 def _help(path: tuple[str, ...], command: Any) -> str:

@@ -1,4 +1,4 @@
-"""The documentation is true: its links lead somewhere, its paths exist, and its generated pages are those of the code."""
+"""The documentation: every link has a target, every named file exists, every generated page is that of the code."""
 
 from __future__ import annotations
 

@@ -11,4 +11,4 @@ from tests.support.live import ROOT
 
 @pytest.mark.parametrize("code", sorted({*CODES.values(), *ROUTING_CODES.values(), "wrong_type", "invalid_value"}))
 def test_every_code_of_a_request_that_cannot_be_read_is_documented(code: str) -> None:
-    assert f"`{code}`" in (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
+    assert f"`{code}`" in (ROOT / "docs" / "reference" / "http.md").read_text(encoding="utf-8")

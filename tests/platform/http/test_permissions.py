@@ -1,4 +1,4 @@
-"""Each endpoint, asked by nobody and by each role: 401, 403, or neither, as `docs/permissions.md` says."""
+"""Each endpoint, asked by nobody and by each role: 401, 403, or neither, as `docs/reference/permissions.md` says."""
 
 from __future__ import annotations
 
