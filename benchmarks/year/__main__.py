@@ -16,7 +16,7 @@ from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.platform.settings import load_settings
 from adsum.platform.spreadsheets import csv_lines
 from adsum.reports.rules import ChronicRule, GroupBy, Scope
-from adsum.reports.summaries import Summaries
+from adsum.reports.service import Summaries
 from adsum.schools.stale_days import forget_school
 from adsum.wiring import Adsum
 from benchmarks.machine import machine

@@ -45,7 +45,6 @@ from adsum.registers.on_site import pages as in_the_house
 from adsum.registers.overview import pages as overview
 from adsum.registers.sheets import pages as register
 from adsum.reports import endpoints as reports
-from adsum.reports import list_pages as year_lists
 from adsum.reports import pages as year
 from adsum.roster import class_endpoints as classes
 from adsum.roster import pages as schools_admin
@@ -110,7 +109,6 @@ PAGES = (
     timetable_pages.router,
     roster_files.router,
     year.router,
-    year_lists.router,
 )
 
 

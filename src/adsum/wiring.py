@@ -55,8 +55,7 @@ from adsum.registers.day_roster import DayRosters
 from adsum.registers.on_site.service import OnSite
 from adsum.registers.service import Registers
 from adsum.registers.sheets.service import RegisterSheets
-from adsum.reports.service import Reports
-from adsum.reports.summaries import Summaries
+from adsum.reports.service import Reports, Summaries
 from adsum.reports.year import Year
 from adsum.roster.by_source.service import SourcedRoster
 from adsum.roster.covers.service import Covers

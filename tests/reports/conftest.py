@@ -18,8 +18,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
 from adsum.reports.rules import Counts, GroupBy, Scope
-from adsum.reports.service import Reports
-from adsum.reports.summaries import Summaries
+from adsum.reports.service import Reports, Summaries
 from tests.support.runs import LATER, make_run, slices
 from tests.support.schools import SchoolIds, caller, make_school
 

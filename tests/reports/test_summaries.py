@@ -21,7 +21,7 @@ from adsum.batches.undo import Undo
 from adsum.platform.clock import system_clock as now
 from adsum.privacy.service import StudentData
 from adsum.reports.rules import Counts, GroupBy, total
-from adsum.reports.summaries import Summaries
+from adsum.reports.service import Summaries
 from adsum.reports.summaries_repository import stale
 from adsum.reports.tables import student_days
 from adsum.roster.timetable.repository import replace_times

@@ -13,7 +13,7 @@ from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.platform.clock import system_clock as now
 from adsum.privacy.service import StudentData
 from adsum.reports.rules import Counts, GroupBy
-from adsum.reports.summaries import Summaries
+from adsum.reports.service import Summaries
 from adsum.reports.summaries_repository import summarise
 from adsum.reports.tables import student_days
 from adsum.schools.calendar.service import SchoolCalendar

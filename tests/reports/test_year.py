@@ -11,9 +11,8 @@ from adsum.accounts.access import Role
 from adsum.attendance.statuses.repository import set_status
 from adsum.attendance.statuses.rules import CountsAs, Status
 from adsum.platform.errors import Forbidden, Invalid, NotFound
-from adsum.reports.rules import ChronicRule, Counts, UsualDays
-from adsum.reports.student_marks import StudentMark
-from adsum.reports.summaries import Summaries
+from adsum.reports.rules import ChronicRule, Counts, StudentMark, UsualDays
+from adsum.reports.service import Summaries
 from adsum.reports.year import Year
 from adsum.roster.service import Directory
 from adsum.roster.tables import students

@@ -14,8 +14,7 @@ from adsum.attendance.tables import attendance_changes, attendances, contradicti
 from adsum.batches.rules import RunState
 from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
 from adsum.privacy.named_students import in_answer, in_plan
-from adsum.reports.day_totals import take_out
-from adsum.reports.summaries_repository import summarise_classes
+from adsum.reports.summaries_repository import erase_from_summaries, summarise_classes
 from adsum.roster.tables import enrolments, sessions, students
 from adsum.schools.repository import lock_school
 
@@ -56,7 +55,7 @@ async def erase_student(connection: AsyncConnection, student_id: int) -> int:
     records = select(attendances.c.id).where(attendances.c.student_id == student_id)
     await connection.execute(delete(attendance_changes).where(attendance_changes.c.attendance_id.in_(records)))
     erased = await connection.execute(delete(attendances).where(attendances.c.student_id == student_id))
-    await take_out(connection, school_id, student_id)
+    await erase_from_summaries(connection, school_id, student_id)
     statuses = (await find_statuses(connection, [school_id]))[school_id]
     await summarise_classes(connection, school_id, places, statuses)
     await connection.execute(delete(job_failures).where(job_failures.c.student_id == student_id))

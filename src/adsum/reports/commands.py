@@ -1,24 +1,26 @@
-"""`adsum report`: what a year of registers says."""
+"""`adsum report`: attendance rates and lists of absent students."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, date, datetime
-from typing import Annotated, Any, TypeVar
+from datetime import date
+from typing import Annotated, TypeVar
 
 import typer
 
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.choices import one_of
 from adsum.platform.command_line.options import ClassId, read_day
-from adsum.platform.command_line.output import Json, show_one, show_rows
-from adsum.platform.command_line.session import with_adsum
+from adsum.platform.command_line.output import Json, show_item, show_items, show_one
+from adsum.platform.command_line.session import run_with_services
+from adsum.platform.days import today_in
 from adsum.platform.ids import MAX_ID
-from adsum.platform.paging import MAX_LIMIT, PageRequest
-from adsum.reports.rates import Rate
-from adsum.reports.rules import ChronicRule, Counts, GroupBy, Scope
-from adsum.reports.service import Report
-from adsum.wiring import Adsum
+from adsum.platform.paging import PageRequest, every_item
+from adsum.platform.services import Services
+from adsum.reports.rules import DEFAULT_CHRONIC_RULE, DEFAULT_STREAK_DAYS, ChronicRule, GroupBy, Scope
+from adsum.reports.schemas import RateItem, StreakItem, StudentRecordAnswer, UnexplainedItem
+from adsum.reports.service import Report, Reports, StudentRecord
+from adsum.schools.service import Schools
 
 app = typer.Typer(no_args_is_help=True)
 Row = TypeVar("Row")
@@ -50,14 +52,12 @@ def rates(
     as_json: Json = False,
 ) -> None:
     """Show attendance rates in percent, of sessions and of days."""
-    found = _all(
-        school,
-        first_day,
-        last_day,
-        (class_id, grade),
-        lambda adsum, scope, page: adsum.reports.rates(scope, by, system_caller(), page),
+    found = _every_item(
+        lambda services: _scope(services, school, first_day, last_day, class_id, grade),
+        lambda reports, scope, page: reports.rates(scope, by, system_caller(), page),
     )
-    show_rows(RATES, [_rate(row) for row in found], as_json=as_json, dispensable=DISPENSABLE, none="nothing was taken")
+    items = [RateItem.of(rate) for rate in found]
+    show_items(RATES, items, as_json=as_json, dispensable=DISPENSABLE, none="nothing was taken")
 
 
 @app.command()
@@ -65,8 +65,8 @@ def chronic(
     *,
     first_day: First,
     last_day: Last = None,
-    percent: Percent = 10,
-    least_days: LeastDays = 10,
+    percent: Percent = DEFAULT_CHRONIC_RULE.percent,
+    least_days: LeastDays = DEFAULT_CHRONIC_RULE.least_days,
     school: SchoolId = None,
     class_id: ClassId = None,
     grade: Grade = None,
@@ -74,14 +74,12 @@ def chronic(
 ) -> None:
     """Show students who are absent on so many of their days, excused included."""
     rule = ChronicRule(percent, least_days)
-    found = _all(
-        school,
-        first_day,
-        last_day,
-        (class_id, grade),
-        lambda adsum, scope, page: adsum.reports.chronic(scope, rule, system_caller(), page),
+    found = _every_item(
+        lambda services: _scope(services, school, first_day, last_day, class_id, grade),
+        lambda reports, scope, page: reports.chronic(scope, rule, system_caller(), page),
     )
-    show_rows(RATES, [_rate(row) for row in found], as_json=as_json, dispensable=DISPENSABLE, none="nobody is")
+    items = [RateItem.of(rate) for rate in found]
+    show_items(RATES, items, as_json=as_json, dispensable=DISPENSABLE, none="nobody is")
 
 
 @app.command("in-a-row")
@@ -89,22 +87,19 @@ def streaks(
     *,
     first_day: First,
     last_day: Last = None,
-    least_days: Annotated[int, typer.Option(min=1, help="Of how many days, at least.")] = 3,
+    least_days: Annotated[int, typer.Option(min=1, help="Of how many days, at least.")] = DEFAULT_STREAK_DAYS,
     school: SchoolId = None,
     class_id: ClassId = None,
     grade: Grade = None,
     as_json: Json = False,
 ) -> None:
     """Show students who are absent day after day, up to the last day."""
-    found = _all(
-        school,
-        first_day,
-        last_day,
-        (class_id, grade),
-        lambda adsum, scope, page: adsum.reports.streaks(scope, least_days, system_caller(), page),
+    found = _every_item(
+        lambda services: _scope(services, school, first_day, last_day, class_id, grade),
+        lambda reports, scope, page: reports.streaks(scope, least_days, system_caller(), page),
     )
-    rows = [{"studentId": row.student_id, "name": row.name, "days": row.days, "since": row.since} for row in found]
-    show_rows(("studentId", "name", "days", "since"), rows, as_json=as_json, none="nobody is")
+    items = [StreakItem.model_validate(streak) for streak in found]
+    show_items(("studentId", "name", "days", "since"), items, as_json=as_json, none="nobody is")
 
 
 @app.command()
@@ -118,18 +113,12 @@ def unexplained(
     as_json: Json = False,
 ) -> None:
     """Show absences that nobody has explained, one line a student and day."""
-    found = _all(
-        school,
-        first_day,
-        last_day,
-        (class_id, grade),
-        lambda adsum, scope, page: adsum.reports.unexplained(scope, system_caller(), page),
+    found = _every_item(
+        lambda services: _scope(services, school, first_day, last_day, class_id, grade),
+        lambda reports, scope, page: reports.unexplained(scope, system_caller(), page),
     )
-    rows = [
-        {"date": row.day.day, "studentId": row.day.student_id, "name": row.name, "unexplained": row.day.unexplained}
-        for row in found
-    ]
-    show_rows(("date", "studentId", "name", "unexplained"), rows, as_json=as_json, none="nothing is unexplained")
+    items = [UnexplainedItem.of(each) for each in found]
+    show_items(("date", "studentId", "name", "unexplained"), items, as_json=as_json, none="nothing is unexplained")
 
 
 @app.command()
@@ -138,70 +127,46 @@ def student(
     *,
     first_day: First,
     last_day: Last = None,
-    percent: Percent = 10,
-    least_days: LeastDays = 10,
+    percent: Percent = DEFAULT_CHRONIC_RULE.percent,
+    least_days: LeastDays = DEFAULT_CHRONIC_RULE.least_days,
     school: SchoolId = None,
     as_json: Json = False,
 ) -> None:
     """Show one student's counts, and whether they are chronically absent."""
     rule = ChronicRule(percent, least_days)
 
-    async def work(adsum: Adsum) -> dict[str, Any]:
-        scope = await _scope(adsum, school, first_day, last_day)
-        record = await adsum.reports.student(scope, student_id, rule, system_caller())
-        said = {"studentId": student_id, **_counts(record.counts)}
-        return said | {"isChronicallyAbsent": record.is_chronically_absent, "definition": record.definition}
+    async def work(services: Services) -> StudentRecord:
+        scope = await _scope(services, school, first_day, last_day)
+        return await services[Reports].student(scope, student_id, rule, system_caller())
 
-    show_one(with_adsum(work), as_json=as_json)
+    answer = StudentRecordAnswer.of(run_with_services(work))
+    if as_json:
+        show_item(answer, as_json=True)
+    else:
+        show_one(answer.model_dump(by_alias=True, exclude={"calendar"}), as_json=False)
 
 
-def _all(
-    school: int | None,
-    first_day: date,
-    last_day: date | None,
-    of: tuple[int | None, str | None],
-    ask: Callable[[Adsum, Scope, PageRequest], Awaitable[Report[Row]]],
+def _every_item(
+    scope_of: Callable[[Services], Awaitable[Scope]],
+    fetch_page: Callable[[Reports, Scope, PageRequest], Awaitable[Report[Row]]],
 ) -> list[Row]:
-    async def work(adsum: Adsum) -> list[Row]:
-        scope = await _scope(adsum, school, first_day, last_day, *of)
-        found: list[Row] = []
-        cursor: str | None = None
-        while True:
-            page = await ask(adsum, scope, PageRequest(cursor, MAX_LIMIT))
-            found += page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                return found
+    async def work(services: Services) -> list[Row]:
+        scope = await scope_of(services)
+        return await every_item(lambda page: fetch_page(services[Reports], scope, page))
 
-    return with_adsum(work)
+    return run_with_services(work)
 
 
 async def _scope(
-    adsum: Adsum,
-    school: int | None,
+    services: Services,
+    school_id: int | None,
     first_day: date,
     last_day: date | None,
     class_id: int | None = None,
     grade: str | None = None,
 ) -> Scope:
-    school_id = school or (await adsum.schools.only(system_caller())).id
-    return Scope(school_id, first_day, last_day or datetime.now(UTC).date(), class_id, None, grade)
-
-
-def _rate(rate: Rate) -> dict[str, Any]:
-    return {"key": rate.key, "name": rate.name, **_counts(rate.counts)}
-
-
-def _counts(counts: Counts) -> dict[str, Any]:
-    """Under the names of the HTTP API."""
-    return {
-        "sessions": counts.sessions,
-        "attended": counts.attended,
-        "absent": counts.absent,
-        "authorised": counts.authorised,
-        "late": counts.late,
-        "days": counts.days,
-        "daysAbsent": counts.days_absent,
-        "attendanceRate": counts.attendance_rate,
-        "daysAttendanceRate": counts.days_attendance_rate,
-    }
+    """The scope of a report. Without a last day it ends with today in the time zone of the school."""
+    schools, caller = services[Schools], system_caller()
+    school = await schools.only(caller) if school_id is None else await schools.find(school_id, caller)
+    last_day = last_day or today_in(school.time_zone, services.clock())
+    return Scope(school.id, first_day, last_day, class_id, None, grade)

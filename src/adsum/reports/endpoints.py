@@ -1,4 +1,4 @@
-"""`/reports`: what a year of registers says, each with the definition of what is counted."""
+"""`/reports`: attendance rates and lists of absent students, each with the definition of what is counted."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
-from adsum.platform.http.dependencies import OpenAdsum
+from adsum.platform.http.dependencies import provided
 from adsum.platform.http.list_files import AS_FILE, Accept, list_file, wanted_file
 from adsum.platform.http.queries import Day, PageQuery, Words
 from adsum.platform.http.schemas import PathId
 from adsum.platform.paging import PageRequest
-from adsum.reports.rules import ChronicRule, GroupBy, Scope
+from adsum.reports.rules import DEFAULT_CHRONIC_RULE, DEFAULT_STREAK_DAYS, MAX_LEAST_DAYS, ChronicRule, GroupBy, Scope
 from adsum.reports.schemas import (
     RateItem,
     RatesAnswer,
     StreakItem,
     StreaksAnswer,
-    StudentDayItem,
     StudentRecordAnswer,
     UnexplainedAnswer,
     UnexplainedItem,
-    fields_of,
 )
+from adsum.reports.service import Reports
 
 router = APIRouter(prefix="/reports", tags=["reports"], dependencies=[Depends(each_named_once)])
 Reader = Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))]
+ReportsService = Annotated[Reports, Depends(provided(Reports))]
 Percent = Annotated[int, Field(ge=1, le=100, description="Of the days, or more")]
-LeastDays = Annotated[int, Field(ge=1, le=400, description="Of whom fewer days were taken, nothing is said")]
+LeastDays = Annotated[int, Field(ge=1, le=MAX_LEAST_DAYS, description="Of whom fewer days were taken, nothing is said")]
 
 
 class ReportQuery(PageQuery):
@@ -62,8 +62,8 @@ class RatesQuery(ReportQuery):
 class ChronicQuery(ReportQuery):
     """Who counts as chronically absent."""
 
-    percent: Percent = 10
-    least_days: LeastDays = 10
+    percent: Percent = DEFAULT_CHRONIC_RULE.percent
+    least_days: LeastDays = DEFAULT_CHRONIC_RULE.least_days
 
     @property
     def rule(self) -> ChronicRule:
@@ -73,7 +73,7 @@ class ChronicQuery(ReportQuery):
 class StreaksQuery(ReportQuery):
     """Of how many days, at least."""
 
-    least_days: Annotated[int, Field(ge=1, le=400)] = 3
+    least_days: Annotated[int, Field(ge=1, le=MAX_LEAST_DAYS)] = DEFAULT_STREAK_DAYS
 
 
 @router.get(
@@ -84,21 +84,21 @@ class StreaksQuery(ReportQuery):
     responses=AS_FILE,
 )
 async def rates(
-    query: Annotated[RatesQuery, Query()], adsum: OpenAdsum, caller: Reader, accept: Accept = ""
+    query: Annotated[RatesQuery, Query()], reports: ReportsService, caller: Reader, accept: Accept = ""
 ) -> RatesAnswer | StreamingResponse:
     """Attendance rates by school, class, grade, student, or period. By day it is what a calendar heat map shows.
 
     A teacher sees their own classes, on the days on which they taught them.
     """
 
-    async def ask(page: PageRequest) -> RatesAnswer:
-        report = await adsum.reports.rates(query.scope, query.by, caller, page)
+    async def fetch(page: PageRequest) -> RatesAnswer:
+        report = await reports.rates(query.scope, query.by, caller, page)
         items = [RateItem.of(rate) for rate in report.items]
         return RatesAnswer(items=items, next_cursor=report.next_cursor, definition=report.definition)
 
     if (file := wanted_file(accept)) is not None:
-        return await list_file(file, "rates", caller.actor, query, RateItem, ask)
-    return await ask(query.page)
+        return await list_file(file, "rates", caller.actor, query, RateItem, fetch)
+    return await fetch(query.page)
 
 
 @router.get(
@@ -109,18 +109,18 @@ async def rates(
     responses=AS_FILE,
 )
 async def chronic(
-    query: Annotated[ChronicQuery, Query()], adsum: OpenAdsum, caller: Reader, accept: Accept = ""
+    query: Annotated[ChronicQuery, Query()], reports: ReportsService, caller: Reader, accept: Accept = ""
 ) -> RatesAnswer | StreamingResponse:
     """Students who are chronically absent, those with the most days first."""
 
-    async def ask(page: PageRequest) -> RatesAnswer:
-        report = await adsum.reports.chronic(query.scope, query.rule, caller, page)
+    async def fetch(page: PageRequest) -> RatesAnswer:
+        report = await reports.chronic(query.scope, query.rule, caller, page)
         items = [RateItem.of(rate) for rate in report.items]
         return RatesAnswer(items=items, next_cursor=report.next_cursor, definition=report.definition)
 
     if (file := wanted_file(accept)) is not None:
-        return await list_file(file, "chronic-absence", caller.actor, query, RateItem, ask)
-    return await ask(query.page)
+        return await list_file(file, "chronic-absence", caller.actor, query, RateItem, fetch)
+    return await fetch(query.page)
 
 
 @router.get(
@@ -131,18 +131,18 @@ async def chronic(
     responses=AS_FILE,
 )
 async def streaks(
-    query: Annotated[StreaksQuery, Query()], adsum: OpenAdsum, caller: Reader, accept: Accept = ""
+    query: Annotated[StreaksQuery, Query()], reports: ReportsService, caller: Reader, accept: Accept = ""
 ) -> StreaksAnswer | StreamingResponse:
     """Students who are absent day after day, up to the last day of the period; those with the most days first."""
 
-    async def ask(page: PageRequest) -> StreaksAnswer:
-        report = await adsum.reports.streaks(query.scope, query.least_days, caller, page)
+    async def fetch(page: PageRequest) -> StreaksAnswer:
+        report = await reports.streaks(query.scope, query.least_days, caller, page)
         items = [StreakItem.model_validate(streak) for streak in report.items]
         return StreaksAnswer(items=items, next_cursor=report.next_cursor, definition=report.definition)
 
     if (file := wanted_file(accept)) is not None:
-        return await list_file(file, "absences-in-a-row", caller.actor, query, StreakItem, ask)
-    return await ask(query.page)
+        return await list_file(file, "absences-in-a-row", caller.actor, query, StreakItem, fetch)
+    return await fetch(query.page)
 
 
 @router.get(
@@ -153,34 +153,26 @@ async def streaks(
     responses=AS_FILE,
 )
 async def unexplained(
-    query: Annotated[ReportQuery, Query()], adsum: OpenAdsum, caller: Reader, accept: Accept = ""
+    query: Annotated[ReportQuery, Query()], reports: ReportsService, caller: Reader, accept: Accept = ""
 ) -> UnexplainedAnswer | StreamingResponse:
     """Absences that nobody has explained, one line a student and day, the newest day first."""
 
-    async def ask(page: PageRequest) -> UnexplainedAnswer:
-        report = await adsum.reports.unexplained(query.scope, caller, page)
-        items = [UnexplainedItem.of(found) for found in report.items]
+    async def fetch(page: PageRequest) -> UnexplainedAnswer:
+        report = await reports.unexplained(query.scope, caller, page)
+        items = [UnexplainedItem.of(each) for each in report.items]
         return UnexplainedAnswer(items=items, next_cursor=report.next_cursor, definition=report.definition)
 
-    kind = UnexplainedItem
     if (file := wanted_file(accept)) is not None:
-        return await list_file(file, "unexplained-absences", caller.actor, query, kind, ask)
-    return await ask(query.page)
+        return await list_file(file, "unexplained-absences", caller.actor, query, UnexplainedItem, fetch)
+    return await fetch(query.page)
 
 
 @router.get("/students/{id}", name="reportStudent", summary="A student's record, day by day")
 async def student(
     student_id: Annotated[PathId, Path(alias="id")],
     query: Annotated[ChronicQuery, Query()],
-    adsum: OpenAdsum,
+    reports: ReportsService,
     caller: Reader,
 ) -> StudentRecordAnswer:
     """To a teacher, what of it was recorded in their classes."""
-    record = await adsum.reports.student(query.scope, student_id, query.rule, caller)
-    return StudentRecordAnswer(
-        student_id=student_id,
-        is_chronically_absent=record.is_chronically_absent,
-        definition=record.definition,
-        calendar=[StudentDayItem.of(day) for day in record.days],
-        **fields_of(record.counts),
-    )
+    return StudentRecordAnswer.of(await reports.student(query.scope, student_id, query.rule, caller))

@@ -1,4 +1,4 @@
-"""Of what a page of reports is: the school, the days, what it is narrowed to; and the addresses that keep all of it."""
+"""The selection of a page of reports: school, days and filters; and the addresses that keep the selection."""
 
 from __future__ import annotations
 
@@ -8,72 +8,88 @@ from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from fastapi import Query
+from fastapi import Depends, Query
 from pydantic import Field, model_validator
 
-from adsum.accounts.access import Caller
+from adsum.accounts.access import Caller, Permission
+from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.platform.errors import Invalid, NotFound
+from adsum.platform.http.dependencies import provided
 from adsum.platform.http.list_files import FileKind
 from adsum.platform.http.queries import Day, PageQuery, Words
 from adsum.platform.http.schemas import PathId
 from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.reports.endpoints import LeastDays, Percent
-from adsum.reports.rules import ChronicRule, GroupBy, Scope, UsualDays
-from adsum.reports.year import Choices
+from adsum.reports.rules import (
+    DEFAULT_CHRONIC_RULE,
+    DEFAULT_STREAK_DAYS,
+    ChronicRule,
+    GroupBy,
+    Scope,
+    UsualDays,
+)
+from adsum.reports.year import Choices, Year
 from adsum.schools.rules import School
-from adsum.wiring import Adsum
+from adsum.schools.service import Schools
 
-LENGTHS = (30, 90, 365)
-# Where nothing is recorded nobody sees which day stands for it.
+PERIODS = (30, 90, 365)
+# A page without records has a day in its form, but shows none.
 NO_DAY = date(2000, 1, 1)
+
+Reader = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_READ, Permission.ROSTER_READ))]
+SchoolsService = Annotated[Schools, Depends(provided(Schools))]
+YearService = Annotated[Year, Depends(provided(Year))]
 
 
 class YearQuery(PageQuery):
-    """The query of every page of reports. A form sends a field that is left empty as an empty text: it is not asked."""
+    """The query of every page of reports. An empty text, which a form sends for an empty field, is no value."""
 
     school: PathId | None = None
     first_day: Annotated[Day | None, Field(alias="from")] = None
     last_day: Annotated[Day | None, Field(alias="to")] = None
     class_id: Annotated[PathId | None, Field(alias="class")] = None
     grade: Words | None = None
-    percent: Percent = 10
+    percent: Percent = DEFAULT_CHRONIC_RULE.percent
     least_days: LeastDays | None = None
     format: Literal["csv", "xlsx"] | None = None
     by: GroupBy = GroupBy.DAY
 
     @model_validator(mode="before")
     @classmethod
-    def _without_empty_fields(cls, asked: Any) -> Any:
-        return {name: value for name, value in asked.items() if value != ""}
+    def _without_empty_fields(cls, fields: Any) -> Any:
+        return {name: value for name, value in fields.items() if value != ""}
 
     @property
     def file(self) -> FileKind | None:
-        """As which kind of file it is asked for; None: as a page."""
+        """The kind of file in which the list is requested; None for the page."""
         return None if self.format is None else FileKind[self.format.upper()]
 
     @property
     def chronic_rule(self) -> ChronicRule:
-        usual = ChronicRule()
-        return ChronicRule(self.percent, self.least_days or usual.least_days)
+        return ChronicRule(self.percent, self.least_days or DEFAULT_CHRONIC_RULE.least_days)
+
+    @property
+    def streak_days(self) -> int:
+        return self.least_days or DEFAULT_STREAK_DAYS
 
 
-Asked = Annotated[YearQuery, Query()]
+RequestedQuery = Annotated[YearQuery, Query()]
 
 
 @dataclass(frozen=True, slots=True)
 class YearView:
-    """What was asked for, with what was left open filled in.
+    """The selection of a page, with defaults for the fields that the query leaves out.
 
     Attributes:
-        schools: that the visitor sees.
-        school: the one in question.
-        first_day, last_day: of the report.
-        newest: the last day on which anything was taken; None: nothing ever was.
-        year_begins: the first day of the school year with the newest one; None: there is none.
-        query: as it was asked.
-        class_id: of the class.
-        choices: to what the visitor can narrow it.
-        violations: codes of what is wrong with the days; then there is nothing to show.
+        schools: the schools that the visitor sees.
+        school: the selected school.
+        first_day, last_day: the period.
+        newest: the last day with a record, or None.
+        year_begins: the first day of the school year of the newest day, or None.
+        query: the query of the request.
+        class_id: the class, or None.
+        choices: the filters that the page offers.
+        violations: codes of violations of the period. With any, the page shows no report.
     """
 
     schools: Sequence[School]
@@ -89,82 +105,96 @@ class YearView:
 
     @property
     def has_days(self) -> bool:
-        """Whether there can be a report."""
+        """Whether the page shows a report."""
         return self.newest is not None and not self.violations
 
     @property
     def scope(self) -> Scope:
         return Scope(self.school.id, self.first_day, self.last_day, self.class_id, None, self.query.grade)
 
-    def scope_of(self, student_id: int) -> Scope:
-        """Of one student, on the same days."""
+    def scope_of_student(self, student_id: int) -> Scope:
+        """The scope of one student in the same period."""
         return Scope(self.school.id, self.first_day, self.last_day, None, student_id)
 
     @property
     def lengths(self) -> Sequence[tuple[int, date]]:
-        """Usual lengths in days, and on which day each begins so that it ends with the newest."""
-        return [] if self.newest is None else [(days, self.newest - timedelta(days=days - 1)) for days in LENGTHS]
+        """Periods that the page offers: their length in days, and their first day. They end with the newest day."""
+        return [] if self.newest is None else [(days, self.newest - timedelta(days=days - 1)) for days in PERIODS]
 
     @property
     def chronic_rule(self) -> ChronicRule:
         return self.query.chronic_rule
 
-    def of_list(self) -> dict[str, Any]:
-        """The parameters of a list of the API that is of the same."""
-        narrowed = {"class_id": self.class_id, "grade": self.query.grade}
-        return {"school_id": self.school.id, "first_day": self.first_day, "last_day": self.last_day} | narrowed
+    def list_parameters(self) -> dict[str, Any]:
+        """The parameters of the API's list for the same selection."""
+        filters = {"class_id": self.class_id, "grade": self.query.grade}
+        return {"school_id": self.school.id, "first_day": self.first_day, "last_day": self.last_day} | filters
 
     def link(self, path: str, **changes: object) -> str:
-        """A page of reports of the same; with a change to None without that."""
-        same: dict[str, object] = {
+        """The address of a page with the same selection. A change to None removes a parameter."""
+        selection: dict[str, object] = {
             "school": self.school.id if len(self.schools) > 1 else None,
             "from": self.first_day,
             "to": self.last_day,
             "class": self.query.class_id,
             "grade": self.query.grade,
         }
-        asked = {name: value for name, value in (same | changes).items() if value is not None}
-        return f"{path}?{urlencode(asked)}"
+        parameters = {name: value for name, value in (selection | changes).items() if value is not None}
+        return f"{path}?{urlencode(parameters)}"
 
     def one(self, path: str, **changes: object) -> str:
-        """The page of one class or student on the same days: which school that is need not be said."""
+        """The address of the page of one class or student in the same period, without the other filters."""
         return self.link(path, **({"school": None, "class": None, "grade": None} | changes))
 
 
-async def view_of(
-    adsum: Adsum, caller: Caller, query: YearQuery, *, school_id: int | None = None, class_id: int | None = None
-) -> YearView | None:
-    """What a page shows; None: there is no school yet.
+@dataclass(frozen=True, slots=True)
+class ViewReader:
+    """Reads the selection of a page from its query."""
 
-    Args:
-        adsum: the services.
-        caller: who looks.
-        query: what was asked for.
-        school_id: of a page of one class or student, their school.
-        class_id: of a page of one class.
+    schools: Schools
+    year: Year
+    caller: Caller
+    query: YearQuery
 
-    Raises:
-        NotFound: there is no such school, or the visitor does not see it.
-    """
-    schools = (await adsum.schools.page(caller, PageRequest(limit=MAX_LIMIT))).items
-    wanted = school_id or query.school
-    if not schools and wanted is None:
-        return None
-    school = next((each for each in schools if wanted in (None, each.id)), None)
-    if school is None:
-        raise NotFound(f"there is no school {wanted}", schoolId=wanted)
-    usual = await adsum.year.usual_days(school.id, caller)
-    view = _view(schools, school, usual, query, class_id)
-    try:
-        return replace(view, choices=await adsum.year.choices(view.scope, caller))
-    except Invalid as error:
-        return replace(view, violations=[violation.code for violation in error.violations])
+    async def of_one(self, school_id: int, class_id: int | None = None) -> YearView:
+        """The selection of the page of a class or student of this school. Raises NotFound for an invisible school."""
+        view = await self.read(school_id, class_id)
+        assert view is not None
+        return view
+
+    async def read(self, school_id: int | None = None, class_id: int | None = None) -> YearView | None:
+        """The selection; None if there is no school yet.
+
+        Raises:
+            NotFound: there is no such school, or the visitor does not see it.
+        """
+        schools = (await self.schools.page(self.caller, PageRequest(limit=MAX_LIMIT))).items
+        wanted = school_id or self.query.school
+        if not schools and wanted is None:
+            return None
+        school = next((each for each in schools if wanted in (None, each.id)), None)
+        if school is None:
+            raise NotFound(f"there is no school {wanted}", schoolId=wanted)
+        usual = await self.year.usual_days(school.id, self.caller)
+        view = _without_choices(schools, school, usual, self.query, class_id)
+        try:
+            return replace(view, choices=await self.year.choices(view.scope, self.caller))
+        except Invalid as error:
+            return replace(view, violations=[violation.code for violation in error.violations])
 
 
-def _view(
+async def _view_reader(
+    schools: SchoolsService, year: YearService, visitor: Reader, query: RequestedQuery
+) -> ViewReader:
+    return ViewReader(schools, year, visitor.caller, query)
+
+
+RequestedView = Annotated[ViewReader, Depends(_view_reader)]
+
+
+def _without_choices(
     schools: Sequence[School], school: School, usual: UsualDays | None, query: YearQuery, class_id: int | None
 ) -> YearView:
-    """Nothing is said yet about what it can be narrowed to."""
     newest = usual.last if usual is not None else None
     last_day = query.last_day or newest or query.first_day or NO_DAY
     return YearView(

@@ -1,62 +1,58 @@
-"""What reports read: the summaries of whom they may speak, put together by whatever they are about."""
+"""Statements that reports read with: summaries that the caller may see, grouped as each report needs them.
+
+A caller who sees the whole school reads the summary tables. For a teacher the same rows are made of the runs of the
+classes and sessions that they teach or cover on the day. Whole months are read from `student_months`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Integer, Select, Subquery, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, Subquery, case, func, literal, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import in_visible_class
+from adsum.accounts.visibility import in_fully_visible_class, in_visible_class, in_visible_session
 from adsum.attendance.statuses.rules import SchoolStatuses
-from adsum.reports.day_totals import COUNTED, SUMMED, is_absent
-from adsum.reports.rules import Counts, Scope
-from adsum.reports.tables import class_days, school_days
-from adsum.reports.visible_summaries import Days, Parts, classes_seen, days_seen
-from adsum.roster.tables import classes, students
+from adsum.attendance.tables import attendances
+from adsum.batches.tables import batch_runs
+from adsum.platform.database.validity import valid_on
+from adsum.reports.rules import Counts, Scope, StudentDay, StudentMark, whole_months
+from adsum.reports.summaries_repository import (
+    COUNTED,
+    SUMMED,
+    days_of_classes,
+    days_of_students,
+    is_absent,
+    weekday_of,
+)
+from adsum.reports.tables import class_days, school_days, student_days, student_months
+from adsum.roster.tables import classes, enrolments, sessions, students
+from adsum.roster.timetable.repository import is_open
+from adsum.schools.tables import schools
 
+VisibleDays: TypeAlias = Subquery
+"""Days of students, with the columns of `student_days`."""
 
-@dataclass(frozen=True, slots=True)
-class StudentDay:
-    """A day of one student: sessions in which they were expected, and how they went."""
+VisiblePeriods: TypeAlias = Subquery
+"""Months and single days of students, with the columns of `student_months` except the school and the month."""
 
-    day: date
-    student_id: int
-    sessions: int
-    attended: int
-    absent: int
-    authorised: int
-    late: int
-    is_absent: bool
-
-    @property
-    def unexplained(self) -> int:
-        """Sessions in which the student was absent, and nobody has said why."""
-        return self.absent - self.authorised
-
-    @property
-    def counts(self) -> Counts:
-        """Of this day alone."""
-        return Counts(
-            self.sessions, self.attended, self.absent, self.authorised, self.late, 1, 1 if self.is_absent else 0
-        )
+_PERIOD_COLUMNS = ("student_id", *COUNTED, "attended_on", "absent_after", "absent_from")
 
 
 async def newest_day(connection: AsyncConnection, caller: Caller, school_id: int) -> date | None:
-    """The last day on which anything was taken that the caller sees; None: there is none."""
+    """The last day with a record that the caller sees, or None."""
     c = class_days.c
-    seen = select(func.max(c.day)).where(c.school_id == school_id, in_visible_class(caller, c.class_id, c.day))
-    return await connection.scalar(seen)
+    visible = select(func.max(c.day)).where(c.school_id == school_id, in_visible_class(caller, c.class_id, c.day))
+    return await connection.scalar(visible)
 
 
 async def counts_by_day(
     connection: AsyncConnection, caller: Caller, scope: Scope, statuses: SchoolStatuses
 ) -> dict[date, Counts]:
-    """By day. A school and a class are read from summaries of their own, and so is everything that a teacher sees."""
+    """Counts by day."""
     rows = await connection.execute(_by_day(caller, scope, statuses))
     return {day: Counts(*counts) for day, *counts in rows}
 
@@ -64,23 +60,23 @@ async def counts_by_day(
 async def counts_by_class(
     connection: AsyncConnection, caller: Caller, scope: Scope, statuses: SchoolStatuses
 ) -> dict[int, Counts]:
-    """By class, of what was recorded in it."""
-    of = classes_seen(caller, scope, statuses)
-    rows = await connection.execute(_summed(of, of.c.class_id))
+    """Counts by the class in which the records were made."""
+    days = visible_class_days(caller, scope, statuses)
+    rows = await connection.execute(_summed(days, days.c.class_id))
     return {class_id: Counts(*counts) for class_id, *counts in rows}
 
 
-async def counts_by_student(connection: AsyncConnection, of: Parts) -> dict[int, Counts]:
-    """By student."""
-    rows = await connection.execute(_summed(of, of.c.student_id))
+async def counts_by_student(connection: AsyncConnection, periods: VisiblePeriods) -> dict[int, Counts]:
+    """Counts by student."""
+    rows = await connection.execute(_summed(periods, periods.c.student_id))
     return {student_id: Counts(*counts) for student_id, *counts in rows}
 
 
-async def counts_by_grade(connection: AsyncConnection, of: Parts) -> dict[str | None, Counts]:
-    """By the grade that the students are in now."""
+async def counts_by_grade(connection: AsyncConnection, periods: VisiblePeriods) -> dict[str | None, Counts]:
+    """Counts by the grade in which the students are now."""
     grade = students.c.grade
-    # By student first: else each part of a student's days would be joined with them.
-    each = _summed(of, of.c.student_id).order_by(None).subquery("each")
+    # Grouped by student first, so that each student joins with one row instead of each period.
+    each = _summed(periods, periods.c.student_id).order_by(None).subquery("each")
     statement = (
         select(grade, *_sums(each))
         .join(students, students.c.id == each.c.student_id)
@@ -90,83 +86,210 @@ async def counts_by_grade(connection: AsyncConnection, of: Parts) -> dict[str | 
     return {key: Counts(*counts) for key, *counts in await connection.execute(statement)}
 
 
-async def streaks(connection: AsyncConnection, of: Parts, least: int) -> list[tuple[int, int, date]]:
-    """Of each student who is absent on the newest `least` days or more: who, how many days, and since when."""
-    # Over all parts at once: joined with its own groups, SQLite would make the parts again for each student.
-    last = func.max(of.c.attended_on).over(partition_by=of.c.student_id).label("last")
-    part = select(of.c.student_id, of.c.absent_after, of.c.absent_from, last).subquery("part_and_last").c
-    days, since = func.sum(part.absent_after).cast(Integer), func.min(part.absent_from)
-    # A part tells only of the days after the last one attended in it: of those before it, somebody has attended since.
+async def find_streaks(
+    connection: AsyncConnection, periods: VisiblePeriods, least_days: int
+) -> list[tuple[int, int, date]]:
+    """Students who are absent on their newest `least_days` days or more: id, number of days, first day."""
+    # A window over all periods: a join with its own groups would make SQLite compute the periods again per student.
+    last = func.max(periods.c.attended_on).over(partition_by=periods.c.student_id).label("last")
+    columns = (periods.c.student_id, periods.c.absent_after, periods.c.absent_from, last)
+    c = select(*columns).subquery("period_and_last").c
+    days, since = func.sum(c.absent_after).cast(Integer), func.min(c.absent_from)
+    # Only periods after the last attended day count: a period describes the days after its own last attended day.
     statement = (
-        select(part.student_id, days, since)
-        .where(or_(part.last.is_(None), part.absent_from > part.last))
-        .group_by(part.student_id)
-        .having(days >= least)
-        .order_by(days.desc(), part.student_id)
+        select(c.student_id, days, since)
+        .where(or_(c.last.is_(None), c.absent_from > c.last))
+        .group_by(c.student_id)
+        .having(days >= least_days)
+        .order_by(days.desc(), c.student_id)
     )
-    return [(student_id, of_days, first) for student_id, of_days, first in await connection.execute(statement)]
+    return [(student_id, number, first) for student_id, number, first in await connection.execute(statement)]
 
 
 async def unexplained_days(
-    connection: AsyncConnection, of: Days, after: tuple[date, int] | None, limit: int
+    connection: AsyncConnection, days: VisibleDays, after: tuple[date, int] | None, limit: int
 ) -> list[StudentDay]:
     """At most `limit` days with absences that are not authorised, the newest day first."""
-    statement = _student_days(of).where(of.c.absent > of.c.authorised)
+    statement = _student_days(days).where(days.c.absent > days.c.authorised)
     if after is not None:
         day, student_id = after
-        is_later = (of.c.day == day) & (of.c.student_id > student_id)
-        statement = statement.where((of.c.day < day) | is_later)
-    rows = await connection.execute(statement.order_by(of.c.day.desc(), of.c.student_id).limit(limit))
+        is_later = (days.c.day == day) & (days.c.student_id > student_id)
+        statement = statement.where((days.c.day < day) | is_later)
+    rows = await connection.execute(statement.order_by(days.c.day.desc(), days.c.student_id).limit(limit))
     return [StudentDay(*row[:-1], is_absent=bool(row[-1])) for row in rows]
 
 
-async def days_of_student(connection: AsyncConnection, of: Days) -> list[StudentDay]:
-    """Each day of the one student to whom `of` is narrowed."""
-    rows = await connection.execute(_student_days(of).order_by(of.c.day))
+async def days_of_student(connection: AsyncConnection, days: VisibleDays) -> list[StudentDay]:
+    """All rows of `days`, which the caller has narrowed to one student, by day."""
+    rows = await connection.execute(_student_days(days).order_by(days.c.day))
     return [StudentDay(*row[:-1], is_absent=bool(row[-1])) for row in rows]
 
 
-async def names_of(connection: AsyncConnection, student_ids: Sequence[int]) -> dict[int, str]:
-    """Given and family name of each of these students."""
+async def marks_of_student(
+    connection: AsyncConnection, caller: Caller, scope: Scope, codes: Collection[str]
+) -> list[StudentMark]:
+    """The visible marks of the scope's student with one of these statuses that reports count, the newest first."""
+    a = attendances.c
+    statement = (
+        select(a.learning_date, classes.c.title, sessions.c.title, a.status, a.note, a.arrived_at, a.left_at)
+        .join(sessions, sessions.c.id == a.session_id)
+        .join(classes, classes.c.id == sessions.c.class_id)
+        .join(schools, schools.c.id == classes.c.school_id)
+        .where(
+            *(a.school_id == scope.school_id, a.student_id == scope.student_id, a.status.in_(sorted(codes))),
+            *(a.learning_date >= scope.first_day, a.learning_date <= scope.last_day),
+            *is_open(a.learning_date, weekday_of(a.learning_date)),
+            in_visible_session(caller, a.class_id, a.session_id, a.learning_date),
+        )
+        .order_by(a.learning_date.desc(), sessions.c.period, sessions.c.id)
+    )
+    return [StudentMark(*row) for row in await connection.execute(statement)]
+
+
+async def names_of_students(connection: AsyncConnection, student_ids: Sequence[int]) -> dict[int, str]:
+    """Given and family name by student id."""
     c = students.c
     rows = await connection.execute(select(c.id, c.given_name, c.family_name).where(c.id.in_(student_ids)))
     return {student_id: f"{given} {family}" for student_id, given, family in rows}
 
 
-async def titles_of(connection: AsyncConnection, class_ids: Sequence[int]) -> dict[int, str]:
-    """The title of each of these classes."""
+async def titles_of_classes(connection: AsyncConnection, class_ids: Sequence[int]) -> dict[int, str]:
+    """Title by class id."""
     rows = await connection.execute(select(classes.c.id, classes.c.title).where(classes.c.id.in_(class_ids)))
     return {row.id: row.title for row in rows}
 
 
+def visible_periods(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> VisiblePeriods:
+    """The rows of `visible_days`, with one row for each whole month where `student_months` can be read."""
+    months = whole_months(scope.first_day, scope.last_day)
+    # Enrolment in a class is a fact of a day, and the rows of a teacher are not in the summary tables.
+    if months is None or caller.teaches_only or scope.class_id is not None:
+        return _as_periods(visible_days(caller, scope, statuses)).subquery("period")
+    begin, end = months
+    c, day = student_months.c, student_days.c.day
+    columns = (c[name] for name in _PERIOD_COLUMNS)
+    whole = select(*columns).where(c.school_id == scope.school_id, c.month >= begin, c.month < end)
+    rest = _days_in_school(scope).where(or_(day < begin, day >= end)).subquery("rest")
+    return _narrowed(whole, c.student_id, scope).union_all(_as_periods(rest)).subquery("period")
+
+
+def visible_days(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> VisibleDays:
+    """The days of students in the scope that the caller sees, with the columns of `student_days`."""
+    rows = _days_in_own_classes(caller, scope, statuses) if caller.teaches_only else _days_in_school(scope)
+    return rows.subquery("visible_day")
+
+
+def visible_class_days(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Subquery:
+    """The days of classes in the scope that the caller sees.
+
+    Where a teacher covers one session of a class, the row is made of the runs of that session alone.
+    """
+    c, r = class_days.c, batch_runs.c
+    names = ("day", "class_id", *COUNTED)
+    whole = select(*(c[name] for name in names)).where(
+        *(c.school_id == scope.school_id, c.day >= scope.first_day, c.day <= scope.last_day),
+        in_fully_visible_class(caller, c.class_id, c.day),
+    )
+    if scope.class_id is not None:
+        whole = whole.where(c.class_id == scope.class_id)
+    if not caller.teaches_only:
+        return whole.subquery("visible_class_day")
+    covered = [*_visible_runs(caller, scope), not_(in_fully_visible_class(caller, r.class_id, r.learning_date))]
+    covered_days = days_of_classes(scope.school_id, covered, statuses).subquery("covered")
+    return whole.union_all(select(*(covered_days.c[name] for name in names))).subquery("visible_class_day")
+
+
+def _days_in_school(scope: Scope) -> Select[*tuple[Any, ...]]:
+    c = student_days.c
+    statement = select(student_days).where(_is_in_school(scope), c.day >= scope.first_day, c.day <= scope.last_day)
+    if scope.class_id is not None:
+        enrolled = select(enrolments.c.id).where(
+            enrolments.c.class_id == scope.class_id,
+            enrolments.c.student_id == c.student_id,
+            valid_on(enrolments, c.day),
+        )
+        statement = statement.where(enrolled.correlate(student_days).exists())
+    return _narrowed(statement, c.student_id, scope)
+
+
+def _is_in_school(scope: Scope) -> ColumnElement[bool]:
+    """Days of the school. For one student the condition is on the student, so that the index on the student is used."""
+    c = student_days.c
+    if scope.student_id is None:
+        return c.school_id == scope.school_id
+    s = students.c
+    one = select(s.id).where(s.id == scope.student_id, s.school_id == scope.school_id)
+    return c.student_id == one.scalar_subquery()
+
+
+def _days_in_own_classes(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Select[*tuple[Any, ...]]:
+    own = days_of_students(scope.school_id, _visible_runs(caller, scope), statuses).subquery("own")
+    return _narrowed(select(own), own.c.student_id, scope)
+
+
+def _visible_runs(caller: Caller, scope: Scope) -> list[ColumnElement[bool]]:
+    r = batch_runs.c
+    visible = [
+        *(r.school_id == scope.school_id, r.learning_date >= scope.first_day, r.learning_date <= scope.last_day),
+        in_visible_session(caller, r.class_id, r.session_id, r.learning_date),
+    ]
+    return visible if scope.class_id is None else [*visible, r.class_id == scope.class_id]
+
+
+def _narrowed(
+    statement: Select[*tuple[Any, ...]], student_id: ColumnElement[int], scope: Scope
+) -> Select[*tuple[Any, ...]]:
+    if scope.student_id is not None:
+        statement = statement.where(student_id == scope.student_id)
+    if scope.grade is not None:
+        s = students.c
+        statement = statement.where(
+            student_id.in_(select(s.id).where(s.school_id == scope.school_id, s.grade == scope.grade))
+        )
+    return statement
+
+
+def _as_periods(days: VisibleDays) -> Select[*tuple[Any, ...]]:
+    """Each day as a period of one day."""
+    c, absent = days.c, is_absent(days.c)
+    return select(
+        *(c.student_id, *(c[name] for name in SUMMED)),
+        literal(1).label("days"),
+        case((absent, 1), else_=0).label("days_absent"),
+        case((~absent, c.day)).label("attended_on"),
+        case((absent, 1), else_=0).label("absent_after"),
+        case((absent, c.day)).label("absent_from"),
+    )
+
+
 def _by_day(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Select[*tuple[Any, ...]]:
     if scope.student_id is not None or scope.grade is not None:
-        of = days_seen(caller, scope, statuses)
-        return _counted(of, of.c.day)
+        days = visible_days(caller, scope, statuses)
+        return _counted(days, days.c.day)
     if scope.class_id is not None or caller.teaches_only:
-        of = classes_seen(caller, scope, statuses)
-        return _summed(of, of.c.day)
+        days = visible_class_days(caller, scope, statuses)
+        return _summed(days, days.c.day)
     c = school_days.c
-    of_school = (c.school_id == scope.school_id, c.day >= scope.first_day, c.day <= scope.last_day)
-    return select(c.day, *(c[name] for name in COUNTED)).where(*of_school).order_by(c.day)
+    in_scope = (c.school_id == scope.school_id, c.day >= scope.first_day, c.day <= scope.last_day)
+    return select(c.day, *(c[name] for name in COUNTED)).where(*in_scope).order_by(c.day)
 
 
-def _summed(of: Subquery, key: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
-    return select(key, *_sums(of)).group_by(key).order_by(key)
+def _summed(rows: Subquery, key: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
+    return select(key, *_sums(rows)).group_by(key).order_by(key)
 
 
-def _sums(of: Subquery) -> list[ColumnElement[int]]:
-    return [func.sum(of.c[name]).cast(Integer).label(name) for name in COUNTED]
+def _sums(rows: Subquery) -> list[ColumnElement[int]]:
+    return [func.sum(rows.c[name]).cast(Integer).label(name) for name in COUNTED]
 
 
-def _counted(of: Days, key: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
-    absences = func.sum(case((is_absent(of.c), 1), else_=0)).cast(Integer)
-    counts = [*(func.sum(of.c[name]).cast(Integer) for name in SUMMED), func.count(), absences]
+def _counted(days: VisibleDays, key: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
+    absences = func.sum(case((is_absent(days.c), 1), else_=0)).cast(Integer)
+    counts = [*(func.sum(days.c[name]).cast(Integer) for name in SUMMED), func.count(), absences]
     return select(key, *counts).group_by(key).order_by(key)
 
 
-def _student_days(of: Days) -> Select[*tuple[Any, ...]]:
-    c = of.c
+def _student_days(days: VisibleDays) -> Select[*tuple[Any, ...]]:
+    c = days.c
     return select(
         *(c.day, c.student_id, c.sessions, c.attended, c.absent, c.authorised, c.late),
         case((is_absent(c), literal(1)), else_=literal(0)),

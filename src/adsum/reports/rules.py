@@ -1,39 +1,35 @@
-"""Reports: what is counted, by which rule, and the sentence that says so beside the numbers."""
+"""Values and decisions of reports: scopes, counts, chronic absence, periods, and the days of a school year."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import astuple, dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
 from adsum.platform.days import Span
+from adsum.platform.errors import Violation
+from adsum.platform.paging import Key
 
-# Without terms nobody has said when a year begins.
-USUAL_DAYS = 90
-# A longer break than this between two terms parts two school years.
+MAX_DAYS = 800
+"""The longest period of a report, in days."""
+
+DEFAULT_STREAK_DAYS = 3
+"""The report of absences in a row begins with this many days unless the caller chooses a number."""
+
+MAX_LEAST_DAYS = 400
+"""The largest minimum number of days that a caller can choose."""
+
+# The days of a report of a school that has no terms.
+DEFAULT_DAYS = 90
+# A longer break between two terms separates two school years.
 LONGEST_BREAK = timedelta(days=35)
 A_YEAR = timedelta(days=365)
 
 
-def whole_months(first_day: date, last_day: date) -> tuple[date, date] | None:
-    """The months all of whose days are among these: the first day of the first, and the first day after the last.
-
-    None: there is none.
-    """
-    begin = first_day if first_day.day == 1 else month_after(first_day)
-    # Of whoever asks up to the last day of a month, all of it is asked.
-    end = (last_day + timedelta(days=1)).replace(day=1)
-    return (begin, end) if begin < end else None
-
-
-def month_after(day: date) -> date:
-    """The first day of the next month."""
-    return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
-
-
 class GroupBy(StrEnum):
-    """By what rates are told."""
+    """The groups of attendance rates."""
 
     SCHOOL = "school"
     CLASS = "class"
@@ -46,7 +42,7 @@ class GroupBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Of what a report speaks: a school, the days from the first to the last, and what it is narrowed to."""
+    """The records that a report covers: a school, the first and the last day, and filters. None does not narrow."""
 
     school_id: int
     first_day: date
@@ -58,14 +54,14 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of those who were expected.
+    """Sessions and days of students.
 
     Attributes:
-        sessions: sessions of single students in which they were expected and which were taken.
-        attended, absent: of these; late is attended, excused is absent.
+        sessions: pairs of a student and a session that was taken and in which the student was expected.
+        attended, absent: of these; late counts as attended, excused as absent.
         authorised: of the absent ones.
         late: of the attended ones.
-        days: days of single students on which any such session was taken.
+        days: pairs of a student and a day on which any such session was taken.
         days_absent: of these, with at least half of the time missed.
     """
 
@@ -79,18 +75,28 @@ class Counts:
 
     @property
     def attendance_rate(self) -> float | None:
-        """Percent of the sessions; None: there were none."""
+        """Percent of the sessions; None without sessions."""
         return _percent(self.attended, self.sessions)
 
     @property
     def days_attendance_rate(self) -> float | None:
-        """Percent of the days; None: there were none."""
+        """Percent of the days; None without days."""
         return _percent(self.days - self.days_absent, self.days)
+
+
+def _percent(part: int, whole: int) -> float | None:
+    return None if whole == 0 else round(100 * part / whole, 2)
+
+
+def total(counts: Iterable[Counts]) -> Counts:
+    """The sum of all counts."""
+    rows = [astuple(each) for each in counts]
+    return Counts(*map(sum, zip(*rows, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
 class ChronicRule:
-    """Who is chronically absent: `percent` of the days or more, once there are `least_days`."""
+    """Chronic absence: absent on `percent` of the days or more, with at least `least_days` days."""
 
     percent: int = 10
     least_days: int = 10
@@ -99,19 +105,111 @@ class ChronicRule:
         return counts.days >= self.least_days and counts.days_absent * 100 >= self.percent * counts.days
 
 
-def total(counts: Iterable[Counts]) -> Counts:
-    """All of them together."""
-    rows = [astuple(each) for each in counts]
-    return Counts(*map(sum, zip(*rows, strict=True)))
+DEFAULT_CHRONIC_RULE = ChronicRule()
 
 
-def _percent(part: int, whole: int) -> float | None:
-    return None if whole == 0 else round(100 * part / whole, 2)
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The counts of one group.
+
+    Attributes:
+        key: an id, the first day of the period, or a grade; None for students without a grade.
+        name: of the class or student, if there is one and the caller may read it.
+        counts: of the group.
+        position: the sort key in the list.
+    """
+
+    key: int | str | date | None
+    name: str | None
+    counts: Counts
+    position: Key
+
+
+@dataclass(frozen=True, slots=True)
+class StudentDay:
+    """A day of one student: the sessions in which the student was expected. `is_absent`: half of the time or more."""
+
+    day: date
+    student_id: int
+    sessions: int
+    attended: int
+    absent: int
+    authorised: int
+    late: int
+    is_absent: bool
+
+    @property
+    def unexplained(self) -> int:
+        """Absent sessions whose status is not authorised."""
+        return self.absent - self.authorised
+
+    @property
+    def counts(self) -> Counts:
+        """The counts of this day alone."""
+        return Counts(
+            self.sessions, self.attended, self.absent, self.authorised, self.late, 1, 1 if self.is_absent else 0
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StudentMark:
+    """The mark of one student in one session. `status` is a code of the school; times are local 'HH:MM', or None."""
+
+    day: date
+    class_title: str
+    session_title: str
+    status: str
+    note: str | None
+    arrived_at: str | None
+    left_at: str | None
+
+
+def rates_by_period(days: Mapping[date, Counts], by: GroupBy, first_day: date) -> list[Rate]:
+    """The rates of days, grouped by day, week or month, or as one group of the school that begins on `first_day`."""
+    groups: defaultdict[date, list[Counts]] = defaultdict(list)
+    for day, counts in days.items():
+        groups[_begin_of_period(day, by, first_day)].append(counts)
+    return [Rate(begin, None, total(each), (begin.toordinal(),)) for begin, each in groups.items()]
+
+
+def _begin_of_period(day: date, by: GroupBy, first_day: date) -> date:
+    if by is GroupBy.SCHOOL:
+        return first_day
+    if by is GroupBy.MONTH:
+        return day.replace(day=1)
+    monday = day - timedelta(days=day.weekday())
+    return monday if by is GroupBy.WEEK else day
+
+
+def whole_months(first_day: date, last_day: date) -> tuple[date, date] | None:
+    """The months that lie between these days as a whole.
+
+    Returns:
+        The first day of the first month, and the first day after the last month. None: there is no whole month.
+    """
+    begin = first_day if first_day.day == 1 else month_after(first_day)
+    end = (last_day + timedelta(days=1)).replace(day=1)
+    return (begin, end) if begin < end else None
+
+
+def month_after(day: date) -> date:
+    """The first day of the next month."""
+    return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
+
+
+def validate_days(scope: Scope) -> Iterator[Violation]:
+    """Yields a violation for days in the wrong order, and for a period that is too long."""
+    if scope.last_day < scope.first_day:
+        detail = f"the last day, {scope.last_day}, is before the first, {scope.first_day}"
+        yield Violation("days_reversed", detail, "/query/to", {"in": "query", "name": "to"})
+    elif scope.last_day - scope.first_day > timedelta(MAX_DAYS):
+        detail = f"a report is of at most {MAX_DAYS} days"
+        yield Violation("too_long", detail, "/query/to", {"in": "query", "name": "to", "maximum": MAX_DAYS})
 
 
 @dataclass(frozen=True, slots=True)
 class UsualDays:
-    """The days of a report for which nobody has named any. `is_year`: they begin with the school year."""
+    """The default period of a report. `is_year`: it begins with the school year."""
 
     first: date
     last: date
@@ -119,12 +217,12 @@ class UsualDays:
 
 
 def usual_days(newest: date, terms: Iterable[Span]) -> UsualDays:
-    """What there is of the school year, or the last 90 days where the school has not said when it began.
+    """The school year up to the newest day, or 90 days if no term contains that day.
 
     Args:
-        newest: the last day on which anything was taken.
-        terms: of the school. The year begins with the first of those that lead, without a long break between them, to
-            the one with the newest day, and is never longer than a year.
+        newest: the last day with a record.
+        terms: of the school. The year begins with the first of the terms that lead, without a long break between them,
+            to the term of the newest day. It is at most a year long.
     """
     begin: date | None = None
     for term in sorted(terms, key=lambda each: each.begin or date.min, reverse=True):
@@ -132,70 +230,5 @@ def usual_days(newest: date, terms: Iterable[Span]) -> UsualDays:
         if leads_on or term.covers(newest):
             begin = term.begin or date.min
     if begin is None:
-        return UsualDays(newest - timedelta(days=USUAL_DAYS - 1), newest, is_year=False)
+        return UsualDays(newest - timedelta(days=DEFAULT_DAYS - 1), newest, is_year=False)
     return UsualDays(max(begin, newest - A_YEAR), newest, is_year=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A sentence of a definition: words with places such as `%(percent)s`, which the pages translate, and what stands
-    there.
-    """
-
-    words: str
-    params: Mapping[str, int] = field(default_factory=dict[str, int])
-
-    @property
-    def text(self) -> str:
-        """In English."""
-        return self.words % self.params
-
-
-Definition = Sequence[Sentence]
-"""By which rule something was counted."""
-
-
-def in_english(definition: Definition) -> str:
-    """All of it as one text."""
-    return " ".join(sentence.text for sentence in definition)
-
-
-_COUNTED = Sentence(
-    "A session counts for a student who was expected in it once its register was taken and the school was open for it; "
-    "late counts as attended, excused as absent."
-)
-_RATE = Sentence("The rate is the share that was attended, of sessions, and of days.")
-_DAY = Sentence(
-    "A day is absent when at least half of its taken session time was missed, by the timetable; where a session has no "
-    "times, half of the sessions."
-)
-_UNEXPLAINED = Sentence("Absences whose status is not authorised, one line a student and day.")
-
-
-def definition_of_rates() -> Definition:
-    """How rates are counted."""
-    return (_COUNTED, _RATE, _DAY)
-
-
-def definition_of_chronic(rule: ChronicRule) -> Definition:
-    """Who is chronically absent."""
-    first = Sentence(
-        "Absent, excused included, on at least %(percent)s %% of the days on which anything of theirs was taken, "
-        "with at least %(days)s such days.",
-        {"percent": rule.percent, "days": rule.least_days},
-    )
-    return (first, _DAY, _COUNTED)
-
-
-def definition_of_streaks(least: int) -> Definition:
-    """Who is absent day after day."""
-    first = Sentence(
-        "Absent on each of the newest %(days)s or more days of the period on which anything of theirs was taken.",
-        {"days": least},
-    )
-    return (first, _DAY, _COUNTED)
-
-
-def definition_of_unexplained() -> Definition:
-    """Which absences nobody has explained."""
-    return (_UNEXPLAINED, _COUNTED)

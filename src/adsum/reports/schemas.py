@@ -1,4 +1,4 @@
-"""What reports answer with: each list with its definition."""
+"""Bodies of the API of reports; the command line prints the same. Each list carries its definition."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from adsum.platform.http.schemas import Page, Schema
-from adsum.reports.rates import Rate
-from adsum.reports.repository import StudentDay
-from adsum.reports.rules import Counts
-from adsum.reports.service import Unexplained
+from adsum.reports.rules import Counts, Rate
+from adsum.reports.service import StudentRecord, Unexplained
 
 
 class CountsItem(Schema):
@@ -36,7 +34,7 @@ class RateItem(CountsItem):
 
     @classmethod
     def of(cls, rate: Rate) -> RateItem:
-        return cls(key=rate.key, name=rate.name, **fields_of(rate.counts))
+        return cls(key=rate.key, name=rate.name, **_fields(rate.counts))
 
 
 class StreakItem(Schema):
@@ -58,10 +56,6 @@ class StudentDayItem(Schema):
     authorised: int
     late: int
     is_absent: Annotated[bool, Field(description="at least half of the time was missed")]
-
-    @classmethod
-    def of(cls, day: StudentDay) -> StudentDayItem:
-        return cls.model_validate(day)
 
 
 class UnexplainedItem(Schema):
@@ -111,7 +105,17 @@ class StudentRecordAnswer(CountsItem):
     definition: str
     calendar: list[StudentDayItem]
 
+    @classmethod
+    def of(cls, record: StudentRecord) -> StudentRecordAnswer:
+        return cls(
+            student_id=record.student_id,
+            is_chronically_absent=record.is_chronically_absent,
+            definition=record.definition,
+            calendar=[StudentDayItem.model_validate(day) for day in record.days],
+            **_fields(record.counts),
+        )
 
-def fields_of(counts: Counts) -> dict[str, Any]:
+
+def _fields(counts: Counts) -> dict[str, Any]:
     """The fields of `CountsItem`."""
     return {name: getattr(counts, name) for name in CountsItem.model_fields}

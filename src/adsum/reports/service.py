@@ -2,44 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
-from typing import TypeVar
+from datetime import date
+from typing import TypeVar, assert_never
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.platform.database.engine import Database
-from adsum.platform.errors import Invalid, NotFound, Violation
+from adsum.attendance.statuses.repository import find_statuses
+from adsum.attendance.statuses.rules import SchoolStatuses
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.errors import NotFound, refuse
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
-from adsum.reports import repository as reports
-from adsum.reports import rules
-from adsum.reports.rates import Rate, days_of, names_told, parts_of, rates_by
-from adsum.reports.repository import StudentDay
-from adsum.reports.rules import ChronicRule, Counts, Definition, GroupBy, Scope, in_english, total
-from adsum.reports.summaries import Summaries
+from adsum.reports import definitions, repository
+from adsum.reports.definitions import Definition, in_english
+from adsum.reports.repository import VisibleDays, VisiblePeriods, visible_days, visible_periods
+from adsum.reports.rules import (
+    MAX_DAYS,
+    ChronicRule,
+    Counts,
+    GroupBy,
+    Rate,
+    Scope,
+    StudentDay,
+    rates_by_period,
+    total,
+    validate_days,
+)
+from adsum.reports.summaries_repository import stale_day, summarise
 from adsum.roster.student_repository import is_visible_student
+from adsum.schools.repository import lock_school
 from adsum.schools.service import require_school
-
-MAX_DAYS = 800
 
 Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
 class Report(Page[Row]):
-    """One page of a report, and by which rule it was counted."""
+    """One page of a report, and its definition."""
 
     rule: Definition
 
     @property
     def definition(self) -> str:
-        """The rule in English."""
+        """The definition in English."""
         return in_english(self.rule)
 
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """A student who is absent on each of the newest days, since when."""
+    """A student who is absent on each of the newest `days` days, beginning with `since`."""
 
     student_id: int
     name: str | None
@@ -49,7 +60,7 @@ class Streak:
 
 @dataclass(frozen=True, slots=True)
 class Unexplained:
-    """A day of a student with absences that nobody has explained."""
+    """A day of a student with absences that are not authorised."""
 
     day: StudentDay
     name: str | None
@@ -57,7 +68,7 @@ class Unexplained:
 
 @dataclass(frozen=True, slots=True)
 class StudentRecord:
-    """A student's own record over some days."""
+    """The record of one student over a period. `rule` defines chronic absence."""
 
     student_id: int
     counts: Counts
@@ -67,13 +78,39 @@ class StudentRecord:
 
     @property
     def definition(self) -> str:
-        """Who is chronically absent, in English."""
+        """The definition in English."""
         return in_english(self.rule)
+
+
+class Summaries:
+    """Keeps the summaries from which reports read up to date. Recording a class never waits for it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def refresh(self, school_id: int) -> int:
+        """Summarises each stale day of a school, one day in a transaction. Costs one query if no day is stale.
+
+        Returns:
+            The number of days.
+        """
+        refreshed = 0
+        while (day := await self._stale_day(school_id)) is not None:
+            async with self._database.transaction() as connection:
+                await lock_school(connection, school_id)
+                # The previous holder of the lock may have summarised this day. A second time gives the same rows.
+                await summarise(connection, school_id, day, await _statuses(connection, school_id))
+            refreshed += 1
+        return refreshed
+
+    async def _stale_day(self, school_id: int) -> date | None:
+        async with self._database.autocommit_read() as connection:
+            return await stale_day(connection, school_id)
 
 
 class Reports:
     """Every method raises Forbidden without `attendance:read`, NotFound for a school that the caller does not see, and
-    Invalid for days the wrong way round. Names are told to who has `roster:read`.
+    Invalid for days in the wrong order, a period that is too long, or a wrong cursor. Names need `roster:read`.
     """
 
     def __init__(self, database: Database, summaries: Summaries) -> None:
@@ -81,97 +118,130 @@ class Reports:
         self._summaries = summaries
 
     async def rates(self, scope: Scope, by: GroupBy, caller: Caller, page: PageRequest) -> Report[Rate]:
-        """Attendance rates by group, in the order of the groups. Raises Invalid for a wrong cursor, too."""
+        """Attendance rates by group, in the order of the groups."""
         await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
             rows = await rates_by(connection, scope, by, caller)
         found = _page([(row.position, row) for row in rows], page, ("rates", scope, by))
-        return Report(found.items, found.next_cursor, rules.definition_of_rates())
+        return Report(found.items, found.next_cursor, definitions.definition_of_rates())
 
     async def chronic(self, scope: Scope, rule: ChronicRule, caller: Caller, page: PageRequest) -> Report[Rate]:
-        """Students who are chronically absent, those with the most days first."""
+        """Students who are chronically absent, the most absent days first."""
         await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
             rows = await rates_by(connection, scope, GroupBy.STUDENT, caller)
-        # The most days first.
         chronic = [
             ((MAX_DAYS - row.counts.days_absent, *row.position), row) for row in rows if rule.applies(row.counts)
         ]
         found = _page(sorted(chronic, key=lambda each: each[0]), page, ("chronic", scope, rule))
-        return Report(found.items, found.next_cursor, rules.definition_of_chronic(rule))
+        return Report(found.items, found.next_cursor, definitions.definition_of_chronic_absence(rule))
 
-    async def streaks(self, scope: Scope, least: int, caller: Caller, page: PageRequest) -> Report[Streak]:
-        """Students who are absent day after day up to now, those with the most days first."""
+    async def streaks(self, scope: Scope, least_days: int, caller: Caller, page: PageRequest) -> Report[Streak]:
+        """Students who are absent on each of their newest days, the most days first."""
         await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
-            of = await parts_of(connection, scope, caller)
-            found = await reports.streaks(connection, of, least)
-            names = await names_told(connection, caller, [student_id for student_id, _, _ in found])
+            periods = await _periods(connection, scope, caller)
+            found = await repository.find_streaks(connection, periods, least_days)
+            names = await _names(connection, caller, [student_id for student_id, _, _ in found])
         rows = [
             ((MAX_DAYS - days, student_id), Streak(student_id, names.get(student_id), days, since))
             for student_id, days, since in found
         ]
-        paged = _page(rows, page, ("streaks", scope, least))
-        return Report(paged.items, paged.next_cursor, rules.definition_of_streaks(least))
+        paged = _page(rows, page, ("streaks", scope, least_days))
+        return Report(paged.items, paged.next_cursor, definitions.definition_of_streaks(least_days))
 
     async def unexplained(self, scope: Scope, caller: Caller, page: PageRequest) -> Report[Unexplained]:
-        """Absences that nobody has explained, one line a student and day, the newest day first."""
+        """Absences that are not authorised, one item for each student and day, the newest day first."""
         await prepare(self._database, self._summaries, scope, caller)
         query = ("unexplained", scope)
         after = begin_of(page, query, _day_and_student)
         async with self._database.snapshot() as connection:
-            of = await days_of(connection, scope, caller)
-            rows = await reports.unexplained_days(connection, of, after, page.limit + 1)
-            names = await names_told(connection, caller, [row.student_id for row in rows])
+            days = await _days(connection, scope, caller)
+            rows = await repository.unexplained_days(connection, days, after, page.limit + 1)
+            names = await _names(connection, caller, [row.student_id for row in rows])
         found = page_of(rows, page, query, lambda row: (row.day.toordinal(), row.student_id))
         items = [Unexplained(row, names.get(row.student_id)) for row in found.items]
-        return Report(items, found.next_cursor, rules.definition_of_unexplained())
+        return Report(items, found.next_cursor, definitions.definition_of_unexplained())
 
     async def student(self, scope: Scope, student_id: int, rule: ChronicRule, caller: Caller) -> StudentRecord:
-        """One student's record, day by day.
+        """The record of one student, day by day.
 
         Raises:
-            NotFound: the school has no such student, or the caller does not see them on any of these days.
+            NotFound: the school has no such student, or the caller never sees them.
         """
         await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
             if not await is_visible_student(connection, caller, scope.school_id, student_id):
                 raise NotFound(f"there is no student {student_id}", studentId=student_id)
-            of = await days_of(connection, replace(scope, student_id=student_id), caller)
-            days = await reports.days_of_student(connection, of)
+            visible = await _days(connection, replace(scope, student_id=student_id), caller)
+            days = await repository.days_of_student(connection, visible)
         counts = total(day.counts for day in days)
-        return StudentRecord(student_id, counts, rule.applies(counts), days, rules.definition_of_chronic(rule))
+        definition = definitions.definition_of_chronic_absence(rule)
+        return StudentRecord(student_id, counts, rule.applies(counts), days, definition)
 
 
 async def prepare(database: Database, summaries: Summaries, scope: Scope, caller: Caller) -> None:
-    """What comes before a report: whether the caller may have it, and summaries of all that was recorded.
+    """Checks that the caller may read the report, and refreshes the summaries of the school.
 
     Raises:
         Forbidden: without `attendance:read`.
         NotFound: there is no such school, or the caller does not see it.
-        Invalid: the days are the wrong way round, or too many.
+        Invalid: the days are in the wrong order, or too many.
     """
     require_permission(caller, Permission.ATTENDANCE_READ)
-    violations = list(_validate_days(scope))
-    if violations:
-        raise Invalid(violations[0].detail, violations)
+    refuse(list(validate_days(scope)))
     async with database.snapshot() as connection:
         await require_school(connection, caller, scope.school_id)
     await summaries.refresh(scope.school_id)
 
 
-def _validate_days(scope: Scope) -> Sequence[Violation]:
-    if scope.last_day < scope.first_day:
-        detail = f"the last day, {scope.last_day}, is before the first, {scope.first_day}"
-        return [Violation("days_reversed", detail, "/query/to", {"in": "query", "name": "to"})]
-    if scope.last_day - scope.first_day > timedelta(MAX_DAYS):
-        detail = f"a report is of at most {MAX_DAYS} days"
-        return [Violation("too_long", detail, "/query/to", {"in": "query", "name": "to", "maximum": MAX_DAYS})]
-    return []
+async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Caller) -> list[Rate]:
+    """The rates of all groups that have records, in the order of the groups."""
+    match by:
+        case GroupBy.STUDENT:
+            by_student = await repository.counts_by_student(connection, await _periods(connection, scope, caller))
+            return _rates_by_id(by_student, await _names(connection, caller, list(by_student)))
+        case GroupBy.CLASS:
+            statuses = await _statuses(connection, scope.school_id)
+            by_class = await repository.counts_by_class(connection, caller, scope, statuses)
+            may_read_names = caller.may(Permission.ROSTER_READ)
+            titles = await repository.titles_of_classes(connection, list(by_class)) if may_read_names else {}
+            return _rates_by_id(by_class, titles)
+        case GroupBy.GRADE:
+            by_grade = await repository.counts_by_grade(connection, await _periods(connection, scope, caller))
+            return [Rate(grade, grade, counts, (place,)) for place, (grade, counts) in enumerate(by_grade.items())]
+        case GroupBy.SCHOOL | GroupBy.DAY | GroupBy.WEEK | GroupBy.MONTH:
+            statuses = await _statuses(connection, scope.school_id)
+            by_day = await repository.counts_by_day(connection, caller, scope, statuses)
+            return rates_by_period(by_day, by, scope.first_day)
+        case _:
+            assert_never(by)
+
+
+def _rates_by_id(counts: Mapping[int, Counts], names: Mapping[int, str]) -> list[Rate]:
+    return [Rate(each, names.get(each), of_each, (each,)) for each, of_each in counts.items()]
+
+
+async def _days(connection: Connection, scope: Scope, caller: Caller) -> VisibleDays:
+    return visible_days(caller, scope, await _statuses(connection, scope.school_id))
+
+
+async def _periods(connection: Connection, scope: Scope, caller: Caller) -> VisiblePeriods:
+    return visible_periods(caller, scope, await _statuses(connection, scope.school_id))
+
+
+async def _names(connection: Connection, caller: Caller, student_ids: Sequence[int]) -> dict[int, str]:
+    """The names of students; none for a caller without `roster:read`."""
+    may_read_names = caller.may(Permission.ROSTER_READ)
+    return await repository.names_of_students(connection, student_ids) if may_read_names else {}
+
+
+async def _statuses(connection: Connection, school_id: int) -> SchoolStatuses:
+    return (await find_statuses(connection, [school_id]))[school_id]
 
 
 def _page(rows: Iterable[tuple[Key, Row]], page: PageRequest, query: object) -> Page[Row]:
-    """A page of rows that are at hand, each with its place."""
+    """A page of rows that are in memory, each with its sort key."""
     after = begin_of(page, query, lambda key: key)
     beyond = [(key, row) for key, row in rows if after is None or key > after]
     found = page_of(beyond, page, query, lambda each: each[0])

@@ -1,8 +1,8 @@
-"""Summaries of days and months: what reports read instead of every record of a year.
+"""Statements that write summaries of days and months, from which reports read instead of all records of a year.
 
-They are made from the records, and made anew before a report is read wherever a run has ended, or a record, a calendar
-or a timetable has changed, since they were: `batch_runs.summarised` says so. Nothing of it is done while classes are
-marked.
+A summary is derived from the records. It is made again before a report reads it, for each day with a run that
+`batch_runs.summarised` marks as stale: a run has ended, or a record, the calendar or the timetable has changed.
+Recording a class writes no summary.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
+    Date,
     Integer,
     Select,
     Subquery,
@@ -32,15 +33,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
 from adsum.attendance.tables import attendances
 from adsum.batches.tables import batch_runs
-from adsum.reports.day_totals import SUMMED, add_up_days, add_up_month
+from adsum.platform.database.sql_files import sql_file
 from adsum.reports.rules import month_after
-from adsum.reports.tables import class_days, student_days
+from adsum.reports.tables import class_days, school_days, student_days, student_months
 from adsum.roster.tables import classes, session_times, sessions
 from adsum.roster.timetable.repository import is_open
 from adsum.schools.tables import schools
 
-Places: TypeAlias = Collection[tuple[int, date]]
-"""Classes, by id, each on a day."""
+ClassDays: TypeAlias = Collection[tuple[int, date]]
+"""Pairs of a class id and a day."""
+
+SUMMED = ("sessions", "attended", "absent", "authorised", "late")
+COUNTED = (*SUMMED, "days", "days_absent")
+
+_ADD_UP_DAY = sql_file(__package__, "add_up_day", parameters={"day": Date()})
+_ADD_UP_MONTH = sql_file(__package__, "add_up_month", parameters={"month": Date(), "next_month": Date()})
 
 
 async def stale_day(connection: AsyncConnection, school_id: int) -> date | None:
@@ -61,10 +68,10 @@ def is_stale(school_id: int) -> tuple[ColumnElement[bool], ...]:
 
 
 async def summarise(connection: AsyncConnection, school_id: int, day: date, statuses: SchoolStatuses) -> None:
-    """Makes the summaries of a day anew, and of its month with the last day of it. The school has to be locked.
+    """Makes the summaries of a day again, and those of its month after the last stale day of the month.
 
-    The runs are locked before the records are read: whoever changes a record afterwards waits, and then says that the
-    run is to be summarised again; what was committed before is seen.
+    The caller holds the lock of the school. The stale runs are locked before the records are read: a transaction that
+    changes a record later waits for this one, and then marks the run as stale again.
     """
     c = batch_runs.c
     locked = select(c.run_id).where(*is_stale(school_id), c.learning_date == day).order_by(c.run_id)
@@ -72,63 +79,97 @@ async def summarise(connection: AsyncConnection, school_id: int, day: date, stat
     for table in (student_days, class_days):
         await connection.execute(delete(table).where(table.c.school_id == school_id, table.c.day == day))
     marks = _marks([c.school_id == school_id, c.learning_date == day], statuses)
-    for table, made in ((student_days, _of_student(marks, school_id)), (class_days, _of_class(marks, school_id))):
-        await connection.execute(insert(table).from_select(made.selected_columns.keys(), made))
+    for table, rows in ((student_days, _by_student(marks, school_id)), (class_days, _by_class(marks, school_id))):
+        await connection.execute(insert(table).from_select(rows.selected_columns.keys(), rows))
     await add_up_days(connection, school_id, [day])
     await connection.execute(update(batch_runs).where(c.run_id.in_(runs)).values(summarised=True))
     month = day.replace(day=1)
-    of_month = stale(school_id).where(c.learning_date >= month, c.learning_date < month_after(month))
-    # Whoever makes the last of its stale days anew adds the month up: once, and not with each of them.
-    if await connection.scalar(of_month) is None:
+    stale_in_month = stale(school_id).where(c.learning_date >= month, c.learning_date < month_after(month))
+    # The month is added up once, after its last stale day, and not after each of them.
+    if await connection.scalar(stale_in_month) is None:
         await add_up_month(connection, school_id, month)
 
 
 async def summarise_classes(
-    connection: AsyncConnection, school_id: int, places: Places, statuses: SchoolStatuses
+    connection: AsyncConnection, school_id: int, places: ClassDays, statuses: SchoolStatuses
 ) -> None:
-    """Makes what classes have on some days anew, of the records that there are now. The school has to be locked."""
+    """Makes the summaries of classes on some days again. The caller holds the lock of the school."""
     class_ids, days = {class_id for class_id, _ in places}, {day for _, day in places}
     c, r = class_days.c, batch_runs.c
     of_places = (c.school_id == school_id, c.class_id.in_(class_ids), c.day.in_(days))
     await connection.execute(delete(class_days).where(*of_places))
-    made = days_of_classes(school_id, [r.class_id.in_(class_ids), r.learning_date.in_(days)], statuses)
-    await connection.execute(insert(class_days).from_select(made.selected_columns.keys(), made))
+    rows = days_of_classes(school_id, [r.class_id.in_(class_ids), r.learning_date.in_(days)], statuses)
+    await connection.execute(insert(class_days).from_select(rows.selected_columns.keys(), rows))
+
+
+async def add_up_days(connection: AsyncConnection, school_id: int, days: Collection[date]) -> None:
+    """Adds up the students of a school on each of these days again. The caller holds the lock of the school."""
+    c = school_days.c
+    await connection.execute(delete(school_days).where(c.school_id == school_id, c.day.in_(days)))
+    if days:
+        await _ADD_UP_DAY.execute_many(connection, [{"school_id": school_id, "day": day} for day in sorted(days)])
+
+
+async def add_up_month(connection: AsyncConnection, school_id: int, month: date) -> None:
+    """Adds up the month that begins on this day again. The caller holds the lock of the school."""
+    c = student_months.c
+    await connection.execute(delete(student_months).where(c.school_id == school_id, c.month == month))
+    values = {"school_id": school_id, "month": month, "next_month": month_after(month)}
+    await _ADD_UP_MONTH.fetch_all(connection, values)
+
+
+async def erase_from_summaries(connection: AsyncConnection, school_id: int, student_id: int) -> None:
+    """Deletes the days and months of a student, and adds up the days of the school without them.
+
+    The caller holds the lock of the school.
+    """
+    c = student_days.c
+    days = list(await connection.scalars(select(c.day).where(c.student_id == student_id)))
+    for table in (student_days, student_months):
+        await connection.execute(delete(table).where(table.c.student_id == student_id))
+    await add_up_days(connection, school_id, days)
+
+
+def is_absent(day: Any) -> ColumnElement[bool]:
+    """Whether at least half of the time was missed. `day` has the columns of `student_days`."""
+    return 2 * day.time_missed >= day.time
 
 
 def days_of_students(
     school_id: int, runs: Collection[ColumnElement[bool]], statuses: SchoolStatuses
 ) -> Select[*tuple[Any, ...]]:
-    """What `student_days` would have of these runs alone: for who may not see the others."""
-    return _of_student(_marks(runs, statuses), school_id)
+    """Rows with the columns of `student_days`, made of the runs that meet these conditions."""
+    return _by_student(_marks(runs, statuses), school_id)
 
 
 def days_of_classes(
     school_id: int, runs: Collection[ColumnElement[bool]], statuses: SchoolStatuses
 ) -> Select[*tuple[Any, ...]]:
-    """What `class_days` would have of these runs alone."""
-    return _of_class(_marks(runs, statuses), school_id)
+    """Rows with the columns of `class_days`, made of the runs that meet these conditions."""
+    return _by_class(_marks(runs, statuses), school_id)
 
 
 def _marks(runs: Collection[ColumnElement[bool]], statuses: SchoolStatuses) -> Subquery:
-    """One row a mark that counts: whose, in which class, how it counts, and how long its session takes, or NULL."""
-    a, held = attendances.c, _held(runs)
+    """One row for each mark that counts: student, class, how it counts, and the minutes of its session, or NULL."""
+    a, open_sessions = attendances.c, _open_sessions(runs)
     counted = _codes(statuses, CountsAs.ATTENDED) + _codes(statuses, CountsAs.ABSENT)
+    is_same_session = and_(open_sessions.c.session_id == a.session_id, open_sessions.c.day == a.learning_date)
     return (
         select(
-            *(a.learning_date.label("day"), a.student_id, a.class_id, held.c.minutes),
+            *(a.learning_date.label("day"), a.student_id, a.class_id, open_sessions.c.minutes),
             _one_if(a.status.in_(_codes(statuses, CountsAs.ATTENDED))).label("attended"),
             _one_if(a.status.in_(_codes(statuses, CountsAs.ABSENT))).label("absent"),
             _one_if(a.status.in_(_absent_and_authorised(statuses))).label("authorised"),
             _one_if(a.status.in_(_flagged(statuses, StatusFlag.LATE))).label("late"),
         )
-        .join(held, and_(held.c.session_id == a.session_id, held.c.day == a.learning_date))
+        .join(open_sessions, is_same_session)
         .where(a.status.in_(counted))
         .subquery("mark")
     )
 
 
-def _held(runs: Collection[ColumnElement[bool]]) -> Subquery:
-    """Each session and day of these runs, unless the school was closed for it, with its minutes."""
+def _open_sessions(runs: Collection[ColumnElement[bool]]) -> Subquery:
+    """Each session and day of these runs for which the school was open, with the minutes of the session."""
     r = batch_runs.c
     taken = select(r.session_id, r.learning_date.label("day")).where(*runs).distinct().subquery("taken")
     weekday = weekday_of(taken.c.day)
@@ -145,11 +186,11 @@ def _held(runs: Collection[ColumnElement[bool]]) -> Subquery:
         .join(classes, classes.c.id == sessions.c.class_id)
         .join(schools, schools.c.id == classes.c.school_id)
         .where(*is_open(taken.c.day, weekday))
-        .subquery("held")
+        .subquery("open_session")
     )
 
 
-def _of_student(mark: Subquery, school_id: int) -> Select[*tuple[Any, ...]]:
+def _by_student(mark: Subquery, school_id: int) -> Select[*tuple[Any, ...]]:
     m = mark.c
     return select(
         *(literal(school_id).label("school_id"), m.day, m.student_id, *_sums(m)),
@@ -158,19 +199,19 @@ def _of_student(mark: Subquery, school_id: int) -> Select[*tuple[Any, ...]]:
     ).group_by(m.day, m.student_id)
 
 
-def _of_class(mark: Subquery, school_id: int) -> Select[*tuple[Any, ...]]:
+def _by_class(mark: Subquery, school_id: int) -> Select[*tuple[Any, ...]]:
     m = mark.c
-    each = (
+    student = (
         select(m.day, m.class_id, *_sums(m), _one_if(2 * _time_missed(m) >= _time(m)).label("days_absent"))
         .group_by(m.day, m.class_id, m.student_id)
         .subquery("student")
     )
     return select(
-        *(literal(school_id).label("school_id"), each.c.day, each.c.class_id),
-        *(func.sum(each.c[name]).label(name) for name in SUMMED),
+        *(literal(school_id).label("school_id"), student.c.day, student.c.class_id),
+        *(func.sum(student.c[name]).label(name) for name in SUMMED),
         func.count().label("days"),
-        func.sum(each.c.days_absent).label("days_absent"),
-    ).group_by(each.c.day, each.c.class_id)
+        func.sum(student.c.days_absent).label("days_absent"),
+    ).group_by(student.c.day, student.c.class_id)
 
 
 def _sums(m: Any) -> list[ColumnElement[int]]:
@@ -194,13 +235,13 @@ def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
 
 
 def weekday_of(day: ColumnElement[date]) -> ColumnElement[int]:
-    """1 is Monday; both databases count from Sunday, which is 0."""
+    """1 is Monday. Both databases count from Sunday, which is 0."""
     from_sunday = cast(extract("dow", day), Integer)
     return case((from_sunday == 0, 7), else_=from_sunday)
 
 
 def _minutes(time: ColumnElement[str]) -> ColumnElement[int]:
-    """Of a local 'HH:MM', since midnight."""
+    """Minutes since midnight of a local 'HH:MM'."""
     return cast(func.substr(time, 1, 2), Integer) * 60 + cast(func.substr(time, 4, 2), Integer)
 
 

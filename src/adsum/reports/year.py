@@ -1,4 +1,4 @@
-"""What the pages show of a year together, read once: totals, days, weeks, months, classes, grades and students."""
+"""The numbers of a school year for the pages: totals, days, weeks, months, classes, grades and students."""
 
 from __future__ import annotations
 
@@ -12,23 +12,21 @@ from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
 from adsum.platform.database.engine import Database
 from adsum.platform.days import Span
-from adsum.reports.rates import Rate, by_period, rates_by
-from adsum.reports.repository import newest_day
+from adsum.reports.definitions import Definition, definition_of_chronic_absence, definition_of_rates
+from adsum.reports.repository import marks_of_student, newest_day
 from adsum.reports.rules import (
     ChronicRule,
     Counts,
-    Definition,
     GroupBy,
+    Rate,
     Scope,
+    StudentMark,
     UsualDays,
-    definition_of_chronic,
-    definition_of_rates,
+    rates_by_period,
     total,
     usual_days,
 )
-from adsum.reports.service import prepare
-from adsum.reports.student_marks import StudentMark, marks_of_student
-from adsum.reports.summaries import Summaries
+from adsum.reports.service import Summaries, prepare, rates_by
 from adsum.roster.student_repository import grades_of_school
 from adsum.schools.calendar.repository import list_terms
 from adsum.schools.service import require_school
@@ -37,16 +35,16 @@ MAX_TERMS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
-    """A school, or what it was narrowed to, over some days.
+class YearOverview:
+    """The numbers of a scope.
 
     Attributes:
-        counts: of everybody on all of the days.
-        days: what became of those who were expected, day by day.
-        weeks, months, classes, grades, students: rates of what was asked for. Of classes it is what was recorded in
-            them, whatever grade their students are in.
-        chronic: how many of the students are chronically absent.
-        rule, chronic_rule: how rates, and who is chronically absent, were counted.
+        counts: the total.
+        days: counts by day.
+        weeks, months, classes, grades, students: rates by group. The rates of a class are those of the records made in
+            it, whatever the grade of the students.
+        chronic: the number of students who are chronically absent.
+        rule, chronic_rule: the definitions of rates and of chronic absence.
     """
 
     counts: Counts
@@ -63,15 +61,15 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """To what reports of some days can be narrowed: classes in which anything was taken, and grades of the school."""
+    """The filters that a page offers: classes with records in the period, and grades of the school."""
 
     classes: Sequence[Rate]
     grades: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
-    """The marks of a student that somebody may have to explain, and the statuses of their school."""
+class StudentMarks:
+    """Marks of a student, and the statuses of the school."""
 
     items: Sequence[StudentMark]
     statuses: SchoolStatuses
@@ -79,7 +77,7 @@ class Marks:
 
 class Year:
     """Every method raises Forbidden without `attendance:read`, and NotFound for a school that the caller does not see;
-    those that take a scope Invalid for days the wrong way round, or too many.
+    methods with a scope raise Invalid for days in the wrong order, or a period that is too long.
     """
 
     def __init__(self, database: Database, summaries: Summaries) -> None:
@@ -87,7 +85,7 @@ class Year:
         self._summaries = summaries
 
     async def usual_days(self, school_id: int, caller: Caller) -> UsualDays | None:
-        """The days of the school year up to the newest that the caller sees; None: nothing is recorded."""
+        """The days of the school year up to the newest day that the caller sees; None without records."""
         require_permission(caller, Permission.ATTENDANCE_READ)
         async with self._database.snapshot() as connection:
             await require_school(connection, caller, school_id)
@@ -97,8 +95,8 @@ class Year:
             terms = await list_terms(connection, school_id, 0, MAX_TERMS)
         return None if newest is None else usual_days(newest, [Span(term.begin_date, term.end_date) for term in terms])
 
-    async def overview(self, scope: Scope, rule: ChronicRule, caller: Caller) -> Overview:
-        """All of it. A teacher sees what was recorded in their classes, on the days on which they taught them."""
+    async def overview(self, scope: Scope, rule: ChronicRule, caller: Caller) -> YearOverview:
+        """All numbers. For a teacher, of the records in their classes on the days on which they taught them."""
         await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
             by_day = await rates_by(connection, scope, GroupBy.DAY, caller)
@@ -106,21 +104,21 @@ class Year:
             classes = await rates_by(connection, scope, GroupBy.CLASS, caller)
             grade_of = await grades_of_school(connection, scope.school_id)
         days = {rate.key: rate.counts for rate in by_day if isinstance(rate.key, date)}
-        return Overview(
+        return YearOverview(
             counts=total(days.values()),
             days=days,
-            weeks=by_period(days, GroupBy.WEEK, scope.first_day),
-            months=by_period(days, GroupBy.MONTH, scope.first_day),
+            weeks=rates_by_period(days, GroupBy.WEEK, scope.first_day),
+            months=rates_by_period(days, GroupBy.MONTH, scope.first_day),
             classes=classes,
             grades=_by_grade(students, grade_of),
             students=students,
             chronic=sum(rule.applies(rate.counts) for rate in students),
             rule=definition_of_rates(),
-            chronic_rule=definition_of_chronic(rule),
+            chronic_rule=definition_of_chronic_absence(rule),
         )
 
     async def choices(self, scope: Scope, caller: Caller) -> Choices:
-        """To what a report of the school on these days can be narrowed, whatever the scope is narrowed to."""
+        """The filters that exist for the school and the days of a scope; its own filters do not matter."""
         await prepare(self._database, self._summaries, scope, caller)
         whole = replace(scope, class_id=None, student_id=None, grade=None)
         async with self._database.snapshot() as connection:
@@ -128,8 +126,8 @@ class Year:
             grades = await grades_of_school(connection, scope.school_id)
         return Choices(classes, sorted({grade for grade in grades.values() if grade is not None}))
 
-    async def marks(self, scope: Scope, caller: Caller) -> Marks:
-        """Every mark of the scope's student that is an absence, or late, the newest first."""
+    async def marks(self, scope: Scope, caller: Caller) -> StudentMarks:
+        """The absences and late arrivals of the scope's student, the newest first."""
         await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
             statuses = (await find_statuses(connection, [scope.school_id]))[scope.school_id]
@@ -139,14 +137,14 @@ class Year:
                 if status.counts_as is CountsAs.ABSENT
                 or (status.counts_as is CountsAs.ATTENDED and StatusFlag.LATE in status.flags)
             ]
-            return Marks(await marks_of_student(connection, caller, scope, codes), statuses)
+            return StudentMarks(await marks_of_student(connection, caller, scope, codes), statuses)
 
 
 def _by_grade(students: Sequence[Rate], grade_of: Mapping[int, str | None]) -> list[Rate]:
-    """By the grade that students are in now; those without one last."""
-    together: defaultdict[str | None, list[Counts]] = defaultdict(list)
+    """Rates by the present grade of the students; the last group has no grade."""
+    groups: defaultdict[str | None, list[Counts]] = defaultdict(list)
     for rate in students:
         assert isinstance(rate.key, int)
-        together[grade_of.get(rate.key)].append(rate.counts)
-    ordered = sorted(together.items(), key=lambda item: (item[0] is None, item[0] or ""))
+        groups[grade_of.get(rate.key)].append(rate.counts)
+    ordered = sorted(groups.items(), key=lambda item: (item[0] is None, item[0] or ""))
     return [Rate(grade, grade, total(each), (place,)) for place, (grade, each) in enumerate(ordered)]

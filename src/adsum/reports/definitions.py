@@ -1,0 +1,71 @@
+"""The sentences that define the numbers of each report. Every report carries its definition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from adsum.reports.rules import ChronicRule
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence with placeholders such as `%(percent)s`, and their values. The pages translate the words."""
+
+    words: str
+    params: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def text(self) -> str:
+        """The sentence in English."""
+        return self.words % self.params
+
+
+Definition = Sequence[Sentence]
+"""The rule by which a report counts."""
+
+
+def in_english(definition: Definition) -> str:
+    """All sentences as one text."""
+    return " ".join(sentence.text for sentence in definition)
+
+
+_COUNTED = Sentence(
+    "A session counts for a student who was expected in it once its register was taken and the school was open for it; "
+    "late counts as attended, excused as absent."
+)
+_RATE = Sentence("The rate is the share that was attended, of sessions, and of days.")
+_DAY = Sentence(
+    "A day is absent when at least half of its taken session time was missed, by the timetable; where a session has no "
+    "times, half of the sessions."
+)
+_UNEXPLAINED = Sentence("Absences whose status is not authorised, one line a student and day.")
+
+
+def definition_of_rates() -> Definition:
+    """The rule of attendance rates."""
+    return (_COUNTED, _RATE, _DAY)
+
+
+def definition_of_chronic_absence(rule: ChronicRule) -> Definition:
+    """The rule of chronic absence."""
+    first = Sentence(
+        "Absent, excused included, on at least %(percent)s %% of the days on which anything of theirs was taken, "
+        "with at least %(days)s such days.",
+        {"percent": rule.percent, "days": rule.least_days},
+    )
+    return (first, _DAY, _COUNTED)
+
+
+def definition_of_streaks(least_days: int) -> Definition:
+    """The rule of absences in a row."""
+    first = Sentence(
+        "Absent on each of the newest %(days)s or more days of the period on which anything of theirs was taken.",
+        {"days": least_days},
+    )
+    return (first, _DAY, _COUNTED)
+
+
+def definition_of_unexplained() -> Definition:
+    """The rule of unexplained absences."""
+    return (_UNEXPLAINED, _COUNTED)

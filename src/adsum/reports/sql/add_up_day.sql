@@ -1,0 +1,16 @@
+-- Adds up the days of all students of a school on one day. Writes one row of school_days, or none if nobody has a day.
+-- Locks: none of its own. The caller holds the lock of the school and has deleted the previous row.
+INSERT INTO school_days (school_id, day, sessions, attended, absent, authorised, late, days, days_absent)
+SELECT
+    s.school_id,
+    s.day,
+    sum(s.sessions),
+    sum(s.attended),
+    sum(s.absent),
+    sum(s.authorised),
+    sum(s.late),
+    count(*),
+    sum(CASE WHEN 2 * s.time_missed >= s.time THEN 1 ELSE 0 END)
+FROM student_days s
+WHERE s.school_id = :school_id AND s.day = :day
+GROUP BY s.school_id, s.day
