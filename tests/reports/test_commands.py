@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
+from datetime import UTC, date, datetime
 
+from adsum.platform.database.engine import Database
+from adsum.platform.services import Services
+from adsum.platform.settings import load_settings
+from adsum.reports.commands import report_scope
+from adsum.schools.service import Schools
 from tests.support.commands import Commands
+from tests.support.schools import make_bare_school
 
 SCHOOL = ("--school", "1", "--from", "2024-12-01", "--to", "2024-12-31")
 
@@ -24,3 +31,17 @@ def test_reports_are_shown(demo: Commands, demo_worker: subprocess.Popen[bytes])
     assert "2024-12-25" in demo.output("report", "unexplained", *SCHOOL)
     assert demo.run("report", "chronic", *SCHOOL).stderr == "adsum: nobody is\n"
     assert demo_worker.poll() is None
+
+
+async def test_a_report_without_a_last_day_ends_today_in_the_time_zone_of_its_school(database: Database) -> None:
+    """At noon in UTC it is the 26th in Kiritimati already."""
+    async with database.transaction() as connection:
+        here = await make_bare_school(connection)
+        there = await make_bare_school(connection, time_zone="Pacific/Kiritimati")
+    noon = datetime(2024, 12, 25, 12, tzinfo=UTC)
+    services = Services([Schools(database)], clock=lambda: noon, settings=load_settings(secret_key="k" * 64))
+    first = date(2024, 12, 1)
+
+    assert (await report_scope(services, here, first, None)).last_day == date(2024, 12, 25)
+    assert (await report_scope(services, there, first, None)).last_day == date(2024, 12, 26)
+    assert (await report_scope(services, there, first, date(2024, 12, 2))).last_day == date(2024, 12, 2)

@@ -53,7 +53,7 @@ def rates(
 ) -> None:
     """Show attendance rates in percent, of sessions and of days."""
     found = _every_item(
-        lambda services: _scope(services, school, first_day, last_day, class_id, grade),
+        lambda services: report_scope(services, school, first_day, last_day, class_id, grade),
         lambda reports, scope, page: reports.rates(scope, by, system_caller(), page),
     )
     items = [RateItem.of(rate) for rate in found]
@@ -75,7 +75,7 @@ def chronic(
     """Show students who are absent on so many of their days, excused included."""
     rule = ChronicRule(percent, least_days)
     found = _every_item(
-        lambda services: _scope(services, school, first_day, last_day, class_id, grade),
+        lambda services: report_scope(services, school, first_day, last_day, class_id, grade),
         lambda reports, scope, page: reports.chronic(scope, rule, system_caller(), page),
     )
     items = [RateItem.of(rate) for rate in found]
@@ -95,7 +95,7 @@ def streaks(
 ) -> None:
     """Show students who are absent day after day, up to the last day."""
     found = _every_item(
-        lambda services: _scope(services, school, first_day, last_day, class_id, grade),
+        lambda services: report_scope(services, school, first_day, last_day, class_id, grade),
         lambda reports, scope, page: reports.streaks(scope, least_days, system_caller(), page),
     )
     items = [StreakItem.model_validate(streak) for streak in found]
@@ -114,7 +114,7 @@ def unexplained(
 ) -> None:
     """Show absences that nobody has explained, one line a student and day."""
     found = _every_item(
-        lambda services: _scope(services, school, first_day, last_day, class_id, grade),
+        lambda services: report_scope(services, school, first_day, last_day, class_id, grade),
         lambda reports, scope, page: reports.unexplained(scope, system_caller(), page),
     )
     items = [UnexplainedItem.of(each) for each in found]
@@ -136,7 +136,7 @@ def student(
     rule = ChronicRule(percent, least_days)
 
     async def work(services: Services) -> StudentRecord:
-        scope = await _scope(services, school, first_day, last_day)
+        scope = await report_scope(services, school, first_day, last_day)
         return await services[Reports].student(scope, student_id, rule, system_caller())
 
     answer = StudentRecordAnswer.of(run_with_services(work))
@@ -157,7 +157,7 @@ def _every_item(
     return run_with_services(work)
 
 
-async def _scope(
+async def report_scope(
     services: Services,
     school_id: int | None,
     first_day: date,
