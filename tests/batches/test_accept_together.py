@@ -23,7 +23,7 @@ from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, Overloaded, RecordsExist
 from adsum.platform.ids import Batch
 from adsum.platform.settings import Settings
-from adsum.roster.session_fence import take_turns
+from adsum.roster.session_fence import advance_fences
 from adsum.wiring import Adsum, open_adsum
 from tests.support.installation import queue_keys
 from tests.support.runs import ACCEPTED_AT, batch_of
@@ -109,7 +109,7 @@ async def test_whoever_has_to_wait_for_a_turn_keeps_nobody_else_waiting(postgres
         async with adsum.database.transaction() as connection:
             held, free = [await make_school(connection) for _ in range(2)]
         async with adsum.database.transaction() as holding:
-            await take_turns(holding, [held.session_id])
+            await advance_fences(holding, [held.session_id])
             waiting = asyncio.create_task(adsum.attendances.create_batch(submission(held), SYSTEM))
             async with asyncio.timeout(10):
                 assert (await adsum.attendances.create_batch(submission(free), SYSTEM)).added_jobs == 3
@@ -169,7 +169,7 @@ async def test_two_with_one_key_that_both_have_to_wait_make_one_run_and_get_one_
             school = await make_school(connection)
         asked = submission(school, idempotency_key="monday")
         async with adsum.database.transaction() as holding:
-            await take_turns(holding, [school.session_id])
+            await advance_fences(holding, [school.session_id])
             both = [asyncio.create_task(adsum.attendances.create_batch(asked, SYSTEM)) for _ in range(2)]
             await until(lambda: both_wait(adsum.database))
         one, other = await asyncio.gather(*both)

@@ -23,7 +23,7 @@ from adsum.platform.errors import Invalid, Unavailable
 from adsum.platform.redis.connection import REQUEST_DEADLINE_S, open_redis
 from adsum.platform.retries import retry_forever
 from adsum.platform.settings import Settings
-from adsum.roster.session_fence import take_turns
+from adsum.roster.session_fence import advance_fences
 from adsum.wiring import Adsum, open_adsum
 from tests.support.runs import batch_of, slices
 from tests.support.schools import SchoolIds, make_school
@@ -104,7 +104,7 @@ async def test_who_had_to_wait_for_the_turn_is_told_the_same_if_the_connection_b
 ) -> None:
     adsum, proxy = proxied
     async with adsum.database.transaction() as holding:
-        await take_turns(holding, [proxied_school.session_id])
+        await advance_fences(holding, [proxied_school.session_id])
         waiting = asyncio.create_task(adsum.attendances.create_batch(submission(proxied_school), SYSTEM))
         await until(lambda: somebody_waits_for_a_lock(adsum.database))
         lost = Blow(2, moment, named="COMMIT")  # the first one is the holder's
@@ -150,7 +150,7 @@ async def test_a_worker_whose_writes_get_lost_either_way_records_each_student_on
     assert run is not None
     lost = [
         # Written, and the reply lost: from then on the rows have to be read, in a transaction.
-        Blow(1, Moment.AFTER, named="WITH slice AS"),
+        Blow(1, Moment.AFTER, named="INSERT INTO attendances"),
         Blow(1, Moment.BEFORE, named="COMMIT"),
         Blow(2, Moment.AFTER, named="COMMIT"),
     ]

@@ -74,7 +74,7 @@ async def test_a_plan_is_unfolded_once_and_not_for_every_record_of_the_class(sql
     plans = await plans_of(sqlite, lambda connection: recording.update_records(connection, [JobSlice(RUN_ID, 0)]))
     assert len(plans) == 2
     for plan in plans:
-        unfolded = next(i for i, line in enumerate(plan) if line.startswith("SCAN j "))
+        unfolded = next(i for i, line in enumerate(plan) if line.startswith("SCAN entry "))
         looked_up = next(i for i, line in enumerate(plan) if line.startswith("SEARCH a "))
         assert unfolded < looked_up, plan
         assert "student_id=?" in plan[looked_up]

@@ -59,13 +59,13 @@ async def make_run(
     chunks = tuple(tuple(chunk) for chunk in plan.chunks(chunk_size))
     run = Run(str(uuid7()), school.school_id, batch or batch_of(school), RunState.OPEN, chunk_size, chunks, ACCEPTED_AT)
     number = (await find_standing(connection, [run.batch]))[run.batch].number
-    turn = await turn_of(connection, run.batch)
+    turn = await fence_of(connection, run.batch)
     new = NewRun(run, plan, turn, number, OnExisting.SKIP, caller or system_caller())
     assert await new_runs.insert_runs(connection, [new]) == {run.run_id}
     return run
 
 
-async def turn_of(connection: AsyncConnection, batch: Batch) -> int:
+async def fence_of(connection: AsyncConnection, batch: Batch) -> int:
     """The turn of its session."""
     wanted = Wanted(batch.class_id, batch.session_id, None)
     turn = (await find_places(connection, [wanted]))[wanted].turn

@@ -18,7 +18,7 @@ from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, StaleVersion, Violation
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
 from adsum.roster.repository import sessions_among
-from adsum.roster.session_fence import take_turns
+from adsum.roster.session_fence import advance_fences
 from adsum.roster.student_repository import schools_of_students
 
 
@@ -128,7 +128,7 @@ async def _fence_sessions(connection: Connection, student_ids: Sequence[int]) ->
     """Takes the fences of all sessions that may record these students, so that no run of theirs opens meanwhile."""
     session_ids = await absences.sessions_of_students(connection, student_ids)
     if session_ids:
-        await take_turns(connection, session_ids)
+        await advance_fences(connection, session_ids)
 
 
 async def _check(connection: Connection, student_ids: Sequence[int], absence: Absence, caller: Caller) -> int:

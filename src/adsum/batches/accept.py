@@ -19,7 +19,7 @@ from adsum.platform.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalesce
 from adsum.platform.database.engine import Connection, Database, RejectedRows, StorageOutage
 from adsum.platform.errors import AdsumError, caught
 from adsum.platform.ids import Batch
-from adsum.roster.session_fence import take_turns
+from adsum.roster.session_fence import advance_fences
 
 # Marks that are accepted together at most: others wait for them.
 MARKS_AT_MOST = 32_000
@@ -118,7 +118,7 @@ class Acceptance:
         decided: _Decided | None = None
         try:
             async with self._database.transaction() as connection:
-                await take_turns(connection, [asked.submission.session_id])
+                await advance_fences(connection, [asked.submission.session_id])
                 decided = await self._decide(connection, [asked], closes_idle=True)
                 await _write(connection, decided.decisions)
         except StorageOutage:

@@ -21,7 +21,7 @@ from adsum.batches.rules import BatchStatus, OnExisting, Outcome, RunState, Tall
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Conflict
 from adsum.platform.ids import Batch, parse_batch_id
-from adsum.roster.session_fence import take_turns
+from adsum.roster.session_fence import advance_fences
 
 
 class BatchIsOpen(Conflict):
@@ -67,8 +67,8 @@ class RetryCancel:
         """
         batch = _parsed(batch_id, caller)
         async with self._database.transaction() as connection:
-            turns = await take_turns(connection, [batch.session_id])
-            done = await self._retry(connection, batch, turns, caller)
+            fences = await advance_fences(connection, [batch.session_id])
+            done = await self._retry(connection, batch, fences, caller)
         await self._queueing.follow(run=done.run)
         return done.status
 
@@ -91,7 +91,7 @@ class RetryCancel:
             await self._queueing.follow(run=None, ended=(standing, closed))
         return status
 
-    async def _retry(self, connection: Connection, batch: Batch, turns: Mapping[int, int], caller: Caller) -> _Retried:
+    async def _retry(self, connection: Connection, batch: Batch, fences: Mapping[int, int], caller: Caller) -> _Retried:
         status = await _status(connection, batch, caller)
         newest = await runs.newest_run(connection, batch)
         if newest is None or newest.state is RunState.OPEN:
@@ -107,7 +107,7 @@ class RetryCancel:
             raise NothingFailed(_why_nobody(batch, status.tally), batchId=batch.id)
         chunks = tuple(tuple(chunk) for chunk in plan.chunks(self._chunk_size))
         run = Run(str(uuid7()), newest.school_id, batch, RunState.OPEN, self._chunk_size, chunks, self._now())
-        new = NewRun(run, plan, turns[batch.session_id], standing.number, OnExisting.SKIP, caller)
+        new = NewRun(run, plan, fences[batch.session_id], standing.number, OnExisting.SKIP, caller)
         made = await new_runs.insert_runs(connection, [new])
         # The turn is taken, so nothing has happened since.
         assert made == {run.run_id}

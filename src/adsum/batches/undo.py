@@ -18,7 +18,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid
 from adsum.platform.ids import parse_batch_id
 from adsum.platform.texts import validate_reason
-from adsum.roster.session_fence import take_turns
+from adsum.roster.session_fence import advance_fences
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Undo:
             raise no_batch(batch_id)
         async with self._database.transaction() as connection:
             # As a submission: what it looks at is not to be marked anew meanwhile.
-            await take_turns(connection, [batch.session_id])
+            await advance_fences(connection, [batch.session_id])
             status = await tallies.batch_status(connection, caller, batch)
             if status is None:
                 raise no_batch(batch_id)

@@ -10,7 +10,7 @@ from adsum.platform.errors import Conflict, NotFound
 from adsum.platform.telemetry import logger
 from adsum.privacy.erasure import erase_student, is_being_marked, lock_school_of, sessions_of_student
 from adsum.privacy.repository import PersonalData, personal_data, sees_student
-from adsum.roster.session_fence import take_turns
+from adsum.roster.session_fence import advance_fences
 
 log = logger(__name__)
 
@@ -66,7 +66,7 @@ class StudentData:
             await _require(connection, student_id, caller)
             # As a submission does: so none is accepted with this student meanwhile.
             sessions = await sessions_of_student(connection, student_id)
-            await take_turns(connection, sessions)
+            await advance_fences(connection, sessions)
             if await is_being_marked(connection, student_id):
                 raise StudentIsBeingMarked(
                     f"a batch with student {student_id} is being processed: wait for it, or cancel it",

@@ -15,8 +15,8 @@ from adsum.batches.repository.runs import Run
 from adsum.batches.repository.standing import find_standing
 from adsum.batches.rules import OnExisting, RunState
 from adsum.platform.database.engine import Connection, Database
-from adsum.roster.session_fence import take_turns
-from tests.support.runs import ACCEPTED_AT, DAY, batch_of, end_run, inserts, turn_of
+from adsum.roster.session_fence import advance_fences
+from tests.support.runs import ACCEPTED_AT, DAY, batch_of, end_run, fence_of, inserts
 from tests.support.schools import SchoolIds, make_record, make_school
 from tests.support.waiting import somebody_waits_for_a_lock, until
 
@@ -25,7 +25,7 @@ async def decided(connection: Connection, school: SchoolIds, day: date = DAY) ->
     """A run for whoever is in the class, in sight of what stands now."""
     batch, plan = batch_of(school, day), Plan(tuple(inserts(school.student_ids)), (), ())
     run = Run(str(uuid7()), school.school_id, batch, RunState.OPEN, 500, (plan.jobs,), ACCEPTED_AT)
-    turn, standing = await turn_of(connection, batch), (await find_standing(connection, [batch]))[batch]
+    turn, standing = await fence_of(connection, batch), (await find_standing(connection, [batch]))[batch]
     return NewRun(run, plan, turn, standing.number, OnExisting.SKIP, system_caller())
 
 
@@ -61,7 +61,7 @@ async def test_a_run_is_not_made_if_a_turn_was_taken_since_and_others_are(databa
     async with database.autocommit_read() as connection:
         new = [await decided(connection, each) for each in schools]
     async with database.transaction() as connection:
-        assert await take_turns(connection, [schools[1].session_id]) == {schools[1].session_id: 1}
+        assert await advance_fences(connection, [schools[1].session_id]) == {schools[1].session_id: 1}
     assert await made(database, *new) == {new[0].run.run_id, new[2].run.run_id}
 
 
@@ -70,14 +70,14 @@ async def test_whose_turn_somebody_has_waits_for_nobody_and_is_not_made(postgres
         held, free = [await make_school(connection) for _ in range(2)]
         new = [await decided(connection, each) for each in (held, free)]
     async with postgres_database.transaction() as holding:
-        await take_turns(holding, [held.session_id])
+        await advance_fences(holding, [held.session_id])
         async with asyncio.timeout(5):
             assert await made(postgres_database, *new) == {new[1].run.run_id}
 
 
 async def test_who_has_the_turn_makes_a_run_of_what_stands_then(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
-        await take_turns(connection, [school.session_id])
+        await advance_fences(connection, [school.session_id])
         new = await decided(connection, school)
         assert await new_runs.insert_runs(connection, [new]) == {new.run.run_id}
 
@@ -90,7 +90,7 @@ async def test_two_who_take_the_turn_of_one_session_come_one_after_the_other(
 
     async def first() -> None:
         async with postgres_database.transaction() as connection:
-            assert await take_turns(connection, [session_id]) == {session_id: 1}
+            assert await advance_fences(connection, [session_id]) == {session_id: 1}
             has_turn.set()
             await may_go.wait()
             order.append("first")
@@ -98,7 +98,7 @@ async def test_two_who_take_the_turn_of_one_session_come_one_after_the_other(
     async def second() -> None:
         await has_turn.wait()
         async with postgres_database.transaction() as connection:
-            assert await take_turns(connection, [session_id]) == {session_id: 2}
+            assert await advance_fences(connection, [session_id]) == {session_id: 2}
             order.append("second")
 
     async def release() -> None:
@@ -115,18 +115,18 @@ async def test_two_who_take_the_turn_of_one_session_come_one_after_the_other(
 async def test_a_turn_counts_up_however_many_take_it_at_once(database: Database, school: SchoolIds) -> None:
     async def take() -> None:
         async with database.transaction() as connection:
-            await take_turns(connection, [school.session_id])
+            await advance_fences(connection, [school.session_id])
 
     await asyncio.gather(*(take() for _ in range(5)))
     async with database.autocommit_read() as connection:
-        assert await turn_of(connection, batch_of(school)) == 5
+        assert await fence_of(connection, batch_of(school)) == 5
 
 
 async def test_taking_a_turn_does_not_stop_workers_who_record_in_that_session(
     postgres_database: Database, postgres_school: SchoolIds
 ) -> None:
     async with postgres_database.transaction() as accepting:
-        await take_turns(accepting, [postgres_school.session_id])
+        await advance_fences(accepting, [postgres_school.session_id])
         async with asyncio.timeout(5), postgres_database.transaction() as working:
             await make_record(working, postgres_school.school_id, batch_of(postgres_school), 1)
 

@@ -36,8 +36,8 @@ POISONING = (
         " EXECUTE FUNCTION hold()"
     ),
 )
-# How the statement that writes a chunk's records begins.
-WRITING = "WITH slice"
+# In the statement that inserts the records of a chunk.
+WRITING = "INSERT INTO attendances"
 
 
 async def test_a_worker_that_wakes_up_after_its_run_was_cancelled_writes_nothing(

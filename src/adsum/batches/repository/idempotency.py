@@ -12,14 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.batches.tables import idempotency_keys
 from adsum.platform.database.columns import Json
-from adsum.platform.database.input_rows import asking, rows_asked
+from adsum.platform.database.sql_files import input_rows, sql_file
 
-_FIND = asking(
-    """
-SELECT i.actor, i.key, i.body_digest, i.answer
-FROM asked JOIN idempotency_keys i ON i.actor = asked.actor AND i.key = asked.key""",
-    {"actor": "text", "key": "text"},
-    {"actor": String, "key": String, "body_digest": String, "answer": Json},
+_FIND_ANSWERS = sql_file(
+    "adsum.batches",
+    "find_answers",
+    returns={"actor": String, "key": String, "body_digest": String, "answer": Json},
 )
 
 
@@ -41,9 +39,9 @@ class KeptAnswer:
 
 async def find_answers(connection: AsyncConnection, keys: Collection[AnswerKey]) -> dict[AnswerKey, KeptAnswer]:
     """Those of these keys under which something was answered."""
-    asked = rows_asked({"actor": each.actor, "key": each.key} for each in keys)
-    rows = await _FIND.fetch_all(connection, asked)
-    return {AnswerKey(actor, key): KeptAnswer(digest, answer) for actor, key, digest, answer in rows}
+    rows = input_rows({"actor": each.actor, "key": each.key} for each in keys)
+    found = await _FIND_ANSWERS.fetch_all(connection, rows)
+    return {AnswerKey(actor, key): KeptAnswer(digest, answer) for actor, key, digest, answer in found}
 
 
 async def keep_answers(connection: AsyncConnection, answers: Mapping[AnswerKey, KeptAnswer], now: datetime) -> None:

@@ -6,20 +6,18 @@ the same outcomes.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import BindParameter, Date, String, bindparam
+from sqlalchemy import Date, String
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.batches.repository.closing import ClosedRun
-from adsum.batches.repository.outcomes import OUTCOME, rows_of_job
 from adsum.batches.rules import Outcome, RunState
 from adsum.platform.database.columns import BigInt, Json, RunId
-from adsum.platform.database.statements import Statement, of_text
+from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.ids import Batch
 
 
@@ -74,70 +72,7 @@ class Progress:
         return self.recorded == self.planned
 
 
-# The jobs that :slices name, one row each: `job`. On Postgres the open runs are locked against being closed or
-# cancelled until this transaction ends, always in the order of their ids, so that two workers cannot deadlock.
-_SQLITE_JOBS = """
-WITH slice AS (
-    SELECT value ->> 'run' AS run, value ->> 'chunk' AS chunk, value ->> 'start' AS start, value ->> 'stop' AS stop
-    FROM json_each(:slices)
-),
-run AS (SELECT r.* FROM batch_runs r WHERE r.run_id IN (SELECT run FROM slice) {which}),
-job AS (
-    SELECT run.*, j.value ->> 'student' AS student_id, j.value ->> 'status' AS status, j.value ->> 'note' AS note,
-           j.value ->> 'arrived' AS arrived_at, j.value ->> 'left' AS left_at, j.value ->> 'absence' AS absence_id,
-           j.value ->> 'version' AS seen
-    FROM slice JOIN run ON run.run_id = slice.run
-    JOIN json_each(run.plan, '$[' || slice.chunk || ']') j ON j.key >= slice.start AND j.key < slice.stop
-)"""
-_POSTGRES_JOBS = """
-WITH slice AS (
-    SELECT * FROM jsonb_to_recordset(CAST(:slices AS jsonb)) AS s(run uuid, chunk int, start int, stop int)
-),
-run AS MATERIALIZED (
-    SELECT r.* FROM batch_runs r WHERE r.run_id IN (SELECT run FROM slice) {which} ORDER BY r.run_id {lock}
-),
-job AS (
-    SELECT run.*, CAST(j.value ->> 'student' AS bigint) AS student_id, j.value ->> 'status' AS status,
-           j.value ->> 'note' AS note, j.value ->> 'arrived' AS arrived_at, j.value ->> 'left' AS left_at,
-           CAST(j.value ->> 'absence' AS bigint) AS absence_id, CAST(j.value ->> 'version' AS int) AS seen
-    FROM slice JOIN run ON run.run_id = slice.run
-    CROSS JOIN LATERAL jsonb_array_elements(run.plan -> slice.chunk) WITH ORDINALITY AS j(value, position)
-    WHERE j.position > slice.start AND j.position <= slice.stop
-)"""
-
-_TOLD_PENDING = f""",
-outcome AS ({OUTCOME})
-SELECT run_id, {{students}} AS students FROM outcome WHERE outcome = 'pending' GROUP BY run_id"""
-
-# One row a run: an object for each student of a group would be most of what a worker does.
-RUN = "run.run_id, run.state, run.class_id, run.session_id, run.learning_date"
-PLANNED = """run.total_jobs - run.carried_recorded - run.carried_skipped - run.carried_cancelled
-           - {array_length}(run.kept) AS planned"""
-_TOLD_PROGRESS = f""",
-outcome AS ({OUTCOME}),
-counted AS (
-    SELECT run_id, {{students}} FILTER (WHERE outcome <> 'pending') AS ended,
-           count(*) FILTER (WHERE outcome = 'recorded') AS recorded,
-           count(*) FILTER (WHERE outcome = 'pending') AS pending
-    FROM outcome GROUP BY run_id
-)
-SELECT {RUN}, counted.ended, counted.recorded, counted.pending, {PLANNED}
-FROM counted JOIN run ON run.run_id = counted.run_id"""
-
-_POSTGRES = {
-    "students": "jsonb_agg(student_id)",
-    "array_length": "jsonb_array_length",
-    "in_order": "JOIN",
-    "row_lock": "FOR UPDATE OF a",
-}
-# In the order in which they are written: else SQLite unfolds the plan once for every record of the class.
-_SQLITE = {
-    "students": "json_group_array(student_id)",
-    "array_length": "json_array_length",
-    "in_order": "CROSS JOIN",
-    "row_lock": "",
-}
-
+SQL = "adsum.batches"
 PROGRESS_COLUMNS: dict[str, Any] = {
     "run_id": RunId,
     "state": String,
@@ -151,29 +86,10 @@ PROGRESS_COLUMNS: dict[str, Any] = {
 }
 
 
-def of_slices(
-    body: str, *values: BindParameter[Any], which: str = "", lock: str = "", told: Mapping[str, Any] | None = None
-) -> Statement:
-    """A statement that begins with the jobs that `:slices` names: `job`.
-
-    Args:
-        body: the rest.
-        *values: that it needs besides.
-        which: narrows the runs.
-        lock: locks them.
-        told: see `of_text`.
-    """
-
-    def written(dialect: str) -> str:
-        jobs, words = (_POSTGRES_JOBS, _POSTGRES) if dialect == "postgresql" else (_SQLITE_JOBS, _SQLITE)
-        return (jobs + body).format(which=which, lock=lock, rows_of_job=rows_of_job(dialect), **words)
-
-    return of_text(written, bindparam("slices", type_=String), *values, told=told)
-
-
-_OUTCOMES = of_slices(
-    OUTCOME,
-    told={
+_JOB_OUTCOMES = sql_file(
+    SQL,
+    "job_outcomes",
+    returns={
         "run_id": RunId,
         "state": String,
         "class_id": BigInt,
@@ -183,23 +99,23 @@ _OUTCOMES = of_slices(
         "outcome": String,
     },
 )
-_PROGRESS = of_slices(_TOLD_PROGRESS, told=PROGRESS_COLUMNS)
-_PENDING = of_slices(_TOLD_PENDING, told={"run_id": RunId, "students": Json})
+_SLICE_OUTCOMES = sql_file(SQL, "slice_outcomes", returns=PROGRESS_COLUMNS)
+_PENDING_STUDENTS = sql_file(SQL, "pending_students", returns={"run_id": RunId, "students": Json})
 
 
 async def outcomes(connection: AsyncConnection, slices: Sequence[JobSlice]) -> list[JobOutcome]:
     """What became of each job of these slices; of runs that ended, too. Runs that are not there have none."""
-    return [_job_outcome(*row) for row in await _OUTCOMES.fetch_all(connection, named(slices))]
+    return [_job_outcome(*row) for row in await _JOB_OUTCOMES.fetch_all(connection, named(slices))]
 
 
 async def progress(connection: AsyncConnection, slices: Sequence[JobSlice]) -> list[Progress]:
     """How far each run is with these slices; also runs that ended. Runs that are not there have none."""
-    return [progress_of(*row) for row in await _PROGRESS.fetch_all(connection, named(slices))]
+    return [progress_of(*row) for row in await _SLICE_OUTCOMES.fetch_all(connection, named(slices))]
 
 
 async def pending(connection: AsyncConnection, slices: Sequence[JobSlice]) -> dict[str, set[int]]:
     """Of each run that has any, the students whose job has no outcome. One row a run: thousands may have stopped."""
-    return {run_id: set(students) for run_id, students in await _PENDING.fetch_all(connection, named(slices))}
+    return {run_id: set(students) for run_id, students in await _PENDING_STUDENTS.fetch_all(connection, named(slices))}
 
 
 def _job_outcome(
@@ -218,4 +134,6 @@ def progress_of(
 
 def named(slices: Sequence[JobSlice]) -> dict[str, str]:
     """The parameter of such a statement."""
-    return {"slices": json.dumps([asdict(part) for part in slices])}
+    return input_rows(
+        {"run_id": each.run, "chunk": each.chunk, "start": each.start, "stop": each.stop} for each in slices
+    )

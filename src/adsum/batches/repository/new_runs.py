@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
@@ -14,53 +13,10 @@ from adsum.batches.plan import Plan
 from adsum.batches.repository.runs import Run
 from adsum.batches.rules import OnExisting
 from adsum.platform.database.columns import Instant, RunId
-from adsum.platform.database.input_rows import asking, rows_asked
-from adsum.roster.session_fence import turns_asked
+from adsum.platform.database.sql_files import input_rows, sql_file
 
-_COLUMNS = {
-    "run_id": "uuid",
-    "school_id": "bigint",
-    "class_id": "bigint",
-    "session_id": "bigint",
-    "learning_date": "date",
-    "number": "int",
-    "on_existing": "text",
-    "plan": "jsonb",
-    "kept": "jsonb",
-    "chunk_size": "int",
-    "carried_recorded": "int",
-    "carried_skipped": "int",
-    "carried_cancelled": "int",
-    "total_jobs": "int",
-    "accepted_role": "text",
-    "user_id": "bigint",
-    "key_id": "bigint",
-    "forced_reason": "text",
-}
-
-
-def _inserting(dialect: str) -> str:
-    """Locks the sessions that nobody else has, and inserts where their turn is the one that was seen. The number tells
-    of what a lock and a turn do not: of a run that was made meanwhile.
-    """
-    columns = ", ".join(_COLUMNS)
-    values = ", ".join(f"asked.{name}" for name in _COLUMNS)
-    return f""",
-free AS ({turns_asked(dialect, "FOR NO KEY UPDATE SKIP LOCKED")})
-INSERT INTO batch_runs ({columns}, state, accepted_at)
-SELECT {values}, 'open', :accepted_at
-FROM asked JOIN free ON free.id = asked.session_id AND free.turn = asked.turn
-WHERE true
-ORDER BY asked.session_id, asked.learning_date
-ON CONFLICT DO NOTHING
-RETURNING run_id"""
-
-
-_INSERT = asking(
-    _inserting,
-    {**_COLUMNS, "turn": "int"},
-    {"run_id": RunId},
-    values=[bindparam("accepted_at", type_=Instant())],
+_INSERT_RUNS = sql_file(
+    "adsum.batches", "insert_runs", parameters={"accepted_at": Instant()}, returns={"run_id": RunId}
 )
 
 
@@ -71,7 +27,7 @@ class NewRun:
     Attributes:
         run: the run.
         plan: that it comes from.
-        turn: that the session had when the first was seen of what the plan comes from.
+        fence: that the session had when the first was seen of what the plan comes from.
         number: of the newest run of the batch that was seen; 0: of none.
         on_existing: what becomes of students who have a record.
         caller: who asked for it.
@@ -80,7 +36,7 @@ class NewRun:
 
     run: Run
     plan: Plan
-    turn: int
+    fence: int
     number: int
     on_existing: OnExisting
     caller: Caller
@@ -97,7 +53,7 @@ async def insert_runs(connection: AsyncConnection, new: Sequence[NewRun]) -> set
     if not new:
         return set()
     (accepted_at,) = {each.run.accepted_at for each in new}
-    rows = await _INSERT.fetch_all(connection, {**rows_asked(map(_row, new)), "accepted_at": accepted_at})
+    rows = await _INSERT_RUNS.fetch_all(connection, {**input_rows(map(_row, new)), "accepted_at": accepted_at})
     return {run_id for (run_id,) in rows}
 
 
@@ -110,7 +66,7 @@ def _row(new: NewRun) -> dict[str, Any]:
         "session_id": run.batch.session_id,
         "learning_date": run.batch.learning_date.isoformat(),
         "number": new.number + 1,
-        "turn": new.turn,
+        "fence": new.fence,
         "on_existing": new.on_existing,
         "plan": [[job.to_json() for job in chunk] for chunk in run.chunks],
         "kept": list(plan.kept),

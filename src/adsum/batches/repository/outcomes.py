@@ -28,10 +28,6 @@ OUTCOME_OF_JOB = f"""
          WHEN a.id IS NOT NULL AND (job.seen IS NULL OR a.version > job.seen) THEN 'skipped'
          WHEN job.state = 'cancelled' THEN 'cancelled'
          ELSE 'pending' END"""
-OUTCOME = f"""
-SELECT job.run_id, job.state, job.class_id, job.session_id, job.learning_date, job.student_id,
-    {OUTCOME_OF_JOB} AS outcome
-FROM job {{rows_of_job}}"""
 
 
 def rows_of_job(dialect: str) -> str:

@@ -16,55 +16,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import can_see_school
 from adsum.platform.database.columns import Json
-from adsum.platform.database.input_rows import asking, rows_asked
+from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.days import Span
 from adsum.schools.calendar.rules import Calendar, ClosedDay, SessionTime
 
-# Looked up, each by its key, and not joined: by a plan of the days when a table was empty, all of it would be read.
-_PLACES = asking(
-    """,
-place AS MATERIALIZED (
-    SELECT asked.*, (SELECT c.school_id FROM classes c WHERE c.id = asked.class_id) AS school_id,
-        (SELECT x.turn FROM sessions x WHERE x.id = asked.session_id AND x.class_id = asked.class_id) AS turn
-    FROM asked
-)
-SELECT p.class_id, p.session_id, p.user_id, p.school_id,
-    (SELECT s.time_zone FROM schools s WHERE s.id = p.school_id) AS time_zone,
-    (SELECT s.edit_window_days FROM schools s WHERE s.id = p.school_id) AS edit_window_days,
-    p.turn,
-    (SELECT {list_of}({tuple_of}(t.begin_date, t.end_date)) FROM class_teachers t
-     WHERE t.user_id = p.user_id AND t.class_id = p.class_id) AS taught,
-    (SELECT {list_of}({tuple_of}(v.begin_date, v.end_date)) FROM class_covers v
-     WHERE v.user_id = p.user_id AND v.class_id = p.class_id
-     AND (v.session_id IS NULL OR v.session_id = p.session_id)) AS covered,
-    p.first_day, p.last_day,
-    (SELECT {list_of}({tuple_of}(d.day, d.reason, d.from_time)) FROM closed_days d
-     WHERE d.school_id = p.school_id AND d.day BETWEEN p.first_day AND p.last_day) AS closed,
-    (SELECT e.school_id FROM terms e WHERE e.school_id = p.school_id LIMIT 1) IS NOT NULL AS has_terms,
-    (SELECT {list_of}({tuple_of}(e.begin_date, e.end_date)) FROM terms e
-     WHERE e.school_id = p.school_id AND e.begin_date <= p.last_day AND e.end_date > p.first_day) AS terms,
-    (SELECT {list_of}({tuple_of}(m.weekday, m.begins, m.ends)) FROM session_times m
-     WHERE m.session_id = p.session_id AND p.turn IS NOT NULL) AS times,
-    (SELECT {list_of}(DISTINCT e.student_id) FROM enrolments e
-     WHERE p.first_day = p.last_day AND e.class_id = p.class_id
-       AND (e.begin_date IS NULL OR e.begin_date <= p.first_day)
-       AND (e.end_date IS NULL OR e.end_date > p.first_day)) AS students
-FROM place p WHERE p.school_id IS NOT NULL""",
-    {
-        "class_id": "bigint",
-        "session_id": "bigint",
-        "user_id": "bigint",
-        "first_day": "date",
-        "last_day": "date",
-    },
-    {
+_CLASS_CONTEXTS = sql_file(
+    "adsum.batches",
+    "class_contexts",
+    returns={
         "class_id": BigInteger,
         "session_id": BigInteger,
         "user_id": BigInteger,
         "school_id": BigInteger,
         "time_zone": String,
         "edit_window_days": Integer,
-        "turn": Integer,
+        "fence": Integer,
         "taught": Json,
         "covered": Json,
         "first_day": Date,
@@ -141,7 +107,7 @@ class Place:
 
 async def find_places(connection: AsyncConnection, wanted: Collection[Wanted]) -> dict[Wanted, Place]:
     """Those of these places that there are, whoever asks: see `Place.is_seen_by`."""
-    rows = await _PLACES.fetch_all(connection, rows_asked(each.to_row() for each in wanted))
+    rows = await _CLASS_CONTEXTS.fetch_all(connection, input_rows(each.to_row() for each in wanted))
     return dict(_found(*row) for row in rows)
 
 

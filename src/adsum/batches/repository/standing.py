@@ -15,36 +15,19 @@ from adsum.absences.rules import Absence, KnownAbsence
 from adsum.attendance.rules import RecordedMark
 from adsum.batches.rules import RunState
 from adsum.platform.database.columns import Json
-from adsum.platform.database.input_rows import asking, rows_asked
+from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.ids import Batch
 
-# The newest run is looked up, and not joined: by a plan of the days when the table was empty, all of it would be read.
-# One row a batch: an object for each record of a class that was marked before would be most of what accept does.
-_STANDING = asking(
-    """
-SELECT asked.class_id, asked.session_id, asked.learning_date,
-    (SELECT {tuple_of}(r.number, r.run_id, r.state) FROM batch_runs r
-     WHERE r.session_id = asked.session_id AND r.learning_date = asked.learning_date
-     ORDER BY r.number DESC LIMIT 1) AS newest,
-    (SELECT {list_of}({tuple_of}(a.student_id, a.status, a.note, a.version, a.arrived_at, a.left_at,
-                                 a.absence_id IS NOT NULL OR a.marked_role IN ('office', 'admin')))
-     FROM attendances a
-     WHERE a.session_id = asked.session_id AND a.learning_date = asked.learning_date) AS records,
-    (SELECT {list_of}({tuple_of}(b.id, b.student_id, b.first_day, b.last_day, b.status, b.session_ids,
-                                 b.from_time, b.to_time))
-     FROM absences b
-     WHERE b.school_id = (SELECT c.school_id FROM classes c WHERE c.id = asked.class_id)
-       AND b.last_day >= asked.learning_date AND b.first_day <= asked.learning_date AND b.revoked_at IS NULL
-       AND b.student_id IN (SELECT e.student_id FROM enrolments e WHERE e.class_id = asked.class_id)) AS known
-FROM asked""",
-    {"class_id": "bigint", "session_id": "bigint", "learning_date": "date"},
-    {
+_LOAD_SNAPSHOTS = sql_file(
+    "adsum.batches",
+    "load_snapshots",
+    returns={
         "class_id": BigInteger,
         "session_id": BigInteger,
         "learning_date": Date,
-        "newest": Json,
+        "newest_run": Json,
         "records": Json,
-        "known": Json,
+        "absences": Json,
     },
 )
 
@@ -75,7 +58,7 @@ class Standing:
 
 async def find_standing(connection: AsyncConnection, batches: Collection[Batch]) -> dict[Batch, Standing]:
     """What stands of each of these batches."""
-    asked = rows_asked(
+    rows = input_rows(
         {
             "class_id": batch.class_id,
             "session_id": batch.session_id,
@@ -85,7 +68,7 @@ async def find_standing(connection: AsyncConnection, batches: Collection[Batch])
     )
     return {
         Batch(*batch): _standing(newest, records, known)
-        for *batch, newest, records, known in await _STANDING.fetch_all(connection, asked)
+        for *batch, newest, records, known in await _LOAD_SNAPSHOTS.fetch_all(connection, rows)
     }
 
 

@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import can_see_school, is_taught_by
-from adsum.batches.repository.outcomes import OUTCOME, rows_of_job
+from adsum.batches.repository.outcomes import rows_of_job
 from adsum.batches.rules import BatchStatus, RunState, Tally
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import BigInt, RunId
+from adsum.platform.database.sql_files import sql_file
 from adsum.platform.database.statements import Statement, of_text
 from adsum.platform.ids import Batch
 
@@ -47,25 +48,7 @@ base AS (
     SELECT run_id, carried_recorded, carried_skipped + jsonb_array_length(kept) AS carried_skipped, carried_cancelled
     FROM wanted
 ),"""
-TALLY = f"""
-outcome AS ({OUTCOME}),
-tally AS (
-    SELECT base.run_id,
-           count(*) FILTER (WHERE outcome = 'recorded') + carried_recorded AS recorded,
-           count(*) FILTER (WHERE outcome = 'skipped') + carried_skipped AS skipped,
-           count(*) FILTER (WHERE outcome = 'failed') AS failed,
-           count(*) FILTER (WHERE outcome = 'cancelled') + carried_cancelled AS cancelled,
-           count(*) FILTER (WHERE outcome = 'pending') AS remaining
-    FROM base LEFT JOIN outcome ON outcome.run_id = base.run_id
-    GROUP BY base.run_id, carried_recorded, carried_skipped, carried_cancelled
-)"""
-_OUTCOMES = ("recorded", "skipped", "failed", "cancelled", "remaining")
-_COUNT = "SELECT run_id, recorded, skipped, failed, cancelled, remaining FROM tally"
-# What the run says and what its rows say, of one moment.
-_STATUS = """
-SELECT wanted.run_id, state, number, accepted_at, ended_at, recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs,
-       recorded, skipped, failed, cancelled, remaining
-FROM wanted JOIN tally ON tally.run_id = wanted.run_id"""
+_COUNTS = dict.fromkeys(("recorded", "skipped", "failed", "cancelled", "remaining"), BigInt)
 
 STATUS_COLUMNS = (
     batch_runs.c.run_id,
@@ -97,10 +80,9 @@ def counting(body: str, *values: BindParameter[Any], told: Mapping[str, Any] | N
     return of_text(written, bindparam("run_ids", type_=String), *values, told=told)
 
 
-_COUNTING = counting(f"{TALLY}{_COUNT}", told={"run_id": RunId, **dict.fromkeys(_OUTCOMES, BigInt)})
-_COUNTING_STATUS = counting(
-    f"{TALLY}{_STATUS}",
-    told={**{column.name: column.type for column in STATUS_COLUMNS}, **dict.fromkeys(_OUTCOMES, BigInt)},
+_COUNT_OUTCOMES = sql_file("adsum.batches", "count_outcomes", returns={"run_id": RunId, **_COUNTS})
+_RUN_STATUS = sql_file(
+    "adsum.batches", "run_status", returns={**{column.name: column.type for column in STATUS_COLUMNS}, **_COUNTS}
 )
 
 
@@ -139,7 +121,7 @@ async def batch_status(connection: AsyncConnection, caller: Caller, batch: Batch
 
 async def _counted(connection: AsyncConnection, batch: Batch, run_id: str) -> BatchStatus:
     """The status of a run that was open a moment ago, and may have ended since."""
-    (row,) = await _COUNTING_STATUS.fetch_all(connection, {"run_ids": json.dumps([run_id])})
+    (row,) = await _RUN_STATUS.fetch_all(connection, {"run_ids": json.dumps([run_id])})
     status, counts = row[: len(STATUS_COLUMNS)], row[len(STATUS_COLUMNS) :]
     return _status_of_row(batch, status, {run_id: Tally(*counts)})
 
@@ -180,5 +162,5 @@ async def tallies_of(connection: AsyncConnection, run_ids: Sequence[str]) -> dic
     """The counts of these runs, from the rows of their students."""
     if not run_ids:
         return {}
-    rows = await _COUNTING.fetch_all(connection, {"run_ids": json.dumps(run_ids)})
+    rows = await _COUNT_OUTCOMES.fetch_all(connection, {"run_ids": json.dumps(run_ids)})
     return {run_id: Tally(*counts) for run_id, *counts in rows}

@@ -1,0 +1,37 @@
+-- Updates the records of jobs of open runs to the changes that `insert_changes` inserted, in the same transaction. The
+-- runs and the records are locked by then.
+-- :input_rows is a JSON array of slices {"run_id", "chunk", "start", "stop"}: the jobs start (inclusive) to stop
+-- (exclusive) of one chunk of a run's plan.
+WITH input AS (
+    SELECT *
+    FROM jsonb_to_recordset(CAST(:input_rows AS jsonb)) AS rows(run_id uuid, chunk int, start int, stop int)
+),
+run AS MATERIALIZED (
+    SELECT r.* FROM batch_runs r
+    WHERE r.run_id IN (SELECT run_id FROM input) AND r.state = 'open'
+    ORDER BY r.run_id
+),
+job AS (
+    SELECT run.*,
+           CAST(entry.value ->> 'student' AS bigint) AS student_id,
+           CAST(entry.value ->> 'version' AS int) AS expected_version
+    FROM input
+    JOIN run ON run.run_id = input.run_id
+    CROSS JOIN LATERAL jsonb_array_elements(run.plan -> input.chunk) WITH ORDINALITY AS entry(value, position)
+    WHERE entry.position > input.start AND entry.position <= input.stop
+),
+change AS MATERIALIZED (
+    SELECT c.*
+    FROM job
+    JOIN attendances a
+        ON a.session_id = job.session_id AND a.learning_date = job.learning_date AND a.student_id = job.student_id
+    JOIN attendance_changes c
+        ON c.attendance_id = a.id AND c.version = job.expected_version + 1 AND c.run_id = job.run_id
+    WHERE job.expected_version IS NOT NULL
+)
+UPDATE attendances
+SET status = change.new_status, note = change.new_note, arrived_at = change.new_arrived_at,
+    left_at = change.new_left_at, absence_id = change.absence_id, version = change.version,
+    marked_at = change.changed_at, marked_role = change.changed_role, user_id = change.user_id, key_id = change.key_id
+FROM change
+WHERE attendances.id = change.attendance_id AND attendances.version = change.version - 1

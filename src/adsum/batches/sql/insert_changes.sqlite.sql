@@ -1,0 +1,58 @@
+-- Inserts a change for each job of open runs that updates a record, where the record still has the version that the
+-- plan expects: so a late chunk cannot undo a correction. `apply_changes` then updates the records.
+-- A mark without a note keeps the note of the record, unless the record was cleared. Times of arrival and departure
+-- belong to the status: a new status without times removes them.
+-- :input_rows is a JSON array of slices {"run_id", "chunk", "start", "stop"}: the jobs start (inclusive) to stop
+-- (exclusive) of one chunk of a run's plan.
+-- CROSS JOIN fixes the order of the joins: otherwise SQLite unfolds the plan once for each record of the class.
+WITH input AS (
+    SELECT value ->> 'run_id' AS run_id, value ->> 'chunk' AS chunk, value ->> 'start' AS start,
+           value ->> 'stop' AS stop
+    FROM json_each(:input_rows)
+),
+run AS (
+    SELECT r.* FROM batch_runs r
+    WHERE r.run_id IN (SELECT run_id FROM input) AND r.state = 'open'
+),
+job AS (
+    SELECT run.*,
+           entry.value ->> 'student' AS student_id,
+           entry.value ->> 'status' AS status,
+           entry.value ->> 'note' AS note,
+           entry.value ->> 'arrived' AS arrived_at,
+           entry.value ->> 'left' AS left_at,
+           entry.value ->> 'absence' AS absence_id,
+           entry.value ->> 'version' AS expected_version
+    FROM input
+    JOIN run ON run.run_id = input.run_id
+    JOIN json_each(run.plan, '$[' || input.chunk || ']') entry
+        ON entry.key >= input.start AND entry.key < input.stop
+),
+due AS (
+    SELECT a.id, a.version, a.status AS old_status, a.note AS old_note, a.arrived_at AS old_arrived_at,
+           a.left_at AS old_left_at, job.status,
+           coalesce(job.note, CASE WHEN a.status IS NOT NULL THEN a.note END) AS note,
+           coalesce(job.arrived_at, CASE WHEN a.status = job.status THEN a.arrived_at END) AS arrived_at,
+           coalesce(job.left_at, CASE WHEN a.status = job.status THEN a.left_at END) AS left_at,
+           job.absence_id, job.accepted_at, job.accepted_role, job.user_id, job.key_id, job.run_id
+    FROM job
+    CROSS JOIN attendances a
+        ON a.session_id = job.session_id AND a.learning_date = job.learning_date AND a.student_id = job.student_id
+    WHERE job.expected_version IS NOT NULL AND a.version = job.expected_version
+      AND EXISTS (
+          SELECT 1 FROM enrolments e
+          WHERE e.class_id = job.class_id AND e.student_id = job.student_id
+            AND (e.begin_date IS NULL OR e.begin_date <= job.learning_date)
+            AND (e.end_date IS NULL OR e.end_date > job.learning_date)
+      )
+    ORDER BY a.id
+)
+INSERT INTO attendance_changes (
+    attendance_id, version, old_status, new_status, old_note, new_note, old_arrived_at, new_arrived_at, old_left_at,
+    new_left_at, absence_id, changed_at, changed_role, user_id, key_id, run_id
+)
+SELECT id, version + 1, old_status, status, old_note, note, old_arrived_at, arrived_at, old_left_at, left_at,
+       absence_id, accepted_at, accepted_role, user_id, key_id, run_id
+FROM due
+WHERE true
+ON CONFLICT (attendance_id, version) DO NOTHING

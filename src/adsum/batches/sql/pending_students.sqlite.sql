@@ -1,0 +1,43 @@
+-- The students of slices whose job has no outcome, one row per run that has any. Locks nothing.
+-- A stored failure takes precedence over the record of another run: a later run must not change how this one ended.
+-- :input_rows is a JSON array of slices {"run_id", "chunk", "start", "stop"}: the jobs start (inclusive) to stop
+-- (exclusive) of one chunk of a run's plan.
+WITH input AS (
+    SELECT value ->> 'run_id' AS run_id, value ->> 'chunk' AS chunk, value ->> 'start' AS start,
+           value ->> 'stop' AS stop
+    FROM json_each(:input_rows)
+),
+run AS (
+    SELECT r.* FROM batch_runs r
+    WHERE r.run_id IN (SELECT run_id FROM input)
+),
+job AS (
+    SELECT run.*,
+           entry.value ->> 'student' AS student_id,
+           entry.value ->> 'version' AS expected_version
+    FROM input
+    JOIN run ON run.run_id = input.run_id
+    JOIN json_each(run.plan, '$[' || input.chunk || ']') entry
+        ON entry.key >= input.start AND entry.key < input.stop
+),
+outcome AS (
+    SELECT job.run_id, job.student_id,
+        CASE
+            WHEN c.attendance_id IS NOT NULL OR (a.run_id = job.run_id AND job.expected_version IS NULL) THEN 'recorded'
+            WHEN f.code = 'cancelled' THEN 'cancelled'
+            WHEN f.student_id IS NOT NULL THEN 'failed'
+            WHEN a.id IS NOT NULL AND (job.expected_version IS NULL OR a.version > job.expected_version) THEN 'skipped'
+            WHEN job.state = 'cancelled' THEN 'cancelled'
+            ELSE 'pending'
+        END AS outcome
+    FROM job
+    LEFT JOIN attendances a
+        ON a.session_id = job.session_id AND a.learning_date = job.learning_date AND a.student_id = job.student_id
+    LEFT JOIN attendance_changes c
+        ON c.attendance_id = a.id AND c.version = job.expected_version + 1 AND c.run_id = job.run_id
+    LEFT JOIN job_failures f ON f.run_id = job.run_id AND f.student_id = job.student_id
+)
+SELECT run_id, json_group_array(student_id) AS students
+FROM outcome
+WHERE outcome = 'pending'
+GROUP BY run_id

@@ -1,0 +1,56 @@
+-- Counts the outcomes of slices, one row per run, whatever the state of the run: the students whose job has an outcome,
+-- the number of jobs that this run recorded, the number without an outcome, and the number of jobs in all chunks of the
+-- run.
+-- One row per run because one object per student would dominate the cost of a worker. Locks nothing.
+-- A stored failure takes precedence over the record of another run: a later run must not change how this one ended.
+-- :input_rows is a JSON array of slices {"run_id", "chunk", "start", "stop"}: the jobs start (inclusive) to stop
+-- (exclusive) of one chunk of a run's plan.
+WITH input AS (
+    SELECT value ->> 'run_id' AS run_id, value ->> 'chunk' AS chunk, value ->> 'start' AS start,
+           value ->> 'stop' AS stop
+    FROM json_each(:input_rows)
+),
+run AS (
+    SELECT r.* FROM batch_runs r
+    WHERE r.run_id IN (SELECT run_id FROM input)
+),
+job AS (
+    SELECT run.*,
+           entry.value ->> 'student' AS student_id,
+           entry.value ->> 'version' AS expected_version
+    FROM input
+    JOIN run ON run.run_id = input.run_id
+    JOIN json_each(run.plan, '$[' || input.chunk || ']') entry
+        ON entry.key >= input.start AND entry.key < input.stop
+),
+outcome AS (
+    SELECT job.run_id, job.student_id,
+        CASE
+            WHEN c.attendance_id IS NOT NULL OR (a.run_id = job.run_id AND job.expected_version IS NULL) THEN 'recorded'
+            WHEN f.code = 'cancelled' THEN 'cancelled'
+            WHEN f.student_id IS NOT NULL THEN 'failed'
+            WHEN a.id IS NOT NULL AND (job.expected_version IS NULL OR a.version > job.expected_version) THEN 'skipped'
+            WHEN job.state = 'cancelled' THEN 'cancelled'
+            ELSE 'pending'
+        END AS outcome
+    FROM job
+    LEFT JOIN attendances a
+        ON a.session_id = job.session_id AND a.learning_date = job.learning_date AND a.student_id = job.student_id
+    LEFT JOIN attendance_changes c
+        ON c.attendance_id = a.id AND c.version = job.expected_version + 1 AND c.run_id = job.run_id
+    LEFT JOIN job_failures f ON f.run_id = job.run_id AND f.student_id = job.student_id
+),
+counted AS (
+    SELECT run_id,
+           json_group_array(student_id) FILTER (WHERE outcome <> 'pending') AS ended,
+           count(*) FILTER (WHERE outcome = 'recorded') AS recorded,
+           count(*) FILTER (WHERE outcome = 'pending') AS pending
+    FROM outcome
+    GROUP BY run_id
+)
+SELECT run.run_id, run.state, run.class_id, run.session_id, run.learning_date,
+       counted.ended, counted.recorded, counted.pending,
+       run.total_jobs - run.carried_recorded - run.carried_skipped - run.carried_cancelled
+       - json_array_length(run.kept) AS planned
+FROM counted
+JOIN run ON run.run_id = counted.run_id
