@@ -46,10 +46,8 @@ from adsum.registers.overview import pages as overview
 from adsum.registers.sheets import pages as register
 from adsum.reports import endpoints as reports
 from adsum.reports import pages as year
-from adsum.roster import class_endpoints as classes
+from adsum.roster import endpoints as roster
 from adsum.roster import pages as schools_admin
-from adsum.roster import session_endpoints as sessions
-from adsum.roster import student_endpoints as students
 from adsum.roster.by_source import endpoints as sourced_roster
 from adsum.roster.covers import endpoints as covers
 from adsum.roster.covers import pages as cover_pages
@@ -76,11 +74,9 @@ ROUTERS = (
     contradictions.router,
     absences.router,
     covers.router,
-    classes.router,
+    roster.router,
     rosters.router,
-    sessions.router,
     sourced_roster.router,
-    students.router,
     schools.router,
     statuses.router,
     student_data.router,

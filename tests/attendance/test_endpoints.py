@@ -65,6 +65,28 @@ async def test_the_roster_of_a_day_with_its_version(reader: Reader, school: Scho
     }
 
 
+@pytest.mark.parametrize("path", ["/classes", "/sessions", "/students"])
+async def test_each_list_of_the_roster_is_narrowed_by_the_school_id(
+    reader: Reader, school: SchoolIds, path: str
+) -> None:
+    async with reader.adsum.database.transaction() as connection:
+        other = await make_school(connection, students=1)
+    await reader.sign_in(Role.ADMIN)
+
+    ids = [
+        {item["id"] for item in (await reader.get(f"{path}?schoolId={school_id}")).json()["items"]}
+        for school_id in (school.school_id, other.school_id)
+    ]
+
+    expected = {
+        "/classes": [{school.class_id}, {other.class_id}],
+        "/students": [{*school.student_ids}, {*other.student_ids}],
+    }
+    assert all(ids)
+    assert ids[0].isdisjoint(ids[1])
+    assert ids == expected.get(path, ids)
+
+
 async def test_classes_sessions_and_students_as_json(reader: Reader, school: SchoolIds) -> None:
     await reader.sign_in(Role.VIEWER, school.school_id)
 

@@ -70,7 +70,7 @@ async def list_missing(
     return await _page(query, registers, caller, missing_only=True)
 
 
-@router.get("/classes/{classId}/roster", name="readRoster", summary="The roster of a class on a day", tags=["rosters"])
+@router.get("/classes/{classId}/roster", name="readRoster", summary="The roster of a class on a day", tags=["roster"])
 async def read_roster(
     class_id: Annotated[PathId, Path(alias="classId")],
     query: Annotated[RosterQuery, Query()],

@@ -104,3 +104,10 @@ def test_the_api_is_the_recorded_one() -> None:
     before, now = recorded(), present()
     assert list(incompatibilities(before, now)) == [], "this would break clients"
     assert before == now, f"the API has grown: record it with `{COMMAND}`"
+
+
+def test_all_operations_of_the_roster_have_the_tag_roster() -> None:
+    tags = {tag for path in present()["paths"].values() for operation in path.values() for tag in operation["tags"]}
+
+    assert "roster" in tags
+    assert "rosters" not in tags

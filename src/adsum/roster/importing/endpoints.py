@@ -22,7 +22,7 @@ from adsum.platform.http.schemas import Schema
 from adsum.roster.importing.report import ImportReport
 from adsum.roster.oneroster.files import roster_files
 
-router = APIRouter(prefix="/rosters", tags=["rosters"])
+router = APIRouter(prefix="/rosters", tags=["roster"])
 
 ZIP_TYPES = frozenset({"application/zip", "application/x-zip-compressed", "application/octet-stream"})
 FORM = "multipart/form-data"

@@ -1,0 +1,88 @@
+"""`GET /classes`, `GET /sessions` and `GET /students`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field
+
+from adsum.accounts.access import Caller, Permission
+from adsum.accounts.authentication import each_named_once, require
+from adsum.platform.http.dependencies import provided
+from adsum.platform.http.queries import Day, PageQuery, SourcedId, Words
+from adsum.platform.http.schemas import Page, PathId
+from adsum.roster.rules import ClassFilters, SessionFilters, StudentFilters
+from adsum.roster.schemas import ClassItem, SessionItem, StudentItem
+from adsum.roster.service import Directory
+
+router = APIRouter(tags=["roster"], dependencies=[Depends(each_named_once)])
+Reader = Annotated[Caller, Depends(require(Permission.ROSTER_READ))]
+DirectoryService = Annotated[Directory, Depends(provided(Directory))]
+
+
+class ClassQuery(PageQuery):
+    """Filters of the list of classes."""
+
+    school_id: PathId | None = None
+    q: Annotated[Words | None, Field(description="Words in the title, the code or the sourced id")] = None
+    sourced_id: SourcedId | None = None
+    active: Annotated[bool | None, Field(description="Whether the newest roster file still has it")] = None
+
+    @property
+    def filters(self) -> ClassFilters:
+        return ClassFilters(self.school_id, self.q, self.sourced_id, self.active)
+
+
+class SessionQuery(PageQuery):
+    """Filters of the list of sessions."""
+
+    school_id: PathId | None = None
+    class_id: PathId | None = None
+
+    @property
+    def filters(self) -> SessionFilters:
+        return SessionFilters(self.class_id, self.school_id)
+
+
+class StudentQuery(PageQuery):
+    """Filters of the list of students."""
+
+    school_id: PathId | None = None
+    q: Annotated[Words | None, Field(description="Words in the names or the sourced id")] = None
+    sourced_id: SourcedId | None = None
+    class_id: Annotated[PathId | None, Field(description="Enrolled in this class")] = None
+    day: Annotated[
+        Day | None, Field(alias="date", description="Enrolled on this day; with `classId`, without it: today")
+    ] = None
+
+    @property
+    def filters(self) -> StudentFilters:
+        return StudentFilters(self.q, self.sourced_id, self.class_id, self.day, self.school_id)
+
+
+@router.get("/classes", name="listClasses", summary="Classes")
+async def list_classes(
+    query: Annotated[ClassQuery, Query()], directory: DirectoryService, caller: Reader
+) -> Page[ClassItem]:
+    """The classes that you see, by id. A teacher sees those that they teach today."""
+    page = await directory.classes(caller, query.filters, query.page)
+    return Page(items=[ClassItem.of(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/sessions", name="listSessions", summary="Sessions")
+async def list_sessions(
+    query: Annotated[SessionQuery, Query()], directory: DirectoryService, caller: Reader
+) -> Page[SessionItem]:
+    """The sessions of the classes that you see, by id. A teacher sees those of classes that they teach today."""
+    page = await directory.sessions(caller, query.filters, query.page)
+    return Page(items=[SessionItem.of(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/students", name="listStudents", summary="Students")
+async def list_students(
+    query: Annotated[StudentQuery, Query()], directory: DirectoryService, caller: Reader
+) -> Page[StudentItem]:
+    """The students whom you see, by id. A teacher sees those of the classes that they teach on `date`, or today."""
+    page = await directory.students(caller, query.filters, query.page)
+    return Page(items=[StudentItem.of(row) for row in page.items], next_cursor=page.next_cursor)

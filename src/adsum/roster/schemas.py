@@ -1,0 +1,66 @@
+"""The models of classes, sessions and students."""
+
+from __future__ import annotations
+
+from adsum.platform.http.schemas import Schema
+from adsum.roster.rules import ClassRow, SessionRow, StudentRow
+
+
+class ClassItem(Schema):
+    """A class. `sourcedId` is its id in the roster file."""
+
+    id: int
+    school_id: int
+    sourced_id: str | None
+    title: str
+    code: str | None
+    active: bool
+
+    @classmethod
+    def of(cls, row: ClassRow) -> ClassItem:
+        return cls(
+            id=row.id,
+            school_id=row.school_id,
+            sourced_id=row.source_id,
+            title=row.title,
+            code=row.code,
+            active=row.active,
+        )
+
+
+class SessionItem(Schema):
+    """A session of a class. `period` is empty where the roster file names none."""
+
+    id: int
+    class_id: int
+    period: str
+    title: str
+    active: bool
+
+    @classmethod
+    def of(cls, row: SessionRow) -> SessionItem:
+        return cls(id=row.id, class_id=row.class_id, period=row.period, title=row.title, active=row.active)
+
+
+class StudentItem(Schema):
+    """A student. `sourcedId` is their id in the roster file, `active` whether the newest one has them."""
+
+    id: int
+    school_id: int
+    sourced_id: str | None
+    given_name: str
+    family_name: str
+    grade: str | None
+    active: bool
+
+    @classmethod
+    def of(cls, row: StudentRow) -> StudentItem:
+        return cls(
+            id=row.id,
+            school_id=row.school_id,
+            sourced_id=row.source_id,
+            given_name=row.given_name,
+            family_name=row.family_name,
+            grade=row.grade,
+            active=row.active,
+        )
