@@ -62,9 +62,9 @@ SINGLE = {
         "adsum.operations.doctor.commands:doctor", "Say what is wrong, and the command that mends it."
     ),
     "backup": LazyCommand(
-        "adsum.processes.backup:backup", "Copy the data folder of `up` into one file, while it runs."
+        "adsum.processes.commands:backup", "Copy the data folder of `up` into one file, while it runs."
     ),
-    "restore": LazyCommand("adsum.processes.backup:restore", "Make a data folder from a backup."),
+    "restore": LazyCommand("adsum.processes.commands:restore", "Make a data folder from a backup."),
 }
 GROUPS = {
     "roster": LazyGroup(

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from adsum.embedded.orphans import bound_to_this_process, forget, reap, record
+from adsum.embedded.orphans import die_with_this_process, reap, record, remove_record
 from tests.support.servers.processes import is_alive, wait_until
 
 SLEEPER = (sys.executable, "-c", "import threading; threading.Event().wait()")
 PARENT = """
 import subprocess, sys, threading
-from adsum.embedded.orphans import bound_to_this_process
-child = subprocess.Popen(bound_to_this_process(sys.argv[1:]), start_new_session=True)
+from adsum.embedded.orphans import die_with_this_process
+child = subprocess.Popen(die_with_this_process(sys.argv[1:]), start_new_session=True)
 print(child.pid, flush=True)
 threading.Event().wait()
 """
@@ -34,7 +34,7 @@ def test_a_child_dies_with_a_parent_that_was_killed() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing binds")
 def test_a_command_that_is_not_there_fails_in_one_line() -> None:
-    done = subprocess.run(bound_to_this_process(["/no/such/program"]), capture_output=True, text=True, check=False)
+    done = subprocess.run(die_with_this_process(["/no/such/program"]), capture_output=True, text=True, check=False)
 
     assert done.returncode == 1
     assert done.stderr == "/no/such/program: No such file or directory\n"
@@ -59,6 +59,6 @@ def test_a_process_that_only_has_the_same_id_is_left_alone(tmp_path: Path) -> No
 
 def test_what_ended_in_order_is_not_looked_for(tmp_path: Path) -> None:
     record(tmp_path, "worker", os.getpid())
-    forget(tmp_path, "worker")
+    remove_record(tmp_path, "worker")
 
     assert reap(tmp_path) == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adsum.embedded import restoring
+from adsum.embedded import restore as restoring
 from adsum.embedded.archive import BackupRefused
 from adsum.embedded.data_folder import DataFolder
 from adsum.platform.errors import ConfigurationError

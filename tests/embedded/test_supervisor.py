@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adsum.embedded.child import Program
-from adsum.embedded.supervisor import Supervisor
+from adsum.embedded.supervisor import Program, Supervisor
 from adsum.platform.errors import Unavailable
 from tests.support.servers.processes import eventually
 
@@ -38,9 +37,9 @@ async def supervisor(tmp_path: Path, shown: list[str], warned: list[str]) -> Asy
     await supervisor.stop(["worker", "stubborn", "crash"])
 
 
-def program(role: str, folder: Path, *, patience: float = 10.0, log: Path | None = None) -> Program:
+def program(role: str, folder: Path, *, stop_timeout: float = 10.0, log: Path | None = None) -> Program:
     environment = {**os.environ, "ADSUM_DATA_DIR": str(folder)}
-    return Program(role, (*STAND_IN, role), environment, patience=patience, log=log)
+    return Program(role, (*STAND_IN, role), environment, stop_timeout=stop_timeout, log=log)
 
 
 async def pid_of(role: str, folder: Path, *, other_than: int = 0) -> int:
@@ -98,7 +97,7 @@ async def test_a_stopped_program_had_time_to_finish_and_stays_away(
 
 
 async def test_who_does_not_stop_within_its_patience_is_killed(supervisor: Supervisor, tmp_path: Path) -> None:
-    supervisor.keep(program("stubborn", tmp_path, patience=0.3))
+    supervisor.keep(program("stubborn", tmp_path, stop_timeout=0.3))
     pid = await pid_of("stubborn", tmp_path)
 
     async with asyncio.timeout(5):
@@ -109,7 +108,7 @@ async def test_who_does_not_stop_within_its_patience_is_killed(supervisor: Super
 
 
 async def test_killing_ends_a_stop_that_still_waits(supervisor: Supervisor, tmp_path: Path) -> None:
-    supervisor.keep(program("stubborn", tmp_path, patience=60))
+    supervisor.keep(program("stubborn", tmp_path, stop_timeout=60))
     await pid_of("stubborn", tmp_path)
     stopping = asyncio.create_task(supervisor.stop(["stubborn"]))
     await eventually((tmp_path / "order").exists)

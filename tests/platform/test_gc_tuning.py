@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-from adsum.platform.gc_tuning import YOUNG_AT_MOST, keep_what_is_there
+from adsum.platform.gc_tuning import YOUNG_THRESHOLD, freeze_startup_objects
 
 
 @pytest.fixture
@@ -20,11 +20,11 @@ def as_before() -> Generator[None]:
 
 @pytest.mark.usefixtures("as_before")
 def test_what_is_there_is_kept_and_what_comes_is_collected() -> None:
-    keep_what_is_there()
+    freeze_startup_objects()
 
     assert gc.get_freeze_count() > 10_000
     assert len(gc.get_objects()) < gc.get_freeze_count() / 10
-    assert gc.get_threshold()[0] == YOUNG_AT_MOST
+    assert gc.get_threshold()[0] == YOUNG_THRESHOLD
     circle: list[object] = []
     circle.append(circle)
     del circle

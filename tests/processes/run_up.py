@@ -7,8 +7,8 @@ from pathlib import Path
 
 from adsum.platform.errors import AdsumError
 from adsum.platform.settings import load_settings
+from adsum.processes.programs import Commands
 from adsum.processes.up import run_up
-from adsum.processes.up_programs import Commands
 
 STAND_IN = (sys.executable, str(Path(__file__).parents[1] / "support" / "stand_in.py"))
 

@@ -182,7 +182,7 @@ def test_a_second_signal_stops_at_once(household: Household) -> None:
 
 def test_a_signal_while_it_starts_stops_it(household: Household) -> None:
     up = household.start("serve", "worker", "endless")
-    wait_until(household.valkey.answers, 10, "Valkey answers")
+    wait_until((household.folder.root / "endless.pid").exists, 10, "the preparation runs")
 
     up.terminate()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adsum.processes.worker_processes import default_processes
+from adsum.processes.worker import default_processes
 from tests.support.servers.processes import is_alive, running, wait_until
 
 STARTED = "worker started"

@@ -59,6 +59,7 @@ def main(role: str) -> None:
         case "pass":
             pass
         case "endless":
+            (DATA / "endless.pid").write_text(str(os.getpid()))
             signal.sigwait({signal.SIGUSR1})
         case _:
             stay(role)

@@ -1,4 +1,4 @@
-"""Where the API listens: is the port free, and is the service behind it ready?"""
+"""The address of the API: finds a free port, and asks the service whether it is ready."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from adsum.platform.errors import ConfigurationError
 
 ANSWER_TIMEOUT_S = 2.0
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - to be replaced, not bound
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - replaced, never bound
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A host and a port to listen on; port 0 is any that is free."""
+    """A host and a port to listen on. Port 0 stands for any free port."""
 
     host: str
     port: int
@@ -31,11 +31,11 @@ class Address:
         return f"http://{host}:{self.port}"
 
     def settled(self, setting: str) -> Address:
-        """The same, with a free port in place of port 0."""
+        """This address, with a free port in place of port 0."""
         return self if self.port else replace(self, port=self._bound_port(setting))
 
     def ensure_free(self, setting: str) -> None:
-        """Raises `ConfigurationError`, which names the setting to change, if nothing could listen here."""
+        """Raises ConfigurationError, which names the setting to change, if the port is not available."""
         self._bound_port(setting)
 
     async def is_ready(self) -> bool:
@@ -56,7 +56,7 @@ class Address:
                 self.host or None, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
             with socket.socket(family, kind, protocol) as listener:
-                # As servers do: a port whose last connections are only waiting to be forgotten is free.
+                # As servers do: a port with connections in TIME_WAIT is free.
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 listener.bind(where)
                 return int(listener.getsockname()[1])

@@ -1,5 +1,6 @@
-"""The one file of a backup: a compressed tar of the database, the secrets beside it, and a manifest that vouches for
-them. Names in it are looked up in a list, never used as paths.
+"""The file of a backup: a compressed tar of the database, the secrets, and a manifest with their checksums.
+
+Names in the archive are compared with a fixed list and never used as paths.
 """
 
 from __future__ import annotations
@@ -25,28 +26,28 @@ from adsum.platform.errors import AdsumError
 FORMAT = 1
 MANIFEST = "manifest.json"
 DATABASE = "adsum.db"
-# The database last: once it is in its place, everything is.
+# The database is last: once it is in place, all files are.
 FILES = ("secret.key", "credentials.json", DATABASE)
 _BLOCK = 1024 * 1024
 _LARGEST_MANIFEST = 64 * 1024
-_QUICK = 3  # of gzip's nine levels: a backup is short on time, not on room
+_QUICK = 3  # of gzip's nine levels: speed matters more than size
 
 
 class BackupRefused(AdsumError):
-    """A backup or a restore that is not made; nothing was changed."""
+    """A backup or a restore was refused; nothing was changed."""
 
     code = "backup_refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a backup holds.
+    """The contents of a backup.
 
     Attributes:
-        version: of Adsum, which made it.
-        schema: the database's revision.
-        made_at: when the database was as it is in the backup.
-        files: of each file its size in bytes and its SHA-256 in hexadecimal digits.
+        version: the version of Adsum that made it.
+        schema: the revision of the database.
+        made_at: the time of the backup.
+        files: the size in bytes and the hexadecimal SHA-256 of each file.
     """
 
     version: str
@@ -61,7 +62,7 @@ class Manifest:
 
 
 def pack(archive: Path, manifest: Manifest, folder: Path) -> None:
-    """Writes a new file, for this user alone, and waits until it is on the disk."""
+    """Writes a new file that only this user can read, and flushes it to disk."""
     descriptor = os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         with tarfile.open(fileobj=file, mode="w:gz", compresslevel=_QUICK) as tar:
@@ -75,10 +76,10 @@ def pack(archive: Path, manifest: Manifest, folder: Path) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> Manifest:
-    """Writes the files of a backup into an empty folder, and waits until they are on the disk.
+    """Writes the files of a backup into an empty folder, and flushes them to disk.
 
     Raises:
-        BackupRefused: it is no backup, or anything in it is not as its manifest says.
+        BackupRefused: the archive is no backup, or its files differ from the manifest.
     """
     try:
         with tarfile.open(archive, "r:gz") as tar:
@@ -105,7 +106,7 @@ def unpack(archive: Path, folder: Path) -> Manifest:
 
 
 def digest_of(path: Path) -> tuple[int, str]:
-    """The size of a file in bytes, and its SHA-256."""
+    """The size of a file in bytes and its SHA-256."""
     digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
         for block in _blocks(file):
@@ -115,14 +116,14 @@ def digest_of(path: Path) -> tuple[int, str]:
 
 
 def checked_revision(database: Path) -> str:
-    """The schema's revision of a database file that is whole.
+    """Checks a database file and returns the revision of its schema.
 
     Raises:
-        BackupRefused: SQLite finds that it is not, or it was never migrated.
+        BackupRefused: SQLite finds damage, or the database was never migrated.
     """
     try:
         with closing(sqlite3.connect(database)) as connection:
-            connection.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+            connection.execute("PRAGMA journal_mode = DELETE")  # one file, without a write-ahead log
             (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
             revision = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.DatabaseError as error:
@@ -157,7 +158,7 @@ def _extract(
 ) -> None:
     if member is None or (member.name, member.size) != (name, promised[0]):
         raise ValueError
-    source, target = _opened(tar, member), folder / name  # of our own list, not of the archive
+    source, target = _opened(tar, member), folder / name  # the name comes from the fixed list, not from the archive
     with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         for block in _blocks(source):
             file.write(block)
@@ -181,7 +182,7 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
 
 @contextmanager
 def workspace_in(folder: Path, prefix: str) -> Generator[Path]:
-    """A folder on the disk of where its content is to go, for this user alone; gone at the end."""
+    """A temporary private folder inside `folder`, so that its files can be renamed into place."""
     path = Path(tempfile.mkdtemp(dir=folder, prefix=prefix))
     try:
         yield path

@@ -1,5 +1,5 @@
-"""A backup of the data folder, while `up` runs and records. Valkey's data is not in it: the sweeper rebuilds the queue
-from the database.
+"""Backs up the data folder while `up` runs. The backup omits Valkey's data: the sweeper rebuilds the queue from the
+database.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from adsum.embedded.archive import (
 )
 from adsum.embedded.data_folder import DataFolder
 
-# Pages that are copied before the progress is shown again.
+# Pages copied between two progress reports.
 _PAGES = 4096
 _WORKSPACE = ".adsum-backup-"
 
 Progress = Callable[[int], None]
-"""Is told how many percent of the database are copied."""
+"""Receives the percentage of the database that is copied."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A file that was made, its size in bytes, and what is in it."""
+    """The file of a backup, its size in bytes, and its manifest."""
 
     path: Path
     size: int
@@ -45,17 +45,17 @@ class Backup:
 
 
 def back_up(folder: DataFolder, target: Path, *, version: str, now: datetime, progress: Progress) -> Backup:
-    """Writes one file beside which nothing is left, or nothing.
+    """Writes the complete file, or nothing.
 
     Args:
-        folder: whose database, secret and credentials are kept.
-        target: a path at which nothing is; or a folder, in which the file is named after the moment.
-        version: of Adsum.
-        now: the moment.
-        progress: is told.
+        folder: the data folder with the database, the secret and the credentials.
+        target: a path that does not exist; or a folder, where the file is named after the time.
+        version: the version of Adsum.
+        now: the current time.
+        progress: receives the progress of the copy.
 
     Raises:
-        BackupRefused: there is no database, there is such a file already, or it cannot be written.
+        BackupRefused: there is no database, the file exists, or it cannot be written.
     """
     if not folder.database.exists():
         raise BackupRefused(f"there is no database {folder.database}: nothing to back up")
@@ -77,7 +77,7 @@ def back_up(folder: DataFolder, target: Path, *, version: str, now: datetime, pr
 
 
 def _reason(error: OSError | sqlite3.Error) -> str:
-    """What went wrong, without the name of a file of ours that nobody has ever seen."""
+    """The text of the error, without the name of a temporary file."""
     if isinstance(error, OSError) and _WORKSPACE in str(error.filename):
         return str(error.strerror)
     return str(error)
@@ -95,9 +95,7 @@ def _collect(folder: DataFolder, workspace: Path, version: str, now: datetime, p
 
 
 def _copy_database(source: Path, target: Path, progress: Progress) -> None:
-    """One state of the database, whatever is written meanwhile: the copy reads within one transaction, which in WAL
-    mode keeps nobody from writing.
-    """
+    """Copies one state of the database. The copy reads in one transaction, which in WAL mode blocks no writer."""
 
     def show(_status: int, remaining: int, total: int) -> None:
         progress(100 * (total - remaining) // max(total, 1))
@@ -112,7 +110,7 @@ def _copy_database(source: Path, target: Path, progress: Progress) -> None:
 
 
 def _publish(archive: Path, target: Path) -> None:
-    """Gives the finished file its name, at once, unless something has that name by now."""
+    """Gives the finished file its name atomically. Raises BackupRefused if the name exists by now."""
     try:
         target.hardlink_to(archive)
     except FileExistsError:
@@ -125,7 +123,7 @@ def _publish(archive: Path, target: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Waits until the names in a folder are on the disk."""
+    """Flushes the entries of a folder to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

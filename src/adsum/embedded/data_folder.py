@@ -1,4 +1,4 @@
-"""The one folder of `up`: database, Valkey's files, secret, accounts of the demo, and the lock on all of it."""
+"""The data folder of `up`: database, Valkey's files, secret key, demo accounts, and the lock of the folder."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from urllib.parse import quote
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.settings import Settings
 
-# Linux takes 107 bytes for the path of a unix socket, macOS 103.
+# The path of a unix socket has at most 107 bytes on Linux, 103 on macOS.
 LONGEST_SOCKET_PATH = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The `adsum up` that works on a folder: its process id and the address that it serves."""
+    """The `adsum up` that has locked the folder: its process id and its address."""
 
     pid: int
     address: str
@@ -31,7 +31,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
-    """Where `up` keeps what it keeps. Building one touches nothing; `create` makes the folders."""
+    """The paths in the data folder. Constructing one creates nothing; `create` makes the folders."""
 
     root: Path
 
@@ -40,7 +40,7 @@ class DataFolder:
         """The folder that the settings name.
 
         Raises:
-            ConfigurationError: the path cannot stand in a database URL.
+            ConfigurationError: a database URL cannot hold the path.
         """
         root = settings.resolved_data_dir
         if any(character in "?#\n" for character in str(root)):
@@ -57,7 +57,7 @@ class DataFolder:
 
     @property
     def running(self) -> Path:
-        """One record for each process that `up` started."""
+        """The folder with one record for each process of `up`."""
         return self.root / "running"
 
     @property
@@ -70,12 +70,12 @@ class DataFolder:
 
     @property
     def demo_wanted(self) -> Path:
-        """Exists from before the database is made until the demo school is in it, so that a crash cannot lose it."""
+        """Exists until the demo school is loaded, so that the next `up` loads it after a crash."""
         return self.root / "demo-wanted"
 
     @property
     def half_restored(self) -> Path:
-        """Exists while a restore moves its files into their places, and after one that was cut off just then."""
+        """Exists while a restore moves its files into place, and after a crash at that time."""
         return self.root / "restore-unfinished"
 
     @property
@@ -84,7 +84,7 @@ class DataFolder:
 
     @property
     def socket(self) -> Path:
-        """Valkey's unix socket: in the folder, or under /tmp where the folder's path is too long for a socket."""
+        """Valkey's unix socket: in the folder, or under /tmp if the folder's path is too long for a socket."""
         near = self.root / "valkey.sock"
         if len(os.fsencode(near)) <= LONGEST_SOCKET_PATH:
             return near
@@ -100,10 +100,10 @@ class DataFolder:
         return f"unix://{quote(str(self.socket))}"
 
     def create(self) -> None:
-        """Makes the folders, for nobody else to read.
+        """Makes the folders, readable by this user alone.
 
         Raises:
-            ConfigurationError: it cannot be made, or the place of the socket belongs to another user.
+            ConfigurationError: a folder cannot be made, or the folder of the socket belongs to another user.
         """
         try:
             for folder in (self.root, self.valkey, self.running):
@@ -113,12 +113,12 @@ class DataFolder:
             raise ConfigurationError(f"ADSUM_DATA_DIR: cannot make {self.root}: {error}") from None
 
     def ensure_whole(self) -> None:
-        """Raises ConfigurationError: a restore was cut off here, and a new database would be made beside its files."""
+        """Raises ConfigurationError if a restore into this folder did not finish."""
         if self.half_restored.exists():
             raise ConfigurationError(f"a restore into {self.root} was cut off: run `adsum restore PATH --force` again")
 
     def ensure_secret(self) -> Path:
-        """The file with the key that signs tokens: 64 hexadecimal digits, made once."""
+        """The file with the key that signs tokens: 64 hexadecimal digits. Creates it if it is missing."""
         if not self.secret.exists():
             _write_private(self.secret, secrets.token_hex(32), overwrite=False)
         return self.secret
@@ -129,10 +129,10 @@ class DataFolder:
 
     @contextmanager
     def held(self, address: str) -> Generator[None]:
-        """Holds the folder for this process; the lock ends with the process, however it ends.
+        """Locks the folder. The operating system releases the lock when the process ends.
 
         Raises:
-            ConfigurationError: another `up` holds it, and which.
+            ConfigurationError: another process holds the lock.
         """
         descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -148,7 +148,7 @@ class DataFolder:
             os.close(descriptor)
 
     def holder(self) -> Holder | None:
-        """Who holds the folder now, by what its lock file says; None if nobody wrote there."""
+        """The process in the lock file; None if the file is empty or missing."""
         try:
             written = json.loads(self.lock.read_text(encoding="utf-8"))
             return Holder(int(written["pid"]), str(written["address"]))
@@ -161,8 +161,8 @@ class DataFolder:
 
 
 def _short_folder() -> Path:
-    # Not TMPDIR: every command must find the socket, whatever its environment, and TMPDIR is long on macOS.
-    temporary = Path("/tmp")  # noqa: S108 - the folder in it is made 0700 and its owner is checked
+    # Not TMPDIR: every command must find the socket in any environment, and TMPDIR is long on macOS.
+    temporary = Path("/tmp")  # noqa: S108 - a folder with mode 0700 whose owner is checked
     return (temporary if temporary.is_dir() else Path(tempfile.gettempdir())) / f"adsum-{os.getuid()}"
 
 

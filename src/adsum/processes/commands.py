@@ -1,17 +1,22 @@
-"""`up`, `serve`, `worker` and `migrate`: the commands that run a process, or make ready for one."""
+"""`up`, `serve`, `worker`, `migrate`, `backup` and `restore`: the commands about processes and the data folder."""
 
-# ruff: noqa: PLC0415 - each command imports what it needs and no more: FastAPI alone costs half a second
+# ruff: noqa: PLC0415 - each command imports only what it needs: FastAPI alone takes half a second
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from adsum.embedded.data_folder import DataFolder
+    from adsum.platform.settings import Settings
 
 DataDir = Annotated[Path | None, typer.Option(help="Where everything is kept.  [default: ADSUM_DATA_DIR]")]
 Host = Annotated[str | None, typer.Option(help="The address to listen on.  [default: ADSUM_HOST]")]
 Port = Annotated[int | None, typer.Option(help="The port to listen on.  [default: ADSUM_PORT]")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def up(
@@ -49,8 +54,7 @@ def worker(
     """Run queue workers alone; as many as wanted, on as many machines."""
     from adsum.platform.settings import load_settings
     from adsum.platform.telemetry import configure_logs
-    from adsum.processes.worker import run_worker
-    from adsum.processes.worker_processes import default_processes, run_workers
+    from adsum.processes.worker import default_processes, run_worker, run_workers
 
     settings = load_settings(worker_concurrency=concurrency, worker_processes=processes)
     configure_logs(settings)
@@ -61,7 +65,7 @@ def worker(
         run_workers(settings, count)
 
 
-def migrate(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def migrate(*, as_json: Json = False) -> None:
     """Bring the database to this version's schema. Doing it again changes nothing."""
     import asyncio
 
@@ -73,3 +77,72 @@ def migrate(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.
     settings = load_settings()
     configure_logs(settings)
     show_one({"revision": asyncio.run(wiring.migrate(settings))}, as_json=as_json)
+
+
+def backup(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A file that is not there yet, or a folder.")],
+    *,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Copy database, secret key and demo accounts into one file that only you can read. `up` may run meanwhile.
+
+    The queue is not in it: whatever waits is queued again from the database.
+    """
+    from adsum import __version__
+    from adsum.embedded.backup import back_up
+    from adsum.platform.clock import system_clock
+    from adsum.platform.command_line.output import show_one
+    from adsum.platform.command_line.steps import waiting
+    from adsum.platform.settings import load_settings
+
+    folder = _data_folder(load_settings(data_dir=data_dir), "backup")
+    with waiting("Copying the database") as show:
+        made = back_up(folder, path, version=__version__, now=system_clock(), progress=lambda done: show(f"{done} %"))
+    row = {"path": str(made.path), "bytes": made.size, "schema": made.manifest.schema, "madeAt": made.manifest.made_at}
+    show_one(row, as_json=as_json)
+
+
+def restore(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A file that `adsum backup` made.")],
+    *,
+    data_dir: DataDir = None,
+    force: Annotated[bool, typer.Option("--force", help="Also into a folder with data, which is kept aside.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a data folder from a backup. The next `up` migrates it if need be, and queues again whatever waits."""
+    from adsum.embedded.restore import restore as restore_backup
+    from adsum.platform.clock import system_clock
+    from adsum.platform.command_line.output import show_one
+    from adsum.platform.command_line.steps import waiting
+    from adsum.platform.database.schema import newest_revision
+    from adsum.platform.settings import load_settings
+
+    folder = _data_folder(load_settings(data_dir=data_dir), "restore")
+    with waiting("Restoring"):
+        done = restore_backup(folder, path, newest_schema=newest_revision(), now=system_clock(), force=force)
+    row = {
+        "dataDir": str(folder.root),
+        "madeAt": done.manifest.made_at,
+        "schema": done.manifest.schema,
+        "keptAside": None if done.kept_aside is None else str(done.kept_aside),
+    }
+    show_one(row, as_json=as_json)
+
+
+def _data_folder(settings: Settings, command: str) -> DataFolder:
+    """The data folder of `up`. Raises BackupRefused: ADSUM_DATABASE_URL names another database."""
+    from adsum.embedded.archive import BackupRefused
+    from adsum.embedded.data_folder import DataFolder
+
+    if settings.database_url is None:
+        return DataFolder.of(settings)
+    if settings.database_url.startswith("postgres"):
+        tool = "pg_dump" if command == "backup" else "pg_restore"
+        raise BackupRefused(
+            f"ADSUM_DATABASE_URL names a Postgres database: use {tool}; "
+            f"`adsum {command}` is for the data folder of `up`"
+        )
+    raise BackupRefused(
+        f"ADSUM_DATABASE_URL names a database of your own: `adsum {command}` is for the data folder of `up`"
+    )

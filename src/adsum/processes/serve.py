@@ -1,23 +1,107 @@
-"""`adsum serve`: the HTTP API, if everything is there that it needs."""
+"""`adsum serve`: the HTTP API, in uvicorn. SIGINT and SIGTERM stop it after the running requests are answered."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Generator
+
+import uvicorn
+from typing_extensions import override
 
 from adsum import servers, wiring
+from adsum.app import create_app, end_streams
+from adsum.platform.errors import ConfigurationError
+from adsum.platform.gc_tuning import freeze_startup_objects
 from adsum.platform.settings import Settings
-from adsum.platform.telemetry import configure_logs
-from adsum.processes.server import run_server
+from adsum.platform.telemetry import configure_logs, logger
+
+# When the process stops, a request that takes longer than this is cut off.
+DRAIN_S = 10
+BACKLOG = 2048
+
+log = logger(__name__)
 
 
 def run_serve(settings: Settings) -> None:
     """Serves until SIGINT or SIGTERM.
 
     Raises:
-        ConfigurationError: no secret key, a database that lacks migrations, or an address that cannot be listened on.
+        ConfigurationError: no secret key, a database that lacks migrations, or an address that is not available.
         StorageOutage: the database does not answer.
     """
     configure_logs(settings)
     servers.require_signing_key(settings)
     asyncio.run(wiring.require_current_schema(settings))
     run_server(settings)
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that exits with status 0 after a signal.
+
+    Args:
+        config: the configuration of uvicorn.
+        end_streams: ends all event streams. It is called on shutdown, since a stream otherwise lasts until its batch
+            ends.
+    """
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends the event streams, then waits for the running requests as uvicorn does."""
+        self._end_streams()
+        await super().shutdown(sockets)
+
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Handles signals as uvicorn does, but does not raise them again at the end, which would kill the process."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def run_server(settings: Settings) -> None:
+    """Serves until a signal. The first one lets running requests finish; a second SIGINT stops at once.
+
+    Raises:
+        ConfigurationError: the address is not available.
+    """
+    listener = _listen(settings.host, settings.port)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        loop="auto",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # The proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted.
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+    freeze_startup_objects()
+    host, port = listener.getsockname()[:2]
+    with listener:
+        log.info("listening", host=host, port=port)
+        Server(config, lambda: end_streams(app)).run(sockets=[listener])
+        log.info("stopped")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        why = str(error.strerror or error).partition(" (")[0]
+        raise ConfigurationError(f"cannot listen on {host} port {port}: {why}") from None

@@ -1,36 +1,53 @@
-"""`adsum up`: Valkey, the database, the API and a worker, under one data folder, from one command."""
+"""`adsum up`: Valkey, the database, the API and a worker in one data folder, started by one command."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
+import sys
+import threading
+import webbrowser
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
 
 from adsum.embedded.address import Address
 from adsum.embedded.data_folder import DataFolder
 from adsum.embedded.orphans import reap
-from adsum.embedded.supervisor import Supervisor
+from adsum.embedded.supervisor import ProgramFailed, Supervisor
 from adsum.embedded.valkey import Valkey
 from adsum.platform.command_line.steps import Steps
+from adsum.platform.errors import ConfigurationError
 from adsum.platform.settings import Settings
-from adsum.processes.announcement import announce, show_in_browser
-from adsum.processes.supervising import Stopping, show, warn_as
-from adsum.processes.up_programs import Commands, Programs, environment_of, programs, valkey_program
+from adsum.processes.programs import (
+    Commands,
+    Programs,
+    StopSignals,
+    environment_of,
+    programs,
+    show,
+    valkey_program,
+    warnings_as,
+)
 
-VALKEY_START_S = 300  # a large append-only file takes its time to load
+VALKEY_START_S = 300  # a large append-only file takes minutes to load
 READY_S = 60
 
 
 def run_up(settings: Settings, *, demo: bool, open_browser: bool, commands: Commands | None = None) -> None:
-    """Runs everything until SIGINT, SIGTERM or SIGHUP: the first stops all of it in order, a second at once.
+    """Runs everything until SIGINT, SIGTERM or SIGHUP. The first signal stops all programs in order, a second at once.
 
     Raises:
-        ConfigurationError: the folder or a port is in use, or there is no Valkey server; nothing was started.
-        Unavailable: a program cannot start, with its last lines; everything is stopped.
+        ConfigurationError: the folder or a port is in use, there is no Valkey server, or a configured server cannot be
+            used; no server was started.
+        Unavailable: a program cannot start, with its last lines; all programs are stopped.
     """
     folder, address = DataFolder.of(settings), Address(settings.host, settings.port).settled("ADSUM_PORT")
-    os.umask(0o077)  # whatever is made in the folder is for nobody else to read, also where the folder was there before
+    os.umask(0o077)  # files are private also in a folder that existed before
     folder.create()
     with folder.held(address.url):
         folder.ensure_whole()
@@ -43,7 +60,7 @@ def run_up(settings: Settings, *, demo: bool, open_browser: bool, commands: Comm
         parts = programs(
             commands or Commands(), environment_of(settings, folder, address), demo=demo and folder.demo_wanted.exists()
         )
-        up = _Up(parts, valkey, address, Supervisor(folder.running, show, warn_as(settings.log_format, "up")))
+        up = _Up(parts, valkey, address, Supervisor(folder.running, show, warnings_as(settings.log_format, "up")))
         asyncio.run(up.run(lambda: _announce(folder, address, demo=demo, open_browser=open_browser)))
 
 
@@ -59,23 +76,23 @@ class _Up:
         self.valkey = valkey
         self.address = address
         self.supervisor = supervisor
-        self.stopping = Stopping(supervisor)
+        self.signals = StopSignals(supervisor)
 
     async def run(self, when_ready: Callable[[], None]) -> None:
-        self.stopping.listen()
+        self.signals.listen()
         try:
             if await self._started():
                 when_ready()
-                await self.stopping.asked.wait()
+                await self.signals.stop_requested.wait()
         finally:
-            # The API and the worker first: they drain, and need Valkey for that.
+            # The API and the worker first: they need Valkey to finish their work.
             await self.supervisor.stop([self.parts.serve.name, self.parts.worker.name])
             await self.supervisor.stop(["valkey"])
 
     async def _started(self) -> bool:
-        """Whether everything was ready before somebody asked to stop."""
+        """Starts the programs. False: a signal requested the stop before all of them were ready."""
         starting = asyncio.create_task(self._start())
-        stopping = asyncio.create_task(self.stopping.asked.wait())
+        stopping = asyncio.create_task(self.signals.stop_requested.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if starting.done():
@@ -88,20 +105,28 @@ class _Up:
 
     async def _start(self) -> None:
         with Steps(total=3) as steps:
+            # First, so that an unusable ADSUM_DATABASE_URL or ADSUM_REDIS_URL ends the command before servers start.
+            steps.step("Preparing the database")
+            await self._prepare()
             if self.valkey is not None:
                 steps.step("Starting Valkey")
                 self.supervisor.keep(valkey_program(self.valkey))
-            steps.step("Preparing the database")
-            await self.supervisor.run(self.parts.prepare)
-            if self.valkey is not None:
-                await self.supervisor.until(_asking(self.valkey.answers), VALKEY_START_S, "Valkey")
+                await self.supervisor.until(_async(self.valkey.answers), VALKEY_START_S, "Valkey")
             steps.step("Starting the API and a worker")
             self.supervisor.keep(self.parts.serve)
             self.supervisor.keep(self.parts.worker)
             await self.supervisor.until(self.address.is_ready, READY_S, f"{self.address.url}/readyz")
 
+    async def _prepare(self) -> None:
+        try:
+            await self.supervisor.run(self.parts.prepare)
+        except ProgramFailed as failed:
+            if failed.status == os.EX_CONFIG and failed.last_lines:
+                raise ConfigurationError(failed.last_lines[-1]) from None
+            raise
 
-def _asking(question: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
+
+def _async(question: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
     async def ask() -> bool:
         return question()
 
@@ -109,6 +134,27 @@ def _asking(question: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
 
 
 def _announce(folder: DataFolder, address: Address, *, demo: bool, open_browser: bool) -> None:
-    announce(address.url, folder.root, folder.credentials if demo else None)
-    if open_browser:
-        show_in_browser(address.url)
+    """Prints the address and, only on a terminal, the demo accounts with their passwords. Then opens the browser."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"Adsum is at [bold]{address.url}[/bold]")
+    if console.is_terminal:
+        console.print(f"API documentation at {address.url}/docs, data in {folder.root}")
+        if demo and folder.credentials.exists():
+            console.print(_accounts(folder.credentials))
+        console.print("Ctrl-C stops everything.")
+    if open_browser and sys.stdout.isatty() and _has_display():
+        # In a thread: it may wait for the browser.
+        threading.Thread(target=webbrowser.open, args=(address.url,), daemon=True).start()
+
+
+def _accounts(credentials: Path) -> Table:
+    table = Table("account", "password", title="Demo school", title_justify="left")
+    for email, password in json.loads(credentials.read_text(encoding="utf-8")).items():
+        table.add_row(email, password)
+    return table
+
+
+def _has_display() -> bool:
+    if sys.platform == "darwin":
+        return "SSH_CONNECTION" not in os.environ
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

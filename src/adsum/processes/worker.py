@@ -1,30 +1,36 @@
-"""`adsum worker`: one process that takes chunks from the queue, until it is told to stop."""
+"""`adsum worker`: one process that takes chunks from the queue, or a supervisor of several such processes."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import signal
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from adsum import servers, wiring
 from adsum.batches.queue.chunks import Chunk
 from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
-from adsum.platform.gc_tuning import keep_what_is_there
-from adsum.platform.settings import Settings
+from adsum.embedded.supervisor import Program, Supervisor
+from adsum.platform.gc_tuning import freeze_startup_objects
+from adsum.platform.settings import PREFIX, Settings
 from adsum.platform.telemetry import logger
+from adsum.processes.programs import DRAIN_S, StopSignals, show, warnings_as
 
 log = logger(__name__)
 
 
 def run_worker(settings: Settings) -> None:
-    """Works until SIGINT or SIGTERM; then finishes the chunks that it has, and takes no new ones."""
+    """Processes chunks until SIGINT or SIGTERM, then finishes the chunks that it has taken."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_work(settings))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Of uvloop, where there is one, as uvicorn does for the API."""
+    """The event loop of uvloop, if it is installed."""
     return None if importlib.util.find_spec("uvloop") is None else importlib.import_module("uvloop").new_event_loop
 
 
@@ -51,6 +57,53 @@ async def _work(settings: Settings) -> None:
         with adsum.metrics.served(settings.host, settings.worker_metrics_port):
             log.info("worker started", queue=settings.queue_name, concurrency=settings.worker_concurrency)
             worker = ChunkWorker(options, process)
-            keep_what_is_there()
+            freeze_startup_objects()
             await asyncio.gather(worker.run(stop), adsum.sweeper.run(stop, adsum.chores))
         log.info("worker stopped")
+
+
+def default_processes() -> int:
+    """Half of the cores that this process may use, at least one. The database needs the others."""
+    return max(1, len(os.sched_getaffinity(0)) // 2) if sys.platform == "linux" else 1
+
+
+def run_workers(settings: Settings, processes: int) -> None:
+    """Keeps worker processes running until SIGINT, SIGTERM or SIGHUP. A worker that ends is restarted.
+
+    Raises:
+        ConfigurationError: the database lacks migrations; no worker was started.
+        StorageOutage: the database does not answer.
+    """
+    asyncio.run(wiring.require_current_schema(settings))
+    with TemporaryDirectory(prefix="adsum-workers-") as folder:
+        asyncio.run(_keep(_worker_programs(settings, processes), Path(folder), settings.log_format))
+
+
+async def _keep(programs: list[Program], folder: Path, log_format: str) -> None:
+    records = folder / "running"
+    records.mkdir()
+    supervisor = Supervisor(records, show, warnings_as(log_format, "worker"))
+    signals = StopSignals(supervisor)
+    signals.listen()
+    try:
+        for program in programs:
+            supervisor.keep(program)
+        await signals.stop_requested.wait()
+    finally:
+        await supervisor.stop([program.name for program in programs])
+
+
+def _worker_programs(settings: Settings, processes: int) -> list[Program]:
+    command = (sys.executable, "-m", "adsum", "worker", "--processes", "1")
+    return [
+        Program(f"worker {number}", command, _environment(settings, number), stop_timeout=DRAIN_S)
+        for number in range(1, processes + 1)
+    ]
+
+
+def _environment(settings: Settings, number: int) -> dict[str, str]:
+    """The environment of one worker. Each serves its own metrics, on consecutive ports."""
+    own = {f"{PREFIX}WORKER_CONCURRENCY": str(settings.worker_concurrency)}
+    if settings.worker_metrics_port:
+        own[f"{PREFIX}WORKER_METRICS_PORT"] = str(settings.worker_metrics_port + number - 1)
+    return {**os.environ, **own}

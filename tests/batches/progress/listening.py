@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from adsum.app import create_app, end_streams
 from adsum.platform.settings import Settings
-from adsum.processes.server import Server
+from adsum.processes.serve import Server
 from adsum.wiring import Adsum
 
 DEADLINE_S = 15.0

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from adsum.platform.settings import Settings
-from adsum.processes.server import DRAIN_S
+from adsum.processes.serve import DRAIN_S
 from adsum.wiring import open_adsum
 from tests.batches.progress.conftest import begin_run
 from tests.batches.progress.test_streams import token_of

@@ -51,7 +51,7 @@ async def test_the_first_import_adds_everything(importing: Importing) -> None:
 async def test_reading_may_take_longer_than_another_transaction_may_pause(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_module, "LONGEST_PAUSE_IN_TRANSACTION_S", 1)
+    monkeypatch.setattr(database_module, "IDLE_IN_TRANSACTION_TIMEOUT_S", 1)
     database = open_database(postgres_url)
     read: list[str] = []
 

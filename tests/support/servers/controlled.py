@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from adsum.embedded.orphans import bound_to_this_process
+from adsum.embedded.orphans import die_with_this_process
 from adsum.embedded.valkey import Valkey
 from tests.support.servers.postgres import command_of, new_postgres
 from tests.support.servers.processes import START_S, eventually, short_folder, stop
@@ -27,7 +27,7 @@ class Controlled:
         """Returns when it answers."""
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: ASYNC220 - it must not die with a thread
-                bound_to_this_process(self._command),
+                die_with_this_process(self._command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

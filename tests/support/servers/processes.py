@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from adsum.embedded.orphans import birth, bound_to_this_process
+from adsum.embedded.orphans import die_with_this_process, start_time
 
 START_S = 30
 STOP_S = 10
@@ -36,7 +36,7 @@ def running(
     """A server from when it answers until the block ends; it cannot outlive this process."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            bound_to_this_process(command),
+            die_with_this_process(command),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -63,7 +63,7 @@ def stop(
 
 def is_alive(pid: int) -> bool:
     """Whether the process is there and has not ended."""
-    return birth(pid) != ""
+    return start_time(pid) != ""
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adsum import wiring
-from adsum.embedded.orphans import bound_to_this_process
+from adsum.embedded.orphans import die_with_this_process
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.support.servers.counting import CountingProxy, counting_postgres, counting_valkey
@@ -62,7 +62,7 @@ class Nursery:
 @contextmanager
 def opened_nursery(log: Path) -> Generator[Nursery]:
     """Whatever it has started ends with the block."""
-    command = bound_to_this_process([sys.executable, "-m", "tests.system.faults.zygote"])
+    command = die_with_this_process([sys.executable, "-m", "tests.system.faults.zygote"])
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     with (
         log.open("a") as errors,

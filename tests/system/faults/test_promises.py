@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from adsum.batches.dispatcher import GIVE_UP_AFTER
-from adsum.platform.database.engine import LONGEST_PAUSE_IN_TRANSACTION_S
+from adsum.platform.database.engine import IDLE_IN_TRANSACTION_TIMEOUT_S
 from adsum.platform.ids import Batch
 from tests.support.servers.counting import Blow, Moment
 from tests.support.waiting import until
@@ -77,7 +77,7 @@ async def test_a_worker_that_freezes_in_the_middle_of_a_transaction_holds_its_ba
     promise = Promise(answer["batchId"], answer["runId"], absent)
     await struck(house, blow)
     async with rescued(house):
-        assert await at_rest(house, LONGEST_PAUSE_IN_TRANSACTION_S + RECOVERY_S) > LONGEST_PAUSE_IN_TRANSACTION_S / 2
+        assert await at_rest(house, IDLE_IN_TRANSACTION_TIMEOUT_S + RECOVERY_S) > IDLE_IN_TRANSACTION_TIMEOUT_S / 2
         blow.over.set()
         victim.thaw()
         victim.end()

@@ -16,7 +16,7 @@ import sys
 import traceback
 from typing import NoReturn
 
-from adsum.embedded.bound import PR_SET_PDEATHSIG
+from adsum.embedded.die_with_parent import PR_SET_PDEATHSIG
 
 # What the commands import when they are run.
 WARM = (

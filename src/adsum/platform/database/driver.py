@@ -1,4 +1,4 @@
-"""What is said to a connection below SQLAlchemy: where a transaction begins and ends, and what is to be quick."""
+"""Direct access to the asyncpg and aiosqlite connection, for transaction control and hot statements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 class Driver(Protocol):
-    """What is asked of a connection of asyncpg's, whose own types say less."""
+    """The methods of an asyncpg connection that Adsum uses. asyncpg ships incomplete types."""
 
     async def execute(self, query: str) -> str: ...
 
@@ -21,16 +21,16 @@ class Driver(Protocol):
 
 
 def driver_of(connection: AsyncConnection) -> Driver:
-    """The connection of asyncpg's below one to Postgres: what it is told is told within the same transaction."""
-    below = connection.sync_connection
-    assert below is not None
-    return cast("Driver", below.connection.driver_connection)
+    """The asyncpg connection under a SQLAlchemy connection to Postgres. Both share one transaction."""
+    sync_connection = connection.sync_connection
+    assert sync_connection is not None
+    return cast("Driver", sync_connection.connection.driver_connection)
 
 
 def replace_ended(connection: Any, _record: object, _fairy: object) -> None:
-    """Before a connection is lent: one that the server has ended is made anew, and so are all others of its age.
+    """Checks a connection on checkout. If the server closed it, the pool replaces it and all older connections.
 
-    One within a transaction there never is; whoever had it would write into somebody else's.
+    A connection inside a transaction is replaced, too: its next user would write into that transaction.
     """
     driver = connection.driver_connection
     if driver.is_closed():
@@ -39,22 +39,22 @@ def replace_ended(connection: Any, _record: object, _fairy: object) -> None:
         raise DisconnectionError
 
 
-async def execute_raw(connection: AsyncConnection, words: str) -> str:
-    """BEGIN, COMMIT and their like: most of what SQLAlchemy would make of them is not needed. Returns the answer."""
+async def execute_raw(connection: AsyncConnection, command: str) -> str:
+    """Executes BEGIN, COMMIT or a similar command without SQLAlchemy's overhead. Returns the reply of the server."""
     if connection.dialect.name == "sqlite":
-        await connection.exec_driver_sql(words)
-        return words
-    return await driver_of(connection).execute(words)
+        await connection.exec_driver_sql(command)
+        return command
+    return await driver_of(connection).execute(command)
 
 
-async def rolled_back(connection: AsyncConnection) -> None:
-    """Ends a transaction that has failed, or has not begun: what comes next on this connection is not part of it."""
-    await _to_its_end(_roll_back(connection))
+async def roll_back(connection: AsyncConnection) -> None:
+    """Ends a failed transaction, so that the connection can be reused."""
+    await _uncancellable(_roll_back(connection))
 
 
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Whoever is cancelled, again and again, waits for it all the same: what comes next on this connection would be
-    halfway in it.
+async def _uncancellable(work: Coroutine[Any, Any, None]) -> None:
+    """Completes the work even if the caller is cancelled, and then raises the cancellation. A rollback that is cut off
+    would leave the next user of the connection inside the old transaction.
     """
     working, cancelled = asyncio.create_task(work), None
     while not working.done():
@@ -69,5 +69,5 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
 async def _roll_back(connection: AsyncConnection) -> None:
     try:
         await execute_raw(connection, "ROLLBACK")
-    except Exception:  # noqa: BLE001 - whatever it was: the server rolls back what it hears no more of
+    except Exception:  # noqa: BLE001 - the server rolls back when the connection closes
         await connection.invalidate()

@@ -1,6 +1,6 @@
-"""Opening SQLite or Postgres, and transactions on them.
+"""Opens SQLite or Postgres, and runs transactions on them.
 
-Every statement module is given a `Connection` of an open transaction; nothing else opens one.
+Repositories receive a `Connection` with an open transaction. Only services open one.
 """
 
 from __future__ import annotations
@@ -23,72 +23,71 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from adsum.platform.database.driver import execute_raw, replace_ended, rolled_back
+from adsum.platform.database.driver import execute_raw, replace_ended, roll_back
 from adsum.platform.errors import ConfigurationError, Unavailable
 
 Connection = AsyncConnection
-"""An open transaction, as services hand it from one statement to the next."""
+"""A connection with an open transaction."""
 
 BUSY_TIMEOUT_MS = 5000
 POOL_SIZE = 10
-# Statements are timed so that a frozen server becomes an outage, not a request that hangs.
+# With a timeout a frozen server is an outage instead of a request that hangs.
 STATEMENT_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 5.0
-# A plan is made for tables as large as they are then: of a new school year they are empty, an hour later they are not,
-# and until Postgres has looked at them (autovacuum, after a minute or two) nothing else makes it plan anew.
+# Postgres plans a prepared statement for the present size of the tables. In a new school year they are empty at first,
+# and until autovacuum analyses them, nothing else invalidates the plan.
 PLAN_LIFETIME_S = 20
-# A process that froze in the middle of a transaction keeps its rows locked: Postgres ends it, so that others go on.
-LONGEST_PAUSE_IN_TRANSACTION_S = 10
+# A process that freezes in a transaction keeps its row locks until Postgres ends its session.
+IDLE_IN_TRANSACTION_TIMEOUT_S = 10
 
-# Classes of SQLSTATE that say "this row is wrong". Every other one says that the server could not, for anybody: no such
-# table yet, no privilege, a read-only replica, a full disk. To take these for wrong rows would fail every student.
+# Classes of SQLSTATE for invalid data. All others mean that the server cannot execute the statement for any data: a
+# missing table, a missing privilege, a read-only replica, a full disk. As invalid data they would fail every student.
 _WRONG_ROW_CLASSES = ("21", "22", "23", "27", "44", "54", "P0")
 
-
-# What the driver and the pool raise, where it is no answer of the server's.
+# Errors of the driver and the pool that are no reply of the server.
 _OUTAGES = (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class StorageOutage(Unavailable):
-    """The database did not do it: no connection, timeout, deadlock, disk full. To be retried, never a failed job."""
+    """The database cannot execute statements: no connection, timeout, deadlock, full disk. Callers retry."""
 
     code = "database_unavailable"
 
 
 class RejectedRows(Exception):
-    """The database refused the data itself: some row of the statement is wrong."""
+    """The database rejected the data of the statement: at least one row is invalid."""
 
 
 class Database:
-    """One engine. `transaction()` writes, and `autocommit_write()` writes with one statement. `snapshot()` reads one
-    state of the database, and `autocommit_read()` whatever is committed when each statement runs.
+    """One database. `transaction()` and `autocommit_write()` write; `snapshot()` reads one state of the database;
+    `autocommit_read()` reads the committed state at the time of each statement.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.is_postgres = engine.dialect.name == "postgresql"
-        # SQLite has one writer at a time. Within a process the turn is taken here, in order, at once; SQLite's own
-        # waiting polls with growing pauses and is left for other processes.
+        # SQLite has one writer at a time. Writers of this process queue here, in order and without delay. SQLite itself
+        # polls with growing pauses, which remains for writers of other processes.
         self._writer = asyncio.Lock()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncConnection]:
-        """A transaction that commits at the end of the block, and rolls back on any error.
+        """A transaction that commits at the end of the block and rolls back on an error.
 
         Raises:
-            StorageOutage: the server did not answer, or could not. Whether a COMMIT came through is then unknown.
-            RejectedRows: the server refused the data.
+            StorageOutage: the server did not execute a statement. It is unknown whether a COMMIT succeeded.
+            RejectedRows: the server rejected the data.
         """
         if self.is_postgres:
             async with self._begun("BEGIN", "COMMIT") as connection:
                 yield connection
             return
-        async with _translated(), self._turn(), self._begun("BEGIN IMMEDIATE", "COMMIT") as connection:
+        async with _translated(), self._writing(), self._begun("BEGIN IMMEDIATE", "COMMIT") as connection:
             yield connection
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncGenerator[None]:
-        """Waits no longer for writers of this process than SQLite does for those of others."""
+    async def _writing(self) -> AsyncGenerator[None]:
+        """Waits for other writers of this process at most as long as SQLite waits for those of other processes."""
         async with asyncio.timeout(BUSY_TIMEOUT_MS / 1000):
             await self._writer.acquire()
         try:
@@ -109,69 +108,79 @@ class Database:
             try:
                 await execute_raw(connection, begin)
                 yield connection
-                _insist_on(end, await execute_raw(connection, end))
+                _require_reply(end, await execute_raw(connection, end))
             except BaseException:
-                await rolled_back(connection)
+                await roll_back(connection)
                 raise
 
     @asynccontextmanager
     async def autocommit_write(self) -> AsyncGenerator[AsyncConnection]:
-        """For one statement that writes, and is a transaction by itself: on Postgres without the round trips around it.
+        """For a single statement that writes. On Postgres it saves the round trips of BEGIN and COMMIT.
 
         Raises:
-            As `transaction`.
+            StorageOutage, RejectedRows: see `transaction`.
         """
         async with self.autocommit_read() if self.is_postgres else self.transaction() as connection:
             yield connection
 
     @asynccontextmanager
     async def autocommit_read(self) -> AsyncGenerator[AsyncConnection]:
-        """For one statement that only reads: without the two round trips that begin and end a transaction. Or for
-        several, where it does no harm that each sees what was committed before it: see `turns`.
+        """For statements that only read, without the round trips of BEGIN and ROLLBACK. Each statement sees everything
+        that was committed before it.
         """
         async with _translated(), self.engine.connect() as connection:
             yield connection
 
     @property
     def file(self) -> Path | None:
-        """SQLite's file; None: a server."""
+        """The file of a SQLite database; None on Postgres."""
         name = self.engine.url.database
         return None if self.is_postgres or name is None else Path(name)
 
     @property
     def is_missing(self) -> bool:
-        """Whether there is no file yet. To ask SQLite would make it. What this user may not see is not missing."""
+        """Whether the SQLite file does not exist. False if this user may not see it. Connecting would create it."""
         try:
             return self.file is not None and not self.file.exists()
         except PermissionError:
             return False
+
+    async def require_connection(self) -> None:
+        """Connects once. Raises ConfigurationError with the reason if that fails."""
+        try:
+            async with self.engine.connect():
+                pass
+        except (DBAPIError, asyncpg.PostgresError, *_OUTAGES) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            reason = " ".join(str(cause).rpartition("'>: ")[2].split()) or type(cause).__name__
+            raise ConfigurationError(f"ADSUM_DATABASE_URL: the database cannot be used: {reason}") from None
 
     async def close(self) -> None:
         await self.engine.dispose()
 
 
 def open_database(url: str) -> Database:
-    """Opens `sqlite:///path`, `postgresql://…`, or the same with an async driver named.
+    """Opens `sqlite:///path` or `postgresql://…`, with or without the name of an async driver.
 
     Raises:
-        ConfigurationError: the URL cannot be read, or names another kind of database.
+        ConfigurationError: the URL is invalid, or names another kind of database.
     """
     parsed = async_url(url)
-    # AUTOCOMMIT, and None: transactions are begun here, in so many words, not guessed by SQLAlchemy or the driver.
+    # Isolation levels AUTOCOMMIT and None: only this module begins transactions, neither SQLAlchemy nor the driver.
     if parsed.get_backend_name() == "postgresql":
         engine = create_async_engine(
             parsed,
             pool_size=POOL_SIZE,
             max_overflow=POOL_SIZE,
             isolation_level="AUTOCOMMIT",
-            pool_use_lifo=True,  # the connection that was used last has its statements prepared
+            pool_use_lifo=True,  # the connection used last has most statements prepared
             connect_args={
                 "timeout": CONNECT_TIMEOUT_S,
                 "command_timeout": STATEMENT_TIMEOUT_S,
                 "max_cached_statement_lifetime": PLAN_LIFETIME_S,
                 "server_settings": {
                     "application_name": "adsum",
-                    "idle_in_transaction_session_timeout": f"{LONGEST_PAUSE_IN_TRANSACTION_S}s",
+                    "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S}s",
                 },
             },
         )
@@ -188,7 +197,7 @@ def open_database(url: str) -> Database:
 
 
 def async_url(url: str) -> URL:
-    """The URL with the driver that Adsum uses."""
+    """The URL with the driver that Adsum uses. Raises ConfigurationError: see `open_database`."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -203,7 +212,7 @@ def async_url(url: str) -> URL:
 
 
 def _for_asyncpg(url: URL) -> URL:
-    """Postgres' own URLs say `sslmode`, which asyncpg calls `ssl`."""
+    """Renames `sslmode`, Postgres' own name, to asyncpg's `ssl`."""
     query = {("ssl" if name == "sslmode" else name): value for name, value in url.query.items()}
     unknown = sorted(query.keys() - {"host", "port", "ssl", "prepared_statement_cache_size"})
     if unknown:
@@ -211,9 +220,9 @@ def _for_asyncpg(url: URL) -> URL:
     return url.set(drivername="postgresql+asyncpg", query=query)
 
 
-def _insist_on(asked: str, answered: str) -> None:
-    """Postgres answers COMMIT with ROLLBACK where a statement has failed and somebody has kept quiet about it."""
-    if answered != asked:
+def _require_reply(statement: str, reply: str) -> None:
+    """Postgres replies ROLLBACK to COMMIT if a statement failed and its error was suppressed."""
+    if reply != statement:
         raise StorageOutage("the transaction was rolled back")
 
 
@@ -226,7 +235,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         cursor.close()
     except BaseException:
-        connection.close()  # SQLAlchemy would leave it, and its thread, behind
+        connection.close()  # otherwise SQLAlchemy leaks it and its thread
         raise
 
 
@@ -243,14 +252,14 @@ async def _translated() -> AsyncGenerator[None]:
 
 
 def is_outage(error: DBAPIError | asyncpg.PostgresError) -> bool:
-    """Whether the server could not, rather than would not."""
-    said = error.orig if isinstance(error, DBAPIError) else error
-    state = getattr(said, "sqlstate", None) or getattr(said, "pgcode", None)
+    """Whether the server failed to execute the statement, rather than rejected its data."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
     if isinstance(state, str):
         return not state.startswith(_WRONG_ROW_CLASSES)
     return not isinstance(error, DataError | IntegrityError)
 
 
 def _name(error: DBAPIError | asyncpg.PostgresError) -> str:
-    """What kind of error it was; never its text, which may quote a row."""
+    """The class of the error. Its text may quote a row."""
     return type(error.orig if isinstance(error, DBAPIError) else error).__name__

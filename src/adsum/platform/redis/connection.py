@@ -1,4 +1,4 @@
-"""Connections to Valkey or Redis, and what counts as an outage of it."""
+"""Connections to Valkey or Redis, and the translation of their errors into outages."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from contextlib import asynccontextmanager, contextmanager
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import BusyLoadingError, RedisError
 
 from adsum.platform.errors import ConfigurationError, Unavailable
 
 CONNECT_TIMEOUT_S = 2.0
-# How long a request waits for Redis, in all. A run that is not queued by then is durable all the same.
+# The time that one request may spend on Redis. A run that is not queued by then is durable in the database.
 REQUEST_DEADLINE_S = 0.25
 
 RedisClient = Redis
-"""An open connection, as who opens it hands it to what works on it."""
+"""An open client."""
 
 
 class QueueOutage(Unavailable):
-    """Redis did not do it: unreachable, slow, or refusing (READONLY, OOM, MISCONF, LOADING, BUSY)."""
+    """Redis is unreachable, too slow, or refuses commands (READONLY, OOM, MISCONF, LOADING, BUSY)."""
 
     code = "queue_unavailable"
 
 
 def open_redis(url: str, *, connections: int, socket_timeout: float, kind: type[Redis] = Redis) -> Redis:
-    """A client of its own pool, for strings.
+    """A client with its own pool, which decodes replies as strings.
 
     Args:
         url: `redis://`, `rediss://` or `unix://`.
-        connections: at most so many; more callers wait for one.
-        socket_timeout: seconds until a command that gets no reply fails. Not None: after a network cut a reader
-            without one is deaf for ever.
-        kind: of client.
+        connections: the size of the pool; further callers wait for a connection.
+        socket_timeout: seconds until a command without a reply fails. Never None: after a network cut, a reader without
+            a timeout waits for ever.
+        kind: the class of the client.
 
     Raises:
-        ConfigurationError: the URL cannot be read.
+        ConfigurationError: the URL is invalid.
     """
     try:
-        # One more try, at once: a pooled connection may be to a server that has restarted since. Whatever Adsum sends
-        # may be done twice. Further tries are left to whoever calls, who knows how long they may take.
+        # One immediate retry: a pooled connection may belong to a server that has restarted. All commands of Adsum may
+        # run twice. The caller decides about further retries, because it knows the time that is left.
         pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType] - its **kwargs have no types
             url,
             max_connections=connections,
@@ -59,9 +59,23 @@ def open_redis(url: str, *, connections: int, socket_timeout: float, kind: type[
     return kind.from_pool(pool)
 
 
+async def require_redis(url: str) -> None:
+    """Connects once. Raises ConfigurationError: the URL is invalid, or the server does not answer or refuses it."""
+    redis = open_redis(url, connections=1, socket_timeout=CONNECT_TIMEOUT_S)
+    try:
+        await redis.ping()  # pyright: ignore[reportUnknownMemberType]
+    except BusyLoadingError:
+        pass  # it answers soon
+    except (RedisError, OSError, TimeoutError) as error:
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise ConfigurationError(f"ADSUM_REDIS_URL: Valkey or Redis cannot be used: {reason}") from None
+    finally:
+        await redis.aclose()
+
+
 @asynccontextmanager
 async def redis_deadline() -> AsyncGenerator[None]:
-    """Limits all Redis calls of a request in this block to `REQUEST_DEADLINE_S`. Raises QueueOutage after that."""
+    """Limits all Redis calls in the block to `REQUEST_DEADLINE_S`. Raises QueueOutage after that."""
     try:
         async with asyncio.timeout(REQUEST_DEADLINE_S):
             yield
@@ -71,7 +85,7 @@ async def redis_deadline() -> AsyncGenerator[None]:
 
 @contextmanager
 def translated() -> Generator[None]:
-    """Every failure of Redis becomes a `QueueOutage`: what it says is never about a student."""
+    """Raises QueueOutage for every error of Redis, because no such error concerns a single student."""
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:

@@ -1,4 +1,4 @@
-"""A data folder from a backup: whole, or as it was before."""
+"""Restores a data folder from a backup. On an error the folder stays as it was."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from adsum.embedded.archive import FILES, BackupRefused, Manifest, checked_revis
 from adsum.embedded.backup import sync_folder
 from adsum.embedded.data_folder import DataFolder
 
-# Everything of an installation but what belongs to a running `up`. The database's own log goes where the database goes:
-# beside another one it would destroy it.
+# All files of an installation, except those of a running `up`. The write-ahead log moves with its database: beside
+# another database it would corrupt it.
 STATE = ("adsum.db", "adsum.db-wal", "adsum.db-shm", "adsum.db-journal", *FILES[:-1], "demo-wanted", "valkey")
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What the folder now holds, and where what it held before is kept, if it held anything."""
+    """The manifest of the restored backup, and the folder with the previous files, if there were any."""
 
     manifest: Manifest
     kept_aside: Path | None
 
 
 def restore(folder: DataFolder, archive: Path, *, newest_schema: str, now: datetime, force: bool) -> Restored:
-    """Everything is checked before anything is moved. The queue is not restored: it is rebuilt from the database.
+    """Checks the whole backup, then moves its files into place. The sweeper rebuilds the queue from the database.
 
     Raises:
         BackupRefused: the backup is damaged or of a newer version; or the folder holds data and `force` is not set.
@@ -34,7 +34,7 @@ def restore(folder: DataFolder, archive: Path, *, newest_schema: str, now: datet
     """
     _require_file(archive)
     with _ready(folder):
-        present = [name for name in STATE if _holds_anything(folder.root / name)]
+        present = [name for name in STATE if _is_nonempty(folder.root / name)]
         if present and not force:
             raise BackupRefused(f"{folder.root} holds data already: --force keeps it aside and restores the backup")
         with workspace_in(folder.root, ".restore-") as staging:
@@ -59,9 +59,7 @@ def _require_file(archive: Path) -> None:
 
 @contextmanager
 def _ready(folder: DataFolder) -> Generator[None]:
-    """Makes the folder if need be and holds it. What was made for a restore that is refused is taken away again, but
-    nothing of a folder that was there before.
-    """
+    """Creates the folder if necessary and locks it. On an error it removes the folders that it created."""
     made = [path for path in (folder.valkey, folder.running, folder.root, *folder.root.parents) if not path.exists()]
     try:
         folder.create()
@@ -73,9 +71,9 @@ def _ready(folder: DataFolder) -> Generator[None]:
 
 
 def _remove(folder: DataFolder, made: Sequence[Path]) -> None:
-    if folder.root in made:  # elsewhere an `up` may have opened it by now, and would hold a lock that nobody sees
+    if folder.root in made:  # in an older folder an `up` may hold the lock file open
         folder.lock.unlink(missing_ok=True)
-    with suppress(OSError):  # somebody has put something there meanwhile
+    with suppress(OSError):  # the folder is not empty any more
         for path in made:
             path.rmdir()
 
@@ -90,10 +88,10 @@ def _check(staging: Path, manifest: Manifest, newest_schema: str) -> None:
 
 
 def _swap(folder: DataFolder, staging: Path, aside: Path | None, present: list[str]) -> None:
-    """Renames, all on one disk. Whoever is killed here leaves a mark, which keeps `up` from making a new database."""
+    """Renames the files, all on one disk. A marker file keeps `up` from creating a database after a crash here."""
     moves = [(staging / name, folder.root / name) for name in FILES if (staging / name).exists()]
     if aside is not None:
-        aside.mkdir(mode=0o700)  # before the mark: while nothing is moved, `up` may start
+        aside.mkdir(mode=0o700)  # before the marker: nothing is moved yet, so `up` may start
         moves = [*((folder.root / name, aside / name) for name in present), *moves]
     done: list[tuple[Path, Path]] = []
     was_cut_off = folder.half_restored.exists()
@@ -116,5 +114,5 @@ def _swap(folder: DataFolder, staging: Path, aside: Path | None, present: list[s
     folder.create()
 
 
-def _holds_anything(path: Path) -> bool:
+def _is_nonempty(path: Path) -> bool:
     return any(path.iterdir()) if path.is_dir() else path.exists()
