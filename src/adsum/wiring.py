@@ -31,14 +31,13 @@ from adsum.batches.marks_import.service import MarksImport
 from adsum.batches.process import AttendanceProcessor
 from adsum.batches.progress import Progress
 from adsum.batches.queue.control import QueueControl
-from adsum.batches.queue.ledger import Ledger
 from adsum.batches.queue.service import QueueService
 from adsum.batches.retry_cancel import RetryCancel
 from adsum.batches.service import AttendancesService
 from adsum.batches.sweep import Chore, Sweeper
 from adsum.batches.timeline import Timeline
 from adsum.batches.undo import Undo
-from adsum.batches.unreleased_runs import UnreleasedRuns
+from adsum.batches.wiring import new_deliveries, new_sweeper, queue_control, queue_service
 from adsum.operations.metrics import Metrics
 from adsum.operations.pruning import Pruning
 from adsum.operations.readiness import Readiness
@@ -47,7 +46,6 @@ from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database import schema
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.redis.attempts import FailedAttempts
-from adsum.platform.redis.connection import RedisClient
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings
 from adsum.privacy.service import StudentData
@@ -234,45 +232,6 @@ async def open_queue_control(settings: Settings) -> AsyncGenerator[QueueControl]
         yield queue_control(settings, redis)
     finally:
         await redis.aclose()
-
-
-def queue_control(settings: Settings, redis: RedisClient) -> QueueControl:
-    """The queue as operators see it, on an open connection."""
-    return QueueControl(redis, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
-
-
-def queue_service(settings: Settings, redis: RedisClient) -> QueueService:
-    """The queue and its ledger, on an open connection."""
-    ledger = Ledger(
-        redis, key_prefix=settings.key_prefix, lock_ttl=settings.lock_ttl, completed_ttl=settings.completed_ttl
-    )
-    return QueueService(redis, ledger, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
-
-
-def new_deliveries(settings: Settings, processor: AttendanceProcessor) -> Deliveries:
-    """Groups of chunks as the settings have it."""
-    return Deliveries(
-        processor,
-        chunk_size=settings.chunk_size,
-        # Twice: where BullMQ's loop had to be started again, what it had taken before may still be waiting.
-        waiting_at_most=2 * settings.worker_concurrency,
-    )
-
-
-def new_sweeper(
-    settings: Settings, database: Database, queue: QueueService, completion: Completion, now: Clock
-) -> Sweeper:
-    """A sweeper as the settings have it."""
-    unreleased = UnreleasedRuns(database, queue, now, lock_ttl=timedelta(seconds=settings.lock_ttl))
-    return Sweeper(
-        database,
-        queue,
-        completion,
-        unreleased,
-        now,
-        interval=settings.sweep_interval,
-        grace=timedelta(seconds=settings.sweep_grace),
-    )
 
 
 def _chores(settings: Settings, database: Database, now: Clock) -> list[Chore]:

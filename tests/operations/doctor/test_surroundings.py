@@ -13,6 +13,7 @@ from adsum.accounts.access import system_caller
 from adsum.batches.queue.control import QueueControl, QueueState, WorkerSeen
 from adsum.batches.selection import Selection
 from adsum.batches.submission import Submission
+from adsum.batches.wiring import queue_service
 from adsum.embedded.valkey import Valkey
 from adsum.operations.doctor import batches as batches_module
 from adsum.operations.doctor import service as doctor_module
@@ -30,7 +31,7 @@ from adsum.platform.clock import system_clock as now
 from adsum.platform.database.engine import RejectedRows
 from adsum.platform.redis.connection import QueueOutage
 from adsum.platform.settings import Settings
-from adsum.wiring import Adsum, open_queue_control, queue_service
+from adsum.wiring import Adsum, open_queue_control
 from tests.operations.doctor.conftest import mended, severities, wrong
 from tests.support.schools import SchoolIds
 from tests.support.servers.valkey import tell

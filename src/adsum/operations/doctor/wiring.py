@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from urllib.parse import unquote, urlsplit
 
 from adsum.batches.complete import Completion
-from adsum.batches.queue.control import QueueControl
 from adsum.batches.queue.leftovers import Leftovers
+from adsum.batches.wiring import new_sweeper, queue_control, queue_service
 from adsum.embedded.data_folder import DataFolder
 from adsum.operations.doctor.installation import Installation
 from adsum.operations.doctor.repair import Mending
@@ -19,7 +19,6 @@ from adsum.platform.database.engine import Database
 from adsum.platform.redis.inspection import RedisInspection
 from adsum.platform.settings import Settings
 from adsum.servers import open_servers, redis_url, signing_key
-from adsum.wiring import new_sweeper, queue_service
 
 IS_IT_RIGHT = "adsum config show  # is the URL right?"
 
@@ -29,7 +28,7 @@ async def open_doctor(settings: Settings) -> AsyncGenerator[Doctor]:
     """Opens what the doctor looks at; unlike everything else it opens also where the signing key cannot be read."""
     async with open_servers(settings) as (database, redis):
         queue = queue_service(settings, redis)
-        control = QueueControl(redis, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
+        control = queue_control(settings, redis)
         leftovers = Leftovers(redis, settings.key_prefix)
         patient = Patient(
             database=database,
