@@ -12,9 +12,9 @@ from statistics import median, quantiles
 from adsum import wiring
 from adsum.accounts.access import PERMISSIONS, Caller, Role, system_caller
 from adsum.attendance.filters import RecordFilters
+from adsum.platform.csv_files import csv_lines
 from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.platform.settings import load_settings
-from adsum.platform.spreadsheets import csv_lines
 from adsum.reports.rules import ChronicRule, GroupBy, Scope
 from adsum.reports.service import Summaries
 from adsum.schools.stale_days import forget_school

@@ -28,12 +28,10 @@ from adsum.batches import pages as batch
 from adsum.batches.marks_import import endpoints as marks_import
 from adsum.operations import endpoints as operations
 from adsum.platform.errors import AdsumError, NotFound
-from adsum.platform.http import docs
-from adsum.platform.http.body_limit import BodyLimit
-from adsum.platform.http.observation import Observation
+from adsum.platform.http import openapi as docs
+from adsum.platform.http.middleware import BodyLimit, Observation, SecurityHeaders
 from adsum.platform.http.openapi import Application
 from adsum.platform.http.problems import answer_errors, problem_of, problem_of_http
-from adsum.platform.http.security_headers import SecurityHeaders
 from adsum.platform.pages import static_files
 from adsum.platform.pages.rendering import open_site
 from adsum.platform.pages.routing import asks_for_page, refusal_page

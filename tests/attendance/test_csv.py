@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from adsum.accounts.access import Caller, Role
 from adsum.attendance.filters import RecordFilters
 from adsum.attendance.service import COLUMNS, EXPORTED_AT_ONCE, Records
+from adsum.platform.csv_files import Cell, csv_lines
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
-from adsum.platform.spreadsheets import Cell, csv_lines
 from tests.support.schools import caller, make_record, make_records, make_school
 
 DANGEROUS = ["=1+1", "+49 30 1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠1"]  # noqa: RUF001

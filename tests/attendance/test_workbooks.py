@@ -11,9 +11,9 @@ import pytest
 from adsum.accounts.access import Role
 from adsum.attendance.service import COLUMNS
 from adsum.platform import workbooks
+from adsum.platform.csv_files import Cell
 from adsum.platform.http.list_files import FileKind
 from adsum.platform.ids import Batch
-from adsum.platform.spreadsheets import Cell
 from adsum.platform.workbooks import make_workbook
 from tests.attendance.conftest import Reader
 from tests.attendance.test_csv import DANGEROUS

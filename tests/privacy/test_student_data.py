@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, text
 
 from adsum.batches.repository.runs import newest_run
-from adsum.platform.database.metadata import metadata
+from adsum.platform.database.columns import metadata
 from adsum.platform.ids import parse_batch_id
 from tests.attendance.corrections.conftest import Register
 from tests.support.api import Api

@@ -17,11 +17,11 @@ from adsum.absences.rules import MAX_SESSIONS, MAX_STUDENTS, Absence
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
 from adsum.attendance.statuses.rules import MAX_CODE
+from adsum.platform.days import TIME_PATTERN
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Id, Moment, Page, PathId, PlainText, Schema
 from adsum.platform.http.versions import SeenVersions, etag
-from adsum.platform.local_times import TIME_PATTERN
 from adsum.platform.texts import MAX_REASON
 
 router = APIRouter(prefix="/absences", tags=["absences"], dependencies=[Depends(each_named_once)])

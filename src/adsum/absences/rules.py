@@ -8,8 +8,8 @@ from datetime import date
 from typing import Any
 
 from adsum.attendance.statuses.rules import SchoolStatuses
+from adsum.platform.days import validate_stretch
 from adsum.platform.errors import Violation
-from adsum.platform.local_times import validate_stretch
 from adsum.platform.texts import validate_reason
 from adsum.schools.calendar.rules import SessionTime
 

@@ -13,8 +13,7 @@ from sqlalchemy import (
     Table,
 )
 
-from adsum.platform.database.columns import BigInt, Instant, Json, RunId
-from adsum.platform.database.metadata import id_column, metadata, reference
+from adsum.platform.database.columns import BigInt, Instant, Json, RunId, id_column, metadata, reference
 
 # What the office knows beforehand: a student will be away, from first_day to last_day. Deleted only with a student.
 absences = Table(

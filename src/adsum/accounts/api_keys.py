@@ -12,7 +12,7 @@ from adsum.accounts import keys_repository as statements
 from adsum.accounts import repository as accounts
 from adsum.accounts.access import Caller, Permission, Role
 from adsum.accounts.keys_repository import StoredKey
-from adsum.platform.batched_lookup import BatchedLookup
+from adsum.platform.coalescer import BatchedLookup
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, NotFound, Unauthenticated, Violation
 

@@ -18,7 +18,7 @@ from adsum.accounts.cookies import session_token
 from adsum.platform.errors import Forbidden, Invalid, Unauthenticated, Violation
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import ON_BEHALF_OF
-from adsum.platform.http.same_origin import require_same_origin
+from adsum.platform.http.transport import require_same_origin
 
 bearer_token = OAuth2PasswordBearer(
     "/auth/token", scheme_name="bearerToken", description="A token of `POST /auth/token`.", auto_error=False

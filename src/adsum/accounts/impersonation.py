@@ -5,7 +5,7 @@ from __future__ import annotations
 from adsum.accounts import repository as statements
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.service import MAX_EMAIL, caller_of_user, normalised_email
-from adsum.platform.batched_lookup import BatchedLookup
+from adsum.platform.coalescer import BatchedLookup
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.http.queries import ON_BEHALF_OF

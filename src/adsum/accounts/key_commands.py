@@ -8,7 +8,7 @@ import typer
 
 from adsum.accounts.access import Permission
 from adsum.accounts.api_keys import ApiKey
-from adsum.platform.command_line.choices import one_of
+from adsum.platform.command_line.options import one_of
 from adsum.platform.command_line.output import Json, show_one, show_rows
 from adsum.platform.command_line.session import with_adsum
 from adsum.platform.ids import MAX_ID

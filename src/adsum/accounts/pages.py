@@ -15,8 +15,7 @@ from adsum.accounts.visitors import Visitor, signed_in
 from adsum.platform.errors import AdsumError, NotFound, TooManyAttempts, Unauthenticated
 from adsum.platform.http.dependencies import OpenAdsum, adsum_of
 from adsum.platform.http.problems import headers_of, status_of
-from adsum.platform.http.same_origin import require_same_origin
-from adsum.platform.http.transport import PlainHttp, address_of, require_private_transport
+from adsum.platform.http.transport import PlainHttp, address_of, require_private_transport, require_same_origin
 from adsum.platform.pages.languages import COOKIE
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute, wants_json

@@ -15,8 +15,7 @@ from sqlalchemy import (
     false,
 )
 
-from adsum.platform.database.columns import BigInt, Instant, Json
-from adsum.platform.database.metadata import id_column, metadata, reference
+from adsum.platform.database.columns import BigInt, Instant, Json, id_column, metadata, reference
 
 # A teacher comes with the roster, without a login: no email, no password. `user add --teacher` gives both.
 users = Table(

@@ -9,7 +9,7 @@ import typer
 
 from adsum.accounts.access import Role
 from adsum.accounts.service import ROLES, User
-from adsum.platform.command_line.choices import one_of
+from adsum.platform.command_line.options import one_of
 from adsum.platform.command_line.output import Json, show_one, show_rows
 from adsum.platform.command_line.session import with_adsum
 

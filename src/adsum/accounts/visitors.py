@@ -12,7 +12,7 @@ from adsum.accounts.access import Caller, Permission, Role, require_permission
 from adsum.accounts.cookies import session_token
 from adsum.platform.errors import Unauthenticated
 from adsum.platform.http.dependencies import OpenAdsum
-from adsum.platform.http.same_origin import require_same_origin
+from adsum.platform.http.transport import require_same_origin
 
 
 @dataclass(frozen=True, slots=True)

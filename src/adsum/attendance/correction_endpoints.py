@@ -12,11 +12,11 @@ from adsum.accounts.authentication import each_named_once, require
 from adsum.attendance.corrections import SeenRecord, change_as_json
 from adsum.attendance.endpoints import RecordItem
 from adsum.attendance.rules import Correction, Keep
+from adsum.platform.days import TIME_PATTERN
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Moment, Page, PathId, PlainText, Schema
 from adsum.platform.http.versions import SeenVersions, etag
-from adsum.platform.local_times import TIME_PATTERN
 from adsum.platform.texts import MAX_NOTE, MAX_REASON
 
 router = APIRouter(prefix="/attendances", tags=["attendances"], dependencies=[Depends(each_named_once)])

@@ -16,13 +16,11 @@ from adsum.accounts.access import system_caller
 from adsum.attendance.filters import RecordFilters
 from adsum.attendance.record_options import read_filters
 from adsum.attendance.service import COLUMNS
-from adsum.platform.command_line.choices import one_of
-from adsum.platform.command_line.counting import Counting
-from adsum.platform.command_line.options import ClassId, FirstDay, LastDay, SessionId, Status, StudentId
-from adsum.platform.command_line.output import Json, show_one
-from adsum.platform.command_line.output_files import STDOUT, whole_file
+from adsum.platform.command_line.options import ClassId, FirstDay, LastDay, SessionId, Status, StudentId, one_of
+from adsum.platform.command_line.output import STDOUT, Json, show_one, whole_file
+from adsum.platform.command_line.progress import Counting
 from adsum.platform.command_line.session import with_adsum
-from adsum.platform.spreadsheets import Cell, csv_lines
+from adsum.platform.csv_files import Cell, csv_lines
 from adsum.platform.workbooks import make_workbook
 from adsum.wiring import Adsum
 

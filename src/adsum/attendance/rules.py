@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from adsum.attendance.statuses.rules import SchoolStatuses
+from adsum.platform.days import validate_stretch
 from adsum.platform.errors import Violation
-from adsum.platform.local_times import validate_stretch
 from adsum.platform.texts import validate_note, validate_reason
 
 

@@ -17,8 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from adsum.platform.database.columns import BigInt, Instant, Json, RunId
-from adsum.platform.database.metadata import id_column, metadata, reference
+from adsum.platform.database.columns import BigInt, Instant, Json, RunId, id_column, metadata, reference
 
 # What a school has changed of the statuses that every school begins with, or added to them.
 statuses = Table(

@@ -17,8 +17,8 @@ from adsum.batches.selection import Selection, StudentMark
 from adsum.batches.submission import BatchResult, Submission
 from adsum.batches.watch_command import follow, is_drawn_on_screen
 from adsum.batches.wording import message_of, names_of_options
-from adsum.platform.command_line.choices import one_of
 from adsum.platform.command_line.id_lists import StudentIds, by_code, parse_ids
+from adsum.platform.command_line.options import one_of
 from adsum.platform.command_line.output import Json, show_one, show_rows
 from adsum.platform.command_line.session import with_adsum
 from adsum.platform.ids import MAX_ID

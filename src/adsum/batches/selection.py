@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from adsum.attendance.rules import Mark
 from adsum.attendance.statuses.rules import ABSENT, PRESENT, SchoolStatuses
+from adsum.platform.days import validate_stretch
 from adsum.platform.errors import Violation
-from adsum.platform.local_times import validate_stretch
 from adsum.platform.texts import validate_note
 
 SELECTED = "/selectedStudentIds"

@@ -18,8 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-from adsum.platform.database.columns import BigInt, Instant, Json, RunId
-from adsum.platform.database.metadata import metadata, reference
+from adsum.platform.database.columns import BigInt, Instant, Json, RunId, metadata, reference
 
 batch_runs = Table(
     "batch_runs",

@@ -6,7 +6,7 @@ from adsum.absences.tables import absence_versions, absences, due_absences
 from adsum.accounts.tables import api_keys, class_covers, class_teachers, users
 from adsum.attendance.tables import attendance_changes, attendances, contradictions, statuses
 from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
-from adsum.platform.database.metadata import metadata
+from adsum.platform.database.columns import metadata
 from adsum.reports.tables import class_days, school_days, student_days, student_months
 from adsum.roster.tables import classes, enrolments, session_times, sessions, students
 from adsum.schools.tables import closed_days, schools, terms

@@ -1,13 +1,14 @@
-"""A coalescer: what arrives together is done together, and what arrives alone is done at once."""
+"""Coalesces concurrent work: items that arrive during a flush form the next flush."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextvars import Context
 from typing import Generic, TypeVar
 
+from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Overloaded, Unavailable
 
 # Of what requests ask for. In one flush: others wait for it.
@@ -110,3 +111,38 @@ class Coalescer(Generic[Item, Result]):
         for _, done in together:
             if not done.done():
                 done.set_exception(error)
+
+
+Key = TypeVar("Key")
+Row = TypeVar("Row")
+
+
+class BatchedLookup(Generic[Key, Row]):
+    """Finds rows. `find` is the statement that does it for many keys; a key that it leaves out has no row."""
+
+    def __init__(
+        self, database: Database, find: Callable[[Connection, Collection[Key]], Awaitable[Mapping[Key, Row]]]
+    ) -> None:
+        self._database = database
+        self._find = find
+        self._together: Coalescer[Key, Row | None] = Coalescer(
+            self._find_all, at_most=REQUESTS_AT_MOST, waiting_at_most=WAITING_AT_MOST
+        )
+
+    async def find(self, key: Key) -> Row | None:
+        """The row of a key, as it is now.
+
+        Raises:
+            StorageOutage: the database does not answer.
+            Overloaded: too many wait already.
+        """
+        return await self._together.submit(key)
+
+    async def close(self) -> None:
+        """Ends what is being looked up. To be called when nobody asks any more."""
+        await self._together.close()
+
+    async def _find_all(self, keys: Sequence[Key]) -> list[Row | None]:
+        async with self._database.autocommit_read() as connection:
+            rows = await self._find(connection, set(keys))
+        return [rows.get(key) for key in keys]

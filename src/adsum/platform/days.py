@@ -1,11 +1,14 @@
-"""Learning dates: calendar days of a school, whatever time zone the server or the client is in."""
+"""Learning dates and local times: calendar days of a school, independent of the server's and client's time zone."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from adsum.platform.errors import Violation
 
 EARLIEST = date(1990, 1, 1)
 # As far as two clocks that show one moment can be apart, in whole days.
@@ -135,3 +138,26 @@ def _is_midnight_utc(moment: datetime) -> bool:
         moment.second,
         moment.microsecond,
     ) == (0, 0, 0, 0)
+
+
+TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+TIME_PATTERN = f"^{TIME.pattern}$"
+
+
+def violation_of_time_text(text: str, pointer: str) -> Violation:
+    """A text that is no time of a day."""
+    return Violation("wrong_form", f"{text[:20]!r} is no time of the form HH:MM", pointer, {"pattern": TIME_PATTERN})
+
+
+def validate_stretch(first: tuple[str, str | None], last: tuple[str, str | None]) -> Iterator[Violation]:
+    """What is wrong with two times, each with the pointer to it: their form, or that the last is before the first.
+
+    A time that is None is not there.
+    """
+    wrong = [
+        violation_of_time_text(text, at) for at, text in (first, last) if text is not None and not TIME.fullmatch(text)
+    ]
+    yield from wrong
+    (_, begin), (pointer, end) = first, last
+    if not wrong and begin is not None and end is not None and end < begin:
+        yield Violation("times_reversed", f"{end} is before {begin}", pointer, {"begins": begin, "ends": end})

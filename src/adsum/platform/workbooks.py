@@ -12,7 +12,7 @@ from typing import BinaryIO
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
-from adsum.platform.spreadsheets import Cell, harmless
+from adsum.platform.csv_files import Cell, harmless
 
 # What a sheet takes, its header included; what is more goes on in the next sheet.
 ROWS_OF_A_SHEET = 1_048_576

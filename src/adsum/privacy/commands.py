@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.output import Json, show_one
-from adsum.platform.command_line.output_files import STDOUT, to_stdout, whole_file
+from adsum.platform.command_line.output import STDOUT, Json, show_one, to_stdout, whole_file
 from adsum.platform.command_line.session import with_adsum
 from adsum.platform.ids import MAX_ID
 from adsum.privacy.endpoints import StudentDataAnswer

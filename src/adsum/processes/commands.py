@@ -93,7 +93,7 @@ def backup(
     from adsum.embedded.backup import back_up
     from adsum.platform.clock import system_clock
     from adsum.platform.command_line.output import show_one
-    from adsum.platform.command_line.steps import waiting
+    from adsum.platform.command_line.progress import waiting
     from adsum.platform.settings import load_settings
 
     folder = _data_folder(load_settings(data_dir=data_dir), "backup")
@@ -114,7 +114,7 @@ def restore(
     from adsum.embedded.restore import restore as restore_backup
     from adsum.platform.clock import system_clock
     from adsum.platform.command_line.output import show_one
-    from adsum.platform.command_line.steps import waiting
+    from adsum.platform.command_line.progress import waiting
     from adsum.platform.database.schema import newest_revision
     from adsum.platform.settings import load_settings
 

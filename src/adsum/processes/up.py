@@ -20,7 +20,7 @@ from adsum.embedded.data_folder import DataFolder
 from adsum.embedded.orphans import reap
 from adsum.embedded.supervisor import ProgramFailed, Supervisor
 from adsum.embedded.valkey import Valkey
-from adsum.platform.command_line.steps import Steps
+from adsum.platform.command_line.progress import Steps
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.settings import Settings
 from adsum.processes.programs import (

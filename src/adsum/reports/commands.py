@@ -9,8 +9,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.choices import one_of
-from adsum.platform.command_line.options import ClassId, read_day
+from adsum.platform.command_line.options import ClassId, one_of, read_day
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one
 from adsum.platform.command_line.session import run_with_services
 from adsum.platform.days import today_in

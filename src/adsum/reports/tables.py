@@ -11,8 +11,7 @@ from sqlalchemy import (
     Table,
 )
 
-from adsum.platform.database.columns import BigInt
-from adsum.platform.database.metadata import metadata
+from adsum.platform.database.columns import BigInt, metadata
 
 # What a day came to for one student, of the sessions that count: what reports read, and nothing else. Derived.
 student_days = Table(

@@ -14,7 +14,7 @@ from sqlalchemy import (
     true,
 )
 
-from adsum.platform.database.metadata import id_column, metadata, reference
+from adsum.platform.database.columns import id_column, metadata, reference
 
 students = Table(
     "students",

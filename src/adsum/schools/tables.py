@@ -14,8 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from adsum.platform.database.columns import BigInt, Instant
-from adsum.platform.database.metadata import id_column, metadata, reference
+from adsum.platform.database.columns import BigInt, Instant, id_column, metadata, reference
 
 schools = Table(
     "schools",

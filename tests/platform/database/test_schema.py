@@ -11,8 +11,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from adsum.platform.database import schema
+from adsum.platform.database.columns import metadata
 from adsum.platform.database.engine import Database, open_database
-from adsum.platform.database.metadata import metadata
 from tests.support.servers.postgres import Postgres
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adsum.platform.http.problems import ROUTING_CODES
-from adsum.platform.http.validation_errors import CODES
+from adsum.platform.http.problems import CODES, ROUTING_CODES
 from tests.support.live import ROOT
 
 

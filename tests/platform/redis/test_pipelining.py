@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from adsum.platform.redis.connection import open_redis
-from adsum.platform.redis.pipelining import PipeliningRedis
+from adsum.platform.redis.scripts import PipeliningRedis
 
 # Adds up, and tells the sum. A key that holds no number is an error of this call alone.
 SCRIPT = "return redis.call('INCRBY', KEYS[1], ARGV[1])"

@@ -11,8 +11,7 @@ from adsum.attendance.commands import row_of
 from adsum.attendance.disputed_marks.repository import ContradictionRow
 from adsum.attendance.disputed_marks.service import Holds
 from adsum.attendance.filters import ContradictionFilters
-from adsum.platform.command_line.choices import one_of
-from adsum.platform.command_line.options import ClassId, FirstDay, LastDay, StudentId
+from adsum.platform.command_line.options import ClassId, FirstDay, LastDay, StudentId, one_of
 from adsum.platform.command_line.output import Json, show_one, show_rows
 from adsum.platform.command_line.session import with_adsum
 from adsum.platform.ids import MAX_ID

@@ -11,7 +11,7 @@ from adsum.accounts.access import system_caller
 from adsum.attendance.statuses.rules import CountsAs, Status, StatusChange, StatusFlag
 from adsum.attendance.statuses.schemas import StatusItem
 from adsum.attendance.statuses.service import Statuses
-from adsum.platform.command_line.choices import one_of
+from adsum.platform.command_line.options import one_of
 from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with_services
 from adsum.platform.ids import MAX_ID

@@ -13,7 +13,7 @@ from adsum.batches.queue_notice import tell_if_it_waits
 from adsum.batches.rows import result_row
 from adsum.batches.rules import OnExisting
 from adsum.batches.submission import BatchResult
-from adsum.platform.command_line.choices import one_of
+from adsum.platform.command_line.options import one_of
 from adsum.platform.command_line.output import Json, show_one, show_rows
 from adsum.platform.command_line.session import with_adsum
 from adsum.platform.ids import MAX_ID

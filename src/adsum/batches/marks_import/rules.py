@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from adsum.attendance.rules import Mark
-from adsum.platform.csv_forms import CsvForm
+from adsum.platform.csv_files import CsvForm
 from adsum.platform.days import WrongDay, plain_day
 from adsum.platform.errors import Violation
 

@@ -15,7 +15,7 @@ from adsum.batches.queue.control import process_name
 from adsum.batches.queue.fetching import FetchingWorker
 from adsum.batches.queue.keys import bullmq_prefix
 from adsum.platform.redis.connection import RedisClient, open_redis
-from adsum.platform.redis.pipelining import PipeliningRedis
+from adsum.platform.redis.scripts import PipeliningRedis
 from adsum.platform.telemetry import LogIcon, logger
 
 # Past BullMQ's own limit a chunk would fail without the processor being asked: so it is out of reach.

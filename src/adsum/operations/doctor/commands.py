@@ -16,8 +16,8 @@ from adsum.operations.doctor.findings import Finding, Severity, all_well, counte
 from adsum.operations.doctor.service import Examination
 from adsum.operations.doctor.wiring import open_doctor
 from adsum.platform.command_line.output import Json, show_one
+from adsum.platform.command_line.progress import waiting
 from adsum.platform.command_line.session import quiet_settings
-from adsum.platform.command_line.steps import waiting
 from adsum.platform.errors import Unavailable
 from adsum.platform.settings import Settings
 

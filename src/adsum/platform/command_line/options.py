@@ -1,9 +1,10 @@
-"""Options that many commands share: class, session, student, days, status."""
+"""Options that many commands share."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import date
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -25,3 +26,18 @@ StudentId = Annotated[int | None, typer.Option("--student", min=1, max=MAX_ID, m
 FirstDay = Annotated[date | None, typer.Option("--from", parser=read_day, metavar="DATE", help="First learning date.")]
 LastDay = Annotated[date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="Last learning date.")]
 Status = Annotated[str | None, typer.Option(metavar="CODE", help="A status of the school: see `adsum status list`.")]
+
+
+Choice = TypeVar("Choice", bound=str)
+
+
+def one_of(choices: Iterable[Choice]) -> Callable[[str], Choice]:
+    """What reads such an option. Anything else is a `typer.BadParameter` that names all of them."""
+    by_text = {str(choice): choice for choice in choices}
+
+    def read(text: str) -> Choice:
+        if text not in by_text:
+            raise typer.BadParameter(f"{text!r} is none of {', '.join(by_text)}")
+        return by_text[text]
+
+    return read

@@ -1,13 +1,16 @@
-"""Results on stdout: a table at a terminal, aligned plain text elsewhere, JSON for machines."""
+"""Prints results on stdout: a table on a terminal, aligned plain text elsewhere, JSON on request."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 import typer
 
@@ -112,3 +115,30 @@ def _text(value: Any) -> str:
             return ", ".join(map(_text, cast("Sequence[Any]", value)))
         case _:
             return str(value)
+
+
+STDOUT = Path("-")
+
+
+def to_stdout(text: str) -> None:
+    """UTF-8, whatever the terminal's locale."""
+    sys.stdout.buffer.write(text.encode())
+
+
+@contextmanager
+def whole_file(path: Path) -> Generator[BinaryIO]:
+    """A file that appears when it is whole: half a register must not be taken for one."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        # For its owner alone: it is about children.
+        with open(part, "wb", opener=_for_owner) as file:
+            yield file
+        part.replace(path)
+    except OSError as error:
+        raise typer.BadParameter(f"cannot write {path}: {error.strerror}", param_hint="--output") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

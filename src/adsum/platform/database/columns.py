@@ -1,11 +1,20 @@
-"""Column types that mean the same on SQLite and on Postgres."""
+"""Column types that mean the same on SQLite and Postgres, the shared metadata, and common columns."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Integer, String
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -33,3 +42,25 @@ class Instant(TypeDecorator[datetime]):
     @override
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def id_column() -> Column[int]:
+    """The primary key `id`."""
+    return Column("id", BigInt, primary_key=True)
+
+
+def reference(table: str, *, nullable: bool = False) -> Column[int]:
+    """A reference: `reference("school")` is `school_id`, to `schools.id`."""
+    plural = "classes" if table == "class" else f"{table}s"
+    return Column(f"{table}_id", BigInt, ForeignKey(f"{plural}.id"), nullable=nullable)

@@ -11,11 +11,11 @@ from typing import Annotated, Any, BinaryIO, TypeVar
 from fastapi import Header
 from fastapi.responses import StreamingResponse
 
+from adsum.platform.csv_files import Cell, csv_lines
 from adsum.platform.export_log import log_export
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, Schema
 from adsum.platform.paging import MAX_LIMIT, PageRequest
-from adsum.platform.spreadsheets import Cell, csv_lines
 from adsum.platform.workbooks import make_workbook
 
 Item = TypeVar("Item", bound=Schema)

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from adsum import __version__
-from adsum.platform.http.security_headers import POLICY
+from adsum.platform.http.middleware import POLICY
 from adsum.platform.pages.languages import COOKIE, Language, chosen_language, load_languages
 from adsum.platform.pages.static_files import static_url
 

@@ -14,8 +14,7 @@ from fastapi.routing import APIRoute
 from typing_extensions import override
 
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Unauthenticated
-from adsum.platform.http.problems import status_of
-from adsum.platform.http.validation_errors import violation_of
+from adsum.platform.http.problems import status_of, violation_of
 from adsum.platform.pages.rendering import site_of
 
 JSON = "application/json"

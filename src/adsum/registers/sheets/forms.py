@@ -11,8 +11,8 @@ from pydantic import Field, ValidationError
 
 from adsum.attendance.statuses.rules import PRESENT
 from adsum.platform.errors import Invalid
+from adsum.platform.http.problems import violation_of
 from adsum.platform.http.schemas import Flag, Id, PlainText, Schema
-from adsum.platform.http.validation_errors import violation_of
 from adsum.platform.ids import MAX_ID, Batch
 from adsum.platform.texts import MAX_NOTE, MAX_REASON
 from adsum.registers.sheets.rules import SheetMark, TakenSheet

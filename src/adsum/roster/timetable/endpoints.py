@@ -11,10 +11,10 @@ from pydantic import Field, Strict
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
+from adsum.platform.days import TIME_PATTERN
 from adsum.platform.http.dependencies import OpenAdsum
 from adsum.platform.http.queries import WholeQuery
 from adsum.platform.http.schemas import PathId, Schema
-from adsum.platform.local_times import TIME_PATTERN
 from adsum.schools.calendar.rules import MAX_TIMES, SessionTime
 
 router = APIRouter(tags=["calendar"], dependencies=[Depends(each_named_once)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adsum.platform.csv_forms import CsvForm, Line
+from adsum.platform.csv_files import CsvForm, Line
 from adsum.platform.errors import Violation
 from adsum.schools.calendar.rules import SessionTime, validate_times
 

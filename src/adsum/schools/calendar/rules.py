@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from adsum.platform.days import Span
+from adsum.platform.days import TIME, Span, violation_of_time_text
 from adsum.platform.errors import Notice, Violation
-from adsum.platform.local_times import TIME, violation_of_time_text
 
 MAX_TITLE = 255
 MAX_TIMES = 100

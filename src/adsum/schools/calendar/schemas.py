@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from adsum.platform.days import TIME_PATTERN
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Moment, PlainText, Schema
-from adsum.platform.local_times import TIME_PATTERN
 from adsum.platform.texts import MAX_REASON
 from adsum.schools.calendar.rules import MAX_TITLE, ClosedDayFilters
 

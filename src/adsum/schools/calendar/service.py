@@ -9,8 +9,8 @@ from typing import Final
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
+from adsum.platform.days import TIME, violation_of_time_text
 from adsum.platform.errors import NotFound, Violation, refuse
-from adsum.platform.local_times import TIME, violation_of_time_text
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
 from adsum.platform.texts import UNSTORABLE, validate_reason
 from adsum.schools.calendar import repository as calendars

@@ -1,0 +1,183 @@
+"""The middleware of every request: size limit of bodies, request id, log line, latency, and security headers."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from adsum.platform.errors import TooLarge
+from adsum.platform.http.problems import unexpected_problem
+from adsum.platform.telemetry import LogIcon, logger
+
+HEADER = "X-Request-ID"
+# Asked every few seconds by machines.
+QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
+_FIT_FOR_LOGS = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+log = logger(__name__)
+
+
+class Observation:
+    """Stands around the whole application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        answer = _Answer(send, request_id)
+        with bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, answer.send)
+            except Exception:
+                log.exception("a request failed", mark=LogIcon.ERROR, method=scope["method"], route=_route(scope))
+                if answer.status is not None:
+                    raise  # half an answer went out: the connection must break, so that nobody takes it for whole
+                await unexpected_problem()(scope, receive, answer.send)
+            finally:
+                _note(scope, answer)
+
+
+class _Answer:
+    """Adds the request's id to the answer, and remembers its status and when it began."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._began = time.perf_counter()
+        self.status: int | None = None
+        self.seconds = 0.0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = int(message["status"])
+            self.seconds = time.perf_counter() - self._began
+            MutableHeaders(scope=message)[HEADER] = self._request_id
+        await self._send(message)
+
+
+def _note(scope: Scope, answer: _Answer) -> None:
+    if answer.status is None:
+        return  # the client went away
+    route, method = _route(scope), scope["method"]
+    count: Any = getattr(scope["app"].state, "count_request", None)
+    if count is not None:
+        count(method, route, answer.status, answer.seconds)
+    write = log.debug if route in QUIET else log.info
+    write("request", method=method, route=route, status=answer.status, ms=round(answer.seconds * 1000, 1))
+
+
+def _route(scope: Scope) -> str:
+    """The template of the path, never the path: what was asked for may be personal, and has no bounds."""
+    return str(getattr(scope.get("route"), "path", "unknown"))
+
+
+def _request_id(scope: Scope) -> str:
+    given = Headers(scope=scope).get(HEADER, "")
+    return given if _FIT_FOR_LOGS.fullmatch(given) else uuid.uuid4().hex
+
+
+Refuse = Callable[[Request, TooLarge], Response]
+
+
+class BodyLimit:
+    """Refuses a request whose body is larger than `limit` bytes, or than what `paths` says for its path."""
+
+    def __init__(self, app: ASGIApp, limit: int, paths: Mapping[str, int], refuse: Refuse) -> None:
+        self.app = app
+        self.refuse = refuse
+        self.limit = limit
+        self.paths = paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        limit = self.paths.get(scope["path"], self.limit)
+        too_large = TooLarge(f"the body is larger than {limit} bytes", maxBytes=limit)
+        if _declared_length(scope) > limit:
+            await self.refuse(Request(scope), too_large)(scope, receive, send)
+            return
+        body = _CountedBody(receive, send, limit)
+        try:
+            await self.app(scope, body.receive, body.send)
+        except Exception:
+            if not body.refused:
+                raise
+        if body.refused:
+            await self.refuse(Request(scope), too_large)(scope, receive, send)
+
+
+class _CountedBody:
+    """Counts what is received. Once it is too much, the application gets no more of it, and its answer is dropped."""
+
+    def __init__(self, receive: Receive, send: Send, limit: int) -> None:
+        self._receive = receive
+        self._send = send
+        self._left = limit
+        self._answered = False
+        self._exceeded = False
+
+    @property
+    def refused(self) -> bool:
+        return self._exceeded and not self._answered
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+            if self._left < 0:
+                self._exceeded = True
+                raise ClientDisconnect
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self.refused:
+            return
+        self._answered = True
+        await self._send(message)
+
+
+def _declared_length(scope: Scope) -> int:
+    length = Headers(scope=scope).get("content-length", "")
+    return int(length) if length.isdecimal() else 0
+
+
+POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": POLICY,
+    # Answers are about children: no proxy and no shared computer keeps them.
+    "Cache-Control": "no-store",
+}
+
+
+class SecurityHeaders:
+    """Adds what an answer does not say itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
