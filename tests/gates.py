@@ -1,97 +1,123 @@
-"""Every gate of this repository, one after the other: what `./adsum test` runs, here and in CI.
+"""Every gate of this repository: `./adsum test` runs them here and in CI.
 
 With arguments it runs pytest alone, with these.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = (sys.executable, "-m")
-# Three at once on two cores, since most of them wait; who has none left takes of the others'.
-PYTEST = (*PYTHON, "pytest", "-n", "3", "--dist", "worksteal", "--either")
-# Much of their work is in other processes, in millions of small steps, or beside the rules and services: measuring
-# makes them half as long again, and finds nothing there that the others do not cover.
-UNCOVERED = (
-    "tests/system",
-    "tests/batches/queue",
-    "tests/batches/repository",
-    "tests/platform/redis",
-    "tests/embedded",
-)
-# By themselves, so that only two systems and two browsers are started for them.
-PAGES = "tests/system/browser"
 IMPORTS = "import sys; from importlinter.cli import lint_imports_command as lint; sys.argv[0] = 'lint-imports'; lint()"
-FULLY_COVERED: tuple[str, ...] = ()
+BROWSER = "tests/system/browser"
+# Dozens of processes import the same modules, and each would compile them anew.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+# More processes than cores, since tests of faults and of commands mostly wait.
+WORKERS = str((os.cpu_count() or 2) + 2)
+# Playwright's loop occupies its process, so these tests have processes of their own: each with one system, one browser.
+BROWSERS = "2"
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One check: the line above it, and the command that passes or fails."""
+    """One check: its title, and the command that passes or fails. Its output is shown at its end, unless it is live."""
 
     name: str
     command: tuple[str, ...]
+    is_live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a gate ended, and in how many seconds."""
+    """How a gate ended. `cpu` includes its child processes."""
 
     name: str
     passed: bool
     seconds: float
+    cpu: float
+
+
+FIRST = (
+    Gate("Format", (*PYTHON, "ruff", "format", "--check", ".")),
+    Gate("Lint", (*PYTHON, "ruff", "check", ".")),
+    Gate("Imports", (sys.executable, "-c", IMPORTS, "--no-logo")),
+)
+# Side by side: while one waits, another works.
+TOGETHER = (
+    Gate(
+        "Tests",
+        (
+            *PYTHON,
+            "pytest",
+            "-n",
+            WORKERS,
+            "--dist",
+            "worksteal",
+            "--either",
+            "--cov",
+            "--cov-report=",
+            f"--ignore={BROWSER}",
+        ),
+        is_live=True,
+    ),
+    Gate("Tests in a browser", (*PYTHON, "pytest", "-n", BROWSERS, "--dist", "loadfile", BROWSER)),
+    Gate("Types", (*PYTHON, "basedpyright")),
+)
+LAST = (Gate("Every branch of the modules that decide is tested", (*PYTHON, "coverage", "report", "--fail-under=100")),)
 
 
 def main(arguments: list[str]) -> int:
     """Runs the gates; 1 if any failed, else 0."""
     if arguments:
-        return subprocess.call([*PYTHON, "pytest", *arguments], cwd=ROOT)
-    results = [run(gate) for gate in gates()]
-    summarise(results)
+        return subprocess.call([*PYTHON, "pytest", *arguments], cwd=ROOT, env=ENVIRONMENT)
+    start = time.monotonic()
+    results = [*map(run, FIRST)]
+    with ThreadPoolExecutor(len(TOGETHER)) as threads:
+        results += threads.map(run, TOGETHER)
+    results += map(run, LAST)
+    summarise(results, time.monotonic() - start)
     return 0 if all(result.passed for result in results) else 1
 
 
-def gates() -> list[Gate]:
-    """All gates, the quick ones first."""
-    found = [
-        Gate("Format", (*PYTHON, "ruff", "format", "--check", ".")),
-        Gate("Lint", (*PYTHON, "ruff", "check", ".")),
-        Gate("Types", (*PYTHON, "basedpyright")),
-        Gate("Imports", (sys.executable, "-c", IMPORTS, "--no-logo")),
-        Gate("Tests", (*PYTEST, "--cov", "--cov-report=", *(f"--ignore={folder}" for folder in (*UNCOVERED, PAGES)))),
-        Gate("Tests of the pages, in a browser", (*PYTHON, "pytest", "-n", "2", "--dist", "loadfile", PAGES)),
-        Gate("Tests of the system", (*PYTEST, *UNCOVERED, f"--ignore={PAGES}")),
-    ]
-    covered = [folder for folder in FULLY_COVERED if any((ROOT / folder).glob("[!_]*.py"))]
-    if covered:
-        patterns = ",".join(f"{folder}/*" for folder in covered)
-        report = ("coverage", "report", f"--include={patterns}", "--fail-under=100")
-        found.append(Gate("Every branch of the rules and services is tested", (*PYTHON, *report)))
-    return found
-
-
 def run(gate: Gate) -> Result:
-    """Runs one gate, showing what it writes."""
-    print(f"\n{styled('1', f'── {gate.name} ')}{'─' * (70 - len(gate.name))}", flush=True)
+    """Runs one gate and shows its output."""
     start = time.monotonic()
-    status = subprocess.call(gate.command, cwd=ROOT)
-    return Result(gate.name, status == 0, time.monotonic() - start)
+    with TemporaryFile() as output:
+        if gate.is_live:
+            print(headed(gate), flush=True)
+        to = None if gate.is_live else output
+        process = subprocess.Popen(gate.command, cwd=ROOT, env=ENVIRONMENT, stdout=to, stderr=to)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if not gate.is_live:
+            output.seek(0)
+            print(f"{headed(gate)}\n{output.read().decode(errors='replace')}", end="", flush=True)
+    return Result(gate.name, process.returncode == 0, time.monotonic() - start, usage.ru_utime + usage.ru_stime)
 
 
-def summarise(results: list[Result]) -> None:
+def headed(gate: Gate) -> str:
+    """The line above the output of a gate."""
+    return f"\n{styled('1', f'── {gate.name} ')}{'─' * (70 - len(gate.name))}"
+
+
+def summarise(results: Iterable[Result], seconds: float) -> None:
     """Prints one line for each gate."""
+    results = list(results)
     print(f"\n{styled('1', '── Summary ')}{'─' * 63}")
     for result in results:
-        mark = styled("32", "passed") if result.passed else styled("31", "FAILED")
-        print(f"{mark}  {result.seconds:6.1f} s  {result.name}")
-    total = sum(result.seconds for result in results)
+        outcome = styled("32", "passed") if result.passed else styled("31", "FAILED")
+        print(f"{outcome}  {result.seconds:6.1f} s  {result.cpu:6.1f} s of CPU  {result.name}")
     failed = sum(not result.passed for result in results)
-    print(f"\n{len(results) - failed} of {len(results)} gates passed in {total:.0f} s", flush=True)
+    print(f"\n{len(results) - failed} of {len(results)} gates passed in {seconds:.0f} s", flush=True)
 
 
 def styled(code: str, text: str) -> str:

@@ -12,15 +12,14 @@ import sys
 import pytest
 
 from tests.support.commands import Commands, commands
+from tests.support.forked import Forked
 from tests.support.live import environment
 
 BATCH_ID = "class-123-session-456-date-25122024"
 CREATE = ("batch", "create", "--class", "123", "--session", "456", "--date", "2024-12-25")
 
 
-def test_a_class_is_marked_and_watched_until_everybody_is_recorded(
-    demo: Commands, demo_worker: subprocess.Popen[bytes]
-) -> None:
+def test_a_class_is_marked_and_watched_until_everybody_is_recorded(demo: Commands, demo_worker: Forked) -> None:
     created = demo.run(*CREATE, "--all", "--absent", "4,5", "--late", "6", "--excused", "7-8", "--watch", "--json")
     assert created.returncode == 0
     answer = json.loads(created.stdout)
@@ -74,7 +73,7 @@ def test_who_stops_watching_stops_nothing_else(demo: Commands) -> None:
     assert watching.returncode == 130
 
 
-def test_a_batch_is_watched_as_json_one_state_a_line(demo: Commands, demo_worker: subprocess.Popen[bytes]) -> None:
+def test_a_batch_is_watched_as_json_one_state_a_line(demo: Commands, demo_worker: Forked) -> None:
     demo.output(*CREATE, "--all")
     watched = demo.output("batch", "watch", BATCH_ID, "--json")
     states = [json.loads(line) for line in watched.splitlines()]
@@ -141,7 +140,7 @@ def test_marks_that_are_not_applied_are_told_one_line_each(demo: Commands) -> No
     )
 
 
-def test_what_is_not_applied_is_no_plain_success(demo: Commands, demo_worker: subprocess.Popen[bytes]) -> None:
+def test_what_is_not_applied_is_no_plain_success(demo: Commands, demo_worker: Forked) -> None:
     assert demo.run(*CREATE, "--present", "1,2,3", "--watch").returncode == 0
     again = demo.run(*CREATE, "--present", "1", "--absent", "2,3")
     assert "Nothing to do: all 3 attendances are recorded already, 2 of them otherwise than asked\n" in again.stdout

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import httpx2
 import pytest
 
 from tests.platform.http.test_problems import problem_of
+from tests.support.forked import run_forked
 from tests.support.live import SECRET, Live, environment, serving
 
 MEGABYTE = b" " * (1024 * 1024)
@@ -77,14 +76,7 @@ def test_the_log_has_a_line_a_request_with_nothing_that_was_sent(sqlite_url: str
 
 def refusal(**settings: str) -> str:
     """What `adsum serve` says when it does not start."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "adsum", "serve"],
-        env=environment(**settings),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
+    ended = run_forked(["serve"], environment(**settings), "")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert len(ended.stderr.splitlines()) == 1, ended.stderr
     return ended.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from datetime import UTC, date, datetime
 
 from adsum.platform.database.engine import Database
@@ -12,12 +11,13 @@ from adsum.platform.settings import load_settings
 from adsum.reports.commands import report_scope
 from adsum.schools.service import Schools
 from tests.support.commands import Commands
+from tests.support.forked import Forked
 from tests.support.schools import make_bare_school
 
 SCHOOL = ("--school", "1", "--from", "2024-12-01", "--to", "2024-12-31")
 
 
-def test_reports_are_shown(demo: Commands, demo_worker: subprocess.Popen[bytes]) -> None:
+def test_reports_are_shown(demo: Commands, demo_worker: Forked) -> None:
     mark = ("batch", "create", "--class", "123", "--session", "456", "--date", "2024-12-25", "--all", "--absent", "4,5")
     assert demo.run(*mark, "--watch").returncode == 0
 
@@ -30,7 +30,7 @@ def test_reports_are_shown(demo: Commands, demo_worker: subprocess.Popen[bytes])
     assert (told["daysAbsent"], told["isChronicallyAbsent"]) == (1, False)
     assert "2024-12-25" in demo.output("report", "unexplained", *SCHOOL)
     assert demo.run("report", "chronic", *SCHOOL).stderr == "adsum: nobody is\n"
-    assert demo_worker.poll() is None
+    assert demo_worker.is_running
 
 
 async def test_a_report_without_a_last_day_ends_today_in_the_time_zone_of_its_school(database: Database) -> None:

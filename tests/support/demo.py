@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
@@ -16,8 +14,9 @@ from pydantic import SecretStr
 from adsum import wiring
 from adsum.platform.settings import Settings
 from tests.support.commands import Commands, commands
+from tests.support.forked import Forked, start_forked
 from tests.support.live import SECRET, environment
-from tests.support.servers.processes import run_apart, running
+from tests.support.servers.processes import START_S, run_apart, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -44,12 +43,12 @@ def demo(sqlite_url: str, demo_template: Path, redis_url: str) -> Commands:
 
 
 @pytest.fixture
-def demo_worker(demo: Commands, tmp_path: Path) -> Generator[subprocess.Popen[bytes]]:
+def demo_worker(demo: Commands, tmp_path: Path) -> Generator[Forked]:
     """A worker process; it is drained at the end."""
     log = tmp_path / "worker.log"
-    script = tmp_path / "worker.sh"
-    variables = environment(**demo.settings | {"log_level": "INFO"})
-    exports = "".join(f"export {name}={value!r}\n" for name, value in variables.items() if name.startswith("ADSUM_"))
-    script.write_text(f"{exports}exec {sys.executable} -m adsum worker\n")
-    with running(["/bin/sh", str(script)], log, lambda: "worker started" in log.read_text()) as process:
+    process = start_forked(["worker"], environment(**demo.settings | {"log_level": "INFO"}), log)
+    try:
+        wait_until(lambda: log.exists() and "worker started" in log.read_text(), START_S, "the worker has started")
         yield process
+    finally:
+        process.stop()

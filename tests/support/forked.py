@@ -1,59 +1,115 @@
-"""`adsum` commands as processes of their own, forked from one that has imported what they need.
+"""`adsum` commands as real processes, forked from one that has imported their modules.
 
-A command that is started from scratch spends seconds of CPU importing, and there are hundreds of them. How `adsum`
-itself starts is tested where it is started: in `test_root.py`, and wherever a server or a watcher runs.
+A command that starts from scratch spends seconds of CPU time on imports, and the tests start hundreds of them. Tests of
+how `adsum` itself starts are elsewhere: in `tests/system/test_root_command.py`, and wherever a server starts.
 """
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import chdir
+from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from adsum.embedded.die_with_parent import PR_SET_PDEATHSIG
+
 TIMEOUT_S = 60
-STREAMS = ("in", "out", "err")
+STOP_S = 10
+NO_INPUT = Path(os.devnull)
 
 
 def run_forked(
     arguments: Sequence[str], environment: Mapping[str, str], stdin: str
 ) -> subprocess.CompletedProcess[str]:
-    """As `subprocess.run` of `python -m adsum` with these arguments, and with these variables alone."""
+    """Runs a command to its end, as `subprocess.run` runs `python -m adsum`, with exactly this environment."""
     with TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.joinpath("in").write_text(stdin)
-        process = _forks().Process(target=_become, args=(arguments, dict(environment), folder, Path.cwd()), daemon=True)
-        process.start()
+        given, out, err = (Path(name, stream) for stream in ("in", "out", "err"))
+        given.write_text(stdin)
+        process = _fork(arguments, environment, (given, out, err))
         process.join(TIMEOUT_S)
         if process.exitcode is None:
             process.kill()
             raise subprocess.TimeoutExpired(list(arguments), TIMEOUT_S)
-        out, err = (folder.joinpath(stream).read_text() for stream in STREAMS[1:])
-        return subprocess.CompletedProcess(list(arguments), process.exitcode, out, err)
+        return subprocess.CompletedProcess(list(arguments), process.exitcode, out.read_text(), err.read_text())
+
+
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """A command that was started. `log` has everything that it writes."""
+
+    process: ForkServerProcess
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self.process.exitcode is None
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def wait(self, seconds: float) -> int:
+        """Waits for the end of the command; returns its exit status, which is negative after a signal."""
+        self.process.join(seconds)
+        if self.process.exitcode is None:
+            raise TimeoutError(f"not ended within {seconds} s: {self.log.read_text()[-2000:]}")
+        return self.process.exitcode
+
+    def stop(self) -> None:
+        """Ends the command, by force if it takes too long."""
+        if self.is_running:
+            self.send_signal(signal.SIGTERM)
+            self.process.join(STOP_S)
+        if self.is_running:
+            self.process.kill()
+            self.process.join()
+
+
+def start_forked(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Forked:
+    """Starts a command that ends with this process at the latest."""
+    return Forked(_fork(arguments, environment, (NO_INPUT, log, log)), log)
+
+
+def _fork(
+    arguments: Sequence[str], environment: Mapping[str, str], streams: tuple[Path, Path, Path]
+) -> ForkServerProcess:
+    process = _forks().Process(target=_become, args=(arguments, dict(environment), streams, Path.cwd()), daemon=True)
+    process.start()
+    return process
 
 
 @cache
 def _forks() -> ForkServerContext:
     context = get_context("forkserver")
     context.set_forkserver_preload(["tests.support.preloaded"])
-    # It looks for modules in the folder where it starts, and a test is in a folder of its own.
+    # It looks for modules in the folder where it starts, and a test has a folder of its own.
     with chdir(Path(__file__).parents[2]):
         ensure_running()
     return context
 
 
-def _become(arguments: Sequence[str], environment: dict[str, str], folder: Path, cwd: Path) -> None:
-    for number, stream in enumerate(STREAMS):
-        flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT
-        os.dup2(os.open(folder / stream, flags, 0o600), number)
+def _become(arguments: Sequence[str], environment: dict[str, str], streams: tuple[Path, Path, Path], cwd: Path) -> None:
+    """The forked process: `adsum` in a session of its own, which the kernel kills when the forking process ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    os.setsid()
+    for number, path in enumerate(streams):
+        flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        os.dup2(os.open(path, flags, 0o600), number)
     sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode) for number, mode in enumerate("rww"))
     os.chdir(cwd)
     os.environ.clear()

@@ -5,29 +5,43 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.servers.processes import stop
+from tests.support.forked import Forked, start_forked
+from tests.support.servers.processes import START_S, short_folder, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "s" * 40
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Live:
-    """A server that listens, and its log, whose lines are read as they are asked for."""
+    """A server that listens, and its log, whose lines are read in their order."""
 
-    process: subprocess.Popen[str]
-    port: int
+    process: Forked
+    port: int = 0
+    read: int = 0
 
     def log_until(self, event: str) -> list[dict[str, Any]]:
-        """The lines up to the one of `event`."""
-        return lines_until(self.process, event)
+        """The lines that were not read yet, up to the one of `event`, which is waited for."""
+        wait_until(lambda: self._knows(event) or not self.process.is_running, START_S, event)
+        lines = self._lines()
+        events = [line["event"] for line in lines]
+        assert event in events, f"the server ended before {event!r}: {lines}"
+        found = lines[: events.index(event) + 1]
+        self.read += len(found)
+        return found
+
+    def _knows(self, event: str) -> bool:
+        return any(line["event"] == event for line in self._lines())
+
+    def _lines(self) -> list[dict[str, Any]]:
+        log = self.process.log
+        written = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.exists() else []
+        return [json.loads(line) for line in written[self.read :] if line.endswith("\n")]
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -41,28 +55,11 @@ def environment(**settings: str) -> dict[str, str]:
 def serving(database_url: str, redis_url: str, **settings: str) -> Generator[Live]:
     """Runs the server while the block lasts."""
     given = {"port": "0", "log_format": "json", "secret_key": SECRET} | settings
-    process = subprocess.Popen(
-        [sys.executable, "-m", "adsum", "serve"],
-        env=environment(database_url=database_url, redis_url=redis_url, **given),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield Live(process, lines_until(process, "listening")[-1]["port"])
-    finally:
-        stop(process)
-        process.communicate()
-
-
-def lines_until(process: subprocess.Popen[str], event: str) -> list[dict[str, Any]]:
-    """Reads the log, a JSON object a line, until the event has come."""
-    assert process.stderr is not None
-    lines: list[dict[str, Any]] = []
-    for line in process.stderr:
-        lines.append(json.loads(line))
-        if lines[-1]["event"] == event:
-            return lines
-    raise AssertionError(f"the server ended before {event!r}: {lines}")
+    with short_folder() as folder:
+        variables = environment(database_url=database_url, redis_url=redis_url, **given)
+        live = Live(start_forked(["serve"], variables, folder / "log"))
+        try:
+            live.port = live.log_until("listening")[-1]["port"]
+            yield live
+        finally:
+            live.process.stop()

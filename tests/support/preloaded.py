@@ -1,19 +1,25 @@
-"""What commands import when they are run. Imported by the process that forks them, and by nobody else."""
+"""Modules that commands import when they run. Only the process that forks commands imports this one."""
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 
 WARM = (
     "adsum.main",
-    "adsum.processes.commands",
-    "adsum.operations.doctor.wiring",
+    "adsum.app",
     "adsum.wiring",
+    "adsum.operations.doctor.wiring",
     "adsum.platform.workbooks",
+    "adsum.processes.commands",
+    "adsum.processes.serve",
+    "adsum.processes.worker",
+    "uvicorn.protocols.http.httptools_impl",
 )
 
-# As `adsum` says it where nobody sits at a terminal; Typer asks once, when it is imported.
+# As without a terminal: Typer reads this once, when it is imported.
 os.environ["TYPER_USE_RICH"] = "0"
 for module in WARM:
     importlib.import_module(module)
+gc.freeze()  # a collection in a forked process would copy the pages of all that was imported

@@ -12,7 +12,9 @@ from pathlib import Path
 from redis import Redis
 
 from tests.support.commands import commands
+from tests.support.forked import start_forked
 from tests.support.live import SECRET, environment
+from tests.support.servers.processes import START_S, wait_until
 
 
 def test_nothing_there_is_told_line_by_line_and_never_with_a_traceback(tmp_path: Path) -> None:
@@ -68,22 +70,16 @@ def test_warnings_alone_are_no_failure(sqlite_url: str, redis_url: str, tmp_path
     """Whoever runs it every hour is called for errors only."""
     tmp_path.chmod(0o700)
     adsum = commands(database_url=sqlite_url, redis_url=redis_url, data_dir=str(tmp_path))
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "adsum", "worker"],
-        env=environment(**adsum.settings),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    log = tmp_path / "worker.log"
+    worker = start_forked(["worker"], environment(**adsum.settings), log)
     try:
-        assert worker.stderr is not None
-        assert any("worker started" in line for line in iter(worker.stderr.readline, ""))
+        wait_until(lambda: log.exists() and "worker started" in log.read_text(), START_S, "the worker has started")
         adsum.output("queue", "pause")
         ended = adsum.run("doctor")
-        while "there is none" in ended.stdout and worker.poll() is None:  # its connections have no name yet
+        while "there is none" in ended.stdout and worker.is_running:  # its connections have no name yet
             ended = adsum.run("doctor")
     finally:
-        worker.terminate()
-        worker.communicate()
+        worker.stop()
     assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "0 errors, 1 warning.")
     assert (
         "warning  queue            paused: 0 messages waiting, 0 being processed  ->  adsum queue resume"

@@ -1,8 +1,8 @@
-"""What the fault tests share: a nursery of processes, and houses with data of their own."""
+"""Fixtures of the fault tests: installations with data of their own."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,13 @@ import pytest
 from adsum.platform.settings import Settings
 from tests.support.fixtures import NewDatabase
 from tests.support.servers.processes import short_folder
-from tests.system.faults.house import KEY, House, Nursery, opened_house, opened_nursery
+from tests.system.faults.house import KEY, House, opened_house
 
 NewHouse = Callable[..., AbstractAsyncContextManager[House]]
 
 
-@pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Generator[Nursery]:
-    with opened_nursery(tmp_path_factory.mktemp("nursery") / "log") as opened:
-        yield opened
-
-
 @pytest.fixture
-def new_house(nursery: Nursery, new_database: NewDatabase, redis_url: str) -> NewHouse:
+def new_house(new_database: NewDatabase, redis_url: str) -> NewHouse:
     """Opens houses side by side, each with a database and a key prefix of its own; on SQLite, then on Postgres."""
     number = 0
 
@@ -41,7 +35,7 @@ def new_house(nursery: Nursery, new_database: NewDatabase, redis_url: str) -> Ne
                 "sweep_interval": 0.1,
                 "sweep_grace": 0.2,
             }
-            async with opened_house(Path(folder), Settings(**(chosen | settings)), nursery) as house:
+            async with opened_house(Path(folder), Settings(**(chosen | settings))) as house:
                 yield house
 
     return opened

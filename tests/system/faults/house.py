@@ -7,21 +7,19 @@ import itertools
 import json
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import AsyncGenerator, Generator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from adsum import wiring
-from adsum.embedded.orphans import die_with_this_process
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
+from tests.support.forked import start_forked
+from tests.support.live import environment
 from tests.support.servers.counting import CountingProxy, counting_postgres, counting_valkey
 from tests.support.servers.processes import eventually, is_alive
 
-ROOT = Path(__file__).parents[3]
 KEY = "x" * 64
 # Nothing of a victim happens by itself: so its steps are those of the work that it is given.
 QUIET = {
@@ -36,46 +34,6 @@ QUICK = {
     "ADSUM_STALL_INTERVAL": "0.2",
     "ADSUM_MESSAGE_LOCK": "0.5",
 }
-
-
-class Nursery:
-    """Starts `adsum` processes quickly: see `zygote.py`."""
-
-    def __init__(self, zygote: subprocess.Popen[str]) -> None:
-        self._zygote = zygote
-
-    def start(self, arguments: list[str], environment: dict[str, str], log: Path) -> int:
-        """Starts one command; returns its process id."""
-        assert self._zygote.stdin is not None
-        order = {"arguments": arguments, "environment": environment, "log": str(log)}
-        self._zygote.stdin.write(json.dumps(order) + "\n")
-        self._zygote.stdin.flush()
-        return int(self.read())
-
-    def read(self) -> str:
-        assert self._zygote.stdout is not None
-        line = self._zygote.stdout.readline()
-        assert line, "the zygote is gone"
-        return line.strip()
-
-
-@contextmanager
-def opened_nursery(log: Path) -> Generator[Nursery]:
-    """Whatever it has started ends with the block."""
-    command = die_with_this_process([sys.executable, "-m", "tests.system.faults.zygote"])
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
-    with (
-        log.open("a") as errors,
-        subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=ROOT
-        ) as zygote,
-    ):
-        nursery = Nursery(zygote)
-        assert nursery.read() == "ready"
-        try:
-            yield nursery
-        finally:
-            zygote.kill()
 
 
 @dataclass
@@ -133,7 +91,6 @@ class House:
     folder: Path
     settings: Settings
     adsum: Adsum
-    nursery: Nursery
     has_proxies: bool = True
     members: list[Member] = field(default_factory=list[Member])
     numbers: itertools.count[int] = field(default_factory=itertools.count)
@@ -166,7 +123,7 @@ class House:
             proxies["valkey"], redis_url = await stack.enter_async_context(counting_valkey(redis_url, folder))
         if self.has_proxies and self.is_on_postgres:
             proxies["postgres"], database_url = await stack.enter_async_context(counting_postgres(database_url, folder))
-        environment = pace | {
+        variables = {
             "ADSUM_DATABASE_URL": database_url,
             "ADSUM_REDIS_URL": redis_url,
             "ADSUM_KEY_PREFIX": self.settings.key_prefix,
@@ -176,19 +133,17 @@ class House:
             "ADSUM_PORT": "0",
             "ADSUM_LOG_FORMAT": "json",
         }
-        pid = self.nursery.start([command], environment, folder / "log")
-        member = Member(pid, folder / "log", proxies)
+        process = start_forked([command], environment() | pace | variables, folder / "log")
+        member = Member(process.pid, folder / "log", proxies)
         self.members.append(member)
         return member
 
 
 @asynccontextmanager
-async def opened_house(
-    folder: Path, settings: Settings, nursery: Nursery, *, has_proxies: bool = True
-) -> AsyncGenerator[House]:
+async def opened_house(folder: Path, settings: Settings, *, has_proxies: bool = True) -> AsyncGenerator[House]:
     """A house without members yet. At the end they are killed, thawed or frozen."""
     async with wiring.open_adsum(settings) as adsum:
-        house = House(folder, settings, adsum, nursery, has_proxies)
+        house = House(folder, settings, adsum, has_proxies)
         try:
             yield house
         finally:

@@ -17,7 +17,7 @@ from adsum.platform.settings import Settings
 from adsum.wiring import migrate
 from tests.support.servers.controlled import controlled_postgres
 from tests.support.servers.processes import short_folder
-from tests.system.faults.house import KEY, House, Nursery, opened_house
+from tests.system.faults.house import KEY, House, opened_house
 from tests.system.faults.sites import Harm, Site, under_load
 
 # SQLite's own waiting for a lock ends after five seconds, and the request with it.
@@ -93,29 +93,27 @@ OF_SQLITE: list[Harm] = [sqlite_locked_by_another_process, a_full_disk]
 
 
 @pytest.mark.parametrize("harm", OF_POSTGRES, ids=lambda harm: harm.__name__)
-async def test_nothing_is_lost_doubled_or_stuck_on_postgres_after(harm: Harm, nursery: Nursery, redis_url: str) -> None:
+async def test_nothing_is_lost_doubled_or_stuck_on_postgres_after(harm: Harm, redis_url: str) -> None:
     with controlled_postgres(durable=True) as (server, url):  # else a crash forgets what was committed
         await server.start()
-        async with migrated_house(nursery, url, redis_url) as house, under_load(house, server) as site:
+        async with migrated_house(url, redis_url) as house, under_load(house, server) as site:
             await site.more()
             await harm(site)
             await site.more()
 
 
 @pytest.mark.parametrize("harm", OF_SQLITE, ids=lambda harm: harm.__name__)
-async def test_nothing_is_lost_doubled_or_stuck_on_sqlite_after(
-    harm: Harm, nursery: Nursery, sqlite_url: str, redis_url: str
-) -> None:
-    async with migrated_house(nursery, sqlite_url, redis_url) as house, under_load(house) as site:
+async def test_nothing_is_lost_doubled_or_stuck_on_sqlite_after(harm: Harm, sqlite_url: str, redis_url: str) -> None:
+    async with migrated_house(sqlite_url, redis_url) as house, under_load(house) as site:
         await site.more()
         await harm(site)
         await site.more()
 
 
 @asynccontextmanager
-async def migrated_house(nursery: Nursery, database_url: str, redis_url: str) -> AsyncGenerator[House]:
+async def migrated_house(database_url: str, redis_url: str) -> AsyncGenerator[House]:
     settings = Settings(database_url=database_url, redis_url=redis_url, secret_key=KEY)  # pyright: ignore[reportArgumentType]
     await migrate(settings)
     with short_folder() as folder:
-        async with opened_house(folder, settings, nursery) as house:
+        async with opened_house(folder, settings) as house:
             yield house

@@ -17,7 +17,7 @@ from tests.support.servers.controlled import Controlled, controlled_postgres, co
 from tests.support.servers.processes import short_folder
 from tests.support.servers.valkey import tell
 from tests.system.faults.classes import Classes, found_classes, platform
-from tests.system.faults.house import KEY, House, Member, opened_house, opened_nursery
+from tests.system.faults.house import KEY, House, Member, opened_house
 from tests.system.faults.load import Load
 
 CLASSES = 300
@@ -88,8 +88,7 @@ async def opened_stage(
         found = Settings(database_url=database_url, **values)
         await migrate(found)
         folder = stack.enter_context(short_folder())
-        nursery = stack.enter_context(opened_nursery(folder / "nursery.log"))
-        house = await stack.enter_async_context(opened_house(folder, found, nursery, has_proxies=has_proxies))
+        house = await stack.enter_async_context(opened_house(folder, found, has_proxies=has_proxies))
         classes = await found_classes(house, classes=CLASSES)
         api, address = await house.api(stack, pace)
         load = Load(await stack.enter_async_context(platform(address, classes)), classes.batches())
