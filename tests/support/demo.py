@@ -17,23 +17,25 @@ from tests.support.commands import Commands, commands
 from tests.support.forked import Forked, start_forked
 from tests.support.live import SECRET, environment
 from tests.support.servers.processes import START_S, run_apart, wait_until
+from tests.support.shared import made_once
 
 
 @pytest.fixture(scope="session")
 def demo_template(sqlite_template: Path, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with the demo school in it, to be copied: to load it takes longer than most of these tests."""
-    path = tmp_path_factory.mktemp("demo") / "demo.db"
-    shutil.copyfile(sqlite_template, path)
-    url = f"sqlite+aiosqlite:///{path}"
-    settings = Settings(database_url=url, redis_url=valkey_url, secret_key=SecretStr(SECRET))
 
-    async def load() -> None:
-        await wiring.load_demo(settings)
+    def load_into(path: Path) -> None:
+        shutil.copyfile(sqlite_template, path)
+        url = f"sqlite+aiosqlite:///{path}"
+        run_apart(_load(Settings(database_url=url, redis_url=valkey_url, secret_key=SecretStr(SECRET))))
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    run_apart(load())
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return path
+    return made_once(tmp_path_factory, "demo.db", load_into)
+
+
+async def _load(settings: Settings) -> None:
+    await wiring.load_demo(settings)
 
 
 @pytest.fixture

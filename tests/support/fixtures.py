@@ -16,9 +16,10 @@ from adsum.embedded.valkey import Valkey
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.settings import Settings
 from tests.support.servers.databases import Databases
-from tests.support.servers.postgres import Postgres, temporary_postgres
+from tests.support.servers.postgres import Postgres, copy_data, new_postgres, running_postgres, temporary_postgres
 from tests.support.servers.processes import run_apart
 from tests.support.servers.valkey import tell, temporary_valkey, url_of
+from tests.support.shared import made_once
 
 TEMPLATE = "adsum_template"
 
@@ -59,12 +60,18 @@ def own_valkey() -> Generator[Valkey]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Generator[Postgres]:
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Generator[Postgres]:
     """A server whose database `adsum_template` has the schema of this version."""
-    with temporary_postgres() as server:
-        server.run(f"CREATE DATABASE {TEMPLATE}")
-        _migrate(server.url(TEMPLATE))
+    with temporary_postgres(made_once(tmp_path_factory, "postgres", _make_postgres_data)) as server:
         yield server
+
+
+def _make_postgres_data(path: Path) -> None:
+    with new_postgres() as server:
+        with running_postgres(server):
+            server.run(f"CREATE DATABASE {TEMPLATE}")
+            _migrate(server.url(TEMPLATE))
+        copy_data(server.data, path)
 
 
 @pytest.fixture(scope="session")
@@ -89,11 +96,13 @@ def new_postgres_database(postgres: Postgres, postgres_databases: Databases) -> 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with the schema of this version."""
-    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    return made_once(tmp_path_factory, "schema.db", _make_sqlite_file)
+
+
+def _make_sqlite_file(path: Path) -> None:
     _migrate(f"sqlite+aiosqlite:///{path}")
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return path
 
 
 @pytest.fixture

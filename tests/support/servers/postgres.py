@@ -57,30 +57,46 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def temporary_postgres(*, durable: bool = False) -> Generator[Postgres]:
+def temporary_postgres(data: Path | None = None, *, durable: bool = False) -> Generator[Postgres]:
     """A server of its own in a folder of its own, gone at the end; fast and durable against nothing, or as it is."""
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(new_postgres())
-        command = command_of(server, durable=durable)
-        # SIGINT: Postgres throws its clients out and stops.
-        stack.enter_context(running(command, server.log, server.answers, stop_signal=signal.SIGINT))
+        server = stack.enter_context(new_postgres(data))
+        stack.enter_context(running_postgres(server, durable=durable))
         yield server
 
 
 @contextlib.contextmanager
-def new_postgres() -> Generator[Postgres]:
-    """A server that does not run yet, with empty data, gone at the end."""
+def running_postgres(server: Postgres, *, durable: bool = False) -> Generator[None]:
+    """Runs a server while the block lasts."""
+    command = command_of(server, durable=durable)
+    # SIGINT: Postgres throws its clients out and stops.
+    with running(command, server.log, server.answers, stop_signal=signal.SIGINT):
+        yield
+
+
+@contextlib.contextmanager
+def new_postgres(data: Path | None = None) -> Generator[Postgres]:
+    """A server that does not run yet, gone at the end. Its data are a copy of a folder of data, or are empty."""
     with short_folder() as folder:
         server = Postgres(_reachable_programs(folder), folder)
-        server.data.mkdir()
         if os.geteuid() == 0:
-            for owned in (folder, server.data):
-                os.chown(owned, _nobody().pw_uid, _nobody().pw_gid)
-        _initialise(server)
+            os.chown(folder, _nobody().pw_uid, _nobody().pw_gid)
+        if data is None:
+            _initialise(server)
+        else:
+            copy_data(data, server.data)
         yield server
 
 
+def copy_data(data: Path, to: Path) -> None:
+    """Copies the data of a server that is not running, with their owner."""
+    subprocess.run(["cp", "-a", data, to], check=True)
+
+
 def _initialise(server: Postgres) -> None:
+    server.data.mkdir()
+    if os.geteuid() == 0:
+        os.chown(server.data, _nobody().pw_uid, _nobody().pw_gid)
     command = [server.programs / "initdb", "-D", server.data, "-U", "postgres", "--auth=trust", "--encoding=utf8"]
     subprocess.run(
         _as_other_user([*map(str, command), "--no-locale", "--no-sync"]), check=True, capture_output=True, cwd="/"

@@ -10,7 +10,6 @@ MARK_ONE, MARK_BOTH = Submission(ONE), Submission(BOTH)
 CHANGE_ONE, CHANGE_BOTH = Submission(ONE, update=True), Submission(BOTH, update=True)
 
 # With a sweeper that may come between any two steps of anybody.
-TWO_WORKERS = Configuration(2, 2, (MARK_BOTH,))
 TWO_FAULTS = Configuration(2, 1, (MARK_BOTH,), faults=2)
 A_CANCEL = Configuration(2, 2, (MARK_BOTH,), cancels=1)
 A_CANCEL_AND_ANOTHER_RUN = Configuration(1, 1, (MARK_ONE, MARK_ONE), cancels=1)
