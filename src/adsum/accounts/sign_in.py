@@ -63,7 +63,7 @@ class SigningIn:
                 for allowance, whom in limits:
                     await self._attempts.count(allowance, whom)
                 raise
-        await self._attempts.forget(*limits[0])
+        await self._attempts.reset(*limits[0])
         return await self._tokens.create(user.email)
 
     def _limits(self, email: str, address: str | None) -> list[tuple[Allowance, str]]:

@@ -11,9 +11,9 @@ from typing import Generic, TypeVar
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Overloaded, Unavailable
 
-# Of what requests ask for. In one flush: others wait for it.
+# Requests in one flush. Others wait for it.
 REQUESTS_AT_MOST = 64
-# A few seconds' worth: who would wait longer is told to come again.
+# The work of a few seconds. More requests are refused as Overloaded.
 WAITING_AT_MOST = 1_024
 
 Item = TypeVar("Item")
@@ -21,16 +21,16 @@ Result = TypeVar("Result")
 
 
 class Coalescer(Generic[Item, Result]):
-    """Whatever is submitted while a flush runs goes into the next flush, as one. Nothing waits for a timer.
+    """Processes all items that arrive during a flush in the next flush. It uses no timer.
 
-    There is one flush at a time: two would share what has come, and each cost as much as one.
+    There is one flush at a time: two flushes would share the items, and each would cost as much as one.
 
     Args:
-        flush: does items, in the order of their submission, and returns a result for each. Where it raises, the same
-            items come again in halves, until the culprit stands alone: so it must bear being done twice. An outage is
-            nobody's fault, and is raised to all of them.
-        at_most: items in one flush.
-        waiting_at_most: items that wait for a flush; more are refused.
+        flush: processes items in the order of their submission and returns one result each. If it raises, both halves
+            of the items are flushed again, until the failing item is alone; so a flush must be repeatable. An outage
+            is raised to all submitters at once.
+        at_most: the maximum of items in one flush.
+        waiting_at_most: the maximum of items that wait for a flush; more are refused.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class Coalescer(Generic[Item, Result]):
         self._is_closing = False
 
     async def submit(self, item: Item) -> Result:
-        """Has an item done. Whoever is cancelled meanwhile takes nothing back: the item is done all the same.
+        """Processes an item. If the caller is cancelled meanwhile, the item is processed all the same.
 
         Raises:
-            Overloaded: too many wait already.
-            Exception: whatever the flush raises of this item alone.
+            Overloaded: too many items wait.
+            Exception: the error of the flush for this item alone.
         """
         if len(self._waiting) >= self._waiting_at_most:
             raise Overloaded("too much is waiting to be done")
@@ -62,7 +62,7 @@ class Coalescer(Generic[Item, Result]):
         return await done
 
     async def close(self) -> None:
-        """Ends what is being done, and cancels who waits. To be called when nobody submits any more."""
+        """Cancels the running flush and all waiting items. Call it after the last `submit`."""
         self._is_closing = True
         if self._flushing is not None:
             self._flushing.cancel()
@@ -73,7 +73,7 @@ class Coalescer(Generic[Item, Result]):
 
     def _begin(self) -> None:
         if self._flushing is None:
-            # In a context of its own: what one submitter's log lines say is not so of the others.
+            # In an empty context: the context variables of one submitter do not apply to the others.
             self._flushing = asyncio.create_task(self._flush_all(), context=Context())
 
     async def _flush_all(self) -> None:
@@ -82,10 +82,10 @@ class Coalescer(Generic[Item, Result]):
                 count = min(self._at_most, len(self._waiting))
                 await self._flush_isolating([self._waiting.popleft() for _ in range(count)])
         finally:
-            # Here, not when the task's end is noticed: whoever submits in between would wait for nobody.
+            # Here, not in a callback of the task: an item that is submitted in between would never be flushed.
             self._flushing = None
             if self._waiting and not self._is_closing:
-                self._begin()  # a flush was cancelled, by whatever it is: the others are not to wait for nobody
+                self._begin()  # the flush was cancelled from outside; the waiting items need another one
 
     async def _flush_isolating(self, together: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
@@ -95,7 +95,7 @@ class Coalescer(Generic[Item, Result]):
             for _, done in together:
                 done.cancel()
             raise
-        except Exception as error:  # noqa: BLE001 - it is passed on to who submitted
+        except Exception as error:  # noqa: BLE001 - the submitters receive it
             await self._isolate(together, error)
             return
         for (_, done), result in pairs:
@@ -118,7 +118,7 @@ Row = TypeVar("Row")
 
 
 class BatchedLookup(Generic[Key, Row]):
-    """Finds rows. `find` is the statement that does it for many keys; a key that it leaves out has no row."""
+    """Finds rows by key, many keys in one statement. `find` is that statement; it omits keys without a row."""
 
     def __init__(
         self, database: Database, find: Callable[[Connection, Collection[Key]], Awaitable[Mapping[Key, Row]]]
@@ -130,16 +130,16 @@ class BatchedLookup(Generic[Key, Row]):
         )
 
     async def find(self, key: Key) -> Row | None:
-        """The row of a key, as it is now.
+        """The current row of a key.
 
         Raises:
             StorageOutage: the database does not answer.
-            Overloaded: too many wait already.
+            Overloaded: too many lookups wait.
         """
         return await self._together.submit(key)
 
     async def close(self) -> None:
-        """Ends what is being looked up. To be called when nobody asks any more."""
+        """Cancels running lookups. Call it after the last `find`."""
         await self._together.close()
 
     async def _find_all(self, keys: Sequence[Key]) -> list[Row | None]:

@@ -1,4 +1,4 @@
-"""Reads and writes CSV: imports with named columns, and exports whose cells no spreadsheet takes for formulas."""
+"""Reads CSV imports with named columns, and writes CSV exports that no spreadsheet interprets as formulas."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from adsum.platform.errors import Malformed, Violation
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that is not blank; `number` counts from 1, which is the header. `violation`: the number of its cells
-    is not that of the columns, and `cells` is empty. A quoted cell may hold line breaks.
+    """A line that is not blank. `number` counts from 1, the header. A quoted cell may hold line breaks.
+
+    `violation` is set, and `cells` is empty, if the number of cells differs from the number of columns.
     """
 
     number: int
@@ -24,12 +25,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class CsvForm:
-    """A form of files.
+    """The format of an import.
 
     Attributes:
-        file: what such a file is called in errors.
-        columns: that it has to have.
-        more: that it may have.
+        file: the name of the file in errors.
+        columns: the required columns.
+        more: the optional columns.
     """
 
     file: str
@@ -37,11 +38,10 @@ class CsvForm:
     more: tuple[str, ...] = ()
 
     def lines(self, content: bytes) -> Iterator[Line]:
-        """The lines, those that are blank left out, with their cells by column: one after the other, so that a long
-        file is never in memory as lines.
+        """Yields the lines that are not blank, with their cells by column. Only one line is in memory.
 
         Raises:
-            Malformed: it is no UTF-8, or no CSV with these columns.
+            Malformed: the content is not UTF-8, or not CSV with these columns.
         """
         text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
         reader = csv.reader(text, strict=True)
@@ -50,7 +50,7 @@ class CsvForm:
             for number, cells in enumerate(reader, start=2):
                 stripped = [cell.strip() for cell in cells]
                 if not any(stripped):
-                    continue  # spreadsheets leave such lines at the end
+                    continue  # spreadsheets append such lines
                 if len(cells) == len(names):
                     yield Line(number, dict(zip(names, stripped, strict=True)))
                 else:
@@ -61,7 +61,7 @@ class CsvForm:
             raise self._unreadable(f"this is no CSV: {error}") from None
 
     def violation(self, line: int, violation: Violation) -> Violation:
-        """The violation, with the line in which it stands."""
+        """The violation with the number of its line."""
         params = {**violation.params, "file": self.file, "row": line}
         return Violation(violation.code, f"line {line}: {violation.detail}", f"{self.file}:{line}", params)
 
@@ -83,21 +83,19 @@ class CsvForm:
 
 
 Cell = str | int | float | date | None
-"""A moment, which is a `datetime`, has an offset."""
+"""The value of a cell. A `datetime` has an offset."""
 
-# What makes a spreadsheet take a cell for a formula; the wide forms are those of Japanese keyboards.
+# Prefixes that spreadsheets interpret as a formula. Japanese keyboards produce the wide forms.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 
 
 def harmless(text: str) -> str:
-    """The text, with a leading apostrophe where it would be a formula: whoever saves the file in another form of it
-    keeps that apostrophe, too.
-    """
+    """The text, with a leading apostrophe if it would be a formula. Conversions of the file keep the apostrophe."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def csv_lines(rows: Iterable[Iterable[Cell]]) -> str:
-    """The rows as RFC 4180 has them; days and moments in their ISO forms, moments in UTC."""
+    """The rows as CSV (RFC 4180). Dates and times are in ISO 8601, times in UTC."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows([_text(cell) for cell in row] for row in rows)
     return text.getvalue()

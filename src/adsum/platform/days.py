@@ -1,4 +1,7 @@
-"""Learning dates and local times: calendar days of a school, independent of the server's and client's time zone."""
+"""Learning dates and local times of a school, independent of the time zones of the server and the client.
+
+A local time is the text `HH:MM`, which sorts in the order of time.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ from zoneinfo import ZoneInfo
 from adsum.platform.errors import Violation
 
 EARLIEST = date(1990, 1, 1)
-# As far as two clocks that show one moment can be apart, in whole days.
+# The largest difference between the local dates of one instant, in whole days.
 _ANY_OFFSET = timedelta(days=2)
 _PLAIN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-# How JavaScript writes a plain day: the same day in every time zone.
+# JavaScript's form of a plain day. It means the same day in every time zone.
 _MIDNIGHT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T00:00:00(\.0{1,9})?Z")
 _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
@@ -23,7 +26,7 @@ _TIMESTAMP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From `begin` on, up to but without `end`; a bound that is None is none."""
+    """The half-open period from `begin` to `end`. None stands for an open end."""
 
     begin: date | None
     end: date | None
@@ -33,7 +36,7 @@ class Span:
 
 
 class WrongDay(ValueError):
-    """A text that is no learning date. `code` is stable, the message is for people."""
+    """A text is no learning date. `code` is stable, the message is for people."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -41,18 +44,18 @@ class WrongDay(ValueError):
 
 
 def learning_date(text: str, zone: str, now: datetime) -> date:
-    """The school's calendar day that `text` means.
+    """Parses a learning date.
 
-    A plain `YYYY-MM-DD`, or a timestamp at exactly midnight UTC (the seed's form), is that day; any other timestamp
-    must carry an offset and is converted to the school's time zone.
+    A plain `YYYY-MM-DD`, or a timestamp at exactly midnight UTC (the seed's form), is that day. Any other timestamp
+    must have an offset and is converted to the school's time zone.
 
     Args:
-        text: what the client sent.
-        zone: IANA name of the school's time zone.
-        now: the present moment, with an offset; days after the school's today are refused.
+        text: the text that the client sent.
+        zone: the IANA name of the school's time zone.
+        now: the current time, with an offset. Days after the school's today are refused.
 
     Raises:
-        WrongDay: the text is no date, names no real day, lacks its offset, or is out of range.
+        WrongDay: the text is no date, the date does not exist, the offset is missing, or the date is out of range.
     """
     day = _calendar_day(text, ZoneInfo(zone))
     today = today_in(zone, now)
@@ -69,7 +72,7 @@ def today_in(zone: str, now: datetime) -> date:
 
 
 def days_meant(text: str) -> tuple[date, date] | None:
-    """The first and the last day that `text` may mean, whatever the time zone; None: it is no learning date."""
+    """The first and the last day that `text` can mean in any time zone; None: it is no learning date."""
     try:
         written = date.fromisoformat(text[:10])
         if _PLAIN.fullmatch(text) or _MIDNIGHT.fullmatch(text):
@@ -80,10 +83,10 @@ def days_meant(text: str) -> tuple[date, date] | None:
 
 
 def plain_day(text: str) -> date:
-    """The day of a plain `YYYY-MM-DD`.
+    """Parses a plain `YYYY-MM-DD`.
 
     Raises:
-        WrongDay: another form, or no real day.
+        WrongDay: the text has another form, or the date does not exist.
     """
     if not _PLAIN.fullmatch(text):
         raise WrongDay("date_format", f"{text[:40]!r} is not a date of the form YYYY-MM-DD")
@@ -94,10 +97,10 @@ def plain_day(text: str) -> date:
 
 
 def day_near(text: str) -> date:
-    """A plain day that has at least a year of days before and after it, so that its week or month can be asked for.
+    """Parses a plain day of the years 2 to 9998, so that its week and month exist.
 
     Raises:
-        WrongDay: another form, no real day, or one at either end of the calendar.
+        WrongDay: the text has another form, the date does not exist, or it is in year 1 or 9999.
     """
     day = plain_day(text)
     if day.year in {date.min.year, date.max.year}:
@@ -131,7 +134,7 @@ def _impossible(text: str) -> WrongDay:
 
 
 def _is_midnight_utc(moment: datetime) -> bool:
-    """Only a timestamp written in UTC: midnight at +00:00 is how JavaScript writes a plain day."""
+    """Whether a timestamp in UTC is at midnight, JavaScript's form of a plain day."""
     return moment.utcoffset() == UTC.utcoffset(None) and (
         moment.hour,
         moment.minute,
@@ -145,14 +148,14 @@ TIME_PATTERN = f"^{TIME.pattern}$"
 
 
 def violation_of_time_text(text: str, pointer: str) -> Violation:
-    """A text that is no time of a day."""
+    """The violation for a text that is no local time."""
     return Violation("wrong_form", f"{text[:20]!r} is no time of the form HH:MM", pointer, {"pattern": TIME_PATTERN})
 
 
 def validate_stretch(first: tuple[str, str | None], last: tuple[str, str | None]) -> Iterator[Violation]:
-    """What is wrong with two times, each with the pointer to it: their form, or that the last is before the first.
+    """Validates the begin and the end of a period, each with its JSON pointer: their form and their order.
 
-    A time that is None is not there.
+    None stands for a missing time.
     """
     wrong = [
         violation_of_time_text(text, at) for at, text in (first, last) if text is not None and not TIME.fullmatch(text)

@@ -1,6 +1,6 @@
-"""What can go wrong, as types. Each error carries every wrong thing that it knows of, with stable codes.
+"""The errors of Adsum. Each has a stable code and a list of violations.
 
-The web layer turns an `AdsumError` into problem+json, the command line into one line a thing on stderr.
+HTTP returns an `AdsumError` as problem+json; the command line prints one line per violation on stderr.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One wrong thing: where it is (a JSON pointer, or empty), what is wrong, and a code that never changes."""
+    """One violation of a rule: a code that never changes, a text for people, and a JSON pointer, which may be empty."""
 
     code: str
     detail: str
@@ -32,7 +32,7 @@ class Notice:
 
 
 class AdsumError(Exception):
-    """The root of all errors that Adsum raises on purpose."""
+    """The base of all errors that Adsum raises on purpose."""
 
     code: ClassVar[str] = "error"
 
@@ -44,79 +44,79 @@ class AdsumError(Exception):
 
 
 class ConfigurationError(AdsumError):
-    """A setting is wrong or missing: the start stops."""
+    """A setting is wrong or missing. The process does not start."""
 
     code = "wrong_configuration"
 
 
 class Invalid(AdsumError):
-    """The request is well formed, and cannot be done as it stands (422)."""
+    """The request is well formed but breaks a rule (422)."""
 
     code = "invalid"
 
 
 class Malformed(AdsumError):
-    """The request cannot be read (400)."""
+    """The request cannot be parsed (400)."""
 
     code = "malformed"
 
 
 class Unauthenticated(AdsumError):
-    """Nobody known is asking (401)."""
+    """The request has no valid credentials (401)."""
 
     code = "unauthenticated"
 
 
 class Forbidden(AdsumError):
-    """The caller sees this and may not do it (403)."""
+    """The caller lacks the permission (403)."""
 
     code = "forbidden"
 
 
 class NotFound(AdsumError):
-    """It is not there, or the caller may not see it (404)."""
+    """It does not exist, or the caller may not see it (404)."""
 
     code = "not_found"
 
 
 class Conflict(AdsumError):
-    """What the request builds upon is no longer so (409); `code` says which."""
+    """The request contradicts the current state (409). `code` names the reason."""
 
     code = "conflict"
 
 
 class RosterChanged(Conflict):
-    """The roster is not the one that the caller saw; params `joined` and `left` hold student ids."""
+    """The roster differs from the one in the request. The params `joined` and `left` hold student ids."""
 
     code = "roster_changed"
 
 
 class RecordsExist(Conflict):
-    """`onExisting: "fail"`, and there are records; one violation for each."""
+    """Records exist and the request has `onExisting: "fail"`. There is one violation per record."""
 
     code = "records_exist"
 
 
 class StaleVersion(AdsumError):
-    """What was to be changed has been changed since the caller saw it (412)."""
+    """The resource has a newer version than the caller's (412)."""
 
     code = "stale_version"
 
 
 class VersionRequired(AdsumError):
-    """A change has to name the version that the caller saw, in `If-Match` (428)."""
+    """The change lacks `If-Match` with the caller's version (428)."""
 
     code = "version_required"
 
 
 class IdempotencyKeyReused(Invalid):
-    """The same `Idempotency-Key` came with another body."""
+    """The `Idempotency-Key` was used with another body."""
 
     code = "idempotency_key_reused"
 
 
 class TooManyAttempts(AdsumError):
-    """Too many wrong passwords lately (429); param `retryAfter` holds the seconds until the next one is looked at."""
+    """Too many wrong passwords (429). The param `retryAfter` holds the seconds until the next attempt."""
 
     code = "too_many_attempts"
 
@@ -128,13 +128,13 @@ class TooLarge(AdsumError):
 
 
 class Unavailable(AdsumError):
-    """Not known to be done: a server that Adsum needs does not answer (503). Sending the same again is safe."""
+    """A server that Adsum needs does not answer (503). The outcome is unknown; sending the request again is safe."""
 
     code = "unavailable"
 
 
 class Overloaded(Unavailable):
-    """More is waiting already than can be done soon (503)."""
+    """Too much work is waiting (503)."""
 
     code = "overloaded"
 
@@ -148,7 +148,7 @@ def refuse(violations: Sequence[Violation]) -> None:
 
 
 def caught(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | AdsumError:
-    """What a function returns, or the error that it raises: for one of many that are done together."""
+    """The result of a function, or the AdsumError that it raises: for one of several items in a batch."""
     try:
         return function(*args, **kwargs)
     except AdsumError as error:

@@ -17,10 +17,10 @@ def log_export(name: str, form: str, actor: str, filters: Mapping[str, Any]) -> 
     """Logs one line when an export begins.
 
     Args:
-        name: of the list.
-        form: of the file, such as `csv`.
-        actor: who exports it.
-        filters: of the list, by name.
+        name: the name of the list.
+        form: the format of the file, such as `csv`.
+        actor: the caller.
+        filters: the filters of the list by name.
     """
     quoted = {field: str(value) for field, value in filters.items() if field in _QUOTED}
     log.info("a list is exported", actor=actor, list=name, form=form, filters=sorted(filters), **quoted)

@@ -24,18 +24,18 @@ class Batch:
         return f"class-{self.class_id}-session-{self.session_id}-date-{formatted(self.learning_date)}"
 
     def job_id(self, student_id: int) -> str:
-        """The id of one student's attendance job; also the name of its ticket in Redis."""
+        """The id of one student's attendance job, which is also the name of its ticket in Redis."""
         return f"student-{student_id}-session-{self.session_id}-date-{formatted(self.learning_date)}"
 
 
-@lru_cache(maxsize=64)  # a day is named once for each of its students
+@lru_cache(maxsize=64)  # called for each student of a class
 def formatted(day: date) -> str:
     """The seed's DDMMYYYY."""
     return f"{day.day:02}{day.month:02}{day.year:04}"
 
 
 def parse_batch_id(text: str) -> Batch | None:
-    """The batch that an id names, or None where the text is no batch id, or its day no day."""
+    """Parses a batch id. None: the text is no batch id, or its date does not exist."""
     match = _BATCH_ID.fullmatch(text)
     if match is None:
         return None

@@ -1,6 +1,6 @@
-"""Lists by keyset: a cursor holds the sort key of a page's last row, so rows inserted meanwhile shift nothing.
+"""Keyset pagination: a cursor holds the sort key of a page's last row, so that inserts do not shift pages.
 
-A cursor is opaque, not secret: a forged one gives no row that its caller could not list anyway.
+A cursor is opaque but not secret: a forged cursor returns only rows that its caller may list anyway.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ MAX_LIMIT = 200
 MAX_CURSOR_LENGTH = 500
 
 Key = tuple[int, ...]
-"""The sort key of a row; days stand in it as ordinals."""
+"""The sort key of a row. Dates are ordinals."""
 
 Row = TypeVar("Row")
 Place = TypeVar("Place")
 
 
 class WrongCursor(ValueError):
-    """A cursor of another query, or a text that is none."""
+    """The cursor belongs to another query, or is malformed."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which page: the first where `cursor` is None. `limit` is 1 to 200."""
+    """The page after `cursor`; None: the first page. `limit` is 1 to 200."""
 
     cursor: str | None = None
     limit: int = DEFAULT_LIMIT
@@ -41,32 +41,32 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Some rows of a query, in order, and the cursor of the next page; None after the last."""
+    """Rows of a query in order, and the cursor of the next page; None after the last page."""
 
     items: Sequence[Row]
     next_cursor: str | None
 
 
 def cursor_after(key: Key, query: object) -> str:
-    """The cursor of the page that follows the row with this sort key.
+    """The cursor of the page after the row with this sort key.
 
     Args:
-        key: of the last row of this page.
-        query: the filters, as anything whose `repr` says all of them.
+        key: the sort key of the last row of this page.
+        query: the filters, whose `repr` identifies the query.
     """
     text = json.dumps([_digest(query), *key], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def position(cursor: str, query: object) -> Key:
-    """The sort key after which the page begins.
+    """The sort key in a cursor.
 
     Args:
-        cursor: what the client sent.
-        query: the filters of the request, which must be those that the cursor was made for.
+        cursor: the text that the client sent.
+        query: the filters of the request.
 
     Raises:
-        WrongCursor: the cursor is of another query, or none of ours.
+        WrongCursor: the cursor belongs to another query, or is malformed.
     """
     digest, *key = parsed(cursor)
     if digest != _digest(query):
@@ -75,10 +75,10 @@ def position(cursor: str, query: object) -> Key:
 
 
 def parsed(cursor: str) -> list[Any]:
-    """What the cursor holds: a digest, and whole numbers of 64 bits.
+    """The content of a cursor: the digest of its query, then 64-bit integers.
 
     Raises:
-        WrongCursor: it does not.
+        WrongCursor: the cursor is malformed.
     """
     try:
         padded = cursor[:MAX_CURSOR_LENGTH] + "=" * (-len(cursor) % 4)
@@ -97,12 +97,13 @@ def _digest(query: object) -> str:
 
 
 def begin_of(page: PageRequest, query: object, place: Callable[[Key], Place]) -> Place | None:
-    """Beyond what the page begins; None: at the first row.
+    """The position after which a page begins; None: the first page.
 
     Args:
-        page: which is asked for.
+        page: the requested page.
         query: the filters of the list.
-        place: from the sort key in the cursor; raises ValueError, OverflowError or TypeError where that is none.
+        place: converts the sort key in the cursor into a position. It raises ValueError, OverflowError or TypeError if
+            the key is none.
 
     Raises:
         Invalid: with the violation `wrong_cursor`.
@@ -118,14 +119,14 @@ def begin_of(page: PageRequest, query: object, place: Callable[[Key], Place]) ->
 
 
 def page_of(rows: Sequence[Row], page: PageRequest, query: object, key: Callable[[Row], Key]) -> Page[Row]:
-    """The page that begins with `rows`, of which there is one more than the limit where another page follows."""
+    """The page with these rows. The query selects one row more than the limit, which shows that another page exists."""
     items = rows[: page.limit]
     follows = len(rows) > page.limit
     return Page(items, cursor_after(key(items[-1]), query) if follows else None)
 
 
 def by_number(key: Key) -> int:
-    """The place in a list that is sorted by one number, such as an id."""
+    """The position in a list that is sorted by one number, such as an id."""
     (last,) = key
     return last
 

@@ -1,4 +1,4 @@
-"""An outage is not a failure: what needs a server that is away is tried again, without end."""
+"""Retries operations while a server is unavailable."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ T = TypeVar("T")
 
 
 async def retry_forever(operation: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Does an operation that may be done twice, as often as it takes. Pauses grow, and are random, so that a thousand
-    workers do not come back in the same instant. Errors other than outages pass.
+    """Repeats an idempotent operation until it succeeds. Errors other than outages are raised.
+
+    Pauses grow and are random, so that a thousand workers do not retry at the same instant.
     """
     return await _retrying()(operation, *args, **kwargs)
 
 
 async def retry(times: int, operation: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-    """The same so many times, for who can do it in another way then. Raises Unavailable when the last one failed."""
+    """Tries an idempotent operation at most `times` times. Raises Unavailable if the last attempt fails."""
     return await _retrying().copy(stop=stop_after_attempt(times))(operation, *args, **kwargs)
 
 
@@ -35,12 +36,12 @@ def _retrying() -> AsyncRetrying:
     return AsyncRetrying(
         retry=retry_if_exception_type(Unavailable),
         wait=wait_random_exponential(FIRST_PAUSE_S, max=LONGEST_PAUSE_S),
-        before_sleep=_tell,
+        before_sleep=_log_outage,
         reraise=True,
     )
 
 
-def _tell(state: RetryCallState) -> None:
+def _log_outage(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome is not None else None
-    assert isinstance(error, Unavailable)  # nothing else is tried again
+    assert isinstance(error, Unavailable)  # other errors are not retried
     log.error("outage, trying again", mark=LogIcon.ERROR, code=error.code, attempt=state.attempt_number)

@@ -1,4 +1,4 @@
-"""The open services of a process, each under its type, for endpoints and commands."""
+"""The open services of a process by type, for endpoints and commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Service = TypeVar("Service")
 
 
 class Services:
-    """Gives the one open service of a type. `clock` and `settings` are those that the services were built with."""
+    """Returns the service of a type. `clock` and `settings` are those of all services."""
 
     def __init__(self, services: Iterable[object], *, clock: Clock, settings: Settings) -> None:
         self._by_type: dict[type, object] = {type(each): each for each in services}

@@ -1,4 +1,4 @@
-"""The settings: environment variables, a `.env` file, and `ADSUM_…_FILE` for secrets, each with its origin."""
+"""The settings, from environment variables, a `.env` file, and files named by `ADSUM_…_FILE`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NO_SIGNING_KEY = (
 
 
 def known_timezone(name: str) -> str:
-    """The same name. Raises ValueError: no time zone bears it."""
+    """Checks the name of a time zone. Raises ValueError: there is no such time zone."""
     if name not in _time_zones():
         raise ValueError(f"{name!r} is not an IANA time zone, such as Europe/Berlin")
     return name
@@ -41,7 +41,7 @@ def known_timezone(name: str) -> str:
 
 @cache
 def _time_zones() -> set[str]:
-    """Looked up once: it is a walk through some hundred files."""
+    """All time zones. Cached, because it reads some hundred files."""
     return available_timezones()
 
 
@@ -52,7 +52,7 @@ def _key_prefix(text: str) -> str:
 
 
 def _origin(url: str) -> str:
-    """The address under which browsers know Adsum, without a slash at its end."""
+    """The origin of a site, without a slash at its end."""
     parts = urlsplit(url)
     is_origin = parts.scheme in {"http", "https"} and parts.hostname and parts.path in {"", "/"}
     if not is_origin or parts.query or parts.fragment or parts.username is not None:
@@ -61,7 +61,7 @@ def _origin(url: str) -> str:
 
 
 def _addresses(text: str) -> str:
-    """Addresses and networks, separated by commas; `*` alone is everybody."""
+    """Checks addresses and networks that are separated by commas. `*` alone stands for all."""
     for each in (part.strip() for part in text.split(",") if text.strip() != "*"):
         try:
             ip_network(each)
@@ -71,7 +71,7 @@ def _addresses(text: str) -> str:
 
 
 class FileSource(PydanticBaseSettingsSource):
-    """`ADSUM_SECRET_KEY_FILE=/run/secrets/key` gives `ADSUM_SECRET_KEY` the content of that file."""
+    """Reads a setting from a file: `ADSUM_SECRET_KEY_FILE=/run/secrets/key` sets `ADSUM_SECRET_KEY`."""
 
     @override
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
@@ -232,7 +232,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Reads and checks all settings; `overrides` are what the command line names.
+    """Reads and validates all settings. `overrides` are the options of the command line.
 
     Raises:
         ConfigurationError: one line that names every wrong setting.
@@ -251,7 +251,7 @@ def _why(error: dict[str, Any]) -> str:
 
 
 def origins(settings: Settings, overrides: frozenset[str] = frozenset()) -> dict[str, str]:
-    """Where the value of each setting comes from: command line, environment, a file, `.env`, or default."""
+    """The origin of each setting's value: command line, environment, file, `.env`, or default."""
     environment = EnvSettingsSource(Settings)()
     files = FileSource(Settings)()
     dotenv = DotEnvSettingsSource(Settings)()

@@ -1,8 +1,8 @@
-"""Logs: events with fields, the seed's five marks, and nothing about a person.
+"""Structured logs: events with fields, the seed's five icons, and no personal data.
 
 Modules log with `log = telemetry.logger(__name__)` and `log.info("batch locked", mark=LogIcon.LOCK, batch_id=…)`. Only
-fields of `FIELDS` come through. The entry point of a process calls `configure_logs` once; without it, as in a library,
-records go wherever the host's `logging` sends them.
+the fields in `FIELDS` are written. The entry point of a process calls `configure_logs` once. Without that call, as in a
+library, the host's `logging` configuration applies.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OWN_LOGGERS = ("adsum", "uvicorn")
 
 Fields = MutableMapping[str, Any]
 
-# What a log line may say. No names, notes, emails, tokens, bodies or free texts: a new field is a decision.
+# The fields of log lines. Names, notes, emails, tokens, bodies and free texts must not be added.
 FIELDS = frozenset({
     "event", "level", "timestamp", "logger", "mark", "request_id", "error", "where", "code", "dropped",
     "method", "route", "status", "ms", "host", "port", "pid", "signal", "exit_code", "attempt", "delay_ms",
@@ -38,7 +38,7 @@ FIELDS = frozenset({
 
 
 class LogIcon(StrEnum):
-    """The seed's five marks: a line at the console starts with one, in JSON it is the field `mark`."""
+    """The seed's five icons. A console line starts with one; in JSON it is the field `mark`."""
 
     LOCK = "🔐"
     JOB = "🔄"
@@ -56,7 +56,7 @@ def logger(name: str) -> BoundLogger:
 
 
 def configure_logs(settings: Settings) -> None:
-    """Sends every log line of this process to stderr, as the settings say. To be called once, when it starts."""
+    """Sends the log lines of this process to stderr in the configured format. Call it once, at the start."""
     console = settings.log_format == "console"
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -74,7 +74,7 @@ def configure_logs(settings: Settings) -> None:
     )
     root = logging.getLogger()
     root.addHandler(handler)
-    # What other libraries do is of interest when it goes wrong.
+    # Other libraries log warnings and errors only.
     root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[settings.log_level]))
     for name in OWN_LOGGERS:
         logging.getLogger(name).setLevel(settings.log_level)
@@ -82,7 +82,7 @@ def configure_logs(settings: Settings) -> None:
 
 
 def only_known_fields(_logger: object, _method: str, event: Fields) -> Fields:
-    """Drops the value of every field that is not known to be harmless; its name stays, to be found in review."""
+    """Removes fields that are not in `FIELDS`. Their names are kept in the field `dropped`."""
     dropped = sorted(event.keys() - FIELDS - {"exc_info"})
     for name in dropped:
         del event[name]
@@ -92,11 +92,11 @@ def only_known_fields(_logger: object, _method: str, event: Fields) -> Fields:
 
 
 def describe_exception(_logger: object, _method: str, event: Fields) -> Fields:
-    """An exception as its type and its places in the code. Its text stays out: it may quote a row or a body."""
+    """Replaces an exception by its types and the lines of its traceback. Its text may quote a row or a body."""
     found = event.pop("exc_info", None)
     event.pop("stack_info", None)
     error: object = sys.exc_info()[1] if found is True else found
-    if isinstance(found, tuple):  # as `logging` has it
+    if isinstance(found, tuple):  # the form of `logging`
         error = cast("tuple[object, ...]", found)[1]
     if isinstance(error, BaseException):
         event["error"] = " from ".join(_types(error))
@@ -108,7 +108,7 @@ def describe_exception(_logger: object, _method: str, event: Fields) -> Fields:
 
 
 def first_line_only(_logger: object, _method: str, event: Fields) -> Fields:
-    """What other libraries write after the first line is a dump of objects, with whatever they hold."""
+    """Removes all lines but the first. Other libraries dump objects in further lines."""
     event["event"] = str(event["event"]).partition("\n")[0]
     return event
 
@@ -123,7 +123,7 @@ def _types(error: BaseException) -> list[str]:
 
 
 def _to_record(_logger: object, _method: str, event: Fields) -> dict[str, Any]:
-    # exc_info None: `describe_exception` has said of it what may be said, and `logging` would add its text.
+    # exc_info None: `logging` would add the text of the exception.
     return {"msg": str(event.pop("event", "")), "extra": dict(event), "exc_info": None}
 
 
@@ -132,7 +132,7 @@ def _json_line(_logger: object, _method: str, event: Fields) -> str:
 
 
 class _ConsoleLines:
-    """Lines for people: the mark first."""
+    """Renders lines for people, with the icon first."""
 
     def __init__(self) -> None:
         self._render = structlog.dev.ConsoleRenderer(colors=colours_wanted(), pad_event_to=0)
@@ -145,5 +145,5 @@ class _ConsoleLines:
 
 
 def colours_wanted() -> bool:
-    """Whether stderr is a terminal's, or reaches one through `up`, and NO_COLOR is not set."""
+    """Whether stderr is a terminal, or leads to one through `up`, and NO_COLOR is not set."""
     return (sys.stderr.isatty() or bool(os.environ.get("FORCE_COLOR"))) and not os.environ.get("NO_COLOR")

@@ -1,4 +1,4 @@
-"""Rows as a workbook (XLSX): written a row at a time into a temporary file, which is gone when it is closed."""
+"""Writes workbooks (XLSX) row by row into a temporary file, which is deleted when it is closed."""
 
 from __future__ import annotations
 
@@ -14,22 +14,20 @@ from xlsxwriter.worksheet import Worksheet
 
 from adsum.platform.csv_files import Cell, harmless
 
-# What a sheet takes, its header included; what is more goes on in the next sheet.
+# The limit of XLSX, including the header. Further rows go into the next sheet.
 ROWS_OF_A_SHEET = 1_048_576
 _WIDTH = 16
 
 
 async def make_workbook(columns: Sequence[str], pieces: AsyncGenerator[Sequence[Sequence[Cell]]]) -> BinaryIO:
-    """A workbook of all these rows under a header that stays in view; never more than one piece is in memory.
-
-    Days are dates; moments are dates with a time, in UTC. Whatever `pieces` raises is raised.
+    """Writes a workbook of all rows under a frozen header. Only one piece is in memory. Times are in UTC.
 
     Returns:
-        An open file without a name, to be read from its beginning. To be closed by the caller.
+        An open file without a name, positioned at its beginning. The caller closes it.
     """
-    whole = tempfile.TemporaryFile()  # noqa: SIM115 - it is handed over open
+    whole = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     try:
-        # Names and notes are in it: for this process alone, and gone with it.
+        # A private folder: the rows contain names and notes.
         with tempfile.TemporaryDirectory() as folder:
             async with aclosing(pieces):
                 await _fill(_Book(whole, folder, columns), pieces)
@@ -43,14 +41,14 @@ async def make_workbook(columns: Sequence[str], pieces: AsyncGenerator[Sequence[
 async def _fill(book: _Book, pieces: AsyncGenerator[Sequence[Sequence[Cell]]]) -> None:
     try:
         async for rows in pieces:
-            # In a thread: others are not to wait while cells are written.
+            # In a thread, because writing cells blocks.
             await asyncio.to_thread(book.add, rows)
     finally:
         await asyncio.to_thread(book.close)
 
 
 class _Book:
-    """A workbook that grows. Rows are kept on disk, in `folder`, until it is closed."""
+    """A workbook under construction. Its rows are kept on disk in `folder`."""
 
     def __init__(self, file: BinaryIO, folder: str, columns: Sequence[str]) -> None:
         self._book = Workbook(

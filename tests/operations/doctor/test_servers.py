@@ -61,13 +61,13 @@ async def test_a_server_that_is_as_it_should_be_is_well() -> None:
 @pytest.mark.parametrize(
     ("facts", "check", "severity", "said", "remedy"),
     [
-        ({"speaks": (6, 0, 16)}, "redis", "error", "older than Redis 6.2", "upgrade"),
+        ({"redis_version": (6, 0, 16)}, "redis", "error", "older than Redis 6.2", "upgrade"),
         ({"primary": "10.0.0.1:6379"}, "redis", "error", "read-only replica", "10.0.0.1:6379"),
         ({"is_loading": True}, "redis", "error", "still loads", "adsum doctor"),
         ({"eviction": "allkeys-lru"}, "eviction", "error", "allkeys-lru", "CONFIG SET maxmemory-policy noeviction"),
-        ({"keeps": False}, "persistence", "warning", "nothing is written to disk", "CONFIG SET appendonly yes"),
+        ({"is_durable": False}, "persistence", "warning", "nothing is written to disk", "CONFIG SET appendonly yes"),
         ({"failing_write": "the last snapshot"}, "persistence", "error", "the last snapshot", "df -h"),
-        ({"keeps": None}, "persistence", "ok", "does not say", None),
+        ({"is_durable": None}, "persistence", "ok", "does not say", None),
         ({"used": 81, "limit": 100}, "memory", "warning", "81%", "maxmemory"),
         ({"used": 96, "limit": 100}, "memory", "error", "96%", "maxmemory"),
         ({"used": 50, "limit": 100}, "memory", "ok", "50%", None),

@@ -53,7 +53,7 @@ def test_no_id_state_or_time_is_broken_and_no_line_is_too_long(shown: Any, width
 
 
 def test_what_is_left_out_is_named(shown: Any) -> None:
-    assert "Not shown, for want of room: Recorded jobs, Skipped jobs\n" in shown(
+    assert "Not shown, because the terminal is too narrow: Recorded jobs, Skipped jobs\n" in shown(
         120, STATUS_COLUMNS, BATCH, DISPENSABLE
     )
     assert "Not shown" not in shown(200, STATUS_COLUMNS, BATCH, DISPENSABLE)

@@ -38,8 +38,8 @@ def inspection(redis: Redis) -> RedisInspection:
 async def test_the_server_of_up_is_as_it_should_be(inspection: RedisInspection) -> None:
     facts = await inspection.facts()
     assert (facts.name, facts.eviction, facts.primary, facts.is_loading) == ("Valkey", "noeviction", None, False)
-    assert (facts.keeps, facts.failing_write, facts.limit) == (True, None, 0)
-    assert facts.speaks >= (7, 2)
+    assert (facts.is_durable, facts.failing_write, facts.limit) == (True, None, 0)
+    assert facts.redis_version >= (7, 2)
     assert abs(facts.clock - datetime.now(UTC)) < timedelta(seconds=5)
     assert facts.used > 0
 
@@ -49,19 +49,19 @@ async def test_each_way_of_keeping_nothing_or_too_little_is_seen(server: Valkey,
     tell(server, "CONFIG SET maxmemory 100mb")
     tell(server, "CONFIG SET appendonly no")
     facts = await inspection.facts()
-    assert (facts.eviction, facts.limit, facts.keeps) == ("allkeys-lru", 100 * 1024 * 1024, False)
+    assert (facts.eviction, facts.limit, facts.is_durable) == ("allkeys-lru", 100 * 1024 * 1024, False)
 
 
 async def test_snapshots_are_a_way_of_keeping(server: Valkey, redis: Redis, inspection: RedisInspection) -> None:
     tell(server, "CONFIG SET appendonly no")
     await redis.config_set("save", "3600 1")  # pyright: ignore[reportUnknownMemberType]
-    assert (await inspection.facts()).keeps is True
+    assert (await inspection.facts()).is_durable is True
 
 
 async def test_a_provider_that_keeps_config_for_itself_is_not_blamed(server: Valkey, redis: Redis) -> None:
     tell(server, "CONFIG SET appendonly no")
     tell(server, "ACL SETUSER default -config")
-    assert (await RedisInspection(redis, "").facts()).keeps is None
+    assert (await RedisInspection(redis, "").facts()).is_durable is None
 
 
 async def test_a_snapshot_that_failed_is_told(server: Valkey, redis: Redis, inspection: RedisInspection) -> None:

@@ -95,7 +95,7 @@ async def check_redis(inspection: RedisInspection, place: Place, now: Callable[[
 
 def _server(facts: RedisFacts, place: Place) -> Finding:
     name = f"{facts.name} {facts.version}"
-    if facts.speaks < OLDEST_REDIS:
+    if facts.redis_version < OLDEST_REDIS:
         return error("redis", f"{name} is older than Redis {_dotted(OLDEST_REDIS)}", "upgrade to Valkey 8 or Redis 7")
     if facts.primary is not None:
         primary = f"set ADSUM_REDIS_URL to its primary, {facts.primary}"
@@ -116,9 +116,9 @@ def _keeping(facts: RedisFacts, place: Place) -> Finding:
     if facts.failing_write is not None:
         what = f"the server could not write {facts.failing_write}: its disk may be full"
         return error("persistence", what, "df -h  # on the machine of the server")
-    if facts.keeps is None:
+    if facts.is_durable is None:
         return ok("persistence", "the server's provider does not say; what is lost is rebuilt from the database")
-    if not facts.keeps:
+    if not facts.is_durable:
         what = "nothing is written to disk: after a restart every open batch waits for the sweeper"
         return warning("persistence", what, place.told("CONFIG SET appendonly yes"))
     return ok("persistence", "written to disk, last time without an error")

@@ -1,4 +1,4 @@
-"""Lists of ids on the command line: `4,5` and `10-20`, also several times."""
+"""Options with lists of ids: `4,5` and `10-20`, also repeated."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import typer
 
 from adsum.platform.ids import MAX_ID
 
-# More would be a slip of the keyboard, not a class.
+# A larger range is a typing error.
 _WIDEST_RANGE = 100_000
-# A slip in the one place may be thousands of wrong things in the other.
+# One typing error can cause thousands of violations.
 _SHOWN = 10
 _ID_OR_RANGE = re.compile("([0-9]{1,40})(?:-([0-9]{1,40}))?")
 
 StudentIds = Annotated[list[str], typer.Option(metavar="IDS", help="Students, such as 4,5 or 10-20.")]
-"""An option that names students, to be read by `parse_ids`."""
+"""An option with ids of students, which `parse_ids` parses."""
 
 
 class _WrongPart(ValueError):
@@ -25,13 +25,13 @@ class _WrongPart(ValueError):
 
 
 def parse_ids(named: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
-    """The ids that each option names, in the order in which they stand.
+    """Parses the ids of each option, in their order.
 
     Args:
-        named: the lists that were given, by the names of their options, such as `absent`.
+        named: the texts of each option by its name, such as `absent`.
 
     Raises:
-        typer.BadParameter: with a line for everything that is no id and no range, and everybody who is named twice.
+        typer.BadParameter: with one line per malformed part and per student with more than one entry.
     """
     wrong: list[str] = []
     ids = {option: list(_ids_of(option, texts, wrong)) for option, texts in named.items()}
@@ -43,10 +43,10 @@ def parse_ids(named: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
 
 
 def by_code(texts: Sequence[str]) -> dict[str, list[str]]:
-    """What `--mark CODE=IDS` names: the lists of ids of each code.
+    """Parses `--mark CODE=IDS` into the lists of ids of each code.
 
     Raises:
-        typer.BadParameter: one of them is not of this form.
+        typer.BadParameter: a text has another form.
     """
     found: dict[str, list[str]] = {}
     for text in texts:

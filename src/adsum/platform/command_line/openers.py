@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Openers:
-    """What the root of the command line hands to every command.
+    """The functions and settings that the root of the command line provides to every command.
 
     Attributes:
-        open_services: opens everything for these settings. Raises ConfigurationError: the database lacks migrations.
-        open_queue: opens the queue alone, which can be paused while the database is away.
-        silent_loggers: loggers whose messages a command says itself, in its own words.
+        open_services: opens all services. Raises ConfigurationError: the database lacks migrations.
+        open_queue: opens the queue alone, so that it can be paused during an outage of the database.
+        silent_loggers: loggers whose events the commands report themselves.
     """
 
     open_services: Callable[[Settings], AbstractAsyncContextManager[Services]]

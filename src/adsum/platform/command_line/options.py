@@ -13,7 +13,7 @@ from adsum.platform.ids import MAX_ID
 
 
 def read_day(text: str) -> date:
-    """Reads an option that is a plain day. Raises `typer.BadParameter`."""
+    """Parses an option of the form YYYY-MM-DD. Raises typer.BadParameter."""
     try:
         return plain_day(text)
     except WrongDay as error:
@@ -32,7 +32,7 @@ Choice = TypeVar("Choice", bound=str)
 
 
 def one_of(choices: Iterable[Choice]) -> Callable[[str], Choice]:
-    """What reads such an option. Anything else is a `typer.BadParameter` that names all of them."""
+    """The parser of an option with a fixed set of values. It raises typer.BadParameter, which names all values."""
     by_text = {str(choice): choice for choice in choices}
 
     def read(text: str) -> Choice:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from adsum.platform.http.schemas import Schema
 
 Row = Mapping[str, Any]
-"""One result; its keys are in camelCase, as in the HTTP API."""
+"""One result. Its keys are in camelCase, as in the HTTP API."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -48,21 +48,21 @@ def show_items(
 
 
 def show_item(item: Schema, *, as_json: bool) -> None:
-    """Prints one of the API's models: in JSON exactly as the API returns it, else one line a field."""
+    """Prints one of the API's models: in JSON exactly as the API returns it, else one line per field."""
     show_one(item.model_dump(mode="json" if as_json else "python", by_alias=True), as_json=as_json)
 
 
 def show_rows(
     columns: Sequence[str], rows: Sequence[Row], *, as_json: bool, dispensable: Sequence[str] = (), none: str = ""
 ) -> None:
-    """A list of results: an array in JSON, else one line each under `columns`.
+    """Prints a list of results: an array in JSON, else one line each.
 
     Args:
-        columns: names of what is shown for people.
+        columns: the keys that people see.
         rows: the results.
-        as_json: whether a machine reads it.
-        dispensable: columns that a narrow terminal may do without, the least important first.
-        none: what is said on stderr where there are no results, so that nobody takes them for forgotten.
+        as_json: print JSON.
+        dispensable: columns that a narrow terminal omits, the least important first.
+        none: printed on stderr if the list is empty.
     """
     if as_json:
         _show_json(list(rows))
@@ -76,7 +76,7 @@ def show_rows(
 
 
 def show_one(row: Row, *, as_json: bool) -> None:
-    """One result: an object in JSON, else one line a field."""
+    """Prints one result: an object in JSON, else one line per field."""
     if as_json:
         _show_json(row)
     else:
@@ -84,7 +84,7 @@ def show_one(row: Row, *, as_json: bool) -> None:
 
 
 def show_line(row: Row) -> None:
-    """One of many results that come one by one: an object in JSON on a line of its own."""
+    """Prints one result as JSON on a line of its own (JSON Lines)."""
     typer.echo(json.dumps(row, ensure_ascii=False, default=_text))
 
 
@@ -121,16 +121,15 @@ STDOUT = Path("-")
 
 
 def to_stdout(text: str) -> None:
-    """UTF-8, whatever the terminal's locale."""
+    """Writes UTF-8 to stdout, whatever the locale of the terminal."""
     sys.stdout.buffer.write(text.encode())
 
 
 @contextmanager
 def whole_file(path: Path) -> Generator[BinaryIO]:
-    """A file that appears when it is whole: half a register must not be taken for one."""
+    """Opens a file that appears under its name once it is complete. Only its owner can read it."""
     part = path.with_name(f".{path.name}.part")
     try:
-        # For its owner alone: it is about children.
         with open(part, "wb", opener=_for_owner) as file:
             yield file
         part.replace(path)

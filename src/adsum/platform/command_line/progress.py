@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 
 class Steps:
-    """A command of `total` steps, as a context: `step` names the one that begins."""
+    """The progress of a command with `total` steps: a bar on a terminal, plain lines elsewhere."""
 
     def __init__(self, total: int) -> None:
         console = Console(stderr=True)
@@ -41,7 +41,7 @@ class Steps:
         self._progress.stop()
 
     def step(self, description: str) -> None:
-        """The steps before are done, this one begins."""
+        """Begins a step, which completes the previous one."""
         self._progress.update(self._task, description=description, completed=self._begun)
         self._begun += 1
         if self._plain:
@@ -50,9 +50,9 @@ class Steps:
 
 @contextmanager
 def waiting(what: str) -> Generator[Callable[[str], None]]:
-    """While the block lasts a terminal shows that something goes on; what is yielded adds to the line.
+    """Shows a spinner on a terminal during the block. The yielded function appends a text to its line.
 
-    Elsewhere nothing is shown: a command that a timer runs says nothing while all is well.
+    Elsewhere nothing is shown, so that a scheduled command prints nothing on success.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -63,7 +63,7 @@ def waiting(what: str) -> Generator[Callable[[str], None]]:
 
 
 class Counting:
-    """Counts things named in the plural, as a context: `add` says how many more were done, `count` how many were."""
+    """The progress of a command of unknown length: a counter on a terminal. `count` is the number so far."""
 
     def __init__(self, things: str, *, shown: bool = True) -> None:
         console = Console(stderr=True)

@@ -18,7 +18,7 @@ Service = TypeVar("Service")
 
 
 def run_with(kind: type[Service], work: Callable[[Service], Awaitable[Result]]) -> Result:
-    """Opens everything, lets `work` use the service of this type, closes everything.
+    """Opens all services, calls `work` with the service of this type, and closes them.
 
     Raises:
         ConfigurationError: a setting is wrong, or the database lacks migrations.
@@ -27,17 +27,17 @@ def run_with(kind: type[Service], work: Callable[[Service], Awaitable[Result]]) 
 
 
 def run_with_services(work: Callable[[Services], Awaitable[Result]]) -> Result:
-    """As `run_with`, for a command that uses several services."""
+    """Like `run_with`, for a command that uses several services."""
     return _run(OPENERS.get().open_services, work)
 
 
 def run_with_queue(kind: type[Service], work: Callable[[Service], Awaitable[Result]]) -> Result:
-    """As `run_with`, without a database. Raises ConfigurationError: a setting is wrong."""
+    """Like `run_with`, without the database. Raises ConfigurationError: a setting is wrong."""
     return _run(OPENERS.get().open_queue, lambda services: work(services[kind]))
 
 
 def quiet_settings() -> Settings:
-    """The settings, with logs of warnings and errors only."""
+    """Loads the settings and configures logs of warnings and errors only."""
     settings = load_settings()
     # A command reports its result itself; log lines come only with ADSUM_LOG_LEVEL.
     if "log_level" in settings.model_fields_set:

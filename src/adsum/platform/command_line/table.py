@@ -1,4 +1,4 @@
-"""A table that a terminal of any width shows without breaking an id, a date or a state: these are read and copied."""
+"""Prints tables on terminals of any width without breaking ids, dates or states, which people copy."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-# Texts of any length, which may go on in the next line.
+# Columns whose texts may wrap.
 WRAPPED = frozenset({"name", "note", "permissions", "reason", "schools", "value"})
 NARROWEST_WRAPPED = 18  # the longest permission is not broken
-GAP = 2  # between two columns, as `box.SIMPLE_HEAD` has it with one blank behind each cell
+GAP = 2  # the gap between two columns of `box.SIMPLE_HEAD` with a padding of one blank
 
 
 def print_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, str]], dispensable: Sequence[str]) -> None:
     """Prints a table to stdout.
 
     Args:
-        columns: the heading of each column, by its name.
-        rows: of each the text under every name.
-        dispensable: what a narrow terminal may do without, the least important first; what is left out is named. If
-            there is no room all the same, lines are longer than the terminal, which then copies each as one.
+        columns: the heading of each column by its name.
+        rows: the texts of each row by the name of the column.
+        dispensable: columns that a narrow terminal omits, the least important first. The omitted columns are listed. If
+            the others do not fit either, lines are longer than the terminal.
     """
     room = Console().width
-    least = {name: _least_width(name, heading, [row[name] for row in rows]) for name, heading in columns.items()}
-    shown = _fitting(least, room, dispensable)
+    min_width = {name: _min_width(name, heading, [row[name] for row in rows]) for name, heading in columns.items()}
+    shown = _fitting(min_width, room, dispensable)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for name in shown:
-        heading = "\n".join(textwrap.wrap(columns[name], least[name], break_long_words=False))
+        heading = "\n".join(textwrap.wrap(columns[name], min_width[name], break_long_words=False))
         table.add_column(heading, no_wrap=name not in WRAPPED, overflow="fold")
     for row in rows:
         table.add_row(*(Text(row[name]) for name in shown))
-    Console(width=max(room, _needed(least, shown))).print(table)
+    Console(width=max(room, _needed(min_width, shown))).print(table)
     if left_out := [heading for name, heading in columns.items() if name not in shown]:
-        Console().print(Text(f"Not shown, for want of room: {', '.join(left_out)}", style="dim"))
+        Console().print(Text(f"Not shown, because the terminal is too narrow: {', '.join(left_out)}", style="dim"))
 
 
-def _least_width(name: str, heading: str, texts: Iterable[str]) -> int:
-    """In which nothing is broken; a heading may take a line for each of its words."""
+def _min_width(name: str, heading: str, texts: Iterable[str]) -> int:
+    """The width at which no cell breaks. A heading may take one line per word."""
     widest = max(map(cell_len, [*heading.split(), *texts]))
     return min(widest, NARROWEST_WRAPPED) if name in WRAPPED else widest
 
 
-def _fitting(least: Mapping[str, int], room: int, dispensable: Sequence[str]) -> list[str]:
-    shown = list(least)
+def _fitting(min_width: Mapping[str, int], room: int, dispensable: Sequence[str]) -> list[str]:
+    shown = list(min_width)
     for name in dispensable:
-        if name in shown and _needed(least, shown) > room:
+        if name in shown and _needed(min_width, shown) > room:
             shown.remove(name)
     return shown
 
 
-def _needed(least: Mapping[str, int], shown: Iterable[str]) -> int:
-    return sum(least[name] + GAP for name in shown)
+def _needed(min_width: Mapping[str, int], shown: Iterable[str]) -> int:
+    return sum(min_width[name] + GAP for name in shown)

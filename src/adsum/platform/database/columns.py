@@ -21,16 +21,16 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from typing_extensions import override
 
 BigInt = BigInteger().with_variant(Integer, "sqlite")
-"""64 bits on both. Only `INTEGER` is SQLite's own row id, which counts up by itself."""
+"""A 64-bit integer. On SQLite it is `INTEGER`, because only that type is an auto-incremented primary key."""
 
 Json: TypeEngine[Any] = JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 RunId: TypeEngine[str] = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
-"""A UUID in its usual 36 characters; 16 bytes on Postgres, since every record carries one."""
+"""A UUID as text of 36 characters; on Postgres it is stored in 16 bytes, because every record has one."""
 
 
 class Instant(TypeDecorator[datetime]):
-    """A moment in UTC. SQLite keeps no offset, so it is put back on reading."""
+    """A time in UTC. SQLite stores no offset, so it is added on reading."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -61,6 +61,6 @@ def id_column() -> Column[int]:
 
 
 def reference(table: str, *, nullable: bool = False) -> Column[int]:
-    """A reference: `reference("school")` is `school_id`, to `schools.id`."""
+    """A foreign key: `reference("school")` is the column `school_id`, which references `schools.id`."""
     plural = "classes" if table == "class" else f"{table}s"
     return Column(f"{table}_id", BigInt, ForeignKey(f"{plural}.id"), nullable=nullable)

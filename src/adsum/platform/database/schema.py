@@ -1,4 +1,4 @@
-"""Bringing a database to the schema of this version, and knowing whether it is there."""
+"""Migrates a database to the schema of this version, and reports its revision."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from adsum.platform.database.engine import Database
 
-# Whoever migrates a Postgres database holds this advisory lock of it; others wait, as long as a statement may take.
+# The advisory lock of a migration on Postgres. A second migration waits for it, up to the statement timeout.
 _MIGRATION_LOCK = 0x_AD5_0001
 
 
@@ -28,33 +28,33 @@ def _config(connection: Connection | None = None) -> Config:
 
 @cache
 def newest_revision() -> str:
-    """The revision that this version of Adsum is written for."""
+    """The revision that this version of Adsum requires."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
     assert head is not None
     return head
 
 
 async def current_revision(database: Database) -> str | None:
-    """The revision that the database is at; None where it was never migrated."""
+    """The revision of the database; None if it was never migrated."""
     async with database.snapshot() as connection:
         return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
 
 
 async def is_current(database: Database) -> bool:
-    """Whether the database has exactly the schema of this version."""
+    """Whether the database has the schema of this version."""
     return await current_revision(database) == newest_revision()
 
 
 async def migrate(database: Database) -> None:
-    """Applies the migrations that are missing. Two at once are safe: one waits for the other."""
+    """Applies the missing migrations. Concurrent calls are safe: one waits for the other."""
 
     def upgrade(connection: Connection) -> None:
         command.upgrade(_config(connection), "head")
 
-    await _alone(database, upgrade)
+    await _exclusively(database, upgrade)
 
 
-async def _alone(database: Database, work: Callable[[Connection], Any]) -> None:
+async def _exclusively(database: Database, work: Callable[[Connection], Any]) -> None:
     if not database.is_postgres:
         async with database.transaction() as connection:
             await connection.run_sync(work)

@@ -1,4 +1,4 @@
-"""Finding rows by words that people type."""
+"""Conditions for full-text search by words."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from sqlalchemy import ColumnElement, and_, or_
 
 
 def mentions(words: str, *columns: ColumnElement[str] | ColumnElement[str | None]) -> ColumnElement[bool]:
-    """Whether each of the words stands somewhere in one of the columns, in upper or lower case."""
+    """Rows where each word occurs in one of the columns, ignoring case."""
     return and_(True, *(or_(*(_holds(column, word) for column in columns)) for word in words.split()))
 
 
 def _holds(column: ColumnElement[str] | ColumnElement[str | None], word: str) -> ColumnElement[bool]:
-    # SQLite folds the case of ASCII only; so a word with other letters is looked for as people write it.
+    # SQLite ignores the case of ASCII letters only. Other words are searched in their usual spellings.
     spellings = {word} if word.isascii() else {word, word.lower(), word.upper(), word.title()}
     return or_(*(column.icontains(spelling, autoescape=True) for spelling in sorted(spellings)))

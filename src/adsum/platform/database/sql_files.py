@@ -16,8 +16,8 @@ from sqlalchemy import Executable, bindparam, text
 from adsum.platform.database.statements import Statement
 
 INPUT_ROWS = "input_rows"
-"""The parameter that carries many rows as one JSON array: so the text of the statement never changes, and stays
-prepared, and no limit on the number of parameters applies."""
+"""The parameter that holds many rows as one JSON array. The text of the statement is the same for any number of rows,
+so that it stays prepared, and no limit on the number of parameters applies."""
 
 
 class FileStatement(Statement):

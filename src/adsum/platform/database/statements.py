@@ -1,8 +1,8 @@
-"""Statements that are compiled once. On Postgres they go straight to asyncpg, where they stay prepared.
+"""Statements that are compiled once. On Postgres asyncpg executes them directly and keeps them prepared.
 
-Compiling a statement with SQLAlchemy and executing it through SQLAlchemy takes several times as long as Postgres takes
-to answer. So the compiled text is kept, and asyncpg executes it on the connection that SQLAlchemy holds, within the
-same transaction. See docs/decisions/0016.
+SQLAlchemy takes several times as long to compile and execute a statement as Postgres takes to reply. Therefore the
+compiled text is cached, and asyncpg executes it on SQLAlchemy's connection, within the same transaction. See
+docs/decisions/0016.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ class Statement:
         self._make = make
 
     async def fetch_all(self, connection: AsyncConnection, values: Mapping[str, Any]) -> Rows:
-        """Executes the statement, and returns its rows; without RETURNING there are none."""
+        """Executes the statement and returns its rows."""
         if connection.dialect.name == "sqlite":
             result = await connection.execute(self._for_sqlite, values)
             return result.all() if result.returns_rows else ()
-        sent = self._for_postgres
-        return sent.converted(await driver_of(connection).fetch(sent.text, *sent.in_order(values)))
+        compiled = self._for_postgres
+        return compiled.converted(await driver_of(connection).fetch(compiled.text, *compiled.in_order(values)))
 
     async def execute_many(self, connection: AsyncConnection, values: Sequence[Mapping[str, Any]]) -> None:
-        """Executes the statement once for each of these, in one round trip."""
+        """Executes the statement once for each mapping of values, in one round trip."""
         if connection.dialect.name == "sqlite":
             await connection.execute(self._for_sqlite, values)
             return
-        sent = self._for_postgres
-        await driver_of(connection).executemany(sent.text, [sent.in_order(each) for each in values])
+        compiled = self._for_postgres
+        await driver_of(connection).executemany(compiled.text, [compiled.in_order(each) for each in values])
 
     @cached_property
     def _for_sqlite(self) -> Executable:
@@ -76,13 +76,13 @@ def of_text(
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """What SQLAlchemy made of a statement for Postgres.
+    """A statement compiled for Postgres.
 
     Attributes:
-        text: with `$1`, `$2` …
-        names: of the values, in this order, each with what converts it.
-        fixed: values that the statement brings along.
-        columns: what converts each column of a row; None: it needs nothing.
+        text: the SQL with parameters `$1`, `$2` …
+        names: the names of the parameters in this order, each with the conversion of its value.
+        fixed: the values that are part of the statement.
+        columns: the conversion of each column of a row; None: no conversion.
     """
 
     text: str
@@ -109,15 +109,17 @@ def _compiled(statement: Any) -> _Compiled:
     binds = compiled.binds
     return _Compiled(
         str(compiled),
-        [(name, _bound(binds[name].type, dialect)) for name in compiled.positiontup],
+        [(name, _bind_conversion(binds[name].type, dialect)) for name in compiled.positiontup],
         {name: bind.value for name, bind in binds.items() if not bind.required},
-        [_told(each.type, dialect) for each in statement.selected_columns] if isinstance(statement, SelectBase) else [],
+        [_result_conversion(each.type, dialect) for each in statement.selected_columns]
+        if isinstance(statement, SelectBase)
+        else [],
     )
 
 
-def _bound(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+def _bind_conversion(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     return kind.dialect_impl(dialect).bind_processor(dialect)
 
 
-def _told(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+def _result_conversion(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     return kind.dialect_impl(dialect).result_processor(dialect, None)

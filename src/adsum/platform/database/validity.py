@@ -1,4 +1,4 @@
-"""Rows that hold from `begin_date` on, up to but without `end_date`: enrolments, assignments of teachers, covers."""
+"""Half-open validity of rows with `begin_date` and `end_date`: enrolments, assignments of teachers, covers, terms."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from datetime import date
 from sqlalchemy import ColumnElement, Date, FromClause, and_, literal, or_
 
 Day = date | ColumnElement[date]
-"""A day, or an expression that gives one for each row."""
+"""A date, or a SQL expression for the date of each row."""
 
 
 def valid_on(rows: FromClause, day: Day) -> ColumnElement[bool]:
-    """Whether a row of `rows` holds on `day`. A bound that is NULL is none."""
+    """Rows that are valid on `day`: from `begin_date` to the day before `end_date`. NULL stands for an open end."""
     on = literal(day, Date) if isinstance(day, date) else day
     return and_(
         or_(rows.c.begin_date.is_(None), rows.c.begin_date <= on),

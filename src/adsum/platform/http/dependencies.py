@@ -1,4 +1,4 @@
-"""What an endpoint can depend on: the one service that it calls, the current time, the settings."""
+"""The dependencies of endpoints: the service that an endpoint calls, the current time, the settings."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Service = TypeVar("Service")
 
 
 def provided(kind: type[Service]) -> Callable[[Request], Awaitable[Service]]:
-    """The dependency that gives the open service of a type: `Annotated[Registers, Depends(provided(Registers))]`."""
+    """The dependency on the service of a type: `Annotated[Registers, Depends(provided(Registers))]`."""
 
-    async def service(request: Request) -> Service:  # not `def`, which FastAPI would run in a thread
+    async def service(request: Request) -> Service:  # with `def`, FastAPI would run it in a thread
         return services_of(request)[kind]
 
     return service
@@ -32,7 +32,7 @@ async def _current_settings(request: Request) -> Settings:
 
 
 Now = Annotated[datetime, Depends(_current_time)]
-"""The time at which the request is answered."""
+"""The time of the request."""
 
 CurrentSettings = Annotated[Settings, Depends(_current_settings)]
 """The settings of this process."""

@@ -1,4 +1,4 @@
-"""Lists as one file, every page of them, as `Accept` asks for it: CSV, which is streamed, or a workbook."""
+"""Returns all pages of a list as one file, according to `Accept`: streamed CSV, or a workbook."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _READ_AT_ONCE = 64 * 1024
 
 
 class FileKind(StrEnum):
-    """What a list can be had as, beside JSON."""
+    """The file formats of a list."""
 
     CSV = "text/csv"
     XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -47,7 +47,7 @@ Accept = Annotated[str, Header(include_in_schema=False)]
 
 
 def wanted_file(accept: str) -> FileKind | None:
-    """The first kind of file that a client names in its `Accept`, or None: it takes JSON."""
+    """The first file format in `Accept`; None: the client accepts JSON."""
     kinds = {kind.value: kind for kind in FileKind}
     named = (each.partition(";")[0].strip().lower() for each in accept.split(","))
     return next((kinds[each] for each in named if each in kinds), None)
@@ -61,15 +61,16 @@ async def list_file(
     kind: type[Item],
     ask: Callable[[PageRequest], Awaitable[Page[Item]]],
 ) -> StreamingResponse:
-    """All pages of a list in one file. The first is read at once: what is refused is refused before anything is sent.
+    """Returns all pages of a list in one file. The first page is read before the response begins, so that errors are
+    returned as problems.
 
     Args:
-        file: of which kind.
-        name: of the file, and of what is exported, for the log.
-        actor: who exports.
-        query: what they asked for.
-        kind: of the items; its fields are the columns.
-        ask: for a page.
+        file: the format.
+        name: the name of the file and of the list in the log.
+        actor: the caller, for the log.
+        query: the query of the list.
+        kind: the model of the items, whose fields are the columns.
+        ask: returns one page.
     """
     first = await ask(PageRequest(limit=MAX_LIMIT))
     narrowed = query.model_dump(exclude={"limit", "cursor"}, exclude_none=True, by_alias=False)
@@ -79,7 +80,7 @@ async def list_file(
 
 
 async def file_answer(file: FileKind, name: str, columns: Sequence[str], pieces: Pieces) -> StreamingResponse:
-    """An answer that is a file of these rows. A workbook is made whole before anything is sent, on disk."""
+    """A response with a file of these rows. A workbook is completed on disk before the response begins."""
     headers = {"Content-Disposition": f'attachment; filename="{name}.{file.ending}"', "Vary": "Accept"}
     if file is FileKind.CSV:
         return StreamingResponse(_lines(columns, pieces), media_type=file, headers=headers)

@@ -19,7 +19,7 @@ from adsum.platform.http.problems import unexpected_problem
 from adsum.platform.telemetry import LogIcon, logger
 
 HEADER = "X-Request-ID"
-# Asked every few seconds by machines.
+# Monitoring requests these every few seconds.
 QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
 _FIT_FOR_LOGS = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -27,7 +27,7 @@ log = logger(__name__)
 
 
 class Observation:
-    """Stands around the whole application."""
+    """Assigns the request id, logs one line, observes the latency, and returns a 500 without details on a failure."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -37,21 +37,21 @@ class Observation:
             await self.app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        answer = _Answer(send, request_id)
+        response = _Response(send, request_id)
         with bound_contextvars(request_id=request_id):
             try:
-                await self.app(scope, receive, answer.send)
+                await self.app(scope, receive, response.send)
             except Exception:
                 log.exception("a request failed", mark=LogIcon.ERROR, method=scope["method"], route=_route(scope))
-                if answer.status is not None:
-                    raise  # half an answer went out: the connection must break, so that nobody takes it for whole
-                await unexpected_problem()(scope, receive, answer.send)
+                if response.status is not None:
+                    raise  # the response is incomplete: the connection must break
+                await unexpected_problem()(scope, receive, response.send)
             finally:
-                _note(scope, answer)
+                _observe(scope, response)
 
 
-class _Answer:
-    """Adds the request's id to the answer, and remembers its status and when it began."""
+class _Response:
+    """Adds the request id to the response, and records its status and latency."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
@@ -68,19 +68,19 @@ class _Answer:
         await self._send(message)
 
 
-def _note(scope: Scope, answer: _Answer) -> None:
-    if answer.status is None:
+def _observe(scope: Scope, response: _Response) -> None:
+    if response.status is None:
         return  # the client went away
     route, method = _route(scope), scope["method"]
     count: Any = getattr(scope["app"].state, "count_request", None)
     if count is not None:
-        count(method, route, answer.status, answer.seconds)
+        count(method, route, response.status, response.seconds)
     write = log.debug if route in QUIET else log.info
-    write("request", method=method, route=route, status=answer.status, ms=round(answer.seconds * 1000, 1))
+    write("request", method=method, route=route, status=response.status, ms=round(response.seconds * 1000, 1))
 
 
 def _route(scope: Scope) -> str:
-    """The template of the path, never the path: what was asked for may be personal, and has no bounds."""
+    """The template of the path. The path itself may hold personal data, and its number of values is unbounded."""
     return str(getattr(scope.get("route"), "path", "unknown"))
 
 
@@ -93,7 +93,10 @@ Refuse = Callable[[Request, TooLarge], Response]
 
 
 class BodyLimit:
-    """Refuses a request whose body is larger than `limit` bytes, or than what `paths` says for its path."""
+    """Refuses a request (413) whose body exceeds `limit` bytes, or the limit of its path in `paths`.
+
+    The body is never read beyond the limit, with or without a Content-Length.
+    """
 
     def __init__(self, app: ASGIApp, limit: int, paths: Mapping[str, int], refuse: Refuse) -> None:
         self.app = app
@@ -121,18 +124,18 @@ class BodyLimit:
 
 
 class _CountedBody:
-    """Counts what is received. Once it is too much, the application gets no more of it, and its answer is dropped."""
+    """Counts received bytes. Beyond the limit the application receives nothing more, and its response is dropped."""
 
     def __init__(self, receive: Receive, send: Send, limit: int) -> None:
         self._receive = receive
         self._send = send
         self._left = limit
-        self._answered = False
+        self._is_answered = False
         self._exceeded = False
 
     @property
     def refused(self) -> bool:
-        return self._exceeded and not self._answered
+        return self._exceeded and not self._is_answered
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -146,7 +149,7 @@ class _CountedBody:
     async def send(self, message: Message) -> None:
         if self.refused:
             return
-        self._answered = True
+        self._is_answered = True
         await self._send(message)
 
 
@@ -161,13 +164,13 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
     "Content-Security-Policy": POLICY,
-    # Answers are about children: no proxy and no shared computer keeps them.
+    # Responses are about children: no proxy and no shared computer may store them.
     "Cache-Control": "no-store",
 }
 
 
 class SecurityHeaders:
-    """Adds what an answer does not say itself."""
+    """Adds the headers that a response does not set itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

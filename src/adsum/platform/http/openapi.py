@@ -47,7 +47,7 @@ _RESPONSE = {
 }
 
 
-# Of every request that needs a caller: `authentication` reads it, and no endpoint does.
+# A parameter of every request with a caller. The authentication reads it.
 _ON_BEHALF_OF = {
     "in": "query",
     "name": ON_BEHALF_OF,
@@ -58,7 +58,7 @@ _ON_BEHALF_OF = {
 
 
 class Application(FastAPI):
-    """FastAPI with a description that tells what errors look like, and whom a key may act for."""
+    """A FastAPI application whose description includes problems and the parameter `onBehalfOf`."""
 
     @override
     def openapi(self) -> dict[str, Any]:
@@ -92,11 +92,11 @@ def _answer_with_problem(responses: dict[str, Any]) -> None:
 
 router = APIRouter(include_in_schema=False)
 
-# Swagger UI draws its arrows from data: URLs in its stylesheet.
+# The stylesheet of Swagger UI holds images as data: URLs.
 PAGE_POLICY = f"{POLICY}; img-src 'self' data:"
 CACHED_FOR_AN_HOUR = {"Cache-Control": "public, max-age=3600"}
 OUR_SCRIPT = "docs.js"
-# What the page loads. All but our own script are Swagger UI, as the package `fastapi_offline` has it.
+# The files of the page. All but our own script belong to Swagger UI, from the package `fastapi_offline`.
 MEDIA_TYPES = {
     OUR_SCRIPT: "text/javascript",
     "swagger-ui-bundle.js": "text/javascript",
@@ -107,14 +107,14 @@ MEDIA_TYPES = {
 
 @router.get("/docs")
 async def page() -> Response:
-    """The page that shows `/openapi.json`."""
+    """The page that shows `/openapi.json`. It loads Swagger UI from this server, and has no inline scripts."""
     content = _ours("docs.html").read_bytes()
     return Response(content, media_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
 
 
 @router.get("/docs/{asset}")
 def asset(asset: str) -> Response:
-    """One file that the page loads. Not `async`: reading a megabyte is left to a thread."""
+    """One file of the page. Not `async`, so that a thread reads the megabyte."""
     if asset not in MEDIA_TYPES:
         raise NotFound("the page loads no such file")
     file = _ours(asset) if asset == OUR_SCRIPT else files("fastapi_offline") / "static" / asset
@@ -123,7 +123,7 @@ def asset(asset: str) -> Response:
 
 @router.get("/openapi.json")
 async def openapi(request: Request) -> JSONResponse:
-    """The description of this API; `docs/openapi.json` is its committed copy."""
+    """The OpenAPI description. `docs/openapi.json` is its committed copy."""
     description: dict[str, Any] = request.app.openapi()
     return JSONResponse(description)
 

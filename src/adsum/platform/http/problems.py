@@ -16,10 +16,10 @@ from adsum.platform import errors
 from adsum.platform.errors import AdsumError, Violation
 
 MEDIA_TYPE = "application/problem+json"
-# As many as the largest batch has students; beyond that a list helps nobody, and writing it blocks everybody.
+# The students of the largest batch. Writing a longer list would block the process.
 MAX_ENTRIES = 10_000
 
-# By type, so that a new subclass of an error needs nothing here.
+# By base class, so that a new subclass needs no entry.
 STATUSES: tuple[tuple[type[AdsumError], HTTPStatus], ...] = (
     (errors.Malformed, HTTPStatus.BAD_REQUEST),
     (errors.Unauthenticated, HTTPStatus.UNAUTHORIZED),
@@ -37,7 +37,7 @@ HEADERS: Mapping[HTTPStatus, Mapping[str, str]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="adsum"'},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
 }
-# What the router itself refuses, before any of our code is asked.
+# Codes of the errors that the router itself returns.
 ROUTING_CODES: Mapping[int, str] = {
     HTTPStatus.BAD_REQUEST: "malformed",
     HTTPStatus.NOT_FOUND: "not_found",
@@ -47,7 +47,7 @@ ROUTING_CODES: Mapping[int, str] = {
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Makes every error of `app` a problem. Unexpected ones are answered by `web.observation`."""
+    """Returns every error of `app` as a problem. The middleware `Observation` handles unexpected exceptions."""
 
     async def answer_adsum_error(_request: Request, error: Exception) -> Response:
         assert isinstance(error, AdsumError)
@@ -170,7 +170,7 @@ CODES: Mapping[str, str] = {
     "wrong_text": "wrong_text",
     **{code: code for code in ("date_format", "date_impossible", "date_too_far", "days_reversed", "wrong_cursor")},
 }
-# The first word of a type of pydantic's, as JSON Schema calls it.
+# The first word of a pydantic error type, and the name of the type in JSON Schema.
 JSON_TYPES: Mapping[str, str] = {
     "int": "integer",
     "float": "number",
@@ -180,7 +180,7 @@ JSON_TYPES: Mapping[str, str] = {
     "model": "object",
     "dict": "object",
 }
-# What pydantic's `ctx` says, under the names of our `params`. The rest of it may hold what the client sent.
+# The keys of pydantic's `ctx` that become `params`. Other keys may hold input of the client.
 PARAMS: Mapping[str, str] = {
     "ge": "minimum",
     "le": "maximum",
@@ -192,12 +192,12 @@ PARAMS: Mapping[str, str] = {
 
 
 def is_unreadable(found: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the body is no JSON at all."""
+    """Whether the body is not JSON."""
     return any(error["type"] == "json_invalid" for error in found)
 
 
 def violation_of(error: Mapping[str, Any]) -> Violation:
-    """One error of pydantic's. Its `input` is left out: it may be personal."""
+    """The violation for a pydantic error, without its `input`, which may be personal."""
     location = tuple(error["loc"])
     code, params = _code_and_params(str(error["type"]), error.get("ctx", {}))
     if code == "malformed":
@@ -207,12 +207,12 @@ def violation_of(error: Mapping[str, Any]) -> Violation:
     detail = f"{where} {_complaint(code, params, str(error['msg']))}"
     if location[0] == BODY:
         return Violation(code, detail, pointer(location[1:]), params)
-    # What stands in a query, a path or a header has its place before its name, and no field of a body is so called.
+    # Outside of the body, the pointer begins with `query`, `path` or `header`. No field of a body has such a name.
     return Violation(code, detail, pointer(location), {"in": str(location[0]), "name": str(location[-1]), **params})
 
 
 def pointer(location: Sequence[int | str]) -> str:
-    """The JSON pointer (RFC 6901) of a place in the body, or of one that begins with `query`, `path` or `header`."""
+    """The JSON pointer (RFC 6901) of a location in the body, or of one that begins with `query`, `path` or `header`."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
 
 

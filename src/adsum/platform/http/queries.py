@@ -1,4 +1,4 @@
-"""What lists are asked with: the page, and types for what stands in a query. Unknown and repeated names are refused."""
+"""Query parameters of lists: the page, and the types of filters. Unknown and repeated parameters are refused."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ Day = Annotated[date, _read_by(day_near)]
 """A plain `YYYY-MM-DD` of the years 2 to 9998."""
 
 SourcedDay = Annotated[date, _read_by(plain_day)]
-"""A plain `YYYY-MM-DD` of the roster, where 9999-12-31 is said for no end."""
+"""A plain `YYYY-MM-DD` of the roster, where 9999-12-31 stands for an open end."""
 
 Words = Annotated[PlainText, StringConstraints(max_length=100)]
-"""What people type into a search field: each word has to be found."""
+"""Search words. Each word must occur."""
 
 SourcedId = Annotated[PlainText, StringConstraints(max_length=255)]
-"""An id of the roster file."""
+"""An id in a roster file."""
 
 StatusCode = PlainText
-"""A code of a status; whether there is one is the school's business."""
+"""The code of a status. Each school defines its own."""
 
 
 class WholeQuery(Schema):
-    """The base of every query that is read as a whole. Whom a key acts for may stand in any: see `authentication`."""
+    """The base of every query model. It ignores `onBehalfOf`, which the authentication reads."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""What all bodies of requests and answers have in common: camelCase, no unknown fields, no guessing of types."""
+"""The base of all request and response bodies: camelCase, no unknown fields, no conversion of types."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def _storable(text: str) -> str:
 
 
 Id = Annotated[int, Strict(), Field(ge=1, le=MAX_ID)]
-"""An id of ours in a body: a JSON number, not "12", not true, within 64 bits."""
+"""An id in a body: a JSON number of 64 bits, neither "12" nor true."""
 
 PathId = Annotated[int, Field(ge=1, le=MAX_ID)]
-"""An id of ours in a path or a query, where everything is text."""
+"""An id in a path or a query."""
 
 Flag = Annotated[bool, Strict()]
-"""true or false, not "yes" and not 1."""
+"""true or false, neither "yes" nor 1."""
 
 PlainText = Annotated[str, AfterValidator(_storable)]
-"""A text that both databases can keep."""
+"""A text that both databases can store."""
 
 Moment = Annotated[
     AwareDatetime,
@@ -44,7 +44,7 @@ Moment = Annotated[
 
 
 class Schema(BaseModel):
-    """The base of every body: snake_case here, camelCase outside, unknown fields refused."""
+    """The base of every body: snake_case in Python, camelCase in JSON, unknown fields refused."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -60,7 +60,7 @@ Item = TypeVar("Item")
 
 
 class Page(Schema, Generic[Item]):
-    """One page of a list. `nextCursor` asks for the next one; null: there is none."""
+    """One page of a list. `nextCursor` requests the next page; null: this is the last."""
 
     items: Sequence[Item]
     next_cursor: str | None = None

@@ -11,29 +11,29 @@ from urllib.parse import urlsplit
 from fastapi import Request
 
 from adsum.platform.errors import Forbidden, Violation
-from adsum.platform.http.dependencies import adsum_of
+from adsum.platform.http.dependencies import services_of
 
 
 class PlainHttp(Forbidden):
-    """Somebody would sign in over a connection that others can read."""
+    """A password would travel over a connection that others can read."""
 
     code = "plain_http"
 
 
 def address_of(request: Request) -> str | None:
-    """The address of who asks; None on a socket that has none."""
+    """The address of the client; None on a unix socket."""
     return request.client.host if request.client is not None and request.client.host else None
 
 
 def require_private_transport(request: Request) -> None:
-    """Raises PlainHttp for plain HTTP from any other machine, unless ADSUM_ALLOW_PLAIN_HTTP says that this is meant."""
-    is_meant = adsum_of(request).settings.allow_plain_http
-    if request.url.scheme != "https" and not is_meant and not _is_loopback(address_of(request)):
+    """Raises PlainHttp for plain HTTP from another machine, unless ADSUM_ALLOW_PLAIN_HTTP allows it."""
+    is_allowed = services_of(request).settings.allow_plain_http
+    if request.url.scheme != "https" and not is_allowed and not _is_loopback(address_of(request)):
         raise PlainHttp("over plain HTTP others could read the password: sign in over HTTPS")
 
 
 def _is_loopback(address: str | None) -> bool:
-    """A socket without an address is one of this machine."""
+    """Whether the address is of this machine, as is a socket without an address."""
     if address is None:
         return True
     try:
@@ -46,11 +46,11 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def require_same_origin(request: Request) -> None:
-    """Raises Forbidden for a change that another site asks for.
+    """Raises Forbidden for a change that a page of another site sends with the session cookie.
 
-    Ours are the site that the request has come to, and the one that ADSUM_PUBLIC_URL names, since a proxy may ask under
-    another name. Browsers name the origin of what they send: `Sec-Fetch-Site`, and `Origin` with every POST. What names
-    neither is no browser's, or a very old one's, and is refused, too: there are tokens and API keys for programs.
+    The allowed origins are the host of the request and ADSUM_PUBLIC_URL, because a proxy may use another host name.
+    Browsers send `Sec-Fetch-Site`, and `Origin` with every POST. A request without both is refused; programs
+    authenticate with tokens or API keys.
     """
     if request.method in SAFE:
         return
@@ -62,5 +62,5 @@ def require_same_origin(request: Request) -> None:
 
 
 def _is_ours(origin: str, request: Request) -> bool:
-    is_public = origin.lower() == adsum_of(request).settings.public_url
+    is_public = origin.lower() == services_of(request).settings.public_url
     return is_public or urlsplit(origin).netloc == request.headers.get("Host")

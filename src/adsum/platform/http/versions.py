@@ -1,4 +1,4 @@
-"""`If-Match`: the version that a change builds upon, so that nobody overwrites what they have not seen."""
+"""`If-Match`: the version on which a change is based, so that no client overwrites a version that it has not read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def etag(version: int) -> str:
 async def _versions(
     if_match: Annotated[str | None, Header(description='The version that you saw, in quotes: `"3"`')] = None,
 ) -> frozenset[int]:
-    """The versions that a change may build upon. A weak one is none, and `*` would be whatever others have written."""
+    """The versions in `If-Match`. Weak tags do not count, and `*`, which matches any version, is refused."""
     if if_match is None or if_match.strip() == "*":
         raise VersionRequired('name the version that you saw, as the ETag has it: If-Match: "3"')
     if _ETAGS.fullmatch(if_match.strip()) is None:

@@ -1,4 +1,4 @@
-"""Small charts: from numbers to the rectangles of an SVG, which a template draws."""
+"""Small bar charts: the rectangles of an SVG, which a template draws."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 WIDTH = 300
 HEIGHT = 80
 GAP = 4
-# What is not nothing has to be seen.
-LEAST = 1.5
+# The height of the smallest number above 0, so that it is visible.
+MIN_HEIGHT = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: where it begins, how wide and how high it is, and how high the part of it that is bad."""
+    """One bar: its position, its width and height, and the height of its bad part."""
 
     x: float
     width: float
@@ -28,14 +28,14 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Bars beside each other, and the number that the whole height stands for."""
+    """Bars side by side, and the number at the top of the chart."""
 
     bars: Sequence[Bar]
     top: int
 
 
 def bar_chart(good: Sequence[int], bad: Sequence[int] | None = None) -> Chart:
-    """One bar for each number; what is bad stands upon what is good, and both count for the height."""
+    """A chart with one bar per number. The bad part is stacked on the good one."""
     bads = bad if bad is not None else [0] * len(good)
     top = nice_top(max(map(sum, zip(good, bads, strict=True)), default=0))
     step = WIDTH / max(1, len(good))
@@ -52,7 +52,7 @@ def bar_chart(good: Sequence[int], bad: Sequence[int] | None = None) -> Chart:
 
 
 def nice_top(highest: int) -> int:
-    """The first of 1, 2, 5, 10, 20, 50, … that is not below the highest number."""
+    """The smallest of 1, 2, 5, 10, 20, 50, … that is at least `highest`."""
     unit = 1
     while True:
         for factor in (1, 2, 5):
@@ -62,4 +62,4 @@ def nice_top(highest: int) -> int:
 
 
 def _height(number: int, top: int) -> float:
-    return round(max(LEAST, HEIGHT * number / top), 1) if number else 0
+    return round(max(MIN_HEIGHT, HEIGHT * number / top), 1) if number else 0

@@ -1,4 +1,4 @@
-"""What is typed into the forms of these pages, and how a page says that it is wrong."""
+"""Parses the fields of forms, and decides how pages show errors."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from adsum.platform.errors import AdsumError, Conflict, Invalid, Malformed, Viol
 from adsum.platform.http.problems import status_of
 
 WRONG = (Invalid, Conflict, Malformed)
-"""Errors that stand beside the form, with what was typed; all others have a page of their own."""
+"""Errors that are shown beside the form, with the input. Others have an error page."""
 
 
 def day_typed(text: str, pointer: str) -> date:
-    """The day of a date field. Raises Invalid."""
+    """Parses a date field. Raises Invalid."""
     try:
         return day_near(text)
     except WrongDay as error:
@@ -24,7 +24,7 @@ def day_typed(text: str, pointer: str) -> date:
 
 
 def number_typed(text: str, pointer: str) -> int:
-    """The whole number of a field. Raises Invalid."""
+    """Parses a number field. Raises Invalid."""
     if text.isascii() and text.isdigit() and len(text) <= 9:
         return int(text)
     detail = f"{text[:40]!r} is no whole number"
@@ -32,10 +32,10 @@ def number_typed(text: str, pointer: str) -> int:
 
 
 def status_with(error: AdsumError | None) -> HTTPStatus:
-    """The status of a page that says what is wrong; None: nothing."""
+    """The status of a page that shows this error, or none."""
     return HTTPStatus.OK if error is None else status_of(error) or HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def done(address: str) -> RedirectResponse:
-    """To the page that shows what was done."""
+    """A redirect to the page that shows the result."""
     return RedirectResponse(address, HTTPStatus.SEE_OTHER)

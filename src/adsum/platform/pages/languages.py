@@ -1,4 +1,4 @@
-"""The languages of the pages: gettext catalogues, and which one a visitor gets."""
+"""The languages of the pages: translations, formats, and the choice for a visitor."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from babel.units import format_unit
 COOKIE: Final = "adsum-language"
 SOURCE: Final = "en"
 TRANSLATED: Final = ("de",)
-# What a day is to show; each language has its own order and dots for it.
+# Formats of dates as skeletons. Each language has its own order and punctuation.
 SKELETONS: Final = frozenset({"MMMEd", "yMMMEd"})
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """One language: its texts, and how it writes days and numbers."""
+    """One language: its texts, and its formats of dates and numbers."""
 
     code: str
     translations: NullTranslations = field(default_factory=NullTranslations)
@@ -39,12 +39,12 @@ class Language:
 
     @property
     def direction(self) -> str:
-        """`ltr` or `rtl`, as HTML has it."""
+        """The direction of the text for HTML: `ltr` or `rtl`."""
         return self.locale.text_direction
 
     @property
     def name(self) -> str:
-        """As those who speak it call it."""
+        """The name of the language in that language."""
         return (self.locale.get_display_name(self.code) or self.code).capitalize()
 
     def gettext(self, message: str) -> str:
@@ -54,28 +54,28 @@ class Language:
         return self.translations.ngettext(singular, plural, number)
 
     def day(self, day: date, form: str = "full") -> str:
-        """A day in words; `form` is one of Babel's: full, long, medium, short, a skeleton of ours, or a pattern."""
+        """Formats a date. `form` is full, long, medium, short, one of `SKELETONS`, or a pattern of Babel."""
         if form in SKELETONS:
             return format_skeleton(form, day, locale=self.locale)
         return format_date(day, form, locale=self.locale)
 
     def moment(self, moment: datetime, time_zone: str, form: str = "medium") -> str:
-        """A moment as the clock on the school's wall shows it."""
+        """Formats a date and time in the school's time zone."""
         return format_datetime(moment, form, tzinfo=ZoneInfo(time_zone), locale=self.locale)
 
     def time(self, moment: datetime, time_zone: str, form: str = "medium") -> str:
-        """The time of a moment alone: `medium` with its seconds, `short` without."""
+        """Formats a time in the school's time zone: `medium` with seconds, `short` without."""
         return format_time(moment, form, tzinfo=ZoneInfo(time_zone), locale=self.locale)
 
     def duration(self, duration: timedelta) -> str:
-        """How long something took, or takes: exact below a minute, and about as long above."""
+        """Formats a duration: exact below a minute, rounded above."""
         seconds = duration.total_seconds()
         if seconds < 60:
             return format_unit(round(seconds, 1 if seconds < 10 else None), "second", "short", locale=self.locale)
         return format_timedelta(duration, format="short", threshold=1.5, locale=self.locale)
 
     def clock(self, local: str) -> str:
-        """A local `HH:MM` as this language writes times."""
+        """Formats a local time `HH:MM`."""
         hours, minutes = local.split(":")
         return format_time(time(int(hours), int(minutes)), "short", locale=self.locale)
 
@@ -83,22 +83,22 @@ class Language:
         return format_decimal(number, locale=self.locale)
 
     def percent(self, percent: float) -> str:
-        """Of a number from 0 to 100, with one digit after the point."""
+        """Formats a percentage from 0 to 100 with one decimal."""
         return format_percent(percent / 100, "#,##0.#\u00a0%" if self.code == "de" else "#,##0.#%", locale=self.locale)
 
 
 def load_languages() -> dict[str, Language]:
-    """All languages by code, the source first."""
+    """All languages by code, the source language first."""
     return {SOURCE: Language(SOURCE)} | {code: Language(code, _catalogue(code)) for code in TRANSLATED}
 
 
 def chosen_language(languages: Mapping[str, Language], cookie: str | None, accepted: str) -> Language:
-    """What the visitor has chosen, or else what their browser asks for, or else the source.
+    """The language in the cookie, else the preferred language of the browser, else the source language.
 
     Args:
-        languages: there are.
-        cookie: the code that was chosen, or None.
-        accepted: an Accept-Language header; weights decide, then the order.
+        languages: the available languages.
+        cookie: the code that the visitor chose, or None.
+        accepted: the Accept-Language header, ordered by weight and then by position.
     """
     if cookie is not None and cookie in languages:
         return languages[cookie]
@@ -118,7 +118,7 @@ def _by_weight(accepted: str) -> list[str]:
 
 @cache
 def _catalogue(code: str) -> NullTranslations:
-    """Compiled once a process, so that no compiled file can be older than its source."""
+    """The translations, compiled once per process, so that no compiled file is outdated."""
     source = files("adsum.platform.pages") / "locale" / code / "LC_MESSAGES" / "adsum.po"
     compiled = BytesIO()
     with source.open("rb") as file:

@@ -1,4 +1,4 @@
-"""From a template and what it shows to a page, in the visitor's language."""
+"""Renders templates as pages in the language of the visitor."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ from adsum.platform.http.middleware import POLICY
 from adsum.platform.pages.languages import COOKIE, Language, chosen_language, load_languages
 from adsum.platform.pages.static_files import static_url
 
-# Pictures are ours, and small ones stand in the stylesheet.
+# Images come from this server; the stylesheet holds small ones as data: URLs.
 PAGE_POLICY: Final = f"{POLICY}; img-src 'self' data:"
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The templates in each language. A template is compiled when it is first shown."""
+    """The templates in each language. A template is compiled when it is first rendered."""
 
     languages: Mapping[str, Language]
     environments: Mapping[str, Environment]
 
     def language_of(self, request: Request) -> Language:
-        """The language of a request's visitor."""
+        """The language of the visitor."""
         accepted = request.headers.get("Accept-Language", "")
         return chosen_language(self.languages, request.cookies.get(COOKIE), accepted)
 
     def text(self, request: Request, template: str, **shown: Any) -> str:
-        """What a template gives for these values."""
+        """Renders a template as text."""
         language = self.language_of(request)
         return self.environments[language.code].get_template(template).render(request=request, **shown)
 
     def page(
         self, request: Request, template: str, *, status: HTTPStatus = HTTPStatus.OK, **shown: Any
     ) -> HTMLResponse:
-        """A whole page, or with a template of a part, that part."""
+        """Renders a template as a response: a page, or a fragment of a page."""
         headers = {"Content-Security-Policy": PAGE_POLICY, "Vary": "Cookie, Accept-Language"}
         return HTMLResponse(self.text(request, template, **shown), status, headers)
 
 
 def open_site(packages: Sequence[str]) -> Site:
-    """Reads the catalogues. Each of `packages` has its templates in a folder `templates`."""
+    """Loads the translations. Each of `packages` has a folder `templates`."""
     languages = load_languages()
     return Site(languages, {code: _environment(language, languages, packages) for code, language in languages.items()})
 
 
 def site_of(request: Request) -> Site:
-    """The site of the application that answers this request."""
+    """The site of the application."""
     site = request.app.state.site
     assert isinstance(site, Site)
     return site
@@ -67,7 +67,7 @@ def _environment(language: Language, languages: Mapping[str, Language], packages
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # The catalogues have each text on one line, however its template breaks it.
+    # The translations hold each text on one line, whatever the line breaks in its template.
     environment.policies["ext.i18n.trimmed"] = True
     install: Any = getattr(environment, "install_gettext_callables")  # noqa: B009 - the extension adds it
     install(language.gettext, language.ngettext, newstyle=True)
@@ -87,7 +87,7 @@ def _environment(language: Language, languages: Mapping[str, Language], packages
         "moment": language.moment,
         "time": language.time,
         "duration": language.duration,
-        # For what a school has typed: `_()` takes its argument for HTML, and its % for a place.
+        # For texts of a school: `_()` would interpret them as HTML, and % as a placeholder.
         "translated": language.gettext,
     }
     return environment

@@ -1,4 +1,4 @@
-"""How a page answers what goes wrong: signing in, or a page that says it; to a script as the API would."""
+"""Errors of pages: a redirect to the sign-in page, an error page, or for scripts a problem like the API's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JSON = "application/json"
 
 
 class PageRoute(APIRoute):
-    """A route of a page."""
+    """A route whose errors are pages."""
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -39,17 +39,17 @@ class PageRoute(APIRoute):
 
 
 def wants_json(request: Request) -> bool:
-    """Whether a script of ours asks, and not somebody's browser for a page."""
+    """Whether a script of a page sent the request, not a browser that shows the response."""
     return request.headers.get("Accept", "").startswith(JSON)
 
 
 def asks_for_page(request: Request) -> bool:
-    """Whether somebody's browser asks, which shows whatever it is sent."""
+    """Whether a browser sent the request and shows the response."""
     return "text/html" in request.headers.get("Accept", "")
 
 
 def refusal_page(request: Request, error: AdsumError) -> Response:
-    """A page that says what is refused."""
+    """The page that shows an error."""
     status = status_of(error) or HTTPStatus.INTERNAL_SERVER_ERROR
     return site_of(request).page(request, "error.html", status=status, code=status.value, error=error, visitor=None)
 
@@ -57,7 +57,7 @@ def refusal_page(request: Request, error: AdsumError) -> Response:
 def _page_of(request: Request, error: AdsumError | RequestValidationError) -> Response:
     if isinstance(error, Unauthenticated):
         if "HX-Request" in request.headers:
-            # A part of a page asks: let the whole of it be asked for, which then leads to signing in and back.
+            # The request is for a fragment. Reloading the whole page leads to the sign-in page and back.
             return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Refresh": "true"})
         back = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
         return RedirectResponse(f"/sign-in?next={quote(back)}", HTTPStatus.SEE_OTHER)
@@ -65,7 +65,7 @@ def _page_of(request: Request, error: AdsumError | RequestValidationError) -> Re
 
 
 def _unreadable(request: Request, error: RequestValidationError) -> AdsumError:
-    """A page's address is made by us: one that cannot be read leads nowhere."""
+    """The error for parameters that cannot be parsed. Links on pages are valid, so other addresses do not exist."""
     if request.method == "GET":
         return NotFound("there is no such page")
     violations = [violation_of(each) for each in error.errors()]

@@ -1,4 +1,4 @@
-"""Stylesheet, scripts and pictures of the pages: ours, cached for ever under an address that names their content."""
+"""Stylesheets, scripts and images of the pages, cached for ever under an address with a hash of their content."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOT_FOR_LONG = "public, max-age=60"
 
 @router.get("/static/{name}", name="staticFile")
 async def static_file(name: str, request: Request, v: str = "") -> Response:
-    """One file; under the address of another version of it, it is not kept for ever."""
+    """One file. Under the address of another version it is cached for a minute only."""
     content, packed = _file(name)
     headers = {"Vary": "Accept-Encoding", "Cache-Control": FOR_EVER if v == version_of(name) else NOT_FOR_LONG}
     media_type = MEDIA_TYPES[name.rpartition(".")[2]]
@@ -30,7 +30,7 @@ async def static_file(name: str, request: Request, v: str = "") -> Response:
 
 
 def static_url(name: str) -> str:
-    """Where a page finds a file. What it holds is part of the address, so that a new one is fetched at once."""
+    """The address of a file. It contains a hash, so that browsers fetch a new version at once."""
     return f"/static/{name}?v={version_of(name)}"
 
 
@@ -42,7 +42,7 @@ def version_of(name: str) -> str:
 
 @cache
 def _file(name: str) -> tuple[bytes, bytes]:
-    """What the file holds, as it is and packed. There are few of them: each is read and packed once."""
+    """The content of a file, plain and compressed with gzip. Each file is read once."""
     if name not in _names():
         raise NotFound("there is no such file")
     content = (files("adsum.platform.pages") / "static" / name).read_bytes()

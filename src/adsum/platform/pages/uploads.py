@@ -1,7 +1,7 @@
-"""A file that is sent twice: to be looked at, and then to be imported.
+"""Uploads in two steps: the first shows the changes of a file, the second imports it.
 
-Nothing is kept between the two: what a roster holds about children lies on no disk because somebody went home between
-them, and it does not matter which of several processes answers. The digest says that both are the same file.
+The client sends the file twice, and the server stores nothing in between: no abandoned upload leaves data about
+children on a disk, and any process can serve the second step. A digest ensures that both files are the same.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from starlette.datastructures import UploadFile
 
 from adsum.platform.errors import Invalid, Violation
 
-MOST_FIELDS = 4
+MAX_FIELDS = 4
 BLOCK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file, and whether it is to be imported: else it is only looked at.
+    """An uploaded file.
 
     Attributes:
-        file: open at its beginning, as long as the block goes on.
-        name: that it has where it comes from.
-        digest: SHA-256 of it.
-        is_confirmed: the visitor has seen what it changes, and wants it.
-        is_other: the visitor has confirmed another file than this one.
-        choices: names of the boxes that are ticked.
+        file: the open file at its beginning, until the end of the block.
+        name: the name of the file on the client.
+        digest: its SHA-256.
+        is_confirmed: the visitor confirmed the import of this file.
+        is_other: the visitor confirmed another file.
+        choices: the names of the ticked boxes.
     """
 
     file: IO[bytes]
@@ -45,8 +45,8 @@ class Upload:
 
 @asynccontextmanager
 async def uploaded(request: Request) -> AsyncGenerator[Upload]:
-    """The file of a form, which is read only now: who may not send one has been refused before. Raises Invalid."""
-    async with request.form(max_files=1, max_fields=MOST_FIELDS) as form:
+    """The file of a form. The body is read here, after the check of permissions. Raises Invalid: there is no file."""
+    async with request.form(max_files=1, max_fields=MAX_FIELDS) as form:
         file, confirmed = form.get("file"), form.get("digest")
         if not isinstance(file, UploadFile) or not file.filename:
             detail = "choose a file"
@@ -66,5 +66,5 @@ def _digest(file: IO[bytes]) -> str:
 
 
 def is_scripted(request: Request) -> bool:
-    """Whether a script of ours asks: then the file is still chosen in the form, and need not be chosen again."""
+    """Whether a script sent the form. Then the file remains selected in it."""
     return request.headers.get("HX-Request") == "true"

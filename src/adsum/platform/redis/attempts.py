@@ -1,4 +1,4 @@
-"""How often something failed lately: counted in Redis for all processes, and while it is away in this one's memory."""
+"""Counts failed attempts in Redis for all processes, and during an outage of Redis in the memory of this process."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from redis.asyncio import Redis
 
 from adsum.platform.redis.connection import QueueOutage, redis_deadline, translated
 
-# After an outage Redis is left alone for so long: nobody who signs in has to wait for it each time.
-LEFT_ALONE_S = 5.0
-# Before `:account/…` or `:address/…`.
+# The time without calls to Redis after an outage, so that not every sign-in waits for the timeout.
+OUTAGE_PAUSE_S = 5.0
+# The prefix of the keys `…:account/…` and `…:address/…`.
 FAILURES = "sign-in-failures"
 
 Answer = TypeVar("Answer")
@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """So many failures in so many seconds, counted from the first one on, of each whom `kind` is about."""
+    """The number of failures that `kind` allows in a period, which begins with the first failure."""
 
     kind: str
     failures: int
@@ -37,36 +37,36 @@ class Allowance:
 
 
 class FailedAttempts:
-    """Counts failures. No outage is raised: what is in Redis is then not known, and this process counts by itself."""
+    """Counts failures. During an outage of Redis it raises nothing and counts in the memory of this process."""
 
     def __init__(self, redis: Redis, *, key_prefix: str) -> None:
-        # The pool that is open already; the address is not looked at.
+        # With a pool, the URL is ignored.
         pool = cast("Any", redis.connection_pool)
         key_prefix = f"{key_prefix}{FAILURES}"
         storage = RedisStorage("redis://", implementation="redispy", key_prefix=key_prefix, connection_pool=pool)
         self._shared = FixedWindowRateLimiter(storage)
         self._own = FixedWindowRateLimiter(MemoryStorage())
-        self._left_alone_until = 0.0
+        self._paused_until = 0.0
 
     async def seconds_to_wait(self, allowance: Allowance, whom: str) -> int:
-        """Seconds until another attempt is allowed, at least 1 where there are any; 0: it is allowed now."""
-        stats = await self._ask(lambda limiter: limiter.get_window_stats(allowance.item, whom))
+        """The seconds until the next attempt is allowed; 0: it is allowed now."""
+        stats = await self._call(lambda limiter: limiter.get_window_stats(allowance.item, whom))
         return 0 if stats.remaining > 0 else max(1, math.ceil(stats.reset_time - time.time()))
 
     async def count(self, allowance: Allowance, whom: str) -> None:
         """Counts one failure."""
-        await self._ask(lambda limiter: limiter.hit(allowance.item, whom))
+        await self._call(lambda limiter: limiter.hit(allowance.item, whom))
 
-    async def forget(self, allowance: Allowance, whom: str) -> None:
-        """Begins to count anew."""
-        await self._ask(lambda limiter: limiter.clear(allowance.item, whom))
+    async def reset(self, allowance: Allowance, whom: str) -> None:
+        """Resets the count to zero."""
+        await self._call(lambda limiter: limiter.clear(allowance.item, whom))
 
-    async def _ask(self, ask: Callable[[FixedWindowRateLimiter], Awaitable[Answer]]) -> Answer:
-        if time.monotonic() >= self._left_alone_until:
+    async def _call(self, call: Callable[[FixedWindowRateLimiter], Awaitable[Answer]]) -> Answer:
+        if time.monotonic() >= self._paused_until:
             try:
                 async with redis_deadline():
                     with translated():
-                        return await ask(self._shared)
+                        return await call(self._shared)
             except QueueOutage:
-                self._left_alone_until = time.monotonic() + LEFT_ALONE_S
-        return await ask(self._own)
+                self._paused_until = time.monotonic() + OUTAGE_PAUSE_S
+        return await call(self._own)
