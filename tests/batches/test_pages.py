@@ -8,7 +8,7 @@ from adsum.batches.list_pages import Asked
 from adsum.batches.pages import EventKind, chosen_outcome, told
 from adsum.batches.rules import BatchFilters, BatchState, FailureCount, ListedRun, OnExisting, Outcome, Tally, UndoneRun
 from adsum.batches.timeline import BatchTimeline
-from adsum.platform.pages.charts import HEIGHT, LEAST, bar_chart
+from adsum.platform.pages.charts import HEIGHT, MIN_HEIGHT, bar_chart
 
 NINE = datetime(2024, 12, 25, 9, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -70,6 +70,6 @@ def test_what_is_typed_into_the_filters_is_read_or_named_as_wrong() -> None:
 def test_bars_share_one_height_and_the_least_number_is_seen() -> None:
     chart = bar_chart([0, 1, 900], [0, 0, 100])
     assert chart.top == 1000
-    assert [bar.height for bar in chart.bars] == [0, LEAST, HEIGHT]
+    assert [bar.height for bar in chart.bars] == [0, MIN_HEIGHT, HEIGHT]
     assert chart.bars[2].bad == HEIGHT / 10
     assert bar_chart([0, 0]).top == 1

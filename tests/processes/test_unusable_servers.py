@@ -92,6 +92,6 @@ def test_a_redis_that_is_not_there_is_refused(folder: Path) -> None:
 
 
 def test_a_wrong_password_of_redis_is_refused(folder: Path, valkey: Valkey) -> None:
-    line = line_of_up(folder, REDIS_URL=url_of(valkey).replace("unix://", "unix://:a-secret-word@"))
+    line = line_of_up(folder, REDIS_URL=f"{url_of(valkey)}?password=a-secret-word")
     assert line.startswith("adsum: ADSUM_REDIS_URL: Valkey or Redis cannot be used: ")
     assert "a-secret-word" not in line

@@ -23,7 +23,6 @@ from tests.support.servers.postgres import Postgres
 
 SOURCE = Path(adsum.__file__).parent
 FILES = sorted(SOURCE.rglob("*.sql"))
-DIALECTS = ("sqlite", "postgresql")
 
 # Half-open validity, as `adsum.platform.database.validity` writes it.
 VALID_ON = re.compile(
@@ -71,12 +70,6 @@ def test_a_file_has_a_comment_at_its_head_and_none_after_code(file: Path) -> Non
 
 
 @pytest.mark.parametrize("file", FILES, ids=_id)
-def test_a_file_of_one_dialect_has_a_counterpart_in_the_other(file: Path) -> None:
-    name = _package_and_name(file)[1]
-    assert len(file.suffixes) == 1 or all((file.parent / f"{name}.{each}.sql").is_file() for each in DIALECTS)
-
-
-@pytest.mark.parametrize("file", FILES, ids=_id)
 def test_a_file_writes_validity_in_the_canonical_form(file: Path) -> None:
     statement = " ".join(without_comments(file.read_text(encoding="utf-8")).split())
     assert COMPARED.search(VALID_ON.sub("", statement)) is None
@@ -112,9 +105,3 @@ async def test_postgres_prepares_a_file(file: Path, postgres_database: str) -> N
             await driver.prepare(statement._for_postgres.text)
     finally:
         await database.close()
-
-
-def test_every_statement_has_a_file_for_each_dialect() -> None:
-    for package, name in _statements():
-        for dialect in DIALECTS:
-            assert read_sql(package, name, dialect)
