@@ -1,6 +1,6 @@
 """Adsum, "I am present": records the attendance of a whole class in one request, every student exactly once.
 
-As a library, on the servers that the settings name (those of a running `adsum up`, where they name none):
+As a library, on the configured servers or those of a running `adsum up`:
 
     async with adsum.open() as service:
         result = await service.process_batch_attendances(attendances, adsum.system_caller())
@@ -40,7 +40,7 @@ __all__ = [
     "system_caller",
 ]
 
-_HOMES = {
+_MODULES = {
     "Attendance": "batches.service",
     "AttendanceProcessor": "batches.process",
     "AttendancesService": "batches.service",
@@ -57,7 +57,7 @@ _HOMES = {
 
 @asynccontextmanager
 async def open(settings: Settings | None = None) -> AsyncGenerator[AttendancesService]:  # noqa: A001 - adsum.open()
-    """Opens the database and Redis that the settings name, or those of the environment, and closes them at the end.
+    """Opens the database and Redis of these settings, or of the environment, and closes them at the end of the block.
 
     Raises:
         ConfigurationError: a setting is wrong, or the database lacks migrations.
@@ -71,7 +71,7 @@ async def open(settings: Settings | None = None) -> AsyncGenerator[AttendancesSe
 
 
 def __getattr__(name: str) -> object:
-    """Loads a public name from its home when it is first asked for."""
-    if name not in _HOMES:
+    """Imports a public name when it is first used."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'adsum' has no attribute {name!r}")
-    return getattr(import_module(f"adsum.{_HOMES[name]}"), name)
+    return getattr(import_module(f"adsum.{_MODULES[name]}"), name)

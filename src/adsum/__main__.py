@@ -7,9 +7,9 @@ import sys
 
 
 def main() -> None:
-    """Runs one command. Help and complaints are plain where they do not go to a terminal."""
+    """Runs one command. Without a terminal, help and errors are plain text."""
     if not (sys.stdout.isatty() and sys.stderr.isatty()):
-        os.environ["TYPER_USE_RICH"] = "0"  # Typer asks once, when it is imported
+        os.environ["TYPER_USE_RICH"] = "0"  # Typer reads it on import
 
     from adsum.main import main as run  # noqa: PLC0415
 

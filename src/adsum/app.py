@@ -1,4 +1,4 @@
-"""The ASGI application: what is open while it runs, what every request passes, and where requests go."""
+"""The ASGI application: its routers, its middleware, and the services that it opens."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ PAGES = (
 )
 
 
-# The packages that have templates.
+# The packages with templates.
 TEMPLATES = (
     "adsum.platform.pages",
     "adsum.accounts",
@@ -120,7 +120,7 @@ TEMPLATES = (
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application for these settings; it opens the database and Redis when it starts, not before."""
+    """The application for these settings. It opens the database and Redis when it starts."""
     app = Application(
         title="Adsum",
         version=__version__,
@@ -137,36 +137,36 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (*ROUTERS, *PAGES):
         app.include_router(router)
     answer_errors(app)
-    app.add_exception_handler(HTTPStatus.NOT_FOUND, _answer_where_nothing_is)
-    # The last one added is the first one passed.
-    of_files = ("/rosters/import", roster_files.PATH, marks_import.PATH)
-    imports: dict[str, int] = dict.fromkeys(of_files, settings.max_import_bytes)
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths=imports, refuse=_refusal)
+    app.add_exception_handler(HTTPStatus.NOT_FOUND, _not_found)
+    # A request passes the middleware added last first.
+    uploads = ("/rosters/import", roster_files.PATH, marks_import.PATH)
+    limits: dict[str, int] = dict.fromkeys(uploads, settings.max_import_bytes)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths=limits, refuse=_refusal)
     app.add_middleware(Observation)
     app.add_middleware(SecurityHeaders)
     return app
 
 
 def attach(app: FastAPI, adsum: wiring.Adsum) -> None:
-    """Gives the application what is open while it runs."""
+    """Provides the open services to the application."""
     app.state.adsum = adsum
     app.state.services = adsum.services
     app.state.count_request = adsum.metrics.saw_request
 
 
 def end_streams(app: FastAPI) -> None:
-    """Ends every answer that would go on until its batch ends: the process is about to end."""
+    """Ends all event streams before the process stops. A stream otherwise lasts until its batch ends."""
     app.state.adsum.progress.stop()
 
 
-async def _answer_where_nothing_is(request: Request, error: Exception) -> Response:
+async def _not_found(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     nothing = NotFound("there is no such page")
     return refusal_page(request, nothing) if asks_for_page(request) else problem_of_http(error)
 
 
 def _refusal(request: Request, error: AdsumError) -> Response:
-    """To somebody's browser a page, to everybody else a problem."""
+    """A page for browsers, a problem for other clients."""
     return refusal_page(request, error) if asks_for_page(request) else problem_of(error)
 
 

@@ -1,4 +1,4 @@
-"""The command line's root. A command's module is imported when the command is run, so that `--help` is quick."""
+"""The root of the command line. It imports the module of a command when the command runs, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class _Root(typer.core.TyperGroup):
         return [*SINGLE, *GROUPS]
 
 
-# Its tracebacks would show local variables, and with them passwords and names.
+# Typer's tracebacks would show local variables, such as passwords and names.
 app = typer.Typer(cls=_Root, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -169,20 +169,20 @@ def adsum(
 
 
 def main() -> None:
-    """Runs one command: exit 0, 1 where it failed, 2 where it was used wrongly."""
+    """Runs one command. The exit status is 0, 1 after an error, 2 after wrong usage."""
     try:
         OPENERS.set(_openers())
         app(prog_name="adsum")
     except AdsumError as error:
-        _complain(error)
+        _print_error(error)
         sys.exit(1)
-    except PermissionError as error:  # a data folder is for one user alone, and this may be another one
+    except PermissionError as error:  # the data folder may belong to another user
         typer.echo(f"adsum: {error.filename}: {error.strerror}", err=True)
         sys.exit(1)
 
 
 def _openers() -> Openers:
-    """Opens what commands work on. Imported when a command runs, so that `--help` is quick."""
+    """The functions that open the services. They import `wiring` when a command runs, so that `--help` is fast."""
 
     @asynccontextmanager
     async def open_services(settings: Settings) -> AsyncGenerator[Services]:
@@ -198,12 +198,12 @@ def _openers() -> Openers:
         async with wiring.open_queue_services(settings) as services:
             yield services
 
-    # That the queue is away is said by the command itself.
+    # The commands report an outage of the queue themselves.
     return Openers(open_services, open_queue, silent_loggers=("adsum.batches.enqueue",))
 
 
-def _complain(error: AdsumError) -> None:
-    """One line for every wrong thing."""
+def _print_error(error: AdsumError) -> None:
+    """Prints one line per violation, or the detail of the error."""
     lines = [violation.detail for violation in error.violations] or [error.detail]
     for line in lines:
         typer.echo(f"adsum: {line}", err=True)

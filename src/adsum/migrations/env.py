@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations on the connection that `adsum.platform.database.schema` hands over."""
+"""Alembic's environment: runs the migrations on the connection of `adsum.platform.database.schema`."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""All tables of all features: what the migrations make, and a test compares with it."""
+"""The tables of all features. A test compares them with the result of the migrations."""
 
 from __future__ import annotations
 
