@@ -1,4 +1,4 @@
-"""What the tests of calendars share: a school of one class with three students, asked over HTTP."""
+"""Fixtures for tests of schools: one class with three students behind the HTTP API."""
 
 from __future__ import annotations
 

@@ -87,6 +87,6 @@ async def opened_api(adsum: Adsum, school: SchoolIds, people: Sequence[Role] = P
 
 
 def violations(response: httpx2.Response) -> set[tuple[str, str]]:
-    """What a problem names: pointer and code of each wrong thing."""
+    """Pointer and code of each violation of a problem."""
     assert response.headers["content-type"] == "application/problem+json"
     return {(error["pointer"], error["code"]) for error in response.json()["errors"]}

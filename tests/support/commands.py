@@ -19,7 +19,7 @@ class Commands:
         return run_forked(arguments, environment(**self.settings) | environ, stdin)
 
     def output(self, *arguments: str, stdin: str = "", **environ: str) -> str:
-        """What a command prints that does what it is to do, and complains of nothing."""
+        """Output of a command that succeeds and writes nothing to stderr."""
         ended = self.run(*arguments, stdin=stdin, **environ)
         assert (ended.returncode, ended.stderr) == (0, "")
         return ended.stdout

@@ -1,4 +1,4 @@
-"""What the tests of the HTTP frame share: the whole application with a few endpoints of its own, asked over ASGI."""
+"""Fixtures for the HTTP code of all endpoints: the whole application with a few test endpoints, called over ASGI."""
 
 from __future__ import annotations
 

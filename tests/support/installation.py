@@ -1,4 +1,4 @@
-"""What the tests of batches share: a school, everything wired on real servers, and a worker to start and stop."""
+"""Fixtures for a whole installation on real servers: settings, services, a school, HTTP, and a worker."""
 
 from __future__ import annotations
 

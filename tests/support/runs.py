@@ -91,12 +91,12 @@ def slices(*of: Run) -> list[JobSlice]:
 
 
 async def outcomes(connection: AsyncConnection, *of: Run) -> dict[int, str]:
-    """What became of each student's job in these runs."""
+    """Outcome of each student's job in these runs."""
     return {each.student_id: each.outcome.value for each in await jobs.outcomes(connection, slices(*of))}
 
 
 async def records(connection: AsyncConnection, batch: Batch) -> Mapping[int, RecordedMark]:
-    """What stands of each student, whoever set it."""
+    """Current record of each student, whatever its source."""
     standing = (await find_standing(connection, [batch]))[batch].records
     return {student_id: replace(each, is_offices=False) for student_id, each in standing.items()}
 

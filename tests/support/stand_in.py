@@ -1,4 +1,4 @@
-"""What the tests of `up` start in place of the API and the worker: `python stand_in.py serve|worker|…`.
+"""A process that tests of `up` start in place of the API and the worker: `python stand_in.py serve|worker|…`.
 
 Each writes its process id to `<role>.pid` in the data folder when it is up, and a line to `order` when it stops.
 """

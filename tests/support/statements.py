@@ -16,7 +16,7 @@ Sent = list[tuple[str, Any]]
 
 @contextmanager
 def statements_sent(database: Database) -> Generator[Sent]:
-    """What is sent meanwhile, by SQLAlchemy or directly; many rows at once are one statement."""
+    """Collects statements that are sent in the block, by SQLAlchemy or directly; many rows at once count as one."""
     sent: Sent = []
     drivers: set[Any] = set()
 
@@ -44,5 +44,5 @@ def statements_sent(database: Database) -> Generator[Sent]:
 
 
 def count_of(sent: Sent, words: str) -> int:
-    """How many of these statements have these words in them."""
+    """Number of these statements that contain these words."""
     return sum(words in statement for statement, _ in sent)

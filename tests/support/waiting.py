@@ -25,7 +25,7 @@ async def somebody_waits_for_a_lock(database: Database) -> bool:
 
 
 async def waiting_for_locks(database: Database) -> int:
-    """How many transactions wait for another one's, as Postgres says."""
+    """Number of transactions that wait for a lock, according to Postgres."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     async with database.snapshot() as connection:
         return int((await connection.exec_driver_sql(waiting)).scalar_one())

@@ -22,7 +22,7 @@ def rows_of(content: bytes, sheet: int = 1) -> list[dict[str, str | float]]:
 
 
 def frozen_rows(content: bytes) -> int:
-    """How many rows stay in view."""
+    """Number of rows that stay in view."""
     pane = _sheet(content, 1).find(".//m:pane[@state='frozen']", _NAMES)
     return 0 if pane is None else int(pane.attrib["ySplit"])
 
@@ -32,7 +32,7 @@ def formulas(content: bytes) -> int:
 
 
 def format_of(content: bytes, cell: str) -> str:
-    """How a number is shown."""
+    """Format of a number."""
     style = int(_cell(content, cell).attrib["s"])
     with ZipFile(io.BytesIO(content)) as archive:
         styles = ET.fromstring(archive.read("xl/styles.xml"))
@@ -42,7 +42,7 @@ def format_of(content: bytes, cell: str) -> str:
 
 
 def moment(number: str | float) -> datetime:
-    """What a cell with a date means."""
+    """Date of a cell."""
     assert isinstance(number, float)
     return _EPOCH + timedelta(seconds=round(number * 86400))
 

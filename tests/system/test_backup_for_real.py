@@ -66,7 +66,7 @@ def command(*arguments: str, **settings: str) -> None:
 
 
 def records(folder: DataFolder) -> Counter[str]:
-    """How many records each day has."""
+    """Number of records of each day."""
     with closing(sqlite3.connect(folder.database)) as connection:
         return Counter(day for (day,) in connection.execute("SELECT learning_date FROM attendances"))
 

@@ -31,7 +31,7 @@ class Moment(enum.Enum):
 
 @dataclass
 class Blow:
-    """What happens at the `step`-th step from when it was armed.
+    """An event at the `step`-th step after it was armed.
 
     Attributes:
         step: from 1.

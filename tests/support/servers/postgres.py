@@ -104,7 +104,7 @@ def _initialise(server: Postgres) -> None:
 
 
 def command_of(server: Postgres, *, durable: bool) -> list[str]:
-    """What starts the server in the foreground."""
+    """Command that starts the server in the foreground."""
     settings = ("listen_addresses=", *SMALL, *(() if durable else FORGETFUL))
     options = [part for setting in settings for part in ("-c", setting)]
     return _as_other_user(

@@ -1,4 +1,4 @@
-"""What Postgres and Valkey are told and answer, cut into steps: enough of both protocols to count them."""
+"""Requests and replies of Postgres and Valkey, cut into steps: enough of both protocols to count them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _WRITTEN = re.compile(r"(INSERT INTO|^UPDATE|DELETE FROM) \w+", re.MULTILINE)
 
 
 class Wire(Protocol):
-    """How one connection speaks. Both sides are fed with bytes as they come, and give whole pieces."""
+    """Protocol of one connection. Both sides take bytes as they arrive and return whole pieces."""
 
     def told(self, data: bytes) -> Generator[tuple[bytes, str | None]]:
-        """What the client sent: pieces, each with the step's name, or None where it is no step."""
+        """Pieces that the client sent, each with the step's name, or None where it is no step."""
         ...
 
     def answered(self, data: bytes) -> Generator[tuple[bytes, bool]]:
-        """What the server sent: pieces, each with whether it ends the answer to one step."""
+        """Pieces that the server sent, each with whether it ends the reply to one step."""
         ...
 
 

@@ -36,7 +36,7 @@ def states(page: Page, state: str) -> Locator:
 
 
 def records(browsing: Browsing, day: str) -> dict[int, str]:
-    """What is really recorded, by the command line."""
+    """Records in the database, read by the command line."""
     listed = browsing.house.commands.output(
         "attendance", "list", "--class", "123", "--from", day, "--to", day, "--limit", "200", "--json"
     )

@@ -43,7 +43,7 @@ class Classes:
                 yield Batch(class_id, session_id, TERM_BEGINS + timedelta(number))
 
     def marks(self, absent: int = 2) -> dict[int, str]:
-        """What a request of the whole class asks for: the first ones absent, the others present."""
+        """Marks of a request for the whole class: the first ones absent, the others present."""
         return {student: "absent" if place < absent else "present" for place, student in enumerate(self.students)}
 
 
@@ -81,7 +81,7 @@ class Platform:
         return await self.client.post("/attendances/create-batch", json=body)
 
     async def status(self, batch: Batch) -> dict[str, Any]:
-        """What the seed's status of a batch says."""
+        """Status of a batch from the seed's endpoint."""
         return (await self.client.get(f"/attendances/batch-status/{batch.id}")).json()
 
     async def promised(self, batch: Batch) -> Promise:

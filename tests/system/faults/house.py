@@ -1,4 +1,4 @@
-"""One installation of Adsum as real processes, each before its own counting proxies, to be killed and frozen."""
+"""One installation of Adsum as real processes behind counting proxies, which tests kill and freeze."""
 
 from __future__ import annotations
 

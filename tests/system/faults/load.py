@@ -20,7 +20,7 @@ LAST_ANSWER_S = 60
 
 @dataclass
 class Load:
-    """What was sent, and what was promised."""
+    """Requests that were sent, and promises that were made."""
 
     platform: Platform
     batches: Iterator[Batch]

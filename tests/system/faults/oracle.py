@@ -59,7 +59,7 @@ async def at_rest(house: House, within: float = RECOVERY_S) -> float:
 
 
 async def stirring(house: House) -> list[str]:
-    """What has not come to rest: runs that are open, or else what Redis holds of them."""
+    """Everything that is not at rest: open runs, or else their keys in Redis."""
     # A connection of this test, too, may be to a server that has restarted since.
     return await retry_forever(_open_runs, house) or await retry_forever(left_in_redis, house)
 

@@ -27,7 +27,7 @@ UNTOUCHED_S = 5.0
 
 
 class Fault(enum.Enum):
-    """What a step meets."""
+    """Kinds of faults at a step."""
 
     KILLED_BEFORE = "the client is killed before the step"
     KILLED_AFTER = "the client is killed after the step"
@@ -46,7 +46,7 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """What a shot came to. `name` empty: the batch ended before there was such a step. `went_on`: while frozen."""
+    """Result of a shot. `name` is empty if the batch ended before that step. `went_on`: others worked meanwhile."""
 
     shot: Shot
     name: str

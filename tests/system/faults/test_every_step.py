@@ -102,13 +102,13 @@ async def opened(house: House, stack: AsyncExitStack) -> tuple[Classes, Member, 
 
 
 async def worker_steps(of: WorkerRange, batches: Iterator[Batch]) -> dict[str, range]:
-    """How many steps one batch takes a worker, by server."""
+    """Number of steps of a worker for one batch, by server."""
     victim = of.victim = await of.house.worker(of.stack, QUIET if of.at_once == 1 else PACE_OF_GROUPS)
     return await counted(of, victim, lambda: of.promised(batches))
 
 
 async def api_steps(of: ApiRange, batches: Iterator[Batch]) -> dict[str, range]:
-    """How many steps one request takes the API, by server."""
+    """Number of steps of the API for one request, by server."""
 
     async def promised() -> list[Promise]:
         return [await of.platform.promised(next(batches))]

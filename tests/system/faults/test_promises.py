@@ -1,4 +1,4 @@
-"""What is promised outlives frozen workers, poisonous chunks, hours without a worker, and a rolling restart."""
+"""Promises survive frozen workers, poisonous chunks, hours without a worker, and a rolling restart."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ async def test_a_chunk_that_kills_every_worker_ends_as_failed_jobs_and_its_neigh
 async def test_a_chunk_that_kills_every_worker_ends_alone_however_many_are_worked_on_with_it(
     new_house: NewHouse, stack: AsyncExitStack
 ) -> None:
-    """Whoever writes one of its rows is held by Postgres, seen there, and killed."""
+    """Postgres blocks each process that writes one of its rows; the test finds and kills that process."""
     house = await stack.enter_async_context(new_house())
     school = await opened(house, stack, classes=NEIGHBOURS + 1)
     poison, *neighbours = islice(school.classes.batches(), NEIGHBOURS + 1)

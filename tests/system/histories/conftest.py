@@ -1,4 +1,4 @@
-"""What the tests of histories share: a world for the machine, closed at the end."""
+"""Fixtures for histories: a world for the machine, closed at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tables say of one batch, read in one statement, and what it means: reckoned here once more, apart."""
+"""Rows of one batch, read in one statement, and their outcomes, computed independently of the product."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class History:
         await self.world.queueing.follow(run=result.run, ended=result.closed)
 
     def ask(self, work: Coroutine[Any, Any, object], death: str | None) -> None:
-        """What somebody asks for may be refused: then nothing has happened."""
+        """Makes a request that may be refused without an effect."""
         try:
             self.let(work, death)
         except AdsumError:

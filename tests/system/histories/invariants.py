@@ -1,4 +1,4 @@
-"""What has to be so after every step of any history."""
+"""Invariants after every step of any history."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check_counts(facts: Facts) -> None:
 
 
 def check_status(facts: Facts, status: BatchStatus) -> None:
-    """What users are told is what the rows say."""
+    """Statuses that users see agree with the rows."""
     run = facts.newest
     assert run is not None
     counts, tally = facts.counts(run), status.tally

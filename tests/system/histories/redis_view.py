@@ -1,4 +1,4 @@
-"""What is in Redis, seen in one call; and what the tests take out of it: as BullMQ does, or as a loss."""
+"""Keys in Redis, read in one call; and their removal, as by BullMQ or as a loss."""
 
 from __future__ import annotations
 

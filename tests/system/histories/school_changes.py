@@ -1,4 +1,4 @@
-"""What others change while a batch is processed: a single record, and who is in the class."""
+"""Changes by others while a batch is processed: of a single record, and of the class's students."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 async def end_all_runs(database: Database) -> None:
-    """What a history that went wrong has left open must not change the next one."""
+    """Runs that a failed history has left open must not change the next one."""
     c = batch_runs.c
     counts = {"recorded_jobs": 0, "skipped_jobs": 0, "failed_jobs": 0, "cancelled_jobs": c.total_jobs}
     ended = update(batch_runs).where(c.state == RunState.OPEN)

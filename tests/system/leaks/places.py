@@ -40,7 +40,7 @@ class Place:
 
     @property
     def paths(self) -> dict[str, int | str]:
-        """What stands in a path behind which word."""
+        """Ids in a path, by the word before them."""
         return {
             "attendances": self.record_id,
             "absences": self.absence_id,
@@ -54,7 +54,7 @@ class Place:
 
     @property
     def filters(self) -> dict[str, int | str]:
-        """What a list can be narrowed to, by the name of the parameter."""
+        """Values of filters, by the name of the parameter."""
         return {
             "schoolId": self.school_id,
             "classId": self.class_id,

@@ -98,7 +98,7 @@ class Walker:
         return await self.client.get(path, params=query, headers=headers)
 
     async def told(self, other: Place) -> dict[str, str]:
-        """What each request answers that asks for the other place, or for everything."""
+        """Responses to requests for the other school, or for everything."""
         told: dict[str, str] = {}
         for endpoint in endpoints():
             for path in {endpoint.at(self.own), endpoint.at(other)}:
@@ -109,7 +109,7 @@ class Walker:
         return told
 
     async def statuses(self, place: Place) -> dict[str, int]:
-        """What each endpoint of one thing answers to who asks for that of this place."""
+        """Responses of the endpoints of single items to requests for those of this school."""
         of_one = [endpoint for endpoint in endpoints() if endpoint.is_of_one]
         return {each.path: (await self.get(each.at(place), each.plain(self.own))).status_code for each in of_one}
 
@@ -224,7 +224,7 @@ async def test_the_office_is_told_of_all_that_the_walk_looks_for(schools: School
 
 
 async def _assert_hidden(walker: Walker, other: Place, except_of: frozenset[str] | set[str] = frozenset()) -> None:
-    """What is there for their own is 404 for the other's; what they may not read at all is 403 for both."""
+    """Items of one school are 404 for callers of the other; items that a role cannot read at all are 403 for both."""
     own, others = await walker.statuses(walker.own), await walker.statuses(other)
     seen = {path: status for path, status in own.items() if path.split("/")[1] not in except_of}
     assert set(own.values()) <= {HTTPStatus.OK, HTTPStatus.FORBIDDEN}, own

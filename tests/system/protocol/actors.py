@@ -1,4 +1,4 @@
-"""What the system does by itself: who accepted a run queues it, workers, the sweeper, and whoever ended a run."""
+"""Steps of the system itself: submitters that enqueue, workers, the sweeper, and releases of ended runs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.system.protocol.state import (
 )
 
 Step = tuple[tuple[str | int, ...], State]
-"""What happened, in words and numbers, and what is so afterwards."""
+"""Description of the step in words and numbers, and the state after it."""
 Worker = tuple[int, int, int, bool]
 
 
@@ -57,7 +57,7 @@ def system_steps(state: State, rules: Rules, *, calm: bool = False) -> Iterator[
 
 
 def _claim(state: State, run: int, students: Collection[int], rules: Rules) -> tuple[State, int]:
-    """What a claim makes of it, and the run that holds the batch instead."""
+    """State after a claim, and the run that holds the batch instead."""
     after = ledger.claim(state, run, students, rules)
     return after, ledger.refused_by(after, run)
 
@@ -80,7 +80,7 @@ def _queue(state: State, run: int, step: int, holder: int, rules: Rules) -> Step
 def _replace(
     state: State, run: int, step: int, holder: int, students: Collection[int], rules: Rules
 ) -> tuple[tuple[str | int, ...], State, int]:
-    """Who was refused: what it does, what is so afterwards, and the step that comes then."""
+    """A refused claim: description of the step, the state after it, and the next step."""
     if step == ASK:
         # The holder has ended; not the run itself, whose process only was slow.
         is_left_over = state.runs[holder - 1] != OPEN == state.runs[run - 1]

@@ -1,4 +1,4 @@
-"""What comes from outside: submissions, retries, cancels, corrections, and every fault."""
+"""Events from outside: submissions, retries, cancels, corrections, and every fault."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Submission:
 def outside_steps(
     state: State, submissions: Sequence[Submission], rules: Rules, *, calm: bool = False
 ) -> Iterator[Step]:
-    """What people do, and what breaks: each only so often. In the calm Redis loses nothing while the sweeper works."""
+    """Steps of people, and faults, each only so often. In the calm Redis loses nothing while the sweeper works."""
     left = state.left
     yield from _requests(state, submissions, rules)
     if left.given_up:
@@ -139,6 +139,6 @@ def _losses(state: State) -> Iterator[Step]:
 
 
 def _disowned(state: State, run: int, student: int) -> State:
-    """Whoever has the message works on, and finishes nothing: a message that is sent again is another one."""
+    """The worker that has the message works on and finishes nothing: a message that is sent again is another one."""
     workers = [(step, of, whose, owned and (of, whose) != (run, student)) for step, of, whose, owned in state.workers]
     return state._replace(workers=tuple(sorted(workers)))

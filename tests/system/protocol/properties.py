@@ -1,4 +1,4 @@
-"""What has to be so in every state and at every step, and where everything has to end."""
+"""Properties of every state and of every step, and the states in which everything ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.system.protocol.state import (
 
 
 def wrong_state(state: State) -> str | None:
-    """What is wrong in itself; None: nothing."""
+    """Violation in a single state; None if there is none."""
     if state.runs.count(OPEN) > 1:
         return "two runs of the batch are open"
     for place, how in enumerate(state.runs):
@@ -42,7 +42,7 @@ def _wrong_count(state: State) -> str | None:
 
 
 def wrong_step(before: State, after: State, *, fault: bool) -> str | None:
-    """What is wrong in how one state became the other; None: nothing."""
+    """Violation in the step from one state to the other; None if there is none."""
     if after.records is not before.records and (problem := _wrong_write(before, after)):
         return problem
     for place, how in enumerate(before.runs):
@@ -83,7 +83,7 @@ def is_quiet(state: State) -> bool:
 
 
 def wrong_in_the_calm(state: State) -> str | None:
-    """What is wrong where the sweeper does not come between others: it must not be needed to close a run."""
+    """Violation where the sweeper does not come between others: it must not be needed to close a run."""
     held = state.lock
     if holder_is_open(state) and state.exact and state.counter != LOST and is_quiet(state) and not pending(state, held):
         return f"the last worker of run {held} left without closing it"

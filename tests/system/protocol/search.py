@@ -40,7 +40,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the search found. `problem` is empty where everything is safe and live."""
+    """Result of a search. `problem` is empty where everything is safe and live."""
 
     states: int
     problem: str = ""

@@ -1,4 +1,4 @@
-"""What the model knows of the world: the database, Redis, BullMQ's messages, and where each actor stands.
+"""State of the model: the database, Redis, BullMQ's messages, and the step of each actor.
 
 Everything is a tuple of small numbers, since hundreds of thousands of states are kept. One student is one chunk; runs
 are numbered from 1 in the order of their acceptance, so that run `r` stands at place `r - 1` of every tuple of runs.
@@ -30,7 +30,7 @@ AT_REST = (DONE, 0, 0, 0, 0)
 
 
 class Budget(NamedTuple):
-    """How often each thing from outside may still happen; and how often Redis has lost something, in the calm."""
+    """Number of times that each event from outside may still happen, and that Redis has lost something in the calm."""
 
     faults: int = 0
     submissions: int = 0
@@ -114,7 +114,7 @@ def first_state(runs: int, students: int, workers: int, left: Budget, *, recorde
 
 
 def outcome(state: State, run: int, student: int) -> int:
-    """What the rows say became of one job, whoever asks and whenever."""
+    """Outcome of one job, computed from the rows alone."""
     seen, record = state.plans[run - 1][student], state.records[student]
     if seen == NOT_PLANNED:
         return NO_JOB

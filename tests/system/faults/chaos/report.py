@@ -1,4 +1,4 @@
-"""What the parts measured, kept in docs/reliability.json and shown in docs/reliability.md."""
+"""Measurements of the parts, kept in docs/reliability.json and shown in docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ fails the part. A blow that met nothing is not counted.
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one run of a part came to. `figures` in the order in which they are told."""
+    """Result of one run of a part, with `figures` in the order in which they are shown."""
 
     part: str
     asked: str

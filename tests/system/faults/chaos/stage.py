@@ -27,7 +27,7 @@ AS_INSTALLED: dict[str, str] = {}
 
 @dataclass
 class Stage:
-    """What a part plays with."""
+    """Servers, processes and load of one part."""
 
     house: House
     stack: AsyncExitStack
@@ -61,7 +61,7 @@ class Stage:
         assert tell(self.valkey_server, "FLUSHALL") == "+OK"
 
     async def rows(self, statement: str, **values: Any) -> Sequence[Any]:
-        """What the database says, past every proxy."""
+        """Rows of the database, read without a proxy."""
         async with self.house.adsum.database.snapshot() as connection:
             return (await connection.execute(text(statement), values)).all()
 
