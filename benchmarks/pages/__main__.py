@@ -25,7 +25,7 @@ from benchmarks.pages.large_class import LARGE, LargeClass, import_large_class
 from benchmarks.pages.watchers import watched_by
 from tests.system.browser.browsing import PHONE, sign_in
 from tests.system.browser.conftest import CHROMIUM, FLAGS
-from tests.system.browser.house import House, opened_house
+from tests.system.browser.running_system import RunningSystem, running_system
 
 TEACHER, ADMIN = "teacher@school.example", "admin@school.example"
 CLASS, SESSION, STUDENTS = 123, 456, 30
@@ -54,25 +54,25 @@ def main() -> int:
     if CHROMIUM is None:
         sys.stderr.write("Chromium is not on this machine\n")
         return 1
-    with opened_house() as house:
+    with running_system() as system:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            first_page(browser, house)
-            by_keyboard(browser, house)
-            again_and_again(browser, house)
-            under_the_fingers(browser, house, import_large_class(house))
+            first_page(browser, system)
+            by_keyboard(browser, system)
+            again_and_again(browser, system)
+            under_the_fingers(browser, system, import_large_class(system))
             browser.close()
-        watch_together(house)  # by itself, since Playwright has a loop of its own
+        watch_together(system)  # by itself, since Playwright has a loop of its own
     print(f"\n{machine()}")
     return 0
 
 
-def first_page(browser: Browser, house: House) -> None:
+def first_page(browser: Browser, system: RunningSystem) -> None:
     """A register, asked for by a phone that has nothing of it yet."""
-    kept = signed_in(browser, house, TEACHER).context.storage_state()
+    kept = signed_in(browser, system, TEACHER).context.storage_state()
     weights, painted, ready = list[float](), list[float](), list[float]()
     for _ in range(5):
-        context = browser.new_context(base_url=house.url, storage_state=kept, **PHONE)  # pyright: ignore[reportArgumentType]
+        context = browser.new_context(base_url=system.url, storage_state=kept, **PHONE)  # pyright: ignore[reportArgumentType]
         page = context.new_page()
         told: Any = context.new_cdp_session(page)
         told.send("Network.enable")
@@ -87,9 +87,9 @@ def first_page(browser: Browser, house: House) -> None:
     line("  on a slow phone: painted, usable", f"{median(painted):.0f}, {median(ready):.0f} ms")
 
 
-def by_keyboard(browser: Browser, house: House) -> None:
+def by_keyboard(browser: Browser, system: RunningSystem) -> None:
     """Two are absent, one is late, everybody else is present, saved: to the moment when all are recorded."""
-    page, took = signed_in(browser, house, TEACHER), list[float]()
+    page, took = signed_in(browser, system, TEACHER), list[float]()
     for _ in range(5):
         page.goto(register(next(_days)))
         began = time.monotonic()
@@ -100,13 +100,13 @@ def by_keyboard(browser: Browser, house: House) -> None:
     line("30 students by keyboard, to all saved", f"{median(took):.2f} s")
 
 
-def again_and_again(browser: Browser, house: House) -> None:
+def again_and_again(browser: Browser, system: RunningSystem) -> None:
     """The register's page from request to answer, one after the other."""
-    cookies = signed_in(browser, house, TEACHER).context.cookies()
+    cookies = signed_in(browser, system, TEACHER).context.cookies()
     headers = {"Cookie": "; ".join(f"{each.get('name')}={each.get('value')}" for each in cookies)}
     path, took = register(next(_days)), list[float]()
     # Not by the browser's driver, which takes some milliseconds of its own.
-    with closing(HTTPConnection(urlsplit(house.url).netloc)) as connection:
+    with closing(HTTPConnection(urlsplit(system.url).netloc)) as connection:
         for _ in range(TIMES):
             began = time.monotonic()
             connection.request("GET", path, headers=headers)
@@ -117,9 +117,9 @@ def again_and_again(browser: Browser, house: House) -> None:
     line("a register of 30, p50 and p95", f"{median(took):.1f}, {quantiles(took, n=20)[-1]:.1f} ms")
 
 
-def under_the_fingers(browser: Browser, house: House, large: LargeClass) -> None:
+def under_the_fingers(browser: Browser, system: RunningSystem, large: LargeClass) -> None:
     """1,200 students on one page: how long after a key it shows what it did, and how long saving takes."""
-    page = signed_in(browser, house, ADMIN)
+    page = signed_in(browser, system, ADMIN)
     page.goto(f"/take/{large.class_id}/{large.session_id}/{next(_days)}")
     page.evaluate(SLOW_KEYS)
     for number in range(KEYS):
@@ -135,28 +135,28 @@ def under_the_fingers(browser: Browser, house: House, large: LargeClass) -> None
     line(f"{LARGE:,} students: saved", f"{time.monotonic() - began:.2f} s")
 
 
-def watch_together(house: House) -> None:
+def watch_together(system: RunningSystem) -> None:
     """Very many listen to one batch: from when the queue goes on until the last of them knows that it is complete."""
-    adsum, day = house.commands, datetime.now(UTC).date() - timedelta(1)
+    adsum, day = system.commands, datetime.now(UTC).date() - timedelta(1)
     token = adsum.output("token", "create", ADMIN).strip()
     adsum.run("queue", "pause")
     place = ("--class", str(CLASS), "--session", str(SESSION), "--date", str(day))
     batch = json.loads(adsum.run("batch", "create", *place, "--all", "--json").stdout)["batchId"]
-    seconds = asyncio.run(watched_by(WATCHERS, house.url, batch, token, lambda: resume(house)))
+    seconds = asyncio.run(watched_by(WATCHERS, system.url, batch, token, lambda: resume(system)))
     line(f"{WATCHERS} watchers, p50 and last told", f"{median(seconds):.2f}, {max(seconds):.2f} s")
 
 
-def resume(house: House) -> None:
-    house.commands.run("queue", "resume")
+def resume(system: RunningSystem) -> None:
+    system.commands.run("queue", "resume")
 
 
 def register(day: date) -> str:
     return f"/take/{CLASS}/{SESSION}/{day}"
 
 
-def signed_in(browser: Browser, house: House, email: str) -> Page:
-    page = browser.new_context(base_url=house.url).new_page()
-    sign_in(page, email, house.passwords[email])
+def signed_in(browser: Browser, system: RunningSystem, email: str) -> Page:
+    page = browser.new_context(base_url=system.url).new_page()
+    sign_in(page, email, system.passwords[email])
     return page
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httpx2
 
 from tests.roster.files import a_school, in_folder
-from tests.system.browser.house import House
+from tests.system.browser.running_system import RunningSystem
 
 LARGE = 1_200
 
@@ -20,12 +20,12 @@ class LargeClass:
     session_id: int
 
 
-def import_large_class(house: House) -> LargeClass:
+def import_large_class(system: RunningSystem) -> LargeClass:
     """Makes a school of one class, of `LARGE` students."""
-    folder = in_folder(a_school(students=LARGE).files(), house.data / "large")
-    house.commands.output("roster", "import", str(folder), "--json")
-    token = house.commands.output("token", "create", "admin@school.example").strip()
-    with httpx2.Client(base_url=house.url, headers={"Authorization": f"Bearer {token}"}) as client:
+    folder = in_folder(a_school(students=LARGE).files(), system.data / "large")
+    system.commands.output("roster", "import", str(folder), "--json")
+    token = system.commands.output("token", "create", "admin@school.example").strip()
+    with httpx2.Client(base_url=system.url, headers={"Authorization": f"Bearer {token}"}) as client:
         newest = max(client.get("/classes", params={"limit": 200}).json()["items"], key=lambda each: each["id"])
         (session, *_) = client.get("/sessions", params={"classId": newest["id"]}).json()["items"]
     return LargeClass(newest["id"], session["id"])

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from axe_playwright_python.sync_playwright import Axe  # pyright: ignore[reportMissingTypeStubs]
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-from tests.system.browser.house import House
+from tests.system.browser.running_system import RunningSystem
 
 # A refusal that the page itself expects and shows: browsers write it to the console all the same.
 EXPECTED = "Failed to load resource: the server responded with a status of"
@@ -18,10 +18,10 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 
 @dataclass
 class Browsing:
-    """Opens pages of one house, and remembers what they did that no page may do."""
+    """Opens pages of one system, and remembers what they did that no page may do."""
 
     browser: Browser
-    house: House
+    system: RunningSystem
     complaints: list[str] = field(default_factory=list[str])
     contexts: list[BrowserContext] = field(default_factory=list[BrowserContext])
 
@@ -30,8 +30,8 @@ class Browsing:
 
         The form is filled in once for each person: a password takes a second of a slow machine, as it should.
         """
-        kept = self.house.sessions.get(email or "")
-        context = self.browser.new_context(base_url=self.house.url, storage_state=kept, **options)  # pyright: ignore[reportArgumentType]
+        kept = self.system.sessions.get(email or "")
+        context = self.browser.new_context(base_url=self.system.url, storage_state=kept, **options)  # pyright: ignore[reportArgumentType]
         self.contexts.append(context)
         page = context.new_page()
         page.on("console", self._heard)
@@ -44,8 +44,8 @@ class Browsing:
     def _sign_in(self, page: Page, email: str) -> None:
         page.goto("/")
         if urlsplit(page.url).path == "/sign-in":  # for the first time, or signed out everywhere
-            sign_in(page, email, self.house.passwords[email])
-            self.house.sessions[email] = page.context.storage_state()
+            sign_in(page, email, self.system.passwords[email])
+            self.system.sessions[email] = page.context.storage_state()
 
     def close(self) -> None:
         for context in self.contexts:
@@ -57,7 +57,7 @@ class Browsing:
 
     def _asked(self, request: Request) -> None:
         parts = urlsplit(request.url)
-        if parts.scheme in {"http", "https"} and not self.house.url.endswith(parts.netloc):
+        if parts.scheme in {"http", "https"} and not self.system.url.endswith(parts.netloc):
             self.complaints.append(f"asked outside: {request.url}")
 
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.system.browser.browsing import Browsing
-from tests.system.browser.house import House, opened_house
+from tests.system.browser.running_system import RunningSystem, running_system
 
 CHROMIUM = shutil.which("chromium")
 # Of a machine that has much else to do.
@@ -18,8 +18,8 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 
 
 @pytest.fixture(scope="session")
-def house() -> Generator[House]:
-    with opened_house() as opened:
+def system() -> Generator[RunningSystem]:
+    with running_system() as opened:
         yield opened
 
 
@@ -36,9 +36,9 @@ def chromium() -> Generator[Browser]:
 
 
 @pytest.fixture
-def browsing(house: House, chromium: Browser) -> Generator[Browsing]:
+def browsing(system: RunningSystem, chromium: Browser) -> Generator[Browsing]:
     """At its end nothing may stand in a console, and nothing may have been asked of any other host."""
-    browsing = Browsing(chromium, house)
+    browsing = Browsing(chromium, system)
     yield browsing
     browsing.close()
     assert browsing.complaints == []

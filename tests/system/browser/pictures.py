@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.support.live import ROOT
 from tests.system.browser.browsing import PHONE, sign_in
 from tests.system.browser.conftest import CHROMIUM, FLAGS
-from tests.system.browser.house import House, opened_house
+from tests.system.browser.running_system import RunningSystem, running_system
 
 IMAGES = ROOT / "docs" / "images"
 DESK = {"viewport": {"width": 1200, "height": 820}}
@@ -60,25 +60,25 @@ def main() -> int:
         return 1
     wanted = sys.argv[1:] or list(PAGES)
     IMAGES.mkdir(exist_ok=True)
-    with opened_house() as house, sync_playwright() as playwright:
-        mark_some_weeks(house)
+    with running_system() as system, sync_playwright() as playwright:
+        mark_some_weeks(system)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for name in wanted:
             for look, options in LOOKS.items():
-                take(browser, house, name, look, options)
+                take(browser, system, name, look, options)
             if name in TURNED:
-                take(browser, house, name, RIGHT_TO_LEFT, DESK)
+                take(browser, system, name, RIGHT_TO_LEFT, DESK)
         browser.close()
     return 0
 
 
-def take(browser: Browser, house: House, name: str, look: str, options: Mapping[str, Any]) -> None:
+def take(browser: Browser, system: RunningSystem, name: str, look: str, options: Mapping[str, Any]) -> None:
     """One picture of what is to be seen without scrolling."""
     email, path = PAGES[name]
-    context = browser.new_context(base_url=house.url, **options)
+    context = browser.new_context(base_url=system.url, **options)
     page = context.new_page()
     if email is not None:
-        sign_in(page, email, house.passwords[email])
+        sign_in(page, email, system.passwords[email])
     page.goto(path)
     page.wait_for_load_state("load")
     if look == RIGHT_TO_LEFT:
@@ -87,16 +87,16 @@ def take(browser: Browser, house: House, name: str, look: str, options: Mapping[
     context.close()
 
 
-def mark_some_weeks(house: House) -> None:
+def mark_some_weeks(system: RunningSystem) -> None:
     """The schooldays of the last weeks but today, with a few who are absent, late or excused, each in their turn."""
     days = [TODAY - timedelta(back) for back in range(60, 0, -1)]
     lines = ["class,session,student,date,status,note"]
     for number, day in enumerate(each for each in days if each.weekday() < 5 or each == TODAY - timedelta(1)):
         lines += [f"123,456,{student},{day},{status_of(student, number, day)}," for student in range(1, 31)]
-    file = house.data / "marks.csv"
+    file = system.data / "marks.csv"
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    house.commands.run("attendance", "import", str(file), "--school", "1")
-    house.commands.run("batch", "watch", f"class-123-session-456-date-{TODAY - timedelta(1):%d%m%Y}")
+    system.commands.run("attendance", "import", str(file), "--school", "1")
+    system.commands.run("batch", "watch", f"class-123-session-456-date-{TODAY - timedelta(1):%d%m%Y}")
 
 
 def status_of(student: int, number: int, day: date) -> str:

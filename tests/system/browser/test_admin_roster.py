@@ -92,7 +92,7 @@ def test_who_is_signed_out_meanwhile_signs_in_and_comes_back_to_the_form(browsin
     page.get_by_role("button", name="Show what would change").click()
     expect(page).to_have_url(re.compile(r"/sign-in\?next=/admin/roster"))
     page.get_by_label("Email").fill(ADMIN)
-    page.get_by_label("Password").fill(browsing.house.passwords[ADMIN])
+    page.get_by_label("Password").fill(browsing.system.passwords[ADMIN])
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Import a roster")).to_be_visible()
     expect(page).to_have_url(re.compile(r"/admin/roster$"))

@@ -18,7 +18,7 @@ from redis import Redis
 from adsum.platform.settings import Settings
 from adsum.wiring import open_queue_control
 from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, assert_fits
-from tests.system.browser.house import House
+from tests.system.browser.running_system import RunningSystem
 
 OPERATOR = "operator@school.example"
 OFFICE = "office@school.example"
@@ -30,37 +30,37 @@ def batch_of(day: str) -> str:
     return f"class-123-session-456-date-{number}{month}{year}"
 
 
-def send(house: House, day: str) -> None:
+def send(system: RunningSystem, day: str) -> None:
     """Marks class 123 on a day, as its office does over HTTP."""
-    form = {"username": OFFICE, "password": house.passwords[OFFICE]}
-    token = httpx2.post(f"{house.url}/auth/token", data=form).json()["access_token"]
+    form = {"username": OFFICE, "password": system.passwords[OFFICE]}
+    token = httpx2.post(f"{system.url}/auth/token", data=form).json()["access_token"]
     body = {"classId": 123, "sessionId": 456, "learningDate": day, "isSelectedAll": True}
     headers = {"Authorization": f"Bearer {token}"}
     body |= {"selectedStudentIds": [], "unselectedStudentIds": [4, 5]}
-    assert httpx2.post(f"{house.url}/attendances/create-batch", json=body, headers=headers).status_code == 202
+    assert httpx2.post(f"{system.url}/attendances/create-batch", json=body, headers=headers).status_code == 202
 
 
-async def set_paused(house: House, is_paused: bool) -> None:
-    async with open_queue_control(Settings(data_dir=house.data)) as control:
+async def set_paused(system: RunningSystem, is_paused: bool) -> None:
+    async with open_queue_control(Settings(data_dir=system.data)) as control:
         await (control.pause() if is_paused else control.resume())
 
 
 @contextlib.contextmanager
-def paused(house: House) -> Generator[None]:
+def paused(system: RunningSystem) -> Generator[None]:
     """While the block lasts, what is sent waits. (In a thread: Playwright's own loop runs in this one.)"""
     with ThreadPoolExecutor() as threads:
-        threads.submit(asyncio.run, set_paused(house, is_paused=True)).result()
+        threads.submit(asyncio.run, set_paused(system, is_paused=True)).result()
         try:
             yield
         finally:
-            threads.submit(asyncio.run, set_paused(house, is_paused=False)).result()
+            threads.submit(asyncio.run, set_paused(system, is_paused=False)).result()
 
 
-def kill_workers(house: House) -> None:
+def kill_workers(system: RunningSystem) -> None:
     """By the process ids that they are known by; `adsum up` starts others."""
 
     async def known() -> list[str]:
-        async with open_queue_control(Settings(data_dir=house.data)) as control:
+        async with open_queue_control(Settings(data_dir=system.data)) as control:
             return [worker.name for worker in await control.workers()]
 
     with ThreadPoolExecutor() as threads:
@@ -68,20 +68,20 @@ def kill_workers(house: House) -> None:
             os.kill(int(name.rpartition(":")[2]), signal.SIGKILL)
 
 
-def enrol_until(house: House, day: str | None) -> None:
+def enrol_until(system: RunningSystem, day: str | None) -> None:
     """Students 7 and 11 leave class 123 on a day, or do not leave it."""
-    with contextlib.closing(sqlite3.connect(house.data / "adsum.db", timeout=30)) as database, database:
+    with contextlib.closing(sqlite3.connect(system.data / "adsum.db", timeout=30)) as database, database:
         of_two = "WHERE class_id = 123 AND student_id IN (7, 11)"
         database.execute(f"UPDATE enrolments SET end_date = ? {of_two}", (day,))
 
 
-def fail_two(page: Page, house: House, day: str) -> None:
+def fail_two(page: Page, system: RunningSystem, day: str) -> None:
     """Makes a batch of the day in which two students failed, who are enrolled again when it has ended."""
-    with paused(house):
-        send(house, day)
-        enrol_until(house, "2024-09-03")
+    with paused(system):
+        send(system, day)
+        enrol_until(system, "2024-09-03")
     see_the_end(page, day)
-    enrol_until(house, None)
+    enrol_until(system, None)
 
 
 def see_the_end(page: Page, day: str) -> None:
@@ -96,17 +96,17 @@ def assert_good(page: Page) -> None:
 
 
 def test_what_runs_is_watched_until_it_has_ended_whatever_dies_meanwhile(browsing: Browsing) -> None:
-    house = browsing.house
-    with paused(house):
+    system = browsing.system
+    with paused(system):
         page = browsing.visitor(OPERATOR)
         page.goto("/batches")
         expect(page.get_by_text("The queue is paused")).to_be_visible()
-        send(house, "2025-02-03")
+        send(system, "2025-02-03")
         running = page.get_by_role("progressbar", name=f"Progress of {batch_of('2025-02-03')}")
         expect(running).to_be_visible(timeout=PATIENCE_MS)
         assert_good(page)
-        kill_workers(house)
-        with Redis(unix_socket_path=str(house.data / "valkey.sock")) as redis:
+        kill_workers(system)
+        with Redis(unix_socket_path=str(system.data / "valkey.sock")) as redis:
             os.kill(int(redis.info()["process_id"]), signal.SIGKILL)  # pyright: ignore[reportUnknownMemberType]
         one = browsing.visitor(OPERATOR)
         one.goto(f"/batches/{batch_of('2025-02-03')}")
@@ -120,9 +120,9 @@ def test_what_runs_is_watched_until_it_has_ended_whatever_dies_meanwhile(browsin
 
 
 def test_an_operator_sees_why_students_failed_but_not_who_they_are_and_retries_them(browsing: Browsing) -> None:
-    house, day = browsing.house, "2025-02-04"
+    system, day = browsing.system, "2025-02-04"
     page = browsing.visitor(OPERATOR, color_scheme="dark")
-    fail_two(page, house, day)
+    fail_two(page, system, day)
     page.goto("/batches")
     why = page.get_by_role("row").filter(has_text="2 of 30").filter(has_text="Not enrolled any more on that day")
     why.get_by_role("link").click()
@@ -143,11 +143,11 @@ def test_an_operator_sees_why_students_failed_but_not_who_they_are_and_retries_t
 
 
 def test_the_office_cancels_what_waits_and_undoes_what_was_a_mistake_on_a_phone(browsing: Browsing) -> None:
-    house, waiting, mistaken = browsing.house, "2025-02-05", "2025-02-06"
-    send(house, mistaken)
+    system, waiting, mistaken = browsing.system, "2025-02-05", "2025-02-06"
+    send(system, mistaken)
     page = browsing.visitor(OFFICE, **PHONE)
-    with paused(house):
-        send(house, waiting)
+    with paused(system):
+        send(system, waiting)
         page.goto(f"/batches/{batch_of(waiting)}")
         page.get_by_text("Cancel…").click()
         page.get_by_role("button", name="Cancel the batch").click()
@@ -165,7 +165,7 @@ def test_the_office_cancels_what_waits_and_undoes_what_was_a_mistake_on_a_phone(
 
 
 def test_filters_keep_what_was_typed_and_no_script_is_needed(browsing: Browsing) -> None:
-    send(browsing.house, "2025-02-07")
+    send(browsing.system, "2025-02-07")
     page = browsing.visitor(OPERATOR, java_script_enabled=False)
     page.goto("/batches?from=25/12/2024")
     expect(page.get_by_text("A day, such as 2024-12-25")).to_be_visible()
@@ -182,7 +182,7 @@ def test_filters_keep_what_was_typed_and_no_script_is_needed(browsing: Browsing)
 
 
 def test_a_batch_of_another_school_is_not_there(browsing: Browsing) -> None:
-    send(browsing.house, "2025-02-10")
+    send(browsing.system, "2025-02-10")
     page = browsing.visitor("teacher@contoso.example")
     page.goto(f"/batches/{batch_of('2025-02-10')}")
     expect(page.get_by_role("heading", name="This is not here")).to_be_visible()

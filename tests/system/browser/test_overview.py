@@ -1,4 +1,4 @@
-"""The office's pages: a day overseen and settled in place, who is in the house, and one record corrected."""
+"""The office's pages: a day overseen and settled in place, who is in the system, and one record corrected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def marked(browsing: Browsing, day: str, **fields: object) -> int:
     page = browsing.visitor(TEACHER)
     page.goto("/sign-in")
     body = {"classId": 123, "sessionId": 456, "learningDate": day, **fields}
-    sent = page.request.post("/attendances/create-batch", data=body, headers={"Origin": browsing.house.url})
+    sent = page.request.post("/attendances/create-batch", data=body, headers={"Origin": browsing.system.url})
     assert sent.ok, sent.text()
     # In a loop of its own: what waits for a function takes the promise that it returns for what it waits for.
     page.evaluate(
@@ -131,5 +131,5 @@ def test_what_is_not_a_visitors_is_refused(browsing: Browsing) -> None:
         "status": "excused",
         "reason": "x",
     }
-    refused = viewer.request.post("/overview/explain", form=form, headers={"Origin": browsing.house.url})
+    refused = viewer.request.post("/overview/explain", form=form, headers={"Origin": browsing.system.url})
     assert refused.status == 403

@@ -37,7 +37,7 @@ def states(page: Page, state: str) -> Locator:
 
 def records(browsing: Browsing, day: str) -> dict[int, str]:
     """Records in the database, read by the command line."""
-    listed = browsing.house.commands.output(
+    listed = browsing.system.commands.output(
         "attendance", "list", "--class", "123", "--from", day, "--to", day, "--limit", "200", "--json"
     )
     return {item["studentId"]: item["status"] for item in json.loads(listed)}
@@ -112,7 +112,7 @@ def test_an_expired_sign_in_is_renewed_in_place(browsing: Browsing) -> None:
     page.keyboard.press("Control+s")
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Email").fill(TEACHER)
-    dialog.get_by_label("Password").fill(browsing.house.passwords[TEACHER])
+    dialog.get_by_label("Password").fill(browsing.system.passwords[TEACHER])
     dialog.get_by_role("button", name="Sign in").click()
     expect(states(page, "saved")).to_have_count(STUDENTS)
     assert len(records(browsing, day)) == STUDENTS

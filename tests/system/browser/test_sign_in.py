@@ -23,7 +23,7 @@ def test_a_wrong_password_is_told_and_the_right_one_lets_in(browsing: Browsing) 
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_be_visible()
 
-    page.get_by_label("Password").fill(browsing.house.passwords[TEACHER])
+    page.get_by_label("Password").fill(browsing.system.passwords[TEACHER])
     page.get_by_role("button", name="Sign in").click()
     expect(page).to_have_url(re.compile("/today"))
     cookie = next(each for each in page.context.cookies() if each.get("name") == "adsum")

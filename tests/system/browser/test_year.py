@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import APIRequestContext, Browser, expect
 
 from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, assert_fits
-from tests.system.browser.house import House
+from tests.system.browser.running_system import RunningSystem
 
 FIRST = date(2024, 9, 2)
 DAYS = [FIRST + timedelta(days=number) for number in range(19) if number % 7 < 5]
@@ -20,19 +20,19 @@ BOTH_LISTS = ("/year/chronic", "/year/in-a-row")
 
 
 @pytest.fixture(scope="module")
-def taken(house: House, chromium: Browser) -> Generator[list[int]]:
+def taken(system: RunningSystem, chromium: Browser) -> Generator[list[int]]:
     """Three weeks of class 123: its first student absent on each of the last five days, the second one late once and
     excused once. The ids of the two.
     """
-    context = chromium.new_context(base_url=house.url)
-    yield _take(house, context.request)
+    context = chromium.new_context(base_url=system.url)
+    yield _take(system, context.request)
     context.close()
 
 
-def _take(house: House, api: APIRequestContext) -> list[int]:
+def _take(system: RunningSystem, api: APIRequestContext) -> list[int]:
     form: dict[str, str | float | bool] = {
         "username": "office@school.example",
-        "password": house.passwords["office@school.example"],
+        "password": system.passwords["office@school.example"],
     }
     token = api.post("/auth/token", form=form).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}

@@ -21,7 +21,7 @@ from tests.support.schools import (
     make_students,
     make_user,
 )
-from tests.system.faults.house import House
+from tests.system.faults.installation import Installation
 from tests.system.faults.oracle import Promise
 
 EMAIL = "operator@school.example"
@@ -47,9 +47,9 @@ class Classes:
         return {student: "absent" if place < absent else "present" for place, student in enumerate(self.students)}
 
 
-async def found_classes(house: House, *, classes: int = 1, students: int = 30) -> Classes:
+async def found_classes(installation: Installation, *, classes: int = 1, students: int = 30) -> Classes:
     """Makes a school with classes, and someone who may do everything there."""
-    async with house.adsum.database.transaction() as connection:
+    async with installation.adsum.database.transaction() as connection:
         school_id = await make_bare_school(connection)
         student_ids = await make_students(connection, school_id, students)
         sessions: list[tuple[int, int]] = []
@@ -58,7 +58,7 @@ async def found_classes(house: House, *, classes: int = 1, students: int = 30) -
             await enrol(connection, class_id, student_ids)
             sessions.append((class_id, await make_session(connection, class_id)))
         await make_user(connection, Role.ADMIN, None, email=EMAIL)
-    return Classes(sessions, student_ids, (await house.adsum.tokens.create(EMAIL)).text)
+    return Classes(sessions, student_ids, (await installation.adsum.tokens.create(EMAIL)).text)
 
 
 @dataclass

@@ -12,18 +12,18 @@ import pytest
 from adsum.platform.settings import Settings
 from tests.support.fixtures import NewDatabase
 from tests.support.servers.processes import short_folder
-from tests.system.faults.house import KEY, House, opened_house
+from tests.system.faults.installation import KEY, Installation, opened_installation
 
-NewHouse = Callable[..., AbstractAsyncContextManager[House]]
+NewInstallation = Callable[..., AbstractAsyncContextManager[Installation]]
 
 
 @pytest.fixture
-def new_house(new_database: NewDatabase, redis_url: str) -> NewHouse:
-    """Opens houses side by side, each with a database and a key prefix of its own; on SQLite, then on Postgres."""
+def new_installation(new_database: NewDatabase, redis_url: str) -> NewInstallation:
+    """Opens installations, each with a database and a key prefix of its own; on SQLite, then on Postgres."""
     number = 0
 
     @asynccontextmanager
-    async def opened(**settings: Any) -> AsyncGenerator[House]:
+    async def opened(**settings: Any) -> AsyncGenerator[Installation]:
         nonlocal number
         number += 1
         with short_folder() as folder:
@@ -31,12 +31,12 @@ def new_house(new_database: NewDatabase, redis_url: str) -> NewHouse:
                 "database_url": new_database(),
                 "redis_url": redis_url,
                 "secret_key": KEY,
-                "key_prefix": f"house{number}:",
+                "key_prefix": f"installation{number}:",
                 "sweep_interval": 0.1,
                 "sweep_grace": 0.2,
             }
-            async with opened_house(Path(folder), Settings(**(chosen | settings))) as house:
-                yield house
+            async with opened_installation(Path(folder), Settings(**(chosen | settings))) as installation:
+                yield installation
 
     return opened
 

@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from adsum.platform.redis.connection import open_redis, translated
 from adsum.platform.retries import retry_forever
-from tests.system.faults.house import House
+from tests.system.faults.installation import Installation
 
 # An open run has to end within this after the last fault, plus the time that its backlog needs (invariant 5).
 RECOVERY_S = 15.0
@@ -32,41 +32,41 @@ class Promise:
     marks: dict[int, str] = field(default_factory=dict[int, str])
 
 
-async def judge(house: House, promises: Iterable[Promise] = (), *, within: float = RECOVERY_S) -> None:
+async def judge(installation: Installation, promises: Iterable[Promise] = (), *, within: float = RECOVERY_S) -> None:
     """Waits until everything has come to rest, and asserts that nothing is lost, doubled, stuck or left over.
 
     Then sweeps three times: whoever is at rest has nothing to be swept.
     """
-    await at_rest(house, within)
-    defects = await defects_of(house, promises)
+    await at_rest(installation, within)
+    defects = await defects_of(installation, promises)
     assert not defects, "\n".join(defects[:20])
-    before = await _rows(house)
+    before = await _rows(installation)
     for _ in range(SWEEPS):
-        assert await house.adsum.sweeper.sweep() == 0, "the sweeper found something left over"
-    assert await _rows(house) == before, "sweeping at rest changed something"
-    defects = await defects_of(house, promises)
+        assert await installation.adsum.sweeper.sweep() == 0, "the sweeper found something left over"
+    assert await _rows(installation) == before, "sweeping at rest changed something"
+    defects = await defects_of(installation, promises)
     assert not defects, "\n".join(defects[:20])
 
 
-async def at_rest(house: House, within: float = RECOVERY_S) -> float:
+async def at_rest(installation: Installation, within: float = RECOVERY_S) -> float:
     """Waits until no run is open and Redis holds nothing of any; returns the seconds that this took."""
     began = time.monotonic()
-    while restless := await stirring(house):
+    while restless := await stirring(installation):
         if time.monotonic() - began > within:
             raise AssertionError(f"not at rest after {within} s: {restless}")
         await asyncio.sleep(0.02)
     return time.monotonic() - began
 
 
-async def stirring(house: House) -> list[str]:
+async def stirring(installation: Installation) -> list[str]:
     """Everything that is not at rest: open runs, or else their keys in Redis."""
     # A connection of this test, too, may be to a server that has restarted since.
-    return await retry_forever(_open_runs, house) or await retry_forever(left_in_redis, house)
+    return await retry_forever(_open_runs, installation) or await retry_forever(left_in_redis, installation)
 
 
-async def defects_of(house: House, promises: Iterable[Promise] = ()) -> list[str]:
+async def defects_of(installation: Installation, promises: Iterable[Promise] = ()) -> list[str]:
     """Everything that is wrong, in words."""
-    runs, records, failures, changes = await _rows(house)
+    runs, records, failures, changes = await _rows(installation)
     found = [
         f"run {promise.run_id} was promised and is not there" for promise in promises if promise.run_id not in runs
     ]
@@ -82,7 +82,7 @@ async def defects_of(house: House, promises: Iterable[Promise] = ()) -> list[str
             found.append(f"a record of student {row['student_id']} that no run asked for")
         elif row["version"] == 1 and plan[row["student_id"]]["status"] != row["status"]:
             found.append(f"student {row['student_id']} is recorded as {row['status']}, against the plan")
-    found += [f"{key} is left in Redis" for key in await left_in_redis(house)]
+    found += [f"{key} is left in Redis" for key in await left_in_redis(installation)]
     return found
 
 
@@ -131,21 +131,23 @@ def _jobs(run: Any) -> dict[int, Any]:
     return {job["student"]: job for chunk in run["plan"] for job in chunk}
 
 
-async def left_in_redis(house: House) -> list[str]:
+async def left_in_redis(installation: Installation) -> list[str]:
     """Keys that a system at rest has not, and jobs in any of BullMQ's lists."""
-    assert house.settings.redis_url is not None
-    redis = open_redis(house.settings.redis_url, connections=2, socket_timeout=5)
+    assert installation.settings.redis_url is not None
+    redis = open_redis(installation.settings.redis_url, connections=2, socket_timeout=5)
     try:
         with translated():
-            return await _left(house, redis)
+            return await _left(installation, redis)
     finally:
         await redis.aclose()
 
 
-async def _left(house: House, redis: Redis) -> list[str]:
-    prefix = house.settings.key_prefix
+async def _left(installation: Installation, redis: Redis) -> list[str]:
+    prefix = installation.settings.key_prefix
     keys: list[str] = [key async for key in redis.scan_iter(match=f"{prefix}*", count=1000)]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-    baseline = {f"{prefix}bull:{house.settings.queue_name}:{name}" for name in FIXED} | {f"{prefix}attendance-sweeper"}
+    baseline = {f"{prefix}bull:{installation.settings.queue_name}:{name}" for name in FIXED} | {
+        f"{prefix}attendance-sweeper"
+    }
     ours = [key for key in keys if key not in baseline]
     lasting = [key for key in ours if key.removeprefix(prefix).startswith("batch-completed:")]
     return [key for key in ours if key not in lasting] + await _without_end(redis, lasting)
@@ -159,15 +161,15 @@ async def _without_end(redis: Redis, keys: list[str]) -> list[str]:
         return [f"{key} (for ever)" for key, ttl in zip(keys, await pipe.execute(), strict=True) if ttl == -1]
 
 
-async def _open_runs(house: House) -> list[str]:
-    async with house.adsum.database.snapshot() as connection:
+async def _open_runs(installation: Installation) -> list[str]:
+    async with installation.adsum.database.snapshot() as connection:
         rows = await connection.execute(text("SELECT run_id FROM batch_runs WHERE state = 'open'"))
         return [f"run {row[0]} is open" for row in rows]
 
 
-async def _rows(house: House) -> tuple[dict[str, Any], list[Any], set[Any], set[Any]]:
-    async with house.adsum.database.snapshot() as connection:
-        if house.adsum.database.is_postgres:
+async def _rows(installation: Installation) -> tuple[dict[str, Any], list[Any], set[Any], set[Any]]:
+    async with installation.adsum.database.snapshot() as connection:
+        if installation.adsum.database.is_postgres:
             # Two million records keep this process busy for longer than a transaction may idle.
             await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         all_runs = (await connection.execute(text("SELECT * FROM batch_runs"))).mappings().all()

@@ -9,17 +9,17 @@ from contextlib import asynccontextmanager
 from adsum.batches.queue.ledger import LEADER
 from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
 from adsum.platform.redis.connection import open_redis, translated
-from tests.system.faults.house import House
+from tests.system.faults.installation import Installation
 
 STOP_S = 30
 
 
 @asynccontextmanager
-async def rescued(house: House) -> AsyncGenerator[None]:
+async def rescued(installation: Installation) -> AsyncGenerator[None]:
     """A worker and its sweeper, until the block ends."""
-    await _take_the_lead(house)
+    await _take_the_lead(installation)
     stop = asyncio.Event()
-    work = asyncio.gather(_rescuer(house).run(stop), house.adsum.sweeper.run(stop))
+    work = asyncio.gather(_rescuer(installation).run(stop), installation.adsum.sweeper.run(stop))
     try:
         yield
     finally:
@@ -27,19 +27,19 @@ async def rescued(house: House) -> AsyncGenerator[None]:
         await asyncio.wait_for(work, STOP_S)
 
 
-async def _take_the_lead(house: House) -> None:
+async def _take_the_lead(installation: Installation) -> None:
     """Else who was killed leads on for twice its pause between two passes, and that of a quiet victim is a minute."""
-    assert house.settings.redis_url is not None
-    redis = open_redis(house.settings.redis_url, connections=1, socket_timeout=5)
+    assert installation.settings.redis_url is not None
+    redis = open_redis(installation.settings.redis_url, connections=1, socket_timeout=5)
     try:
         with translated():
-            await redis.delete(f"{house.settings.key_prefix}{LEADER}")
+            await redis.delete(f"{installation.settings.key_prefix}{LEADER}")
     finally:
         await redis.aclose()
 
 
-def _rescuer(house: House) -> ChunkWorker:
-    settings = house.settings
+def _rescuer(installation: Installation) -> ChunkWorker:
+    settings = installation.settings
     assert settings.redis_url is not None
     options = WorkerOptions(
         settings.redis_url,
@@ -49,4 +49,4 @@ def _rescuer(house: House) -> ChunkWorker:
         message_lock=0.5,
         stall_interval=0.2,
     )
-    return ChunkWorker(options, house.adsum.deliveries.take)
+    return ChunkWorker(options, installation.adsum.deliveries.take)

@@ -1,4 +1,4 @@
-"""A house under load, to be harmed."""
+"""An installation under load, to be harmed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.servers.controlled import Controlled
 from tests.support.servers.valkey import tell
 from tests.support.waiting import until
 from tests.system.faults.classes import found_classes, platform
-from tests.system.faults.house import QUICK, House, Member
+from tests.system.faults.installation import QUICK, Installation, Member
 from tests.system.faults.load import Load, steady
 from tests.system.faults.oracle import judge
 
@@ -23,9 +23,9 @@ WITHIN_S = 30.0
 
 @dataclass
 class Site:
-    """A house where classes are marked all the time, and the server that is to be harmed, if it is of its own."""
+    """An installation where classes are marked all the time, and the server to be harmed, if it has one of its own."""
 
-    house: House
+    installation: Installation
     api: Member
     worker: Member
     load: Load
@@ -63,7 +63,7 @@ class Site:
         """Kills the worker, so that there is work in the queue when the blow falls."""
         self.worker.kill()
         await self.more(4)
-        async with self.house.adsum.database.snapshot() as connection:
+        async with self.installation.adsum.database.snapshot() as connection:
             waiting = await connection.execute(text("SELECT count(*) FROM batch_runs WHERE state = 'open'"))
         assert waiting.scalar_one() >= 4
 
@@ -73,14 +73,14 @@ Harm = Callable[[Site], Awaitable[None]]
 
 @asynccontextmanager
 async def under_load(
-    house: House, controlled: Controlled | None = None, valkey: Valkey | None = None
+    installation: Installation, controlled: Controlled | None = None, valkey: Valkey | None = None
 ) -> AsyncGenerator[Site]:
     """Classes are marked until the block ends; then every request that was begun is answered, and the oracle asked."""
     async with AsyncExitStack() as stack:
-        classes = await found_classes(house, classes=4)
-        api, address = await house.api(stack)
-        worker = await house.worker(stack, QUICK)
+        classes = await found_classes(installation, classes=4)
+        api, address = await installation.api(stack)
+        worker = await installation.worker(stack, QUICK)
         load = Load(await stack.enter_async_context(platform(address, classes)), classes.batches())
         async with steady(load):
-            yield Site(house, api, worker, load, controlled, valkey)
-        await judge(house, load.promises, within=WITHIN_S)
+            yield Site(installation, api, worker, load, controlled, valkey)
+        await judge(installation, load.promises, within=WITHIN_S)

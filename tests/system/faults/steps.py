@@ -15,7 +15,7 @@ from adsum import wiring
 from adsum.platform.ids import Batch
 from tests.support.servers.counting import Blow, Moment
 from tests.system.faults.classes import Platform, platform
-from tests.system.faults.house import QUIET, House, Member
+from tests.system.faults.installation import QUIET, Installation, Member
 from tests.system.faults.oracle import Promise, at_rest, judge, stirring
 from tests.system.faults.rescue import rescued
 
@@ -90,7 +90,7 @@ class WorkerRange:
     is at the first one are written, settled, closed and released together.
     """
 
-    house: House
+    installation: Installation
     stack: AsyncExitStack
     platform: Platform
     victim: Member | None = None
@@ -98,20 +98,20 @@ class WorkerRange:
 
     async def shoot(self, shot: Shot, batches: Iterator[Batch]) -> Hit:
         if self.victim is None or not self.victim.is_alive:
-            self.victim = await self.house.worker(self.stack, PACE_OF_GROUPS if self.at_once > 1 else QUIET)
+            self.victim = await self.installation.worker(self.stack, PACE_OF_GROUPS if self.at_once > 1 else QUIET)
         blow = aimed(shot, self.victim)
         promises = await self.promised(batches)
         fell = await fallen(blow, self._is_over)
-        async with rescued(self.house):
+        async with rescued(self.installation):
             went_on = await self._awaken(blow, self.victim) if shot.fault is Fault.FROZEN and fell else False
-            await judge(self.house, promises)
+            await judge(self.installation, promises)
         return Hit(shot, blow.hit, went_on)
 
     async def promised(self, batches: Iterator[Batch]) -> list[Promise]:
         """Promises of `at_once` batches, which the worker finds waiting all at the same time."""
         if self.at_once == 1:
             return [await self.platform.promised(next(batches))]
-        async with wiring.open_queue_control(self.house.settings) as control:
+        async with wiring.open_queue_control(self.installation.settings) as control:
             await control.pause()
             try:
                 return [await self.platform.promised(next(batches)) for _ in range(self.at_once)]
@@ -120,7 +120,7 @@ class WorkerRange:
 
     async def _awaken(self, blow: Blow, victim: Member) -> bool:
         try:
-            await at_rest(self.house, FROZEN_S)
+            await at_rest(self.installation, FROZEN_S)
         except AssertionError:
             return False
         finally:
@@ -132,15 +132,15 @@ class WorkerRange:
 
     async def _is_over(self) -> bool:
         # The victim does not sweep: a run that the API could not enqueue in its 250 ms would wait for ever.
-        await self.house.adsum.sweeper.sweep()
-        return not await stirring(self.house)
+        await self.installation.adsum.sweeper.sweep()
+        return not await stirring(self.installation)
 
 
 @dataclass
 class ApiRange:
     """Shots at the API: each shot has one request, which is sent again until it is answered."""
 
-    house: House
+    installation: Installation
     stack: AsyncExitStack
     platform: Platform
     victim: Member
@@ -148,12 +148,12 @@ class ApiRange:
     async def shoot(self, shot: Shot, batches: Iterator[Batch]) -> Hit:
         batch = next(batches)
         if not self.victim.is_alive:
-            self.victim, address = await self.house.api(self.stack)
+            self.victim, address = await self.installation.api(self.stack)
             self.platform = await self.stack.enter_async_context(platform(address, self.platform.classes))
         blow = aimed(shot, self.victim)
         promises = await self._answered(batch)
         blow.call_off()
-        await judge(self.house, promises)
+        await judge(self.installation, promises)
         assert (await self._status(batch)) == (28 + 2, "completed"), "sent again, and still not there"
         return Hit(shot, blow.hit)
 
@@ -164,7 +164,7 @@ class ApiRange:
                 answer = await self.platform.mark(batch)
             except httpx2.TransportError:
                 await self.victim.gone()
-                self.victim, address = await self.house.api(self.stack)
+                self.victim, address = await self.installation.api(self.stack)
                 self.platform = await self.stack.enter_async_context(platform(address, self.platform.classes))
                 continue
             match answer.status_code:

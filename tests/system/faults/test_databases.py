@@ -17,7 +17,7 @@ from adsum.platform.settings import Settings
 from adsum.wiring import migrate
 from tests.support.servers.controlled import controlled_postgres
 from tests.support.servers.processes import short_folder
-from tests.system.faults.house import KEY, House, opened_house
+from tests.system.faults.installation import KEY, Installation, opened_installation
 from tests.system.faults.sites import Harm, Site, under_load
 
 # SQLite's own waiting for a lock ends after five seconds, and the request with it.
@@ -37,7 +37,7 @@ async def postgres_away_for_a_while(site: Site) -> None:
 async def all_clients_of_postgres_thrown_out(site: Site) -> None:
     others = "pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
     for _ in range(5):
-        async with site.house.adsum.database.transaction() as connection:
+        async with site.installation.adsum.database.transaction() as connection:
             await connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM {others}"))
         await site.more(3)
 
@@ -52,7 +52,7 @@ async def all_connections_to_postgres_cut(site: Site) -> None:
 async def deadlocks(site: Site) -> None:
     """Somebody else's transactions lock rows in the wrong order, until Postgres ends one of those who meet."""
     for _ in range(5):
-        async with site.house.adsum.database.transaction() as connection:
+        async with site.installation.adsum.database.transaction() as connection:
             await connection.execute(text("SELECT 1 FROM batch_runs ORDER BY run_id DESC FOR UPDATE"))
             await connection.execute(text("SELECT 1 FROM sessions ORDER BY id DESC FOR UPDATE"))
         await site.more(2)
@@ -77,7 +77,7 @@ async def a_full_disk(site: Site) -> None:
 
 
 def file_of(site: Site) -> Path:
-    file = site.house.adsum.database.file
+    file = site.installation.adsum.database.file
     assert file is not None
     return file
 
@@ -96,7 +96,7 @@ OF_SQLITE: list[Harm] = [sqlite_locked_by_another_process, a_full_disk]
 async def test_nothing_is_lost_doubled_or_stuck_on_postgres_after(harm: Harm, redis_url: str) -> None:
     with controlled_postgres(durable=True) as (server, url):  # else a crash forgets what was committed
         await server.start()
-        async with migrated_house(url, redis_url) as house, under_load(house, server) as site:
+        async with migrated_installation(url, redis_url) as installation, under_load(installation, server) as site:
             await site.more()
             await harm(site)
             await site.more()
@@ -104,16 +104,16 @@ async def test_nothing_is_lost_doubled_or_stuck_on_postgres_after(harm: Harm, re
 
 @pytest.mark.parametrize("harm", OF_SQLITE, ids=lambda harm: harm.__name__)
 async def test_nothing_is_lost_doubled_or_stuck_on_sqlite_after(harm: Harm, sqlite_url: str, redis_url: str) -> None:
-    async with migrated_house(sqlite_url, redis_url) as house, under_load(house) as site:
+    async with migrated_installation(sqlite_url, redis_url) as installation, under_load(installation) as site:
         await site.more()
         await harm(site)
         await site.more()
 
 
 @asynccontextmanager
-async def migrated_house(database_url: str, redis_url: str) -> AsyncGenerator[House]:
+async def migrated_installation(database_url: str, redis_url: str) -> AsyncGenerator[Installation]:
     settings = Settings(database_url=database_url, redis_url=redis_url, secret_key=KEY)  # pyright: ignore[reportArgumentType]
     await migrate(settings)
     with short_folder() as folder:
-        async with opened_house(folder, settings) as house:
-            yield house
+        async with opened_installation(folder, settings) as installation:
+            yield installation

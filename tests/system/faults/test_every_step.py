@@ -10,8 +10,8 @@ import pytest
 
 from adsum.platform.ids import Batch
 from tests.system.faults.classes import Classes, found_classes, platform
-from tests.system.faults.conftest import NewHouse
-from tests.system.faults.house import QUIET, House, Member
+from tests.system.faults.conftest import NewInstallation
+from tests.system.faults.installation import QUIET, Installation, Member
 from tests.system.faults.oracle import Promise, judge
 from tests.system.faults.rescue import rescued
 from tests.system.faults.steps import PACE_OF_GROUPS, ApiRange, Fault, Hit, Shot, WorkerRange
@@ -35,25 +35,25 @@ OF_APIS = (Fault.KILLED_BEFORE, Fault.KILLED_AFTER, Fault.REPLY_LOST)
 
 @pytest.mark.parametrize("fault", OF_WORKERS, ids=lambda fault: fault.name.lower())
 async def test_a_worker_struck_at_any_step_of_a_batch_harms_nobody(
-    new_house: NewHouse, stack: AsyncExitStack, fault: Fault
+    new_installation: NewInstallation, stack: AsyncExitStack, fault: Fault
 ) -> None:
-    ranges = [await worker_range(new_house, stack) for _ in range(LANES)]
+    ranges = [await worker_range(new_installation, stack) for _ in range(LANES)]
     shots = [Shot(server, step, fault) for server, steps in (await worker_steps(*ranges[0])).items() for step in steps]
     assert_hit(await shoot_until_hit(ranges, shots), shots)
 
 
 @pytest.mark.parametrize("fault", OF_GROUPS, ids=lambda fault: fault.name.lower())
 async def test_a_worker_struck_at_any_step_of_a_group_of_batches_harms_none_of_them(
-    new_house: NewHouse, stack: AsyncExitStack, fault: Fault
+    new_installation: NewInstallation, stack: AsyncExitStack, fault: Fault
 ) -> None:
     """How they are grouped differs from shot to shot, and with it how many steps there are: some blows meet nothing. On
     Postgres its own steps are aimed at, on SQLite those of Valkey.
     """
-    ranges = [await worker_range(new_house, stack, at_once=GROUP) for _ in range(LANES)]
+    ranges = [await worker_range(new_installation, stack, at_once=GROUP) for _ in range(LANES)]
     aims = {
         server: steps
         for server, steps in (await worker_steps(*ranges[0])).items()
-        if server == "postgres" or not ranges[0][0].house.is_on_postgres
+        if server == "postgres" or not ranges[0][0].installation.is_on_postgres
     }
     shots = [Shot(server, step, fault) for server, steps in aims.items() for step in steps]
     hits = await shoot_all(ranges, shots)
@@ -63,9 +63,9 @@ async def test_a_worker_struck_at_any_step_of_a_group_of_batches_harms_none_of_t
 
 @pytest.mark.parametrize("fault", OF_APIS, ids=lambda fault: fault.name.lower())
 async def test_an_api_struck_at_any_step_of_a_request_keeps_what_it_promised(
-    new_house: NewHouse, stack: AsyncExitStack, fault: Fault
+    new_installation: NewInstallation, stack: AsyncExitStack, fault: Fault
 ) -> None:
-    ranges = [await api_range(new_house, stack) for _ in range(LANES)]
+    ranges = [await api_range(new_installation, stack) for _ in range(LANES)]
     shots = [Shot(server, step, fault) for server, steps in (await api_steps(*ranges[0])).items() for step in steps]
     assert_hit(await shoot_until_hit(ranges, shots), shots)
 
@@ -80,30 +80,32 @@ def assert_hit(hits: list[Hit], shots: list[Shot]) -> None:
 
 
 async def worker_range(
-    new_house: NewHouse, stack: AsyncExitStack, *, at_once: int = 1
+    new_installation: NewInstallation, stack: AsyncExitStack, *, at_once: int = 1
 ) -> tuple[WorkerRange, Iterator[Batch]]:
-    house = await stack.enter_async_context(new_house())
-    classes, _, address = await opened(house, stack)
+    installation = await stack.enter_async_context(new_installation())
+    classes, _, address = await opened(installation, stack)
     client = await stack.enter_async_context(platform(address, classes))
-    return WorkerRange(house, stack, client, at_once=at_once), classes.batches()
+    return WorkerRange(installation, stack, client, at_once=at_once), classes.batches()
 
 
-async def api_range(new_house: NewHouse, stack: AsyncExitStack) -> tuple[ApiRange, Iterator[Batch]]:
-    house = await stack.enter_async_context(new_house())
-    classes, api, address = await opened(house, stack)
-    await stack.enter_async_context(rescued(house))
-    return ApiRange(house, stack, await stack.enter_async_context(platform(address, classes)), api), classes.batches()
+async def api_range(new_installation: NewInstallation, stack: AsyncExitStack) -> tuple[ApiRange, Iterator[Batch]]:
+    installation = await stack.enter_async_context(new_installation())
+    classes, api, address = await opened(installation, stack)
+    await stack.enter_async_context(rescued(installation))
+    return ApiRange(
+        installation, stack, await stack.enter_async_context(platform(address, classes)), api
+    ), classes.batches()
 
 
-async def opened(house: House, stack: AsyncExitStack) -> tuple[Classes, Member, str]:
-    classes = await found_classes(house)
-    api, address = await house.api(stack)
+async def opened(installation: Installation, stack: AsyncExitStack) -> tuple[Classes, Member, str]:
+    classes = await found_classes(installation)
+    api, address = await installation.api(stack)
     return classes, api, address
 
 
 async def worker_steps(of: WorkerRange, batches: Iterator[Batch]) -> dict[str, range]:
     """Number of steps of a worker for one batch, by server."""
-    victim = of.victim = await of.house.worker(of.stack, QUIET if of.at_once == 1 else PACE_OF_GROUPS)
+    victim = of.victim = await of.installation.worker(of.stack, QUIET if of.at_once == 1 else PACE_OF_GROUPS)
     return await counted(of, victim, lambda: of.promised(batches))
 
 
@@ -123,12 +125,12 @@ async def counted(
 
     One that could not be queued in its time, on a busy machine, is queued again: those steps are no part of each batch.
     """
-    await judge(of.house, await promised())
+    await judge(of.installation, await promised())
     counts: list[dict[str, int]] = []
     for _ in range(COUNTED):
         for proxy in member.proxies.values():
             proxy.count()
-        await judge(of.house, await promised())
+        await judge(of.installation, await promised())
         counts.append({server: len(proxy.steps) for server, proxy in member.proxies.items()})
     return {server: range(1, min(count[server] for count in counts) + 1) for server in member.proxies}
 

@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from tests.support.servers.controlled import controlled_valkey
-from tests.system.faults.conftest import NewHouse
-from tests.system.faults.house import QUICK
+from tests.system.faults.conftest import NewInstallation
+from tests.system.faults.installation import QUICK
 from tests.system.faults.sites import Harm, Site, under_load
 
 
@@ -79,20 +79,25 @@ HARMS_OF_THE_NETWORK: list[Harm] = [all_connections_to_valkey_cut, a_slow_networ
 
 
 @pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
-async def test_nothing_is_lost_doubled_or_stuck_after(harm: Harm, new_house: NewHouse, stack: AsyncExitStack) -> None:
+async def test_nothing_is_lost_doubled_or_stuck_after(
+    harm: Harm, new_installation: NewInstallation, stack: AsyncExitStack
+) -> None:
     with controlled_valkey() as (server, valkey):
         await server.start()
-        async with new_house(redis_url=f"unix://{valkey.socket}") as house, under_load(house, server, valkey) as site:
+        async with (
+            new_installation(redis_url=f"unix://{valkey.socket}") as installation,
+            under_load(installation, server, valkey) as site,
+        ):
             await site.more()
             await site.let_work_pile_up()
             await harm(site)
-            await house.worker(stack, QUICK)
+            await installation.worker(stack, QUICK)
             await site.more()
 
 
 @pytest.mark.parametrize("harm", HARMS_OF_THE_NETWORK, ids=lambda harm: harm.__name__)
-async def test_nothing_is_lost_doubled_or_stuck_in(harm: Harm, new_house: NewHouse) -> None:
-    async with new_house() as house, under_load(house) as site:
+async def test_nothing_is_lost_doubled_or_stuck_in(harm: Harm, new_installation: NewInstallation) -> None:
+    async with new_installation() as installation, under_load(installation) as site:
         await site.more()
         await harm(site)
         await site.more()

@@ -13,8 +13,8 @@ import httpx2
 
 from adsum.platform.ids import Batch
 from tests.system.faults.classes import Platform, found_classes, platform
-from tests.system.faults.conftest import NewHouse
-from tests.system.faults.house import QUICK, House
+from tests.system.faults.conftest import NewInstallation
+from tests.system.faults.installation import QUICK, Installation
 from tests.system.faults.oracle import Promise, judge
 from tests.system.faults.rescue import rescued
 
@@ -25,48 +25,48 @@ SEED = 20241225
 
 
 async def test_a_thousand_submissions_of_a_hundred_batches_without_a_worker_make_a_hundred_runs(
-    new_house: NewHouse, stack: AsyncExitStack
+    new_installation: NewInstallation, stack: AsyncExitStack
 ) -> None:
-    house = await stack.enter_async_context(new_house())
-    school = await opened(house, stack)
+    installation = await stack.enter_async_context(new_installation())
+    school = await opened(installation, stack)
     answers = await storm(school)
     assert sorted(answer.status_code for answer in answers) == [200] * (SUBMISSIONS - BATCHES) + [202] * BATCHES
     assert sum(answer.json()["isSkipped"] for answer in answers) == SUBMISSIONS - BATCHES
     assert len({answer.json()["runId"] for answer in answers}) == BATCHES
-    async with rescued(house):
-        await judge(house, promises_of(school, answers), within=REQUEST_DEADLINE_S)
+    async with rescued(installation):
+        await judge(installation, promises_of(school, answers), within=REQUEST_DEADLINE_S)
 
 
 async def test_a_thousand_submissions_of_a_hundred_batches_record_each_student_once(
-    new_house: NewHouse, stack: AsyncExitStack
+    new_installation: NewInstallation, stack: AsyncExitStack
 ) -> None:
-    house = await stack.enter_async_context(new_house())
-    school = await opened(house, stack)
-    await house.worker(stack, QUICK)
-    if house.is_on_postgres:
-        await house.worker(stack, QUICK)
+    installation = await stack.enter_async_context(new_installation())
+    school = await opened(installation, stack)
+    await installation.worker(stack, QUICK)
+    if installation.is_on_postgres:
+        await installation.worker(stack, QUICK)
     answers = await storm(school)
     assert {answer.status_code for answer in answers} == {200, 202}
-    await judge(house, promises_of(school, answers), within=REQUEST_DEADLINE_S)
+    await judge(installation, promises_of(school, answers), within=REQUEST_DEADLINE_S)
     records = (await school.client.get("/attendances", params={"limit": 1, "status": "present"})).json()
     assert records["items"], "nothing was recorded"
 
 
 async def test_marking_correcting_retrying_and_cancelling_in_any_order_leave_one_truth(
-    new_house: NewHouse, stack: AsyncExitStack
+    new_installation: NewInstallation, stack: AsyncExitStack
 ) -> None:
-    house = await stack.enter_async_context(new_house(chunk_size=10))
-    school = await opened(house, stack, classes=5)
+    installation = await stack.enter_async_context(new_installation(chunk_size=10))
+    school = await opened(installation, stack, classes=5)
     chance = random.Random(SEED)  # the order of requests; what comes of them differs from run to run
     batches = list(islice(school.classes.batches(), 20))
-    await house.worker(stack, QUICK)
-    async with rescued(house):
+    await installation.worker(stack, QUICK)
+    async with rescued(installation):
         answers = await together([lambda: anything(school, chance, chance.choice(batches)) for _ in range(400)])
     # What nobody may be told of two requests that meet: a conflict of states is said as such, and nothing else.
     assert {answer.status_code for answer in answers} <= {200, 202, 404, 409}
     assert {answer.status_code for answer in answers} >= {200, 202, 409}
-    async with rescued(house):
-        await judge(house, within=REQUEST_DEADLINE_S)
+    async with rescued(installation):
+        await judge(installation, within=REQUEST_DEADLINE_S)
 
 
 async def anything(school: Platform, chance: random.Random, batch: Batch) -> httpx2.Response:
@@ -82,10 +82,10 @@ async def anything(school: Platform, chance: random.Random, batch: Batch) -> htt
             return await school.mark(batch)
 
 
-async def opened(house: House, stack: AsyncExitStack, classes: int = 10) -> Platform:
+async def opened(installation: Installation, stack: AsyncExitStack, classes: int = 10) -> Platform:
     """A school with an API; on Postgres with two, of which this client meets the first."""
-    found = await found_classes(house, classes=classes)
-    _, address = await house.api(stack)
+    found = await found_classes(installation, classes=classes)
+    _, address = await installation.api(stack)
     return await stack.enter_async_context(platform(address, found))
 
 

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from adsum.platform.redis.connection import open_redis
 from tests.support.servers.counting import Blow, Moment
 from tests.system.faults.chaos.stage import Stage
-from tests.system.faults.house import Member
+from tests.system.faults.installation import Member
 
 # Of a worker that gets one chunk after the other a blow at any of these steps falls soon; else it is called off.
 STEPS = 30
@@ -45,11 +45,11 @@ async def strike(
 async def chunks_in_hand(stage: Stage, worker: Member) -> list[str]:
     """The runs whose chunks BullMQ has given to this worker, as its locks tell."""
     name = (await worker.says("waiting for chunks"))["worker"]
-    url, prefix = stage.house.settings.redis_url, stage.house.settings.key_prefix
+    url, prefix = stage.installation.settings.redis_url, stage.installation.settings.key_prefix
     assert url is not None
     redis: Redis = open_redis(url, connections=2, socket_timeout=5)
     try:
-        queue = f"{prefix}bull:{stage.house.settings.queue_name}"
+        queue = f"{prefix}bull:{stage.installation.settings.queue_name}"
         active = [str(chunk) for chunk in await redis.lrange(f"{queue}:active", 0, -1)]
         owners = await redis.mget([f"{queue}:{chunk}:lock" for chunk in active]) if active else []
     finally:

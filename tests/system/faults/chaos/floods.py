@@ -31,11 +31,11 @@ async def flushes(seed: int, minutes: float) -> Result:
             stage.empty_valkey()
             emptied = time.monotonic()
             worker = await stage.hire()
-            await at_rest(stage.house, 60)
+            await at_rest(stage.installation, 60)
             waits.append(time.monotonic() - emptied)
             worker.end()
             await worker.gone(40)
-        await judge(stage.house, stage.load.promises)
+        await judge(stage.installation, stage.load.promises)
         batches = len(stage.load.accepted)
     figures = {
         "times": len(waits),
@@ -55,7 +55,7 @@ async def outage(seed: int, minutes: float) -> Result:
         while len(speeds) < 5 and time.monotonic() - began < minutes * 60:
             stage.empty_valkey()
             sweeping = time.monotonic()
-            assert await stage.house.adsum.sweeper.sweep() == OUTAGE_RUNS
+            assert await stage.installation.adsum.sweeper.sweep() == OUTAGE_RUNS
             speeds.append(OUTAGE_RUNS / (time.monotonic() - sweeping))
     median = sorted(speeds)[len(speeds) // 2]
     figures = {
@@ -72,6 +72,6 @@ async def _accept(stage: Stage) -> None:
     school = SchoolIds(1, 0, 0, stage.classes.students, 0)
     waiting = islice(stage.classes.batches(), OUTAGE_RUNS)
     while batches := list(islice(waiting, 500)):
-        async with stage.house.adsum.database.transaction() as connection:
+        async with stage.installation.adsum.database.transaction() as connection:
             for batch in batches:
                 await make_run(connection, school, inserts(school.student_ids), batch=batch)

@@ -39,7 +39,7 @@ async def freezes(seed: int, minutes: float) -> Result:
                 went_on, changed = await _freeze(stage)
                 hits += went_on
                 stale += changed
-        await judge(stage.house, stage.load.promises, within=60)
+        await judge(stage.installation, stage.load.promises, within=60)
         batches = len(stage.load.accepted)
     figures = {"woken late": hits, "of": tries, "stale writes": stale, "batches": batches}
     return Result("freezes", ASKED, seed, time.monotonic() - began, hits >= TIMES and stale == 0, figures)

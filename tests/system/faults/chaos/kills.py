@@ -40,7 +40,7 @@ async def kills(seed: int, minutes: float) -> Result:
                     apis += 1
             while len(stage.load.accepted) < BATCHES and time.monotonic() - began < minutes * 60:
                 await stage.load.mark(next(stage.load.batches))
-        await judge(stage.house, stage.load.promises, within=WITHIN_S)
+        await judge(stage.installation, stage.load.promises, within=WITHIN_S)
         seconds = sorted([await _recovery(stage, run, killed) for run, killed in recoveries.items()])
         batches = len(stage.load.accepted)
     p99 = seconds[max(0, round(len(seconds) * 0.99) - 1)]

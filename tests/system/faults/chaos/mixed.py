@@ -28,7 +28,7 @@ async def mixed(seed: int, minutes: float) -> Result:
                 await fault(stage)
                 done[fault.__name__.removeprefix("_").replace("_", " ")] += 1
                 await asyncio.sleep(stage.chance.uniform(0, 2))  # faults that follow each other closely, or not
-        await judge(stage.house, stage.load.promises, within=WITHIN_S)
+        await judge(stage.installation, stage.load.promises, within=WITHIN_S)
         batches = len(stage.load.accepted)
     figures = {"faults": done.total(), "batches": batches, **dict(done.most_common())}
     return Result("mixed", ASKED, seed, time.monotonic() - began, reached=True, figures=figures)

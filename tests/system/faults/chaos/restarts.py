@@ -29,7 +29,7 @@ async def valkey_restarts(seed: int, minutes: float) -> Result:
                 await asyncio.sleep(stage.chance.uniform(0.5, 2))  # some work in between
                 await stage.valkey.restart()
                 waits.append(await _until_processing(stage))
-        await judge(stage.house, stage.load.promises, within=WITHIN_S)
+        await judge(stage.installation, stage.load.promises, within=WITHIN_S)
         batches = len(stage.load.accepted)
     figures = {
         "restarts": len(waits),
@@ -50,7 +50,7 @@ async def postgres_restarts(seed: int, minutes: float) -> Result:
                 await asyncio.sleep(stage.chance.uniform(5, 20))  # as asked
                 await stage.postgres.restart(stage.chance.choice([signal.SIGQUIT, signal.SIGINT]))
                 restarts += 1
-        await judge(stage.house, stage.load.promises, within=WITHIN_S)
+        await judge(stage.installation, stage.load.promises, within=WITHIN_S)
         figures = {"restarts": restarts, "batches": len(stage.load.accepted), "answered 503": stage.load.refusals}
     seconds = time.monotonic() - began
     return Result("postgres", ASKED_POSTGRES, seed, seconds, seconds >= 20 * 60, figures)

@@ -31,7 +31,7 @@ async def soak(seed: int, minutes: float) -> Result:
             while time.monotonic() - began < minutes * 60:
                 await asyncio.sleep(SAMPLE_S)  # a sample
                 sizes.append(_resident(stage))
-        await judge(stage.house, stage.load.promises, within=60)
+        await judge(stage.installation, stage.load.promises, within=60)
         keys = int(tell(stage.valkey_server, "DBSIZE").removeprefix(":"))
         batches = len(stage.load.accepted)
     fifth = len(sizes) // 5

@@ -17,7 +17,7 @@ from tests.support.servers.controlled import Controlled, controlled_postgres, co
 from tests.support.servers.processes import short_folder
 from tests.support.servers.valkey import tell
 from tests.system.faults.classes import Classes, found_classes, platform
-from tests.system.faults.house import KEY, House, Member, opened_house
+from tests.system.faults.installation import KEY, Installation, Member, opened_installation
 from tests.system.faults.load import Load
 
 CLASSES = 300
@@ -29,7 +29,7 @@ AS_INSTALLED: dict[str, str] = {}
 class Stage:
     """Servers, processes and load of one part."""
 
-    house: House
+    installation: Installation
     stack: AsyncExitStack
     chance: random.Random
     classes: Classes
@@ -43,7 +43,7 @@ class Stage:
 
     async def hire(self) -> Member:
         """One more worker, that waits for chunks."""
-        worker = await self.house.worker(self.stack, self.pace)
+        worker = await self.installation.worker(self.stack, self.pace)
         self.workers.append(worker)
         return worker
 
@@ -54,7 +54,7 @@ class Stage:
 
     async def replace_api(self) -> None:
         """An API in the place of one that is gone; the load goes on there."""
-        self.api, address = await self.house.api(self.stack, self.pace)
+        self.api, address = await self.installation.api(self.stack, self.pace)
         self.load.platform = await self.stack.enter_async_context(platform(address, self.classes))
 
     def empty_valkey(self) -> None:
@@ -62,7 +62,7 @@ class Stage:
 
     async def rows(self, statement: str, **values: Any) -> Sequence[Any]:
         """Rows of the database, read without a proxy."""
-        async with self.house.adsum.database.snapshot() as connection:
+        async with self.installation.adsum.database.snapshot() as connection:
             return (await connection.execute(text(statement), values)).all()
 
     async def number(self, statement: str, **values: Any) -> int:
@@ -88,11 +88,11 @@ async def opened_stage(
         found = Settings(database_url=database_url, **values)
         await migrate(found)
         folder = stack.enter_context(short_folder())
-        house = await stack.enter_async_context(opened_house(folder, found, has_proxies=has_proxies))
-        classes = await found_classes(house, classes=CLASSES)
-        api, address = await house.api(stack, pace)
+        installation = await stack.enter_async_context(opened_installation(folder, found, has_proxies=has_proxies))
+        classes = await found_classes(installation, classes=CLASSES)
+        api, address = await installation.api(stack, pace)
         load = Load(await stack.enter_async_context(platform(address, classes)), classes.batches())
-        stage = Stage(house, stack, random.Random(seed), classes, load, postgres, valkey, server, api, pace)
+        stage = Stage(installation, stack, random.Random(seed), classes, load, postgres, valkey, server, api, pace)
         for _ in range(workers):
             await stage.hire()
         yield stage

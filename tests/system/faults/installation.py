@@ -38,7 +38,7 @@ QUICK = {
 
 @dataclass
 class Member:
-    """One process of the house, with its proxies if it has any. SQLite is no server, and has none."""
+    """One process of the installation, with its proxies if it has any. SQLite is no server, and has none."""
 
     pid: int
     log: Path
@@ -85,7 +85,7 @@ class Member:
 
 
 @dataclass
-class House:
+class Installation:
     """The servers, and whoever works with them. `adsum` is in the test itself, and past all proxies."""
 
     folder: Path
@@ -140,14 +140,16 @@ class House:
 
 
 @asynccontextmanager
-async def opened_house(folder: Path, settings: Settings, *, has_proxies: bool = True) -> AsyncGenerator[House]:
-    """A house without members yet. At the end they are killed, thawed or frozen."""
+async def opened_installation(
+    folder: Path, settings: Settings, *, has_proxies: bool = True
+) -> AsyncGenerator[Installation]:
+    """An installation without members yet. At the end they are killed, thawed or frozen."""
     async with wiring.open_adsum(settings) as adsum:
-        house = House(folder, settings, adsum, has_proxies)
+        installation = Installation(folder, settings, adsum, has_proxies)
         try:
-            yield house
+            yield installation
         finally:
-            for member in house.members:
+            for member in installation.members:
                 if member.is_alive:
                     member.kill()
-            await asyncio.gather(*(member.gone() for member in house.members))
+            await asyncio.gather(*(member.gone() for member in installation.members))

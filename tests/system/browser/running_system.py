@@ -18,7 +18,7 @@ from tests.support.servers.processes import short_folder, stop
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class RunningSystem:
     """A running system: where it is, who may sign in with which password, and its command line.
 
     Attributes:
@@ -36,7 +36,7 @@ class House:
 
 
 @contextlib.contextmanager
-def opened_house() -> Generator[House]:
+def running_system() -> Generator[RunningSystem]:
     """From when it is ready until the block ends."""
     with short_folder() as folder:
         data = folder / "data"
@@ -51,7 +51,7 @@ def opened_house() -> Generator[House]:
             assert up.stdout is not None
             url = up.stdout.readline().removeprefix("Adsum is at ").strip()
             passwords = json.loads((data / "credentials.json").read_text(encoding="utf-8"))
-            yield House(url, passwords, data)
+            yield RunningSystem(url, passwords, data)
         finally:
             stop(up)
             up.communicate()
