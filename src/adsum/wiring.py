@@ -51,7 +51,8 @@ from adsum.platform.settings import Settings
 from adsum.privacy.service import StudentData
 from adsum.registers.day_roster import DayRosters
 from adsum.registers.on_site.service import OnSite
-from adsum.registers.service import Registers
+from adsum.registers.overview.service import DayOverviews
+from adsum.registers.service import DayTimetables, Registers
 from adsum.registers.sheets.service import RegisterSheets
 from adsum.reports.service import Reports, Summaries
 from adsum.reports.year import Year
@@ -112,6 +113,8 @@ class Adsum:
     year: Year
     on_site: OnSite
     day_rosters: DayRosters
+    day_timetables: DayTimetables
+    day_overviews: DayOverviews
     explaining: Explaining
     naming: Naming
     roster_import: RosterImport
@@ -150,8 +153,11 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
         stack.push_async_callback(api_keys.close)
         impersonation = Impersonation(database)
         stack.push_async_callback(impersonation.close)
-        corrections = Corrections(database, now)
-        summaries = Summaries(database)
+        schools, statuses, naming = Schools(database), Statuses(database, now), Naming(database)
+        contradictions, explaining = Contradictions(database, now), Explaining(database, now)
+        corrections, summaries = Corrections(database, now), Summaries(database)
+        reports = Reports(database, summaries)
+        registers, on_site, batches = Registers(database, now), OnSite(database, now), Batches(database)
         attempts = FailedAttempts(redis, key_prefix=settings.key_prefix)
         yield Adsum(
             settings=settings,
@@ -172,7 +178,7 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
             deliveries=deliveries,
             sweeper=new_sweeper(settings, database, queue, completion, now),
             chores=_chores(settings, database, now),
-            batches=Batches(database),
+            batches=batches,
             timeline=Timeline(database, queue),
             activity=ActivityService(database, queue_control(settings, redis), now),
             progress=progress,
@@ -181,22 +187,33 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
             marks_import=MarksImport(database, attendances),
             corrections=corrections,
             undo=Undo(database, now),
-            contradictions=Contradictions(database, now),
+            contradictions=contradictions,
             absences=Absences(database, now),
             covers=Covers(database, now),
             student_data=StudentData(database),
-            schools=Schools(database),
-            statuses=Statuses(database, now),
+            schools=schools,
+            statuses=statuses,
             school_calendar=SchoolCalendar(database, now),
             timetables=Timetables(database, now),
-            registers=Registers(database, now),
+            registers=registers,
             register_sheets=RegisterSheets(database, attendances, corrections, now),
-            reports=Reports(database, summaries),
+            reports=reports,
             year=Year(database, summaries),
-            on_site=OnSite(database, now),
+            on_site=on_site,
             day_rosters=DayRosters(database, now),
-            explaining=Explaining(database, now),
-            naming=Naming(database),
+            day_timetables=DayTimetables(schools, registers, statuses, now),
+            day_overviews=DayOverviews(
+                registers=registers,
+                on_site=on_site,
+                reports=reports,
+                explaining=explaining,
+                contradictions=contradictions,
+                batches=batches,
+                statuses=statuses,
+                naming=naming,
+            ),
+            explaining=explaining,
+            naming=naming,
             roster_import=RosterImport(database, settings.timezone, now),
             sourced_roster=SourcedRoster(database),
             now=now,

@@ -1,4 +1,4 @@
-"""Registers as clients see them."""
+"""The endpoints of registers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from http import HTTPStatus
 from tests.support.api import Api, violations
 
 
-async def test_a_missing_register_is_shown_with_who_is_missing(api: Api) -> None:
+async def test_a_missing_register_names_the_students_without_a_mark(api: Api) -> None:
     school = api.school
     (item,) = (await api.get("/registers/missing", "teacher", date="2024-12-24")).json()["items"]
     assert item == {
@@ -25,12 +25,12 @@ async def test_a_missing_register_is_shown_with_who_is_missing(api: Api) -> None
     }
 
 
-async def test_a_register_that_is_being_recorded_says_so(api: Api) -> None:
+async def test_a_register_with_an_open_run_is_processing(api: Api) -> None:
     await api.create("teacher", learningDate="2024-12-24")
     (item,) = (await api.get("/registers", "teacher", date="2024-12-24", classId=api.school.class_id)).json()["items"]
     assert (item["state"], item["isProcessing"]) == ("missing", True)
 
 
-async def test_an_operator_sees_no_registers_and_a_wrong_day_is_named(api: Api) -> None:
+async def test_an_operator_sees_no_registers_and_a_wrong_day_is_a_violation(api: Api) -> None:
     assert (await api.get("/registers", "operator")).status_code == HTTPStatus.FORBIDDEN
     assert violations(await api.get("/registers/missing", date="24.12.2024")) == {("/query/date", "date_format")}

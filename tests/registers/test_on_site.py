@@ -1,4 +1,4 @@
-"""Who is in the house now, as far as today's registers know."""
+"""The students who are on site, by the registers of today."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ def at_noon() -> datetime:
     return datetime(2024, 9, 2, 12, tzinfo=UTC)
 
 
-async def there(reported: Reported, who: Caller | None = None) -> list[int]:
-    on_site = OnSite(reported.database, at_noon)
-    page = await on_site.page(reported.school.school_id, who or reported.office, PageRequest())
+async def on_site(reported: Reported, who: Caller | None = None) -> list[int]:
+    page = await OnSite(reported.database, at_noon).page(
+        reported.school.school_id, who or reported.office, PageRequest()
+    )
     return [reported.school.student_ids.index(row.student_id) for row in page.items]
 
 
-async def test_the_newest_session_of_today_counts(reported: Reported) -> None:
+async def test_the_mark_of_the_latest_session_of_today_decides_who_is_on_site(reported: Reported) -> None:
     async with reported.database.transaction() as connection:
         later = await make_session(connection, reported.school.class_id, period="2")
         times = {
@@ -42,10 +43,10 @@ async def test_the_newest_session_of_today_counts(reported: Reported) -> None:
     await reported.take(MONDAY, {0: "present", 1: "present", 2: "late"})
     await reported.take(WEEK[1], {0: "present"})
 
-    assert await there(reported) == [1, 2]
+    assert await on_site(reported) == [1, 2]
 
 
-async def test_who_has_left_or_is_elsewhere_is_not_there(reported: Reported) -> None:
+async def test_a_student_who_left_or_is_off_site_is_not_on_site(reported: Reported) -> None:
     trip = Status("trip", "Trip", "T", CountsAs.ATTENDED, frozenset({StatusFlag.OFF_SITE}))
     async with reported.database.transaction() as connection:
         await set_status(connection, reported.school.school_id, trip)
@@ -54,24 +55,24 @@ async def test_who_has_left_or_is_elsewhere_is_not_there(reported: Reported) -> 
         of_bo = attendances.c.student_id == reported.school.student_ids[1]
         await connection.execute(update(attendances).where(of_bo).values(left_at="11:00"))
 
-    assert await there(reported) == [2]
+    assert await on_site(reported) == [2]
 
 
-async def test_a_teacher_sees_their_own_and_who_may_not_know_names_nobody(reported: Reported) -> None:
+async def test_a_teacher_sees_their_own_classes_and_names_need_a_permission(reported: Reported) -> None:
     await reported.take(MONDAY, {0: "present"})
     async with reported.database.transaction() as connection:
         stranger = await make_user(connection, Role.TEACHER, reported.school.school_id)
 
-    assert await there(reported, reported.teacher) == [0]
-    assert await there(reported, caller(Role.TEACHER, reported.school.school_id, stranger)) == []
+    assert await on_site(reported, reported.teacher) == [0]
+    assert await on_site(reported, caller(Role.TEACHER, reported.school.school_id, stranger)) == []
     with pytest.raises(Forbidden):
-        await there(reported, caller(Role.OPERATOR, reported.school.school_id))
+        await on_site(reported, caller(Role.OPERATOR, reported.school.school_id))
 
 
-async def test_everybody_stands_in_the_schools_order_and_is_counted(reported: Reported) -> None:
-    on_site = OnSite(reported.database, at_noon)
+async def test_everybody_is_listed_by_name_and_counted(reported: Reported) -> None:
+    service = OnSite(reported.database, at_noon)
     await reported.take(MONDAY, {0: "present", 1: "absent", 2: "late"})
-    there = await on_site.everybody(reported.school.school_id, reported.office)
+    everybody = await service.everybody(reported.school.school_id, reported.office)
 
-    assert [row.family_name for row in there] == ["Family 0001", "Family 0003"]
-    assert await on_site.count(reported.school.school_id, reported.office) == 2
+    assert [row.family_name for row in everybody] == ["Family 0001", "Family 0003"]
+    assert await service.count(reported.school.school_id, reported.office) == 2

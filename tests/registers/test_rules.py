@@ -1,4 +1,4 @@
-"""How much of a register is taken."""
+"""The state of a register."""
 
 from __future__ import annotations
 

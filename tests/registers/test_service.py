@@ -1,4 +1,4 @@
-"""Which registers are due on a day, and which of them are missing."""
+"""Registers that are due on a day, and those that are missing."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ async def meet(database: Database, school: SchoolIds, *times: tuple[int, str]) -
 
 
 async def close(database: Database, school: SchoolIds, day: date, from_time: str | None = None) -> None:
-    said = {"reason": "Heat", "created_at": MARKED_AT, "created_role": "office", "from_time": from_time}
+    columns = {"reason": "Heat", "created_at": MARKED_AT, "created_role": "office", "from_time": from_time}
     async with database.transaction() as connection:
-        await connection.execute(insert(closed_days).values(school_id=school.school_id, day=day, **said))
+        await connection.execute(insert(closed_days).values(school_id=school.school_id, day=day, **columns))
 
 
 async def test_a_register_without_marks_is_missing(database: Database, school: SchoolIds, registers: Registers) -> None:
@@ -118,7 +118,7 @@ async def test_a_register_with_all_marks_is_taken_and_not_missing(
     assert (found.state, found.missing_student_ids) == (RegisterState.TAKEN, ())
 
 
-async def test_registers_are_counted_whatever_is_listed(
+async def test_counting_ignores_the_filter_of_missing_registers(
     database: Database, school: SchoolIds, registers: Registers
 ) -> None:
     of_school = RegisterFilters(school_id=school.school_id)
@@ -128,7 +128,7 @@ async def test_registers_are_counted_whatever_is_listed(
     assert await registers.count(ADMIN, RegisterFilters(school_id=school.school_id + 1)) == RegisterCount(0, 0)
 
 
-async def test_a_cleared_mark_is_none(database: Database, school: SchoolIds, registers: Registers) -> None:
+async def test_a_cleared_mark_does_not_count(database: Database, school: SchoolIds, registers: Registers) -> None:
     await mark(database, school, WEDNESDAY, school.student_ids)
     async with database.transaction() as connection:
         cleared = update(attendances).where(attendances.c.student_id == school.student_ids[0])
@@ -137,7 +137,7 @@ async def test_a_cleared_mark_is_none(database: Database, school: SchoolIds, reg
     assert (found.marked, found.missing_student_ids) == (2, (school.student_ids[0],))
 
 
-async def test_a_mark_of_who_is_not_on_the_roster_does_not_count(
+async def test_a_mark_of_a_student_outside_the_roster_does_not_count(
     database: Database, school: SchoolIds, registers: Registers
 ) -> None:
     async with database.transaction() as connection:
@@ -157,7 +157,9 @@ async def test_a_student_who_is_enrolled_twice_is_expected_once(
     assert (found.marked, found.expected, found.missing_student_ids) == (1, 3, tuple(school.student_ids[1:]))
 
 
-async def test_an_open_run_is_told(database: Database, school: SchoolIds, registers: Registers) -> None:
+async def test_a_register_with_an_open_run_is_marked_as_processing(
+    database: Database, school: SchoolIds, registers: Registers
+) -> None:
     async with database.transaction() as connection:
         await make_run(connection, school, inserts(school.student_ids))
     (found,) = await due(registers)
@@ -165,7 +167,7 @@ async def test_an_open_run_is_told(database: Database, school: SchoolIds, regist
     assert [each.is_processing for each in await due(registers, day=TUESDAY)] == [False]
 
 
-async def test_nothing_is_due_of_a_class_without_students_or_that_is_gone(
+async def test_no_register_is_due_in_a_class_without_students_or_an_inactive_class(
     database: Database, school: SchoolIds, registers: Registers
 ) -> None:
     assert await due(registers, day=date(2024, 9, 1)) == []
@@ -209,7 +211,7 @@ async def test_a_session_without_times_is_due_all_day_and_not_tomorrow(school: S
         ("11:00", [(3, "08:00"), (3, "11:30")], True),
     ],
 )
-async def test_nothing_is_due_while_the_school_is_closed(
+async def test_no_register_is_due_while_the_school_is_closed(
     database: Database,
     school: SchoolIds,
     registers: Registers,
@@ -223,7 +225,7 @@ async def test_nothing_is_due_while_the_school_is_closed(
     assert bool(await due(registers)) == is_due
 
 
-async def test_nothing_is_due_outside_of_terms(database: Database, school: SchoolIds, registers: Registers) -> None:
+async def test_no_register_is_due_outside_of_terms(database: Database, school: SchoolIds, registers: Registers) -> None:
     async with database.transaction() as connection:
         term = {"title": "Autumn", "begin_date": date(2024, 9, 2), "end_date": WEDNESDAY}
         await connection.execute(insert(terms).values(school_id=school.school_id, **term))
@@ -231,7 +233,7 @@ async def test_nothing_is_due_outside_of_terms(database: Database, school: Schoo
     assert len(await due(registers, day=TUESDAY)) == 1
 
 
-async def test_today_is_that_of_each_school(database: Database, registers: Registers) -> None:
+async def test_today_is_in_the_time_zone_of_each_school(database: Database, registers: Registers) -> None:
     """At noon in UTC it is the 26th on the one side of the date line, and the 25th on the other."""
     async with database.transaction() as connection:
         east = await make_school(connection, time_zone="Pacific/Kiritimati")
@@ -244,7 +246,7 @@ async def test_today_is_that_of_each_school(database: Database, registers: Regis
     assert [each.learning_date for each in await due(registers)] == [THURSDAY, WEDNESDAY]
 
 
-async def test_a_school_that_there_is_not_has_no_registers(registers: Registers) -> None:
+async def test_an_unknown_school_has_no_registers(registers: Registers) -> None:
     assert await due(registers, school_id=1) == []
 
 
@@ -259,7 +261,7 @@ async def test_registers_are_narrowed_to_a_school_a_class_and_a_teacher(
     assert [each.class_id for each in await due(registers, teacher_id=other.teacher_id)] == [other.class_id]
 
 
-async def test_a_teacher_sees_their_own_of_the_days_on_which_they_teach(
+async def test_a_teacher_sees_registers_of_their_classes_on_the_days_on_which_they_teach(
     database: Database, school: SchoolIds, registers: Registers
 ) -> None:
     async with database.transaction() as connection:
@@ -277,18 +279,20 @@ async def test_a_teacher_sees_their_own_of_the_days_on_which_they_teach(
     assert await due(registers, caller(Role.OFFICE, school.school_id + 1)) == []
 
 
-async def test_who_may_not_read_rosters_is_told_of_no_student(school: SchoolIds, registers: Registers) -> None:
+async def test_without_permission_for_rosters_no_missing_student_is_named(
+    school: SchoolIds, registers: Registers
+) -> None:
     key = Caller(Role.KEY, frozenset({Permission.ATTENDANCE_READ}), key_id=1)
     (found,) = await due(registers, key)
     assert (found.marked, found.expected, found.missing_student_ids) == (0, 3, None)
 
 
-async def test_who_may_not_read_records_is_refused(registers: Registers) -> None:
+async def test_without_permission_for_records_registers_are_refused(registers: Registers) -> None:
     with pytest.raises(Forbidden):
         await due(registers, caller(Role.OPERATOR, 1))
 
 
-async def test_pages_follow_each_other_by_class_and_session(
+async def test_pages_are_ordered_by_class_and_session(
     database: Database, school: SchoolIds, registers: Registers
 ) -> None:
     async with database.transaction() as connection:
@@ -307,7 +311,7 @@ async def test_pages_follow_each_other_by_class_and_session(
         await registers.page(ADMIN, RegisterFilters(TUESDAY), PageRequest("bm9uZQ"))
 
 
-async def test_however_many_classes_there_are_it_is_three_statements(
+async def test_a_page_takes_three_statements_for_any_number_of_classes(
     database: Database, school: SchoolIds, registers: Registers
 ) -> None:
     async with database.transaction() as connection:
@@ -322,7 +326,7 @@ async def test_however_many_classes_there_are_it_is_three_statements(
     assert sum(statement.lstrip().startswith(("SELECT", "WITH")) for statement, _ in sent) == 3
 
 
-async def test_what_begins_later_is_listed_where_it_is_asked_for_with_its_times(
+async def test_upcoming_registers_are_listed_on_request_with_their_times(
     database: Database, school: SchoolIds, registers: Registers
 ) -> None:
     await meet(database, school, (3, "13:00"), (3, "08:00"), (4, "09:00"))
@@ -332,7 +336,7 @@ async def test_what_begins_later_is_listed_where_it_is_asked_for_with_its_times(
     assert (tomorrow.learning_date, tomorrow.times) == (THURSDAY, (("09:00", "23:59"),))
 
 
-async def test_a_register_tells_how_many_of_the_roster_have_which_status(
+async def test_a_register_counts_the_students_of_the_roster_by_status(
     database: Database, school: SchoolIds, registers: Registers
 ) -> None:
     await mark(database, school, WEDNESDAY, [*school.student_ids, 999])
@@ -340,4 +344,4 @@ async def test_a_register_tells_how_many_of_the_roster_have_which_status(
         late = update(attendances).where(attendances.c.student_id == school.student_ids[0])
         await connection.execute(late.values(status="late"))
     (found,) = await due(registers, missing_only=False)
-    assert (found.school_id, found.given) == (school.school_id, {"late": 1, "present": 2})
+    assert (found.school_id, found.status_counts) == (school.school_id, {"late": 1, "present": 2})

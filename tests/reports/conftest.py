@@ -1,4 +1,4 @@
-"""What the tests of reports share: records as registers leave them, and the reports of a school."""
+"""Fixtures for tests of reports: a school with records, and its reports."""
 
 from __future__ import annotations
 

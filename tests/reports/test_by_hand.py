@@ -89,7 +89,7 @@ async def test_a_day_is_absent_when_half_of_its_time_was_missed(reported: Report
     assert (await reported.counts(GroupBy.CLASS))[reported.school.class_id] == Counts(10, 5, 5, 0, 0, 5, 3)
 
 
-async def test_what_a_status_counts_as_is_the_schools(reported: Reported) -> None:
+async def test_each_school_decides_what_a_status_counts_as(reported: Reported) -> None:
     trip = Status("trip", "Trip", "T", CountsAs.NOT_EXPECTED)
     online = Status("online", "Online", "O", CountsAs.ATTENDED, frozenset({StatusFlag.OFF_SITE}))
     sick = Status("sick", "Sick", "S", CountsAs.ABSENT, frozenset({StatusFlag.AUTHORISED}))
@@ -105,7 +105,7 @@ async def test_what_a_status_counts_as_is_the_schools(reported: Reported) -> Non
     }
 
 
-async def test_chronic_absence(reported: Reported) -> None:
+async def test_chronic_absence_needs_the_percentage_and_the_least_number_of_days(reported: Reported) -> None:
     await five_days(reported)
     ada, bo, cy = reported.school.student_ids
     rule = ChronicRule(percent=40, least_days=5)
@@ -124,7 +124,7 @@ async def test_chronic_absence(reported: Reported) -> None:
     assert ada not in {row.key for row in first.items}
 
 
-async def test_absences_in_a_row_up_to_the_last_day(reported: Reported) -> None:
+async def test_absences_in_a_row_end_with_the_last_day(reported: Reported) -> None:
     await five_days(reported)
     _, bo, cy = reported.school.student_ids
     await reported.take(date(2024, 9, 9), {1: "absent"})
@@ -136,7 +136,7 @@ async def test_absences_in_a_row_up_to_the_last_day(reported: Reported) -> None:
     assert [(row.student_id, row.days) for row in longer.items] == [(cy, 2), (bo, 1)]
 
 
-async def test_unexplained_absences_the_newest_first_page_by_page(reported: Reported) -> None:
+async def test_unexplained_absences_are_paged_the_newest_day_first(reported: Reported) -> None:
     await five_days(reported)
     _, bo, cy = reported.school.student_ids
 
@@ -147,7 +147,7 @@ async def test_unexplained_absences_the_newest_first_page_by_page(reported: Repo
     assert found == [(WEEK[4], cy, 1), (WEEK[3], bo, 1), (WEEK[3], cy, 1), (WEEK[0], bo, 1)]
 
 
-async def test_a_students_own_record(reported: Reported) -> None:
+async def test_a_students_record_has_counts_and_every_day(reported: Reported) -> None:
     await five_days(reported)
     bo = reported.school.student_ids[1]
 
@@ -164,7 +164,7 @@ async def test_a_students_own_record(reported: Reported) -> None:
     assert (nothing.counts, nothing.is_chronically_absent) == (Counts(), False)
 
 
-async def test_a_teacher_reads_what_was_recorded_in_their_classes_alone(reported: Reported) -> None:
+async def test_a_teacher_reads_only_records_of_their_classes(reported: Reported) -> None:
     ada, bo, _ = reported.school.student_ids
     async with reported.database.transaction() as connection:
         other = await make_class(connection, reported.school.school_id, title="8a")
@@ -188,7 +188,7 @@ async def test_a_teacher_reads_what_was_recorded_in_their_classes_alone(reported
         await reported.reports.student(reported.scope(), bo, ChronicRule(), colleague)
 
 
-async def test_who_may_not_read_and_what_is_no_report(reported: Reported) -> None:
+async def test_reports_need_a_permission_a_visible_school_and_valid_days(reported: Reported) -> None:
     scope, key = reported.scope(), caller(Role.KEY)
     with pytest.raises(Forbidden):
         await reported.reports.rates(scope, GroupBy.DAY, key, ALL)
@@ -211,7 +211,7 @@ async def test_a_student_of_another_school_is_in_no_report_of_this_one(reported:
         await reported.reports.student(reported.scope(school_id=elsewhere), bo, ChronicRule(), admin)
 
 
-async def test_names_are_for_who_may_read_the_roster(reported: Reported) -> None:
+async def test_names_need_permission_for_rosters(reported: Reported) -> None:
     await five_days(reported)
     key = caller(Role.OFFICE, reported.school.school_id)
     key = type(key)(Role.KEY, key.permissions - {p for p in key.permissions if p.value == "roster:read"}, key_id=1)

@@ -1,4 +1,4 @@
-"""A school year that others have written: what is counted is what the files of the Ed-Fi samples say."""
+"""A school year from the sample files of Ed-Fi: the reports agree with the files."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def school_id(adsum: Adsum, events: list[Event]) -> int:
     return school_id
 
 
-async def test_a_year_is_counted_as_the_files_have_it_and_their_one_contradiction_is_named(
+async def test_a_year_is_counted_as_in_the_files_and_their_one_contradiction_is_found(
     adsum: Adsum, school_id: int, events: list[Event], worker: RunWorker
 ) -> None:
     async def send(some: Sequence[Event]) -> MarksReport:

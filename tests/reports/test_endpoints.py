@@ -1,4 +1,4 @@
-"""Reports as clients ask for them: as pages, and as files."""
+"""The endpoints of reports: pages, and files."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ async def api(adsum: Adsum, worker: RunWorker) -> AsyncGenerator[Api]:
         yield opened
 
 
-def asked(api: Api, **query: Any) -> dict[str, Any]:
+def query_of(api: Api, **query: Any) -> dict[str, Any]:
     return {"schoolId": api.school.school_id, **PERIOD} | query
 
 
-async def test_each_report_says_by_which_rule_it_counts(api: Api) -> None:
+async def test_each_report_carries_its_definition(api: Api) -> None:
     absent = api.school.student_ids[2]
-    rates = (await api.get("/reports/rates", "teacher", **asked(api, by="day"))).json()
-    chronic = (await api.get("/reports/chronic-absence", **asked(api, percent=50, leastDays=1))).json()
-    streaks = (await api.get("/reports/absences-in-a-row", **asked(api, leastDays=1))).json()
-    unexplained = (await api.get("/reports/unexplained-absences", **asked(api))).json()
+    rates = (await api.get("/reports/rates", "teacher", **query_of(api, by="day"))).json()
+    chronic = (await api.get("/reports/chronic-absence", **query_of(api, percent=50, leastDays=1))).json()
+    streaks = (await api.get("/reports/absences-in-a-row", **query_of(api, leastDays=1))).json()
+    unexplained = (await api.get("/reports/unexplained-absences", **query_of(api))).json()
 
     (day,) = rates["items"]
     assert (day["key"], day["sessions"], day["absent"], day["attendanceRate"]) == (DAY, 3, 1, 66.67)
@@ -55,14 +55,14 @@ async def test_each_report_says_by_which_rule_it_counts(api: Api) -> None:
         assert "late counts as attended, excused as absent" in report["definition"]
 
 
-async def test_a_students_record_has_every_day(api: Api) -> None:
+async def test_the_record_of_a_student_has_every_day(api: Api) -> None:
     path = f"/reports/students/{api.school.student_ids[2]}"
 
-    record = (await api.get(path, "teacher", **asked(api))).json()
+    record = (await api.get(path, "teacher", **query_of(api))).json()
 
     assert (record["days"], record["daysAbsent"], record["isChronicallyAbsent"]) == (1, 1, False)
     assert [(day["date"], day["isAbsent"]) for day in record["calendar"]] == [(DAY, True)]
-    assert (await api.get("/reports/students/999", **asked(api))).status_code == HTTPStatus.NOT_FOUND
+    assert (await api.get("/reports/students/999", **query_of(api))).status_code == HTTPStatus.NOT_FOUND
 
 
 @pytest.mark.parametrize(
@@ -74,15 +74,15 @@ async def test_a_students_record_has_every_day(api: Api) -> None:
         ("unexplained-absences", {}),
     ],
 )
-async def test_a_report_comes_as_a_file_and_that_is_logged(
+async def test_a_report_as_a_file_is_logged(
     api: Api, path: str, query: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    page = (await api.get(f"/reports/{path}", **asked(api, **query))).json()
+    page = (await api.get(f"/reports/{path}", **query_of(api, **query))).json()
 
     async def file(kind: str, **narrowed: str) -> httpx2.Response:
         headers = {"Accept": kind, "Authorization": f"Bearer {api.tokens['office']}"}
-        return await api.client.get(f"/reports/{path}", params=asked(api, **query, **narrowed), headers=headers)
+        return await api.client.get(f"/reports/{path}", params=query_of(api, **query, **narrowed), headers=headers)
 
     answer, book = await file("text/csv"), await file(FileKind.XLSX)
     await file("text/csv", grade="Ada Byron")
@@ -103,9 +103,9 @@ async def test_a_report_comes_as_a_file_and_that_is_logged(
     assert "Ada" not in str(logged)
 
 
-async def test_what_is_wrong_with_a_report_is_named(api: Api) -> None:
-    wrong = await api.get("/reports/rates", **asked(api, by="moon", to="2024-11-30", schoolId=0, percent=3))
-    reversed_ = await api.get("/reports/rates", **asked(api, by="day", to="2024-11-30"))
+async def test_each_wrong_parameter_of_a_report_is_a_violation(api: Api) -> None:
+    wrong = await api.get("/reports/rates", **query_of(api, by="moon", to="2024-11-30", schoolId=0, percent=3))
+    reversed_ = await api.get("/reports/rates", **query_of(api, by="day", to="2024-11-30"))
 
     assert violations(wrong) == {
         ("/query/by", "unknown_value"),
@@ -113,10 +113,10 @@ async def test_what_is_wrong_with_a_report_is_named(api: Api) -> None:
         ("/query/percent", "unknown_field"),
     }
     assert violations(reversed_) == {("/query/to", "days_reversed")}
-    far = await api.get("/reports/rates", **asked(api, by="day", **{"from": "9999-12-01", "to": "9999-12-31"}))
+    far = await api.get("/reports/rates", **query_of(api, by="day", **{"from": "9999-12-01", "to": "9999-12-31"}))
     assert violations(far) == {("/query/from", "date_too_far"), ("/query/to", "date_too_far")}
 
 
 @pytest.mark.parametrize(("role", "status"), [("operator", 403), ("viewer", 200), ("nobody", 401)])
-async def test_who_may_read_reports(api: Api, role: str, status: int) -> None:
-    assert (await api.get("/reports/rates", role, **asked(api, by="day"))).status_code == status
+async def test_reports_are_for_roles_that_may_read_attendance(api: Api, role: str, status: int) -> None:
+    assert (await api.get("/reports/rates", role, **query_of(api, by="day"))).status_code == status

@@ -1,4 +1,4 @@
-"""Where the days of a heat map stand, and how they look."""
+"""Positions and looks of the days of a heat map."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adsum.reports.rules import Counts
 WEDNESDAY = date(2024, 10, 30)
 
 
-def test_weeks_are_columns_and_months_stand_above_their_first_week() -> None:
+def test_weeks_are_columns_and_the_label_of_a_month_is_above_its_first_week() -> None:
     drawn = map_of_many(WEDNESDAY, date(2024, 12, 3), {date(2024, 11, 4): Counts(20, 20)})
     assert [(cell.day.day, cell.column, cell.row) for cell in drawn.cells[:4]] == [
         (30, 0, 2),
@@ -25,7 +25,7 @@ def test_weeks_are_columns_and_months_stand_above_their_first_week() -> None:
     assert (drawn.columns, drawn.rows, [cell.day for cell in drawn.taken]) == (6, 5, [date(2024, 11, 4)])
 
 
-def test_a_weekend_has_rows_only_where_something_was_taken_on_one() -> None:
+def test_weekends_have_rows_only_with_records_on_a_weekend() -> None:
     saturday = date(2024, 11, 2)
     assert map_of_one(WEDNESDAY, saturday, {saturday: Counts(1, 1)}).rows == 7
     assert map_of_one(saturday, saturday, {}).cells == []
@@ -39,7 +39,7 @@ def test_a_year_fits_into_a_page() -> None:
 @pytest.mark.parametrize(
     ("absent", "look"), [(1, Look.LEAST), (2, Look.LITTLE), (5, Look.SOME), (10, Look.MUCH), (20, Look.MOST)]
 )
-def test_a_day_of_many_looks_by_how_many_were_absent(absent: int, look: Look) -> None:
+def test_the_look_of_a_day_of_many_students_follows_the_share_of_absences(absent: int, look: Look) -> None:
     assert look_of_many(Counts(100, 100 - absent, absent)) is look
 
 
@@ -53,5 +53,5 @@ def test_a_day_of_many_looks_by_how_many_were_absent(absent: int, look: Look) ->
         (Counts(2, 0, 2, 1, days=1, days_absent=1), Look.ABSENT),
     ],
 )
-def test_a_day_of_one_looks_by_the_worst_of_it(counts: Counts, look: Look) -> None:
+def test_the_look_of_a_day_of_one_student_follows_its_worst_mark(counts: Counts, look: Look) -> None:
     assert look_of_one(counts) is look

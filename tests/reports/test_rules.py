@@ -1,4 +1,4 @@
-"""Of which days a report is when nobody has named any."""
+"""The default period of a report."""
 
 from __future__ import annotations
 
@@ -27,5 +27,7 @@ YEAR_BEFORE = Span(date(2023, 9, 4), date(2024, 6, 15))
     ],
     ids=["no terms", "two terms of the year", "one term", "a year that is over", "for years", "for ever"],
 )
-def test_the_days_begin_with_the_school_year_or_ninety_days_ago(terms: list[Span], first: date, is_year: bool) -> None:
+def test_the_default_period_begins_with_the_school_year_or_ninety_days_ago(
+    terms: list[Span], first: date, is_year: bool
+) -> None:
     assert usual_days(NEWEST, terms) == UsualDays(first, NEWEST, is_year)

@@ -1,4 +1,4 @@
-"""Summaries are what the records say, whatever happened to them since."""
+"""Summaries agree with the records after every kind of change."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from adsum.batches.tables import batch_runs
 from adsum.batches.undo import Undo
 from adsum.platform.clock import system_clock as now
 from adsum.privacy.service import StudentData
+from adsum.reports.repository.summaries import stale
 from adsum.reports.rules import Counts, GroupBy, total
 from adsum.reports.service import Summaries
-from adsum.reports.summaries_repository import stale
 from adsum.reports.tables import student_days
 from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import ClosedDay, SessionTime
@@ -34,7 +34,7 @@ from tests.support.schools import make_session
 STATUSES = ("present", "absent", "late", "excused")
 
 
-async def test_they_agree_with_the_records_counted_one_by_one(reported: Reported) -> None:
+async def test_summaries_agree_with_records_counted_one_by_one(reported: Reported) -> None:
     chance = random.Random(20240902)
     async with reported.database.transaction() as connection:
         second = await make_session(connection, reported.school.class_id, period="2")
@@ -69,7 +69,7 @@ async def test_they_agree_with_the_records_counted_one_by_one(reported: Reported
     assert {student_id: list(astuple(counts)) for student_id, counts in found.items()} == dict(expected)
 
 
-async def test_a_correction_counts(reported: Reported) -> None:
+async def test_a_correction_changes_the_summary(reported: Reported) -> None:
     await reported.take(MONDAY, {0: "present"})
     assert await absent(reported) == 0
 
@@ -78,7 +78,7 @@ async def test_a_correction_counts(reported: Reported) -> None:
     assert await absent(reported) == 1
 
 
-async def test_an_undo_counts(reported: Reported) -> None:
+async def test_an_undo_changes_the_summary(reported: Reported) -> None:
     await reported.take(MONDAY, {0: "absent"})
     assert await absent(reported) == 1
     school = reported.school
@@ -89,7 +89,7 @@ async def test_an_undo_counts(reported: Reported) -> None:
     assert await absent(reported) == 0
 
 
-async def test_an_absence_entered_afterwards_counts(reported: Reported) -> None:
+async def test_an_absence_entered_afterwards_changes_the_summary(reported: Reported) -> None:
     await reported.take(MONDAY, {0: "late"})
     assert await absent(reported) == 0
 
@@ -112,7 +112,7 @@ async def test_marks_of_a_day_that_is_closed_afterwards_stay_and_do_not_count(re
     assert await absent(reported) == 2
 
 
-async def test_from_an_hour_on_what_begins_later_does_not_count(reported: Reported) -> None:
+async def test_sessions_that_begin_after_an_early_closing_do_not_count(reported: Reported) -> None:
     async with reported.database.transaction() as connection:
         later = await make_session(connection, reported.school.class_id, period="2")
         times = {
@@ -130,7 +130,7 @@ async def test_from_an_hour_on_what_begins_later_does_not_count(reported: Report
     assert await absent(reported) == 1
 
 
-async def test_outside_of_the_terms_nothing_counts(reported: Reported) -> None:
+async def test_days_outside_of_terms_do_not_count(reported: Reported) -> None:
     calendar, school_id = SchoolCalendar(reported.database, now), reported.school.school_id
     for day in WEEK[:3]:
         await reported.take(day, {0: "absent"})
@@ -142,7 +142,7 @@ async def test_outside_of_the_terms_nothing_counts(reported: Reported) -> None:
     assert await absent(reported) == 3
 
 
-async def test_other_times_weigh_the_day_anew(reported: Reported) -> None:
+async def test_changed_times_change_the_weight_of_sessions(reported: Reported) -> None:
     async with reported.database.transaction() as connection:
         short = await make_session(connection, reported.school.class_id, period="2")
     await reported.take(MONDAY, {0: "present"})
@@ -159,7 +159,7 @@ async def test_other_times_weigh_the_day_anew(reported: Reported) -> None:
     assert (await reported.counts(GroupBy.SCHOOL))[MONDAY].days_absent == 0
 
 
-async def test_who_is_erased_is_in_no_summary(reported: Reported) -> None:
+async def test_an_erased_student_is_in_no_summary_of_students(reported: Reported) -> None:
     await reported.take(MONDAY, {0: "absent", 1: "present"})
     assert await absent(reported) == 1
 
@@ -170,8 +170,8 @@ async def test_who_is_erased_is_in_no_summary(reported: Reported) -> None:
         assert list(await connection.scalars(select(student_days.c.student_id))) == reported.school.student_ids[1:2]
 
 
-async def test_who_is_erased_counts_in_no_class(reported: Reported) -> None:
-    """Whether the day is summarised before or not: what is told of the class is told of the school."""
+async def test_an_erased_student_counts_in_no_class(reported: Reported) -> None:
+    """Whether the day is summarised before or not, the numbers of the class and of the school agree."""
     for day in WEEK[:2]:
         await reported.take(day, {0: "absent", 1: "present"})
     assert (await reported.counts(GroupBy.CLASS))[reported.school.class_id].sessions == 4
@@ -183,7 +183,7 @@ async def test_who_is_erased_counts_in_no_class(reported: Reported) -> None:
     assert total((await reported.counts(GroupBy.SCHOOL)).values()) == left
 
 
-async def test_what_an_open_run_has_recorded_counts_when_it_has_ended(reported: Reported) -> None:
+async def test_records_of_an_open_run_count_once_it_has_ended(reported: Reported) -> None:
     async with reported.database.transaction() as connection:
         jobs = inserts(reported.school.student_ids)
         await make_run(connection, reported.school, jobs, batch=batch_of(reported.school, MONDAY))
@@ -191,7 +191,7 @@ async def test_what_an_open_run_has_recorded_counts_when_it_has_ended(reported: 
     assert await Summaries(reported.database).refresh(reported.school.school_id) == 0
 
 
-async def test_many_who_read_at_once_summarise_each_day_once(reported: Reported) -> None:
+async def test_concurrent_readers_summarise_each_day_once(reported: Reported) -> None:
     for day in WEEK:
         await reported.take(day, {0: "absent", 1: "present"})
 
@@ -202,7 +202,7 @@ async def test_many_who_read_at_once_summarise_each_day_once(reported: Reported)
         assert not list(await connection.scalars(select(batch_runs.c.run_id).where(~batch_runs.c.summarised)))
 
 
-async def test_whether_anything_is_stale_is_asked_of_an_index(reported: Reported) -> None:
+async def test_the_search_for_stale_days_uses_an_index(reported: Reported) -> None:
     """Of all runs of a school's years nearly none is: to look at each would be most of what a report costs."""
     async with reported.database.snapshot() as connection:
         statement = str(

@@ -1,4 +1,4 @@
-"""Whole months are read from summaries of their own: whatever days are asked for, the numbers are those of the days."""
+"""Summaries of months: for any period, reports give the same numbers as from single days."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Marks = dict[tuple[int, date], str]
         ((2024, 1, 31), (2024, 2, 29), ((2024, 2, 1), (2024, 3, 1))),
     ],
 )
-def test_which_months_are_asked_for_as_a_whole(
+def test_whole_months_between_two_days(
     first_day: tuple[int, int, int], last_day: tuple[int, int, int], months: tuple[tuple[int, int, int], ...] | None
 ) -> None:
     expected = None if months is None else tuple(date(*each) for each in months)
@@ -78,7 +78,7 @@ def counted(marks: Marks, first_day: date, last_day: date) -> dict[int, Counts]:
 
 
 def in_a_row(marks: Marks, first_day: date, last_day: date) -> dict[int, tuple[int, date]]:
-    """Who is absent on the newest of these days: on how many, and since when."""
+    """Students who are absent on the newest of these days: the number of days, and the first."""
     found: dict[int, tuple[int, date]] = {}
     ended: set[int] = set()
     for (student_id, day), status in sorted(marks.items(), key=lambda each: each[0][1], reverse=True):
@@ -91,13 +91,13 @@ def in_a_row(marks: Marks, first_day: date, last_day: date) -> dict[int, tuple[i
     return found
 
 
-async def told(reported: Reported, first_day: date, last_day: date) -> dict[int, tuple[int, date]]:
+async def reported_streaks(reported: Reported, first_day: date, last_day: date) -> dict[int, tuple[int, date]]:
     scope = replace(reported.scope(), first_day=first_day, last_day=last_day)
     report = await reported.reports.streaks(scope, 1, reported.office, PageRequest(limit=200))
     return {item.student_id: (item.days, item.since) for item in report.items}
 
 
-async def test_the_numbers_are_those_of_the_days(reported: Reported) -> None:
+async def test_whole_months_give_the_same_numbers_as_days(reported: Reported) -> None:
     marks = await marked(reported, random.Random(7))
     for first_day, last_day in ASKED:
         days: dict[str, Any] = {"first_day": first_day, "last_day": last_day}
@@ -105,22 +105,22 @@ async def test_the_numbers_are_those_of_the_days(reported: Reported) -> None:
         assert await reported.counts(GroupBy.STUDENT, **days) == expected
         assert await reported.counts(GroupBy.GRADE, **days) == {None: total(expected.values())}
         assert await reported.counts(GroupBy.SCHOOL, **days) == {first_day: total(expected.values())}
-        assert await told(reported, first_day, last_day) == in_a_row(marks, first_day, last_day)
+        assert await reported_streaks(reported, first_day, last_day) == in_a_row(marks, first_day, last_day)
 
 
-async def test_a_correction_reaches_the_month(reported: Reported) -> None:
+async def test_a_correction_changes_the_summary_of_the_month(reported: Reported) -> None:
     await reported.take(date(2024, 10, 7), {0: "present"})
     await reported.take(date(2024, 10, 8), {0: "present"})
-    assert await told(reported, *OCTOBER.values()) == {}
+    assert await reported_streaks(reported, *OCTOBER.values()) == {}
 
     await Corrections(reported.database, now).correct(2, None, Correction(status="absent"), system_caller())
 
     [student_id] = await reported.counts(GroupBy.STUDENT, **OCTOBER)
     assert (await reported.counts(GroupBy.STUDENT, **OCTOBER))[student_id] == Counts(2, 1, 1, 0, 0, 2, 1)
-    assert await told(reported, *OCTOBER.values()) == {student_id: (1, date(2024, 10, 8))}
+    assert await reported_streaks(reported, *OCTOBER.values()) == {student_id: (1, date(2024, 10, 8))}
 
 
-async def test_nothing_of_an_erased_student_stays_in_the_months(reported: Reported) -> None:
+async def test_an_erased_student_is_in_no_summary_of_months(reported: Reported) -> None:
     await reported.take(date(2024, 10, 7), {0: "absent", 1: "present"})
     first, second = reported.school.student_ids[:2]
     assert set(await reported.counts(GroupBy.STUDENT, **OCTOBER)) == {first, second}
@@ -133,7 +133,7 @@ async def test_nothing_of_an_erased_student_stays_in_the_months(reported: Report
         ) == [second]
 
 
-async def test_a_month_is_added_up_once_however_many_of_its_days_have_changed(reported: Reported) -> None:
+async def test_a_month_is_added_up_once_for_any_number_of_changed_days(reported: Reported) -> None:
     for day in EACH_DAY:
         await reported.take(day, {0: "absent"})
 

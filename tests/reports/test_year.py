@@ -1,4 +1,4 @@
-"""A year put together for the pages: each number counted by hand beside it."""
+"""The numbers of a school year for the pages, each counted by hand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def year(reported: Reported) -> Year:
     return Year(reported.database, Summaries(reported.database))
 
 
-async def test_a_school_in_numbers_and_to_what_it_can_be_narrowed(reported: Reported, year: Year) -> None:
+async def test_the_overview_of_a_school_has_all_numbers_and_offers_filters(reported: Reported, year: Year) -> None:
     ada, bo, cy = reported.school.student_ids
     async with reported.database.transaction() as connection:
         await connection.execute(update(students).where(students.c.id == ada).values(grade="07"))
@@ -53,7 +53,9 @@ async def test_a_school_in_numbers_and_to_what_it_can_be_narrowed(reported: Repo
     assert ([rate.name for rate in choices.classes], choices.grades) == (["7b"], ["07"])
 
 
-async def test_a_teacher_gets_the_newest_day_and_the_marks_of_their_own_classes(reported: Reported, year: Year) -> None:
+async def test_a_teacher_reads_the_newest_day_and_the_marks_of_their_own_classes(
+    reported: Reported, year: Year
+) -> None:
     bo = reported.school.student_ids[1]
     async with reported.database.transaction() as connection:
         other = await make_class(connection, reported.school.school_id, title="Choir")
@@ -74,7 +76,7 @@ async def test_a_teacher_gets_the_newest_day_and_the_marks_of_their_own_classes(
     assert (await year.marks(scope, reported.teacher)).items == [late]
 
 
-async def test_marks_are_absences_and_late_ones_that_reports_count(reported: Reported, year: Year) -> None:
+async def test_listed_marks_are_absences_and_late_arrivals_that_reports_count(reported: Reported, year: Year) -> None:
     ada, *_ = reported.school.student_ids
     school_id = reported.school.school_id
     async with reported.database.transaction() as connection:
@@ -95,19 +97,19 @@ async def test_a_year_is_for_those_who_may_read_attendance_of_the_school(reporte
     operator = caller(Role.OPERATOR, reported.school.school_id)
     stranger = caller(Role.OFFICE, reported.school.school_id + 99)
     for who, error in ((operator, Forbidden), (stranger, NotFound)):
-        for asked in (
+        for request in (
             year.usual_days(reported.school.school_id, who),
             year.overview(reported.scope(), ChronicRule(), who),
             year.choices(reported.scope(), who),
             year.marks(reported.scope(student_id=1), who),
         ):
             with pytest.raises(error):
-                await asked
+                await request
     with pytest.raises(Invalid):
         await year.choices(reported.scope(first_day=WEEK[4], last_day=WEEK[0]), reported.office)
 
 
-async def test_a_class_and_a_student_are_found_by_who_ever_teaches_them(reported: Reported) -> None:
+async def test_a_teacher_finds_a_class_and_a_student_whom_they_ever_teach(reported: Reported) -> None:
     directory = Directory(reported.database, lambda: LATER)
     async with reported.database.transaction() as connection:
         other_class = await make_class(connection, reported.school.school_id)
@@ -117,12 +119,12 @@ async def test_a_class_and_a_student_are_found_by_who_ever_teaches_them(reported
     assert (await directory.class_of(reported.teacher, reported.school.class_id)).title == "7b"
     assert (await directory.student(reported.teacher, bo)).family_name == "Family 0002"
     assert (await directory.student(reported.office, other)).id == other
-    for asked in (
+    for request in (
         directory.class_of(reported.teacher, other_class),
         directory.student(reported.teacher, other),
         directory.student(reported.office, foreign),
     ):
         with pytest.raises(NotFound):
-            await asked
+            await request
     with pytest.raises(Forbidden):
         await directory.student(caller(Role.OPERATOR, reported.school.school_id), bo)

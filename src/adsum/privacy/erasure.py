@@ -14,7 +14,7 @@ from adsum.attendance.tables import attendance_changes, attendances, contradicti
 from adsum.batches.rules import RunState
 from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
 from adsum.privacy.named_students import in_answer, in_plan
-from adsum.reports.summaries_repository import erase_from_summaries, summarise_classes
+from adsum.reports.repository.summaries import erase_from_summaries, summarise_classes
 from adsum.roster.tables import enrolments, sessions, students
 from adsum.schools.repository import lock_school
 

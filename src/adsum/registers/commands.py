@@ -1,24 +1,28 @@
-"""`adsum register`: which classes were not marked."""
+"""`adsum register`: registers that were not taken."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.options import read_day
-from adsum.platform.command_line.output import Json, show_rows
-from adsum.platform.command_line.session import with_adsum
+from adsum.platform.command_line.output import Json, show_items, show_rows
+from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
-from adsum.platform.paging import MAX_LIMIT, PageRequest
-from adsum.registers.rules import Register, RegisterFilters
-from adsum.wiring import Adsum
+from adsum.platform.paging import every_item
+from adsum.registers.rules import RegisterFilters
+from adsum.registers.schemas import RegisterItem
+from adsum.registers.service import Registers
 
 app = typer.Typer(no_args_is_help=True)
 
-SHOWN = ("classId", "className", "sessionId", "sessionTitle", "learningDate", "teachers", "state", "marked", "expected")
+COLUMNS = (
+    *("classId", "className", "sessionId", "sessionTitle", "learningDate"),
+    *("teachers", "state", "marked", "expected"),
+)
 DISPENSABLE = ("sessionTitle", "learningDate", "sessionId", "classId", "teachers")
 
 
@@ -38,35 +42,14 @@ def missing(
 ) -> None:
     """Show the registers of a day that were not taken, or only in part."""
     filters = RegisterFilters(day, school_id)
-    found = with_adsum(lambda adsum: _missing(adsum, filters))
-    rows = [_row(each, as_json=as_json) for each in found]
-    show_rows(SHOWN, rows, as_json=as_json, dispensable=DISPENSABLE, none="no register is missing")
-
-
-async def _missing(adsum: Adsum, filters: RegisterFilters) -> list[Register]:
-    found: list[Register] = []
-    cursor: str | None = None
-    while True:
-        page = await adsum.registers.page(system_caller(), filters, PageRequest(cursor, MAX_LIMIT))
-        found += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return found
-
-
-def _row(each: Register, *, as_json: bool) -> dict[str, Any]:
-    """As in the HTTP API; for people teachers are their names."""
-    teachers = [{"userId": teacher.user_id, "name": teacher.name} for teacher in each.teachers]
-    return {
-        "classId": each.class_id,
-        "className": each.class_name,
-        "sessionId": each.session_id,
-        "sessionTitle": each.session_title,
-        "learningDate": each.learning_date,
-        "teachers": teachers if as_json else [teacher.name for teacher in each.teachers],
-        "state": each.state.value,
-        "marked": each.marked,
-        "expected": each.expected,
-        "missingStudentIds": each.missing_student_ids,
-        "isProcessing": each.is_processing,
-    }
+    found = run_with(
+        Registers,
+        lambda registers: every_item(lambda page: registers.page(system_caller(), filters, page)),
+    )
+    items = [RegisterItem.model_validate(each) for each in found]
+    none = "no register is missing"
+    if as_json:
+        show_items(COLUMNS, items, as_json=True, none=none)
+    else:
+        rows = [item.model_dump(by_alias=True) | {"teachers": [each.name for each in item.teachers]} for item in items]
+        show_rows(COLUMNS, rows, as_json=False, dispensable=DISPENSABLE, none=none)

@@ -95,7 +95,7 @@ async def _session(connection: Connection, caller: Caller, batch: Batch) -> Sess
 
 
 async def _known(connection: Connection, batch: Batch) -> dict[int, str]:
-    standing = (await find_standing(connection, [batch]))[batch]
+    found = (await find_standing(connection, [batch]))[batch]
     times = await times_of(connection, batch.session_id)
-    known = known_of(standing.known, batch.session_id, batch.learning_date, times)
+    known = known_of(found.known, batch.session_id, batch.learning_date, times)
     return {student_id: each.absence.status for student_id, each in known.items()}

@@ -40,14 +40,14 @@ class RegisterQuery(PageQuery):
 
 
 class RosterQuery(WholeQuery):
-    """Of which day the roster is."""
+    """The day and the session of a roster."""
 
     day: Annotated[Day | None, Field(alias="date", description="Without it, the school's today")] = None
-    session_id: Annotated[PathId | None, Field(description="With it, what is known beforehand of that session")] = None
+    session_id: Annotated[PathId | None, Field(description="Adds absences known beforehand for this session")] = None
 
 
 class OnSiteQuery(PageQuery):
-    """Of which school."""
+    """The school of the on-site list."""
 
     school_id: PathId
 
@@ -56,7 +56,7 @@ class OnSiteQuery(PageQuery):
 async def list_registers(
     query: Annotated[RegisterQuery, Query()], registers: RegistersService, caller: AttendanceReader
 ) -> Page[RegisterItem]:
-    """What is due on that day, by class and session, whether it is taken or not."""
+    """Registers that are due on that day, taken or not, by class and session."""
     return await _page(query, registers, caller, missing_only=False)
 
 
@@ -66,7 +66,7 @@ async def list_registers(
 async def list_missing(
     query: Annotated[RegisterQuery, Query()], registers: RegistersService, caller: AttendanceReader
 ) -> Page[RegisterItem]:
-    """What is due on that day and is not taken, or only in part. A teacher sees those of their classes."""
+    """Registers that are due on that day and are not taken, or only in part. A teacher sees those of their classes."""
     return await _page(query, registers, caller, missing_only=True)
 
 
@@ -77,14 +77,14 @@ async def read_roster(
     rosters: Annotated[DayRosters, Depends(provided(DayRosters))],
     caller: RosterReader,
 ) -> RosterAnswer:
-    """Everybody who is enrolled that day: `endDate` of an enrolment is the first day without the student."""
+    """All students who are enrolled that day. `endDate` of an enrolment is the first day without the student."""
     return RosterAnswer.of(await rosters.roster(caller, class_id, query.day, query.session_id))
 
 
 @router.get(
     "/reports/in-the-house",
     name="reportInTheHouse",
-    summary="Who is there now",
+    summary="Students who are on site now",
     tags=["reports"],
     response_model=Page[PresentItem],
     responses=AS_FILE,
@@ -96,7 +96,7 @@ async def list_on_site(
     _named: RosterReader,
     accept: Accept = "",
 ) -> Page[PresentItem] | StreamingResponse:
-    """Students whose newest mark of the school's today says that they are there: attended, on site, and not left."""
+    """Students who are on site by their newest mark of the school's today: attended, not elsewhere, and not left."""
 
     async def fetch(page: PageRequest) -> Page[PresentItem]:
         found = await on_site.page(query.school_id, caller, page)

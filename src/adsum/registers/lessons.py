@@ -1,18 +1,19 @@
-"""A day of registers in the order in which somebody takes them: what is on now first, then by time."""
+"""The timetable of a day for a teacher: registers in the order in which to take them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses
 from adsum.registers.rules import Register, RegisterState
 
 
-class Standing(StrEnum):
-    """How a register stands for who is to take it."""
+class LessonState(StrEnum):
+    """The state of a register at the present time."""
 
     NOW = "now"
     DUE = "due"
@@ -23,19 +24,24 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LocalMoment:
-    """Now, at a school: its day, and the time as 'HH:MM'."""
+class LocalTime:
+    """The present time at a school: its day, and 'HH:MM'."""
 
     day: date
     time: str
 
+    @classmethod
+    def at(cls, time_zone: str, now: datetime) -> LocalTime:
+        local = now.astimezone(ZoneInfo(time_zone))
+        return cls(local.date(), f"{local:%H:%M}")
+
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One register of a day, for who is to take it."""
+    """A register in a timetable. `attended`: the number of students whose mark counts as attended."""
 
     register: Register
-    standing: Standing
+    state: LessonState
     attended: int
 
     @property
@@ -48,48 +54,49 @@ class Lesson:
 
     @property
     def path(self) -> str:
-        """Of the page on which it is taken."""
+        """The path of the page on which the register is taken."""
         each = self.register
         return f"/take/{each.class_id}/{each.session_id}/{each.learning_date.isoformat()}"
 
 
-def arranged(
-    registers: Iterable[Register], statuses: Mapping[int, SchoolStatuses], now: Mapping[int, LocalMoment]
+def timetable_of_day(
+    registers: Iterable[Register], statuses: Mapping[int, SchoolStatuses], now: Mapping[int, LocalTime]
 ) -> list[Lesson]:
-    """What is on now stands first, then all by time; those of which nobody knows when they meet come last.
+    """Lessons that are on now, then all others by time; lessons without a time come last.
 
     Args:
-        registers: of a day.
-        statuses: of each school.
-        now: at each school.
+        registers: of one day.
+        statuses: by school.
+        now: the present time by school.
     """
     lessons = [_lesson(each, statuses[each.school_id], now[each.school_id]) for each in registers]
-    return sorted(lessons, key=_place)
+    return sorted(lessons, key=_position)
 
 
-def _place(lesson: Lesson) -> tuple[bool, bool, str, str, int]:
-    each = lesson.register
-    return lesson.standing is not Standing.NOW, not each.times, lesson.begins or "", each.class_name, each.session_id
+def _position(lesson: Lesson) -> tuple[bool, bool, str, str, int]:
+    register = lesson.register
+    is_later = lesson.state is not LessonState.NOW
+    return is_later, not register.times, lesson.begins or "", register.class_name, register.session_id
 
 
-def _lesson(register: Register, statuses: SchoolStatuses, now: LocalMoment) -> Lesson:
+def _lesson(register: Register, statuses: SchoolStatuses, now: LocalTime) -> Lesson:
     attended = sum(
         students
-        for code, students in register.given.items()
+        for code, students in register.status_counts.items()
         if (status := statuses.get(code)) is not None and status.counts_as is CountsAs.ATTENDED
     )
-    return Lesson(register, _standing(register, now), attended)
+    return Lesson(register, _state(register, now), attended)
 
 
-def _standing(register: Register, now: LocalMoment) -> Standing:
+def _state(register: Register, now: LocalTime) -> LessonState:
     if register.is_processing:
-        return Standing.PROCESSING
+        return LessonState.PROCESSING
     if register.state is RegisterState.TAKEN:
-        return Standing.TAKEN
+        return LessonState.TAKEN
     is_today = register.learning_date == now.day
     if is_today and any(begins <= now.time < ends for begins, ends in register.times):
-        return Standing.NOW
+        return LessonState.NOW
     if register.state is RegisterState.PARTIAL:
-        return Standing.PARTIAL
+        return LessonState.PARTIAL
     has_not_begun = is_today and bool(register.times) and register.times[0][0] > now.time
-    return Standing.UPCOMING if has_not_begun or register.learning_date > now.day else Standing.DUE
+    return LessonState.UPCOMING if has_not_begun or register.learning_date > now.day else LessonState.DUE

@@ -1,6 +1,6 @@
-"""Registers: the sessions that are held on a day, how many of each roster are marked, and who is not.
+"""Statements that read registers: the sessions of a day, and how many students of each roster are marked.
 
-However many they are, two statements: the page, and who teaches and who is missing in what stands on it.
+A page of registers takes two statements, however many registers it has: the counts, then the details.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from adsum.attendance.tables import attendances
 from adsum.batches.rules import RunState
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import Json
-from adsum.platform.database.input_rows import asking, rows_asked
+from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.database.validity import valid_on
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters, RegisterTeacher
 from adsum.roster.tables import classes, enrolments, sessions
@@ -44,40 +44,24 @@ from adsum.schools.tables import schools
 
 Value = TypeVar("Value")
 RegisterPosition = tuple[int, int]
-"""Of a register in the list: its class, its session."""
+"""The position of a register in a list: the ids of its class and session."""
 
-_DETAILS = asking(
-    """
-SELECT asked.session_id,
-    (SELECT {list_of}({tuple_of}(u.id, u.given_name, u.family_name)) FROM users u WHERE u.id IN
-        (SELECT t.user_id FROM class_teachers t WHERE t.class_id = asked.class_id
-         AND (t.begin_date IS NULL OR t.begin_date <= asked.day)
-         AND (t.end_date IS NULL OR t.end_date > asked.day)
-         UNION SELECT v.user_id FROM class_covers v WHERE v.class_id = asked.class_id
-         AND (v.session_id IS NULL OR v.session_id = asked.session_id)
-         AND v.begin_date <= asked.day AND v.end_date > asked.day)) AS teachers,
-    (SELECT {list_of}(DISTINCT e.student_id) FROM enrolments e WHERE e.class_id = asked.class_id
-     AND (e.begin_date IS NULL OR e.begin_date <= asked.day) AND (e.end_date IS NULL OR e.end_date > asked.day)
-     AND NOT EXISTS (SELECT 1 FROM attendances a WHERE a.session_id = asked.session_id AND a.learning_date = asked.day
-         AND a.student_id = e.student_id AND a.status IS NOT NULL)) AS missing,
-    (SELECT {list_of}({tuple_of}(counted.status, counted.students)) FROM
-        (SELECT a.status, count(*) AS students FROM attendances a
-         WHERE a.session_id = asked.session_id AND a.learning_date = asked.day AND a.status IS NOT NULL
-           AND EXISTS (SELECT 1 FROM enrolments e WHERE e.class_id = asked.class_id AND e.student_id = a.student_id
-             AND (e.begin_date IS NULL OR e.begin_date <= asked.day)
-             AND (e.end_date IS NULL OR e.end_date > asked.day))
-         GROUP BY a.status) AS counted) AS given,
-    (SELECT {list_of}({tuple_of}(t.begins, t.ends)) FROM session_times t
-     WHERE t.session_id = asked.session_id AND t.weekday = asked.weekday) AS times
-FROM asked""",
-    {"class_id": "bigint", "session_id": "bigint", "day": "date", "weekday": "bigint"},
-    {"session_id": BigInteger, "teachers": Json, "missing": Json, "given": Json, "times": Json},
+_REGISTER_DETAILS = sql_file(
+    __package__,
+    "register_details",
+    returns={
+        "session_id": BigInteger,
+        "teachers": Json,
+        "missing_students": Json,
+        "status_counts": Json,
+        "times": Json,
+    },
 )
 
 
 @dataclass(frozen=True, slots=True)
-class _Moment:
-    """Of a time zone: the day that is asked about, its weekday, and the local time by which a session is due."""
+class _DueUntil:
+    """For a time zone: the day of the registers, and the local time 'HH:MM' before which a due session begins."""
 
     day: date
     time: str
@@ -97,38 +81,38 @@ async def list_registers(
 ) -> list[Register]:
     """At most `limit` registers that are due and that the caller sees on that day, by class and session.
 
-    Of today what has begun by now is due, of a day that is to come nothing, unless what is to come is asked for, too.
-    Who is missing is told of each.
+    Today a register is due once its session has begun; on a later day none is due. `filters.with_upcoming` includes
+    registers that are not due yet. Each register has the ids of the students without a mark.
     """
-    moments = await _moments(connection, caller, filters, now)
-    if not moments:
+    zones = await _due_by_zone(connection, caller, filters, now)
+    if not zones:
         return []
-    statement = _page(_counted(caller, filters, moments, after), limit, missing_only=filters.missing_only)
+    statement = _page(_counted(caller, filters, zones, after), limit, missing_only=filters.missing_only)
     rows = await connection.execute(statement)
     found = [_register(*row) for row in rows]
-    return await _detailed(connection, found) if found else []
+    return await _with_details(connection, found) if found else []
 
 
 async def count_registers(
     connection: AsyncConnection, caller: Caller, filters: RegisterFilters, now: datetime
 ) -> RegisterCount:
-    """How many registers are due, as `list_registers` would list them, and how many of these are taken."""
-    moments = await _moments(connection, caller, filters, now)
-    if not moments:
+    """The number of registers that are due, and of those that are taken. `filters.missing_only` has no effect."""
+    zones = await _due_by_zone(connection, caller, filters, now)
+    if not zones:
         return RegisterCount(0, 0)
-    each = _counted(caller, filters, moments, None).subquery("register").c
+    each = _counted(caller, filters, zones, None).subquery("register").c
     is_taken = case((each.marked >= each.expected, 1), else_=0)
     statement = select(func.count(), func.coalesce(func.sum(is_taken), 0)).where(each.expected > 0)
     return RegisterCount(*(await connection.execute(statement)).one())
 
 
-async def _moments(
+async def _due_by_zone(
     connection: AsyncConnection, caller: Caller, filters: RegisterFilters, now: datetime
-) -> dict[str, _Moment]:
+) -> dict[str, _DueUntil]:
     zones = select(schools.c.time_zone).where(in_visible_school(caller, schools.c.id)).distinct()
     if filters.school_id is not None:
         zones = zones.where(schools.c.id == filters.school_id)
-    return {zone: _moment(zone, filters, now) for zone in sorted(await connection.scalars(zones))}
+    return {zone: _due_until(zone, filters, now) for zone in sorted(await connection.scalars(zones))}
 
 
 def _register(
@@ -150,23 +134,21 @@ def _register(
     )
 
 
-def _moment(zone: str, filters: RegisterFilters, now: datetime) -> _Moment:
+def _due_until(zone: str, filters: RegisterFilters, now: datetime) -> _DueUntil:
     local = now.astimezone(ZoneInfo(zone))
     today = local.date()
-    asked = filters.day or today
-    if filters.with_upcoming:
-        return _Moment(asked, "24:00")
-    if asked == today:
-        return _Moment(asked, f"{local:%H:%M}")
-    return _Moment(asked, "24:00" if asked < today else "")
+    day = filters.day or today
+    if filters.with_upcoming or day < today:
+        return _DueUntil(day, "24:00")
+    return _DueUntil(day, f"{local:%H:%M}" if day == today else "")
 
 
 def _counted(
-    caller: Caller, filters: RegisterFilters, moments: Mapping[str, _Moment], after: RegisterPosition | None
+    caller: Caller, filters: RegisterFilters, zones: Mapping[str, _DueUntil], after: RegisterPosition | None
 ) -> Select[*tuple[Any, ...]]:
-    day = _by_zone(moments, lambda moment: moment.day, Date())
-    weekday = _by_zone(moments, lambda moment: moment.weekday, Integer())
-    time = _by_zone(moments, lambda moment: moment.time, String())
+    day = _by_zone(zones, lambda due: due.day, Date())
+    weekday = _by_zone(zones, lambda due: due.weekday, Integer())
+    time = _by_zone(zones, lambda due: due.time, String())
     statement = (
         select(
             classes.c.school_id.label("school_id"),
@@ -209,10 +191,10 @@ def _page(counted: Select[*tuple[Any, ...]], limit: int, *, missing_only: bool) 
 
 
 def _by_zone(
-    moments: Mapping[str, _Moment], of: Callable[[_Moment], Value], kind: TypeEngine[Value]
+    zones: Mapping[str, _DueUntil], value_of: Callable[[_DueUntil], Value], kind: TypeEngine[Value]
 ) -> ColumnElement[Value]:
-    """One value, or, where zones differ, an expression over `schools.time_zone`."""
-    values = {zone: of(moment) for zone, moment in moments.items()}
+    """One value for all zones, or an expression over `schools.time_zone` if the values differ."""
+    values = {zone: value_of(due) for zone, due in zones.items()}
     if len(set(values.values())) == 1:
         return literal(next(iter(values.values())), kind)
     return case({zone: literal(value, kind) for zone, value in values.items()}, value=schools.c.time_zone)
@@ -245,8 +227,8 @@ def _is_processing(day: ColumnElement[date]) -> ColumnElement[bool]:
     return exists(going_on.correlate(sessions, schools))
 
 
-async def _detailed(connection: AsyncConnection, registers: Sequence[Register]) -> list[Register]:
-    asked = rows_asked(
+async def _with_details(connection: AsyncConnection, registers: Sequence[Register]) -> list[Register]:
+    rows = input_rows(
         {
             "class_id": each.class_id,
             "session_id": each.session_id,
@@ -255,24 +237,22 @@ async def _detailed(connection: AsyncConnection, registers: Sequence[Register]) 
         }
         for each in registers
     )
-    found = {session_id: more for session_id, *more in await _DETAILS.fetch_all(connection, asked)}
-    return [_with_details(each, *found[each.session_id]) for each in registers]
+    details = {session_id: more for session_id, *more in await _REGISTER_DETAILS.fetch_all(connection, rows)}
+    return [_detailed(each, *details[each.session_id]) for each in registers]
 
 
-def _with_details(
+def _detailed(
     register: Register,
     teachers: list[tuple[int, str, str]] | None,
-    missing: list[int] | None,
-    given: list[tuple[str, int]] | None,
+    missing_students: list[int] | None,
+    status_counts: list[tuple[str, int]] | None,
     times: list[tuple[str, str]] | None,
 ) -> Register:
-    named = [
-        RegisterTeacher(user_id, f"{given_name} {family}".strip()) for user_id, given_name, family in teachers or ()
-    ]
+    named = [RegisterTeacher(user_id, f"{given} {family}".strip()) for user_id, given, family in teachers or ()]
     return replace(
         register,
         teachers=tuple(sorted(named, key=lambda teacher: teacher.user_id)),
-        missing_student_ids=tuple(sorted(missing or ())),
-        given=dict(sorted(given or ())),
+        missing_student_ids=tuple(sorted(missing_students or ())),
+        status_counts=dict(sorted(status_counts or ())),
         times=tuple(sorted((begins, ends) for begins, ends in times or ())),
     )

@@ -1,15 +1,15 @@
-"""Registers: whether a class was marked in a session on a day."""
+"""Values of registers: whether a class was marked in a session on a day, and the filters of their lists."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 
 class RegisterState(StrEnum):
-    """How much of a register is taken: of every student of the day's roster, of some, or of none."""
+    """A register is taken if every student of the day's roster has a mark, partial if some have, else missing."""
 
     TAKEN = "taken"
     PARTIAL = "partial"
@@ -18,7 +18,7 @@ class RegisterState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RegisterFilters:
-    """Which registers. A filter that is None does not narrow.
+    """Filters of registers. A filter that is None does not narrow.
 
     Attributes:
         day: the day; None: the today of each school.
@@ -38,7 +38,7 @@ class RegisterFilters:
 
 @dataclass(frozen=True, slots=True)
 class RegisterTeacher:
-    """Who teaches the class on the day of a register."""
+    """A user who teaches or covers the session of a register on its day."""
 
     user_id: int
     name: str
@@ -46,7 +46,7 @@ class RegisterTeacher:
 
 @dataclass(frozen=True, slots=True)
 class RegisterCount:
-    """How many registers are due, and how many of these are taken."""
+    """The number of registers that are due, and of those that are taken."""
 
     due: int
     taken: int
@@ -57,19 +57,17 @@ class Register:
     """The register of a class, a session and a day.
 
     Attributes:
-        school_id: of the class's school.
-        class_id: of the class.
-        class_name: its title.
-        session_id: of the session.
-        session_title: its title.
+        school_id: of the class.
+        class_id, class_name: the class.
+        session_id, session_title: the session.
         learning_date: the day.
-        teachers: who teaches the class on that day.
-        marked: how many students of the roster have a mark.
-        expected: how many students are on the roster.
-        missing_student_ids: who has none; None: the reader may not know.
-        is_processing: whether an open run is about to mark some.
-        given: how many students of the roster have which status.
-        times: when the session meets on that day, local 'HH:MM', the first one first; none: nobody has said.
+        teachers: users who teach or cover the session on that day.
+        marked: the number of students of the roster with a mark.
+        expected: the number of students of the roster.
+        missing_student_ids: the students without a mark; None: the caller may not read rosters.
+        is_processing: whether an open run is about to record marks.
+        status_counts: the number of students of the roster by status.
+        times: when the session meets on that day, local 'HH:MM', in order; empty: the timetable has no time.
     """
 
     school_id: int
@@ -83,7 +81,7 @@ class Register:
     expected: int
     missing_student_ids: tuple[int, ...] | None
     is_processing: bool
-    given: Mapping[str, int] = field(default_factory=dict[str, int])
+    status_counts: Mapping[str, int] = field(default_factory=dict[str, int])
     times: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -91,3 +89,17 @@ class Register:
         if self.marked >= self.expected:
             return RegisterState.TAKEN
         return RegisterState.PARTIAL if self.marked else RegisterState.MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class OnSiteStudent:
+    """A student who is on site by their newest mark of today, with the session of that mark."""
+
+    student_id: int
+    given_name: str
+    family_name: str
+    grade: str | None
+    class_id: int
+    session_id: int
+    status: str
+    marked_at: datetime

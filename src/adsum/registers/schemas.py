@@ -15,7 +15,7 @@ from adsum.roster.rules import RosterStudent
 
 
 class TeacherItem(Schema):
-    """Who teaches the class on that day."""
+    """A teacher of the class on that day."""
 
     user_id: int
     name: str
@@ -46,7 +46,7 @@ class RosterItem(Schema):
     family_name: str
     grade: str | None
     known_status: Annotated[
-        str | None, Field(description="What a register of that session will say, by an absence known beforehand")
+        str | None, Field(description="The status of an absence known beforehand for that session")
     ] = None
 
     @classmethod
@@ -80,7 +80,7 @@ class RosterAnswer(Schema):
 
 
 class PresentItem(Schema):
-    """A student who is there, by the register of which class and session, taken when."""
+    """A student who is on site, with the class, the session and the time of the newest mark."""
 
     student_id: int
     given_name: str

@@ -36,13 +36,13 @@ SchoolId = Annotated[
 ]
 Grade = Annotated[str | None, typer.Option(help="Only students who are in this grade now.")]
 Percent = Annotated[int, typer.Option(min=1, max=100, help="Of the days, or more.")]
-LeastDays = Annotated[int, typer.Option(min=1, help="Of whom fewer days were taken, nothing is said.")]
+LeastDays = Annotated[int, typer.Option(min=1, help="Leave out students with fewer days.")]
 
 
 @app.command()
 def rates(
     *,
-    by: Annotated[GroupBy, typer.Option(parser=one_of(GroupBy), metavar="|".join(GroupBy), help="By what.")],
+    by: Annotated[GroupBy, typer.Option(parser=one_of(GroupBy), metavar="|".join(GroupBy), help="The groups.")],
     first_day: First,
     last_day: Last = None,
     school: SchoolId = None,

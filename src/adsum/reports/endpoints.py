@@ -31,11 +31,11 @@ router = APIRouter(prefix="/reports", tags=["reports"], dependencies=[Depends(ea
 Reader = Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))]
 ReportsService = Annotated[Reports, Depends(provided(Reports))]
 Percent = Annotated[int, Field(ge=1, le=100, description="Of the days, or more")]
-LeastDays = Annotated[int, Field(ge=1, le=MAX_LEAST_DAYS, description="Of whom fewer days were taken, nothing is said")]
+LeastDays = Annotated[int, Field(ge=1, le=MAX_LEAST_DAYS, description="Students with fewer days are left out")]
 
 
 class ReportQuery(PageQuery):
-    """Of what a report is; days are inclusive."""
+    """The scope of a report; days are inclusive."""
 
     school_id: PathId
     first_day: Annotated[Day, Field(alias="from")]
@@ -49,7 +49,7 @@ class ReportQuery(PageQuery):
 
 
 class RatesQuery(ReportQuery):
-    """Rates by what, and of whom."""
+    """The groups and the scope of rates."""
 
     by: GroupBy
     student_id: PathId | None = None
@@ -60,7 +60,7 @@ class RatesQuery(ReportQuery):
 
 
 class ChronicQuery(ReportQuery):
-    """Who counts as chronically absent."""
+    """The rule of chronic absence."""
 
     percent: Percent = DEFAULT_CHRONIC_RULE.percent
     least_days: LeastDays = DEFAULT_CHRONIC_RULE.least_days
@@ -71,7 +71,7 @@ class ChronicQuery(ReportQuery):
 
 
 class StreaksQuery(ReportQuery):
-    """Of how many days, at least."""
+    """The least number of days in a row."""
 
     least_days: Annotated[int, Field(ge=1, le=MAX_LEAST_DAYS)] = DEFAULT_STREAK_DAYS
 
@@ -111,7 +111,7 @@ async def rates(
 async def chronic(
     query: Annotated[ChronicQuery, Query()], reports: ReportsService, caller: Reader, accept: Accept = ""
 ) -> RatesAnswer | StreamingResponse:
-    """Students who are chronically absent, those with the most days first."""
+    """Students who are chronically absent, the most absent days first."""
 
     async def fetch(page: PageRequest) -> RatesAnswer:
         report = await reports.chronic(query.scope, query.rule, caller, page)
@@ -133,7 +133,7 @@ async def chronic(
 async def streaks(
     query: Annotated[StreaksQuery, Query()], reports: ReportsService, caller: Reader, accept: Accept = ""
 ) -> StreaksAnswer | StreamingResponse:
-    """Students who are absent day after day, up to the last day of the period; those with the most days first."""
+    """Students who are absent day after day up to the last day of the period, the most days first."""
 
     async def fetch(page: PageRequest) -> StreaksAnswer:
         report = await reports.streaks(query.scope, query.least_days, caller, page)
@@ -155,7 +155,7 @@ async def streaks(
 async def unexplained(
     query: Annotated[ReportQuery, Query()], reports: ReportsService, caller: Reader, accept: Accept = ""
 ) -> UnexplainedAnswer | StreamingResponse:
-    """Absences that nobody has explained, one line a student and day, the newest day first."""
+    """Absences that nobody has explained, one item for each student and day, the newest day first."""
 
     async def fetch(page: PageRequest) -> UnexplainedAnswer:
         report = await reports.unexplained(query.scope, caller, page)
@@ -174,5 +174,5 @@ async def student(
     reports: ReportsService,
     caller: Reader,
 ) -> StudentRecordAnswer:
-    """To a teacher, what of it was recorded in their classes."""
+    """The record of one student. A teacher sees the part that was recorded in their classes."""
     return StudentRecordAnswer.of(await reports.student(query.scope, student_id, query.rule, caller))

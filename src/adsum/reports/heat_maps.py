@@ -1,4 +1,4 @@
-"""A calendar heat map: one cell a day, weeks as columns, and a look for what became of the day."""
+"""A calendar heat map: one cell for each day, one column for each week, and a look for the counts of the day."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SCHOOL_DAYS: Final = 5
 WIDTH: Final = 980
 SMALLEST: Final = 17
 LARGEST: Final = 30
-# Percent absent from which on a day of many students looks one step worse; below the first it looks good.
+# From each of these percentages of absence on, a day of many students looks one step worse.
 STEPS: Final = (2, 5, 10, 20)
 
 
 class Look(StrEnum):
-    """How a cell looks. Each has a form of its own beside its colour, so that it is told apart in grey, too."""
+    """The look of a cell. Looks differ in form as well as in colour, so that they differ in grayscale, too."""
 
     NOTHING = "nothing"
     LEAST = "step-0"
@@ -42,7 +42,7 @@ OF_ONE: Final = (Look.ATTENDED, Look.LATE, Look.PARTLY, Look.AUTHORISED, Look.AB
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A day, and where it stands: `column` is the week, `row` the weekday; both begin with 0."""
+    """A day and its position: `column` is the week, `row` the weekday; both begin with 0."""
 
     day: date
     column: int
@@ -53,14 +53,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """A whole map.
+    """A heat map.
 
     Attributes:
-        cells: in order of their days.
-        months: a day of each month that is named above, with the column above which its name stands.
-        columns, rows: how many; Saturday and Sunday are left out where nothing was taken on any.
-        pitch: from cell to cell, in pixels: a few weeks are drawn larger.
-        looks: those that the legend explains.
+        cells: in the order of days.
+        months: a day of each month that has a label, and the column above which the label is.
+        columns, rows: their numbers. Without records on Saturdays and Sundays, the map leaves these days out.
+        pitch: the distance between cells in pixels. A map of a few weeks has larger cells.
+        looks: the looks that the legend explains.
     """
 
     cells: Sequence[Cell]
@@ -72,33 +72,33 @@ class HeatMap:
 
     @property
     def weekdays(self) -> Sequence[date]:
-        """A day for each row, for its name."""
+        """A day for each row, for the label of the weekday."""
         monday = date(2024, 1, 1)
         return [monday + row * A_DAY for row in range(self.rows)]
 
     @property
     def taken(self) -> Sequence[Cell]:
-        """The days on which there is something, for the table beside the map."""
+        """The cells with counts, for the table below the map."""
         return [cell for cell in self.cells if cell.counts is not None]
 
 
 def map_of_many(first: date, last: date, days: Mapping[date, Counts]) -> HeatMap:
-    """How many of a class or a school were absent on each day."""
+    """The absence in a class or a school on each day."""
     return _map(first, last, days, look_of_many, OF_MANY)
 
 
 def map_of_one(first: date, last: date, days: Mapping[date, Counts]) -> HeatMap:
-    """What became of one student on each day."""
+    """The attendance of one student on each day."""
     return _map(first, last, days, look_of_one, OF_ONE)
 
 
 def look_of_many(counts: Counts) -> Look:
-    """By the share of sessions that were missed."""
+    """The look for a share of missed sessions."""
     return OF_MANY[sum(100 * counts.absent >= step * counts.sessions for step in STEPS)]
 
 
 def look_of_one(counts: Counts) -> Look:
-    """By the worst that happened on the day; a day is absent as reports count it."""
+    """The look for the worst mark of the day. Whether the day is absent follows the rule of reports."""
     if counts.days_absent:
         return Look.AUTHORISED if counts.absent == counts.authorised else Look.ABSENT
     if counts.absent:
@@ -123,7 +123,7 @@ def _map(
 
 
 def _months(cells: Sequence[Cell]) -> list[tuple[date, int]]:
-    """Each month where its first cell stands; the first one not where the next would run into it."""
+    """Each month with the column of its first cell. The first month is left out if the next label would overlap it."""
     begins: dict[date, int] = {}
     for cell in cells:
         begins.setdefault(cell.day.replace(day=1), cell.column)
@@ -133,5 +133,5 @@ def _months(cells: Sequence[Cell]) -> list[tuple[date, int]]:
 
 
 def _pitch(columns: int) -> int:
-    """As large as a wide window allows."""
+    """The largest pitch at which the map fits into a wide window."""
     return min(LARGEST, max(SMALLEST, WIDTH // columns))

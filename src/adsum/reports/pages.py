@@ -5,30 +5,224 @@ With `format=` a page is the file of the API's list for the same selection.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import Field, model_validator
 
-from adsum.accounts.visitors import Visitor
+from adsum.accounts.access import Caller, Permission
+from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.attendance import endpoints as attendances
+from adsum.platform.errors import Invalid, NotFound
 from adsum.platform.http.dependencies import OpenAdsum, provided
 from adsum.platform.http.list_files import FileKind
+from adsum.platform.http.queries import Day, PageQuery, Words
 from adsum.platform.http.schemas import PathId
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
+from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.reports import endpoints
-from adsum.reports.endpoints import ReportsService
+from adsum.reports.endpoints import LeastDays, Percent, ReportsService
 from adsum.reports.heat_maps import map_of_many, map_of_one
-from adsum.reports.page_view import Reader, RequestedView, YearService, YearView
-from adsum.reports.rules import Rate
+from adsum.reports.rules import (
+    DEFAULT_CHRONIC_RULE,
+    DEFAULT_STREAK_DAYS,
+    ChronicRule,
+    GroupBy,
+    Rate,
+    Scope,
+    UsualDays,
+)
 from adsum.reports.service import Report, Reports
-from adsum.reports.year import Year
+from adsum.reports.year import Choices, Year
 from adsum.roster.service import Directory
+from adsum.schools.rules import School
+from adsum.schools.service import Schools
 
 router = APIRouter(prefix="/year", include_in_schema=False, route_class=PageRoute)
 
 Id = Annotated[PathId, Path(alias="id")]
 DirectoryService = Annotated[Directory, Depends(provided(Directory))]
+PERIODS = (30, 90, 365)
+# A page without records has a day in its form, but shows none.
+NO_DAY = date(2000, 1, 1)
+
+Reader = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_READ, Permission.ROSTER_READ))]
+SchoolsService = Annotated[Schools, Depends(provided(Schools))]
+YearService = Annotated[Year, Depends(provided(Year))]
+
+
+class YearQuery(PageQuery):
+    """The query of every page of reports. An empty text, which a form sends for an empty field, is no value."""
+
+    school: PathId | None = None
+    first_day: Annotated[Day | None, Field(alias="from")] = None
+    last_day: Annotated[Day | None, Field(alias="to")] = None
+    class_id: Annotated[PathId | None, Field(alias="class")] = None
+    grade: Words | None = None
+    percent: Percent = DEFAULT_CHRONIC_RULE.percent
+    least_days: LeastDays | None = None
+    format: Literal["csv", "xlsx"] | None = None
+    by: GroupBy = GroupBy.DAY
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_fields(cls, fields: Any) -> Any:
+        return {name: value for name, value in fields.items() if value != ""}
+
+    @property
+    def file(self) -> FileKind | None:
+        """The kind of file in which the list is requested; None for the page."""
+        return None if self.format is None else FileKind[self.format.upper()]
+
+    @property
+    def chronic_rule(self) -> ChronicRule:
+        return ChronicRule(self.percent, self.least_days or DEFAULT_CHRONIC_RULE.least_days)
+
+    @property
+    def streak_days(self) -> int:
+        return self.least_days or DEFAULT_STREAK_DAYS
+
+
+RequestedQuery = Annotated[YearQuery, Query()]
+
+
+@dataclass(frozen=True, slots=True)
+class YearView:
+    """The selection of a page, with defaults for the fields that the query leaves out.
+
+    Attributes:
+        schools: the schools that the visitor sees.
+        school: the selected school.
+        first_day, last_day: the period.
+        newest: the last day with a record, or None.
+        year_begins: the first day of the school year of the newest day, or None.
+        query: the query of the request.
+        class_id: the class, or None.
+        choices: the filters that the page offers.
+        violations: codes of violations of the period. With any, the page shows no report.
+    """
+
+    schools: Sequence[School]
+    school: School
+    first_day: date
+    last_day: date
+    newest: date | None
+    year_begins: date | None
+    query: YearQuery
+    class_id: int | None
+    choices: Choices
+    violations: Sequence[str] = ()
+
+    @property
+    def has_days(self) -> bool:
+        """Whether the page shows a report."""
+        return self.newest is not None and not self.violations
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.school.id, self.first_day, self.last_day, self.class_id, None, self.query.grade)
+
+    def scope_of_student(self, student_id: int) -> Scope:
+        """The scope of one student in the same period."""
+        return Scope(self.school.id, self.first_day, self.last_day, None, student_id)
+
+    @property
+    def lengths(self) -> Sequence[tuple[int, date]]:
+        """Periods that the page offers: their length in days, and their first day. They end with the newest day."""
+        return [] if self.newest is None else [(days, self.newest - timedelta(days=days - 1)) for days in PERIODS]
+
+    @property
+    def chronic_rule(self) -> ChronicRule:
+        return self.query.chronic_rule
+
+    def list_parameters(self) -> dict[str, Any]:
+        """The parameters of the API's list for the same selection."""
+        filters = {"class_id": self.class_id, "grade": self.query.grade}
+        return {"school_id": self.school.id, "first_day": self.first_day, "last_day": self.last_day} | filters
+
+    def link(self, path: str, **changes: object) -> str:
+        """The address of a page with the same selection. A change to None removes a parameter."""
+        selection: dict[str, object] = {
+            "school": self.school.id if len(self.schools) > 1 else None,
+            "from": self.first_day,
+            "to": self.last_day,
+            "class": self.query.class_id,
+            "grade": self.query.grade,
+        }
+        parameters = {name: value for name, value in (selection | changes).items() if value is not None}
+        return f"{path}?{urlencode(parameters)}"
+
+    def one(self, path: str, **changes: object) -> str:
+        """The address of the page of one class or student in the same period, without the other filters."""
+        return self.link(path, **({"school": None, "class": None, "grade": None} | changes))
+
+
+@dataclass(frozen=True, slots=True)
+class ViewReader:
+    """Reads the selection of a page from its query."""
+
+    schools: Schools
+    year: Year
+    caller: Caller
+    query: YearQuery
+
+    async def of_one(self, school_id: int, class_id: int | None = None) -> YearView:
+        """The selection of the page of a class or student of this school. Raises NotFound for an invisible school."""
+        view = await self.read(school_id, class_id)
+        assert view is not None
+        return view
+
+    async def read(self, school_id: int | None = None, class_id: int | None = None) -> YearView | None:
+        """The selection; None if there is no school yet.
+
+        Raises:
+            NotFound: there is no such school, or the visitor does not see it.
+        """
+        schools = (await self.schools.page(self.caller, PageRequest(limit=MAX_LIMIT))).items
+        wanted = school_id or self.query.school
+        if not schools and wanted is None:
+            return None
+        school = next((each for each in schools if wanted in (None, each.id)), None)
+        if school is None:
+            raise NotFound(f"there is no school {wanted}", schoolId=wanted)
+        usual = await self.year.usual_days(school.id, self.caller)
+        view = _without_choices(schools, school, usual, self.query, class_id)
+        try:
+            return replace(view, choices=await self.year.choices(view.scope, self.caller))
+        except Invalid as error:
+            return replace(view, violations=[violation.code for violation in error.violations])
+
+
+async def _view_reader(
+    schools: SchoolsService, year: YearService, visitor: Reader, query: RequestedQuery
+) -> ViewReader:
+    return ViewReader(schools, year, visitor.caller, query)
+
+
+RequestedView = Annotated[ViewReader, Depends(_view_reader)]
+
+
+def _without_choices(
+    schools: Sequence[School], school: School, usual: UsualDays | None, query: YearQuery, class_id: int | None
+) -> YearView:
+    newest = usual.last if usual is not None else None
+    last_day = query.last_day or newest or query.first_day or NO_DAY
+    return YearView(
+        schools=schools,
+        school=school,
+        first_day=query.first_day or (usual.first if usual is not None else last_day),
+        last_day=last_day,
+        newest=newest,
+        year_begins=usual.first if usual is not None and usual.is_year else None,
+        query=query,
+        class_id=class_id or query.class_id,
+        choices=Choices(classes=[], grades=[]),
+    )
 
 
 @router.get("")

@@ -80,19 +80,19 @@ class UnexplainedItem(Schema):
 
 
 class RatesAnswer(Page[RateItem]):
-    """Rates, and how they are counted."""
+    """Rates, and their definition."""
 
     definition: str
 
 
 class StreaksAnswer(Page[StreakItem]):
-    """Absences in a row, and how they are counted."""
+    """Absences in a row, and their definition."""
 
     definition: str
 
 
 class UnexplainedAnswer(Page[UnexplainedItem]):
-    """Unexplained absences, and how they are counted."""
+    """Unexplained absences, and their definition."""
 
     definition: str
 

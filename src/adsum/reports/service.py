@@ -13,9 +13,11 @@ from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import NotFound, refuse
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
-from adsum.reports import definitions, repository
+from adsum.reports import definitions
 from adsum.reports.definitions import Definition, in_english
-from adsum.reports.repository import VisibleDays, VisiblePeriods, visible_days, visible_periods
+from adsum.reports.repository import reading
+from adsum.reports.repository.reading import VisibleDays, VisiblePeriods, visible_days, visible_periods
+from adsum.reports.repository.summaries import stale_day, summarise
 from adsum.reports.rules import (
     MAX_DAYS,
     ChronicRule,
@@ -28,7 +30,6 @@ from adsum.reports.rules import (
     total,
     validate_days,
 )
-from adsum.reports.summaries_repository import stale_day, summarise
 from adsum.roster.student_repository import is_visible_student
 from adsum.schools.repository import lock_school
 from adsum.schools.service import require_school
@@ -141,7 +142,7 @@ class Reports:
         await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
             periods = await _periods(connection, scope, caller)
-            found = await repository.find_streaks(connection, periods, least_days)
+            found = await reading.find_streaks(connection, periods, least_days)
             names = await _names(connection, caller, [student_id for student_id, _, _ in found])
         rows = [
             ((MAX_DAYS - days, student_id), Streak(student_id, names.get(student_id), days, since))
@@ -157,7 +158,7 @@ class Reports:
         after = begin_of(page, query, _day_and_student)
         async with self._database.snapshot() as connection:
             days = await _days(connection, scope, caller)
-            rows = await repository.unexplained_days(connection, days, after, page.limit + 1)
+            rows = await reading.unexplained_days(connection, days, after, page.limit + 1)
             names = await _names(connection, caller, [row.student_id for row in rows])
         found = page_of(rows, page, query, lambda row: (row.day.toordinal(), row.student_id))
         items = [Unexplained(row, names.get(row.student_id)) for row in found.items]
@@ -174,7 +175,7 @@ class Reports:
             if not await is_visible_student(connection, caller, scope.school_id, student_id):
                 raise NotFound(f"there is no student {student_id}", studentId=student_id)
             visible = await _days(connection, replace(scope, student_id=student_id), caller)
-            days = await repository.days_of_student(connection, visible)
+            days = await reading.days_of_student(connection, visible)
         counts = total(day.counts for day in days)
         definition = definitions.definition_of_chronic_absence(rule)
         return StudentRecord(student_id, counts, rule.applies(counts), days, definition)
@@ -199,20 +200,20 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
     """The rates of all groups that have records, in the order of the groups."""
     match by:
         case GroupBy.STUDENT:
-            by_student = await repository.counts_by_student(connection, await _periods(connection, scope, caller))
+            by_student = await reading.counts_by_student(connection, await _periods(connection, scope, caller))
             return _rates_by_id(by_student, await _names(connection, caller, list(by_student)))
         case GroupBy.CLASS:
             statuses = await _statuses(connection, scope.school_id)
-            by_class = await repository.counts_by_class(connection, caller, scope, statuses)
+            by_class = await reading.counts_by_class(connection, caller, scope, statuses)
             may_read_names = caller.may(Permission.ROSTER_READ)
-            titles = await repository.titles_of_classes(connection, list(by_class)) if may_read_names else {}
+            titles = await reading.titles_of_classes(connection, list(by_class)) if may_read_names else {}
             return _rates_by_id(by_class, titles)
         case GroupBy.GRADE:
-            by_grade = await repository.counts_by_grade(connection, await _periods(connection, scope, caller))
+            by_grade = await reading.counts_by_grade(connection, await _periods(connection, scope, caller))
             return [Rate(grade, grade, counts, (place,)) for place, (grade, counts) in enumerate(by_grade.items())]
         case GroupBy.SCHOOL | GroupBy.DAY | GroupBy.WEEK | GroupBy.MONTH:
             statuses = await _statuses(connection, scope.school_id)
-            by_day = await repository.counts_by_day(connection, caller, scope, statuses)
+            by_day = await reading.counts_by_day(connection, caller, scope, statuses)
             return rates_by_period(by_day, by, scope.first_day)
         case _:
             assert_never(by)
@@ -233,7 +234,7 @@ async def _periods(connection: Connection, scope: Scope, caller: Caller) -> Visi
 async def _names(connection: Connection, caller: Caller, student_ids: Sequence[int]) -> dict[int, str]:
     """The names of students; none for a caller without `roster:read`."""
     may_read_names = caller.may(Permission.ROSTER_READ)
-    return await repository.names_of_students(connection, student_ids) if may_read_names else {}
+    return await reading.names_of_students(connection, student_ids) if may_read_names else {}
 
 
 async def _statuses(connection: Connection, school_id: int) -> SchoolStatuses:

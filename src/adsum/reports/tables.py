@@ -1,4 +1,4 @@
-"""Tables: summaries of days and months, which reports read."""
+"""Tables of summaries: days and months, from which reports read. All of them are derived from the records."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from sqlalchemy import (
 
 from adsum.platform.database.columns import BigInt, metadata
 
-# What a day came to for one student, of the sessions that count: what reports read, and nothing else. Derived.
+# A day of one student.
 student_days = Table(
     "student_days",
     metadata,
     Column("school_id", BigInt, nullable=False),
     Column("day", Date, nullable=False),
     Column("student_id", BigInt, nullable=False),
-    # Of the sessions in which the student was expected: how many, and how they went.
+    # Sessions in which the student was expected and that were taken; the other numbers are of these.
     Column("sessions", Integer, nullable=False),
     Column("attended", Integer, nullable=False),
     Column("absent", Integer, nullable=False),
     Column("authorised", Integer, nullable=False),
     Column("late", Integer, nullable=False),
-    # By the timetable; where one of these sessions has no times, each of them counts as 1.
+    # Minutes by the timetable. If one of these sessions has no times, each session counts as 1.
     Column("time", Integer, nullable=False),
     Column("time_missed", Integer, nullable=False),
     PrimaryKeyConstraint("school_id", "day", "student_id"),
     Index(None, "student_id", "day"),
 )
 
-# The same for one class.
+# A day of one class.
 class_days = Table(
     "class_days",
     metadata,
@@ -45,13 +45,13 @@ class_days = Table(
     Column("absent", Integer, nullable=False),
     Column("authorised", Integer, nullable=False),
     Column("late", Integer, nullable=False),
-    # Days of single students, and on how many of them at least half of the time was missed.
+    # Days of its students, and the number of them on which at least half of the time was missed.
     Column("days", Integer, nullable=False),
     Column("days_absent", Integer, nullable=False),
     PrimaryKeyConstraint("school_id", "day", "class_id"),
 )
 
-# The same of the whole school.
+# A day of a school.
 school_days = Table(
     "school_days",
     metadata,
@@ -67,7 +67,7 @@ school_days = Table(
     PrimaryKeyConstraint("school_id", "day"),
 )
 
-# The days of a student in one month, named by its first day.
+# A month of one student; `month` is its first day.
 student_months = Table(
     "student_months",
     metadata,
@@ -81,8 +81,8 @@ student_months = Table(
     Column("late", Integer, nullable=False),
     Column("days", Integer, nullable=False),
     Column("days_absent", Integer, nullable=False),
-    # The last day on which the student was not absent; and of the days after it, on all of which they were: how many,
-    # and the first.
+    # The last day on which the student was not absent; the number of days after it, on all of which the student was
+    # absent; and the first of these.
     Column("attended_on", Date),
     Column("absent_after", Integer, nullable=False),
     Column("absent_from", Date),

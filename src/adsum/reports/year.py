@@ -13,7 +13,7 @@ from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
 from adsum.platform.database.engine import Database
 from adsum.platform.days import Span
 from adsum.reports.definitions import Definition, definition_of_chronic_absence, definition_of_rates
-from adsum.reports.repository import marks_of_student, newest_day
+from adsum.reports.repository.reading import marks_of_student, newest_day
 from adsum.reports.rules import (
     ChronicRule,
     Counts,

@@ -1,4 +1,4 @@
-"""What pages are made of: languages, addresses, forms, the order of a day."""
+"""Languages, addresses and texts of pages, without a browser."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ import pytest
 
 from adsum.accounts.pages import own_path
 from adsum.app import TEMPLATES
-from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.platform.errors import Violation
 from adsum.platform.pages.languages import chosen_language, load_languages
 from adsum.platform.pages.rendering import open_site
-from adsum.registers.lessons import LocalMoment, Standing, arranged
-from adsum.registers.rules import Register
 
 DAY = date(2024, 12, 25)
 
@@ -52,46 +49,6 @@ def test_days_and_numbers_are_written_as_the_language_does() -> None:
 )
 def test_nobody_is_sent_to_another_site_after_signing_in(asked: str, goes_to: str) -> None:
     assert own_path(asked) == goes_to
-
-
-def register(number: int, *, marked: int = 0, is_processing: bool = False, times: tuple[str, ...] = ()) -> Register:
-    spans = tuple((begins, f"{int(begins[:2]) + 1:02}:00") for begins in times)
-    given = {"present": marked} if marked else {}
-    return Register(
-        *(9, number, f"Class {number}", number, "Maths", DAY, (), marked, 30, None),
-        is_processing=is_processing,
-        given=given,
-        times=spans,
-    )
-
-
-def test_what_is_on_now_comes_first_then_all_by_time_and_those_without_times_last() -> None:
-    day = [
-        register(1),
-        register(2, times=("11:00",)),
-        register(3, times=("10:00",), marked=29),
-        register(4, times=("08:00",), marked=30),
-        register(5, times=("09:00",)),
-        register(6, times=("09:00",), is_processing=True),
-        register(7, times=("07:00",), marked=29),
-    ]
-    lessons = arranged(day, {9: SchoolStatuses()}, {9: LocalMoment(DAY, "10:30")})
-    assert [(lesson.register.class_id, lesson.standing) for lesson in lessons] == [
-        (3, Standing.NOW),
-        (7, Standing.PARTIAL),
-        (4, Standing.TAKEN),
-        (5, Standing.DUE),
-        (6, Standing.PROCESSING),
-        (2, Standing.UPCOMING),
-        (1, Standing.DUE),
-    ]
-    assert [lesson.attended for lesson in lessons[:3]] == [29, 29, 30]
-    assert (lessons[0].missing, lessons[0].path) == (1, "/take/3/3/2024-12-25")
-
-
-def test_of_a_day_to_come_nothing_is_due() -> None:
-    (lesson,) = arranged([register(1)], {9: SchoolStatuses()}, {9: LocalMoment(date(2024, 12, 24), "10:30")})
-    assert lesson.standing is Standing.UPCOMING
 
 
 @pytest.mark.parametrize("language", ["en", "de"])

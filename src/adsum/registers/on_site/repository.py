@@ -1,10 +1,9 @@
-"""Who is in the house: of each student the newest mark of today, if it says that they are there."""
+"""Statements that find the students who are on site: by the newest mark of each student today."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -13,24 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_session
 from adsum.attendance.tables import attendances
+from adsum.registers.rules import OnSiteStudent
 from adsum.roster.tables import session_times, students
 
 
-@dataclass(frozen=True, slots=True)
-class InTheHouse:
-    """A student who is there, by the register of which class and session, taken when."""
-
-    student_id: int
-    given_name: str
-    family_name: str
-    grade: str | None
-    class_id: int
-    session_id: int
-    status: str
-    marked_at: datetime
-
-
-async def who_is_there(
+async def list_on_site(
     connection: AsyncConnection,
     caller: Caller,
     school_id: int,
@@ -39,25 +25,25 @@ async def who_is_there(
     *,
     after: int = 0,
     limit: int | None = None,
-) -> list[InTheHouse]:
-    """At most `limit` students by id, from beyond the id `after`; without a limit all of them.
+) -> list[OnSiteStudent]:
+    """At most `limit` students by id, after the id `after`; without a limit all of them.
 
-    The newest mark of each is the one of the session that begins last by the timetable, and among those without times
-    the one that was made last. `statuses` are those that say that somebody is there; who has left is not.
+    The newest mark of a student is that of the session that begins last by the timetable; among sessions without times,
+    the mark that was made last. Its status has to be one of `statuses`, and the student must not have left.
     """
-    there = _there(caller, school_id, today, statuses, after).order_by(students.c.id).limit(limit)
-    return [InTheHouse(*row) for row in await connection.execute(there)]
+    on_site = _on_site(caller, school_id, today, statuses, after).order_by(students.c.id).limit(limit)
+    return [OnSiteStudent(*row) for row in await connection.execute(on_site)]
 
 
-async def how_many_are_there(
+async def count_on_site(
     connection: AsyncConnection, caller: Caller, school_id: int, today: date, statuses: Collection[str]
 ) -> int:
-    """How many students `who_is_there` would list."""
-    there = _there(caller, school_id, today, statuses).subquery("there")
-    return (await connection.execute(select(func.count()).select_from(there))).scalar_one()
+    """The number of students whom `list_on_site` lists."""
+    on_site = _on_site(caller, school_id, today, statuses).subquery("on_site")
+    return (await connection.execute(select(func.count()).select_from(on_site))).scalar_one()
 
 
-def _there(
+def _on_site(
     caller: Caller, school_id: int, today: date, statuses: Collection[str], after: int = 0
 ) -> Select[*tuple[Any, ...]]:
     a, m = attendances.c, session_times.c
@@ -71,7 +57,7 @@ def _there(
     newest = (
         select(
             *(a.student_id, a.class_id, a.session_id, a.status, a.left_at, a.marked_at),
-            func.row_number().over(partition_by=a.student_id, order_by=order).label("place"),
+            func.row_number().over(partition_by=a.student_id, order_by=order).label("rank"),
         )
         .where(
             *(a.school_id == school_id, a.learning_date == today, a.status.is_not(None), a.student_id > after),
@@ -83,5 +69,5 @@ def _there(
     return (
         select(s.id, s.given_name, s.family_name, s.grade, n.class_id, n.session_id, n.status, n.marked_at)
         .join(newest, n.student_id == s.id)
-        .where(n.place == 1, n.left_at.is_(None), n.status.in_(sorted(statuses)))
+        .where(n.rank == 1, n.left_at.is_(None), n.status.in_(sorted(statuses)))
     )

@@ -1,4 +1,4 @@
-"""`/overview`: how a day stands, and what is left to be settled. The start page of the office."""
+"""`/overview`: the day of a school, and the work that is left. The start page of the office."""
 
 from __future__ import annotations
 
@@ -9,34 +9,37 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
+from adsum.absences.explain import Explaining
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
-from adsum.attendance.disputed_marks.service import Holds
+from adsum.attendance.disputed_marks.service import Contradictions, Holds
+from adsum.batches.retry_cancel import RetryCancel
 from adsum.platform.errors import Invalid, NotFound, StaleVersion
-from adsum.platform.http.dependencies import OpenAdsum
+from adsum.platform.http.dependencies import Now, provided
 from adsum.platform.http.queries import Day
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
-from adsum.registers.overview.service import Overview, Pages, few_missing, overview_of
-from adsum.schools.context import RequestedDay, SchoolDay, school_day
+from adsum.registers.overview.service import Cursors, DayOverview, DayOverviews, few_missing
+from adsum.schools.context import RequestedDay, SchoolDay, SchoolsService, school_day
 
 router = APIRouter(prefix="/overview", include_in_schema=False, route_class=PageRoute)
 
 Reader = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_READ, Permission.ROSTER_READ))]
 Office = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_OVERRULE, Permission.ROSTER_READ))]
 Operator = Annotated[Visitor, Depends(visitor_with(Permission.BATCH_OPERATE))]
+OverviewsService = Annotated[DayOverviews, Depends(provided(DayOverviews))]
 
 
-class OfDay(BaseModel):
-    """Every form of the page says where it stands, so that its answer leads back there."""
+class DayForm(BaseModel):
+    """The school and the day of the page that sent the form. The answer redirects to that page."""
 
     school: PathId
     date: Day
 
 
-class Explanation(OfDay):
-    """Why a student was absent on a day."""
+class ExplanationForm(DayForm):
+    """The explanation of a student's absence on a day."""
 
     student: PathId
     absent: Day
@@ -44,16 +47,16 @@ class Explanation(OfDay):
     reason: PlainText = ""
 
 
-class Decision(OfDay):
-    """Which of the two holds, by who saw this version of the record."""
+class DecisionForm(DayForm):
+    """Which of two marks holds, and the version of the record that the visitor saw."""
 
     contradiction: PathId
     version: int
     holds: Holds
 
 
-class FailedBatch(OfDay):
-    """A batch of which marks have failed."""
+class RetryForm(DayForm):
+    """A batch with failed marks."""
 
     batch: str
 
@@ -61,57 +64,72 @@ class FailedBatch(OfDay):
 @router.get("")
 async def overview(
     request: Request,
-    adsum: OpenAdsum,
+    overviews: OverviewsService,
     visitor: Reader,
     of: RequestedDay,
     registers: str | None = None,
     unexplained: str | None = None,
     done: str = "",
 ) -> Response:
-    """The day; `done` is what the visitor has just settled."""
-    overview = await overview_of(adsum, visitor, of, Pages(registers, unexplained))
-    return _page(request, visitor, of, overview, status=HTTPStatus.OK, done=done)
+    """The overview. `done` names the action that led back to the page."""
+    content = await _read(overviews, visitor, of, Cursors(registers, unexplained))
+    return _page(request, visitor, of, content, status=HTTPStatus.OK, done=done)
 
 
 @router.post("/explain")
 async def explain(
     request: Request,
-    adsum: OpenAdsum,
+    overviews: OverviewsService,
+    explaining: Annotated[Explaining, Depends(provided(Explaining))],
+    schools: SchoolsService,
     visitor: Office,
-    form: Annotated[Explanation, Form()],
+    now: Now,
+    form: Annotated[ExplanationForm, Form()],
 ) -> Response:
     """Explains all absences of a student on a day."""
     absent = (form.student, form.absent)
     try:
-        explained = await adsum.explaining.explain(form.school, absent, form.status, form.reason, visitor.caller)
+        explained = await explaining.explain(form.school, absent, form.status, form.reason, visitor.caller)
     except Invalid as error:
-        of = await school_day(adsum.schools, visitor, form.school, form.date, adsum.now())
-        overview = await overview_of(adsum, visitor, of, Pages())
-        return _page(request, visitor, of, overview, typed=form, error=error, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    return _back(form, "explained" if explained else "gone")
+        of = await school_day(schools, visitor, form.school, form.date, now)
+        content = await _read(overviews, visitor, of, Cursors())
+        return _page(request, visitor, of, content, typed=form, error=error, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    return _redirect(form, "explained" if explained else "gone")
 
 
 @router.post("/settle")
-async def settle(adsum: OpenAdsum, visitor: Office, form: Annotated[Decision, Form()]) -> Response:
-    """Says which of the two holds: what the office has set, or what was said in class."""
+async def settle(
+    contradictions: Annotated[Contradictions, Depends(provided(Contradictions))],
+    visitor: Office,
+    form: Annotated[DecisionForm, Form()],
+) -> Response:
+    """Settles a disputed mark: either the office's mark holds, or the mark from class."""
     try:
-        await adsum.contradictions.settle(form.contradiction, form.holds, None, visitor.caller, form.version)
+        await contradictions.settle(form.contradiction, form.holds, None, visitor.caller, form.version)
     except NotFound:
-        return _back(form, "gone")
+        return _redirect(form, "gone")
     except StaleVersion:
-        return _back(form, "changed")
-    return _back(form, "settled")
+        return _redirect(form, "changed")
+    return _redirect(form, "settled")
 
 
 @router.post("/retry")
-async def retry(adsum: OpenAdsum, visitor: Operator, form: Annotated[FailedBatch, Form()]) -> Response:
-    """Retries the marks of a batch that failed."""
-    await adsum.retry_cancel.retry(form.batch, visitor.caller)
-    return _back(form, "retried")
+async def retry(
+    retrying: Annotated[RetryCancel, Depends(provided(RetryCancel))],
+    visitor: Operator,
+    form: Annotated[RetryForm, Form()],
+) -> Response:
+    """Retries the failed marks of a batch."""
+    await retrying.retry(form.batch, visitor.caller)
+    return _redirect(form, "retried")
+
+
+async def _read(overviews: DayOverviews, visitor: Visitor, of: SchoolDay, cursors: Cursors) -> DayOverview:
+    return await overviews.read(visitor.caller, of.school.id, of.day, cursors, is_today=of.is_today)
 
 
 def _page(
-    request: Request, visitor: Visitor, of: SchoolDay, overview: Overview, *, status: HTTPStatus, **shown: Any
+    request: Request, visitor: Visitor, of: SchoolDay, content: DayOverview, *, status: HTTPStatus, **context: Any
 ) -> Response:
     return site_of(request).page(
         request,
@@ -119,12 +137,12 @@ def _page(
         status=status,
         visitor=visitor,
         of=of,
-        overview=overview,
+        overview=content,
         few_missing=few_missing,
-        **{"done": "", "typed": None, "error": None, **shown},
+        **{"done": "", "typed": None, "error": None, **context},
     )
 
 
-def _back(form: OfDay, done: str) -> Response:
+def _redirect(form: DayForm, done: str) -> Response:
     address = f"/overview?school={form.school}&date={form.date.isoformat()}&done={done}"
     return RedirectResponse(address, HTTPStatus.SEE_OTHER)

@@ -1,42 +1,48 @@
-"""What the office's start page tells of a day, read from the services that the API has."""
+"""The day of a school for the office: registers, absences, disputed marks and failed batches that need attention."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
-from adsum.absences.explain import explanations
-from adsum.accounts.access import Permission
-from adsum.accounts.visitors import Visitor
+from adsum.absences.explain import Explaining, explanations
+from adsum.accounts.access import Caller, Permission
 from adsum.attendance.disputed_marks.repository import ContradictionRow
+from adsum.attendance.disputed_marks.service import Contradictions
 from adsum.attendance.filters import ContradictionFilters
 from adsum.attendance.repository import RecordRow
 from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
+from adsum.attendance.statuses.service import Statuses
+from adsum.batches.listing import Batches
 from adsum.batches.rules import BatchFilters, BatchState, ListedBatch
 from adsum.platform.paging import MAX_LIMIT, Page, PageRequest
+from adsum.registers.on_site.service import OnSite
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters
+from adsum.registers.service import Registers
 from adsum.reports.rules import Counts, GroupBy, Scope, total
+from adsum.reports.service import Reports
 from adsum.roster.rules import NamedIds, Names
-from adsum.schools.context import SchoolDay
-from adsum.wiring import Adsum
+from adsum.roster.service import Naming
 
-# An absence that nobody explains within two weeks is a matter for the reports.
-LOOKS_BACK = timedelta(days=13)
+# Older unexplained absences are left to the reports.
+LOOKBACK = timedelta(days=13)
+# A register names its missing students only if they are few.
+FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The day in numbers. `there`: how many are in the house now; None: the day is not today."""
+    """The numbers of the day. `on_site`: students on site now; None: the day is not today."""
 
     registers: RegisterCount
     counts: Counts
-    there: int | None
+    on_site: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class UnexplainedLine:
-    """A student and a day: the absences that nobody has explained."""
+class UnexplainedAbsence:
+    """The unexplained absences of a student on one day."""
 
     student_id: int
     records: Sequence[RecordRow]
@@ -47,12 +53,12 @@ class UnexplainedLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
-    """Everything on the page."""
+class DayOverview:
+    """The content of the page."""
 
     figures: Figures
     registers: Page[Register]
-    unexplained: Page[UnexplainedLine]
+    unexplained: Page[UnexplainedAbsence]
     contradictions: Page[ContradictionRow]
     failed: Page[ListedBatch]
     names: Names
@@ -61,73 +67,104 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True)
-class Pages:
-    """Where each list of the page begins; None: at its beginning."""
+class Cursors:
+    """The cursors of the lists on the page. None: the first page."""
 
     registers: str | None = None
     unexplained: str | None = None
 
 
-async def overview_of(adsum: Adsum, visitor: Visitor, of: SchoolDay, pages: Pages) -> Overview:
-    """The day of a school as this visitor sees it."""
-    caller, school_id = visitor.caller, of.school.id
-    filters = RegisterFilters(day=of.day, school_id=school_id)
-    registers = await adsum.registers.page(caller, filters, PageRequest(pages.registers, MAX_LIMIT))
-    unexplained = await _unexplained(adsum, visitor, of, pages.unexplained)
-    standing = ContradictionFilters(school_id=school_id, last_day=of.day)
-    contradictions = await adsum.contradictions.page(caller, standing, PageRequest())
-    failed = await _failed(adsum, visitor, of)
-    statuses = await adsum.statuses.all_of(school_id, caller)
-    shown = shown_statuses(statuses)
-    return Overview(
-        figures=await _figures(adsum, visitor, of, filters),
-        registers=registers,
-        unexplained=unexplained,
-        contradictions=contradictions,
-        failed=failed,
-        names=await adsum.naming.names_of(_named(registers, unexplained, contradictions, failed), caller),
-        statuses=shown,
-        explanations=[shown[code] for code in explanations(statuses)],
-    )
+class DayOverviews:
+    """Reads the overview of a day from the services of the API, with their permissions."""
+
+    def __init__(
+        self,
+        *,
+        registers: Registers,
+        on_site: OnSite,
+        reports: Reports,
+        explaining: Explaining,
+        contradictions: Contradictions,
+        batches: Batches,
+        statuses: Statuses,
+        naming: Naming,
+    ) -> None:
+        self._registers = registers
+        self._on_site = on_site
+        self._reports = reports
+        self._explaining = explaining
+        self._contradictions = contradictions
+        self._batches = batches
+        self._statuses = statuses
+        self._naming = naming
+
+    async def read(self, caller: Caller, school_id: int, day: date, cursors: Cursors, *, is_today: bool) -> DayOverview:
+        """The overview of a school on a day.
+
+        Raises:
+            Forbidden: without `attendance:read` and `roster:read`.
+            NotFound: there is no such school, or the caller does not see it.
+        """
+        filters = RegisterFilters(day=day, school_id=school_id)
+        registers = await self._registers.page(caller, filters, PageRequest(cursors.registers, MAX_LIMIT))
+        unexplained = await self._unexplained(caller, school_id, day, cursors.unexplained)
+        open_ones = ContradictionFilters(school_id=school_id, last_day=day)
+        contradictions = await self._contradictions.page(caller, open_ones, PageRequest())
+        failed = await self._failed(caller, school_id, day)
+        statuses = await self._statuses.all_of(school_id, caller)
+        shown = shown_statuses(statuses)
+        return DayOverview(
+            figures=await self._figures(caller, filters, school_id, day, is_today=is_today),
+            registers=registers,
+            unexplained=unexplained,
+            contradictions=contradictions,
+            failed=failed,
+            names=await self._naming.names_of(_named_ids(registers, unexplained, contradictions, failed), caller),
+            statuses=shown,
+            explanations=[shown[code] for code in explanations(statuses)],
+        )
+
+    async def _figures(
+        self, caller: Caller, filters: RegisterFilters, school_id: int, day: date, *, is_today: bool
+    ) -> Figures:
+        rates = await self._reports.rates(Scope(school_id, day, day), GroupBy.SCHOOL, caller, PageRequest())
+        on_site = await self._on_site.count(school_id, caller) if is_today else None
+        registers = await self._registers.count(caller, filters)
+        return Figures(registers, total(rate.counts for rate in rates.items), on_site)
+
+    async def _unexplained(
+        self, caller: Caller, school_id: int, day: date, cursor: str | None
+    ) -> Page[UnexplainedAbsence]:
+        scope = Scope(school_id, day - LOOKBACK, day)
+        report = await self._reports.unexplained(scope, caller, PageRequest(cursor))
+        days = [(item.day.student_id, item.day.day) for item in report.items]
+        records = await self._explaining.absences(school_id, days, caller)
+        # The report was read a moment before. Absences that were explained since have no records here.
+        items = [UnexplainedAbsence(key[0], records[key]) for key in days if key in records]
+        return Page(items, report.next_cursor)
+
+    async def _failed(self, caller: Caller, school_id: int, day: date) -> Page[ListedBatch]:
+        if not caller.may(Permission.BATCH_READ):
+            return Page([], None)
+        filters = BatchFilters(
+            school_id=school_id, first_day=day - LOOKBACK, last_day=day, state=BatchState.COMPLETED_WITH_ERRORS
+        )
+        return await self._batches.page(caller, filters, PageRequest())
 
 
-async def _figures(adsum: Adsum, visitor: Visitor, of: SchoolDay, filters: RegisterFilters) -> Figures:
-    scope = Scope(of.school.id, of.day, of.day)
-    rates = await adsum.reports.rates(scope, GroupBy.SCHOOL, visitor.caller, PageRequest())
-    there = await adsum.on_site.count(of.school.id, visitor.caller) if of.is_today else None
-    registers = await adsum.registers.count(visitor.caller, filters)
-    return Figures(registers, total(rate.counts for rate in rates.items), there)
+def few_missing(register: Register) -> Sequence[int]:
+    """The students without a mark in a register that is partly taken, if they are few enough to be named."""
+    missing = register.missing_student_ids or ()
+    return missing if register.marked and len(missing) <= FEW else ()
 
 
-async def _unexplained(adsum: Adsum, visitor: Visitor, of: SchoolDay, cursor: str | None) -> Page[UnexplainedLine]:
-    scope = Scope(of.school.id, of.day - LOOKS_BACK, of.day)
-    report = await adsum.reports.unexplained(scope, visitor.caller, PageRequest(cursor))
-    days = [(item.day.student_id, item.day.day) for item in report.items]
-    records = await adsum.explaining.absences(of.school.id, days, visitor.caller)
-    # A report is of a moment before: what was explained since has no records any more.
-    lines = [UnexplainedLine(key[0], records[key]) for key in days if key in records]
-    return Page(lines, report.next_cursor)
-
-
-async def _failed(adsum: Adsum, visitor: Visitor, of: SchoolDay) -> Page[ListedBatch]:
-    if not visitor.caller.may(Permission.BATCH_READ):
-        return Page([], None)
-    filters = BatchFilters(
-        school_id=of.school.id,
-        first_day=of.day - LOOKS_BACK,
-        last_day=of.day,
-        state=BatchState.COMPLETED_WITH_ERRORS,
-    )
-    return await adsum.batches.page(visitor.caller, filters, PageRequest())
-
-
-def _named(
+def _named_ids(
     registers: Page[Register],
-    unexplained: Page[UnexplainedLine],
+    unexplained: Page[UnexplainedAbsence],
     contradictions: Page[ContradictionRow],
     failed: Page[ListedBatch],
 ) -> NamedIds:
-    records = [record for line in unexplained.items for record in line.records]
+    records = [record for absence in unexplained.items for record in absence.records]
     rows = [*records, *contradictions.items]
     batches = [each.batch for each in failed.items]
     return NamedIds(
@@ -136,9 +173,3 @@ def _named(
         sessions={row.session_id for row in rows} | {batch.session_id for batch in batches},
         people={row.user_id for row in contradictions.items if row.user_id is not None},
     )
-
-
-def few_missing(register: Register) -> Sequence[int]:
-    """Who has no mark in a register that is taken in part, where they are few enough to be named."""
-    missing = register.missing_student_ids or ()
-    return missing if register.marked and len(missing) <= 3 else ()

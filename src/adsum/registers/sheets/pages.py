@@ -1,92 +1,147 @@
-"""`/take/{classId}/{sessionId}/{day}`: the register of a class, a session and a day is taken here."""
+"""`/take/{classId}/{sessionId}/{day}`: the sheet on which a register is taken.
+
+The page's script sends JSON. A browser without scripts sends a form.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
+from pydantic import ValidationError
 
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
-from adsum.attendance.statuses.rules import tone_of
+from adsum.attendance.statuses.rules import PRESENT, tone_of
 from adsum.platform.errors import Conflict, Forbidden, Invalid
-from adsum.platform.http.dependencies import OpenAdsum
+from adsum.platform.http.dependencies import provided
+from adsum.platform.http.problems import violation_of
 from adsum.platform.http.queries import Day
-from adsum.platform.http.schemas import PathId
+from adsum.platform.http.schemas import PathId, Schema
 from adsum.platform.ids import Batch
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute, wants_json
-from adsum.registers.sheets.forms import sent_sheet
 from adsum.registers.sheets.rules import RegisterSheet
-from adsum.registers.sheets.view import saved_as_json, sheet_as_json, statuses_as_json
+from adsum.registers.sheets.schemas import SavedSheetAnswer, SentSheet, SheetAnswer, StatusItem
+from adsum.registers.sheets.service import RegisterSheets
 
 router = APIRouter(prefix="/take", include_in_schema=False, route_class=PageRoute)
-Taker = Annotated[
+Teacher = Annotated[
     Visitor,
     Depends(visitor_with(Permission.ATTENDANCE_CREATE, Permission.ATTENDANCE_READ, Permission.ROSTER_READ)),
 ]
+SheetsService = Annotated[RegisterSheets, Depends(provided(RegisterSheets))]
+Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
+
+# A few fields for each student of the largest batch.
+MAX_FIELDS = 130_000
+_RECORD = re.compile(r"([0-9]{1,18}):([0-9]{1,9}):([a-z0-9_-]{1,32})")
 
 
 async def _batch(class_id: PathId, session_id: PathId, day: Annotated[Day, Path()]) -> Batch:
     return Batch(class_id, session_id, day)
 
 
-Taken = Annotated[Batch, Depends(_batch)]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
+RequestedBatch = Annotated[Batch, Depends(_batch)]
 
 
 @router.get("/{class_id}/{session_id}/{day}")
-async def show_register(request: Request, batch: Taken, adsum: OpenAdsum, visitor: Taker) -> Response:
-    """The page; to the page's script, what stands now."""
-    sheet = await adsum.register_sheets.sheet(batch.class_id, batch.session_id, batch.learning_date, visitor.caller)
-    return JSONResponse(sheet_as_json(sheet)) if wants_json(request) else _page(request, visitor, sheet)
+async def show_register(request: Request, batch: RequestedBatch, sheets: SheetsService, visitor: Teacher) -> Response:
+    """The page; for the page's script, the recorded marks."""
+    sheet = await sheets.sheet(*_parts(batch), visitor.caller)
+    return _json(SheetAnswer.of(sheet)) if wants_json(request) else _page(request, visitor, sheet)
 
 
 @router.post("/{class_id}/{session_id}/{day}")
 async def save_register(
-    request: Request, batch: Taken, adsum: OpenAdsum, visitor: Taker, idempotency_key: Key = None
+    request: Request, batch: RequestedBatch, sheets: SheetsService, visitor: Teacher, idempotency_key: Key = None
 ) -> Response:
-    """Saves what is new or changed. To a form without scripts it answers with the page as it stands then."""
-    sent = await sent_sheet(request)
+    """Saves new and changed marks. The answer to a form is the page with the recorded marks."""
+    sent = await _sent_sheet(request)
     try:
-        saved = await adsum.register_sheets.save(sent.taken(batch, idempotency_key), visitor.caller)
+        saved = await sheets.save(sent.submitted(batch, idempotency_key), visitor.caller)
     except (Invalid, Conflict, Forbidden) as error:
         if wants_json(request):
             raise
-        sheet = await adsum.register_sheets.sheet(*_of(batch), visitor.caller)
+        sheet = await sheets.sheet(*_parts(batch), visitor.caller)
         typed = {mark.student_id: mark for mark in sent.marks}
         status = HTTPStatus.CONFLICT if isinstance(error, Conflict) else HTTPStatus.UNPROCESSABLE_ENTITY
         return _page(request, visitor, sheet, status=status, error=error, typed=typed)
     if not wants_json(request):
         if saved.refused:
-            sheet = await adsum.register_sheets.sheet(*_of(batch), visitor.caller)
+            sheet = await sheets.sheet(*_parts(batch), visitor.caller)
             return _page(request, visitor, sheet, status=HTTPStatus.CONFLICT, refused=saved.refused)
         return RedirectResponse(request.url.path, HTTPStatus.SEE_OTHER)
-    sheet = await adsum.register_sheets.sheet(*_of(batch), visitor.caller)
-    return JSONResponse(saved_as_json(saved, sheet))
+    return _json(SavedSheetAnswer.of(saved, await sheets.sheet(*_parts(batch), visitor.caller)))
 
 
-def _of(batch: Batch) -> tuple[int, int, Any]:
+def _parts(batch: Batch) -> tuple[int, int, date]:
     return batch.class_id, batch.session_id, batch.learning_date
 
 
+def _json(answer: Schema) -> JSONResponse:
+    return JSONResponse(answer.model_dump(mode="json"))
+
+
 def _page(
-    request: Request, visitor: Visitor, sheet: RegisterSheet, *, status: HTTPStatus = HTTPStatus.OK, **shown: Any
+    request: Request, visitor: Visitor, sheet: RegisterSheet, *, status: HTTPStatus = HTTPStatus.OK, **context: Any
 ) -> Response:
-    marks: dict[str, Any] = {"error": None, "typed": {}, "refused": {}, **shown}
-    looks = {each.code: tone_of(each) for each in sheet.statuses}
-    letters = {each.code: each for each in sheet.statuses}
-    return site_of(request).page(
+    site = site_of(request)
+    translated = site.language_of(request).gettext
+    statuses = [StatusItem.of(each, translated(each.label)) for each in sheet.statuses if each.is_in_use]
+    return site.page(
         request,
         "register.html",
         status=status,
         visitor=visitor,
         sheet=sheet,
-        statuses=statuses_as_json(sheet, site_of(request).language_of(request).gettext),
-        sheet_json=sheet_as_json(sheet),
-        looks=looks,
-        known_statuses=letters,
-        **marks,
+        statuses=[each.model_dump() for each in statuses],
+        sheet_json=SheetAnswer.of(sheet).model_dump(mode="json"),
+        looks={each.code: tone_of(each) for each in sheet.statuses},
+        known_statuses={each.code: each for each in sheet.statuses},
+        **{"error": None, "typed": {}, "refused": {}, **context},
     )
+
+
+async def _sent_sheet(request: Request) -> SentSheet:
+    """The marks in the body of the request. Raises Invalid with one violation for each wrong field."""
+    is_json = request.headers.get("Content-Type", "").startswith("application/json")
+    try:
+        if is_json:
+            return SentSheet.model_validate_json(await request.body())
+        return SentSheet.model_validate(await _form(request))
+    except ValidationError as error:
+        violations = [violation_of(each) for each in error.errors(include_input=False)]
+        raise Invalid("; ".join(violation.detail for violation in violations[:5]), violations) from None
+
+
+async def _form(request: Request) -> dict[str, object]:
+    async with request.form(max_fields=MAX_FIELDS) as form:
+        fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    return {
+        "rosterVersion": fields.get("rosterVersion", ""),
+        "marks": list(_marks(fields)),
+        "force": "force" in fields,
+        "reason": fields.get("reason") or None,
+    }
+
+
+def _marks(fields: Mapping[str, str]) -> Iterator[dict[str, object]]:
+    """Marks that differ from the records that the form showed. With the field `rest`, all others are present."""
+    for name, shown in fields.items():
+        found = re.fullmatch(r"seen-([0-9]{1,18})", name)
+        if found is None:
+            continue
+        student = found[1]
+        status = fields.get(f"status-{student}") or (PRESENT if "rest" in fields else None)
+        note, shown_note = fields.get(f"note-{student}", "").strip(), fields.get(f"noted-{student}", "")
+        record = _RECORD.fullmatch(shown)
+        if status is None or (record is not None and (status, note) == (record[3], shown_note)):
+            continue
+        mark: dict[str, object] = {"studentId": int(student), "status": status, "note": note or None}
+        yield mark | ({"recordId": int(record[1]), "version": int(record[2])} if record is not None else {})

@@ -1,4 +1,4 @@
-"""The sheet on which a register is taken: every student of the day with what stands, and what somebody makes of it."""
+"""Values of a register sheet: the students of a day with their recorded marks, and the marks that a teacher sends."""
 
 from __future__ import annotations
 
@@ -15,15 +15,21 @@ from adsum.platform.ids import Batch
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What is recorded of a student. `is_offices`: a teacher does not overwrite it. `said`: what one said instead."""
+class SheetRecord:
+    """The record of a student.
+
+    Attributes:
+        record_id, version, status, note: the record.
+        is_offices: the office set the mark. A teacher does not overwrite it.
+        disputed_status: the status from class that differs from the office's, or None.
+    """
 
     record_id: int
     version: int
     status: str
     note: str | None
     is_offices: bool
-    said: str | None = None
+    disputed_status: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +37,35 @@ class SheetRow:
     """A student of the sheet.
 
     Attributes:
-        student_id: who.
-        given_name, family_name: of the student.
-        told_apart_by: what a second line says, where another student of the sheet has the same name.
-        known: the status that the register will say by an absence known beforehand, or None.
-        standing: what is recorded; None: nothing, or the mark was cleared.
-        failure: why the newest run could not record the student, or None.
+        student_id, given_name, family_name: the student.
+        distinction: grade and id, if another student of the sheet has the same name; else None.
+        known_status: the status of an absence that is known beforehand, or None.
+        record: the recorded mark; None: there is none, or it was cleared.
+        failure: the code of the reason why the newest run could not record the student, or None.
     """
 
     student_id: int
     given_name: str
     family_name: str
-    told_apart_by: str | None
-    known: str | None
-    standing: Standing | None
+    distinction: str | None
+    known_status: str | None
+    record: SheetRecord | None
     failure: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class RegisterSheet:
-    """The register of a class, a session and a day, for who takes it.
+    """The register of a class, a session and a day, for the person who takes it.
 
     Attributes:
-        batch: which.
-        school_id: of the class's school.
-        class_title, session_title: their names.
+        batch: the class, the session and the day.
+        school_id: of the class.
+        class_title, session_title: their titles.
         today: the school's today.
-        roster_version: to be sent back, so that nobody is marked by a roster that is no longer true.
-        rows: the students of the day, in the school's order.
+        roster_version: sent back with the marks, so that no mark is made by an outdated roster.
+        rows: the students of the day, by name.
         statuses: of the school.
-        newest_run: how far the newest submission has come; None: there was none.
+        newest_run: the progress of the newest submission; None: there is none.
     """
 
     batch: Batch
@@ -79,18 +84,18 @@ class RegisterSheet:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many students have which status by what is recorded."""
-        return Counter(row.standing.status for row in self.rows if row.standing is not None)
+        """The number of recorded marks by status."""
+        return Counter(row.record.status for row in self.rows if row.record is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class SheetMark:
-    """What somebody wants of one student.
+    """A new or changed mark of one student.
 
     Attributes:
-        student_id: who.
+        student_id: the student.
         status, note: the mark.
-        record_id, version: of the record that stood on the sheet; None: nothing stood there.
+        record_id, version: the record that the sheet showed; None: it showed none.
     """
 
     student_id: int
@@ -101,8 +106,8 @@ class SheetMark:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenSheet:
-    """A sheet as it is handed in: the marks that are new or changed, by the roster that was seen."""
+class SubmittedSheet:
+    """The new and changed marks of a sheet, and the version of the roster that it showed."""
 
     batch: Batch
     roster_version: str
@@ -113,24 +118,24 @@ class TakenSheet:
 
     @property
     def first_marks(self) -> list[SheetMark]:
-        """Of students who had no mark: they go through the queue, as one batch."""
+        """Marks of students without a record. They are submitted as one batch."""
         return [mark for mark in self.marks if mark.record_id is None]
 
     @property
     def changed_marks(self) -> list[SheetMark]:
-        """Of students who had one: each is a correction of the version that was seen."""
+        """Marks of students with a record. Each is a correction of the version that the sheet showed."""
         return [mark for mark in self.marks if mark.record_id is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class SavedSheet:
-    """What became of a sheet.
+    """The result of saving a sheet.
 
     Attributes:
         submitted: the batch of the first marks; None: there were none.
-        corrected: the students whose record says now what was asked.
-        kept: the students whose mark is the office's, and stays; what was asked stands beside it.
-        refused: by student, why their record stays as it is.
+        corrected: students whose record now has the requested mark.
+        kept: students whose record is the office's and stays; the requested mark is kept beside it as disputed.
+        refused: by student, the reason why the record did not change.
     """
 
     submitted: BatchResult | None

@@ -19,8 +19,7 @@ from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.attendance.tables import attendances
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.validity import valid_on
-from adsum.reports.rules import Counts, Scope, StudentDay, StudentMark, whole_months
-from adsum.reports.summaries_repository import (
+from adsum.reports.repository.summaries import (
     COUNTED,
     SUMMED,
     days_of_classes,
@@ -28,6 +27,7 @@ from adsum.reports.summaries_repository import (
     is_absent,
     weekday_of,
 )
+from adsum.reports.rules import Counts, Scope, StudentDay, StudentMark, whole_months
 from adsum.reports.tables import class_days, school_days, student_days, student_months
 from adsum.roster.tables import classes, enrolments, sessions, students
 from adsum.roster.timetable.repository import is_open

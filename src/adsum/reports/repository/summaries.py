@@ -46,8 +46,8 @@ ClassDays: TypeAlias = Collection[tuple[int, date]]
 SUMMED = ("sessions", "attended", "absent", "authorised", "late")
 COUNTED = (*SUMMED, "days", "days_absent")
 
-_ADD_UP_DAY = sql_file(__package__, "add_up_day", parameters={"day": Date()})
-_ADD_UP_MONTH = sql_file(__package__, "add_up_month", parameters={"month": Date(), "next_month": Date()})
+_ADD_UP_DAY = sql_file("adsum.reports", "add_up_day", parameters={"day": Date()})
+_ADD_UP_MONTH = sql_file("adsum.reports", "add_up_month", parameters={"month": Date(), "next_month": Date()})
 
 
 async def stale_day(connection: AsyncConnection, school_id: int) -> date | None:

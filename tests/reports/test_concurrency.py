@@ -1,4 +1,4 @@
-"""Who summarises a day, and who changes it meanwhile: on Postgres they take turns, and nothing is lost between them."""
+"""Summarising a day while its records change. On Postgres the transactions wait for each other; no change is lost."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from adsum.attendance.rules import Correction
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.platform.clock import system_clock as now
 from adsum.privacy.service import StudentData
+from adsum.reports.repository.summaries import summarise
 from adsum.reports.rules import Counts, GroupBy
 from adsum.reports.service import Summaries
-from adsum.reports.summaries_repository import summarise
 from adsum.reports.tables import student_days
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.repository import lock_school
@@ -23,10 +23,10 @@ from tests.support.schools import make_session
 from tests.support.waiting import somebody_waits_for_a_lock, until, waiting_for_locks
 
 
-async def test_what_is_corrected_while_its_day_is_summarised_is_summarised_again(
+async def test_a_record_corrected_while_its_day_is_summarised_is_summarised_again(
     reported_on_postgres: Reported,
 ) -> None:
-    """Whoever corrects waits: that the run is not summarised yet is true only until the other one commits."""
+    """The correction waits for the summary, and then marks the run as stale again."""
     reported, school = reported_on_postgres, reported_on_postgres.school
     await reported.take(MONDAY, {0: "present"})
     correcting = Corrections(reported.database, now)
@@ -45,10 +45,10 @@ async def test_what_is_corrected_while_its_day_is_summarised_is_summarised_again
     assert await absent(reported) == 1
 
 
-async def test_a_term_that_is_being_added_holds_for_a_day_that_is_summarised_meanwhile(
+async def test_a_term_applies_to_a_day_that_is_summarised_while_the_term_is_added(
     reported_on_postgres: Reported,
 ) -> None:
-    """The day was recorded after the term said that all days are to be summarised again, and before it was there."""
+    """The day is recorded after the days were marked as stale, and before the term is committed."""
     reported, school_id = reported_on_postgres, reported_on_postgres.school.school_id
     calendar = SchoolCalendar(reported.database, now)
 
@@ -68,7 +68,7 @@ async def test_a_term_that_is_being_added_holds_for_a_day_that_is_summarised_mea
     assert await absent(reported) == 0
 
 
-async def test_nobody_who_summarises_a_day_meanwhile_writes_an_erased_student_back(
+async def test_summarising_a_day_does_not_restore_a_student_who_is_being_erased(
     reported_on_postgres: Reported,
 ) -> None:
     """Of a day that is made anew for another session, all records are read: also those of a run that nobody locks."""
@@ -90,7 +90,7 @@ async def test_nobody_who_summarises_a_day_meanwhile_writes_an_erased_student_ba
         assert list(await connection.scalars(select(student_days.c.student_id))) == school.student_ids[1:2]
 
 
-async def test_who_erases_a_student_and_who_corrects_their_record_take_turns(reported_on_postgres: Reported) -> None:
+async def test_erasing_a_student_and_correcting_their_record_do_not_deadlock(reported_on_postgres: Reported) -> None:
     """Both lock the record before its run: else each could have what the other one waits for."""
     reported = reported_on_postgres
     await reported.take(MONDAY, {0: "present", 1: "present"})

@@ -1,0 +1,65 @@
+-- Reads the details of registers: teachers, students without a mark, marks by status, and times of the session.
+-- Returns one row for each input row; a list without elements is []. Locks nothing.
+WITH input AS (
+    SELECT
+        value ->> 'class_id' AS class_id,
+        value ->> 'session_id' AS session_id,
+        value ->> 'day' AS day,
+        value ->> 'weekday' AS weekday
+    FROM json_each(:input_rows)
+)
+SELECT
+    input.session_id,
+    (
+        SELECT json_group_array(json_array(u.id, u.given_name, u.family_name))
+        FROM users u
+        WHERE u.id IN (
+            SELECT taught.user_id
+            FROM (
+                SELECT t.user_id, t.class_id, CAST(NULL AS bigint) AS session_id, t.begin_date, t.end_date
+                FROM class_teachers t
+                UNION ALL
+                SELECT c.user_id, c.class_id, c.session_id, c.begin_date, c.end_date
+                FROM class_covers c
+            ) taught
+            WHERE taught.class_id = input.class_id
+              AND (taught.begin_date IS NULL OR taught.begin_date <= input.day)
+              AND (taught.end_date IS NULL OR taught.end_date > input.day)
+              AND CASE WHEN taught.session_id IS NULL THEN TRUE ELSE taught.session_id = input.session_id END
+        )
+    ) AS teachers,
+    (
+        SELECT json_group_array(DISTINCT e.student_id)
+        FROM enrolments e
+        WHERE e.class_id = input.class_id
+          AND (e.begin_date IS NULL OR e.begin_date <= input.day)
+          AND (e.end_date IS NULL OR e.end_date > input.day)
+          AND NOT EXISTS (
+              SELECT 1
+              FROM attendances a
+              WHERE a.session_id = input.session_id AND a.learning_date = input.day
+                AND a.student_id = e.student_id AND a.status IS NOT NULL
+          )
+    ) AS missing_students,
+    (
+        SELECT json_group_array(json_array(counted.status, counted.students))
+        FROM (
+            SELECT a.status, count(*) AS students
+            FROM attendances a
+            WHERE a.session_id = input.session_id AND a.learning_date = input.day AND a.status IS NOT NULL
+              AND EXISTS (
+                  SELECT 1
+                  FROM enrolments e
+                  WHERE e.class_id = input.class_id AND e.student_id = a.student_id
+                    AND (e.begin_date IS NULL OR e.begin_date <= input.day)
+                    AND (e.end_date IS NULL OR e.end_date > input.day)
+              )
+            GROUP BY a.status
+        ) counted
+    ) AS status_counts,
+    (
+        SELECT json_group_array(json_array(m.begins, m.ends))
+        FROM session_times m
+        WHERE m.session_id = input.session_id AND m.weekday = input.weekday
+    ) AS times
+FROM input

@@ -1,0 +1,1 @@
+"""Statements of reports: `summaries` writes the tables of summaries, `reading` reads them."""

@@ -1,0 +1,89 @@
+"""The timetable of a day for a teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+
+from adsum.accounts.access import Role
+from adsum.attendance.statuses.rules import SchoolStatuses
+from adsum.attendance.statuses.service import Statuses
+from adsum.platform.database.engine import Database
+from adsum.registers.lessons import LessonState, LocalTime, timetable_of_day
+from adsum.registers.rules import Register
+from adsum.registers.service import DayTimetables, Registers
+from adsum.schools.service import Schools
+from tests.support.schools import caller, make_bare_school, make_school
+
+DAY = date(2024, 12, 25)
+
+
+def register(number: int, *, marked: int = 0, is_processing: bool = False, times: tuple[str, ...] = ()) -> Register:
+    spans = tuple((begins, f"{int(begins[:2]) + 1:02}:00") for begins in times)
+    status_counts = {"present": marked} if marked else {}
+    return Register(
+        *(9, number, f"Class {number}", number, "Maths", DAY, (), marked, 30, None),
+        is_processing=is_processing,
+        status_counts=status_counts,
+        times=spans,
+    )
+
+
+def test_present_lessons_come_first_then_all_by_time_and_lessons_without_times_last() -> None:
+    day = [
+        register(1),
+        register(2, times=("11:00",)),
+        register(3, times=("10:00",), marked=29),
+        register(4, times=("08:00",), marked=30),
+        register(5, times=("09:00",)),
+        register(6, times=("09:00",), is_processing=True),
+        register(7, times=("07:00",), marked=29),
+    ]
+    lessons = timetable_of_day(day, {9: SchoolStatuses()}, {9: LocalTime(DAY, "10:30")})
+    assert [(lesson.register.class_id, lesson.state) for lesson in lessons] == [
+        (3, LessonState.NOW),
+        (7, LessonState.PARTIAL),
+        (4, LessonState.TAKEN),
+        (5, LessonState.DUE),
+        (6, LessonState.PROCESSING),
+        (2, LessonState.UPCOMING),
+        (1, LessonState.DUE),
+    ]
+    assert [lesson.attended for lesson in lessons[:3]] == [29, 29, 30]
+    assert (lessons[0].missing, lessons[0].path) == (1, "/take/3/3/2024-12-25")
+
+
+def test_no_lesson_of_a_later_day_is_due() -> None:
+    (lesson,) = timetable_of_day([register(1)], {9: SchoolStatuses()}, {9: LocalTime(date(2024, 12, 24), "10:30")})
+    assert lesson.state is LessonState.UPCOMING
+
+
+def timetables(database: Database, now: Callable[[], datetime]) -> DayTimetables:
+    return DayTimetables(Schools(database), Registers(database, now), Statuses(database, now), now)
+
+
+async def test_the_timetable_of_today_follows_the_clock_and_the_time_zone_of_the_school(database: Database) -> None:
+    """At noon in UTC it is the 26th in Kiritimati already."""
+    async with database.transaction() as connection:
+        school = await make_school(connection, time_zone="Pacific/Kiritimati", students=1)
+    found = timetables(database, lambda: datetime(2024, 12, 25, 12, tzinfo=UTC))
+    teacher = caller(Role.TEACHER, school.school_id, school.teacher_id)
+
+    today = await found.read(teacher, None, None)
+    assert (today.day, today.is_today) == (date(2024, 12, 26), True)
+    assert [(lesson.register.class_id, lesson.state) for lesson in today.lessons] == [
+        (school.class_id, LessonState.DUE)
+    ]
+    before = await found.read(teacher, DAY, None)
+    assert (before.day, before.is_today) == (DAY, False)
+
+
+async def test_the_timetable_has_lessons_of_schools_beyond_the_first_page_of_schools(database: Database) -> None:
+    async with database.transaction() as connection:
+        for _ in range(50):
+            await make_bare_school(connection)
+        last = await make_school(connection, students=1)
+    found = timetables(database, lambda: datetime(2024, 12, 25, 12, tzinfo=UTC))
+
+    page = await found.read(caller(Role.ADMIN), DAY, None)
+    assert [lesson.register.school_id for lesson in page.lessons] == [last.school_id]
