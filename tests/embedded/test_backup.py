@@ -17,9 +17,7 @@ from adsum.platform.database.schema import newest_revision
 from tests.embedded.backups import NOW, make, put_back, schools, write_school
 
 
-def test_what_was_backed_up_is_restored_for_this_user_alone(
-    folder: DataFolder, other: DataFolder, tmp_path: Path
-) -> None:
+def test_a_backup_is_restored_for_this_user_alone(folder: DataFolder, other: DataFolder, tmp_path: Path) -> None:
     write_school(folder.database, "Lindenhof")
     made = make(folder, tmp_path / "backup.tar.gz")
     assert stat.S_IMODE(made.path.stat().st_mode) == 0o600
@@ -38,14 +36,12 @@ def test_what_was_backed_up_is_restored_for_this_user_alone(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_folder_is_given_a_file_that_is_named_after_the_moment(folder: DataFolder, tmp_path: Path) -> None:
+def test_a_backup_into_a_folder_is_named_after_the_time(folder: DataFolder, tmp_path: Path) -> None:
     (tmp_path / "backups").mkdir()
     assert make(folder, tmp_path / "backups").path == tmp_path / "backups" / "adsum-20261123-173000.tar.gz"
 
 
-def test_a_folder_without_secrets_of_its_own_is_backed_up_too(
-    folder: DataFolder, other: DataFolder, tmp_path: Path
-) -> None:
+def test_a_folder_without_secrets_is_backed_up(folder: DataFolder, other: DataFolder, tmp_path: Path) -> None:
     folder.secret.unlink()
     folder.credentials.unlink()
     put_back(other, make(folder, tmp_path / "backup.tar.gz").path)
@@ -60,7 +56,7 @@ def test_a_backup_is_never_overwritten(folder: DataFolder, tmp_path: Path) -> No
     assert target.read_text() == "another one"
 
 
-def test_a_backup_that_appears_meanwhile_is_not_overwritten(
+def test_a_file_that_appears_during_a_backup_is_not_overwritten(
     folder: DataFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target, pack = tmp_path / "backup.tar.gz", backup.pack
@@ -75,7 +71,7 @@ def test_a_backup_that_appears_meanwhile_is_not_overwritten(
     assert target.read_text() == "another one"
 
 
-def test_where_nothing_can_be_written_nothing_is_left(folder: DataFolder, tmp_path: Path) -> None:
+def test_a_failed_write_leaves_no_file(folder: DataFolder, tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
     with pytest.raises(BackupRefused, match=f"^{nowhere}/backup cannot be written: there is no folder {nowhere}$"):
         make(folder, nowhere / "backup")
@@ -86,7 +82,7 @@ def test_where_nothing_can_be_written_nothing_is_left(folder: DataFolder, tmp_pa
     assert not (tmp_path / "backup.tar.gz").exists()
 
 
-def test_a_database_that_is_not_whole_is_not_backed_up(folder: DataFolder, tmp_path: Path) -> None:
+def test_a_damaged_database_is_not_backed_up(folder: DataFolder, tmp_path: Path) -> None:
     with folder.database.open("r+b") as file:
         file.seek(4096 * 3)
         file.write(b"\xff" * 8192)
@@ -95,9 +91,7 @@ def test_a_database_that_is_not_whole_is_not_backed_up(folder: DataFolder, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-def test_the_copy_is_of_one_moment_and_keeps_nobody_from_writing(
-    folder: DataFolder, other: DataFolder, tmp_path: Path
-) -> None:
+def test_the_copy_is_one_state_and_blocks_no_writer(folder: DataFolder, other: DataFolder, tmp_path: Path) -> None:
     """While it is being copied, page group by page group, somebody writes; what is copied is what was there before."""
     with closing(sqlite3.connect(folder.database)) as writer, writer:
         writer.execute("PRAGMA journal_mode = WAL")

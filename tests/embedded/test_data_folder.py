@@ -27,11 +27,11 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_only_this_user_can_look_into_the_folder(folder: DataFolder) -> None:
+def test_only_this_user_can_read_the_folder(folder: DataFolder) -> None:
     assert mode(folder.root) == 0o700
 
 
-def test_the_secret_is_made_once_and_is_private(folder: DataFolder) -> None:
+def test_the_secret_key_is_created_once_and_is_private(folder: DataFolder) -> None:
     secret = folder.ensure_secret().read_text()
 
     assert re.fullmatch("[0-9a-f]{64}", secret)
@@ -39,7 +39,7 @@ def test_the_secret_is_made_once_and_is_private(folder: DataFolder) -> None:
     assert folder.ensure_secret().read_text() == secret
 
 
-def test_the_secret_is_accepted_as_the_setting_it_is_for(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_secret_key_is_a_valid_setting(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADSUM_SECRET_KEY_FILE", str(folder.ensure_secret()))
 
     key = Settings().secret_key
@@ -57,7 +57,7 @@ def test_credentials_are_private_and_can_be_replaced(folder: DataFolder) -> None
     assert [path.name for path in folder.root.iterdir() if path.name.startswith(".")] == []
 
 
-def test_the_socket_is_in_the_folder_where_its_path_fits() -> None:
+def test_the_socket_is_in_the_folder_if_its_path_fits() -> None:
     assert DataFolder(Path("/srv/adsum")).socket == Path("/srv/adsum/valkey.sock")
 
 
@@ -71,19 +71,19 @@ def test_the_socket_of_a_deep_folder_is_short_private_and_always_the_same(tmp_pa
     assert folder.socket != DataFolder(folder.root / "other").socket
 
 
-def test_a_folder_whose_name_no_url_can_carry_is_refused(tmp_path: Path) -> None:
+def test_a_folder_whose_name_does_not_fit_in_a_url_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="ADSUM_DATA_DIR"):
         DataFolder.of(Settings(data_dir=tmp_path / "what?"))
 
 
-def test_a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_refused_with_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(ConfigurationError, match=r"^ADSUM_DATA_DIR: cannot make .*file/data: .*$"):
         DataFolder(tmp_path / "file" / "data").create()
 
 
-def test_a_second_holder_learns_who_holds_the_folder(folder: DataFolder) -> None:
+def test_a_locked_folder_names_the_process_that_locked_it(folder: DataFolder) -> None:
     second = (
         "import sys, pathlib\n"
         "from adsum.embedded.data_folder import DataFolder\n"

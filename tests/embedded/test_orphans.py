@@ -33,14 +33,14 @@ def test_a_child_dies_with_a_parent_that_was_killed() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing binds")
-def test_a_command_that_is_not_there_fails_in_one_line() -> None:
+def test_a_missing_command_fails_with_one_line() -> None:
     done = subprocess.run(die_with_this_process(["/no/such/program"]), capture_output=True, text=True, check=False)
 
     assert done.returncode == 1
     assert done.stderr == "/no/such/program: No such file or directory\n"
 
 
-def test_the_next_start_kills_what_a_crash_left_behind(tmp_path: Path) -> None:
+def test_the_next_start_kills_the_processes_of_a_crashed_up(tmp_path: Path) -> None:
     with subprocess.Popen(SLEEPER, start_new_session=True) as left_behind:
         record(tmp_path, "worker", left_behind.pid)
         try:
@@ -51,13 +51,13 @@ def test_the_next_start_kills_what_a_crash_left_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_process_that_only_has_the_same_id_is_left_alone(tmp_path: Path) -> None:
+def test_a_process_that_reuses_the_id_is_not_killed(tmp_path: Path) -> None:
     (tmp_path / "worker").write_text(f"{os.getpid()} another-birth")
 
     assert reap(tmp_path) == []
 
 
-def test_what_ended_in_order_is_not_looked_for(tmp_path: Path) -> None:
+def test_a_removed_record_is_not_reaped(tmp_path: Path) -> None:
     record(tmp_path, "worker", os.getpid())
     remove_record(tmp_path, "worker")
 

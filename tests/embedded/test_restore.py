@@ -13,9 +13,7 @@ from adsum.platform.errors import ConfigurationError
 from tests.embedded.backups import make, put_back, schools, state, write_school
 
 
-def test_a_folder_with_data_is_left_alone_unless_it_is_forced_and_then_kept_aside(
-    folder: DataFolder, tmp_path: Path
-) -> None:
+def test_a_folder_with_data_is_replaced_only_with_force_and_kept_aside(folder: DataFolder, tmp_path: Path) -> None:
     archive = make(folder, tmp_path / "backup.tar.gz").path
     write_school(folder.database, "after the backup")
     log = folder.database.with_name("adsum.db-wal")
@@ -31,7 +29,7 @@ def test_a_folder_with_data_is_left_alone_unless_it_is_forced_and_then_kept_asid
     assert (schools(folder.database), list(folder.valkey.iterdir()), log.exists()) == ([], [], False)
 
 
-def test_a_folder_that_an_up_works_on_is_refused(folder: DataFolder, tmp_path: Path) -> None:
+def test_a_folder_that_up_has_locked_is_refused(folder: DataFolder, tmp_path: Path) -> None:
     archive = make(folder, tmp_path / "backup.tar.gz").path
     with folder.held("http://127.0.0.1:8000"), pytest.raises(ConfigurationError, match="in use by another `adsum up`"):
         put_back(folder, archive, force=True)
@@ -48,7 +46,7 @@ def test_a_backup_of_a_newer_schema_is_refused(folder: DataFolder, other: DataFo
 @pytest.mark.parametrize(
     ("error", "told"), [(OSError("no more"), BackupRefused), (KeyboardInterrupt(), KeyboardInterrupt)]
 )
-def test_what_cannot_be_moved_to_the_end_is_all_moved_back(
+def test_a_failed_move_moves_all_files_back(
     folder: DataFolder,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -72,9 +70,7 @@ def test_what_cannot_be_moved_to_the_end_is_all_moved_back(
     assert [path.name for path in folder.root.iterdir() if "restore" in path.name] == []
 
 
-def test_where_what_was_there_cannot_be_kept_aside_nothing_is_moved_and_up_may_start(
-    folder: DataFolder, tmp_path: Path
-) -> None:
+def test_if_the_old_files_cannot_be_kept_nothing_is_moved_and_up_may_start(folder: DataFolder, tmp_path: Path) -> None:
     archive = make(folder, tmp_path / "backup.tar.gz").path
     (folder.root / "before-restore-20261123-173000").mkdir()  # of a restore in the same second
     before = state(folder)
@@ -84,7 +80,7 @@ def test_where_what_was_there_cannot_be_kept_aside_nothing_is_moved_and_up_may_s
     folder.ensure_whole()
 
 
-def test_a_second_restore_that_fails_does_not_hide_that_the_first_one_was_cut_off(
+def test_a_failed_second_restore_keeps_the_marker_of_an_unfinished_first_one(
     folder: DataFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = make(folder, tmp_path / "backup.tar.gz").path
@@ -100,9 +96,7 @@ def test_a_second_restore_that_fails_does_not_hide_that_the_first_one_was_cut_of
         folder.ensure_whole()
 
 
-def test_after_a_restore_that_was_killed_up_does_not_start_until_it_is_done_again(
-    folder: DataFolder, tmp_path: Path
-) -> None:
+def test_after_a_killed_restore_up_starts_only_after_another_restore(folder: DataFolder, tmp_path: Path) -> None:
     archive = make(folder, tmp_path / "backup.tar.gz").path
     folder.half_restored.touch()
     folder.database.rename(folder.root / "somewhere")
@@ -113,13 +107,13 @@ def test_after_a_restore_that_was_killed_up_does_not_start_until_it_is_done_agai
     assert folder.database.exists()
 
 
-def test_a_backup_that_is_not_there_is_told(other: DataFolder, tmp_path: Path) -> None:
+def test_a_missing_backup_is_refused(other: DataFolder, tmp_path: Path) -> None:
     with pytest.raises(BackupRefused, match="there is no backup"):
         put_back(other, tmp_path / "none.tar.gz")
     assert not other.root.exists()
 
 
-def test_a_folder_of_backups_is_told_with_the_newest_file_in_it(
+def test_a_folder_instead_of_a_backup_is_refused_with_its_newest_file(
     folder: DataFolder, other: DataFolder, tmp_path: Path
 ) -> None:
     backups = tmp_path / "backups"
@@ -132,7 +126,7 @@ def test_a_folder_of_backups_is_told_with_the_newest_file_in_it(
         put_back(other, backups)
 
 
-def test_a_restore_that_is_refused_leaves_no_new_folder(folder: DataFolder, tmp_path: Path) -> None:
+def test_a_refused_restore_leaves_no_new_folder(folder: DataFolder, tmp_path: Path) -> None:
     archive = make(folder, tmp_path / "backup.tar.gz").path
     archive.write_bytes(archive.read_bytes()[:100])
     with pytest.raises(BackupRefused, match="damaged"):
@@ -140,7 +134,7 @@ def test_a_restore_that_is_refused_leaves_no_new_folder(folder: DataFolder, tmp_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup.tar.gz", "data"]
 
 
-def test_a_restore_that_is_refused_removes_nothing_that_it_did_not_make(folder: DataFolder, tmp_path: Path) -> None:
+def test_a_refused_restore_removes_only_folders_that_it_created(folder: DataFolder, tmp_path: Path) -> None:
     archive = make(folder, tmp_path / "backup.tar.gz").path
     there = DataFolder(tmp_path / "there")
     there.root.mkdir()

@@ -48,9 +48,7 @@ async def pid_of(role: str, folder: Path, *, other_than: int = 0) -> int:
     return int(path.read_text())
 
 
-async def test_a_program_that_was_killed_is_started_again(
-    supervisor: Supervisor, tmp_path: Path, warned: list[str]
-) -> None:
+async def test_a_killed_program_is_restarted(supervisor: Supervisor, tmp_path: Path, warned: list[str]) -> None:
     supervisor.keep(program("worker", tmp_path))
     first = await pid_of("worker", tmp_path)
 
@@ -60,7 +58,7 @@ async def test_a_program_that_was_killed_is_started_again(
     assert warned == ["worker was ended by SIGKILL; it is started again in 0.2 s"]
 
 
-async def test_what_a_program_writes_is_shown_in_whole_lines(
+async def test_the_output_of_a_program_is_shown_in_whole_lines(
     supervisor: Supervisor, tmp_path: Path, shown: list[str]
 ) -> None:
     supervisor.keep(program("worker", tmp_path))
@@ -70,9 +68,7 @@ async def test_what_a_program_writes_is_shown_in_whole_lines(
     assert shown == ["the worker stand-in is up\n"]
 
 
-async def test_a_program_with_a_log_of_its_own_writes_there(
-    supervisor: Supervisor, tmp_path: Path, shown: list[str]
-) -> None:
+async def test_a_program_with_a_log_file_writes_to_it(supervisor: Supervisor, tmp_path: Path, shown: list[str]) -> None:
     log = tmp_path / "worker.log"
     log.write_bytes(b"x" * 2_000_000)
     supervisor.keep(program("worker", tmp_path, log=log))
@@ -83,7 +79,7 @@ async def test_a_program_with_a_log_of_its_own_writes_there(
     assert shown == []
 
 
-async def test_a_stopped_program_had_time_to_finish_and_stays_away(
+async def test_a_stopped_program_finishes_and_is_not_restarted(
     supervisor: Supervisor, tmp_path: Path, warned: list[str]
 ) -> None:
     supervisor.keep(program("worker", tmp_path))
@@ -96,7 +92,7 @@ async def test_a_stopped_program_had_time_to_finish_and_stays_away(
     assert warned == []
 
 
-async def test_who_does_not_stop_within_its_patience_is_killed(supervisor: Supervisor, tmp_path: Path) -> None:
+async def test_a_program_that_exceeds_its_stop_timeout_is_killed(supervisor: Supervisor, tmp_path: Path) -> None:
     supervisor.keep(program("stubborn", tmp_path, stop_timeout=0.3))
     pid = await pid_of("stubborn", tmp_path)
 
@@ -107,7 +103,7 @@ async def test_who_does_not_stop_within_its_patience_is_killed(supervisor: Super
         os.kill(pid, 0)
 
 
-async def test_killing_ends_a_stop_that_still_waits(supervisor: Supervisor, tmp_path: Path) -> None:
+async def test_killing_ends_a_waiting_stop(supervisor: Supervisor, tmp_path: Path) -> None:
     supervisor.keep(program("stubborn", tmp_path, stop_timeout=60))
     await pid_of("stubborn", tmp_path)
     stopping = asyncio.create_task(supervisor.stop(["stubborn"]))
@@ -133,7 +129,7 @@ async def test_a_wait_ends_at_its_deadline(supervisor: Supervisor) -> None:
         await supervisor.until(never, 0.1, "Valkey")
 
 
-async def test_a_run_to_the_end_shows_nothing_unless_it_fails(
+async def test_a_completed_run_shows_its_output_only_on_failure(
     supervisor: Supervisor, tmp_path: Path, shown: list[str]
 ) -> None:
     await supervisor.run(program("pass", tmp_path))

@@ -22,14 +22,14 @@ def folder() -> Generator[Path]:
         yield path
 
 
-def test_what_was_written_is_there_after_a_restart(folder: Path) -> None:
+def test_data_survives_a_restart(folder: Path) -> None:
     with valkey_in(folder) as server:
         tell(server, "SET kept yes")
     with valkey_in(folder) as server:
         assert tell(server, "STRLEN kept") == ":3"
 
 
-def test_it_never_evicts_and_listens_to_this_user_alone(folder: Path) -> None:
+def test_valkey_never_evicts_and_only_this_user_can_connect(folder: Path) -> None:
     with valkey_in(folder) as server:
         assert "maxmemory_policy:noeviction" in tell(server, "INFO memory")
         assert "aof_enabled:1" in tell(server, "INFO persistence")
@@ -37,14 +37,14 @@ def test_it_never_evicts_and_listens_to_this_user_alone(folder: Path) -> None:
         assert stat.S_IMODE(server.socket.stat().st_mode) == 0o700
 
 
-def test_a_path_with_blanks_and_quotes_is_no_trouble(folder: Path) -> None:
+def test_a_path_may_contain_blanks_and_quotes(folder: Path) -> None:
     odd = folder / 'a "b" \\ é'
     odd.mkdir()
     with valkey_in(odd) as server:
         assert server.answers()
 
 
-def test_with_a_port_it_answers_there_too(folder: Path) -> None:
+def test_with_a_port_valkey_answers_on_it(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     server = Valkey(folder, folder / "valkey.sock", port)
@@ -54,7 +54,7 @@ def test_with_a_port_it_answers_there_too(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("reply", "answers"), [(b"+PONG\r\n", True), (b"-LOADING Valkey is loading\r\n", False)])
-def test_a_server_that_still_loads_its_data_does_not_answer(folder: Path, reply: bytes, answers: bool) -> None:
+def test_a_server_that_loads_its_data_is_not_ready(folder: Path, reply: bytes, answers: bool) -> None:
     server = Valkey(folder, folder / "valkey.sock")
     with socket.socket(socket.AF_UNIX) as listener, ThreadPoolExecutor() as thread:
         listener.bind(str(server.socket))
@@ -63,11 +63,11 @@ def test_a_server_that_still_loads_its_data_does_not_answer(folder: Path, reply:
         assert server.answers() is answers
 
 
-def test_nobody_at_the_socket_is_no_answer(folder: Path) -> None:
+def test_a_socket_without_a_server_is_not_ready(folder: Path) -> None:
     assert not Valkey(folder, folder / "valkey.sock").answers()
 
 
-def test_without_the_wheel_the_server_on_path_is_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_wheel_the_server_on_path_is_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_path = folder / "redis-server"
     on_path.touch(mode=0o755)
     monkeypatch.setenv("PATH", str(folder))
@@ -75,7 +75,7 @@ def test_without_the_wheel_the_server_on_path_is_taken(folder: Path, monkeypatch
     assert find_binary(package="a_wheel_that_is_not_installed") == on_path
 
 
-def test_without_any_server_one_line_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_server_one_line_names_the_packages_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(folder))
 
     with pytest.raises(ConfigurationError, match=r"^no Valkey server: install .*$"):

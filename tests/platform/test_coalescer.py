@@ -84,13 +84,13 @@ async def errors_of(work: Coroutine[Any, Any, int] | asyncio.Task[int]) -> BaseE
     return outcome if isinstance(outcome, BaseException) else None
 
 
-async def test_a_lone_item_waits_for_nothing(press: Press, new_coalescer: NewCoalescer) -> None:
+async def test_a_single_item_is_processed_at_once(press: Press, new_coalescer: NewCoalescer) -> None:
     coalescer = new_coalescer()
     assert [await coalescer.submit(3), await coalescer.submit(4)] == [9, 16]
     assert press.flushes == [[3], [4]]
 
 
-async def test_what_is_submitted_while_a_flush_runs_goes_into_the_next_one_in_order(
+async def test_items_submitted_during_a_flush_form_the_next_flush_in_order(
     press: Press, new_coalescer: NewCoalescer
 ) -> None:
     coalescer = new_coalescer()
@@ -103,17 +103,13 @@ async def test_what_is_submitted_while_a_flush_runs_goes_into_the_next_one_in_or
     assert press.flushes == [[1], [5, 2, 4, 3]]
 
 
-async def test_a_flush_takes_no_more_than_it_may_and_whoever_came_first_goes_first(
-    press: Press, new_coalescer: NewCoalescer
-) -> None:
+async def test_a_flush_has_a_maximum_size_and_keeps_the_order(press: Press, new_coalescer: NewCoalescer) -> None:
     tasks = await submitted(new_coalescer(at_most=3), range(8))
     assert await asyncio.gather(*tasks) == [item * item for item in range(8)]
     assert press.flushes == [[0, 1, 2], [3, 4, 5], [6, 7]]
 
 
-async def test_nobody_waits_longer_because_others_submit_again_and_again(
-    press: Press, new_coalescer: NewCoalescer
-) -> None:
+async def test_repeated_submissions_of_others_do_not_delay_an_item(press: Press, new_coalescer: NewCoalescer) -> None:
     coalescer = new_coalescer(at_most=2)
     press.go_on.clear()
     first = await submitted(coalescer, [1, 2, 3])
@@ -135,7 +131,7 @@ async def test_one_flush_runs_at_a_time(press: Press, new_coalescer: NewCoalesce
 
 
 @pytest.mark.parametrize("poison", [{0}, {7}, {3, 4}, {0, 2, 5}, set(range(8))])
-async def test_a_culprit_stands_alone_and_the_others_are_done(
+async def test_a_failing_item_is_isolated_and_the_others_succeed(
     press: Press, new_coalescer: NewCoalescer, poison: set[int]
 ) -> None:
     press.poison = poison
@@ -146,7 +142,7 @@ async def test_a_culprit_stands_alone_and_the_others_are_done(
     assert [outcome for outcome in outcomes if isinstance(outcome, int)] == [i * i for i in range(8) if i not in poison]
 
 
-async def test_an_outage_is_everybodys_and_not_tried_again_in_halves() -> None:
+async def test_an_outage_is_raised_to_all_without_halving() -> None:
     flushes: list[int] = []
 
     async def away(items: Sequence[int]) -> list[int]:
@@ -159,14 +155,14 @@ async def test_an_outage_is_everybodys_and_not_tried_again_in_halves() -> None:
     assert flushes == [8]
 
 
-async def test_after_a_failure_the_next_ones_are_done(press: Press, new_coalescer: NewCoalescer) -> None:
+async def test_items_after_a_failure_are_processed(press: Press, new_coalescer: NewCoalescer) -> None:
     coalescer = new_coalescer()
     press.poison = {1}
     assert isinstance(await errors_of(coalescer.submit(1)), Defect)
     assert await coalescer.submit(2) == 4
 
 
-async def test_a_flush_that_answers_for_others_than_it_was_asked_is_a_defect_of_each() -> None:
+async def test_a_flush_with_a_wrong_number_of_results_raises_for_each_item() -> None:
     async def nothing(_items: Sequence[int]) -> list[int]:
         return []
 
@@ -175,7 +171,7 @@ async def test_a_flush_that_answers_for_others_than_it_was_asked_is_a_defect_of_
 
 
 @pytest.mark.parametrize("cancelled", [0, 1, 2])
-async def test_whoever_is_cancelled_harms_no_other_and_their_item_is_done(
+async def test_a_cancelled_caller_affects_no_other_and_its_item_is_processed(
     press: Press, new_coalescer: NewCoalescer, cancelled: int
 ) -> None:
     coalescer = new_coalescer()
@@ -189,7 +185,7 @@ async def test_whoever_is_cancelled_harms_no_other_and_their_item_is_done(
     assert press.flushes == [[0], [1, 2]]
 
 
-async def test_a_defect_of_somebody_who_was_cancelled_is_nobodys(press: Press, new_coalescer: NewCoalescer) -> None:
+async def test_an_error_of_a_cancelled_caller_affects_no_other(press: Press, new_coalescer: NewCoalescer) -> None:
     press.poison = {1}
     press.go_on.clear()
     tasks = await submitted(new_coalescer(), [1, 2])
@@ -199,9 +195,7 @@ async def test_a_defect_of_somebody_who_was_cancelled_is_nobodys(press: Press, n
     assert await tasks[1] == 4
 
 
-async def test_beyond_what_may_wait_items_are_refused_and_later_taken_again(
-    press: Press, new_coalescer: NewCoalescer
-) -> None:
+async def test_items_beyond_the_limit_are_refused_and_later_accepted(press: Press, new_coalescer: NewCoalescer) -> None:
     coalescer = new_coalescer(at_most=1, waiting_at_most=2)
     press.go_on.clear()
     tasks = await submitted(coalescer, [1])
@@ -214,7 +208,7 @@ async def test_beyond_what_may_wait_items_are_refused_and_later_taken_again(
     assert await coalescer.submit(4) == 16
 
 
-async def test_closing_ends_what_runs_and_cancels_who_waits(press: Press, new_coalescer: NewCoalescer) -> None:
+async def test_closing_cancels_the_flush_and_all_waiting_items(press: Press, new_coalescer: NewCoalescer) -> None:
     coalescer = new_coalescer(at_most=1)
     press.go_on.clear()
     tasks = await submitted(coalescer, [1, 2])
@@ -224,13 +218,13 @@ async def test_closing_ends_what_runs_and_cancels_who_waits(press: Press, new_co
     assert (press.flushes, press.running) == ([[1]], 0)
 
 
-async def test_a_flush_says_nothing_in_the_name_of_who_began_it(press: Press, new_coalescer: NewCoalescer) -> None:
+async def test_a_flush_has_no_context_variables_of_a_submitter(press: Press, new_coalescer: NewCoalescer) -> None:
     whose.set("somebody")
     await new_coalescer().submit(1)
     assert press.contexts == {"nobody"}
 
 
-async def test_where_a_flush_is_cancelled_whoever_waits_is_done_by_the_next_one() -> None:
+async def test_after_a_cancelled_flush_the_next_one_processes_waiting_items() -> None:
     begun, gate = asyncio.Event(), asyncio.Event()
 
     async def flush(items: Sequence[int]) -> Sequence[int]:

@@ -19,7 +19,7 @@ def as_before() -> Generator[None]:
 
 
 @pytest.mark.usefixtures("as_before")
-def test_what_is_there_is_kept_and_what_comes_is_collected() -> None:
+def test_frozen_objects_are_kept_and_new_objects_are_collected() -> None:
     freeze_startup_objects()
 
     assert gc.get_freeze_count() > 10_000

@@ -34,7 +34,7 @@ def json_lines(written: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in written.splitlines()]
 
 
-def test_at_the_console_a_marked_line_starts_with_its_mark(stderr: Written) -> None:
+def test_a_console_line_starts_with_its_icon(stderr: Written) -> None:
     configure_logs(Settings())
     log = logger("adsum.test")
     for mark in LogIcon:
@@ -46,7 +46,7 @@ def test_at_the_console_a_marked_line_starts_with_its_mark(stderr: Written) -> N
     assert "\x1b" not in written
 
 
-def test_in_json_the_mark_is_a_field(stderr: Written) -> None:
+def test_in_json_the_icon_is_the_field_mark(stderr: Written) -> None:
     configure_logs(Settings(log_format="json"))
     with bound_contextvars(request_id="trace-7"):
         logger("adsum.test").warning("batch 100 % locked", mark=LogIcon.LOCK, jobs=30)
@@ -62,7 +62,7 @@ def test_in_json_the_mark_is_a_field(stderr: Written) -> None:
     }
 
 
-def test_fields_that_nobody_has_allowed_are_dropped_and_named(stderr: Written) -> None:
+def test_unknown_fields_are_dropped_and_named(stderr: Written) -> None:
     configure_logs(Settings(log_format="json"))
     logger("adsum.test").info("recorded", student_name="Ada", note="ill", token="t", student_id=7)
     written = stderr()
@@ -72,7 +72,7 @@ def test_fields_that_nobody_has_allowed_are_dropped_and_named(stderr: Written) -
     assert "Ada" not in written
 
 
-def test_an_exception_is_its_types_and_places_and_never_its_text(stderr: Written) -> None:
+def test_an_exception_is_logged_by_types_and_lines_without_its_text(stderr: Written) -> None:
     configure_logs(Settings(log_format="json"))
     for log in (logger("adsum.test"), logging.getLogger("uvicorn.error")):
         try:
@@ -93,7 +93,7 @@ def fail_because_of_another_failure() -> None:
         raise LookupError("Ada was ill") from error
 
 
-def test_other_libraries_are_heard_when_something_is_wrong_and_by_their_first_line(stderr: Written) -> None:
+def test_other_libraries_log_warnings_with_their_first_line(stderr: Written) -> None:
     configure_logs(Settings(log_format="json"))
     logging.getLogger("bullmq").info("did something")
     logging.getLogger("asyncio").error("Task exception was never retrieved\nfuture: <Task exception=Ada()>")
@@ -109,7 +109,7 @@ def test_the_level_is_the_one_of_the_settings(stderr: Written) -> None:
     assert len(stderr().splitlines()) == 1
 
 
-def test_without_any_configuration_records_go_to_the_host(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_configuration_the_hosts_logging_applies(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "adsum.test"):
         logger("adsum.test").info("recorded", jobs=30)
     assert [(record.message, vars(record)["jobs"]) for record in caplog.records] == [("recorded", 30)]

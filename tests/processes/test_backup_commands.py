@@ -21,7 +21,7 @@ def folder(tmp_path: Path, sqlite_template: Path) -> DataFolder:
     return made
 
 
-def test_a_folder_is_copied_into_a_file_and_made_from_it(folder: DataFolder, tmp_path: Path) -> None:
+def test_backup_and_restore_copy_a_data_folder(folder: DataFolder, tmp_path: Path) -> None:
     archive, other = tmp_path / "backup.tar.gz", tmp_path / "other"
     made = json.loads(commands().output("backup", str(archive), "--data-dir", str(folder.root), "--json"))
     assert (made["path"], made["schema"], made["bytes"]) == (str(archive), newest_revision(), archive.stat().st_size)
@@ -41,7 +41,7 @@ def test_a_folder_is_copied_into_a_file_and_made_from_it(folder: DataFolder, tmp
         ("backup", "sqlite:////srv/adsum.db", "a database of your own"),
     ],
 )
-def test_a_database_of_ones_own_has_tools_of_its_own(verb: str, url: str, said: str, tmp_path: Path) -> None:
+def test_backup_refuses_a_configured_database(verb: str, url: str, said: str, tmp_path: Path) -> None:
     ended = commands(database_url=url).run(verb, str(tmp_path / "backup.tar.gz"))
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert said in ended.stderr

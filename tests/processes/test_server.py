@@ -36,7 +36,7 @@ def test_a_body_of_fifty_megabytes_is_refused_with_and_without_its_length(sqlite
         assert client.get("/livez").status_code == 200
 
 
-def test_a_roster_may_be_larger_than_any_other_body(sqlite_url: str, redis_url: str) -> None:
+def test_a_roster_may_be_larger_than_other_bodies(sqlite_url: str, redis_url: str) -> None:
     limits = {"max_body_bytes": "1024", "max_import_bytes": "4096"}
     with serving(sqlite_url, redis_url, **limits) as live, client_of(live) as client:
         assert client.post("/rosters/import", content=b" " * 4096).status_code != 413
@@ -45,7 +45,7 @@ def test_a_roster_may_be_larger_than_any_other_body(sqlite_url: str, redis_url: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_request_that_has_begun_is_answered_before_the_process_ends(
+def test_a_running_request_is_answered_before_the_process_ends(
     sqlite_url: str, redis_url: str, number: signal.Signals
 ) -> None:
     body = b"username=a%40school.example&password=wrong"
@@ -65,7 +65,7 @@ def test_a_request_that_has_begun_is_answered_before_the_process_ends(
         assert live.process.wait(10) == 0
 
 
-def test_the_log_has_a_line_a_request_with_nothing_that_was_sent(sqlite_url: str, redis_url: str) -> None:
+def test_the_log_has_one_line_per_request_without_input(sqlite_url: str, redis_url: str) -> None:
     with serving(sqlite_url, redis_url) as live, client_of(live) as client:
         client.get("/classes/7?name=Ada", headers={"Authorization": "Bearer Ada", "X-Request-ID": "trace-7"})
         line = live.log_until("request")[-1]

@@ -112,7 +112,7 @@ def test_nothing_is_left_when_up_is_killed_and_the_next_start_goes_on(household:
 
 
 @pytest.mark.parametrize("role", ["serve", "worker", "valkey"])
-def test_whoever_dies_is_started_again(household: Household, role: str) -> None:
+def test_a_program_that_dies_is_restarted(household: Household, role: str) -> None:
     household.started()
     first = household.pid(role)
 
@@ -122,7 +122,7 @@ def test_whoever_dies_is_started_again(household: Household, role: str) -> None:
     wait_until(household.valkey.answers, 10, "Valkey answers")
 
 
-def test_a_second_up_on_the_folder_says_who_holds_it(household: Household) -> None:
+def test_a_second_up_on_the_folder_names_the_first(household: Household) -> None:
     first = household.started()
 
     second = household.start(settings={"ADSUM_PORT": str(free_port())})
@@ -156,7 +156,7 @@ def test_a_port_in_use_is_one_line_and_nothing_is_started(household: Household, 
         (("serve", "worker", "crash"), "preparing the database ended with status 1:\n  I cannot go on\n"),
     ],
 )
-def test_what_cannot_start_ends_up_with_its_last_lines(
+def test_a_program_that_cannot_start_ends_up_with_its_last_lines(
     household: Household, roles: tuple[str, str, str], story: str
 ) -> None:
     up = household.start(*roles)
@@ -190,13 +190,13 @@ def test_a_signal_while_it_starts_stops_it(household: Household) -> None:
     assert not household.valkey.answers()
 
 
-def test_with_a_redis_of_its_own_no_valkey_is_started(household: Household, redis_url: str) -> None:
+def test_with_a_configured_redis_no_valkey_is_started(household: Household, redis_url: str) -> None:
     household.started(settings={"ADSUM_REDIS_URL": redis_url})
 
     assert {path.name for path in household.folder.running.iterdir()} == {"serve", "worker"}
 
 
-def test_beside_a_restore_that_was_cut_off_no_new_database_is_made(household: Household) -> None:
+def test_after_an_unfinished_restore_up_creates_no_database(household: Household) -> None:
     household.folder.create()
     household.folder.half_restored.touch()
     up = household.start()
@@ -206,7 +206,7 @@ def test_beside_a_restore_that_was_cut_off_no_new_database_is_made(household: Ho
     assert not household.folder.database.exists()
 
 
-def test_the_demo_school_is_wanted_only_in_a_database_that_is_made_now(household: Household) -> None:
+def test_the_demo_school_is_loaded_only_into_a_new_database(household: Household) -> None:
     stop(household.started())
     assert household.folder.demo_wanted.exists()
 
@@ -216,7 +216,7 @@ def test_the_demo_school_is_wanted_only_in_a_database_that_is_made_now(household
     assert not household.folder.demo_wanted.exists()
 
 
-def test_passwords_are_shown_on_a_terminal_and_nowhere_else(household: Household) -> None:
+def test_passwords_are_shown_only_on_a_terminal(household: Household) -> None:
     household.folder.create()
     household.folder.keep_credentials({"admin@school.example": "a-secret-word"})
     up = household.started()
@@ -235,7 +235,7 @@ def test_passwords_are_shown_on_a_terminal_and_nowhere_else(household: Household
     assert json.loads(household.folder.credentials.read_text()) == {"admin@school.example": "a-secret-word"}
 
 
-def test_up_itself_stays_light() -> None:
+def test_up_imports_no_server_libraries() -> None:
     heavy = "{'fastapi', 'sqlalchemy', 'bullmq', 'redis', 'alembic'} & {name.split('.')[0] for name in sys.modules}"
     seen = subprocess.run(
         [sys.executable, "-c", f"import sys, adsum.processes.up; print({heavy})"],

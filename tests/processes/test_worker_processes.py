@@ -32,7 +32,7 @@ def workers_of(pid: int) -> set[int]:
 
 
 @only_linux
-def test_a_worker_that_dies_is_started_again_and_all_end_with_the_command(
+def test_a_worker_that_dies_is_restarted_and_all_end_with_the_command(
     sqlite_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"

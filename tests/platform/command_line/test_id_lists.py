@@ -9,7 +9,7 @@ from adsum.platform.command_line.id_lists import parse_ids
 from adsum.platform.ids import MAX_ID
 
 
-def test_ids_and_ranges_stand_in_the_order_in_which_they_were_given() -> None:
+def test_ids_and_ranges_keep_their_order() -> None:
     assert parse_ids({"absent": ["7, 4-6", "1"], "late": [f"{MAX_ID}"], "excused": []}) == {
         "absent": [7, 4, 5, 6, 1],
         "late": [MAX_ID],
@@ -29,13 +29,13 @@ def test_ids_and_ranges_stand_in_the_order_in_which_they_were_given() -> None:
         *((text, f"--present: {text!r} is no id and no range such as 10-20") for text in ("x", "", "-5", "1_0", "٣")),
     ],
 )
-def test_each_thing_that_is_wrong_has_its_own_words(text: str, told: str) -> None:
+def test_each_kind_of_error_has_its_own_message(text: str, told: str) -> None:
     with pytest.raises(typer.BadParameter) as wrong:
         parse_ids({"present": [text]})
     assert wrong.value.message == told
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     with pytest.raises(typer.BadParameter) as wrong:
         parse_ids({"present": ["1,x"], "absent": ["9-8,1"], "late": ["4,4"]})
     assert wrong.value.message.splitlines() == [
@@ -46,7 +46,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     ]
 
 
-def test_what_is_too_much_to_read_is_counted() -> None:
+def test_many_errors_are_counted_instead_of_listed() -> None:
     with pytest.raises(typer.BadParameter) as wrong:
         parse_ids({"present": ["1-1000"], "absent": ["1-1000"]})
     assert wrong.value.message.splitlines()[-2:] == [

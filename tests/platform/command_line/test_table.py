@@ -43,7 +43,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
-def test_no_id_state_or_time_is_broken_and_no_line_is_too_long(shown: Any, width: int) -> None:
+def test_no_id_state_or_time_is_wrapped_and_no_line_is_too_long(shown: Any, width: int) -> None:
     lines = shown(width, STATUS_COLUMNS, BATCH, DISPENSABLE).splitlines()
     (row,) = [line for line in lines if line.startswith(BATCH_ID)]
     assert row.split()[:3] == [BATCH_ID, "completed_with_errors", "100"]
@@ -52,24 +52,24 @@ def test_no_id_state_or_time_is_broken_and_no_line_is_too_long(shown: Any, width
     assert ("2024-12-25T08:00:01Z" in row) == (width > 80)
 
 
-def test_what_is_left_out_is_named(shown: Any) -> None:
+def test_omitted_columns_are_named(shown: Any) -> None:
     assert "Not shown, because the terminal is too narrow: Recorded jobs, Skipped jobs\n" in shown(
         120, STATUS_COLUMNS, BATCH, DISPENSABLE
     )
     assert "Not shown" not in shown(200, STATUS_COLUMNS, BATCH, DISPENSABLE)
 
 
-def test_where_there_is_no_room_at_all_a_line_is_longer_than_the_terminal(shown: Any) -> None:
+def test_without_enough_room_lines_are_longer_than_the_terminal(shown: Any) -> None:
     assert f"{BATCH_ID}  completed_with_errors  100" in shown(30, STATUS_COLUMNS, BATCH, DISPENSABLE)
 
 
-def test_a_text_of_any_length_goes_on_in_the_next_line(shown: Any) -> None:
+def test_a_long_text_wraps(shown: Any) -> None:
     told = shown(40, ("studentId", "note"), {"studentId": 7, "note": "came late, since the bus did not come"})
     assert "7        came late, since the bus did" in told
     assert max(map(len, told.splitlines())) <= 40
 
 
-def test_what_goes_to_a_file_is_complete(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_to_a_file_has_all_columns(capsys: pytest.CaptureFixture[str]) -> None:
     output.show_rows(STATUS_COLUMNS, [BATCH], as_json=False, dispensable=DISPENSABLE)
     heading, row = capsys.readouterr().out.splitlines()
     assert "Cancelled jobs" in heading

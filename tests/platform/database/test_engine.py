@@ -29,13 +29,13 @@ async def add_school(database: Database, name: str = "Lindenhof") -> None:
         await connection.execute(insert(schools).values(name=name, time_zone="UTC"))
 
 
-async def test_a_transaction_is_there_for_others_when_its_block_has_ended(database: Database) -> None:
+async def test_a_transaction_is_visible_to_others_after_its_block(database: Database) -> None:
     await add_school(database)
     assert await count(database) == 1
 
 
 @pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
-async def test_nothing_is_left_of_a_transaction_that_failed(database: Database, error: type[BaseException]) -> None:
+async def test_a_failed_transaction_leaves_nothing(database: Database, error: type[BaseException]) -> None:
     async def fail() -> None:
         async with database.transaction() as connection:
             await connection.execute(insert(schools).values(name="x", time_zone="UTC"))
@@ -48,7 +48,7 @@ async def test_nothing_is_left_of_a_transaction_that_failed(database: Database, 
     assert await count(database) == 1
 
 
-async def test_who_is_cancelled_while_a_transaction_begins_leaves_none_behind(
+async def test_a_cancellation_during_begin_leaves_no_transaction_open(
     postgres_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else what comes next on the connection would be part of it, and gone with it."""
@@ -69,7 +69,7 @@ async def test_who_is_cancelled_while_a_transaction_begins_leaves_none_behind(
     assert await count(postgres_database) == 1
 
 
-async def test_who_is_cancelled_twice_waits_until_all_is_rolled_back(
+async def test_a_second_cancellation_waits_for_the_rollback(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, rolling, gate = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -104,7 +104,7 @@ async def test_who_is_cancelled_twice_waits_until_all_is_rolled_back(
     assert await count(database) == 1
 
 
-async def test_a_transaction_in_which_something_failed_quietly_is_no_success(postgres_database: Database) -> None:
+async def test_a_transaction_with_a_suppressed_error_does_not_commit(postgres_database: Database) -> None:
     async def fail_quietly() -> None:
         async with postgres_database.transaction() as connection:
             await connection.execute(insert(schools).values(name="x", time_zone="UTC"))
@@ -116,7 +116,7 @@ async def test_a_transaction_in_which_something_failed_quietly_is_no_success(pos
     assert await count(postgres_database) == 0
 
 
-async def test_a_snapshot_sees_one_state_whatever_is_written_meanwhile(database: Database) -> None:
+async def test_a_snapshot_reads_one_state_during_concurrent_writes(database: Database) -> None:
     await add_school(database)
     counting = select(func.count()).select_from(schools)
     async with database.snapshot() as connection:
@@ -134,7 +134,7 @@ async def test_a_row_without_its_parent_is_rejected(database: Database) -> None:
     assert "999" not in str(error.value)
 
 
-async def test_a_row_without_what_it_needs_is_rejected(database: Database) -> None:
+async def test_a_row_without_a_required_value_is_rejected(database: Database) -> None:
     with pytest.raises(RejectedRows):
         async with database.transaction() as connection:
             await connection.execute(insert(schools).values(name=None, time_zone="UTC"))
@@ -157,7 +157,7 @@ async def test_sqlite_is_durable_and_strict(sqlite_url: str, pragma: str, value:
     await database.close()
 
 
-async def test_fifty_writers_of_two_programs_wait_for_each_other_without_errors(sqlite_url: str) -> None:
+async def test_fifty_writers_in_two_processes_wait_for_each_other(sqlite_url: str) -> None:
     programs = [open_database(sqlite_url), open_database(sqlite_url)]
 
     async def write(number: int) -> None:
@@ -192,20 +192,18 @@ async def test_readers_do_not_wait_for_a_writer(sqlite_url: str) -> None:
         ("postgres://host/db", "postgresql+asyncpg"),
     ],
 )
-def test_a_url_gets_the_driver_that_we_use(url: str, driver: str) -> None:
+def test_a_url_gets_the_async_driver(url: str, driver: str) -> None:
     assert async_url(url).drivername == driver
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "mysql://host/db", "sqlite://", "postgresql:/host"])
-def test_a_url_that_is_none_of_ours_stops_the_start_and_is_not_repeated(url: str) -> None:
+def test_an_unusable_url_is_refused_and_not_quoted(url: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         async_url(url)
     assert not url or url not in str(error.value)
 
 
-async def test_a_file_that_this_user_may_not_look_at_is_not_called_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_unreadable_file_is_not_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulated: root, as whom tests may run, is refused nothing."""
 
     def refuse(self: Path) -> bool:

@@ -41,7 +41,7 @@ async def sqlite_threads_ended() -> None:
             assert not thread.is_alive()
 
 
-async def test_a_server_that_was_stopped_is_an_outage_and_one_that_is_back_is_none(tmp_path: Path) -> None:
+async def test_a_stopped_server_is_an_outage_until_it_is_back(tmp_path: Path) -> None:
     with temporary_postgres() as server:
         database = open_database(server.url("postgres"))
         await ask(database)
@@ -54,7 +54,7 @@ async def test_a_server_that_was_stopped_is_an_outage_and_one_that_is_back_is_no
     await database.close()
 
 
-async def test_a_file_in_a_folder_that_is_not_there_is_an_outage(tmp_path: Path) -> None:
+async def test_a_file_in_a_missing_folder_is_an_outage(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{tmp_path}/nowhere/adsum.db")
     with pytest.raises(StorageOutage):
         await ask(database)
@@ -62,7 +62,7 @@ async def test_a_file_in_a_folder_that_is_not_there_is_an_outage(tmp_path: Path)
     await sqlite_threads_ended()
 
 
-async def test_a_file_that_is_no_database_is_an_outage_and_not_a_wrong_row(tmp_path: Path) -> None:
+async def test_a_file_that_is_no_database_is_an_outage(tmp_path: Path) -> None:
     (tmp_path / "adsum.db").write_bytes(b"no database at all" * 100)
     database = open_database(f"sqlite:///{tmp_path}/adsum.db")
     with pytest.raises(StorageOutage):
@@ -71,15 +71,13 @@ async def test_a_file_that_is_no_database_is_an_outage_and_not_a_wrong_row(tmp_p
     await sqlite_threads_ended()
 
 
-async def test_a_connection_that_the_server_ends_is_an_outage_and_the_next_one_is_none(own_database: Database) -> None:
+async def test_a_closed_connection_is_an_outage_and_the_next_transaction_works(own_database: Database) -> None:
     with pytest.raises(StorageOutage):
         await ask(own_database, "SELECT pg_terminate_backend(pg_backend_pid())")
     await ask(own_database)
 
 
-async def test_every_connection_ended_at_once_costs_one_transaction(
-    own_postgres: Postgres, own_database: Database
-) -> None:
+async def test_closing_all_connections_costs_one_transaction(own_postgres: Postgres, own_database: Database) -> None:
     await ask(own_database)
     own_postgres.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'adsum'")
     with pytest.raises(StorageOutage):
@@ -87,7 +85,7 @@ async def test_every_connection_ended_at_once_costs_one_transaction(
     await ask(own_database)
 
 
-async def test_a_server_that_takes_no_more_connections_is_an_outage(own_postgres: Postgres) -> None:
+async def test_a_server_without_free_connections_is_an_outage(own_postgres: Postgres) -> None:
     own_postgres.run("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0")
     database = open_database(own_postgres.url("postgres").replace("postgres@", "crowded@"))
     with pytest.raises(StorageOutage):
@@ -95,7 +93,7 @@ async def test_a_server_that_takes_no_more_connections_is_an_outage(own_postgres
     await database.close()
 
 
-async def test_a_database_that_is_not_there_yet_is_an_outage(own_postgres: Postgres) -> None:
+async def test_a_missing_database_is_an_outage(own_postgres: Postgres) -> None:
     database = open_database(own_postgres.url("not_restored_yet"))
     with pytest.raises(StorageOutage):
         await ask(database)
@@ -110,9 +108,7 @@ async def test_a_database_that_is_not_there_yet_is_an_outage(own_postgres: Postg
         "SELECT pg_sleep(5)",
     ],
 )
-async def test_what_the_server_could_not_do_for_anybody_says_nothing_about_a_student(
-    own_postgres: Postgres, failing: str
-) -> None:
+async def test_an_error_that_affects_every_statement_is_an_outage(own_postgres: Postgres, failing: str) -> None:
     own_postgres.run("CREATE ROLE plain LOGIN")
     own_postgres.run("ALTER ROLE plain SET statement_timeout = 100")
     database = open_database(own_postgres.url("postgres").replace("postgres@", "plain@"))
@@ -140,24 +136,20 @@ async def test_a_server_that_became_a_read_only_replica_is_an_outage(
         "DO $$ BEGIN RAISE EXCEPTION 'no'; END $$",
     ],
 )
-async def test_what_the_server_would_not_take_is_rejected(
-    own_postgres: Postgres, own_database: Database, failing: str
-) -> None:
+async def test_invalid_data_is_rejected(own_postgres: Postgres, own_database: Database, failing: str) -> None:
     own_postgres.run("CREATE TABLE t (i int NOT NULL)")
     with pytest.raises(RejectedRows):
         async with own_database.transaction() as connection:
             await connection.exec_driver_sql(failing)
 
 
-async def test_a_number_that_is_too_large_for_the_server_is_rejected(own_database: Database) -> None:
+async def test_a_number_out_of_range_is_rejected(own_database: Database) -> None:
     with pytest.raises(RejectedRows):
         async with own_database.transaction() as connection:
             await connection.execute(text("SELECT CAST(:number AS bigint)"), {"number": 2**70})
 
 
-async def test_two_transactions_that_lock_each_other_out_are_an_outage(
-    own_postgres: Postgres, own_database: Database
-) -> None:
+async def test_a_deadlock_is_an_outage(own_postgres: Postgres, own_database: Database) -> None:
     locked = asyncio.Barrier(2)
 
     async def lock(first: int, second: int) -> None:

@@ -23,7 +23,7 @@ def differences(connection: Connection) -> list[Any]:
     return list(compare_metadata(context, metadata))
 
 
-async def test_the_migrations_make_exactly_the_tables(database: Database) -> None:
+async def test_the_migrations_create_exactly_the_tables_of_the_metadata(database: Database) -> None:
     async with database.transaction() as connection:
         assert await connection.run_sync(differences) == []
 
@@ -46,11 +46,11 @@ async def migrate_twice_at_once(url: str) -> None:
         await other.close()
 
 
-async def test_two_programs_that_migrate_one_file_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+async def test_two_processes_can_migrate_one_file_at_once(tmp_path: Path) -> None:
     await migrate_twice_at_once(f"sqlite:///{tmp_path}/new.db")
 
 
-async def test_two_programs_that_migrate_one_server_at_once_do_not_disturb_each_other(postgres: Postgres) -> None:
+async def test_two_processes_can_migrate_one_server_at_once(postgres: Postgres) -> None:
     postgres.run("CREATE DATABASE adsum_migrated_twice")
     try:
         await migrate_twice_at_once(postgres.url("adsum_migrated_twice"))

@@ -91,12 +91,12 @@ REMOVALS: list[Change] = [
 
 
 @pytest.mark.parametrize("change", ADDITIONS)
-def test_what_only_adds_is_compatible(change: Change) -> None:
+def test_an_addition_to_the_description_is_compatible(change: Change) -> None:
     assert found_after(change) == []
 
 
 @pytest.mark.parametrize("change", REMOVALS)
-def test_what_takes_away_or_demands_more_is_not(change: Change) -> None:
+def test_a_removal_or_a_new_requirement_is_incompatible(change: Change) -> None:
     assert found_after(change) != []
 
 

@@ -34,7 +34,7 @@ async def loads(full_frame: Frame) -> Loads:
     return found
 
 
-async def test_the_page_loads_nothing_from_outside_and_holds_nothing_inline(frame: Frame) -> None:
+async def test_the_page_loads_nothing_from_other_sites_and_has_nothing_inline(frame: Frame) -> None:
     found = await loads(frame)
     assert len(found.addresses) == 4
     assert found.inline == []
@@ -45,7 +45,7 @@ async def test_the_page_loads_nothing_from_outside_and_holds_nothing_inline(fram
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_neither_our_script_nor_the_styles_name_an_address_outside(frame: Frame) -> None:
+async def test_neither_the_script_nor_the_styles_name_another_site(frame: Frame) -> None:
     script = (await frame.client.get("/docs/docs.js")).text
     assert re.findall(r"(?:https?:)?//[a-z]", script.replace("// ", "")) == []
     assert 'url: "/openapi.json"' in script
@@ -55,7 +55,7 @@ async def test_neither_our_script_nor_the_styles_name_an_address_outside(frame: 
     assert all(address.startswith("data:") for address in loaded)
 
 
-async def test_its_policy_keeps_the_browser_from_outside_too(frame: Frame) -> None:
+async def test_the_policy_of_the_page_forbids_other_sites(frame: Frame) -> None:
     policy = (await frame.client.get("/docs")).headers["content-security-policy"]
     rules: dict[str, list[str]] = {
         name: sources for name, *sources in (rule.split() for rule in policy.split(";") if rule.strip())
@@ -65,7 +65,7 @@ async def test_its_policy_keeps_the_browser_from_outside_too(frame: Frame) -> No
     assert "unsafe" not in policy
 
 
-async def test_no_other_file_can_be_had_from_beside_the_page(frame: Frame) -> None:
+async def test_no_other_file_is_served_beside_the_page(frame: Frame) -> None:
     for name in ("docs.html", "redoc.standalone.js", "..%2F__init__.py", "%2e%2e/app.py"):
         assert (await frame.client.get(f"/docs/{name}")).status_code == 404
 
@@ -79,7 +79,7 @@ async def test_the_description_names_every_way_to_authenticate_and_the_form_of_e
             assert operation["responses"]["default"] == {"$ref": "#/components/responses/Problem"}
 
 
-async def test_every_answer_carries_the_headers_that_keep_a_browser_safe(frame: Frame) -> None:
+async def test_every_response_has_the_security_headers(frame: Frame) -> None:
     for path in ("/livez", "/nowhere", "/docs", "/openapi.json", "/trial/failures/surprise"):
         headers = (await frame.client.get(path)).headers
         assert headers["x-content-type-options"] == "nosniff"
@@ -90,6 +90,6 @@ async def test_every_answer_carries_the_headers_that_keep_a_browser_safe(frame: 
         assert headers["x-request-id"]
 
 
-async def test_the_root_leads_who_is_not_signed_in_to_signing_in(frame: Frame) -> None:
+async def test_the_root_redirects_to_the_sign_in_page(frame: Frame) -> None:
     answer = await frame.client.get("/")
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/")

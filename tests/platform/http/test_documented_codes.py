@@ -9,5 +9,5 @@ from tests.support.live import ROOT
 
 
 @pytest.mark.parametrize("code", sorted({*CODES.values(), *ROUTING_CODES.values(), "wrong_type", "invalid_value"}))
-def test_every_code_of_a_request_that_cannot_be_read_is_documented(code: str) -> None:
+def test_every_code_of_a_malformed_request_is_documented(code: str) -> None:
     assert f"`{code}`" in (ROOT / "docs" / "reference" / "http.md").read_text(encoding="utf-8")

@@ -17,14 +17,14 @@ def test_the_table_is_the_recorded_one() -> None:
     assert RECORD.read_text(encoding="utf-8") == present(), f"record it with `{COMMAND}`"
 
 
-def test_only_these_ask_nobody_who_they_are() -> None:
+def test_only_these_endpoints_need_no_authentication() -> None:
     public = {each.path for each in endpoints() if each.is_public}
     assert public == {"/auth/token", "/livez", "/readyz", "/healthz", "/version"}
     assert all(each.permissions for each in endpoints() if not each.is_public)
 
 
 @pytest.mark.parametrize("role", [None, *PEOPLE])
-async def test_each_endpoint_admits_whom_the_table_says(frame: Frame, role: Role | None) -> None:
+async def test_each_endpoint_admits_the_roles_in_the_table(frame: Frame, role: Role | None) -> None:
     headers = await authorisation(frame, role)
     asked = {each: await ask(frame, each, headers) for each in endpoints()}
 

@@ -12,20 +12,20 @@ OF_A_BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-L
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/take/1/nonsense"])
-async def test_an_address_where_nothing_is_is_told_in_the_visitors_language(frame: Frame, path: str) -> None:
+async def test_an_unknown_address_is_a_page_in_the_visitors_language(frame: Frame, path: str) -> None:
     answer = await frame.client.get(path, headers=OF_A_BROWSER)
     assert answer.status_code == HTTPStatus.NOT_FOUND
     assert answer.headers["Content-Type"].startswith("text/html")
     assert "Das gibt es hier nicht" in answer.text
 
 
-async def test_a_program_is_told_as_of_any_other_error(frame: Frame) -> None:
+async def test_an_unknown_address_is_a_problem_for_programs(frame: Frame) -> None:
     answer = await frame.client.get("/nowhere")
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["code"] == "not_found"
 
 
-async def test_a_file_that_is_too_large_is_refused_on_a_page(frame: Frame) -> None:
+async def test_a_large_file_is_refused_with_a_page(frame: Frame) -> None:
     large = {"Content-Length": str(10**12)}
     answer = await frame.client.post("/admin/roster", content=b"x", headers=OF_A_BROWSER | large)
     assert answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE

@@ -50,7 +50,7 @@ def sign_in(live: Live, password: str = PASSWORD, **headers: str) -> httpx2.Resp
     return httpx2.post(url, data={"email": EMAIL, "password": password}, headers=own, timeout=30)
 
 
-def test_what_a_trusted_proxy_says_decides(behind_a_proxy: Live) -> None:
+def test_the_headers_of_a_trusted_proxy_are_used(behind_a_proxy: Live) -> None:
     here = sign_in(behind_a_proxy)
     assert here.status_code == 303
     assert here.headers["Set-Cookie"].startswith("adsum=")
@@ -78,14 +78,14 @@ def test_what_a_trusted_proxy_says_decides(behind_a_proxy: Live) -> None:
     assert sign_in(behind_a_proxy, **OVER_TLS | {"Origin": "https://evil.example"}).status_code == 403
 
 
-def test_an_untrusted_proxy_is_not_believed(database_with_ada: str, redis_url: str) -> None:
+def test_the_headers_of_an_untrusted_proxy_are_ignored(database_with_ada: str, redis_url: str) -> None:
     with serving(database_with_ada, redis_url, trusted_proxies="192.0.2.1, 10.0.0.0/8") as live:
         answer = sign_in(live, **OVER_TLS)
     assert answer.status_code == 303
     assert answer.headers["Set-Cookie"].startswith("adsum=")
 
 
-def test_plain_http_may_be_meant_and_guessing_ends_with_429(database_with_ada: str, redis_url: str) -> None:
+def test_plain_http_can_be_allowed_and_guessing_ends_with_429(database_with_ada: str, redis_url: str) -> None:
     with serving(database_with_ada, redis_url, allow_plain_http="true") as live:
         assert sign_in(live, **OUTSIDE).status_code == 303
         refused = [sign_in(live, "wrong", **OUTSIDE).status_code for _ in range(10)]
@@ -108,6 +108,6 @@ def test_plain_http_may_be_meant_and_guessing_ends_with_429(database_with_ada: s
         ("trusted_proxies", "proxy.example"),
     ],
 )
-def test_a_wrong_address_stops_the_start(name: str, value: str) -> None:
+def test_a_wrong_address_of_a_proxy_prevents_the_start(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=f"ADSUM_{name.upper()}"):
         load_settings(**{name: value})

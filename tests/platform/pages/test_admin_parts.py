@@ -16,7 +16,7 @@ from adsum.schools.calendar.rules import RecordedClosedDay
 CHRISTMAS = date(2024, 12, 25)
 
 
-def test_a_year_says_of_each_day_whether_it_is_closed_in_a_term_and_today() -> None:
+def test_a_year_shows_for_each_day_whether_it_is_closed_in_a_term_or_today() -> None:
     closed = RecordedClosedDay(CHRISTMAS, "Christmas", None, datetime(2024, 1, 1, tzinfo=UTC), "office", 1, None)
     terms = [Span(date(2024, 9, 2), date(2024, 12, 21))]
     months = year_of(2024, {CHRISTMAS: closed}, terms, date(2024, 2, 29), first_weekday=6)
@@ -29,20 +29,20 @@ def test_a_year_says_of_each_day_whether_it_is_closed_in_a_term_and_today() -> N
     assert not days[date(2024, 12, 21)].is_in_term
 
 
-def test_a_status_looks_as_what_it_counts_as_and_says() -> None:
+def test_a_status_is_shown_by_its_label_and_category() -> None:
     assert [tone_of(status) for status in DEFAULTS] == ["attended", "absent", "late", "authorised"]
     at_home = Status("home", "At home", "H", CountsAs.NOT_EXPECTED, frozenset({StatusFlag.AUTHORISED}))
     assert tone_of(at_home) == "not_expected"
 
 
 @pytest.mark.parametrize("text", ["", "2024-02-30", "25/12/2024", "9999-12-31"])
-def test_what_is_no_day_is_refused_where_it_was_typed(text: str) -> None:
+def test_a_field_without_a_date_is_refused_with_its_pointer(text: str) -> None:
     with pytest.raises(Invalid) as caught:
         day_typed(text, "/date")
     assert [violation.pointer for violation in caught.value.violations] == ["/date"]
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1.5", "\u0661", "9" * 30])
-def test_what_is_no_whole_number_is_refused(text: str) -> None:
+def test_a_field_without_a_whole_number_is_refused(text: str) -> None:
     with pytest.raises(Invalid):
         number_typed(text, "/position")

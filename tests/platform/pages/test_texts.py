@@ -31,13 +31,13 @@ def test_every_text_of_the_pages_is_translated(language: str) -> None:
 
 
 @languages
-def test_no_translation_is_of_a_text_that_no_page_has(language: str) -> None:
+def test_every_translation_belongs_to_a_text_of_a_page(language: str) -> None:
     unused = [said(message)[0] for message in translations(language) if message.id and message.id not in present()]
     assert unused == [], f"{COMMAND} removes them"
 
 
 @languages
-def test_a_translation_has_the_places_and_the_tags_of_its_text(language: str) -> None:
+def test_a_translation_has_the_placeholders_and_tags_of_its_text(language: str) -> None:
     wrong = [
         text
         for message in translations(language)
@@ -55,7 +55,7 @@ def test_a_translation_has_the_quotation_marks_of_its_language(language: str) ->
 
 
 @languages
-def test_a_catalogue_is_written_as_the_command_writes_it(language: str) -> None:
+def test_a_catalogue_has_the_format_of_the_command(language: str) -> None:
     assert catalogue_file(language).read_text(encoding="utf-8") == up_to_date(language, present()), f"run {COMMAND}"
 
 

@@ -25,11 +25,11 @@ DAY = date(2024, 12, 25)
         ("xx", "nonsense;q=lots, de", "de"),
     ],
 )
-def test_a_language_is_that_of_the_cookie_then_of_the_browser(cookie: str | None, accepted: str, chosen: str) -> None:
+def test_the_language_is_that_of_the_cookie_then_of_the_browser(cookie: str | None, accepted: str, chosen: str) -> None:
     assert chosen_language(load_languages(), cookie, accepted).code == chosen
 
 
-def test_days_and_numbers_are_written_as_the_language_does() -> None:
+def test_dates_and_numbers_have_the_format_of_the_language() -> None:
     languages = load_languages()
     assert (languages["en"].clock("14:05"), languages["de"].clock("14:05")) == ("2:05\u202fPM", "14:05")
     assert languages["de"].day(DAY) == "Mittwoch, 25. Dezember 2024"
@@ -47,24 +47,24 @@ def test_days_and_numbers_are_written_as_the_language_does() -> None:
         ("", "/"),
     ],
 )
-def test_nobody_is_sent_to_another_site_after_signing_in(asked: str, goes_to: str) -> None:
+def test_signing_in_never_redirects_to_another_site(asked: str, goes_to: str) -> None:
     assert own_path(asked) == goes_to
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
 @pytest.mark.parametrize("label", ["<img src=x>", "100% there", "%(name)s"])
-def test_what_a_school_has_typed_is_text_and_nothing_else(language: str, label: str) -> None:
+def test_texts_of_a_school_are_escaped(language: str, label: str) -> None:
     template = open_site(TEMPLATES).environments[language].from_string("{{ label|translated }}")
     assert unescape(template.render(label=label)) == label
     assert "<img" not in template.render(label=label)
 
 
-def test_a_short_day_has_the_order_of_its_language() -> None:
+def test_a_short_date_has_the_order_of_its_language() -> None:
     languages = load_languages()
     assert (languages["en"].day(DAY, "MMMEd"), languages["de"].day(DAY, "MMMEd")) == ("Wed, Dec 25", "Mi., 25. Dez.")
 
 
-def test_a_refusal_is_told_in_the_visitors_language_and_names_who_it_is_about() -> None:
+def test_a_refusal_is_in_the_visitors_language_and_names_the_student() -> None:
     template = (
         open_site(TEMPLATES).environments["de"].from_string('{% from "refusals.html" import said %}{{ said(what) }}')
     )

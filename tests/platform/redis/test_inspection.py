@@ -35,7 +35,7 @@ def inspection(redis: Redis) -> RedisInspection:
     return RedisInspection(redis, "ours:")
 
 
-async def test_the_server_of_up_is_as_it_should_be(inspection: RedisInspection) -> None:
+async def test_the_server_of_up_has_the_required_configuration(inspection: RedisInspection) -> None:
     facts = await inspection.facts()
     assert (facts.name, facts.eviction, facts.primary, facts.is_loading) == ("Valkey", "noeviction", None, False)
     assert (facts.is_durable, facts.failing_write, facts.limit) == (True, None, 0)
@@ -44,7 +44,9 @@ async def test_the_server_of_up_is_as_it_should_be(inspection: RedisInspection) 
     assert facts.used > 0
 
 
-async def test_each_way_of_keeping_nothing_or_too_little_is_seen(server: Valkey, inspection: RedisInspection) -> None:
+async def test_a_server_without_persistence_or_with_eviction_is_recognised(
+    server: Valkey, inspection: RedisInspection
+) -> None:
     tell(server, "CONFIG SET maxmemory-policy allkeys-lru")
     tell(server, "CONFIG SET maxmemory 100mb")
     tell(server, "CONFIG SET appendonly no")
@@ -52,19 +54,19 @@ async def test_each_way_of_keeping_nothing_or_too_little_is_seen(server: Valkey,
     assert (facts.eviction, facts.limit, facts.is_durable) == ("allkeys-lru", 100 * 1024 * 1024, False)
 
 
-async def test_snapshots_are_a_way_of_keeping(server: Valkey, redis: Redis, inspection: RedisInspection) -> None:
+async def test_snapshots_count_as_persistence(server: Valkey, redis: Redis, inspection: RedisInspection) -> None:
     tell(server, "CONFIG SET appendonly no")
     await redis.config_set("save", "3600 1")  # pyright: ignore[reportUnknownMemberType]
     assert (await inspection.facts()).is_durable is True
 
 
-async def test_a_provider_that_keeps_config_for_itself_is_not_blamed(server: Valkey, redis: Redis) -> None:
+async def test_without_config_the_persistence_is_unknown(server: Valkey, redis: Redis) -> None:
     tell(server, "CONFIG SET appendonly no")
     tell(server, "ACL SETUSER default -config")
     assert (await RedisInspection(redis, "").facts()).is_durable is None
 
 
-async def test_a_snapshot_that_failed_is_told(server: Valkey, redis: Redis, inspection: RedisInspection) -> None:
+async def test_a_failed_snapshot_is_reported(server: Valkey, redis: Redis, inspection: RedisInspection) -> None:
     (server.folder / "dump.rdb").mkdir()
     await redis.bgsave()  # pyright: ignore[reportUnknownMemberType]
 

@@ -31,7 +31,7 @@ def adding(client: Redis) -> Any:
     return client.register_script(SCRIPT)
 
 
-async def test_those_of_one_turn_take_one_connection_and_come_in_their_order(client: Redis, redis: Redis) -> None:
+async def test_scripts_of_one_turn_share_a_connection_in_order(client: Redis, redis: Redis) -> None:
     add = adding(client)
     await add(keys=["sum"], args=[0])  # loads the script
     before = await connections(redis)
@@ -42,7 +42,7 @@ async def test_those_of_one_turn_take_one_connection_and_come_in_their_order(cli
     assert await connections(redis) == before
 
 
-async def test_the_error_of_one_is_not_that_of_the_others(client: Redis, redis: Redis) -> None:
+async def test_an_error_of_one_script_does_not_affect_the_others(client: Redis, redis: Redis) -> None:
     add = adding(client)
     await redis.set("no number", "x")
 
@@ -54,7 +54,7 @@ async def test_the_error_of_one_is_not_that_of_the_others(client: Redis, redis: 
     assert isinstance(second, ResponseError)
 
 
-async def test_a_server_that_has_forgotten_the_scripts_is_told_them_again(client: Redis, redis: Redis) -> None:
+async def test_scripts_are_loaded_again_after_a_script_flush(client: Redis, redis: Redis) -> None:
     add = adding(client)
     await add(keys=["sum"], args=[1])
     await redis.script_flush()
@@ -81,7 +81,7 @@ async def test_a_server_that_is_away_is_an_outage_for_each(client: Redis, redis:
 
 
 @pytest.mark.parametrize("turns", range(5))
-async def test_closed_in_the_middle_of_it_nothing_is_left(redis_url: str, turns: int) -> None:
+async def test_closing_during_a_pipeline_leaves_no_connection(redis_url: str, turns: int) -> None:
     client = open_redis(redis_url, connections=4, socket_timeout=5, kind=PipeliningRedis)
     call = asyncio.ensure_future(adding(client)(keys=["sum"], args=[1]))
     for _ in range(turns):

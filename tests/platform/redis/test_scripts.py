@@ -28,14 +28,14 @@ async def times_asked(redis: Redis) -> int:
     return int(stats.get("cmdstat_script|exists", {}).get("calls", 0))
 
 
-async def test_the_server_is_asked_once_however_much_is_queued(redis: Redis) -> None:
+async def test_the_existence_of_scripts_is_checked_once(redis: Redis) -> None:
     queue = new_queue(redis)
     for run in (run_of(FIRST, [1, 2]), run_of(SECOND, [3], batch=OTHER_BATCH)):
         assert await queue.start([run]) == [None]
     assert await times_asked(redis) == 1
 
 
-async def test_a_server_that_knows_no_script_any_more_is_given_them_again(redis: Redis, own_valkey: Valkey) -> None:
+async def test_missing_scripts_are_loaded_again(redis: Redis, own_valkey: Valkey) -> None:
     queue = new_queue(redis)
     await queue.start([run_of(FIRST, [1, 2])])
     tell(own_valkey, "SCRIPT FLUSH")
