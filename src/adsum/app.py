@@ -20,11 +20,8 @@ from adsum.attendance import pages as record
 from adsum.attendance.disputed_marks import endpoints as contradictions
 from adsum.attendance.statuses import endpoints as statuses
 from adsum.attendance.statuses import pages as status_pages
-from adsum.batches import create_endpoint as create_batch
 from adsum.batches import endpoints as batches
-from adsum.batches import event_stream as batch_events
-from adsum.batches import list_pages as batches_page
-from adsum.batches import pages as batch
+from adsum.batches import pages as batch_pages
 from adsum.batches.marks_import import endpoints as marks_import
 from adsum.operations import endpoints as operations
 from adsum.platform.errors import AdsumError, NotFound
@@ -63,10 +60,8 @@ ROUTERS = (
     auth.router,
     operations.router,
     docs.router,
-    create_batch.router,
-    marks_import.router,
     batches.router,
-    batch_events.router,
+    marks_import.router,
     attendances.router,
     corrections.router,
     contradictions.router,
@@ -92,8 +87,7 @@ PAGES = (
     overview.router,
     in_the_house.router,
     record.router,
-    batches_page.router,
-    batch.router,
+    batch_pages.router,
     schools_admin.router,
     people.router,
     status_pages.router,

@@ -28,6 +28,8 @@ from adsum.batches.dispatcher import Deliveries
 from adsum.batches.enqueue import Queueing
 from adsum.batches.listing import Batches
 from adsum.batches.marks_import.service import MarksImport
+from adsum.batches.metrics import BatchMetrics
+from adsum.batches.page_data import BatchPages
 from adsum.batches.process import AttendanceProcessor
 from adsum.batches.progress import Progress
 from adsum.batches.queue.control import QueueControl
@@ -45,6 +47,7 @@ from adsum.operations.run_metrics import EndedRuns
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database import schema
 from adsum.platform.database.engine import Database, open_database
+from adsum.platform.paging import PageRequest
 from adsum.platform.redis.attempts import FailedAttempts
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings
@@ -52,6 +55,7 @@ from adsum.privacy.service import StudentData
 from adsum.registers.day_roster import DayRosters
 from adsum.registers.on_site.service import OnSite
 from adsum.registers.overview.service import DayOverviews
+from adsum.registers.rules import RegisterFilters
 from adsum.registers.service import DayTimetables, Registers
 from adsum.registers.sheets.service import RegisterSheets
 from adsum.reports.service import Reports, Summaries
@@ -76,6 +80,8 @@ class Adsum:
     database: Database
     queue: QueueService
     metrics: Metrics
+    batch_metrics: BatchMetrics
+    queue_control: QueueControl
     accounts: Accounts
     people: People
     tokens: Tokens
@@ -92,6 +98,7 @@ class Adsum:
     chores: Sequence[Chore]
     batches: Batches
     timeline: Timeline
+    batch_pages: BatchPages
     activity: ActivityService
     progress: Progress
     directory: Directory
@@ -133,8 +140,7 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
     """Opens the database and Redis, builds the services, and closes all of it at the end."""
     async with AsyncExitStack() as stack:
         database, redis = await stack.enter_async_context(open_servers(settings))
-        metrics = Metrics()
-        queue = queue_service(settings, redis)
+        metrics, queue, control = Metrics(), queue_service(settings, redis), queue_control(settings, redis)
         acceptance = Acceptance(database, now, chunk_size=settings.chunk_size, max_batch_size=settings.max_batch_size)
         completion = Completion(database, queue, now)
         queueing = Queueing(queue, completion)
@@ -156,18 +162,20 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
         schools, statuses, naming = Schools(database), Statuses(database, now), Naming(database)
         contradictions, explaining = Contradictions(database, now), Explaining(database, now)
         corrections, summaries = Corrections(database, now), Summaries(database)
-        reports = Reports(database, summaries)
         registers, on_site, batches = Registers(database, now), OnSite(database, now), Batches(database)
-        attempts = FailedAttempts(redis, key_prefix=settings.key_prefix)
+        directory, timeline = Directory(database, now), Timeline(database, queue)
+        activity, reports = ActivityService(database, control, now), Reports(database, summaries)
         yield Adsum(
             settings=settings,
             database=database,
             queue=queue,
             metrics=metrics,
+            batch_metrics=metrics.batches,
+            queue_control=control,
             accounts=accounts,
             people=People(database, accounts),
             tokens=tokens,
-            signing_in=SigningIn(accounts, tokens, attempts),
+            signing_in=SigningIn(accounts, tokens, FailedAttempts(redis, key_prefix=settings.key_prefix)),
             api_keys=api_keys,
             impersonation=impersonation,
             readiness=Readiness(database, queue.ping, queue.depth, now),
@@ -179,12 +187,23 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
             sweeper=new_sweeper(settings, database, queue, completion, now),
             chores=_chores(settings, database, now),
             batches=batches,
-            timeline=Timeline(database, queue),
-            activity=ActivityService(database, queue_control(settings, redis), now),
+            timeline=timeline,
+            batch_pages=BatchPages(
+                attendances,
+                batches,
+                timeline,
+                activity,
+                directory,
+                statuses,
+                missing_registers=lambda caller, limit: registers.page(
+                    caller, RegisterFilters(), PageRequest(limit=limit)
+                ),
+            ),
+            activity=activity,
             progress=progress,
-            directory=Directory(database, now),
+            directory=directory,
             records=Records(database),
-            marks_import=MarksImport(database, attendances),
+            marks_import=MarksImport(database, attendances, schools),
             corrections=corrections,
             undo=Undo(database, now),
             contradictions=contradictions,

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from adsum.attendance.rules import Mark
-from adsum.batches.job_outcomes import DETAILS, BatchJob, Reason, StandingRecord, detail_of, reason_of
+from adsum.batches.job_outcomes import REASON_TEXTS, BatchJob, CurrentRecord, Reason, reason_of, reason_text
 from adsum.batches.rules import OnExisting, Outcome
 from adsum.platform.ids import Batch
 
@@ -39,14 +39,14 @@ def test_an_outcome_has_its_reason(
     assert found == reason
 
 
-def test_every_reason_is_told_in_words_and_one_of_a_newer_version_by_its_code() -> None:
-    assert DETAILS.keys() == set(Reason)
-    assert detail_of("not_enrolled").startswith("the student was not enrolled")
-    assert detail_of("struck_by_lightning") == "struck by lightning"
+def test_every_reason_has_a_text_and_an_unknown_code_becomes_words() -> None:
+    assert REASON_TEXTS.keys() == set(Reason)
+    assert reason_text("not_enrolled").startswith("the student was not enrolled")
+    assert reason_text("struck_by_lightning") == "struck by lightning"
 
 
-def test_who_may_not_read_records_is_told_the_outcome_alone() -> None:
-    record = StandingRecord(5, "absent", "ill", 2)
+def test_without_marks_a_job_keeps_its_outcome() -> None:
+    record = CurrentRecord(5, "absent", "ill", 2)
     batch = Batch(1, 2, date(2024, 12, 25))
     job = BatchJob(batch, 7, "run", Mark("absent", "ill"), Outcome.RECORDED, None, record)
     assert job.job_id == "student-7-session-2-date-25122024"

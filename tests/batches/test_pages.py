@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from adsum.batches.list_pages import Asked
-from adsum.batches.pages import EventKind, chosen_outcome, told
+from adsum.batches.page_data import TypedFilters, selected_outcome
 from adsum.batches.rules import BatchFilters, BatchState, FailureCount, ListedRun, OnExisting, Outcome, Tally, UndoneRun
-from adsum.batches.timeline import BatchTimeline
+from adsum.batches.timeline import BatchTimeline, EventKind
 from adsum.platform.pages.charts import HEIGHT, MIN_HEIGHT, bar_chart
 
 NINE = datetime(2024, 12, 25, 9, tzinfo=UTC)
@@ -36,7 +35,7 @@ def test_a_story_is_told_in_the_order_in_which_it_happened() -> None:
     first, retry = run(1, NINE, NINE + SECOND), run(2, NINE + 60 * SECOND, None)
     failures = {"run-1": [FailureCount("not_enrolled", 2, NINE + SECOND)]}
     undone = UndoneRun("run-1", NINE + 30 * SECOND, "office", 3)
-    events = told([retry, first], BatchTimeline(1, "UTC", failures, [undone], None))
+    events = BatchTimeline(1, "UTC", failures, [undone], None).events([retry, first])
     kinds = [(event.run.number, event.kind) for event in events]
     assert kinds == [
         (1, EventKind.ACCEPTED),
@@ -49,22 +48,22 @@ def test_a_story_is_told_in_the_order_in_which_it_happened() -> None:
 
 def test_those_who_failed_are_shown_first_unless_others_are_asked_for() -> None:
     failed, none = {Outcome.FAILED: 2}, {Outcome.FAILED: 0}
-    assert chosen_outcome("", failed) is Outcome.FAILED
-    assert chosen_outcome("", none) is None
-    assert chosen_outcome("all", failed) is None
-    assert chosen_outcome("recorded", failed) is Outcome.RECORDED
+    assert selected_outcome("", failed) is Outcome.FAILED
+    assert selected_outcome("", none) is None
+    assert selected_outcome("all", failed) is None
+    assert selected_outcome("recorded", failed) is Outcome.RECORDED
 
 
 def test_what_is_typed_into_the_filters_is_read_or_named_as_wrong() -> None:
-    good = Asked("completed", "123", "2024-12-01", "2024-12-31")
+    good = TypedFilters("completed", "123", "2024-12-01", "2024-12-31")
     assert good.wrong == frozenset()
     assert good.filters == BatchFilters(
         class_id=123, first_day=date(2024, 12, 1), last_day=date(2024, 12, 31), state=BatchState.COMPLETED
     )
     assert good.query(cursor="abc") == "state=completed&classId=123&from=2024-12-01&to=2024-12-31&cursor=abc"
-    assert Asked("done", "12abc", "25/12/2024", "2025-02-29").wrong == {"state", "classId", "from", "to"}
-    assert Asked(class_id="9" * 30).wrong == {"classId"}
-    assert Asked().filters == BatchFilters()
+    assert TypedFilters("done", "12abc", "25/12/2024", "2025-02-29").wrong == {"state", "classId", "from", "to"}
+    assert TypedFilters(class_id="9" * 30).wrong == {"classId"}
+    assert TypedFilters().filters == BatchFilters()
 
 
 def test_bars_share_one_height_and_the_least_number_is_seen() -> None:

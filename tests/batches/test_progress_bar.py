@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from adsum.batches.progress_bar import BatchBar
+from adsum.batches.progress_display import BatchBar
 from adsum.batches.rules import BatchStatus, RunState, Tally
 
 BATCH_ID = "class-123-session-456-date-25122024"

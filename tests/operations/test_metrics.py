@@ -20,8 +20,8 @@ def test_two_processes_worth_of_metrics_know_nothing_of_each_other() -> None:
 
 def test_accepted_runs_are_counted_with_their_jobs() -> None:
     metrics = Metrics()
-    metrics.count_accepted(30)
-    metrics.count_accepted(1)
+    metrics.batches.count_accepted(30)
+    metrics.batches.count_accepted(1)
     text = metrics.exposition(Backlog(0, 0.0, 0)).decode()
     assert "adsum_accepted_runs_total 2.0" in text
     assert "adsum_accepted_jobs_total 31.0" in text

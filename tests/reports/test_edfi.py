@@ -13,7 +13,7 @@ import pytest
 
 from adsum.accounts.access import system_caller
 from adsum.attendance.statuses.rules import CountsAs, Status, StatusFlag
-from adsum.batches.marks_import.service import MarksOptions, MarksReport
+from adsum.batches.marks_import.rules import MarksOptions, MarksReport
 from adsum.platform.errors import Invalid
 from adsum.platform.paging import PageRequest
 from adsum.reports.rules import GroupBy, Scope

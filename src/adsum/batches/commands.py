@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 
 from adsum.accounts.access import system_caller
 from adsum.attendance.rules import Mark
 from adsum.batches.job_outcomes import BatchJob
-from adsum.batches.listing import BatchDetails
-from adsum.batches.queue_notice import tell_if_it_waits
-from adsum.batches.rows import DISPENSABLE, JOB_COLUMNS, RUN_COLUMNS, STATUS_COLUMNS, details_row, job_cells, result_row
+from adsum.batches.listing import BatchDetails, Batches
+from adsum.batches.progress import Progress
+from adsum.batches.progress_display import is_shown_on_terminal
+from adsum.batches.queue.control import QueueControl
+from adsum.batches.retry_cancel import RetryCancel
 from adsum.batches.rules import BatchFilters, BatchState, BatchStatus, JobFilters, OnExisting, Outcome
+from adsum.batches.schemas import BatchAnswer, BatchDetailsAnswer, BatchStatusAnswer, JobItem, RunItem, UndoneAnswer
 from adsum.batches.selection import Selection, StudentMark
+from adsum.batches.service import AttendancesService
 from adsum.batches.submission import BatchResult, Submission
-from adsum.batches.watch_command import follow, is_drawn_on_screen
-from adsum.batches.wording import message_of, names_of_options
+from adsum.batches.undo import Undo
+from adsum.batches.watching import report_queue_state, watch_batch
 from adsum.platform.command_line.id_lists import StudentIds, by_code, parse_ids
 from adsum.platform.command_line.options import one_of
-from adsum.platform.command_line.output import Json, show_one, show_rows
-from adsum.platform.command_line.session import with_adsum
+from adsum.platform.command_line.output import Json, show_item, show_items, show_one, show_rows
+from adsum.platform.command_line.session import run_with, run_with_services
+from adsum.platform.errors import IdempotencyKeyReused, Invalid, Violation
+from adsum.platform.http.schemas import Schema
 from adsum.platform.ids import MAX_ID
-from adsum.platform.paging import MAX_LIMIT, PageRequest
-from adsum.wiring import Adsum
+from adsum.platform.paging import Page, PageRequest, every_item
+from adsum.platform.services import Services
+
+STATUS_FIELDS = (
+    *("batchId", "state", "progress", "isLocked", "lockStatus", "remainingJobs", "isCompleted", "totalJobs"),
+    *("recordedJobs", "skippedJobs", "failedJobs", "cancelledJobs", "runId", "startedAt", "completedAt"),
+)
+STATUS_COLUMNS = (
+    *("batchId", "state", "progress", "totalJobs", "recordedJobs", "skippedJobs", "failedJobs", "cancelledJobs"),
+    "startedAt",
+)
+RUN_COLUMNS = (
+    *("number", "state", "totalJobs", "recordedJobs", "skippedJobs", "failedJobs", "cancelledJobs"),
+    "acceptedAt",
+)
+# A narrow terminal keeps the failures.
+DISPENSABLE = ("skippedJobs", "recordedJobs", "startedAt", "acceptedAt", "totalJobs", "cancelledJobs")
+JOB_COLUMNS = ("studentId", "asked", "outcome", "recorded", "reason")
+OPTIONS = {"/learningDate": "--date", "/reason": "--reason"}
+"""The options for the JSON pointers of the API."""
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -37,13 +64,13 @@ def create(
     session_id: Annotated[int, typer.Option("--session", metavar="ID", min=1, max=MAX_ID)],
     date: Annotated[str, typer.Option(metavar="DAY", help="YYYY-MM-DD, a day of the school.")],
     select_all: Annotated[bool, typer.Option("--all", help="Everybody is present who is not named otherwise.")] = False,
-    present: StudentIds = [],  # noqa: B006 - never changed
-    absent: StudentIds = [],  # noqa: B006 - never changed
-    late: StudentIds = [],  # noqa: B006 - never changed
-    excused: StudentIds = [],  # noqa: B006 - never changed
+    present: StudentIds = [],  # noqa: B006 - never mutated
+    absent: StudentIds = [],  # noqa: B006 - never mutated
+    late: StudentIds = [],  # noqa: B006 - never mutated
+    excused: StudentIds = [],  # noqa: B006 - never mutated
     mark: Annotated[
         list[str], typer.Option(metavar="CODE=IDS", help="Any other status of the school. Repeatable.")
-    ] = [],  # noqa: B006 - never changed
+    ] = [],  # noqa: B006 - never mutated
     on_existing: Annotated[
         OnExisting,
         typer.Option(
@@ -69,24 +96,23 @@ def create(
         force=force,
         reason=reason,
     )
-    with names_of_options():
-        result, knows_of_pause = with_adsum(lambda adsum: _created(adsum, submission))
+    with _named_as_options():
+        result, is_paused = run_with_services(lambda services: _create(services, submission))
     watched = watch and result.run_id is not None
     if not (watched and as_json):
         _show_result(result, as_json=as_json)
     if not watched:
         return
-    found = follow(result.batch_id, knows_of_pause=knows_of_pause)
+    last = _follow(result.batch_id, pause_is_reported=is_paused)
     if as_json:
-        show_one(result_row(result) | found.to_json(), as_json=True)
-    _end(found, as_json=as_json)
+        show_one(_as_json(BatchAnswer.of(result)) | _as_json(BatchStatusAnswer.of(last)), as_json=True)
+    _end(last, as_json=as_json)
 
 
 @app.command()
 def status(batch_id: BatchId, *, as_json: Json = False) -> None:
     """Show how far a batch has come."""
-    found = with_adsum(lambda adsum: _found(adsum, batch_id))
-    show_one(found.to_json(), as_json=as_json)
+    _show_status(run_with_services(lambda services: _read_status(services, batch_id)), as_json=as_json)
 
 
 @app.command()
@@ -98,16 +124,17 @@ def show(
 ) -> None:
     """Show a batch with its runs, and what became of each student."""
     filters = JobFilters(Outcome.FAILED if failed else None)
-    details, jobs = with_adsum(lambda adsum: _details(adsum, batch_id, filters))
+    details, jobs = run_with(Batches, lambda batches: _read_details(batches, batch_id, filters))
     if as_json:
-        show_one(details_row(details, jobs), as_json=True)
+        every_job = [_as_json(JobItem.of(job)) for job in jobs]
+        show_one(_as_json(BatchDetailsAnswer.of_details(details)) | {"jobs": every_job}, as_json=True)
         return
-    show_one(details.status.to_json(), as_json=False)
+    _show_status(details.status, as_json=False)
     typer.echo()
-    show_rows(RUN_COLUMNS, [run.to_json() for run in details.runs], as_json=False, dispensable=DISPENSABLE)
+    show_items(RUN_COLUMNS, [RunItem.of(run) for run in details.runs], as_json=False, dispensable=DISPENSABLE)
     typer.echo()
     none = "nobody failed" if failed else "what became of each student is not kept any more"
-    show_rows(JOB_COLUMNS, [job_cells(job) for job in jobs], as_json=False, none=none)
+    show_rows(JOB_COLUMNS, [_job_cells(JobItem.of(job)) for job in jobs], as_json=False, none=none)
 
 
 @app.command()
@@ -116,22 +143,20 @@ def watch(batch_id: BatchId, *, as_json: Json = False) -> None:
 
     Exit 1 where students failed or were cancelled: not everybody is recorded.
     """
-    found = follow(batch_id, json_lines=as_json)
-    _end(found, as_json=as_json)
+    _end(_follow(batch_id, as_json=as_json), as_json=as_json)
 
 
 @app.command()
 def retry(batch_id: BatchId, *, as_json: Json = False) -> None:
     """Record those who failed, once more; the batch keeps its totals."""
-    found = with_adsum(lambda adsum: _retried(adsum, batch_id))
-    show_one(found.to_json(), as_json=as_json)
+    _show_status(run_with_services(lambda services: _retry(services, batch_id)), as_json=as_json)
 
 
 @app.command()
 def cancel(batch_id: BatchId, *, as_json: Json = False) -> None:
     """Stop what is not processed yet; what is recorded stays."""
-    found = with_adsum(lambda adsum: adsum.retry_cancel.cancel(batch_id, system_caller()))
-    show_one(found.to_json(), as_json=as_json)
+    cancelled = run_with(RetryCancel, lambda retry_cancel: retry_cancel.cancel(batch_id, system_caller()))
+    _show_status(cancelled, as_json=as_json)
 
 
 @app.command()
@@ -142,9 +167,12 @@ def undo(
     as_json: Json = False,
 ) -> None:
     """Take the newest run back: what it overwrote stands again, what it recorded anew is cleared."""
-    undone = with_adsum(lambda adsum: adsum.undo.undo(batch_id, system_caller(), reason))
-    row = undone.to_json()
-    show_one(row if as_json else row | {"kept": [each["studentId"] for each in row["kept"]]}, as_json=as_json)
+    result = run_with(Undo, lambda undo: undo.undo(batch_id, system_caller(), reason))
+    answer = UndoneAnswer.of(result)
+    if as_json:
+        show_item(answer, as_json=True)
+    else:
+        show_one(_as_json(answer) | {"kept": [record.student_id for record in answer.kept]}, as_json=False)
 
 
 @app.command("list")
@@ -160,29 +188,77 @@ def list_batches(
 ) -> None:
     """Show the newest batches."""
     filters = BatchFilters(class_id=class_id, state=state)
-    page = with_adsum(lambda adsum: adsum.batches.page(system_caller(), filters, PageRequest(limit=limit)))
-    rows = [each.status.to_json() for each in page.items]
-    show_rows(STATUS_COLUMNS, rows, as_json=as_json, dispensable=DISPENSABLE, none="no batches")
+    page = run_with(Batches, lambda batches: batches.page(system_caller(), filters, PageRequest(limit=limit)))
+    items = [BatchStatusAnswer.of(each.status) for each in page.items]
+    show_items(STATUS_COLUMNS, items, as_json=as_json, dispensable=DISPENSABLE, none="no batches")
 
 
-async def _created(adsum: Adsum, submission: Submission) -> tuple[BatchResult, bool]:
-    """The answer, and whether it was told that the queue is paused."""
-    result = await adsum.attendances.create_batch(submission, system_caller())
-    waits = result.is_new_run or result.is_skipped
-    return result, waits and await tell_if_it_waits(adsum.settings)
+async def _create(services: Services, submission: Submission) -> tuple[BatchResult, bool]:
+    """The result, and whether it was reported that the queue is paused."""
+    result = await services[AttendancesService].create_batch(submission, system_caller())
+    is_waiting = result.is_new_run or result.is_skipped
+    return result, is_waiting and await report_queue_state(services[QueueControl])
 
 
-async def _found(adsum: Adsum, batch_id: str) -> BatchStatus:
-    found = await adsum.attendances.get_batch_status(batch_id)
-    if found.state is BatchState.PROCESSING:
-        await tell_if_it_waits(adsum.settings)
-    return found
+async def _read_status(services: Services, batch_id: str) -> BatchStatus:
+    status = await services[AttendancesService].get_batch_status(batch_id)
+    if status.state is BatchState.PROCESSING:
+        await report_queue_state(services[QueueControl])
+    return status
 
 
-async def _retried(adsum: Adsum, batch_id: str) -> BatchStatus:
-    found = await adsum.retry_cancel.retry(batch_id, system_caller())
-    await tell_if_it_waits(adsum.settings)
-    return found
+async def _retry(services: Services, batch_id: str) -> BatchStatus:
+    status = await services[RetryCancel].retry(batch_id, system_caller())
+    await report_queue_state(services[QueueControl])
+    return status
+
+
+async def _read_details(batches: Batches, batch_id: str, filters: JobFilters) -> tuple[BatchDetails, list[BatchJob]]:
+    """The batch, and all of its students that match."""
+    pages: list[BatchDetails] = []
+
+    async def fetch_page(page: PageRequest) -> Page[BatchJob]:
+        pages.append(await batches.details(batch_id, system_caller(), filters, page))
+        return pages[-1].jobs
+
+    jobs = await every_item(fetch_page)
+    return pages[0], jobs
+
+
+def _follow(batch_id: str, *, as_json: bool = False, pause_is_reported: bool = False) -> BatchStatus:
+    """See `watch_batch`. An interrupt is answered with the note that the batch is still processed."""
+    try:
+        return run_with_services(
+            lambda services: watch_batch(
+                services[Progress],
+                services[QueueControl],
+                services.clock,
+                batch_id,
+                as_json=as_json,
+                pause_is_reported=pause_is_reported,
+            )
+        )
+    except KeyboardInterrupt:
+        typer.echo(f"adsum: the batch goes on: adsum batch watch {batch_id}", err=True)
+        raise
+
+
+@contextmanager
+def _named_as_options() -> Generator[None]:
+    """Names options instead of the API's fields in the errors of a submission."""
+    try:
+        yield
+    except IdempotencyKeyReused:
+        detail = "--idempotency-key: this key was sent before, and something else with it"
+        raise IdempotencyKeyReused(detail) from None
+    except Invalid as error:
+        violations = [_named_as_option(violation) for violation in error.violations]
+        raise Invalid(error.detail, violations, **error.params) from None
+
+
+def _named_as_option(violation: Violation) -> Violation:
+    option = OPTIONS.get(violation.pointer)
+    return violation if option is None else replace(violation, detail=f"{option}: {violation.detail}")
 
 
 def _selection(select_all: bool, named: dict[str, list[str]], marked: dict[str, list[str]]) -> Selection:
@@ -195,47 +271,64 @@ def _selection(select_all: bool, named: dict[str, list[str]], marked: dict[str, 
 
 
 def _show_result(result: BatchResult, *, as_json: bool) -> None:
-    row = result_row(result)
+    answer = BatchAnswer.of(result)
     if as_json:
-        show_one(row, as_json=True)
+        show_item(answer, as_json=True)
         return
-    del row["conflicts"], row["warnings"]
-    show_one(row | {"message": message_of(result)}, as_json=False)
-    for notice in result.warnings:
-        typer.echo(f"adsum: {notice.detail}", err=True)
-    for each in result.conflicts:
-        recorded = each.recorded.status if each.recorded is not None else None
+    row = _as_json(answer)
+    del row["statusUrl"], row["conflicts"], row["warnings"]
+    show_one(row | {"message": _message(result)}, as_json=False)
+    for warning in answer.warnings:
+        typer.echo(f"adsum: {warning.detail}", err=True)
+    for conflict in answer.conflicts:
         typer.echo(
-            f"adsum: not applied: student {each.student_id} is {recorded or 'not recorded'}, you sent "
-            f"{each.requested.status}; --on-existing update corrects what is recorded",
+            f"adsum: not applied: student {conflict.student_id} is {conflict.recorded or 'not recorded'}, you sent "
+            f"{conflict.requested}; --on-existing update corrects what is recorded",
             err=True,
         )
 
 
-async def _details(adsum: Adsum, batch_id: str, filters: JobFilters) -> tuple[BatchDetails, list[BatchJob]]:
-    """The batch, and all of its students that match."""
-    page = PageRequest(limit=MAX_LIMIT)
-    details = await adsum.batches.details(batch_id, system_caller(), filters, page)
-    jobs, cursor = list(details.jobs.items), details.jobs.next_cursor
-    while cursor is not None:
-        page = PageRequest(cursor, MAX_LIMIT)
-        following = (await adsum.batches.details(batch_id, system_caller(), filters, page)).jobs
-        jobs += following.items
-        cursor = following.next_cursor
-    return details, jobs
+def _message(result: BatchResult) -> str:
+    """The message, with the number of conflicts if there is nothing to do."""
+    if result.added_jobs or result.is_skipped or not result.conflicts:
+        return result.message
+    return f"{result.message}, {len(result.conflicts)} of them otherwise than asked"
 
 
-def _end(found: BatchStatus, *, as_json: bool) -> None:
-    """Results are on stdout, unless whoever would read them there has just seen them drawn."""
-    if not as_json and not is_drawn_on_screen():
-        show_one(found.to_json(), as_json=False)
-    if found.state is BatchState.COMPLETED_WITH_ERRORS:
-        typer.echo(f"adsum: see who failed, and why: adsum batch show {found.batch_id} --failed", err=True)
-    if found.state is BatchState.CANCELLED:
-        count = found.tally.cancelled
+def _show_status(status: BatchStatus, *, as_json: bool) -> None:
+    answer = BatchStatusAnswer.of(status)
+    if as_json:
+        show_item(answer, as_json=True)
+    else:
+        row = answer.model_dump(by_alias=True)
+        show_one({name: row[name] for name in STATUS_FIELDS}, as_json=False)
+
+
+def _job_cells(job: JobItem) -> dict[str, Any]:
+    return {
+        "studentId": job.student_id,
+        "asked": job.status,
+        "outcome": job.outcome,
+        "recorded": job.recorded.status if job.recorded is not None else None,
+        "reason": job.reason.detail if job.reason is not None else None,
+    }
+
+
+def _end(status: BatchStatus, *, as_json: bool) -> None:
+    """Ends `watch`: prints the result, unless the terminal shows it already, and exits with 1 without full success."""
+    if not as_json and not is_shown_on_terminal():
+        _show_status(status, as_json=False)
+    if status.state is BatchState.COMPLETED_WITH_ERRORS:
+        typer.echo(f"adsum: see who failed, and why: adsum batch show {status.batch_id} --failed", err=True)
+    if status.state is BatchState.CANCELLED:
+        count = status.tally.cancelled
         typer.echo(
-            f"adsum: cancelled: {count} of {found.tally.total} students; see adsum batch show {found.batch_id}",
+            f"adsum: cancelled: {count} of {status.tally.total} students; see adsum batch show {status.batch_id}",
             err=True,
         )
-    if found.state is not BatchState.COMPLETED:
+    if status.state is not BatchState.COMPLETED:
         raise typer.Exit(1)
+
+
+def _as_json(item: Schema) -> dict[str, Any]:
+    return item.model_dump(mode="json", by_alias=True)

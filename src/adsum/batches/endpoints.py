@@ -1,33 +1,62 @@
-"""Batches: the list of them, one of them, how far it has come, and what may be done about it."""
+"""The HTTP endpoints of batches: create, list, show, status, live progress, retry, cancel, undo."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi.responses import StreamingResponse
+from fastapi.sse import format_sse_event
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
-from adsum.batches.rules import BatchFilters, BatchState, JobFilters, Outcome
-from adsum.batches.schemas import BatchDetailsAnswer, BatchStatusAnswer, UndoneAnswer
-from adsum.platform.http.dependencies import OpenAdsum
+from adsum.batches.listing import Batches
+from adsum.batches.metrics import BatchMetrics
+from adsum.batches.progress import Progress, Watch, event_id
+from adsum.batches.retry_cancel import RetryCancel
+from adsum.batches.rules import BatchFilters, BatchState, BatchStatus, JobFilters, Outcome
+from adsum.batches.schemas import (
+    BatchAnswer,
+    BatchDetailsAnswer,
+    BatchStatusAnswer,
+    CreateBatch,
+    UndoBatch,
+    UndoneAnswer,
+)
+from adsum.batches.service import AttendancesService
+from adsum.batches.undo import Undo
+from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import Day, PageQuery
-from adsum.platform.http.schemas import Page, PathId, PlainText, Schema
-from adsum.platform.texts import MAX_REASON
+from adsum.platform.http.schemas import Page, PathId
 
 router = APIRouter(prefix="/attendances", tags=["batches"])
+
 BatchId = Annotated[str, Path(alias="batchId")]
 Reader = Annotated[Caller, Depends(require(Permission.BATCH_READ))]
 Operator = Annotated[Caller, Depends(require(Permission.BATCH_OPERATE))]
-Corrector = Annotated[Caller, Depends(require(Permission.ATTENDANCE_CREATE))]
+Marker = Annotated[Caller, Depends(require(Permission.ATTENDANCE_CREATE))]
+AttendancesDependency = Annotated[AttendancesService, Depends(provided(AttendancesService))]
+BatchesDependency = Annotated[Batches, Depends(provided(Batches))]
+RetryCancelDependency = Annotated[RetryCancel, Depends(provided(RetryCancel))]
+
+EVENT = "status"
+# Proxies close connections on which nothing arrives for about a minute.
+KEEP_ALIVE_S = 15.0
+# A client that wants more sends a new request, and is authenticated again.
+MAX_STREAM_S = 900.0
+STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+KEEP_ALIVE = format_sse_event(comment="alive")
 
 
 class BatchQuery(PageQuery):
     """Filters of the list of batches."""
 
+    school_id: PathId | None = None
     class_id: PathId | None = None
     session_id: PathId | None = None
     first_day: Annotated[Day | None, Field(alias="from", description="First learning date")] = None
@@ -37,6 +66,7 @@ class BatchQuery(PageQuery):
     @property
     def filters(self) -> BatchFilters:
         return BatchFilters(
+            school_id=self.school_id,
             class_id=self.class_id,
             session_id=self.session_id,
             first_day=self.first_day,
@@ -56,31 +86,50 @@ class JobQuery(PageQuery):
         return JobFilters(self.outcome, self.run_id)
 
 
-class UndoBatch(Schema):
-    """What may be said about an undo."""
+class EventStream(StreamingResponse):
+    """A response of server-sent events."""
 
-    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="Why, for the history")] | None = None
+    media_type = "text/event-stream"
+
+
+@router.post(
+    "/create-batch",
+    name="createBatch",
+    summary="Mark a whole class",
+    status_code=HTTPStatus.ACCEPTED,
+    responses={HTTPStatus.OK.value: {"model": BatchAnswer, "description": "Nothing was queued: see `message`"}},
+)
+async def create_batch(
+    body: CreateBatch,
+    attendances: AttendancesDependency,
+    metrics: Annotated[BatchMetrics, Depends(provided(BatchMetrics))],
+    caller: Marker,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")] = None,
+) -> BatchAnswer:
+    """202: the run is durable, and its jobs are queued. 200: another run is open, or nothing is left to do."""
+    with metrics.accept_seconds.time():
+        result = await attendances.create_batch(body.to_submission(idempotency_key), caller)
+    if not result.is_new_run:
+        response.status_code = HTTPStatus.OK
+    elif not result.is_repeated:
+        metrics.count_accepted(result.added_jobs)
+    return BatchAnswer.of(result)
 
 
 @router.get("/batches", name="listBatches", summary="Batches by learning date", dependencies=[Depends(each_named_once)])
 async def list_batches(
-    query: Annotated[BatchQuery, Query()],
-    adsum: OpenAdsum,
-    caller: Reader,
+    query: Annotated[BatchQuery, Query()], batches: BatchesDependency, caller: Reader
 ) -> Page[BatchStatusAnswer]:
     """The latest learning date first; each batch as its newest run has it."""
-    page = await adsum.batches.page(caller, query.filters, query.page)
+    page = await batches.page(caller, query.filters, query.page)
     return Page(items=[BatchStatusAnswer.of(row.status) for row in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/batch-status/{batchId}", name="batchStatus", summary="How far a batch has come")
-async def batch_status(
-    batch_id: BatchId,
-    adsum: OpenAdsum,
-    caller: Reader,
-) -> BatchStatusAnswer:
+async def batch_status(batch_id: BatchId, attendances: AttendancesDependency, caller: Reader) -> BatchStatusAnswer:
     """404 for a batch that is not there, and for one of a class that the caller does not see."""
-    return BatchStatusAnswer.of(await adsum.attendances.get_batch_status(batch_id, caller))
+    return BatchStatusAnswer.of(await attendances.get_batch_status(batch_id, caller))
 
 
 @router.get(
@@ -90,49 +139,89 @@ async def batch_status(
     dependencies=[Depends(each_named_once)],
 )
 async def show_batch(
-    batch_id: BatchId,
-    query: Annotated[JobQuery, Query()],
-    adsum: OpenAdsum,
-    caller: Reader,
+    batch_id: BatchId, query: Annotated[JobQuery, Query()], batches: BatchesDependency, caller: Reader
 ) -> BatchDetailsAnswer:
     """What became of each student, by id, and why; of a batch that was retried, of those who were not retried, too.
 
     With `runId`: of the students of that run alone.
     """
-    return BatchDetailsAnswer.of_details(await adsum.batches.details(batch_id, caller, query.filters, query.page))
+    return BatchDetailsAnswer.of_details(await batches.details(batch_id, caller, query.filters, query.page))
 
 
 @router.post(
     "/batches/{batchId}/retry", name="retryBatch", summary="Retry what failed", status_code=HTTPStatus.ACCEPTED
 )
-async def retry_batch(
-    batch_id: BatchId,
-    adsum: OpenAdsum,
-    caller: Operator,
-) -> BatchStatusAnswer:
+async def retry_batch(batch_id: BatchId, retry_cancel: RetryCancelDependency, caller: Operator) -> BatchStatusAnswer:
     """A new run of those who failed; the batch keeps its totals. 409 while it is processed, if nobody failed, or once
     it is pruned.
     """
-    return BatchStatusAnswer.of(await adsum.retry_cancel.retry(batch_id, caller))
+    return BatchStatusAnswer.of(await retry_cancel.retry(batch_id, caller))
 
 
 @router.post("/batches/{batchId}/cancel", name="cancelBatch", summary="Cancel what is not processed yet")
-async def cancel_batch(
-    batch_id: BatchId,
-    adsum: OpenAdsum,
-    caller: Operator,
-) -> BatchStatusAnswer:
+async def cancel_batch(batch_id: BatchId, retry_cancel: RetryCancelDependency, caller: Operator) -> BatchStatusAnswer:
     """What is recorded stays. A batch that has ended is answered as it is."""
-    return BatchStatusAnswer.of(await adsum.retry_cancel.cancel(batch_id, caller))
+    return BatchStatusAnswer.of(await retry_cancel.cancel(batch_id, caller))
 
 
 @router.post("/batches/{batchId}/undo", name="undoBatch", summary="Take the newest run back")
 async def undo_batch(
-    batch_id: BatchId, adsum: OpenAdsum, caller: Corrector, body: UndoBatch | None = None
+    batch_id: BatchId,
+    undo: Annotated[Undo, Depends(provided(Undo))],
+    caller: Marker,
+    body: UndoBatch | None = None,
 ) -> UndoneAnswer:
     """Every record is set back to before the newest run, as a change that its history keeps. Twice is once.
 
     409 while the batch is being processed: cancel it first.
     """
-    undone = await adsum.undo.undo(batch_id, caller, body.reason if body is not None else None)
-    return UndoneAnswer.model_validate(undone.to_json())
+    return UndoneAnswer.of(await undo.undo(batch_id, caller, body.reason if body is not None else None))
+
+
+async def _watch(
+    batch_id: BatchId,
+    progress: Annotated[Progress, Depends(provided(Progress))],
+    caller: Reader,
+    last_event_id: Annotated[
+        str | None, Header(alias="Last-Event-ID", description="The `id` of the last event that was received")
+    ] = None,
+) -> AsyncGenerator[Watch]:
+    """Starts to listen before the response begins, so that a refusal is returned as a problem."""
+    async with progress.watch(batch_id, caller, last_event_id) as watch:
+        yield watch
+
+
+@router.get(
+    "/batches/{batchId}/events",
+    name="batchEvents",
+    summary="Live progress of a batch",
+    response_class=EventStream,
+    responses={200: {"description": "Events named `status`, each with the fields of `batchStatus` as its data"}},
+)
+async def batch_events(watch: Annotated[Watch, Depends(_watch)]) -> EventStream:
+    """The state now, each newer state, and one terminal state; then the stream ends.
+
+    The `id` of an event is `{runId}:{settled jobs}:{state}`. With `Last-Event-ID` nothing is sent until there is a
+    newer state; a terminal state is always sent. After 15 minutes a stream ends without one: ask again.
+    """
+    return EventStream(_event_lines(watch), headers=STREAM_HEADERS)
+
+
+async def _event_lines(watch: Watch) -> AsyncGenerator[bytes]:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + MAX_STREAM_S
+    while (left := until - loop.time()) > 0:
+        try:
+            async with asyncio.timeout(min(KEEP_ALIVE_S, left)):
+                status = await anext(watch, None)
+        except TimeoutError:
+            yield KEEP_ALIVE
+            continue
+        if status is None:
+            return
+        yield _event(status)
+
+
+def _event(status: BatchStatus) -> bytes:
+    data = BatchStatusAnswer.of(status).model_dump_json()
+    return format_sse_event(id=event_id(status), event=EVENT, data_str=data)

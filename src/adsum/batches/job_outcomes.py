@@ -1,11 +1,11 @@
-"""What became of each student of a batch, and why: codes that never change, and words for people."""
+"""The outcome of each student of a batch: its reason, as a code that never changes and as a text for people."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, assert_never
+from typing import assert_never
 
 from adsum.attendance.rules import Mark
 from adsum.batches.rules import OnExisting, Outcome
@@ -25,26 +25,34 @@ class Reason(StrEnum):
     CHANGED_MEANWHILE = "changed_meanwhile"
 
 
-DETAILS: Mapping[str, str] = {
-    Reason.NOT_ENROLLED: "the student was not enrolled on that day any more when the job was processed",
-    Reason.REJECTED: "the database refused this record",
-    Reason.WORKER_DIED: "every worker that processed this job died of it",
-    Reason.CANCELLED: "the batch was cancelled before this job was processed",
-    Reason.ALREADY_RECORDED: "the student had a record when the batch was sent, and it stays",
-    Reason.UNCHANGED: "the student's record says what was asked already",
-    Reason.RECORDED_MEANWHILE: "the student got a record after the batch was sent, and it stays",
-    Reason.CHANGED_MEANWHILE: "the student's record was changed after the batch was sent, and stays so",
+def translatable(text: str) -> str:
+    """Marks a text for the catalogues of the pages."""
+    return text
+
+
+REASON_TEXTS: Mapping[str, str] = {
+    Reason.NOT_ENROLLED: translatable("the student was not enrolled on that day any more when the job was processed"),
+    Reason.REJECTED: translatable("the database refused this record"),
+    Reason.WORKER_DIED: translatable("every worker that processed this job crashed"),
+    Reason.CANCELLED: translatable("the batch was cancelled before this job was processed"),
+    Reason.ALREADY_RECORDED: translatable("the student had a record when the batch was sent, and it stays"),
+    Reason.UNCHANGED: translatable("the student's record already has the requested mark"),
+    Reason.RECORDED_MEANWHILE: translatable("the student got a record after the batch was sent, and it stays"),
+    Reason.CHANGED_MEANWHILE: translatable(
+        "the student's record was changed after the batch was sent, and the change stays"
+    ),
 }
+"""The text of each reason, for the API, the command line and, translated, the pages."""
 
 
-def detail_of(code: str) -> str:
-    """A reason in words. A newer version may have stored one that this version does not know."""
-    return DETAILS.get(code, code.replace("_", " "))
+def reason_text(code: str) -> str:
+    """The text of a reason. A code that a newer version has stored is returned as words."""
+    return REASON_TEXTS.get(code, code.replace("_", " "))
 
 
 @dataclass(frozen=True, slots=True)
-class StandingRecord:
-    """What is recorded of a student now. A cleared mark has no status."""
+class CurrentRecord:
+    """The current record of a student. `status` is None where the mark was cleared."""
 
     id: int
     status: str | None
@@ -57,13 +65,13 @@ class BatchJob:
     """One student of a batch.
 
     Attributes:
-        batch: which.
-        student_id: who.
-        run_id: the newest of the runs asked for that has the student: its outcome is told.
-        mark: what was asked; None where the student's record was kept from the start, since then it is not stored.
-        outcome: what became of it.
-        reason: a code of `Reason`, or None: it is recorded, or pending.
-        recorded: what the record says now, whoever wrote it; None: there is none.
+        batch: the batch.
+        student_id: the student.
+        run_id: the newest of the selected runs that has the student; the outcome is that of this run.
+        mark: the requested mark; None: the student's record was kept from the start, and the mark is not stored.
+        outcome: of the job.
+        reason: a code of `Reason`; None: the job is recorded or pending.
+        recorded: the student's current record, whoever wrote it; None: there is none.
     """
 
     batch: Batch
@@ -72,40 +80,27 @@ class BatchJob:
     mark: Mark | None
     outcome: Outcome
     reason: str | None
-    recorded: StandingRecord | None
+    recorded: CurrentRecord | None
 
     @property
     def job_id(self) -> str:
         return self.batch.job_id(self.student_id)
 
-    def to_json(self) -> dict[str, Any]:
-        """Every field that users are shown, under its name in the HTTP API."""
-        return {
-            "jobId": self.job_id,
-            "studentId": self.student_id,
-            "runId": self.run_id,
-            "status": self.mark.status if self.mark is not None else None,
-            "note": self.mark.note if self.mark is not None else None,
-            "outcome": self.outcome,
-            "reason": {"code": self.reason, "detail": detail_of(self.reason)} if self.reason is not None else None,
-            "recorded": asdict(self.recorded) if self.recorded is not None else None,
-        }
-
     def without_marks(self) -> BatchJob:
-        """For who may follow batches, and not read what is recorded of students."""
+        """The job as callers see it who may read batches but not records."""
         return replace(self, mark=None, recorded=None)
 
 
 def reason_of(
     outcome: Outcome, *, failure: str | None, is_kept: bool, is_update: bool, on_existing: OnExisting
 ) -> str | None:
-    """Why a job has this outcome.
+    """The reason of a job's outcome.
 
     Args:
         outcome: of the job.
-        failure: the code that was stored, if any.
-        is_kept: the student's record was to stay from the start.
-        is_update: the job was to change a record.
+        failure: the stored code, if any.
+        is_kept: the run kept the student's record from the start.
+        is_update: the job changes a record.
         on_existing: of the run.
     """
     match outcome:

@@ -1,4 +1,4 @@
-"""Batches as operators and schools look through them."""
+"""Lists batches, and shows one with its runs and students."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from adsum.platform.errors import NotFound
 from adsum.platform.ids import Batch, parse_batch_id
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
 
-# Of one batch, the newest first: a class that is corrected every minute must not make an answer without bounds.
 MAX_RUNS = 100
+"""Runs in the details of one batch, the newest first. It bounds the answer for a class that is marked very often."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchDetails:
-    """One batch: how far it has come, its newest runs, and a page of its students. All of one moment."""
+    """One batch: its status, its newest runs, and a page of its students, from one snapshot of the database."""
 
     status: BatchStatus
     runs: Sequence[ListedRun]
@@ -31,17 +31,17 @@ class BatchDetails:
 
 
 class Batches:
-    """Lists batches, the latest learning date first, and shows one, for whoever may see them."""
+    """Lists the batches that a caller sees, the latest learning date first, and shows one of them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def page(self, caller: Caller, filters: BatchFilters, page: PageRequest) -> Page[ListedBatch]:
-        """Some of the batches that the caller sees, each as its newest run has it.
+        """A page of the batches that the caller sees, each with the status of its newest run.
 
         Raises:
             Forbidden: without `batch:read`.
-            Invalid: the cursor is of another query, or none.
+            Invalid: the cursor is not one of this query.
         """
         require_permission(caller, Permission.BATCH_READ)
         after = begin_of(page, filters, _position)
@@ -50,25 +50,21 @@ class Batches:
         return page_of(rows, page, filters, _key)
 
     async def details(self, batch_id: str, caller: Caller, filters: JobFilters, page: PageRequest) -> BatchDetails:
-        """One batch, with a page of its students by id.
+        """One batch with a page of its students by id.
 
-        What was asked and what is recorded of a student is told only to who may read records.
+        Requested and recorded marks are left out for callers without `attendance:read`.
 
         Raises:
             Forbidden: without `batch:read`.
             NotFound: there is no such batch, or no such run of it, or the caller does not see its class.
-            Invalid: the cursor is of another query, or none.
+            Invalid: the cursor is not one of this query.
         """
         require_permission(caller, Permission.BATCH_READ)
-        batch = parse_batch_id(batch_id)
-        if batch is None:
-            raise no_batch(batch_id)
+        batch = parse_or_refuse(batch_id)
         query = (batch, filters)
         after = begin_of(page, query, by_number)
         async with self._database.snapshot() as connection:
-            status = await tallies.batch_status(connection, caller, batch)
-            if status is None:
-                raise no_batch(batch_id)
+            status = await require_status(connection, caller, batch)
             runs = await runs_of_batch(connection, batch, status, MAX_RUNS)
             jobs = await _jobs(connection, status, batch, filters, after or 0, page.limit + 1)
         if not caller.may(Permission.ATTENDANCE_READ):
@@ -77,8 +73,24 @@ class Batches:
 
 
 def no_batch(batch_id: str) -> NotFound:
-    """The error of who asks for a batch that is not there, or that they do not see."""
+    """The error for a batch that does not exist, or that the caller does not see."""
     return NotFound(f"there is no batch {batch_id[:80]}")
+
+
+def parse_or_refuse(batch_id: str) -> Batch:
+    """Parses the id of a batch. Raises NotFound: it is not the id of any batch."""
+    batch = parse_batch_id(batch_id)
+    if batch is None:
+        raise no_batch(batch_id)
+    return batch
+
+
+async def require_status(connection: Connection, caller: Caller, batch: Batch) -> BatchStatus:
+    """The status of the newest run. Raises NotFound: there is no such batch, or the caller does not see it."""
+    status = await tallies.batch_status(connection, caller, batch)
+    if status is None:
+        raise no_batch(batch.id)
+    return status
 
 
 async def _jobs(

@@ -1,217 +1,168 @@
-"""`/batches/{batchId}`: the story of one batch, what became of its students, and what may be done about it."""
+"""The pages `/batches`, with live figures and all batches, and `/batches/{batchId}`, with its timeline and actions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from adsum.accounts.access import Caller, Permission
+from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
-from adsum.attendance.statuses.rules import shown_statuses
-from adsum.batches.listing import MAX_RUNS, BatchDetails
-from adsum.batches.rules import FailureCount, JobFilters, ListedRun, Outcome, UndoneRun
-from adsum.batches.timeline import BatchTimeline
+from adsum.batches.page_data import BatchPages, TypedFilters
+from adsum.batches.retry_cancel import RetryCancel
+from adsum.batches.undo import Undo
 from adsum.platform.errors import AdsumError, Conflict, Invalid
-from adsum.platform.http.dependencies import OpenAdsum
-from adsum.platform.ids import parse_batch_id
+from adsum.platform.http.dependencies import provided
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
-from adsum.platform.paging import PageRequest
-from adsum.wiring import Adsum
 
-router = APIRouter(prefix="/batches/{batchId}", include_in_schema=False, route_class=PageRoute)
+router = APIRouter(prefix="/batches", include_in_schema=False, route_class=PageRoute)
 
 BatchId = Annotated[str, Path(alias="batchId")]
 Watcher = Annotated[Visitor, Depends(visitor_with(Permission.BATCH_READ))]
 Operator = Annotated[Visitor, Depends(visitor_with(Permission.BATCH_READ, Permission.BATCH_OPERATE))]
 Corrector = Annotated[Visitor, Depends(visitor_with(Permission.BATCH_READ, Permission.ATTENDANCE_CREATE))]
-STUDENTS = 50
-EVERYBODY = "all"
-# Those whom somebody has to look after come first.
-ORDER = (Outcome.FAILED, Outcome.PENDING, Outcome.CANCELLED, Outcome.RECORDED, Outcome.SKIPPED)
-
-
-class EventKind(StrEnum):
-    """What happened to a run, in the order in which it happens."""
-
-    ACCEPTED = "accepted"
-    FAILED = "failed"
-    ENDED = "ended"
-    UNDONE = "undone"
+BatchPagesDependency = Annotated[BatchPages, Depends(provided(BatchPages))]
+RetryCancelDependency = Annotated[RetryCancel, Depends(provided(RetryCancel))]
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened to a run, and what is known of it."""
+class ActionResult:
+    """The last action of the visitor, which the page reports: its name and numbers, or its error and the form."""
 
-    kind: EventKind
-    at: datetime
-    run: ListedRun
-    failures: Sequence[FailureCount] = ()
-    undone: UndoneRun | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the visitor wants to see of the batch, and what they have just done."""
-
-    outcome: str = ""
-    cursor: str | None = None
     done: str = ""
     number: int = 0
     kept: int = 0
     problem: AdsumError | None = None
-    typed: Mapping[str, str] = field(default_factory=dict[str, str])
+    form: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-async def _shown(
-    outcome: str = "",
-    cursor: str | None = None,
-    done: str = "",
-    number: Annotated[int, Query(ge=0)] = 0,
-    kept: Annotated[int, Query(ge=0)] = 0,
-) -> Shown:
-    return Shown(outcome, cursor, done, number, kept)
+async def _typed_filters(
+    state: str = "",
+    class_id: Annotated[str, Query(alias="classId")] = "",
+    first: Annotated[str, Query(alias="from")] = "",
+    last: Annotated[str, Query(alias="to")] = "",
+) -> TypedFilters:
+    return TypedFilters(state.strip(), class_id.strip(), first.strip(), last.strip())
+
+
+async def _action_result(
+    done: str = "", number: Annotated[int, Query(ge=0)] = 0, kept: Annotated[int, Query(ge=0)] = 0
+) -> ActionResult:
+    return ActionResult(done, number, kept)
 
 
 @router.get("")
-async def batch_page(
+async def batches_page(
     request: Request,
-    batch_id: BatchId,
-    adsum: OpenAdsum,
+    pages: BatchPagesDependency,
     visitor: Watcher,
-    shown: Annotated[Shown, Depends(_shown)],
+    typed: Annotated[TypedFilters, Depends(_typed_filters)],
+    cursor: Annotated[str | None, Query()] = None,
 ) -> Response:
-    """The whole page."""
-    return await _page(request, adsum, visitor, batch_id, shown)
+    """The list of batches."""
+    values = await pages.list(visitor.caller, typed, cursor)
+    return site_of(request).page(request, "batches.html", visitor=visitor, **values)
 
 
 @router.get("/now")
-async def batch_now(
-    request: Request, batch_id: BatchId, adsum: OpenAdsum, visitor: Watcher, run: str = "", state: str = ""
+async def batches_now(request: Request, pages: BatchPagesDependency, visitor: Watcher) -> Response:
+    """The part of the list that the page refreshes."""
+    values = await pages.live(visitor.caller)
+    return site_of(request).page(request, "batches_now.html", visitor=visitor, **values)
+
+
+@router.get("/{batchId}")
+async def batch_page(
+    request: Request,
+    batch_id: BatchId,
+    pages: BatchPagesDependency,
+    visitor: Watcher,
+    result: Annotated[ActionResult, Depends(_action_result)],
+    outcome: str = "",
+    cursor: str | None = None,
 ) -> Response:
-    """The part that changes; once another run or another state is to be told, the page is asked for anew."""
-    details = await adsum.batches.details(batch_id, visitor.caller, JobFilters(), PageRequest(limit=1))
-    story = await adsum.timeline.story(batch_id, visitor.caller, MAX_RUNS)
-    response = site_of(request).page(
-        request, "batch_now.html", visitor=visitor, details=details, story=story, events=told(details.runs, story)
-    )
-    if (run, state) != (details.status.run_id, details.status.state):
+    """One batch."""
+    return await _batch_page(request, pages, visitor, batch_id, result, outcome, cursor)
+
+
+@router.get("/{batchId}/now")
+async def batch_now(
+    request: Request,
+    batch_id: BatchId,
+    pages: BatchPagesDependency,
+    visitor: Watcher,
+    run: str = "",
+    state: str = "",
+) -> Response:
+    """The part of one batch that the page refreshes. A new run or state reloads the whole page."""
+    values = await pages.progress(visitor.caller, batch_id)
+    response = site_of(request).page(request, "batch_now.html", visitor=visitor, **values)
+    status = values["details"].status
+    if (run, state) != (status.run_id, status.state):
         response.headers["HX-Refresh"] = "true"
     return response
 
 
-@router.post("/retry")
-async def retry(request: Request, batch_id: BatchId, adsum: OpenAdsum, visitor: Operator) -> Response:
-    """Retries who failed, and shows how that goes."""
+@router.post("/{batchId}/retry")
+async def retry(
+    request: Request,
+    batch_id: BatchId,
+    retry_cancel: RetryCancelDependency,
+    pages: BatchPagesDependency,
+    visitor: Operator,
+) -> Response:
+    """Retries the students who failed, and redirects to the page."""
     try:
-        status = await adsum.retry_cancel.retry(batch_id, visitor.caller)
+        status = await retry_cancel.retry(batch_id, visitor.caller)
     except Conflict as error:
-        return await _page(request, adsum, visitor, batch_id, Shown(problem=error))
-    return _see(batch_id, done="retry", number=status.remaining_jobs)
+        return await _batch_page(request, pages, visitor, batch_id, ActionResult(problem=error))
+    return _redirect(batch_id, done="retry", number=status.remaining_jobs)
 
 
-@router.post("/cancel")
-async def cancel(batch_id: BatchId, adsum: OpenAdsum, visitor: Operator) -> Response:
-    """Cancels what is not processed yet, and shows what became of the batch."""
-    status = await adsum.retry_cancel.cancel(batch_id, visitor.caller)
-    return _see(batch_id, done="cancel", number=status.tally.cancelled)
+@router.post("/{batchId}/cancel")
+async def cancel(batch_id: BatchId, retry_cancel: RetryCancelDependency, visitor: Operator) -> Response:
+    """Cancels the pending students, and redirects to the page."""
+    status = await retry_cancel.cancel(batch_id, visitor.caller)
+    return _redirect(batch_id, done="cancel", number=status.tally.cancelled)
 
 
-@router.post("/undo")
+@router.post("/{batchId}/undo")
 async def undo(
     request: Request,
     batch_id: BatchId,
-    adsum: OpenAdsum,
+    undo: Annotated[Undo, Depends(provided(Undo))],
+    pages: BatchPagesDependency,
     visitor: Corrector,
     reason: Annotated[str, Form()] = "",
 ) -> Response:
-    """Takes the newest run back, and shows how many records that were."""
+    """Undoes the newest run, and redirects to the page, which reports the number of records."""
     try:
-        undone = await adsum.undo.undo(batch_id, visitor.caller, reason.strip() or None)
+        undone = await undo.undo(batch_id, visitor.caller, reason.strip() or None)
     except (Conflict, Invalid) as error:
-        return await _page(request, adsum, visitor, batch_id, Shown(problem=error, typed={"reason": reason}))
-    return _see(batch_id, done="undo", number=undone.undone, kept=len(undone.kept))
+        result = ActionResult(problem=error, form={"reason": reason})
+        return await _batch_page(request, pages, visitor, batch_id, result)
+    return _redirect(batch_id, done="undo", number=undone.undone, kept=len(undone.kept))
 
 
-def told(runs: Sequence[ListedRun], story: BatchTimeline) -> list[Event]:
-    """What happened to the batch, in the order in which it did."""
-    events: list[Event] = []
-    for run in runs:
-        failures = story.failures.get(run.run_id, ())
-        events.append(Event(EventKind.ACCEPTED, run.accepted_at, run))
-        if failures:
-            events.append(Event(EventKind.FAILED, max(each.last_at for each in failures), run, failures))
-        if run.ended_at is not None:
-            events.append(Event(EventKind.ENDED, run.ended_at, run))
-        events += [
-            Event(EventKind.UNDONE, each.at, run, undone=each) for each in story.undone if each.run_id == run.run_id
-        ]
-    kinds = list(EventKind)
-    return sorted(events, key=lambda event: (event.run.number, event.at, kinds.index(event.kind)))
+async def _batch_page(
+    request: Request,
+    pages: BatchPages,
+    visitor: Visitor,
+    batch_id: str,
+    result: ActionResult,
+    outcome: str = "",
+    cursor: str | None = None,
+) -> Response:
+    values = await pages.details(visitor.caller, batch_id, outcome, cursor)
+    status = HTTPStatus.CONFLICT if result.problem is not None else HTTPStatus.OK
+    return site_of(request).page(request, "batch.html", status=status, visitor=visitor, result=result, **values)
 
 
-def chosen_outcome(asked: str, present: Mapping[Outcome, int]) -> Outcome | None:
-    """Whose students are shown: those who were asked for, else the first of `ORDER` that there are if it is a bad one.
-
-    None: everybody.
-    """
-    if asked in set(Outcome):
-        return Outcome(asked)
-    if asked == EVERYBODY:
-        return None
-    return Outcome.FAILED if present[Outcome.FAILED] else None
-
-
-async def _page(request: Request, adsum: Adsum, visitor: Visitor, batch_id: str, shown: Shown) -> Response:
-    caller = visitor.caller
-    status = await adsum.attendances.get_batch_status(batch_id, caller)
-    tally = status.tally
-    counts = {
-        Outcome.FAILED: tally.failed,
-        Outcome.PENDING: tally.remaining,
-        Outcome.CANCELLED: tally.cancelled,
-        Outcome.RECORDED: tally.recorded,
-        Outcome.SKIPPED: tally.skipped,
-    }
-    outcome = chosen_outcome(shown.outcome, counts)
-    details = await adsum.batches.details(batch_id, caller, JobFilters(outcome), PageRequest(shown.cursor, STUDENTS))
-    story = await adsum.timeline.story(batch_id, caller, MAX_RUNS)
-    return site_of(request).page(
-        request,
-        "batch.html",
-        status=HTTPStatus.CONFLICT if shown.problem is not None else HTTPStatus.OK,
-        visitor=visitor,
-        batch=parse_batch_id(batch_id),
-        details=details,
-        story=story,
-        events=told(details.runs, story),
-        shown=shown,
-        outcome=outcome,
-        counts={each: counts[each] for each in ORDER if counts[each]},
-        **await _called(adsum, caller, details, story),
-    )
-
-
-async def _called(adsum: Adsum, caller: Caller, details: BatchDetails, story: BatchTimeline) -> dict[str, Any]:
-    """What the class, its session, the students and statuses are called, for who may read rosters."""
-    batch = parse_batch_id(details.status.batch_id)
-    if batch is None or not caller.may(Permission.ROSTER_READ):
-        return {"titles": {}, "names": {}, "statuses": {}}
-    return {
-        "titles": await adsum.directory.titles(caller, [batch.session_id]),
-        "names": await adsum.directory.names(caller, [job.student_id for job in details.jobs.items]),
-        "statuses": shown_statuses(await adsum.statuses.all_of(story.school_id, caller)),
-    }
-
-
-def _see(batch_id: str, **done: object) -> Response:
-    return RedirectResponse(f"/batches/{quote(batch_id)}?{urlencode(done)}", HTTPStatus.SEE_OTHER)
+def _redirect(batch_id: str, **result: object) -> Response:
+    return RedirectResponse(f"/batches/{quote(batch_id)}?{urlencode(result)}", HTTPStatus.SEE_OTHER)

@@ -1,15 +1,19 @@
-"""Live progress: states, not messages. One loop in a process reads all watched batches, and tells who listens."""
+"""Live progress. One loop in each process reads all watched batches and passes their new states to the listeners.
+
+Listeners receive states, not messages: a listener that is late or slow gets the newest state only.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Self
 
 from adsum.accounts.access import Caller
-from adsum.batches.progress_events import Seen, Step, parse_event_id, step_of
 from adsum.batches.repository import tallies
 from adsum.batches.rules import BatchStatus
 from adsum.batches.service import AttendancesService
@@ -20,12 +24,49 @@ from adsum.platform.telemetry import LogIcon, logger
 
 INTERVAL_S = 0.2
 MAX_LISTENERS = 2000
+_EVENT_ID = re.compile(r"(?P<run_id>[0-9a-f-]{36}):(?P<settled>[0-9]{1,9}):[a-z_]{1,32}")
 
 log = logger(__name__)
 
+Step = tuple[int, bool, int, int]
+"""The order of a batch's states: number of the run, whether it has ended, settled jobs, recorded jobs.
+
+Recorded jobs count because a record overrides a failure of the same run: a failed job may still become recorded.
+"""
+
+
+def step_of(status: BatchStatus) -> Step:
+    """The step of a state. Later states of a batch have greater steps."""
+    return (status.number, status.has_ended, status.tally.settled, status.tally.recorded)
+
+
+def event_id(status: BatchStatus) -> str:
+    """`{runId}:{settled jobs}:{state}`. The state distinguishes the end from the same count of an open run."""
+    return f"{status.run_id}:{status.tally.settled}:{status.state.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class LastEvent:
+    """The last event that a listener received before it disconnected: its run and the run's settled jobs."""
+
+    run_id: str
+    settled: int
+
+    def covers(self, status: BatchStatus) -> bool:
+        """Whether the listener knows this state. A terminal state is always sent again, so that no listener waits for
+        an end that it has missed.
+        """
+        return not status.has_ended and status.run_id == self.run_id and status.tally.settled <= self.settled
+
+
+def parse_event_id(text: str | None) -> LastEvent | None:
+    """Parses `Last-Event-ID`. None: it is not an id of ours, so the current state is sent."""
+    match = _EVENT_ID.fullmatch(text or "")
+    return LastEvent(match["run_id"], int(match["settled"])) if match is not None else None
+
 
 class TooManyListeners(Unavailable):
-    """This process follows as many batches as it can; another one, or this one later, will do it."""
+    """This process follows as many batches as it can. Another process, or this one later, accepts the listener."""
 
     code = "too_many_listeners"
 
@@ -33,55 +74,57 @@ class TooManyListeners(Unavailable):
 class Watch:
     """The states of one batch for one listener: an asynchronous iterator that ends after a terminal state.
 
-    It keeps only the newest state, so a listener that is slow to take them costs no memory. A cancelled `anext` loses
-    nothing. `seen` is what the listener knows from before.
+    It keeps only the newest state, so a slow listener costs no memory. Cancelling `anext` loses nothing.
+
+    Args:
+        last_event: the last event that the listener received before; None: it has received none.
     """
 
-    def __init__(self, seen: Seen | None) -> None:
-        self._seen = seen
+    def __init__(self, last_event: LastEvent | None) -> None:
+        self._last_event = last_event
         self._step: Step | None = None
         self._newest: BatchStatus | None = None
         self._is_over = False
         self._error: BaseException | None = None
-        self._stirred = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> BatchStatus:
-        """The newest state that was not taken yet; waits for one. Raises what ended the loop, if an error did."""
-        await self._stirred.wait()
+        """Waits for a state that was not returned yet, and returns the newest. Raises the error that ended the loop."""
+        await self._changed.wait()
         if self._newest is None:
             raise self._error or StopAsyncIteration
         status, self._newest = self._newest, None
         self._is_over |= status.has_ended
         if not self._is_over:
-            self._stirred.clear()
+            self._changed.clear()
         return status
 
     def offer(self, status: BatchStatus) -> None:
-        """Takes a state that is newer than all before it; any other one is dropped."""
+        """Accepts a state that is newer than all before it; drops any other."""
         if self._is_over or (self._step is not None and step_of(status) <= self._step):
             return
-        if self._seen is not None and self._seen.covers(status):
+        if self._last_event is not None and self._last_event.covers(status):
             return
         self._step, self._newest = step_of(status), status
-        self._stirred.set()
+        self._changed.set()
 
     def end(self, error: BaseException | None = None) -> None:
-        """What was not taken yet still is; then the iteration ends, or fails with `error`."""
+        """Ends the iteration, with `error` if given, after a state that was not returned yet."""
         self._is_over, self._error = True, error
-        self._stirred.set()
+        self._changed.set()
 
 
 class Progress:
-    """Follows batches for whoever may see them, from the database alone.
+    """Follows batches. It reads the database only.
 
     Args:
-        database: the truth.
-        attendances: tells the state now to those who may see it.
-        interval: seconds between two looks.
-        max_listeners: how many may listen at once.
+        database: to read states from.
+        attendances: returns the first state, and checks that the caller may see the batch.
+        interval: seconds between two reads.
+        max_listeners: of this process at one time.
     """
 
     def __init__(
@@ -99,30 +142,30 @@ class Progress:
         self._watched: defaultdict[Batch, set[Watch]] = defaultdict(set)
         self._loop: asyncio.Task[None] | None = None
         self._is_stopped = False
-        self._is_away = False
+        self._is_database_away = False
         self.listeners = 0
 
     @property
     def is_idle(self) -> bool:
-        """Whether the database is asked nothing: nobody listens."""
+        """Whether the loop is not running, because there are no listeners."""
         return self._loop is None or self._loop.done()
 
     @asynccontextmanager
     async def watch(self, batch_id: str, caller: Caller, after: str | None = None) -> AsyncGenerator[Watch]:
-        """Gives the state now, and each newer one, until the newest run has ended.
+        """Gives the current state and each newer one, until the newest run has ended.
 
         Args:
             batch_id: such as `class-123-session-456-date-25122024`.
-            caller: who listens. What they may see is asked once, now.
-            after: the id of the last event that they got before, or None. States up to that one are left out.
+            caller: the listener. Their permission is checked once, now.
+            after: the id of the last event that they received, or None. States up to that one are left out.
 
         Raises:
             Forbidden, NotFound, Unavailable: as `AttendancesService.get_batch_status`.
-            TooManyListeners: as many as can be are listening already.
+            TooManyListeners: the process has as many listeners as it may have.
         """
         status = await self._attendances.get_batch_status(batch_id, caller)
         batch = parse_batch_id(batch_id)
-        assert batch is not None  # there is one of this id
+        assert batch is not None  # a batch of this id exists
         watch = Watch(parse_event_id(after))
         watch.offer(status)
         with self._listening(batch, watch):
@@ -137,8 +180,8 @@ class Progress:
         if self._is_stopped:
             watch.end()
         elif self.is_idle:
-            self._loop = asyncio.create_task(self._follow())
-            self._loop.add_done_callback(self._tell_how_it_ended)
+            self._loop = asyncio.create_task(self._read_until_idle())
+            self._loop.add_done_callback(self._end_after_failure)
         try:
             yield
         finally:
@@ -148,47 +191,47 @@ class Progress:
                 del self._watched[batch]
 
     def stop(self) -> None:
-        """Ends every stream, and every later one after its first state: this process is about to end."""
+        """Ends every stream, and every later one after its first state. Called when the process shuts down."""
         self._is_stopped = True
         self._end_all(None)
 
     async def close(self) -> None:
-        """Stops, and returns when the database is asked nothing any more."""
+        """Stops, and waits for the loop to end."""
         self.stop()
         if self._loop is not None:
             self._loop.cancel()
             await asyncio.wait([self._loop])
 
-    async def _follow(self) -> None:
+    async def _read_until_idle(self) -> None:
         await asyncio.sleep(self._interval)
         while self._watched:
-            await self._look()
+            await self._read_all()
             await asyncio.sleep(self._interval)
 
-    async def _look(self) -> None:
-        """One round for all. While the database is away nobody is told anything, and nobody is sent away."""
-        asked = list(self._watched)
+    async def _read_all(self) -> None:
+        """Reads all watched batches in one query. During an outage of the database all streams stay open and silent."""
+        batches = list(self._watched)
         try:
             async with self._database.snapshot() as connection:
-                found = await tallies.newest_statuses(connection, asked)
+                statuses = await tallies.newest_statuses(connection, batches)
         except Unavailable as error:
-            if not self._is_away:
+            if not self._is_database_away:
                 log.error("outage, showing progress later", mark=LogIcon.ERROR, code=error.code)
-            self._is_away = True
+            self._is_database_away = True
             return
-        self._is_away = False
-        for batch in asked:
-            self._tell(batch, found.get(batch))
+        self._is_database_away = False
+        for batch in batches:
+            self._notify(batch, statuses.get(batch))
 
-    def _tell(self, batch: Batch, status: BatchStatus | None) -> None:
+    def _notify(self, batch: Batch, status: BatchStatus | None) -> None:
         for watch in self._watched.get(batch, ()):
             if status is None:
-                watch.end()  # an older database was restored: who asks again is told that there is no such batch
+                watch.end()  # an older database was restored; the client's next request is answered with 404
             else:
                 watch.offer(status)
 
-    def _tell_how_it_ended(self, loop: asyncio.Task[None]) -> None:
-        """Whoever waits for a loop that failed would wait for ever."""
+    def _end_after_failure(self, loop: asyncio.Task[None]) -> None:
+        """Ends all streams if the loop has failed: nothing else would ever end them."""
         error = None if loop.cancelled() else loop.exception()
         if error is not None:
             self._end_all(error)

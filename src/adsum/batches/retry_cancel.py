@@ -1,31 +1,31 @@
-"""What people may do about a batch: retry what failed, cancel what is not processed yet."""
+"""Retry: a new run of the students who failed. Cancel: ends the open run of a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from uuid6 import uuid7
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.batches.enqueue import Queueing
-from adsum.batches.listing import no_batch
+from adsum.batches.listing import parse_or_refuse, require_status
 from adsum.batches.plan import Plan, make_plan
-from adsum.batches.repository import closing, jobs, new_runs, runs, tallies
+from adsum.batches.repository import closing, jobs, new_runs, runs
 from adsum.batches.repository.jobs import JobSlice
 from adsum.batches.repository.new_runs import NewRun
 from adsum.batches.repository.runs import Run
 from adsum.batches.repository.standing import Standing, find_standing
 from adsum.batches.rules import BatchStatus, OnExisting, Outcome, RunState, Tally
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Conflict
-from adsum.platform.ids import Batch, parse_batch_id
+from adsum.platform.ids import Batch
 from adsum.roster.session_fence import advance_fences
 
 
 class BatchIsOpen(Conflict):
-    """The batch is being processed: what fails of it is not known yet."""
+    """The batch is being processed, so its failures are not final."""
 
     code = "batch_is_open"
 
@@ -37,7 +37,7 @@ class NothingFailed(Conflict):
 
 
 class RunPruned(Conflict):
-    """The newest run ended so long ago that what it asked for is not kept any more: the class can be marked anew."""
+    """The plan of the newest run was pruned, so its marks are not known any more."""
 
     code = "run_pruned"
 
@@ -49,23 +49,29 @@ class _Retried:
 
 
 class RetryCancel:
-    """Each is one transaction, and then the queue is told. `now` is the clock; `chunk_size` counts students."""
+    """Retries and cancels batches. Each is one transaction; the queue is updated after it has committed.
 
-    def __init__(self, database: Database, queueing: Queueing, now: Callable[[], datetime], *, chunk_size: int) -> None:
+    `chunk_size` is the number of students of one message.
+    """
+
+    def __init__(self, database: Database, queueing: Queueing, clock: Clock, *, chunk_size: int) -> None:
         self._database = database
         self._queueing = queueing
-        self._now = now
+        self._clock = clock
         self._chunk_size = chunk_size
 
     async def retry(self, batch_id: str, caller: Caller) -> BatchStatus:
-        """Makes a run of those students of the newest run who failed; the batch keeps its totals.
+        """Accepts a run of the students who failed in the newest run; the batch keeps its totals.
 
         Raises:
             Forbidden: without `batch:operate`.
             NotFound: there is no such batch, or the caller does not see it.
-            BatchIsOpen: it is being processed. NothingFailed: there is nobody to retry. RunPruned: nobody knows whom.
+            BatchIsOpen: it is being processed.
+            NothingFailed: no student is left to retry.
+            RunPruned: the marks of the students who failed are not stored any more.
         """
-        batch = _parsed(batch_id, caller)
+        require_permission(caller, Permission.BATCH_OPERATE)
+        batch = parse_or_refuse(batch_id)
         async with self._database.transaction() as connection:
             fences = await advance_fences(connection, [batch.session_id])
             done = await self._retry(connection, batch, fences, caller)
@@ -73,26 +79,27 @@ class RetryCancel:
         return done.status
 
     async def cancel(self, batch_id: str, caller: Caller) -> BatchStatus:
-        """Ends the open run: what is recorded stays, what is not processed yet is cancelled. Twice is once.
+        """Ends the open run: recorded jobs stay, pending jobs are cancelled. It is idempotent.
 
         Raises:
             Forbidden: without `batch:operate`.
             NotFound: there is no such batch, or the caller does not see it.
         """
-        batch = _parsed(batch_id, caller)
+        require_permission(caller, Permission.BATCH_OPERATE)
+        batch = parse_or_refuse(batch_id)
         async with self._database.transaction() as connection:
-            await _status(connection, batch, caller)
-            standing = await runs.open_run(connection, batch)
+            await require_status(connection, caller, batch)
+            open_run = await runs.open_run(connection, batch)
             closed = (
-                await closing.cancel_run(connection, standing.run_id, self._now()) if standing is not None else None
+                await closing.cancel_run(connection, open_run.run_id, self._clock()) if open_run is not None else None
             )
-            status = await _status(connection, batch, caller)
-        if standing is not None and closed is not None:
-            await self._queueing.follow(run=None, ended=(standing, closed))
+            status = await require_status(connection, caller, batch)
+        if open_run is not None and closed is not None:
+            await self._queueing.follow(run=None, ended=(open_run, closed))
         return status
 
     async def _retry(self, connection: Connection, batch: Batch, fences: Mapping[int, int], caller: Caller) -> _Retried:
-        status = await _status(connection, batch, caller)
+        status = await require_status(connection, caller, batch)
         newest = await runs.newest_run(connection, batch)
         if newest is None or newest.state is RunState.OPEN:
             raise BatchIsOpen(f"batch {batch.id} is being processed", batchId=batch.id)
@@ -106,16 +113,16 @@ class RetryCancel:
         if not plan.jobs:
             raise NothingFailed(_why_nobody(batch, status.tally), batchId=batch.id)
         chunks = tuple(tuple(chunk) for chunk in plan.chunks(self._chunk_size))
-        run = Run(str(uuid7()), newest.school_id, batch, RunState.OPEN, self._chunk_size, chunks, self._now())
+        run = Run(str(uuid7()), newest.school_id, batch, RunState.OPEN, self._chunk_size, chunks, self._clock())
         new = NewRun(run, plan, fences[batch.session_id], standing.number, OnExisting.SKIP, caller)
         made = await new_runs.insert_runs(connection, [new])
-        # The turn is taken, so nothing has happened since.
+        # The session fence is held, so the insert cannot lose a race.
         assert made == {run.run_id}
-        return _Retried(await _status(connection, batch, caller), run)
+        return _Retried(await require_status(connection, caller, batch), run)
 
 
 def _why_nobody(batch: Batch, tally: Tally) -> str:
-    """Why nobody is left to be retried, and what to do about those who are not recorded all the same."""
+    """Explains why no student is left to retry, and how to record the students without a record."""
     if tally.failed:
         return f"nobody of batch {batch.id} is left to be retried: those who failed have a record by now"
     if tally.cancelled:
@@ -125,25 +132,10 @@ def _why_nobody(batch: Batch, tally: Tally) -> str:
 
 
 async def _plan_of_failed(connection: Connection, run: Run, tally: Tally, standing: Standing) -> Plan:
-    """The marks that failed, as they were asked; who has a record by now keeps it."""
+    """The requested marks of the jobs that failed. Students who have a record by now keep it."""
     found = await jobs.outcomes(connection, [JobSlice(run.run_id, number) for number in range(len(run.chunks))])
     failed = {each.student_id for each in found if each.outcome is Outcome.FAILED}
     requested = {job.student_id: job.mark for job in run.jobs if job.student_id in failed}
     plan = make_plan(requested, standing.records, OnExisting.SKIP)
     carried = Tally(recorded=tally.recorded, skipped=tally.skipped, cancelled=tally.cancelled)
     return Plan(plan.jobs, plan.kept, plan.conflicts, carried)
-
-
-async def _status(connection: Connection, batch: Batch, caller: Caller) -> BatchStatus:
-    status = await tallies.batch_status(connection, caller, batch)
-    if status is None:
-        raise no_batch(batch.id)
-    return status
-
-
-def _parsed(batch_id: str, caller: Caller) -> Batch:
-    require_permission(caller, Permission.BATCH_OPERATE)
-    batch = parse_batch_id(batch_id)
-    if batch is None:
-        raise no_batch(batch_id)
-    return batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, assert_never
+from typing import assert_never
 from uuid import UUID
 
 from adsum.platform.ids import Batch
@@ -109,26 +109,6 @@ class BatchStatus:
     def is_completed(self) -> bool:
         return self.run_state is RunState.CLOSED
 
-    def to_json(self) -> dict[str, Any]:
-        """Every field that users are shown, under its name in the HTTP API; moments and enums stay what they are."""
-        return {
-            "batchId": self.batch_id,
-            "state": self.state,
-            "progress": self.tally.progress,
-            "isLocked": self.is_locked,
-            "lockStatus": self.lock_status,
-            "remainingJobs": self.remaining_jobs,
-            "isCompleted": self.is_completed,
-            "totalJobs": self.tally.total,
-            "recordedJobs": self.tally.recorded,
-            "skippedJobs": self.tally.skipped,
-            "failedJobs": self.tally.failed,
-            "cancelledJobs": self.tally.cancelled,
-            "runId": self.run_id,
-            "startedAt": self.started_at,
-            "completedAt": self.completed_at,
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class ListedRun:
@@ -166,30 +146,6 @@ class ListedRun:
     ended_by: str | None
     pruned_at: datetime | None
     forced_reason: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As `BatchStatus.to_json`."""
-        return {
-            "runId": self.run_id,
-            "number": self.number,
-            "state": self.state,
-            "onExisting": self.on_existing,
-            "totalJobs": self.tally.total,
-            "recordedJobs": self.tally.recorded,
-            "skippedJobs": self.tally.skipped,
-            "failedJobs": self.tally.failed,
-            "cancelledJobs": self.tally.cancelled,
-            "remainingJobs": self.tally.remaining,
-            "carriedJobs": self.carried,
-            "acceptedAt": self.accepted_at,
-            "acceptedByRole": self.accepted_role,
-            "acceptedByUserId": self.user_id,
-            "acceptedByKeyId": self.key_id,
-            "endedAt": self.ended_at,
-            "endedBy": self.ended_by,
-            "prunedAt": self.pruned_at,
-            "forcedReason": self.forced_reason,
-        }
 
 
 def state_of_run(run_state: RunState, failed: int) -> BatchState:

@@ -1,14 +1,140 @@
-"""What is answered about batches: how far one has come, its runs, its students."""
+"""Models of batches, as the HTTP API reads and returns them and as `adsum batch --json` prints them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from collections.abc import Sequence
+from typing import Annotated, Any, Self, cast
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
+from adsum.attendance.rules import Mark
+from adsum.batches.job_outcomes import BatchJob, reason_text
 from adsum.batches.listing import BatchDetails
-from adsum.batches.rules import BatchState, BatchStatus, OnExisting, Outcome
-from adsum.platform.http.schemas import Moment, Page, Schema
+from adsum.batches.plan import MarkConflict
+from adsum.batches.rules import BatchState, BatchStatus, ListedRun, OnExisting, Outcome, Tally
+from adsum.batches.selection import Selection, StudentMark
+from adsum.batches.submission import BatchResult, Submission
+from adsum.batches.undo import UndoResult
+from adsum.platform.http.schemas import Flag, Id, Moment, Page, PlainText, Schema
+from adsum.platform.texts import MAX_NOTE, MAX_REASON
+from adsum.roster.rules import MAX_VERSION_LENGTH
+
+MAX_LISTED = 20_000
+
+
+def _bounded(entries: Any) -> Any:
+    # Runs before any entry is validated: one error for each of a million entries takes gigabytes.
+    if isinstance(entries, list) and len(cast("list[Any]", entries)) > MAX_LISTED:
+        raise PydanticCustomError("too_long", "a list has at most {max_length} entries", {"max_length": MAX_LISTED})
+    return cast("Any", entries)
+
+
+Bounded = BeforeValidator(_bounded)
+"""Refuses a list of more than `MAX_LISTED` entries."""
+
+
+class RequestedMark(Schema):
+    """One student's own status; it wins over both lists."""
+
+    student_id: Id
+    status: Annotated[PlainText, Field(max_length=32)]
+    note: Annotated[PlainText, Field(max_length=MAX_NOTE)] | None = None
+    arrived_at: Annotated[PlainText, Field(max_length=5, description="Local HH:MM")] | None = None
+    left_at: Annotated[PlainText, Field(max_length=5, description="Local HH:MM")] | None = None
+
+
+class CreateBatch(Schema):
+    """The seed's request. `learningDate`: a plain day, or a timestamp; see the README for how it becomes a day."""
+
+    class_id: Id
+    session_id: Id
+    learning_date: Annotated[PlainText, Field(max_length=64)]
+    is_selected_all: Flag
+    selected_student_ids: Annotated[Sequence[Id], Bounded] = ()
+    unselected_student_ids: Annotated[Sequence[Id], Bounded] = ()
+    marks: Annotated[Sequence[RequestedMark], Bounded] = ()
+    on_existing: OnExisting = OnExisting.SKIP
+    roster_version: Annotated[str, Field(max_length=MAX_VERSION_LENGTH)] | None = None
+    force: Annotated[Flag, Field(description="Record although the school is closed on that day")] = False
+    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="Why it is forced")] | None = None
+
+    def to_submission(self, idempotency_key: str | None) -> Submission:
+        marks = [
+            StudentMark(mark.student_id, Mark(mark.status, mark.note, mark.arrived_at, mark.left_at))
+            for mark in self.marks
+        ]
+        return Submission(
+            class_id=self.class_id,
+            session_id=self.session_id,
+            learning_date=self.learning_date,
+            selection=Selection(self.is_selected_all, self.selected_student_ids, self.unselected_student_ids, marks),
+            on_existing=self.on_existing,
+            roster_version=self.roster_version,
+            idempotency_key=idempotency_key,
+            force=self.force,
+            reason=self.reason,
+        )
+
+
+class ConflictOfMarks(Schema):
+    """A mark that was not applied. `recorded`: what stands, or is being recorded; null: nothing is."""
+
+    student_id: int
+    recorded: str | None
+    requested: str
+    recorded_note: str | None = None
+    requested_note: str | None = None
+
+    @classmethod
+    def of(cls, conflict: MarkConflict) -> Self:
+        recorded, requested = conflict.recorded, conflict.requested
+        return cls(
+            student_id=conflict.student_id,
+            recorded=recorded.status if recorded is not None else None,
+            requested=requested.status,
+            recorded_note=recorded.note if recorded is not None else None,
+            requested_note=requested.note,
+        )
+
+
+class Warned(Schema):
+    """Something that is odd about the request, which was done all the same."""
+
+    code: str
+    detail: str
+
+
+class BatchAnswer(Schema):
+    """The seed's response, and what Adsum adds to it."""
+
+    batch_id: str
+    total_jobs: int
+    added_jobs: int
+    skipped_jobs: int
+    lock_key: str
+    message: str
+    run_id: str | None
+    is_skipped: bool
+    status_url: str
+    conflicts: list[ConflictOfMarks]
+    warnings: Sequence[Warned] = ()
+
+    @classmethod
+    def of(cls, result: BatchResult) -> Self:
+        return cls(
+            batch_id=result.batch_id,
+            total_jobs=result.total_jobs,
+            added_jobs=result.added_jobs,
+            skipped_jobs=result.skipped_jobs,
+            lock_key=result.lock_key,
+            message=result.message,
+            run_id=result.run_id,
+            is_skipped=result.is_skipped,
+            status_url=f"/attendances/batch-status/{result.batch_id}",
+            conflicts=[ConflictOfMarks.of(conflict) for conflict in result.conflicts],
+            warnings=[Warned.model_validate(notice) for notice in result.warnings],
+        )
 
 
 class BatchStatusAnswer(Schema):
@@ -31,8 +157,8 @@ class BatchStatusAnswer(Schema):
     completed_at: Moment | None
 
     @classmethod
-    def of(cls, status: BatchStatus) -> Self:
-        return cls.model_validate(status.to_json())
+    def of(cls, status: BatchStatus) -> BatchStatusAnswer:
+        return BatchStatusAnswer(**_status_fields(status))
 
 
 class RunItem(Schema):
@@ -61,6 +187,26 @@ class RunItem(Schema):
     ] = None
     pruned_at: Annotated[Moment | None, Field(description="Since then the outcomes of its students are not kept")]
     forced_reason: Annotated[str | None, Field(description="Why, although the school was closed")] = None
+
+    @classmethod
+    def of(cls, run: ListedRun) -> Self:
+        return cls(
+            **_counts(run.tally),
+            run_id=run.run_id,
+            number=run.number,
+            state=run.state,
+            on_existing=run.on_existing,
+            remaining_jobs=run.tally.remaining,
+            carried_jobs=run.carried,
+            accepted_at=run.accepted_at,
+            accepted_by_role=run.accepted_role,
+            accepted_by_user_id=run.user_id,
+            accepted_by_key_id=run.key_id,
+            ended_at=run.ended_at,
+            ended_by=run.ended_by,
+            pruned_at=run.pruned_at,
+            forced_reason=run.forced_reason,
+        )
 
 
 class ReasonOfOutcome(Schema):
@@ -91,6 +237,19 @@ class JobItem(Schema):
     reason: Annotated[ReasonOfOutcome | None, Field(description="null: recorded, or pending")]
     recorded: Annotated[RecordOfStudent | None, Field(description="null: nothing is recorded")]
 
+    @classmethod
+    def of(cls, job: BatchJob) -> Self:
+        return cls(
+            job_id=job.job_id,
+            student_id=job.student_id,
+            run_id=job.run_id,
+            status=job.mark.status if job.mark is not None else None,
+            note=job.mark.note if job.mark is not None else None,
+            outcome=job.outcome,
+            reason=ReasonOfOutcome(code=job.reason, detail=reason_text(job.reason)) if job.reason is not None else None,
+            recorded=RecordOfStudent.model_validate(job.recorded) if job.recorded is not None else None,
+        )
+
 
 class BatchDetailsAnswer(BatchStatusAnswer):
     """One batch: its newest run, its runs, the newest of them first and 100 at most, and a page of its students."""
@@ -101,13 +260,16 @@ class BatchDetailsAnswer(BatchStatusAnswer):
     @classmethod
     def of_details(cls, details: BatchDetails) -> Self:
         return cls(
-            **details.status.to_json(),
-            runs=[RunItem.model_validate(run.to_json()) for run in details.runs],
-            jobs=Page(
-                items=[JobItem.model_validate(job.to_json()) for job in details.jobs.items],
-                next_cursor=details.jobs.next_cursor,
-            ),
+            **_status_fields(details.status),
+            runs=[RunItem.of(run) for run in details.runs],
+            jobs=Page(items=[JobItem.of(job) for job in details.jobs.items], next_cursor=details.jobs.next_cursor),
         )
+
+
+class UndoBatch(Schema):
+    """What may be said about an undo."""
+
+    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="Why, for the history")] | None = None
 
 
 class KeptRecord(Schema):
@@ -126,3 +288,37 @@ class UndoneAnswer(Schema):
     run_id: Annotated[str, Field(description="The newest run, which was undone")]
     undone: Annotated[int, Field(description="Records that this request has set back; 0: it was undone before")]
     kept: list[KeptRecord]
+
+    @classmethod
+    def of(cls, result: UndoResult) -> Self:
+        kept = [
+            KeptRecord(student_id=student_id, status=record.status, note=record.note, version=record.version)
+            for student_id, record in result.kept.items()
+        ]
+        return cls(batch_id=result.batch_id, run_id=result.run_id, undone=result.undone, kept=kept)
+
+
+def _status_fields(status: BatchStatus) -> dict[str, Any]:
+    return {
+        "batch_id": status.batch_id,
+        "is_locked": status.is_locked,
+        "lock_status": status.lock_status,
+        "remaining_jobs": status.remaining_jobs,
+        "is_completed": status.is_completed,
+        "state": status.state,
+        **_counts(status.tally),
+        "progress": status.tally.progress,
+        "run_id": status.run_id,
+        "started_at": status.started_at,
+        "completed_at": status.completed_at,
+    }
+
+
+def _counts(tally: Tally) -> dict[str, int]:
+    return {
+        "total_jobs": tally.total,
+        "recorded_jobs": tally.recorded,
+        "skipped_jobs": tally.skipped,
+        "failed_jobs": tally.failed,
+        "cancelled_jobs": tally.cancelled,
+    }

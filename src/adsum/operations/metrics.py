@@ -18,6 +18,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from adsum.batches.metrics import BatchMetrics
 from adsum.batches.rules import Tally
 from adsum.platform.errors import ConfigurationError
 
@@ -42,14 +43,12 @@ class Metrics:
         self.registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self.accepted_runs = self._counter("accepted_runs", "Runs that this process accepted.")
-        self.accepted_jobs = self._counter("accepted_jobs", "Attendance jobs of the runs that this process accepted.")
+        self.batches = BatchMetrics(self.registry)
         self.recorded_jobs = self._counter("recorded_jobs", "Attendance jobs that made a record, of all processes.")
         self.skipped_jobs = self._counter(
             "skipped_jobs", "Attendance jobs whose student had a record, of all processes."
         )
         self.failed_jobs = self._counter("failed_jobs", "Attendance jobs that failed, of all processes.")
-        self.accept_seconds = self._histogram("accept_seconds", "From a submission to its answer.", _REQUEST_BUCKETS)
         self.chunk_seconds = self._histogram("chunk_seconds", "Processing of one chunk.", _REQUEST_BUCKETS)
         self.run_seconds = self._histogram("run_seconds", "From a run's acceptance to its end.", _RUN_BUCKETS)
         self._requests = Histogram(
@@ -62,11 +61,6 @@ class Metrics:
         self._open_runs = self._gauge("open_runs", "Runs that have not ended, of all processes.")
         self._oldest = self._gauge("oldest_open_run_seconds", "Age of the oldest open run; 0 without one.")
         self._queue_depth = self._gauge("queue_depth", "Chunks that wait or are processed; NaN without Redis.")
-
-    def count_accepted(self, jobs: int) -> None:
-        """Counts a new run with so many jobs, by the process that accepted it."""
-        self.accepted_runs.inc()
-        self.accepted_jobs.inc(jobs)
 
     def count_closed(self, tally: Tally, took: timedelta) -> None:
         """Counts the jobs of a run that ended, in whichever process. Every API process counts all of them: take the

@@ -138,21 +138,21 @@ async def test_a_story_tells_reasons_the_queue_and_what_was_taken_back(adsum: Ad
             connection, school, inserts(school.student_ids), batch=batch_of(school, date(2024, 12, 24))
         )
     reasons = {run.run_id: [FailureCount("not_enrolled", 1, LATER)]}
-    story = await adsum.timeline.story(run.batch.id, operator, 100)
+    story = await adsum.timeline.of_batch(run.batch.id, operator, 100)
     assert (story.time_zone, story.failures, story.undone, story.is_claimed) == ("Asia/Tokyo", reasons, [], None)
     statuses = [row.status for row in (await adsum.batches.page(operator, BatchFilters(), PageRequest())).items]
     assert await adsum.timeline.failures(operator, statuses) == reasons
 
     await adsum.undo.undo(run.batch.id, office)
-    (undone,) = (await adsum.timeline.story(run.batch.id, operator, 100)).undone
+    (undone,) = (await adsum.timeline.of_batch(run.batch.id, operator, 100)).undone
     assert (undone.run_id, undone.role, undone.records) == (run.run_id, "office", 3)
 
-    assert (await adsum.timeline.story(eve.batch.id, operator, 100)).is_claimed is False
+    assert (await adsum.timeline.of_batch(eve.batch.id, operator, 100)).is_claimed is False
     await adsum.queue.start([queued(eve)])
-    assert (await adsum.timeline.story(eve.batch.id, operator, 100)).is_claimed is True
+    assert (await adsum.timeline.of_batch(eve.batch.id, operator, 100)).is_claimed is True
     for unknown in ("nothing", batch_of(school, date(2024, 12, 1)).id):
         with pytest.raises(NotFound):
-            await adsum.timeline.story(unknown, operator, 100)
+            await adsum.timeline.of_batch(unknown, operator, 100)
 
 
 async def test_names_are_told_to_who_may_read_rosters_and_ever_taught_the_class(
@@ -200,5 +200,5 @@ async def test_without_redis_the_story_and_the_activity_are_those_of_the_databas
             run = await make_run(connection, school, inserts(school.student_ids))
         operator = caller(Role.OPERATOR, school.school_id)
         assert await adsum.activity.queue(operator) is None
-        assert (await adsum.timeline.story(run.batch.id, operator, 100)).is_claimed is None
+        assert (await adsum.timeline.of_batch(run.batch.id, operator, 100)).is_claimed is None
         assert (await adsum.activity.now(operator)).minutes[-1].open == 1

@@ -10,7 +10,8 @@ from sqlalchemy import update
 
 from adsum.accounts.access import Caller, Role
 from adsum.batches.marks_import import service as marks_import
-from adsum.batches.marks_import.service import ImportInterrupted, MarksOptions
+from adsum.batches.marks_import.rules import MarksOptions
+from adsum.batches.marks_import.service import ImportInterrupted
 from adsum.batches.submission import BatchResult, Submission
 from adsum.platform.errors import Unavailable
 from adsum.roster.tables import enrolments

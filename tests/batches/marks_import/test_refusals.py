@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import pytest
 
-from adsum.batches.marks_import import groups as marks_groups
+from adsum.batches.marks_import import rules
 from adsum.wiring import Adsum
 from tests.batches.marks_import.conftest import HEADER, Elsewhere, Files
 from tests.support.api import violations
@@ -60,7 +60,7 @@ async def test_what_is_no_file_of_marks_is_refused(files: Files) -> None:
 async def test_of_a_file_in_which_everything_is_wrong_so_much_is_told(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(marks_groups, "MAX_VIOLATIONS", 2)
+    monkeypatch.setattr(rules, "MAX_VIOLATIONS", 2)
     right = files.line(files.students[0])
 
     answer = await files.send(right, *["x,,y,2024-12-25,present"] * 3)
@@ -73,7 +73,7 @@ async def test_one_import_takes_so_many_lines_and_batches(files: Files, monkeypa
     lines = [files.line(files.students[0], day=day) for day in ("2024-12-02", "2024-12-03")]
     for most in ("MAX_ROWS", "MAX_BATCHES"):
         with monkeypatch.context() as patched:
-            patched.setattr(marks_groups, most, 1)
+            patched.setattr(rules, most, 1)
             assert violations(await files.send(*lines)) == {("marks.csv", "too_long")}
 
 

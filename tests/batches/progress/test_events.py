@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adsum.batches.progress_events import Seen, event_id, parse_event_id, step_of
+from adsum.batches.progress import LastEvent, event_id, parse_event_id, step_of
 from adsum.batches.rules import BatchStatus, RunState, Tally
 
 RUN = "01930000-0000-7000-8000-000000000001"
@@ -42,7 +42,7 @@ def test_the_end_has_another_id_than_the_same_count_before() -> None:
 
 
 def test_an_id_is_read_as_it_was_written() -> None:
-    assert parse_event_id(event_id(state(recorded=7, failed=2))) == Seen(RUN, 9)
+    assert parse_event_id(event_id(state(recorded=7, failed=2))) == LastEvent(RUN, 9)
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,4 @@ def test_what_is_no_id_of_ours_says_nothing(text: str | None) -> None:
     ],
 )
 def test_no_news_is_what_was_seen_of_the_same_run_while_it_is_open(now: BatchStatus, is_covered: bool) -> None:
-    assert Seen(RUN, 9).covers(now) is is_covered
+    assert LastEvent(RUN, 9).covers(now) is is_covered

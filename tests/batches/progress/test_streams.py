@@ -10,8 +10,8 @@ import httpx2
 import pytest
 
 from adsum.accounts.access import Permission, Role
-from adsum.batches import event_stream as batch_events
-from adsum.batches.progress import Progress
+from adsum.batches import endpoints
+from adsum.batches.progress import MAX_LISTENERS
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.batches.progress.conftest import MovingRun, begin_run
@@ -108,7 +108,7 @@ async def test_a_client_that_does_not_read_delays_nobody_and_is_forgotten_when_i
 async def test_while_nothing_happens_comments_keep_the_connection_alive(
     moving: MovingRun, api: Served, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_events, "KEEP_ALIVE_S", 0.01)
+    monkeypatch.setattr(endpoints, "KEEP_ALIVE_S", 0.01)
     async with api.events(moving.batch.id, token) as stream:
         assert (await stream.next()).name == "status"
         assert [(await stream.next()).name for _ in range(3)] == [None] * 3
@@ -120,7 +120,7 @@ async def test_while_nothing_happens_comments_keep_the_connection_alive(
 async def test_a_stream_ends_in_time_for_its_client_to_be_authenticated_again(
     adsum: Adsum, school: SchoolIds, moving: MovingRun, api: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_events, "LONGEST_S", 0.3)
+    monkeypatch.setattr(endpoints, "MAX_STREAM_S", 0.3)
     office = await token_of(adsum, Role.OFFICE, school.school_id)
     async with api.events(moving.batch.id, office) as stream:
         await adsum.accounts.disable(f"office@school{school.school_id}.example")
@@ -154,8 +154,7 @@ async def test_refusals_are_problems_and_come_before_the_stream(
 async def test_one_stream_too_many_is_503_and_may_be_asked_for_again(
     moving: MovingRun, api: Served, token: str
 ) -> None:
-    one = Progress(api.adsum.database, api.adsum.attendances, max_listeners=0)
-    object.__setattr__(api.adsum, "progress", one)
+    api.adsum.progress.listeners = MAX_LISTENERS
     async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as client:
         refused = await client.get(api.path(moving.batch.id))
     assert (refused.status_code, refused.json()["code"]) == (503, "too_many_listeners")
@@ -165,7 +164,7 @@ async def test_one_stream_too_many_is_503_and_may_be_asked_for_again(
 async def test_while_the_database_is_away_the_stream_stays_and_goes_on_when_it_is_back(
     postgres_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_events, "KEEP_ALIVE_S", 0.1)
+    monkeypatch.setattr(endpoints, "KEEP_ALIVE_S", 0.1)
     settings = {"redis_url": redis_url, "secret_key": "x" * 64}
     with short_folder() as folder:
         async with (

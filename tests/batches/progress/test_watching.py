@@ -8,8 +8,7 @@ import pytest
 from sqlalchemy import delete, text
 
 from adsum.accounts.access import system_caller
-from adsum.batches.progress import Watch
-from adsum.batches.progress_events import event_id
+from adsum.batches.progress import Watch, event_id
 from adsum.batches.rules import BatchState
 from adsum.batches.selection import Selection
 from adsum.batches.tables import batch_runs

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adsum.batches.rows import DISPENSABLE, STATUS_COLUMNS
+from adsum.batches.commands import DISPENSABLE, STATUS_COLUMNS
 from adsum.platform.command_line import output
 from adsum.platform.http.schemas import Moment, Schema
 

@@ -35,7 +35,11 @@ TEMPLATES: Final = {
 }
 # The domain speaks English and knows no catalogue. What it says on pages is the words of a rule, and the labels that
 # every school begins with.
-OF_DOMAIN: Final = {"reports/definitions.py": {"Sentence": None}, "attendance/statuses/rules.py": {"Status": (2,)}}
+OF_DOMAIN: Final = {
+    "reports/definitions.py": {"Sentence": None},
+    "attendance/statuses/rules.py": {"Status": (2,)},
+    "batches/job_outcomes.py": {"translatable": None},
+}
 
 Text = str | tuple[str, ...]
 """A text as pages have it: one, or its singular and plural."""

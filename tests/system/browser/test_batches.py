@@ -87,7 +87,7 @@ def fail_two(page: Page, system: RunningSystem, day: str) -> None:
 def see_the_end(page: Page, day: str) -> None:
     """Looks at the batch until it has ended."""
     page.goto(f"/batches/{batch_of(day)}")
-    expect(page.locator(".story .ended")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator(".timeline .ended")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def assert_good(page: Page) -> None:
@@ -115,8 +115,8 @@ def test_what_runs_is_watched_until_it_has_ended_whatever_dies_meanwhile(browsin
     expect(running).to_be_hidden(timeout=PATIENCE_MS)
     expect(page.get_by_text("The queue is paused")).to_be_hidden()
     expect(one.get_by_text("30 of 30 settled")).to_be_visible(timeout=PATIENCE_MS)
-    expect(one.locator(".story").get_by_text("Completed", exact=True)).to_be_visible()
-    expect(one.locator(".story .ended")).to_contain_text(re.compile(r"Worker \S+:\d+"))
+    expect(one.locator(".timeline").get_by_text("Completed", exact=True)).to_be_visible()
+    expect(one.locator(".timeline .ended")).to_contain_text(re.compile(r"Worker \S+:\d+"))
 
 
 def test_an_operator_sees_why_students_failed_but_not_who_they_are_and_retries_them(browsing: Browsing) -> None:
@@ -124,7 +124,7 @@ def test_an_operator_sees_why_students_failed_but_not_who_they_are_and_retries_t
     page = browsing.visitor(OPERATOR, color_scheme="dark")
     fail_two(page, system, day)
     page.goto("/batches")
-    why = page.get_by_role("row").filter(has_text="2 of 30").filter(has_text="Not enrolled any more on that day")
+    why = page.get_by_role("row").filter(has_text="2 of 30").filter(has_text="not enrolled on that day any more")
     why.get_by_role("link").click()
     expect(page.get_by_role("rowheader", name="7", exact=True)).to_be_visible()
     expect(page.get_by_text("Gabriel")).to_have_count(0)
@@ -135,7 +135,7 @@ def test_an_operator_sees_why_students_failed_but_not_who_they_are_and_retries_t
     page.get_by_role("button", name="Retry failed", exact=True).click()
     expect(page.get_by_text("2 students are retried.")).to_be_visible()
     expect(page.get_by_text("30 of 30 settled")).to_be_visible(timeout=PATIENCE_MS)
-    expect(page.locator(".story").get_by_text("Retry accepted")).to_be_visible()
+    expect(page.locator(".timeline").get_by_text("Retry accepted")).to_be_visible()
     refused = page.evaluate(
         "path => fetch(path, {method: 'POST'}).then(answer => answer.status)", f"/batches/{batch_of(day)}/undo"
     )
@@ -159,7 +159,7 @@ def test_the_office_cancels_what_waits_and_undoes_what_was_a_mistake_on_a_phone(
     assert_good(page)
     page.get_by_role("button", name="Undo the batch").click()
     expect(page.get_by_text("Undone: 30 records are set back.")).to_be_visible()
-    expect(page.locator(".story .undone")).to_contain_text("Office")
+    expect(page.locator(".timeline .undone")).to_contain_text("Office")
     page.goto("/batches")
     assert_good(page)
 

@@ -68,7 +68,7 @@ async def oldest_open_run(connection: AsyncConnection, caller: Caller) -> dateti
     return await connection.scalar(select(func.min(batch_runs.c.accepted_at)).where(_IS_OPEN, *_seen(caller)))
 
 
-async def failures_of_runs(connection: AsyncConnection, run_ids: Sequence[str]) -> dict[str, list[FailureCount]]:
+async def count_failures(connection: AsyncConnection, run_ids: Sequence[str]) -> dict[str, list[FailureCount]]:
     """By run, why students failed, the most frequent reason first. Whoever asks sees the runs."""
     found: dict[str, list[FailureCount]] = {}
     if run_ids:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.batches.marks_import.service import MarksOptions, MarksReport
-from adsum.batches.queue_notice import tell_if_it_waits
-from adsum.batches.rows import result_row
+from adsum.batches.marks_import.rules import MarksOptions, MarksReport
+from adsum.batches.marks_import.schemas import MarksAnswer
+from adsum.batches.marks_import.service import MarksImport
+from adsum.batches.queue.control import QueueControl
 from adsum.batches.rules import OnExisting
-from adsum.batches.submission import BatchResult
+from adsum.batches.watching import report_queue_state
 from adsum.platform.command_line.options import one_of
-from adsum.platform.command_line.output import Json, show_one, show_rows
-from adsum.platform.command_line.session import with_adsum
+from adsum.platform.command_line.output import Json, show_item, show_rows
+from adsum.platform.command_line.session import run_with_services
 from adsum.platform.ids import MAX_ID
-from adsum.wiring import Adsum
+from adsum.platform.services import Services
 
 COLUMNS = ("batchId", "totalJobs", "addedJobs", "skippedJobs", "conflicts", "runId")
-KEPT = (OnExisting.SKIP, OnExisting.UPDATE)
+CHOICES = (OnExisting.SKIP, OnExisting.UPDATE)
 
 
 def import_marks(
@@ -29,7 +30,7 @@ def import_marks(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be recorded, and record nothing.")] = False,
     on_existing: Annotated[
         OnExisting,
-        typer.Option(parser=one_of(KEPT), metavar="|".join(KEPT), help="What to do about who has a record."),
+        typer.Option(parser=one_of(CHOICES), metavar="|".join(CHOICES), help="What to do about who has a record."),
     ] = OnExisting.SKIP,
     school_id: Annotated[
         int | None,
@@ -45,26 +46,20 @@ def import_marks(
     """
     content = file.read_bytes()
     options = MarksOptions(on_existing, dry_run, force, reason)
-    report = with_adsum(lambda adsum: _imported(adsum, school_id, content, options))
+    report = run_with_services(lambda services: _import(services, school_id, content, options))
+    answer = MarksAnswer.of(report)
     if as_json:
-        batches = [result_row(each) for each in report.batches]
-        show_one({"dryRun": report.dry_run, "rows": report.rows, "batches": batches}, as_json=True)
+        show_item(answer, as_json=True)
         return
-    rows = [_row(each) for each in report.batches]
+    rows = [batch.model_dump(by_alias=True) | {"conflicts": len(batch.conflicts)} for batch in answer.batches]
     show_rows(COLUMNS, rows, as_json=False, dispensable=("runId", "skippedJobs"), none="there are no marks in it")
-    conflicts = sum(len(each.conflicts) for each in report.batches)
+    conflicts = sum(len(batch.conflicts) for batch in answer.batches)
     if conflicts:
         typer.echo(f"adsum: marks not applied, since something else is recorded: {conflicts}; see --json", err=True)
 
 
-async def _imported(adsum: Adsum, school_id: int | None, content: bytes, options: MarksOptions) -> MarksReport:
-    caller = system_caller()
-    school = school_id or (await adsum.schools.only(caller)).id
-    report = await adsum.marks_import.import_csv(school, content, caller, options)
-    if not options.dry_run and any(each.is_new_run for each in report.batches):
-        await tell_if_it_waits(adsum.settings)
+async def _import(services: Services, school_id: int | None, content: bytes, options: MarksOptions) -> MarksReport:
+    report = await services[MarksImport].import_csv(school_id, content, system_caller(), options)
+    if not options.dry_run and any(batch.is_new_run for batch in report.batches):
+        await report_queue_state(services[QueueControl])
     return report
-
-
-def _row(result: BatchResult) -> dict[str, Any]:
-    return result_row(result) | {"conflicts": len(result.conflicts)}

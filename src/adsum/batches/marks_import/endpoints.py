@@ -10,10 +10,12 @@ from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
-from adsum.batches.create_endpoint import BatchAnswer, answer_of
-from adsum.batches.marks_import.service import MarksOptions, MarksReport
+from adsum.batches.marks_import.rules import MarksOptions
+from adsum.batches.marks_import.schemas import MarksAnswer
+from adsum.batches.marks_import.service import MarksImport
+from adsum.batches.metrics import BatchMetrics
 from adsum.batches.rules import OnExisting
-from adsum.platform.http.dependencies import OpenAdsum
+from adsum.platform.http.dependencies import provided
 from adsum.platform.http.schemas import PathId, PlainText, Schema
 from adsum.platform.texts import MAX_REASON
 
@@ -38,18 +40,6 @@ class MarksQuery(Schema):
         return MarksOptions(OnExisting(self.on_existing), self.dry_run, self.force, self.reason)
 
 
-class MarksAnswer(Schema):
-    """What was accepted, or would be: as of `create-batch`, for each class, session and day."""
-
-    dry_run: bool
-    rows: int
-    batches: list[BatchAnswer]
-
-    @classmethod
-    def of(cls, report: MarksReport) -> MarksAnswer:
-        return cls(dry_run=report.dry_run, rows=report.rows, batches=[answer_of(each) for each in report.batches])
-
-
 @router.post(
     "/import",
     name="importMarks",
@@ -61,7 +51,8 @@ class MarksAnswer(Schema):
 async def import_marks(
     request: Request,
     query: Annotated[MarksQuery, Query()],
-    adsum: OpenAdsum,
+    marks_import: Annotated[MarksImport, Depends(provided(MarksImport))],
+    metrics: Annotated[BatchMetrics, Depends(provided(BatchMetrics))],
     caller: Annotated[Caller, Depends(require(Permission.ATTENDANCE_CREATE))],
     response: Response,
 ) -> MarksAnswer:
@@ -70,14 +61,13 @@ async def import_marks(
     A class and a student are named by their sourced ids or ours, a session by its period, which may be empty, or by our
     id. Each class, session and day is a batch; sending the file again is safe.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != CSV_TYPE:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != CSV_TYPE:
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-    school_id = query.school_id or (await adsum.schools.only(caller)).id
-    report = await adsum.marks_import.import_csv(school_id, await request.body(), caller, query.options)
-    accepted = [] if report.dry_run else [each for each in report.batches if each.is_new_run]
+    report = await marks_import.import_csv(query.school_id, await request.body(), caller, query.options)
+    accepted = [] if report.dry_run else [batch for batch in report.batches if batch.is_new_run]
     if not accepted:
         response.status_code = HTTPStatus.OK
-    for each in accepted:
-        adsum.metrics.count_accepted(each.added_jobs)
+    for batch in accepted:
+        metrics.count_accepted(batch.added_jobs)
     return MarksAnswer.of(report)

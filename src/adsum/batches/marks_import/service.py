@@ -1,4 +1,4 @@
-"""Marks from a file: all of it is checked, then each class, session and day is recorded as a batch of its own."""
+"""Imports marks from a file: validates all of it, then accepts each class, session and day as a batch."""
 
 from __future__ import annotations
 
@@ -7,47 +7,35 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.batches.marks_import.groups import Group, Names, Violations, group_marks, unknown_class
-from adsum.batches.marks_import.repository import sessions_seen, students_seen
-from adsum.batches.marks_import.rules import read_marks
-from adsum.batches.rules import OnExisting
+from adsum.batches.marks_import.repository import visible_sessions, visible_students
+from adsum.batches.marks_import.rules import (
+    Group,
+    MarksOptions,
+    MarksReport,
+    Names,
+    Violations,
+    group_marks,
+    read_marks,
+    unknown_class,
+)
 from adsum.batches.service import AttendancesService
 from adsum.batches.submission import BatchResult, Submission
 from adsum.platform.coalescer import REQUESTS_AT_MOST
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import AdsumError, Conflict, Invalid, NotFound
 from adsum.platform.telemetry import logger
-from adsum.schools.service import require_school
+from adsum.schools.service import Schools, require_school
 
-# Of one look at the database: what is accepted together is more.
+# Marks of the submissions that one query validates.
 MARKS_AT_ONCE = 10_000
 
 log = logger(__name__)
 
 
 class ImportInterrupted(Conflict):
-    """Something changed between the check and the recording; params `accepted` and `batches` count batches."""
+    """Data changed between validation and acceptance. The params `accepted` and `batches` are numbers of batches."""
 
     code = "import_interrupted"
-
-
-@dataclass(frozen=True, slots=True)
-class MarksOptions:
-    """How marks are imported; `force` and `reason` as of a submission."""
-
-    on_existing: OnExisting = OnExisting.SKIP
-    dry_run: bool = False
-    force: bool = False
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MarksReport:
-    """What an import came to, or, of a dry run, would come to: an answer for each class, session and day."""
-
-    dry_run: bool
-    rows: int
-    batches: Sequence[BatchResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,38 +45,39 @@ class _Part:
 
 
 class MarksImport:
-    """Imports marks by way of `attendances`: so they are recorded as any other, and exactly once."""
+    """Imports marks through `AttendancesService`, so each is recorded exactly once."""
 
-    def __init__(self, database: Database, attendances: AttendancesService) -> None:
+    def __init__(self, database: Database, attendances: AttendancesService, schools: Schools) -> None:
         self._database = database
         self._attendances = attendances
+        self._schools = schools
 
-    async def import_csv(self, school_id: int, content: bytes, caller: Caller, options: MarksOptions) -> MarksReport:
-        """Records what a file says, if nothing at all is wrong with it.
+    async def import_csv(
+        self, school_id: int | None, content: bytes, caller: Caller, options: MarksOptions
+    ) -> MarksReport:
+        """Records the marks of a file, if the whole file is valid. `school_id` None: the caller's only school.
 
-        Each class, session and day is accepted by itself, so that whoever reads sees no half of a class. If the process
-        dies in between, what was accepted stays, and sending the file again goes on from there.
+        Each class, session and day is accepted on its own, so no reader sees half of a class. If the process dies in
+        between, the accepted batches stay, and the same file can be sent again.
 
         Raises:
             Forbidden: without `attendance:create`, or a teacher forces.
-            NotFound: there is no such school, or it is not the caller's.
-            Malformed: this is no CSV with these columns.
-            Invalid: with one violation for every wrong thing, by line; nothing was recorded.
-            ImportInterrupted: with violations of lines that were right a moment ago; other batches were accepted.
+            NotFound: there is no such school, or the caller does not see it.
+            Malformed: the content is not CSV with these columns.
+            Invalid: with every violation, by line; or the caller has several schools. Nothing was recorded.
+            ImportInterrupted: with violations of lines that were valid a moment ago; other batches were accepted.
             Unavailable: not known which batches are accepted; sending the same again is safe.
         """
         require_permission(caller, Permission.ATTENDANCE_CREATE)
+        school_id = school_id or (await self._schools.only(caller)).id
         names = await self._names(school_id, caller)
         violations = Violations()
-        # In a thread: others are not to wait while a long file is read.
+        # In a thread: a long file must not block other requests.
         groups = await asyncio.to_thread(group_marks, read_marks(content), names, violations)
-        parts = [
-            _Part(each, each.submission(options.on_existing, force=options.force, reason=options.reason))
-            for each in groups
-        ]
-        previews = await self._check(parts, caller, violations)
+        parts = [_Part(group, group.submission(options)) for group in groups]
+        previews = await self._validate(parts, caller, violations)
         violations.refuse()
-        batches = previews if options.dry_run else await self._record(parts, caller)
+        batches = previews if options.dry_run else await self._accept(parts, caller)
         rows = sum(len(group.marks) for group in groups)
         log.info("marks are imported", actor=caller.actor, school_id=school_id, rows=rows, accepted=len(batches))
         return MarksReport(options.dry_run, rows, batches)
@@ -96,27 +85,26 @@ class MarksImport:
     async def _names(self, school_id: int, caller: Caller) -> Names:
         async with self._database.snapshot() as connection:
             await require_school(connection, caller, school_id)
-            return Names(
-                await sessions_seen(connection, caller, school_id), await students_seen(connection, caller, school_id)
-            )
+            sessions = await visible_sessions(connection, caller, school_id)
+            return Names(sessions, await visible_students(connection, caller, school_id))
 
-    async def _check(self, parts: Sequence[_Part], caller: Caller, violations: Violations) -> list[BatchResult]:
-        """What each part would come to; what is wrong goes into `violations`."""
+    async def _validate(self, parts: Sequence[_Part], caller: Caller, violations: Violations) -> list[BatchResult]:
+        """The expected result of each part. Adds the violations of invalid parts to `violations`."""
         results: list[BatchResult] = []
         for some in _slices(parts):
             if violations.is_full:
-                break  # nobody reads more, and it would cost as much as a right file
+                break  # no further violation would be reported
             previews = await self._attendances.preview_batches([each.submission for each in some], caller)
             for part, preview in zip(some, previews, strict=True):
                 if isinstance(preview, AdsumError):
-                    _note(preview, part.group, violations)
+                    _add_error(preview, part.group, violations)
                 else:
-                    # The run that it would make has no id before it is made.
+                    # The run that would be created has no id yet.
                     results.append(replace(preview, run_id=None) if preview.is_new_run else preview)
         return results
 
-    async def _record(self, parts: Sequence[_Part], caller: Caller) -> list[BatchResult]:
-        """Has each part accepted, so many at once as are looked at together."""
+    async def _accept(self, parts: Sequence[_Part], caller: Caller) -> list[BatchResult]:
+        """Accepts each part, as many concurrently as are validated together."""
         results: list[BatchResult] = []
         violations = Violations()
         for some in _slices(parts):
@@ -124,12 +112,12 @@ class MarksImport:
             answers = await asyncio.gather(*submitted, return_exceptions=True)
             for part, answer in zip(some, answers, strict=True):
                 if isinstance(answer, AdsumError):
-                    _note(answer, part.group, violations)
+                    _add_error(answer, part.group, violations)
                 elif isinstance(answer, BaseException):
                     raise answer
                 else:
                     results.append(answer)
-        if violations.kept:
+        if violations.items:
             detail = (
                 f"things changed meanwhile: {len(results)} of {len(parts)} batches are accepted, send the file again"
             )
@@ -138,7 +126,7 @@ class MarksImport:
 
 
 def _slices(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
-    """Parts that together are not too many marks, and not too many requests."""
+    """Slices of limited numbers of marks and of requests."""
     some: list[_Part] = []
     marks = 0
     for part in parts:
@@ -151,12 +139,12 @@ def _slices(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
         yield some
 
 
-def _note(error: AdsumError, group: Group, violations: Violations) -> None:
-    """Raises what is wrong with no line."""
+def _add_error(error: AdsumError, group: Group, violations: Violations) -> None:
+    """Adds the error as violations of the group's lines. Raises it if it does not belong to any line."""
     match error:
         case NotFound():
-            group.note([unknown_class(group.class_name)], violations)
+            group.add_violations([unknown_class(group.class_name)], violations)
         case Invalid():
-            group.note(error.violations, violations)
+            group.add_violations(error.violations, violations)
         case _:
             raise error

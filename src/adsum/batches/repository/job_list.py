@@ -8,7 +8,7 @@ from sqlalchemy import Row, String, TextualSelect, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.attendance.rules import Mark
-from adsum.batches.job_outcomes import BatchJob, StandingRecord, reason_of
+from adsum.batches.job_outcomes import BatchJob, CurrentRecord, reason_of
 from adsum.batches.repository.outcomes import OUTCOME_OF_JOB, rows_of_job
 from adsum.batches.rules import OnExisting, Outcome
 from adsum.platform.database.columns import BigInt, RunId
@@ -110,5 +110,5 @@ def _job(batch: Batch, row: Row[Any]) -> BatchJob:
     mark = Mark(row.asked_status, row.asked_note) if row.asked_status is not None else None
     record = None
     if row.record_id is not None:
-        record = StandingRecord(row.record_id, row.record_status, row.record_note, row.record_version)
+        record = CurrentRecord(row.record_id, row.record_status, row.record_note, row.record_version)
     return BatchJob(batch, row.student_id, row.run_id, mark, outcome, reason, record)

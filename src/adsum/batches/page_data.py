@@ -1,0 +1,217 @@
+"""The data of the pages `/batches` and `/batches/{batchId}`, from the services of several features."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeAlias
+from urllib.parse import urlencode
+
+from adsum.accounts.access import Caller, Permission
+from adsum.attendance.statuses.rules import shown_statuses
+from adsum.attendance.statuses.service import Statuses
+from adsum.batches.activity.service import ActivityService
+from adsum.batches.job_outcomes import reason_text
+from adsum.batches.listing import MAX_RUNS, BatchDetails, Batches
+from adsum.batches.rules import BatchFilters, BatchState, JobFilters, ListedBatch, Outcome
+from adsum.batches.service import AttendancesService
+from adsum.batches.timeline import BatchTimeline, Timeline
+from adsum.platform.days import WrongDay, day_near
+from adsum.platform.ids import MAX_ID, parse_batch_id
+from adsum.platform.pages.charts import bar_chart
+from adsum.platform.paging import Page, PageRequest
+from adsum.roster.rules import SessionTitles
+from adsum.roster.service import Directory
+
+ROWS = 25
+RUNNING = 10
+FAILED = 5
+MISSING = 5
+STUDENTS = 50
+ALL_OUTCOMES = "all"
+# Outcomes that need attention come first.
+OUTCOME_ORDER = (Outcome.FAILED, Outcome.PENDING, Outcome.CANCELLED, Outcome.RECORDED, Outcome.SKIPPED)
+
+MissingRegisters: TypeAlias = Callable[[Caller, int], Awaitable[Page[Any]]]
+"""Returns the first registers that are missing today, for a caller, up to a limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypedFilters:
+    """The filters of the list of batches as the visitor typed them."""
+
+    state: str = ""
+    class_id: str = ""
+    first: str = ""
+    last: str = ""
+
+    def query(self, **more: str) -> str:
+        """The query string with these filters."""
+        values = {"state": self.state, "classId": self.class_id, "from": self.first, "to": self.last, **more}
+        return urlencode({name: value for name, value in values.items() if value})
+
+    @property
+    def wrong(self) -> frozenset[str]:
+        """The names of the fields that cannot be parsed."""
+        is_valid = {
+            "state": self.state in {"", *BatchState},
+            "classId": not self.class_id or _number(self.class_id) is not None,
+            "from": not self.first or _day(self.first) is not None,
+            "to": not self.last or _day(self.last) is not None,
+        }
+        return frozenset(name for name, valid in is_valid.items() if not valid)
+
+    @property
+    def filters(self) -> BatchFilters:
+        """The parsed filters. Call it only if nothing is `wrong`."""
+        state = BatchState(self.state) if self.state else None
+        return BatchFilters(
+            class_id=_number(self.class_id), first_day=_day(self.first), last_day=_day(self.last), state=state
+        )
+
+
+class BatchPages:
+    """Collects the values that the templates of batches show.
+
+    Args:
+        attendances: returns the status of a batch.
+        batches: lists batches and their students.
+        timeline: returns the events of a batch.
+        activity: returns figures of the last minutes, and the state of the queue.
+        directory: returns the names of classes, sessions and students.
+        statuses: returns the statuses of a school.
+        missing_registers: returns registers that are missing today.
+    """
+
+    def __init__(
+        self,
+        attendances: AttendancesService,
+        batches: Batches,
+        timeline: Timeline,
+        activity: ActivityService,
+        directory: Directory,
+        statuses: Statuses,
+        missing_registers: MissingRegisters,
+    ) -> None:
+        self._attendances = attendances
+        self._batches = batches
+        self._timeline = timeline
+        self._activity = activity
+        self._directory = directory
+        self._statuses = statuses
+        self._missing_registers = missing_registers
+
+    async def live(self, caller: Caller) -> dict[str, Any]:
+        """The values of `batches_now.html`: the part of the list that is refreshed."""
+        activity, queue = await asyncio.gather(self._activity.now(caller), self._activity.queue(caller))
+        running = await self._in_state(caller, BatchState.PROCESSING, RUNNING)
+        failed = await self._in_state(caller, BatchState.COMPLETED_WITH_ERRORS, FAILED)
+        minutes = activity.minutes
+        return {
+            "activity": activity,
+            "queue": queue,
+            "running": running,
+            "failed": failed,
+            "reason_text": reason_text,
+            "reasons": await self._timeline.failures(caller, [each.status for each in failed.items]),
+            "titles": await self._titles(caller, [*running.items, *failed.items]),
+            "throughput": bar_chart([each.recorded for each in minutes], [each.failed for each in minutes]),
+            "depth": bar_chart([each.open for each in minutes]),
+        }
+
+    async def list(self, caller: Caller, typed: TypedFilters, cursor: str | None) -> dict[str, Any]:
+        """The values of `batches.html`. `page` is None if a filter cannot be parsed."""
+        live = await self.live(caller)
+        page = None if typed.wrong else await self._batches.page(caller, typed.filters, PageRequest(cursor, ROWS))
+        return {
+            **live,
+            "typed": typed,
+            "is_continued": cursor is not None,
+            "page": page,
+            "page_titles": await self._titles(caller, page.items if page is not None else ()),
+            "missing": await self._missing(caller),
+        }
+
+    async def progress(self, caller: Caller, batch_id: str) -> dict[str, Any]:
+        """The values of `batch_now.html`: the part of one batch that is refreshed."""
+        details = await self._batches.details(batch_id, caller, JobFilters(), PageRequest(limit=1))
+        return await self._progress(caller, details)
+
+    async def details(self, caller: Caller, batch_id: str, outcome: str, cursor: str | None) -> dict[str, Any]:
+        """The values of `batch.html`. `outcome` is the one in the query string; see `selected_outcome`."""
+        tally = (await self._attendances.get_batch_status(batch_id, caller)).tally
+        counts = {
+            Outcome.FAILED: tally.failed,
+            Outcome.PENDING: tally.remaining,
+            Outcome.CANCELLED: tally.cancelled,
+            Outcome.RECORDED: tally.recorded,
+            Outcome.SKIPPED: tally.skipped,
+        }
+        selected = selected_outcome(outcome, counts)
+        details = await self._batches.details(batch_id, caller, JobFilters(selected), PageRequest(cursor, STUDENTS))
+        progress = await self._progress(caller, details)
+        return {
+            **progress,
+            "batch": parse_batch_id(batch_id),
+            "outcome": selected,
+            "cursor": cursor,
+            "counts": {each: counts[each] for each in OUTCOME_ORDER if counts[each]},
+            **await self._names(caller, details, progress["timeline"]),
+        }
+
+    async def _progress(self, caller: Caller, details: BatchDetails) -> dict[str, Any]:
+        timeline = await self._timeline.of_batch(details.status.batch_id, caller, MAX_RUNS)
+        events = timeline.events(details.runs)
+        return {"details": details, "timeline": timeline, "events": events, "reason_text": reason_text}
+
+    async def _in_state(self, caller: Caller, state: BatchState, limit: int) -> Page[ListedBatch]:
+        return await self._batches.page(caller, BatchFilters(state=state), PageRequest(limit=limit))
+
+    async def _titles(self, caller: Caller, rows: Iterable[ListedBatch]) -> Mapping[int, SessionTitles]:
+        """Empty for a caller without `roster:read`, who sees ids."""
+        session_ids = {each.batch.session_id for each in rows}
+        if not session_ids or not caller.may(Permission.ROSTER_READ):
+            return {}
+        return await self._directory.titles(caller, session_ids)
+
+    async def _missing(self, caller: Caller) -> Page[Any] | None:
+        """None for a caller without `attendance:read`."""
+        if not caller.may(Permission.ATTENDANCE_READ):
+            return None
+        return await self._missing_registers(caller, MISSING)
+
+    async def _names(self, caller: Caller, details: BatchDetails, timeline: BatchTimeline) -> dict[str, Any]:
+        """The names of the class, its session, the students and the statuses. Empty without `roster:read`."""
+        batch = parse_batch_id(details.status.batch_id)
+        if batch is None or not caller.may(Permission.ROSTER_READ):
+            return {"titles": {}, "names": {}, "statuses": {}}
+        return {
+            "titles": await self._directory.titles(caller, [batch.session_id]),
+            "names": await self._directory.names(caller, [job.student_id for job in details.jobs.items]),
+            "statuses": shown_statuses(await self._statuses.all_of(timeline.school_id, caller)),
+        }
+
+
+def selected_outcome(requested: str, counts: Mapping[Outcome, int]) -> Outcome | None:
+    """The outcome whose students the page lists. None: all students.
+
+    Without a valid request it is FAILED if any student failed.
+    """
+    if requested in set(Outcome):
+        return Outcome(requested)
+    if requested == ALL_OUTCOMES:
+        return None
+    return Outcome.FAILED if counts[Outcome.FAILED] else None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and 0 < int(text[:20]) <= MAX_ID else None
+
+
+def _day(text: str) -> date | None:
+    try:
+        return day_near(text)
+    except WrongDay:
+        return None
