@@ -46,13 +46,3 @@ def test_a_timetable_is_tried_and_imported_and_what_is_wrong_is_told_by_line(dem
     assert refused.returncode == 1
     assert "line 2" in refused.stderr
     assert "does not meet on 2024-12-25, a Wednesday" in marked.stderr
-
-
-def test_missing_registers_are_listed(demo: Commands) -> None:
-    missing = json.loads(demo.output("register", "missing", "--date", "2024-12-25", "--school", "1", "--json"))
-    shown = demo.output("register", "missing", "--date", "2024-12-25", "--school", "1")
-
-    assert [(row["classId"], row["state"], row["expected"]) for row in missing] == [(123, "missing", 30)]
-    assert missing[0]["missingStudentIds"] == list(range(1, 31))
-    assert "missing" in shown
-    assert demo.run("register", "missing", "--date", "2024-08-01").stderr == "adsum: no register is missing\n"

@@ -47,7 +47,7 @@ RegisterPosition = tuple[int, int]
 """The position of a register in a list: the ids of its class and session."""
 
 _REGISTER_DETAILS = sql_file(
-    __package__,
+    "adsum.registers",
     "register_details",
     returns={
         "session_id": BigInteger,
