@@ -1,4 +1,4 @@
-"""The one place that opens and closes everything: settings in, services out."""
+"""Opens the servers and builds the services of each feature."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cached_property
+from typing import Protocol, TypeVar
 
 from adsum.absences.apply import DueAbsences
 from adsum.absences.explain import Explaining
@@ -49,6 +50,7 @@ from adsum.platform.database import schema
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.paging import PageRequest
 from adsum.platform.redis.attempts import FailedAttempts
+from adsum.platform.redis.connection import RedisClient
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings
 from adsum.privacy.service import StudentData
@@ -73,181 +75,317 @@ from adsum.servers import database_url, open_queue, open_servers, signing_key
 
 
 @dataclass(frozen=True)
-class Adsum:
-    """Everything that is open, for the web, the command line and the worker."""
+class AccountServices:
+    """Users, their credentials, and API keys."""
 
-    settings: Settings
-    database: Database
-    queue: QueueService
-    metrics: Metrics
-    batch_metrics: BatchMetrics
-    queue_control: QueueControl
     accounts: Accounts
-    people: People
     tokens: Tokens
     signing_in: SigningIn
     api_keys: ApiKeys
     impersonation: Impersonation
-    readiness: Readiness
-    ended_runs: EndedRuns
-    attendances: AttendancesService
-    processor: AttendanceProcessor
-    deliveries: Deliveries
-    retry_cancel: RetryCancel
-    sweeper: Sweeper
-    chores: Sequence[Chore]
-    batches: Batches
-    timeline: Timeline
-    batch_pages: BatchPages
-    activity: ActivityService
-    progress: Progress
-    directory: Directory
-    records: Records
-    marks_import: MarksImport
-    corrections: Corrections
-    undo: Undo
-    contradictions: Contradictions
-    absences: Absences
-    covers: Covers
-    student_data: StudentData
+
+
+@dataclass(frozen=True)
+class SchoolServices:
+    """Schools and their calendars."""
+
     schools: Schools
-    statuses: Statuses
     school_calendar: SchoolCalendar
+
+
+@dataclass(frozen=True)
+class RosterServices:
+    """Classes, students, sessions and the people of a school."""
+
+    people: People
+    directory: Directory
+    covers: Covers
     timetables: Timetables
-    registers: Registers
-    register_sheets: RegisterSheets
-    reports: Reports
-    year: Year
-    on_site: OnSite
-    day_rosters: DayRosters
-    day_timetables: DayTimetables
-    day_overviews: DayOverviews
-    explaining: Explaining
     naming: Naming
     roster_import: RosterImport
     sourced_roster: SourcedRoster
+
+
+@dataclass(frozen=True)
+class AttendanceServices:
+    """Recorded attendance."""
+
+    records: Records
+    corrections: Corrections
+    contradictions: Contradictions
+    statuses: Statuses
+
+
+@dataclass(frozen=True)
+class AbsenceServices:
+    """Planned and unexplained absences."""
+
+    absences: Absences
+    explaining: Explaining
+
+
+@dataclass(frozen=True)
+class BatchServices:
+    """The engine: batches from a request to completion."""
+
+    queue: QueueService
+    queue_control: QueueControl
+    attendances: AttendancesService
+    processor: AttendanceProcessor
+    deliveries: Deliveries
+    sweeper: Sweeper
+    retry_cancel: RetryCancel
+    undo: Undo
+    batches: Batches
+    timeline: Timeline
+    progress: Progress
+    activity: ActivityService
+    marks_import: MarksImport
+
+
+@dataclass(frozen=True)
+class ReportServices:
+    """Rates and summaries."""
+
+    reports: Reports
+    year: Year
+
+
+@dataclass(frozen=True)
+class RegisterServices:
+    """Registers of a day."""
+
+    registers: Registers
+    register_sheets: RegisterSheets
+    on_site: OnSite
+    day_rosters: DayRosters
+
+
+@dataclass(frozen=True)
+class PageServices:
+    """Pages that combine several features."""
+
+    batch_pages: BatchPages
+    day_timetables: DayTimetables
+    day_overviews: DayOverviews
+
+
+@dataclass(frozen=True)
+class OperationServices:
+    """Privacy and operations."""
+
+    student_data: StudentData
+    metrics: Metrics
+    batch_metrics: BatchMetrics
+    readiness: Readiness
+    ended_runs: EndedRuns
+    chores: Sequence[Chore]
+
+
+@dataclass(frozen=True)
+class Adsum(
+    AccountServices,
+    SchoolServices,
+    RosterServices,
+    AttendanceServices,
+    AbsenceServices,
+    BatchServices,
+    ReportServices,
+    RegisterServices,
+    PageServices,
+    OperationServices,
+):
+    """All open services of a process."""
+
+    settings: Settings
+    database: Database
     now: Clock
 
     @cached_property
     def services(self) -> Services:
-        """Each of these under its type, for endpoints and commands."""
+        """The services by type, for endpoints and commands."""
         built = (getattr(self, each.name) for each in fields(self))
         return Services(built, clock=self.now, settings=self.settings)
 
 
+class _Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+Closable = TypeVar("Closable", bound=_Closable)
+
+
+@dataclass(frozen=True)
+class _Servers:
+    """The open servers, and the stack that closes the services built on them."""
+
+    settings: Settings
+    database: Database
+    redis: RedisClient
+    now: Clock
+    stack: AsyncExitStack
+
+    def closing(self, service: Closable) -> Closable:
+        """Closes the service before the servers. Later services are closed first."""
+        self.stack.push_async_callback(service.close)
+        return service
+
+
 @asynccontextmanager
 async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGenerator[Adsum]:
-    """Opens the database and Redis, builds the services, and closes all of it at the end."""
+    """Opens the database and Redis, builds the services, and closes everything at the end of the block."""
     async with AsyncExitStack() as stack:
         database, redis = await stack.enter_async_context(open_servers(settings))
-        metrics, queue, control = Metrics(), queue_service(settings, redis), queue_control(settings, redis)
-        acceptance = Acceptance(database, now, chunk_size=settings.chunk_size, max_batch_size=settings.max_batch_size)
-        completion = Completion(database, queue, now)
-        queueing = Queueing(queue, completion)
-        stack.push_async_callback(queueing.close)
-        stack.push_async_callback(acceptance.close)
-        attendances = AttendancesService(database, acceptance, queueing)
-        processor = AttendanceProcessor(database, queue, completion, now)
-        deliveries = new_deliveries(settings, processor)
-        stack.push_async_callback(deliveries.close)
-        progress = Progress(database, attendances)
-        stack.push_async_callback(progress.close)
-        accounts = Accounts(database, Passwords())
-        tokens = Tokens(database, signing_key(settings), now, timedelta(seconds=settings.token_ttl))
-        stack.push_async_callback(tokens.close)
-        api_keys = ApiKeys(database, now)
-        stack.push_async_callback(api_keys.close)
-        impersonation = Impersonation(database)
-        stack.push_async_callback(impersonation.close)
-        schools, statuses, naming = Schools(database), Statuses(database, now), Naming(database)
-        contradictions, explaining = Contradictions(database, now), Explaining(database, now)
-        corrections, summaries = Corrections(database, now), Summaries(database)
-        registers, on_site, batches = Registers(database, now), OnSite(database, now), Batches(database)
-        directory, timeline = Directory(database, now), Timeline(database, queue)
-        activity, reports = ActivityService(database, control, now), Reports(database, summaries)
-        yield Adsum(
-            settings=settings,
-            database=database,
-            queue=queue,
-            metrics=metrics,
-            batch_metrics=metrics.batches,
-            queue_control=control,
-            accounts=accounts,
-            people=People(database, accounts),
-            tokens=tokens,
-            signing_in=SigningIn(accounts, tokens, FailedAttempts(redis, key_prefix=settings.key_prefix)),
-            api_keys=api_keys,
-            impersonation=impersonation,
-            readiness=Readiness(database, queue.ping, queue.depth, now),
-            ended_runs=EndedRuns(database, metrics, now),
-            attendances=attendances,
-            retry_cancel=RetryCancel(database, queueing, now, chunk_size=settings.chunk_size),
-            processor=processor,
-            deliveries=deliveries,
-            sweeper=new_sweeper(settings, database, queue, completion, now),
-            chores=_chores(settings, database, now),
-            batches=batches,
-            timeline=timeline,
-            batch_pages=BatchPages(
-                attendances,
-                batches,
-                timeline,
-                activity,
-                directory,
-                statuses,
-                missing_registers=lambda caller, limit: registers.page(
-                    caller, RegisterFilters(), PageRequest(limit=limit)
-                ),
+        on = _Servers(settings, database, redis, now, stack)
+        accounts = _accounts(on)
+        schools = SchoolServices(Schools(database), SchoolCalendar(database, now))
+        roster = _roster(on, accounts)
+        attendance = _attendance(on)
+        absences = AbsenceServices(Absences(database, now), Explaining(database, now))
+        batches = _batches(on, schools)
+        reports = _reports(on)
+        registers = _registers(on, attendance, batches)
+        pages = _pages(on, schools, roster, attendance, absences, batches, reports, registers)
+        operations = _operations(on, batches)
+        features = (accounts, schools, roster, attendance, absences, batches, reports, registers, pages, operations)
+        built = {name: service for feature in features for name, service in vars(feature).items()}
+        yield Adsum(**built, settings=settings, database=database, now=now)
+
+
+def _accounts(on: _Servers) -> AccountServices:
+    lifetime = timedelta(seconds=on.settings.token_ttl)
+    accounts = Accounts(on.database, Passwords())
+    tokens = on.closing(Tokens(on.database, signing_key(on.settings), on.now, lifetime))
+    return AccountServices(
+        accounts=accounts,
+        tokens=tokens,
+        signing_in=SigningIn(accounts, tokens, FailedAttempts(on.redis, key_prefix=on.settings.key_prefix)),
+        api_keys=on.closing(ApiKeys(on.database, on.now)),
+        impersonation=on.closing(Impersonation(on.database)),
+    )
+
+
+def _roster(on: _Servers, accounts: AccountServices) -> RosterServices:
+    return RosterServices(
+        people=People(on.database, accounts.accounts),
+        directory=Directory(on.database, on.now),
+        covers=Covers(on.database, on.now),
+        timetables=Timetables(on.database, on.now),
+        naming=Naming(on.database),
+        roster_import=RosterImport(on.database, on.settings.timezone, on.now),
+        sourced_roster=SourcedRoster(on.database),
+    )
+
+
+def _attendance(on: _Servers) -> AttendanceServices:
+    return AttendanceServices(
+        records=Records(on.database),
+        corrections=Corrections(on.database, on.now),
+        contradictions=Contradictions(on.database, on.now),
+        statuses=Statuses(on.database, on.now),
+    )
+
+
+def _batches(on: _Servers, schools: SchoolServices) -> BatchServices:
+    settings, database, now = on.settings, on.database, on.now
+    queue, control = queue_service(settings, on.redis), queue_control(settings, on.redis)
+    completion = Completion(database, queue, now)
+    queueing = on.closing(Queueing(queue, completion))
+    acceptance = on.closing(
+        Acceptance(database, now, chunk_size=settings.chunk_size, max_batch_size=settings.max_batch_size)
+    )
+    attendances = AttendancesService(database, acceptance, queueing)
+    processor = AttendanceProcessor(database, queue, completion, now)
+    return BatchServices(
+        queue=queue,
+        queue_control=control,
+        attendances=attendances,
+        processor=processor,
+        deliveries=on.closing(new_deliveries(settings, processor)),
+        sweeper=new_sweeper(settings, database, queue, completion, now),
+        retry_cancel=RetryCancel(database, queueing, now, chunk_size=settings.chunk_size),
+        undo=Undo(database, now),
+        batches=Batches(database),
+        timeline=Timeline(database, queue),
+        progress=on.closing(Progress(database, attendances)),
+        activity=ActivityService(database, control, now),
+        marks_import=MarksImport(database, attendances, schools.schools),
+    )
+
+
+def _reports(on: _Servers) -> ReportServices:
+    summaries = Summaries(on.database)
+    return ReportServices(reports=Reports(on.database, summaries), year=Year(on.database, summaries))
+
+
+def _registers(on: _Servers, attendance: AttendanceServices, batches: BatchServices) -> RegisterServices:
+    return RegisterServices(
+        registers=Registers(on.database, on.now),
+        register_sheets=RegisterSheets(on.database, batches.attendances, attendance.corrections, on.now),
+        on_site=OnSite(on.database, on.now),
+        day_rosters=DayRosters(on.database, on.now),
+    )
+
+
+def _pages(
+    on: _Servers,
+    schools: SchoolServices,
+    roster: RosterServices,
+    attendance: AttendanceServices,
+    absences: AbsenceServices,
+    batches: BatchServices,
+    reports: ReportServices,
+    registers: RegisterServices,
+) -> PageServices:
+    return PageServices(
+        batch_pages=BatchPages(
+            batches.attendances,
+            batches.batches,
+            batches.timeline,
+            batches.activity,
+            roster.directory,
+            attendance.statuses,
+            missing_registers=lambda caller, limit: registers.registers.page(
+                caller, RegisterFilters(), PageRequest(limit=limit)
             ),
-            activity=activity,
-            progress=progress,
-            directory=directory,
-            records=Records(database),
-            marks_import=MarksImport(database, attendances, schools),
-            corrections=corrections,
-            undo=Undo(database, now),
-            contradictions=contradictions,
-            absences=Absences(database, now),
-            covers=Covers(database, now),
-            student_data=StudentData(database),
-            schools=schools,
-            statuses=statuses,
-            school_calendar=SchoolCalendar(database, now),
-            timetables=Timetables(database, now),
-            registers=registers,
-            register_sheets=RegisterSheets(database, attendances, corrections, now),
-            reports=reports,
-            year=Year(database, summaries),
-            on_site=on_site,
-            day_rosters=DayRosters(database, now),
-            day_timetables=DayTimetables(schools, registers, statuses, now),
-            day_overviews=DayOverviews(
-                registers=registers,
-                on_site=on_site,
-                reports=reports,
-                explaining=explaining,
-                contradictions=contradictions,
-                batches=batches,
-                statuses=statuses,
-                naming=naming,
-            ),
-            explaining=explaining,
-            naming=naming,
-            roster_import=RosterImport(database, settings.timezone, now),
-            sourced_roster=SourcedRoster(database),
-            now=now,
-        )
+        ),
+        day_timetables=DayTimetables(schools.schools, registers.registers, attendance.statuses, on.now),
+        day_overviews=DayOverviews(
+            registers=registers.registers,
+            on_site=registers.on_site,
+            reports=reports.reports,
+            explaining=absences.explaining,
+            contradictions=attendance.contradictions,
+            batches=batches.batches,
+            statuses=attendance.statuses,
+            naming=roster.naming,
+        ),
+    )
+
+
+def _operations(on: _Servers, batches: BatchServices) -> OperationServices:
+    metrics = Metrics()
+    keep = timedelta(days=on.settings.keep_runs_days)
+    pruning = [Pruning(on.database, on.now, keep=keep).prune_if_due] if keep else []
+    return OperationServices(
+        student_data=StudentData(on.database),
+        metrics=metrics,
+        batch_metrics=metrics.batches,
+        readiness=Readiness(on.database, batches.queue.ping, batches.queue.depth, on.now),
+        ended_runs=EndedRuns(on.database, metrics, on.now),
+        chores=[DueAbsences(on.database, on.now).apply, *pruning],
+    )
 
 
 async def require_current_schema(settings: Settings) -> None:
-    """Raises ConfigurationError where the database lacks migrations, StorageOutage where it does not answer."""
+    """Raises ConfigurationError: the database lacks migrations; StorageOutage: it does not answer."""
     async with open_adsum(settings) as adsum:
         await adsum.readiness.require_current_schema()
 
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncGenerator[Services]:
-    """As `open_adsum`, for a command. Raises ConfigurationError: the database lacks migrations."""
+    """Like `open_adsum`, for a command. Raises ConfigurationError: the database lacks migrations."""
     async with open_adsum(settings) as adsum:
         await adsum.readiness.require_current_schema()
         yield adsum.services
@@ -262,7 +400,7 @@ async def open_queue_services(settings: Settings) -> AsyncGenerator[Services]:
 
 @asynccontextmanager
 async def open_queue_control(settings: Settings) -> AsyncGenerator[QueueControl]:
-    """The queue alone: it can be paused while the database is away."""
+    """The queue alone, so that it can be paused during an outage of the database."""
     redis = open_queue(settings)
     try:
         yield queue_control(settings, redis)
@@ -270,14 +408,8 @@ async def open_queue_control(settings: Settings) -> AsyncGenerator[QueueControl]
         await redis.aclose()
 
 
-def _chores(settings: Settings, database: Database, now: Clock) -> list[Chore]:
-    keep = timedelta(days=settings.keep_runs_days)
-    pruning = [Pruning(database, now, keep=keep).prune_if_due] if keep else []
-    return [DueAbsences(database, now).apply, *pruning]
-
-
 async def migrate(settings: Settings) -> str:
-    """Brings the database to this version's schema, and returns the revision of it."""
+    """Brings the database to this version's schema, and returns its revision."""
     database = open_database(database_url(settings))
     try:
         await schema.migrate(database)
@@ -287,7 +419,7 @@ async def migrate(settings: Settings) -> str:
 
 
 async def load_demo(settings: Settings) -> dict[str, str]:
-    """Makes the demo school in a migrated database, and answers with the password of each demo account."""
+    """Loads the demo school into a migrated database. Returns the password of each demo account."""
     database = open_database(database_url(settings))
     try:
         roster_import = RosterImport(database, settings.timezone, system_clock)

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from adsum.embedded.valkey import Valkey
 from tests.support.servers.postgres import Postgres
 from tests.support.servers.processes import short_folder
-from tests.support.servers.valkey import url_of
+from tests.support.servers.valkey import tell, temporary_valkey, url_of
 
 SOURCE = Path(__file__).parent.parent.parent / "src"
 
@@ -91,7 +90,9 @@ def test_a_redis_that_is_not_there_is_refused(folder: Path) -> None:
     assert "a-secret-word" not in line
 
 
-def test_a_wrong_password_of_redis_is_refused(folder: Path, valkey: Valkey) -> None:
-    line = line_of_up(folder, REDIS_URL=f"{url_of(valkey)}?password=a-secret-word")
+def test_a_wrong_password_of_redis_is_refused(folder: Path) -> None:
+    with temporary_valkey() as valkey:
+        assert tell(valkey, "CONFIG SET requirepass another-word") == "+OK"
+        line = line_of_up(folder, REDIS_URL=f"{url_of(valkey)}?password=a-secret-word")
     assert line.startswith("adsum: ADSUM_REDIS_URL: Valkey or Redis cannot be used: ")
     assert "a-secret-word" not in line
