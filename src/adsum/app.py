@@ -36,7 +36,7 @@ from adsum.platform.settings import Settings
 from adsum.privacy import endpoints as student_data
 from adsum.registers import endpoints as registers
 from adsum.registers import pages as today
-from adsum.registers.on_site import pages as in_the_house
+from adsum.registers.on_site import pages as on_site
 from adsum.registers.overview import pages as overview
 from adsum.registers.sheets import pages as register
 from adsum.reports import endpoints as reports
@@ -85,7 +85,7 @@ PAGES = (
     today.router,
     register.router,
     overview.router,
-    in_the_house.router,
+    on_site.router,
     record.router,
     batch_pages.router,
     schools_admin.router,
