@@ -59,7 +59,7 @@ SINGLE = {
     "worker": LazyCommand("adsum.processes.commands:worker", "Run a queue worker alone; as many as wanted."),
     "migrate": LazyCommand("adsum.processes.commands:migrate", "Bring the database to this version's schema."),
     "doctor": LazyCommand(
-        "adsum.operations.doctor.commands:doctor", "Say what is wrong, and the command that mends it."
+        "adsum.operations.doctor.commands:doctor", "Report problems, and the command that repairs each."
     ),
     "backup": LazyCommand(
         "adsum.processes.commands:backup", "Copy the data folder of `up` into one file, while it runs."
@@ -79,7 +79,7 @@ GROUPS = {
     ),
     "absence": LazyGroup("adsum.absences.commands:app", "Say beforehand who will be away."),
     "contradiction": LazyGroup(
-        "adsum.attendance.disputed_marks.commands:app", "What was said in class against the office's marks."
+        "adsum.attendance.disputed_marks.commands:app", "Disputed marks: marks from class that contradict the office's."
     ),
     "register": LazyGroup("adsum.registers.commands:app", "Which classes were not marked."),
     "cover": LazyGroup("adsum.roster.covers.commands:app", "Let a teacher stand in for another."),

@@ -92,7 +92,7 @@ def test_a_damaged_database_is_not_backed_up(folder: DataFolder, tmp_path: Path)
 
 
 def test_the_copy_is_one_state_and_blocks_no_writer(folder: DataFolder, other: DataFolder, tmp_path: Path) -> None:
-    """While it is being copied, page group by page group, somebody writes; what is copied is what was there before."""
+    """Another connection writes between two groups of pages. The copy holds the state before."""
     with closing(sqlite3.connect(folder.database)) as writer, writer:
         writer.execute("PRAGMA journal_mode = WAL")
         writer.execute("CREATE TABLE filling (text)")

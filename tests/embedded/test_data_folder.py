@@ -1,4 +1,4 @@
-"""The data folder of `up`: what is in it, who may read it, and who holds it."""
+"""The data folder of `up`: its files, their permissions, and its lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs are kept alive, and ended in order."""
+"""The supervisor restarts programs and stops them in order."""
 
 from __future__ import annotations
 

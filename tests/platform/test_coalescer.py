@@ -16,7 +16,7 @@ whose = ContextVar("whose", default="nobody")
 
 
 class Defect(Exception):
-    """What a flush raises of one item."""
+    """The error of a flush for one item."""
 
 
 class Press:
@@ -74,7 +74,7 @@ async def submitted(coalescer: Coalescer[int, int], items: Sequence[int]) -> lis
 
 
 async def turns() -> None:
-    """Lets everything run that waits for nothing but its turn."""
+    """Lets all ready tasks run."""
     for _ in range(10):
         await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""What no garbage collection looks at any more."""
+"""The objects that garbage collections skip."""
 
 from __future__ import annotations
 

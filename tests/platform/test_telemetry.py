@@ -12,12 +12,12 @@ from adsum.platform.settings import Settings
 from adsum.platform.telemetry import OWN_LOGGERS, LogIcon, configure_logs, logger
 
 Written = Callable[[], str]
-"""What was written to stderr since the last time that it was asked for."""
+"""The output on stderr since the previous call."""
 
 
 @pytest.fixture
 def stderr(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Generator[Written]:
-    """What goes to stderr while the test's own logging is set up; afterwards it is as before."""
+    """Captures stderr with the logging of the test, and restores the logging afterwards."""
     root = logging.getLogger()
     loggers = [root, *(logging.getLogger(name) for name in OWN_LOGGERS)]
     before = [each.level for each in loggers]

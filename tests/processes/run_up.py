@@ -1,4 +1,4 @@
-"""`adsum up` as a process of its own, with stand-ins for what it starts: `python run_up.py SERVE WORKER PREPARE`."""
+"""`adsum up` with stand-ins for the programs that it starts: `python run_up.py SERVE WORKER PREPARE`."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_the_log_has_one_line_per_request_without_input(sqlite_url: str, redis_u
 
 
 def refusal(**settings: str) -> str:
-    """What `adsum serve` says when it does not start."""
+    """The error of an `adsum serve` that does not start."""
     ended = run_forked(["serve"], environment(**settings), "")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert len(ended.stderr.splitlines()) == 1, ended.stderr

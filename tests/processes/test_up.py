@@ -48,7 +48,7 @@ class Household:
         return process
 
     def started(self, *roles: str, settings: Mapping[str, str] = NONE) -> subprocess.Popen[str]:
-        """The same, when it has said that it is ready."""
+        """Starts `up` and waits until it is ready."""
         up = self.folder.root / f"{'stubborn' if 'stubborn' in roles else 'worker'}.pid"
         up.unlink(missing_ok=True)
         process = self.start(*roles, settings=settings)

@@ -13,8 +13,8 @@ from adsum.attendance.statuses.repository import codes_seen
 from adsum.platform.csv_files import Cell
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, Violation
-from adsum.platform.export_log import log_export
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
+from adsum.platform.telemetry import log_export
 
 EXPORTED_AT_ONCE = 1000
 COLUMNS = (

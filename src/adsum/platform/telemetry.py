@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from enum import StrEnum
 from typing import Any, cast
 
@@ -37,6 +37,10 @@ FIELDS = frozenset({
 })  # fmt: skip
 
 
+# Ids and days are logged with their values. Other filters may hold personal text: only their names are logged.
+_QUOTED = frozenset({"school_id", "class_id", "session_id", "student_id", "first_day", "last_day"})
+
+
 class LogIcon(StrEnum):
     """The seed's five icons. A console line starts with one; in JSON it is the field `mark`."""
 
@@ -53,6 +57,19 @@ def logger(name: str) -> BoundLogger:
     return cast(
         "BoundLogger", structlog.wrap_logger(logging.getLogger(name), processors=processors, wrapper_class=BoundLogger)
     )
+
+
+def log_export(name: str, form: str, actor: str, filters: Mapping[str, Any]) -> None:
+    """Logs one line when an export begins.
+
+    Args:
+        name: the name of the list.
+        form: the format of the file, such as `csv`.
+        actor: the caller.
+        filters: the filters of the list by name.
+    """
+    quoted = {field: str(value) for field, value in filters.items() if field in _QUOTED}
+    logger(__name__).info("a list is exported", actor=actor, list=name, form=form, filters=sorted(filters), **quoted)
 
 
 def configure_logs(settings: Settings) -> None:

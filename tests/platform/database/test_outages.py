@@ -1,4 +1,4 @@
-"""What the database could not do is an outage, to be tried again; only what it would not take is rejected."""
+"""Errors of the server are outages, which callers retry. Only invalid data is rejected."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def ask(database: Database, statement: str = "SELECT 1") -> None:
 
 
 async def sqlite_threads_ended() -> None:
-    """aiosqlite's thread of a connection that failed tells the loop of its end: the loop has to be there still."""
+    """Waits for the thread of a failed aiosqlite connection, which calls the event loop at its end."""
     for thread in threading.enumerate():
         if "_connection_worker_thread" in thread.name:
             await asyncio.to_thread(thread.join, 10)

@@ -1,4 +1,4 @@
-"""The migrations make what the tables say, on both databases."""
+"""The migrations create the tables of the metadata on both databases."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ METHODS = frozenset({"get", "put", "post", "delete", "patch"})
 
 
 def incompatibilities(recorded: Json, present: Json, place: tuple[str, ...] = ()) -> Iterator[str]:
-    """What would break a client, each as one line with its place."""
+    """The changes that break clients, one line each with its location."""
     match recorded, present:
         case dict(), dict():
             yield from _of_objects(cast("dict[str, Json]", recorded), cast("dict[str, Json]", present), place)

@@ -1,6 +1,6 @@
 """`docs/reference/permissions.md`, which `python -m tests.platform.http.permissions` writes.
 
-The permissions are read from the dependencies of each route, as FastAPI resolves them: no list of them is kept by hand.
+The permissions come from the dependencies of each route, as FastAPI resolves them, not from a list.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Every endpoint with the permission that it needs and the roles that have it. A t
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A route and one of its methods, and all permissions that it needs. `is_public`: nobody is asked who they are."""
+    """A route and one of its methods, and all permissions that it needs. `is_public`: it needs no authentication."""
 
     method: str
     path: str
@@ -40,7 +40,7 @@ class Endpoint:
     is_public: bool
 
     def lacking(self, role: Role) -> list[Permission]:
-        """What the role has not got of it, in the order in which it is asked for."""
+        """The permissions that the role lacks, in the order of the checks."""
         return [each for each in self.permissions if each not in PERMISSIONS[role]]
 
 

@@ -1,4 +1,4 @@
-"""Each endpoint, asked by nobody and by each role: 401, 403, or neither, as `docs/reference/permissions.md` says."""
+"""Each endpoint without a caller and for each role: 401, 403, or neither, as in `docs/reference/permissions.md`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def authorisation(full_frame: Frame, role: Role | None) -> dict[str, str]:
 
 
 async def ask(full_frame: Frame, endpoint: Endpoint, headers: dict[str, str]) -> httpx2.Response:
-    """About something that is not there, with a body that says nothing: who may ask is told all the same."""
+    """Requests something that does not exist, with an empty body. The permission is checked first."""
     path = re.sub(r"\{\w+\}", "7", endpoint.path)
     body: dict[str, str] | None = {} if endpoint.method in {"POST", "PUT", "PATCH"} else None
     return await full_frame.client.request(endpoint.method, path, headers=headers | {"If-Match": '"1"'}, json=body)

@@ -1,4 +1,4 @@
-"""What no page of ours could refuse: to somebody's browser it is a page all the same, to a program a problem."""
+"""Errors outside of pages are a page for browsers and a problem for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a password may travel: over HTTPS, or within one machine; and what a trusted proxy says about it."""
+"""Passwords are accepted over HTTPS or within one machine, also behind a trusted proxy."""
 
 from __future__ import annotations
 

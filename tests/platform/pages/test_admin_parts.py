@@ -1,4 +1,4 @@
-"""What the admin pages reckon before anything is shown."""
+"""The values that the admin pages compute for their templates."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_a_translation_has_the_placeholders_and_tags_of_its_text(language: str) 
 
 @languages
 def test_a_translation_has_the_quotation_marks_of_its_language(language: str) -> None:
-    """The others would end the attribute of a tag in which a text may stand."""
+    """ASCII quotation marks would end an attribute that contains the text."""
     assert [text for message in translations(language) if message.id for text in forms(message)[0] if '"' in text] == []
 
 

@@ -22,8 +22,8 @@ from tests.support.live import ROOT
 COMMAND = "python -m tests.platform.pages.texts"
 SOURCE: Final = Path("src/adsum")
 CATALOGUES: Final = SOURCE / "platform/pages/locale"
-# What a page says, it calls one of these with; N_ only marks a text that is translated elsewhere.
-SAYS: Final = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None}
+# The functions that translate the texts of pages. N_ only marks a text that is translated elsewhere.
+FUNCTIONS: Final = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None}
 # Whatever the environment of the pages compiles, these read in the same way: see rendering.py.
 TEMPLATES: Final = {
     "extensions": "jinja2.ext.i18n,jinja2.ext.do",
@@ -57,12 +57,12 @@ def texts(root: Path = ROOT) -> Catalog:
 
 
 def catalogue_file(language: str) -> Path:
-    """Where the translations into a language are."""
+    """The path of the translations into a language."""
     return ROOT / CATALOGUES / language / "LC_MESSAGES" / "adsum.po"
 
 
 def translations(language: str) -> Catalog:
-    """What is translated into a language."""
+    """The translations into a language."""
     with catalogue_file(language).open("rb") as file:
         return read_po(file, locale=language)
 
@@ -93,7 +93,7 @@ def main() -> int:
 def _of_pages(pages: Path) -> Iterator[Text]:
     methods = [("**.py", "python"), ("**/templates/**.html", "jinja2.ext.babel_extract")]
     options: Mapping[str, Mapping[str, str]] = {"**/templates/**.html": TEMPLATES}
-    for _, _, text, _, _ in extract_from_dir(pages, methods, {**options}, keywords=SAYS):
+    for _, _, text, _, _ in extract_from_dir(pages, methods, {**options}, keywords=FUNCTIONS):
         yield _plain(text)
 
 

@@ -1,4 +1,4 @@
-"""What a server says about itself, and the one way to learn whether it takes writes."""
+"""The facts that a server reports, and the probe for writes."""
 
 from __future__ import annotations
 

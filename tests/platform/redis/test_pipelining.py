@@ -1,4 +1,4 @@
-"""Scripts that are called in one turn of the loop go together, and each still has its own reply."""
+"""Scripts of one turn of the event loop are sent together, and each receives its own reply."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 from adsum.platform.redis.connection import open_redis
 from adsum.platform.redis.scripts import PipeliningRedis
 
-# Adds up, and tells the sum. A key that holds no number is an error of this call alone.
+# Adds a number and returns the sum. A key without a number is an error of this call alone.
 SCRIPT = "return redis.call('INCRBY', KEYS[1], ARGV[1])"
 MANY = 50
 
@@ -91,7 +91,7 @@ async def test_closing_during_a_pipeline_leaves_no_connection(redis_url: str, tu
     assert call.done()
     assert call.cancelled() or call.exception() is not None or call.result() == 1
     await client.aclose()
-    gc.collect()  # a connection that was forgotten says so here, and a warning is an error
+    gc.collect()  # an unclosed connection warns here, and a warning is an error
 
 
 async def connections(redis: Redis) -> int:

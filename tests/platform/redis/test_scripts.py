@@ -1,4 +1,4 @@
-"""A client that asks once whether the server has its scripts, and notices when it has them no more."""
+"""A client checks once whether the server has its scripts, and loads them again after they are lost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def redis(own_valkey: Valkey) -> AsyncGenerator[Redis]:
 
 
 async def times_asked(redis: Redis) -> int:
-    """How often the server was asked whether it has a script."""
+    """The number of checks whether the server has a script."""
     stats: dict[str, Any] = await redis.info("commandstats")  # pyright: ignore[reportUnknownMemberType]
     return int(stats.get("cmdstat_script|exists", {}).get("calls", 0))
 

@@ -1,4 +1,4 @@
-"""How commands open the services. This module imports no library, so that `adsum --help` is quick."""
+"""The functions with which commands open services. This module imports no library, so that `adsum --help` is fast."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ from fastapi import Header
 from fastapi.responses import StreamingResponse
 
 from adsum.platform.csv_files import Cell, csv_lines
-from adsum.platform.export_log import log_export
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, Schema
 from adsum.platform.paging import MAX_LIMIT, PageRequest
+from adsum.platform.telemetry import log_export
 from adsum.platform.workbooks import make_workbook
 
 Item = TypeVar("Item", bound=Schema)

@@ -67,15 +67,15 @@ def answer_errors(app: FastAPI) -> None:
 
 
 def problem_of(error: AdsumError) -> Response:
-    """The problem that an error is. Raises the error itself, where it has no place in HTTP."""
+    """The problem for an error. Raises the error itself if it has no HTTP status."""
     status = status_of(error)
     if status is None:
-        raise error  # an unexpected one
+        raise error  # the middleware returns 500
     return problem(status, error.code, error.detail, error.violations, error.params, headers_of(error))
 
 
 def unexpected_problem() -> Response:
-    """500, and nothing of what went wrong: that stands in the log, beside the request's id."""
+    """A 500 without details. The log has them under the request id."""
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Adsum failed; the log has more, under X-Request-ID"
     )
@@ -89,7 +89,7 @@ def problem(
     params: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A problem; without violations of its own it is itself the one wrong thing."""
+    """A problem. Without violations, the error itself is the only entry."""
     params = params or {}
     body = {
         "type": f"urn:adsum:problem:{code}",
@@ -102,18 +102,18 @@ def problem(
             _entry(violation) for violation in violations[:MAX_ENTRIES] or (Violation(code, detail, params=params),)
         ],
     }
-    # ASCII, since what a client sent may come back here, and half a surrogate pair is no UTF-8.
+    # ASCII, because it may quote input of the client, and half a surrogate pair is not valid UTF-8.
     content = json.dumps(body, ensure_ascii=True, default=str)
     return Response(content, status.value, {**HEADERS.get(status, {}), **(headers or {})}, MEDIA_TYPE)
 
 
 def status_of(error: AdsumError) -> HTTPStatus | None:
-    """The status that says this kind of error; None: it has no place in HTTP."""
+    """The HTTP status of an error; None: it has none."""
     return next((status for kind, status in STATUSES if isinstance(error, kind)), None)
 
 
 def headers_of(error: AdsumError) -> dict[str, str]:
-    """What this very error says in headers, beside what its kind does."""
+    """The headers of this error, besides those of its status."""
     return {"Retry-After": str(error.params["retryAfter"])} if isinstance(error, errors.TooManyAttempts) else {}
 
 
@@ -132,7 +132,7 @@ def _problem_of_validation(error: RequestValidationError) -> Response:
         violations = [violation_of(each) for each in found]
         return problem(HTTPStatus.BAD_REQUEST, errors.Malformed.code, violations[0].detail, violations)
     if isinstance(error.body, bytes):
-        # FastAPI hands a body on unread when its Content-Type is not JSON.
+        # FastAPI does not parse a body whose Content-Type is not JSON.
         detail = "send the body with Content-Type: application/json"
         return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
     violations = [violation_of(each) for each in found[:MAX_ENTRIES]]
@@ -141,7 +141,7 @@ def _problem_of_validation(error: RequestValidationError) -> Response:
 
 
 def problem_of_http(error: HTTPException) -> Response:
-    """What the router itself refuses."""
+    """The problem for an error of the router."""
     status = HTTPStatus(error.status_code)
     code = ROUTING_CODES.get(status, status.name.lower())
     if status is HTTPStatus.BAD_REQUEST:
@@ -151,7 +151,7 @@ def problem_of_http(error: HTTPException) -> Response:
 
 BODY = "body"
 
-# pydantic's types, of which it has a hundred, by the codes that clients may rely on.
+# The codes of pydantic's error types. Clients may rely on the codes.
 CODES: Mapping[str, str] = {
     "json_invalid": "malformed",
     "missing": "missing_field",
