@@ -29,6 +29,7 @@ async def batch_and_token(database_url: str) -> tuple[str, str]:
 async def test_streams_end_at_once_and_the_process_with_them(
     sqlite_url: str, redis_url: str, number: signal.Signals
 ) -> None:
+    """An upgrade of uvicorn breaks `Server` if it no longer calls `shutdown` and `capture_signals`."""
     batch_id, token = await batch_and_token(sqlite_url)
     with serving(sqlite_url, redis_url) as live, httpx2.Client(timeout=20) as client:
         url = f"http://127.0.0.1:{live.port}/attendances/batches/{batch_id}/events"

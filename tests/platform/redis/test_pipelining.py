@@ -32,6 +32,7 @@ def adding(client: Redis) -> Any:
 
 
 async def test_scripts_of_one_turn_share_a_connection_in_order(client: Redis, redis: Redis) -> None:
+    """An upgrade of redis-py breaks `PipeliningRedis` if scripts do not pass `execute_command("EVALSHA", …)`."""
     add = adding(client)
     await add(keys=["sum"], args=[0])  # loads the script
     before = await connections(redis)
