@@ -13,7 +13,6 @@ from adsum import __version__, wiring
 from adsum.absences import endpoints as absences
 from adsum.accounts import endpoints as auth
 from adsum.accounts import pages as sign_in
-from adsum.accounts import start_page as start
 from adsum.attendance import correction_endpoints as corrections
 from adsum.attendance import endpoints as attendances
 from adsum.attendance import pages as record
@@ -81,7 +80,6 @@ ROUTERS = (
 PAGES = (
     static_files.router,
     sign_in.router,
-    start.router,
     today.router,
     register.router,
     overview.router,

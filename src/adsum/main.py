@@ -94,9 +94,9 @@ GROUPS = {
         "adsum.attendance.statuses.commands:app", "What can be recorded in a school: present, absent, a trip."
     ),
     "student": LazyGroup("adsum.privacy.commands:app", "Hand over or erase what is kept about a student."),
-    "user": LazyGroup("adsum.accounts.user_commands:app", "People who may sign in."),
-    "token": LazyGroup("adsum.accounts.token_commands:app", "Bearer tokens."),
-    "key": LazyGroup("adsum.accounts.key_commands:app", "API keys of programs."),
+    "user": LazyGroup("adsum.accounts.commands:user_app", "People who may sign in."),
+    "token": LazyGroup("adsum.accounts.commands:token_app", "Bearer tokens."),
+    "key": LazyGroup("adsum.accounts.commands:key_app", "API keys of programs."),
     "config": LazyGroup("adsum.operations.config_commands:app", "Settings, and where they come from."),
 }
 

@@ -9,7 +9,7 @@ import pytest
 from argon2 import extract_parameters
 
 from adsum.accounts import passwords
-from adsum.accounts.passwords import AT_ONCE, DECOY, Passwords, generated_password
+from adsum.accounts.passwords import CONCURRENT_HASHES, DECOY, Passwords, generated_password
 
 
 async def test_a_password_matches_its_own_hash_and_no_other() -> None:
@@ -53,7 +53,7 @@ async def test_no_more_than_two_hashes_are_computed_at_once(monkeypatch: pytest.
 
     monkeypatch.setattr(passwords.PasswordHash, "hash", counted)
     await asyncio.gather(*(checker.hash(f"password {number}") for number in range(6)))
-    assert most == AT_ONCE
+    assert most == CONCURRENT_HASHES
 
 
 def test_generated_passwords_differ_and_have_no_letters_that_look_alike() -> None:

@@ -1,4 +1,4 @@
-"""Who may do what: an enum of permissions, a map of roles, and the caller as the services see it."""
+"""Permissions, the permissions of each role, and the authenticated caller."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from adsum.platform.errors import Forbidden
 
 
 class Permission(StrEnum):
-    """What a caller may do; the names are those of the API and of `key create --permission`."""
+    """The permissions, as the API and `key create --permission` name them."""
 
     ATTENDANCE_CREATE = "attendance:create"
     ATTENDANCE_READ = "attendance:read"
     ATTENDANCE_OVERRULE = "attendance:overrule"
-    # For keys alone: a person acts for nobody but themselves.
+    # For API keys only: a request on behalf of a person.
     ATTENDANCE_ACT_AS = "attendance:act-as"
     BATCH_READ = "batch:read"
     BATCH_OPERATE = "batch:operate"
@@ -28,7 +28,7 @@ class Permission(StrEnum):
 
 
 class Role(StrEnum):
-    """`ADMIN` is of all schools, every other role of one. `KEY` is what an API key acts in; no user has it."""
+    """An admin belongs to all schools, a user of any other role to one. `KEY` is the role of API keys."""
 
     ADMIN = "admin"
     OFFICE = "office"
@@ -52,14 +52,14 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking, already authenticated.
+    """The authenticated user or API key of a request.
 
     Attributes:
-        user_id: of a person, or None for an API key that acts for nobody.
-        key_id: of an API key, or None for a person who is asking themselves.
-        role: in which the caller acts; it is stored with what they record.
-        permissions: what the caller may do.
-        schools: ids of the schools that the caller is confined to; None: every school.
+        user_id: the user; None for an API key on its own behalf.
+        key_id: the API key; None for a user without one.
+        role: stored with the records that the caller makes.
+        permissions: of the caller.
+        schools: ids of the visible schools; None: all schools.
     """
 
     role: Role
@@ -73,42 +73,42 @@ class Caller:
 
     @property
     def overrules(self) -> bool:
-        """Whether the caller has the last word on a mark, as the office has."""
+        """Whether the marks of the caller take precedence, like those of the office."""
         return self.may(Permission.ATTENDANCE_OVERRULE)
 
     @property
     def teaches_only(self) -> bool:
-        """Whether the caller sees no more than the classes that they teach."""
+        """Whether the caller sees only classes that are assigned to them: see `visibility`."""
         return self.role is Role.TEACHER
 
     @property
     def actor(self) -> str:
-        """A name for the caller that holds nothing personal: the scope of its idempotency keys."""
-        numbers = {"key": self.key_id, "user": self.user_id}
-        return "-".join(f"{kind}-{number}" for kind, number in numbers.items() if number is not None) or "system"
+        """The scope of the caller's idempotency keys. Contains no personal data."""
+        ids = {"key": self.key_id, "user": self.user_id}
+        return "-".join(f"{kind}-{number}" for kind, number in ids.items() if number is not None) or "system"
 
     def on_behalf_of(self, person: Caller) -> Caller:
-        """This key in the name of a person: in their role, and with no right that either of them lacks."""
+        """This API key on behalf of a person: in their role, with the permissions and schools that both have."""
         return replace(
             person,
             permissions=self.permissions & person.permissions,
             key_id=self.key_id,
-            schools=_both(self.schools, person.schools),
+            schools=_intersection(self.schools, person.schools),
         )
 
 
-def _both(schools: frozenset[int] | None, others: frozenset[int] | None) -> frozenset[int] | None:
+def _intersection(schools: frozenset[int] | None, others: frozenset[int] | None) -> frozenset[int] | None:
     if schools is None or others is None:
         return others if schools is None else schools
     return schools & others
 
 
 def system_caller() -> Caller:
-    """The one that acts for whoever has the servers' own credentials: the command line and the library."""
+    """The caller of the command line and the library: all permissions of an admin."""
     return Caller(role=Role.ADMIN, permissions=PERMISSIONS[Role.ADMIN])
 
 
 def require_permission(caller: Caller, permission: Permission) -> None:
-    """Raises Forbidden unless the caller has the permission. Every public method of a service calls it first."""
+    """Raises Forbidden if the caller lacks the permission. Every public method of a service calls it first."""
     if not caller.may(permission):
         raise Forbidden(f"this needs the permission {permission.value}", permission=permission.value)

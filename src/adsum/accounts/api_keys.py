@@ -1,28 +1,28 @@
-"""API keys for programs: shown once, stored hashed, each with permissions and schools of its own."""
+"""API keys of programs. A secret is shown once and stored as a hash."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from adsum.accounts import keys_repository as statements
-from adsum.accounts import repository as accounts
+from adsum.accounts import repository as statements
 from adsum.accounts.access import Caller, Permission, Role
-from adsum.accounts.keys_repository import StoredKey
+from adsum.accounts.repository import StoredKey
 from adsum.platform.coalescer import BatchedLookup
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
-from adsum.platform.errors import Invalid, NotFound, Unauthenticated, Violation
+from adsum.platform.errors import NotFound, Unauthenticated, Violation, refuse
 
-PREFIX = "adsum_"  # so that a scanner of repositories knows what it found
+PREFIX = "adsum_"  # lets secret scanners recognise a key
 MAX_NAME = 255
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key without its secret. `schools` None: every school."""
+    """A key without its secret. `schools` None: all schools."""
 
     id: int
     name: str
@@ -34,16 +34,16 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key with its secret, which can be shown now and never again."""
+    """A new key with its secret, which can be shown only now."""
 
     key: ApiKey
     secret: str
 
 
 class ApiKeys:
-    """Makes and revokes API keys, and knows the caller of one."""
+    """Creates, lists, revokes and verifies API keys."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, now: Clock) -> None:
         self._database = database
         self._keys = BatchedLookup(database, statements.keys_of_hashes)
         self._now = now
@@ -51,48 +51,46 @@ class ApiKeys:
     async def create(
         self, name: str, permissions: Collection[Permission], schools: Collection[int] | None = None
     ) -> NewKey:
-        """A new key.
+        """Creates a key.
 
         Args:
-            name: for people, so that they know which one to revoke.
+            name: identifies the key for people.
             permissions: at least one.
-            schools: ids of the schools that it is confined to; None: every school.
+            schools: ids of the schools that the key may access; None: all schools.
 
         Raises:
-            Invalid: with a violation for each thing that is wrong.
+            Invalid: with all violations.
         """
         secret = PREFIX + secrets.token_urlsafe(32)
         ordered = tuple(sorted(set(permissions)))
-        within = None if schools is None else tuple(sorted(set(schools)))
+        school_ids = None if schools is None else tuple(sorted(set(schools)))
         async with self._database.transaction() as connection:
-            violations = _violations(name, ordered, within, await accounts.school_ids(connection))
-            if violations:
-                raise Invalid(violations[0].detail, violations)
+            refuse(_validate(name, ordered, school_ids, await statements.school_ids(connection)))
             now = self._now()
             key_id = await statements.insert_key(
                 connection,
                 name=name,
                 secret_hash=_hashed(secret),
                 permissions=[permission.value for permission in ordered],
-                schools=within,
+                schools=school_ids,
                 created_at=now,
             )
-        return NewKey(ApiKey(key_id, name, ordered, within, now, None), secret)
+        return NewKey(ApiKey(key_id, name, ordered, school_ids, now, None), secret)
 
     async def list_keys(self) -> list[ApiKey]:
-        """All keys, revoked ones too, in the order in which they were made."""
+        """All keys by id, revoked keys too."""
         async with self._database.snapshot() as connection:
             return [_key(row) for row in await statements.all_keys(connection)]
 
     async def revoke(self, key_id: int) -> None:
-        """Ends a key at once and for ever. Raises NotFound."""
+        """Revokes a key for good. Raises NotFound."""
         async with self._database.transaction() as connection:
             known = await statements.revoke_key(connection, key_id, self._now())
         if not known:
             raise NotFound(f"there is no key {key_id}")
 
     async def caller_of(self, secret: str) -> Caller:
-        """Whose key this is. Raises Unauthenticated."""
+        """The caller of a key. Raises Unauthenticated."""
         row = await self._keys.find(_hashed(secret))
         if row is None or row.revoked_at is not None:
             raise Unauthenticated("the API key is not valid")
@@ -105,16 +103,16 @@ class ApiKeys:
         )
 
     async def close(self) -> None:
-        """Ends what is being looked up. To be called when nobody asks any more."""
+        """Stops pending lookups. Called after the last request."""
         await self._keys.close()
 
 
 def _hashed(secret: str) -> str:
-    # 256 random bits need no slow hash: there is nothing to guess.
+    # A secret of 256 random bits cannot be guessed, so a fast hash is sufficient.
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _violations(
+def _validate(
     name: str, permissions: tuple[Permission, ...], schools: tuple[int, ...] | None, known: Collection[int]
 ) -> list[Violation]:
     violations: list[Violation] = []
@@ -135,7 +133,7 @@ def _violations(
 
 
 def _key(row: StoredKey) -> ApiKey:
-    # A permission that a newer version has stored is none to this one.
+    # Ignores permissions that a newer version has stored.
     permissions = tuple(permission for permission in Permission if permission.value in row.permissions)
     schools = None if row.schools is None else tuple(row.schools)
     return ApiKey(row.id, row.name, permissions, schools, row.created_at, row.revoked_at)

@@ -1,4 +1,4 @@
-"""A key acts for a person: in their name, with no right that either of them lacks."""
+"""API keys on behalf of a person, with the permissions and schools that both have."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from adsum.platform.http.queries import ON_BEHALF_OF
 
 
 class Impersonation:
-    """Knows the person that a key names."""
+    """Finds the person that a key acts for."""
 
     def __init__(self, database: Database) -> None:
         self._users = BatchedLookup(database, statements.users_of_emails)
 
-    async def for_person(self, key: Caller, email: str) -> Caller:
-        """The key in the name of the person with this email.
+    async def on_behalf_of(self, key: Caller, email: str) -> Caller:
+        """The key on behalf of the person with this email.
 
         Raises:
             Forbidden: the key lacks `attendance:act-as`, which no person has.
-            Invalid: nobody signs in with this email, or they are disabled, or of no school of the key: one and the same
-                error, so that a key learns of nobody beyond its schools.
+            Invalid: no such user, a disabled user, or a user of another school. The error is the same for all three, so
+                that a key learns nothing about users outside its schools.
         """
         require_permission(key, Permission.ATTENDANCE_ACT_AS)
         name = normalised_email(email)
-        # What nobody can have is not asked for: Postgres refuses a NUL, and half a surrogate pair has no UTF-8.
+        # Postgres refuses a NUL, and a lone surrogate has no UTF-8 form. No user has such an email.
         user = await self._users.find(name) if len(name) <= MAX_EMAIL and name.isprintable() else None
         if user is None or user.disabled:
             raise _unknown()
@@ -37,7 +37,7 @@ class Impersonation:
         return caller
 
     async def close(self) -> None:
-        """Ends what is being looked up. To be called when nobody asks any more."""
+        """Stops pending lookups. Called after the last request."""
         await self._users.close()
 
 

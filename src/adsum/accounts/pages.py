@@ -1,4 +1,4 @@
-"""Signing in and out of the pages, and choosing a language."""
+"""Pages for signing in and out, the start page, and the choice of a language."""
 
 from __future__ import annotations
 
@@ -10,65 +10,82 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from adsum.accounts.cookies import forget, keep_signed_in
-from adsum.accounts.visitors import Visitor, signed_in
+from adsum.accounts.access import Role
+from adsum.accounts.service import Accounts
+from adsum.accounts.sign_in import SigningIn
+from adsum.accounts.visitors import Visitor, delete_session_cookie, set_session_cookie, signed_in
 from adsum.platform.errors import AdsumError, NotFound, TooManyAttempts, Unauthenticated
-from adsum.platform.http.dependencies import OpenAdsum, adsum_of
+from adsum.platform.http.dependencies import CurrentSettings, provided
 from adsum.platform.http.problems import headers_of, status_of
 from adsum.platform.http.transport import PlainHttp, address_of, require_private_transport, require_same_origin
 from adsum.platform.pages.languages import COOKIE
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute, wants_json
+from adsum.platform.settings import Settings
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 START = "/"
+START_PAGES = {Role.TEACHER: "/today", Role.OPERATOR: "/batches"}
 A_YEAR_S = 365 * 24 * 3600
 
 
+@router.get("/")
+async def start(visitor: Annotated[Visitor, Depends(signed_in)]) -> RedirectResponse:
+    """Redirects to the page on which the work of the role begins."""
+    return RedirectResponse(START_PAGES.get(visitor.role, "/overview"), HTTPStatus.SEE_OTHER)
+
+
 @router.get("/sign-in")
-async def sign_in_page(request: Request, next: str = START) -> Response:  # noqa: A002 - the name in the address
-    """The form; over plain HTTP from elsewhere, what to do about that."""
+async def sign_in_page(
+    request: Request,
+    settings: CurrentSettings,
+    next: str = START,  # noqa: A002 - the name in the address
+) -> Response:
+    """The form, or instructions if the connection is not encrypted."""
     try:
         require_private_transport(request)
     except PlainHttp as error:
-        return _plain_http(request, error)
+        return _plain_http(request, settings, error)
     return _form(request, next, "", None)
 
 
 @router.post("/sign-in", dependencies=[Depends(require_same_origin)])
 async def sign_in(
     request: Request,
-    adsum: OpenAdsum,
+    settings: CurrentSettings,
+    signing_in: Annotated[SigningIn, Depends(provided(SigningIn))],
     email: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = START,  # noqa: A002
 ) -> Response:
-    """Signs in, and goes on to where the visitor wanted to go; a script gets an empty answer."""
+    """Signs in and redirects to `next`. A script receives 204."""
     try:
         require_private_transport(request)
-        token = await adsum.signing_in.sign_in(email, password, address_of(request))
+        token = await signing_in.sign_in(email, password, address_of(request))
     except (PlainHttp, Unauthenticated, TooManyAttempts) as error:
         if wants_json(request):
             raise
-        return _plain_http(request, error) if isinstance(error, PlainHttp) else _form(request, next, email, error)
+        if isinstance(error, PlainHttp):
+            return _plain_http(request, settings, error)
+        return _form(request, next, email, error)
     response = (
         Response(status_code=HTTPStatus.NO_CONTENT)
         if wants_json(request)
-        else RedirectResponse(own_path(next), HTTPStatus.SEE_OTHER)
+        else RedirectResponse(local_path(next), HTTPStatus.SEE_OTHER)
     )
-    keep_signed_in(request, response, token.text, token.expires_in)
+    set_session_cookie(request, response, token.text, token.expires_in)
     return response
 
 
-def _form(request: Request, then: str, email: str, error: AdsumError | None) -> Response:
+def _form(request: Request, next_path: str, email: str, error: AdsumError | None) -> Response:
     status = HTTPStatus.OK if error is None else status_of(error) or HTTPStatus.UNAUTHORIZED
     wait = error.params.get("retryAfter") if error is not None else None
     response = site_of(request).page(
         request,
         "sign_in.html",
         status=status,
-        next=then,
+        next=next_path,
         email=email,
         error=error,
         minutes=None if wait is None else ceil(wait / 60),
@@ -78,9 +95,9 @@ def _form(request: Request, then: str, email: str, error: AdsumError | None) -> 
     return response
 
 
-def _plain_http(request: Request, error: PlainHttp) -> Response:
-    """One page that says how to come by HTTPS, or which setting does without."""
-    public_url = adsum_of(request).settings.public_url
+def _plain_http(request: Request, settings: Settings, error: PlainHttp) -> Response:
+    """The page that explains how to use HTTPS, and which setting allows plain HTTP."""
+    public_url = settings.public_url
     status = status_of(error) or HTTPStatus.FORBIDDEN
     secure_url = public_url if public_url and public_url.startswith("https://") else None
     return site_of(request).page(
@@ -91,15 +108,15 @@ def _plain_http(request: Request, error: PlainHttp) -> Response:
 @router.post("/sign-out")
 async def sign_out(
     request: Request,
-    adsum: OpenAdsum,
+    accounts: Annotated[Accounts, Depends(provided(Accounts))],
     visitor: Annotated[Visitor, Depends(signed_in)],
     everywhere: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Drops the cookie; `everywhere` ends all tokens of the visitor, on every device."""
+    """Deletes the session cookie. `everywhere` ends all tokens of the visitor."""
     if everywhere:
-        await adsum.accounts.end_tokens(visitor.caller)
+        await accounts.end_tokens(visitor.caller)
     response = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
-    forget(request, response)
+    delete_session_cookie(request, response)
     return response
 
 
@@ -109,19 +126,19 @@ async def choose_language(
     language: Annotated[str, Form()],
     next: Annotated[str, Form()] = START,  # noqa: A002
 ) -> Response:
-    """Keeps the choice for a year."""
+    """Stores the choice in a cookie for a year."""
     if language not in site_of(request).languages:
         raise NotFound("there is no such language")
-    response = RedirectResponse(own_path(next), HTTPStatus.SEE_OTHER)
+    response = RedirectResponse(local_path(next), HTTPStatus.SEE_OTHER)
     secure = request.url.scheme == "https"
     response.set_cookie(COOKIE, language, max_age=A_YEAR_S, secure=secure, httponly=True, samesite="lax", path="/")
     return response
 
 
-def own_path(address: str) -> str:
-    """The address, if it is a path of ours, else the start page: nobody is sent to another site from here.
+def local_path(address: str) -> str:
+    """The address if it is a path of this site, else the start page. Prevents redirects to other sites.
 
-    A browser takes `//` and `/\\` at the beginning for another host, and drops tabs and line ends before it looks.
+    Browsers treat `//` and `/\\` at the beginning as another host, and remove tabs and line breaks first.
     """
     is_plain = address.startswith("/") and address.isprintable() and "\\" not in address
     parts = urlsplit(address) if is_plain else None

@@ -1,17 +1,17 @@
-"""Statements on people who may sign in, and on the schools that they belong to."""
+"""Statements on users and API keys. Of a secret only its hash is stored."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.accounts.tables import users
-from adsum.platform.database.input_rows import asking, rows_asked
-from adsum.schools.tables import schools
+from adsum.accounts.tables import api_keys, users
+from adsum.platform.database.sql_files import input_rows, sql_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,18 @@ class StoredUser:
     token_generation: int
 
 
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """One row of `api_keys`. `schools` None: all schools."""
+
+    id: int
+    name: str
+    permissions: Sequence[str]
+    schools: Sequence[int] | None
+    created_at: datetime
+    revoked_at: datetime | None
+
+
 _USER = select(
     users.c.id,
     users.c.school_id,
@@ -38,52 +50,47 @@ _USER = select(
     users.c.disabled,
     users.c.token_generation,
 )
-
-
-_TOLD = {column.name: column.type for column in _USER.selected_columns}
-_OF_IDS = asking(
-    """
-SELECT u.id, u.school_id, u.source_id, u.email, u.password_hash, u.role, u.disabled, u.token_generation
-FROM asked JOIN users u ON u.id = asked.id""",
-    {"id": "bigint"},
-    _TOLD,
+_KEY = select(
+    api_keys.c.id,
+    api_keys.c.name,
+    api_keys.c.permissions,
+    api_keys.c.schools,
+    api_keys.c.created_at,
+    api_keys.c.revoked_at,
 )
+_USER_COLUMNS = {column.name: column.type for column in _USER.selected_columns}
+_KEY_COLUMNS = {column.name: column.type for column in (api_keys.c.secret_hash, *_KEY.selected_columns)}
+_USERS_OF_IDS = sql_file("adsum.accounts", "users_of_ids", returns=_USER_COLUMNS)
+_USERS_OF_EMAILS = sql_file("adsum.accounts", "users_of_emails", returns=_USER_COLUMNS)
+_KEYS_OF_HASHES = sql_file("adsum.accounts", "keys_of_hashes", returns=_KEY_COLUMNS)
+_SCHOOL_IDS = sql_file("adsum.accounts", "school_ids")
 
 
 async def users_of_ids(connection: AsyncConnection, user_ids: Collection[int]) -> dict[int, StoredUser]:
-    """Those of these users that there are. It is asked for every request that carries a token."""
-    rows = await _OF_IDS.fetch_all(connection, rows_asked({"id": user_id} for user_id in user_ids))
+    """The users with these ids, by id. Runs for every request that carries a token."""
+    rows = await _USERS_OF_IDS.fetch_all(connection, input_rows({"id": user_id} for user_id in user_ids))
     return {row[0]: StoredUser(*row) for row in rows}
 
 
-_OF_EMAILS = asking(
-    """
-SELECT u.id, u.school_id, u.source_id, u.email, u.password_hash, u.role, u.disabled, u.token_generation
-FROM asked JOIN users u ON u.email = asked.email""",
-    {"email": "text"},
-    _TOLD,
-)
-
-
 async def users_of_emails(connection: AsyncConnection, emails: Collection[str]) -> dict[str, StoredUser]:
-    """Those of these users that there are. It is asked for every request that names the person it acts for."""
-    rows = await _OF_EMAILS.fetch_all(connection, rows_asked({"email": email} for email in emails))
+    """The users with these emails, by email. Runs for every request of a key on behalf of a person."""
+    rows = await _USERS_OF_EMAILS.fetch_all(connection, input_rows({"email": email} for email in emails))
     found = [StoredUser(*row) for row in rows]
     return {user.email: user for user in found if user.email is not None}
 
 
 async def user_of_email(connection: AsyncConnection, email: str) -> StoredUser | None:
-    """By the email in its one form: see `normalised_email`."""
+    """The user with this email, which has to be normalised: see `normalised_email`."""
     return await _one(connection, _USER.where(users.c.email == email))
 
 
 async def user_of_source(connection: AsyncConnection, school_id: int, source_id: str) -> StoredUser | None:
-    """The person that a roster's file calls `source_id`."""
+    """The user with this id in the roster file of a school."""
     return await _one(connection, _USER.where(users.c.school_id == school_id, users.c.source_id == source_id))
 
 
 async def users_with_email(connection: AsyncConnection) -> list[StoredUser]:
-    """Everyone who may sign in or could before, by email."""
+    """All users with an email, by email; disabled users too."""
     rows = await connection.execute(_USER.where(users.c.email.is_not(None)).order_by(users.c.email))
     return [StoredUser(*row) for row in rows]
 
@@ -91,20 +98,20 @@ async def users_with_email(connection: AsyncConnection) -> list[StoredUser]:
 async def insert_user(
     connection: AsyncConnection, *, email: str, password_hash: str, role: str, school_id: int | None
 ) -> int:
-    """Raises RejectedRows when somebody has the email."""
+    """Inserts a user and returns the id. Raises RejectedRows if the email is taken."""
     values = {"email": email, "password_hash": password_hash, "role": role, "school_id": school_id}
     return int((await connection.execute(insert(users).values(values).returning(users.c.id))).scalar_one())
 
 
-async def give_login(connection: AsyncConnection, user_id: int, *, email: str, password_hash: str) -> None:
-    """A person of the roster gets an email and a password, and stays who they are."""
+async def set_login(connection: AsyncConnection, user_id: int, *, email: str, password_hash: str) -> None:
+    """Gives a person of the roster an email and a password."""
     await connection.execute(
         update(users).where(users.c.id == user_id).values(email=email, password_hash=password_hash)
     )
 
 
-async def store_password(connection: AsyncConnection, user_id: int, password_hash: str) -> None:
-    """A new password ends all tokens that were made with the old one."""
+async def set_password(connection: AsyncConnection, user_id: int, password_hash: str) -> None:
+    """Sets the password and ends all tokens of the user."""
     await connection.execute(
         update(users)
         .where(users.c.id == user_id)
@@ -112,35 +119,76 @@ async def store_password(connection: AsyncConnection, user_id: int, password_has
     )
 
 
-async def store_disabled(connection: AsyncConnection, user_id: int, *, disabled: bool) -> None:
-    """Disabling ends all tokens for ever: enabling again does not bring them back."""
-    ended = case((users.c.disabled == disabled, 0), else_=1)
+async def set_disabled(connection: AsyncConnection, user_id: int, *, disabled: bool) -> None:
+    """Disables or enables a user. A change ends all tokens of the user for good."""
+    increment = case((users.c.disabled == disabled, 0), else_=1)
     await connection.execute(
         update(users)
         .where(users.c.id == user_id)
-        .values(disabled=disabled, token_generation=users.c.token_generation + ended)
+        .values(disabled=disabled, token_generation=users.c.token_generation + increment)
     )
 
 
 async def end_tokens(connection: AsyncConnection, user_id: int) -> None:
-    """Ends all tokens that were made until now."""
+    """Ends all tokens of a user."""
     await connection.execute(
         update(users).where(users.c.id == user_id).values(token_generation=users.c.token_generation + 1)
     )
 
 
 async def name_of_user(connection: AsyncConnection, user_id: int) -> str:
-    """The given and the family name, or else the email, or else ''."""
+    """The given and family name, else the email, else ''."""
     c = users.c
     row = (await connection.execute(select(c.given_name, c.family_name, c.email).where(c.id == user_id))).one_or_none()
     return "" if row is None else f"{row.given_name} {row.family_name}".strip() or row.email or ""
 
 
 async def school_ids(connection: AsyncConnection) -> list[int]:
-    """Ids of all schools, in order."""
-    return list((await connection.execute(select(schools.c.id).order_by(schools.c.id))).scalars())
+    """Ids of all schools, in ascending order."""
+    return [row[0] for row in await _SCHOOL_IDS.fetch_all(connection, {})]
 
 
-async def _one(connection: AsyncConnection, found: Select[*tuple[Any, ...]]) -> StoredUser | None:
-    row = (await connection.execute(found)).one_or_none()
+async def keys_of_hashes(connection: AsyncConnection, hashes: Collection[str]) -> dict[str, StoredKey]:
+    """The API keys with these secret hashes, by hash. Runs for every request that carries a key."""
+    rows = await _KEYS_OF_HASHES.fetch_all(connection, input_rows({"hash": each} for each in hashes))
+    return {secret_hash: StoredKey(*row) for secret_hash, *row in rows}
+
+
+async def all_keys(connection: AsyncConnection) -> list[StoredKey]:
+    """All API keys by id, revoked keys too."""
+    return [StoredKey(*row) for row in await connection.execute(_KEY.order_by(api_keys.c.id))]
+
+
+async def insert_key(
+    connection: AsyncConnection,
+    *,
+    name: str,
+    secret_hash: str,
+    permissions: Sequence[str],
+    schools: Sequence[int] | None,
+    created_at: datetime,
+) -> int:
+    """Inserts an API key and returns the id."""
+    values: dict[str, Any] = {"name": name, "secret_hash": secret_hash, "created_at": created_at}
+    values["permissions"] = list(permissions)
+    if schools is not None:  # None would be stored as JSON's null
+        values["schools"] = list(schools)
+    return int((await connection.execute(insert(api_keys).values(values).returning(api_keys.c.id))).scalar_one())
+
+
+async def revoke_key(connection: AsyncConnection, key_id: int, revoked_at: datetime) -> bool:
+    """Revokes a key. Keeps the time of an earlier revocation. Returns False if there is no such key."""
+    changed = await connection.execute(
+        update(api_keys)
+        .where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
+        .values(revoked_at=revoked_at)
+        .returning(api_keys.c.id)
+    )
+    if changed.first() is not None:
+        return True
+    return (await connection.execute(select(api_keys.c.id).where(api_keys.c.id == key_id))).first() is not None
+
+
+async def _one(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) -> StoredUser | None:
+    row = (await connection.execute(query)).one_or_none()
     return None if row is None else StoredUser(*row)

@@ -1,4 +1,4 @@
-"""People who may sign in: added, changed, disabled, and known by email and password."""
+"""Users who can sign in: adds, changes, disables and authenticates them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from adsum.accounts.access import PERMISSIONS, Caller, Role
 from adsum.accounts.passwords import MAX_LENGTH, MIN_LENGTH, Passwords, generated_password
 from adsum.accounts.repository import StoredUser
 from adsum.platform.database.engine import Database, RejectedRows
-from adsum.platform.errors import Conflict, Invalid, NotFound, Unauthenticated, Violation
+from adsum.platform.errors import Conflict, Invalid, NotFound, Unauthenticated, Violation, refuse
 
 ROLES = tuple(role for role in Role if role is not Role.KEY)
 MAX_EMAIL = 254
@@ -19,14 +19,14 @@ _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f\"<>(),;:\\\[\]]{1,64}@[\w-]+(\.[\w-]+)*
 
 
 class EmailTaken(Conflict):
-    """Somebody signs in with this email already."""
+    """Another user has this email."""
 
     code = "email_taken"
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who may sign in. `school_id` is None for an admin."""
+    """A user with a login. `school_id` is None for an admin."""
 
     id: int
     email: str
@@ -38,14 +38,14 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class NewLogin:
-    """A user together with the password that was set; it can be shown now and never again."""
+    """A user and the new password, which is not stored and can be shown only now."""
 
     user: User
     password: str
 
 
 class Accounts:
-    """Everything about users but their tokens. It asks for no permission: `People` does, for whoever is a caller."""
+    """Manages users. Checks no permission: the command line and `People`, which checks them, call it."""
 
     def __init__(self, database: Database, passwords: Passwords) -> None:
         self._database = database
@@ -60,72 +60,70 @@ class Accounts:
         teacher: str | None = None,
         password: str | None = None,
     ) -> NewLogin:
-        """Adds somebody who may sign in.
+        """Adds a user who can sign in.
 
         Args:
-            email: in any case; it is kept in lower case.
+            email: stored in lower case.
             role: an admin has no school, every other role has one.
-            school_id: may be left out where there is only one school.
-            teacher: the roster's source id of a person, who gets the login and keeps the role that they have there.
+            school_id: may be None if there is only one school.
+            teacher: source id of a person in the roster, who receives the login and keeps their role.
             password: generated if None.
 
         Raises:
-            Invalid: with a violation for each thing that is wrong.
-            EmailTaken: by another user.
+            Invalid: with all violations.
+            EmailTaken: another user has the email.
             NotFound: the roster of the school has no such teacher.
         """
         email = normalised_email(email)
         password = generated_password() if password is None else password
         violations = [
-            *_email_violations(email),
-            *_password_violations(password),
-            *_role_violations(role, school_id, teacher),
+            *_validate_email(email),
+            *_validate_password(password),
+            *_validate_role(role, school_id, teacher),
         ]
-        if violations:
-            raise Invalid(violations[0].detail, violations)
+        refuse(violations)
         password_hash = await self._passwords.hash(password)
         user_id = await self._insert(email, password_hash, role, school_id, teacher)
         return NewLogin(await self._user(user_id), password)
 
     async def list_users(self) -> list[User]:
-        """Everyone with a login, by email."""
+        """All users with a login, by email."""
         async with self._database.snapshot() as connection:
             return [_user(row) for row in await statements.users_with_email(connection)]
 
     async def set_password(self, email: str, password: str | None = None) -> NewLogin:
-        """Gives a new password, generated if None, and ends all tokens of the user.
+        """Sets a password, generated if None, and ends all tokens of the user.
 
         Raises:
             Invalid: the password is too short or too long.
-            NotFound: nobody signs in with this email.
+            NotFound: no user has this email.
         """
         password = generated_password() if password is None else password
-        if violations := _password_violations(password):
-            raise Invalid(violations[0].detail, violations)
+        refuse(_validate_password(password))
         password_hash = await self._passwords.hash(password)
         async with self._database.transaction() as connection:
             user = _known(await statements.user_of_email(connection, normalised_email(email)))
-            await statements.store_password(connection, user.id, password_hash)
+            await statements.set_password(connection, user.id, password_hash)
         return NewLogin(_user(user), password)
 
     async def disable(self, email: str) -> User:
-        """Ends all tokens of the user at once, and makes no more. Raises NotFound."""
+        """Ends all tokens of the user and refuses new ones. Raises NotFound."""
         return await self._set_disabled(email, disabled=True)
 
     async def enable(self, email: str) -> User:
-        """Lets a disabled user sign in again; old tokens stay ended. Raises NotFound."""
+        """Lets a disabled user sign in again. Earlier tokens stay ended. Raises NotFound."""
         return await self._set_disabled(email, disabled=False)
 
     async def name_of(self, caller: Caller) -> str:
-        """What a page calls the caller: their name, or else their email; '' for who is no person."""
+        """The name of the caller, else their email; '' if the caller is not a user."""
         if caller.user_id is None:
             return ""
         async with self._database.snapshot() as connection:
             return await statements.name_of_user(connection, caller.user_id)
 
     async def end_tokens(self, caller: Caller) -> None:
-        """Ends all tokens of a person, wherever they are used."""
-        assert caller.user_id is not None, "only a person has tokens"
+        """Ends all tokens of the user."""
+        assert caller.user_id is not None, "only users have tokens"
         async with self._database.transaction() as connection:
             await statements.end_tokens(connection, caller.user_id)
 
@@ -133,12 +131,11 @@ class Accounts:
         """The user with this email and password.
 
         Raises:
-            Unauthenticated: the same, and after the same time, for a wrong password, an unknown email, and a disabled
-                user.
+            Unauthenticated: wrong password, unknown email or disabled user, without a difference in text or time.
         """
         email = normalised_email(email)
         async with self._database.snapshot() as connection:
-            user = None if _email_violations(email) else await statements.user_of_email(connection, email)
+            user = None if _validate_email(email) else await statements.user_of_email(connection, email)
         matches = await self._passwords.matches(password[:MAX_LENGTH], user.password_hash if user else None)
         if user is None or user.disabled or not matches or len(password) > MAX_LENGTH:
             raise Unauthenticated("the email or the password is wrong")
@@ -158,10 +155,10 @@ class Accounts:
                         connection, email=email, password_hash=password_hash, role=role.value, school_id=school_id
                     )
                 person = _linkable(await statements.user_of_source(connection, school_id, teacher), teacher)
-                await statements.give_login(connection, person.id, email=email, password_hash=password_hash)
+                await statements.set_login(connection, person.id, email=email, password_hash=password_hash)
                 return person.id
         except RejectedRows:
-            raise _taken(email) from None  # by somebody who was added at the same moment
+            raise _taken(email) from None  # a concurrent request has added the email
 
     async def _user(self, user_id: int) -> User:
         async with self._database.snapshot() as connection:
@@ -170,36 +167,36 @@ class Accounts:
     async def _set_disabled(self, email: str, *, disabled: bool) -> User:
         async with self._database.transaction() as connection:
             user = _known(await statements.user_of_email(connection, normalised_email(email)))
-            await statements.store_disabled(connection, user.id, disabled=disabled)
+            await statements.set_disabled(connection, user.id, disabled=disabled)
             return _user(_known((await statements.users_of_ids(connection, [user.id])).get(user.id)))
 
 
 def normalised_email(email: str) -> str:
-    """The one form in which an email is stored and looked up."""
+    """The form in which an email is stored and looked up."""
     return email.strip().lower()
 
 
 def caller_of_user(user: StoredUser) -> Caller:
-    """A person as the services see them: an admin is of every school, everybody else of one."""
+    """The caller for a user. An admin sees all schools, every other user one."""
     role = Role(user.role)
     schools = None if role is Role.ADMIN else frozenset({user.school_id} if user.school_id is not None else ())
     return Caller(role=role, permissions=PERMISSIONS[role], user_id=user.id, schools=schools)
 
 
-def _email_violations(email: str) -> list[Violation]:
+def _validate_email(email: str) -> list[Violation]:
     if len(email) <= MAX_EMAIL and _EMAIL.fullmatch(email):
         return []
     return [Violation("wrong_email", "this is no email address", "/email")]
 
 
-def _password_violations(password: str) -> list[Violation]:
+def _validate_password(password: str) -> list[Violation]:
     if MIN_LENGTH <= len(password) <= MAX_LENGTH:
         return []
     detail = f"a password has {MIN_LENGTH} to {MAX_LENGTH} characters"
     return [Violation("wrong_password_length", detail, "/password", {"minimum": MIN_LENGTH, "maximum": MAX_LENGTH})]
 
 
-def _role_violations(role: Role, school_id: int | None, teacher: str | None) -> list[Violation]:
+def _validate_role(role: Role, school_id: int | None, teacher: str | None) -> list[Violation]:
     violations: list[Violation] = []
     if role not in ROLES:
         violations.append(

@@ -1,4 +1,4 @@
-"""Signing in with a password, and slowing down who guesses: by account, and more generously by address."""
+"""Signs in with email and password. Limits failed attempts by account, and less strictly by address."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import asyncio
 import hashlib
 from ipaddress import ip_address
 
-from adsum.accounts.passwords import AT_ONCE
+from adsum.accounts.passwords import CONCURRENT_HASHES
 from adsum.accounts.service import Accounts, normalised_email
 from adsum.accounts.tokens import Token, Tokens
 from adsum.platform.errors import TooManyAttempts, Unauthenticated
 from adsum.platform.redis.attempts import Allowance, FailedAttempts
 from adsum.platform.telemetry import logger
 
-A_QUARTER_S = 15 * 60
-BY_ACCOUNT = Allowance("account", 10, A_QUARTER_S)
-# A school of 200 teachers is behind one address, and signs in at 7:58; some of them forgot their password.
-BY_ADDRESS = Allowance("address", 300, A_QUARTER_S)
+WINDOW_S = 15 * 60
+BY_ACCOUNT = Allowance("account", 10, WINDOW_S)
+# A school with 200 teachers shares one address. They sign in at the same time, and some mistype their password.
+BY_ADDRESS = Allowance("address", 300, WINDOW_S)
 
 log = logger(__name__)
 
 
 class SigningIn:
-    """The one way from a password to a token, whoever asks for it: a page, or a program."""
+    """Exchanges an email and a password for a token, for pages and for the API."""
 
     def __init__(
         self,
@@ -38,24 +38,24 @@ class SigningIn:
         self._attempts = attempts
         self._by_account = by_account
         self._by_address = by_address
-        # As many as there are passwords checked at once: of a thousand guesses that arrive together, those that wait
-        # here are looked at when the failures before them are counted.
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        # The same limit as for password hashes: of many simultaneous attempts, the later ones wait here until the
+        # failures of the earlier ones are counted.
+        self._slots = asyncio.Semaphore(CONCURRENT_HASHES)
 
     async def sign_in(self, email: str, password: str, address: str | None) -> Token:
-        """A token for who knows the password. Only failures count, and the right password ends those of its account.
+        """A token for the user. Counts failed attempts; a successful one resets the count of the account.
 
         Args:
             email: in any case.
             password: of this account.
-            address: from which is asked; None: nobody knows, and then only the account counts.
+            address: of the client; if None, only the limit of the account applies.
 
         Raises:
-            Unauthenticated: the same for a wrong password, an unknown email, and a disabled user.
-            TooManyAttempts: too many of these lately; the password was not looked at.
+            Unauthenticated: wrong password, unknown email or disabled user, without a difference.
+            TooManyAttempts: too many failures; the password was not checked.
         """
         limits = self._limits(email, address)
-        async with self._turns:
+        async with self._slots:
             await self._require_allowed(limits)
             try:
                 user = await self._accounts.authenticate(email, password)
@@ -67,7 +67,7 @@ class SigningIn:
         return await self._tokens.create(user.email)
 
     def _limits(self, email: str, address: str | None) -> list[tuple[Allowance, str]]:
-        # A key of Redis names nobody.
+        # Redis keys contain no personal data.
         account = hashlib.sha256(normalised_email(email).encode(errors="replace")).hexdigest()[:32]
         by_account = (self._by_account, account)
         return [by_account] if address is None else [by_account, (self._by_address, _network(address))]
@@ -82,7 +82,7 @@ class SigningIn:
 
 
 def _network(address: str) -> str:
-    """An IPv4 address; of IPv6 the network of one subscriber, who has as many addresses as they like."""
+    """The IPv4 address, or the /64 network of an IPv6 address, which belongs to one subscriber."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 from adsum.platform.database.columns import BigInt, Instant, Json, id_column, metadata, reference
 
-# A teacher comes with the roster, without a login: no email, no password. `user add --teacher` gives both.
+# A roster import adds teachers without an email and a password. `user add --teacher` sets both.
 users = Table(
     "users",
     metadata,
@@ -30,7 +30,7 @@ users = Table(
     Column("family_name", String(255), nullable=False, server_default=""),
     Column("role", String(32), nullable=False),
     Column("disabled", Boolean, nullable=False, server_default=false()),
-    # Every token names the generation that it was made in; raising it ends all of them at once.
+    # A token contains the generation in which it was made. Incrementing it ends all tokens of the user.
     Column("token_generation", Integer, nullable=False, server_default="0"),
     UniqueConstraint("school_id", "source_id"),
 )
@@ -55,20 +55,20 @@ api_keys = Table(
     Column("name", String(255), nullable=False),
     Column("secret_hash", String(64), nullable=False, unique=True),
     Column("permissions", Json, nullable=False),
-    # NULL: every school.
+    # NULL: all schools.
     Column("schools", Json),
     Column("created_at", Instant, nullable=False),
     Column("revoked_at", Instant),
 )
 
-# Who stands in for a teacher, as the office says; roster files know nothing of it, and end none. The days as above.
+# Teachers who substitute for others. Set by the office; roster imports do not change them. Ends before end_date.
 class_covers = Table(
     "class_covers",
     metadata,
     id_column(),
     reference("school"),
     reference("class"),
-    # NULL: all of the class.
+    # NULL: the whole class.
     reference("session", nullable=True),
     reference("user"),
     Column("begin_date", Date, nullable=False),

@@ -1,11 +1,10 @@
-"""Bearer tokens: JWTs that name a user and a generation, and end when either is no longer so."""
+"""Bearer tokens: JWTs with a user id and a token generation."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -16,18 +15,19 @@ from adsum.accounts.access import Caller
 from adsum.accounts.repository import StoredUser
 from adsum.accounts.service import caller_of_user, normalised_email
 from adsum.platform.coalescer import BatchedLookup
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import ConfigurationError, NotFound, Unauthenticated
 from adsum.platform.ids import MAX_ID
 from adsum.platform.settings import NO_SIGNING_KEY
 
 ALGORITHM = "HS256"
-TOKENS_KEPT = 4_096
+CACHED_TOKENS = 4_096
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token to be shown, and the seconds until it ends."""
+    """The text of a new token. `expires_in` is in seconds."""
 
     text: str
     expires_in: int
@@ -35,7 +35,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class _Claims:
-    """What a token says that we have signed. `ends_at`: in seconds since 1970."""
+    """The verified claims of a token. `ends_at` is in seconds since 1970."""
 
     user_id: int
     generation: int
@@ -43,30 +43,30 @@ class _Claims:
 
 
 class Tokens:
-    """Makes tokens, and knows the caller of one.
+    """Creates and verifies tokens.
 
     Args:
-        database: where users stand.
-        key: that signs. None: whoever asks for a token gets a ConfigurationError.
+        database: of the users.
+        key: signing key. Without it, creating or verifying a token raises ConfigurationError.
         now: the clock.
-        lifetime: of a token for which none is named.
+        lifetime: default lifetime of a token.
     """
 
-    def __init__(self, database: Database, key: str | None, now: Callable[[], datetime], lifetime: timedelta) -> None:
+    def __init__(self, database: Database, key: str | None, now: Clock, lifetime: timedelta) -> None:
         self._database = database
         self._users = BatchedLookup(database, statements.users_of_ids)
         self._secret = key
         self._now = now
         self._lifetime = lifetime
-        # What is signed stays signed: who sends a token again, and again, has it verified once. When it ends, and
-        # whether its user still may, is asked each time. A wrong one raises, and is not kept.
-        self._read = lru_cache(TOKENS_KEPT)(self._verified)
+        # Caches the verified signature. Expiry and the state of the user are checked on every request. A forged token
+        # raises and is not cached.
+        self._claims_of = lru_cache(CACHED_TOKENS)(self._verify)
 
     async def create(self, email: str, lifetime: timedelta | None = None) -> Token:
-        """A token for a user whose password was checked, or for whom an operator asks.
+        """A token for a user. The caller has checked the password, or is the command line.
 
         Raises:
-            NotFound: nobody with this email may sign in.
+            NotFound: no enabled user has this email.
         """
         key = self._key()
         async with self._database.snapshot() as connection:
@@ -76,12 +76,12 @@ class Tokens:
         return self._signed(user, key, lifetime or self._lifetime)
 
     async def caller_of(self, token: str) -> Caller:
-        """Whose token this is.
+        """The user of a token, as a caller.
 
         Raises:
-            Unauthenticated: it is forged, expired or ended, or the user is disabled.
+            Unauthenticated: the token is forged, expired or ended, or the user is disabled.
         """
-        claims = self._read(token)
+        claims = self._claims_of(token)
         if claims.ends_at <= self._now().timestamp():
             raise Unauthenticated("the token has expired")
         user = await self._users.find(claims.user_id)
@@ -90,7 +90,7 @@ class Tokens:
         return caller_of_user(user)
 
     async def close(self) -> None:
-        """Ends what is being looked up. To be called when nobody asks any more."""
+        """Stops pending lookups. Called after the last request."""
         await self._users.close()
 
     def _key(self) -> str:
@@ -101,14 +101,14 @@ class Tokens:
     def _signed(self, user: StoredUser, key: str, lifetime: timedelta) -> Token:
         now = self._now()
         claims = {"sub": str(user.id), "gen": user.token_generation, "iat": now, "exp": now + lifetime}
-        text = jwt.encode(claims, key, ALGORITHM)  # pyright: ignore[reportUnknownMemberType] - as in `_claims`
+        text = jwt.encode(claims, key, ALGORITHM)  # pyright: ignore[reportUnknownMemberType] - as in `_verify`
         return Token(text, int(lifetime.total_seconds()))
 
-    def _verified(self, token: str) -> _Claims:
-        # verify_iat would refuse, for a second, the token of a neighbour whose clock is ahead of ours.
+    def _verify(self, token: str) -> _Claims:
+        # verify_iat would refuse a new token of a process whose clock is ahead.
         options: Any = {"require": ["sub", "gen", "iat", "exp"], "verify_iat": False, "verify_exp": False}
         try:
-            # PyJWT's types for keys are those of `cryptography`, which HS256 does not need.
+            # PyJWT's types for keys need `cryptography`, which HS256 does not use.
             found = jwt.decode(token, self._key(), [ALGORITHM], options)  # pyright: ignore[reportUnknownMemberType]
             return _Claims(_user_id(found["sub"]), found["gen"], int(found["exp"]))
         except (jwt.InvalidTokenError, ValueError, TypeError):
@@ -117,5 +117,5 @@ class Tokens:
 
 def _user_id(subject: str) -> int:
     if not re.fullmatch(r"[0-9]{1,19}", subject) or int(subject) > MAX_ID:
-        raise ValueError("no id of a user")
+        raise ValueError("not a user id")
     return int(subject)

@@ -1,4 +1,4 @@
-"""Who looks at a page: the caller of the API, with what the frame of the page says about them."""
+"""The signed-in visitor of a page, and the session cookie that holds their token."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 
 from adsum.accounts.access import Caller, Permission, Role, require_permission
-from adsum.accounts.cookies import session_token
+from adsum.accounts.service import Accounts
+from adsum.accounts.tokens import Tokens
 from adsum.platform.errors import Unauthenticated
-from adsum.platform.http.dependencies import OpenAdsum
+from adsum.platform.http.dependencies import provided
 from adsum.platform.http.transport import require_same_origin
+
+# The prefix restricts the cookie to this host and to HTTPS. Some browsers reject it, and all Secure cookies, over plain
+# HTTP, even on loopback.
+HTTPS_COOKIE = "__Host-adsum"
+PLAIN_HTTP_COOKIE = "adsum"
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody who is signed in."""
+    """A signed-in user of the pages."""
 
     caller: Caller
     name: str
@@ -27,22 +33,31 @@ class Visitor:
         return self.caller.role
 
     def may(self, permission: str) -> bool:
-        """Whether they have the permission of this name, such as `batch:read`: for templates."""
+        """For templates: whether the visitor has the permission of this name, such as `batch:read`."""
         return self.caller.may(Permission(permission))
 
 
-async def signed_in(request: Request, adsum: OpenAdsum) -> Visitor:
-    """Raises Unauthenticated for who is not, or not any more; Forbidden for a change that another site asks for."""
+async def signed_in(
+    request: Request,
+    tokens: Annotated[Tokens, Depends(provided(Tokens))],
+    accounts: Annotated[Accounts, Depends(provided(Accounts))],
+) -> Visitor:
+    """The visitor of a page.
+
+    Raises:
+        Unauthenticated: without a valid token.
+        Forbidden: another site has sent the request.
+    """
     require_same_origin(request)
     token = session_token(request)
     if token is None:
         raise Unauthenticated("sign in first")
-    caller = await adsum.tokens.caller_of(token)
-    return Visitor(caller, await adsum.accounts.name_of(caller))
+    caller = await tokens.caller_of(token)
+    return Visitor(caller, await accounts.name_of(caller))
 
 
 def visitor_with(*permissions: Permission) -> Callable[[Visitor], Awaitable[Visitor]]:
-    """A dependency that gives the visitor, if they have all of these permissions."""
+    """The dependency that returns the visitor if they have all of these permissions."""
 
     async def permitted(visitor: Annotated[Visitor, Depends(signed_in)]) -> Visitor:
         for permission in permissions:
@@ -50,3 +65,26 @@ def visitor_with(*permissions: Permission) -> Callable[[Visitor], Awaitable[Visi
         return visitor
 
     return permitted
+
+
+def session_token(request: Request) -> str | None:
+    """The token in the session cookie, if there is one."""
+    return request.cookies.get(_cookie_name(request))
+
+
+def set_session_cookie(request: Request, response: Response, token: str, seconds: int) -> None:
+    """Stores the token in the session cookie for `seconds`."""
+    secure = request.url.scheme == "https"
+    response.set_cookie(
+        _cookie_name(request), token, max_age=seconds, httponly=True, secure=secure, samesite="lax", path="/"
+    )
+
+
+def delete_session_cookie(request: Request, response: Response) -> None:
+    """Deletes the session cookie."""
+    secure = request.url.scheme == "https"
+    response.delete_cookie(_cookie_name(request), httponly=True, secure=secure, samesite="lax", path="/")
+
+
+def _cookie_name(request: Request) -> str:
+    return HTTPS_COOKIE if request.url.scheme == "https" else PLAIN_HTTP_COOKIE

@@ -1,0 +1,173 @@
+"""`adsum user`, `adsum key` and `adsum token`: users who can sign in, API keys, bearer tokens."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from adsum.accounts.access import Permission, Role
+from adsum.accounts.api_keys import ApiKey, ApiKeys
+from adsum.accounts.schemas import KeyItem, TokenItem, UserItem
+from adsum.accounts.service import ROLES, Accounts, User
+from adsum.accounts.tokens import Tokens
+from adsum.platform.command_line.choices import one_of
+from adsum.platform.command_line.output import Json, show_item, show_items, show_one, show_rows
+from adsum.platform.command_line.session import run_with
+from adsum.platform.ids import MAX_ID
+
+user_app = typer.Typer(no_args_is_help=True)
+key_app = typer.Typer(no_args_is_help=True)
+token_app = typer.Typer(no_args_is_help=True)
+
+USER_COLUMNS = ("email", "role", "schoolId", "sourcedId", "disabled")
+KEY_COLUMNS = ("id", "name", "permissions", "schools", "createdAt", "revokedAt")
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+MAX_LIFETIME = timedelta(days=366)
+Email = Annotated[str, typer.Argument(metavar="EMAIL")]
+KeyId = Annotated[int, typer.Argument(metavar="ID", min=1, max=MAX_ID)]
+
+
+@user_app.command("add")
+def add_user(
+    email: Email,
+    *,
+    role: Annotated[Role, typer.Option(parser=one_of(ROLES), metavar="|".join(ROLES))],
+    school: Annotated[int | None, typer.Option(help="Our id of the school; needed where there are several.")] = None,
+    teacher: Annotated[
+        str | None, typer.Option(metavar="SOURCEDID", help="The teacher of the roster who gets this login.")
+    ] = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from stdin; else one is generated and shown.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Add somebody who may sign in."""
+    password = _read_line() if password_stdin else None
+    login = run_with(
+        Accounts,
+        lambda accounts: accounts.add_user(email, role, school_id=school, teacher=teacher, password=password),
+    )
+    _show_user(login.user, None if password_stdin else login.password, as_json=as_json)
+
+
+@user_app.command("list")
+def list_users(*, as_json: Json = False) -> None:
+    """Show everyone who may sign in."""
+    users = run_with(Accounts, lambda accounts: accounts.list_users())
+    show_items(USER_COLUMNS, [UserItem.model_validate(user) for user in users], as_json=as_json)
+
+
+@user_app.command("password")
+def set_password(
+    email: Email,
+    *,
+    generate: Annotated[bool, typer.Option("--generate", help="Make a password and show it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Set a new password, asked for at a terminal, else read from stdin. It ends all tokens of the user."""
+    password = None if generate else _prompt_password()
+    login = run_with(Accounts, lambda accounts: accounts.set_password(email, password))
+    _show_user(login.user, login.password if generate else None, as_json=as_json)
+
+
+@user_app.command("disable")
+def disable_user(email: Email, *, as_json: Json = False) -> None:
+    """Let somebody sign in no more; all their tokens end at once."""
+    _show_user(run_with(Accounts, lambda accounts: accounts.disable(email)), as_json=as_json)
+
+
+@user_app.command("enable")
+def enable_user(email: Email, *, as_json: Json = False) -> None:
+    """Let somebody sign in again. Tokens from before stay ended."""
+    _show_user(run_with(Accounts, lambda accounts: accounts.enable(email)), as_json=as_json)
+
+
+@key_app.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="For people, so that they know which one to revoke.")],
+    *,
+    permission: Annotated[
+        list[Permission],
+        typer.Option(parser=one_of(Permission), metavar="|".join(Permission), help="Again for each permission."),
+    ],
+    school: Annotated[
+        list[int] | None,
+        typer.Option(metavar="ID", min=1, max=MAX_ID, help="Again for each school.  [default: every school]"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key. Its secret, sent as X-API-Key, is shown now and never again."""
+    new = run_with(ApiKeys, lambda api_keys: api_keys.create(name, permission, school or None))
+    show_one(_key_row(new.key, as_json=as_json) | {"secret": new.secret}, as_json=as_json)
+
+
+@key_app.command("list")
+def list_keys(*, as_json: Json = False) -> None:
+    """Show all keys, without their secrets, revoked ones too."""
+    keys = run_with(ApiKeys, lambda api_keys: api_keys.list_keys())
+    rows = [_key_row(key, as_json=as_json) for key in keys]
+    show_rows(KEY_COLUMNS, rows, as_json=as_json, dispensable=("createdAt",))
+
+
+@key_app.command("revoke")
+def revoke_key(key_id: KeyId, *, as_json: Json = False) -> None:
+    """End a key at once and for ever."""
+    run_with(ApiKeys, lambda api_keys: api_keys.revoke(key_id))
+    show_one({"id": key_id, "revoked": True}, as_json=as_json)
+
+
+@token_app.callback()
+def tokens() -> None:
+    """Bearer tokens."""
+
+
+def _duration(text: str) -> timedelta:
+    match = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is no duration such as 30m, 12h or 7d")
+    duration = timedelta(**{UNITS[match[2]]: int(match[1])})
+    if duration > MAX_LIFETIME:
+        raise typer.BadParameter(f"a token lasts at most {MAX_LIFETIME.days} days; for longer, make an API key")
+    return duration
+
+
+@token_app.command("create")
+def create_token(
+    email: Email,
+    *,
+    expires: Annotated[
+        timedelta | None, typer.Option(parser=_duration, metavar="DURATION", help="Such as 30m, 12h or 7d.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print a token of this user, and nothing else: TOKEN=$(adsum token create admin@school.example)."""
+    token = run_with(Tokens, lambda tokens: tokens.create(email, expires))
+    if as_json:
+        show_item(TokenItem(access_token=token.text, expires_in=token.expires_in), as_json=True)
+    else:
+        typer.echo(token.text)
+
+
+def _show_user(user: User, password: str | None = None, *, as_json: bool) -> None:
+    row = UserItem.model_validate(user).model_dump(mode="json" if as_json else "python", by_alias=True)
+    show_one(row if password is None else row | {"password": password}, as_json=as_json)
+
+
+def _key_row(key: ApiKey, *, as_json: bool) -> dict[str, Any]:
+    row = KeyItem.model_validate(key).model_dump(mode="json" if as_json else "python", by_alias=True)
+    return row if as_json or key.schools is not None else row | {"schools": "every school"}
+
+
+def _prompt_password() -> str:
+    if not sys.stdin.isatty():
+        return _read_line()
+    password: str = typer.prompt("New password", hide_input=True, confirmation_prompt=True, err=True)
+    return password
+
+
+def _read_line() -> str:
+    return sys.stdin.readline().rstrip("\r\n")

@@ -1,0 +1,48 @@
+"""Wire format of tokens, users and API keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from adsum.accounts.access import Permission, Role
+from adsum.platform.http.schemas import Moment, Schema
+
+
+class TokenAnswer(BaseModel):
+    """OAuth 2's own names, in snake_case. `expires_in` is in seconds."""
+
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - no password
+    expires_in: int
+
+
+class TokenItem(Schema):
+    """A token, as `token create --json` prints it. `expiresIn` is in seconds."""
+
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - no password
+    expires_in: int
+
+
+class UserItem(Schema):
+    """A user with a login. `schoolId` is null for an admin; `sourcedId` is the id in the roster file."""
+
+    id: int
+    email: str
+    role: Role
+    school_id: int | None
+    sourced_id: Annotated[str | None, Field(validation_alias="source_id")]
+    disabled: bool
+
+
+class KeyItem(Schema):
+    """An API key without its secret. `schools` null: all schools."""
+
+    id: int
+    name: str
+    permissions: list[Permission]
+    schools: list[int] | None
+    created_at: Moment
+    revoked_at: Moment | None

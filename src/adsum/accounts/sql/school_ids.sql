@@ -1,0 +1,2 @@
+-- Lists the ids of all schools.
+SELECT id FROM schools ORDER BY id
