@@ -1,4 +1,4 @@
-"""`adsum student`: a child's data, handed over or erased."""
+"""`adsum student`: exports and erases the data of a student."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.output import STDOUT, Json, show_one, to_stdout, whole_file
-from adsum.platform.command_line.session import with_adsum
+from adsum.platform.command_line.output import STDOUT, Json, show_item, to_stdout, whole_file
+from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
-from adsum.privacy.endpoints import StudentDataAnswer
+from adsum.privacy.schemas import ErasedAnswer, StudentDataAnswer
+from adsum.privacy.service import StudentData
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -27,8 +28,9 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Else it goes to stdout.")] = STDOUT,
 ) -> None:
     """Write everything that is kept about a student, as JSON: for them, or for their parents."""
-    found = with_adsum(lambda adsum: adsum.student_data.export(student_id, system_caller()))
-    text = json.dumps(StudentDataAnswer.of(found).model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    data = run_with(StudentData, lambda student_data: student_data.export(student_id, system_caller()))
+    answer = StudentDataAnswer.model_validate(data).model_dump(mode="json", by_alias=True)
+    text = json.dumps(answer, indent=2, ensure_ascii=False) + "\n"
     if output == STDOUT:
         to_stdout(text)
         return
@@ -46,8 +48,8 @@ def erase(
     """Delete a student with all records and their history; the counts of batches stay. It cannot be taken back."""
     if not yes and not _confirmed(student_id):
         raise typer.Exit(1)
-    erased = with_adsum(lambda adsum: adsum.student_data.erase(student_id, system_caller()))
-    show_one({"studentId": erased.student_id, "records": erased.records}, as_json=as_json)
+    erased = run_with(StudentData, lambda student_data: student_data.erase(student_id, system_caller()))
+    show_item(ErasedAnswer.model_validate(erased), as_json=as_json)
 
 
 def _confirmed(student_id: int) -> bool:

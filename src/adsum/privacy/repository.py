@@ -1,197 +1,350 @@
-"""Everything that is kept about one student, as their school hands it to them or to their parents."""
+"""Statements that export and erase the data of one student.
+
+Each table that `erase_student` changes is exported, except for the summaries of classes and schools, which contain no
+personal data.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, select
+from sqlalchemy import Boolean, Date, String, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.absences.tables import absences
+from adsum.absences.tables import absence_versions, absences, due_absences
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
+from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.tables import attendance_changes, attendances, contradictions
-from adsum.batches.tables import batch_runs, job_failures
-from adsum.privacy.named_students import in_plan
-from adsum.roster.tables import classes, enrolments, sessions, students
-from adsum.schools.tables import schools
+from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
+from adsum.platform.database.columns import BigInt, Instant, Json, RunId
+from adsum.platform.database.sql_files import sql_file
+from adsum.privacy.rules import PersonalData, Row
+from adsum.reports.repository.summaries import erase_from_summaries, summarise_classes
+from adsum.roster.tables import enrolments, sessions, students
+from adsum.schools.repository import lock_school
+
+_STUDENT = {"student_id": BigInt}
+_OPEN_RUN = sql_file("adsum.privacy", "open_run_with_student", parameters=_STUDENT)
 
 
-@dataclass(frozen=True, slots=True)
-class PersonalData:
-    """Rows about one student, by the names of their columns.
+class _Section:
+    """A statement that returns rows about one student. `columns` are its columns with their types, in order."""
 
-    Attributes:
-        student: who it is, and the school.
-        enrolments: in which classes, from when to when.
-        records: what is recorded, by day and session; the changes of each under `changes`.
-        requests: marks that were asked for in runs whose plan is still kept.
-        failures: why a mark could not be recorded.
-        absences: what was known beforehand; revoked ones, too.
-        contradictions: what was said in class against the office's marks.
-    """
+    def __init__(self, name: str, **columns: Any) -> None:
+        self._names = tuple(columns)
+        self._statement = sql_file("adsum.privacy", name, parameters=_STUDENT, returns=columns)
 
-    student: dict[str, Any]
-    enrolments: list[dict[str, Any]]
-    records: list[dict[str, Any]]
-    requests: list[dict[str, Any]]
-    failures: list[dict[str, Any]]
-    absences: list[dict[str, Any]]
-    contradictions: list[dict[str, Any]]
+    async def rows(self, connection: AsyncConnection, student_id: int) -> list[dict[str, Any]]:
+        rows = await self._statement.fetch_all(connection, {"student_id": student_id})
+        return [dict(zip(self._names, row, strict=True)) for row in rows]
 
 
-async def sees_student(connection: AsyncConnection, caller: Caller, student_id: int) -> bool:
-    """Whether there is such a student in a school of the caller's."""
-    found = select(students.c.id).where(students.c.id == student_id, in_visible_school(caller, students.c.school_id))
-    return (await connection.execute(found)).first() is not None
+_PERSON = _Section(
+    "export_student",
+    id=BigInt,
+    sourced_id=String(),
+    given_name=String(),
+    family_name=String(),
+    grade=String(),
+    active=Boolean(),
+    school=String(),
+)
+_ENROLMENTS = _Section(
+    "export_enrolments", class_id=BigInt, class_title=String(), sourced_id=String(), begin_date=Date(), end_date=Date()
+)
+_RECORDS = _Section(
+    "export_records",
+    id=BigInt,
+    learning_date=Date(),
+    class_id=BigInt,
+    class_title=String(),
+    session_id=BigInt,
+    session_title=String(),
+    status=String(),
+    note=String(),
+    arrived_at=String(),
+    left_at=String(),
+    office_note=String(),
+    absence_id=BigInt,
+    version=BigInt,
+    marked_at=Instant(),
+    marked_role=String(),
+)
+_CHANGES = _Section(
+    "export_changes",
+    attendance_id=BigInt,
+    version=BigInt,
+    old_status=String(),
+    old_note=String(),
+    new_status=String(),
+    new_note=String(),
+    old_arrived_at=String(),
+    new_arrived_at=String(),
+    old_left_at=String(),
+    new_left_at=String(),
+    old_office_note=String(),
+    new_office_note=String(),
+    absence_id=BigInt,
+    changed_at=Instant(),
+    changed_role=String(),
+    reason=String(),
+)
+_FAILURES = _Section(
+    "export_failures", learning_date=Date(), class_id=BigInt, session_id=BigInt, code=String(), failed_at=Instant()
+)
+_ABSENCES = _Section(
+    "export_absences",
+    id=BigInt,
+    first_day=Date(),
+    last_day=Date(),
+    session_ids=Json,
+    from_time=String(),
+    to_time=String(),
+    status=String(),
+    reason=String(),
+    version=BigInt,
+    revoked_at=Instant(),
+)
+_ABSENCE_VERSIONS = _Section(
+    "export_absence_versions",
+    absence_id=BigInt,
+    version=BigInt,
+    content=Json,
+    changed_at=Instant(),
+    changed_role=String(),
+)
+_DUE_ABSENCES = _Section(
+    "export_due_absences", absence_id=BigInt, learning_date=Date(), class_id=BigInt, session_id=BigInt
+)
+_CONTRADICTIONS = _Section(
+    "export_contradictions",
+    learning_date=Date(),
+    class_id=BigInt,
+    session_id=BigInt,
+    status=String(),
+    note=String(),
+    said_at=Instant(),
+    said_role=String(),
+    resolved_at=Instant(),
+)
+_DAYS = _Section(
+    "export_days",
+    day=Date(),
+    sessions=BigInt,
+    attended=BigInt,
+    absent=BigInt,
+    authorised=BigInt,
+    late=BigInt,
+    time=BigInt,
+    time_missed=BigInt,
+)
+_MONTHS = _Section(
+    "export_months",
+    month=Date(),
+    sessions=BigInt,
+    attended=BigInt,
+    absent=BigInt,
+    authorised=BigInt,
+    late=BigInt,
+    days=BigInt,
+    days_absent=BigInt,
+    attended_on=Date(),
+    absent_after=BigInt,
+    absent_from=Date(),
+)
+_RUNS = _Section(
+    "runs_with_student",
+    run_id=RunId,
+    learning_date=Date(),
+    class_id=BigInt,
+    session_id=BigInt,
+    accepted_at=Instant(),
+    plan=Json,
+    kept=Json,
+)
+_ANSWERS = _Section("answers_with_student", actor=String(), key=String(), created_at=Instant(), answer=Json)
+
+
+async def is_visible_student(connection: AsyncConnection, caller: Caller, student_id: int) -> bool:
+    """Whether the student exists in a school that the caller may see."""
+    query = select(students.c.id).where(students.c.id == student_id, in_visible_school(caller, students.c.school_id))
+    return (await connection.execute(query)).first() is not None
 
 
 async def personal_data(connection: AsyncConnection, student_id: int) -> PersonalData:
-    """Everything about a student who is there."""
-    (student,) = await _rows(connection, _student(student_id))
-    records = await _rows(connection, _records(student_id))
-    by_id: dict[int, dict[str, Any]] = {row["id"]: row | {"changes": []} for row in records}
-    for change in await _rows(connection, _changes(student_id)):
-        by_id[change.pop("attendance_id")]["changes"].append(change)
+    """All data about an existing student."""
+    (student,) = await _PERSON.rows(connection, student_id)
+    changes = _by(await _CHANGES.rows(connection, student_id), "attendance_id")
+    versions = _by(await _ABSENCE_VERSIONS.rows(connection, student_id), "absence_id")
+    pending = _by(await _DUE_ABSENCES.rows(connection, student_id), "absence_id")
+    runs = await _RUNS.rows(connection, student_id)
     return PersonalData(
         student=student,
-        enrolments=await _rows(connection, _enrolments(student_id)),
-        records=list(by_id.values()),
-        requests=await _requests(connection, student_id),
-        failures=await _rows(connection, _failures(student_id)),
-        absences=await _rows(connection, _absences(student_id)),
-        contradictions=await _rows(connection, _contradictions(student_id)),
+        enrolments=await _ENROLMENTS.rows(connection, student_id),
+        records=[row | {"changes": changes[row["id"]]} for row in await _RECORDS.rows(connection, student_id)],
+        requests=[_place(run) | request for run in runs for request in _requests(run, student_id)],
+        kept_records=[_place(run) for run in runs if student_id in run["kept"]],
+        failures=await _FAILURES.rows(connection, student_id),
+        conflicts=[
+            conflict for row in await _ANSWERS.rows(connection, student_id) for conflict in _conflicts(row, student_id)
+        ],
+        absences=[
+            row | {"versions": [_version(each) for each in versions[row["id"]]], "pending": pending[row["id"]]}
+            for row in await _ABSENCES.rows(connection, student_id)
+        ],
+        contradictions=await _CONTRADICTIONS.rows(connection, student_id),
+        days=await _DAYS.rows(connection, student_id),
+        months=await _MONTHS.rows(connection, student_id),
     )
 
 
-def _student(student_id: int) -> Select[*tuple[Any, ...]]:
-    s = students.c
-    return (
-        select(
-            s.id,
-            s.source_id.label("sourced_id"),
-            s.given_name,
-            s.family_name,
-            s.grade,
-            s.active,
-            schools.c.name.label("school"),
-        )
-        .join(schools, schools.c.id == s.school_id)
-        .where(s.id == student_id)
-    )
+def _by(rows: Iterable[dict[str, Any]], column: str) -> Mapping[int, Sequence[Row]]:
+    """The rows by their value of `column`, without it."""
+    groups: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.pop(column)].append(row)
+    return groups
 
 
-def _enrolments(student_id: int) -> Select[*tuple[Any, ...]]:
-    e = enrolments.c
-    return (
-        select(e.class_id, classes.c.title.label("class_title"), e.begin_date, e.end_date)
-        .join(classes, classes.c.id == e.class_id)
-        .where(e.student_id == student_id)
-        .order_by(e.begin_date, e.id)
-    )
+def _place(run: Row) -> dict[str, Any]:
+    return {name: run[name] for name in ("learning_date", "class_id", "session_id", "accepted_at")}
 
 
-def _records(student_id: int) -> Select[*tuple[Any, ...]]:
-    a = attendances.c
-    return (
-        select(
-            a.id,
-            a.learning_date,
-            a.class_id,
-            classes.c.title.label("class_title"),
-            a.session_id,
-            sessions.c.title.label("session_title"),
-            a.status,
-            a.note,
-            a.arrived_at,
-            a.left_at,
-            a.office_note,
-            a.version,
-            a.marked_at,
-            a.marked_role,
-        )
-        .join(classes, classes.c.id == a.class_id)
-        .join(sessions, sessions.c.id == a.session_id)
-        .where(a.student_id == student_id)
-        .order_by(a.learning_date, a.session_id)
-    )
+def _requests(run: Row, student_id: int) -> Iterator[Row]:
+    for chunk in run["plan"]:
+        for job in chunk:
+            if job["student"] == student_id:
+                yield {
+                    "status": job["status"],
+                    "note": job.get("note"),
+                    "arrived_at": job.get("arrived"),
+                    "left_at": job.get("left"),
+                    "absence_id": job.get("absence"),
+                }
 
 
-def _changes(student_id: int) -> Select[*tuple[Any, ...]]:
-    c = attendance_changes.c
-    return (
-        select(
-            c.attendance_id,
-            c.version,
-            c.old_status,
-            c.old_note,
-            c.new_status,
-            c.new_note,
-            c.old_arrived_at,
-            c.new_arrived_at,
-            c.old_left_at,
-            c.new_left_at,
-            c.old_office_note,
-            c.new_office_note,
-            c.changed_at,
-            c.changed_role,
-            c.reason,
-        )
-        .join(attendances, attendances.c.id == c.attendance_id)
-        .where(attendances.c.student_id == student_id)
-        .order_by(c.attendance_id, c.version)
-    )
+def _conflicts(row: Row, student_id: int) -> Iterator[Row]:
+    for conflict in row["answer"]["conflicts"]:
+        if conflict["student_id"] == student_id:
+            yield {
+                "batch_id": row["answer"]["batch_id"],
+                "answered_at": row["created_at"],
+                "recorded": conflict["recorded"] and _mark(conflict["recorded"]),
+                "requested": _mark(conflict["requested"]),
+            }
 
 
-def _failures(student_id: int) -> Select[*tuple[Any, ...]]:
-    f, r = job_failures.c, batch_runs.c
-    return (
-        select(r.learning_date, r.class_id, r.session_id, f.code, f.failed_at)
-        .join(batch_runs, r.run_id == f.run_id)
-        .where(f.student_id == student_id)
-        .order_by(f.failed_at)
-    )
+def _mark(mark: Mapping[str, Any]) -> Row:
+    return {name: mark.get(name) for name in ("status", "note", "arrived_at", "left_at")}
 
 
-def _absences(student_id: int) -> Select[*tuple[Any, ...]]:
-    b = absences.c
-    return (
-        select(
-            *(b.id, b.first_day, b.last_day, b.session_ids, b.from_time, b.to_time),
-            *(b.status, b.reason, b.version, b.revoked_at),
-        )
-        .where(b.student_id == student_id)
-        .order_by(b.first_day, b.id)
-    )
+def _version(row: Row) -> Row:
+    content = row["content"]
+    return {
+        "version": row["version"],
+        "first_day": content["from"],
+        "last_day": content["to"],
+        "session_ids": content.get("sessionIds"),
+        "from_time": content.get("fromTime"),
+        "to_time": content.get("toTime"),
+        "status": content["status"],
+        "reason": content["reason"],
+        "revoked": content.get("revoked", False),
+        "changed_at": row["changed_at"],
+        "changed_role": row["changed_role"],
+    }
 
 
-def _contradictions(student_id: int) -> Select[*tuple[Any, ...]]:
-    c = contradictions.c
-    return (
-        select(c.learning_date, c.class_id, c.session_id, c.status, c.note, c.said_at, c.said_role, c.resolved_at)
-        .where(c.student_id == student_id)
-        .order_by(c.learning_date, c.session_id)
-    )
+async def lock_school_of(connection: AsyncConnection, student_id: int) -> None:
+    """Locks the school of a student, if the student exists. Taken before any lock on rows of the school.
+
+    Without it, a concurrent transaction that has read the student's records would add them to a summary.
+    """
+    school_id = await _school_of(connection, student_id)
+    if school_id is not None:
+        await lock_school(connection, school_id)
 
 
-async def _requests(connection: AsyncConnection, student_id: int) -> list[dict[str, Any]]:
-    r = batch_runs.c
-    runs = await connection.execute(
-        select(r.learning_date, r.class_id, r.session_id, r.accepted_at, r.plan)
-        .where(in_plan(connection, student_id))
-        .order_by(r.run_id)
-    )
-    return [
-        {name: run[name] for name in ("learning_date", "class_id", "session_id", "accepted_at")}
-        | {"status": job["status"], "note": job.get("note")}
-        for run in runs.mappings()
-        for chunk in run["plan"]
-        for job in chunk
-        if job["student"] == student_id
+async def sessions_of_student(connection: AsyncConnection, student_id: int) -> list[int]:
+    """The sessions of all classes in which the student is or was enrolled."""
+    class_ids = select(enrolments.c.class_id).where(enrolments.c.student_id == student_id)
+    return list(await connection.scalars(select(sessions.c.id).where(sessions.c.class_id.in_(class_ids))))
+
+
+async def is_being_marked(connection: AsyncConnection, student_id: int) -> bool:
+    """Whether an open run names the student. Its plan is a promise and cannot be changed."""
+    return bool(await _OPEN_RUN.fetch_all(connection, {"student_id": student_id}))
+
+
+async def erase_student(connection: AsyncConnection, student_id: int) -> int:
+    """Deletes all data about a student, who is in no open run. Returns the number of deleted records.
+
+    The school has to be locked, so that the student exists until the end.
+    """
+    school_id = await _school_of(connection, student_id)
+    assert school_id is not None
+    places = await _lock_records(connection, student_id)
+    await _erase_from_plans(connection, student_id)
+    await _erase_from_answers(connection, student_id)
+    records = select(attendances.c.id).where(attendances.c.student_id == student_id)
+    await connection.execute(delete(attendance_changes).where(attendance_changes.c.attendance_id.in_(records)))
+    erased = await connection.execute(delete(attendances).where(attendances.c.student_id == student_id))
+    await erase_from_summaries(connection, school_id, student_id)
+    statuses = (await find_statuses(connection, [school_id]))[school_id]
+    await summarise_classes(connection, school_id, places, statuses)
+    await connection.execute(delete(job_failures).where(job_failures.c.student_id == student_id))
+    of_student = select(absences.c.id).where(absences.c.student_id == student_id)
+    await connection.execute(delete(due_absences).where(due_absences.c.absence_id.in_(of_student)))
+    await connection.execute(delete(absence_versions).where(absence_versions.c.absence_id.in_(of_student)))
+    await connection.execute(delete(absences).where(absences.c.student_id == student_id))
+    await connection.execute(delete(contradictions).where(contradictions.c.student_id == student_id))
+    await connection.execute(delete(enrolments).where(enrolments.c.student_id == student_id))
+    await connection.execute(delete(students).where(students.c.id == student_id))
+    return erased.rowcount
+
+
+async def _school_of(connection: AsyncConnection, student_id: int) -> int | None:
+    return await connection.scalar(select(students.c.school_id).where(students.c.id == student_id))
+
+
+async def _lock_records(connection: AsyncConnection, student_id: int) -> set[tuple[int, date]]:
+    """Locks the records of a student and returns their classes and days.
+
+    Records are locked before their runs, in the same order as for a correction, so that the two do not deadlock.
+    """
+    c = attendances.c
+    records = select(c.class_id, c.learning_date).where(c.student_id == student_id).order_by(c.id)
+    return {(class_id, day) for class_id, day in await connection.execute(records.with_for_update())}
+
+
+async def _erase_from_plans(connection: AsyncConnection, student_id: int) -> None:
+    # These runs have ended, so that the position of a job in its chunk is no longer used.
+    changed = [
+        {
+            "of_run": run["run_id"],
+            "plan": [[job for job in chunk if job["student"] != student_id] for chunk in run["plan"]],
+            "kept": [kept for kept in run["kept"] if kept != student_id],
+        }
+        for run in await _RUNS.rows(connection, student_id)
     ]
+    if changed:
+        await connection.execute(update(batch_runs).where(batch_runs.c.run_id == bindparam("of_run")), changed)
 
 
-async def _rows(connection: AsyncConnection, statement: Select[*tuple[Any, ...]]) -> list[dict[str, Any]]:
-    found: list[RowMapping] = list((await connection.execute(statement)).mappings())
-    return [{str(name): value for name, value in row.items()} for row in found]
+async def _erase_from_answers(connection: AsyncConnection, student_id: int) -> None:
+    c = idempotency_keys.c
+    changed = [
+        {"of_actor": row["actor"], "of_key": row["key"], "answer": _without(row["answer"], student_id)}
+        for row in await _ANSWERS.rows(connection, student_id)
+    ]
+    if changed:
+        one = update(idempotency_keys).where(c.actor == bindparam("of_actor"), c.key == bindparam("of_key"))
+        await connection.execute(one, changed)
+
+
+def _without(answer: dict[str, Any], student_id: int) -> dict[str, Any]:
+    return answer | {"conflicts": [each for each in answer["conflicts"] if each["student_id"] != student_id]}

@@ -1,0 +1,227 @@
+"""Wire format of the exported data of a student."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from adsum.platform.http.schemas import Moment, Schema
+
+
+class StudentOfData(Schema):
+    """Who it is."""
+
+    id: int
+    sourced_id: str | None
+    given_name: str
+    family_name: str
+    grade: str | None
+    active: bool
+    school: str
+
+
+class EnrolmentOfData(Schema):
+    """In which class, from when on, and up to but without `endDate`."""
+
+    class_id: int
+    class_title: str
+    sourced_id: str | None = None
+    begin_date: date | None
+    end_date: date | None
+
+
+class ChangeOfData(Schema):
+    """One change of a record."""
+
+    version: int
+    old_status: str | None
+    old_note: str | None
+    new_status: str | None
+    new_note: str | None
+    old_arrived_at: str | None = None
+    new_arrived_at: str | None = None
+    old_left_at: str | None = None
+    new_left_at: str | None = None
+    old_office_note: str | None = None
+    new_office_note: str | None = None
+    absence_id: int | None = None
+    changed_at: Moment
+    changed_role: str
+    reason: str | None
+
+
+class RecordOfData(Schema):
+    """One record, with its changes."""
+
+    id: int
+    learning_date: date
+    class_id: int
+    class_title: str
+    session_id: int
+    session_title: str
+    status: str | None
+    note: str | None
+    arrived_at: str | None = None
+    left_at: str | None = None
+    office_note: str | None = None
+    absence_id: int | None = None
+    version: int
+    marked_at: Moment
+    marked_role: str
+    changes: list[ChangeOfData]
+
+
+class RequestOfData(Schema):
+    """A mark that was asked for, in a run whose plan is still kept."""
+
+    learning_date: date
+    class_id: int
+    session_id: int
+    accepted_at: Moment
+    status: str
+    note: str | None
+    arrived_at: str | None = None
+    left_at: str | None = None
+    absence_id: int | None = None
+
+
+class KeptRecordOfData(Schema):
+    """A run that left the student's record unchanged."""
+
+    learning_date: date
+    class_id: int
+    session_id: int
+    accepted_at: Moment
+
+
+class MarkOfData(Schema):
+    """A mark in a stored response."""
+
+    status: str | None
+    note: str | None
+    arrived_at: str | None
+    left_at: str | None
+
+
+class ConflictOfData(Schema):
+    """A mark that was not applied, in a response that is stored under an idempotency key."""
+
+    batch_id: str
+    answered_at: Moment
+    recorded: MarkOfData | None
+    requested: MarkOfData
+
+
+class FailureOfData(Schema):
+    """A mark that could not be recorded, and why."""
+
+    learning_date: date
+    class_id: int
+    session_id: int
+    code: str
+    failed_at: Moment
+
+
+class AbsenceVersionOfData(Schema):
+    """One version of a planned absence."""
+
+    version: int
+    first_day: date
+    last_day: date
+    session_ids: list[int] | None
+    from_time: str | None
+    to_time: str | None
+    status: str
+    reason: str
+    revoked: bool
+    changed_at: Moment
+    changed_role: str
+
+
+class PendingBatchOfData(Schema):
+    """A batch to which an absence is applied when its open run ends."""
+
+    learning_date: date
+    class_id: int
+    session_id: int
+
+
+class AbsenceOfData(Schema):
+    """What was known beforehand: an absence, revoked or not."""
+
+    id: int
+    first_day: date
+    last_day: date
+    session_ids: list[int] | None
+    from_time: str | None
+    to_time: str | None
+    status: str
+    reason: str
+    version: int
+    revoked_at: Moment | None
+    versions: list[AbsenceVersionOfData] = []  # noqa: RUF012 - pydantic copies it
+    pending: list[PendingBatchOfData] = []  # noqa: RUF012 - as above
+
+
+class ContradictionOfData(Schema):
+    """What was said in class against a mark of the office's."""
+
+    learning_date: date
+    class_id: int
+    session_id: int
+    status: str
+    note: str | None
+    said_at: Moment
+    said_role: str
+    resolved_at: Moment | None
+
+
+class DayOfData(Schema):
+    """The summary of a day: sessions by how they count, and by their length."""
+
+    day: date
+    sessions: int
+    attended: int
+    absent: int
+    authorised: int
+    late: int
+    time: int
+    time_missed: int
+
+
+class MonthOfData(Schema):
+    """The summary of a month, named by its first day."""
+
+    month: date
+    sessions: int
+    attended: int
+    absent: int
+    authorised: int
+    late: int
+    days: int
+    days_absent: int
+    attended_on: date | None
+    absent_after: int
+    absent_from: date | None
+
+
+class StudentDataAnswer(Schema):
+    """Everything that is kept about a student."""
+
+    student: StudentOfData
+    enrolments: list[EnrolmentOfData]
+    records: list[RecordOfData]
+    requests: list[RequestOfData]
+    failures: list[FailureOfData]
+    absences: list[AbsenceOfData] = []  # noqa: RUF012 - pydantic copies it
+    contradictions: list[ContradictionOfData] = []  # noqa: RUF012 - as above
+    kept_records: list[KeptRecordOfData] = []  # noqa: RUF012 - as above
+    conflicts: list[ConflictOfData] = []  # noqa: RUF012 - as above
+    days: list[DayOfData] = []  # noqa: RUF012 - as above
+    months: list[MonthOfData] = []  # noqa: RUF012 - as above
+
+
+class ErasedAnswer(Schema):
+    """Who was erased, and how many records with them."""
+
+    student_id: int
+    records: int

@@ -1,0 +1,13 @@
+-- Exports the daily summaries of a student.
+SELECT
+    d.day,
+    d.sessions,
+    d.attended,
+    d.absent,
+    d.authorised,
+    d.late,
+    d.time,
+    d.time_missed
+FROM student_days d
+WHERE d.student_id = :student_id
+ORDER BY d.day
