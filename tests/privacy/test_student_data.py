@@ -1,22 +1,29 @@
-"""A child's data: all of it is handed over, and nothing of it is left once it is erased."""
+"""The export of a student's data contains all of it, and an erasure leaves nothing."""
 
 from __future__ import annotations
 
 import logging
+import re
+from dataclasses import fields
 from http import HTTPStatus
 from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 
+from adsum.absences.tables import absences, due_absences
+from adsum.accounts.access import system_caller
 from adsum.batches.repository.runs import newest_run
+from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import metadata
 from adsum.platform.ids import parse_batch_id
+from adsum.reports.summaries import Summaries
 from tests.attendance.corrections.conftest import Register
-from tests.support.api import Api
+from tests.support.api import DAY, Api
 from tests.support.installation import ended, one_student_away
 from tests.support.schools import make_bare_school, make_student
+from tests.support.statements import Sent, statements_sent
 
 NOTE = "a very private note"
 
@@ -30,13 +37,32 @@ async def erase(api: Api, student_id: int, role: str = "office") -> httpx2.Respo
 
 
 async def with_traces_everywhere(register: Register) -> None:
-    """The first student has a record with a history, a failure, a conflict in a kept answer, and stands in plans."""
+    """Leaves data about the first student in every table that has any."""
     await register.correct(status="late", note=NOTE, reason=NOTE)
     marks = [{"studentId": student_of(register), "status": "excused", "note": NOTE}]
     await register.api.create("office", key="again", isSelectedAll=False, marks=marks)
     failing = await register.api.create("office", learningDate="2024-12-20", marks=marks)
     async with one_student_away(register.adsum, student_of(register)), register.worker():
         await ended(register.adsum, failing.json()["batchId"])
+    absence = {"studentIds": [student_of(register)], "from": "2024-12-18", "to": "2024-12-18", "status": "excused"}
+    entered = await register.api.post("/absences", absence | {"reason": NOTE}, "office")
+    path = f"/absences/{entered.json()['items'][0]['id']}"
+    changed = await register.api.change("PATCH", path, "office", '"1"', json={"reason": f"{NOTE}, again"})
+    assert changed.is_success, changed.text
+    other = f"/attendances/{register.records[1]}"
+    assert (await register.api.change("DELETE", other, "office", '"1"', json=None)).is_success
+    await register.mark()
+    await Summaries(register.adsum.database).refresh(register.api.school.school_id)
+    async with register.adsum.database.transaction() as connection:
+        run_id = (await connection.execute(select(batch_runs.c.run_id).limit(1))).scalar_one()
+        absence_id = (await connection.execute(select(absences.c.id))).scalar_one()
+        await connection.execute(insert(due_absences).values(run_id=run_id, absence_id=absence_id))
+
+
+def tables_after(words: str, sent: Sent) -> set[str]:
+    """The tables that stand in these statements after one of `words`, such as `FROM|JOIN`."""
+    pattern = re.compile(rf"\b(?:{words})\s+(\w+)", re.IGNORECASE)
+    return {table for statement, _ in sent for table in pattern.findall(statement)}
 
 
 async def everything(register: Register) -> str:
@@ -61,9 +87,56 @@ async def test_all_that_is_kept_about_a_student_is_handed_over(register: Registe
         ("present", "late", NOTE)
     ]
     assert [each["code"] for each in data["failures"]] == ["not_enrolled"]
+    (absence,) = data["absences"]
+    assert [(each["version"], each["reason"]) for each in absence["versions"]] == [(1, NOTE), (2, f"{NOTE}, again")]
+    (conflict,) = data["conflicts"]
+    assert (conflict["recorded"]["status"], conflict["recorded"]["note"]) == ("late", NOTE)
+    assert (conflict["requested"]["status"], conflict["requested"]["note"]) == ("excused", NOTE)
     assert ("2024-12-20", "excused", NOTE) in {
         (each["learningDate"], each["status"], each["note"]) for each in data["requests"]
     }
+
+
+async def test_every_section_of_the_export_is_filled(register: Register) -> None:
+    await with_traces_everywhere(register)
+
+    data = await register.adsum.student_data.export(student_of(register), system_caller())
+
+    empty = {each.name for each in fields(data) if not getattr(data, each.name)}
+    assert empty == {"contradictions"}
+    assert [each["changes"] for each in data.records] != [[]]
+    assert [(len(each["versions"]), len(each["pending"])) for each in data.absences] == [(2, 1)]
+    assert {each["learning_date"].isoformat() for each in data.kept_records} == {DAY}
+
+
+async def test_every_table_that_an_erasure_changes_is_exported(register: Register) -> None:
+    await with_traces_everywhere(register)
+    student_data = register.adsum.student_data
+
+    with statements_sent(register.adsum.database) as exported:
+        await student_data.export(student_of(register), system_caller())
+    with statements_sent(register.adsum.database) as erased:
+        await student_data.erase(student_of(register), system_caller())
+
+    changed = tables_after("DELETE FROM|UPDATE", erased)
+    # These contain totals of a class or a school, and session_fences no data.
+    changed -= {"class_days", "school_days"}
+    assert {"students", "attendances", "absence_versions", "idempotency_keys", "batch_runs"} <= changed
+    assert changed - tables_after("FROM|JOIN", exported) == set()
+
+
+async def test_every_table_with_a_student_is_exported_and_erased(register: Register) -> None:
+    await with_traces_everywhere(register)
+    student_data = register.adsum.student_data
+    of_students = {table.name for table in metadata.sorted_tables if "student_id" in table.c}
+
+    with statements_sent(register.adsum.database) as exported:
+        await student_data.export(student_of(register), system_caller())
+    with statements_sent(register.adsum.database) as erased:
+        await student_data.erase(student_of(register), system_caller())
+
+    assert of_students - tables_after("FROM|JOIN", exported) == set()
+    assert of_students - tables_after("DELETE FROM", erased) == set()
 
 
 async def test_nothing_of_a_student_who_is_erased_is_left_but_counts(register: Register) -> None:
