@@ -119,7 +119,7 @@ async def test_every_table_that_an_erasure_changes_is_exported(register: Registe
         await student_data.erase(student_of(register), system_caller())
 
     changed = tables_after("DELETE FROM|UPDATE", erased)
-    # These contain totals of a class or a school, and session_fences no data.
+    # Totals of a class and of a school are no personal data.
     changed -= {"class_days", "school_days"}
     assert {"students", "attendances", "absence_versions", "idempotency_keys", "batch_runs"} <= changed
     assert changed - tables_after("FROM|JOIN", exported) == set()
