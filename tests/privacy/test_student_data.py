@@ -18,7 +18,7 @@ from adsum.batches.repository.runs import newest_run
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import metadata
 from adsum.platform.ids import parse_batch_id
-from adsum.reports.summaries import Summaries
+from adsum.reports.service import Summaries
 from tests.attendance.corrections.conftest import Register
 from tests.support.api import DAY, Api
 from tests.support.installation import ended, one_student_away
