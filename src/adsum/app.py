@@ -143,7 +143,7 @@ def attach(app: FastAPI, adsum: wiring.Adsum) -> None:
     """Provides the open services to the application."""
     app.state.adsum = adsum
     app.state.services = adsum.services
-    app.state.count_request = adsum.metrics.saw_request
+    app.state.count_request = adsum.metrics.count_request
 
 
 def end_streams(app: FastAPI) -> None:

@@ -71,7 +71,7 @@ GROUPS = {
         "adsum.roster.importing.commands:app", "Import schools, classes and students from OneRoster files."
     ),
     "batch": LazyGroup("adsum.batches.commands:app", "Mark a whole class, and follow what becomes of it."),
-    "queue": LazyGroup("adsum.operations.queue_commands:app", "Pause the workers, let them go on, see what waits."),
+    "queue": LazyGroup("adsum.operations.commands:queue_app", "Pause the workers, let them go on, see what waits."),
     "attendance": LazyGroup(
         "adsum.attendance.commands:app",
         "Look at what is recorded, and correct it.",
@@ -97,7 +97,7 @@ GROUPS = {
     "user": LazyGroup("adsum.accounts.commands:user_app", "People who may sign in."),
     "token": LazyGroup("adsum.accounts.commands:token_app", "Bearer tokens."),
     "key": LazyGroup("adsum.accounts.commands:key_app", "API keys of programs."),
-    "config": LazyGroup("adsum.operations.config_commands:app", "Settings, and where they come from."),
+    "config": LazyGroup("adsum.operations.commands:config_app", "Settings, and where they come from."),
 }
 
 
@@ -198,8 +198,15 @@ def _openers() -> Openers:
         async with wiring.open_queue_services(settings) as services:
             yield services
 
+    @asynccontextmanager
+    async def open_doctor(settings: Settings) -> AsyncGenerator[Services]:
+        from adsum import wiring  # noqa: PLC0415
+
+        async with wiring.open_doctor_services(settings) as services:
+            yield services
+
     # The commands report an outage of the queue themselves.
-    return Openers(open_services, open_queue, silent_loggers=("adsum.batches.enqueue",))
+    return Openers(open_services, open_queue, open_doctor, silent_loggers=("adsum.batches.enqueue",))
 
 
 def _print_error(error: AdsumError) -> None:

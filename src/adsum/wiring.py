@@ -41,10 +41,14 @@ from adsum.batches.sweep import Chore, Sweeper
 from adsum.batches.timeline import Timeline
 from adsum.batches.undo import Undo
 from adsum.batches.wiring import new_deliveries, new_sweeper, queue_control, queue_service
+from adsum.embedded.data_folder import DataFolder
+from adsum.operations.doctor.environment import Installation
+from adsum.operations.doctor.service import Doctor
+from adsum.operations.doctor.wiring import new_doctor
 from adsum.operations.metrics import Metrics
 from adsum.operations.pruning import Pruning
 from adsum.operations.readiness import Readiness
-from adsum.operations.run_metrics import EndedRuns
+from adsum.operations.run_metrics import RunMetrics
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database import schema
 from adsum.platform.database.engine import Database, open_database
@@ -71,7 +75,7 @@ from adsum.roster.service import Directory, Naming
 from adsum.roster.timetable.service import Timetables
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.service import Schools
-from adsum.servers import database_url, open_queue, open_servers, signing_key
+from adsum.servers import database_url, open_queue, open_servers, redis_url, signing_key
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,7 @@ class OperationServices:
     metrics: Metrics
     batch_metrics: BatchMetrics
     readiness: Readiness
-    ended_runs: EndedRuns
+    run_metrics: RunMetrics
     chores: Sequence[Chore]
 
 
@@ -372,7 +376,7 @@ def _operations(on: _Servers, batches: BatchServices) -> OperationServices:
         metrics=metrics,
         batch_metrics=metrics.batches,
         readiness=Readiness(on.database, batches.queue.ping, batches.queue.depth, on.now),
-        ended_runs=EndedRuns(on.database, metrics, on.now),
+        run_metrics=RunMetrics(on.database, metrics, on.now),
         chores=[DueAbsences(on.database, on.now).apply, *pruning],
     )
 
@@ -396,6 +400,28 @@ async def open_queue_services(settings: Settings) -> AsyncGenerator[Services]:
     """The queue alone, for a command."""
     async with open_queue_control(settings) as control:
         yield Services([control], clock=system_clock, settings=settings)
+
+
+@asynccontextmanager
+async def open_doctor(settings: Settings) -> AsyncGenerator[Doctor]:
+    """Opens the doctor, which needs neither a readable signing key nor a server that responds."""
+    folder = DataFolder.of(settings)
+    stores_data = settings.database_url is None or settings.redis_url is None
+    installation = Installation(
+        private=(folder.root, folder.database, folder.secret, folder.credentials),
+        data=folder.root if stores_data else None,
+        signing_key=lambda: signing_key(settings),
+        create_key="export ADSUM_SECRET_KEY=$(openssl rand -hex 32)" if settings.database_url else "adsum up",
+    )
+    async with open_servers(settings) as (database, redis):
+        yield new_doctor(settings, database, redis, redis_url(settings), installation, system_clock)
+
+
+@asynccontextmanager
+async def open_doctor_services(settings: Settings) -> AsyncGenerator[Services]:
+    """The doctor alone, for a command."""
+    async with open_doctor(settings) as doctor:
+        yield Services([doctor], clock=system_clock, settings=settings)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adsum.operations.config_commands import masked_url
+from adsum.operations.commands import masked_url
 from adsum.platform.settings import Settings
 from tests.support.commands import commands
 

@@ -14,7 +14,7 @@ from adsum.attendance.tables import attendances
 from adsum.batches.repository.runs import find_run, runs_ended_after
 from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
 from adsum.operations.pruning import Pruning
-from adsum.operations.pruning_repository import prune_answers, prune_runs
+from adsum.operations.repository import prune_answers, prune_runs
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.settings import Settings

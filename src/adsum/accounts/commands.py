@@ -14,7 +14,7 @@ from adsum.accounts.api_keys import ApiKey, ApiKeys
 from adsum.accounts.schemas import KeyItem, TokenItem, UserItem
 from adsum.accounts.service import ROLES, Accounts, User
 from adsum.accounts.tokens import Tokens
-from adsum.platform.command_line.choices import one_of
+from adsum.platform.command_line.options import one_of
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one, show_rows
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID

@@ -1,40 +1,23 @@
-"""For operators and their machines: is it alive, is it ready, which version is it, how does it do."""
+"""Probes for liveness and readiness, the version, and Prometheus metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 
 from adsum import __version__
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import require
-from adsum.operations.metrics import CONTENT_TYPE
-from adsum.platform.http.dependencies import OpenAdsum
-from adsum.platform.http.schemas import Schema
+from adsum.operations.metrics import CONTENT_TYPE, Metrics
+from adsum.operations.readiness import Readiness
+from adsum.operations.run_metrics import RunMetrics
+from adsum.operations.schemas import Liveness, ReadinessAnswer, Version
+from adsum.platform.http.dependencies import provided
 
 router = APIRouter(tags=["operations"])
-
-
-class Liveness(Schema):
-    """The process answers."""
-
-    status: Literal["ok"] = "ok"
-
-
-class ReadinessAnswer(Schema):
-    """`checks` has one word for each of `database`, `migrations` and `redis`: `ok`, or what is wrong."""
-
-    status: Literal["ok", "unavailable"]
-    checks: Mapping[str, str]
-
-
-class Version(Schema):
-    """Of Adsum, by semantic versioning."""
-
-    version: str
+ReadinessService = Annotated[Readiness, Depends(provided(Readiness))]
 
 
 NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": ReadinessAnswer, "description": "Not now"}}
@@ -53,9 +36,9 @@ async def is_alive() -> Liveness:
     responses=NOT_READY,
 )
 @router.get("/healthz", name="isHealthy", summary="The same, under an older name", responses=NOT_READY)
-async def is_ready(adsum: OpenAdsum, response: Response) -> ReadinessAnswer:
+async def is_ready(readiness: ReadinessService, response: Response) -> ReadinessAnswer:
     """Database reachable, its schema not behind this version, Redis answering: 200, else 503."""
-    report = await adsum.readiness.report()
+    report = await readiness.report()
     if not report.is_ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
         response.headers["Retry-After"] = "1"
@@ -75,7 +58,12 @@ async def version() -> Version:
     response_class=Response,
     responses={HTTPStatus.OK.value: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-async def metrics(adsum: OpenAdsum, _caller: Annotated[Caller, Depends(require(Permission.METRICS_READ))]) -> Response:
+async def show_metrics(
+    metrics: Annotated[Metrics, Depends(provided(Metrics))],
+    run_metrics: Annotated[RunMetrics, Depends(provided(RunMetrics))],
+    readiness: ReadinessService,
+    _caller: Annotated[Caller, Depends(require(Permission.METRICS_READ))],
+) -> Response:
     """Prometheus' text format, for who has `metrics:read`. Nothing in it names a person, a class or a batch."""
-    await adsum.ended_runs.count()
-    return Response(adsum.metrics.exposition(await adsum.readiness.backlog()), media_type=CONTENT_TYPE)
+    await run_metrics.update()
+    return Response(metrics.exposition(await readiness.backlog()), media_type=CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""Prometheus metrics of one process. No label names a student, a batch, a class or a person."""
+"""Prometheus metrics of one process. No label contains personal data, a batch or a class."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _RUN_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 30
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits, over all processes. `queue_depth` None: Redis did not say."""
+    """The backlog of all processes. `queue_depth` None: Redis did not respond."""
 
     open_runs: int
     oldest_open_run_seconds: float
@@ -37,7 +37,7 @@ class Backlog:
 
 
 class Metrics:
-    """Counters count what this process did; the backlog is asked for when somebody scrapes."""
+    """Counters of this process. Each scrape reads the backlog."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
@@ -62,21 +62,21 @@ class Metrics:
         self._oldest = self._gauge("oldest_open_run_seconds", "Age of the oldest open run; 0 without one.")
         self._queue_depth = self._gauge("queue_depth", "Chunks that wait or are processed; NaN without Redis.")
 
-    def count_closed(self, tally: Tally, took: timedelta) -> None:
-        """Counts the jobs of a run that ended, in whichever process. Every API process counts all of them: take the
-        maximum over processes, not the sum.
+    def count_closed(self, tally: Tally, duration: timedelta) -> None:
+        """Counts the jobs of a run that any process has ended. Every API process counts all runs: use the maximum over
+        processes, not the sum.
         """
         self.recorded_jobs.inc(tally.recorded)
         self.skipped_jobs.inc(tally.skipped)
         self.failed_jobs.inc(tally.failed)
-        self.run_seconds.observe(max(0.0, took.total_seconds()))
+        self.run_seconds.observe(max(0.0, duration.total_seconds()))
 
-    def saw_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """`route` is a template such as `/classes/{class_id}/roster`; `status` is counted by its class, as `2xx`."""
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """`route` is a template such as `/classes/{class_id}/roster`. The status is counted by class, such as `2xx`."""
         self._requests.labels(method, route, f"{status // 100}xx").observe(seconds)
 
     def exposition(self, backlog: Backlog) -> bytes:
-        """Everything, in Prometheus' text format."""
+        """All metrics in the text format of Prometheus."""
         self._open_runs.set(backlog.open_runs)
         self._oldest.set(backlog.oldest_open_run_seconds)
         self._queue_depth.set(float("nan") if backlog.queue_depth is None else backlog.queue_depth)
@@ -84,10 +84,10 @@ class Metrics:
 
     @contextmanager
     def served(self, host: str, port: int) -> Generator[None]:
-        """Serves this process's own metrics at `http://{host}:{port}/metrics`, from a thread; with port 0 not at all.
+        """Serves the metrics at `http://{host}:{port}/metrics` from a thread. Port 0 disables the server.
 
         Raises:
-            ConfigurationError: the address cannot be listened on.
+            ConfigurationError: the address is not available.
         """
         if port == 0:
             yield
@@ -105,11 +105,11 @@ class Metrics:
             server.server_close()
             thread.join()
 
-    def _counter(self, name: str, what: str) -> Counter:
-        return Counter(f"adsum_{name}", what, registry=self.registry)
+    def _counter(self, name: str, description: str) -> Counter:
+        return Counter(f"adsum_{name}", description, registry=self.registry)
 
-    def _gauge(self, name: str, what: str) -> Gauge:
-        return Gauge(f"adsum_{name}", what, registry=self.registry)
+    def _gauge(self, name: str, description: str) -> Gauge:
+        return Gauge(f"adsum_{name}", description, registry=self.registry)
 
-    def _histogram(self, name: str, what: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(f"adsum_{name}", what, buckets=buckets, registry=self.registry)
+    def _histogram(self, name: str, description: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"adsum_{name}", description, buckets=buckets, registry=self.registry)

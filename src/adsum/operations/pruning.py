@@ -1,15 +1,15 @@
-"""Pruning: of runs that ended long ago only the counts are kept, so that the database does not grow for ever."""
+"""Prunes old runs to their counts, and deletes old responses, so that the database does not grow without limit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from adsum.operations.pruning_repository import prune_answers, prune_runs
+from adsum.operations.repository import prune_answers, prune_runs
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.telemetry import logger
 
-# What is pruned at once: one short transaction, so that nobody who writes waits for it.
+# The size of one short transaction, so that other writers do not wait for it.
 PAGE = 200
 PAUSE = timedelta(hours=1)
 
@@ -17,16 +17,16 @@ log = logger(__name__)
 
 
 class Pruning:
-    """Looks once an hour for what is older than `keep`; while there is more than a page of it, at every call.
+    """Prunes once an hour; with more than a page to prune, at every call.
 
     Args:
-        database: what grows.
+        database: to prune.
         now: the clock.
-        keep: how long a run is kept whole after it ended, and the answer to a request with an idempotency key.
-        page: how many runs, and how many answers, are pruned in one call.
+        keep: for which the plan of an ended run and a stored response are kept.
+        page: maximum of runs, and of responses, in one call.
     """
 
-    def __init__(self, database: Database, now: Callable[[], datetime], *, keep: timedelta, page: int = PAGE) -> None:
+    def __init__(self, database: Database, now: Clock, *, keep: timedelta, page: int = PAGE) -> None:
         self._database = database
         self._now = now
         self._keep = keep
@@ -34,10 +34,10 @@ class Pruning:
         self._due = now()
 
     async def prune_if_due(self) -> int:
-        """One page at most. Two processes at once do no harm.
+        """Prunes at most one page. Two processes may do so at the same time.
 
         Returns:
-            How many runs and answers were pruned.
+            The number of pruned runs and responses.
         """
         now = self._now()
         if now < self._due:
@@ -48,5 +48,5 @@ class Pruning:
         if max(runs, answers) < self._page:
             self._due = now + PAUSE
         if runs or answers:
-            log.info("what ended long ago was pruned", rows=runs + answers)
+            log.info("old runs and responses were pruned", rows=runs + answers)
         return runs + answers

@@ -1,18 +1,18 @@
-"""Whether this process can do its work now, and how much waits."""
+"""Readiness of this process, and the backlog of all processes."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from adsum.operations.metrics import Backlog
 from adsum.operations.repository import MigrationState, migration_state, open_runs
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import ConfigurationError, Unavailable
 
-# A probe that waits longer than its prober tells nobody anything.
+# A probe has to answer before its client times out.
 REQUEST_DEADLINE_S = 2.0
 OK = "ok"
 UNREACHABLE = "unreachable"
@@ -20,22 +20,22 @@ UNREACHABLE = "unreachable"
 
 @dataclass(frozen=True, slots=True)
 class ReadinessReport:
-    """One word for each thing that is needed; `ok` is the good one."""
+    """The result of each check: `ok`, or the fault."""
 
     checks: Mapping[str, str]
 
     @property
     def is_ready(self) -> bool:
-        return all(word == OK for word in self.checks.values())
+        return all(result == OK for result in self.checks.values())
 
 
 class Readiness:
-    """Asks the servers that Adsum needs.
+    """Checks the database and Redis.
 
     Args:
-        database: is asked for its revision.
-        ping: asks Redis for a sign of life, and raises Unavailable without one.
-        queue_depth: how many chunks wait or are processed; it raises Unavailable too.
+        database: to check.
+        ping: of Redis. Raises Unavailable.
+        queue_depth: the number of chunks that wait or are processed. Raises Unavailable.
         now: the clock.
     """
 
@@ -44,7 +44,7 @@ class Readiness:
         database: Database,
         ping: Callable[[], Awaitable[None]],
         queue_depth: Callable[[], Awaitable[int]],
-        now: Callable[[], datetime],
+        now: Clock,
     ) -> None:
         self._database = database
         self._ping = ping
@@ -52,17 +52,17 @@ class Readiness:
         self._now = now
 
     async def report(self) -> ReadinessReport:
-        """Takes at most `REQUEST_DEADLINE_S`, whatever hangs."""
+        """Runs all checks. Takes at most `REQUEST_DEADLINE_S`, even if a server hangs."""
         migrations, redis = await asyncio.gather(self._migrations(), self._redis())
         database = UNREACHABLE if migrations == UNREACHABLE else OK
         return ReadinessReport({"database": database, "migrations": migrations, "redis": redis})
 
     async def require_current_schema(self) -> None:
-        """For who is about to start.
+        """Called before a process starts.
 
         Raises:
             ConfigurationError: the database lacks migrations of this version.
-            StorageOutage: it does not answer.
+            StorageOutage: the database does not respond.
         """
         if await migration_state(self._database) is MigrationState.BEHIND:
             if self._database.is_missing:
@@ -73,7 +73,7 @@ class Readiness:
             raise ConfigurationError("the database is not at the schema of this version: run `adsum migrate` first")
 
     async def backlog(self) -> Backlog:
-        """What waits, over all processes. Raises Unavailable without the database."""
+        """The backlog of all processes. Raises Unavailable if the database does not respond."""
         async with self._database.snapshot() as connection:
             count, oldest = await open_runs(connection)
         age = 0.0 if oldest is None else max(0.0, (self._now() - oldest).total_seconds())

@@ -118,11 +118,11 @@ async def test_a_message_that_waits_is_not_astray_and_one_that_is_in_no_list_is(
 ) -> None:
     await queue.start([run_of(FIRST, [1, 2], [3])])
     ids = [chunk.message_id for chunk in CHUNKS]
-    assert await control.astray([*ids, "unheard-of"]) == []
+    assert await control.orphaned_messages([*ids, "unheard-of"]) == []
     await redis.delete("bull:attendance:wait")
-    assert await control.astray(ids) == ids
+    assert await control.orphaned_messages(ids) == ids
     await control.forget(ids[:1])
-    assert await control.astray(ids) == ids[1:]
+    assert await control.orphaned_messages(ids) == ids[1:]
 
 
 async def test_failed_messages_are_forgotten_however_many_they_are(

@@ -1,4 +1,4 @@
-"""What the tests of the doctor share: everything wired on real servers, and a doctor who looks at it."""
+"""Fixtures for tests of the doctor: a deployment on real servers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from adsum.operations.doctor.findings import Finding, Severity
-from adsum.operations.doctor.service import Doctor, Examination
-from adsum.operations.doctor.wiring import open_doctor
+from adsum.operations.doctor.service import Doctor, Report
 from adsum.platform.settings import Settings
+from adsum.wiring import open_doctor
 
 
 @pytest.fixture
@@ -31,16 +31,16 @@ async def doctor(settings: Settings) -> AsyncGenerator[Doctor]:
         yield opened
 
 
-def wrong(examination: Examination) -> dict[str, Finding]:
-    """What is not as it should be, by its check."""
-    return {each.check: each for each in examination.findings if each.severity is not Severity.OK}
+def wrong(report: Report) -> dict[str, Finding]:
+    """The faults by check."""
+    return {each.check: each for each in report.findings if each.severity is not Severity.OK}
 
 
-def severities(examination: Examination) -> dict[str, str]:
-    """How bad each thing is that is not as it should be."""
-    return {check: finding.severity.value for check, finding in wrong(examination).items()}
+def severities(report: Report) -> dict[str, str]:
+    """The severities of the faults by check."""
+    return {check: finding.severity.value for check, finding in wrong(report).items()}
 
 
-async def mended(doctor: Doctor) -> tuple[list[str], Examination]:
-    """What was mended, and what is found after it."""
-    return await doctor.mend(await doctor.examine()), await doctor.examine()
+async def repaired(doctor: Doctor) -> tuple[list[str], Report]:
+    """The repairs that were made, and the report after them."""
+    return await doctor.repair(await doctor.check()), await doctor.check()

@@ -17,14 +17,14 @@ from tests.support.live import SECRET, environment
 from tests.support.servers.processes import START_S, wait_until
 
 
-def test_nothing_there_is_told_line_by_line_and_never_with_a_traceback(tmp_path: Path) -> None:
+def test_an_empty_folder_is_reported_line_by_line_without_a_traceback(tmp_path: Path) -> None:
     ended = commands(data_dir=str(tmp_path / "data")).run("doctor")
     assert (ended.returncode, ended.stderr) == (1, "")
     lines = ended.stdout.splitlines()
     assert [line.split()[:2] for line in lines[:2]] == [["error", "database"], ["error", "redis"]]
     assert lines[0].endswith("  ->  adsum up")
     assert lines[-2:] == [
-        "Not looked at: migrations, eviction, persistence, memory, queue, workers, batches, keys.",
+        "Not checked: migrations, eviction, persistence, memory, queue, workers, batches, keys.",
         "2 errors, 0 warnings.",
     ]
     assert not (tmp_path / "data").exists()
@@ -45,13 +45,13 @@ def test_servers_are_named_without_their_passwords(tmp_path: Path) -> None:
         "database_url": "postgresql://adsum:hunter2@127.0.0.1:1/adsum",
     }
     told = commands(data_dir=str(tmp_path), **urls).run("doctor").stdout
-    assert "\nNot looked at: migrations, eviction, " in told
+    assert "\nNot checked: migrations, eviction, " in told
     assert "127.0.0.1:1/adsum does not answer" in told
     assert "127.0.0.1:1 does not answer" in told
     assert "hunter2" not in told
 
 
-def test_what_can_be_mended_is_mended_and_looked_at_again(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
+def test_fix_repairs_and_checks_again(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
     lock = "attendance-batch-lock:class-123-session-456-date-25122024"
     with Redis.from_url(redis_url) as redis:  # pyright: ignore[reportUnknownMemberType]
         redis.set(lock, "01930000-0000-7000-8000-00000000ffff")
@@ -61,7 +61,7 @@ def test_what_can_be_mended_is_mended_and_looked_at_again(sqlite_url: str, redis
         assert (told["mended"], mendable, told["notLookedAt"]) == ([], {"locks", "lifetimes"}, [])
         tmp_path.chmod(0o700)
         ended = adsum.run("doctor", "--fix")
-        assert "mended   cleared 1 lock\n" in ended.stdout
+        assert "repaired cleared 1 lock\n" in ended.stdout
         assert ended.stdout.endswith("1 error, 0 warnings.\n")  # there is no worker
         assert redis.exists(lock) == 0
 
@@ -104,5 +104,5 @@ def test_at_a_terminal_each_thing_has_a_sign_and_its_remedy_below(tmp_path: Path
     assert "✗  Database" in shown
     assert "→ adsum up" in shown
     assert "✓  Signing key" in shown
-    assert "Not looked at: migrations, " in shown
+    assert "Not checked: migrations, " in shown
     assert "2 errors, 0 warnings." in shown

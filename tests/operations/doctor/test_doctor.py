@@ -19,16 +19,15 @@ from adsum.batches.rules import RunState
 from adsum.batches.selection import Selection
 from adsum.batches.submission import Submission
 from adsum.batches.tables import batch_runs, job_failures
-from adsum.operations.doctor import leftovers as leftovers_module
-from adsum.operations.doctor.findings import FIX, all_well
-from adsum.operations.doctor.leftovers import check_remains, look_for_remains
-from adsum.operations.doctor.service import ASKED_OF_SERVERS, Doctor
-from adsum.operations.doctor.wiring import open_doctor
+from adsum.operations.doctor import queue as queue_checks
+from adsum.operations.doctor.findings import FIX, has_no_error
+from adsum.operations.doctor.queue import check_stale_keys, find_stale_keys
+from adsum.operations.doctor.service import SERVER_CHECKS, Doctor
 from adsum.platform.clock import system_clock as now
 from adsum.platform.settings import Settings
-from adsum.wiring import Adsum, open_queue_control
+from adsum.wiring import Adsum, open_doctor, open_queue_control
 from tests.batches.sweep.test_sweeper import accepted
-from tests.operations.doctor.conftest import mended, severities, wrong
+from tests.operations.doctor.conftest import repaired, severities, wrong
 from tests.support.installation import RunWorker, ended, queue_keys
 from tests.support.runs import end_run
 from tests.support.schools import SchoolIds
@@ -43,7 +42,7 @@ async def age(adsum: Adsum, run: Run, by: timedelta) -> None:
         await connection.execute(of_run.where(batch_runs.c.ended_at.is_not(None)).values(ended_at=now() - by))
 
 
-async def test_a_system_that_works_is_well(
+async def test_a_working_system_has_no_fault(
     adsum: Adsum, school: SchoolIds, doctor: Doctor, worker: RunWorker, settings: Settings
 ) -> None:
     result, _ = await accepted(adsum, school)
@@ -54,33 +53,33 @@ async def test_a_system_that_works_is_well(
             return bool(await control.workers())
 
         await until(somebody_works)
-        examination = await doctor.examine()
-    assert wrong(examination) == {}
-    assert set(ASKED_OF_SERVERS) <= {each.check for each in examination.findings}
-    assert examination.not_looked_at == []
-    assert len(examination.findings) >= 12
-    assert all_well(examination.findings)
+        report = await doctor.check()
+    assert wrong(report) == {}
+    assert set(SERVER_CHECKS) <= {each.check for each in report.findings}
+    assert report.skipped == []
+    assert len(report.findings) >= 12
+    assert has_no_error(report.findings)
 
 
-async def test_what_a_server_that_is_away_leaves_unanswered_is_named(settings: Settings, tmp_path: Path) -> None:
+async def test_checks_that_an_unavailable_server_prevents_are_listed(settings: Settings, tmp_path: Path) -> None:
     async with open_doctor(settings.model_copy(update={"redis_url": f"unix://{tmp_path}/nowhere"})) as doctor:
-        examination = await doctor.examine()
-    assert [check for check in ASKED_OF_SERVERS if check not in examination.not_looked_at] == ["migrations"]
+        report = await doctor.check()
+    assert [check for check in SERVER_CHECKS if check not in report.skipped] == ["migrations"]
 
 
 async def test_without_a_worker_it_says_what_waits(adsum: Adsum, school: SchoolIds, doctor: Doctor) -> None:
     _, run = await accepted(adsum, school)
     await age(adsum, run, timedelta(minutes=3))
-    found = wrong(await doctor.examine())
+    found = wrong(await doctor.check())
     assert set(found) == {"workers"}
     assert found["workers"].message == "there is none; 1 open batch, the oldest for 3 min"
     assert found["workers"].remedy == "adsum worker"
 
 
-async def test_looking_changes_nothing(adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis) -> None:
+async def test_a_check_changes_nothing(adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis) -> None:
     await accepted(adsum, school)
     before = await queue_keys(redis)
-    await doctor.examine()
+    await doctor.check()
 
     async def is_as_before() -> bool:
         return await queue_keys(redis) == before
@@ -112,16 +111,16 @@ async def fail_every_message(redis: Redis, run: Run) -> None:
     "lose",
     [lose_the_ledger_and_all_messages, lose_one_message, lose_the_list_but_not_the_messages, fail_every_message],
 )
-async def test_a_batch_that_nobody_will_be_handed_is_found_and_driven_on(
+async def test_a_batch_that_no_worker_will_receive_is_found_and_rescued(
     adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis, worker: RunWorker, lose: Any
 ) -> None:
     result, run = await accepted(adsum, school)
     await lose(redis, run)
-    assert "batches" not in wrong(await doctor.examine())  # the sweeper may still be about to see it
+    assert "batches" not in wrong(await doctor.check())  # the sweeper may still be about to see it
     await age(adsum, run, timedelta(minutes=2))
-    found = wrong(await doctor.examine())
+    found = wrong(await doctor.check())
     assert (found["batches"].remedy, result.batch_id in found["batches"].message) == (FIX, True)
-    _, after = await mended(doctor)
+    _, after = await repaired(doctor)
     assert set(wrong(after)) == {"workers"}
     async with worker():
         status = await ended(adsum, result.batch_id)
@@ -138,32 +137,32 @@ async def test_a_batch_that_nobody_closed_is_found_and_closed(
     await redis.delete(*(f"bull:attendance:{chunk.message_id}" for chunk in queued(run).messages))
     await redis.delete("bull:attendance:wait")
     await age(adsum, run, timedelta(minutes=2))
-    assert wrong(await doctor.examine())["batches"].remedy == FIX
-    done, after = await mended(doctor)
-    assert "drove on 1 batch" in done
+    assert wrong(await doctor.check())["batches"].remedy == FIX
+    done, after = await repaired(doctor)
+    assert "rescued 1 batch" in done
     assert "batches" not in wrong(after)
     assert (await adsum.attendances.get_batch_status(result.batch_id)).is_completed
 
 
-async def test_what_belongs_to_runs_that_ended_is_found_and_cleared(
+async def test_keys_of_ended_runs_are_found_and_cleared(
     adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis
 ) -> None:
     _, run = await accepted(adsum, school)
     async with adsum.database.transaction() as connection:
         await end_run(connection, run, RunState.CANCELLED)
     await age(adsum, run, timedelta(seconds=10))
-    assert {"locks", "tickets"}.isdisjoint(wrong(await doctor.examine()))  # whoever ended it may be about to release it
+    assert {"locks", "tickets"}.isdisjoint(wrong(await doctor.check()))  # whoever ended it may be about to release it
     await age(adsum, run, timedelta(minutes=1))
-    found = await doctor.examine()
+    found = await doctor.check()
     assert severities(found) == {"workers": "error", "locks": "warning", "tickets": "warning"}
     assert "student-" not in wrong(found)["tickets"].message
-    done, after = await mended(doctor)
+    done, after = await repaired(doctor)
     assert done == ["cleared 1 lock", "cleared 30 tickets"]
     assert set(wrong(after)) == {"workers"}
     assert not [key for key in await queue_keys(redis) if not key.startswith("bull:")]
 
 
-async def test_what_a_restored_database_does_not_know_is_found_and_cleared(
+async def test_keys_of_runs_that_a_restored_database_does_not_know_are_cleared(
     adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis, worker: RunWorker
 ) -> None:
     result, run = await accepted(adsum, school)
@@ -174,14 +173,14 @@ async def test_what_a_restored_database_does_not_know_is_found_and_cleared(
     async with adsum.database.transaction() as connection:
         for table in (attendances, job_failures, batch_runs):
             await connection.execute(delete(table))
-    found = severities(await doctor.examine())
+    found = severities(await doctor.check())
     assert found == {"workers": "error", "locks": "warning", "tickets": "warning", "markers": "warning"}
-    _, after = await mended(doctor)
+    _, after = await repaired(doctor)
     assert set(wrong(after)) == {"workers"}
     assert await queue_keys(redis) == {}
 
 
-async def test_a_counter_without_a_lock_and_keys_that_live_for_ever_are_found_and_mended(
+async def test_counters_without_a_lock_and_keys_without_a_lifetime_are_repaired(
     adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis
 ) -> None:
     _, run = await accepted(adsum, school)
@@ -189,8 +188,8 @@ async def test_a_counter_without_a_lock_and_keys_that_live_for_ever_are_found_an
     await redis.delete(keys.lock)
     await redis.persist(keys.ticket(school.student_ids[0]))
     await redis.set(keys.marker, "2024-12-25T09:00:00+00:00")
-    assert severities(await doctor.examine()) == {"workers": "error", "counters": "warning", "lifetimes": "warning"}
-    _, after = await mended(doctor)
+    assert severities(await doctor.check()) == {"workers": "error", "counters": "warning", "lifetimes": "warning"}
+    _, after = await repaired(doctor)
     assert set(wrong(after)) == {"workers"}
     assert await redis.exists(keys.counter) == 0
     assert await redis.ttl(keys.marker) > 3600 >= await redis.ttl(keys.ticket(school.student_ids[0])) > 0
@@ -202,28 +201,28 @@ async def test_a_counter_whose_lock_came_back_meanwhile_is_left_alone(
     _, run = await accepted(adsum, school)
     keys = LedgerKeys("", run.batch)
     await redis.delete(keys.lock)
-    found = await doctor.examine()
+    found = await doctor.check()
     await redis.set(keys.lock, run.run_id, ex=60)
-    await doctor.mend(found)
+    await doctor.repair(found)
     assert await redis.get(keys.counter) == "30"
 
 
-async def test_of_a_server_with_very_many_keys_some_are_looked_at_and_it_says_so(
+async def test_a_scan_that_was_cut_off_is_reported(
     adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await redis.mset({f"theirs-{number}": "x" for number in range(5000)})
-    remains = await look_for_remains(adsum.database, doctor._patient.leftovers, now, limit=1)  # pyright: ignore[reportPrivateUsage]
-    assert [each.check for each in check_remains(remains)] == ["keys"]
-    assert "too many keys" in check_remains(remains)[0].message
+    stale_keys = await find_stale_keys(adsum.database, doctor._deployment.leftovers, now, limit=1)  # pyright: ignore[reportPrivateUsage]
+    assert [each.check for each in check_stale_keys(stale_keys)] == ["keys"]
+    assert "too many keys" in check_stale_keys(stale_keys)[0].message
 
 
-async def test_many_runs_are_asked_about_page_by_page(
+async def test_many_runs_are_looked_up_page_by_page(
     adsum: Adsum, school: SchoolIds, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leftovers_module, "PAGE", 1)
+    monkeypatch.setattr(queue_checks, "PAGE", 1)
     for day in ("2024-12-23", "2024-12-24"):
         await accepted_on(adsum, school, day)
-    assert set(wrong(await doctor.examine())) == {"workers"}
+    assert set(wrong(await doctor.check())) == {"workers"}
 
 
 async def accepted_on(adsum: Adsum, school: SchoolIds, day: str) -> None:

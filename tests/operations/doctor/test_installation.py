@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from adsum.operations.doctor.findings import FIX, Finding
-from adsum.operations.doctor.installation import (
+from adsum.operations.doctor.environment import (
     Installation,
     check_installation,
     close_to_others,
     free_bytes,
     open_to_others,
 )
+from adsum.operations.doctor.findings import FIX, Finding
 from adsum.platform.errors import ConfigurationError
 
 GIB = 1024**3
@@ -43,7 +43,7 @@ def test_no_signing_key_is_an_error_with_the_command_that_makes_one(folder: Path
     assert (finding.severity.value, finding.remedy) == ("error", "adsum up")
 
 
-def test_a_signing_key_that_cannot_be_read_is_told(folder: Path) -> None:
+def test_an_unreadable_signing_key_is_reported(folder: Path) -> None:
     def unreadable() -> str | None:
         raise ConfigurationError("cannot read it")
 
@@ -77,6 +77,6 @@ def test_little_room_is_told_before_there_is_none(folder: Path, room: int, sever
     assert free_bytes(folder) > 0
 
 
-def test_a_disk_on_which_nothing_is_kept_is_not_looked_at(folder: Path) -> None:
+def test_a_disk_on_which_nothing_is_kept_is_skipped(folder: Path) -> None:
     assert "disk" not in checked(Installation((), None, lambda: "key", ""))
     assert "disk" not in checked(Installation((), folder / "missing", lambda: "key", ""))

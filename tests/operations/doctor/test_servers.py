@@ -16,21 +16,21 @@ import pytest
 from sqlalchemy import text
 
 from adsum.embedded.valkey import Valkey
-from adsum.operations.doctor import servers
+from adsum.operations.doctor import environment
+from adsum.operations.doctor.environment import Server, check_database, check_redis
 from adsum.operations.doctor.findings import Finding, Severity
-from adsum.operations.doctor.repository import DatabaseFacts
-from adsum.operations.doctor.servers import Place, check_database, check_redis
-from adsum.operations.doctor.wiring import open_doctor
+from adsum.operations.repository import DatabaseFacts
 from adsum.platform.clock import system_clock as now
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.redis.connection import open_redis
 from adsum.platform.redis.inspection import RedisFacts, RedisInspection
 from adsum.platform.settings import Settings
+from adsum.wiring import open_doctor
 from tests.operations.doctor.conftest import wrong
 from tests.support.servers.postgres import Postgres, temporary_postgres
 from tests.support.servers.valkey import frozen, tell, temporary_valkey, url_of
 
-PLACE = Place("here", "start it", "valkey-cli")
+PLACE = Server("here", "start it", "valkey-cli")
 NOON = datetime(2024, 12, 25, 12, tzinfo=UTC)
 GOOD = RedisFacts("Valkey", "9.1.2", (7, 2, 4), NOON, "noeviction", None, False, True, None, 2**20, 0)
 GOOD_DATABASE = DatabaseFacts("PostgreSQL", (18, 1), NOON, is_replica=False)
@@ -87,7 +87,7 @@ async def test_each_thing_that_is_wrong_with_redis_has_a_remedy(
 
 async def test_the_server_of_up_is_configured_by_starting_it_again() -> None:
     inspection = FakeInspection(replace(GOOD, eviction="allkeys-lru"))
-    found = {each.check: each for each in await check_redis(inspection, Place("here", "adsum up"), lambda: NOON)}
+    found = {each.check: each for each in await check_redis(inspection, Server("here", "adsum up"), lambda: NOON)}
     assert found["eviction"].remedy == "adsum up  # stopped and started again"
 
 
@@ -101,7 +101,7 @@ async def test_the_server_of_up_is_configured_by_starting_it_again() -> None:
         ({"clock": NOON + timedelta(minutes=2)}, "database clock", "error", "120 s away"),
     ],
 )
-async def test_each_thing_that_is_wrong_with_a_database_is_told(
+async def test_each_fault_of_a_database_is_reported(
     monkeypatch: pytest.MonkeyPatch,
     sqlite: Database,
     facts: dict[str, object],
@@ -112,7 +112,7 @@ async def test_each_thing_that_is_wrong_with_a_database_is_told(
     async def told(_database: Database) -> DatabaseFacts:
         return replace(GOOD_DATABASE, **facts)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(servers, "database_facts", told)
+    monkeypatch.setattr(environment, "database_facts", told)
     found = {each.check: each for each in await check_database(sqlite, PLACE, lambda: NOON)}
     assert found[check].severity.value == severity
     assert said in found[check].message
@@ -128,7 +128,9 @@ async def sqlite(sqlite_url: str) -> AsyncGenerator[Database]:
 @pytest.mark.parametrize(
     ("revision", "severity", "said"), [("0000", "error", "lacks migrations"), ("9999", "warning", "newer version")]
 )
-async def test_a_schema_of_another_version_is_told(sqlite: Database, revision: str, severity: str, said: str) -> None:
+async def test_a_schema_of_another_version_is_reported(
+    sqlite: Database, revision: str, severity: str, said: str
+) -> None:
     async with sqlite.transaction() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": revision})
     found = {each.check: each for each in await check_database(sqlite, PLACE, now)}
@@ -144,7 +146,7 @@ async def test_a_database_that_is_not_there_is_told_and_not_made(tmp_path: Path)
     await database.close()
 
 
-async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+async def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
     (tmp_path / "no.db").write_text("no database at all, though long enough to be taken for one" * 100)
     database = open_database(f"sqlite:///{tmp_path}/no.db")
     (finding,) = await check_database(database, PLACE, now)
@@ -193,13 +195,13 @@ def standing_still(postgres: Postgres) -> Generator[None]:
 async def test_two_servers_that_hang_cost_no_more_than_our_patience(
     own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(servers, "REQUEST_DEADLINE_S", 1.0)
+    monkeypatch.setattr(environment, "SERVER_TIMEOUT_S", 1.0)
     with temporary_postgres() as postgres:
         settings = Settings(database_url=postgres.url("postgres"), redis_url=url_of(own_valkey), data_dir=tmp_path)
         began = time.monotonic()
         with frozen(own_valkey), standing_still(postgres):
             async with open_doctor(settings) as doctor:
-                found = wrong(await doctor.examine())
+                found = wrong(await doctor.check())
             took = time.monotonic() - began
     assert {"did not answer within 1 s" in found[check].message for check in ("database", "redis")} == {True}
     assert took < 6

@@ -15,24 +15,23 @@ from adsum.batches.selection import Selection
 from adsum.batches.submission import Submission
 from adsum.batches.wiring import queue_service
 from adsum.embedded.valkey import Valkey
-from adsum.operations.doctor import batches as batches_module
+from adsum.operations.doctor import queue as queue_checks
 from adsum.operations.doctor import service as doctor_module
-from adsum.operations.doctor.batches import (
+from adsum.operations.doctor.findings import FIX, counted, ok
+from adsum.operations.doctor.queue import (
     OpenBatches,
     check_open_batches,
     check_queue,
     check_workers,
-    look_at_open_batches,
+    find_open_batches,
 )
-from adsum.operations.doctor.findings import FIX, counted, ok
 from adsum.operations.doctor.service import Doctor
-from adsum.operations.doctor.wiring import open_doctor
 from adsum.platform.clock import system_clock as now
 from adsum.platform.database.engine import RejectedRows
 from adsum.platform.redis.connection import QueueOutage
 from adsum.platform.settings import Settings
-from adsum.wiring import Adsum, open_queue_control
-from tests.operations.doctor.conftest import mended, severities, wrong
+from adsum.wiring import Adsum, open_doctor, open_queue_control
+from tests.operations.doctor.conftest import repaired, severities, wrong
 from tests.support.schools import SchoolIds
 from tests.support.servers.valkey import tell
 
@@ -45,36 +44,36 @@ async def test_a_paused_queue_is_a_warning_and_not_resumed_by_itself(
 ) -> None:
     async with open_queue_control(settings) as control:
         await control.pause()
-        _, after = await mended(doctor)
+        _, after = await repaired(doctor)
         assert wrong(after)["queue"].remedy == "adsum queue resume"
         assert (await control.state()).is_paused
 
 
-async def test_what_others_may_read_is_closed_to_them(settings: Settings, adsum: Adsum, doctor: Doctor) -> None:
+async def test_files_that_others_can_read_are_closed_to_them(settings: Settings, adsum: Adsum, doctor: Doctor) -> None:
     settings.data_dir.mkdir(mode=0o755)
     settings.data_dir.chmod(0o755)
-    done, after = await mended(doctor)
+    done, after = await repaired(doctor)
     assert done == [f"closed {settings.data_dir} to other users"]
     assert "permissions" not in wrong(after)
 
 
-async def test_with_redis_away_the_rest_is_looked_at_and_nothing_is_mended(
+async def test_without_redis_the_rest_is_checked_and_nothing_is_repaired(
     settings: Settings, adsum: Adsum, tmp_path: Path
 ) -> None:
     nowhere = settings.model_copy(update={"redis_url": f"unix://{tmp_path}/nowhere"})
     async with open_doctor(nowhere) as doctor:
-        examination = await doctor.examine()
-        assert await doctor.mend(examination) == []
-    assert set(wrong(examination)) == {"redis"}
-    assert any(each.check == "migrations" for each in examination.findings)
+        report = await doctor.check()
+        assert await doctor.repair(report) == []
+    assert set(wrong(report)) == {"redis"}
+    assert any(each.check == "migrations" for each in report.findings)
 
 
-async def test_a_redis_that_would_drop_keys_is_looked_into_all_the_same(
+async def test_a_redis_that_evicts_keys_is_checked_all_the_same(
     settings: Settings, adsum: Adsum, school: SchoolIds, doctor: Doctor, valkey: Valkey
 ) -> None:
     tell(valkey, "CONFIG SET maxmemory-policy allkeys-lru")
     try:
-        assert set(wrong(await doctor.examine())) == {"eviction", "workers"}
+        assert set(wrong(await doctor.check())) == {"eviction", "workers"}
     finally:
         tell(valkey, "CONFIG SET maxmemory-policy noeviction")
 
@@ -86,36 +85,36 @@ async def test_a_server_that_goes_away_in_between_is_a_finding(
     async def vanish(*_: object) -> OpenBatches:
         raise error
 
-    monkeypatch.setattr(doctor_module, "look_at_open_batches", vanish)
-    assert severities(await doctor.examine()) == {"batches": "error"}
+    monkeypatch.setattr(doctor_module, "find_open_batches", vanish)
+    assert severities(await doctor.check()) == {"batches": "error"}
 
 
-async def test_it_asks_about_so_many_messages_in_all_however_many_batches_wait(
+async def test_the_number_of_checked_messages_is_limited(
     adsum: Adsum, school: SchoolIds, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for day in ("2024-12-24", "2024-12-25"):
         asked = Submission(school.class_id, school.session_id, day, Selection(is_selected_all=True))
         await adsum.attendances.create_batch(asked, system_caller())
-    monkeypatch.setattr(batches_module, "MESSAGES", 4)  # of six
+    monkeypatch.setattr(queue_checks, "MAX_MESSAGES", 4)  # of six
     asked_about: list[str] = []
 
     async def listen(_: QueueControl, message_ids: Sequence[str]) -> list[str]:
         asked_about.extend(message_ids)
         return []
 
-    monkeypatch.setattr(QueueControl, "astray", listen)
+    monkeypatch.setattr(QueueControl, "orphaned_messages", listen)
     async with open_queue_control(settings) as control:
         later = now() + timedelta(minutes=2)
-        found = await look_at_open_batches(adsum.database, queue_service(settings, redis), control, lambda: later)
+        found = await find_open_batches(adsum.database, queue_service(settings, redis), control, lambda: later)
     assert (found.number, len(asked_about)) == (2, 4)
 
 
-async def test_a_server_that_does_not_say_who_works_is_not_blamed(
+async def test_a_server_that_hides_its_clients_is_a_warning(
     adsum: Adsum, school: SchoolIds, doctor: Doctor, valkey: Valkey
 ) -> None:
     tell(valkey, "ACL SETUSER default -client|list")
     try:
-        assert severities(await doctor.examine()) == {"workers": "warning"}
+        assert severities(await doctor.check()) == {"workers": "warning"}
     finally:
         tell(valkey, "ACL SETUSER default +client|list")
 
@@ -131,7 +130,7 @@ def test_too_few_workers_and_silent_ones_are_warnings() -> None:
     assert (gone[0].message, gone[1].remedy) == ("there is none", "kill -9 2  # on host")
 
 
-def test_ages_are_told_in_the_unit_that_fits() -> None:
+def test_ages_are_shown_in_a_fitting_unit() -> None:
     for age_, said in ((5, "5 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (3 * 86400, "3 d")):
         assert check_open_batches(OpenBatches(1, timedelta(seconds=age_))).message.endswith(f"for {said}")
 
@@ -141,8 +140,8 @@ def test_failed_messages_are_an_error() -> None:
     assert [(each.check, each.remedy) for each in found] == [("queue", None), ("failed messages", FIX)]
 
 
-def test_numbers_are_told_with_the_first_names() -> None:
+def test_counts_list_the_first_names() -> None:
     assert counted(1, "batch", ["a"]) == "1 batch: a"
     assert counted(4, "batch", ["a", "b", "c", "d"]) == "4 batches: a, b, c, …"
     assert counted(1200, "key") == "1,200 keys"
-    assert not ok("x", "y").is_mendable
+    assert not ok("x", "y").is_repairable

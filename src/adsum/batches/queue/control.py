@@ -94,7 +94,7 @@ class QueueControl:
             silent[name] = min(silent.get(name, seconds), seconds)
         return [WorkerSeen(name, seconds) for name, seconds in sorted(silent.items())]
 
-    async def astray(self, message_ids: Sequence[str]) -> list[str]:
+    async def orphaned_messages(self, message_ids: Sequence[str]) -> list[str]:
         """Which of these messages nobody will ever be handed, although BullMQ has them: they are in none of its lists,
         or among the failed or completed ones. While they are there, a resend adds nothing.
         """

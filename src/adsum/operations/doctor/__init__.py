@@ -1,1 +1,1 @@
-"""`adsum doctor`: what is wrong with an installation, and the command that mends it."""
+"""`adsum doctor`: checks an installation and repairs what is safe to repair."""

@@ -1,25 +1,23 @@
-"""`adsum doctor`: what is wrong, and the command that mends it."""
+"""`adsum doctor`: checks the installation and shows the command that repairs each fault."""
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from adsum.operations.doctor.findings import Finding, Severity, all_well, counted
-from adsum.operations.doctor.service import Examination
-from adsum.operations.doctor.wiring import open_doctor
-from adsum.platform.command_line.output import Json, show_one
+from adsum.operations.doctor.findings import Finding, Severity, counted, has_no_error
+from adsum.operations.doctor.service import Doctor, Report
+from adsum.operations.schemas import DoctorReport, FindingItem
+from adsum.platform.command_line.output import Json, show_item
 from adsum.platform.command_line.progress import waiting
-from adsum.platform.command_line.session import quiet_settings
+from adsum.platform.command_line.session import run_with_doctor
 from adsum.platform.errors import Unavailable
-from adsum.platform.settings import Settings
 
 SIGNS = {
     Severity.OK: ("✓", "green"),
@@ -30,93 +28,85 @@ SIGNS = {
 
 def doctor(
     *,
-    fix: Annotated[bool, typer.Option("--fix", help="Mend what is safe to mend, then look again.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Repair what is safe to repair, then check again.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Look at the database, Valkey or Redis, the workers and every open batch. Exit 1 where something is wrong."""
-    settings = quiet_settings()
-    with waiting("Looking at everything"):
-        found, mended = asyncio.run(_examine(settings, fix=fix))
+    """Check the database, Valkey or Redis, the workers and every open batch. Exits with 1 if there is an error."""
+
+    async def work(doctor: Doctor) -> tuple[Report, list[str]]:
+        return await _check(doctor, fix=fix)
+
+    with waiting("Checking everything"):
+        report, repairs = run_with_doctor(Doctor, work)
     if as_json:
-        findings = [_row(each) for each in found.findings]
-        show_one({"mended": mended, "findings": findings, "notLookedAt": found.not_looked_at}, as_json=True)
+        findings = [FindingItem.model_validate(each) for each in report.findings]
+        show_item(DoctorReport(mended=repairs, findings=findings, not_looked_at=report.skipped), as_json=True)
     elif sys.stdout.isatty():
-        _show(found, mended)
+        _show_table(report, repairs)
     else:
-        _show_plainly(found, mended)
-    if not all_well(found.findings):
+        _show_lines(report, repairs)
+    if not has_no_error(report.findings):
         raise typer.Exit(1)
 
 
-async def _examine(settings: Settings, *, fix: bool) -> tuple[Examination, Sequence[str]]:
-    async with open_doctor(settings) as doctor:
-        found = await doctor.examine()
-        if not fix:
-            return found, []
-        try:
-            mended = await doctor.mend(found)
-        except Unavailable:
-            mended = []  # looking again says why
-        return await doctor.examine(), mended
+async def _check(doctor: Doctor, *, fix: bool) -> tuple[Report, list[str]]:
+    report = await doctor.check()
+    if not fix:
+        return report, []
+    try:
+        repairs = await doctor.repair(report)
+    except Unavailable:
+        repairs = []  # the second check reports the cause
+    return await doctor.check(), repairs
 
 
-def _row(finding: Finding) -> dict[str, Any]:
-    return {
-        "check": finding.check,
-        "severity": finding.severity.value,
-        "message": finding.message,
-        "remedy": finding.remedy,
-        "isMendable": finding.is_mendable,
-    }
-
-
-def _show(found: Examination, mended: Sequence[str]) -> None:
-    """At a terminal: a sign and a name in front, the remedy below what it mends."""
+def _show_table(report: Report, repairs: Sequence[str]) -> None:
+    """For a terminal: a sign and the name of the check, with the remedy below the message."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")  # a command that is cut short cannot be copied
-    for finding in found.findings:
+    for finding in report.findings:
         sign, style = SIGNS[finding.severity]
-        said = Text(finding.message, style="" if finding.severity is Severity.OK else style)
+        message = Text(finding.message, style="" if finding.severity is Severity.OK else style)
         if finding.remedy is not None:
-            said.append(f"\n→ {finding.remedy}", style="bold default")
-        table.add_row(Text(sign, style=f"bold {style}"), Text(_titled(finding.check)), said)
+            message.append(f"\n→ {finding.remedy}", style="bold default")
+        table.add_row(Text(sign, style=f"bold {style}"), Text(_titled(finding.check)), message)
     console = Console(highlight=False)
     console.print(table)
     console.print()
-    for done in mended:
-        console.print(Text(f"✓ {done}", style="green"))
-    for line in _unanswered(found):
+    for repair in repairs:
+        console.print(Text(f"✓ {repair}", style="green"))
+    for line in _skipped(report):
         console.print(Text(line))
-    worst = max((list(Severity).index(each.severity) for each in found.findings), default=0)
-    console.print(Text(_summary(found.findings), style=f"bold {SIGNS[list(Severity)[worst]][1]}"))
+    worst = max((list(Severity).index(each.severity) for each in report.findings), default=0)
+    console.print(Text(_summary(report.findings), style=f"bold {SIGNS[list(Severity)[worst]][1]}"))
 
 
-def _show_plainly(found: Examination, mended: Sequence[str]) -> None:
-    """Elsewhere: a line each."""
-    for finding in found.findings:
+def _show_lines(report: Report, repairs: Sequence[str]) -> None:
+    """For a file or a pipe: one line for each finding."""
+    for finding in report.findings:
         remedy = f"  ->  {finding.remedy}" if finding.remedy is not None else ""
         typer.echo(f"{finding.severity.value:<7}  {finding.check:<15}  {finding.message}{remedy}")
-    for done in mended:
-        typer.echo(f"mended   {done}")
-    for line in _unanswered(found):
+    for repair in repairs:
+        typer.echo(f"repaired {repair}")
+    for line in _skipped(report):
         typer.echo(line)
-    typer.echo(_summary(found.findings))
+    typer.echo(_summary(report.findings))
 
 
-def _unanswered(found: Examination) -> list[str]:
-    return [f"Not looked at: {', '.join(found.not_looked_at)}."] if found.not_looked_at else []
+def _skipped(report: Report) -> list[str]:
+    return [f"Not checked: {', '.join(report.skipped)}."] if report.skipped else []
 
 
 def _summary(findings: Sequence[Finding]) -> str:
     errors = sum(each.severity is Severity.ERROR for each in findings)
     warnings = sum(each.severity is Severity.WARNING for each in findings)
     if not errors + warnings:
-        return f"All {len(findings)} checks are well."
-    mendable = sum(each.is_mendable for each in findings)
-    said = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}."
-    return f"{said} `adsum doctor --fix` mends {mendable} of them." if mendable else said
+        return f"All {len(findings)} checks passed."
+    repairable = sum(each.is_repairable for each in findings)
+    counts = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}."
+    return f"{counts} `adsum doctor --fix` repairs {repairable} of them." if repairable else counts
 
 
 def _titled(check: str) -> str:

@@ -1,4 +1,4 @@
-"""What a check has found: one line that says how it is, and the command that mends it."""
+"""Findings of the doctor: the result of a check, and the command that repairs a fault."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 from adsum.platform.errors import AdsumError
 
 FIX = "adsum doctor --fix"
-_SHOWN = 3
+_LISTED = 3
 
 
 class Severity(StrEnum):
@@ -22,13 +22,13 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        check: what was looked at, such as `database`.
-        severity: how bad it is.
-        message: how it is, in one line, without anything about a student.
-        remedy: the command that mends it, or what to change; None where nothing is wrong.
+        check: name of the check, such as `database`.
+        severity: of the fault.
+        message: one line without personal data.
+        remedy: the command that repairs the fault, or the setting to change; None without a fault.
     """
 
     check: str
@@ -37,40 +37,40 @@ class Finding:
     remedy: str | None = None
 
     @property
-    def is_mendable(self) -> bool:
-        """Whether `doctor --fix` mends it."""
+    def is_repairable(self) -> bool:
+        """Whether `doctor --fix` repairs it."""
         return self.remedy == FIX
 
 
 def ok(check: str, message: str) -> Finding:
-    """It is as it should be."""
+    """A check without a fault."""
     return Finding(check, Severity.OK, message)
 
 
 def warning(check: str, message: str, remedy: str) -> Finding:
-    """It works, and may not for long."""
+    """A fault that does not stop the processing, but may soon."""
     return Finding(check, Severity.WARNING, message, remedy)
 
 
 def error(check: str, message: str, remedy: str) -> Finding:
-    """Something is not done, or may be lost."""
+    """A fault that stops the processing or risks data."""
     return Finding(check, Severity.ERROR, message, remedy)
 
 
-def all_well(findings: Iterable[Finding]) -> bool:
-    """Whether nothing is an error."""
+def has_no_error(findings: Iterable[Finding]) -> bool:
+    """Whether no finding is an error. Warnings are allowed."""
     return all(finding.severity is not Severity.ERROR for finding in findings)
 
 
-def counted(number: int, what: str, ids: Sequence[str] = ()) -> str:
+def counted(number: int, noun: str, ids: Sequence[str] = ()) -> str:
     """`3 locks: a, b, c`, `1 lock: a`, `9 locks: a, b, c, …`."""
-    plural = what if number == 1 else f"{what}es" if what.endswith("ch") else f"{what}s"
-    listed = [*ids[:_SHOWN], *(["…"] if len(ids) > _SHOWN else [])]
+    plural = noun if number == 1 else f"{noun}es" if noun.endswith("ch") else f"{noun}s"
+    listed = [*ids[:_LISTED], *(["…"] if len(ids) > _LISTED else [])]
     return f"{number:,} {plural}" + (f": {', '.join(listed)}" if listed else "")
 
 
 def reason(outage: AdsumError) -> str:
-    """What the server or its driver said, in one line: for whoever has the servers' credentials anyway."""
+    """The first line of the server's or the driver's error message."""
     cause = outage.__cause__
-    said = str(getattr(cause, "orig", cause) or outage.detail).strip().partition("\n")[0]
-    return said.partition(">: ")[2] or said  # SQLAlchemy writes the type before: `<class 'X'>: text`
+    line = str(getattr(cause, "orig", cause) or outage.detail).strip().partition("\n")[0]
+    return line.partition(">: ")[2] or line  # SQLAlchemy prepends the type: `<class 'X'>: text`

@@ -1,50 +1,54 @@
-"""The doctor: looks at everything that it can reach, and mends what is safe to mend."""
+"""The doctor: runs all checks and repairs what is safe to repair."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from adsum.batches.queue.control import QueueControl, QueueState
-from adsum.batches.queue.leftovers import Leftovers
+from adsum.batches.queue.ledger import Release
+from adsum.batches.queue.leftovers import Kind, Leftovers
 from adsum.batches.queue.service import QueueService
-from adsum.operations.doctor.batches import (
-    OpenBatches,
-    check_open_batches,
-    check_queue,
-    check_workers,
-    look_at_open_batches,
-)
-from adsum.operations.doctor.findings import Finding, all_well, error, reason, warning
-from adsum.operations.doctor.installation import (
+from adsum.batches.sweep import Sweeper
+from adsum.operations.doctor.environment import (
     Installation,
+    Server,
+    check_database,
     check_installation,
+    check_redis,
     close_to_others,
     free_bytes,
     open_to_others,
 )
-from adsum.operations.doctor.leftovers import Remains, check_remains, look_for_remains
-from adsum.operations.doctor.repair import Mending
-from adsum.operations.doctor.servers import Place, check_database, check_redis
+from adsum.operations.doctor.findings import Finding, counted, error, has_no_error, reason, warning
+from adsum.operations.doctor.queue import (
+    OpenBatches,
+    StaleKeys,
+    check_open_batches,
+    check_queue,
+    check_stale_keys,
+    check_workers,
+    find_open_batches,
+    find_stale_keys,
+)
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database, RejectedRows
 from adsum.platform.errors import Unavailable
 from adsum.platform.redis.inspection import RedisInspection
 
-# What needs both servers may have to look at much; it is cut off after that.
-TIME_LIMIT_S = 20.0
-# What a server that is away leaves unanswered.
-ASKED_OF_SERVERS = ("migrations", "eviction", "persistence", "memory", "queue", "workers", "batches", "keys")
+# The limit for all checks that need both servers.
+TIMEOUT_S = 20.0
+# Checks that are skipped while a server is unavailable.
+SERVER_CHECKS = ("migrations", "eviction", "persistence", "memory", "queue", "workers", "batches", "keys")
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
-    """Everything that is looked at."""
+class Deployment:
+    """The servers and files that the doctor checks."""
 
     database: Database
-    database_place: Place
-    redis_place: Place
+    database_server: Server
+    redis_server: Server
     inspection: RedisInspection
     queue: QueueService
     control: QueueControl
@@ -53,87 +57,134 @@ class Patient:
 
 
 @dataclass(frozen=True, slots=True)
-class Examination:
-    """What was found, and what of it can be mended."""
+class Report:
+    """The findings, and the faults that can be repaired. `stale_keys` None: a server was unavailable."""
 
     findings: list[Finding]
     batches: OpenBatches = field(default_factory=OpenBatches)
-    remains: Remains | None = None
+    stale_keys: StaleKeys | None = None
 
     @property
-    def not_looked_at(self) -> list[str]:
-        """The checks that could not be made; silence about them would look as if they were well."""
-        if self.remains is not None:
+    def skipped(self) -> list[str]:
+        """The checks that were not made. A missing finding does not mean that there is no fault."""
+        if self.stale_keys is not None:
             return []
         made = {finding.check for finding in self.findings}
-        return [check for check in ASKED_OF_SERVERS if check not in made]
+        return [check for check in SERVER_CHECKS if check not in made]
 
 
 class Doctor:
-    """`now` is the clock."""
+    """Checks and repairs a deployment."""
 
-    def __init__(self, patient: Patient, mending: Mending, now: Callable[[], datetime]) -> None:
-        self._patient = patient
-        self._mending = mending
+    def __init__(self, deployment: Deployment, repair: Repair, now: Clock) -> None:
+        self._deployment = deployment
+        self._repair = repair
         self._now = now
 
-    async def examine(self) -> Examination:
-        """Changes nothing, and never raises because a server is away: that is a finding."""
-        patient = self._patient
+    async def check(self) -> Report:
+        """Runs all checks. Changes nothing. An unavailable server is a finding."""
+        parts = self._deployment
         database, redis = await asyncio.gather(
-            check_database(patient.database, patient.database_place, self._now),
-            check_redis(patient.inspection, patient.redis_place, self._now),
+            check_database(parts.database, parts.database_server, self._now),
+            check_redis(parts.inspection, parts.redis_server, self._now),
         )
-        findings = [*database, *redis, *check_installation(patient.installation, free_bytes)]
-        if not (all_well(database) and _answers(redis)):
-            return Examination(findings)
+        findings = [*database, *redis, *check_installation(parts.installation, free_bytes)]
+        # A Redis with wrong settings still responds.
+        if not (has_no_error(database) and has_no_error(each for each in redis if each.check == "redis")):
+            return Report(findings)
         try:
-            async with asyncio.timeout(TIME_LIMIT_S):
-                return await self._look_closer(findings)
+            async with asyncio.timeout(TIMEOUT_S):
+                return await self._check_batches(findings)
         except (Unavailable, RejectedRows) as outage:
-            findings.append(error("batches", f"a server went away meanwhile: {_why(outage)}", "adsum doctor"))
+            cause = reason(outage) if isinstance(outage, Unavailable) else str(outage)
+            findings.append(error("batches", f"a server went away meanwhile: {cause}", "adsum doctor"))
         except TimeoutError:
-            findings.append(error("batches", f"no end of looking within {TIME_LIMIT_S:g} s", "adsum doctor"))
-        return Examination(findings)
+            findings.append(error("batches", f"not finished within {TIMEOUT_S:g} s", "adsum doctor"))
+        return Report(findings)
 
-    async def _look_closer(self, findings: list[Finding]) -> Examination:
-        patient = self._patient
-        state = await patient.control.state()
-        batches = await look_at_open_batches(patient.database, patient.queue, patient.control, self._now)
-        remains = await look_for_remains(patient.database, patient.leftovers, self._now)
-        closer = [
-            *check_queue(state),
-            *await self._workers(state, batches),
-            check_open_batches(batches),
-            *check_remains(remains),
-        ]
-        return Examination([*findings, *closer], batches, remains)
-
-    async def _workers(self, state: QueueState, batches: OpenBatches) -> list[Finding]:
-        try:
-            return check_workers(await self._patient.control.workers(), state, batches)
-        except Unavailable as outage:
-            return [warning("workers", f"the server does not say who works: {reason(outage)}", "adsum queue status")]
-
-    async def mend(self, found: Examination) -> list[str]:
-        """Does what is safe, and answers with what it has done.
+    async def repair(self, report: Report) -> list[str]:
+        """Repairs what is safe to repair at any time. Returns a line for each repair.
 
         Raises:
-            Unavailable: a server went away meanwhile; doing it again is safe.
+            Unavailable: a server became unavailable. Repeating the repair is safe.
         """
         done: list[str] = []
-        if closed := close_to_others(open_to_others(self._patient.installation)):
+        if closed := close_to_others(open_to_others(self._deployment.installation)):
             done.append(f"closed {', '.join(map(str, closed))} to other users")
-        if found.remains is not None:
-            done += await self._mending.clear(found.remains)
-            done += await self._mending.drive_on(found.batches)
+        if report.stale_keys is not None:
+            done += await self._repair.clear(report.stale_keys)
+            done += await self._repair.rescue(report.batches)
         return done
 
+    async def _check_batches(self, findings: list[Finding]) -> Report:
+        parts = self._deployment
+        state = await parts.control.state()
+        batches = await find_open_batches(parts.database, parts.queue, parts.control, self._now)
+        stale_keys = await find_stale_keys(parts.database, parts.leftovers, self._now)
+        more = [
+            *check_queue(state),
+            *await self._check_workers(state, batches),
+            check_open_batches(batches),
+            *check_stale_keys(stale_keys),
+        ]
+        return Report([*findings, *more], batches, stale_keys)
 
-def _answers(redis: list[Finding]) -> bool:
-    """A server whose settings are wrong answers all the same."""
-    return all_well(finding for finding in redis if finding.check == "redis")
+    async def _check_workers(self, state: QueueState, batches: OpenBatches) -> list[Finding]:
+        try:
+            return check_workers(await self._deployment.control.workers(), state, batches)
+        except Unavailable as outage:
+            return [warning("workers", f"the server hides its clients: {reason(outage)}", "adsum queue status")]
 
 
-def _why(outage: Unavailable | RejectedRows) -> str:
-    return reason(outage) if isinstance(outage, Unavailable) else str(outage)
+class Repair:
+    """Repairs of Redis and of open batches. Lifetimes are in seconds.
+
+    Each repair compares before it deletes, so that a key that another process has taken meanwhile stays.
+    """
+
+    def __init__(
+        self,
+        queue: QueueService,
+        control: QueueControl,
+        leftovers: Leftovers,
+        sweeper: Sweeper,
+        *,
+        lock_ttl: int,
+        completed_ttl: int,
+    ) -> None:
+        self._queue = queue
+        self._control = control
+        self._leftovers = leftovers
+        self._sweeper = sweeper
+        self._lock_ttl = lock_ttl
+        self._completed_ttl = completed_ttl
+
+    async def clear(self, stale: StaleKeys) -> list[str]:
+        """Deletes stale keys, and sets a time to live for keys without one."""
+        # A counter without a lock belongs to no run. The release compares with an empty lock.
+        releases = [
+            Release(key.batch, key.holds if key.kind is Kind.LOCK else "", [], None)
+            for key in (*stale.locks, *stale.counters)
+            if key.batch is not None  # the name contains the batch
+        ]
+        await self._queue.release_all(releases)
+        await self._leftovers.drop({key.name: key.holds for key in (*stale.tickets, *stale.markers)})
+        for kind in Kind:
+            names = [key.name for key in stale.immortal if key.kind is kind]
+            await self._leftovers.limit(names, self._completed_ttl if kind is Kind.MARKER else self._lock_ttl)
+        cleared = {
+            "lock": stale.locks,
+            "counter": stale.counters,
+            "ticket": stale.tickets,
+            "completion marker": stale.markers,
+            "lasting key": stale.immortal,
+        }
+        return [f"cleared {counted(len(keys), noun)}" for noun, keys in cleared.items() if keys]
+
+    async def rescue(self, batches: OpenBatches) -> list[str]:
+        """Removes failed and orphaned messages from BullMQ, then sweeps: the sweeper sends missing messages again."""
+        failed = await self._control.forget_failed()
+        await self._control.forget(batches.orphaned)
+        rescued = await self._sweeper.sweep()
+        done = {"removed": (failed + len(batches.orphaned), "message"), "rescued": (rescued, "batch")}
+        return [f"{verb} {counted(number, noun)}" for verb, (number, noun) in done.items() if number]

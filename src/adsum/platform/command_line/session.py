@@ -36,6 +36,11 @@ def run_with_queue(kind: type[Service], work: Callable[[Service], Awaitable[Resu
     return _run(OPENERS.get().open_queue, lambda services: work(services[kind]))
 
 
+def run_with_doctor(kind: type[Service], work: Callable[[Service], Awaitable[Result]]) -> Result:
+    """As `run_with`, without a server that has to respond. Raises ConfigurationError: a setting is wrong."""
+    return _run(OPENERS.get().open_doctor, lambda services: work(services[kind]))
+
+
 def quiet_settings() -> Settings:
     """Loads the settings and configures logs of warnings and errors only."""
     settings = load_settings()

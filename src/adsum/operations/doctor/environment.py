@@ -1,0 +1,249 @@
+"""Checks of the database, of Valkey or Redis, and of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import stat
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from adsum.operations.doctor.findings import FIX, Finding, counted, error, ok, reason, warning
+from adsum.operations.repository import (
+    DatabaseFacts,
+    MigrationState,
+    database_facts,
+    ensure_writable,
+    migration_state,
+)
+from adsum.platform.clock import Clock
+from adsum.platform.database.engine import Database
+from adsum.platform.database.schema import newest_revision
+from adsum.platform.errors import ConfigurationError, Unavailable
+from adsum.platform.redis.inspection import RedisFacts, RedisInspection
+
+# A server that takes longer for these few queries counts as unavailable.
+SERVER_TIMEOUT_S = 5.0
+DRIFT = timedelta(seconds=2)
+MAX_DRIFT = timedelta(seconds=30)
+OLDEST = {"PostgreSQL": (13,), "SQLite": (3, 38)}
+OLDEST_REDIS = (6, 2)
+FULL, NEARLY_FULL = 0.95, 0.8
+OTHER_USERS = stat.S_IRWXG | stat.S_IRWXO
+LOW_SPACE = 1024**3
+NO_SPACE = 200 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The name of a server and the commands for it.
+
+    Attributes:
+        name: file, socket or host and port, without credentials.
+        start: the command that starts the server or checks its address.
+        client: the command line of its client; None for the server that `up` configures at each start.
+    """
+
+    name: str
+    start: str
+    client: str | None = None
+
+    def run(self, command: str) -> str:
+        """The command line that sends `command` to the server."""
+        return "adsum up  # stopped and started again" if self.client is None else f"{self.client} {command}"
+
+
+async def check_database(database: Database, server: Server, now: Clock) -> list[Finding]:
+    """Takes at most `SERVER_TIMEOUT_S`."""
+    if database.is_missing:
+        return [error("database", f"there is no database {server.name} yet", server.start)]
+    try:
+        async with asyncio.timeout(SERVER_TIMEOUT_S):
+            before = now()
+            facts = await database_facts(database)
+            findings = [*_version(facts, server), *_clock("database clock", facts.clock, before, now())]
+            state = await migration_state(database)
+            findings.append(_migrations(state))
+            if not facts.is_replica:
+                await ensure_writable(database)
+    except Unavailable as outage:
+        return [
+            error("database", f"{server.name} does not answer or cannot be written: {reason(outage)}", server.start)
+        ]
+    except TimeoutError:
+        return [error("database", f"{server.name} did not answer within {SERVER_TIMEOUT_S:g} s", server.start)]
+    return findings
+
+
+def _version(facts: DatabaseFacts, server: Server) -> list[Finding]:
+    version, oldest = _dotted(facts.version), OLDEST[facts.name]
+    if facts.version < oldest:
+        return [error("database", f"{facts.name} {version} is older than {_dotted(oldest)}", f"upgrade {facts.name}")]
+    if facts.is_replica:
+        return [error("database", f"{server.name} is a read-only replica", "set ADSUM_DATABASE_URL to the primary")]
+    return [ok("database", f"{facts.name} {version}, {server.name}")]
+
+
+def _migrations(state: MigrationState) -> Finding:
+    if state is MigrationState.BEHIND:
+        return error("migrations", "the database lacks migrations of this version", "adsum migrate")
+    if state is MigrationState.AHEAD:
+        return warning("migrations", "the database is at the schema of a newer version", "update this installation")
+    return ok("migrations", f"at revision {newest_revision()}, which is this version's")
+
+
+async def check_redis(inspection: RedisInspection, server: Server, now: Clock) -> list[Finding]:
+    """Takes at most `SERVER_TIMEOUT_S`."""
+    try:
+        async with asyncio.timeout(SERVER_TIMEOUT_S):
+            before = now()
+            facts = await inspection.facts()
+            clock = _clock("redis clock", facts.clock, before, now())
+            findings = [
+                _redis_version(facts, server),
+                *clock,
+                _eviction(facts, server),
+                _persistence(facts, server),
+                _memory(facts),
+            ]
+            if facts.primary is None and not facts.is_loading:
+                await inspection.write()
+    except Unavailable as outage:
+        return [error("redis", f"{server.name} does not answer or refuses: {reason(outage)}", server.start)]
+    except TimeoutError:
+        return [error("redis", f"{server.name} did not answer within {SERVER_TIMEOUT_S:g} s", server.start)]
+    return findings
+
+
+def _redis_version(facts: RedisFacts, server: Server) -> Finding:
+    name = f"{facts.name} {facts.version}"
+    if facts.redis_version < OLDEST_REDIS:
+        return error("redis", f"{name} is older than Redis {_dotted(OLDEST_REDIS)}", "upgrade to Valkey 8 or Redis 7")
+    if facts.primary is not None:
+        primary = f"set ADSUM_REDIS_URL to its primary, {facts.primary}"
+        return error("redis", f"{server.name} is a read-only replica", primary)
+    if facts.is_loading:
+        return error("redis", f"{name} still loads its data", "adsum doctor  # again, in a moment")
+    return ok("redis", f"{name}, {server.name}")
+
+
+def _eviction(facts: RedisFacts, server: Server) -> Finding:
+    if facts.eviction == "noeviction":
+        return ok("eviction", "maxmemory-policy is noeviction")
+    message = f"maxmemory-policy is {facts.eviction}: a full server drops parts of the queue"
+    return error("eviction", message, server.run("CONFIG SET maxmemory-policy noeviction"))
+
+
+def _persistence(facts: RedisFacts, server: Server) -> Finding:
+    if facts.failing_write is not None:
+        message = f"the server could not write {facts.failing_write}: its disk may be full"
+        return error("persistence", message, "df -h  # on the machine of the server")
+    if facts.is_durable is None:
+        return ok("persistence", "unknown: the provider hides it; lost keys are rebuilt from the database")
+    if not facts.is_durable:
+        message = "nothing is written to disk: after a restart every open batch waits for the sweeper"
+        return warning("persistence", message, server.run("CONFIG SET appendonly yes"))
+    return ok("persistence", "written to disk, last time without an error")
+
+
+def _memory(facts: RedisFacts) -> Finding:
+    share = facts.used / facts.limit if facts.limit else 0.0
+    used = f"{facts.used / 2**20:,.0f} MiB" + (f" of {facts.limit / 2**20:,.0f} ({share:.0%})" if facts.limit else "")
+    more = "raise maxmemory in the server's configuration"
+    if share >= FULL:
+        return error("memory", f"{used} are used: the server will refuse what is queued", more)
+    return warning("memory", f"{used} are used", more) if share >= NEARLY_FULL else ok("memory", f"{used} used")
+
+
+def _clock(check: str, server_time: datetime | None, before: datetime, after: datetime) -> list[Finding]:
+    """Compares the clock of a server with the middle of the request."""
+    if server_time is None:
+        return []
+    drift = abs(server_time - (before + (after - before) / 2))
+    if drift <= DRIFT:
+        return [ok(check, f"within {max(drift.total_seconds(), 0.001):.3f} s of this machine's")]
+    finding = error if drift > MAX_DRIFT else warning
+    return [finding(check, f"{drift.total_seconds():,.0f} s away from this machine's", "timedatectl set-ntp true")]
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The files of this machine.
+
+    Attributes:
+        private: files and folders that no other user may access. Missing ones are ignored.
+        data: the folder whose disk needs free space, if this machine stores data.
+        signing_key: returns the key or None, and raises ConfigurationError if it cannot be read.
+        create_key: the command that creates a key.
+    """
+
+    private: Sequence[Path]
+    data: Path | None
+    signing_key: Callable[[], str | None]
+    create_key: str
+
+
+def check_installation(installation: Installation, free_space: Callable[[Path], int]) -> list[Finding]:
+    """Checks this machine. `free_space` returns the free bytes of a folder's disk."""
+    findings = [_signing_key(installation), _permissions(installation)]
+    if installation.data is not None and installation.data.exists():
+        findings.append(_disk(installation.data, free_space(installation.data)))
+    return findings
+
+
+def free_bytes(folder: Path) -> int:
+    """The free bytes of the folder's disk."""
+    return shutil.disk_usage(folder).free
+
+
+def open_to_others(installation: Installation) -> list[Path]:
+    """The private files and folders that other users can access."""
+    return [path for path in installation.private if _mode(path) & OTHER_USERS]
+
+
+def close_to_others(paths: Sequence[Path]) -> list[Path]:
+    """Removes the access of other users. Returns the changed paths: only the owner can change a path."""
+    closed: list[Path] = []
+    for path in paths:
+        with suppress(PermissionError):
+            path.chmod(_mode(path) & ~OTHER_USERS)
+            closed.append(path)
+    return closed
+
+
+def _mode(path: Path) -> int:
+    """The permission bits; 0 if the path is missing or inaccessible."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0
+
+
+def _signing_key(installation: Installation) -> Finding:
+    try:
+        key = installation.signing_key()
+    except ConfigurationError as wrong:
+        return error("signing key", wrong.detail, "adsum config show")
+    if key is None:
+        return error("signing key", "missing: the API does not start", installation.create_key)
+    return ok("signing key", "present")
+
+
+def _permissions(installation: Installation) -> Finding:
+    if found := open_to_others(installation):
+        return error("permissions", f"other users can read {counted(len(found), 'path', list(map(str, found)))}", FIX)
+    return ok("permissions", "private files are accessible to this user only")
+
+
+def _disk(folder: Path, free: int) -> Finding:
+    left = f"{free / 2**30:,.1f} GiB are free for {folder}"
+    if free < NO_SPACE:
+        return error("disk", left, f"du -xh {folder} | sort -h | tail")
+    return warning("disk", left, f"du -xh {folder} | sort -h | tail") if free < LOW_SPACE else ok("disk", left)

@@ -1,0 +1,66 @@
+"""Wire format of probes, settings, the state of the queue, and the doctor's report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from adsum.platform.http.schemas import Schema
+
+
+class Liveness(Schema):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class ReadinessAnswer(Schema):
+    """`checks` has one word for each of `database`, `migrations` and `redis`: `ok`, or what is wrong."""
+
+    status: Literal["ok", "unavailable"]
+    checks: Mapping[str, str]
+
+
+class Version(Schema):
+    """Of Adsum, by semantic versioning."""
+
+    version: str
+
+
+class SettingItem(Schema):
+    """A setting with its value and its origin. Secrets are masked."""
+
+    name: str
+    value: Any
+    origin: str
+
+
+class QueueItem(Schema):
+    """The state of the queue. `workers` is null if the server hides its clients."""
+
+    paused: bool
+    waiting: int
+    active: int
+    delayed: int
+    failed: int
+    workers: list[str] | None
+
+
+class FindingItem(Schema):
+    """The result of one check. `remedy` is the command that repairs a fault."""
+
+    check: str
+    severity: str
+    message: str
+    remedy: str | None
+    is_mendable: Annotated[bool, Field(validation_alias="is_repairable")]
+
+
+class DoctorReport(Schema):
+    """All findings, the repairs that were made, and the checks that were not."""
+
+    mended: list[str]
+    findings: list[FindingItem]
+    not_looked_at: list[str]
