@@ -45,10 +45,9 @@ from adsum.embedded.data_folder import DataFolder
 from adsum.operations.doctor.environment import Installation
 from adsum.operations.doctor.service import Doctor
 from adsum.operations.doctor.wiring import new_doctor
-from adsum.operations.metrics import Metrics
+from adsum.operations.metrics import Metrics, RunMetrics
 from adsum.operations.pruning import Pruning
 from adsum.operations.readiness import Readiness
-from adsum.operations.run_metrics import RunMetrics
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database import schema
 from adsum.platform.database.engine import Database, open_database

@@ -1,4 +1,4 @@
-"""What the tests of accounts share: the services on an open database, and a school with a teacher."""
+"""Fixtures for tests of accounts: the services on an open database, and a school with a teacher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Roles, permissions, and the caller as the services see it."""
+"""Roles, permissions, and callers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def test_every_role_has_its_permissions() -> None:
 
 
 @pytest.mark.parametrize("role", [Role.ADMIN, Role.OFFICE, Role.TEACHER])
-def test_who_marks_may_mark(role: Role) -> None:
+def test_teachers_and_the_office_may_mark(role: Role) -> None:
     assert of(role).may(Permission.ATTENDANCE_CREATE)
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR, Role.KEY])
-def test_who_only_looks_may_not_mark(role: Role) -> None:
+def test_a_viewer_may_not_mark(role: Role) -> None:
     assert not of(role).may(Permission.ATTENDANCE_CREATE)
 
 
@@ -37,14 +37,14 @@ def test_only_an_admin_manages_users_and_keys(role: Role) -> None:
     assert not PERMISSIONS[role] & {Permission.USER_MANAGE, Permission.KEY_MANAGE}
 
 
-def test_a_key_may_what_it_was_given() -> None:
+def test_a_key_has_only_its_own_permissions() -> None:
     key = Caller(Role.KEY, frozenset({Permission.BATCH_READ}), key_id=3)
     assert key.may(Permission.BATCH_READ)
     assert not key.may(Permission.ROSTER_READ)
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_only_a_teacher_is_confined_to_classes(role: Role) -> None:
+def test_only_teachers_are_restricted_to_classes(role: Role) -> None:
     assert of(role).teaches_only == (role is Role.TEACHER)
 
 
@@ -55,11 +55,11 @@ def test_a_user_and_a_key_of_one_number_are_two_actors() -> None:
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_nobody_acts_for_others_by_their_role(role: Role) -> None:
+def test_no_role_may_act_on_behalf_of_others(role: Role) -> None:
     assert not of(role).may(Permission.ATTENDANCE_ACT_AS)
 
 
-def test_a_key_that_acts_for_a_person_has_no_right_that_either_lacks() -> None:
+def test_a_key_on_behalf_of_a_person_has_the_permissions_of_both() -> None:
     may = frozenset({Permission.ATTENDANCE_ACT_AS, Permission.ATTENDANCE_CREATE, Permission.STUDENT_DATA})
     key = Caller(Role.KEY, may, key_id=3, schools=frozenset({1, 2}))
     teacher = Caller(Role.TEACHER, PERMISSIONS[Role.TEACHER], user_id=7, schools=frozenset({2}))
@@ -73,7 +73,7 @@ def test_a_key_that_acts_for_a_person_has_no_right_that_either_lacks() -> None:
     assert len({acting.actor, key.actor, teacher.actor, replace(acting, user_id=8).actor}) == 4
 
 
-def test_a_key_of_every_school_is_of_the_persons_and_an_admin_is_of_the_keys() -> None:
+def test_a_key_on_behalf_of_a_person_has_the_schools_of_both() -> None:
     admin = Caller(Role.ADMIN, PERMISSIONS[Role.ADMIN], user_id=7)
     of_one = Caller(Role.KEY, frozenset(), key_id=3, schools=frozenset({1}))
     of_all = Caller(Role.KEY, frozenset(), key_id=3)
@@ -83,7 +83,7 @@ def test_a_key_of_every_school_is_of_the_persons_and_an_admin_is_of_the_keys() -
     assert of_all.on_behalf_of(replace(admin, schools=frozenset({2}))).schools == {2}
 
 
-def test_the_system_may_everything_everywhere() -> None:
+def test_the_system_caller_has_all_permissions_in_all_schools() -> None:
     system = system_caller()
     assert system.permissions == set(Permission) - {Permission.ATTENDANCE_ACT_AS}
     assert (system.schools, system.user_id, system.key_id) == (None, None, None)

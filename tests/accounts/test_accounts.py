@@ -24,7 +24,7 @@ async def codes_of(attempt: Awaitable[object]) -> set[str]:
     return {violation.code for violation in caught.value.violations}
 
 
-async def test_an_admin_is_of_no_school_and_signs_in_with_email_and_password(accounts: Accounts) -> None:
+async def test_an_admin_has_no_school_and_signs_in_with_email_and_password(accounts: Accounts) -> None:
     added = await accounts.add_user(" Admin@School.example ", Role.ADMIN, password=PASSWORD)
     assert added.user == User(added.user.id, "admin@school.example", Role.ADMIN, school_id=None, disabled=False)
     assert await accounts.authenticate("ADMIN@school.example", PASSWORD) == added.user
@@ -52,7 +52,7 @@ async def test_without_any_school_there_are_only_admins(accounts: Accounts) -> N
     assert await codes_of(accounts.add_user("a@school.example", Role.TEACHER)) == {"school_missing"}
 
 
-async def test_everything_that_is_wrong_with_a_new_user_is_named_at_once(accounts: Accounts) -> None:
+async def test_all_violations_of_a_new_user_are_reported_at_once(accounts: Accounts) -> None:
     attempt = accounts.add_user("no email", Role.ADMIN, school_id=1, teacher="T1", password="short")
     assert await codes_of(attempt) == {"wrong_email", "wrong_password_length", "admin_of_one_school", "not_a_teacher"}
 
@@ -62,7 +62,7 @@ async def test_nobody_is_added_in_the_role_of_an_api_key(accounts: Accounts) -> 
 
 
 @pytest.mark.parametrize("email", ["", "a", "a@", "@b.example", "a b@c.example", "a@b@c.example", "a\x00@c.example"])
-async def test_what_is_no_email_is_refused(accounts: Accounts, email: str) -> None:
+async def test_an_invalid_email_is_refused(accounts: Accounts, email: str) -> None:
     assert await codes_of(accounts.add_user(email, Role.ADMIN)) == {"wrong_email"}
 
 
@@ -72,7 +72,7 @@ async def test_an_email_belongs_to_one_user(accounts: Accounts) -> None:
         await accounts.add_user("Admin@school.example", Role.ADMIN)
 
 
-async def test_of_two_who_take_an_email_at_once_one_gets_it(accounts: Accounts) -> None:
+async def test_of_two_users_added_with_one_email_one_fails(accounts: Accounts) -> None:
     attempts = [accounts.add_user("admin@school.example", Role.ADMIN) for _ in range(2)]
     outcomes = await asyncio.gather(*attempts, return_exceptions=True)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["EmailTaken", "NewLogin"]
@@ -154,7 +154,7 @@ async def test_an_enabled_user_signs_in_again(accounts: Accounts) -> None:
     assert await accounts.authenticate("a@school.example", PASSWORD)
 
 
-async def test_what_nobody_has_cannot_be_changed(accounts: Accounts) -> None:
+async def test_an_unknown_user_cannot_be_changed(accounts: Accounts) -> None:
     for attempt in (
         accounts.disable("a@school.example"),
         accounts.enable("a@school.example"),

@@ -24,7 +24,7 @@ async def test_a_key_acts_with_its_own_permissions_and_schools(api_keys: ApiKeys
     assert caller.schools == {school_id}
 
 
-async def test_a_key_without_schools_is_of_every_school(api_keys: ApiKeys) -> None:
+async def test_a_key_without_schools_has_all_schools(api_keys: ApiKeys) -> None:
     made = await api_keys.create("platform", [READ])
     assert (await api_keys.caller_of(made.secret)).schools is None
     assert (await api_keys.list_keys()) == [made.key]
@@ -58,12 +58,12 @@ async def test_an_unknown_key_is_refused(api_keys: ApiKeys, secret: str) -> None
         await api_keys.caller_of(secret)
 
 
-async def test_what_is_not_there_cannot_be_revoked(api_keys: ApiKeys) -> None:
+async def test_an_unknown_key_cannot_be_revoked(api_keys: ApiKeys) -> None:
     with pytest.raises(NotFound):
         await api_keys.revoke(7)
 
 
-async def test_everything_that_is_wrong_with_a_new_key_is_named(api_keys: ApiKeys) -> None:
+async def test_all_violations_of_a_new_key_are_reported(api_keys: ApiKeys) -> None:
     with pytest.raises(Invalid) as caught:
         await api_keys.create(" ", [], [7, 8])
     codes = [violation.code for violation in caught.value.violations]
@@ -73,7 +73,7 @@ async def test_everything_that_is_wrong_with_a_new_key_is_named(api_keys: ApiKey
     assert [violation.code for violation in caught.value.violations] == ["schools_missing"]
 
 
-async def test_a_permission_of_a_newer_version_is_none_here(api_keys: ApiKeys, database: Database) -> None:
+async def test_a_permission_of_a_newer_version_is_ignored(api_keys: ApiKeys, database: Database) -> None:
     made = await api_keys.create("platform", [READ])
     async with database.transaction() as connection:
         await connection.execute(update(tables.api_keys).values(permissions=["rocket:launch", READ.value]))

@@ -23,7 +23,7 @@ async def sign_in(full_frame: Frame, username: str, password: str) -> httpx2.Res
     return await full_frame.client.post("/auth/token", data={"username": username, "password": password})
 
 
-async def test_who_signs_in_gets_a_token_that_serves(full_frame: Frame) -> None:
+async def test_signing_in_returns_a_valid_token(full_frame: Frame) -> None:
     await full_frame.adsum.accounts.add_user("admin@school.example", Role.ADMIN, password="correct horse")
     answer = await sign_in(full_frame, "Admin@school.example", "correct horse")
     assert answer.status_code == 200
@@ -80,7 +80,7 @@ async def test_without_credentials_and_with_bad_ones_the_answer_is_401(full_fram
     assert (await full_frame.client.get("/trial/marks", headers=bearer(token))).status_code == 200
 
 
-async def test_a_disabled_user_is_out_at_once(full_frame: Frame) -> None:
+async def test_tokens_of_a_disabled_user_are_refused_at_once(full_frame: Frame) -> None:
     token = await full_frame.token(Role.ADMIN)
     await full_frame.adsum.accounts.disable("admin@school.example")
     assert (await full_frame.client.get("/trial/marks", headers=bearer(token))).status_code == 401
@@ -90,7 +90,7 @@ async def test_a_disabled_user_is_out_at_once(full_frame: Frame) -> None:
     ("role", "status"),
     [(Role.ADMIN, 200), (Role.OFFICE, 200), (Role.TEACHER, 200), (Role.VIEWER, 403), (Role.OPERATOR, 403)],
 )
-async def test_only_who_may_mark_marks(full_frame: Frame, role: Role, status: int) -> None:
+async def test_marking_needs_the_permission(full_frame: Frame, role: Role, status: int) -> None:
     async with full_frame.adsum.database.transaction() as connection:
         school_id = await make_bare_school(connection)
     token = await full_frame.token(role, None if role is Role.ADMIN else school_id)
@@ -111,7 +111,7 @@ async def test_an_api_key_serves_with_its_own_permissions_until_it_is_revoked(fu
     assert (await full_frame.client.get("/trial/marks", headers={"X-API-Key": marking.secret})).status_code == 401
 
 
-async def test_every_endpoint_but_the_public_ones_asks_who_is_there(frame: Frame) -> None:
+async def test_every_endpoint_but_the_public_ones_needs_a_caller(frame: Frame) -> None:
     public = {"/auth/token", "/livez", "/readyz", "/healthz", "/version"}
     description = frame.app.openapi()
     asked = 0

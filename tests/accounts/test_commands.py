@@ -48,7 +48,7 @@ def test_a_password_that_was_given_is_not_shown(adsum: Commands) -> None:
     assert "Password" in adsum.output("user", "password", ADMIN, "--generate")
 
 
-def test_every_wrong_thing_is_a_line_on_stderr(adsum: Commands) -> None:
+def test_every_violation_is_a_line_on_stderr(adsum: Commands) -> None:
     ended = adsum.run("user", "add", "x", "--role", "admin", "--school", "3", "--password-stdin", stdin="short\n")
     assert (ended.returncode, ended.stdout) == (1, "")
     lines = ended.stderr.splitlines()

@@ -1,4 +1,4 @@
-"""A key that acts for a person: whose rights apply, who stands in the history, and what is refused."""
+"""API keys on behalf of a person: permissions, authors in the history, and errors."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def platform(api: Api) -> Platform:
     return await platform_of(api, *READ_AND_MARK, Permission.ROSTER_READ, Permission.ATTENDANCE_ACT_AS)
 
 
-async def test_a_key_marks_and_corrects_in_the_name_of_a_teacher(
+async def test_a_key_marks_and_corrects_on_behalf_of_a_teacher(
     adsum: Adsum, platform: Platform, worker: RunWorker
 ) -> None:
     created = await platform.mark(platform.teacher.upper())
@@ -77,7 +77,7 @@ async def test_a_key_marks_and_corrects_in_the_name_of_a_teacher(
     assert [(each["changedByUserId"], each["changedByKeyId"]) for each in history] == [both, both]
 
 
-async def test_the_persons_rights_apply_and_no_more_than_the_key_has(adsum: Adsum, platform: Platform) -> None:
+async def test_only_permissions_of_both_the_person_and_the_key_apply(adsum: Adsum, platform: Platform) -> None:
     async with adsum.database.transaction() as connection:
         colleagues = await make_class(connection, platform.api.school.school_id)
         session_id = await make_session(connection, colleagues)
@@ -89,7 +89,7 @@ async def test_the_persons_rights_apply_and_no_more_than_the_key_has(adsum: Adsu
     assert (await platform.ask("/absences", platform.person(Role.OFFICE))).status_code == 403
 
 
-async def test_who_cannot_be_acted_for_is_refused_alike(adsum: Adsum, platform: Platform) -> None:
+async def test_unknown_disabled_and_foreign_persons_are_the_same_error(adsum: Adsum, platform: Platform) -> None:
     async with adsum.database.transaction() as connection:
         elsewhere = await make_bare_school(connection)
     await adsum.accounts.add_user("off@school.example", Role.OFFICE, school_id=platform.api.school.school_id)
@@ -104,7 +104,7 @@ async def test_who_cannot_be_acted_for_is_refused_alike(adsum: Adsum, platform: 
     assert refused[0].json()["errors"][0]["code"] == "unknown_person"
 
 
-async def test_only_a_key_that_was_made_for_it_acts_for_others(api: Api) -> None:
+async def test_a_key_without_the_permission_cannot_act_on_behalf_of_others(api: Api) -> None:
     other = await platform_of(api, *READ_AND_MARK)
     query = {"onBehalfOf": other.teacher}
 
@@ -130,7 +130,7 @@ async def test_two_persons_of_one_key_share_no_idempotency_key(platform: Platfor
     assert (again.status_code, again.json()["runId"]) == (202, one.json()["runId"])
 
 
-async def test_whoever_is_named_may_stand_beside_any_other_query(platform: Platform) -> None:
+async def test_on_behalf_of_is_allowed_beside_any_other_query(platform: Platform) -> None:
     roster = f"/classes/{platform.api.school.class_id}/roster"
 
     assert (await platform.ask(roster, platform.teacher, date="2024-12-25")).status_code == 200

@@ -1,4 +1,4 @@
-"""What a page says of who is signed in, and signing out everywhere."""
+"""The name of a visitor, and signing out everywhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from adsum.accounts.tokens import Tokens
 from adsum.platform.errors import Unauthenticated
 
 
-async def test_who_is_signed_in_is_named_and_signs_out_everywhere(accounts: Accounts, tokens: Tokens) -> None:
+async def test_a_visitor_has_a_name_and_signs_out_everywhere(accounts: Accounts, tokens: Tokens) -> None:
     login = await accounts.add_user("ada@school.example", Role.ADMIN)
     token = await tokens.create(login.user.email)
     caller = await tokens.caller_of(token.text)

@@ -1,4 +1,4 @@
-"""People as callers see and manage them: within their schools, and never beyond what they may do themselves."""
+"""Managing people: within the caller's schools and permissions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def refused(attempts: Sequence[Awaitable[object]], error: type[Exception])
             await attempt
 
 
-async def test_logins_are_managed_by_those_alone_who_may(people: People, database: Database) -> None:
+async def test_managing_logins_needs_the_permission(people: People, database: Database) -> None:
     school_id = await new_school(database)
     await people.add_login("v@school.example", Role.VIEWER, ADMIN, school_id=school_id)
     office = caller(Role.OFFICE, school_id)
@@ -72,7 +72,7 @@ async def test_a_login_is_added_gets_a_new_password_and_is_disabled_and_enabled(
     assert (await accounts.authenticate("v@school.example", login.password)).school_id == school_id
 
 
-async def test_nobody_hands_out_more_than_they_have(people: People, database: Database) -> None:
+async def test_nobody_can_grant_more_than_their_own_permissions(people: People, database: Database) -> None:
     school_id = await new_school(database)
     await people.add_login("a@school.example", Role.ADMIN, ADMIN, school_id=None)
     await people.add_login("o@school.example", Role.OPERATOR, ADMIN, school_id=school_id)
@@ -88,7 +88,7 @@ async def test_nobody_hands_out_more_than_they_have(people: People, database: Da
     await refused(attempts, Forbidden)
 
 
-async def test_logins_of_other_schools_are_not_there(people: People, database: Database) -> None:
+async def test_logins_of_other_schools_are_not_found(people: People, database: Database) -> None:
     own, other = await new_school(database), await new_school(database)
     await people.add_login("v@school.example", Role.VIEWER, ADMIN, school_id=other)
     await people.add_login("a@school.example", Role.ADMIN, ADMIN, school_id=None)
@@ -113,7 +113,7 @@ async def test_nobody_disables_their_own_login(people: People) -> None:
         await people.disable("a@school.example", caller(Role.ADMIN, user_id=login.user.id))
 
 
-async def test_the_list_says_who_teaches_what_and_finds_by_words(
+async def test_the_list_shows_classes_and_is_searched_by_words(
     people: People, accounts: Accounts, database: Database
 ) -> None:
     async with database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""The session cookie as a third way to be known to the API: only for what a page of ours asks."""
+"""The session cookie as a credential of the API, for requests of this site only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in with a password, and slowing down who guesses."""
+"""Signing in with a password, and limits on failed attempts."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def fail(service: SigningIn, email: str, address: str | None = HERE) -> No
         await service.sign_in(email, "wrong", address)
 
 
-async def test_an_account_is_closed_to_guesses_from_everywhere_also_in_another_process(
+async def test_failures_lock_an_account_for_all_addresses_and_processes(
     accounts: Accounts, tokens: Tokens, redis: Redis, user: str
 ) -> None:
     here = signing_in(accounts, tokens, redis, by_account=3, by_address=100)
@@ -69,7 +69,7 @@ async def test_an_account_is_closed_to_guesses_from_everywhere_also_in_another_p
     assert 0 < refused.value.params["retryAfter"] <= AN_HOUR_S
 
 
-async def test_only_failures_count_and_the_right_password_ends_those_of_its_account(
+async def test_a_successful_sign_in_resets_the_failures_of_its_account(
     accounts: Accounts, tokens: Tokens, redis: Redis, user: str
 ) -> None:
     service = signing_in(accounts, tokens, redis, by_account=2, by_address=3)
@@ -83,7 +83,7 @@ async def test_only_failures_count_and_the_right_password_ends_those_of_its_acco
     assert (await service.sign_in(user, PASSWORD, HERE)).text
 
 
-async def test_an_address_is_closed_to_guesses_at_any_account_and_no_other_is(
+async def test_failures_lock_an_address_for_all_accounts(
     accounts: Accounts, tokens: Tokens, redis: Redis, user: str
 ) -> None:
     service = signing_in(accounts, tokens, redis, by_account=100, by_address=2)
@@ -96,7 +96,7 @@ async def test_an_address_is_closed_to_guesses_at_any_account_and_no_other_is(
         assert (await service.sign_in(user, PASSWORD, address)).text
 
 
-async def test_its_keys_stand_behind_the_prefix_name_nobody_and_go_by_themselves(
+async def test_keys_of_failures_have_the_prefix_expire_and_contain_no_personal_data(
     accounts: Accounts, tokens: Tokens, redis: Redis, user: str
 ) -> None:
     await fail(signing_in(accounts, tokens, redis, by_account=3, by_address=3), user)
@@ -111,7 +111,7 @@ async def test_its_keys_stand_behind_the_prefix_name_nobody_and_go_by_themselves
     assert all([0 < await redis.ttl(key) <= AN_HOUR_S for key in keys])
 
 
-async def test_without_redis_this_process_counts_by_itself(
+async def test_without_redis_each_process_counts_failures_by_itself(
     accounts: Accounts, tokens: Tokens, redis: Redis, user: str
 ) -> None:
     nowhere = open_redis("redis://127.0.0.1:1/0", connections=4, socket_timeout=1)

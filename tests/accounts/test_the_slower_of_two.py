@@ -17,7 +17,7 @@ from tests.support.waiting import somebody_waits_for_a_lock, until
 EMAIL = "head@school.example"
 
 
-async def test_the_slower_one_is_told_that_the_email_is_taken(postgres_url: str) -> None:
+async def test_of_two_concurrent_requests_the_slower_one_fails_with_email_taken(postgres_url: str) -> None:
     database = open_database(postgres_url)
     async with database.transaction() as faster:
         await faster.execute(insert(users).values(email=EMAIL, role=Role.ADMIN))

@@ -51,9 +51,7 @@ async def test_a_token_names_its_user_role_and_permissions(tokens: Tokens, datab
 
 
 @pytest.mark.parametrize("role", [Role.OFFICE, Role.TEACHER, Role.VIEWER, Role.OPERATOR])
-async def test_everyone_but_an_admin_is_confined_to_their_school(
-    tokens: Tokens, database: Database, role: Role
-) -> None:
+async def test_every_user_but_an_admin_sees_only_their_school(tokens: Tokens, database: Database, role: Role) -> None:
     async with database.transaction() as connection:
         school_id = await make_bare_school(connection)
     await new_user(database, role, school_id)
@@ -67,7 +65,7 @@ async def test_a_role_without_its_school_sees_no_school_at_all(tokens: Tokens, d
     assert (await tokens.caller_of((await tokens.create(EMAIL)).text)).schools == frozenset()
 
 
-async def test_a_token_holds_nothing_personal(tokens: Tokens, database: Database) -> None:
+async def test_a_token_contains_no_personal_data(tokens: Tokens, database: Database) -> None:
     await new_user(database)
     payload = (await tokens.create(EMAIL)).text.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
@@ -96,7 +94,7 @@ async def test_forged_tokens_are_refused(tokens: Tokens, database: Database) -> 
 
 
 @pytest.mark.parametrize("claim", ["sub", "gen", "iat", "exp"])
-async def test_a_token_lacks_no_claim(tokens: Tokens, database: Database, claim: str) -> None:
+async def test_a_token_without_a_claim_is_refused(tokens: Tokens, database: Database, claim: str) -> None:
     user_id = await new_user(database)
     await assert_refused(tokens, signed(claims_of(user_id, **{claim: None})))
 
@@ -115,7 +113,7 @@ async def test_an_expired_token_is_refused(tokens: Tokens, database: Database) -
     await assert_refused(tokens, (await yesterday.create(EMAIL)).text)
 
 
-async def test_a_token_that_was_accepted_is_refused_from_the_moment_on_at_which_it_ends(database: Database) -> None:
+async def test_a_cached_token_is_refused_once_it_has_expired(database: Database) -> None:
     await new_user(database)
     moment = system_clock()
     tokens = Tokens(database, KEY, lambda: moment, timedelta(hours=12))
@@ -125,14 +123,14 @@ async def test_a_token_that_was_accepted_is_refused_from_the_moment_on_at_which_
     await assert_refused(tokens, token)
 
 
-async def test_a_token_lasts_as_long_as_was_asked_for(tokens: Tokens, database: Database) -> None:
+async def test_a_token_has_the_requested_lifetime(tokens: Tokens, database: Database) -> None:
     await new_user(database)
     token = await tokens.create(EMAIL, timedelta(minutes=30))
     claims = jwt.decode(token.text, options={"verify_signature": False})  # pyright: ignore[reportUnknownMemberType]
     assert token.expires_in == claims["exp"] - claims["iat"] == 1800
 
 
-async def test_another_generation_is_refused(tokens: Tokens, database: Database) -> None:
+async def test_a_token_of_an_earlier_generation_is_refused(tokens: Tokens, database: Database) -> None:
     user_id = await new_user(database)
     await assert_refused(tokens, signed(claims_of(user_id, gen=1)))
     await assert_refused(tokens, signed(claims_of(user_id, gen="0")))
@@ -152,9 +150,7 @@ async def test_disabling_ends_all_tokens_at_once_and_enabling_brings_none_back(
     assert await tokens.caller_of((await tokens.create(EMAIL)).text)
 
 
-async def test_enabling_who_is_not_disabled_ends_nothing(
-    tokens: Tokens, accounts: Accounts, database: Database
-) -> None:
+async def test_enabling_an_enabled_user_ends_no_tokens(tokens: Tokens, accounts: Accounts, database: Database) -> None:
     await new_user(database)
     token = (await tokens.create(EMAIL)).text
     await accounts.enable(EMAIL)
@@ -168,7 +164,7 @@ async def test_a_new_password_ends_all_tokens(tokens: Tokens, accounts: Accounts
     await assert_refused(tokens, token)
 
 
-async def test_nobody_unknown_gets_a_token(tokens: Tokens) -> None:
+async def test_an_unknown_email_gets_no_token(tokens: Tokens) -> None:
     with pytest.raises(NotFound):
         await tokens.create("nobody@school.example")
 

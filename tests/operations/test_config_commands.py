@@ -30,7 +30,7 @@ def test_every_setting_is_shown_with_its_origin_and_without_secrets(tmp_path: Pa
     assert found["ADSUM_CHUNK_SIZE"] == (500, "default")
 
 
-def test_on_paper_it_is_one_line_a_setting() -> None:
+def test_outside_a_terminal_each_setting_is_one_line() -> None:
     lines = commands().output("config", "show").splitlines()
     assert len(lines) == len(Settings.model_fields) + 1
     assert lines[0].split() == ["Name", "Value", "Origin"]

@@ -29,7 +29,7 @@ async def readiness_of(settings: Settings) -> tuple[int, dict[str, Any]]:
         return answer.status_code, answer.json()
 
 
-async def test_with_everything_there_it_is_ready(full_frame: Frame) -> None:
+async def test_with_all_servers_it_is_ready(full_frame: Frame) -> None:
     answer = await full_frame.client.get("/readyz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok", "checks": GOOD})
 
@@ -55,7 +55,7 @@ async def test_without_its_migrations_it_is_not_ready(full_frame: Frame) -> None
     assert answer.json()["checks"] == GOOD | {"migrations": "behind"}
 
 
-async def test_who_starts_demands_its_migrations(full_frame: Frame) -> None:
+async def test_a_process_needs_its_migrations_to_start(full_frame: Frame) -> None:
     await full_frame.adsum.readiness.require_current_schema()
     async with full_frame.adsum.database.transaction() as connection:
         await connection.execute(text("DELETE FROM alembic_version"))
@@ -76,11 +76,11 @@ async def test_the_schema_of_the_next_version_serves_this_one_too(full_frame: Fr
     assert (await full_frame.client.get("/readyz")).status_code == 200
 
 
-async def test_it_says_its_version(frame: Frame) -> None:
+async def test_the_version_is_returned(frame: Frame) -> None:
     assert (await frame.client.get("/version")).json() == {"version": __version__}
 
 
-async def test_metrics_are_for_those_who_may_read_them(full_frame: Frame) -> None:
+async def test_metrics_need_the_permission(full_frame: Frame) -> None:
     assert (await full_frame.client.get("/metrics")).status_code == 401
     teacher = await full_frame.token(Role.TEACHER)
     denied = await full_frame.client.get("/metrics", headers={"Authorization": f"Bearer {teacher}"})
@@ -106,7 +106,7 @@ async def test_metrics_show_the_backlog_of_all_processes(full_frame: Frame) -> N
     assert 300 <= shown["adsum_oldest_open_run_seconds"] < 330
 
 
-async def test_metrics_count_each_run_once_that_any_process_ended(full_frame: Frame) -> None:
+async def test_metrics_count_each_ended_run_of_any_process_once(full_frame: Frame) -> None:
     async with full_frame.adsum.database.transaction() as connection:
         school = await make_school(connection)
     long_ago = datetime(2024, 12, 25, tzinfo=UTC)

@@ -11,7 +11,7 @@ from adsum.operations.metrics import Backlog, Metrics
 from adsum.platform.errors import ConfigurationError
 
 
-def test_two_processes_worth_of_metrics_know_nothing_of_each_other() -> None:
+def test_metrics_of_two_processes_are_independent() -> None:
     one, other = Metrics(), Metrics()
     one.count_closed(Tally(recorded=30, skipped=2, failed=1), timedelta(seconds=1))
     assert b"adsum_recorded_jobs_total 30.0" in one.exposition(Backlog(0, 0.0, 0))
@@ -27,7 +27,7 @@ def test_accepted_runs_are_counted_with_their_jobs() -> None:
     assert "adsum_accepted_jobs_total 31.0" in text
 
 
-def test_the_backlog_is_shown_as_it_was_given() -> None:
+def test_the_backlog_is_exposed() -> None:
     text = Metrics().exposition(Backlog(open_runs=3, oldest_open_run_seconds=1.5, queue_depth=None)).decode()
     assert "adsum_open_runs 3.0" in text
     assert "adsum_oldest_open_run_seconds 1.5" in text

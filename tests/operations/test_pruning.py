@@ -1,4 +1,4 @@
-"""What ended long ago is emptied: its counts stay, its plan, its failures and its idempotency keys go."""
+"""Pruning deletes plans, failures and idempotency keys of old runs, and keeps their counts."""
 
 from __future__ import annotations
 
@@ -84,9 +84,7 @@ async def test_a_pruned_batch_is_shown_with_its_counts_and_without_its_students(
     assert shown == before
 
 
-async def test_a_retry_of_a_pruned_batch_says_so_and_marking_again_works(
-    adsum: Adsum, api: Api, worker: RunWorker
-) -> None:
+async def test_a_pruned_batch_cannot_be_retried_but_marked_again(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     batch_id = await failed_batch(adsum, api, worker)
     await pruned(adsum)
     refused = await api.post(f"/attendances/batches/{batch_id}/retry", None, "office")
@@ -99,9 +97,7 @@ async def test_a_retry_of_a_pruned_batch_says_so_and_marking_again_works(
     assert len(await api.statuses()) == 30
 
 
-async def test_a_pruned_batch_of_which_nobody_failed_has_nobody_to_retry(
-    adsum: Adsum, api: Api, worker: RunWorker
-) -> None:
+async def test_a_pruned_batch_without_failures_has_nothing_to_retry(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     created = (await api.create()).json()
     async with worker():
         await ended(adsum, created["batchId"])
@@ -110,7 +106,7 @@ async def test_a_pruned_batch_of_which_nobody_failed_has_nobody_to_retry(
     assert (refused.status_code, refused.json()["code"]) == (409, "nothing_failed")
 
 
-async def test_what_ended_lately_and_what_is_open_is_kept_whole(adsum: Adsum, api: Api) -> None:
+async def test_open_and_recently_ended_runs_are_not_pruned(adsum: Adsum, api: Api) -> None:
     await api.create(key="a-key")
     clock = Clock()
     assert await Pruning(adsum.database, clock, keep=KEEP).prune_if_due() == 0
@@ -120,7 +116,7 @@ async def test_what_ended_lately_and_what_is_open_is_kept_whole(adsum: Adsum, ap
         assert await connection.scalar(select(batch_runs.c.pruned_at)) is None
 
 
-async def test_an_idempotency_key_that_was_pruned_is_new_again(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+async def test_a_pruned_idempotency_key_can_be_used_again(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     first = (await api.create(key="a-key")).json()
     async with worker():
         await ended(adsum, first["batchId"])
@@ -129,9 +125,7 @@ async def test_an_idempotency_key_that_was_pruned_is_new_again(adsum: Adsum, api
     assert (again.status_code, again.json()["addedJobs"], again.json()["skippedJobs"]) == (200, 0, 30)
 
 
-async def test_it_looks_once_an_hour_and_at_once_again_while_a_page_was_full(
-    adsum: Adsum, api: Api, worker: RunWorker
-) -> None:
+async def test_pruning_runs_hourly_and_at_once_after_a_full_page(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     clock = Clock()
     pruning = Pruning(adsum.database, clock, keep=KEEP, page=2)
     assert await pruning.prune_if_due() == 0
@@ -155,7 +149,7 @@ async def age(adsum: Adsum, by: timedelta) -> None:
                 await connection.execute(earlier.values(ended_at=ended_at - by))
 
 
-async def test_the_sweeper_that_leads_prunes(adsum: Adsum, api: Api, worker: RunWorker, settings: Settings) -> None:
+async def test_the_leading_sweeper_prunes(adsum: Adsum, api: Api, worker: RunWorker, settings: Settings) -> None:
     created = (await api.create()).json()
     async with worker():
         await ended(adsum, created["batchId"])
@@ -172,12 +166,12 @@ async def test_the_sweeper_that_leads_prunes(adsum: Adsum, api: Api, worker: Run
     await sweeping
 
 
-async def test_zero_days_keep_for_ever(settings: Settings) -> None:
+async def test_zero_days_disable_pruning(settings: Settings) -> None:
     async with wiring.open_adsum(settings.model_copy(update={"keep_runs_days": 0})) as keeping:
         assert not [chore for chore in keeping.chores if isinstance(getattr(chore, "__self__", None), Pruning)]
 
 
-async def test_two_who_prune_at_once_do_no_harm(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+async def test_two_processes_may_prune_at_the_same_time(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     batch_id = await failed_batch(adsum, api, worker)
     assert 1 <= sum(await asyncio.gather(*(pruned(adsum) for _ in range(4)))) <= 4
     status = (await api.get(f"/attendances/batch-status/{batch_id}")).json()
@@ -189,7 +183,7 @@ def sqlite_settings(sqlite_url: str, redis_url: str) -> Settings:
     return Settings(database_url=sqlite_url, redis_url=redis_url)
 
 
-async def test_each_look_is_one_search_of_an_index(sqlite_settings: Settings) -> None:
+async def test_pruning_reads_only_indexes(sqlite_settings: Settings) -> None:
     async with wiring.open_adsum(sqlite_settings) as adsum:
         statements = await sent_by_looking(adsum.database)
         plans = {name: await plan_of(adsum.database, statement) for name, statement in statements.items()}

@@ -20,7 +20,7 @@ def test_the_queue_is_paused_and_resumed_without_a_database(redis_url: str, tmp_
     assert json.loads(adsum.output("queue", "resume", "--json")) == state
 
 
-def test_a_queue_is_paused_also_where_the_server_does_not_say_who_works(
+def test_a_queue_is_paused_although_the_server_hides_its_clients(
     redis_url: str, valkey: Valkey, tmp_path: Path
 ) -> None:
     tell(valkey, "ACL SETUSER default -client|list")
@@ -31,7 +31,7 @@ def test_a_queue_is_paused_also_where_the_server_does_not_say_who_works(
     assert (paused["paused"], paused["workers"]) == (True, None)
 
 
-def test_a_redis_that_is_away_is_one_line(tmp_path: Path) -> None:
+def test_an_unavailable_redis_is_one_line_on_stderr(tmp_path: Path) -> None:
     ended = commands(redis_url=f"unix://{tmp_path}/nowhere").run("queue", "pause")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == "adsum: Valkey or Redis does not answer\n"

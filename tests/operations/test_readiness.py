@@ -1,4 +1,4 @@
-"""What is said to who starts on a database that is not there, or not ready."""
+"""The start on a database that is missing or not migrated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adsum.platform.errors import ConfigurationError
 from adsum.platform.settings import Settings
 
 
-async def test_a_database_that_is_not_there_is_named_and_not_made(tmp_path: Path) -> None:
+async def test_a_missing_database_is_named_and_not_created(tmp_path: Path) -> None:
     file = tmp_path / "elsewhere.db"
     settings = Settings(database_url=f"sqlite:///{file}", redis_url=f"unix://{tmp_path}/nowhere")
     async with wiring.open_adsum(settings) as adsum:

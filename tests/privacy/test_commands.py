@@ -23,7 +23,7 @@ def test_a_students_data_is_written_as_json_and_then_erased(demo: Commands, tmp_
     assert (gone.returncode, gone.stderr) == (1, "adsum: there is no student 1\n")
 
 
-def test_nobody_is_erased_without_being_asked_about(demo: Commands) -> None:
+def test_an_erasure_needs_a_confirmation(demo: Commands) -> None:
     refused = demo.run("student", "erase", "1")
 
     assert refused.returncode == 2
@@ -31,7 +31,7 @@ def test_nobody_is_erased_without_being_asked_about(demo: Commands) -> None:
     assert json.loads(demo.output("student", "export", "1"))["student"]["id"] == 1
 
 
-def test_a_file_with_a_childs_data_is_for_its_owner_alone(demo: Commands, tmp_path: Path) -> None:
+def test_an_export_file_is_readable_by_its_owner_only(demo: Commands, tmp_path: Path) -> None:
     file = tmp_path / "ada.json"
 
     demo.output("student", "export", "1", "--output", str(file))

@@ -72,7 +72,7 @@ async def everything(register: Register) -> str:
     return repr(tables)
 
 
-async def test_all_that_is_kept_about_a_student_is_handed_over(register: Register) -> None:
+async def test_all_data_about_a_student_is_exported(register: Register) -> None:
     await with_traces_everywhere(register)
 
     answer = await register.api.get(f"/students/{student_of(register)}/data")
@@ -139,7 +139,7 @@ async def test_every_table_with_a_student_is_exported_and_erased(register: Regis
     assert of_students - tables_after("DELETE FROM", erased) == set()
 
 
-async def test_nothing_of_a_student_who_is_erased_is_left_but_counts(register: Register) -> None:
+async def test_an_erasure_leaves_only_counts(register: Register) -> None:
     await with_traces_everywhere(register)
     batches = (await register.api.get("/attendances/batches")).json()
     records = (await register.api.get("/attendances")).json()["items"]
@@ -165,7 +165,7 @@ async def test_nothing_of_a_student_who_is_erased_is_left_but_counts(register: R
         assert student_of(register) not in {job.student_id for job in run.jobs}
 
 
-async def test_who_kept_their_record_is_taken_out_of_the_plan_too(register: Register) -> None:
+async def test_an_erasure_removes_the_student_from_unchanged_records_of_plans(register: Register) -> None:
     await register.clear(version='"1"')
     again = await register.mark()
     assert (again["addedJobs"], again["skippedJobs"]) == (1, 2)
@@ -188,13 +188,13 @@ async def test_a_student_of_an_open_run_is_not_erased(register: Register) -> Non
 
 
 @pytest.mark.parametrize("role", ["teacher", "viewer", "operator"])
-async def test_only_who_answers_for_the_data_of_a_school_may(register: Register, role: str) -> None:
+async def test_export_and_erasure_need_the_permission(register: Register, role: str) -> None:
     assert (await erase(register.api, student_of(register), role)).status_code == HTTPStatus.FORBIDDEN
     path = f"/students/{student_of(register)}/data"
     assert (await register.api.get(path, role)).status_code == HTTPStatus.FORBIDDEN
 
 
-async def test_a_student_of_another_school_and_one_who_does_not_exist_are_the_same(register: Register) -> None:
+async def test_foreign_and_unknown_students_are_the_same_error(register: Register) -> None:
     async with register.adsum.database.transaction() as connection:
         stranger = await make_student(connection, await make_bare_school(connection, name="Elsewhere"))
 
@@ -203,7 +203,9 @@ async def test_a_student_of_another_school_and_one_who_does_not_exist_are_the_sa
         assert (await register.api.get(f"/students/{student_id}/data")).status_code == HTTPStatus.NOT_FOUND
 
 
-async def test_it_is_logged_who_asked_and_about_whom(register: Register, caplog: pytest.LogCaptureFixture) -> None:
+async def test_exports_and_erasures_are_logged_with_caller_and_student(
+    register: Register, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "adsum")
 
     await register.api.get(f"/students/{student_of(register)}/data")

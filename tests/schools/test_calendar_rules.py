@@ -1,4 +1,4 @@
-"""When a school is open, and when its sessions meet."""
+"""Rules of the calendar: closed days, terms and session times."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_school_with_terms_is_closed_outside_of_them() -> None:
     assert Calendar(terms=[]).closure(WEDNESDAY) is not None
 
 
-def test_a_refusal_says_why() -> None:
+def test_a_refusal_contains_the_reason_of_the_closed_day() -> None:
     closed = Calendar(closed=[ClosedDay(WEDNESDAY, "Christmas")]).closure(WEDNESDAY)
     outside = Calendar(terms=[]).closure(WEDNESDAY)
     assert closed is not None
@@ -65,7 +65,7 @@ def test_a_refusal_says_why() -> None:
     assert violation_of_closure(outside).params == {"date": "2024-12-25", "cause": "outside_terms", "reason": None}
 
 
-def test_a_day_that_is_not_on_the_timetable_is_warned_of() -> None:
+def test_a_day_off_the_timetable_is_a_warning() -> None:
     calendar = Calendar(times=[AT_NINE])
     assert calendar.warnings(WEDNESDAY) == ()
     (notice,) = calendar.warnings(THURSDAY)
@@ -73,7 +73,7 @@ def test_a_day_that_is_not_on_the_timetable_is_warned_of() -> None:
     assert "Thursday" in notice.detail
 
 
-def test_every_wrong_time_is_named_with_its_place() -> None:
+def test_every_wrong_time_is_reported_with_its_position() -> None:
     times = [
         AT_NINE,
         SessionTime(8, "9:00", "24:00"),

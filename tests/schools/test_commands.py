@@ -25,12 +25,12 @@ def test_a_closed_day_is_shown_keeps_classes_from_being_marked_and_is_opened_aga
     assert demo.run(*mark).returncode == 0
 
 
-def test_who_has_several_schools_says_which(demo: Commands) -> None:
+def test_the_school_is_required_where_there_are_several(demo: Commands) -> None:
     refused = demo.run("calendar", "show")
     assert (refused.returncode, refused.stderr) == (1, "adsum: there are several schools: say which\n")
 
 
-def test_a_timetable_is_tried_and_imported_and_what_is_wrong_is_told_by_line(demo: Commands, tmp_path: Path) -> None:
+def test_a_timetable_is_tried_and_imported_with_errors_by_line(demo: Commands, tmp_path: Path) -> None:
     file, wrong = tmp_path / "times.csv", tmp_path / "wrong.csv"
     header = "class,session,weekday,begins,ends\n"
     file.write_text(f"{header}123,456,1,08:00,08:45\n")

@@ -1,4 +1,4 @@
-"""For how long teachers may write about a day."""
+"""Rules of the edit window."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_the_last_day_of_the_window_is_within_it(days: int, day: int, over: bool
     assert EditWindow(days, TODAY).is_over(date(2024, 12, day)) is over
 
 
-def test_without_a_window_nothing_is_ever_over() -> None:
+def test_without_a_window_teachers_may_write_about_any_day() -> None:
     assert not list(EditWindow(None, TODAY).violations(date(1990, 1, 1), None, overrules=False))
 
 
@@ -24,7 +24,9 @@ def test_without_a_window_nothing_is_ever_over() -> None:
     ("reason", "overrules", "code"),
     [(None, False, "edit_window_over"), ("why", False, "edit_window_over"), (" ", True, "reason_missing")],
 )
-def test_after_it_the_office_alone_writes_and_says_why(reason: str | None, overrules: bool, code: str) -> None:
+def test_after_the_window_only_the_office_may_write_with_a_reason(
+    reason: str | None, overrules: bool, code: str
+) -> None:
     window = EditWindow(1, TODAY)
 
     assert [violation.code for violation in window.violations(date(2024, 12, 1), reason, overrules=overrules)] == [code]

@@ -1,4 +1,4 @@
-"""What the admin pages ask of a school's calendar and timetable, beyond what the API does."""
+"""Services of the admin pages for a school's calendar and timetable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What create-batch makes of a school's calendar."""
+"""Creating batches on closed days and outside of terms."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_the_day_counts_however_it_is_written(closed: Api, day: str) -> No
     assert violations(await closed.create(learningDate=day)) == {("/learningDate", "school_closed")}
 
 
-async def test_everything_else_that_is_wrong_is_named_beside_it(closed: Api) -> None:
+async def test_other_violations_are_reported_together_with_a_closed_day(closed: Api) -> None:
     answer = await closed.create(isSelectedAll=False, marks=[{"studentId": 1, "status": "asleep"}], sessionId=999)
     assert violations(answer) >= {
         ("/learningDate", "school_closed"),
@@ -59,14 +59,14 @@ async def test_the_days_beside_a_closed_one_are_open(closed: Api) -> None:
         assert (await closed.create("teacher", learningDate=day)).status_code == HTTPStatus.ACCEPTED
 
 
-async def test_the_office_forces_it_and_its_reason_is_kept(closed: Api) -> None:
+async def test_the_office_can_force_a_closed_day_with_a_reason(closed: Api) -> None:
     answer = await closed.create("office", **FORCED)
     assert answer.status_code == HTTPStatus.ACCEPTED, answer.text
     (run,) = (await closed.get(f"/attendances/batches/{answer.json()['batchId']}")).json()["runs"]
     assert run["forcedReason"] == FORCED["reason"]
 
 
-async def test_a_program_with_a_key_forces_it_too(adsum: Adsum, closed: Api) -> None:
+async def test_a_key_can_force_a_closed_day(adsum: Adsum, closed: Api) -> None:
     key = await adsum.api_keys.create("sync", [Permission.ATTENDANCE_CREATE], [closed.school.school_id])
     body = {
         "classId": closed.school.class_id,
@@ -80,7 +80,7 @@ async def test_a_program_with_a_key_forces_it_too(adsum: Adsum, closed: Api) -> 
     assert answer.status_code == HTTPStatus.ACCEPTED, answer.text
 
 
-async def test_a_teacher_cannot_force_it(closed: Api) -> None:
+async def test_a_teacher_cannot_force_a_closed_day(closed: Api) -> None:
     answer = await closed.create("teacher", **FORCED)
     assert answer.status_code == HTTPStatus.FORBIDDEN
     assert violations(answer) == {("/force", "force_not_allowed")}
@@ -99,7 +99,7 @@ async def test_force_and_reason_go_together(closed: Api, fields: dict[str, Any],
     assert violation in violations(await closed.create("office", **fields))
 
 
-async def test_force_on_an_open_day_is_not_kept_as_one(api: Api) -> None:
+async def test_force_on_an_open_day_is_not_stored(api: Api) -> None:
     answer = await api.create("office", **FORCED)
     (run,) = (await api.get(f"/attendances/batches/{answer.json()['batchId']}")).json()["runs"]
     assert run["forcedReason"] is None
@@ -133,7 +133,7 @@ async def test_a_day_off_the_timetable_is_recorded_and_warned_of(api: Api) -> No
     assert on_time.json()["warnings"] == []
 
 
-async def test_a_repeated_answer_has_the_warnings_of_the_first(api: Api, calendar: str) -> None:
+async def test_a_repeated_response_has_the_warnings_of_the_first(api: Api, calendar: str) -> None:
     await say_when(api, (4, "08:00"))
     first = await api.create("teacher", key="k1")
     await api.change("PUT", f"{calendar}/closed-days/2024-12-25", "office", None, json={"reason": "Christmas"})

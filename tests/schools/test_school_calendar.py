@@ -1,4 +1,4 @@
-"""Closed days and terms over HTTP: who may say what, and what is refused."""
+"""Closed days and terms over HTTP: permissions and errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.schools import caller, make_bare_school
 CHRISTMAS = {"reason": "Christmas"}
 
 
-async def test_a_closed_day_is_kept_with_who_said_so(api: Api, calendar: str) -> None:
+async def test_a_closed_day_is_stored_with_its_author(api: Api, calendar: str) -> None:
     put = await api.change("PUT", f"{calendar}/closed-days/2024-12-25", "office", None, json=CHRISTMAS)
     listed = (await api.get(f"{calendar}/closed-days", "teacher")).json()
     assert put.status_code == HTTPStatus.OK, put.text
@@ -28,7 +28,7 @@ async def test_a_closed_day_is_kept_with_who_said_so(api: Api, calendar: str) ->
     assert put.json()["createdByUserId"] is not None
 
 
-async def test_closing_a_day_again_replaces_what_was_said(api: Api, calendar: str) -> None:
+async def test_closing_a_day_again_replaces_the_reason(api: Api, calendar: str) -> None:
     day = f"{calendar}/closed-days/2024-12-24"
     await api.change("PUT", day, "office", None, json=CHRISTMAS)
     await api.change("PUT", day, "office", None, json={"reason": "Heat", "fromTime": "12:30"})
@@ -55,7 +55,7 @@ async def test_a_day_is_opened_again_once(api: Api, calendar: str) -> None:
     assert (await api.change("DELETE", day, "office", None)).status_code == HTTPStatus.NOT_FOUND
 
 
-async def test_everything_wrong_with_a_closed_day_is_named(api: Api, calendar: str) -> None:
+async def test_all_violations_of_a_closed_day_are_reported(api: Api, calendar: str) -> None:
     wrong = {"reason": "", "fromTime": "24:00", "until": 1}
     answer = await api.change("PUT", f"{calendar}/closed-days/2024-12-25", "office", None, json=wrong)
     assert violations(answer) == {("/reason", "too_short"), ("/fromTime", "wrong_form"), ("/until", "unknown_field")}
@@ -63,7 +63,7 @@ async def test_everything_wrong_with_a_closed_day_is_named(api: Api, calendar: s
     assert violations(answer) == {("/path/day", "date_format")}
 
 
-async def test_a_program_is_told_everything_that_is_wrong_too(adsum: Adsum, api: Api) -> None:
+async def test_the_service_reports_all_violations(adsum: Adsum, api: Api) -> None:
     office, school_id = caller(Role.OFFICE, api.school.school_id), api.school.school_id
     first, second = plain_day("2024-12-25"), plain_day("2024-12-26")
     with pytest.raises(Invalid) as refused:

@@ -10,9 +10,8 @@ from fastapi import APIRouter, Depends, Response
 from adsum import __version__
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import require
-from adsum.operations.metrics import CONTENT_TYPE, Metrics
+from adsum.operations.metrics import CONTENT_TYPE, Metrics, RunMetrics
 from adsum.operations.readiness import Readiness
-from adsum.operations.run_metrics import RunMetrics
 from adsum.operations.schemas import Liveness, ReadinessAnswer, Version
 from adsum.platform.http.dependencies import provided
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,11 +21,16 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from adsum.batches.metrics import BatchMetrics
 from adsum.batches.rules import Tally
+from adsum.operations.repository import runs_ended_since
+from adsum.platform.clock import Clock
+from adsum.platform.database.engine import Database
 from adsum.platform.errors import ConfigurationError
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _RUN_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0)
+# Clocks differ, and a run becomes visible after its `ended_at`. Runs of the last seconds are read twice.
+OVERLAP = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +119,27 @@ class Metrics:
 
     def _histogram(self, name: str, description: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(f"adsum_{name}", description, buckets=buckets, registry=self.registry)
+
+
+class RunMetrics:
+    """Counts each run once, from the creation of this object."""
+
+    def __init__(self, database: Database, metrics: Metrics, now: Clock) -> None:
+        self._database = database
+        self._metrics = metrics
+        self._now = now
+        self._since = now()
+        self._counted: frozenset[str] = frozenset()
+        self._lock = asyncio.Lock()
+
+    async def update(self) -> None:
+        """Counts the runs that ended since the last call. Raises Unavailable if the database does not respond."""
+        async with self._lock:
+            read_at = self._now()
+            async with self._database.snapshot() as connection:
+                ended = await runs_ended_since(connection, self._since)
+            for run in ended:
+                if run.run_id not in self._counted:
+                    self._metrics.count_closed(run.tally, run.duration)
+            self._counted = frozenset(run.run_id for run in ended)
+            self._since = max(self._since, read_at - OVERLAP)

@@ -8,7 +8,7 @@ from adsum.platform.http.schemas import Moment, Schema
 
 
 class StudentOfData(Schema):
-    """Who it is."""
+    """The student."""
 
     id: int
     sourced_id: str | None
@@ -146,7 +146,7 @@ class PendingBatchOfData(Schema):
 
 
 class AbsenceOfData(Schema):
-    """What was known beforehand: an absence, revoked or not."""
+    """A planned absence. Revoked absences are included."""
 
     id: int
     first_day: date
@@ -163,7 +163,7 @@ class AbsenceOfData(Schema):
 
 
 class ContradictionOfData(Schema):
-    """What was said in class against a mark of the office's."""
+    """A mark of a teacher that contradicts a mark of the office."""
 
     learning_date: date
     class_id: int
@@ -221,7 +221,7 @@ class StudentDataAnswer(Schema):
 
 
 class ErasedAnswer(Schema):
-    """Who was erased, and how many records with them."""
+    """The erased student, and the number of their records."""
 
     student_id: int
     records: int

@@ -37,7 +37,7 @@ async def list_closed_days(
 async def close_day(
     school_id: SchoolId, day: Annotated[Day, Path()], body: CloseDay, calendar: CalendarService, caller: Manager
 ) -> ClosedDayItem:
-    """What was said of that day before is replaced. Marks of that day stay."""
+    """Replaces an existing closed day. Marks of that day stay."""
     closed = ClosedDay(day, body.reason, body.from_time)
     return ClosedDayItem.model_validate(await calendar.close_day(school_id, closed, caller))
 
