@@ -67,7 +67,7 @@ async def test_a_server_that_is_as_it_should_be_is_well() -> None:
         ({"eviction": "allkeys-lru"}, "eviction", "error", "allkeys-lru", "CONFIG SET maxmemory-policy noeviction"),
         ({"is_durable": False}, "persistence", "warning", "nothing is written to disk", "CONFIG SET appendonly yes"),
         ({"failing_write": "the last snapshot"}, "persistence", "error", "the last snapshot", "df -h"),
-        ({"is_durable": None}, "persistence", "ok", "does not say", None),
+        ({"is_durable": None}, "persistence", "ok", "unknown", None),
         ({"used": 81, "limit": 100}, "memory", "warning", "81%", "maxmemory"),
         ({"used": 96, "limit": 100}, "memory", "error", "96%", "maxmemory"),
         ({"used": 50, "limit": 100}, "memory", "ok", "50%", None),

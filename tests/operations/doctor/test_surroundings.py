@@ -1,4 +1,4 @@
-"""What the doctor says of a system whose batches are well, and whose servers, queue or workers are not."""
+"""Reports of the doctor on batches, servers, the queue and workers."""
 
 from __future__ import annotations
 
