@@ -13,7 +13,7 @@ from adsum.absences.apply import DueAbsences
 from adsum.absences.explain import Explaining
 from adsum.absences.service import Absences
 from adsum.accounts.api_keys import ApiKeys
-from adsum.accounts.impersonation import Impersonation
+from adsum.accounts.callers import Callers, Impersonation
 from adsum.accounts.passwords import Passwords
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_in import SigningIn
@@ -85,7 +85,7 @@ class AccountServices:
     tokens: Tokens
     signing_in: SigningIn
     api_keys: ApiKeys
-    impersonation: Impersonation
+    callers: Callers
 
 
 @dataclass(frozen=True)
@@ -259,12 +259,13 @@ def _accounts(on: _Servers) -> AccountServices:
     lifetime = timedelta(seconds=on.settings.token_ttl)
     accounts = Accounts(on.database, Passwords())
     tokens = on.closing(Tokens(on.database, signing_key(on.settings), on.now, lifetime))
+    api_keys = on.closing(ApiKeys(on.database, on.now))
     return AccountServices(
         accounts=accounts,
         tokens=tokens,
         signing_in=SigningIn(accounts, tokens, FailedAttempts(on.redis, key_prefix=on.settings.key_prefix)),
-        api_keys=on.closing(ApiKeys(on.database, on.now)),
-        impersonation=on.closing(Impersonation(on.database)),
+        api_keys=api_keys,
+        callers=Callers(tokens, api_keys, on.closing(Impersonation(on.database))),
     )
 
 

@@ -14,9 +14,7 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.accounts.api_keys import ApiKeys
-from adsum.accounts.impersonation import Impersonation
-from adsum.accounts.tokens import Tokens
+from adsum.accounts.callers import Callers
 from adsum.accounts.visitors import session_token
 from adsum.platform.errors import Unauthenticated, Violation, refuse
 from adsum.platform.http.dependencies import provided
@@ -33,24 +31,22 @@ api_key = APIKeyHeader(
 
 async def authenticated(
     request: Request,
-    tokens: Annotated[Tokens, Depends(provided(Tokens))],
-    api_keys: Annotated[ApiKeys, Depends(provided(ApiKeys))],
-    impersonation: Annotated[Impersonation, Depends(provided(Impersonation))],
+    callers: Annotated[Callers, Depends(provided(Callers))],
     token: Annotated[str | None, Depends(bearer_token)],
     key: Annotated[str | None, Depends(api_key)],
 ) -> Caller:
     """The caller of a request with a token, an API key or a session cookie, in this order of precedence."""
     if token:
-        caller = await tokens.caller_of(token)
+        caller = await callers.of_token(token)
     elif key:
-        caller = await api_keys.caller_of(key)
+        caller = await callers.of_key(key)
     elif cookie := session_token(request):
         require_same_origin(request)
-        caller = await tokens.caller_of(cookie)
+        caller = await callers.of_token(cookie)
     else:
         raise Unauthenticated("send a bearer token in Authorization, or an API key in X-API-Key")
     email = _on_behalf_of(request)
-    return caller if email is None else await impersonation.on_behalf_of(caller, email)
+    return caller if email is None else await callers.on_behalf_of(caller, email)
 
 
 def _on_behalf_of(request: Request) -> str | None:
