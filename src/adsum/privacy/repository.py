@@ -21,152 +21,167 @@ from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.tables import attendance_changes, attendances, contradictions
 from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
 from adsum.platform.database.columns import BigInt, Instant, Json, RunId
-from adsum.platform.database.sql_files import sql_file
+from adsum.platform.database.sql_files import FileStatement, sql_file
 from adsum.privacy.rules import PersonalData, Row
 from adsum.reports.repository.summaries import erase_from_summaries, summarise_classes
 from adsum.roster.tables import enrolments, sessions, students
 from adsum.schools.repository import lock_school
 
 _STUDENT = {"student_id": BigInt}
+# The columns of each statement with their types.
+_COLUMNS: Mapping[str, Mapping[str, Any]] = {
+    "export_student": {
+        "id": BigInt,
+        "sourced_id": String(),
+        "given_name": String(),
+        "family_name": String(),
+        "grade": String(),
+        "active": Boolean(),
+        "school": String(),
+    },
+    "export_enrolments": {
+        "class_id": BigInt,
+        "class_title": String(),
+        "sourced_id": String(),
+        "begin_date": Date(),
+        "end_date": Date(),
+    },
+    "export_records": {
+        "id": BigInt,
+        "learning_date": Date(),
+        "class_id": BigInt,
+        "class_title": String(),
+        "session_id": BigInt,
+        "session_title": String(),
+        "status": String(),
+        "note": String(),
+        "arrived_at": String(),
+        "left_at": String(),
+        "office_note": String(),
+        "absence_id": BigInt,
+        "version": BigInt,
+        "marked_at": Instant(),
+        "marked_role": String(),
+    },
+    "export_changes": {
+        "attendance_id": BigInt,
+        "version": BigInt,
+        "old_status": String(),
+        "old_note": String(),
+        "new_status": String(),
+        "new_note": String(),
+        "old_arrived_at": String(),
+        "new_arrived_at": String(),
+        "old_left_at": String(),
+        "new_left_at": String(),
+        "old_office_note": String(),
+        "new_office_note": String(),
+        "absence_id": BigInt,
+        "changed_at": Instant(),
+        "changed_role": String(),
+        "reason": String(),
+    },
+    "export_failures": {
+        "learning_date": Date(),
+        "class_id": BigInt,
+        "session_id": BigInt,
+        "code": String(),
+        "failed_at": Instant(),
+    },
+    "export_absences": {
+        "id": BigInt,
+        "first_day": Date(),
+        "last_day": Date(),
+        "session_ids": Json,
+        "from_time": String(),
+        "to_time": String(),
+        "status": String(),
+        "reason": String(),
+        "version": BigInt,
+        "revoked_at": Instant(),
+    },
+    "export_absence_versions": {
+        "absence_id": BigInt,
+        "version": BigInt,
+        "content": Json,
+        "changed_at": Instant(),
+        "changed_role": String(),
+    },
+    "export_due_absences": {
+        "absence_id": BigInt,
+        "learning_date": Date(),
+        "class_id": BigInt,
+        "session_id": BigInt,
+    },
+    "export_contradictions": {
+        "learning_date": Date(),
+        "class_id": BigInt,
+        "session_id": BigInt,
+        "status": String(),
+        "note": String(),
+        "said_at": Instant(),
+        "said_role": String(),
+        "resolved_at": Instant(),
+    },
+    "export_days": {
+        "day": Date(),
+        "sessions": BigInt,
+        "attended": BigInt,
+        "absent": BigInt,
+        "authorised": BigInt,
+        "late": BigInt,
+        "time": BigInt,
+        "time_missed": BigInt,
+    },
+    "export_months": {
+        "month": Date(),
+        "sessions": BigInt,
+        "attended": BigInt,
+        "absent": BigInt,
+        "authorised": BigInt,
+        "late": BigInt,
+        "days": BigInt,
+        "days_absent": BigInt,
+        "attended_on": Date(),
+        "absent_after": BigInt,
+        "absent_from": Date(),
+    },
+    "runs_with_student": {
+        "run_id": RunId,
+        "learning_date": Date(),
+        "class_id": BigInt,
+        "session_id": BigInt,
+        "accepted_at": Instant(),
+        "plan": Json,
+        "kept": Json,
+    },
+    "answers_with_student": {
+        "actor": String(),
+        "key": String(),
+        "created_at": Instant(),
+        "answer": Json,
+    },
+}
+
+
+def _statement(name: str) -> FileStatement:
+    return sql_file("adsum.privacy", name, parameters=_STUDENT, returns=_COLUMNS[name])
+
+
 _OPEN_RUN = sql_file("adsum.privacy", "open_run_with_student", parameters=_STUDENT)
-
-
-class _Section:
-    """A statement that returns rows about one student. `columns` are its columns with their types, in order."""
-
-    def __init__(self, name: str, **columns: Any) -> None:
-        self._names = tuple(columns)
-        self._statement = sql_file("adsum.privacy", name, parameters=_STUDENT, returns=columns)
-
-    async def rows(self, connection: AsyncConnection, student_id: int) -> list[dict[str, Any]]:
-        rows = await self._statement.fetch_all(connection, {"student_id": student_id})
-        return [dict(zip(self._names, row, strict=True)) for row in rows]
-
-
-_PERSON = _Section(
-    "export_student",
-    id=BigInt,
-    sourced_id=String(),
-    given_name=String(),
-    family_name=String(),
-    grade=String(),
-    active=Boolean(),
-    school=String(),
-)
-_ENROLMENTS = _Section(
-    "export_enrolments", class_id=BigInt, class_title=String(), sourced_id=String(), begin_date=Date(), end_date=Date()
-)
-_RECORDS = _Section(
-    "export_records",
-    id=BigInt,
-    learning_date=Date(),
-    class_id=BigInt,
-    class_title=String(),
-    session_id=BigInt,
-    session_title=String(),
-    status=String(),
-    note=String(),
-    arrived_at=String(),
-    left_at=String(),
-    office_note=String(),
-    absence_id=BigInt,
-    version=BigInt,
-    marked_at=Instant(),
-    marked_role=String(),
-)
-_CHANGES = _Section(
-    "export_changes",
-    attendance_id=BigInt,
-    version=BigInt,
-    old_status=String(),
-    old_note=String(),
-    new_status=String(),
-    new_note=String(),
-    old_arrived_at=String(),
-    new_arrived_at=String(),
-    old_left_at=String(),
-    new_left_at=String(),
-    old_office_note=String(),
-    new_office_note=String(),
-    absence_id=BigInt,
-    changed_at=Instant(),
-    changed_role=String(),
-    reason=String(),
-)
-_FAILURES = _Section(
-    "export_failures", learning_date=Date(), class_id=BigInt, session_id=BigInt, code=String(), failed_at=Instant()
-)
-_ABSENCES = _Section(
-    "export_absences",
-    id=BigInt,
-    first_day=Date(),
-    last_day=Date(),
-    session_ids=Json,
-    from_time=String(),
-    to_time=String(),
-    status=String(),
-    reason=String(),
-    version=BigInt,
-    revoked_at=Instant(),
-)
-_ABSENCE_VERSIONS = _Section(
-    "export_absence_versions",
-    absence_id=BigInt,
-    version=BigInt,
-    content=Json,
-    changed_at=Instant(),
-    changed_role=String(),
-)
-_DUE_ABSENCES = _Section(
-    "export_due_absences", absence_id=BigInt, learning_date=Date(), class_id=BigInt, session_id=BigInt
-)
-_CONTRADICTIONS = _Section(
-    "export_contradictions",
-    learning_date=Date(),
-    class_id=BigInt,
-    session_id=BigInt,
-    status=String(),
-    note=String(),
-    said_at=Instant(),
-    said_role=String(),
-    resolved_at=Instant(),
-)
-_DAYS = _Section(
-    "export_days",
-    day=Date(),
-    sessions=BigInt,
-    attended=BigInt,
-    absent=BigInt,
-    authorised=BigInt,
-    late=BigInt,
-    time=BigInt,
-    time_missed=BigInt,
-)
-_MONTHS = _Section(
-    "export_months",
-    month=Date(),
-    sessions=BigInt,
-    attended=BigInt,
-    absent=BigInt,
-    authorised=BigInt,
-    late=BigInt,
-    days=BigInt,
-    days_absent=BigInt,
-    attended_on=Date(),
-    absent_after=BigInt,
-    absent_from=Date(),
-)
-_RUNS = _Section(
-    "runs_with_student",
-    run_id=RunId,
-    learning_date=Date(),
-    class_id=BigInt,
-    session_id=BigInt,
-    accepted_at=Instant(),
-    plan=Json,
-    kept=Json,
-)
-_ANSWERS = _Section("answers_with_student", actor=String(), key=String(), created_at=Instant(), answer=Json)
+_PERSON = _statement("export_student")
+_ENROLMENTS = _statement("export_enrolments")
+_RECORDS = _statement("export_records")
+_CHANGES = _statement("export_changes")
+_FAILURES = _statement("export_failures")
+_ABSENCES = _statement("export_absences")
+_ABSENCE_VERSIONS = _statement("export_absence_versions")
+_DUE_ABSENCES = _statement("export_due_absences")
+_CONTRADICTIONS = _statement("export_contradictions")
+_DAYS = _statement("export_days")
+_MONTHS = _statement("export_months")
+_RUNS = _statement("runs_with_student")
+_ANSWERS = _statement("answers_with_student")
 
 
 async def is_visible_student(connection: AsyncConnection, caller: Caller, student_id: int) -> bool:
@@ -177,29 +192,36 @@ async def is_visible_student(connection: AsyncConnection, caller: Caller, studen
 
 async def personal_data(connection: AsyncConnection, student_id: int) -> PersonalData:
     """All data about an existing student."""
-    (student,) = await _PERSON.rows(connection, student_id)
-    changes = _by(await _CHANGES.rows(connection, student_id), "attendance_id")
-    versions = _by(await _ABSENCE_VERSIONS.rows(connection, student_id), "absence_id")
-    pending = _by(await _DUE_ABSENCES.rows(connection, student_id), "absence_id")
-    runs = await _RUNS.rows(connection, student_id)
+    (student,) = await _rows(connection, _PERSON, student_id)
+    changes = _by(await _rows(connection, _CHANGES, student_id), "attendance_id")
+    versions = _by(await _rows(connection, _ABSENCE_VERSIONS, student_id), "absence_id")
+    pending = _by(await _rows(connection, _DUE_ABSENCES, student_id), "absence_id")
+    runs = await _rows(connection, _RUNS, student_id)
     return PersonalData(
         student=student,
-        enrolments=await _ENROLMENTS.rows(connection, student_id),
-        records=[row | {"changes": changes[row["id"]]} for row in await _RECORDS.rows(connection, student_id)],
+        enrolments=await _rows(connection, _ENROLMENTS, student_id),
+        records=[row | {"changes": changes[row["id"]]} for row in await _rows(connection, _RECORDS, student_id)],
         requests=[_place(run) | request for run in runs for request in _requests(run, student_id)],
         kept_records=[_place(run) for run in runs if student_id in run["kept"]],
-        failures=await _FAILURES.rows(connection, student_id),
+        failures=await _rows(connection, _FAILURES, student_id),
         conflicts=[
-            conflict for row in await _ANSWERS.rows(connection, student_id) for conflict in _conflicts(row, student_id)
+            conflict
+            for row in await _rows(connection, _ANSWERS, student_id)
+            for conflict in _conflicts(row, student_id)
         ],
         absences=[
             row | {"versions": [_version(each) for each in versions[row["id"]]], "pending": pending[row["id"]]}
-            for row in await _ABSENCES.rows(connection, student_id)
+            for row in await _rows(connection, _ABSENCES, student_id)
         ],
-        contradictions=await _CONTRADICTIONS.rows(connection, student_id),
-        days=await _DAYS.rows(connection, student_id),
-        months=await _MONTHS.rows(connection, student_id),
+        contradictions=await _rows(connection, _CONTRADICTIONS, student_id),
+        days=await _rows(connection, _DAYS, student_id),
+        months=await _rows(connection, _MONTHS, student_id),
     )
+
+
+async def _rows(connection: AsyncConnection, statement: FileStatement, student_id: int) -> list[dict[str, Any]]:
+    rows = await statement.fetch_all(connection, {"student_id": student_id})
+    return [dict(zip(_COLUMNS[statement.name], row, strict=True)) for row in rows]
 
 
 def _by(rows: Iterable[dict[str, Any]], column: str) -> Mapping[int, Sequence[Row]]:
@@ -329,7 +351,7 @@ async def _erase_from_plans(connection: AsyncConnection, student_id: int) -> Non
             "plan": [[job for job in chunk if job["student"] != student_id] for chunk in run["plan"]],
             "kept": [kept for kept in run["kept"] if kept != student_id],
         }
-        for run in await _RUNS.rows(connection, student_id)
+        for run in await _rows(connection, _RUNS, student_id)
     ]
     if changed:
         await connection.execute(update(batch_runs).where(batch_runs.c.run_id == bindparam("of_run")), changed)
@@ -339,7 +361,7 @@ async def _erase_from_answers(connection: AsyncConnection, student_id: int) -> N
     c = idempotency_keys.c
     changed = [
         {"of_actor": row["actor"], "of_key": row["key"], "answer": _without(row["answer"], student_id)}
-        for row in await _ANSWERS.rows(connection, student_id)
+        for row in await _rows(connection, _ANSWERS, student_id)
     ]
     if changed:
         one = update(idempotency_keys).where(c.actor == bindparam("of_actor"), c.key == bindparam("of_key"))

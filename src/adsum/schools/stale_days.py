@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import date
-from typing import Any
 
 from sqlalchemy import Date
 
 from adsum.platform.database.engine import Connection
 from adsum.platform.database.sql_files import input_rows, sql_file
-from adsum.platform.database.statements import Statement
 from adsum.platform.ids import Batch
 
-_DAYS = {"first_day": Date(), "last_day": Date()}
-_DAY = {"learning_date": Date()}
-_LOCK_DAYS = sql_file("adsum.schools", "lock_runs_of_days", parameters=_DAYS)
-_MARK_DAYS = sql_file("adsum.schools", "mark_runs_of_days_stale", parameters=_DAYS)
-_LOCK_BATCH = sql_file("adsum.schools", "lock_runs_of_batch", parameters=_DAY)
-_MARK_BATCH = sql_file("adsum.schools", "mark_runs_of_batch_stale", parameters=_DAY)
-_LOCK_SESSIONS = sql_file("adsum.schools", "lock_runs_of_sessions")
+_MARK_DAYS = sql_file("adsum.schools", "mark_runs_of_days_stale", parameters={"first_day": Date(), "last_day": Date()})
 _MARK_SESSIONS = sql_file("adsum.schools", "mark_runs_of_sessions_stale")
-_LOCK_RECORDS = sql_file("adsum.schools", "lock_runs_of_records")
+_MARK_BATCH = sql_file("adsum.schools", "mark_runs_of_batch_stale", parameters={"learning_date": Date()})
 _MARK_RECORDS = sql_file("adsum.schools", "mark_runs_of_records_stale")
 
 
@@ -33,29 +25,21 @@ async def mark_stale_days(connection: Connection, school_id: int, days: tuple[da
     """
     first_day, last_day = days or (date.min, date.max)
     values = {"school_id": school_id, "first_day": first_day, "last_day": last_day}
-    await _mark(connection, _LOCK_DAYS, _MARK_DAYS, values)
+    await _MARK_DAYS.fetch_all(connection, values)
 
 
 async def mark_stale_sessions(connection: Connection, session_ids: Collection[int]) -> None:
     """Marks all days of some sessions, because their times change. The school has to be locked."""
     values = input_rows({"session_id": session_id} for session_id in session_ids)
-    await _mark(connection, _LOCK_SESSIONS, _MARK_SESSIONS, values)
+    await _MARK_SESSIONS.fetch_all(connection, values)
 
 
 async def mark_stale_batch(connection: Connection, batch: Batch) -> None:
     """Marks one batch, because its records change."""
     values = {"session_id": batch.session_id, "learning_date": batch.learning_date}
-    await _mark(connection, _LOCK_BATCH, _MARK_BATCH, values)
+    await _MARK_BATCH.fetch_all(connection, values)
 
 
 async def mark_stale_records(connection: Connection, record_ids: Collection[int]) -> None:
     """Marks the batches of some records, because the records change."""
-    await _mark(connection, _LOCK_RECORDS, _MARK_RECORDS, input_rows({"id": record_id} for record_id in record_ids))
-
-
-async def _mark(connection: Connection, lock: Statement, mark: Statement, values: Mapping[str, Any]) -> None:
-    if connection.dialect.name != "sqlite":
-        # A statement of its own: it waits for transactions that summarise these runs. The update alone would skip a run
-        # that such a transaction has not committed as summarised yet, and the summary would lack the change.
-        await lock.fetch_all(connection, values)
-    await mark.fetch_all(connection, values)
+    await _MARK_RECORDS.fetch_all(connection, input_rows({"id": record_id} for record_id in record_ids))

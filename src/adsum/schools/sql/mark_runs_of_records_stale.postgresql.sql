@@ -1,9 +1,19 @@
 -- Marks the summaries of the runs that made some records as out of date.
+-- Locks the runs in the order of their ids, and so waits for transactions that summarise them. `stale_runs` has their
+-- state after that wait: the update also changes runs that became summarised meanwhile.
+WITH stale_runs AS (
+    SELECT run_id, summarised
+    FROM batch_runs
+    WHERE run_id IN (
+        SELECT attendances.run_id
+        FROM jsonb_to_recordset(CAST(:input_rows AS jsonb)) AS input(id bigint)
+        JOIN attendances ON attendances.id = input.id
+    )
+    ORDER BY run_id
+    FOR NO KEY UPDATE
+)
 UPDATE batch_runs
 SET summarised = FALSE
-WHERE run_id IN (
-    SELECT attendances.run_id
-    FROM jsonb_to_recordset(CAST(:input_rows AS jsonb)) AS input(id bigint)
-    JOIN attendances ON attendances.id = input.id
-)
-  AND summarised
+FROM stale_runs
+WHERE batch_runs.run_id = stale_runs.run_id
+  AND stale_runs.summarised

@@ -1,0 +1,16 @@
+-- Marks the summaries of the runs of one batch as out of date.
+-- Locks the runs in the order of their ids, and so waits for transactions that summarise them. `stale_runs` has their
+-- state after that wait: the update also changes runs that became summarised meanwhile.
+WITH stale_runs AS (
+    SELECT run_id, summarised
+    FROM batch_runs
+    WHERE session_id = :session_id
+      AND learning_date = :learning_date
+    ORDER BY run_id
+    FOR NO KEY UPDATE
+)
+UPDATE batch_runs
+SET summarised = FALSE
+FROM stale_runs
+WHERE batch_runs.run_id = stale_runs.run_id
+  AND stale_runs.summarised
