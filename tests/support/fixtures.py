@@ -60,9 +60,22 @@ def own_valkey() -> Generator[Valkey]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Generator[Postgres]:
-    """A server whose database `adsum_template` has the schema of this version."""
-    with temporary_postgres(made_once(tmp_path_factory, "postgres", _make_postgres_data)) as server:
+def postgres_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data of a server that does not run. Its database `adsum_template` has the schema of this version."""
+    return made_once(tmp_path_factory, "postgres", _make_postgres_data)
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_data: Path) -> Generator[Postgres]:
+    """A server with these data."""
+    with temporary_postgres(postgres_data) as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres(postgres_data: Path) -> Generator[Postgres]:
+    """A server of one test, which may stop it."""
+    with temporary_postgres(postgres_data) as server:
         yield server
 
 

@@ -193,10 +193,10 @@ def standing_still(postgres: Postgres) -> Generator[None]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
 async def test_two_servers_that_hang_cost_no_more_than_our_patience(
-    own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    own_valkey: Valkey, postgres_data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(environment, "SERVER_TIMEOUT_S", 1.0)
-    with temporary_postgres() as postgres:
+    with temporary_postgres(postgres_data) as postgres:
         settings = Settings(database_url=postgres.url("postgres"), redis_url=url_of(own_valkey), data_dir=tmp_path)
         began = time.monotonic()
         with frozen(own_valkey), standing_still(postgres):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -12,13 +12,6 @@ from sqlalchemy import text
 
 from adsum.platform.database.engine import Database, RejectedRows, StorageOutage, open_database
 from tests.support.servers.postgres import Postgres, temporary_postgres
-
-
-@pytest.fixture
-def own_postgres() -> Generator[Postgres]:
-    """A server that a test may stop."""
-    with temporary_postgres() as server:
-        yield server
 
 
 @pytest.fixture
@@ -41,8 +34,8 @@ async def sqlite_threads_ended() -> None:
             assert not thread.is_alive()
 
 
-async def test_a_stopped_server_is_an_outage_until_it_is_back(tmp_path: Path) -> None:
-    with temporary_postgres() as server:
+async def test_a_stopped_server_is_an_outage_until_it_is_back(postgres_data: Path) -> None:
+    with temporary_postgres(postgres_data) as server:
         database = open_database(server.url("postgres"))
         await ask(database)
     for _ in range(3):

@@ -69,9 +69,9 @@ def controlled_valkey() -> Generator[tuple[Controlled, Valkey]]:
 
 
 @contextmanager
-def controlled_postgres(*, durable: bool = False) -> Generator[tuple[Controlled, str]]:
-    """A Postgres that does not run yet, and the URL of its database `postgres`."""
-    with new_postgres() as server:
+def controlled_postgres(data: Path | None = None, *, durable: bool = False) -> Generator[tuple[Controlled, str]]:
+    """A Postgres that does not run yet, and the URL of its database `postgres`. Its data are a copy, or are empty."""
+    with new_postgres(data) as server:
         controlled = Controlled(command_of(server, durable=durable), server.log, server.answers)
         try:
             yield controlled, server.url("postgres")

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from adsum.platform.settings import Settings
 from adsum.wiring import migrate
+from tests.support.fixtures import TEMPLATE
 from tests.support.servers.controlled import controlled_postgres
 from tests.support.servers.processes import short_folder
 from tests.system.faults.installation import KEY, Installation, opened_installation
@@ -93,10 +94,13 @@ OF_SQLITE: list[Harm] = [sqlite_locked_by_another_process, a_full_disk]
 
 
 @pytest.mark.parametrize("harm", OF_POSTGRES, ids=lambda harm: harm.__name__)
-async def test_nothing_is_lost_doubled_or_stuck_on_postgres_after(harm: Harm, redis_url: str) -> None:
-    with controlled_postgres(durable=True) as (server, url):  # else a crash forgets what was committed
+async def test_nothing_is_lost_doubled_or_stuck_on_postgres_after(
+    harm: Harm, postgres_data: Path, redis_url: str
+) -> None:
+    with controlled_postgres(postgres_data, durable=True) as (server, url):  # else a crash forgets what was committed
         await server.start()
-        async with migrated_installation(url, redis_url) as installation, under_load(installation, server) as site:
+        template = url.replace("/postgres?", f"/{TEMPLATE}?")
+        async with migrated_installation(template, redis_url) as installation, under_load(installation, server) as site:
             await site.more()
             await harm(site)
             await site.more()
