@@ -11,7 +11,8 @@ from statistics import median, quantiles
 
 from adsum import wiring
 from adsum.accounts.access import PERMISSIONS, Caller, Role, system_caller
-from adsum.attendance.filters import RecordFilters
+from adsum.attendance.rules import RecordFilters
+from adsum.attendance.schemas import rows_of_cells
 from adsum.platform.csv_files import csv_lines
 from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.platform.settings import load_settings
@@ -102,7 +103,7 @@ async def _export(adsum: Adsum, year: Year) -> None:
     """One month as CSV, and by how much the process grew."""
     filters = RecordFilters(first_day=year.days[20], last_day=year.days[40])
     before, most, records, began = _resident(), 0, 0, time.monotonic()
-    async for rows in await adsum.records.export(system_caller(), filters, "csv"):
+    async for rows in rows_of_cells(await adsum.records.export(system_caller(), filters, "csv")):
         csv_lines(rows)
         records += len(rows)
         most = max(most, _resident())

@@ -13,10 +13,9 @@ from adsum import __version__, wiring
 from adsum.absences import endpoints as absences
 from adsum.accounts import endpoints as auth
 from adsum.accounts import pages as sign_in
-from adsum.attendance import correction_endpoints as corrections
 from adsum.attendance import endpoints as attendances
 from adsum.attendance import pages as record
-from adsum.attendance.disputed_marks import endpoints as contradictions
+from adsum.attendance.disputed_marks import endpoints as disputed_marks
 from adsum.attendance.statuses import endpoints as statuses
 from adsum.attendance.statuses import pages as status_pages
 from adsum.batches import endpoints as batches
@@ -62,8 +61,7 @@ ROUTERS = (
     batches.router,
     marks_import.router,
     attendances.router,
-    corrections.router,
-    contradictions.router,
+    disputed_marks.router,
     absences.router,
     covers.router,
     roster.router,

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Protocol, TypeVar
 
 from adsum.absences.apply import DueAbsences
-from adsum.absences.explain import Explaining
+from adsum.absences.explain import UnexplainedAbsences
 from adsum.absences.service import Absences
 from adsum.accounts.api_keys import ApiKeys
 from adsum.accounts.callers import Callers, Impersonation
@@ -19,7 +19,8 @@ from adsum.accounts.service import Accounts
 from adsum.accounts.sign_in import SigningIn
 from adsum.accounts.tokens import Tokens
 from adsum.attendance.corrections import Corrections
-from adsum.attendance.disputed_marks.service import Contradictions
+from adsum.attendance.disputed_marks.service import DisputedMarks
+from adsum.attendance.record_view import RecordViews
 from adsum.attendance.service import Records
 from adsum.attendance.statuses.service import Statuses
 from adsum.batches.accept import Acceptance
@@ -115,7 +116,7 @@ class AttendanceServices:
 
     records: Records
     corrections: Corrections
-    contradictions: Contradictions
+    disputed_marks: DisputedMarks
     statuses: Statuses
 
 
@@ -124,7 +125,7 @@ class AbsenceServices:
     """Planned and unexplained absences."""
 
     absences: Absences
-    explaining: Explaining
+    unexplained_absences: UnexplainedAbsences
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,7 @@ class PageServices:
     """Pages that combine several features."""
 
     batch_pages: BatchPages
+    record_views: RecordViews
     day_timetables: DayTimetables
     day_overviews: DayOverviews
 
@@ -244,7 +246,7 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
         schools = SchoolServices(Schools(database), SchoolCalendar(database, now))
         roster = _roster(on, accounts)
         attendance = _attendance(on)
-        absences = AbsenceServices(Absences(database, now), Explaining(database, now))
+        absences = AbsenceServices(Absences(database, now), UnexplainedAbsences(database, now))
         batches = _batches(on, schools)
         reports = _reports(on)
         registers = _registers(on, attendance, batches)
@@ -285,7 +287,7 @@ def _attendance(on: _Servers) -> AttendanceServices:
     return AttendanceServices(
         records=Records(on.database),
         corrections=Corrections(on.database, on.now),
-        contradictions=Contradictions(on.database, on.now),
+        disputed_marks=DisputedMarks(on.database, on.now),
         statuses=Statuses(on.database, on.now),
     )
 
@@ -353,13 +355,14 @@ def _pages(
                 caller, RegisterFilters(), PageRequest(limit=limit)
             ),
         ),
+        record_views=RecordViews(attendance.corrections, schools.schools, attendance.statuses, roster.naming, on.now),
         day_timetables=DayTimetables(schools.schools, registers.registers, attendance.statuses, on.now),
         day_overviews=DayOverviews(
             registers=registers.registers,
             on_site=registers.on_site,
             reports=reports.reports,
-            explaining=absences.explaining,
-            contradictions=attendance.contradictions,
+            unexplained_absences=absences.unexplained_absences,
+            disputed_marks=attendance.disputed_marks,
             batches=batches.batches,
             statuses=attendance.statuses,
             naming=roster.naming,

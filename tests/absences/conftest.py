@@ -1,4 +1,4 @@
-"""What the tests of absences share: a class of three, and the office that knows who will be away."""
+"""A class of three students, and requests of its office."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Office:
         body = {"studentIds": students, "from": DAY, "to": DAY, "status": "excused", "reason": "doctor"} | fields
         return await self.api.post("/absences", body, role)
 
-    async def known(self, *students: int, **fields: Any) -> int:
+    async def planned(self, *students: int, **fields: Any) -> int:
         """The id of the first."""
         answer = await self.enter(*students, **fields)
         assert answer.status_code == HTTPStatus.CREATED, answer.text

@@ -1,4 +1,4 @@
-"""Entering, changing and revoking what is known beforehand, and what that makes of records that are there."""
+"""Entering, changing and revoking planned absences, and their effect on existing records."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def revoke(office: Office, absence_id: int, version: str = '"1"') -> Any:
     return await office.api.change("DELETE", f"/absences/{absence_id}", "office", version)
 
 
-async def test_entered_afterwards_it_corrects_what_a_teacher_recorded(office: Office) -> None:
+async def test_an_absence_that_is_entered_afterwards_corrects_the_teachers_marks(office: Office) -> None:
     first, second, third = office.school.student_ids
     await office.take(unselectedStudentIds=[first], marks=[{"studentId": third, "status": "excused"}])
 
@@ -39,7 +39,7 @@ async def test_entered_afterwards_it_corrects_what_a_teacher_recorded(office: Of
     assert (record["version"], record["markedByRole"], record["absenceId"]) == (2, "office", answer["items"][0]["id"])
 
 
-async def test_what_the_office_has_marked_or_cleared_stays(office: Office) -> None:
+async def test_an_absence_keeps_marks_that_the_office_has_set_or_cleared(office: Office) -> None:
     first, second, _ = office.school.student_ids
     await office.take("office", marks=[{"studentId": first, "status": "late"}])
     cleared = await office.record(second)
@@ -51,7 +51,7 @@ async def test_what_the_office_has_marked_or_cleared_stays(office: Office) -> No
     assert (statuses[first], statuses[second]) == ("late", None)
 
 
-async def test_what_an_open_run_is_about_to_record_is_corrected_when_it_has_ended(office: Office) -> None:
+async def test_an_absence_corrects_the_records_of_an_open_run_after_the_run_has_ended(office: Office) -> None:
     first = office.school.student_ids[0]
     accepted = (await office.api.create("teacher")).json()
     assert (await office.enter(first)).json()["correctedRecords"] == 0
@@ -66,11 +66,11 @@ async def test_what_an_open_run_is_about_to_record_is_corrected_when_it_has_ende
     assert (await office.api.statuses())[first] == "excused"
 
 
-async def test_revoked_it_gives_back_what_was_said_before_and_clears_what_nobody_said(office: Office) -> None:
+async def test_revoking_restores_earlier_marks_and_clears_marks_that_began_with_the_absence(office: Office) -> None:
     first, second, _ = office.school.student_ids
-    before = await office.known(second)
+    before = await office.planned(second)
     await office.take(unselectedStudentIds=[first])
-    after = await office.known(first)
+    after = await office.planned(first)
 
     for absence_id in (before, after):
         assert (await revoke(office, absence_id)).json()["version"] == 2
@@ -81,9 +81,9 @@ async def test_revoked_it_gives_back_what_was_said_before_and_clears_what_nobody
     assert (again["addedJobs"], (await office.api.statuses())[second]) == (1, "present")
 
 
-async def test_changed_it_takes_records_with_it(office: Office) -> None:
+async def test_changing_an_absence_changes_its_records(office: Office) -> None:
     first = office.school.student_ids[0]
-    absence_id = await office.known(first)
+    absence_id = await office.planned(first)
     await office.take()
 
     changed = await change(office, absence_id, status="late", reason="train")
@@ -100,15 +100,15 @@ async def test_changed_it_takes_records_with_it(office: Office) -> None:
 async def test_another_absence_of_the_same_student_keeps_its_records(office: Office) -> None:
     first = office.school.student_ids[0]
     await office.take()
-    await office.known(first)
+    await office.planned(first)
 
     assert (await office.enter(first, status="late")).json()["correctedRecords"] == 0
 
     assert (await office.api.statuses())[first] == "excused"
 
 
-async def test_a_change_needs_the_version_that_was_seen(office: Office) -> None:
-    absence_id = await office.known(office.school.student_ids[0])
+async def test_changing_an_absence_needs_its_current_version(office: Office) -> None:
+    absence_id = await office.planned(office.school.student_ids[0])
     await change(office, absence_id, reason="dentist")
 
     stale = await change(office, absence_id, reason="x")
@@ -122,8 +122,8 @@ async def test_a_change_needs_the_version_that_was_seen(office: Office) -> None:
     assert (await change(office, absence_id, None)).status_code == HTTPStatus.PRECONDITION_REQUIRED
 
 
-async def test_revoked_twice_is_once_and_then_it_is_not_changed_any_more(office: Office) -> None:
-    absence_id = await office.known(office.school.student_ids[0])
+async def test_a_revoked_absence_is_revoked_once_and_cannot_be_changed(office: Office) -> None:
+    absence_id = await office.planned(office.school.student_ids[0])
     await revoke(office, absence_id)
 
     assert (await revoke(office, absence_id)).json()["version"] == 2
@@ -132,7 +132,7 @@ async def test_revoked_twice_is_once_and_then_it_is_not_changed_any_more(office:
     assert len((await office.api.get("/absences", revoked=True)).json()["items"]) == 1
 
 
-async def test_every_wrong_thing_is_named_and_nothing_is_entered(office: Office) -> None:
+async def test_all_violations_are_reported_and_no_absence_is_entered(office: Office) -> None:
     async with office.adsum.database.transaction() as connection:
         elsewhere = await make_student(connection, await make_bare_school(connection, name="Ahorn"))
 
@@ -151,7 +151,7 @@ async def test_every_wrong_thing_is_named_and_nothing_is_entered(office: Office)
     assert (await office.api.get("/absences")).json()["items"] == []
 
 
-async def test_nobody_enters_the_same_student_twice_or_students_of_several_schools_at_once(office: Office) -> None:
+async def test_a_repeated_student_and_students_of_several_schools_are_refused(office: Office) -> None:
     first = office.school.student_ids[0]
     async with office.adsum.database.transaction() as connection:
         elsewhere = await make_student(connection, await make_bare_school(connection, name="Ahorn"))
@@ -164,18 +164,18 @@ async def test_nobody_enters_the_same_student_twice_or_students_of_several_schoo
 
 
 @pytest.mark.parametrize("role", ["teacher", "viewer", "operator"])
-async def test_it_is_the_offices_business(office: Office, role: str) -> None:
-    absence_id = await office.known(office.school.student_ids[0])
+async def test_only_the_office_reads_and_enters_absences(office: Office, role: str) -> None:
+    absence_id = await office.planned(office.school.student_ids[0])
 
     assert (await office.enter(office.school.student_ids[0], role=role)).status_code == HTTPStatus.FORBIDDEN
     for path in ("/absences", f"/absences/{absence_id}"):
         assert (await office.api.get(path, role)).status_code == HTTPStatus.FORBIDDEN
 
 
-async def test_absences_are_listed_by_whom_and_when(office: Office) -> None:
+async def test_absences_are_listed_by_school_class_student_and_days(office: Office) -> None:
     first, second, _ = office.school.student_ids
-    await office.known(first, second)
-    later = await office.known(first, **{"from": "2025-01-07", "to": "2025-01-09"})
+    await office.planned(first, second)
+    later = await office.planned(first, **{"from": "2025-01-07", "to": "2025-01-09"})
 
     async def listed(**query: Any) -> list[int]:
         return [item["id"] for item in (await office.api.get("/absences", **query)).json()["items"]]

@@ -10,11 +10,12 @@ DAY = "2024-12-24"
 
 
 def test_an_absence_is_entered_shown_changed_and_revoked(demo: Commands) -> None:
-    told = ("--student", "4-5", "--from", DAY, "--reason", "flu", "--json")
-    entered = json.loads(demo.output("absence", "enter", *told))
+    options = ("--student", "4-5", "--from", DAY, "--reason", "flu", "--json")
+    entered = json.loads(demo.output("absence", "enter", *options))
     moved = json.loads(demo.output("absence", "change", "1", "--to", "2024-12-27", "--json"))
     demo.output("absence", "revoke", "2")
-    shown = json.loads(demo.output("absence", "list", "--json"))
+    shown = json.loads(demo.output("absence", "list", "--school", "1", "--json"))
+    elsewhere = demo.run("absence", "list", "--school", "2")
     wrong = demo.run("absence", "enter", "--student", "4", "--from", DAY, "--to", "2024-12-01", "--reason", "x")
 
     assert [(row["studentId"], row["from"], row["to"], row["status"]) for row in entered] == [
@@ -23,14 +24,15 @@ def test_an_absence_is_entered_shown_changed_and_revoked(demo: Commands) -> None
     ]
     assert (moved["to"], moved["version"]) == ("2024-12-27", 2)
     assert [row["id"] for row in shown] == [1]
+    assert elsewhere.stderr == "adsum: no absences\n"
     assert (wrong.returncode, "is before the first" in wrong.stderr) == (1, True)
     assert demo.run("absence", "change", "1").returncode == 2
 
 
-def test_contradictions_and_the_edit_window(demo: Commands) -> None:
+def test_contradictions_and_the_edit_window_on_the_command_line(demo: Commands) -> None:
     window = json.loads(demo.output("school", "edit-window", "--days", "7", "--school", "1", "--json"))
 
     assert window["editWindowDays"] == 7
-    assert demo.run("contradiction", "list").stderr == "adsum: no contradictions\n"
+    assert demo.run("contradiction", "list", "--school", "1").stderr == "adsum: no contradictions\n"
     assert demo.run("contradiction", "settle", "3", "--holds", "said").returncode == 1
     assert demo.run("school", "edit-window").returncode == 2

@@ -1,4 +1,4 @@
-"""Absences that nobody has explained, settled by the office: all of a student's of one day at once."""
+"""Unexplained absences: the office explains all of a student's of one day at once."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from adsum.absences.explain import Explaining, explanations
+from adsum.absences.explain import UnexplainedAbsences, explanations
 from adsum.accounts.access import Role
-from adsum.attendance.history import list_changes
+from adsum.attendance.repository import list_changes
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, Status
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Forbidden, Invalid, NotFound
@@ -21,8 +21,8 @@ DAY, NEXT = date(2024, 12, 25), date(2024, 12, 26)
 NOON = datetime(2024, 12, 27, 12, tzinfo=UTC)
 
 
-def explaining(database: Database) -> Explaining:
-    return Explaining(database, lambda: NOON)
+def unexplained_absences(database: Database) -> UnexplainedAbsences:
+    return UnexplainedAbsences(database, lambda: NOON)
 
 
 async def absent_twice(database: Database) -> tuple[SchoolIds, list[int]]:
@@ -40,26 +40,28 @@ async def absent_twice(database: Database) -> tuple[SchoolIds, list[int]]:
     return school, ids
 
 
-async def test_all_of_a_day_are_explained_once_and_no_other(database: Database) -> None:
+async def test_all_absences_of_a_student_and_day_are_explained_once(database: Database) -> None:
     school, ids = await absent_twice(database)
     office = caller(Role.OFFICE, school.school_id)
     ada, bo, _ = school.student_ids
-    service = explaining(database)
-    found = await service.absences(school.school_id, [(ada, DAY), (bo, NEXT)], office)
+    service = unexplained_absences(database)
+    found = await service.find(school.school_id, [(ada, DAY), (bo, NEXT)], office)
     assert {key: [row.id for row in rows] for key, rows in found.items()} == {(ada, DAY): ids}
 
     explained = await service.explain(school.school_id, (ada, DAY), "excused", " flu ", office)
     assert [row.id for row in explained] == ids
     assert await service.explain(school.school_id, (ada, DAY), "excused", "again", office) == []
-    assert list(await service.absences(school.school_id, [(ada, DAY), (ada, NEXT)], office)) == [(ada, NEXT)]
+    assert list(await service.find(school.school_id, [(ada, DAY), (ada, NEXT)], office)) == [(ada, NEXT)]
     async with database.snapshot() as connection:
         newest, first = await list_changes(connection, ids[0], None, 5)
     assert (newest.old_status, newest.new_status, newest.reason, first.version) == ("absent", "excused", "flu", 1)
 
 
-async def test_what_explains_nothing_is_named_and_who_may_not_is_refused(database: Database) -> None:
+async def test_a_status_that_explains_nothing_a_missing_reason_and_other_callers_are_refused(
+    database: Database,
+) -> None:
     school, _ = await absent_twice(database)
-    ada, service = (school.student_ids[0], DAY), explaining(database)
+    ada, service = (school.student_ids[0], DAY), unexplained_absences(database)
     office = caller(Role.OFFICE, school.school_id)
     with pytest.raises(Invalid) as wrong:
         await service.explain(school.school_id, ada, "late", " ", office)
@@ -70,22 +72,22 @@ async def test_what_explains_nothing_is_named_and_who_may_not_is_refused(databas
     with pytest.raises(Forbidden):
         await service.explain(school.school_id, ada, "excused", "flu", caller(Role.TEACHER, school.school_id, 1))
     with pytest.raises(NotFound):
-        await service.absences(school.school_id, [ada], caller(Role.VIEWER, school.school_id + 1))
+        await service.find(school.school_id, [ada], caller(Role.VIEWER, school.school_id + 1))
 
 
-def test_an_authorised_status_in_use_explains() -> None:
+def test_only_authorised_statuses_in_use_explain_an_absence() -> None:
     retired = Status("leave", "Leave", "V", CountsAs.ABSENT, retired_at=NOON)
     assert explanations(SchoolStatuses([retired])) == ["excused"]
 
 
-async def test_names_are_told_in_the_place_of_ids_to_who_may_know_them(database: Database) -> None:
+async def test_callers_with_the_right_to_read_the_roster_get_the_names_of_ids(database: Database) -> None:
     school, _ = await absent_twice(database)
     ids = NamedIds(school.student_ids[:1], [school.class_id], [school.session_id], [school.teacher_id])
     naming = Naming(database)
-    told = await naming.names_of(ids, caller(Role.VIEWER, school.school_id))
-    assert told.students == {school.student_ids[0]: "Given 1 Family 0001"}
-    assert (told.classes, told.sessions) == ({school.class_id: "7b"}, {school.session_id: "Attendance"})
-    assert told.people == {}  # who has no name yet
+    names = await naming.names_of(ids, caller(Role.VIEWER, school.school_id))
+    assert names.students == {school.student_ids[0]: "Given 1 Family 0001"}
+    assert (names.classes, names.sessions) == ({school.class_id: "7b"}, {school.session_id: "Attendance"})
+    assert names.people == {}  # the user has no name yet
 
     stranger = await naming.names_of(ids, caller(Role.VIEWER, school.school_id + 1))
     unknowing = await naming.names_of(ids, caller(Role.OPERATOR, school.school_id))

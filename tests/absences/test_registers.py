@@ -1,4 +1,4 @@
-"""What registers make of what is known beforehand, and whose mark stands."""
+"""Registers with planned absences, and disputed marks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from http import HTTPStatus
 import pytest
 
 from adsum.accounts.access import system_caller
-from adsum.attendance.disputed_marks.service import Holds
+from adsum.attendance.disputed_marks.rules import Holds
 from adsum.platform.errors import Invalid, StaleVersion
 from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import SessionTime
@@ -15,9 +15,9 @@ from tests.absences.conftest import Office
 from tests.support.api import DAY, violations
 
 
-async def test_nothing_is_recorded_until_a_register_is_taken_which_then_says_it(office: Office) -> None:
+async def test_a_planned_absence_is_recorded_when_a_register_is_taken(office: Office) -> None:
     away, *others = office.school.student_ids
-    absence_id = await office.known(away)
+    absence_id = await office.planned(away)
     assert (await office.api.statuses()) == {}
 
     taken = await office.take()
@@ -28,38 +28,38 @@ async def test_nothing_is_recorded_until_a_register_is_taken_which_then_says_it(
     assert await office.contradictions() == []
 
 
-async def test_a_session_of_another_hour_is_not_concerned(office: Office) -> None:
+async def test_an_absence_of_some_hours_does_not_apply_to_sessions_at_other_hours(office: Office) -> None:
     away = office.school.student_ids[0]
     async with office.adsum.database.transaction() as connection:
         await replace_times(connection, {office.school.session_id: [SessionTime(3, "08:00", "09:00")]})
-    await office.known(away, fromTime="09:00", toTime="12:00")
-    await office.known(away, sessionIds=[office.school.session_id], status="late")
+    await office.planned(away, fromTime="09:00", toTime="12:00")
+    await office.planned(away, sessionIds=[office.school.session_id], status="late")
 
     await office.take()
 
     assert (await office.api.statuses())[away] == "late"
 
 
-async def test_a_teachers_present_on_purpose_is_kept_beside_it_and_shown_to_both(office: Office) -> None:
+async def test_an_explicit_mark_of_a_teacher_is_stored_beside_the_absence_and_shown_to_both(office: Office) -> None:
     away = office.school.student_ids[0]
-    await office.known(away)
+    await office.planned(away)
 
     await office.take(marks=[{"studentId": away, "status": "late", "note": "came at ten"}])
 
     for role in ("office", "teacher"):
-        (told,) = await office.contradictions(role, classId=office.school.class_id)
-        assert (told["recorded"], told["said"], told["saidNote"]) == ("excused", "late", "came at ten")
-        beside = (await office.record(away, role))["contradiction"]
-        assert (beside["status"], beside["saidByRole"]) == ("late", "teacher")
+        (dispute,) = await office.contradictions(role, classId=office.school.class_id)
+        assert (dispute["recorded"], dispute["said"], dispute["saidNote"]) == ("excused", "late", "came at ten")
+        disputed = (await office.record(away, role))["contradiction"]
+        assert (disputed["status"], disputed["saidByRole"]) == ("late", "teacher")
     assert await office.contradictions(studentId=office.school.student_ids[1]) == []
 
 
-async def test_what_was_said_in_class_holds_when_the_office_says_so(office: Office) -> None:
+async def test_the_office_lets_a_disputed_mark_hold(office: Office) -> None:
     away = office.school.student_ids[0]
-    await office.known(away)
+    await office.planned(away)
     await office.take(marks=[{"studentId": away, "status": "late"}])
-    (told,) = await office.contradictions()
-    path = f"/contradictions/{told['id']}/settle"
+    (dispute,) = await office.contradictions()
+    path = f"/contradictions/{dispute['id']}/settle"
     assert (await office.api.post(path, {"holds": "said"}, "teacher")).status_code == HTTPStatus.FORBIDDEN
 
     settled = await office.api.post(path, {"holds": "said", "reason": "seen at the gate"}, "office")
@@ -69,12 +69,12 @@ async def test_what_was_said_in_class_holds_when_the_office_says_so(office: Offi
     assert (await office.api.post(path, {"holds": "said"}, "office")).status_code == HTTPStatus.NOT_FOUND
 
 
-async def test_what_is_recorded_holds_and_leaves_no_trace_in_the_record(office: Office) -> None:
+async def test_the_office_lets_the_recorded_mark_hold_and_the_record_stays_unchanged(office: Office) -> None:
     away = office.school.student_ids[0]
-    await office.known(away)
+    await office.planned(away)
     await office.take(marks=[{"studentId": away, "status": "present", "note": "here!"}])
-    (told,) = await office.contradictions()
-    path = f"/contradictions/{told['id']}/settle"
+    (dispute,) = await office.contradictions()
+    path = f"/contradictions/{dispute['id']}/settle"
 
     settled = await office.api.post(path, {"holds": "recorded"}, "office")
 
@@ -101,7 +101,7 @@ async def test_a_teacher_does_not_overwrite_the_offices_mark(office: Office) -> 
     }
 
 
-async def test_a_teachers_correction_of_the_offices_mark_waits_beside_it(office: Office) -> None:
+async def test_a_teachers_correction_of_the_offices_mark_becomes_a_disputed_mark(office: Office) -> None:
     first = office.school.student_ids[0]
     await office.take("office")
     record = await office.record(first)
@@ -118,20 +118,22 @@ async def test_a_teachers_correction_of_the_offices_mark_waits_beside_it(office:
     assert (corrected.json()["status"], corrected.json()["contradiction"]) == ("absent", None)
 
 
-async def test_a_note_beside_the_same_status_waits_too(office: Office) -> None:
+async def test_a_teachers_note_on_the_offices_mark_becomes_a_disputed_mark(office: Office) -> None:
     await office.take("office")
     record = await office.record(office.school.student_ids[0])
     path = f"/attendances/{record['id']}"
 
     answer = await office.api.change("PATCH", path, "teacher", '"1"', json={"note": "bus"})
 
-    beside = answer.json()["contradiction"]
-    assert (answer.json()["note"], beside["status"], beside["note"]) == (None, "present", "bus")
-    settled = await office.api.post(f"/contradictions/{beside['contradictionId']}/settle", {"holds": "said"}, "office")
+    disputed = answer.json()["contradiction"]
+    assert (answer.json()["note"], disputed["status"], disputed["note"]) == (None, "present", "bus")
+    settled = await office.api.post(
+        f"/contradictions/{disputed['contradictionId']}/settle", {"holds": "said"}, "office"
+    )
     assert (settled.json()["status"], settled.json()["note"]) == ("present", "bus")
 
 
-async def test_a_teacher_does_not_undo_what_the_office_has_marked(office: Office) -> None:
+async def test_a_teacher_does_not_undo_the_offices_marks(office: Office) -> None:
     taken = await office.take("office")
     path = f"/attendances/batches/{taken['batchId']}/undo"
 
@@ -141,7 +143,7 @@ async def test_a_teacher_does_not_undo_what_the_office_has_marked(office: Office
     assert (await office.api.post(path, None, "office")).json()["undone"] == 3
 
 
-async def test_a_list_of_contradictions_is_read_page_by_page(office: Office) -> None:
+async def test_the_list_of_contradictions_is_paged_and_narrowed_to_a_school(office: Office) -> None:
     await office.take("office")
     marks = [{"studentId": student, "status": "late"} for student in office.school.student_ids]
     await office.take(marks=marks)
@@ -156,23 +158,23 @@ async def test_a_list_of_contradictions_is_read_page_by_page(office: Office) -> 
     assert other["items"] == []
 
 
-async def test_a_reason_that_cannot_be_kept_and_a_version_that_is_not_seen_settle_nothing(office: Office) -> None:
+async def test_an_invalid_reason_and_a_stale_version_settle_nothing(office: Office) -> None:
     away = office.school.student_ids[0]
-    await office.known(away)
+    await office.planned(away)
     await office.take(marks=[{"studentId": away, "status": "late"}])
-    (told,) = await office.contradictions()
+    (dispute,) = await office.contradictions()
 
     with pytest.raises(Invalid, match="reason"):
-        await office.adsum.contradictions.settle(told["id"], Holds.SAID, "x" * 501, system_caller())
+        await office.adsum.disputed_marks.settle(dispute["id"], Holds.SAID, "x" * 501, system_caller())
     with pytest.raises(StaleVersion):
-        await office.adsum.contradictions.settle(told["id"], Holds.SAID, None, system_caller(), version=9)
+        await office.adsum.disputed_marks.settle(dispute["id"], Holds.SAID, None, system_caller(), version=9)
 
     assert len(await office.contradictions()) == 1
 
 
-async def test_the_roster_says_beforehand_what_a_register_will_say(office: Office) -> None:
+async def test_the_roster_shows_the_status_of_planned_absences(office: Office) -> None:
     away, *others = office.school.student_ids
-    await office.known(away)
+    await office.planned(away)
     path = f"/classes/{office.school.class_id}/roster"
 
     roster = await office.api.get(path, "teacher", date=DAY, sessionId=office.school.session_id)

@@ -1,4 +1,4 @@
-"""Absences known beforehand: which sessions they concern, and what is wrong with them."""
+"""The sessions that an absence applies to, and the validation of absences."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from adsum.absences.rules import (
     MAX_STUDENT_DAYS,
     MAX_STUDENTS,
     Absence,
-    KnownAbsence,
-    known_of,
+    StudentAbsence,
+    absences_of_session,
     validate_absence,
-    validate_number,
+    validate_numbers,
 )
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.schools.calendar.rules import SessionTime
@@ -30,35 +30,35 @@ ALL_DAY = Absence(TUESDAY, WEDNESDAY, "excused", "doctor")
 
 
 @pytest.mark.parametrize(("day", "expected"), [(TUESDAY - timedelta(1), False), (TUESDAY, True), (WEDNESDAY, True)])
-def test_both_days_are_inclusive(day: date, expected: bool) -> None:
-    assert ALL_DAY.concerns(1, day, ()) is expected
-    assert not ALL_DAY.concerns(1, WEDNESDAY + timedelta(1), ())
+def test_the_first_and_the_last_day_are_inclusive(day: date, expected: bool) -> None:
+    assert ALL_DAY.applies_to(1, day, ()) is expected
+    assert not ALL_DAY.applies_to(1, WEDNESDAY + timedelta(1), ())
 
 
-def test_only_the_sessions_that_are_named_are_concerned() -> None:
+def test_an_absence_of_sessions_applies_only_to_these_sessions() -> None:
     absence = replace(ALL_DAY, session_ids=(7,))
 
-    assert absence.concerns(7, TUESDAY, ())
-    assert not absence.concerns(8, TUESDAY, ())
+    assert absence.applies_to(7, TUESDAY, ())
+    assert not absence.applies_to(8, TUESDAY, ())
 
 
-def test_hours_concern_the_sessions_that_meet_between_them_on_that_weekday() -> None:
+def test_an_absence_of_some_hours_applies_to_sessions_that_meet_between_them() -> None:
     absence = replace(ALL_DAY, from_time="08:30", to_time="10:00")
 
-    assert absence.concerns(7, TUESDAY, MORNING)
-    assert not absence.concerns(7, WEDNESDAY, MORNING), "it begins when the absence is over"
-    assert not absence.concerns(7, TUESDAY, ()), "nobody knows when it meets"
+    assert absence.applies_to(7, TUESDAY, MORNING)
+    assert not absence.applies_to(7, WEDNESDAY, MORNING), "it begins when the absence is over"
+    assert not absence.applies_to(7, TUESDAY, ()), "nobody knows when it meets"
 
 
-def test_of_several_absences_the_one_that_was_entered_last_counts() -> None:
+def test_the_absence_that_was_entered_last_applies() -> None:
     later = replace(ALL_DAY, status="late")
-    known = [
-        KnownAbsence(2, 5, later),
-        KnownAbsence(1, 5, ALL_DAY),
-        KnownAbsence(3, 6, replace(later, session_ids=(9,))),
+    planned = [
+        StudentAbsence(2, 5, later),
+        StudentAbsence(1, 5, ALL_DAY),
+        StudentAbsence(3, 6, replace(later, session_ids=(9,))),
     ]
 
-    found = known_of(known, 7, TUESDAY, ())
+    found = absences_of_session(planned, 7, TUESDAY, ())
 
     assert {student: each.absence.status for student, each in found.items()} == {5: "late"}
 
@@ -79,13 +79,13 @@ def test_of_several_absences_the_one_that_was_entered_last_counts() -> None:
         ({"session_ids": ()}, "/sessionIds", "too_short"),
     ],
 )
-def test_what_is_wrong_is_named(changes: dict[str, object], pointer: str, code: str) -> None:
+def test_each_violation_of_an_absence_is_reported(changes: dict[str, object], pointer: str, code: str) -> None:
     violations = list(validate_absence(replace(ALL_DAY, **changes), SchoolStatuses()))  # pyright: ignore[reportArgumentType]
 
     assert [(violation.pointer, violation.code) for violation in violations] == [(pointer, code)]
 
 
-def test_nothing_is_wrong_with_one_of_some_hours() -> None:
+def test_a_valid_absence_of_some_hours_has_no_violations() -> None:
     assert not list(validate_absence(replace(ALL_DAY, from_time="08:00", to_time="09:00"), SchoolStatuses()))
 
 
@@ -101,8 +101,8 @@ def test_nothing_is_wrong_with_one_of_some_hours() -> None:
         (range(MAX_STUDENT_DAYS // 100), {"last_day": TUESDAY + timedelta(100)}, [("/studentIds", "too_long")]),
     ],
 )
-def test_each_student_on_each_day_is_one_to_look_after(
+def test_the_students_sessions_and_days_of_one_request_are_limited(
     students: Sequence[int], changes: dict[str, Any], violations: list[tuple[str, str]]
 ) -> None:
-    found = validate_number(students, replace(ALL_DAY, **changes))
+    found = validate_numbers(students, replace(ALL_DAY, **changes))
     assert [(violation.pointer, violation.code) for violation in found] == violations

@@ -1,4 +1,4 @@
-"""What the tests of the reading side share: an open database, its services, and HTTP to them."""
+"""Services on an open database, and an HTTP client of them."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from adsum.attendance.schemas import COLUMNS
 from adsum.attendance.tables import attendances
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
@@ -52,7 +53,7 @@ async def attendance(database_url: str, *arguments: str, log_level: str = "WARNI
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
-async def test_list_shows_what_matches_in_json(database_url: str, school: SchoolIds) -> None:
+async def test_list_prints_matching_records_as_json(database_url: str, school: SchoolIds) -> None:
     ended = await attendance(database_url, "list", "--from", "2024-12-10", "--status", "present", "--json")
 
     assert ended.code == 0, ended.err
@@ -61,14 +62,33 @@ async def test_list_shows_what_matches_in_json(database_url: str, school: School
     ]
 
 
-async def test_list_says_that_there_is_more(database_url: str, school: SchoolIds) -> None:
+async def test_list_and_export_of_one_school(database_url: str, school: SchoolIds, tmp_path: Path) -> None:
+    ours, other = str(school.school_id), str(school.school_id + 1)
+
+    listed = await attendance(database_url, "list", "--school", ours, "--json")
+    exported = await attendance(database_url, "export", "--school", ours)
+
+    assert len(json.loads(listed.out)) == 6, listed.err
+    assert len(exported.out.splitlines()) == 7, exported.err
+    assert (await attendance(database_url, "list", "--school", other)).err == "adsum: no records\n"
+
+
+async def test_list_in_json_has_the_fields_of_the_api(database_url: str, school: SchoolIds) -> None:
+    ended = await attendance(database_url, "list", "--limit", "1", "--json")
+
+    (row,) = json.loads(ended.out)
+    assert list(row) == [*COLUMNS, "contradiction"]
+    assert row["markedAt"] == "2024-12-25T08:30:00Z"
+
+
+async def test_list_reports_that_there_are_more_records(database_url: str, school: SchoolIds) -> None:
     ended = await attendance(database_url, "list", "--limit", "2")
 
     assert len(ended.out.splitlines()) == 3
     assert "there are more than these 2" in ended.err
 
 
-async def test_export_writes_everything_that_matches_to_stdout(database_url: str, school: SchoolIds) -> None:
+async def test_export_writes_all_matching_records_to_stdout(database_url: str, school: SchoolIds) -> None:
     ended = await attendance(database_url, "export", "--student", str(school.student_ids[1]))
 
     assert ended.code == 0, ended.err
@@ -77,14 +97,16 @@ async def test_export_writes_everything_that_matches_to_stdout(database_url: str
     assert [line[5] for line in lines] == ["2024-12-09", "2024-12-10"]
 
 
-async def test_export_writes_a_file_and_says_how_much(database_url: str, school: SchoolIds, tmp_path: Path) -> None:
+async def test_export_writes_a_file_and_reports_the_number_of_records(
+    database_url: str, school: SchoolIds, tmp_path: Path
+) -> None:
     ended = await attendance(database_url, "export", "-o", "register.csv", "--json")
 
     assert json.loads(ended.out) == {"file": "register.csv", "records": 6}
     assert len((tmp_path / "register.csv").read_text(encoding="utf-8").splitlines()) == 7
 
 
-async def test_export_writes_a_workbook_by_the_files_ending_or_as_it_is_told(
+async def test_export_writes_a_workbook_by_the_ending_of_the_file_or_by_format(
     database_url: str, school: SchoolIds, tmp_path: Path
 ) -> None:
     to_file = await attendance(database_url, "export", "-o", "register.XLSX", "--json")
@@ -96,7 +118,7 @@ async def test_export_writes_a_workbook_by_the_files_ending_or_as_it_is_told(
     assert to_stdout.code == 0
 
 
-async def test_an_export_stands_in_the_log_with_who_and_what(database_url: str, school: SchoolIds) -> None:
+async def test_export_logs_its_caller_and_filters(database_url: str, school: SchoolIds) -> None:
     ended = await attendance(database_url, "export", "--class", str(school.class_id), log_level="INFO")
 
     (line,) = [line for line in ended.err.splitlines() if "a list is exported" in line]
@@ -120,7 +142,7 @@ async def test_wrong_use_is_refused_with_exit_2(sqlite_url: str, arguments: list
     assert ended.out == ""
 
 
-async def test_correct_changes_one_record_and_history_tells_of_it(
+async def test_correct_changes_one_record_and_history_shows_the_change(
     database: Database, database_url: str, school: SchoolIds
 ) -> None:
     record = await _first_record(database)
@@ -145,7 +167,9 @@ async def test_correct_changes_one_record_and_history_tells_of_it(
     assert "a call" in history.out
 
 
-async def test_correct_refuses_what_is_wrong(database: Database, database_url: str, school: SchoolIds) -> None:
+async def test_correct_refuses_invalid_options_and_stale_versions(
+    database: Database, database_url: str, school: SchoolIds
+) -> None:
     record = await _first_record(database)
 
     nothing = await attendance(database_url, "correct", record)
@@ -165,7 +189,7 @@ async def _first_record(database: Database) -> str:
         return str((await connection.execute(select(func.min(attendances.c.id)))).scalar_one())
 
 
-async def test_a_status_that_no_school_has_is_named(sqlite_url: str) -> None:
+async def test_a_status_that_no_school_has_is_reported(sqlite_url: str) -> None:
     ended = await attendance(sqlite_url, "list", "--status", "gone")
 
     assert (ended.code, ended.out) == (1, ""), ended.err

@@ -1,4 +1,4 @@
-"""Records as files: complete, in pieces, and never a formula."""
+"""Exports of records: every field, in chunks, and no cell is a formula."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adsum.accounts.access import Caller, Role
-from adsum.attendance.filters import RecordFilters
-from adsum.attendance.service import COLUMNS, EXPORTED_AT_ONCE, Records
+from adsum.attendance.rules import RecordFilters
+from adsum.attendance.schemas import COLUMNS, rows_of_cells
+from adsum.attendance.service import EXPORT_CHUNK_SIZE, Records
 from adsum.platform.csv_files import Cell, csv_lines
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
@@ -28,12 +29,12 @@ def read(text: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("note", DANGEROUS)
-def test_a_text_that_would_be_a_formula_gets_an_apostrophe(note: str) -> None:
+def test_a_cell_that_would_be_a_formula_begins_with_an_apostrophe(note: str) -> None:
     assert read(csv_lines([[note, 1]])) == [[f"'{note}", "1"]]
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")), st.integers())
-def test_every_other_text_comes_back_as_it_was(note: str, number: int) -> None:
+def test_every_other_text_is_written_as_it_is(note: str, number: int) -> None:
     (cell, *_), *_ = read(csv_lines([[note, number, None]]))
 
     assert cell in (note, f"'{note}")
@@ -42,9 +43,9 @@ def test_every_other_text_comes_back_as_it_was(note: str, number: int) -> None:
 
 
 async def exported(records: Records, who: Caller) -> list[Sequence[Cell]]:
-    pieces = [piece async for piece in await records.export(who, RecordFilters(), "csv")]
-    assert all(len(piece) <= EXPORTED_AT_ONCE for piece in pieces)
-    return [row for piece in pieces for row in piece]
+    chunks = [rows async for rows in rows_of_cells(await records.export(who, RecordFilters(), "csv"))]
+    assert all(len(rows) <= EXPORT_CHUNK_SIZE for rows in chunks)
+    return [row for rows in chunks for row in rows]
 
 
 async def test_every_field_of_a_record_is_exported(database: Database, records: Records) -> None:
@@ -75,7 +76,7 @@ async def test_every_field_of_a_record_is_exported(database: Database, records: 
     ]
 
 
-async def test_the_offices_note_is_written_for_the_office_alone(database: Database, records: Records) -> None:
+async def test_only_the_office_gets_the_offices_note(database: Database, records: Records) -> None:
     async with database.transaction() as connection:
         school = await make_school(connection, students=1)
         batch = Batch(school.class_id, school.session_id, date(2024, 12, 25))
@@ -83,17 +84,15 @@ async def test_the_offices_note_is_written_for_the_office_alone(database: Databa
             connection, school.school_id, batch, school.student_ids[0], office_note="lawyer called", arrived_at="08:10"
         )
 
-    async def told(role: Role) -> list[Cell]:
+    async def last_cells(role: Role) -> list[Cell]:
         (row,) = await exported(records, caller(role, school.school_id))
         return list(row[-4:])
 
-    assert await told(Role.OFFICE) == ["08:10", None, "lawyer called", None]
-    assert await told(Role.VIEWER) == ["08:10", None, None, None]
+    assert await last_cells(Role.OFFICE) == ["08:10", None, "lawyer called", None]
+    assert await last_cells(Role.VIEWER) == ["08:10", None, None, None]
 
 
-async def test_a_long_export_comes_in_pieces_of_a_thousand_each_row_once_and_in_order(
-    database: Database, records: Records
-) -> None:
+async def test_a_long_export_has_each_record_once_and_in_order(database: Database, records: Records) -> None:
     days = [date(2024, 9, 2) + timedelta(day) for day in range(50)]
     async with database.transaction() as connection:
         school = await make_school(connection, students=45)
@@ -107,7 +106,9 @@ async def test_a_long_export_comes_in_pieces_of_a_thousand_each_row_once_and_in_
     ]
 
 
-async def test_an_export_is_logged_with_who_and_what(records: Records, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_export_is_logged_with_its_caller_and_filters(
+    records: Records, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     filters = RecordFilters(class_id=12, first_day=date(2024, 12, 1))
 

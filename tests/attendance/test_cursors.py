@@ -1,4 +1,4 @@
-"""Cursors, as pure text and over real rows."""
+"""Cursors, as text and over rows."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adsum.accounts.access import Role
-from adsum.attendance.filters import RecordFilters
-from adsum.attendance.repository import RecordRow
+from adsum.attendance.rules import Record, RecordFilters
 from adsum.attendance.service import Records
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid
@@ -26,11 +25,11 @@ PLACES = st.sets(st.tuples(st.integers(0, 2), st.integers(0, 4)))
 
 
 @given(KEYS, st.builds(RecordFilters, st.none() | st.integers(1, 9)))
-def test_a_cursor_gives_back_its_key_to_the_same_query(key: tuple[int, ...], query: RecordFilters) -> None:
+def test_a_cursor_returns_its_key_for_the_same_query(key: tuple[int, ...], query: RecordFilters) -> None:
     assert position(cursor_after(key, query), query) == key
 
 
-def test_a_cursor_is_refused_by_other_filters() -> None:
+def test_a_cursor_is_refused_with_other_filters() -> None:
     cursor = cursor_after((1,), RecordFilters(class_id=1))
 
     with pytest.raises(WrongCursor):
@@ -40,7 +39,7 @@ def test_a_cursor_is_refused_by_other_filters() -> None:
 
 
 @given(st.text())
-def test_no_text_is_taken_for_a_cursor(text: str) -> None:
+def test_arbitrary_text_is_refused_as_a_cursor(text: str) -> None:
     with pytest.raises(WrongCursor):
         position(text, RecordFilters())
 
@@ -49,13 +48,13 @@ def test_no_text_is_taken_for_a_cursor(text: str) -> None:
     "content",
     ["[]", "{}", "null", "1", '["x", "1"]', '["x", true]', '["x", 1.0]', '["x", -1]', "[" * 9999, f'["x", {2**63}]'],
 )
-def test_no_other_json_is_taken_for_a_cursor(content: str) -> None:
+def test_other_json_is_refused_as_a_cursor(content: str) -> None:
     with pytest.raises(WrongCursor):
         position(base64.urlsafe_b64encode(content.encode()).decode(), RecordFilters())
 
 
 @pytest.mark.parametrize("key", [(), (1,), (1, 1, 1, 1, 1), (1, 0, 1, 1), (1, 4_000_000, 1, 1), (1, MAX_ID, 1, 1)])
-async def test_a_cursor_with_a_forged_key_is_an_error_of_the_request(records: Records, key: tuple[int, ...]) -> None:
+async def test_a_cursor_with_a_forged_key_is_invalid(records: Records, key: tuple[int, ...]) -> None:
     forged = PageRequest(cursor_after(key, RecordFilters()))
 
     with pytest.raises(Invalid) as refused:
@@ -68,7 +67,7 @@ async def test_a_cursor_with_a_forged_key_is_an_error_of_the_request(records: Re
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=PLACES, meanwhile=st.lists(PLACES, max_size=4), limit=st.integers(1, 6))
-async def test_paging_gives_every_row_once_and_in_order_whatever_is_inserted_meanwhile(
+async def test_paging_returns_every_row_once_and_in_order_despite_concurrent_inserts(
     database: Database,
     records: Records,
     before: set[tuple[int, int]],
@@ -80,7 +79,7 @@ async def test_paging_gives_every_row_once_and_in_order_whatever_is_inserted_mea
     await write(database, school, before)
     written = set(before)
 
-    seen: list[RecordRow] = []
+    seen: list[Record] = []
     cursor: str | None = None
     while True:
         page = await records.page(caller(Role.OFFICE, school.school_id), RecordFilters(), PageRequest(cursor, limit))
@@ -99,7 +98,7 @@ async def test_paging_gives_every_row_once_and_in_order_whatever_is_inserted_mea
     assert before <= {place(school, row) for row in seen}
 
 
-def place(school: SchoolIds, row: RecordRow) -> tuple[int, int]:
+def place(school: SchoolIds, row: Record) -> tuple[int, int]:
     return (row.learning_date - date(2024, 12, 1)).days, school.student_ids.index(row.student_id)
 
 

@@ -1,4 +1,4 @@
-"""The reading side as a client sees it."""
+"""Lists and rosters over HTTP."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_classes_sessions_and_students_as_json(reader: Reader, school: Sch
     ]
 
 
-async def test_records_page_by_page(reader: Reader, school: SchoolIds) -> None:
+async def test_the_list_of_records_is_paged(reader: Reader, school: SchoolIds) -> None:
     await reader.sign_in(Role.OFFICE, school.school_id)
 
     first = (await reader.get("/attendances?limit=1&status=present&from=2024-12-25&to=2024-12-25")).json()
@@ -144,7 +144,24 @@ async def test_records_page_by_page(reader: Reader, school: SchoolIds) -> None:
     assert codes_in(elsewhere) == ["wrong_cursor"]
 
 
-async def test_records_as_csv_to_whoever_accepts_it(reader: Reader, school: SchoolIds) -> None:
+async def test_records_are_narrowed_to_one_school_as_json_and_as_csv(reader: Reader, school: SchoolIds) -> None:
+    async with reader.adsum.database.transaction() as connection:
+        other = await make_school(connection, students=1)
+        batch = Batch(other.class_id, other.session_id, CHRISTMAS)
+        await make_record(connection, other.school_id, batch, other.student_ids[0])
+    await reader.sign_in(Role.ADMIN)
+
+    path = f"/attendances?schoolId={other.school_id}"
+    (item,) = (await reader.get(path)).json()["items"]
+    csv = await reader.get(path, accept="text/csv")
+
+    assert item["studentId"] == other.student_ids[0]
+    assert len(csv.text.splitlines()) == 2
+    assert (await reader.get("/attendances?schoolId=999999")).json()["items"] == []
+    assert wrong_in(await reader.get("/attendances?schoolId=x")) == {"schoolId"}
+
+
+async def test_a_client_that_accepts_csv_gets_all_records_as_csv(reader: Reader, school: SchoolIds) -> None:
     await reader.sign_in(Role.OFFICE, school.school_id)
 
     answer = await reader.get("/attendances?limit=1", accept="text/csv;q=0.9, */*;q=0.1")
@@ -156,7 +173,7 @@ async def test_records_as_csv_to_whoever_accepts_it(reader: Reader, school: Scho
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_nobody_known_is_401_and_an_operator_403(reader: Reader, school: SchoolIds, path: str) -> None:
+async def test_an_unknown_caller_gets_401_and_an_operator_403(reader: Reader, school: SchoolIds, path: str) -> None:
     unknown = await reader.get(path)
     await reader.sign_in(Role.OPERATOR, school.school_id)
     operator = await reader.get(path)
@@ -170,9 +187,7 @@ async def test_an_operator_gets_no_csv(reader: Reader, school: SchoolIds) -> Non
     assert (await reader.get("/attendances", accept="text/csv")).status_code == HTTPStatus.FORBIDDEN
 
 
-async def test_a_roster_that_is_hidden_is_not_found_exactly_as_one_that_is_not_there(
-    reader: Reader, school: SchoolIds
-) -> None:
+async def test_an_invisible_roster_and_a_missing_roster_have_the_same_answer(reader: Reader, school: SchoolIds) -> None:
     user_id = await reader.sign_in(Role.TEACHER, school.school_id)
     hidden = await reader.get(f"/classes/{school.class_id}/roster")
     missing = await reader.get(f"/classes/{school.class_id + 10**6}/roster")
@@ -185,7 +200,7 @@ async def test_a_roster_that_is_hidden_is_not_found_exactly_as_one_that_is_not_t
     assert shown.status_code == HTTPStatus.OK
 
 
-async def test_every_wrong_parameter_is_named_in_one_answer(reader: Reader, school: SchoolIds) -> None:
+async def test_all_invalid_parameters_are_reported_in_one_answer(reader: Reader, school: SchoolIds) -> None:
     await reader.sign_in(Role.OFFICE, school.school_id)
 
     records = await reader.get(
@@ -200,7 +215,7 @@ async def test_every_wrong_parameter_is_named_in_one_answer(reader: Reader, scho
     assert wrong_in(students) == {"date", "q", "classId", "from", "sourcedId"}
 
 
-async def test_a_status_that_no_school_of_the_caller_has_is_named(reader: Reader, school: SchoolIds) -> None:
+async def test_a_status_that_no_visible_school_has_is_reported(reader: Reader, school: SchoolIds) -> None:
     await reader.sign_in(Role.OFFICE, school.school_id)
 
     for accept in ("application/json", "text/csv"):
@@ -218,7 +233,7 @@ async def test_an_unknown_parameter_is_refused(reader: Reader, school: SchoolIds
     assert codes_in(answer) == ["unknown_field"]
 
 
-async def test_a_parameter_that_stands_twice_is_refused(reader: Reader, school: SchoolIds) -> None:
+async def test_a_repeated_parameter_is_refused(reader: Reader, school: SchoolIds) -> None:
     await reader.sign_in(Role.OFFICE, school.school_id)
 
     answer = await reader.get("/attendances?status=absent&status=late")
@@ -227,7 +242,7 @@ async def test_a_parameter_that_stands_twice_is_refused(reader: Reader, school: 
     assert codes_in(answer) == ["field_repeated"]
 
 
-async def test_reversed_days_are_refused_with_whatever_else_is_wrong(reader: Reader, school: SchoolIds) -> None:
+async def test_reversed_days_are_reported_with_all_other_violations(reader: Reader, school: SchoolIds) -> None:
     await reader.sign_in(Role.OFFICE, school.school_id)
 
     answer = await reader.get("/attendances?from=2024-12-25&to=2024-12-24&limit=0")
@@ -236,7 +251,7 @@ async def test_reversed_days_are_refused_with_whatever_else_is_wrong(reader: Rea
 
 
 @pytest.mark.parametrize("day", ["2025-02-29", "25/12/2024", "2024-12-25T00:00:00.000Z", "20241225", "", "today"])
-async def test_a_roster_is_asked_for_with_a_plain_day(reader: Reader, school: SchoolIds, day: str) -> None:
+async def test_the_day_of_a_roster_must_be_a_plain_date(reader: Reader, school: SchoolIds, day: str) -> None:
     await reader.sign_in(Role.OFFICE, school.school_id)
 
     assert wrong_in(await reader.get(f"/classes/{school.class_id}/roster?date={day}")) == {"date"}

@@ -1,4 +1,4 @@
-"""What lists can be narrowed to."""
+"""Filters of the lists of classes, sessions, students and records."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from adsum.accounts.access import Role
-from adsum.attendance.filters import RecordFilters
+from adsum.attendance.rules import RecordFilters
 from adsum.attendance.service import Records
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
@@ -157,7 +157,7 @@ async def recorded(database: Database) -> SchoolIds:
         return school
 
 
-async def test_records_are_found_by_class_session_student_days_and_status(
+async def test_records_are_found_by_school_class_session_student_days_and_status(
     records: Records, recorded: SchoolIds
 ) -> None:
     async def found(filters: RecordFilters) -> list[tuple[int, str | None]]:
@@ -167,6 +167,8 @@ async def test_records_are_found_by_class_session_student_days_and_status(
     everything = [(9, "present"), (9, "late"), (9, None), (10, "present"), (10, "absent")]
     ninth, tenth = date(2024, 12, 9), date(2024, 12, 10)
     assert await found(RecordFilters()) == everything
+    assert await found(RecordFilters(school_id=recorded.school_id)) == everything
+    assert await found(RecordFilters(school_id=recorded.school_id + 1)) == []
     assert await found(RecordFilters(class_id=recorded.class_id)) == everything
     assert await found(RecordFilters(class_id=recorded.class_id + 1)) == []
     assert await found(RecordFilters(session_id=recorded.session_id)) == [(9, "present"), (9, "late"), (10, "present")]

@@ -1,4 +1,4 @@
-"""That no list of records reads or sorts the whole table: what SQLite says of its plans."""
+"""No list of records scans the whole table, by SQLite's query plans."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import date
 import pytest
 
 from adsum.accounts.access import Caller, Role
-from adsum.attendance.filters import RecordFilters
 from adsum.attendance.repository import list_records
+from adsum.attendance.rules import RecordFilters
 from adsum.platform.database.engine import Database, open_database
 from tests.support.schools import caller
 from tests.support.statements import statements_sent
@@ -26,7 +26,7 @@ async def sqlite(sqlite_url: str) -> AsyncGenerator[Database]:
 
 
 async def plan_of(database: Database, who: Caller, filters: RecordFilters) -> list[str]:
-    """How SQLite means to find a page of records."""
+    """SQLite's plan for a page of records."""
     async with database.snapshot() as connection:
         with statements_sent(database) as sent:
             await list_records(connection, who, filters, AFTER, 51)
@@ -40,6 +40,7 @@ async def plan_of(database: Database, who: Caller, filters: RecordFilters) -> li
     [
         RecordFilters(),
         RecordFilters(first_day=DAY, last_day=DAY),
+        RecordFilters(school_id=1),
         RecordFilters(class_id=1),
         RecordFilters(session_id=1),
         RecordFilters(student_id=1),

@@ -1,4 +1,4 @@
-"""What comes of a correction, whatever said it was asked by: the web, the command line, a library's user."""
+"""Corrections of records, and their validation."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def wrong_in(correction: Correction, recorded: RecordedMark) -> list[str]:
     return [violation.code for violation in validate_correction(correction, recorded, SchoolStatuses([late]))]
 
 
-def test_every_wrong_thing_is_named() -> None:
+def test_all_violations_of_a_correction_are_reported() -> None:
     wrong = Correction(status="asleep", note="x" * (MAX_NOTE + 1), reason="y" * (MAX_REASON + 1))
     unstorable = Correction(note="a\x00b", reason="\ud800")
 
@@ -47,17 +47,17 @@ def test_every_wrong_thing_is_named() -> None:
     assert wrong_in(unstorable, LATE) == ["note_not_text", "reason_not_text"]
 
 
-def test_a_correction_that_fits_has_no_violations() -> None:
+def test_a_valid_correction_has_no_violations() -> None:
     assert wrong_in(Correction(status="absent", note="x" * MAX_NOTE, reason="seen"), CLEARED) == []
     assert wrong_in(Correction(status=None), CLEARED) == []
 
 
-def test_nothing_to_change_and_a_note_without_a_mark_are_refused() -> None:
+def test_an_empty_correction_and_a_note_for_a_cleared_mark_are_refused() -> None:
     assert wrong_in(Correction(reason="so"), LATE) == ["empty_correction"]
     assert wrong_in(Correction(note="bus"), CLEARED) == ["mark_cleared"]
 
 
-def test_a_status_that_stands_may_stay_also_where_it_is_retired() -> None:
+def test_a_correction_may_keep_a_retired_status() -> None:
     assert wrong_in(Correction(status="late", note="train"), LATE) == []
     assert wrong_in(Correction(note="train"), LATE) == []
     assert wrong_in(Correction(status="late"), CLEARED) == ["retired_status"]

@@ -1,4 +1,4 @@
-"""Who sees what: each role, other schools, and teachers whose assignment has ended or not begun."""
+"""Visibility by role, by school, and by the days of a teacher's assignment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from adsum.accounts.access import PERMISSIONS, Caller, Role
-from adsum.attendance.filters import RecordFilters
+from adsum.attendance.rules import RecordFilters
 from adsum.attendance.service import Records
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Forbidden, NotFound
@@ -68,7 +68,7 @@ async def test_an_admin_sees_every_school(directory: Directory, school: SchoolId
 
 
 @pytest.mark.parametrize("role", [Role.OFFICE, Role.VIEWER])
-async def test_whoever_is_of_a_school_sees_that_school_alone(
+async def test_staff_of_a_school_see_only_that_school(
     directory: Directory, day_rosters: DayRosters, school: SchoolIds, other_school: SchoolIds, role: Role
 ) -> None:
     who = caller(role, school.school_id)
@@ -165,7 +165,7 @@ async def test_records_of_another_school_are_not_in_the_list(
     assert asked_for.items == []
 
 
-async def test_an_operator_sees_no_child(
+async def test_an_operator_sees_no_student(
     directory: Directory, day_rosters: DayRosters, records: Records, school: SchoolIds
 ) -> None:
     who = caller(Role.OPERATOR, school.school_id)
@@ -184,7 +184,7 @@ async def test_an_operator_sees_no_child(
         await records.export(who, RecordFilters(), "csv")
 
 
-async def test_today_is_the_schools_own_today(
+async def test_today_is_in_the_time_zone_of_the_school(
     database: Database, directory: Directory, day_rosters: DayRosters
 ) -> None:
     """At noon in UTC it is the 26th in Kiritimati already."""

@@ -1,4 +1,4 @@
-"""Workbooks: dates that are dates, texts that are no formulas, and sheets that are never too long."""
+"""Exports of records as XLSX."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from http import HTTPStatus
 import pytest
 
 from adsum.accounts.access import Role
-from adsum.attendance.service import COLUMNS
+from adsum.attendance.schemas import COLUMNS
 from adsum.platform import workbooks
 from adsum.platform.csv_files import Cell
 from adsum.platform.http.list_files import FileKind
@@ -32,7 +32,7 @@ async def made(columns: Sequence[str], *pieces: Sequence[Sequence[Cell]]) -> byt
         return file.read()
 
 
-async def test_each_kind_of_cell_is_what_a_spreadsheet_calculates_with() -> None:
+async def test_cells_of_a_workbook_have_the_types_of_their_values() -> None:
     at = datetime(2024, 12, 25, 8, 30, tzinfo=UTC)
     content = await made(
         ["text", "number", "rate", "day", "moment", "none", "yes"], [["7b", 7, 66.67, CHRISTMAS, at, None, True]]
@@ -54,7 +54,7 @@ async def test_no_text_is_a_formula() -> None:
     assert [str(row["A"])[:2] for row in rows_of(content)[1:]] == [f"'{note[0]}" for note in DANGEROUS]
 
 
-async def test_what_does_not_fit_on_a_sheet_goes_on_on_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rows_beyond_the_limit_of_a_sheet_continue_on_the_next_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workbooks, "ROWS_OF_A_SHEET", 3)
 
     content = await made(["n"], [[1], [2]], [[3]])
@@ -62,7 +62,7 @@ async def test_what_does_not_fit_on_a_sheet_goes_on_on_the_next(monkeypatch: pyt
     assert [[row["A"] for row in rows_of(content, sheet)] for sheet in (1, 2)] == [["n", 1, 2], ["n", 3]]
 
 
-async def test_an_export_that_breaks_off_leaves_no_half_workbook() -> None:
+async def test_a_failed_export_leaves_no_partial_workbook() -> None:
     async def broken() -> AsyncGenerator[Sequence[Sequence[Cell]]]:
         yield [[1]]
         raise ConnectionError
@@ -71,7 +71,7 @@ async def test_an_export_that_breaks_off_leaves_no_half_workbook() -> None:
         await make_workbook(["n"], broken())
 
 
-async def test_records_come_as_a_workbook(reader: Reader) -> None:
+async def test_records_are_exported_as_a_workbook(reader: Reader) -> None:
     async with reader.adsum.database.transaction() as connection:
         school = await make_school(connection, students=1)
         batch = Batch(school.class_id, school.session_id, CHRISTMAS)
@@ -99,7 +99,7 @@ async def test_records_come_as_a_workbook(reader: Reader) -> None:
         ("*/*", "application/json"),
     ],
 )
-async def test_the_first_kind_of_file_that_a_client_names_is_answered(reader: Reader, accept: str, kind: str) -> None:
+async def test_the_first_acceptable_file_format_is_returned(reader: Reader, accept: str, kind: str) -> None:
     async with reader.adsum.database.transaction() as connection:
         school_id = await make_bare_school(connection)
     await reader.sign_in(Role.OFFICE, school_id)

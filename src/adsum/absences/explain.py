@@ -1,88 +1,86 @@
-"""Absences that nobody has explained: of which sessions they are, and settling those of a student and day at once."""
+"""Unexplained absences: records with an absent status that is not authorised, and explaining them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.attendance.corrections import change_of
-from adsum.attendance.disputed_marks import repository as contradictions
-from adsum.attendance.history import apply_changes
-from adsum.attendance.repository import RecordRow, list_absences
-from adsum.attendance.rules import Correction
+from adsum.attendance.disputed_marks.repository import resolve_dispute
+from adsum.attendance.repository import apply_changes, find_records_with_statuses
+from adsum.attendance.rules import Correction, Record, change_of
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, Status, StatusFlag
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.errors import Invalid, Violation
+from adsum.platform.errors import Violation, refuse
 from adsum.platform.texts import validate_reason
 from adsum.schools.service import require_school
 
-StudentAndDay = tuple[int, date]
+StudentDay = tuple[int, date]
+"""A student id and a day."""
 
 
-class Explaining:
-    """`now` is the clock. Every method raises NotFound for a school that the caller does not see."""
+class UnexplainedAbsences:
+    """Finds and explains them. Every method raises NotFound for a school that the caller may not see."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
-        self._now = now
+        self._clock = clock
 
-    async def absences(
-        self, school_id: int, of: Collection[StudentAndDay], caller: Caller
-    ) -> Mapping[StudentAndDay, Sequence[RecordRow]]:
-        """The records that are absences without an explanation, by student and day; one statement for all.
-
-        Raises:
-            Forbidden: without `attendance:read`.
-        """
+    async def find(
+        self, school_id: int, student_days: Collection[StudentDay], caller: Caller
+    ) -> Mapping[StudentDay, Sequence[Record]]:
+        """The unexplained records of students on days, in one statement. Raises Forbidden without `attendance:read`."""
         require_permission(caller, Permission.ATTENDANCE_READ)
         async with self._database.snapshot() as connection:
             await require_school(connection, caller, school_id)
-            statuses = await _statuses(connection, school_id)
-            rows = await list_absences(connection, caller, school_id, of, _unexplained(statuses))
-        found: defaultdict[StudentAndDay, list[RecordRow]] = defaultdict(list)
-        for row in rows:
-            found[row.student_id, row.learning_date].append(row)
+            codes = _unexplained(await _statuses(connection, school_id))
+            records = await find_records_with_statuses(connection, caller, school_id, student_days, codes)
+        found: defaultdict[StudentDay, list[Record]] = defaultdict(list)
+        for record in records:
+            found[record.student_id, record.learning_date].append(record)
         return found
 
     async def explain(
-        self, school_id: int, absent: StudentAndDay, status: str, reason: str, caller: Caller
-    ) -> Sequence[RecordRow]:
-        """Gives all unexplained absences of a student on a day an authorised status, each with a history entry.
+        self, school_id: int, student_day: StudentDay, status: str, reason: str, caller: Caller
+    ) -> Sequence[Record]:
+        """Gives all unexplained records of a student on a day an authorised status, each with an entry in its history.
 
-        What has been explained, or is no absence any more, is left alone: nobody's work is overwritten.
+        Records that have been explained meanwhile, or are not absent any more, keep their marks.
 
         Returns:
-            The records as they were; none: somebody else has settled them meanwhile.
+            The records before the change; empty if all have been explained meanwhile.
 
         Raises:
             Forbidden: without `attendance:overrule`.
-            Invalid: the status explains nothing here, or there is no reason, or it cannot be kept.
+            Invalid: the status is not an authorised absence of this school, or the reason is missing or cannot be
+                stored.
         """
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
             statuses = await _statuses(connection, school_id)
-            violations = [*_validate_status(status, statuses), *_validate_reason(reason)]
-            if violations:
-                raise Invalid("; ".join(violation.detail for violation in violations), violations)
-            rows = await list_absences(connection, caller, school_id, [absent], _unexplained(statuses), to_change=True)
-            now, correction = self._now(), Correction(status=status, reason=reason.strip())
-            for row in rows:
-                await contradictions.resolve(connection, row.id, now)
-            await apply_changes(connection, {row.id: change_of(row, correction, caller, now) for row in rows})
-        return rows
+            refuse([*_validate_status(status, statuses), *_validate_reason(reason)])
+            codes = _unexplained(statuses)
+            records = await find_records_with_statuses(connection, caller, school_id, [student_day], codes, lock=True)
+            now, correction = self._clock(), Correction(status=status, reason=reason.strip())
+            for record in records:
+                await resolve_dispute(connection, record.id, now)
+            await apply_changes(
+                connection, {record.id: change_of(record, correction, caller, now) for record in records}
+            )
+        return records
 
 
 def explanations(statuses: SchoolStatuses) -> list[str]:
-    """The codes that explain an absence, in the school's order."""
+    """The codes of authorised absences that are in use, in the school's order."""
     return [each.code for each in statuses if each.is_in_use and _is_absence(each) and _is_authorised(each)]
 
 
 def _unexplained(statuses: SchoolStatuses) -> list[str]:
-    """The codes of absences that are not authorised, retired ones too."""
+    """The codes of absences that are not authorised, including retired ones."""
     return [each.code for each in statuses if _is_absence(each) and not _is_authorised(each)]
 
 

@@ -1,81 +1,80 @@
-"""Whose mark stands: the office's before a teacher's, what is known beforehand before `present`. Nothing is lost."""
+"""Precedence of marks: the office's mark over a teacher's, and a planned absence over `present`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from adsum.absences.rules import KnownAbsence
+from adsum.absences.rules import StudentAbsence
 from adsum.attendance.rules import Mark, RecordedMark
 from adsum.attendance.statuses.rules import ABSENT, CountsAs, SchoolStatuses
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
-    """What becomes of the marks of one submission.
+class ResolvedMarks:
+    """The marks of a submission after precedence.
 
     Attributes:
-        requested: the mark that each student is to get.
-        contradictions: by student, what was said on purpose of somebody of whom the office says something else: it is
-            kept beside the office's mark.
+        requested: the mark to record for each student.
+        disputed: by student, the explicit marks of a teacher that differ from the office's; stored beside the records.
     """
 
     requested: dict[int, Mark]
-    contradictions: dict[int, Mark]
+    disputed: dict[int, Mark]
 
 
 @dataclass(frozen=True, slots=True)
 class Precedence:
-    """What stands before a submission.
+    """The data that take precedence over a submission.
 
     Attributes:
-        known: absences that concern the session and day, by student.
-        existing: what is recorded, by student.
+        absences: those that apply to the session and day, by student.
+        recorded: the recorded marks, by student.
         statuses: of the school.
     """
 
-    known: Mapping[int, KnownAbsence]
-    existing: Mapping[int, RecordedMark]
+    absences: Mapping[int, StudentAbsence]
+    recorded: Mapping[int, RecordedMark]
     statuses: SchoolStatuses
 
-    def rule(self, requested: Mapping[int, Mark], deliberate: Collection[int], *, overrules: bool) -> Ruling:
-        """Sets what is known beforehand in the place of what was asked, and tells what contradicts the office.
+    def resolve(self, requested: Mapping[int, Mark], explicit: Collection[int], *, overrules: bool) -> ResolvedMarks:
+        """Replaces requested marks by those of planned absences, and finds the marks that dispute the office's.
 
         Args:
             requested: the marks of a submission.
-            deliberate: the students who were named in it. All the others are only among "all present", which
-                contradicts nobody.
-            overrules: whether who asks has the last word. Then what they said of somebody on purpose stands.
+            explicit: the students whom the submission names. A student who is only part of "all present" disputes
+                nothing.
+            overrules: whether the caller belongs to the office, whose explicit marks take precedence over absences.
         """
         marks: dict[int, Mark] = {}
-        contradictions: dict[int, Mark] = {}
-        for student_id, asked in requested.items():
-            is_deliberate = student_id in deliberate
-            ruled = self._ruled(student_id, asked, stands=is_deliberate and overrules)
-            marks[student_id] = ruled
-            if is_deliberate and not overrules and self._contradicts(student_id, asked, ruled):
-                contradictions[student_id] = asked
-        return Ruling(marks, contradictions)
+        disputed: dict[int, Mark] = {}
+        for student_id, mark in requested.items():
+            is_explicit = student_id in explicit
+            resolved = mark if is_explicit and overrules else self._resolved(student_id, mark)
+            marks[student_id] = resolved
+            if is_explicit and not overrules and self._is_disputed(student_id, mark, resolved):
+                disputed[student_id] = mark
+        return ResolvedMarks(marks, disputed)
 
-    def agrees(self, asked: Mark, status: str) -> bool:
-        """Whether a mark says what the office says. A plain `absent` agrees with whatever explains the absence."""
-        if asked.status == status:
+    def agrees(self, mark: Mark, status: str) -> bool:
+        """Whether a mark agrees with the office's status. `absent` agrees with every status that counts as absent."""
+        if mark.status == status:
             return True
-        standing = self.statuses.get(status)
-        return asked.status == ABSENT and standing is not None and standing.counts_as is not CountsAs.ATTENDED
+        office_status = self.statuses.get(status)
+        return mark.status == ABSENT and office_status is not None and office_status.counts_as is not CountsAs.ATTENDED
 
-    def _ruled(self, student_id: int, asked: Mark, *, stands: bool) -> Mark:
-        known = self.known.get(student_id)
-        if known is None or stands or asked.status == known.absence.status:
-            return asked
-        record = self.existing.get(student_id)
-        if record is not None and record.is_offices and record.status not in (None, known.absence.status):
-            return asked  # the office knew of the absence, and has decided otherwise since
-        # A note, and when they came, is what was seen in class; the reason of the absence is the office's.
-        return Mark(known.absence.status, asked.note, asked.arrived_at, asked.left_at, known.id)
+    def _resolved(self, student_id: int, mark: Mark) -> Mark:
+        planned = self.absences.get(student_id)
+        if planned is None or mark.status == planned.absence.status:
+            return mark
+        record = self.recorded.get(student_id)
+        if record is not None and record.is_offices and record.status not in (None, planned.absence.status):
+            return mark  # the office entered the absence, and has recorded another status since
+        # The note and times are the teacher's observation. The reason of the absence stays with the office.
+        return Mark(planned.absence.status, mark.note, mark.arrived_at, mark.left_at, planned.id)
 
-    def _contradicts(self, student_id: int, asked: Mark, ruled: Mark) -> bool:
-        record = self.existing.get(student_id)
+    def _is_disputed(self, student_id: int, mark: Mark, resolved: Mark) -> bool:
+        record = self.recorded.get(student_id)
         if record is None or record.status is None:
-            return ruled is not asked and not self.agrees(asked, ruled.status)
-        return record.is_offices and not self.agrees(asked, record.status)
+            return resolved is not mark and not self.agrees(mark, resolved.status)
+        return record.is_offices and not self.agrees(mark, record.status)

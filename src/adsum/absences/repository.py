@@ -1,123 +1,83 @@
-"""Absences known beforehand: what is known of whom, each version of it, and the runs that it waits for."""
+"""Planned absences, their versions, the queue of due absences, and the records that absences correct."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Integer, Select, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Integer, Select, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.absences.filters import AbsenceFilters
-from adsum.absences.rules import Absence
+from adsum.absences.rules import (
+    Absence,
+    AbsenceFilters,
+    AbsencePosition,
+    AbsenceVersion,
+    Author,
+    PlannedAbsence,
+)
 from adsum.absences.tables import absence_versions, absences, due_absences
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
+from adsum.attendance.repository import select_records
+from adsum.attendance.rules import Record, RecordedMark
+from adsum.attendance.tables import attendance_changes, attendances
 from adsum.platform.database.columns import RunId
 from adsum.platform.database.sql_files import input_rows, sql_file
-from adsum.roster.tables import enrolments, sessions
+from adsum.roster.tables import enrolments, session_times, sessions
+from adsum.schools.calendar.rules import SessionTime
 
-_QUEUE_DUE_ABSENCES = sql_file(__package__, "queue_due_absences")
-_FIND_DUE_ABSENCES = sql_file(__package__, "find_due_absences", returns={"run_id": RunId, "absence_id": Integer()})
-
-AbsencePosition = tuple[date, int]
-"""Where an absence stands in a list, the newest first: its first day, its id."""
-
-
-@dataclass(frozen=True, slots=True)
-class AbsenceRow:
-    """An absence of one student. `version` counts what was changed of it, from 1."""
-
-    id: int
-    school_id: int
-    student_id: int
-    absence: Absence
-    version: int
-    revoked_at: datetime | None
-
-    @property
-    def position(self) -> AbsencePosition:
-        return self.absence.first_day, self.id
-
-
-@dataclass(frozen=True, slots=True)
-class AbsenceVersion:
-    """What an absence said in one version, and who said so, in which role."""
-
-    version: int
-    said: dict[str, Any]
-    changed_at: datetime
-    changed_role: str
-    user_id: int | None
-    key_id: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Teller:
-    """Who tells of an absence, and when."""
-
-    caller: Caller
-    at: datetime
+_QUEUE_DUE_ABSENCES = sql_file("adsum.absences", "queue_due_absences")
+_FIND_DUE_ABSENCES = sql_file("adsum.absences", "find_due_absences", returns={"run_id": RunId, "absence_id": Integer()})
 
 
 async def add_absences(
-    connection: AsyncConnection, school_id: int, student_ids: Sequence[int], absence: Absence, teller: Teller
-) -> list[AbsenceRow]:
-    """Adds the same absence of each student, in this order."""
+    connection: AsyncConnection, school_id: int, student_ids: Sequence[int], absence: Absence, author: Author
+) -> list[PlannedAbsence]:
+    """Adds the same absence for each student, and returns them in this order."""
     rows = [{"school_id": school_id, "student_id": student_id, **_columns(absence)} for student_id in student_ids]
-    added = insert(absences).returning(absences.c.id, sort_by_parameter_order=True)
-    ids = list(await connection.scalars(added, rows))
-    found = [
-        AbsenceRow(absence_id, school_id, student_id, absence, 1, None)
+    statement = insert(absences).returning(absences.c.id, sort_by_parameter_order=True)
+    ids = list(await connection.scalars(statement, rows))
+    added = [
+        PlannedAbsence(absence_id, school_id, student_id, absence, 1, None)
         for absence_id, student_id in zip(ids, student_ids, strict=True)
     ]
-    await _keep_versions(connection, found, teller)
-    return found
+    await _add_versions(connection, added, author)
+    return added
 
 
-async def change_absence(connection: AsyncConnection, row: AbsenceRow, teller: Teller) -> None:
-    """Puts `row`, which is one version on, in the place of the one before."""
+async def change_absence(connection: AsyncConnection, changed: PlannedAbsence, author: Author) -> None:
+    """Stores `changed`, whose version is one above the stored version."""
     await connection.execute(
         update(absences)
-        .where(absences.c.id == row.id)
-        .values(**_columns(row.absence), version=row.version, revoked_at=row.revoked_at)
+        .where(absences.c.id == changed.id)
+        .values(**_columns(changed.absence), version=changed.version, revoked_at=changed.revoked_at)
     )
-    await _keep_versions(connection, [row], teller)
+    await _add_versions(connection, [changed], author)
 
 
-async def list_absences(
+async def list_planned_absences(
     connection: AsyncConnection, caller: Caller, filters: AbsenceFilters, after: AbsencePosition | None, limit: int
-) -> list[AbsenceRow]:
-    """At most `limit` absences of the caller's schools, those that begin last first."""
+) -> list[PlannedAbsence]:
+    """At most `limit` visible absences, the latest first day first."""
     c = absences.c
-    statement = _absences(caller).order_by(c.first_day.desc(), c.id.desc()).limit(limit)
-    if not filters.with_revoked:
-        statement = statement.where(c.revoked_at.is_(None))
-    if filters.school_id is not None:
-        statement = statement.where(c.school_id == filters.school_id)
-    if filters.student_id is not None:
-        statement = statement.where(c.student_id == filters.student_id)
-    if filters.class_id is not None:
-        ever = select(enrolments.c.student_id).where(enrolments.c.class_id == filters.class_id)
-        statement = statement.where(c.student_id.in_(ever))
-    if filters.first_day is not None:
-        statement = statement.where(c.last_day >= filters.first_day)
-    if filters.last_day is not None:
-        statement = statement.where(c.first_day <= filters.last_day)
+    statement = (
+        _select_absences(caller).where(*_matches(filters)).order_by(c.first_day.desc(), c.id.desc()).limit(limit)
+    )
     if after is not None:
         statement = statement.where(tuple_(c.first_day, c.id) < after)
-    return [_row(*row) for row in await connection.execute(statement)]
+    return [_planned_absence(*row) for row in await connection.execute(statement)]
 
 
-async def find_absences(
-    connection: AsyncConnection, caller: Caller, absence_ids: Collection[int], *, to_change: bool = False
-) -> list[AbsenceRow]:
-    """Those of these absences that the caller sees, by id."""
-    statement = _absences(caller).where(absences.c.id.in_(sorted(absence_ids))).order_by(absences.c.id)
-    rows = await connection.execute(statement.with_for_update() if to_change else statement)
-    return [_row(*row) for row in rows]
+async def find_absence(
+    connection: AsyncConnection, caller: Caller, absence_id: int, *, lock: bool = False
+) -> PlannedAbsence | None:
+    """One absence, if the caller may see it. `lock`: keeps others from changing it until the transaction ends."""
+    statement = _select_absences(caller).where(absences.c.id == absence_id)
+    row = (await connection.execute(statement.with_for_update() if lock else statement)).one_or_none()
+    return None if row is None else _planned_absence(*row)
 
 
 async def list_versions(
@@ -137,13 +97,13 @@ async def list_versions(
 
 
 async def sessions_of_students(connection: AsyncConnection, student_ids: Collection[int]) -> set[int]:
-    """The sessions of all classes in which any of them ever was enrolled."""
+    """The sessions of all classes in which any of the students has ever been enrolled."""
     classes = select(enrolments.c.class_id).where(enrolments.c.student_id.in_(sorted(student_ids)))
     return set(await connection.scalars(select(sessions.c.id).where(sessions.c.class_id.in_(classes))))
 
 
-async def queue_due_absences(connection: AsyncConnection, rows: Sequence[AbsenceRow]) -> None:
-    """Queues absences for the open runs that may be about to record these students: see `due_absences`."""
+async def queue_due_absences(connection: AsyncConnection, rows: Sequence[PlannedAbsence]) -> None:
+    """Queues absences for the open runs that may record the students: see the table `due_absences`."""
     await _QUEUE_DUE_ABSENCES.fetch_all(connection, input_rows([{"absence_id": row.id} for row in rows]))
 
 
@@ -154,12 +114,57 @@ async def find_due_absences(connection: AsyncConnection, limit: int) -> list[tup
 
 
 async def remove_due_absences(connection: AsyncConnection, due: Sequence[tuple[str, int]]) -> None:
-    """Removes queued absences that have been applied."""
+    """Removes absences from the queue."""
     d = due_absences.c
     await connection.execute(due_absences.delete().where(tuple_(d.run_id, d.absence_id).in_(due)))
 
 
-def _absences(caller: Caller) -> Select[*tuple[Any, ...]]:
+async def lock_records_of_students(
+    connection: AsyncConnection, student_ids: Collection[int], first_day: date, last_day: date
+) -> list[Record]:
+    """The records of students from the first to the last day, locked in the order of ids."""
+    a = attendances.c
+    return await _lock_records(
+        connection, a.student_id.in_(sorted(student_ids)), a.learning_date >= first_day, a.learning_date <= last_day
+    )
+
+
+async def lock_records_of_absence(connection: AsyncConnection, absence_id: int, student_id: int) -> list[Record]:
+    """The records whose mark comes from an absence of this student, locked in the order of ids."""
+    a = attendances.c
+    return await _lock_records(connection, a.student_id == student_id, a.absence_id == absence_id)
+
+
+async def _lock_records(connection: AsyncConnection, *conditions: ColumnElement[bool]) -> list[Record]:
+    statement = select_records().where(*conditions).order_by(attendances.c.id).with_for_update()
+    return [Record(*row) for row in await connection.execute(statement)]
+
+
+async def times_of_sessions(connection: AsyncConnection, session_ids: Collection[int]) -> dict[int, list[SessionTime]]:
+    """The times of each session that has any."""
+    c = session_times.c
+    times: defaultdict[int, list[SessionTime]] = defaultdict(list)
+    statement = select(c.session_id, c.weekday, c.begins, c.ends).where(c.session_id.in_(sorted(session_ids)))
+    for session_id, *time in await connection.execute(statement):
+        times[session_id].append(SessionTime(*time))
+    return times
+
+
+async def previous_marks(connection: AsyncConnection, record_ids: Collection[int]) -> dict[int, RecordedMark]:
+    """By record, the mark before its newest change; records without changes are missing."""
+    c = attendance_changes.c
+    statement = (
+        select(c.attendance_id, c.old_status, c.old_note, c.old_arrived_at, c.old_left_at)
+        .join(attendances, (attendances.c.id == c.attendance_id) & (attendances.c.version == c.version))
+        .where(c.attendance_id.in_(sorted(record_ids)))
+    )
+    return {
+        record_id: RecordedMark(status, note, arrived_at=arrived_at, left_at=left_at)
+        for record_id, status, note, arrived_at, left_at in await connection.execute(statement)
+    }
+
+
+def _select_absences(caller: Caller) -> Select[*tuple[Any, ...]]:
     c = absences.c
     return select(
         *(c.id, c.school_id, c.student_id, c.version, c.revoked_at),
@@ -167,42 +172,60 @@ def _absences(caller: Caller) -> Select[*tuple[Any, ...]]:
     ).where(in_visible_school(caller, c.school_id))
 
 
-def _row(
-    absence_id: int, school_id: int, student_id: int, version: int, revoked_at: datetime | None, *said: Any
-) -> AbsenceRow:
-    first_day, last_day, status, reason, session_ids, from_time, to_time = said
-    listed = None if session_ids is None else tuple(session_ids)
-    absence = Absence(first_day, last_day, status, reason, listed, from_time, to_time)
-    return AbsenceRow(absence_id, school_id, student_id, absence, version, revoked_at)
+def _matches(filters: AbsenceFilters) -> list[ColumnElement[bool]]:
+    c = absences.c
+    conditions: list[ColumnElement[bool]] = []
+    if not filters.with_revoked:
+        conditions += [c.revoked_at.is_(None)]
+    if filters.school_id is not None:
+        conditions += [c.school_id == filters.school_id]
+    if filters.student_id is not None:
+        conditions += [c.student_id == filters.student_id]
+    if filters.class_id is not None:
+        ever_enrolled = select(enrolments.c.student_id).where(enrolments.c.class_id == filters.class_id)
+        conditions += [c.student_id.in_(ever_enrolled)]
+    if filters.first_day is not None:
+        conditions += [c.last_day >= filters.first_day]
+    if filters.last_day is not None:
+        conditions += [c.first_day <= filters.last_day]
+    return conditions
+
+
+def _planned_absence(
+    absence_id: int, school_id: int, student_id: int, version: int, revoked_at: datetime | None, *content: Any
+) -> PlannedAbsence:
+    first_day, last_day, status, reason, session_ids, from_time, to_time = content
+    sessions_or_all = None if session_ids is None else tuple(session_ids)
+    absence = Absence(first_day, last_day, status, reason, sessions_or_all, from_time, to_time)
+    return PlannedAbsence(absence_id, school_id, student_id, absence, version, revoked_at)
 
 
 def _columns(absence: Absence) -> dict[str, Any]:
-    listed = None if absence.session_ids is None else list(absence.session_ids)
     return {
         "first_day": absence.first_day,
         "last_day": absence.last_day,
         "status": absence.status,
         "reason": absence.reason,
-        "session_ids": listed,
+        "session_ids": None if absence.session_ids is None else list(absence.session_ids),
         "from_time": absence.from_time,
         "to_time": absence.to_time,
     }
 
 
-async def _keep_versions(connection: AsyncConnection, rows: Sequence[AbsenceRow], teller: Teller) -> None:
-    caller = teller.caller
+async def _add_versions(connection: AsyncConnection, planned: Sequence[PlannedAbsence], author: Author) -> None:
+    caller = author.caller
     await connection.execute(
         insert(absence_versions),
         [
             {
-                "absence_id": row.id,
-                "version": row.version,
-                "said": {**row.absence.to_json(), "revoked": row.revoked_at is not None},
-                "changed_at": teller.at,
+                "absence_id": each.id,
+                "version": each.version,
+                "said": {**each.absence.to_json(), "revoked": each.revoked_at is not None},
+                "changed_at": author.at,
                 "changed_role": caller.role,
                 "user_id": caller.user_id,
                 "key_id": caller.key_id,
             }
-            for row in rows
+            for each in planned
         ],
     )

@@ -1,12 +1,13 @@
-"""Absences known beforehand: which students will be away, when, and what a register then says of them."""
+"""Planned absences: the students, days and sessions that they apply to, and the status that a register then records."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
+from adsum.accounts.access import Caller
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.platform.days import validate_stretch
 from adsum.platform.errors import Violation
@@ -18,17 +19,32 @@ MAX_SESSIONS = 100
 MAX_DAYS = 400
 MAX_STUDENT_DAYS = 20_000
 
+AbsencePosition = tuple[date, int]
+"""The sort key of a list of absences, the latest first day first: the first day, the id."""
+
+
+@dataclass(frozen=True, slots=True)
+class AbsenceFilters:
+    """Filters of absences; None does not filter. Days select the absences that include any of them."""
+
+    school_id: int | None = None
+    class_id: int | None = None
+    student_id: int | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+    with_revoked: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """What is known beforehand of a student.
+    """The content of an absence.
 
     Attributes:
         first_day, last_day: both inclusive.
-        status: what a register is to say: a code of the school's.
-        reason: why, for the office alone.
-        session_ids: only these sessions; None: every one.
-        from_time, to_time: only sessions that by the timetable meet between these, local 'HH:MM'; None: all day.
+        status: a code of the school's, which registers record.
+        reason: free text that only the office reads.
+        session_ids: only these sessions; None: all sessions.
+        from_time, to_time: only sessions that meet between these local times 'HH:MM'; None: all day.
     """
 
     first_day: date
@@ -39,10 +55,10 @@ class Absence:
     from_time: str | None = None
     to_time: str | None = None
 
-    def concerns(self, session_id: int, day: date, times: Collection[SessionTime]) -> bool:
-        """Whether the student will be away from a session of that day, which by the timetable meets at `times`.
+    def applies_to(self, session_id: int, day: date, times: Collection[SessionTime]) -> bool:
+        """Whether the student is absent from a session on a day. `times` are the session's, of the whole week.
 
-        A session of which nobody knows when it meets is not concerned by an absence of some hours.
+        An absence of some hours does not apply to a session without times.
         """
         if not self.first_day <= day <= self.last_day:
             return False
@@ -50,11 +66,11 @@ class Absence:
             return session_id in self.session_ids
         if self.from_time is None or self.to_time is None:
             return True
-        met = (time for time in times if time.weekday == day.isoweekday())
-        return any(time.begins < self.to_time and time.ends > self.from_time for time in met)
+        times_of_day = (time for time in times if time.weekday == day.isoweekday())
+        return any(time.begins < self.to_time and time.ends > self.from_time for time in times_of_day)
 
     def to_json(self) -> dict[str, Any]:
-        """What it says, under the names of the HTTP API."""
+        """The form in `absence_versions.said`, with the field names of the API."""
         return {
             "from": self.first_day.isoformat(),
             "to": self.last_day.isoformat(),
@@ -67,24 +83,56 @@ class Absence:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownAbsence:
-    """An absence of one student, as a register that is taken finds it."""
+class StudentAbsence:
+    """An absence of one student, as registers read it."""
 
     id: int
     student_id: int
     absence: Absence
 
 
-def known_of(
-    known: Sequence[KnownAbsence], session_id: int, day: date, times: Collection[SessionTime]
-) -> dict[int, KnownAbsence]:
-    """By student, what concerns this session and day; of several absences the one that was entered last."""
-    concerning = (each for each in sorted(known, key=lambda each: each.id))
-    return {each.student_id: each for each in concerning if each.absence.concerns(session_id, day, times)}
+@dataclass(frozen=True, slots=True)
+class PlannedAbsence:
+    """An absence of one student, as the office maintains it. `version` starts at 1; each change raises it."""
+
+    id: int
+    school_id: int
+    student_id: int
+    absence: Absence
+    version: int
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AbsenceVersion:
+    """One version of an absence and its author. `content` is the JSON of `Absence.to_json`, with `revoked`."""
+
+    version: int
+    content: dict[str, Any]
+    changed_at: datetime
+    changed_role: str
+    user_id: int | None
+    key_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """The caller who enters or changes an absence, and the time."""
+
+    caller: Caller
+    at: datetime
+
+
+def absences_of_session(
+    absences: Sequence[StudentAbsence], session_id: int, day: date, times: Collection[SessionTime]
+) -> dict[int, StudentAbsence]:
+    """By student, the absence that applies to a session on a day; of several, the one that was entered last."""
+    by_id = sorted(absences, key=lambda each: each.id)
+    return {each.student_id: each for each in by_id if each.absence.applies_to(session_id, day, times)}
 
 
 def validate_absence(absence: Absence, statuses: SchoolStatuses) -> Iterator[Violation]:
-    """Everything that is wrong with an absence, in a school with these statuses."""
+    """All violations in an absence, in a school with these statuses."""
     if absence.last_day < absence.first_day:
         detail = f"the last day, {absence.last_day}, is before the first, {absence.first_day}"
         yield Violation("days_reversed", detail, "/to")
@@ -111,8 +159,8 @@ def _validate_times(absence: Absence) -> Iterator[Violation]:
         yield Violation("too_short", "name a session, or leave sessionIds out", "/sessionIds", {"minimum": 1})
 
 
-def validate_number(student_ids: Sequence[int], absence: Absence) -> list[Violation]:
-    """What is too much, or too little, to be entered at once: each student on each day is one to look after."""
+def validate_numbers(student_ids: Sequence[int], absence: Absence) -> list[Violation]:
+    """Violations of the limits of one request: students, sessions, and days of students."""
     violations: list[Violation] = []
     if not student_ids:
         violations.append(Violation("too_short", "name a student", "/studentIds", {"minimum": 1}))

@@ -1,21 +1,37 @@
-"""Absences known beforehand: entered, changed and revoked by the office, and what registers make of them."""
+"""Planned absences: entered, changed and revoked by the office."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 
-from adsum.absences import repository as absences
 from adsum.absences.apply import apply_absences
-from adsum.absences.filters import AbsenceFilters
-from adsum.absences.repository import AbsencePosition, AbsenceRow, AbsenceVersion, Teller
-from adsum.absences.rules import Absence, validate_absence, validate_number
+from adsum.absences.repository import (
+    add_absences,
+    change_absence,
+    find_absence,
+    list_planned_absences,
+    list_versions,
+    queue_due_absences,
+    sessions_of_students,
+)
+from adsum.absences.rules import (
+    Absence,
+    AbsenceFilters,
+    AbsencePosition,
+    AbsenceVersion,
+    Author,
+    PlannedAbsence,
+    validate_absence,
+    validate_numbers,
+)
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import SchoolStatuses
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.errors import Invalid, NotFound, StaleVersion, Violation
+from adsum.platform.errors import Invalid, NotFound, StaleVersion, Violation, refuse
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
 from adsum.roster.repository import sessions_among
 from adsum.roster.session_fence import advance_fences
@@ -23,159 +39,174 @@ from adsum.roster.student_repository import schools_of_students
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What became of an absence that was told of: the rows, and how many records say something else since."""
+class AbsenceResult:
+    """The absences that were entered or changed, and the number of records that they changed."""
 
-    rows: Sequence[AbsenceRow]
-    corrected: int
+    absences: Sequence[PlannedAbsence]
+    changed_records: int
+
+
+class AbsenceChanged(StaleVersion):
+    """The absence has been changed since the caller read it."""
+
+    def __init__(self, absence: PlannedAbsence) -> None:
+        super().__init__(f"absence {absence.id} was changed meanwhile: it is version {absence.version} now")
+        self.absence = absence
 
 
 class Absences:
-    """Every method raises Forbidden without `attendance:overrule`. `now` is the clock."""
+    """Planned absences. Every method raises Forbidden without `attendance:overrule`."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
-        self._now = now
+        self._clock = clock
 
-    async def add(self, student_ids: Sequence[int], absence: Absence, caller: Caller) -> Told:
-        """Enters the same absence of each student.
+    async def add(self, student_ids: Sequence[int], absence: Absence, caller: Caller) -> AbsenceResult:
+        """Enters the same absence for each student.
 
-        Registers that are taken from now on say it; what is recorded already is corrected, but for what the office has
-        marked, and what an open run is about to record is corrected when it has ended.
+        Later registers record its status. Existing records change at once, unless the office has set their marks; marks
+        of open runs change after the run has ended.
 
         Raises:
-            Invalid: with one violation for every wrong thing.
+            Invalid: with all violations.
         """
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.transaction() as connection:
-            school_id = await _check(connection, student_ids, absence, caller)
+            school_id = await _validate(connection, student_ids, absence, caller)
             await _fence_sessions(connection, student_ids)
-            teller = Teller(caller, self._now())
-            rows = await absences.add_absences(connection, school_id, student_ids, absence, teller)
-            await absences.queue_due_absences(connection, rows)
-            return Told(rows, await apply_absences(connection, rows, caller, teller.at))
+            author = Author(caller, self._clock())
+            added = await add_absences(connection, school_id, student_ids, absence, author)
+            await queue_due_absences(connection, added)
+            return AbsenceResult(added, await apply_absences(connection, added, author))
 
-    async def page(self, caller: Caller, filters: AbsenceFilters, page: PageRequest) -> Page[AbsenceRow]:
-        """Some absences of the caller's schools, those that begin last first. Raises Invalid for a wrong cursor."""
+    async def page(self, caller: Caller, filters: AbsenceFilters, page: PageRequest) -> Page[PlannedAbsence]:
+        """A page of the visible absences, the latest first day first. Raises Invalid for a cursor of another query."""
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         query = ("absences", filters)
         after = begin_of(page, query, _position)
         async with self._database.snapshot() as connection:
-            rows = await absences.list_absences(connection, caller, filters, after, page.limit + 1)
+            rows = await list_planned_absences(connection, caller, filters, after, page.limit + 1)
         return page_of(rows, page, query, lambda row: (row.absence.first_day.toordinal(), row.id))
 
-    async def get(self, absence_id: int, caller: Caller) -> AbsenceRow:
-        """One absence. Raises NotFound where the caller's schools have none."""
+    async def get(self, absence_id: int, caller: Caller) -> PlannedAbsence:
+        """One absence. Raises NotFound if no visible school has it."""
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.snapshot() as connection:
-            return await _found(connection, absence_id, caller)
+            return await _find(connection, absence_id, caller)
 
     async def history(self, absence_id: int, caller: Caller, page: PageRequest) -> Page[AbsenceVersion]:
-        """The versions of an absence, the newest first. Raises NotFound, and Invalid for a wrong cursor."""
+        """The versions of an absence, the newest first. Raises NotFound, and Invalid for a cursor of another query."""
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         query = ("absence", absence_id)
         before = begin_of(page, query, by_number)
         async with self._database.snapshot() as connection:
-            await _found(connection, absence_id, caller)
-            versions = await absences.list_versions(connection, absence_id, before, page.limit + 1)
+            await _find(connection, absence_id, caller)
+            versions = await list_versions(connection, absence_id, before, page.limit + 1)
         return page_of(versions, page, query, lambda version: (version.version,))
 
     async def change(
-        self, absence_id: int, versions: Collection[int] | None, changed: Callable[[Absence], Absence], caller: Caller
-    ) -> Told:
-        """Changes an absence, if it is of one of the `versions` that the caller saw; None: whatever it says.
+        self, absence_id: int, versions: Collection[int] | None, change: Callable[[Absence], Absence], caller: Caller
+    ) -> AbsenceResult:
+        """Changes an absence, if its version is one of `versions`, or any version if that is None.
 
-        Records that say it and are not concerned any more say again what they said before; where a register was taken
-        with it, the mark is cleared, since nobody has said anything else of that student.
+        Records to which the absence does not apply any more return to the mark before it. A record that began with the
+        absence is cleared.
+
+        Args:
+            absence_id: of the absence.
+            versions: that the caller has read.
+            change: returns the new content for the present one.
+            caller: of the office.
 
         Raises:
-            NotFound: the caller's schools have no such absence.
-            StaleVersion: it was changed meanwhile.
-            Invalid: with one violation for every wrong thing; an absence that was revoked is not changed any more.
+            NotFound: no visible school has this absence.
+            AbsenceChanged: the absence has another version.
+            Invalid: with all violations; or the absence is revoked.
         """
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.transaction() as connection:
-            row = await _found(connection, absence_id, caller, to_change=True)
-            if row.revoked_at is not None:
+            planned = await _find(connection, absence_id, caller, lock=True)
+            if planned.revoked_at is not None:
                 detail = f"absence {absence_id} was revoked: enter another one"
                 raise Invalid(detail, [Violation("absence_revoked", detail, "/id")])
-            absence = changed(row.absence)
-            if absence == row.absence:
-                return Told([row], 0)
-            _refuse_stale(row, versions)
-            await _check(connection, [row.student_id], absence, caller)
-            return await self._put(connection, replace(row, absence=absence, version=row.version + 1), caller)
+            absence = change(planned.absence)
+            if absence == planned.absence:
+                return AbsenceResult([planned], 0)
+            _require_version(planned, versions)
+            await _validate(connection, [planned.student_id], absence, caller)
+            return await self._store(connection, replace(planned, absence=absence, version=planned.version + 1), caller)
 
-    async def revoke(self, absence_id: int, versions: Collection[int] | None, caller: Caller) -> Told:
-        """Revokes an absence, as if it were changed to concern no day; twice is once. Raises as `change`."""
+    async def revoke(self, absence_id: int, versions: Collection[int] | None, caller: Caller) -> AbsenceResult:
+        """Revokes an absence, so that it applies to no day. To revoke it again changes nothing. Raises as `change`."""
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.transaction() as connection:
-            row = await _found(connection, absence_id, caller, to_change=True)
-            if row.revoked_at is not None:
-                return Told([row], 0)
-            _refuse_stale(row, versions)
-            return await self._put(connection, replace(row, version=row.version + 1, revoked_at=self._now()), caller)
+            planned = await _find(connection, absence_id, caller, lock=True)
+            if planned.revoked_at is not None:
+                return AbsenceResult([planned], 0)
+            _require_version(planned, versions)
+            revoked = replace(planned, version=planned.version + 1, revoked_at=self._clock())
+            return await self._store(connection, revoked, caller)
 
-    async def _put(self, connection: Connection, row: AbsenceRow, caller: Caller) -> Told:
-        await _fence_sessions(connection, [row.student_id])
-        now = self._now()
-        await absences.change_absence(connection, row, Teller(caller, now))
-        await absences.queue_due_absences(connection, [row])
-        return Told([row], await apply_absences(connection, [row], caller, now))
+    async def _store(self, connection: Connection, changed: PlannedAbsence, caller: Caller) -> AbsenceResult:
+        await _fence_sessions(connection, [changed.student_id])
+        author = Author(caller, self._clock())
+        await change_absence(connection, changed, author)
+        await queue_due_absences(connection, [changed])
+        return AbsenceResult([changed], await apply_absences(connection, [changed], author))
 
 
 async def _fence_sessions(connection: Connection, student_ids: Sequence[int]) -> None:
     """Takes the fences of all sessions that may record these students, so that no run of theirs opens meanwhile."""
-    session_ids = await absences.sessions_of_students(connection, student_ids)
+    session_ids = await sessions_of_students(connection, student_ids)
     if session_ids:
         await advance_fences(connection, session_ids)
 
 
-async def _check(connection: Connection, student_ids: Sequence[int], absence: Absence, caller: Caller) -> int:
-    """The school of these students, if the absence can be entered of them. Raises Invalid."""
-    too_many = validate_number(student_ids, absence)
-    if too_many:
-        raise _invalid(too_many)
-    found = await schools_of_students(connection, caller, student_ids)
-    violations = [
-        Violation("unknown_student", f"there is no student {student_id}", f"/studentIds/{i}", {"studentId": student_id})
-        for i, student_id in enumerate(student_ids)
-        if student_id not in found
-    ]
-    schools = sorted(set(found.values()))
-    if len(schools) > 1:
-        violations.append(
-            Violation("several_schools", "these students are of several schools: enter them apart", "/studentIds")
-        )
-    # Of the first, where there are several: so everything else that is wrong is told, too.
+async def _validate(connection: Connection, student_ids: Sequence[int], absence: Absence, caller: Caller) -> int:
+    """Returns the school of the students. Raises Invalid if the absence cannot be entered for them."""
+    refuse(validate_numbers(student_ids, absence))
+    school_by_student = await schools_of_students(connection, caller, student_ids)
+    schools = sorted(set(school_by_student.values()))
+    # With several schools, the statuses and sessions of the first one show the other violations.
     statuses = await find_statuses(connection, schools[:1])
-    violations += validate_absence(absence, next(iter(statuses.values()), SchoolStatuses()))
-    known = await sessions_among(connection, schools[:1], absence.session_ids or ())
-    violations += [
-        Violation("unknown_session", f"the school has no session {session_id}", f"/sessionIds/{i}")
-        for i, session_id in enumerate(absence.session_ids or ())
-        if session_id not in known
-    ]
-    if violations:
-        raise _invalid(violations)
+    known_sessions = await sessions_among(connection, schools[:1], absence.session_ids or ())
+    refuse(
+        [
+            *_validate_students(student_ids, school_by_student, schools),
+            *validate_absence(absence, next(iter(statuses.values()), SchoolStatuses())),
+            *_validate_sessions(absence, known_sessions),
+        ]
+    )
     return schools[0]
 
 
-def _refuse_stale(row: AbsenceRow, versions: Collection[int] | None) -> None:
-    if versions is not None and row.version not in versions:
-        detail = f"absence {row.id} was changed meanwhile: it is version {row.version} now"
-        raise StaleVersion(detail, current={"version": row.version, **row.absence.to_json()}, changes=[])
+def _validate_students(
+    student_ids: Sequence[int], known: Collection[int], schools: Collection[int]
+) -> Iterator[Violation]:
+    for i, student_id in enumerate(student_ids):
+        if student_id not in known:
+            detail = f"there is no student {student_id}"
+            yield Violation("unknown_student", detail, f"/studentIds/{i}", {"studentId": student_id})
+    if len(schools) > 1:
+        yield Violation("several_schools", "these students are of several schools: enter them apart", "/studentIds")
 
 
-async def _found(connection: Connection, absence_id: int, caller: Caller, *, to_change: bool = False) -> AbsenceRow:
-    found = await absences.find_absences(connection, caller, [absence_id], to_change=to_change)
-    if not found:
+def _validate_sessions(absence: Absence, known: Collection[int]) -> Iterator[Violation]:
+    for i, session_id in enumerate(absence.session_ids or ()):
+        if session_id not in known:
+            yield Violation("unknown_session", f"the school has no session {session_id}", f"/sessionIds/{i}")
+
+
+def _require_version(planned: PlannedAbsence, versions: Collection[int] | None) -> None:
+    if versions is not None and planned.version not in versions:
+        raise AbsenceChanged(planned)
+
+
+async def _find(connection: Connection, absence_id: int, caller: Caller, *, lock: bool = False) -> PlannedAbsence:
+    planned = await find_absence(connection, caller, absence_id, lock=lock)
+    if planned is None:
         raise NotFound(f"there is no absence {absence_id}", id=absence_id)
-    return found[0]
-
-
-def _invalid(violations: Sequence[Violation]) -> Invalid:
-    return Invalid("; ".join(violation.detail for violation in violations[:3]), violations)
+    return planned
 
 
 def _position(key: Key) -> AbsencePosition:

@@ -15,7 +15,7 @@ from sqlalchemy import (
 
 from adsum.platform.database.columns import BigInt, Instant, Json, RunId, id_column, metadata, reference
 
-# What the office knows beforehand: a student will be away, from first_day to last_day. Deleted only with a student.
+# Planned absences of single students. Rows are deleted only with the student.
 absences = Table(
     "absences",
     metadata,
@@ -24,9 +24,9 @@ absences = Table(
     reference("student"),
     Column("first_day", Date, nullable=False),
     Column("last_day", Date, nullable=False),
-    # [456, …]: only these sessions. NULL: all of them, or those of the times.
+    # [456, …]: only these sessions. NULL: all sessions, or those between the times.
     Column("session_ids", Json),
-    # Local 'HH:MM': only sessions that by the timetable meet between them. Both or neither.
+    # Local 'HH:MM': only sessions that meet between them, by the timetable. Both or neither.
     Column("from_time", String(5)),
     Column("to_time", String(5)),
     Column("status", String(32), nullable=False),
@@ -37,7 +37,7 @@ absences = Table(
     Index(None, "student_id", "last_day"),
 )
 
-# Append-only: what an absence said in each version, and who said so.
+# Append-only: each version of an absence, as the JSON of `Absence.to_json` with `revoked`, and its author.
 absence_versions = Table(
     "absence_versions",
     metadata,
@@ -51,7 +51,7 @@ absence_versions = Table(
     PrimaryKeyConstraint("absence_id", "version"),
 )
 
-# Runs that were open when an absence was entered: what they record is corrected when they have ended.
+# A queue: absences that were entered or changed while a run was open. They are applied when the run has ended.
 due_absences = Table(
     "due_absences",
     metadata,

@@ -1,42 +1,99 @@
-"""`adsum attendance`: what is recorded, on the screen; correcting one record, and its history."""
+"""`adsum attendance`: lists, exports and corrects attendance records, and shows their history."""
 
 from __future__ import annotations
 
-from datetime import UTC
-from typing import Annotated, Any
+import shutil
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, BinaryIO
 
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.attendance.corrections import change_as_json
-from adsum.attendance.export_commands import export
-from adsum.attendance.filters import RecordFilters
-from adsum.attendance.history import Change
-from adsum.attendance.record_options import read_filters
-from adsum.attendance.repository import RecordRow
-from adsum.attendance.rules import Correction, Keep
-from adsum.attendance.service import COLUMNS, cells
-from adsum.platform.command_line.options import ClassId, FirstDay, LastDay, SessionId, Status, StudentId
-from adsum.platform.command_line.output import Json, show_one, show_rows
-from adsum.platform.command_line.session import with_adsum
+from adsum.attendance.corrections import Corrections
+from adsum.attendance.rules import Correction, Keep, Record, RecordFilters
+from adsum.attendance.schemas import COLUMNS, ChangeItem, RecordItem, rows_of_cells
+from adsum.attendance.service import Records
+from adsum.platform.command_line.options import (
+    ClassId,
+    FirstDay,
+    LastDay,
+    SchoolId,
+    SessionId,
+    Status,
+    StudentId,
+    one_of,
+)
+from adsum.platform.command_line.output import STDOUT, Json, show_item, show_items, show_one, show_rows, whole_file
+from adsum.platform.command_line.progress import Counting
+from adsum.platform.command_line.session import run_with
+from adsum.platform.csv_files import Cell, csv_lines
 from adsum.platform.ids import MAX_ID
-from adsum.platform.paging import MAX_LIMIT, PageRequest
-from adsum.wiring import Adsum
+from adsum.platform.paging import MAX_LIMIT, PageRequest, every_item
+from adsum.platform.workbooks import make_workbook
 
 app = typer.Typer(no_args_is_help=True)
-app.command()(export)
 
 SHOWN = ("id", "learningDate", "classId", "sessionId", "studentId", "status", "note", "markedAt", "markedByRole")
 DISPENSABLE = ("markedByRole", "markedAt", "note", "classId", "sessionId")
 CHANGE = ("version", "status", "note", "changedAt", "changedByRole", "changedByUserId", "reason", "runId")
 
 
+class FileFormat(StrEnum):
+    """The format of an exported file."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+
+
 RecordId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="Of the record: see `list`.")]
+FormatOption = Annotated[
+    FileFormat | None,
+    typer.Option(
+        "--format",
+        parser=one_of(FileFormat),
+        metavar="|".join(FileFormat),
+        help="[default: by the file's ending, or csv]",
+    ),
+]
+
+
+@app.command()
+def export(
+    *,
+    school_id: SchoolId = None,
+    class_id: ClassId = None,
+    session_id: SessionId = None,
+    student_id: StudentId = None,
+    first_day: FirstDay = None,
+    last_day: LastDay = None,
+    status: Status = None,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Else it goes to stdout.")] = STDOUT,
+    file_format: FormatOption = None,
+    as_json: Json = False,
+) -> None:
+    """Write everything that matches as CSV or XLSX. `--json` is about the summary, which a file gets."""
+    filters = _filters(school_id, class_id, session_id, student_id, first_day, last_day, status)
+    file_format = file_format or (FileFormat.XLSX if output.suffix.lower() == ".xlsx" else FileFormat.CSV)
+    if output == STDOUT:
+        at_terminal = sys.stdout.isatty()
+        if file_format is FileFormat.XLSX and at_terminal:
+            raise typer.BadParameter("a workbook is nothing for a terminal: name a file", param_hint="--output")
+        _write(filters, file_format, sys.stdout.buffer, Counting("records", shown=not at_terminal))
+        return
+    with whole_file(output) as file:
+        count = _write(filters, file_format, file, Counting("records"))
+    show_one({"file": str(output), "records": count}, as_json=as_json)
 
 
 @app.command("list")
 def list_records(
     *,
+    school_id: SchoolId = None,
     class_id: ClassId = None,
     session_id: SessionId = None,
     student_id: StudentId = None,
@@ -47,11 +104,11 @@ def list_records(
     as_json: Json = False,
 ) -> None:
     """Show what is recorded, by learning date, session and student."""
-    filters = read_filters(class_id, session_id, student_id, first_day, last_day, status)
-    rows, is_all = with_adsum(lambda adsum: _first_of(adsum, filters, limit))
-    found = [row_of(row, as_json=as_json) for row in rows]
-    show_rows(SHOWN, found, as_json=as_json, dispensable=DISPENSABLE, none="no records")
-    if not is_all:
+    filters = _filters(school_id, class_id, session_id, student_id, first_day, last_day, status)
+    found, has_more = run_with(Records, lambda records: _first_records(records, filters, limit))
+    items = [RecordItem.of(record) for record in found]
+    show_items(SHOWN, items, as_json=as_json, dispensable=DISPENSABLE, none="no records")
+    if has_more:
         typer.echo(f"adsum: there are more than these {limit}: see --limit, and adsum attendance export", err=True)
 
 
@@ -67,15 +124,15 @@ def correct(
     clear: Annotated[bool, typer.Option("--clear", help="Take the mark back: the record stays, without one.")] = False,
     reason: Annotated[str | None, typer.Option(help="Why, for the history.")] = None,
     version: Annotated[
-        int | None, typer.Option(min=1, help="Only if the record is still of this version. [default: whatever it says]")
+        int | None, typer.Option(min=1, help="Only if the record still has this version. [default: any]")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Correct one record. What it said before stays in its history."""
-    is_changed = any(given is not None for given in (status, note, arrived, left, office_note))
-    if clear and is_changed:
+    """Correct one record. Its history keeps the mark before."""
+    has_changes = any(given is not None for given in (status, note, arrived, left, office_note))
+    if clear and has_changes:
         raise typer.BadParameter("a mark is cleared or changed, not both", param_hint="--clear")
-    if not clear and not is_changed:
+    if not clear and not has_changes:
         raise typer.BadParameter("say what is to be changed: --status, --note or --clear", param_hint="--status")
     correction = Correction(
         status=None if clear else status or Keep.AS_IS,
@@ -86,56 +143,88 @@ def correct(
         office_note=_given(office_note),
     )
     versions = None if version is None else [version]
-    seen = with_adsum(
-        lambda adsum: adsum.corrections.correct(record_id, versions, correction, system_caller()),
+    corrected = run_with(
+        Corrections, lambda corrections: corrections.correct(record_id, versions, correction, system_caller())
     )
-    show_one(row_of(seen.record, as_json=as_json), as_json=as_json)
+    show_item(RecordItem.of_visible(corrected), as_json=as_json)
+
+
+@app.command()
+def history(*, record_id: RecordId, as_json: Json = False) -> None:
+    """Show every change of one record, the newest first, down to the mark that it began with."""
+    changes = run_with(
+        Corrections,
+        lambda corrections: every_item(lambda page: corrections.history(record_id, system_caller(), page)),
+    )
+    items = [ChangeItem.of(change) for change in changes]
+    if as_json:
+        show_items(CHANGE, items, as_json=True)
+        return
+    # A table shows the new mark of each version; the old one is in the line below.
+    rows = [item.model_dump(by_alias=True) | item.new.model_dump(by_alias=True) for item in items]
+    show_rows(CHANGE, rows, as_json=False, dispensable=CHANGE[:2:-1])
 
 
 def _given(text: str | None) -> str | Keep | None:
     return Keep.AS_IS if text is None else text or None
 
 
-@app.command()
-def history(*, record_id: RecordId, as_json: Json = False) -> None:
-    """Show every change of one record, the newest first, down to the mark that it began with."""
-    changes = with_adsum(lambda adsum: _history(adsum, record_id))
-    rows = [change_as_json(change) for change in changes]
-    show_rows(CHANGE, rows if as_json else [_shown(row) for row in rows], as_json=as_json, dispensable=CHANGE[:2:-1])
+def _filters(
+    school_id: int | None,
+    class_id: int | None,
+    session_id: int | None,
+    student_id: int | None,
+    first_day: date | None,
+    last_day: date | None,
+    status: str | None,
+) -> RecordFilters:
+    if first_day is not None and last_day is not None and last_day < first_day:
+        raise typer.BadParameter(f"{last_day} is before {first_day}", param_hint="--to")
+    return RecordFilters(school_id, class_id, session_id, student_id, first_day, last_day, status)
 
 
-def _shown(change: dict[str, Any]) -> dict[str, Any]:
-    """For people: what it says from this version on; what it said before stands in the line below."""
-    return change | change["new"]
-
-
-async def _history(adsum: Adsum, record_id: int) -> list[Change]:
-    changes: list[Change] = []
+async def _first_records(records: Records, filters: RecordFilters, limit: int) -> tuple[list[Record], bool]:
+    """At most `limit` records, and whether there are more."""
+    found: list[Record] = []
     cursor: str | None = None
-    while True:
-        page = await adsum.corrections.history(record_id, system_caller(), PageRequest(cursor, MAX_LIMIT))
-        changes += page.items
+    while len(found) < limit:
+        request = PageRequest(cursor, min(limit - len(found), MAX_LIMIT))
+        page = await records.page(system_caller(), filters, request)
+        found += page.items
         cursor = page.next_cursor
         if cursor is None:
-            return changes
-
-
-def row_of(row: RecordRow, *, as_json: bool) -> dict[str, Any]:
-    """As the CSV has it; for people the time is to the second, as everywhere."""
-    found: dict[str, Any] = dict(zip(COLUMNS, cells(row), strict=True))
-    moment = row.marked_at.astimezone(UTC)
-    return found | {"markedAt": moment.isoformat().replace("+00:00", "Z") if as_json else moment}
-
-
-async def _first_of(adsum: Adsum, filters: RecordFilters, limit: int) -> tuple[list[RecordRow], bool]:
-    """At most `limit` records, and whether these are all."""
-    rows: list[RecordRow] = []
-    cursor: str | None = None
-    while len(rows) < limit:
-        page = PageRequest(cursor, min(limit - len(rows), MAX_LIMIT))
-        found = await adsum.records.page(system_caller(), filters, page)
-        rows += found.items
-        cursor = found.next_cursor
-        if cursor is None:
             break
-    return rows, cursor is None
+    return found, cursor is not None
+
+
+def _write(filters: RecordFilters, file_format: FileFormat, file: BinaryIO, counting: Counting) -> int:
+    """Writes an export in chunks, and returns the number of records."""
+
+    async def work(records: Records) -> int:
+        with counting:
+            chunks = rows_of_cells(await records.export(system_caller(), filters, file_format))
+            await (_write_csv if file_format is FileFormat.CSV else _write_workbook)(_counted(chunks, counting), file)
+        return counting.count
+
+    return run_with(Records, work)
+
+
+async def _counted(
+    chunks: AsyncGenerator[Sequence[Sequence[Cell]]], counting: Counting
+) -> AsyncGenerator[Sequence[Sequence[Cell]]]:
+    async with aclosing(chunks):
+        async for rows in chunks:
+            yield rows
+            counting.add(len(rows))
+
+
+async def _write_csv(chunks: AsyncGenerator[Sequence[Sequence[Cell]]], file: BinaryIO) -> None:
+    file.write(csv_lines([COLUMNS]).encode())
+    async with aclosing(chunks):
+        async for rows in chunks:
+            file.write(csv_lines(rows).encode())
+
+
+async def _write_workbook(chunks: AsyncGenerator[Sequence[Sequence[Cell]]], file: BinaryIO) -> None:
+    with await make_workbook(COLUMNS, chunks) as book:
+        shutil.copyfileobj(book, file)

@@ -1,131 +1,44 @@
-"""`GET /attendances`: what is recorded, a page of JSON at a time, or all of it as a file."""
+"""`/attendances`: lists, files and single attendance records; corrections and their history."""
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
-from pydantic import Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
-from adsum.attendance.disputed_marks.repository import ContradictionRow
-from adsum.attendance.filters import RecordFilters
-from adsum.attendance.repository import RecordRow
-from adsum.attendance.service import COLUMNS
-from adsum.platform.http.dependencies import OpenAdsum
+from adsum.attendance.corrections import Corrections, RecordChanged
+from adsum.attendance.rules import Correction, VisibleRecord
+from adsum.attendance.schemas import (
+    COLUMNS,
+    ChangeItem,
+    CorrectRecord,
+    Reason,
+    RecordItem,
+    RecordQuery,
+    rows_of_cells,
+)
+from adsum.attendance.service import Records
+from adsum.platform.errors import StaleVersion
+from adsum.platform.http.dependencies import provided
 from adsum.platform.http.list_files import AS_FILE, Accept, file_answer, wanted_file
-from adsum.platform.http.queries import Day, PageQuery, StatusCode
-from adsum.platform.http.schemas import Moment, Page, PathId, Schema
+from adsum.platform.http.queries import PageQuery
+from adsum.platform.http.schemas import Page, PathId
+from adsum.platform.http.versions import SeenVersions, etag
 
-router = APIRouter(tags=["attendances"], dependencies=[Depends(each_named_once)])
+router = APIRouter(prefix="/attendances", tags=["attendances"], dependencies=[Depends(each_named_once)])
 
-
-class RecordQuery(PageQuery):
-    """Filters of the list of records; days are inclusive."""
-
-    class_id: PathId | None = None
-    session_id: PathId | None = None
-    student_id: PathId | None = None
-    first_day: Annotated[Day | None, Field(alias="from", description="First learning date")] = None
-    last_day: Annotated[Day | None, Field(alias="to", description="Last learning date")] = None
-    status: StatusCode | None = None
-
-    @field_validator("last_day", mode="after")
-    @classmethod
-    def _not_before_the_first(cls, last_day: date | None, info: ValidationInfo) -> date | None:
-        first_day: date | None = info.data.get("first_day")
-        if first_day is not None and last_day is not None and last_day < first_day:
-            raise PydanticCustomError("days_reversed", "this is before the first day, `from`")
-        return last_day
-
-    @property
-    def filters(self) -> RecordFilters:
-        return RecordFilters(
-            class_id=self.class_id,
-            session_id=self.session_id,
-            student_id=self.student_id,
-            first_day=self.first_day,
-            last_day=self.last_day,
-            status=self.status,
-        )
-
-
-class SaidInClass(Schema):
-    """What was said in class of a student whose mark the office has set: it waits for the office to settle it."""
-
-    contradiction_id: int
-    status: str
-    note: str | None
-    said_at: Moment
-    said_by_role: str
-    said_by_user_id: int | None
-
-    @classmethod
-    def of(cls, row: ContradictionRow) -> SaidInClass:
-        return cls(
-            contradiction_id=row.id,
-            status=row.said,
-            note=row.said_note,
-            said_at=row.said_at,
-            said_by_role=row.said_role,
-            said_by_user_id=row.user_id,
-        )
-
-
-class RecordItem(Schema):
-    """What is recorded about a student in one session on one day. `status` is null where the mark was cleared."""
-
-    id: int
-    batch_id: str
-    class_id: int
-    session_id: int
-    student_id: int
-    learning_date: date
-    status: str | None
-    note: str | None
-    version: int
-    marked_at: Moment
-    marked_by_role: str
-    marked_by_user_id: Annotated[
-        int | None, Field(description="null: an API key that acts for nobody, or the command line")
-    ]
-    arrived_at: Annotated[str | None, Field(description="Local HH:MM")] = None
-    left_at: Annotated[str | None, Field(description="Local HH:MM")] = None
-    office_note: Annotated[str | None, Field(description="For the office alone; to others always null")] = None
-    absence_id: Annotated[int | None, Field(description="Of the absence known beforehand that it comes from")] = None
-    contradiction: Annotated[
-        SaidInClass | None, Field(description="Told where one record is asked for; of many, see `/contradictions`")
-    ] = None
-
-    @classmethod
-    def of(cls, row: RecordRow, beside: ContradictionRow | None = None) -> RecordItem:
-        return cls(
-            contradiction=SaidInClass.of(beside) if beside is not None else None,
-            arrived_at=row.arrived_at,
-            left_at=row.left_at,
-            office_note=row.office_note,
-            absence_id=row.absence_id,
-            id=row.id,
-            batch_id=row.batch_id,
-            class_id=row.class_id,
-            session_id=row.session_id,
-            student_id=row.student_id,
-            learning_date=row.learning_date,
-            status=row.status,
-            note=row.note,
-            version=row.version,
-            marked_at=row.marked_at,
-            marked_by_role=row.marked_role,
-            marked_by_user_id=row.user_id,
-        )
+RecordId = Annotated[PathId, Path(alias="id")]
+Reader = Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))]
+Corrector = Annotated[Caller, Depends(require(Permission.ATTENDANCE_CREATE))]
+RecordsService = Annotated[Records, Depends(provided(Records))]
+CorrectionsService = Annotated[Corrections, Depends(provided(Corrections))]
 
 
 @router.get(
-    "/attendances",
+    "",
     name="listAttendances",
     summary="Attendance records",
     response_model=Page[RecordItem],
@@ -133,8 +46,8 @@ class RecordItem(Schema):
 )
 async def list_attendances(
     query: Annotated[RecordQuery, Query()],
-    adsum: OpenAdsum,
-    caller: Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))],
+    records: RecordsService,
+    caller: Reader,
     response: Response,
     accept: Accept = "",
 ) -> Page[RecordItem] | StreamingResponse:
@@ -144,8 +57,74 @@ async def list_attendances(
     a spreadsheet would take for a formula begin with an apostrophe.
     """
     if (file := wanted_file(accept)) is not None:
-        pieces = await adsum.records.export(caller, query.filters, file.ending)
-        return await file_answer(file, "attendances", COLUMNS, pieces)
+        chunks = await records.export(caller, query.filters, file.ending)
+        return await file_answer(file, "attendances", COLUMNS, rows_of_cells(chunks))
     response.headers["Vary"] = "Accept"
-    page = await adsum.records.page(caller, query.filters, query.page)
-    return Page(items=[RecordItem.of(row) for row in page.items], next_cursor=page.next_cursor)
+    page = await records.page(caller, query.filters, query.page)
+    return Page(items=[RecordItem.of(record) for record in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/{id}", name="showAttendance", summary="One attendance record")
+async def show_record(
+    record_id: RecordId, corrections: CorrectionsService, caller: Reader, response: Response
+) -> RecordItem:
+    """The `ETag` is its version, for `If-Match`."""
+    return _answer(await corrections.record(record_id, caller), response)
+
+
+@router.patch("/{id}", name="correctAttendance", summary="Correct one record")
+async def correct_record(
+    record_id: RecordId,
+    body: CorrectRecord,
+    versions: SeenVersions,
+    corrections: CorrectionsService,
+    caller: Corrector,
+    response: Response,
+) -> RecordItem:
+    """412, with what was changed, if the record is not of the version in `If-Match` any more; 428 without that.
+
+    Nothing is written where nothing changes. The same correction sent again is answered as the first time. A mark that
+    the office has set stays: a teacher's mark is kept beside it, as `contradiction`.
+    """
+    try:
+        return _answer(await corrections.correct(record_id, versions, body.to_correction(), caller), response)
+    except RecordChanged as error:
+        raise _conflict(error) from error
+
+
+@router.delete("/{id}", name="clearAttendance", summary="Clear one mark")
+async def clear_record(
+    record_id: RecordId,
+    versions: SeenVersions,
+    corrections: CorrectionsService,
+    caller: Corrector,
+    response: Response,
+    reason: Annotated[Reason | None, Query()] = None,
+) -> RecordItem:
+    """A change like any other: the record stays, without a status, and keeps its history."""
+    correction = Correction(status=None, reason=reason)
+    try:
+        return _answer(await corrections.correct(record_id, versions, correction, caller), response)
+    except RecordChanged as error:
+        raise _conflict(error) from error
+
+
+@router.get("/{id}/history", name="attendanceHistory", summary="Every change of one record")
+async def history(
+    record_id: RecordId, query: Annotated[PageQuery, Query()], corrections: CorrectionsService, caller: Reader
+) -> Page[ChangeItem]:
+    """The newest change first, down to the mark that the record began with."""
+    page = await corrections.history(record_id, caller, query.page)
+    return Page(items=[ChangeItem.of(change) for change in page.items], next_cursor=page.next_cursor)
+
+
+def _answer(visible: VisibleRecord, response: Response) -> RecordItem:
+    response.headers["ETag"] = etag(visible.record.version)
+    return RecordItem.of_visible(visible)
+
+
+def _conflict(error: RecordChanged) -> StaleVersion:
+    record = error.record
+    current = {"version": record.version, "status": record.status, "note": record.note}
+    changes = [ChangeItem.of(change).model_dump(mode="json", by_alias=True) for change in error.changes]
+    return StaleVersion(error.detail, current=current, changes=changes)

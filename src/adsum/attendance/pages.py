@@ -1,4 +1,4 @@
-"""`/record/{id}`: what is recorded of a student in one session, correcting it, and its history in words."""
+"""`/record/{id}`: the page of one record, with its history and the form that corrects it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from fastapi.responses import RedirectResponse
+from pydantic import BaseModel
 
-from adsum import wiring
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
-from adsum.attendance.record_view import RecordForm, correction_of, form_of, view_of
-from adsum.attendance.rules import Correction
-from adsum.platform.clock import system_clock
+from adsum.attendance.corrections import Corrections
+from adsum.attendance.record_view import RecordViews
+from adsum.attendance.rules import Correction, Keep, Record
 from adsum.platform.errors import AdsumError, Invalid, StaleVersion
-from adsum.platform.http.dependencies import OpenAdsum
+from adsum.platform.http.dependencies import provided
 from adsum.platform.http.problems import status_of
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.rendering import site_of
@@ -26,74 +26,132 @@ router = APIRouter(prefix="/record", include_in_schema=False, route_class=PageRo
 RecordId = Annotated[PathId, Path(alias="id")]
 Reader = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_READ, Permission.ROSTER_READ))]
 Corrector = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_CREATE, Permission.ROSTER_READ))]
+CorrectionsService = Annotated[Corrections, Depends(provided(Corrections))]
+RecordViewsService = Annotated[RecordViews, Depends(provided(RecordViews))]
+
+
+class RecordForm(BaseModel):
+    """The fields of the form, and the version of the record that the visitor saw."""
+
+    version: int
+    status: PlainText = ""
+    note: PlainText = ""
+    arrived: PlainText = ""
+    left: PlainText = ""
+    reason: PlainText = ""
+    office_note: PlainText | None = None
 
 
 @router.get("/{id}")
 async def show(
     request: Request,
     record_id: RecordId,
-    adsum: OpenAdsum,
+    views: RecordViewsService,
     visitor: Reader,
     history: str | None = None,
     done: str = "",
 ) -> Response:
-    """The record; `history` is where a page of its changes begins, `done` what the visitor has just done."""
-    view = await view_of(adsum, record_id, visitor.caller, history, system_clock())
+    """The record. `history` is a cursor of its changes; `done` names the action that led here."""
+    view = await views.view(record_id, visitor.caller, history)
     return _page(request, visitor, HTTPStatus.OK, view=view, form=form_of(view.record), done=done)
 
 
 @router.post("/{id}")
 async def correct(
-    request: Request, record_id: RecordId, adsum: OpenAdsum, visitor: Corrector, form: Annotated[RecordForm, Form()]
+    request: Request,
+    record_id: RecordId,
+    corrections: CorrectionsService,
+    views: RecordViewsService,
+    visitor: Corrector,
+    form: Annotated[RecordForm, Form()],
 ) -> Response:
-    """Changes what was typed anew, if nobody has changed the record since it was shown."""
-    before = (await adsum.corrections.record(record_id, visitor.caller)).record
+    """Applies the fields that differ from the record, if nobody has changed the record since it was shown."""
+    before = (await corrections.record(record_id, visitor.caller)).record
     correction = correction_of(form, before)
     if correction is None:
         return _back(record_id, "same")
     try:
-        seen = await adsum.corrections.correct(record_id, {form.version}, correction, visitor.caller)
+        corrected = await corrections.correct(record_id, {form.version}, correction, visitor.caller)
     except (Invalid, StaleVersion) as error:
-        return await _refused(request, record_id, adsum, visitor, form, error)
-    was_kept_beside = seen.beside is not None and seen.record.version == before.version
-    return _back(record_id, "kept" if was_kept_beside else "saved")
+        return await _refused(request, record_id, views, visitor, form, error)
+    is_disputed = corrected.dispute is not None and corrected.record.version == before.version
+    return _back(record_id, "kept" if is_disputed else "saved")
 
 
 @router.post("/{id}/clear")
 async def clear(
     request: Request,
     record_id: RecordId,
-    adsum: OpenAdsum,
+    corrections: CorrectionsService,
+    views: RecordViewsService,
     visitor: Corrector,
     version: Annotated[int, Form()],
     reason: Annotated[PlainText, Form()] = "",
 ) -> Response:
-    """Takes the mark away; the record keeps its history."""
+    """Clears the mark. The record keeps its history."""
     correction = Correction(status=None, reason=reason.strip() or None)
     try:
-        await adsum.corrections.correct(record_id, {version}, correction, visitor.caller)
+        await corrections.correct(record_id, {version}, correction, visitor.caller)
     except (Invalid, StaleVersion) as error:
-        form = form_of((await adsum.corrections.record(record_id, visitor.caller)).record)
-        typed = form.model_copy(update={"reason": reason, "version": version})
-        return await _refused(request, record_id, adsum, visitor, typed, error)
+        form = form_of((await corrections.record(record_id, visitor.caller)).record)
+        form = form.model_copy(update={"reason": reason, "version": version})
+        return await _refused(request, record_id, views, visitor, form, error)
     return _back(record_id, "cleared")
 
 
 async def _refused(
-    request: Request, record_id: int, adsum: wiring.Adsum, visitor: Visitor, form: RecordForm, error: AdsumError
+    request: Request, record_id: int, views: RecordViews, visitor: Visitor, form: RecordForm, error: AdsumError
 ) -> Response:
-    """The form with what was typed, beside what the record says by now: to save it then is done on purpose."""
-    view = await view_of(adsum, record_id, visitor.caller, None, system_clock())
+    """The submitted form beside the present record, with the present version: saving it again overwrites the record."""
+    view = await views.view(record_id, visitor.caller)
     since = [change for change in view.history.items if change.version > form.version]
-    shown = form.model_copy(update={"version": view.record.version})
+    form = form.model_copy(update={"version": view.record.version})
     status = status_of(error) or HTTPStatus.UNPROCESSABLE_ENTITY
-    return _page(request, visitor, status, view=view, form=shown, error=error, since=since)
+    return _page(request, visitor, status, view=view, form=form, error=error, since=since)
 
 
-def _page(request: Request, visitor: Visitor, status: HTTPStatus, **shown: Any) -> Response:
-    shown = {"done": "", "error": None, "since": (), **shown}
-    return site_of(request).page(request, "record.html", status=status, visitor=visitor, **shown)
+def _page(request: Request, visitor: Visitor, status: HTTPStatus, **context: Any) -> Response:
+    context = {"done": "", "error": None, "since": (), **context}
+    return site_of(request).page(request, "record.html", status=status, visitor=visitor, **context)
 
 
 def _back(record_id: int, done: str) -> Response:
     return RedirectResponse(f"/record/{record_id}?done={done}", HTTPStatus.SEE_OTHER)
+
+
+def form_of(record: Record) -> RecordForm:
+    """The form with the values of the record."""
+    return RecordForm(
+        version=record.version,
+        status=record.status or "",
+        note=record.note or "",
+        arrived=record.arrived_at or "",
+        left=record.left_at or "",
+        office_note=record.office_note or "",
+    )
+
+
+def correction_of(form: RecordForm, record: Record) -> Correction | None:
+    """The fields that differ from the record, as a correction; None if no field differs."""
+    status = form.status if form.status and form.status != record.status else Keep.AS_IS
+    # A new status drops the recorded times, so the form's times are given even where they are unchanged.
+    gives_times = status is not Keep.AS_IS
+    office_note = Keep.AS_IS if form.office_note is None else _changed(form.office_note, record.office_note)
+    correction = Correction(
+        status=status,
+        note=_changed(form.note, record.note),
+        reason=form.reason.strip() or None,
+        arrived_at=_value(form.arrived) if gives_times else _changed(form.arrived, record.arrived_at),
+        left_at=_value(form.left) if gives_times else _changed(form.left, record.left_at),
+        office_note=office_note,
+    )
+    return correction if correction.changes_mark or office_note is not Keep.AS_IS else None
+
+
+def _value(text: str) -> str | None:
+    return text.strip() or None
+
+
+def _changed(text: str, recorded: str | None) -> str | Keep | None:
+    value = _value(text)
+    return Keep.AS_IS if value == recorded else value

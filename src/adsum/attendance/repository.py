@@ -1,25 +1,23 @@
-"""Attendance records: listing them, and finding one."""
+"""Attendance records and their changes. Changes are only ever added."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, or_, select, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, String, Table, insert, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller, Role
 from adsum.accounts.visibility import in_visible_school, in_visible_session
-from adsum.attendance.filters import RecordFilters
-from adsum.attendance.rules import RecordedMark
-from adsum.attendance.tables import attendances
-from adsum.platform.ids import Batch
+from adsum.attendance.rules import Change, Record, RecordFilters, RecordPosition
+from adsum.attendance.tables import attendance_changes, attendances
+from adsum.platform.database.columns import Instant, RunId
+from adsum.platform.database.sql_files import sql_file
 from adsum.roster.tables import classes, sessions, students
-
-RecordPosition = tuple[int, date, int, int]
-"""Where a record stands in a list: school, learning date, session, student. Nothing of it ever changes."""
+from adsum.schools.stale_days import mark_stale_records
 
 _ORDER = (
     attendances.c.school_id,
@@ -28,158 +26,170 @@ _ORDER = (
     attendances.c.student_id,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class RecordRow:
-    """What is recorded about a student in one session on one learning date; a cleared mark has no status."""
-
-    id: int
-    school_id: int
-    class_id: int
-    session_id: int
-    learning_date: date
-    student_id: int
-    status: str | None
-    note: str | None
-    version: int
-    marked_at: datetime
-    marked_role: str
-    user_id: int | None
-    arrived_at: str | None
-    left_at: str | None
-    office_note: str | None
-    absence_id: int | None
-    is_offices: bool
-
-    @property
-    def batch_id(self) -> str:
-        return Batch(self.class_id, self.session_id, self.learning_date).id
-
-    @property
-    def standing(self) -> RecordedMark:
-        return RecordedMark(self.status, self.note, self.version, self.arrived_at, self.left_at, self.is_offices)
-
-    @property
-    def position(self) -> RecordPosition:
-        return (self.school_id, self.learning_date, self.session_id, self.student_id)
+_APPLY_CHANGE = sql_file("adsum.attendance", "apply_change", parameters={"marked_at": Instant()})
+_LIST_CHANGES = sql_file(
+    "adsum.attendance",
+    "list_changes",
+    returns={
+        "version": Integer(),
+        "old_status": String(),
+        "old_note": String(),
+        "new_status": String(),
+        "new_note": String(),
+        "changed_at": Instant(),
+        "changed_role": String(),
+        "user_id": Integer(),
+        "key_id": Integer(),
+        "reason": String(),
+        "run_id": RunId,
+        "undoes_run_id": RunId,
+        "old_arrived_at": String(),
+        "old_left_at": String(),
+        "new_arrived_at": String(),
+        "new_left_at": String(),
+        "old_office_note": String(),
+        "new_office_note": String(),
+        "absence_id": Integer(),
+    },
+)
 
 
 async def list_records(
     connection: AsyncConnection, caller: Caller, filters: RecordFilters, after: RecordPosition | None, limit: int
-) -> list[RecordRow]:
-    """At most `limit` records that the caller sees, in the order of their positions, from beyond `after`.
+) -> list[Record]:
+    """At most `limit` visible records in the order of their positions, from after the position `after`.
 
-    A teacher sees the records of the days on which they were assigned to the class.
+    A teacher sees the records of days on which they taught the class.
     """
     statement = (
-        records()
-        .where(
-            in_visible_school(caller, attendances.c.school_id),
-            _is_seen(caller),
-            *_narrowed(filters),
-        )
+        select_records()
+        .where(in_visible_school(caller, attendances.c.school_id), _is_visible(caller), *_matches(filters))
         .order_by(*_ORDER)
         .limit(limit)
     )
     if after is not None:
         statement = statement.where(tuple_(*_ORDER) > after)
-    return [RecordRow(*row) for row in await connection.execute(statement)]
+    return [Record(*row) for row in await connection.execute(statement)]
 
 
 async def find_record(
-    connection: AsyncConnection, caller: Caller, record_id: int, *, to_change: bool = False
-) -> RecordRow | None:
-    """One record, if the caller sees it. `to_change`: nobody else changes it until this transaction ends."""
-    statement = records().where(
-        attendances.c.id == record_id,
-        in_visible_school(caller, attendances.c.school_id),
-        _is_seen(caller),
+    connection: AsyncConnection, caller: Caller, record_id: int, *, lock: bool = False
+) -> Record | None:
+    """One record, if the caller may see it. `lock`: keeps others from changing it until the transaction ends."""
+    statement = select_records().where(
+        attendances.c.id == record_id, in_visible_school(caller, attendances.c.school_id), _is_visible(caller)
     )
-    row = (await connection.execute(statement.with_for_update() if to_change else statement)).one_or_none()
-    return None if row is None else RecordRow(*row)
+    row = (await connection.execute(statement.with_for_update() if lock else statement)).one_or_none()
+    return None if row is None else Record(*row)
 
 
-def _is_seen(caller: Caller) -> ColumnElement[bool]:
-    c = attendances.c
-    return in_visible_session(caller, c.class_id, c.session_id, c.learning_date)
-
-
-async def list_absences(
+async def find_records_with_statuses(
     connection: AsyncConnection,
     caller: Caller,
     school_id: int,
-    of: Collection[tuple[int, date]],
-    codes: Collection[str],
+    student_days: Collection[tuple[int, date]],
+    statuses: Collection[str],
     *,
-    to_change: bool = False,
-) -> list[RecordRow]:
-    """The records of these students on their days that have one of these statuses, by id.
-
-    `to_change`: nobody else changes them until this transaction ends.
-    """
+    lock: bool = False,
+) -> list[Record]:
+    """The visible records of students on days that have one of these statuses, by id. `lock` as in `find_record`."""
     a = attendances.c
     statement = (
-        records()
+        select_records()
         .where(
-            *(a.school_id == school_id, a.status.in_(sorted(codes))),
-            # Two lists rather than pairs, which no index of SQLite's serves; what is too much is left out below.
-            *(a.student_id.in_({student_id for student_id, _ in of}), a.learning_date.in_({day for _, day in of})),
-            *(in_visible_school(caller, a.school_id), _is_seen(caller)),
+            *(a.school_id == school_id, a.status.in_(sorted(statuses))),
+            # Two lists, since no index of SQLite serves a list of pairs. The loop below drops the surplus.
+            a.student_id.in_({student_id for student_id, _ in student_days}),
+            a.learning_date.in_({day for _, day in student_days}),
+            *(in_visible_school(caller, a.school_id), _is_visible(caller)),
         )
         .order_by(a.id)
     )
-    found = await connection.execute(statement.with_for_update() if to_change else statement)
-    rows = [RecordRow(*row) for row in found]
-    return [row for row in rows if (row.student_id, row.learning_date) in of]
+    rows = await connection.execute(statement.with_for_update() if lock else statement)
+    records = (Record(*row) for row in rows)
+    return [record for record in records if (record.student_id, record.learning_date) in student_days]
 
 
-def _narrowed(filters: RecordFilters) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if filters.class_id is not None:
-        # The class as its school and sessions, which is what the indexes know.
-        of_class = select(sessions.c.id).where(sessions.c.class_id == filters.class_id)
-        conditions += [attendances.c.session_id.in_(of_class), _in_school_of(classes, filters.class_id)]
-    if filters.session_id is not None:
-        conditions += [attendances.c.session_id == filters.session_id]
-    if filters.student_id is not None:
-        conditions += [attendances.c.student_id == filters.student_id, _in_school_of(students, filters.student_id)]
-    if filters.first_day is not None:
-        conditions += [attendances.c.learning_date >= filters.first_day]
-    if filters.last_day is not None:
-        conditions += [attendances.c.learning_date <= filters.last_day]
-    if filters.status is not None:
-        conditions += [attendances.c.status == filters.status]
-    return conditions
-
-
-def _in_school_of(table: Table, id_: int) -> ColumnElement[bool]:
-    """Adds nothing to what is found: it lets the sort begin after the school, and so be served by an index."""
-    return attendances.c.school_id == select(table.c.school_id).where(table.c.id == id_).scalar_subquery()
+def select_records() -> Select[*tuple[Any, ...]]:
+    """The columns of `Record`, without a condition."""
+    a = attendances.c
+    return select(
+        *(a.id, a.school_id, a.class_id, a.session_id, a.learning_date, a.student_id, a.status, a.note, a.version),
+        *(a.marked_at, a.marked_role, a.user_id, a.arrived_at, a.left_at, a.office_note, a.absence_id),
+        or_(is_set_by_office(), a.absence_id.is_not(None)),
+    )
 
 
 def is_set_by_office() -> ColumnElement[bool]:
-    """Whether somebody of the office set the mark; one that an absence set is the office's, too."""
+    """Records whose mark a person of the office set. A mark that a planned absence set is the office's, too."""
     return attendances.c.marked_role.in_([Role.OFFICE.value, Role.ADMIN.value])
 
 
-def records() -> Select[*tuple[Any, ...]]:
-    """The columns of `RecordRow`, of all records there are."""
-    return select(
-        attendances.c.id,
-        attendances.c.school_id,
-        attendances.c.class_id,
-        attendances.c.session_id,
-        attendances.c.learning_date,
-        attendances.c.student_id,
-        attendances.c.status,
-        attendances.c.note,
-        attendances.c.version,
-        attendances.c.marked_at,
-        attendances.c.marked_role,
-        attendances.c.user_id,
-        attendances.c.arrived_at,
-        attendances.c.left_at,
-        attendances.c.office_note,
-        attendances.c.absence_id,
-        or_(is_set_by_office(), attendances.c.absence_id.is_not(None)),
-    )
+async def apply_changes(connection: AsyncConnection, changes: Mapping[int, Change]) -> None:
+    """Changes records, by id, and adds the changes to their history.
+
+    The caller has locked the records. A second change to the same version violates the key of `attendance_changes`.
+    """
+    if not changes:
+        return
+    rows = [{"attendance_id": record_id, **asdict(change)} for record_id, change in changes.items()]
+    await connection.execute(insert(attendance_changes), rows)
+    await _APPLY_CHANGE.execute_many(connection, [_new_values(each, change) for each, change in changes.items()])
+    await mark_stale_records(connection, changes.keys())
+
+
+async def list_changes(connection: AsyncConnection, record_id: int, before: int | None, limit: int) -> list[Change]:
+    """At most `limit` versions of a record, the newest first, from before the version `before`."""
+    values = {"record_id": record_id, "before": before, "limit": limit}
+    return [Change(*row) for row in await _LIST_CHANGES.fetch_all(connection, values)]
+
+
+def _is_visible(caller: Caller) -> ColumnElement[bool]:
+    a = attendances.c
+    return in_visible_session(caller, a.class_id, a.session_id, a.learning_date)
+
+
+def _matches(filters: RecordFilters) -> list[ColumnElement[bool]]:
+    a = attendances.c
+    conditions: list[ColumnElement[bool]] = []
+    if filters.school_id is not None:
+        conditions += [a.school_id == filters.school_id]
+    if filters.class_id is not None:
+        # The indexes have the school and the session, not the class.
+        of_class = select(sessions.c.id).where(sessions.c.class_id == filters.class_id)
+        conditions += [a.session_id.in_(of_class), _is_in_school_of(classes, filters.class_id)]
+    if filters.session_id is not None:
+        conditions += [a.session_id == filters.session_id]
+    if filters.student_id is not None:
+        conditions += [a.student_id == filters.student_id, _is_in_school_of(students, filters.student_id)]
+    if filters.first_day is not None:
+        conditions += [a.learning_date >= filters.first_day]
+    if filters.last_day is not None:
+        conditions += [a.learning_date <= filters.last_day]
+    if filters.status is not None:
+        conditions += [a.status == filters.status]
+    return conditions
+
+
+def _is_in_school_of(table: Table, id_: int) -> ColumnElement[bool]:
+    """Redundant, but it fixes the first column of the sort order, so that an index serves the sort."""
+    return attendances.c.school_id == select(table.c.school_id).where(table.c.id == id_).scalar_subquery()
+
+
+def _new_values(record_id: int, change: Change) -> dict[str, Any]:
+    return {
+        "record_id": record_id,
+        "old_version": change.version - 1,
+        "version": change.version,
+        "status": change.new_status,
+        "note": change.new_note,
+        "arrived_at": change.new_arrived_at,
+        "left_at": change.new_left_at,
+        "absence_id": change.absence_id,
+        "marked_at": change.changed_at,
+        "marked_role": change.changed_role,
+        "user_id": change.user_id,
+        "key_id": change.key_id,
+        "changes_office_note": change.changes_office_note,
+        "office_note": change.new_office_note,
+    }

@@ -1,14 +1,17 @@
-"""Marks, recorded marks, and corrections of records."""
+"""Marks, attendance records, their changes and corrections, and disputed marks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from enum import Enum, auto
 
+from adsum.accounts.access import Caller
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.platform.days import validate_stretch
 from adsum.platform.errors import Violation
+from adsum.platform.ids import Batch
 from adsum.platform.texts import validate_note, validate_reason
 
 
@@ -54,6 +57,120 @@ class RecordedMark:
                 (mark.left_at, self.left_at),
             )
         )
+
+
+RecordPosition = tuple[int, date, int, int]
+"""The sort key of a list of records: school, learning date, session, student. None of them ever changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFilters:
+    """Filters of records; None does not filter, days are inclusive. A `status` excludes cleared marks."""
+
+    school_id: int | None = None
+    class_id: int | None = None
+    session_id: int | None = None
+    student_id: int | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The attendance record of a student in one session on one learning date. A cleared mark has no status."""
+
+    id: int
+    school_id: int
+    class_id: int
+    session_id: int
+    learning_date: date
+    student_id: int
+    status: str | None
+    note: str | None
+    version: int
+    marked_at: datetime
+    marked_role: str
+    user_id: int | None
+    arrived_at: str | None
+    left_at: str | None
+    office_note: str | None
+    absence_id: int | None
+    is_offices: bool
+
+    @property
+    def batch(self) -> Batch:
+        return Batch(self.class_id, self.session_id, self.learning_date)
+
+    @property
+    def batch_id(self) -> str:
+        return self.batch.id
+
+    @property
+    def mark(self) -> RecordedMark:
+        return RecordedMark(self.status, self.note, self.version, self.arrived_at, self.left_at, self.is_offices)
+
+    @property
+    def position(self) -> RecordPosition:
+        return (self.school_id, self.learning_date, self.session_id, self.student_id)
+
+    def visible_to(self, caller: Caller) -> Record:
+        """The record without the office's note, unless the caller belongs to the office."""
+        return self if caller.overrules else replace(self, office_note=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One version of a record, and the values before it.
+
+    Attributes:
+        version: of the record after the change; 1 is the mark with which the record begins.
+        old_status, old_note: before the change; None if there was no mark.
+        new_status, new_note: after the change.
+        changed_at: of a change by a run, the time at which the run was accepted.
+        changed_role: the role of the author.
+        user_id, key_id: the author; both None for the command line and the library.
+        reason: of a correction, or None.
+        run_id: the run that made the change, or None.
+        undoes_run_id: the run that the change undoes, or None.
+        old_arrived_at, old_left_at, new_arrived_at, new_left_at: local 'HH:MM', or None.
+        old_office_note, new_office_note: both None if the change keeps the office's note.
+        absence_id: the planned absence that the new mark comes from, or None.
+    """
+
+    version: int
+    old_status: str | None
+    old_note: str | None
+    new_status: str | None
+    new_note: str | None
+    changed_at: datetime
+    changed_role: str
+    user_id: int | None
+    key_id: int | None
+    reason: str | None
+    run_id: str | None
+    undoes_run_id: str | None = None
+    old_arrived_at: str | None = None
+    old_left_at: str | None = None
+    new_arrived_at: str | None = None
+    new_left_at: str | None = None
+    old_office_note: str | None = None
+    new_office_note: str | None = None
+    absence_id: int | None = None
+
+    @property
+    def changes_office_note(self) -> bool:
+        return self.old_office_note != self.new_office_note
+
+    @property
+    def changes_anything(self) -> bool:
+        old = self.old_status, self.old_note, self.old_arrived_at, self.old_left_at, self.old_office_note
+        new = self.new_status, self.new_note, self.new_arrived_at, self.new_left_at, self.new_office_note
+        return old != new
+
+    def visible_to(self, caller: Caller) -> Change:
+        """The change without the office's notes, unless the caller belongs to the office."""
+        return self if caller.overrules else replace(self, old_office_note=None, new_office_note=None)
 
 
 class Keep(Enum):
@@ -110,6 +227,31 @@ def _chosen(requested: str | Keep | None, recorded: str | None) -> str | None:
     return recorded if requested is Keep.AS_IS else requested
 
 
+def change_of(record: Record, correction: Correction, author: Caller, at: datetime) -> Change:
+    """The change that a correction makes to a record."""
+    corrected = correction.applied_to(record.mark)
+    changes_office_note = correction.office_note is not Keep.AS_IS
+    return Change(
+        version=corrected.version,
+        old_status=record.status,
+        old_note=record.note,
+        new_status=corrected.status,
+        new_note=corrected.note,
+        changed_at=at,
+        changed_role=author.role.value,
+        user_id=author.user_id,
+        key_id=author.key_id,
+        reason=correction.reason,
+        run_id=None,
+        old_arrived_at=record.arrived_at,
+        old_left_at=record.left_at,
+        new_arrived_at=corrected.arrived_at,
+        new_left_at=corrected.left_at,
+        old_office_note=record.office_note if changes_office_note else None,
+        new_office_note=correction.office_note if isinstance(correction.office_note, str) else None,
+    )
+
+
 def validate_correction(correction: Correction, recorded: RecordedMark, statuses: SchoolStatuses) -> list[Violation]:
     """All violations in a correction of this record, in a school with these statuses.
 
@@ -146,3 +288,52 @@ def _validate_times(correction: Correction, recorded: RecordedMark) -> Iterator[
     if correction.arrived_at is not Keep.AS_IS or correction.left_at is not Keep.AS_IS:
         corrected = correction.applied_to(recorded)
         yield from validate_stretch(("/arrivedAt", corrected.arrived_at), ("/leftAt", corrected.left_at))
+
+
+@dataclass(frozen=True, slots=True)
+class DisputedMark:
+    """A teacher's mark for a student whose recorded mark is the office's. It is stored beside the record."""
+
+    school_id: int
+    batch: Batch
+    student_id: int
+    mark: Mark
+    author: Caller
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDispute:
+    """A disputed mark that the office has not settled, and the record that it disputes.
+
+    Attributes:
+        attendance_id, version: of the record.
+        recorded, recorded_note: the office's mark.
+        disputed, disputed_note: the teacher's mark.
+        disputed_at, disputed_role, user_id, key_id: when it was made, and its author.
+    """
+
+    id: int
+    school_id: int
+    class_id: int
+    session_id: int
+    learning_date: date
+    student_id: int
+    attendance_id: int
+    version: int
+    recorded: str
+    recorded_note: str | None
+    disputed: str
+    disputed_note: str | None
+    disputed_at: datetime
+    disputed_role: str
+    user_id: int | None
+    key_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class VisibleRecord:
+    """A record as a caller sees it, and the open dispute about it, if there is one."""
+
+    record: Record
+    dispute: OpenDispute | None

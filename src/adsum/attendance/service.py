@@ -1,91 +1,71 @@
-"""Reading what is recorded: as pages, and all of it that matches, for a file."""
+"""Reads attendance records: in pages, and as an export of all records that match."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.attendance.filters import RecordFilters
-from adsum.attendance.repository import RecordPosition, RecordRow, list_records
-from adsum.attendance.statuses.repository import codes_seen
-from adsum.platform.csv_files import Cell
+from adsum.attendance.repository import list_records
+from adsum.attendance.rules import Record, RecordFilters, RecordPosition
+from adsum.attendance.statuses.repository import visible_codes
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
 from adsum.platform.telemetry import log_export
 
-EXPORTED_AT_ONCE = 1000
-COLUMNS = (
-    "id",
-    "batchId",
-    "classId",
-    "sessionId",
-    "studentId",
-    "learningDate",
-    "status",
-    "note",
-    "version",
-    "markedAt",
-    "markedByRole",
-    "markedByUserId",
-    "arrivedAt",
-    "leftAt",
-    "officeNote",
-    "absenceId",
-)
+EXPORT_CHUNK_SIZE = 1000
 
 
 class Records:
-    """Attendance records by school, learning date, session and student, for whoever may see them."""
+    """Attendance records in the order of school, learning date, session and student."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, caller: Caller, filters: RecordFilters, page: PageRequest) -> Page[RecordRow]:
-        """Some of the records that the caller sees.
+    async def page(self, caller: Caller, filters: RecordFilters, page: PageRequest) -> Page[Record]:
+        """A page of the visible records.
 
         Raises:
             Forbidden: without `attendance:read`.
-            Invalid: the cursor is of another query, or none; or no school of the caller's has this status.
+            Invalid: a cursor of another query, or a status that no visible school has.
         """
         require_permission(caller, Permission.ATTENDANCE_READ)
-        await self._require_known(caller, filters)
+        await self._require_known_status(caller, filters)
         rows = await self._read(caller, filters, begin_of(page, filters, _position), page.limit + 1)
         return page_of(rows, page, filters, _key)
 
     async def export(
-        self, caller: Caller, filters: RecordFilters, form: str
-    ) -> AsyncGenerator[Sequence[Sequence[Cell]]]:
-        """All records that the caller sees, under `COLUMNS`, a piece at a time: never more than one is in memory.
+        self, caller: Caller, filters: RecordFilters, file_format: str
+    ) -> AsyncGenerator[Sequence[Record]]:
+        """All visible records in chunks, of which one at a time is in memory. The export is logged.
 
-        The first rows are read before this returns, so that what is refused is refused before anything is sent.
-        `form`, of the file that it is for, is for the log.
+        This method reads the first chunk before it returns, so that errors precede the first byte of the file.
 
         Raises:
             Forbidden: without `attendance:read`.
-            Invalid: no school of the caller's has this status.
+            Invalid: a status that no visible school has.
         """
         require_permission(caller, Permission.ATTENDANCE_READ)
-        await self._require_known(caller, filters)
-        rows = await self._read(caller, filters, None, EXPORTED_AT_ONCE)
-        asked = {name: value for name, value in asdict(filters).items() if value is not None}
-        log_export("attendances", form, caller.actor, asked)
-        return self._pieces(caller, filters, rows)
+        await self._require_known_status(caller, filters)
+        first = await self._read(caller, filters, None, EXPORT_CHUNK_SIZE)
+        given = {name: value for name, value in asdict(filters).items() if value is not None}
+        log_export("attendances", file_format, caller.actor, given)
+        return self._chunks(caller, filters, first)
 
-    async def _pieces(
-        self, caller: Caller, filters: RecordFilters, rows: Sequence[RecordRow]
-    ) -> AsyncGenerator[Sequence[Sequence[Cell]]]:
-        while rows:
-            yield [cells(row) for row in rows]
-            rows = await self._read(caller, filters, rows[-1].position, EXPORTED_AT_ONCE)
+    async def _chunks(
+        self, caller: Caller, filters: RecordFilters, records: Sequence[Record]
+    ) -> AsyncGenerator[Sequence[Record]]:
+        while records:
+            yield records
+            records = await self._read(caller, filters, records[-1].position, EXPORT_CHUNK_SIZE)
 
-    async def _require_known(self, caller: Caller, filters: RecordFilters) -> None:
+    async def _require_known_status(self, caller: Caller, filters: RecordFilters) -> None:
         if filters.status is None:
             return
         async with self._database.snapshot() as connection:
-            codes = await codes_seen(connection, caller)
+            codes = await visible_codes(connection, caller)
         if filters.status not in codes:
             detail = f"status: {filters.status[:40]!r} is no status here: one of {', '.join(sorted(codes))}"
             params = {"in": "query", "name": "status", "allowed": sorted(codes)}
@@ -93,42 +73,15 @@ class Records:
 
     async def _read(
         self, caller: Caller, filters: RecordFilters, after: RecordPosition | None, limit: int
-    ) -> list[RecordRow]:
-        # A transaction for each piece: a client that reads slowly must not hold one open.
+    ) -> list[Record]:
+        # One transaction per chunk, since a slow client must not keep a transaction open.
         async with self._database.snapshot() as connection:
-            rows = await list_records(connection, caller, filters, after, limit)
-        return [seen_by(caller, row) for row in rows]
+            records = await list_records(connection, caller, filters, after, limit)
+        return [record.visible_to(caller) for record in records]
 
 
-def seen_by(caller: Caller, row: RecordRow) -> RecordRow:
-    """The record as the caller sees it: the office's note is for the office."""
-    return row if caller.overrules else replace(row, office_note=None)
-
-
-def cells(row: RecordRow) -> tuple[Cell, ...]:
-    """The record under `COLUMNS`."""
-    return (
-        row.id,
-        row.batch_id,
-        row.class_id,
-        row.session_id,
-        row.student_id,
-        row.learning_date,
-        row.status,
-        row.note,
-        row.version,
-        row.marked_at,
-        row.marked_role,
-        row.user_id,
-        row.arrived_at,
-        row.left_at,
-        row.office_note,
-        row.absence_id,
-    )
-
-
-def _key(row: RecordRow) -> Key:
-    school_id, learning_date, session_id, student_id = row.position
+def _key(record: Record) -> Key:
+    school_id, learning_date, session_id, student_id = record.position
     return (school_id, learning_date.toordinal(), session_id, student_id)
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from adsum.platform.database.columns import BigInt, Instant, Json, RunId, id_column, metadata, reference
 
-# What a school has changed of the statuses that every school begins with, or added to them.
+# The statuses of a school that differ from the defaults.
 statuses = Table(
     "statuses",
     metadata,
@@ -35,9 +35,9 @@ statuses = Table(
     CheckConstraint("counts_as IN ('attended', 'absent', 'not_expected')", "counts_as"),
 )
 
-# No foreign keys. What a row copies from its run (school, class, session, who marked it) has them there, and a student
-# is inserted only while an enrolment, which has one, is seen. On the hot path each would be an index look-up and a row
-# lock a student: with two, Postgres spent two thirds of an insert on them.
+# No foreign keys. The run has them for the columns that a row copies from it (school, class, session, author), and a
+# student is inserted only with a valid enrolment, which has one, too. Each foreign key costs an index look-up and a row
+# lock for each student: with two, Postgres spent two thirds of an insert on them.
 attendances = Table(
     "attendances",
     metadata,
@@ -53,16 +53,16 @@ attendances = Table(
     # Local 'HH:MM' of that day.
     Column("arrived_at", String(5)),
     Column("left_at", String(5)),
-    # What only the office reads and writes; it stays whatever becomes of the mark.
+    # Only the office reads and writes it. It does not depend on the mark.
     Column("office_note", Text),
-    # The absence known beforehand that the mark comes from; corrections and further runs set it anew.
+    # The planned absence that the mark comes from. Corrections and later runs replace it.
     Column("absence_id", BigInt),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("marked_at", Instant, nullable=False),
     Column("marked_role", String(32), nullable=False),
     Column("user_id", BigInt),
     Column("key_id", BigInt),
-    # The run that made the record; corrections leave it, and stand in attendance_changes.
+    # The run that inserted the record. Corrections keep it.
     Column("run_id", RunId, nullable=False),
     # In this order, so that the rows of a class share index pages.
     UniqueConstraint("session_id", "learning_date", "student_id"),
@@ -70,7 +70,7 @@ attendances = Table(
     Index(None, "school_id", "learning_date"),
 )
 
-# Append-only. `version` is the record's after the change, so that one version can be made only once.
+# Append-only. `version` is the record's after the change; the key allows each version once.
 attendance_changes = Table(
     "attendance_changes",
     metadata,
@@ -84,7 +84,7 @@ attendance_changes = Table(
     Column("new_arrived_at", String(5)),
     Column("old_left_at", String(5)),
     Column("new_left_at", String(5)),
-    # Both NULL where the change left the office's note alone.
+    # Both NULL if the change keeps the office's note.
     Column("old_office_note", Text),
     Column("new_office_note", Text),
     Column("changed_at", Instant, nullable=False),
@@ -92,15 +92,15 @@ attendance_changes = Table(
     reference("user", nullable=True),
     Column("key_id", BigInt, ForeignKey("api_keys.id")),
     Column("reason", Text),
-    # Of the run that made the change; of the run that the change takes back.
+    # The run that made the change; the run that the change undoes.
     Column("run_id", RunId),
     Column("undoes_run_id", RunId),
-    # The absence that the new mark comes from.
+    # The planned absence that the new mark comes from.
     Column("absence_id", BigInt),
     PrimaryKeyConstraint("attendance_id", "version"),
 )
 
-# What a teacher said of a student whose mark is the office's: kept beside it until the office settles which holds.
+# Disputed marks: the mark of a teacher for a student whose recorded mark is the office's.
 contradictions = Table(
     "contradictions",
     metadata,

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.attendance.disputed_marks import repository as contradictions
+from adsum.attendance.disputed_marks.repository import add_disputed_marks
 from adsum.batches.decide import Accepted, Decisions, answer_key
 from adsum.batches.repository import idempotency, new_runs, runs
 from adsum.batches.snapshot import close_idle, look
@@ -177,7 +177,7 @@ def _batch_id(checked: CheckedSubmission | AdsumError, outcome: Accepted | Adsum
 async def _write(connection: Connection, decisions: Decisions) -> None:
     """Writes what was decided, but for batches of which something has happened meanwhile."""
     decisions.keep_made(await new_runs.insert_runs(connection, list(decisions.made.values())))
-    await contradictions.keep_said(connection, decisions.said)
+    await add_disputed_marks(connection, decisions.disputed)
     answers = {key: answer for key, (_, answer) in decisions.answers.items()}
     await idempotency.keep_answers(connection, answers, decisions.now)
 

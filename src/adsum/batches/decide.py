@@ -9,9 +9,8 @@ from datetime import datetime
 from uuid6 import uuid7
 
 from adsum.absences.precedence import Precedence
-from adsum.absences.rules import known_of
-from adsum.attendance.disputed_marks.repository import Said
-from adsum.attendance.rules import Mark, RecordedMark
+from adsum.absences.rules import absences_of_session
+from adsum.attendance.rules import DisputedMark, Mark, RecordedMark
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.plan import Plan, make_plan, not_applied, recorded_already
 from adsum.batches.queue.keys import lock_key
@@ -67,7 +66,7 @@ class Decisions:
     now: datetime
     chunk_size: int
     made: dict[Batch, NewRun] = field(default_factory=dict[Batch, NewRun])
-    said: list[Said] = field(default_factory=list[Said])
+    disputed: list[DisputedMark] = field(default_factory=list[DisputedMark])
     answers: dict[AnswerKey, tuple[Batch, KeptAnswer]] = field(
         default_factory=dict[AnswerKey, tuple[Batch, KeptAnswer]]
     )
@@ -76,12 +75,12 @@ class Decisions:
     @property
     def is_only_runs(self) -> bool:
         """Whether nothing else is to be written."""
-        return not self.said and not self.answers
+        return not self.disputed and not self.answers
 
     @property
     def in_need_of_turns(self) -> set[Batch]:
         """Batches of which something is to be kept beside no run: a run is made only if nothing has happened since."""
-        kept = {*(each.batch for each in self.said), *(batch for batch, _ in self.answers.values())}
+        kept = {*(each.batch for each in self.disputed), *(batch for batch, _ in self.answers.values())}
         return {*self.sight.idle, *kept.difference(self.made)}
 
     def keep_made(self, run_ids: Collection[str]) -> None:
@@ -92,7 +91,7 @@ class Decisions:
         """Forgets what was decided of these batches."""
         self.dropped.update(batches)
         self.made = {batch: new for batch, new in self.made.items() if batch not in self.dropped}
-        self.said = [each for each in self.said if each.batch not in self.dropped]
+        self.disputed = [each for each in self.disputed if each.batch not in self.dropped]
         self.answers = {key: answer for key, answer in self.answers.items() if answer[0] not in self.dropped}
 
     def decide(self, asked: Asked, checked: CheckedSubmission | AdsumError) -> Accepted:
@@ -150,14 +149,14 @@ class Decisions:
         standing = self.sight.standing[batch]
         if not standing.is_preceding:
             return checked.requested
-        known = known_of(standing.known, batch.session_id, batch.learning_date, checked.times)
+        known = absences_of_session(standing.known, batch.session_id, batch.learning_date, checked.times)
         statuses = self.sight.statuses.get(checked.school_id) or SchoolStatuses()
-        ruling = Precedence(known, standing.records, statuses).rule(
+        ruling = Precedence(known, standing.records, statuses).resolve(
             checked.requested, asked.submission.selection.deliberate, overrules=caller.overrules
         )
-        self.said += [
-            Said(checked.school_id, batch, student_id, mark, caller, self.now)
-            for student_id, mark in ruling.contradictions.items()
+        self.disputed += [
+            DisputedMark(checked.school_id, batch, student_id, mark, caller, self.now)
+            for student_id, mark in ruling.disputed.items()
         ]
         return ruling.requested
 

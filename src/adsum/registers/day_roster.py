@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from adsum.absences.rules import known_of
+from adsum.absences.rules import absences_of_session
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.batches.repository.standing import find_standing
 from adsum.platform.clock import Clock
@@ -97,5 +97,5 @@ async def _session(connection: Connection, caller: Caller, batch: Batch) -> Sess
 async def _known(connection: Connection, batch: Batch) -> dict[int, str]:
     found = (await find_standing(connection, [batch]))[batch]
     times = await times_of(connection, batch.session_id)
-    known = known_of(found.known, batch.session_id, batch.learning_date, times)
+    known = absences_of_session(found.known, batch.session_id, batch.learning_date, times)
     return {student_id: each.absence.status for student_id, each in known.items()}

@@ -1,4 +1,4 @@
-"""What the tests of corrections share: a class of three, all of whom are recorded as present on Christmas Day 2024."""
+"""Fixtures of the tests of corrections: a class of three, all of whom are recorded as present on Christmas Day 2024."""
 
 from __future__ import annotations
 

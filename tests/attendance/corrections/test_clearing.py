@@ -21,14 +21,14 @@ async def test_a_cleared_mark_stays_as_a_record_without_a_status(register: Regis
     assert newest["reason"] == "wrong child"
 
 
-async def test_clearing_needs_the_version_that_was_seen(register: Register) -> None:
+async def test_clearing_needs_the_current_version(register: Register) -> None:
     await register.correct(status="late")
 
     assert (await register.clear(version=None)).status_code == HTTPStatus.PRECONDITION_REQUIRED
     assert (await register.clear()).status_code == HTTPStatus.PRECONDITION_FAILED
 
 
-async def test_a_note_does_not_come_back_and_does_not_stand_alone(register: Register) -> None:
+async def test_the_note_of_a_cleared_mark_does_not_return_and_needs_a_status(register: Register) -> None:
     await register.correct(status="late", note="bus")
     await register.clear(version='"2"')
 
@@ -39,7 +39,7 @@ async def test_a_note_does_not_come_back_and_does_not_stand_alone(register: Regi
     assert (marked.json()["status"], marked.json()["note"]) == ("present", None)
 
 
-async def test_a_class_that_is_marked_again_marks_who_was_cleared_and_nobody_else(register: Register) -> None:
+async def test_marking_a_class_again_records_only_the_students_with_cleared_marks(register: Register) -> None:
     await register.clear()
 
     again = await register.mark()
@@ -50,7 +50,7 @@ async def test_a_class_that_is_marked_again_marks_who_was_cleared_and_nobody_els
     assert history[0]["runId"] == again["runId"]
 
 
-async def test_a_history_is_read_page_by_page(register: Register) -> None:
+async def test_the_history_of_a_record_is_paged(register: Register) -> None:
     for version, status in enumerate(("absent", "late", "excused"), 1):
         await register.correct(version=f'"{version}"', status=status)
 

@@ -1,4 +1,4 @@
-"""Correcting one record: what changes, what is kept, and who is told what."""
+"""Corrections of single records over HTTP."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.api import Api, violations
 from tests.support.schools import make_user
 
 
-async def test_check_4_one_student_corrected_changes_only_that_record(register: Register) -> None:
+async def test_a_correction_of_one_student_changes_only_that_record(register: Register) -> None:
     before = (await register.api.get("/attendances")).json()["items"]
 
     answer = await register.correct(status="absent", note="went home", reason="asked the parents")
@@ -35,14 +35,14 @@ async def test_check_4_one_student_corrected_changes_only_that_record(register: 
     assert oldest["runId"] is not None
 
 
-async def test_nothing_is_written_where_nothing_changes(register: Register) -> None:
+async def test_a_correction_without_changes_writes_nothing(register: Register) -> None:
     answer = await register.correct(status="present")
 
     assert (answer.status_code, answer.headers["etag"]) == (HTTPStatus.OK, '"1"')
     assert len((await register.history())["items"]) == 1
 
 
-async def test_a_field_that_is_left_out_stays_and_null_takes_the_note_away(register: Register) -> None:
+async def test_a_correction_keeps_omitted_fields_and_removes_a_note_that_is_null(register: Register) -> None:
     await register.correct(status="late", note="bus")
 
     assert (await register.correct(version='"2"', status="excused")).json()["note"] == "bus"
@@ -50,7 +50,7 @@ async def test_a_field_that_is_left_out_stays_and_null_takes_the_note_away(regis
     assert (alone["status"], alone["note"]) == ("excused", None)
 
 
-async def test_a_stale_version_is_refused_with_what_was_changed(register: Register) -> None:
+async def test_a_stale_version_is_refused_with_the_changes_since(register: Register) -> None:
     await register.correct("office", status="late", note="bus")
 
     answer = await register.correct("teacher", status="absent")
@@ -65,7 +65,7 @@ async def test_a_stale_version_is_refused_with_what_was_changed(register: Regist
     assert [item["version"] for item in (await register.history())["items"]] == [2, 1]
 
 
-async def test_of_two_people_who_correct_one_mark_at_once_the_slower_is_told(register: Register) -> None:
+async def test_the_slower_of_two_simultaneous_corrections_is_refused(register: Register) -> None:
     answers = await asyncio.gather(
         register.correct("teacher", status="absent"), register.correct("office", status="late")
     )
@@ -77,7 +77,7 @@ async def test_of_two_people_who_correct_one_mark_at_once_the_slower_is_told(reg
     assert len((await register.history())["items"]) == 2
 
 
-async def test_the_same_correction_again_is_answered_as_the_first_time(register: Register) -> None:
+async def test_a_repeated_correction_is_answered_as_the_first_time(register: Register) -> None:
     first = await register.correct(status="absent", reason="seen in town")
 
     again = await register.correct(status="absent", reason="seen in town")
@@ -86,13 +86,13 @@ async def test_the_same_correction_again_is_answered_as_the_first_time(register:
     assert len((await register.history())["items"]) == 2
 
 
-async def test_what_another_has_changed_to_the_same_is_still_stale(register: Register) -> None:
+async def test_the_same_change_by_another_caller_is_still_a_conflict(register: Register) -> None:
     await register.correct("office", status="absent")
 
     assert (await register.correct("teacher", status="absent")).status_code == HTTPStatus.PRECONDITION_FAILED
 
 
-async def test_the_same_correction_again_is_stale_where_others_changed_it_since(register: Register) -> None:
+async def test_a_repeated_correction_is_stale_after_a_change_by_others(register: Register) -> None:
     await register.correct("teacher", status="absent")
     await register.correct("office", version='"2"', status="late")
 
@@ -102,7 +102,7 @@ async def test_the_same_correction_again_is_stale_where_others_changed_it_since(
     assert [change["version"] for change in answer.json()["params"]["changes"]] == [3, 2]
 
 
-async def test_a_change_needs_the_version_that_was_seen(register: Register) -> None:
+async def test_a_correction_needs_the_current_version(register: Register) -> None:
     for version in (None, "*"):
         answer = await register.correct(version=version, status="absent")
         assert answer.status_code == HTTPStatus.PRECONDITION_REQUIRED
@@ -130,7 +130,7 @@ async def test_a_change_needs_the_version_that_was_seen(register: Register) -> N
         ({"note": "x" * 100_000}, {("/note", "too_long")}),
     ],
 )
-async def test_bad_input_is_named_and_changes_nothing(
+async def test_invalid_input_is_reported_and_changes_nothing(
     register: Register, body: dict[str, str], wrong: set[tuple[str, str]]
 ) -> None:
     answer = await register.correct(**body)
@@ -140,7 +140,7 @@ async def test_bad_input_is_named_and_changes_nothing(
     assert len((await register.history())["items"]) == 1
 
 
-async def test_who_may_correct_what(register: Register) -> None:
+async def test_each_role_corrects_only_the_records_that_it_may(register: Register) -> None:
     assert (await register.correct("viewer", status="absent")).status_code == HTTPStatus.FORBIDDEN
     assert (await register.correct("operator", status="absent")).status_code == HTTPStatus.FORBIDDEN
     assert (await register.correct("nobody", status="absent")).status_code == HTTPStatus.UNAUTHORIZED
@@ -150,7 +150,7 @@ async def test_who_may_correct_what(register: Register) -> None:
         assert (await register.api.get(path, "operator")).status_code == HTTPStatus.FORBIDDEN
 
 
-async def test_a_record_of_a_class_that_the_caller_does_not_see_is_not_there(register: Register) -> None:
+async def test_a_record_of_an_invisible_class_is_not_found(register: Register) -> None:
     answers = await _every_request(register.api, register.path, "teacher of another class")
     unknown = await _every_request(register.api, f"/attendances/{max(register.records) + 1}", "office")
 

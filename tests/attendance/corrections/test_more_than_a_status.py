@@ -1,4 +1,4 @@
-"""When somebody came and left, and what the office notes for itself; and for how long teachers may write."""
+"""Arrival and departure times, the office's note, and the edit window."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def window(register: Register, days: int | None) -> None:
     assert (answer.status_code, answer.json()["editWindowDays"]) == (HTTPStatus.OK, days)
 
 
-async def test_times_go_with_the_status_that_they_are_told_of(register: Register) -> None:
+async def test_a_new_status_drops_the_times_of_the_old_one(register: Register) -> None:
     late = await register.correct(status="late", arrivedAt="08:17", leftAt="12:00")
     noted = await register.correct(version='"2"', note="bus", leftAt=None)
     absent = await register.correct(version='"3"', status="absent")
@@ -32,7 +32,7 @@ async def test_times_go_with_the_status_that_they_are_told_of(register: Register
     assert (newest["old"]["arrivedAt"], newest["new"]["arrivedAt"]) == ("08:17", None)
 
 
-async def test_times_that_are_none_are_named(register: Register) -> None:
+async def test_malformed_times_are_reported(register: Register) -> None:
     reversed_ = await register.correct(status="late", arrivedAt="12:00", leftAt="08:00")
     marks = [{"studentId": register.api.school.student_ids[0], "status": "late", "arrivedAt": "8:5", "leftAt": "99:00"}]
     marked = await register.api.create("teacher", marks=marks)
@@ -54,7 +54,7 @@ async def test_a_run_records_and_updates_times(register: Register) -> None:
     assert (neither["arrivedAt"], neither["leftAt"], neither["status"]) == (None, None, "present")
 
 
-async def test_an_undo_gives_the_times_back(register: Register) -> None:
+async def test_an_undo_restores_the_times(register: Register) -> None:
     await register.correct(status="late", arrivedAt="08:17")
     batch_id = (await register.mark(onExisting="update"))["batchId"]
 
@@ -64,7 +64,7 @@ async def test_an_undo_gives_the_times_back(register: Register) -> None:
     assert (record["status"], record["arrivedAt"]) == ("late", "08:17")
 
 
-async def test_the_offices_note_is_the_offices(register: Register) -> None:
+async def test_only_the_office_reads_the_offices_note(register: Register) -> None:
     noted = await register.correct("office", officeNote="parents are told")
 
     assert (noted.json()["officeNote"], noted.json()["status"], noted.json()["version"]) == (
@@ -80,7 +80,7 @@ async def test_the_offices_note_is_the_offices(register: Register) -> None:
     assert stale.json()["params"]["changes"][0]["new"]["officeNote"] is None
 
 
-async def test_it_stays_when_the_mark_changes_until_the_office_takes_it_away(register: Register) -> None:
+async def test_the_offices_note_outlives_changes_of_the_mark(register: Register) -> None:
     await register.correct("office", officeNote="parents are told")
     await register.correct("office", version='"2"', status="absent")
     assert (await register.api.get(register.path)).json()["officeNote"] == "parents are told"
@@ -90,13 +90,13 @@ async def test_it_stays_when_the_mark_changes_until_the_office_takes_it_away(reg
     assert (taken.json()["officeNote"], taken.json()["version"]) == (None, 4)
 
 
-async def test_a_teacher_does_not_write_it(register: Register) -> None:
+async def test_a_teacher_may_not_write_the_offices_note(register: Register) -> None:
     answer = await register.correct("teacher", officeNote="x")
 
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (HTTPStatus.FORBIDDEN, "office_note_not_allowed")
 
 
-async def test_after_the_window_only_the_office_writes_and_says_why(register: Register) -> None:
+async def test_after_the_edit_window_only_the_office_corrects_with_a_reason(register: Register) -> None:
     await window(register, 7)
 
     assert violations(await register.correct("teacher", status="late")) == {("/id", "edit_window_over")}
@@ -112,7 +112,7 @@ async def test_after_the_window_only_the_office_writes_and_says_why(register: Re
     assert (await register.api.create("teacher")).status_code == HTTPStatus.OK
 
 
-async def test_why_a_class_was_marked_late_is_kept(register: Register) -> None:
+async def test_the_reason_for_marking_a_class_after_the_edit_window_is_stored(register: Register) -> None:
     await window(register, 7)
     answer = await register.api.create("office", learningDate="2024-12-23", reason="found the paper register")
 
@@ -121,7 +121,7 @@ async def test_why_a_class_was_marked_late_is_kept(register: Register) -> None:
     assert batch["runs"][0]["forcedReason"] == "found the paper register"
 
 
-async def test_a_window_that_is_none_is_refused(register: Register) -> None:
+async def test_an_edit_window_out_of_range_is_refused(register: Register) -> None:
     path = f"/schools/{register.api.school.school_id}"
 
     wrong = await register.api.change("PATCH", path, "office", None, json={"editWindowDays": -1})
@@ -134,7 +134,7 @@ async def test_a_window_that_is_none_is_refused(register: Register) -> None:
         await register.adsum.schools.set_edit_window(register.api.school.school_id, 9999, system_caller())
 
 
-async def test_a_day_that_is_none_is_told_with_everything_else(register: Register) -> None:
+async def test_an_impossible_day_is_reported_with_all_other_violations(register: Register) -> None:
     await window(register, 7)
 
     assert violations(await register.api.create("office", learningDate="2024-02-30", force=True)) == {

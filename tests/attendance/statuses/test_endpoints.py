@@ -55,9 +55,7 @@ async def test_a_school_adds_a_status_and_marks_with_it(adsum: Adsum, api: Api, 
     assert (await api.get("/attendances", status="late")).json()["items"] == []
 
 
-async def test_a_retired_status_is_not_given_any_more_and_its_history_stays(
-    adsum: Adsum, api: Api, worker: RunWorker
-) -> None:
+async def test_a_retired_status_cannot_be_given_and_its_records_stay(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     await add(api)
     batch = await api.create("teacher", **mark(api, "trip"))
     async with worker():
@@ -88,13 +86,13 @@ async def test_a_default_is_renamed_reordered_and_retired_like_any_other(api: Ap
     assert violations(await api.create("teacher", **mark(api, "late"))) == {("/marks/0/status", "retired_status")}
 
 
-async def test_what_whole_classes_are_marked_with_cannot_be_retired(api: Api) -> None:
+async def test_present_and_absent_cannot_be_retired(api: Api) -> None:
     for code in ("present", "absent"):
         answer = await change(api, code, retired=True)
         assert (answer.status_code, answer.json()["code"]) == (HTTPStatus.CONFLICT, "status_needed")
 
 
-async def test_a_code_and_a_letter_are_given_once(api: Api) -> None:
+async def test_a_code_and_a_letter_are_unique_in_a_school(api: Api) -> None:
     await add(api)
 
     same_code = await add(api, letter="X")
@@ -111,13 +109,13 @@ async def test_a_code_and_a_letter_are_given_once(api: Api) -> None:
     assert (await change(api, "trip", retired=False)).json()["code"] == "letter_taken"
 
 
-async def test_of_two_who_add_one_status_at_once_one_is_told(api: Api) -> None:
+async def test_one_of_two_simultaneous_additions_of_a_status_is_refused(api: Api) -> None:
     answers = await asyncio.gather(add(api), add(api, label="Tour"))
 
     assert sorted(answer.status_code for answer in answers) == [HTTPStatus.CREATED, HTTPStatus.CONFLICT]
 
 
-async def test_every_wrong_thing_is_named_and_nothing_is_added(api: Api) -> None:
+async def test_all_violations_are_reported_and_no_status_is_added(api: Api) -> None:
     refused = await add(api, code="Trip!", label=" ", letter="TT")
 
     assert refused.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
@@ -130,7 +128,7 @@ async def test_every_wrong_thing_is_named_and_nothing_is_added(api: Api) -> None
     assert await codes(api) == ["present", "absent", "late", "excused"]
 
 
-async def test_who_may_read_and_who_may_change(api: Api) -> None:
+async def test_each_role_reads_or_changes_statuses_as_it_may(api: Api) -> None:
     assert (await add(api, "teacher")).status_code == HTTPStatus.FORBIDDEN
     assert (await change(api, "late", "viewer", label="x")).status_code == HTTPStatus.FORBIDDEN
     assert (await api.get(path_of(api), "teacher")).status_code == HTTPStatus.OK
@@ -138,7 +136,7 @@ async def test_who_may_read_and_who_may_change(api: Api) -> None:
     assert (await change(api, "nothing", label="x")).status_code == HTTPStatus.NOT_FOUND
 
 
-async def test_another_school_is_not_there(adsum: Adsum, api: Api) -> None:
+async def test_the_statuses_of_another_school_are_not_found(adsum: Adsum, api: Api) -> None:
     async with adsum.database.transaction() as connection:
         other = await make_bare_school(connection, name="Elsewhere")
 

@@ -1,4 +1,4 @@
-"""The statuses of a school: the defaults, what it made of them, and what a new one may be."""
+"""The statuses of a school: the defaults, its own, and the validation of new ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TRIP = Status("trip", "Class trip", "T", CountsAs.ATTENDED, frozenset({StatusFla
 NOW = datetime(2024, 12, 1, tzinfo=UTC)
 
 
-def test_every_school_begins_with_four() -> None:
+def test_every_school_begins_with_four_statuses() -> None:
     found = {each.code: (each.letter, each.counts_as, set(each.flags)) for each in SchoolStatuses()}
 
     assert found == {
@@ -24,7 +24,7 @@ def test_every_school_begins_with_four() -> None:
     }
 
 
-def test_a_schools_own_stand_in_its_order_and_over_the_defaults() -> None:
+def test_a_schools_own_statuses_replace_the_defaults_and_keep_its_order() -> None:
     late = Status("late", "Tardy", "L", CountsAs.ATTENDED, position=0)
     statuses = SchoolStatuses([TRIP, late])
 
@@ -37,7 +37,7 @@ def test_a_schools_own_stand_in_its_order_and_over_the_defaults() -> None:
     ]
 
 
-def test_what_can_be_given_is_what_is_in_use() -> None:
+def test_only_statuses_in_use_can_be_given() -> None:
     statuses = SchoolStatuses([replace(TRIP, retired_at=NOW)])
 
     assert statuses.in_use == ["present", "absent", "late", "excused"]
@@ -70,5 +70,5 @@ def test_what_can_be_given_is_what_is_in_use() -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_a_status_is_named(status: Status, wrong: list[str]) -> None:
+def test_each_violation_of_a_status_is_reported(status: Status, wrong: list[str]) -> None:
     assert [violation.code for violation in validate_status(status)] == wrong

@@ -7,8 +7,7 @@ from datetime import date
 
 from adsum.absences.rules import Absence
 from adsum.accounts.access import Role
-from adsum.attendance.filters import RecordFilters
-from adsum.attendance.rules import Correction, Mark
+from adsum.attendance.rules import Correction, Mark, RecordFilters
 from adsum.batches.selection import Selection, StudentMark
 from adsum.batches.submission import Submission
 from adsum.platform.ids import Batch
@@ -82,7 +81,7 @@ async def make_place(adsum: Adsum, worker: RunWorker, school_id: int, word: str,
         )
         await assign(connection, class_id, teacher_id)
     office, teacher = caller(Role.OFFICE, school_id), caller(Role.TEACHER, school_id, teacher_id)
-    told = await adsum.absences.add([other_id], Absence(day, day, "excused", f"{word}-reason"), office)
+    entered = await adsum.absences.add([other_id], Absence(day, day, "excused", f"{word}-reason"), office)
     marks = [StudentMark(student_id, Mark("late", f"{word}-note"))]
     submission = Submission(class_id, session_id, day.isoformat(), Selection(is_selected_all=True, marks=marks))
     result = await adsum.attendances.create_batch(submission, office)
@@ -95,7 +94,7 @@ async def make_place(adsum: Adsum, worker: RunWorker, school_id: int, word: str,
     await adsum.corrections.correct(record_id, None, Correction(status="absent", note=f"{word}-said"), teacher)
     run_id = result.run_id or ""
     batch_id = Batch(class_id, session_id, day).id
-    absence_id = told.rows[0].id
+    absence_id = entered.absences[0].id
     return Place(
         word, school_id, class_id, session_id, student_id, teacher_id, record_id, absence_id, batch_id, run_id, day
     )

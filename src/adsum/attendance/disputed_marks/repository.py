@@ -1,9 +1,8 @@
-"""What teachers said of students whose mark is the office's: kept beside it, until the office settles it."""
+"""Disputed marks, in the table `contradictions`: one for a student, session and day at most."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -13,116 +12,57 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school, in_visible_session
-from adsum.attendance.filters import ContradictionFilters
-from adsum.attendance.rules import Mark
+from adsum.attendance.disputed_marks.rules import DisputeFilters
+from adsum.attendance.rules import DisputedMark, OpenDispute
 from adsum.attendance.tables import attendances, contradictions
-from adsum.platform.ids import Batch
 
-ContradictionPosition = tuple[date, int]
-"""Where a contradiction stands in a list, the newest learning date first: its day, its id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What somebody said of a student, which is not to be recorded."""
-
-    school_id: int
-    batch: Batch
-    student_id: int
-    mark: Mark
-    caller: Caller
-    at: datetime
+DisputePosition = tuple[date, int]
+"""The sort key of a list of disputes, the newest learning date first: the day, the id."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContradictionRow:
-    """A contradiction that stands.
-
-    Attributes:
-        attendance_id, version: of the record that the office has set.
-        recorded, recorded_note: what it says.
-        said, said_note: what was said of the student in class.
-        said_at, said_role, user_id, key_id: when, and by whom.
-    """
-
-    id: int
-    school_id: int
-    class_id: int
-    session_id: int
-    learning_date: date
-    student_id: int
-    attendance_id: int
-    version: int
-    recorded: str
-    recorded_note: str | None
-    said: str
-    said_note: str | None
-    said_at: datetime
-    said_role: str
-    user_id: int | None
-    key_id: int | None
-
-    @property
-    def position(self) -> ContradictionPosition:
-        return self.learning_date, self.id
-
-
-async def keep_said(connection: AsyncConnection, said: Sequence[Said]) -> None:
-    """Keeps what was said; of one student in one session and day the newest."""
-    if not said:
+async def add_disputed_marks(connection: AsyncConnection, marks: Sequence[DisputedMark]) -> None:
+    """Stores disputed marks. A mark replaces an older one for the same student, session and day, and opens it again."""
+    if not marks:
         return
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    # In one order, so that two who say something of the same students cannot deadlock.
-    rows = sorted((_row(each) for each in said), key=lambda row: (row["session_id"], row["student_id"]))
+    # In one order, so that two transactions with marks for the same students do not deadlock.
+    rows = sorted((_columns(each) for each in marks), key=lambda row: (row["session_id"], row["student_id"]))
     statement = dialect.insert(contradictions)
-    kept = ("status", "note", "said_at", "said_role", "user_id", "key_id")
-    newest = {name: getattr(statement.excluded, name) for name in kept}
-    of_one = ("session_id", "learning_date", "student_id")
-    newest_stands = statement.on_conflict_do_update(index_elements=of_one, set_={**newest, "resolved_at": None})
-    await connection.execute(newest_stands, rows)
+    replaced = ("status", "note", "said_at", "said_role", "user_id", "key_id")
+    newest = {name: getattr(statement.excluded, name) for name in replaced}
+    key = ("session_id", "learning_date", "student_id")
+    await connection.execute(
+        statement.on_conflict_do_update(index_elements=key, set_={**newest, "resolved_at": None}), rows
+    )
 
 
-async def list_contradictions(
-    connection: AsyncConnection,
-    caller: Caller,
-    filters: ContradictionFilters,
-    after: ContradictionPosition | None,
-    limit: int,
-) -> list[ContradictionRow]:
-    """At most `limit` contradictions that the caller sees and that stand, the newest day first."""
+async def list_disputes(
+    connection: AsyncConnection, caller: Caller, filters: DisputeFilters, after: DisputePosition | None, limit: int
+) -> list[OpenDispute]:
+    """At most `limit` visible open disputes, the newest day first."""
     c = contradictions.c
-    statement = _standing(caller).order_by(c.learning_date.desc(), c.id.desc()).limit(limit)
-    for column, wanted in ((c.school_id, filters.school_id), (c.class_id, filters.class_id)):
-        if wanted is not None:
-            statement = statement.where(column == wanted)
-    if filters.student_id is not None:
-        statement = statement.where(c.student_id == filters.student_id)
-    if filters.first_day is not None:
-        statement = statement.where(c.learning_date >= filters.first_day)
-    if filters.last_day is not None:
-        statement = statement.where(c.learning_date <= filters.last_day)
+    statement = (
+        _open_disputes(caller).where(*_matches(filters)).order_by(c.learning_date.desc(), c.id.desc()).limit(limit)
+    )
     if after is not None:
         statement = statement.where(tuple_(c.learning_date, c.id) < after)
-    return [ContradictionRow(*row) for row in await connection.execute(statement)]
+    return [OpenDispute(*row) for row in await connection.execute(statement)]
 
 
-async def find_contradiction(
-    connection: AsyncConnection, caller: Caller, contradiction_id: int
-) -> ContradictionRow | None:
-    """One that stands, if the caller sees it."""
-    found = await connection.execute(_standing(caller).where(contradictions.c.id == contradiction_id))
-    row = found.one_or_none()
-    return None if row is None else ContradictionRow(*row)
+async def find_dispute(connection: AsyncConnection, caller: Caller, dispute_id: int) -> OpenDispute | None:
+    """An open dispute, if the caller may see it."""
+    row = (await connection.execute(_open_disputes(caller).where(contradictions.c.id == dispute_id))).one_or_none()
+    return None if row is None else OpenDispute(*row)
 
 
-async def contradiction_of(connection: AsyncConnection, caller: Caller, record_id: int) -> ContradictionRow | None:
-    """What stands beside a record, if anything does and the caller sees it."""
-    row = (await connection.execute(_standing(caller).where(attendances.c.id == record_id))).one_or_none()
-    return None if row is None else ContradictionRow(*row)
+async def find_dispute_of_record(connection: AsyncConnection, caller: Caller, record_id: int) -> OpenDispute | None:
+    """The open dispute about a record, if there is one and the caller may see it."""
+    row = (await connection.execute(_open_disputes(caller).where(attendances.c.id == record_id))).one_or_none()
+    return None if row is None else OpenDispute(*row)
 
 
-async def resolve(connection: AsyncConnection, record_id: int, now: datetime) -> None:
-    """Settles what was said of the student of a record, if anything was: the office has looked at it."""
+async def resolve_dispute(connection: AsyncConnection, record_id: int, now: datetime) -> None:
+    """Marks the dispute about a record as resolved, if there is an open one."""
     c, a = contradictions.c, attendances.c
     of_record = select(a.session_id, a.learning_date, a.student_id).where(a.id == record_id)
     await connection.execute(
@@ -132,15 +72,18 @@ async def resolve(connection: AsyncConnection, record_id: int, now: datetime) ->
     )
 
 
-def _standing(caller: Caller) -> Select[*tuple[Any, ...]]:
-    """Whatever the record says by now is no contradiction any more; nor is what stands beside a cleared mark."""
+def _open_disputes(caller: Caller) -> Select[*tuple[Any, ...]]:
+    """A mark that the record has by now is not disputed any more, and neither is a cleared mark."""
     c, a = contradictions.c, attendances.c
     return (
         select(
             *(c.id, c.school_id, c.class_id, c.session_id, c.learning_date, c.student_id),
             *(a.id, a.version, a.status, a.note, c.status, c.note, c.said_at, c.said_role, c.user_id, c.key_id),
         )
-        .join(attendances, _of_record())
+        .join(
+            attendances,
+            and_(a.session_id == c.session_id, a.learning_date == c.learning_date, a.student_id == c.student_id),
+        )
         .where(
             *(c.resolved_at.is_(None), a.status.is_not(None)),
             or_(a.status != c.status, and_(c.note.is_not(None), c.note.is_distinct_from(a.note))),
@@ -150,22 +93,28 @@ def _standing(caller: Caller) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _of_record() -> ColumnElement[bool]:
-    c, a = contradictions.c, attendances.c
-    return and_(a.session_id == c.session_id, a.learning_date == c.learning_date, a.student_id == c.student_id)
+def _matches(filters: DisputeFilters) -> list[ColumnElement[bool]]:
+    c = contradictions.c
+    columns = ((c.school_id, filters.school_id), (c.class_id, filters.class_id), (c.student_id, filters.student_id))
+    conditions = [column == value for column, value in columns if value is not None]
+    if filters.first_day is not None:
+        conditions += [c.learning_date >= filters.first_day]
+    if filters.last_day is not None:
+        conditions += [c.learning_date <= filters.last_day]
+    return conditions
 
 
-def _row(said: Said) -> dict[str, Any]:
+def _columns(disputed: DisputedMark) -> dict[str, Any]:
     return {
-        "school_id": said.school_id,
-        "class_id": said.batch.class_id,
-        "session_id": said.batch.session_id,
-        "learning_date": said.batch.learning_date,
-        "student_id": said.student_id,
-        "status": said.mark.status,
-        "note": said.mark.note,
-        "said_at": said.at,
-        "said_role": said.caller.role,
-        "user_id": said.caller.user_id,
-        "key_id": said.caller.key_id,
+        "school_id": disputed.school_id,
+        "class_id": disputed.batch.class_id,
+        "session_id": disputed.batch.session_id,
+        "learning_date": disputed.batch.learning_date,
+        "student_id": disputed.student_id,
+        "status": disputed.mark.status,
+        "note": disputed.mark.note,
+        "said_at": disputed.at,
+        "said_role": disputed.author.role,
+        "user_id": disputed.author.user_id,
+        "key_id": disputed.author.key_id,
     }

@@ -1,4 +1,4 @@
-"""The statuses of schools: what each has changed of the defaults, or added to them."""
+"""The statuses of schools: the table holds only those that differ from the defaults."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from adsum.attendance.tables import statuses
 
 
 async def find_statuses(connection: AsyncConnection, school_ids: Collection[int]) -> dict[int, SchoolStatuses]:
-    """Of each of these schools."""
+    """The statuses of each of these schools."""
     own: defaultdict[int, list[Status]] = defaultdict(list)
     for row in await connection.execute(select(statuses).where(statuses.c.school_id.in_(sorted(school_ids)))):
         own[row.school_id].append(_status(row))
     return {school_id: SchoolStatuses(own[school_id]) for school_id in school_ids}
 
 
-async def codes_seen(connection: AsyncConnection, caller: Caller) -> set[str]:
-    """The codes of all schools that the caller sees, in use or not."""
+async def visible_codes(connection: AsyncConnection, caller: Caller) -> set[str]:
+    """The codes of all visible schools, including retired ones."""
     own = select(statuses.c.code).where(in_visible_school(caller, statuses.c.school_id)).distinct()
     return {status.code for status in DEFAULTS} | set(await connection.scalars(own))
 
 
 async def set_status(connection: AsyncConnection, school_id: int, status: Status) -> None:
-    """Adds a status to a school, or puts it in the place of the one with this code."""
+    """Adds a status to a school, or replaces the one with this code."""
     of_code = statuses.c.school_id == school_id, statuses.c.code == status.code
     await connection.execute(delete(statuses).where(*of_code))
     await connection.execute(

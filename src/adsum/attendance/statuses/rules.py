@@ -1,4 +1,4 @@
-"""The statuses of a school: the marks that it can record."""
+"""The statuses that a school can record, such as present and absent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adsum.platform.errors import Violation
 
 PRESENT = "present"
 ABSENT = "absent"
-# create-batch writes these two by itself: so they are never retired.
+# create-batch writes these two for whole classes, so they cannot be retired.
 ALWAYS_IN_USE = frozenset({PRESENT, ABSENT})
 MAX_CODE = 32
 MAX_LABEL = 64
@@ -22,7 +22,7 @@ _CODE = re.compile(r"[a-z][a-z0-9_-]*")
 
 
 class CountsAs(StrEnum):
-    """What a status means to every count: who is not expected counts neither as attended nor as absent."""
+    """How counts treat a status. `not_expected` counts neither as attended nor as absent."""
 
     ATTENDED = "attended"
     ABSENT = "absent"
@@ -30,7 +30,7 @@ class CountsAs(StrEnum):
 
 
 class StatusFlag(StrEnum):
-    """What else a status says."""
+    """Further properties of a status."""
 
     LATE = "late"
     LEFT_EARLY = "left_early"
@@ -44,13 +44,13 @@ class Status:
     """One status of a school.
 
     Attributes:
-        code: what is recorded; it never changes, nor does what it counts as, nor its flags: history keeps its meaning.
+        code: recorded with each mark. It, `counts_as` and `flags` never change, so that history keeps its meaning.
         label: for people.
         letter: one character, on registers and on the keyboard.
-        counts_as: to every count.
-        flags: what else it says.
-        position: in lists; the lowest first.
-        retired_at: since when it is not given any more; None: it is in use.
+        counts_as: how counts treat it.
+        flags: its further properties.
+        position: in lists, the lowest first.
+        retired_at: from then on it cannot be given; None: it is in use.
     """
 
     code: str
@@ -82,11 +82,11 @@ DEFAULTS = (
     Status("late", "Late", "L", CountsAs.ATTENDED, frozenset({StatusFlag.LATE}), position=3),
     Status("excused", "Excused", "E", CountsAs.ABSENT, frozenset({StatusFlag.AUTHORISED}), position=4),
 )
-"""What every school begins with."""
+"""The statuses of a new school."""
 
 
 class SchoolStatuses:
-    """The statuses of one school: the defaults, and what the school has changed of them or added."""
+    """The statuses of one school: the defaults, with the changes and additions of the school."""
 
     def __init__(self, own: Iterable[Status] = ()) -> None:
         by_code = {status.code: status for status in (*DEFAULTS, *own)}
@@ -105,7 +105,7 @@ class SchoolStatuses:
         return [status.code for status in self if status.is_in_use]
 
     def violation_of(self, code: str, pointer: str) -> Violation | None:
-        """What is wrong with giving this status; None: nothing."""
+        """The violation in giving this status, if there is one."""
         status, params = self.get(code), {"allowed": self.in_use}
         if status is None:
             return Violation(
@@ -123,7 +123,7 @@ class SchoolStatuses:
 
 
 def validate_status(status: Status) -> list[Violation]:
-    """Everything that is wrong with a status whatever other ones there are."""
+    """All violations in a status by itself, without regard to other statuses."""
     violations: list[Violation] = []
     if not _CODE.fullmatch(status.code) or len(status.code) > MAX_CODE:
         detail = f"a code has at most {MAX_CODE} of a-z, 0-9, _ and -, and begins with a letter"
@@ -138,7 +138,7 @@ def validate_status(status: Status) -> list[Violation]:
 
 
 def _is_hidden(text: str) -> bool:
-    """Whether it holds controls, halves of characters or what changes the direction of the line around it."""
+    """Whether it has control characters, unpaired surrogates or characters that change the direction of text."""
     return any(unicodedata.category(character) in {"Cc", "Cs", "Cf"} for character in text)
 
 
@@ -154,7 +154,7 @@ class ShownStatus:
 
 
 def shown_statuses(statuses: SchoolStatuses) -> Mapping[str, ShownStatus]:
-    """All statuses of a school by code, in its order; retired ones too, since history has them."""
+    """All statuses of a school by code, in its order, including retired ones, which history may show."""
     return {
         each.code: ShownStatus(each.code, each.label, each.letter, tone_of(each), each.is_in_use) for each in statuses
     }

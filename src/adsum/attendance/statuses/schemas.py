@@ -61,7 +61,7 @@ class NewStatus(Schema):
 
 
 class ChangeStatus(Schema):
-    """What of a status is to be changed; what is left out stays."""
+    """A change of a status. A field that is left out stays."""
 
     label: Label | None = None
     letter: Letter | None = None

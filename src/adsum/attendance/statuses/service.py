@@ -1,22 +1,21 @@
-"""The statuses of a school: which there are, adding one, renaming or retiring one. History is never touched."""
+"""Lists, adds, renames and retires the statuses of a school. Records keep the statuses that they have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.statuses.repository import find_statuses, set_status
 from adsum.attendance.statuses.rules import ALWAYS_IN_USE, SchoolStatuses, Status, StatusChange, validate_status
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.errors import Conflict, Invalid, NotFound, Violation
+from adsum.platform.errors import Conflict, NotFound, refuse
 from adsum.schools.repository import lock_school
 from adsum.schools.service import require_school
 
 
 class StatusExists(Conflict):
-    """The school has a status with this code already, in use or retired."""
+    """The school has a status with this code, in use or retired."""
 
     code = "status_exists"
 
@@ -28,24 +27,24 @@ class LetterTaken(Conflict):
 
 
 class StatusNeeded(Conflict):
-    """`present` and `absent` are written for whole classes: they cannot be retired."""
+    """`present` and `absent` cannot be retired, since create-batch writes them for whole classes."""
 
     code = "status_needed"
 
 
 class Statuses:
-    """`now` is the clock."""
+    """The statuses of schools, as their managers see and change them."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
-        self._now = now
+        self._clock = clock
 
     async def all_of(self, school_id: int, caller: Caller) -> SchoolStatuses:
-        """The statuses of a school, retired ones too.
+        """The statuses of a school, including retired ones.
 
         Raises:
             Forbidden: without `roster:read`.
-            NotFound: there is no such school, or the caller does not see it.
+            NotFound: there is no such school, or the caller may not see it.
         """
         require_permission(caller, Permission.ROSTER_READ)
         async with self._database.snapshot() as connection:
@@ -57,14 +56,14 @@ class Statuses:
 
         Raises:
             Forbidden: without `school:manage`.
-            NotFound: there is no such school, or the caller does not see it.
-            Invalid: with one violation for every wrong thing.
+            NotFound: there is no such school, or the caller may not see it.
+            Invalid: with all violations.
             StatusExists, LetterTaken.
         """
         require_permission(caller, Permission.SCHOOL_MANAGE)
         async with self._database.transaction() as connection:
             statuses = await _locked(connection, school_id, caller)
-            _require_valid(status)
+            refuse(validate_status(status))
             if statuses.get(status.code) is not None:
                 raise StatusExists(f"there is a status {status.code!r} already", status=status.code)
             _require_free_letter(statuses, status)
@@ -72,12 +71,12 @@ class Statuses:
         return status
 
     async def change(self, school_id: int, code: str, change: StatusChange, caller: Caller) -> Status:
-        """Renames, reorders, retires a status, or takes it back into use. What it means stays.
+        """Renames, reorders, retires or reuses a status.
 
         Raises:
             Forbidden: without `school:manage`.
-            NotFound: there is no such school or status, or the caller does not see it.
-            Invalid: with one violation for every wrong thing.
+            NotFound: there is no such school or status, or the caller may not see it.
+            Invalid: with all violations.
             LetterTaken, StatusNeeded.
         """
         require_permission(caller, Permission.SCHOOL_MANAGE)
@@ -87,7 +86,7 @@ class Statuses:
             if status is None:
                 raise NotFound(f"school {school_id} has no status {code[:40]!r}", schoolId=school_id)
             changed = self._changed(status, change)
-            _require_valid(changed)
+            refuse(validate_status(changed))
             _require_free_letter(statuses, changed)
             if not changed.is_in_use and code in ALWAYS_IN_USE:
                 raise StatusNeeded(f"{code!r} is written for whole classes: it cannot be retired", status=code)
@@ -98,7 +97,7 @@ class Statuses:
     def _changed(self, status: Status, change: StatusChange) -> Status:
         retired_at = status.retired_at
         if change.retired is not None and change.retired == status.is_in_use:
-            retired_at = self._now() if change.retired else None
+            retired_at = self._clock() if change.retired else None
         return replace(
             status,
             label=status.label if change.label is None else change.label,
@@ -116,12 +115,6 @@ async def _locked(connection: Connection, school_id: int, caller: Caller) -> Sch
 
 async def _of_school(connection: Connection, school_id: int) -> SchoolStatuses:
     return (await find_statuses(connection, [school_id]))[school_id]
-
-
-def _require_valid(status: Status) -> None:
-    violations: list[Violation] = validate_status(status)
-    if violations:
-        raise Invalid("; ".join(violation.detail for violation in violations), violations)
 
 
 def _require_free_letter(statuses: SchoolStatuses, status: Status) -> None:

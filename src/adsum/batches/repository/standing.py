@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Date
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.absences.rules import Absence, KnownAbsence
+from adsum.absences.rules import Absence, StudentAbsence
 from adsum.attendance.rules import RecordedMark
 from adsum.batches.rules import RunState
 from adsum.platform.database.columns import Json
@@ -48,7 +48,7 @@ class Standing:
     newest_run: str | None
     is_open: bool
     records: Mapping[int, RecordedMark]
-    known: Sequence[KnownAbsence] = ()
+    known: Sequence[StudentAbsence] = ()
 
     @property
     def is_preceding(self) -> bool:
@@ -88,7 +88,7 @@ def _existing(status: str | None, note: str | None, version: int, *more: Any) ->
     return RecordedMark(status, note, version, arrived_at, left_at, bool(is_offices))
 
 
-def _known(absence_id: int, student_id: int, first_day: str, last_day: str, status: str, *more: Any) -> KnownAbsence:
+def _known(absence_id: int, student_id: int, first_day: str, last_day: str, status: str, *more: Any) -> StudentAbsence:
     sessions, from_time, to_time = more
     # SQLite hands JSON within JSON over as text.
     listed: list[int] | None = json.loads(sessions) if isinstance(sessions, str) else sessions
@@ -101,4 +101,4 @@ def _known(absence_id: int, student_id: int, first_day: str, last_day: str, stat
         from_time=from_time,
         to_time=to_time,
     )
-    return KnownAbsence(absence_id, student_id, absence)
+    return StudentAbsence(absence_id, student_id, absence)

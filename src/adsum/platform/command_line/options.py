@@ -20,6 +20,7 @@ def read_day(text: str) -> date:
         raise typer.BadParameter(str(error)) from None
 
 
+SchoolId = Annotated[int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID")]
 ClassId = Annotated[int | None, typer.Option("--class", min=1, max=MAX_ID, metavar="ID")]
 SessionId = Annotated[int | None, typer.Option("--session", min=1, max=MAX_ID, metavar="ID")]
 StudentId = Annotated[int | None, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")]

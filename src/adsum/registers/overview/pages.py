@@ -9,10 +9,11 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
-from adsum.absences.explain import Explaining
+from adsum.absences.explain import UnexplainedAbsences
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
-from adsum.attendance.disputed_marks.service import Contradictions, Holds
+from adsum.attendance.disputed_marks.rules import Holds
+from adsum.attendance.disputed_marks.service import DisputedMarks
 from adsum.batches.retry_cancel import RetryCancel
 from adsum.platform.errors import Invalid, NotFound, StaleVersion
 from adsum.platform.http.dependencies import Now, provided
@@ -80,7 +81,7 @@ async def overview(
 async def explain(
     request: Request,
     overviews: OverviewsService,
-    explaining: Annotated[Explaining, Depends(provided(Explaining))],
+    unexplained_absences: Annotated[UnexplainedAbsences, Depends(provided(UnexplainedAbsences))],
     schools: SchoolsService,
     visitor: Office,
     now: Now,
@@ -89,7 +90,7 @@ async def explain(
     """Explains all absences of a student on a day."""
     absent = (form.student, form.absent)
     try:
-        explained = await explaining.explain(form.school, absent, form.status, form.reason, visitor.caller)
+        explained = await unexplained_absences.explain(form.school, absent, form.status, form.reason, visitor.caller)
     except Invalid as error:
         of = await school_day(schools, visitor, form.school, form.date, now)
         content = await _read(overviews, visitor, of, Cursors())
@@ -99,13 +100,13 @@ async def explain(
 
 @router.post("/settle")
 async def settle(
-    contradictions: Annotated[Contradictions, Depends(provided(Contradictions))],
+    disputed_marks: Annotated[DisputedMarks, Depends(provided(DisputedMarks))],
     visitor: Office,
     form: Annotated[DecisionForm, Form()],
 ) -> Response:
     """Settles a disputed mark: either the office's mark holds, or the mark from class."""
     try:
-        await contradictions.settle(form.contradiction, form.holds, None, visitor.caller, form.version)
+        await disputed_marks.settle(form.contradiction, form.holds, None, visitor.caller, form.version)
     except NotFound:
         return _redirect(form, "gone")
     except StaleVersion:

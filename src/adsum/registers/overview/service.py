@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from adsum.absences.explain import Explaining, explanations
+from adsum.absences.explain import UnexplainedAbsences, explanations
 from adsum.accounts.access import Caller, Permission
-from adsum.attendance.disputed_marks.repository import ContradictionRow
-from adsum.attendance.disputed_marks.service import Contradictions
-from adsum.attendance.filters import ContradictionFilters
-from adsum.attendance.repository import RecordRow
+from adsum.attendance.disputed_marks.rules import DisputeFilters
+from adsum.attendance.disputed_marks.service import DisputedMarks
+from adsum.attendance.rules import OpenDispute, Record
 from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.attendance.statuses.service import Statuses
 from adsum.batches.listing import Batches
@@ -45,7 +44,7 @@ class UnexplainedAbsence:
     """The unexplained absences of a student on one day."""
 
     student_id: int
-    records: Sequence[RecordRow]
+    records: Sequence[Record]
 
     @property
     def day(self) -> str:
@@ -59,7 +58,7 @@ class DayOverview:
     figures: Figures
     registers: Page[Register]
     unexplained: Page[UnexplainedAbsence]
-    contradictions: Page[ContradictionRow]
+    disputes: Page[OpenDispute]
     failed: Page[ListedBatch]
     names: Names
     statuses: Mapping[str, ShownStatus]
@@ -83,8 +82,8 @@ class DayOverviews:
         registers: Registers,
         on_site: OnSite,
         reports: Reports,
-        explaining: Explaining,
-        contradictions: Contradictions,
+        unexplained_absences: UnexplainedAbsences,
+        disputed_marks: DisputedMarks,
         batches: Batches,
         statuses: Statuses,
         naming: Naming,
@@ -92,8 +91,8 @@ class DayOverviews:
         self._registers = registers
         self._on_site = on_site
         self._reports = reports
-        self._explaining = explaining
-        self._contradictions = contradictions
+        self._unexplained_absences = unexplained_absences
+        self._disputed_marks = disputed_marks
         self._batches = batches
         self._statuses = statuses
         self._naming = naming
@@ -108,8 +107,8 @@ class DayOverviews:
         filters = RegisterFilters(day=day, school_id=school_id)
         registers = await self._registers.page(caller, filters, PageRequest(cursors.registers, MAX_LIMIT))
         unexplained = await self._unexplained(caller, school_id, day, cursors.unexplained)
-        open_ones = ContradictionFilters(school_id=school_id, last_day=day)
-        contradictions = await self._contradictions.page(caller, open_ones, PageRequest())
+        dispute_filters = DisputeFilters(school_id=school_id, last_day=day)
+        disputes = await self._disputed_marks.page(caller, dispute_filters, PageRequest())
         failed = await self._failed(caller, school_id, day)
         statuses = await self._statuses.all_of(school_id, caller)
         shown = shown_statuses(statuses)
@@ -117,9 +116,9 @@ class DayOverviews:
             figures=await self._figures(caller, filters, school_id, day, is_today=is_today),
             registers=registers,
             unexplained=unexplained,
-            contradictions=contradictions,
+            disputes=disputes,
             failed=failed,
-            names=await self._naming.names_of(_named_ids(registers, unexplained, contradictions, failed), caller),
+            names=await self._naming.names_of(_named_ids(registers, unexplained, disputes, failed), caller),
             statuses=shown,
             explanations=[shown[code] for code in explanations(statuses)],
         )
@@ -138,7 +137,7 @@ class DayOverviews:
         scope = Scope(school_id, day - LOOKBACK, day)
         report = await self._reports.unexplained(scope, caller, PageRequest(cursor))
         days = [(item.day.student_id, item.day.day) for item in report.items]
-        records = await self._explaining.absences(school_id, days, caller)
+        records = await self._unexplained_absences.find(school_id, days, caller)
         # The report was read a moment before. Absences that were explained since have no records here.
         items = [UnexplainedAbsence(key[0], records[key]) for key in days if key in records]
         return Page(items, report.next_cursor)
@@ -161,15 +160,15 @@ def few_missing(register: Register) -> Sequence[int]:
 def _named_ids(
     registers: Page[Register],
     unexplained: Page[UnexplainedAbsence],
-    contradictions: Page[ContradictionRow],
+    disputes: Page[OpenDispute],
     failed: Page[ListedBatch],
 ) -> NamedIds:
     records = [record for absence in unexplained.items for record in absence.records]
-    rows = [*records, *contradictions.items]
+    rows = [*records, *disputes.items]
     batches = [each.batch for each in failed.items]
     return NamedIds(
         students={row.student_id for row in rows} | {id_ for each in registers.items for id_ in few_missing(each)},
         classes={row.class_id for row in rows} | {batch.class_id for batch in batches},
         sessions={row.session_id for row in rows} | {batch.session_id for batch in batches},
-        people={row.user_id for row in contradictions.items if row.user_id is not None},
+        people={row.user_id for row in disputes.items if row.user_id is not None},
     )

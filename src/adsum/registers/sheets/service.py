@@ -116,7 +116,7 @@ class RegisterSheets:
         assert mark.version is not None
         correction = Correction(status=mark.status, note=mark.note, reason=reason)
         corrected = await self._corrections.correct(mark.record_id, [mark.version], correction, caller)
-        return corrected.beside is not None and corrected.record.status != mark.status
+        return corrected.dispute is not None and corrected.record.status != mark.status
 
 
 def _rows(roster: DayRoster, records: Mapping[int, SheetRecord], failures: Mapping[int, str]) -> list[SheetRow]:

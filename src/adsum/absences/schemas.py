@@ -1,0 +1,153 @@
+"""Planned absences in the API and in `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from adsum.absences.rules import (
+    MAX_SESSIONS,
+    MAX_STUDENTS,
+    Absence,
+    AbsenceFilters,
+    AbsenceVersion,
+    PlannedAbsence,
+)
+from adsum.attendance.statuses.rules import MAX_CODE
+from adsum.platform.days import TIME_PATTERN
+from adsum.platform.http.queries import Day, PageQuery
+from adsum.platform.http.schemas import Id, Moment, PathId, PlainText, Schema
+from adsum.platform.texts import MAX_REASON
+
+Time = Annotated[str, Field(pattern=TIME_PATTERN)]
+Sessions = Annotated[Sequence[Id], Field(max_length=MAX_SESSIONS, description="Only these; else every session")]
+Status = Annotated[PlainText, Field(max_length=MAX_CODE, description="The status that registers record")]
+Reason = Annotated[PlainText, Field(min_length=1, max_length=MAX_REASON, description="Why, for the office alone")]
+
+
+class AbsenceQuery(PageQuery):
+    """Filters of the list; of the days those that an absence touches."""
+
+    school_id: PathId | None = None
+    class_id: PathId | None = None
+    student_id: PathId | None = None
+    first_day: Annotated[Day | None, Field(alias="from")] = None
+    last_day: Annotated[Day | None, Field(alias="to")] = None
+    revoked: Annotated[bool, Field(description="With those that were revoked")] = False
+
+    @property
+    def filters(self) -> AbsenceFilters:
+        return AbsenceFilters(
+            self.school_id, self.class_id, self.student_id, self.first_day, self.last_day, self.revoked
+        )
+
+
+class EnterAbsence(Schema):
+    """The same absence of each student. Give `sessionIds`, or both times, or neither: then it is all day."""
+
+    student_ids: Annotated[Sequence[Id], Field(min_length=1, max_length=MAX_STUDENTS)]
+    first_day: Annotated[Day, Field(alias="from")]
+    last_day: Annotated[Day, Field(alias="to", description="Inclusive")]
+    session_ids: Sessions | None = None
+    from_time: Annotated[Time | None, Field(description="Only sessions that meet after it, by the timetable")] = None
+    to_time: Annotated[Time | None, Field(description="Only sessions that meet before it, by the timetable")] = None
+    status: Status
+    reason: Reason
+
+    def to_absence(self) -> Absence:
+        return Absence(
+            self.first_day,
+            self.last_day,
+            self.status,
+            self.reason,
+            None if self.session_ids is None else tuple(self.session_ids),
+            self.from_time,
+            self.to_time,
+        )
+
+
+class ChangeAbsence(Schema):
+    """A change of an absence. A field that is left out stays; null removes sessions or times."""
+
+    first_day: Annotated[Day | None, Field(alias="from")] = None
+    last_day: Annotated[Day | None, Field(alias="to")] = None
+    session_ids: Sessions | None = None
+    from_time: Time | None = None
+    to_time: Time | None = None
+    status: Status | None = None
+    reason: Reason | None = None
+
+    def applied_to(self, absence: Absence) -> Absence:
+        given: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        for name in ("first_day", "last_day", "status", "reason"):
+            if given.get(name) is None:
+                given.pop(name, None)
+        if given.get("session_ids") is not None:
+            given["session_ids"] = tuple(given["session_ids"])
+        return replace(absence, **given)
+
+
+class AbsenceItem(Schema):
+    """An absence of one student. `version` counts its changes."""
+
+    id: int
+    student_id: int
+    first_day: Annotated[date, Field(alias="from")]
+    last_day: Annotated[date, Field(alias="to")]
+    session_ids: Sequence[int] | None
+    from_time: str | None
+    to_time: str | None
+    status: str
+    reason: str
+    version: int
+    revoked_at: Moment | None
+
+    @classmethod
+    def of(cls, planned: PlannedAbsence) -> AbsenceItem:
+        absence = planned.absence
+        return cls(
+            id=planned.id,
+            student_id=planned.student_id,
+            first_day=absence.first_day,
+            last_day=absence.last_day,
+            session_ids=absence.session_ids,
+            from_time=absence.from_time,
+            to_time=absence.to_time,
+            status=absence.status,
+            reason=absence.reason,
+            version=planned.version,
+            revoked_at=planned.revoked_at,
+        )
+
+
+class EnteredAbsences(Schema):
+    """The absences that were entered, in the order of `studentIds`."""
+
+    items: Sequence[AbsenceItem]
+    corrected_records: Annotated[int, Field(description="Existing records that have the status since")]
+
+
+class VersionOfAbsence(Schema):
+    """One version of an absence, and its author. `said` has the fields of an absence, and `revoked`."""
+
+    version: int
+    said: dict[str, Any]
+    changed_at: Moment
+    changed_by_role: str
+    changed_by_user_id: int | None
+    changed_by_key_id: Annotated[int | None, Field(description="of an API key")]
+
+    @classmethod
+    def of(cls, version: AbsenceVersion) -> VersionOfAbsence:
+        return cls(
+            version=version.version,
+            said=version.content,
+            changed_at=version.changed_at,
+            changed_by_role=version.changed_role,
+            changed_by_user_id=version.user_id,
+            changed_by_key_id=version.key_id,
+        )

@@ -1,0 +1,75 @@
+"""Disputed marks in the API and in `--json`."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import Field
+
+from adsum.attendance.disputed_marks.rules import DisputeFilters, Holds
+from adsum.attendance.rules import OpenDispute
+from adsum.platform.http.queries import Day, PageQuery
+from adsum.platform.http.schemas import Moment, PathId, PlainText, Schema
+from adsum.platform.texts import MAX_REASON
+
+
+class ContradictionQuery(PageQuery):
+    """Filters of the list; days are inclusive."""
+
+    school_id: PathId | None = None
+    class_id: PathId | None = None
+    student_id: PathId | None = None
+    first_day: Annotated[Day | None, Field(alias="from")] = None
+    last_day: Annotated[Day | None, Field(alias="to")] = None
+
+    @property
+    def filters(self) -> DisputeFilters:
+        return DisputeFilters(self.school_id, self.class_id, self.student_id, self.first_day, self.last_day)
+
+
+class ContradictionItem(Schema):
+    """The recorded mark, which the office has set, and the disputed mark of a teacher."""
+
+    id: int
+    class_id: int
+    session_id: int
+    learning_date: date
+    student_id: int
+    attendance_id: int
+    version: Annotated[int, Field(description="of the record")]
+    recorded: str
+    recorded_note: str | None
+    said: str
+    said_note: str | None
+    said_at: Moment
+    said_by_role: str
+    said_by_user_id: int | None
+    said_by_key_id: Annotated[int | None, Field(description="of an API key")]
+
+    @classmethod
+    def of(cls, dispute: OpenDispute) -> ContradictionItem:
+        return cls(
+            id=dispute.id,
+            class_id=dispute.class_id,
+            session_id=dispute.session_id,
+            learning_date=dispute.learning_date,
+            student_id=dispute.student_id,
+            attendance_id=dispute.attendance_id,
+            version=dispute.version,
+            recorded=dispute.recorded,
+            recorded_note=dispute.recorded_note,
+            said=dispute.disputed,
+            said_note=dispute.disputed_note,
+            said_at=dispute.disputed_at,
+            said_by_role=dispute.disputed_role,
+            said_by_user_id=dispute.user_id,
+            said_by_key_id=dispute.key_id,
+        )
+
+
+class Settle(Schema):
+    """Which of the two holds."""
+
+    holds: Holds
+    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="Why, for the history")] | None = None

@@ -1,0 +1,230 @@
+"""Attendance records and their history: in the API, in `--json`, and as columns of a file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from datetime import date
+from operator import attrgetter
+from typing import Annotated
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from adsum.attendance.rules import Change, Correction, Keep, OpenDispute, Record, RecordFilters, VisibleRecord
+from adsum.platform.csv_files import Cell
+from adsum.platform.days import TIME_PATTERN
+from adsum.platform.http.queries import Day, PageQuery, StatusCode
+from adsum.platform.http.schemas import Moment, PathId, PlainText, Schema
+from adsum.platform.texts import MAX_NOTE, MAX_REASON
+
+Reason = Annotated[PlainText, Field(max_length=MAX_REASON, description="Why, for the history")]
+
+
+class RecordQuery(PageQuery):
+    """Filters of the list of records; days are inclusive."""
+
+    school_id: PathId | None = None
+    class_id: PathId | None = None
+    session_id: PathId | None = None
+    student_id: PathId | None = None
+    first_day: Annotated[Day | None, Field(alias="from", description="First learning date")] = None
+    last_day: Annotated[Day | None, Field(alias="to", description="Last learning date")] = None
+    status: StatusCode | None = None
+
+    @field_validator("last_day", mode="after")
+    @classmethod
+    def _not_before_the_first(cls, last_day: date | None, info: ValidationInfo) -> date | None:
+        first_day: date | None = info.data.get("first_day")
+        if first_day is not None and last_day is not None and last_day < first_day:
+            raise PydanticCustomError("days_reversed", "this is before the first day, `from`")
+        return last_day
+
+    @property
+    def filters(self) -> RecordFilters:
+        return RecordFilters(
+            school_id=self.school_id,
+            class_id=self.class_id,
+            session_id=self.session_id,
+            student_id=self.student_id,
+            first_day=self.first_day,
+            last_day=self.last_day,
+            status=self.status,
+        )
+
+
+class SaidInClass(Schema):
+    """A teacher's mark for a student whose mark the office has set. The office has not settled it yet."""
+
+    contradiction_id: int
+    status: str
+    note: str | None
+    said_at: Moment
+    said_by_role: str
+    said_by_user_id: int | None
+
+    @classmethod
+    def of(cls, dispute: OpenDispute) -> SaidInClass:
+        return cls(
+            contradiction_id=dispute.id,
+            status=dispute.disputed,
+            note=dispute.disputed_note,
+            said_at=dispute.disputed_at,
+            said_by_role=dispute.disputed_role,
+            said_by_user_id=dispute.user_id,
+        )
+
+
+class RecordItem(Schema):
+    """The record of a student in one session on one day. `status` is null where the mark was cleared."""
+
+    id: int
+    batch_id: str
+    class_id: int
+    session_id: int
+    student_id: int
+    learning_date: date
+    status: str | None
+    note: str | None
+    version: int
+    marked_at: Moment
+    marked_by_role: str
+    marked_by_user_id: Annotated[
+        int | None, Field(description="null: an API key that acts for nobody, or the command line")
+    ]
+    arrived_at: Annotated[str | None, Field(description="Local HH:MM")] = None
+    left_at: Annotated[str | None, Field(description="Local HH:MM")] = None
+    office_note: Annotated[str | None, Field(description="For the office alone; to others always null")] = None
+    absence_id: Annotated[int | None, Field(description="Of the planned absence that the mark comes from")] = None
+    contradiction: Annotated[
+        SaidInClass | None, Field(description="Only of a single record; for lists, see `/contradictions`")
+    ] = None
+
+    @classmethod
+    def of(cls, record: Record, dispute: OpenDispute | None = None) -> RecordItem:
+        return cls(
+            id=record.id,
+            batch_id=record.batch_id,
+            class_id=record.class_id,
+            session_id=record.session_id,
+            student_id=record.student_id,
+            learning_date=record.learning_date,
+            status=record.status,
+            note=record.note,
+            version=record.version,
+            marked_at=record.marked_at,
+            marked_by_role=record.marked_role,
+            marked_by_user_id=record.user_id,
+            arrived_at=record.arrived_at,
+            left_at=record.left_at,
+            office_note=record.office_note,
+            absence_id=record.absence_id,
+            contradiction=SaidInClass.of(dispute) if dispute is not None else None,
+        )
+
+    @classmethod
+    def of_visible(cls, visible: VisibleRecord) -> RecordItem:
+        return cls.of(visible.record, visible.dispute)
+
+
+COLUMNS = tuple(field.alias or name for name, field in RecordItem.model_fields.items() if name != "contradiction")
+"""The columns of a file of records, named as the fields of the API."""
+
+_cells = attrgetter(
+    *("id", "batch_id", "class_id", "session_id", "student_id", "learning_date", "status", "note", "version"),
+    *("marked_at", "marked_role", "user_id", "arrived_at", "left_at", "office_note", "absence_id"),
+)
+
+
+def cells(record: Record) -> tuple[Cell, ...]:
+    """A record under `COLUMNS`. Exports have many rows, so that no model is built for a row."""
+    return _cells(record)
+
+
+async def rows_of_cells(
+    chunks: AsyncGenerator[Sequence[Record]],
+) -> AsyncGenerator[Sequence[Sequence[Cell]]]:
+    """Chunks of an export as rows of a file."""
+    async with aclosing(chunks):
+        async for records in chunks:
+            yield [cells(record) for record in records]
+
+
+class CorrectRecord(Schema):
+    """A correction. A field that is left out stays; null, but for `status`, removes the value."""
+
+    status: Annotated[PlainText, Field(max_length=32)] | None = None
+    note: Annotated[PlainText, Field(max_length=MAX_NOTE)] | None = None
+    reason: Reason | None = None
+    arrived_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = None
+    left_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = None
+    office_note: Annotated[PlainText, Field(max_length=MAX_NOTE, description="For the office alone")] | None = None
+
+    def to_correction(self) -> Correction:
+        return Correction(
+            status=self.status if self.status is not None else Keep.AS_IS,
+            note=self._given("note", self.note),
+            reason=self.reason,
+            arrived_at=self._given("arrived_at", self.arrived_at),
+            left_at=self._given("left_at", self.left_at),
+            office_note=self._given("office_note", self.office_note),
+        )
+
+    def _given(self, name: str, value: str | None) -> str | Keep | None:
+        return value if name in self.model_fields_set else Keep.AS_IS
+
+
+class MarkOfVersion(Schema):
+    """The mark of a record in one version. `status` is null where the mark was cleared."""
+
+    status: str | None
+    note: str | None
+    arrived_at: str | None = None
+    left_at: str | None = None
+    office_note: Annotated[str | None, Field(description="null where the change left the office's note alone")] = None
+
+
+class ChangeItem(Schema):
+    """One version of a record: its author, time and reason, and the mark before it."""
+
+    version: int
+    old: Annotated[MarkOfVersion | None, Field(description="null: the record begins with this version")]
+    new: MarkOfVersion
+    changed_at: Moment
+    changed_by_role: str
+    changed_by_user_id: int | None
+    changed_by_key_id: Annotated[int | None, Field(description="of an API key")]
+    reason: str | None
+    run_id: Annotated[str | None, Field(description="The run that made this version; null: a correction")]
+    undoes_run_id: Annotated[str | None, Field(description="The run that was undone by this version")] = None
+    absence_id: Annotated[int | None, Field(description="Of the planned absence that the new mark comes from")] = None
+
+    @classmethod
+    def of(cls, change: Change) -> ChangeItem:
+        old = MarkOfVersion(
+            status=change.old_status,
+            note=change.old_note,
+            arrived_at=change.old_arrived_at,
+            left_at=change.old_left_at,
+            office_note=change.old_office_note,
+        )
+        new = MarkOfVersion(
+            status=change.new_status,
+            note=change.new_note,
+            arrived_at=change.new_arrived_at,
+            left_at=change.new_left_at,
+            office_note=change.new_office_note,
+        )
+        return cls(
+            version=change.version,
+            old=old if change.version > 1 else None,
+            new=new,
+            changed_at=change.changed_at,
+            changed_by_role=change.changed_role,
+            changed_by_user_id=change.user_id,
+            changed_by_key_id=change.key_id,
+            reason=change.reason,
+            run_id=change.run_id,
+            undoes_run_id=change.undoes_run_id,
+            absence_id=change.absence_id,
+        )
