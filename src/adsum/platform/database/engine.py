@@ -6,8 +6,9 @@ Repositories receive a `Connection` with an open transaction. Only services open
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -148,9 +149,14 @@ class Database:
     async def require_connection(self) -> None:
         """Connects once. Raises ConfigurationError with the reason if that fails."""
         try:
-            async with self.engine.connect():
-                pass
-        except (DBAPIError, asyncpg.PostgresError, *_OUTAGES) as error:
+            if self.file is not None:
+                # Not with aiosqlite, whose thread prints an error if the event loop ends right after a failure.
+                with closing(sqlite3.connect(self.file)) as connection:
+                    connection.execute("PRAGMA schema_version")
+            else:
+                async with self.engine.connect():
+                    pass
+        except (sqlite3.Error, DBAPIError, asyncpg.PostgresError, *_OUTAGES) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
             reason = " ".join(str(cause).rpartition("'>: ")[2].split()) or type(cause).__name__
             raise ConfigurationError(f"ADSUM_DATABASE_URL: the database cannot be used: {reason}") from None
