@@ -22,7 +22,7 @@ BROWSER = "tests/system/browser"
 # Dozens of processes import the same modules, and each would compile them anew.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 # More processes than cores, since tests of faults and of commands mostly wait.
-WORKERS = str((os.cpu_count() or 2) + 2)
+WORKERS = str(min((os.cpu_count() or 2) + 2, 12))
 # Playwright's loop occupies its process, so these tests have processes of their own: each with one system, one browser.
 BROWSERS = "2"
 
