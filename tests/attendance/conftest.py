@@ -48,7 +48,7 @@ class Reader:
 
     async def sign_in(self, role: Role, school_id: int | None = None) -> int:
         """Sends all later requests as a new user in this role, and answers with the user's id."""
-        email = f"{role}-{school_id}@school.example"
+        email = f"{role}-{school_id or 'all'}@school.example"
         async with self.adsum.database.transaction() as connection:
             user_id = await make_user(connection, role, school_id, email=email, password_hash="-")
         token = await self.adsum.tokens.create(email)
