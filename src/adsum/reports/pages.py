@@ -18,7 +18,7 @@ from adsum.accounts.access import Caller, Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.attendance import endpoints as attendances
 from adsum.platform.errors import Invalid, NotFound
-from adsum.platform.http.dependencies import OpenAdsum, provided
+from adsum.platform.http.dependencies import provided
 from adsum.platform.http.list_files import FileKind
 from adsum.platform.http.queries import Day, PageQuery, Words
 from adsum.platform.http.schemas import PathId
@@ -261,7 +261,7 @@ async def student_page(
     request: Request,
     reading: RequestedView,
     directory: DirectoryService,
-    adsum: OpenAdsum,
+    records: attendances.RecordsService,
     year: YearService,
     reports: ReportsService,
     visitor: Reader,
@@ -272,7 +272,7 @@ async def student_page(
     view = await reading.of_one(found.school_id)
     if (file := view.query.file) is not None:
         query = attendances.RecordQuery(student_id=student_id, first_day=view.first_day, last_day=view.last_day)
-        return _file(await attendances.list_attendances(query, adsum, visitor.caller, Response(), file))
+        return _file(await attendances.list_attendances(query, records, visitor.caller, Response(), file))
     context: dict[str, Any] = {"record": None}
     if view.has_days:
         scope = view.scope_of_student(student_id)
