@@ -71,7 +71,7 @@ def records(folder: DataFolder) -> Counter[str]:
         return Counter(day for (day,) in connection.execute("SELECT learning_date FROM attendances"))
 
 
-def test_what_is_accepted_when_the_backup_is_made_is_recorded_where_it_is_restored(root: Path) -> None:
+def test_batches_accepted_before_a_backup_are_recorded_where_it_is_restored(root: Path) -> None:
     first, second, archive = DataFolder(root / "first"), DataFolder(root / "second"), root / "backup.tar.gz"
     with ExitStack() as stack:
         up, address = start_up(first, stack)

@@ -179,7 +179,7 @@ def test_an_old_python_starts_a_newer_one_that_works(clone: Clone) -> None:
     assert clone.run("up") == (0, f"became {clone.programs}/python3.12 with up", "")
 
 
-def test_an_old_python_alone_says_in_one_line_what_is_needed(clone: Clone) -> None:
+def test_an_old_python_alone_reports_in_one_line_which_version_is_needed(clone: Clone) -> None:
     clone.pretend_that_python_is_old()
 
     status, output, errors = clone.run("up")

@@ -14,7 +14,7 @@ from tests.support.commands import commands
 from tests.support.live import environment
 
 
-def test_it_says_its_version() -> None:
+def test_the_version_is_printed() -> None:
     assert commands().output("--version") == f"adsum {__version__}\n"
 
 
@@ -45,19 +45,19 @@ def test_wrong_usage_is_exit_2_in_plain_text() -> None:
         (("status", "add", "a", "--label", "A", "--letter", "A", "--counts-as", "boss"), "--counts-as"),
     ],
 )
-def test_a_word_that_is_no_choice_is_told_with_all_that_are(arguments: tuple[str, ...], option: str) -> None:
+def test_a_wrong_choice_is_reported_with_all_valid_ones(arguments: tuple[str, ...], option: str) -> None:
     told = commands().run(*arguments).stderr
     assert f"Error: Invalid value for '{option}': 'boss' is none of " in told
 
 
-def test_a_wrong_setting_is_one_clear_line() -> None:
+def test_a_wrong_setting_is_reported_in_one_line() -> None:
     ended = commands(port="eighty").run("migrate")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.count("\n") == 1
     assert "ADSUM_PORT" in ended.stderr
 
 
-def test_a_folder_of_another_user_is_one_clear_line(
+def test_a_folder_of_another_user_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Called in this process: root, as whom tests may run, is refused nothing."""

@@ -48,7 +48,7 @@ def start_up(folder: DataFolder, stack: ExitStack) -> tuple[subprocess.Popen[str
     return up, up.stdout.readline().removeprefix("Adsum is at ").strip()
 
 
-def test_it_is_ready_with_the_demo_school_and_goes_on_after_a_crash(folder: DataFolder, stack: ExitStack) -> None:
+def test_up_is_ready_with_the_demo_school_and_recovers_from_a_crash(folder: DataFolder, stack: ExitStack) -> None:
     first, address = start_up(folder, stack)
     with urlopen(f"{address}/readyz", timeout=10) as answer:
         assert answer.status == 200

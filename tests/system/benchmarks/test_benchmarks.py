@@ -53,7 +53,7 @@ def asking(connection: sqlite3.Connection) -> Ask:
     return ask
 
 
-async def test_nothing_is_wrong_where_every_row_is_there_once(
+async def test_no_violation_is_found_if_every_row_exists_once(
     database: sqlite3.Connection, timetable: Timetable
 ) -> None:
     assert await row_violations(asking(database), timetable) == []
@@ -69,7 +69,7 @@ async def test_nothing_is_wrong_where_every_row_is_there_once(
         "INSERT INTO attendances VALUES (3, '2024-12-25', 90)",
     ],
 )
-async def test_a_row_that_is_missing_doubled_wrong_or_unasked_is_found(
+async def test_a_missing_doubled_wrong_or_unexpected_row_is_found(
     database: sqlite3.Connection, timetable: Timetable, damage: str
 ) -> None:
     database.execute(damage)
@@ -80,14 +80,14 @@ async def test_a_row_that_is_missing_doubled_wrong_or_unasked_is_found(
     "damage",
     ["UPDATE batch_runs SET state = 'open' WHERE rowid = 1", "UPDATE batch_runs SET recorded_jobs = recorded_jobs - 1"],
 )
-async def test_a_run_that_is_open_or_says_otherwise_is_found(
+async def test_an_open_run_and_a_run_with_wrong_counts_are_found(
     database: sqlite3.Connection, timetable: Timetable, damage: str
 ) -> None:
     database.execute(damage)
     assert await run_violations(asking(database), timetable)
 
 
-async def test_a_key_that_is_left_and_a_marker_that_is_missing_are_found(redis_url: str, timetable: Timetable) -> None:
+async def test_a_leftover_key_and_a_missing_marker_are_found(redis_url: str, timetable: Timetable) -> None:
     async with Redis.from_url(redis_url, decode_responses=True) as redis:  # pyright: ignore[reportUnknownMemberType]
         first, *others = timetable.given
         for batch in others:
@@ -102,7 +102,7 @@ async def test_a_key_that_is_left_and_a_marker_that_is_missing_are_found(redis_u
         ]
 
 
-def test_a_ratio_is_of_the_same_rounds() -> None:
+def test_a_ratio_compares_the_same_rounds() -> None:
     figures = Figures()
     for number, (ours, theirs) in enumerate([(10, 5), (40, 10), (9, 3)]):
         figures.add(number, "adsum", {"worker": ours})

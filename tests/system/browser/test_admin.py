@@ -27,7 +27,7 @@ PAGES = (
 
 
 @pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
-def test_every_page_is_accessible_and_fits(browsing: Browsing, options: dict[str, object]) -> None:
+def test_every_admin_page_is_accessible_and_fits_the_window(browsing: Browsing, options: dict[str, object]) -> None:
     page = browsing.visitor(ADMIN, **options)
     for path in PAGES:
         page.goto(path)
@@ -36,7 +36,7 @@ def test_every_page_is_accessible_and_fits(browsing: Browsing, options: dict[str
         assert_fits(page)
 
 
-def test_who_may_not_manage_is_kept_out_and_an_office_sees_its_own_school_alone(browsing: Browsing) -> None:
+def test_a_teacher_has_no_admin_pages_and_an_office_sees_only_its_own_school(browsing: Browsing) -> None:
     teacher = browsing.visitor(TEACHER)
     for path in PAGES:
         assert teacher.request.get(path).status == 403, path
@@ -55,7 +55,7 @@ def test_who_may_not_manage_is_kept_out_and_an_office_sees_its_own_school_alone(
     assert token.status == 403
 
 
-def test_a_teacher_of_the_roster_gets_a_login_and_loses_it(browsing: Browsing) -> None:
+def test_a_teacher_of_the_roster_is_given_a_login_and_loses_it_again(browsing: Browsing) -> None:
     admin = browsing.visitor(ADMIN)
     admin.goto("/admin/people?school=2")
     admin.get_by_role("link", name="Give a login Felicia Flowers").click()
@@ -79,7 +79,7 @@ def test_a_teacher_of_the_roster_gets_a_login_and_loses_it(browsing: Browsing) -
     expect(newcomer).to_have_url(re.compile("/sign-in"))
 
 
-def test_a_cover_is_assigned_to_a_class_that_is_looked_for_and_ended(browsing: Browsing) -> None:
+def test_a_cover_is_assigned_to_a_class_found_by_search_and_is_ended(browsing: Browsing) -> None:
     page = browsing.visitor(OFFICE)
     page.goto("/admin/covers")
     page.get_by_label("Class").fill("nowhere")
@@ -126,7 +126,7 @@ def test_a_wrong_cover_is_refused(browsing: Browsing) -> None:
         assert sent.status == (404 if name == "class" else 422), name
 
 
-def test_who_stood_in_yesterday_is_told_and_what_is_old_in_a_page_is_no_error(browsing: Browsing) -> None:
+def test_a_cover_of_yesterday_is_shown_and_an_outdated_page_causes_no_error(browsing: Browsing) -> None:
     page = browsing.visitor(OFFICE)
     page.goto("/admin/covers?class=123&cursor=eyJ9")
     today = date.fromisoformat(page.get_by_label("From").input_value())
@@ -143,7 +143,7 @@ def test_who_stood_in_yesterday_is_told_and_what_is_old_in_a_page_is_no_error(br
         assert sent.status == 200
 
 
-def test_a_status_is_seen_as_it_is_typed_and_retired_at_last(browsing: Browsing) -> None:
+def test_a_status_is_previewed_while_it_is_typed_and_can_be_retired(browsing: Browsing) -> None:
     page = browsing.visitor(ADMIN)
     page.goto("/admin/statuses?school=3")
     add = page.locator("#add")
@@ -170,7 +170,7 @@ def test_a_status_is_seen_as_it_is_typed_and_retired_at_last(browsing: Browsing)
     assert_accessible(page)
 
 
-def test_holidays_and_terms_stand_in_the_year_and_are_taken_back(browsing: Browsing) -> None:
+def test_holidays_and_terms_are_shown_in_the_year_and_can_be_removed(browsing: Browsing) -> None:
     page = browsing.visitor(ADMIN)
     page.goto("/admin/calendar?school=3&year=2031")
     closing = page.locator("#closed")
@@ -201,7 +201,7 @@ def test_holidays_and_terms_stand_in_the_year_and_are_taken_back(browsing: Brows
     expect(page.get_by_label("Days after a lesson")).to_have_value("14")
 
 
-def test_a_timetable_is_looked_at_before_it_is_imported_and_changed_by_hand(browsing: Browsing) -> None:
+def test_a_timetable_is_previewed_before_its_import_and_edited_by_hand(browsing: Browsing) -> None:
     page = browsing.visitor(ADMIN)
     page.goto("/admin/timetable?school=2")
     source_id = page.locator("tbody code").first.inner_text()

@@ -58,7 +58,7 @@ def test_a_roster_is_shown_as_a_difference_and_then_imported(browsing: Browsing)
     expect(outcome.locator(".ends").first).to_have_text("\N{MINUS SIGN}10")
 
 
-def test_without_scripts_the_same_file_is_sent_twice_and_another_is_not_imported(browsing: Browsing) -> None:
+def test_without_scripts_the_same_file_is_sent_twice_and_a_different_one_is_refused(browsing: Browsing) -> None:
     page = browsing.visitor(ADMIN, java_script_enabled=False)
     page.goto("/admin/roster")
     other = zipped(with_school("quiet-school", 3))
@@ -73,7 +73,7 @@ def test_without_scripts_the_same_file_is_sent_twice_and_another_is_not_imported
     expect(page.get_by_role("heading", name="Imported")).to_be_visible()
 
 
-def test_what_is_no_roster_and_what_is_of_others_is_said_and_not_imported(browsing: Browsing) -> None:
+def test_a_wrong_file_and_a_roster_of_another_school_are_refused(browsing: Browsing) -> None:
     page = browsing.visitor(OFFICE)
     page.goto("/admin/roster")
     choose(page.get_by_label("File"), zipped(with_school("other-school", 2)))
@@ -84,7 +84,7 @@ def test_what_is_no_roster_and_what_is_of_others_is_said_and_not_imported(browsi
     expect(page.get_by_role("alert")).to_contain_text("neither a folder nor a zip file")
 
 
-def test_who_is_signed_out_meanwhile_signs_in_and_comes_back_to_the_form(browsing: Browsing) -> None:
+def test_a_user_who_was_signed_out_signs_in_and_returns_to_the_form(browsing: Browsing) -> None:
     page = browsing.visitor(ADMIN)
     page.goto("/admin/roster")
     choose(page.get_by_label("File"), zipped(with_school("late-school", 3)))

@@ -95,7 +95,7 @@ def assert_good(page: Page) -> None:
     assert_fits(page)
 
 
-def test_what_runs_is_watched_until_it_has_ended_whatever_dies_meanwhile(browsing: Browsing) -> None:
+def test_a_running_batch_is_shown_until_its_end_although_servers_die_meanwhile(browsing: Browsing) -> None:
     system = browsing.system
     with paused(system):
         page = browsing.visitor(OPERATOR)
@@ -142,7 +142,7 @@ def test_an_operator_sees_why_students_failed_but_not_who_they_are_and_retries_t
     assert refused == 403
 
 
-def test_the_office_cancels_what_waits_and_undoes_what_was_a_mistake_on_a_phone(browsing: Browsing) -> None:
+def test_an_office_cancels_a_waiting_batch_and_undoes_a_wrong_one_on_a_phone(browsing: Browsing) -> None:
     system, waiting, mistaken = browsing.system, "2025-02-05", "2025-02-06"
     send(system, mistaken)
     page = browsing.visitor(OFFICE, **PHONE)
@@ -164,7 +164,7 @@ def test_the_office_cancels_what_waits_and_undoes_what_was_a_mistake_on_a_phone(
     assert_good(page)
 
 
-def test_filters_keep_what_was_typed_and_no_script_is_needed(browsing: Browsing) -> None:
+def test_filters_keep_their_input_and_work_without_scripts(browsing: Browsing) -> None:
     send(browsing.system, "2025-02-07")
     page = browsing.visitor(OPERATOR, java_script_enabled=False)
     page.goto("/batches?from=25/12/2024")
@@ -181,7 +181,7 @@ def test_filters_keep_what_was_typed_and_no_script_is_needed(browsing: Browsing)
     expect(page.get_by_role("link", name="Class 123 · session 456").first).to_be_visible()
 
 
-def test_a_batch_of_another_school_is_not_there(browsing: Browsing) -> None:
+def test_a_batch_of_another_school_is_not_found(browsing: Browsing) -> None:
     send(browsing.system, "2025-02-10")
     page = browsing.visitor("teacher@contoso.example")
     page.goto(f"/batches/{batch_of('2025-02-10')}")

@@ -58,7 +58,7 @@ def test_an_absence_is_explained_in_place_and_a_viewer_only_reads(browsing: Brow
 
 
 @pytest.mark.parametrize("options", [{"color_scheme": "dark"}, PHONE], ids=["dark", "phone"])
-def test_the_pages_are_accessible_and_fit(browsing: Browsing, options: dict[str, object]) -> None:
+def test_the_overview_pages_are_accessible_and_fit_the_window(browsing: Browsing, options: dict[str, object]) -> None:
     today = datetime.now(UTC).date().isoformat()
     record_id = marked(browsing, today, isSelectedAll=True, unselectedStudentIds=[6])
     page = browsing.visitor(OFFICE, **options)
@@ -68,7 +68,7 @@ def test_the_pages_are_accessible_and_fit(browsing: Browsing, options: dict[str,
         assert_fits(page)
 
 
-def test_who_is_in_the_house_stands_by_class_with_a_total(browsing: Browsing) -> None:
+def test_students_on_site_are_listed_by_class_with_a_total(browsing: Browsing) -> None:
     marked(browsing, datetime.now(UTC).date().isoformat(), isSelectedAll=True, unselectedStudentIds=[6])
     page = browsing.visitor(VIEWER)
     page.goto("/overview")
@@ -79,7 +79,7 @@ def test_who_is_in_the_house_stands_by_class_with_a_total(browsing: Browsing) ->
     expect(names.filter(has_text="Dmitri")).to_have_count(1)
 
 
-def test_a_record_is_corrected_and_nothing_of_another_is_overwritten(browsing: Browsing) -> None:
+def test_a_record_is_corrected_without_overwriting_the_correction_of_another_user(browsing: Browsing) -> None:
     record = f"/record/{marked(browsing, CORRECTED, isSelectedAll=True)}"
     office, teacher = browsing.visitor(OFFICE), browsing.visitor(TEACHER)
     office.goto(record)
@@ -113,7 +113,7 @@ def test_a_record_is_corrected_and_nothing_of_another_is_overwritten(browsing: B
     expect(office.locator("ol.history > li")).to_have_count(5)
 
 
-def test_what_is_not_a_visitors_is_refused(browsing: Browsing) -> None:
+def test_pages_without_permission_are_refused(browsing: Browsing) -> None:
     operator = browsing.visitor("operator@school.example")
     for path, status in (("/overview", 403), ("/house", 403), ("/record/1", 403)):
         answer = operator.goto(path)

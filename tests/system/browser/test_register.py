@@ -65,7 +65,7 @@ def test_a_class_is_marked_with_the_keyboard_alone(browsing: Browsing) -> None:
     assert sorted(recorded.values()).count("present") == STUDENTS - 2
 
 
-def test_what_was_saved_is_corrected_and_only_that(browsing: Browsing) -> None:
+def test_only_changed_marks_of_a_saved_register_are_corrected(browsing: Browsing) -> None:
     page, day = take(browsing.visitor(TEACHER), a_day(1)), a_day(1)
     page.get_by_role("button", name="All others present").click()
     page.get_by_role("button", name="Save", exact=False).click()
@@ -80,7 +80,7 @@ def test_what_was_saved_is_corrected_and_only_that(browsing: Browsing) -> None:
     assert set(recorded.values()) == {"present"}
 
 
-def test_a_lost_network_keeps_every_mark_and_sends_them_once(browsing: Browsing) -> None:
+def test_marks_made_without_a_network_are_kept_and_sent_once(browsing: Browsing) -> None:
     page, day = take(browsing.visitor(TEACHER), a_day(2)), a_day(2)
     keys: list[str | None] = []
 
@@ -118,7 +118,7 @@ def test_an_expired_sign_in_is_renewed_in_place(browsing: Browsing) -> None:
     assert len(records(browsing, day)) == STUDENTS
 
 
-def test_two_browsers_on_one_class_overwrite_nothing_unseen(browsing: Browsing) -> None:
+def test_two_browsers_on_one_class_overwrite_no_marks_that_they_have_not_shown(browsing: Browsing) -> None:
     day = a_day(4)
     teacher, office = take(browsing.visitor(TEACHER), day), take(browsing.visitor(OFFICE), day)
     teacher.keyboard.press("0")
@@ -135,7 +135,7 @@ def test_two_browsers_on_one_class_overwrite_nothing_unseen(browsing: Browsing) 
     assert records(browsing, day)[7] == "absent"
 
 
-def test_a_page_that_is_loaded_again_keeps_what_is_not_saved(browsing: Browsing) -> None:
+def test_a_reloaded_register_keeps_unsaved_marks(browsing: Browsing) -> None:
     page = take(browsing.visitor(TEACHER), a_day(5))
     row(page, 9).get_by_role("radio", name="Excused").check()
     page.on("dialog", lambda dialog: dialog.accept())
@@ -156,7 +156,7 @@ def test_without_scripts_the_register_is_taken_and_saved(browsing: Browsing) -> 
 
 
 @pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
-def test_the_pages_are_accessible_and_fit(browsing: Browsing, options: dict[str, Any]) -> None:
+def test_the_register_pages_are_accessible_and_fit_the_window(browsing: Browsing, options: dict[str, Any]) -> None:
     page = browsing.visitor(TEACHER, **options)
     for path in ("/today", f"/take/123/456/{a_day(7)}"):
         page.goto(path)
@@ -165,7 +165,7 @@ def test_the_pages_are_accessible_and_fit(browsing: Browsing, options: dict[str,
 
 
 @pytest.mark.parametrize("options", [{}, PHONE], ids=["desk", "phone"])
-def test_written_from_the_right_nothing_is_cut_off(browsing: Browsing, options: dict[str, Any]) -> None:
+def test_pages_written_from_right_to_left_fit_the_window(browsing: Browsing, options: dict[str, Any]) -> None:
     page = browsing.visitor(OFFICE, **options)
     for path in ("/today", f"/take/123/456/{a_day(7)}", "/overview", "/batches", "/year", "/admin/calendar"):
         page.goto(path)
@@ -173,7 +173,7 @@ def test_written_from_the_right_nothing_is_cut_off(browsing: Browsing, options: 
         assert_fits(page)
 
 
-def test_who_does_not_teach_the_class_finds_no_register(browsing: Browsing) -> None:
+def test_a_teacher_of_another_class_finds_no_register(browsing: Browsing) -> None:
     page = browsing.visitor("teacher@contoso.example")
     answer = page.goto(f"/take/123/456/{a_day(8)}")
     assert answer is not None

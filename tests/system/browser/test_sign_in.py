@@ -13,7 +13,7 @@ from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, as
 TEACHER = "teacher@school.example"
 
 
-def test_a_wrong_password_is_told_and_the_right_one_lets_in(browsing: Browsing) -> None:
+def test_a_wrong_password_is_refused_and_the_right_one_signs_in(browsing: Browsing) -> None:
     page = browsing.visitor()
     page.goto("/today")
     expect(page).to_have_url(re.compile("/sign-in"))
@@ -31,7 +31,7 @@ def test_a_wrong_password_is_told_and_the_right_one_lets_in(browsing: Browsing) 
 
 
 @pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
-def test_the_form_is_accessible_and_fits(browsing: Browsing, options: dict[str, Any]) -> None:
+def test_the_form_is_accessible_and_fits_the_window(browsing: Browsing, options: dict[str, Any]) -> None:
     page = browsing.visitor(**options)
     page.goto("/sign-in")
     assert_accessible(page)
@@ -47,7 +47,7 @@ def test_signing_out_everywhere_ends_the_other_browser_too(browsing: Browsing) -
     expect(there).to_have_url(re.compile("/sign-in"))
 
 
-def test_another_language_is_kept(browsing: Browsing) -> None:
+def test_a_chosen_language_is_kept(browsing: Browsing) -> None:
     page = browsing.visitor()
     page.goto("/sign-in")
     page.get_by_role("button", name="Deutsch").click()

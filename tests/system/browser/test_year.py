@@ -60,7 +60,7 @@ def _until_counted(api: APIRequestContext, headers: dict[str, str], sessions: in
     raise TimeoutError(asked)
 
 
-def test_from_the_school_to_a_class_to_a_student(browsing: Browsing, taken: list[int]) -> None:
+def test_reports_lead_from_the_school_to_a_class_to_a_student(browsing: Browsing, taken: list[int]) -> None:
     page = browsing.visitor(VIEWER)
     page.goto(f"/year?{PERIOD}")
     expect(page.get_by_text("A session counts for a student who was expected").first).to_be_visible()
@@ -89,7 +89,7 @@ def test_from_the_school_to_a_class_to_a_student(browsing: Browsing, taken: list
     expect(page.get_by_label("From")).to_be_hidden()
 
 
-def test_lists_tell_who_by_the_rule_that_stands_beside(browsing: Browsing, taken: list[int]) -> None:
+def test_lists_show_students_beside_the_rule_that_selects_them(browsing: Browsing, taken: list[int]) -> None:
     page = browsing.visitor(VIEWER)
     for path in BOTH_LISTS:
         page.goto(f"{path}?{PERIOD}")
@@ -107,7 +107,7 @@ def test_lists_tell_who_by_the_rule_that_stands_beside(browsing: Browsing, taken
     expect(page.get_by_text("Nobody is chronically absent")).to_be_visible()
 
 
-def test_each_list_comes_as_a_file(browsing: Browsing, taken: list[int]) -> None:
+def test_each_list_is_available_as_a_file(browsing: Browsing, taken: list[int]) -> None:
     page = browsing.visitor(VIEWER)
     for path, head in (
         ("/year?by=class", "sessions,attended,absent"),
@@ -124,7 +124,7 @@ def test_each_list_comes_as_a_file(browsing: Browsing, taken: list[int]) -> None
         assert workbook.body().startswith(b"PK"), path
 
 
-def test_days_the_wrong_way_round_are_told_beside_the_form(browsing: Browsing, taken: list[int]) -> None:
+def test_reversed_days_are_reported_beside_the_form(browsing: Browsing, taken: list[int]) -> None:
     page = browsing.visitor(VIEWER)
     page.goto("/year?from=2024-09-20&to=2024-09-02")
     expect(page.get_by_role("alert")).to_contain_text("before the first")
@@ -132,7 +132,7 @@ def test_days_the_wrong_way_round_are_told_beside_the_form(browsing: Browsing, t
     assert_accessible(page)
 
 
-def test_who_may_see_what(browsing: Browsing, taken: list[int]) -> None:
+def test_each_role_sees_the_reports_that_it_may_see(browsing: Browsing, taken: list[int]) -> None:
     operator = browsing.visitor("operator@school.example").request
     assert operator.get("/year").status == 403
     stranger = browsing.visitor("teacher@contoso.example").request
@@ -146,7 +146,9 @@ def test_who_may_see_what(browsing: Browsing, taken: list[int]) -> None:
 
 
 @pytest.mark.parametrize("options", [{"color_scheme": "dark"}, PHONE], ids=["dark", "phone"])
-def test_pages_are_accessible_and_fit(browsing: Browsing, taken: list[int], options: dict[str, object]) -> None:
+def test_the_report_pages_are_accessible_and_fit_the_window(
+    browsing: Browsing, taken: list[int], options: dict[str, object]
+) -> None:
     page = browsing.visitor("teacher@school.example", **options)
     for path in ("/year", "/year/classes/123", f"/year/students/{taken[0]}", *BOTH_LISTS, "/year/unexplained"):
         page.goto(f"{path}?{PERIOD}")

@@ -34,7 +34,7 @@ OF_APIS = (Fault.KILLED_BEFORE, Fault.KILLED_AFTER, Fault.REPLY_LOST)
 
 
 @pytest.mark.parametrize("fault", OF_WORKERS, ids=lambda fault: fault.name.lower())
-async def test_a_worker_struck_at_any_step_of_a_batch_harms_nobody(
+async def test_a_fault_of_a_worker_at_any_step_of_a_batch_breaks_no_promise(
     new_installation: NewInstallation, stack: AsyncExitStack, fault: Fault
 ) -> None:
     ranges = [await worker_range(new_installation, stack) for _ in range(LANES)]
@@ -43,7 +43,7 @@ async def test_a_worker_struck_at_any_step_of_a_batch_harms_nobody(
 
 
 @pytest.mark.parametrize("fault", OF_GROUPS, ids=lambda fault: fault.name.lower())
-async def test_a_worker_struck_at_any_step_of_a_group_of_batches_harms_none_of_them(
+async def test_a_fault_of_a_worker_at_any_step_of_a_group_of_batches_breaks_no_promise(
     new_installation: NewInstallation, stack: AsyncExitStack, fault: Fault
 ) -> None:
     """How they are grouped differs from shot to shot, and with it how many steps there are: some blows meet nothing. On
@@ -62,7 +62,7 @@ async def test_a_worker_struck_at_any_step_of_a_group_of_batches_harms_none_of_t
 
 
 @pytest.mark.parametrize("fault", OF_APIS, ids=lambda fault: fault.name.lower())
-async def test_an_api_struck_at_any_step_of_a_request_keeps_what_it_promised(
+async def test_a_fault_of_the_api_at_any_step_of_a_request_breaks_no_promise(
     new_installation: NewInstallation, stack: AsyncExitStack, fault: Fault
 ) -> None:
     ranges = [await api_range(new_installation, stack) for _ in range(LANES)]

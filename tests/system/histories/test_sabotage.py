@@ -33,7 +33,7 @@ WEAKER_STATEMENTS_BY = ["no fence", "update of any version", "close whatever is 
 
 
 @pytest.mark.parametrize(("name", "piece", "instead", "seen"), WEAKER_SCRIPTS, ids=WEAKER_SCRIPTS_BY)
-def test_a_script_without_its_safeguard_is_seen(
+def test_histories_find_a_script_without_its_safeguard(
     new_world: NewWorld, sqlite_url: str, name: str, piece: str, instead: str, seen: str
 ) -> None:
     new_world(sqlite_url, 2).ledger.weaken(name, piece, instead)
@@ -61,7 +61,7 @@ def statements_without(piece: str) -> Generator[list[str]]:
 
 
 @pytest.mark.parametrize(("piece", "error", "seen"), WEAKER_STATEMENTS, ids=WEAKER_STATEMENTS_BY)
-def test_a_statement_without_its_safeguard_is_seen(
+def test_histories_find_a_statement_without_its_safeguard(
     new_world: NewWorld, sqlite_url: str, piece: str, error: type[Exception], seen: str
 ) -> None:
     new_world(sqlite_url, 2)

@@ -184,7 +184,7 @@ def those_with(word: str, told: dict[str, str]) -> list[str]:
     return [asked for asked, answer in told.items() if word in answer]
 
 
-async def test_a_teacher_learns_nothing_of_a_colleagues_class(schools: Schools) -> None:
+async def test_a_teacher_learns_nothing_about_the_class_of_a_colleague(schools: Schools) -> None:
     teacher = await schools.walker(Role.TEACHER, schools.shown)
 
     told = await teacher.told(schools.hidden)
@@ -194,7 +194,7 @@ async def test_a_teacher_learns_nothing_of_a_colleagues_class(schools: Schools) 
     await _assert_hidden(teacher, schools.hidden, except_of={"schools"})
 
 
-async def test_a_viewer_learns_nothing_of_another_school(schools: Schools) -> None:
+async def test_a_viewer_learns_nothing_about_another_school(schools: Schools) -> None:
     viewer = await schools.walker(Role.VIEWER, schools.elsewhere)
 
     told = await viewer.told(schools.hidden)
@@ -204,7 +204,7 @@ async def test_a_viewer_learns_nothing_of_another_school(schools: Schools) -> No
     await _assert_hidden(viewer, schools.hidden)
 
 
-async def test_an_operator_learns_of_no_child_at_all(schools: Schools) -> None:
+async def test_an_operator_learns_nothing_about_any_student(schools: Schools) -> None:
     operator = await schools.walker(Role.OPERATOR, schools.shown)
 
     told = await operator.told(schools.hidden)
@@ -213,7 +213,7 @@ async def test_an_operator_learns_of_no_child_at_all(schools: Schools) -> None:
     await _assert_hidden(operator, schools.elsewhere)
 
 
-async def test_the_office_is_told_of_all_that_the_walk_looks_for(schools: Schools) -> None:
+async def test_the_office_receives_everything_that_the_other_tests_search_for(schools: Schools) -> None:
     """Else the walk might find nothing because there is nothing."""
     office = await schools.walker(Role.OFFICE, schools.shown)
 

@@ -46,13 +46,13 @@ def test_every_rule_is_left_out_once() -> None:
 
 
 @pytest.mark.parametrize("rule", WITHOUT)
-def test_without_a_rule_the_search_finds_what_goes_wrong(rule: str) -> None:
+def test_the_search_finds_a_violation_when_a_rule_is_left_out(rule: str) -> None:
     configuration, expected = WITHOUT[rule]
     problem = Search(configuration, replace(ALL, **{rule: False})).run().problem
     assert expected in problem.splitlines()[0]
 
 
-def test_the_shortest_way_to_what_is_wrong_is_told_step_by_step() -> None:
+def test_the_shortest_way_to_a_violation_is_listed_step_by_step() -> None:
     verdict = Search(CALM_RETRY_BETWEEN_TWO_WORKERS, replace(ALL, insert_only_for_open_runs=False)).run()
     first, *steps, state = verdict.problem.splitlines()
     assert first == "run 1 is not open, and wrote the record of student 0, at the step after these"
