@@ -48,7 +48,6 @@ from adsum.roster.importing import endpoints as rosters
 from adsum.roster.importing import pages as roster_files
 from adsum.roster.people import pages as people
 from adsum.roster.timetable import endpoints as timetables
-from adsum.roster.timetable import file_pages as timetable_files
 from adsum.roster.timetable import pages as timetable_pages
 from adsum.schools import endpoints as schools
 from adsum.schools.calendar import endpoints as calendar
@@ -89,7 +88,6 @@ PAGES = (
     status_pages.router,
     calendar_pages.router,
     cover_pages.router,
-    timetable_files.router,
     timetable_pages.router,
     roster_files.router,
     year.router,

@@ -67,7 +67,7 @@ from adsum.registers.sheets.service import RegisterSheets
 from adsum.reports.service import Reports, Summaries
 from adsum.reports.year import Year
 from adsum.roster.by_source.service import SourcedRoster
-from adsum.roster.covers.service import Covers
+from adsum.roster.covers.service import CoverPlanning, Covers
 from adsum.roster.demo import service as demo
 from adsum.roster.importing.service import RosterImport
 from adsum.roster.people.service import People
@@ -104,6 +104,7 @@ class RosterServices:
     people: People
     directory: Directory
     covers: Covers
+    cover_planning: CoverPlanning
     timetables: Timetables
     naming: Naming
     roster_import: RosterImport
@@ -272,12 +273,17 @@ def _accounts(on: _Servers) -> AccountServices:
 
 
 def _roster(on: _Servers, accounts: AccountServices) -> RosterServices:
+    people = People(on.database, accounts.accounts)
+    directory = Directory(on.database, on.now)
+    covers = Covers(on.database, on.now)
+    naming = Naming(on.database)
     return RosterServices(
-        people=People(on.database, accounts.accounts),
-        directory=Directory(on.database, on.now),
-        covers=Covers(on.database, on.now),
+        people=people,
+        directory=directory,
+        covers=covers,
+        cover_planning=CoverPlanning(covers, directory, people, naming),
         timetables=Timetables(on.database, on.now),
-        naming=Naming(on.database),
+        naming=naming,
         roster_import=RosterImport(on.database, on.settings.timezone, on.now),
         sourced_roster=SourcedRoster(on.database),
     )

@@ -13,8 +13,8 @@ from adsum.accounts.service import Accounts
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from adsum.platform.paging import PageRequest
-from adsum.roster.people.rules import PersonFilters
-from adsum.roster.people.service import OwnLogin, People, grantable_roles
+from adsum.roster.people.rules import PersonFilters, grantable_roles
+from adsum.roster.people.service import OwnLogin, People
 from tests.accounts.conftest import PASSWORD
 from tests.support.schools import assign, caller, make_bare_school, make_class, make_school, make_user
 

@@ -15,7 +15,7 @@ from adsum.accounts.access import Caller, system_caller
 from adsum.migrations import tables
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.errors import Violation
-from adsum.roster.importing.report import ImportReport
+from adsum.roster.importing.rules import ImportReport
 from adsum.roster.importing.service import RosterImport
 from adsum.roster.oneroster.files import roster_files
 from tests.roster.files import Roster, in_zip

@@ -35,7 +35,7 @@ async def put(api: Api, what: str, source_id: str, role: str = "office", **body:
     return await api.change("PUT", f"/{what}/by-source/{source_id}", role, None, json=body)
 
 
-async def test_a_class_is_put_together_and_marked(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+async def test_a_class_that_a_platform_upserts_can_be_marked(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     of_class = await put(api, "classes", "c-1", title="7b")
     pupil = await put(api, "students", "s-1", givenName="Ada", familyName="Byron", grade="07")
     session = await put(api, "sessions", "p-1", classSourcedId="c-1", title="Homeroom")
@@ -48,7 +48,7 @@ async def test_a_class_is_put_together_and_marked(adsum: Adsum, api: Api, worker
     assert status.tally.recorded == 1
 
 
-async def test_twice_is_once_and_what_differs_is_changed(api: Api) -> None:
+async def test_a_repeated_upsert_changes_nothing_and_a_differing_one_updates(api: Api) -> None:
     first = await put(api, "classes", "c-1", title="7b")
     again = await put(api, "classes", "c-1", title="7b")
     renamed = await put(api, "classes", "c-1", title="7c", active=False)
@@ -59,7 +59,7 @@ async def test_twice_is_once_and_what_differs_is_changed(api: Api) -> None:
     assert [(item["title"], item["active"]) for item in listed] == [("7c", False)]
 
 
-async def test_at_once_they_are_one(adsum: Adsum, api: Api) -> None:
+async def test_concurrent_upserts_create_one_row(adsum: Adsum, api: Api) -> None:
     answers = await asyncio.gather(*(put(api, "classes", "c-1", title="7b") for _ in range(5)))
 
     assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 200, 201]
@@ -68,7 +68,7 @@ async def test_at_once_they_are_one(adsum: Adsum, api: Api) -> None:
         assert await connection.scalar(found) == 1
 
 
-async def test_an_enrolment_is_ended_and_not_given_to_others(adsum: Adsum, api: Api) -> None:
+async def test_an_upserted_enrolment_is_ended_and_cannot_become_another_students(adsum: Adsum, api: Api) -> None:
     await put(api, "classes", "c-1", title="7b")
     for student in ("s-1", "s-2"):
         await put(api, "students", student, givenName="Ada", familyName="Byron")
@@ -87,7 +87,7 @@ async def test_an_enrolment_is_ended_and_not_given_to_others(adsum: Adsum, api: 
         assert str(await connection.scalar(found)) == "2024-12-01"
 
 
-async def test_a_session_that_roster_files_made_gets_the_id(adsum: Adsum, api: Api) -> None:
+async def test_a_session_from_a_roster_file_gets_the_source_id(adsum: Adsum, api: Api) -> None:
     await put(api, "classes", "c-1", title="7b")
     first = await put(api, "sessions", "p-1", classSourcedId="c-1", title="First", period="1")
     async with adsum.database.transaction() as connection:
@@ -112,19 +112,19 @@ async def test_a_session_stays_with_its_class_and_a_period_with_its_session(api:
     assert violations(taken) == {("/period", "period_taken")}
 
 
-async def test_everything_that_is_wrong_is_named(api: Api) -> None:
+async def test_every_violation_of_an_upsert_is_reported(api: Api) -> None:
     enrolment = await put(api, "enrolments", "e-1", classSourcedId="c-9", studentSourcedId="s-9")
     session = await put(api, "sessions", "p-1", classSourcedId="c-9", title=" ")
 
     assert violations(enrolment) == {("/classSourcedId", "unknown_class"), ("/studentSourcedId", "unknown_student")}
     assert violations(session) == {("/classSourcedId", "unknown_class"), ("/title", "too_short")}
-    said = SourcedClass("x" * 256, "\x00")
+    row = SourcedClass("x" * 256, "\x00")
     with pytest.raises(Invalid) as refused:
-        await api.adsum.sourced_roster.put_class(api.school.school_id, " ", said, system_caller())
+        await api.adsum.sourced_roster.put_class(api.school.school_id, " ", row, system_caller())
     assert {violation.code for violation in refused.value.violations} == {"wrong_form", "too_long", "wrong_text"}
 
 
-async def test_who_may_put_and_where(adsum: Adsum, api: Api) -> None:
+async def test_only_importers_may_upsert_and_only_in_their_schools(adsum: Adsum, api: Api) -> None:
     async with adsum.database.transaction() as connection:
         elsewhere = await make_bare_school(connection, name="Ahorn")
     path = "/classes/by-source/c-1"

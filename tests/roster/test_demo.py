@@ -44,7 +44,7 @@ async def test_two_larger_schools_stand_beside_it(settings: Settings, importing:
     assert len(await importing.rows(tables.students)) == 30 + 86
 
 
-async def test_everybody_of_the_demo_signs_in_with_their_password(settings: Settings, importing: Importing) -> None:
+async def test_each_demo_user_signs_in_with_their_password(settings: Settings, importing: Importing) -> None:
     credentials = await wiring.load_demo(settings)
 
     accounts = Accounts(importing.database, Passwords())
@@ -62,7 +62,9 @@ async def test_everybody_of_the_demo_signs_in_with_their_password(settings: Sett
     assert sum(user_id == users[5].id for user_id, _ in taught) == 2
 
 
-async def test_begun_again_after_a_crash_it_makes_nothing_twice(settings: Settings, importing: Importing) -> None:
+async def test_loading_the_demo_again_after_a_crash_creates_nothing_twice(
+    settings: Settings, importing: Importing
+) -> None:
     await wiring.load_demo(settings)
     before = await importing.everything()
 
@@ -78,7 +80,7 @@ async def test_begun_again_after_a_crash_it_makes_nothing_twice(settings: Settin
     assert user.source_id == "14001"
 
 
-async def test_what_is_added_afterwards_gets_ids_of_its_own(settings: Settings, importing: Importing) -> None:
+async def test_rows_added_after_the_demo_get_new_ids(settings: Settings, importing: Importing) -> None:
     await wiring.load_demo(settings)
 
     async with importing.database.transaction() as connection:

@@ -7,7 +7,7 @@ from datetime import date
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.engine import Database
-from adsum.roster.student_repository import roster_of
+from adsum.roster.repository.students import roster_of
 from tests.support.schools import enrol, make_bare_school, make_class, make_school, make_student
 
 NINTH, TENTH = date(2024, 12, 9), date(2024, 12, 10)
@@ -17,7 +17,7 @@ async def ids_on(connection: AsyncConnection, class_id: int, day: date) -> list[
     return [student.student_id for student in await roster_of(connection, class_id, day)]
 
 
-async def test_an_enrolment_that_ends_on_the_10th_is_on_the_9ths_roster_and_not_on_the_10ths(
+async def test_an_enrolment_that_ends_on_the_10th_is_on_the_roster_of_the_9th_and_not_of_the_10th(
     database: Database,
 ) -> None:
     async with database.transaction() as connection:
@@ -41,7 +41,7 @@ async def test_an_enrolment_counts_from_its_first_day_on(database: Database) -> 
         assert await ids_on(connection, class_id, TENTH) == [student_id]
 
 
-async def test_an_enrolment_without_dates_holds_on_every_day(database: Database) -> None:
+async def test_an_enrolment_without_dates_is_valid_on_every_day(database: Database) -> None:
     async with database.transaction() as connection:
         school = await make_school(connection, students=2, begin=None)
 
@@ -69,7 +69,7 @@ async def test_two_overlapping_enrolments_are_one_student(database: Database) ->
         assert await ids_on(connection, school.class_id, TENTH) == school.student_ids
 
 
-async def test_a_roster_is_in_the_schools_order_whatever_the_databases_collation(database: Database) -> None:
+async def test_a_roster_is_sorted_by_name_whatever_the_collation_of_the_database(database: Database) -> None:
     names = [
         ("Ann", "Zimmer"),
         ("Bo", "Åberg"),
@@ -92,7 +92,7 @@ async def test_a_roster_is_in_the_schools_order_whatever_the_databases_collation
     assert [student.student_id for student in roster][5:7] == [made[0], made[7]]
 
 
-async def test_a_student_who_is_no_longer_in_the_file_stays_on_the_rosters_of_before(database: Database) -> None:
+async def test_a_student_who_is_missing_from_the_newest_file_stays_on_earlier_rosters(database: Database) -> None:
     async with database.transaction() as connection:
         school_id = await make_bare_school(connection)
         class_id = await make_class(connection, school_id)

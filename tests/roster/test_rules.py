@@ -31,7 +31,7 @@ def test_the_order_of_a_roster_does_not_matter(ids: list[int]) -> None:
 
 
 @given(rosters, rosters)
-def test_who_joined_and_who_left_is_told_in_order(before: frozenset[int], after: frozenset[int]) -> None:
+def test_a_roster_change_lists_who_joined_and_who_left_in_order(before: frozenset[int], after: frozenset[int]) -> None:
     change = roster_change(roster_version(before), after)
     if before == after:
         assert change is None
@@ -50,24 +50,24 @@ def test_the_largest_batches_have_versions_too(size: int) -> None:
 
 
 @given(st.text() | st.text(alphabet="ABCDEFabcdef0123456789-_=+/", max_size=60))
-def test_a_text_of_others_is_no_version(text: str) -> None:
+def test_a_foreign_text_is_not_a_roster_version(text: str) -> None:
     with pytest.raises(WrongVersion):
         roster_change(text, ())
 
 
 @given(st.binary(max_size=64).filter(lambda data: len(data) % 8 != 0))
-def test_packed_bytes_that_are_no_numbers_are_no_version(data: bytes) -> None:
+def test_packed_bytes_that_are_not_numbers_are_not_a_roster_version(data: bytes) -> None:
     with pytest.raises(WrongVersion):
         roster_change(packed(zlib.compress(data)), ())
 
 
 @given(rosters, st.integers(min_value=1, max_value=8))
-def test_a_version_that_was_cut_off_is_no_version(ids: frozenset[int], missing: int) -> None:
+def test_a_truncated_roster_version_is_refused(ids: frozenset[int], missing: int) -> None:
     with pytest.raises(WrongVersion):
         roster_change(roster_version(ids)[:-missing], ids)
 
 
-def test_a_small_text_that_unpacks_to_a_gigabyte_is_no_version() -> None:
+def test_a_small_text_that_unpacks_to_a_gigabyte_is_not_a_roster_version() -> None:
     deflate = zlib.compressobj(9)
     bomb = b"".join(deflate.compress(bytes(2**20)) for _ in range(64)) + deflate.flush()
     with pytest.raises(WrongVersion):

@@ -33,9 +33,9 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, StaleVersion, Violation, refuse
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
-from adsum.roster.repository import sessions_among
+from adsum.roster.repository.classes import sessions_among
+from adsum.roster.repository.students import schools_of_students
 from adsum.roster.session_fence import advance_fences
-from adsum.roster.student_repository import schools_of_students
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from adsum.batches.rules import BatchStatus, FailureCount, ListedRun, UndoneRun
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
 from adsum.platform.redis.connection import QueueOutage, redis_deadline
-from adsum.roster.repository import school_of_session
+from adsum.roster.repository.classes import school_of_session
 
 
 class EventKind(StrEnum):

@@ -19,8 +19,8 @@ from adsum.platform.days import WrongDay, days_meant, learning_date, today_in
 from adsum.platform.errors import AdsumError, Forbidden, Invalid, NotFound, Notice, RosterChanged, Violation, caught
 from adsum.platform.ids import MAX_ID, Batch
 from adsum.platform.texts import validate_reason
+from adsum.roster.repository.students import find_rosters, students_of_school
 from adsum.roster.rules import WrongVersion, roster_change
-from adsum.roster.student_repository import find_rosters, students_of_school
 from adsum.schools.calendar.rules import SessionTime, violation_of_closure
 from adsum.schools.rules import EditWindow
 

@@ -14,9 +14,9 @@ from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
 from adsum.platform.errors import Invalid, NotFound, Violation
 from adsum.platform.ids import Batch
-from adsum.roster.repository import find_class, find_session, is_visible_session
+from adsum.roster.repository.classes import find_class, find_session, is_visible_session
+from adsum.roster.repository.students import roster_of
 from adsum.roster.rules import ClassRow, RosterStudent, SessionRow, roster_version
-from adsum.roster.student_repository import roster_of
 from adsum.roster.timetable.repository import times_of
 from adsum.schools.repository import today_of_schools
 

@@ -30,7 +30,7 @@ from adsum.reports.rules import (
     total,
     validate_days,
 )
-from adsum.roster.student_repository import is_visible_student
+from adsum.roster.repository.students import is_visible_student
 from adsum.schools.repository import lock_school
 from adsum.schools.service import require_school
 

@@ -27,7 +27,7 @@ from adsum.reports.rules import (
     usual_days,
 )
 from adsum.reports.service import Summaries, prepare, rates_by
-from adsum.roster.student_repository import grades_of_school
+from adsum.roster.repository.students import grades_of_school
 from adsum.schools.calendar.repository import list_terms
 from adsum.schools.service import require_school
 

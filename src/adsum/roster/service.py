@@ -11,7 +11,7 @@ from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.validity import Day
 from adsum.platform.errors import NotFound
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
-from adsum.roster.repository import (
+from adsum.roster.repository.classes import (
     find_class,
     find_names,
     list_classes,
@@ -19,6 +19,7 @@ from adsum.roster.repository import (
     sizes_of_schools,
     titles_of_sessions,
 )
+from adsum.roster.repository.students import find_student, list_students, names_of_students
 from adsum.roster.rules import (
     ClassFilters,
     ClassRow,
@@ -32,7 +33,6 @@ from adsum.roster.rules import (
     StudentName,
     StudentRow,
 )
-from adsum.roster.student_repository import find_student, list_students, names_of_students
 from adsum.schools.repository import today_of_schools
 
 Filters = TypeVar("Filters")

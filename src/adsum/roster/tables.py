@@ -46,19 +46,19 @@ sessions = Table(
     metadata,
     id_column(),
     reference("class"),
-    # '' is the one default session of a class whose roster file names no periods.
+    # '' for the default session of a class without periods in the roster file.
     Column("period", String(64), nullable=False, server_default=""),
     Column("title", String(255), nullable=False),
-    # Of a platform that puts its sessions itself; roster files have none.
+    # Set by upserts of another platform; roster files have no session ids.
     Column("source_id", String(255)),
     Column("active", Boolean, nullable=False, server_default=true()),
-    # Raised by whoever changes what a submission looks at: see roster/session_fence.py.
+    # The fence of the session: see session_fence.py.
     Column("turn", Integer, nullable=False, server_default="0"),
     UniqueConstraint("class_id", "period"),
     Index(None, "source_id"),
 )
 
-# When a session meets in each week; of one that has no times nobody knows. Weekday 1 is Monday; local 'HH:MM'.
+# The weekly times of sessions. A session without rows has unknown times. Weekday 1 is Monday; local 'HH:MM'.
 session_times = Table(
     "session_times",
     metadata,
@@ -70,7 +70,7 @@ session_times = Table(
     UniqueConstraint("session_id", "weekday", "begins"),
 )
 
-# A student is enrolled from begin_date on, up to but without end_date, as OneRoster has it; NULL is without bound.
+# A student is enrolled from begin_date until before end_date, as in OneRoster; NULL is no bound.
 enrolments = Table(
     "enrolments",
     metadata,

@@ -9,7 +9,7 @@ from tests.support.commands import Commands
 DAY = "2024-12-24"
 
 
-def test_a_cover_is_assigned_shown_and_ended(demo: Commands) -> None:
+def test_a_cover_is_assigned_listed_and_ended_on_the_command_line(demo: Commands) -> None:
     users = json.loads(demo.output("user", "list", "--json"))
     teacher = next(user["id"] for user in users if user["role"] == "teacher" and user["schoolId"] == 1)
     told = ("--class", "123", "--teacher", str(teacher), "--from", DAY)
@@ -25,6 +25,6 @@ def test_a_cover_is_assigned_shown_and_ended(demo: Commands) -> None:
     assert demo.run("cover", "end", "999").returncode == 1
 
 
-def test_a_key_is_made_that_acts_for_people(demo: Commands) -> None:
+def test_a_key_with_the_permission_to_act_for_people_is_created(demo: Commands) -> None:
     made = json.loads(demo.output("key", "create", "platform", "--permission", "attendance:act-as", "--json"))
     assert made["permissions"] == ["attendance:act-as"]

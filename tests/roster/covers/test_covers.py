@@ -60,7 +60,9 @@ async def items(office: Office, path: str, role: str = "substitute", **query: An
     return answer.json()["items"]
 
 
-async def test_who_covers_a_class_has_it_on_these_days_and_no_others(office: Office, substitute: int) -> None:
+async def test_a_teacher_sees_and_marks_a_covered_class_on_the_days_of_the_cover_only(
+    office: Office, substitute: int
+) -> None:
     assert await marks(office) == 404
     assigned = await assign(office, substitute, **{"from": EVE})
     assert (assigned.status_code, assigned.json()["createdByRole"]) == (201, "office")
@@ -72,7 +74,9 @@ async def test_who_covers_a_class_has_it_on_these_days_and_no_others(office: Off
     assert (await office.api.get(roster, "substitute", date=NEXT_DAY)).status_code == 404
 
 
-async def test_who_covers_one_session_has_that_one_alone(office: Office, substitute: int, afternoon: int) -> None:
+async def test_a_teacher_who_covers_one_session_sees_and_marks_that_session_only(
+    office: Office, substitute: int, afternoon: int
+) -> None:
     morning, class_id = office.school.session_id, office.school.class_id
     await office.take("teacher")
     await office.take("teacher", sessionId=afternoon)
@@ -105,7 +109,9 @@ async def test_who_covers_one_session_has_that_one_alone(office: Office, substit
     assert len(await items(office, "/reports/rates", by="class", classId=class_id, **scope)) == 1
 
 
-async def test_who_covers_stands_in_the_register_of_these_days(office: Office, substitute: int, afternoon: int) -> None:
+async def test_the_register_of_the_covered_days_names_the_covering_teacher(
+    office: Office, substitute: int, afternoon: int
+) -> None:
     own = office.school.teacher_id
     await assign(office, substitute, sessionId=afternoon)
 
@@ -134,7 +140,7 @@ async def test_an_ended_cover_keeps_its_days_before_today(office: Office, substi
     assert await marks(office) == 202
 
 
-async def test_covers_are_listed_by_what_they_are_asked_for(office: Office, substitute: int, afternoon: int) -> None:
+async def test_covers_are_narrowed_by_each_filter(office: Office, substitute: int, afternoon: int) -> None:
     first = (await assign(office, substitute)).json()
     again = await assign(office, substitute)
     second = (await assign(office, substitute, sessionId=afternoon, **{"from": NEXT_DAY, "to": NEXT_DAY})).json()
@@ -154,7 +160,7 @@ async def test_covers_are_listed_by_what_they_are_asked_for(office: Office, subs
     assert await found(cursor=page["nextCursor"]) == [first["id"]]
 
 
-async def test_only_the_office_assigns_and_everything_wrong_is_named(office: Office, substitute: int) -> None:
+async def test_only_the_office_assigns_covers_and_every_violation_is_reported(office: Office, substitute: int) -> None:
     async with office.adsum.database.transaction() as connection:
         other = await make_school(connection)
         disabled = await make_user(connection, Role.TEACHER, office.school.school_id, disabled=True)

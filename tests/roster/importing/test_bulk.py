@@ -66,7 +66,7 @@ async def test_reading_may_take_longer_than_another_transaction_may_pause(
     await database.close()
 
 
-async def test_what_differs_is_changed_and_our_ids_stay(importing: Importing) -> None:
+async def test_differing_rows_are_changed_and_keep_their_ids(importing: Importing) -> None:
     roster = a_school(students=2)
     await importing.run(roster, time_zone="Europe/Berlin")
     before = await importing.everything()
@@ -98,7 +98,7 @@ async def test_what_differs_is_changed_and_our_ids_stay(importing: Importing) ->
     assert after["class_teachers"][0]["begin_date"] is None
 
 
-async def test_who_disappears_ends_today_at_their_school_and_keeps_every_row(importing: Importing) -> None:
+async def test_a_student_absent_from_a_complete_file_ends_today_at_their_school(importing: Importing) -> None:
     roster = a_school(students=12)
     await importing.run(roster, time_zone="Pacific/Auckland")  # where it is the 16th already
     roster.drop("users", "student-5")
@@ -112,7 +112,7 @@ async def test_who_disappears_ends_today_at_their_school_and_keeps_every_row(imp
     assert (await importing.spans())["class-1-student-5"] == (date(2024, 9, 2), date(2024, 10, 16))
 
 
-async def test_who_comes_back_is_active_again_under_the_same_id(importing: Importing) -> None:
+async def test_a_student_who_returns_is_active_again_under_the_same_id(importing: Importing) -> None:
     roster = a_school(students=12)
     await importing.run(roster)
     before = await importing.everything()
@@ -148,7 +148,7 @@ async def test_an_enrolment_that_ended_before_stays_as_it_was(importing: Importi
     assert (await importing.spans())["class-1-student-1"] == (date(2024, 9, 2), date(2024, 10, 1))
 
 
-async def test_a_class_that_disappears_takes_its_sessions_and_enrolments_along(importing: Importing) -> None:
+async def test_a_class_absent_from_a_complete_file_ends_with_its_sessions_and_enrolments(importing: Importing) -> None:
     roster = a_school(students=2, classes=2)
     await importing.run(roster)
     roster.drop("classes", "class-2")
@@ -169,7 +169,7 @@ async def test_a_class_that_disappears_takes_its_sessions_and_enrolments_along(i
     assert [row["active"] for row in await importing.rows(tables.sessions)] == [True, False]
 
 
-async def test_enrolments_of_a_class_that_is_gone_end_though_their_rows_are_still_there(importing: Importing) -> None:
+async def test_enrolments_of_an_ended_class_end_although_the_file_has_their_rows(importing: Importing) -> None:
     roster = a_school(students=2, classes=2)
     await importing.run(roster)
     roster.drop("classes", "class-2")
@@ -181,7 +181,7 @@ async def test_enrolments_of_a_class_that_is_gone_end_though_their_rows_are_stil
     assert counts(report)[TEACHINGS] == (0, 0, 1, 1)
 
 
-async def test_what_hangs_on_something_to_be_deleted_is_deleted_with_it(importing: Importing) -> None:
+async def test_enrolments_of_a_deleted_class_or_student_are_deleted(importing: Importing) -> None:
     roster = a_school(students=12, classes=12)
     await importing.run(roster)
     roster.row("classes", "class-12")["status"] = "tobedeleted"
@@ -208,7 +208,7 @@ async def test_schools_that_are_not_in_the_files_are_not_touched(importing: Impo
     assert {name: rows[: len(before[name])] for name, rows in after.items()} == before
 
 
-async def test_a_school_that_is_to_be_deleted_ends_with_all_that_is_in_it(importing: Importing) -> None:
+async def test_a_deleted_school_ends_with_its_students_and_classes(importing: Importing) -> None:
     roster = a_school()
     await importing.run(roster)
     roster.row("orgs", SCHOOL)["status"] = "tobedeleted"
@@ -227,6 +227,6 @@ async def test_a_school_that_is_to_be_deleted_ends_with_all_that_is_in_it(import
     }
 
 
-async def test_a_roster_that_holds_no_roster_is_refused(importing: Importing) -> None:
+async def test_files_without_a_roster_are_refused(importing: Importing) -> None:
     with pytest.raises(UnreadableRoster):
         await importing.run({"readme.csv": b"x\r\n"})

@@ -20,7 +20,9 @@ async def school_id(importing: Importing) -> int:
 
 
 @pytest.mark.parametrize("role", [Role.TEACHER, Role.VIEWER, Role.OPERATOR])
-async def test_whoever_lacks_the_permission_imports_nothing(importing: Importing, school_id: int, role: Role) -> None:
+async def test_a_caller_without_the_permission_imports_nothing(
+    importing: Importing, school_id: int, role: Role
+) -> None:
     with pytest.raises(Forbidden):
         await importing.run(a_school(), caller(role, school_id))
 
@@ -44,7 +46,7 @@ async def test_an_office_imports_no_other_school(importing: Importing, school_id
     assert await importing.everything() == before
 
 
-async def test_an_office_sees_nothing_of_another_school_that_its_files_name(
+async def test_an_office_learns_nothing_of_another_school_that_its_files_name(
     importing: Importing, school_id: int
 ) -> None:
     async with importing.database.transaction() as connection:

@@ -41,7 +41,7 @@ async def test_the_real_files_are_imported_and_the_second_time_nothing_changes(
     assert {row["time_zone"] for row in await importing.rows(tables.schools)} == {"America/Chicago"}
 
 
-async def test_a_dry_run_says_what_would_change_and_changes_nothing(adsum: Commands, importing: Importing) -> None:
+async def test_a_dry_run_prints_the_changes_and_makes_none(adsum: Commands, importing: Importing) -> None:
     report = json.loads(adsum.output("roster", "import", REAL, "--dry-run", "--json"))
 
     assert report["dryRun"] is True
@@ -66,7 +66,7 @@ async def test_errors_are_listed_by_file_and_row_with_exit_1(adsum: Commands, in
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-async def test_what_is_refused_says_why_with_exit_1(
+async def test_a_refused_import_prints_the_reasons_with_exit_1(
     adsum: Commands, importing: Importing, invalid: Roster, tmp_path: Path, as_json: bool
 ) -> None:
     folder = in_folder(invalid.files(), tmp_path / "roster")
@@ -95,7 +95,7 @@ def test_removals_are_refused_until_they_are_allowed(adsum: Commands, tmp_path: 
     assert "students    0      0        5      5" in adsum.output("roster", "import", five, "--allow-removals")
 
 
-def test_what_is_no_roster_is_refused_with_exit_1(adsum: Commands, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_roster_is_refused_with_exit_1(adsum: Commands, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 
     ended = adsum.run("roster", "import", str(tmp_path / "empty"))
@@ -104,5 +104,5 @@ def test_what_is_no_roster_is_refused_with_exit_1(adsum: Commands, tmp_path: Pat
 
 
 @pytest.mark.parametrize("arguments", [["nowhere"], [REAL, "--timezone", "Mars/Olympus"], [REAL, "--fast"], []])
-def test_wrong_use_is_exit_2(adsum: Commands, arguments: list[str]) -> None:
+def test_wrong_options_of_roster_import_exit_with_2(adsum: Commands, arguments: list[str]) -> None:
     assert adsum.run("roster", "import", *arguments).returncode == 2

@@ -29,7 +29,7 @@ def changes(*, users: list[dict[str, str]] | None = None, **others: list[dict[st
     return Roster(present, modes=dict.fromkeys(present, "delta"))
 
 
-async def test_nobody_ends_for_not_being_there(importing: Importing, school: Roster) -> None:
+async def test_a_delta_file_ends_no_student_who_is_absent_from_it(importing: Importing, school: Roster) -> None:
     report = await importing.run(changes(users=[{**school.row("users", "student-1"), "familyName": "Married"}]))
 
     assert report.violations == ()
@@ -44,7 +44,7 @@ async def test_nobody_ends_for_not_being_there(importing: Importing, school: Ros
     }
 
 
-async def test_new_students_and_classes_join_those_that_are_there(importing: Importing, school: Roster) -> None:
+async def test_a_delta_file_adds_new_students_and_classes(importing: Importing, school: Roster) -> None:
     roster = changes(
         users=[user("student-13", "student", "New", "One")],
         classes=[a_class("class-3", periods="1,2")],
@@ -63,7 +63,9 @@ async def test_new_students_and_classes_join_those_that_are_there(importing: Imp
     assert (await importing.run(roster)).changes_nothing
 
 
-async def test_enrolments_alone_refer_to_what_is_there(importing: Importing, school: Roster) -> None:
+async def test_a_delta_file_of_enrolments_refers_to_stored_classes_and_students(
+    importing: Importing, school: Roster
+) -> None:
     gone = {**school.row("enrollments", "class-1-student-1"), "status": "tobedeleted"}
     moved = {**school.row("enrollments", "class-1-student-2"), "classSourcedId": "class-2", "sourcedId": "new"}
     teacher = {**school.row("enrollments", "class-1-teacher-1"), "endDate": "2025-01-31"}
@@ -76,7 +78,9 @@ async def test_enrolments_alone_refer_to_what_is_there(importing: Importing, sch
     assert (await importing.spans())["class-1-student-1"] == (date(2024, 9, 2), date(2024, 10, 15))
 
 
-async def test_who_is_tobedeleted_ends_with_their_enrolments(importing: Importing, school: Roster) -> None:
+async def test_a_student_with_status_tobedeleted_ends_with_their_enrolments(
+    importing: Importing, school: Roster
+) -> None:
     report = await importing.run(changes(users=[{"sourcedId": "student-3", **_gone(school.row("users", "student-3"))}]))
 
     assert counts(report)["students"] == (0, 0, 1, 0)
@@ -84,13 +88,13 @@ async def test_who_is_tobedeleted_ends_with_their_enrolments(importing: Importin
     assert (await importing.run(changes(users=[_gone(school.row("users", "student-3"))]))).changes_nothing
 
 
-async def test_a_teacher_who_is_tobedeleted_teaches_no_more(importing: Importing, school: Roster) -> None:
+async def test_a_teacher_with_status_tobedeleted_is_unassigned(importing: Importing, school: Roster) -> None:
     report = await importing.run(changes(users=[_gone(school.row("users", "teacher-1"))]))
 
     assert counts(report)["teachings"] == (0, 0, 2, 0)
 
 
-async def test_a_class_that_is_tobedeleted_ends_with_its_sessions(importing: Importing, school: Roster) -> None:
+async def test_a_class_with_status_tobedeleted_ends_with_its_sessions(importing: Importing, school: Roster) -> None:
     report = await importing.run(changes(classes=[_gone(school.row("classes", "class-2"))]), allow_removals=True)
 
     assert counts(report)["classes"] == (0, 0, 1, 0)
@@ -114,7 +118,7 @@ async def test_an_enrolment_that_moves_to_another_class_ends_in_the_first(import
     assert (await importing.run(changes(enrollments=[moved]))).changes_nothing
 
 
-async def test_who_moves_to_another_school_leaves_the_first(importing: Importing, school: Roster) -> None:
+async def test_a_student_who_moves_to_another_school_leaves_the_first(importing: Importing, school: Roster) -> None:
     roster = changes(
         orgs=[{"sourcedId": "school-2", "status": "active", "name": "Rosenhof", "type": "school"}],
         users=[user("student-1", "student", "Given", "Family", orgs="school-2"), school.row("users", "student-2")],
@@ -132,21 +136,23 @@ async def test_who_moves_to_another_school_leaves_the_first(importing: Importing
     assert ("student-1", second, True) in actives
 
 
-async def test_who_becomes_a_teacher_is_a_student_no_more(importing: Importing, school: Roster) -> None:
+async def test_a_student_who_becomes_a_teacher_is_no_longer_a_student(importing: Importing, school: Roster) -> None:
     report = await importing.run(changes(users=[{**school.row("users", "student-1"), "role": "teacher"}]))
 
     assert counts(report)["students"] == (0, 0, 1, 0)
     assert counts(report)["teachers"] == (1, 0, 0, 0)
 
 
-async def test_who_gets_a_role_that_is_not_used_here_is_a_student_no_more(importing: Importing, school: Roster) -> None:
+async def test_a_student_who_gets_an_unused_role_is_no_longer_a_student(importing: Importing, school: Roster) -> None:
     report = await importing.run(changes(users=[{**school.row("users", "student-1"), "role": "aide"}]))
 
     assert counts(report)["students"] == (0, 0, 1, 0)
     assert report.ignored == {"users.csv: aide": 1}
 
 
-async def test_a_school_that_is_tobedeleted_ends_with_all_that_is_in_it(importing: Importing, school: Roster) -> None:
+async def test_a_school_with_status_tobedeleted_ends_with_its_students_and_classes(
+    importing: Importing, school: Roster
+) -> None:
     report = await importing.run(changes(orgs=[_gone(school.row("orgs", SCHOOL))]), allow_removals=True)
 
     assert counts(report)["students"] == (0, 0, 12, 0)
@@ -160,7 +166,7 @@ async def test_a_district_beside_a_known_school_is_no_violation(importing: Impor
     assert (await importing.run(changes(users=[student]))).violations == ()
 
 
-async def test_a_school_that_nobody_knows_is_named(importing: Importing, school: Roster) -> None:
+async def test_a_reference_to_an_unknown_school_is_reported(importing: Importing, school: Roster) -> None:
     roster = changes(
         users=[{**school.row("users", "student-1"), "orgSourcedIds": "nowhere"}],
         enrollments=[school.row("enrollments", "class-1-student-1")],
@@ -172,7 +178,7 @@ async def test_a_school_that_nobody_knows_is_named(importing: Importing, school:
     assert report.changes_nothing
 
 
-async def test_something_to_be_deleted_that_nobody_knows_changes_nothing(importing: Importing, school: Roster) -> None:
+async def test_deleting_an_unknown_row_changes_nothing(importing: Importing, school: Roster) -> None:
     roster = changes(
         users=[_gone(user("nobody", "student", "A", "B"))],
         classes=[_gone(a_class("nothing"))],
@@ -185,7 +191,7 @@ async def test_something_to_be_deleted_that_nobody_knows_changes_nothing(importi
     assert report.violations == ()
 
 
-async def test_wrong_rows_name_no_school(importing: Importing, school: Roster) -> None:
+async def test_schools_in_invalid_rows_are_not_part_of_the_import(importing: Importing, school: Roster) -> None:
     roster = changes(
         users=[{**school.row("users", "student-1"), "status": ""}],
         classes=[{**school.row("classes", "class-1"), "status": ""}],
@@ -198,7 +204,7 @@ async def test_wrong_rows_name_no_school(importing: Importing, school: Roster) -
     assert report.changes_nothing
 
 
-async def test_an_enrolment_of_someone_who_has_left_is_named(importing: Importing, school: Roster) -> None:
+async def test_an_enrolment_of_a_student_who_has_left_is_reported(importing: Importing, school: Roster) -> None:
     await importing.run(changes(users=[_gone(school.row("users", "student-1"))]))
 
     report = await importing.run(changes(enrollments=[school.row("enrollments", "class-1-student-1")]))

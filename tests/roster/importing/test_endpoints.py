@@ -151,7 +151,7 @@ async def test_an_office_gets_403_for_a_school_that_is_not_its_own(client: httpx
     assert [entry["code"] for entry in answer.json()["errors"]] == ["not_your_school"]
 
 
-async def test_whoever_may_not_import_gets_403_and_nobody_401(client: httpx2.AsyncClient) -> None:
+async def test_an_import_without_permission_gets_403_and_without_login_401(client: httpx2.AsyncClient) -> None:
     assert (await send(client, a_school(), token_of(client, "viewer"))).status_code == 403
     del client.headers["Authorization"]
     assert (await send(client, a_school())).status_code == 401
@@ -168,7 +168,7 @@ async def test_whoever_may_not_import_gets_403_and_nobody_401(client: httpx2.Asy
         (b"--x--\r\n", "multipart/form-data; boundary=x", 422, "invalid"),
     ],
 )
-async def test_what_is_no_roster_is_a_problem(
+async def test_a_file_that_is_not_a_roster_is_a_problem(
     client: httpx2.AsyncClient, content: bytes, kind: str, status: int, code: str
 ) -> None:
     answer = await client.post("/rosters/import", content=content, headers={"Content-Type": kind})

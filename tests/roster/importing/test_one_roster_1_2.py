@@ -24,7 +24,9 @@ def changes(roster: Roster, *users: str) -> Roster:
 
 
 @pytest.mark.parametrize("modes", [{}, MODES])
-async def test_it_says_the_same_as_1_1(importing: Importing, roster: Roster, modes: dict[str, str]) -> None:
+async def test_files_of_version_1_2_import_the_same_roster_as_1_1(
+    importing: Importing, roster: Roster, modes: dict[str, str]
+) -> None:
     await importing.run(a_school(students=12))
     roster.modes = modes
 
@@ -77,7 +79,7 @@ async def test_a_user_whose_role_is_wrong_stays_as_they_were(importing: Importin
     assert report.changes_nothing
 
 
-async def test_a_role_of_nobody_is_named(importing: Importing, roster: Roster) -> None:
+async def test_a_role_of_an_unknown_user_is_reported(importing: Importing, roster: Roster) -> None:
     roster.tables["roles"] += [role_of("nobody", "student"), {**role_of("gone", "student"), "status": "tobedeleted"}]
 
     report = await importing.run(roster)
@@ -85,7 +87,7 @@ async def test_a_role_of_nobody_is_named(importing: Importing, roster: Roster) -
     assert where(report.violations) == [("roles.csv:15", "unknown_user")]
 
 
-async def test_a_wrong_role_of_nobody_is_named_once(importing: Importing, roster: Roster) -> None:
+async def test_an_invalid_role_of_an_unknown_user_is_reported_once(importing: Importing, roster: Roster) -> None:
     roster.tables["roles"] += [role_of("nobody", "pupil"), role_of("nobody", "student")]
 
     report = await importing.run(roster)
@@ -93,7 +95,7 @@ async def test_a_wrong_role_of_nobody_is_named_once(importing: Importing, roster
     assert where(report.violations) == [("roles.csv:15", "unknown_role")]
 
 
-async def test_who_has_no_role_left_leaves(importing: Importing, roster: Roster) -> None:
+async def test_a_user_without_remaining_roles_leaves(importing: Importing, roster: Roster) -> None:
     await importing.run(roster)
     roster.tables["roles"][0]["status"] = "tobedeleted"
 
@@ -104,7 +106,7 @@ async def test_who_has_no_role_left_leaves(importing: Importing, roster: Roster)
     assert counts(report)["enrolments"] == (0, 0, 1, 11)
 
 
-async def test_nobody_is_ended_by_a_file_of_roles_that_was_cut_off(importing: Importing, roster: Roster) -> None:
+async def test_a_truncated_file_of_roles_ends_no_student(importing: Importing, roster: Roster) -> None:
     await importing.run(roster)
     files = roster.files()
     files["roles.csv"] = files["roles.csv"][:-40]
@@ -131,9 +133,7 @@ async def test_a_change_of_a_name_alone_leaves_the_role_as_it_is(importing: Impo
     assert counts(report)["teachers"] == (0, 1, 0, 0)
 
 
-async def test_a_role_that_is_taken_away_ends_the_student_at_that_school_alone(
-    importing: Importing, roster: Roster
-) -> None:
+async def test_a_removed_role_ends_the_student_at_that_school_alone(importing: Importing, roster: Roster) -> None:
     roster.add("orgs", sourcedId="school-2", name="Rosenhof", type="school")
     roster.tables["roles"].append(role_of("student-1", "student", "school-2", "secondary"))
     await importing.run(roster)
@@ -147,7 +147,7 @@ async def test_a_role_that_is_taken_away_ends_the_student_at_that_school_alone(
     assert [row["active"] for row in await importing.rows(tables.students)].count(False) == 1
 
 
-async def test_who_changes_school_in_1_2_has_one_role_taken_away_and_another_given(
+async def test_a_user_who_changes_school_in_1_2_loses_one_role_and_gets_another(
     importing: Importing, roster: Roster
 ) -> None:
     await importing.run(roster)
@@ -168,7 +168,7 @@ async def test_who_changes_school_in_1_2_has_one_role_taken_away_and_another_giv
     assert counts(report)["students"] == (1, 0, 2, 0)
 
 
-async def test_a_new_role_of_somebody_unnamed_is_named(importing: Importing, roster: Roster) -> None:
+async def test_a_new_role_of_a_user_who_is_not_in_the_files_is_reported(importing: Importing, roster: Roster) -> None:
     await importing.run(roster)
     delta = changes(roster)
     delta.tables["roles"] = [

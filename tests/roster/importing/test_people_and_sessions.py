@@ -15,7 +15,7 @@ from tests.support.schools import make_record
 TEACHINGS = "teachings"
 
 
-async def test_a_teacher_who_leaves_keeps_the_account_and_teaches_no_more(importing: Importing) -> None:
+async def test_a_teacher_who_leaves_keeps_their_login_and_is_unassigned(importing: Importing) -> None:
     roster = a_school()
     await importing.run(roster)
     async with importing.database.transaction() as connection:
@@ -31,7 +31,7 @@ async def test_a_teacher_who_leaves_keeps_the_account_and_teaches_no_more(import
     assert [row["end_date"] for row in await importing.rows(tables.class_teachers)] == [date(2024, 10, 15)]
 
 
-async def test_an_import_never_touches_what_a_login_is(importing: Importing) -> None:
+async def test_an_import_does_not_change_logins(importing: Importing) -> None:
     roster = a_school()
     await importing.run(roster)
     login = {"email": "ada@school.example", "password_hash": "hash", "role": "office", "disabled": True}
@@ -89,7 +89,7 @@ async def test_a_student_of_two_schools_is_one_student_in_each(importing: Import
         assert students[row["student_id"]] == classes[row["class_id"]]
 
 
-async def test_who_leaves_one_of_two_schools_stays_in_the_other(importing: Importing) -> None:
+async def test_a_student_who_leaves_one_of_two_schools_stays_in_the_other(importing: Importing) -> None:
     roster = a_school(students=1)
     roster.add("orgs", sourcedId="school-2", name="Rosenhof", type="school")
     roster.row("users", "student-1")["orgSourcedIds"] = f"{SCHOOL},school-2"

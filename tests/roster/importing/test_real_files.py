@@ -12,7 +12,9 @@ from tests.roster.files import in_zip
 REAL = DATA / "oneroster"
 
 
-async def test_they_are_imported_whole_and_twice_is_once(importing: Importing) -> None:
+async def test_the_real_files_are_imported_without_errors_and_a_second_import_changes_nothing(
+    importing: Importing,
+) -> None:
     report = await importing.run_from(REAL)
 
     assert report.violations == ()
@@ -29,20 +31,22 @@ async def test_they_are_imported_whole_and_twice_is_once(importing: Importing) -
     assert (await importing.run_from(REAL)).changes_nothing
 
 
-async def test_as_a_zip_with_one_folder_they_are_the_same(importing: Importing, tmp_path: Path) -> None:
+async def test_the_real_files_in_a_zip_with_one_folder_import_the_same_roster(
+    importing: Importing, tmp_path: Path
+) -> None:
     await importing.run_from(REAL)
     files = {path.name: path.read_bytes() for path in REAL.glob("*.csv")}
 
     assert (await importing.run_from(in_zip(files, "export/"))).changes_nothing
 
 
-async def test_their_periods_are_sessions(importing: Importing) -> None:
+async def test_the_periods_of_the_real_files_become_sessions(importing: Importing) -> None:
     await importing.run_from(REAL)
 
     assert {row["title"] for row in await importing.rows(tables.sessions)} == {f"Period {n}" for n in range(1, 8)}
 
 
-def test_they_are_carried_with_their_notice() -> None:
+def test_the_real_files_are_packaged_with_their_notice() -> None:
     notice = (REAL / "NOTICE").read_text(encoding="utf-8")
 
     assert "MIT License" in notice

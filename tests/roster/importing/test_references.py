@@ -72,7 +72,7 @@ async def test_a_reference_to_an_org_that_is_no_school_here_is_named_and_changes
         ({"userSourcedId": "stranger"}, "wrong_user"),
     ],
 )
-async def test_an_orphan_enrolment_is_named_and_the_one_that_is_there_stays(
+async def test_an_orphan_enrolment_is_reported_and_the_stored_one_stays(
     importing: Importing, cells: dict[str, str], code: str
 ) -> None:
     roster = a_school(students=2)
@@ -88,7 +88,7 @@ async def test_an_orphan_enrolment_is_named_and_the_one_that_is_there_stays(
     assert await importing.everything() == before
 
 
-async def test_a_student_whose_row_has_become_wrong_stays_as_they_were(importing: Importing) -> None:
+async def test_a_student_with_an_invalid_row_stays_unchanged(importing: Importing) -> None:
     roster = a_school(students=2)
     await importing.run(roster)
     before = await importing.everything()
@@ -121,7 +121,7 @@ async def test_an_enrolment_cannot_become_somebody_elses(importing: Importing) -
     assert await importing.everything() == before
 
 
-async def test_a_sourced_id_that_stands_twice_counts_once(importing: Importing) -> None:
+async def test_a_repeated_sourced_id_is_imported_once(importing: Importing) -> None:
     roster = a_school(students=2)
     roster.tables["enrollments"].append({**roster.row("enrollments", "class-1-student-1"), "beginDate": "2024-09-09"})
     roster.tables["users"].append({**roster.row("users", "student-2"), "givenName": "Twin"})
@@ -134,7 +134,7 @@ async def test_a_sourced_id_that_stands_twice_counts_once(importing: Importing) 
     assert (await importing.run(roster)).changes_nothing
 
 
-async def test_orgs_and_classes_that_stand_twice_count_once(importing: Importing) -> None:
+async def test_repeated_orgs_and_classes_are_imported_once(importing: Importing) -> None:
     roster = a_school()
     roster.tables["orgs"].append({**roster.row("orgs", SCHOOL), "name": "Twin"})
     roster.tables["classes"].append({**roster.row("classes", "class-1"), "title": "Twin"})

@@ -17,7 +17,7 @@ from tests.roster.files import a_school, enrolment
 TEACHINGS = "teachings"
 
 
-async def test_nobody_is_ended_by_a_file_that_was_cut_off(importing: Importing) -> None:
+async def test_a_truncated_file_ends_no_student(importing: Importing) -> None:
     roster = a_school(students=30)
     await importing.run(roster)
     before = await importing.everything()
@@ -67,7 +67,7 @@ async def test_every_table_that_would_end_is_named_and_a_dry_run_says_so_too(imp
     assert counts(report)["enrolments"] == (0, 0, 12, 4)
 
 
-async def test_a_file_may_come_with_a_header_and_nobody_in_it(importing: Importing) -> None:
+async def test_a_complete_file_with_a_header_only_is_accepted(importing: Importing) -> None:
     roster = a_school()
     await importing.run(roster)
     files = roster.files()

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adsum.platform.errors import Violation
+from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.files import UnreadableRoster, roster_files
 from adsum.roster.oneroster.package import read_package
 from adsum.roster.oneroster.records import Person
-from adsum.roster.oneroster.rows import LeftOut
 from tests.roster.files import a_school, csv_of, in_zip
 
 GOOD = a_school().files()
@@ -45,14 +45,14 @@ def read(files: dict[str, bytes]) -> tuple[list[object], list[Violation]]:
 
 
 @given(name=st.sampled_from(sorted(GOOD)), content=ODD)
-def test_any_bytes_as_a_file_are_read_or_named(name: str, content: bytes) -> None:
+def test_any_bytes_as_a_file_are_read_or_reported(name: str, content: bytes) -> None:
     records, violations = read(GOOD | {name: content})
 
     assert records or violations
 
 
 @given(name=st.sampled_from(sorted(GOOD)), at=st.integers(0, 400), odd=ODD)
-def test_any_bytes_within_a_file_are_read_or_named(name: str, at: int, odd: bytes) -> None:
+def test_any_bytes_within_a_file_are_read_or_reported(name: str, at: int, odd: bytes) -> None:
     content = GOOD[name]
     records, violations = read(GOOD | {name: content[:at] + odd + content[at:]})
 
@@ -61,7 +61,7 @@ def test_any_bytes_within_a_file_are_read_or_named(name: str, at: int, odd: byte
 
 
 @given(content=ODD)
-def test_any_bytes_as_a_manifest_are_followed_or_refused(content: bytes) -> None:
+def test_any_bytes_as_a_manifest_are_read_or_refused(content: bytes) -> None:
     records, violations = read(GOOD | {"manifest.csv": content})
 
     assert bool(records) != bool(violations)

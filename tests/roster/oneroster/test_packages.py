@@ -43,7 +43,7 @@ def test_every_missing_file_and_column_is_named() -> None:
     ]
 
 
-def test_a_manifest_is_followed() -> None:
+def test_the_modes_of_a_manifest_decide_which_files_are_read() -> None:
     roster = a_school()
     roster.modes = {"orgs": "bulk", "users": "delta"}
     files = roster.files() | {"courses.csv": b"sourcedId\r\n"}
@@ -72,11 +72,11 @@ def test_a_manifest_is_followed() -> None:
         (b"name,value\r\nfile.users,bulk\r\n", "missing_column"),
     ],
 )
-def test_a_manifest_that_cannot_be_followed_is_refused(manifest: bytes, code: str) -> None:
+def test_an_invalid_manifest_is_refused(manifest: bytes, code: str) -> None:
     assert code in [found for _, found in refusal(a_school().files() | {"manifest.csv": manifest})]
 
 
-def test_a_manifest_has_to_speak_of_the_files_that_are_there() -> None:
+def test_a_manifest_must_declare_every_present_file() -> None:
     files = a_school().files() | {"manifest.csv": b"propertyName,value\r\nfile.users,bulk\r\nfile.courses,bulk\r\n"}
 
     assert refusal(files) == [(f"{name}.csv", "undeclared_file") for name in ("orgs", "classes", "enrollments")]
@@ -108,7 +108,7 @@ def test_a_file_that_is_no_csv_of_utf_8_is_refused(content: bytes, code: str) ->
     assert ("orgs.csv", code) in refusal(a_school().files() | {"orgs.csv": content})
 
 
-def test_a_package_knows_how_far_it_was_read() -> None:
+def test_a_package_reports_how_much_has_been_read() -> None:
     with roster_files(in_zip(a_school().files())) as opened:
         package: Package = read_package(opened)
         list(package.people())

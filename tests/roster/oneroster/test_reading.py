@@ -8,10 +8,10 @@ from datetime import date
 import pytest
 
 from adsum.platform.errors import Violation
+from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.files import UnreadableRoster, roster_files
 from adsum.roster.oneroster.package import read_package
 from adsum.roster.oneroster.records import Enrolment, Person, SchoolClass
-from adsum.roster.oneroster.rows import LeftOut
 from tests.roster.files import Roster, a_school, a_school_of_1_2, in_zip
 
 NAME = "Given student-1"
@@ -113,7 +113,7 @@ def test_a_cell_that_is_no_utf_8_leaves_out_its_row_alone() -> None:
     assert violations_of(files, "users") == [("users.csv:3", "not_utf8", "familyName")]
 
 
-def test_what_is_to_be_deleted_needs_no_more_than_its_sourced_id() -> None:
+def test_a_deleted_row_needs_only_its_sourced_id() -> None:
     roster = a_school()
     for table, rows in roster.tables.items():
         rows[0] = dict.fromkeys(rows[0], "") | {"sourcedId": f"gone-{table}", "status": "toBeDeleted"}
@@ -132,7 +132,7 @@ def test_a_row_with_an_unquoted_comma_is_left_out() -> None:
     assert [entry.source_id for entry in left_out(files, "users")] == ["student-1"]
 
 
-def test_half_a_row_in_the_middle_is_about_whom_its_first_cell_says() -> None:
+def test_a_short_row_in_the_middle_has_the_source_id_of_its_first_cell() -> None:
     files = a_school().files()
     lines = files["users.csv"].split(b"\r\n")
     lines[2] = lines[2][:20]
@@ -141,7 +141,7 @@ def test_half_a_row_in_the_middle_is_about_whom_its_first_cell_says() -> None:
     assert [entry.source_id for entry in left_out(files, "users")] == ["student-2"]
 
 
-def test_half_a_row_at_the_end_means_that_the_file_was_cut_off() -> None:
+def test_a_short_row_at_the_end_means_that_the_file_is_truncated() -> None:
     files = a_school().files()
     files["users.csv"] = files["users.csv"].removesuffix(b"\r\n")[:-10]
 
@@ -151,7 +151,7 @@ def test_half_a_row_at_the_end_means_that_the_file_was_cut_off() -> None:
     assert violations_of(files, "users") == [("users.csv:5", "wrong_columns", None)]
 
 
-def test_half_a_row_whose_id_does_not_come_first_is_about_nobody_knows_whom() -> None:
+def test_a_short_row_whose_id_is_not_the_first_cell_has_no_source_id() -> None:
     roster = a_school()
     roster.tables["users"] = [dict(reversed(row.items())) for row in roster.tables["users"]]
     files = roster.files()
@@ -182,7 +182,7 @@ def test_a_line_break_in_quotes_moves_the_rows_after_it() -> None:
     ]
 
 
-def test_a_sourced_id_that_stands_twice_counts_once() -> None:
+def test_a_repeated_sourced_id_is_imported_once() -> None:
     roster = a_school(students=2)
     roster.tables["users"].insert(1, {**roster.row("users", "student-1"), "familyName": "Other"})
 

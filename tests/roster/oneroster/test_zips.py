@@ -59,7 +59,7 @@ def test_names_are_read_in_any_case(tmp_path: Path) -> None:
     assert names(in_folder({"Users.CSV": b"", "readme.txt": b""}, tmp_path / "roster")) == ["users.csv"]
 
 
-def test_what_a_mac_adds_to_a_zip_is_not_looked_at() -> None:
+def test_files_that_macos_adds_to_a_zip_are_ignored() -> None:
     extra = {"__MACOSX/._users.csv": b"x", ".DS_Store": b"x", "__MACOSX/users.csv": b"x", "readme.txt": b"x"}
 
     assert names(zip_with(extra)) == sorted(FILES)
@@ -129,7 +129,7 @@ def test_a_damaged_file_is_refused() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"sourcedId,name\r\n", b"PK\x03\x04 and no more"])
-def test_what_is_no_zip_is_refused(content: bytes) -> None:
+def test_a_file_that_is_not_a_zip_is_refused(content: bytes) -> None:
     assert refusal(io.BytesIO(content)) == []
 
 

@@ -9,7 +9,7 @@ from adsum.roster.timetable.rules import TimetableRow, read_timetable
 from adsum.schools.calendar.rules import SessionTime
 
 
-def test_a_byte_order_mark_other_columns_first_and_blank_lines_do_no_harm() -> None:
+def test_a_byte_order_mark_another_order_of_columns_and_blank_lines_are_accepted() -> None:
     content = "﻿Weekday, begins,ends,class,session\r\n3,09:00, 09:45 ,7b,\r\n\r\n,,\r\n4,10:00,10:45,7b,2\r\n".encode()
     assert read_timetable(content) == [
         TimetableRow(2, "7b", "", SessionTime(3, "09:00", "09:45")),
@@ -17,7 +17,7 @@ def test_a_byte_order_mark_other_columns_first_and_blank_lines_do_no_harm() -> N
     ]
 
 
-def test_what_is_wrong_with_a_line_is_told_with_its_number() -> None:
+def test_a_violation_of_a_timetable_has_the_number_of_its_line() -> None:
     rows = read_timetable(b"class,session,weekday,begins,ends\n7b,,Mon,9:00,10:00\n7b,1,2\n")
     assert [(violation.pointer, violation.code) for row in rows for violation in row.violations] == [
         ("timetable.csv:2", "out_of_range"),
@@ -30,6 +30,6 @@ def test_what_is_wrong_with_a_line_is_told_with_its_number() -> None:
     "content",
     [b"", b"class,session\n", b"class,session,weekday,begins,ends,room\n", b"\xff\xfe", b'class,session,"weekday'],
 )
-def test_what_is_no_timetable_is_refused(content: bytes) -> None:
+def test_a_file_that_is_not_a_timetable_is_refused(content: bytes) -> None:
     with pytest.raises(Malformed):
         read_timetable(content)

@@ -48,7 +48,7 @@ async def test_the_times_of_a_session_are_replaced_by_others(api: Api) -> None:
     assert await times_of(api, api.school.session_id) == []
 
 
-async def test_everything_wrong_with_times_is_named(api: Api) -> None:
+async def test_every_violation_of_the_times_of_a_session_is_reported(api: Api) -> None:
     answer = await put(api, {"weekday": 8, "begins": "8:00", "ends": "25:00"})
     assert violations(answer) == {
         ("/times/0/weekday", "out_of_range"),
@@ -66,7 +66,7 @@ async def test_a_program_cannot_give_a_session_more_times_than_a_client(adsum: A
     assert [violation.code for violation in refused.value.violations] == ["too_long"]
 
 
-async def test_only_the_office_says_when_a_session_meets(adsum: Adsum, api: Api) -> None:
+async def test_only_the_office_may_replace_the_times_of_a_session(adsum: Adsum, api: Api) -> None:
     assert (await put(api, MONDAY, role="teacher")).status_code == HTTPStatus.FORBIDDEN
     assert (await send(api, "", "teacher")).status_code == HTTPStatus.FORBIDDEN
     async with adsum.database.transaction() as connection:
@@ -101,7 +101,7 @@ async def test_a_timetable_names_classes_and_sessions_as_the_roster_file_does_or
     assert await times_of(api, own) == [(3, "08:00")]
 
 
-async def test_a_timetable_leaves_sessions_that_it_does_not_name(adsum: Adsum, api: Api) -> None:
+async def test_importing_a_timetable_leaves_other_sessions_unchanged(adsum: Adsum, api: Api) -> None:
     async with adsum.database.transaction() as connection:
         second = await make_session(connection, api.school.class_id, period="2")
     await put(api, MONDAY)
@@ -117,7 +117,7 @@ async def test_a_dry_run_changes_nothing(api: Api) -> None:
     assert await times_of(api, api.school.session_id) == [(1, "08:00")]
 
 
-async def test_one_wrong_line_keeps_all_of_a_timetable_out(api: Api) -> None:
+async def test_one_wrong_line_refuses_the_whole_timetable(api: Api) -> None:
     right = f"{api.school.class_id},,2,08:00,08:45\n"
     rows = f"{right}{right}nowhere,,1,08:00,08:45\n{api.school.class_id},9,Mon,8:00,08:45\nshort\n"
     answer = await send(api, rows)
@@ -132,7 +132,7 @@ async def test_one_wrong_line_keeps_all_of_a_timetable_out(api: Api) -> None:
     assert await times_of(api, api.school.session_id) == []
 
 
-async def test_a_session_has_at_most_so_many_times(api: Api) -> None:
+async def test_a_timetable_with_too_many_times_for_a_session_is_refused(api: Api) -> None:
     rows = "".join(f"{api.school.class_id},,1,{i // 60:02}:{i % 60:02},23:00\n" for i in range(MAX_TIMES + 1))
     assert violations(await send(api, rows)) == {(f"timetable.csv:{MAX_TIMES + 2}", "too_long")}
 
@@ -141,7 +141,7 @@ async def test_an_empty_timetable_changes_nothing(api: Api) -> None:
     assert (await send(api, "")).json() == {"dryRun": False, "sessions": 0, "times": 0}
 
 
-async def test_what_is_no_csv_is_refused(api: Api) -> None:
+async def test_a_timetable_that_is_not_csv_is_refused(api: Api) -> None:
     assert (await send(api, "", kind="application/json")).status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     malformed = await send(api, '1,"')
     assert malformed.status_code == HTTPStatus.BAD_REQUEST

@@ -1,4 +1,4 @@
-"""What a platform says of its own classes, students, sessions and enrolments, under ids of its own: one at a time."""
+"""Classes, students, sessions and enrolments as another platform describes them, and their violations."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ MAX_PERIOD = 64
 
 @dataclass(frozen=True, slots=True)
 class SourcedClass:
-    """A class. An inactive one is not offered any more; what was recorded in it stays."""
+    """A class. An inactive class is not offered for marking; its records stay."""
 
     title: str
     code: str | None = None
     active: bool = True
 
     def violations(self) -> Iterator[Violation]:
-        """Everything that is wrong with it."""
+        """All violations."""
         yield from _validate_text("/title", self.title, MAX_NAME)
         yield from _validate_text("/code", self.code, MAX_NAME)
 
 
 @dataclass(frozen=True, slots=True)
 class SourcedStudent:
-    """A student, whom an enrolment puts into a class."""
+    """A student. An enrolment adds them to a class."""
 
     given_name: str
     family_name: str
@@ -38,7 +38,7 @@ class SourcedStudent:
     active: bool = True
 
     def violations(self) -> Iterator[Violation]:
-        """Everything that is wrong with it."""
+        """All violations."""
         yield from _validate_text("/givenName", self.given_name, MAX_NAME)
         yield from _validate_text("/familyName", self.family_name, MAX_NAME)
         yield from _validate_text("/grade", self.grade, MAX_GRADE)
@@ -46,7 +46,7 @@ class SourcedStudent:
 
 @dataclass(frozen=True, slots=True)
 class SourcedSession:
-    """A session of a class, which is named by its own id at the platform. `period` tells the class's sessions apart."""
+    """A session of a class. `class_source_id` names the class; `period` is unique within it."""
 
     class_source_id: str
     title: str
@@ -54,14 +54,14 @@ class SourcedSession:
     active: bool = True
 
     def violations(self) -> Iterator[Violation]:
-        """Everything that is wrong with it, whatever classes there are."""
+        """All violations except unknown references."""
         yield from _validate_text("/title", self.title, MAX_NAME)
         yield from _validate_text("/period", self.period or None, MAX_PERIOD)
 
 
 @dataclass(frozen=True, slots=True)
 class SourcedEnrolment:
-    """A student in a class, from `begin_date` on, up to but without `end_date`; None is without bound."""
+    """A student in a class from `begin_date` until before `end_date`; None is no bound."""
 
     class_source_id: str
     student_source_id: str
@@ -69,18 +69,18 @@ class SourcedEnrolment:
     end_date: date | None = None
 
     def violations(self) -> Iterator[Violation]:
-        """Everything that is wrong with it, whatever classes and students there are."""
+        """All violations except unknown references."""
         if self.begin_date is not None and self.end_date is not None and self.end_date < self.begin_date:
             detail = f"the end, {self.end_date}, is before the beginning, {self.begin_date}"
             yield Violation("days_reversed", detail, "/endDate")
 
 
-def _validate_text(pointer: str, text: str | None, most: int) -> Iterator[Violation]:
+def _validate_text(pointer: str, text: str | None, maximum: int) -> Iterator[Violation]:
     if text is None:
         return
     if not text.strip():
         yield Violation("too_short", "this needs a visible character", pointer, {"minimum": 1})
-    if len(text) > most:
-        yield Violation("too_long", f"this has at most {most} characters", pointer, {"maximum": most})
+    if len(text) > maximum:
+        yield Violation("too_long", f"this has at most {maximum} characters", pointer, {"maximum": maximum})
     if UNSTORABLE.search(text):
         yield Violation("wrong_text", "this has no NUL and no half of a character", pointer)

@@ -1,25 +1,25 @@
-"""`adsum cover`: who stands in for a teacher."""
+"""`adsum cover`: teachers who cover the classes or sessions of others."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.options import ClassId, SessionId, read_day
-from adsum.platform.command_line.output import Json, show_one, show_rows
-from adsum.platform.command_line.session import with_adsum
+from adsum.platform.command_line.output import Json, show_item, show_items, show_one
+from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
-from adsum.platform.paging import MAX_LIMIT, PageRequest
-from adsum.roster.covers.repository import CoverRow
+from adsum.platform.paging import every_item
 from adsum.roster.covers.rules import Cover, CoverFilters
-from adsum.wiring import Adsum
+from adsum.roster.covers.schemas import CoverItem
+from adsum.roster.covers.service import Covers
 
 app = typer.Typer(no_args_is_help=True)
 
-SHOWN = ("id", "classId", "sessionId", "teacherId", "from", "to", "createdAt", "createdByRole")
+COLUMNS = ("id", "classId", "sessionId", "teacherId", "from", "to", "createdAt", "createdByRole")
 DISPENSABLE = ("createdByRole", "createdAt")
 
 TEACHER = typer.Option("--teacher", min=1, max=MAX_ID, metavar="ID", help="Our id of a user: see `user list --json`.")
@@ -41,8 +41,8 @@ def assign(
 ) -> None:
     """Let a teacher stand in for another, in a class or in one session of it."""
     cover = Cover(class_id, session_id, teacher_id, first_day, last_day or first_day)
-    assigned = with_adsum(lambda adsum: adsum.covers.assign(cover, system_caller()))
-    show_one(row_of(assigned.row), as_json=as_json)
+    assigned = run_with(Covers, lambda covers: covers.assign(cover, system_caller()))
+    show_item(CoverItem.of(assigned.row), as_json=as_json)
 
 
 @app.command("list")
@@ -57,8 +57,9 @@ def list_covers(
 ) -> None:
     """Show covers, those that begin last first."""
     filters = CoverFilters(school_id, class_id, teacher_id, first_day, last_day)
-    rows = [row_of(row) for row in with_adsum(lambda adsum: _all(adsum, filters))]
-    show_rows(SHOWN, rows, as_json=as_json, dispensable=DISPENSABLE, none="no covers")
+    rows = run_with(Covers, lambda covers: every_item(lambda page: covers.page(system_caller(), filters, page)))
+    items = [CoverItem.of(row) for row in rows]
+    show_items(COLUMNS, items, as_json=as_json, dispensable=DISPENSABLE, none="no covers")
 
 
 @app.command()
@@ -68,30 +69,5 @@ def end(
     as_json: Json = False,
 ) -> None:
     """End a cover from today on. Its days before stay."""
-    with_adsum(lambda adsum: adsum.covers.end(cover_id, system_caller()))
+    run_with(Covers, lambda covers: covers.end(cover_id, system_caller()))
     show_one({"id": cover_id, "ended": True}, as_json=as_json)
-
-
-async def _all(adsum: Adsum, filters: CoverFilters) -> list[CoverRow]:
-    found: list[CoverRow] = []
-    cursor: str | None = None
-    while True:
-        page = await adsum.covers.page(system_caller(), filters, PageRequest(cursor, MAX_LIMIT))
-        found += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return found
-
-
-def row_of(row: CoverRow) -> dict[str, Any]:
-    """Under the names of the HTTP API."""
-    return {
-        "id": row.id,
-        "classId": row.cover.class_id,
-        "sessionId": row.cover.session_id,
-        "teacherId": row.cover.teacher_id,
-        "from": row.cover.first_day,
-        "to": row.cover.last_day,
-        "createdAt": row.created_at,
-        "createdByRole": row.created_role,
-    }

@@ -1,8 +1,7 @@
-"""Covers: who stands in for a teacher. What that lets them see is said in `visibility`."""
+"""Statements about covers. `accounts.visibility` applies them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -12,30 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import Caller, Role
 from adsum.accounts.tables import class_covers, users
 from adsum.accounts.visibility import in_visible_school
-from adsum.roster.covers.rules import Cover, CoverFilters
+from adsum.roster.covers.rules import Cover, CoverFilters, CoverRow
 from adsum.schools.tables import schools
 
 CoverPosition = tuple[date, int]
-"""Where a cover stands in a list, those that begin last first: its first day, its id."""
+"""The sort key of a cover: its first day and its id, both descending."""
 
 _DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class CoverRow:
-    """A cover, by whom it was assigned and when. `time_zone`: IANA name, of its school."""
-
-    id: int
-    time_zone: str
-    cover: Cover
-    created_at: datetime
-    created_role: str
-    created_user_id: int | None
-    created_key_id: int | None
-
-
 async def is_teacher_of(connection: AsyncConnection, user_id: int, school_id: int) -> bool:
-    """Whether a school has this teacher, who is not disabled. Covers of one teacher are assigned one after another."""
+    """Whether the school has this teacher, with an enabled login. Locks the user row until the transaction ends."""
     c = users.c
     found = select(c.id).where(
         c.id == user_id, c.school_id == school_id, c.role == Role.TEACHER.value, c.disabled.is_(False)
@@ -44,14 +30,14 @@ async def is_teacher_of(connection: AsyncConnection, user_id: int, school_id: in
 
 
 async def same_cover(connection: AsyncConnection, caller: Caller, cover: Cover) -> CoverRow | None:
-    """The cover that says the very same, if there is one."""
+    """An existing cover with the same class, session, teacher and days."""
     values = _columns(cover)
     row = (await connection.execute(_covers(caller).filter_by(**values).limit(1))).one_or_none()
     return None if row is None else _row(*row)
 
 
 async def add_cover(connection: AsyncConnection, school_id: int, cover: Cover, caller: Caller, now: datetime) -> int:
-    """The id of the new cover."""
+    """Inserts a cover; returns its id."""
     created = {
         "created_at": now,
         "created_role": caller.role.value,
@@ -65,11 +51,11 @@ async def add_cover(connection: AsyncConnection, school_id: int, cover: Cover, c
 async def list_covers(
     connection: AsyncConnection, caller: Caller, filters: CoverFilters, after: CoverPosition | None, limit: int
 ) -> list[CoverRow]:
-    """At most `limit` covers of the caller's schools, those that begin last first."""
+    """At most `limit` covers of the caller's schools, by descending first day, after the key `after`."""
     c = class_covers.c
     statement = _covers(caller).order_by(c.begin_date.desc(), c.id.desc()).limit(limit)
-    wanted = ((c.school_id, filters.school_id), (c.class_id, filters.class_id), (c.user_id, filters.teacher_id))
-    for column, value in wanted:
+    filtered = ((c.school_id, filters.school_id), (c.class_id, filters.class_id), (c.user_id, filters.teacher_id))
+    for column, value in filtered:
         if value is not None:
             statement = statement.where(column == value)
     if filters.first_day is not None:
@@ -84,7 +70,7 @@ async def list_covers(
 async def find_cover(
     connection: AsyncConnection, caller: Caller, cover_id: int, *, to_change: bool = False
 ) -> CoverRow | None:
-    """One cover of the caller's schools. `to_change`: nobody else changes it until this transaction ends."""
+    """A cover of the caller's schools. `to_change` locks its row until the transaction ends."""
     statement = _covers(caller).where(class_covers.c.id == cover_id)
     locked = statement.with_for_update(of=class_covers) if to_change else statement
     row = (await connection.execute(locked)).one_or_none()
@@ -92,7 +78,7 @@ async def find_cover(
 
 
 async def end_cover(connection: AsyncConnection, row: CoverRow, today: date) -> None:
-    """Takes away the days of a cover from `today` on; of one that has no other days nothing stays."""
+    """Ends a cover before `today`; deletes it if it has no earlier day."""
     c = class_covers.c
     if row.cover.first_day >= today:
         await connection.execute(delete(class_covers).where(c.id == row.id))

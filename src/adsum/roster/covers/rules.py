@@ -1,10 +1,10 @@
-"""Cover: a teacher stands in for another, in a class or in one session of it, from a day to a day."""
+"""A cover: a teacher replaces another, in a class or in one of its sessions, on some days."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from adsum.platform.errors import Violation
 
@@ -13,12 +13,12 @@ MAX_DAYS = 400
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """Who covers what, and when.
+    """What a teacher covers.
 
     Attributes:
         class_id: of the class.
-        session_id: of the one session that is covered; None: all of the class.
-        teacher_id: of the user who stands in.
+        session_id: of the covered session; None covers the whole class.
+        teacher_id: of the user who covers it.
         first_day, last_day: both inclusive.
     """
 
@@ -29,14 +29,17 @@ class Cover:
     last_day: date
 
 
-def validate_days(cover: Cover) -> Iterator[Violation]:
-    """What is wrong with the days of a cover."""
-    if cover.last_day < cover.first_day:
-        yield Violation(
-            "days_reversed", f"the last day, {cover.last_day}, is before the first, {cover.first_day}", "/to"
-        )
-    elif (cover.last_day - cover.first_day).days >= MAX_DAYS:
-        yield Violation("too_long", f"a cover has at most {MAX_DAYS} days", "/to", {"maximum": MAX_DAYS})
+@dataclass(frozen=True, slots=True)
+class CoverRow:
+    """A stored cover, with its author. `time_zone`: IANA name, of its school."""
+
+    id: int
+    time_zone: str
+    cover: Cover
+    created_at: datetime
+    created_role: str
+    created_user_id: int | None
+    created_key_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +51,13 @@ class CoverFilters:
     teacher_id: int | None = None
     first_day: date | None = None
     last_day: date | None = None
+
+
+def validate_days(cover: Cover) -> Iterator[Violation]:
+    """The violations of a cover's days."""
+    if cover.last_day < cover.first_day:
+        yield Violation(
+            "days_reversed", f"the last day, {cover.last_day}, is before the first, {cover.first_day}", "/to"
+        )
+    elif (cover.last_day - cover.first_day).days >= MAX_DAYS:
+        yield Violation("too_long", f"a cover has at most {MAX_DAYS} days", "/to", {"maximum": MAX_DAYS})

@@ -1,39 +1,48 @@
-"""Cover: the office lets a teacher stand in for another, in a class or in one session of it."""
+"""Assigns, lists and ends covers, and gathers what the page `/admin/covers` shows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
-from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.access import Caller, Permission, Role, require_permission
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
-from adsum.platform.errors import Invalid, NotFound, Violation
-from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
+from adsum.platform.errors import Invalid, NotFound, Violation, refuse
+from adsum.platform.paging import MAX_LIMIT, Key, Page, PageRequest, begin_of, every_item, page_of
 from adsum.roster.covers import repository as covers
-from adsum.roster.covers.repository import CoverPosition, CoverRow
-from adsum.roster.covers.rules import Cover, CoverFilters, validate_days
-from adsum.roster.repository import find_class, find_session
+from adsum.roster.covers.repository import CoverPosition
+from adsum.roster.covers.rules import Cover, CoverFilters, CoverRow, validate_days
+from adsum.roster.people.rules import PersonFilters, PersonRow, by_name
+from adsum.roster.people.service import People
+from adsum.roster.repository.classes import find_class, find_session
+from adsum.roster.rules import ClassFilters, ClassRow, NamedIds, Names, SessionFilters, SessionRow
+from adsum.roster.service import Directory, Naming
+
+COVERS_PER_PAGE = 100
+# A longer list is not useful: a word of the title finds the class.
+MAX_CLASSES = 12
 
 
 @dataclass(frozen=True, slots=True)
 class AssignedCover:
-    """A cover that stands. `is_new`: it did not before."""
+    """The result of an assignment. `is_new` is False if the same cover existed before."""
 
     row: CoverRow
     is_new: bool
 
 
 class Covers:
-    """Every method raises Forbidden without `school:manage`. `now` is the clock."""
+    """Manages covers. Every method raises Forbidden without `school:manage`."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, now: Clock) -> None:
         self._database = database
         self._now = now
 
     async def assign(self, cover: Cover, caller: Caller) -> AssignedCover:
-        """Lets a teacher see and mark what they cover, on its days. The same twice is once.
+        """Assigns a cover, so that the teacher sees and marks the class on its days. Idempotent.
 
         Raises:
             Invalid: with one violation for every wrong thing.
@@ -41,14 +50,14 @@ class Covers:
         require_permission(caller, Permission.SCHOOL_MANAGE)
         async with self._database.transaction() as connection:
             school_id = await _check(connection, cover, caller)
-            there = await covers.same_cover(connection, caller, cover)
-            if there is not None:
-                return AssignedCover(there, is_new=False)
+            existing = await covers.same_cover(connection, caller, cover)
+            if existing is not None:
+                return AssignedCover(existing, is_new=False)
             cover_id = await covers.add_cover(connection, school_id, cover, caller, self._now())
             return AssignedCover(await _found(connection, cover_id, caller), is_new=True)
 
     async def page(self, caller: Caller, filters: CoverFilters, page: PageRequest) -> Page[CoverRow]:
-        """Some covers of the caller's schools, those that begin last first. Raises Invalid for a wrong cursor."""
+        """A page of covers of the caller's schools, by descending first day. Raises Invalid for a wrong cursor."""
         require_permission(caller, Permission.SCHOOL_MANAGE)
         query = ("covers", filters)
         after = begin_of(page, query, _position)
@@ -57,10 +66,10 @@ class Covers:
         return page_of(rows, page, query, lambda row: (row.cover.first_day.toordinal(), row.id))
 
     async def end(self, cover_id: int, caller: Caller) -> None:
-        """Ends a cover: the days before the school's today stay, and of one that has none nothing does.
+        """Ends a cover before the school's today, or deletes it if it has no earlier day.
 
         Raises:
-            NotFound: the caller's schools have no such cover.
+            NotFound: no such cover in the caller's schools.
         """
         require_permission(caller, Permission.SCHOOL_MANAGE)
         async with self._database.transaction() as connection:
@@ -68,13 +77,68 @@ class Covers:
             await covers.end_cover(connection, row, today_in(row.time_zone, self._now()))
 
 
+@dataclass(frozen=True, slots=True)
+class CoverChoice:
+    """A class to be covered, its active sessions, and the teachers who can cover it, by name."""
+
+    chosen: ClassRow
+    sessions: Sequence[SessionRow]
+    teachers: Sequence[PersonRow]
+
+
+class CoverPlanning:
+    """Combines covers, classes, people and names for the page."""
+
+    def __init__(self, covers: Covers, directory: Directory, people: People, naming: Naming) -> None:
+        self._covers = covers
+        self._directory = directory
+        self._people = people
+        self._naming = naming
+
+    async def covers_since(
+        self, school_id: int, first_day: date, caller: Caller, cursor: str | None
+    ) -> tuple[Page[CoverRow], Names]:
+        """A page of covers that hold on `first_day` or later, with the names that they refer to."""
+        filters = CoverFilters(school_id, first_day=first_day)
+        page = await self._covers.page(caller, filters, PageRequest(cursor, COVERS_PER_PAGE))
+        covers = [row.cover for row in page.items]
+        ids = NamedIds(
+            classes={cover.class_id for cover in covers},
+            sessions={cover.session_id for cover in covers if cover.session_id is not None},
+            people={cover.teacher_id for cover in covers},
+        )
+        return page, await self._naming.names_of(ids, caller)
+
+    async def classes(self, school_id: int, words: str, caller: Caller) -> Page[ClassRow]:
+        """Active classes with these words."""
+        filters = ClassFilters(school_id, words.strip() or None, active=True)
+        return await self._directory.classes(caller, filters, PageRequest(limit=MAX_CLASSES))
+
+    async def assign(self, school_id: int, cover: Cover, caller: Caller) -> AssignedCover:
+        """As `Covers.assign`. Raises NotFound if the class belongs to another school."""
+        await self._directory.find_class_of_school(caller, school_id, cover.class_id)
+        return await self._covers.assign(cover, caller)
+
+    async def choice(self, school_id: int, class_id: int, caller: Caller) -> CoverChoice:
+        """The choices for a cover of this class. Raises NotFound."""
+        sessions = await self._directory.sessions(caller, SessionFilters(class_id), PageRequest(limit=MAX_LIMIT))
+        people = await every_item(lambda page: self._people.page(PersonFilters(school_id), caller, page))
+        teachers = [each.row for each in people if each.row.role == Role.TEACHER and not each.row.disabled]
+        return CoverChoice(
+            await self._directory.find_class_of_school(caller, school_id, class_id),
+            [session for session in sessions.items if session.active],
+            sorted(teachers, key=by_name),
+        )
+
+
 async def _check(connection: Connection, cover: Cover, caller: Caller) -> int:
-    """The school of the class, if the cover can be assigned. Raises Invalid."""
+    """The id of the school of the class. Raises Invalid if the cover cannot be assigned."""
     violations = list(validate_days(cover))
     found = await find_class(connection, caller, cover.class_id)
     if found is None:
         detail = f"there is no class {cover.class_id}"
-        raise _invalid([Violation("unknown_class", detail, "/classId", {"classId": cover.class_id}), *violations])
+        unknown = Violation("unknown_class", detail, "/classId", {"classId": cover.class_id})
+        raise Invalid(detail, [unknown, *violations])
     session = await find_session(connection, cover.session_id) if cover.session_id is not None else None
     if cover.session_id is not None and (session is None or session.class_id != cover.class_id):
         detail = f"class {cover.class_id} has no session {cover.session_id}"
@@ -82,8 +146,7 @@ async def _check(connection: Connection, cover: Cover, caller: Caller) -> int:
     if not await covers.is_teacher_of(connection, cover.teacher_id, found.school_id):
         detail = f"the school has no teacher {cover.teacher_id}"
         violations.append(Violation("unknown_teacher", detail, "/teacherId", {"teacherId": cover.teacher_id}))
-    if violations:
-        raise _invalid(violations)
+    refuse(violations)
     return found.school_id
 
 
@@ -92,10 +155,6 @@ async def _found(connection: Connection, cover_id: int, caller: Caller, *, to_ch
     if row is None:
         raise NotFound(f"there is no cover {cover_id}", id=cover_id)
     return row
-
-
-def _invalid(violations: list[Violation]) -> Invalid:
-    return Invalid("; ".join(violation.detail for violation in violations), violations)
 
 
 def _position(key: Key) -> CoverPosition:

@@ -1,4 +1,4 @@
-"""The demo school's own class: the one whose ids stand in the first request of the documentation."""
+"""Statements that create the demo class, whose ids are those of the first request in the documentation."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ BEGIN = date(2024, 9, 2)
 
 
 async def school_of_class(connection: AsyncConnection, class_id: int) -> int | None:
-    """The school's id, or None where there is no such class."""
+    """The id of the school of a class, or None if there is no such class."""
     return await connection.scalar(select(classes.c.school_id).where(classes.c.id == class_id))
 
 
 async def school_of_source(connection: AsyncConnection, source_id: str) -> int:
-    """The id of a school that was imported."""
+    """The id of an imported school."""
     return (await connection.scalars(select(schools.c.id).where(schools.c.source_id == source_id))).one()
 
 
-async def make_demo_class(connection: AsyncConnection, time_zone: str, names: Sequence[tuple[str, str]]) -> int:
-    """Makes a school with class 123, its session 456, and students 1, 2, … with these given and family names."""
+async def create_demo_class(connection: AsyncConnection, time_zone: str, names: Sequence[tuple[str, str]]) -> int:
+    """Creates a school with class 123, its session 456, and students 1, 2, … with these given and family names."""
     inserted = insert(schools).values(name="Demo school", time_zone=time_zone).returning(schools.c.id)
     school_id: int = (await connection.scalars(inserted)).one()
     await connection.execute(insert(classes).values(id=CLASS_ID, school_id=school_id, title="Class 123"))
@@ -44,8 +44,8 @@ async def make_demo_class(connection: AsyncConnection, time_zone: str, names: Se
     return school_id
 
 
-async def count_on(connection: AsyncConnection) -> None:
-    """On Postgres, makes the ids that are given out next follow those that were inserted as they stood."""
+async def advance_sequences(connection: AsyncConnection) -> None:
+    """Sets the id sequences of Postgres after the explicit ids."""
     for table in (classes, sessions, students):
         sequence = func.pg_get_serial_sequence(table.name, "id")
         await connection.execute(select(func.setval(sequence, _highest_id(table))))
@@ -56,7 +56,7 @@ def _highest_id(table: Table) -> object:
 
 
 async def assign_teacher(connection: AsyncConnection, user_id: int) -> None:
-    """Lets somebody teach class 123, if they do not yet."""
+    """Assigns a teacher to class 123, unless they are assigned."""
     same = class_teachers.c.class_id == CLASS_ID, class_teachers.c.user_id == user_id
     if not await connection.scalar(select(exists().where(*same))):
         row = {"class_id": CLASS_ID, "user_id": user_id, "begin_date": BEGIN}

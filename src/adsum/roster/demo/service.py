@@ -1,4 +1,4 @@
-"""The demo school of a new data folder: class 123, two larger schools from OneRoster files, and people who sign in."""
+"""The demo data of a new data folder: class 123, two larger schools from OneRoster files, and logins."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PEOPLE = {
     "viewer@school.example": Role.VIEWER,
     "operator@school.example": Role.OPERATOR,
 }
-# A teacher of the imported files, who teaches Algebra at Contoso High School.
+# A teacher of the OneRoster files, who teaches Algebra at Contoso High School.
 IMPORTED_TEACHER = "teacher@contoso.example"
 IMPORTED_SCHOOL = "10001"
 IMPORTED_SOURCE = "14001"
@@ -30,9 +30,9 @@ IMPORTED_SOURCE = "14001"
 async def load_demo(
     database: Database, roster_import: RosterImport, accounts: Accounts, time_zone: str
 ) -> dict[str, str]:
-    """Makes what is missing of the demo, and answers with the password of each email. The passwords are new each time.
+    """Creates the missing demo data; returns the password of each email. The passwords are new each time.
 
-    Begun again after a crash it finds what is there and makes the rest.
+    Safe to repeat after a crash.
     """
     school_id = await _demo_school(database, time_zone)
     with roster_files(DATA / "oneroster") as files:
@@ -57,9 +57,9 @@ async def _demo_school(database: Database, time_zone: str) -> int:
     async with database.transaction() as connection:
         school_id = await statements.school_of_class(connection, statements.CLASS_ID)
         if school_id is None:
-            school_id = await statements.make_demo_class(connection, time_zone, names)
+            school_id = await statements.create_demo_class(connection, time_zone, names)
             if database.is_postgres:
-                await statements.count_on(connection)
+                await statements.advance_sequences(connection)
         return school_id
 
 

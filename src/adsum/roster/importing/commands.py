@@ -1,23 +1,30 @@
-"""`adsum roster`: schools, classes and students from OneRoster files."""
+"""`adsum roster import`: imports OneRoster files and prints the report."""
 
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from types import TracebackType
+from typing import Annotated, Self
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.output import Json
-from adsum.platform.command_line.session import with_adsum
-from adsum.platform.errors import Forbidden, Invalid, Malformed
+from adsum.platform.command_line.output import Json, show_item, show_one, show_rows
+from adsum.platform.command_line.session import run_with
+from adsum.platform.errors import AdsumError, Forbidden, Invalid, Malformed, Violation
 from adsum.platform.settings import known_timezone
-from adsum.roster.importing.progress import ImportProgress
-from adsum.roster.importing.report import ImportReport
-from adsum.roster.importing.result import show_refusal, show_report
+from adsum.roster.importing.rules import ImportReport
+from adsum.roster.importing.schemas import ImportAnswer, ImportEntry
+from adsum.roster.importing.service import RosterImport
 from adsum.roster.oneroster.files import roster_files
-from adsum.wiring import Adsum
+
+MAX_LINES = 50
+PROGRESS_AFTER_S = 1.0
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -50,9 +57,9 @@ def import_roster(
 ) -> None:
     """Import OneRoster 1.1 or 1.2 CSV files. Exit 1 where anything was left out or refused."""
 
-    async def run(adsum: Adsum) -> ImportReport:
+    async def run(roster_import: RosterImport) -> ImportReport:
         with roster_files(path) as files, ImportProgress() as progress:
-            return await adsum.roster_import.run(
+            return await roster_import.run(
                 files,
                 caller=system_caller(),
                 dry_run=dry_run,
@@ -63,10 +70,114 @@ def import_roster(
             )
 
     try:
-        report = with_adsum(run)
+        report = run_with(RosterImport, run)
     except (Malformed, Invalid, Forbidden) as error:
-        show_refusal(error, as_json=as_json)
+        _show_refusal(error, as_json=as_json)
         sys.exit(1)
-    show_report(report, as_json=as_json)
+    _show_report(report, as_json=as_json)
     if report.violation_count:
         sys.exit(1)
+
+
+def _show_report(report: ImportReport, *, as_json: bool) -> None:
+    """Prints the whole report as JSON, or a table, a summary line, and the first violations."""
+    if as_json:
+        show_item(ImportAnswer.of(report), as_json=True)
+        return
+    rows = [
+        {"table": name, "added": table.added, "changed": table.changed, "ended": table.ended, "same": table.unchanged}
+        for name, table in report.tables.items()
+    ]
+    show_rows(("table", "added", "changed", "ended", "same"), rows, as_json=False)
+    typer.echo(_summary(report))
+    for what, count in report.ignored.items():
+        typer.echo(f"Ignored: {what}, {count} rows")
+    if report.ignored_files:
+        typer.echo(f"Not read: {', '.join(report.ignored_files)}")
+    _show_violations(report.violations, report.violation_count)
+
+
+def _show_refusal(error: AdsumError, *, as_json: bool) -> None:
+    """Prints why an import was refused."""
+    if as_json:
+        violations = [
+            ImportEntry.model_validate(violation).model_dump(mode="json", by_alias=True)
+            for violation in error.violations
+        ]
+        show_one({"code": error.code, "detail": error.detail, "errors": violations}, as_json=True)
+        return
+    typer.echo(f"adsum: {error.detail}", err=True)
+    _show_violations(error.violations, len(error.violations))
+
+
+def _summary(report: ImportReport) -> str:
+    if report.refused:
+        return "A dry run. Without --dry-run nothing would be imported, for the reasons below."
+    if report.changes_nothing:
+        return (
+            "Nothing changes: the roster is what the files say." if not report.violation_count else "Nothing changes."
+        )
+    if report.dry_run:
+        return "A dry run: this would change, and nothing was changed."
+    return "Imported."
+
+
+def _show_violations(violations: Sequence[Violation], count: int) -> None:
+    """Prints each violation as `enrollments.csv:17: …`, like a compiler."""
+    if not violations:
+        return
+    shown = violations[:MAX_LINES] if sys.stdout.isatty() else violations
+    typer.echo(f"{count} {'error' if count == 1 else 'errors'}:")
+    for violation in shown:
+        typer.echo(f"  {violation.pointer}: {violation.detail}" if violation.pointer else f"  {violation.detail}")
+    if count > len(shown):
+        typer.echo(f"  and {count - len(shown):,} more: see --json")
+
+
+class ImportProgress:
+    """Shows the progress of an import on stderr once it takes over a second.
+
+    On a terminal it is a bar; elsewhere the name of each file, once.
+    """
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=32),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            redirect_stdout=False,
+        )
+        self._task = self._bar.add_task("", total=None)
+        self._started_at = time.monotonic()
+        self._is_shown = False
+        self._last_name = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if self._is_shown:
+            self._bar.stop()
+
+    def show(self, name: str, done: int, total: int) -> None:
+        """The progress callback of an import: `done` of `total` units of a file or table."""
+        if time.monotonic() - self._started_at < PROGRESS_AFTER_S:
+            return
+        if not self._console.is_terminal:
+            self._print_name(name)
+            return
+        if not self._is_shown:
+            self._bar.start()
+            self._is_shown = True
+        self._bar.update(self._task, description=f"{name:<16}", completed=done, total=total)
+
+    def _print_name(self, name: str) -> None:
+        if name != self._last_name:
+            self._last_name = name
+            self._console.print(name)

@@ -1,12 +1,12 @@
-"""`POST /rosters/import`: a OneRoster zip, as the body itself or as a file of a form."""
+"""`POST /rosters/import`: imports a OneRoster zip from the request body or from a form."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
-from typing import IO, Annotated, Any
+from typing import IO, Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from pydantic import Field
@@ -15,11 +15,11 @@ from starlette.datastructures import UploadFile
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.errors import Invalid, Violation
-from adsum.platform.http.dependencies import OpenAdsum
+from adsum.platform.http.dependencies import provided
 from adsum.platform.http.problems import MAX_ENTRIES
 from adsum.platform.http.queries import WholeQuery
-from adsum.platform.http.schemas import Schema
-from adsum.roster.importing.report import ImportReport
+from adsum.roster.importing.schemas import ImportAnswer
+from adsum.roster.importing.service import RosterImport
 from adsum.roster.oneroster.files import roster_files
 
 router = APIRouter(prefix="/rosters", tags=["roster"])
@@ -48,40 +48,6 @@ class ImportQuery(WholeQuery):
     ] = False
 
 
-class TableItem(Schema):
-    """What became, or would become, of one table's rows."""
-
-    added: int
-    changed: int
-    ended: int
-    unchanged: int
-
-
-class ImportEntry(Schema):
-    """A row that was left out, and why. `pointer`: such as `enrollments.csv:17`."""
-
-    pointer: str
-    detail: str
-    code: str
-    params: Mapping[str, Any]
-
-
-class ImportAnswer(Schema):
-    """The outcome of an import. `refused`: of a dry run, in earnest nothing would be imported.
-
-    `errors` are 10,000 at most; `errorCount` counts all of them.
-    """
-
-    dry_run: bool
-    refused: bool
-    changes_nothing: bool
-    tables: Mapping[str, TableItem]
-    ignored: Mapping[str, int]
-    ignored_files: list[str]
-    error_count: int
-    errors: list[ImportEntry]
-
-
 @router.post(
     "/import",
     name="importRoster",
@@ -92,20 +58,20 @@ class ImportAnswer(Schema):
 async def import_roster(
     request: Request,
     query: Annotated[ImportQuery, Query()],
-    adsum: OpenAdsum,
+    roster_import: Annotated[RosterImport, Depends(provided(RosterImport))],
     caller: Annotated[Caller, Depends(require(Permission.ROSTER_IMPORT))],
 ) -> ImportAnswer:
     """OneRoster 1.1 or 1.2 CSV files in a zip. Wrong rows, and what depends on them, are left out and listed."""
     async with _uploaded_zip(request) as archive:
         with roster_files(archive) as files:
-            report = await adsum.roster_import.run(
+            report = await roster_import.run(
                 files,
                 caller=caller,
                 dry_run=query.dry_run,
                 strict=query.strict,
                 allow_removals=query.allow_removals,
             )
-    return _answer(report)
+    return ImportAnswer.of(report, MAX_ENTRIES)
 
 
 @asynccontextmanager
@@ -126,18 +92,3 @@ async def _uploaded_zip(request: Request) -> AsyncGenerator[IO[bytes]]:
             yield body
     else:
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-
-
-def _answer(report: ImportReport) -> ImportAnswer:
-    tables = {name: TableItem.model_validate(table) for name, table in report.tables.items()}
-    errors = [ImportEntry.model_validate(violation) for violation in report.violations[:MAX_ENTRIES]]
-    return ImportAnswer(
-        dry_run=report.dry_run,
-        refused=report.refused,
-        changes_nothing=report.changes_nothing,
-        tables=tables,
-        ignored=report.ignored,
-        ignored_files=list(report.ignored_files),
-        error_count=report.violation_count,
-        errors=errors,
-    )

@@ -1,4 +1,4 @@
-"""`/admin/roster`: a OneRoster zip is looked at first, always, and then imported."""
+"""`/admin/roster`: shows what a OneRoster zip would change, and imports it after confirmation."""
 
 from __future__ import annotations
 
@@ -9,38 +9,43 @@ from fastapi import APIRouter, Depends, Request, Response
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.platform.errors import AdsumError, Forbidden
-from adsum.platform.http.dependencies import OpenAdsum
+from adsum.platform.http.dependencies import CurrentSettings, provided
 from adsum.platform.pages.forms import WRONG, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.pages.uploads import Upload, is_scripted, uploaded
-from adsum.roster.importing.report import ImportReport
-from adsum.roster.importing.service import MOST_REMOVED
+from adsum.platform.settings import Settings
+from adsum.roster.importing.rules import MAX_REMOVED_PERCENT, ImportReport
+from adsum.roster.importing.service import RosterImport
 from adsum.roster.oneroster.files import roster_files
-from adsum.wiring import Adsum
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 PATH = "/admin/roster"
-SHOWN = 200
+MAX_VIOLATIONS = 200
 TOO_MANY = "too_many_removals"
 Importer = Annotated[Visitor, Depends(visitor_with(Permission.SCHOOL_MANAGE, Permission.ROSTER_IMPORT))]
 
 
 @router.get(PATH)
-async def roster(request: Request, adsum: OpenAdsum, visitor: Importer) -> Response:
-    """The form."""
-    return _page(request, adsum, visitor)
+async def roster(request: Request, settings: CurrentSettings, visitor: Importer) -> Response:
+    """The upload form."""
+    return _page(request, settings, visitor)
 
 
 @router.post(PATH)
-async def import_roster(request: Request, adsum: OpenAdsum, visitor: Importer) -> Response:
-    """Shows what a file would change, or, of a file that was shown, changes it. To send it again changes nothing."""
+async def import_roster(
+    request: Request,
+    roster_import: Annotated[RosterImport, Depends(provided(RosterImport))],
+    settings: CurrentSettings,
+    visitor: Importer,
+) -> Response:
+    """Shows what a file would change; a confirmed upload imports it. A repeated upload changes nothing."""
     upload: Upload | None = None
     try:
         async with uploaded(request) as upload:
             with roster_files(upload.file) as files:
-                report = await adsum.roster_import.run(
+                report = await roster_import.run(
                     files,
                     caller=visitor.caller,
                     dry_run=not upload.is_confirmed,
@@ -48,13 +53,13 @@ async def import_roster(request: Request, adsum: OpenAdsum, visitor: Importer) -
                     allow_removals="allow_removals" in upload.choices,
                 )
     except (*WRONG, Forbidden) as error:
-        return _page(request, adsum, visitor, upload=upload, error=error)
-    return _page(request, adsum, visitor, upload=upload, report=report)
+        return _page(request, settings, visitor, upload=upload, error=error)
+    return _page(request, settings, visitor, upload=upload, report=report)
 
 
 def _page(
     request: Request,
-    adsum: Adsum,
+    settings: Settings,
     visitor: Visitor,
     *,
     upload: Upload | None = None,
@@ -69,12 +74,12 @@ def _page(
         "upload": upload,
         "report": report,
         "error": error,
-        "violations": rows[:SHOWN],
+        "violations": rows[:MAX_VIOLATIONS],
         "violation_count": report.violation_count - len(removals) if report else len(rows),
         "removals": removals,
         "kept": sorted(upload.choices - {"allow_removals"}) if upload else [],
-        "most_removed": MOST_REMOVED,
-        "max_mebibytes": adsum.settings.max_import_bytes // 2**20,
+        "most_removed": MAX_REMOVED_PERCENT,
+        "max_mebibytes": settings.max_import_bytes // 2**20,
         "is_scripted": is_scripted(request),
     }
     return site_of(request).page(request, "admin/roster.html", status=status_with(error), **shown)

@@ -1,38 +1,34 @@
-"""Importing a roster from OneRoster files: read, placed among the schools, and set, in one transaction."""
+"""Imports OneRoster files in one transaction."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 
-from adsum.accounts.access import Caller, Permission
+from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
-from adsum.platform.errors import Forbidden, Invalid, Violation
+from adsum.platform.errors import Invalid, Violation
 from adsum.platform.telemetry import logger
-from adsum.roster.importing.report import ImportReport
-from adsum.roster.importing.staging import begin_staging, end_staging
-from adsum.roster.importing.steps import Progress, Removal, RosterSteps
-from adsum.roster.oneroster.files import RosterFiles
+from adsum.roster.importing.repository.staging import begin_staging, end_staging
+from adsum.roster.importing.rules import MAX_REMOVED_PERCENT, ImportReport, Removal
+from adsum.roster.importing.steps import Progress, RosterSteps
+from adsum.roster.oneroster.files import RosterFiles, file_violation
 from adsum.roster.oneroster.package import read_package
-from adsum.roster.oneroster.violations import file_violation
 
 log = logger(__name__)
 
-MOST_REMOVED = 10
-"""Percent of the active students, classes or enrolments that a file may end without being told that it may."""
-
 
 class ImportRefused(Invalid):
-    """The files can be read and nothing was imported: `strict` and there are violations, or too much would end."""
+    """Nothing was imported: there are violations in `strict` mode, or too many rows would end."""
 
     code = "import_refused"
 
 
 class RosterImport:
-    """Imports OneRoster files. `time_zone` is that of schools which are new."""
+    """Imports OneRoster files. `time_zone` is the default for new schools."""
 
-    def __init__(self, database: Database, time_zone: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, time_zone: str, now: Clock) -> None:
         self._database = database
         self._time_zone = time_zone
         self._now = now
@@ -48,31 +44,30 @@ class RosterImport:
         time_zone: str | None = None,
         progress: Progress | None = None,
     ) -> ImportReport:
-        """Sets the roster to what the files say; wrong rows and what depends on them are left out and listed.
+        """Makes the roster equal to the files. Invalid rows, and rows that depend on them, are left out and reported.
 
         Args:
-            files: from `adsum.roster.oneroster.files.roster_files`; read more than once, never kept.
-            caller: has to have `roster:import`; one who is confined to schools imports only those.
-            dry_run: changes nothing, and refuses nothing: the report says what would happen.
-            strict: any violation refuses the whole import.
-            allow_removals: lets more than 10 % of the active students, classes or enrolments end.
-            time_zone: IANA name for schools that are new, instead of the default.
-            progress: is told the file or table, how much of it is done, and how much there is.
+            files: from `roster_files`; read more than once and not stored.
+            caller: with `roster:import`; imports only the schools that they see.
+            dry_run: reports the changes, and makes none.
+            strict: refuses the whole import if there is a violation.
+            allow_removals: allows more than 10 % of the active students, classes or enrolments to end.
+            time_zone: IANA name for new schools, instead of the default.
+            progress: see `Progress`.
 
         Raises:
-            UnreadableRoster: a file or column is missing, damaged, or no OneRoster at all.
-            Forbidden: the caller may not import, or not all of these schools.
-            ImportRefused: strict, or too many removals; with every violation.
+            UnreadableRoster: a file or column is missing or damaged, or the files are not OneRoster.
+            Forbidden: the caller may not import, or does not see all of these schools.
+            ImportRefused: with every violation.
         """
-        if not caller.may(Permission.ROSTER_IMPORT):
-            raise Forbidden("importing a roster needs the permission roster:import")
+        require_permission(caller, Permission.ROSTER_IMPORT)
         package = await asyncio.to_thread(read_package, files)
         try:
             async with self._database.transaction() as connection:
                 await begin_staging(connection, is_postgres=self._database.is_postgres)
                 steps = RosterSteps(connection, package, caller, self._now(), progress)
-                tables = await steps.take(time_zone or self._time_zone)
-                removals = [] if allow_removals else _too_many(steps.removals)
+                tables = await steps.run(time_zone or self._time_zone)
+                removals = [] if allow_removals else _validate_removals(steps.removals)
                 report = ImportReport(
                     dry_run=dry_run,
                     refused=bool(removals) or (strict and steps.findings.violation_count > 0),
@@ -82,10 +77,10 @@ class RosterImport:
                     violations=(*removals, *steps.findings.in_order()),
                     violation_count=len(removals) + steps.findings.violation_count,
                 )
-                _undo_or_refuse(report, removals)
+                _roll_back_or_refuse(report, removals)
                 await end_staging(connection)
-        except _Undone as undone:
-            return undone.report
+        except _DryRunRollback as rollback:
+            return rollback.report
         _log_import(report, caller)
         return report
 
@@ -103,17 +98,17 @@ def _log_import(report: ImportReport, caller: Caller) -> None:
     )
 
 
-class _Undone(Exception):
-    """Takes the report of a dry run out of the transaction, which is rolled back by it."""
+class _DryRunRollback(Exception):
+    """Rolls back the transaction of a dry run, and carries its report."""
 
     def __init__(self, report: ImportReport) -> None:
         super().__init__()
         self.report = report
 
 
-def _undo_or_refuse(report: ImportReport, removals: Sequence[Violation]) -> None:
+def _roll_back_or_refuse(report: ImportReport, removals: Sequence[Violation]) -> None:
     if report.dry_run:
-        raise _Undone(report)
+        raise _DryRunRollback(report)
     if report.refused and removals:
         raise ImportRefused("nothing was imported: too much would end", report.violations)
     if report.refused:
@@ -122,17 +117,17 @@ def _undo_or_refuse(report: ImportReport, removals: Sequence[Violation]) -> None
         )
 
 
-def _too_many(removals: Sequence[Removal]) -> list[Violation]:
+def _validate_removals(removals: Sequence[Removal]) -> list[Violation]:
     return [
         file_violation(
             "too_many_removals",
             removal.file,
             f"{removal.ended} of {removal.active} active {removal.table} would end; "
-            f"more than {MOST_REMOVED} % end only if that is allowed",
+            f"more than {MAX_REMOVED_PERCENT} % end only if that is allowed",
             table=removal.table,
             ended=removal.ended,
             active=removal.active,
         )
         for removal in removals
-        if removal.ended * 100 > removal.active * MOST_REMOVED
+        if removal.ended * 100 > removal.active * MAX_REMOVED_PERCENT
     ]

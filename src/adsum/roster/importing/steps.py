@@ -1,63 +1,47 @@
-"""The steps of one import, inside its transaction: schools, people, classes, enrolments, each staged and then set."""
+"""The steps of an import in its transaction: schools, people, classes, enrolments; each is staged, then applied."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
 from adsum.accounts.access import Caller
 from adsum.platform.database.engine import Connection
-from adsum.roster.importing import endings
-from adsum.roster.importing import repository as statements
-from adsum.roster.importing.findings import Findings
-from adsum.roster.importing.orgs import Orgs, named_schools, read_orgs
-from adsum.roster.importing.place_classes import Classes
-from adsum.roster.importing.place_enrolments import FILE as ENROLMENTS_FILE
-from adsum.roster.importing.place_enrolments import Enrolments, Referable, reassigned_id
-from adsum.roster.importing.place_people import People
-from adsum.roster.importing.place_schools import set_schools
-from adsum.roster.importing.report import TableReport
-from adsum.roster.importing.repository import CLASSES, ENROLMENTS, SLICE, STUDENTS, TEACHERS, TEACHINGS, Kind
-from adsum.roster.importing.schools import active_classes, active_students, teachers
-from adsum.roster.importing.sessions import set_sessions
-from adsum.roster.importing.staging import (
+from adsum.platform.days import today_in
+from adsum.platform.errors import Forbidden, Violation
+from adsum.roster.importing.repository import changes, staging
+from adsum.roster.importing.repository.changes import CLASSES, ENROLMENTS, SLICE, STUDENTS, TEACHERS, TEACHINGS, Kind
+from adsum.roster.importing.roster_mapping.classes import ClassMapping
+from adsum.roster.importing.roster_mapping.enrolments import FILE as ENROLMENTS_FILE
+from adsum.roster.importing.roster_mapping.enrolments import EnrolmentMapping, References, reassigned_id
+from adsum.roster.importing.roster_mapping.people import PeopleMapping
+from adsum.roster.importing.roster_mapping.schools import FILE as ORGS_FILE
+from adsum.roster.importing.roster_mapping.schools import Orgs, read_orgs, referenced_schools
+from adsum.roster.importing.rules import Findings, ImportSchool, Removal, TableReport
+from adsum.roster.importing.tables import (
     import_classes,
     import_enrolments,
     import_sessions,
     import_students,
     import_teachers,
-    index_staged,
-    keep_repeated,
-    keep_rows,
-    stage,
 )
+from adsum.roster.oneroster.csv_table import Mode
+from adsum.roster.oneroster.files import row_violation
 from adsum.roster.oneroster.package import Package, repeated_id
 from adsum.roster.oneroster.records import STUDENT, TEACHER
-from adsum.roster.oneroster.rows import Mode
 
 BATCH = 5_000
 
 Item = TypeVar("Item")
 Progress = Callable[[str, int, int], None]
-"""Is told a file or table, how much of it is done, and how much there is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """How many of the active rows of a table, which come from `file`, an import ends."""
-
-    table: str
-    file: str
-    ended: int
-    active: int
+"""Called with the name of a file or table, the units done, and the units in total."""
 
 
 class RosterSteps:
-    """One import. After `take`, `findings` and `removals` say what it met."""
+    """One import. `run` fills `findings` and `removals`."""
 
     def __init__(
         self, connection: Connection, package: Package, caller: Caller, now: datetime, progress: Progress | None
@@ -66,26 +50,28 @@ class RosterSteps:
         self._package = package
         self._caller = caller
         self._now = now
-        self._progress = progress or _tell_nobody
+        self._progress = progress or _ignore_progress
         self.findings = Findings()
         self.removals: list[Removal] = []
         self._orgs = Orgs(is_complete=False)
 
-    async def take(self, time_zone: str) -> dict[str, TableReport]:
-        """Takes all steps; a report for each table. `time_zone` is for schools that are new."""
+    async def run(self, time_zone: str) -> dict[str, TableReport]:
+        """Runs all steps; returns a report for each table. `time_zone` is that of new schools."""
         self._orgs = await asyncio.to_thread(read_orgs, self._package, self.findings)
-        named = set[str]() if self._orgs.is_complete else await asyncio.to_thread(named_schools, self._package)
-        schools = await set_schools(self._connection, self._orgs, named, self._caller, self._now, time_zone)
-        people = await self._place_people()
-        classes = await self._place_classes()
-        before = {kind: await endings.count_open(self._connection, kind) for kind in (STUDENTS, CLASSES, ENROLMENTS)}
+        referenced = (
+            set[str]() if self._orgs.is_complete else await asyncio.to_thread(referenced_schools, self._package)
+        )
+        schools = await set_schools(self._connection, self._orgs, referenced, self._caller, self._now, time_zone)
+        people = await self._map_people()
+        classes = await self._map_classes()
+        before = {kind: await changes.count_open(self._connection, kind) for kind in (STUDENTS, CLASSES, ENROLMENTS)}
         tables = {
             "schools": schools,
-            "students": await self._set_owned(STUDENTS, "students"),
-            "teachers": await self._set(TEACHERS, "teachers"),
-            "classes": await self._set_owned(CLASSES, "classes"),
-            "sessions": await self._set_sessions(classes),
-            **await self._set_enrolments(people, classes),
+            "students": await self._apply_and_end(STUDENTS, "students"),
+            "teachers": await self._apply(TEACHERS, "teachers"),
+            "classes": await self._apply_and_end(CLASSES, "classes"),
+            "sessions": await self._apply_sessions(classes),
+            **await self._apply_enrolments(people, classes),
         }
         files = {STUDENTS: "users.csv", CLASSES: "classes.csv", ENROLMENTS: ENROLMENTS_FILE}
         self.removals = [
@@ -93,80 +79,83 @@ class RosterSteps:
         ]
         return tables
 
-    async def _place_people(self) -> People:
+    async def _map_people(self) -> PeopleMapping:
         has_roles = self._package.has_roles
         is_delta = self._package.mode("roles" if has_roles else "users") is Mode.DELTA
-        people = People(self._orgs, self.findings, is_delta=is_delta)
+        people = PeopleMapping(self._orgs, self.findings, is_delta=is_delta)
         if has_roles:
             known = await self._known_people() if is_delta else {}
             await asyncio.to_thread(people.read_roles, self._package.roles(), known)
         async for batch in self._batches("users", self._package.people()):
-            await asyncio.to_thread(people.place, batch)
+            await asyncio.to_thread(people.map, batch)
             await self._stage_people(people)
-        people.place_roles_alone()
+        people.map_roles_without_person()
         await self._stage_people(people)
-        await index_staged(self._connection, import_students)
-        await index_staged(self._connection, import_teachers)
+        await staging.index_staged(self._connection, import_students)
+        await staging.index_staged(self._connection, import_teachers)
         return people
 
     async def _known_people(self) -> dict[str, dict[tuple[int, str], int]]:
-        return {STUDENT: await active_students(self._connection), TEACHER: await teachers(self._connection)}
+        return {
+            STUDENT: await staging.active_students(self._connection),
+            TEACHER: await staging.teachers(self._connection),
+        }
 
-    async def _stage_people(self, people: People) -> None:
-        rows = people.staged.take()
-        await stage(self._connection, import_students, rows[STUDENT])
-        await stage(self._connection, import_teachers, rows[TEACHER])
+    async def _stage_people(self, people: PeopleMapping) -> None:
+        rows = people.staged.take_rows()
+        await staging.stage(self._connection, import_students, rows[STUDENT])
+        await staging.stage(self._connection, import_teachers, rows[TEACHER])
 
-    async def _place_classes(self) -> Classes:
-        classes = Classes(self._orgs, self.findings, is_delta=self._package.mode("classes") is Mode.DELTA)
+    async def _map_classes(self) -> ClassMapping:
+        classes = ClassMapping(self._orgs, self.findings, is_delta=self._package.mode("classes") is Mode.DELTA)
         async for batch in self._batches("classes", self._package.classes()):
-            await asyncio.to_thread(classes.place, batch)
-            await stage(self._connection, import_classes, classes.take())
-        await index_staged(self._connection, import_classes)
+            await asyncio.to_thread(classes.map, batch)
+            await staging.stage(self._connection, import_classes, classes.take_rows())
+        await staging.index_staged(self._connection, import_classes)
         return classes
 
-    async def _set(self, kind: Kind, name: str) -> TableReport:
+    async def _apply(self, kind: Kind, name: str) -> TableReport:
         added = changed = 0
-        last = await statements.last_row(self._connection, kind)
+        last = await changes.last_row(self._connection, kind)
         for start in range(0, last + 1, SLICE):
-            changed += await statements.change_differing(self._connection, kind, start)
-            added += await statements.add_new(self._connection, kind, start)
+            changed += await changes.change_differing(self._connection, kind, start)
+            added += await changes.add_new(self._connection, kind, start)
             self._progress(name, min(start + SLICE, last), last)
-        present = await statements.count_present(self._connection, kind)
+        present = await changes.count_present(self._connection, kind)
         return TableReport(added, changed, unchanged=present - added - changed)
 
-    async def _set_owned(self, kind: Kind, name: str) -> TableReport:
-        """Also ends those students or classes that are gone."""
-        table = await self._set(kind, name)
-        absent = self._says_who_is_gone("users" if kind is STUDENTS else "classes")
-        ended = await endings.end_missing(self._connection, kind, absent=absent)
+    async def _apply_and_end(self, kind: Kind, name: str) -> TableReport:
+        """As `_apply`, and ends missing students or classes."""
+        table = await self._apply(kind, name)
+        absent = self._absence_means_gone("users" if kind is STUDENTS else "classes")
+        ended = await changes.end_missing(self._connection, kind, absent=absent)
         return TableReport(table.added, table.changed, ended, table.unchanged)
 
-    async def _set_sessions(self, classes: Classes) -> TableReport:
-        rows = classes.sessions(await active_classes(self._connection))
-        await stage(self._connection, import_sessions, rows)
-        await index_staged(self._connection, import_sessions)
-        added, changed, ended = await set_sessions(self._connection)
+    async def _apply_sessions(self, classes: ClassMapping) -> TableReport:
+        rows = classes.sessions(await staging.active_classes(self._connection))
+        await staging.stage(self._connection, import_sessions, rows)
+        await staging.index_staged(self._connection, import_sessions)
+        added, changed, ended = await changes.set_sessions(self._connection)
         return TableReport(added, changed, ended, unchanged=len(rows) - added - changed)
 
-    async def _set_enrolments(self, people: People, classes: Classes) -> dict[str, TableReport]:
-        await self._place_enrolments(await self._referable(people, classes))
-        absent = self._says_who_is_gone("enrollments")
+    async def _apply_enrolments(self, people: PeopleMapping, classes: ClassMapping) -> dict[str, TableReport]:
+        await self._map_enrolments(await self._references(people, classes))
+        absent = self._absence_means_gone("enrollments")
         tables: dict[str, TableReport] = {}
         for kind, name in ((ENROLMENTS, "enrolments"), (TEACHINGS, "teachings")):
-            table = await self._set(kind, name)
-            ended = await endings.end_missing_enrolments(
-                self._connection, kind, absent=absent, teachers_absent=self._says_who_is_gone("users")
+            table = await self._apply(kind, name)
+            ended = await changes.end_missing_enrolments(
+                self._connection, kind, absent=absent, teachers_absent=self._absence_means_gone("users")
             )
             tables[name] = TableReport(table.added, table.changed, ended, table.unchanged)
         return tables
 
-    async def _referable(self, people: People, classes: Classes) -> Referable:
+    async def _references(self, people: PeopleMapping, classes: ClassMapping) -> References:
         connection = self._connection
-        by_school = await active_classes(connection)
-        students = await active_students(connection)
-        listed_teachers = await teachers(connection, staged_only=self._says_who_is_gone("users"))
-        return Referable(
+        by_school = await staging.active_classes(connection)
+        students = await staging.active_students(connection)
+        listed_teachers = await staging.teachers(connection, staged_only=self._absence_means_gone("users"))
+        return References(
             classes={source: (school_id, class_id) for (school_id, source), class_id in by_school.items()},
             students=students,
             teachers=listed_teachers,
@@ -177,31 +166,81 @@ class RosterSteps:
             left_out_people=people.left_out,
         )
 
-    async def _place_enrolments(self, referable: Referable) -> None:
+    async def _map_enrolments(self, references: References) -> None:
         is_delta = self._package.mode("enrollments") is Mode.DELTA
-        enrolments = Enrolments(referable, self.findings, is_delta=is_delta)
+        enrolments = EnrolmentMapping(references, self.findings, is_delta=is_delta)
         async for batch in self._batches("enrollments", self._package.enrolments()):
-            await stage(self._connection, import_enrolments, await asyncio.to_thread(enrolments.placed, batch))
-        await index_staged(self._connection, import_enrolments)
-        for row, first in await keep_repeated(self._connection):
+            await staging.stage(self._connection, import_enrolments, await asyncio.to_thread(enrolments.map, batch))
+        await staging.index_staged(self._connection, import_enrolments)
+        for row, first in await staging.keep_repeated(self._connection):
             self.findings.add(repeated_id(ENROLMENTS_FILE, row, first))
         for kind in (ENROLMENTS, TEACHINGS):
-            rows = await statements.reassigned(self._connection, kind)
+            rows = await changes.reassigned(self._connection, kind)
             self.findings.add(*map(reassigned_id, rows))
-            await keep_rows(self._connection, rows)
+            await staging.keep_rows(self._connection, rows)
 
-    def _says_who_is_gone(self, name: str) -> bool:
-        """Whether being absent from a file means being gone: it is complete, and could be read from end to end."""
+    def _absence_means_gone(self, name: str) -> bool:
+        """Whether a row that is absent from a file has ended: the file is complete and every row has a source id."""
         files = ("users.csv", "roles.csv") if name == "users" else (f"{name}.csv",)
         return self._package.mode(name) is Mode.BULK and all(map(self.findings.is_wholly_read, files))
 
     async def _batches(self, name: str, entries: Iterator[Item]) -> AsyncIterator[list[Item]]:
-        """The records in batches, read in a thread, so that the event loop stays free."""
+        """The records in batches, read in a thread to keep the event loop free."""
         while batch := await asyncio.to_thread(lambda: list(islice(entries, BATCH))):
             yield batch
             table = self._package.tables[name]
             self._progress(table.name, table.position, table.size)
 
 
-def _tell_nobody(_name: str, _done: int, _total: int) -> None:
+def _ignore_progress(_name: str, _done: int, _total: int) -> None:
     pass
+
+
+async def set_schools(
+    connection: Connection, orgs: Orgs, referenced: Collection[str], caller: Caller, now: datetime, time_zone: str
+) -> TableReport:
+    """Adds and renames schools, stages the schools of the import, and fills `orgs.ids`.
+
+    Args:
+        connection: of the import's transaction.
+        orgs: the content of orgs.csv.
+        referenced: orgs that other files name, if orgs.csv is not complete.
+        caller: who imports. The import ignores schools that the caller does not see.
+        now: the current time.
+        time_zone: of new schools.
+
+    Raises:
+        Forbidden: orgs.csv has schools that the caller does not see; with a violation for each.
+    """
+    sources = {*orgs.schools, *orgs.gone, *referenced}
+    known = {school.source_id: school for school in await staging.schools_of(connection, sources)}
+    _refuse_invisible_schools(orgs, known, caller)
+    new = [(source, org.name) for source, org in orgs.schools.items() if source not in known]
+    renamed = [org for source, org in orgs.schools.items() if source in known and known[source].name != org.name]
+    await staging.add_schools(connection, new, time_zone)
+    for org in renamed:
+        await staging.rename_school(connection, known[org.source_id].id, org.name)
+    schools = [school for school in await staging.schools_of(connection, sources) if _is_visible(caller, school)]
+    orgs.ids = {school.source_id: school.id for school in schools if school.source_id not in orgs.gone}
+    today = [(school.id, today_in(school.time_zone, now), school.source_id in orgs.gone) for school in schools]
+    await staging.stage_schools(connection, today)
+    return TableReport(len(new), len(renamed), unchanged=len(orgs.schools) - len(new) - len(renamed))
+
+
+def _refuse_invisible_schools(orgs: Orgs, known: Mapping[str, ImportSchool], caller: Caller) -> None:
+    """The error for other schools is the same whether they exist or not."""
+    if caller.schools is None:
+        return
+    rows = {**{source: org.row for source, org in orgs.schools.items()}, **orgs.gone}
+    violations: list[Violation] = []
+    for source, row in rows.items():
+        school = known.get(source)
+        if school is None or not _is_visible(caller, school):
+            detail = f"school {source} is not one of yours"
+            violations.append(row_violation("not_your_school", ORGS_FILE, row, detail, column="sourcedId", org=source))
+    if violations:
+        raise Forbidden("these files are about schools that are not yours", violations)
+
+
+def _is_visible(caller: Caller, school: ImportSchool) -> bool:
+    return caller.schools is None or school.id in caller.schools

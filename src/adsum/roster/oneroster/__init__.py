@@ -1,4 +1,4 @@
-"""Reading OneRoster 1.1 and 1.2 CSV files: bytes in, typed records out, with every violation by file and row.
+"""Reads OneRoster 1.1 and 1.2 CSV files into typed records, and collects every violation by file and row.
 
-Nothing here knows of a database, and no violation ever holds a name: only files, rows, columns and ids.
+No module here uses the database. No violation contains a name: only files, rows, columns and ids.
 """

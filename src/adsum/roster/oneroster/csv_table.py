@@ -1,29 +1,33 @@
-"""One CSV file as a stream of rows: a few kilobytes in memory, however long it is."""
+"""One CSV file as a stream of rows, with constant memory, and the cells of one row by column name."""
 
 from __future__ import annotations
 
 import codecs
 import csv
 import io
+import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import TypeVar
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from functools import lru_cache, partial
+from typing import Any, TypeVar
 
-from adsum.roster.oneroster.files import SourceFile, UnreadableRoster
-from adsum.roster.oneroster.rows import Layout, LeftOut, Mode, Row
-from adsum.roster.oneroster.violations import file_violation, row_violation
+from adsum.platform.days import WrongDay, plain_day
+from adsum.platform.errors import Violation
+from adsum.roster.oneroster.files import SourceFile, UnreadableRoster, file_violation, row_violation
 
 Record = TypeVar("Record")
 
 MAX_ROWS = 10_000_000
-LONGEST_LINE = 2**20
+MAX_LINE_LENGTH = 2**20
 
 
 class CsvTable:
-    """A file whose header has been checked. `position` says how many of its `size` bytes have been read."""
+    """A file with a valid header. `position` of its `size` bytes have been read."""
 
     def __init__(self, source: SourceFile, mode: Mode, columns: Sequence[str], required: Sequence[str]) -> None:
         self._source = source
@@ -33,7 +37,7 @@ class CsvTable:
         self.layout = self._checked_layout(mode, columns, required)
 
     def records(self, read: Callable[[Row], Record], key: str = "sourcedId") -> Iterator[Record | LeftOut]:
-        """Each row as a record, or as what is wrong with it; `key` is the column that says whom it is about."""
+        """Each row as a record or a `LeftOut`. `key` is the column with the source id."""
         for row in self._rows(key):
             if isinstance(row, LeftOut):
                 yield row
@@ -51,11 +55,11 @@ class CsvTable:
                 if isinstance(last, LeftOut) and len(cells) >= self.layout.width:
                     last = None
             if isinstance(last, LeftOut) and last.source_id is not None:
-                # Half a row at the end: the file was cut off, and nobody knows who else was in it.
+                # A short last row: the file is truncated, so the missing rows are unknown.
                 yield LeftOut(last.row, None, ())
 
     def _cells(self, lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
-        """The number and the cells of each row; none where its quotes make no sense."""
+        """The number and the cells of each row; no cells if its quotes are wrong."""
         reader = csv.reader(lines, strict=True)
         next(reader)
         while True:
@@ -88,7 +92,7 @@ class CsvTable:
         violation = row_violation(
             "wrong_columns", self.name, number, detail, columns=len(cells), expected=self.layout.width
         )
-        # Only a first cell that another one follows is surely where, and what, it should be.
+        # Only a first cell with a following cell is certainly complete and in its column.
         is_first = self.layout.positions.get(key) == 0 and len(cells) > 1
         return LeftOut(number, (cells[0].strip() or None) if is_first else None, (violation,))
 
@@ -127,7 +131,7 @@ class CsvTable:
 
     @contextmanager
     def _lines(self) -> Generator[Iterator[str]]:
-        """The file's lines. Bytes that are no UTF-8 come as surrogates, so that only their row is left out."""
+        """The lines of the file. Bytes that are not UTF-8 become surrogates, so that only their row is left out."""
         try:
             with self._source.open() as raw:
                 if raw.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
@@ -142,8 +146,127 @@ class CsvTable:
 
     def _counted(self, lines: io.TextIOWrapper) -> Iterator[str]:
         self.position = 0
-        # In pieces: a file without line ends is not read into memory as one line.
-        for line in iter(partial(lines.readline, LONGEST_LINE), ""):
+        # In pieces, so that a file without line ends is not read into memory as one line.
+        for line in iter(partial(lines.readline, MAX_LINE_LENGTH), ""):
             self.position += len(line)
             yield line
         self.position = self.size
+
+
+MAX_LENGTH = 255
+EARLIEST = date(1900, 1, 1)
+
+
+class Mode(StrEnum):
+    """The content of a file: complete, changes only, or not sent."""
+
+    BULK = "bulk"
+    DELTA = "delta"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A file's name, its mode, its number of columns, and the position of each column."""
+
+    file: str
+    mode: Mode
+    width: int
+    positions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A row that is not imported. `source_id` is None if it cannot be read.
+
+    `is_repeated`: an earlier row has the same `source_id` and is imported.
+    """
+
+    row: int
+    source_id: str | None
+    violations: tuple[Violation, ...]
+    is_repeated: bool = False
+
+
+class Row:
+    """The cells of one row. A wrong cell adds a violation and reads as empty, so that all violations are collected."""
+
+    __slots__ = ("_cells", "_layout", "number", "violations")
+
+    def __init__(self, layout: Layout, number: int, cells: list[str]) -> None:
+        self._layout = layout
+        self._cells = cells
+        self.number = number
+        self.violations: list[Violation] = []
+
+    def text(self, column: str, max_length: int = MAX_LENGTH, *, required: bool = False) -> str:
+        position = self._layout.positions.get(column)
+        value = "" if position is None else self._cells[position].strip()
+        if not value:
+            if required:
+                self.violation("missing_value", column, "is empty")
+        elif len(value) > max_length:
+            self.violation(
+                "too_long", column, f"has {len(value)} characters; at most {max_length} fit", limit=max_length
+            )
+            return ""
+        elif not value.isprintable() and not self._is_clean(column, value):
+            return ""
+        return value
+
+    def source_id(self) -> str:
+        return self.text("sourcedId", required=True)
+
+    def is_gone(self) -> bool:
+        """Whether the status is `tobedeleted`. A blank status means active; a delta file must state it."""
+        match self.text("status").lower():
+            case "active":
+                return False
+            case "tobedeleted":
+                return True
+            case "" if self._layout.mode is Mode.BULK:
+                return False
+            case "":
+                self.violation("missing_value", "status", "is empty; a delta file has to say active or tobedeleted")
+            case _:
+                self.violation("unknown_status", "status", "is neither active nor tobedeleted")
+        return False
+
+    def day(self, column: str) -> date | None:
+        text = self.text(column)
+        if not text:
+            return None
+        found = _day(text)
+        if isinstance(found, date):
+            return found
+        self.violation(found, column, "is no day of the form YYYY-MM-DD")
+        return None
+
+    def listed(self, column: str) -> tuple[str, ...]:
+        """A OneRoster list, `1` or `"1,2"`, without blanks and repetitions."""
+        items = (item.strip().strip('"').strip() for item in self.text(column).split(","))
+        return tuple(dict.fromkeys(item for item in items if item))
+
+    def violation(self, code: str, column: str, predicate: str, **params: Any) -> None:
+        """Adds a violation of a cell. Its text is omitted, because it may be a name in the wrong column."""
+        self.violations.append(
+            row_violation(code, self._layout.file, self.number, f"{column} {predicate}", column=column, **params)
+        )
+
+    def _is_clean(self, column: str, value: str) -> bool:
+        kinds = {unicodedata.category(character) for character in value}
+        if "Cs" in kinds:  # a surrogate for a byte that is not UTF-8
+            self.violation("not_utf8", column, "is not UTF-8")
+        elif "Cc" in kinds:
+            self.violation("control_character", column, "holds a control character, such as NUL or a line break")
+        return kinds.isdisjoint({"Cs", "Cc"})
+
+
+@lru_cache(maxsize=8192)
+def _day(text: str) -> date | str:
+    """The day, or the code of a violation."""
+    try:
+        day = plain_day(text)
+    except WrongDay as wrong:
+        return wrong.code
+    return day if day >= EARLIEST else "date_too_early"

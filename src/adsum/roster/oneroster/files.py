@@ -1,4 +1,4 @@
-"""The files of a roster, in a folder or in a zip. Nothing is ever unpacked to a disk."""
+"""The files of a roster in a folder or a zip file, which is never unpacked to disk, and the violations in them."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from adsum.platform.errors import Malformed, Violation
-from adsum.roster.oneroster.violations import file_violation
 
 MAX_FILES = 500
 MAX_UNPACKED_BYTES = 2**30
 
 
 class UnreadableRoster(Malformed):
-    """These are no OneRoster files, or not all of them; nothing was imported. One violation for each wrong thing."""
+    """The files are not OneRoster files, or some are missing or damaged. Nothing is imported."""
 
     code = "unreadable_roster"
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One CSV file: its name, its size in bytes, and how to open it."""
+    """One CSV file: its name, its size in bytes, and a function that opens it."""
 
     name: str
     size: int
@@ -35,15 +34,15 @@ class SourceFile:
 
 
 RosterFiles = Mapping[str, SourceFile]
-"""By name in lower case, since systems differ in how they write `academicSessions.csv`."""
+"""Files by lower-case name, because systems spell `academicSessions.csv` differently."""
 
 
 @contextmanager
 def roster_files(source: Path | IO[bytes]) -> Generator[RosterFiles]:
-    """The CSV files of a folder, of a zip file, or of an open zip; they can be read inside the block.
+    """The CSV files of a folder, a zip file, or an open zip; readable inside the block.
 
     Raises:
-        UnreadableRoster: it is neither, or a zip that nobody should open.
+        UnreadableRoster: it is neither, or an unsafe zip file.
     """
     if isinstance(source, Path) and source.is_dir():
         yield _by_name([SourceFile(path.name, path.stat().st_size, partial(path.open, "rb")) for path in _csvs(source)])
@@ -62,7 +61,7 @@ def _csvs(folder: Path) -> list[Path]:
 
 def _files_in_zip(archive: zipfile.ZipFile) -> RosterFiles:
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    violations = [*_too_much(entries), *(violation for entry in entries for violation in _unsafe(entry))]
+    violations = [*_validate_size(entries), *(violation for entry in entries for violation in _validate_entry(entry))]
     if violations:
         raise UnreadableRoster("this zip file is not safe to read", violations)
     csvs = [entry for entry in entries if _is_roster_csv(PurePosixPath(entry.filename))]
@@ -83,12 +82,12 @@ def _is_roster_csv(path: PurePosixPath) -> bool:
     return path.suffix.lower() == ".csv" and not hidden
 
 
-def _too_much(entries: Sequence[zipfile.ZipInfo]) -> list[Violation]:
+def _validate_size(entries: Sequence[zipfile.ZipInfo]) -> list[Violation]:
     violations: list[Violation] = []
     if len(entries) > MAX_FILES:
         detail = f"the zip file holds {len(entries)} files; at most {MAX_FILES} are read"
         violations.append(Violation("too_many_files", detail, params={"files": len(entries), "limit": MAX_FILES}))
-    # zipfile never reads more of an entry than it declares, so the declared sizes bound what is unpacked.
+    # zipfile reads no more of an entry than its declared size, so the declared sizes are an upper bound.
     size = sum(entry.file_size for entry in entries)
     if size > MAX_UNPACKED_BYTES:
         detail = f"unpacked, the zip file would be {size} bytes; at most {MAX_UNPACKED_BYTES} are read"
@@ -96,7 +95,7 @@ def _too_much(entries: Sequence[zipfile.ZipInfo]) -> list[Violation]:
     return violations
 
 
-def _unsafe(entry: zipfile.ZipInfo) -> list[Violation]:
+def _validate_entry(entry: zipfile.ZipInfo) -> list[Violation]:
     name = entry.orig_filename
     path = PurePosixPath(name.replace("\\", "/"))
     shown = name[:100]
@@ -125,3 +124,13 @@ def _by_name(files: Sequence[SourceFile]) -> RosterFiles:
     if not files:
         raise UnreadableRoster("there is no CSV file in it", [Violation("missing_file", "there is no CSV file in it")])
     return {file.name.lower(): file for file in files}
+
+
+def file_violation(code: str, file: str, detail: str, **params: Any) -> Violation:
+    """A violation of a whole file."""
+    return Violation(code, detail, file, {"file": file, **params})
+
+
+def row_violation(code: str, file: str, row: int, detail: str, **params: Any) -> Violation:
+    """A violation in one row. `row` is its first line; the header is line 1. The pointer is `enrollments.csv:17`."""
+    return Violation(code, detail, f"{file}:{row}", {"file": file, "row": row, **params})

@@ -1,16 +1,14 @@
-"""A whole roster: which files it has, in which mode, and their records as streams."""
+"""A whole roster: its files with their modes from manifest.csv, and their records as streams."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from adsum.platform.errors import Violation
-from adsum.roster.oneroster.csv_table import CsvTable
-from adsum.roster.oneroster.files import RosterFiles, UnreadableRoster
-from adsum.roster.oneroster.manifest import NAME as MANIFEST
-from adsum.roster.oneroster.manifest import Manifest, read_manifest
+from adsum.roster.oneroster.csv_table import CsvTable, LeftOut, Mode, Row
+from adsum.roster.oneroster.files import RosterFiles, UnreadableRoster, file_violation, row_violation
 from adsum.roster.oneroster.records import (
     Enrolment,
     Org,
@@ -24,10 +22,8 @@ from adsum.roster.oneroster.records import (
     read_person_of_1_2,
     read_role,
 )
-from adsum.roster.oneroster.rows import LeftOut, Mode
-from adsum.roster.oneroster.violations import file_violation, row_violation
 
-# Of each file that is used, the columns without which nothing can be done, and those that are read if there.
+# Of each used file, the required and the optional columns.
 USED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "orgs": (("sourcedId", "name", "type"), ("status",)),
     "users": (("sourcedId", "givenName", "familyName"), ("status", "grades", "primaryOrgSourcedId")),
@@ -38,6 +34,8 @@ USED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("status", "schoolSourcedId", "beginDate", "endDate"),
     ),
 }
+VERSIONS = ("1.1", "1.2")
+MANIFEST = "manifest.csv"
 ROLE_OF_1_1 = ("role", "orgSourcedIds")
 
 Record = TypeVar("Record", Org, Person, SchoolClass)
@@ -45,7 +43,7 @@ Record = TypeVar("Record", Org, Person, SchoolClass)
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """The used files of a roster, their headers checked. A file that is not sent is not in `tables`."""
+    """The used files of a roster, with valid headers. `tables` lacks files that are not sent."""
 
     tables: dict[str, CsvTable]
     ignored_files: tuple[str, ...]
@@ -55,7 +53,7 @@ class Package:
 
     @property
     def has_roles(self) -> bool:
-        """Whether roles stand in a file of their own, as OneRoster 1.2 has it."""
+        """Whether roles have a file of their own, as in OneRoster 1.2."""
         return "roles" in self.tables
 
     def orgs(self) -> Iterator[Org | LeftOut]:
@@ -68,7 +66,7 @@ class Package:
         return _once(self.tables["users"].name, self.tables["users"].records(read))
 
     def roles(self) -> Iterator[PersonRole | LeftOut]:
-        """OneRoster 1.2 only. The `source_id` of a row that is left out is the user's."""
+        """OneRoster 1.2 only. The `source_id` of a left-out row is the user's."""
         return self.tables["roles"].records(read_role, key="userSourcedId") if self._has("roles") else iter(())
 
     def classes(self) -> Iterator[SchoolClass | LeftOut]:
@@ -77,7 +75,7 @@ class Package:
         return _once(self.tables["classes"].name, self.tables["classes"].records(read_class))
 
     def enrolments(self) -> Iterator[Enrolment | LeftOut]:
-        """In the order of the file. They may be millions: who reads them finds the repeated ids."""
+        """In the order of the file, with repeated ids: there may be millions, so the database finds repetitions."""
         return self.tables["enrollments"].records(read_enrolment) if self._has("enrollments") else iter(())
 
     def _has(self, name: str) -> bool:
@@ -85,13 +83,13 @@ class Package:
 
 
 def read_package(files: RosterFiles) -> Package:
-    """Opens the files that are used.
+    """Opens the used files.
 
-    Without a manifest every file that is there is complete (bulk), and orgs, users, classes and enrollments have to
-    be there. With one, exactly the files that it calls bulk or delta are read.
+    Without a manifest every file is complete (bulk), and orgs, users, classes and enrollments are required. With a
+    manifest, exactly the files that it declares bulk or delta are read.
 
     Raises:
-        UnreadableRoster: a file or a column is missing, or cannot be read; one violation for each.
+        UnreadableRoster: a file or a column is missing or unreadable; with a violation for each.
     """
     modes = _modes(files, read_manifest(files))
     violations: list[Violation] = []
@@ -143,7 +141,7 @@ def _table(files: RosterFiles, name: str, mode: Mode, *, has_roles: bool) -> Csv
 
 
 def _once(file: str, records: Iterator[Record | LeftOut]) -> Iterator[Record | LeftOut]:
-    """The first row of each sourcedId; a later one is left out."""
+    """The first row of each sourcedId; later rows are left out."""
     first: dict[str, int] = {}
     for record in records:
         if record.source_id is None or first.setdefault(record.source_id, record.row) == record.row:
@@ -154,7 +152,62 @@ def _once(file: str, records: Iterator[Record | LeftOut]) -> Iterator[Record | L
 
 
 def repeated_id(file: str, row: int, first: int) -> Violation:
-    """The violation of a row whose sourcedId stood in an earlier one."""
+    """The violation of a row whose sourcedId occurs in an earlier row."""
     return row_violation(
         "repeated_id", file, row, f"this sourcedId stands in row {first} already", column="sourcedId", first=first
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Modes by lower-case file name without `.csv`, of the files that the manifest mentions."""
+
+    modes: Mapping[str, Mode]
+
+
+@dataclass(frozen=True, slots=True)
+class _Property:
+    row: int
+    name: str
+    value: str
+
+
+def read_manifest(files: RosterFiles) -> Manifest | None:
+    """The manifest, or None if there is none.
+
+    Raises:
+        UnreadableRoster: a version, mode or row is invalid.
+    """
+    if MANIFEST not in files:
+        return None
+    columns = ("propertyName", "value")
+    table = CsvTable(files[MANIFEST], Mode.BULK, columns, columns)
+    violations: list[Violation] = []
+    modes: dict[str, Mode] = {}
+    for entry in table.records(_property):
+        if isinstance(entry, LeftOut):
+            violations.extend(entry.violations)
+        elif entry.name == "oneroster.version" and entry.value not in VERSIONS:
+            violations.append(
+                row_violation(
+                    "unknown_version", MANIFEST, entry.row, f"only OneRoster {' and '.join(VERSIONS)} is read"
+                )
+            )
+        elif entry.name.startswith("file."):
+            _add_mode(entry, modes, violations)
+    if not modes and not violations:
+        violations.append(file_violation("empty_manifest", MANIFEST, "it names no file"))
+    if violations:
+        raise UnreadableRoster("manifest.csv cannot be followed", violations)
+    return Manifest(modes)
+
+
+def _add_mode(entry: _Property, modes: dict[str, Mode], violations: list[Violation]) -> None:
+    if entry.value.lower() in set(Mode):
+        modes[entry.name.removeprefix("file.")] = Mode(entry.value.lower())
+    else:
+        violations.append(row_violation("unknown_mode", MANIFEST, entry.row, "a file is bulk, delta or absent"))
+
+
+def _property(row: Row) -> _Property:
+    return _Property(row.number, row.text("propertyName", required=True).lower(), row.text("value"))

@@ -1,11 +1,11 @@
-"""The rows of the files that are used, as records. Columns that are not named here are not read."""
+"""The rows of the used files as records. Columns that are not named here are not read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
 
-from adsum.roster.oneroster.rows import Row
+from adsum.roster.oneroster.csv_table import Row
 
 STUDENT = "student"
 TEACHER = "teacher"
@@ -98,7 +98,7 @@ class Enrolment:
 
 
 def read_org(row: Row) -> Org:
-    """A gone org needs no more than its sourcedId, and so it is with the others."""
+    """Reads a row of orgs.csv. A deleted row, here and in other files, needs only its sourcedId."""
     is_gone = row.is_gone()
     return Org(
         row=row.number,
@@ -110,12 +110,12 @@ def read_org(row: Row) -> Org:
 
 
 def read_person_of_1_1(row: Row) -> Person:
-    """A user who carries role and orgs along."""
+    """Reads a row of users.csv in OneRoster 1.1, with role and orgs."""
     return _person(row, carries_role=True)
 
 
 def read_person_of_1_2(row: Row) -> Person:
-    """A user whose roles stand in roles.csv."""
+    """Reads a row of users.csv in OneRoster 1.2, whose roles are in roles.csv."""
     return _person(row, carries_role=False)
 
 
@@ -138,7 +138,7 @@ def _person(row: Row, *, carries_role: bool) -> Person:
 
 
 def read_role(row: Row) -> PersonRole:
-    """A role counts as primary unless it says that it is secondary."""
+    """Reads a row of roles.csv. A role is primary unless its type is `secondary`."""
     is_gone = row.is_gone()
     return PersonRole(
         row=row.number,
@@ -151,7 +151,7 @@ def read_role(row: Row) -> PersonRole:
 
 
 def read_class(row: Row) -> SchoolClass:
-    """Course and terms are not read."""
+    """Reads a row of classes.csv without course and terms."""
     is_gone = row.is_gone()
     periods = row.listed("periods")
     if any(len(period) > 64 for period in periods):
@@ -168,7 +168,7 @@ def read_class(row: Row) -> SchoolClass:
 
 
 def read_enrolment(row: Row) -> Enrolment:
-    """One that ends on the day on which it begins is fine: it never held."""
+    """Reads a row of enrollments.csv. An enrolment that ends on its first day is valid and has no day."""
     is_gone = row.is_gone()
     enrolment = Enrolment(
         row=row.number,
@@ -187,7 +187,7 @@ def read_enrolment(row: Row) -> Enrolment:
 
 
 def _role(row: Row, *, required: bool) -> str:
-    """One of OneRoster's roles. Whatever else stands there is not repeated: it may be a name in the wrong column."""
+    """One of OneRoster's roles. Other text is omitted from the violation, because it may be a name."""
     role = row.text("role", required=required).lower()
     if role in {STUDENT, TEACHER, ""} or role in OTHER_ROLES:
         return role

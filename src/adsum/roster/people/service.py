@@ -1,41 +1,31 @@
-"""The people of a school, and their logins, for whoever may manage them: nobody hands out more than they have."""
+"""Lists the people of a school and manages their logins. No caller grants a permission that they lack."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-from adsum.accounts.access import PERMISSIONS, Caller, Permission, Role, require_permission
+from adsum.accounts.access import Caller, Permission, Role, require_permission
 from adsum.accounts.repository import user_of_email
-from adsum.accounts.service import ROLES, Accounts, NewLogin, User, normalised_email
+from adsum.accounts.service import Accounts, NewLogin, User, normalised_email
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Conflict, Forbidden, Invalid, NotFound, Violation
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
-from adsum.roster.people.repository import PersonRow, TeachingRow, list_people, teachings_of
-from adsum.roster.people.rules import PersonFilters
+from adsum.roster.people.repository import list_people, teachings_of
+from adsum.roster.people.rules import Person, PersonFilters, TeachingRow, may_grant
 from adsum.schools.service import require_school
 
 
 class OwnLogin(Conflict):
-    """Nobody disables their own login: they could not take it back."""
+    """A caller cannot disable their own login, because they could not enable it again."""
 
     code = "own_login"
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody, and what they teach, have taught or are to teach."""
-
-    row: PersonRow
-    teachings: Sequence[TeachingRow]
-
-
 class People:
-    """What callers may do about people; `Accounts` does it, and asks nobody.
+    """Checks permissions and calls `Accounts`, which checks none.
 
-    Every method about logins raises Forbidden without `user:manage`, and where the login can do what the caller may
-    not; and NotFound for a school, or a login, that the caller does not see.
+    Every method about logins raises Forbidden without `user:manage` or if the login has a permission that the caller
+    lacks, and NotFound for a school or a login that the caller does not see.
     """
 
     def __init__(self, database: Database, accounts: Accounts) -> None:
@@ -43,10 +33,10 @@ class People:
         self._accounts = accounts
 
     async def page(self, filters: PersonFilters, caller: Caller, page: PageRequest) -> Page[Person]:
-        """Some people of a school, or, without one, of those who are of every school, by id.
+        """A page of the people of a school, or of those who belong to every school, by id.
 
         Raises:
-            Forbidden: without `school:manage`; of every school without `user:manage`, or from within a school.
+            Forbidden: without `school:manage`; for every school, without `user:manage` or if the caller has a school.
             NotFound: the caller does not see this school.
             Invalid: a wrong cursor.
         """
@@ -58,33 +48,33 @@ class People:
             if filters.school_id is not None:
                 await require_school(connection, caller, filters.school_id)
             elif caller.schools is not None:
-                raise Forbidden("who is of every school is seen by those alone who are, too")
+                raise Forbidden("people of every school are visible only to callers of every school")
             rows = await list_people(connection, filters, after, page.limit + 1)
             teachings = await teachings_of(connection, [row.id for row in rows])
-        taught = defaultdict[int, list[TeachingRow]](list)
+        by_user = defaultdict[int, list[TeachingRow]](list)
         for teaching in teachings:
-            taught[teaching.user_id].append(teaching)
-        return page_of([Person(row, taught[row.id]) for row in rows], page, filters, lambda person: (person.row.id,))
+            by_user[teaching.user_id].append(teaching)
+        return page_of([Person(row, by_user[row.id]) for row in rows], page, filters, lambda person: (person.row.id,))
 
     async def add_login(
         self, email: str, role: Role, caller: Caller, *, school_id: int | None, teacher: str | None = None
     ) -> NewLogin:
-        """Adds somebody who may sign in, with a new password.
+        """Adds a login with a new password.
 
         Args:
             email: in any case.
             role: an admin has no school, every other role has one.
-            caller: who adds them.
+            caller: who adds the login.
             school_id: None for an admin.
-            teacher: the roster's source id of a person, who gets the login.
+            teacher: source id of a person of the roster, who gets the login.
 
         Raises:
-            Invalid: with a violation for each thing that is wrong.
-            EmailTaken: by another user, or the person has a login.
+            Invalid: with every violation.
+            EmailTaken: another user has this email, or the person has a login.
             NotFound: the roster of the school has no such teacher.
         """
         require_permission(caller, Permission.USER_MANAGE)
-        _require_grants(caller, role)
+        _require_may_grant(caller, role)
         if role is not Role.ADMIN:
             if school_id is None:
                 detail = "name a school: every role but admin has one"
@@ -94,43 +84,33 @@ class People:
         return await self._accounts.add_user(email, role, school_id=school_id, teacher=teacher)
 
     async def new_password(self, email: str, caller: Caller) -> NewLogin:
-        """Gives a new password, which ends all tokens of the user."""
+        """Sets a new password and revokes all tokens of the user."""
         await self._manageable(email, caller)
         return await self._accounts.set_password(email)
 
     async def disable(self, email: str, caller: Caller) -> User:
-        """Ends all tokens of the user at once, and makes no more. Raises OwnLogin for the caller's own login."""
+        """Disables a login and revokes its tokens. Raises OwnLogin for the caller's own login."""
         if await self._manageable(email, caller) == caller.user_id:
             detail = "this is your own login: somebody else has to disable it"
             raise OwnLogin(detail, [Violation(OwnLogin.code, detail, "/email")])
         return await self._accounts.disable(email)
 
     async def enable(self, email: str, caller: Caller) -> User:
-        """Lets a disabled user sign in again; old tokens stay ended."""
+        """Enables a disabled login; its old tokens stay revoked."""
         await self._manageable(email, caller)
         return await self._accounts.enable(email)
 
     async def _manageable(self, email: str, caller: Caller) -> int:
-        """The id of the user, whose login the caller may manage."""
+        """The id of a user whose login the caller may manage."""
         require_permission(caller, Permission.USER_MANAGE)
         async with self._database.snapshot() as connection:
             user = await user_of_email(connection, normalised_email(email))
         if user is None or (caller.schools is not None and user.school_id not in caller.schools):
             raise NotFound("nobody signs in with this email")
-        _require_grants(caller, Role(user.role))
+        _require_may_grant(caller, Role(user.role))
         return user.id
 
 
-def grantable_roles(caller: Caller) -> list[Role]:
-    """The roles whose logins the caller may manage, if they manage any."""
-    return [role for role in ROLES if _grants(caller, role)]
-
-
-def _grants(caller: Caller, role: Role) -> bool:
-    is_within = role is not Role.ADMIN or caller.schools is None
-    return is_within and PERMISSIONS[role] <= caller.permissions
-
-
-def _require_grants(caller: Caller, role: Role) -> None:
-    if not _grants(caller, role):
+def _require_may_grant(caller: Caller, role: Role) -> None:
+    if not may_grant(caller, role):
         raise Forbidden(f"the role {role.value} can do what you may not")

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.output import Json, show_one
+from adsum.platform.command_line.output import Json, show_item
 from adsum.platform.command_line.session import run_with_services
 from adsum.platform.ids import MAX_ID
 from adsum.platform.services import Services
-from adsum.roster.timetable.service import TimetableReport, Timetables
+from adsum.roster.timetable.rules import TimetableReport
+from adsum.roster.timetable.schemas import TimetableAnswer
+from adsum.roster.timetable.service import Timetables
 from adsum.schools.service import Schools
 
 
@@ -34,4 +36,4 @@ def import_timetable(
         return await services[Timetables].import_csv(school, content, system_caller(), dry_run=dry_run)
 
     report = run_with_services(work)
-    show_one({"dryRun": report.dry_run, "sessions": report.sessions, "times": report.times}, as_json=as_json)
+    show_item(TimetableAnswer.model_validate(report), as_json=as_json)

@@ -1,4 +1,4 @@
-"""`/admin/timetable`: when the sessions of each class meet in a week."""
+"""`/admin/timetable`: the weekly times of sessions, by class or from a CSV file."""
 
 from __future__ import annotations
 
@@ -8,44 +8,49 @@ from datetime import date, timedelta
 from itertools import zip_longest
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 
 from adsum.platform.errors import AdsumError, NotFound
-from adsum.platform.http.dependencies import OpenAdsum
+from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import Words
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.forms import WRONG, done, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
+from adsum.platform.pages.uploads import Upload, is_scripted, uploaded
 from adsum.platform.paging import PageRequest
-from adsum.roster.rules import ClassFilters, ClassRow, SessionRow
+from adsum.roster.rules import ClassFilters
+from adsum.roster.service import Directory
+from adsum.roster.timetable.rules import TimedSession, TimetableReport
+from adsum.roster.timetable.service import Timetables
 from adsum.schools.calendar.rules import SessionTime
 from adsum.schools.context import CurrentSchool, SchoolContext
-from adsum.wiring import Adsum
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-SHOWN = 50
-# The days of any week that begins on a Monday: a page names weekdays by them.
+CLASSES_PER_PAGE = 50
+MAX_VIOLATIONS = 200
+# The days of a week that begins on a Monday, for the names of weekdays.
 WEEK = [date(2024, 1, 1) + timedelta(days=i) for i in range(7)]
+DirectoryService = Annotated[Directory, Depends(provided(Directory))]
+TimetablesService = Annotated[Timetables, Depends(provided(Timetables))]
 Texts = Annotated[list[Annotated[PlainText, Form(max_length=20)]], Form(max_length=200)]
-
-Timed = tuple[SessionRow, list[SessionTime]]
 
 
 @router.get("/admin/timetable")
 async def timetable(
     request: Request,
-    adsum: OpenAdsum,
+    directory: DirectoryService,
+    timetables: TimetablesService,
     context: CurrentSchool,
     words: Annotated[Words, Query()] = "",
     cursor: str | None = None,
 ) -> Response:
-    """The classes of the school that its newest roster has, with the times of their sessions."""
+    """The active classes of the school, with the times of their sessions."""
     filters = ClassFilters(context.school.id, words.strip() or None, active=True)
-    page = await adsum.directory.classes(context.caller, filters, PageRequest(cursor, SHOWN))
-    found = await adsum.timetables.of_classes(context.school.id, [row.id for row in page.items], context.caller)
-    sessions = defaultdict[int, list[Timed]](list)
+    page = await directory.classes(context.caller, filters, PageRequest(cursor, CLASSES_PER_PAGE))
+    found = await timetables.of_classes(context.school.id, [row.id for row in page.items], context.caller)
+    sessions = defaultdict[int, list[TimedSession]](list)
     for session, times in found:
         sessions[session.class_id].append((session, times))
     return site_of(request).page(
@@ -60,16 +65,42 @@ async def timetable(
     )
 
 
+@router.get("/admin/timetable/file")
+async def timetable_file(request: Request, context: CurrentSchool) -> Response:
+    """The upload form and a description of the file."""
+    return _file_page(request, context)
+
+
+@router.post("/admin/timetable/file")
+async def import_timetable(request: Request, timetables: TimetablesService, context: CurrentSchool) -> Response:
+    """Shows what a file would change; a confirmed upload applies it. A repeated upload changes nothing."""
+    upload: Upload | None = None
+    try:
+        async with uploaded(request) as upload:
+            content = upload.file.read()
+            report = await timetables.import_csv(
+                context.school.id, content, context.caller, dry_run=not upload.is_confirmed
+            )
+    except WRONG as error:
+        return _file_page(request, context, upload=upload, error=error)
+    return _file_page(request, context, upload=upload, report=report)
+
+
 @router.get("/admin/timetable/{class_id}")
-async def class_times(request: Request, adsum: OpenAdsum, context: CurrentSchool, class_id: PathId) -> Response:
-    """The sessions of one class, each with a form."""
-    return await _page(request, adsum, context, class_id)
+async def class_times(
+    request: Request,
+    timetables: TimetablesService,
+    context: CurrentSchool,
+    class_id: PathId,
+) -> Response:
+    """The sessions of one class, with a form for each."""
+    return await _page(request, timetables, context, class_id)
 
 
 @router.post("/admin/timetable/{class_id}")
 async def replace_times(
     request: Request,
-    adsum: OpenAdsum,
+    timetables: TimetablesService,
     context: CurrentSchool,
     class_id: PathId,
     session: Annotated[PathId, Form()],
@@ -77,24 +108,24 @@ async def replace_times(
     begins: Texts = [],  # noqa: B006
     ends: Texts = [],  # noqa: B006
 ) -> Response:
-    """Gives a session these times and no others. A line without times is none."""
+    """Replaces all times of a session. A line without times is ignored."""
     lines = zip_longest(weekday, begins, ends, fillvalue="")
     times = [
         SessionTime(int(day) if day in {*"1234567"} else 0, begin, end) for day, begin, end in lines if begin or end
     ]
-    _, found = await _class(adsum, context, class_id)
+    _, found = await timetables.of_class(context.school.id, class_id, context.caller)
     if session not in {each.id for each, _ in found}:
         raise NotFound(f"class {class_id} has no session {session}")
     try:
-        await adsum.timetables.replace(session, times, context.caller)
+        await timetables.replace(session, times, context.caller)
     except WRONG as error:
-        return await _page(request, adsum, context, class_id, session_id=session, typed=times, error=error)
+        return await _page(request, timetables, context, class_id, session_id=session, typed=times, error=error)
     return done(f"{context.at(f'timetable/{class_id}')}&saved={session}#session-{session}")
 
 
 async def _page(
     request: Request,
-    adsum: Adsum,
+    timetables: Timetables,
     context: SchoolContext,
     class_id: int,
     *,
@@ -102,8 +133,8 @@ async def _page(
     typed: Sequence[SessionTime] = (),
     error: AdsumError | None = None,
 ) -> Response:
-    """`session_id`: of the session that `typed` and `error` are about."""
-    shown, sessions = await _class(adsum, context, class_id)
+    """`session_id`: the session that `typed` and `error` belong to."""
+    shown, sessions = await timetables.of_class(context.school.id, class_id, context.caller)
     return site_of(request).page(
         *(request, "admin/class_times.html"),
         status=status_with(error),
@@ -119,8 +150,24 @@ async def _page(
     )
 
 
-async def _class(adsum: Adsum, context: SchoolContext, class_id: int) -> tuple[ClassRow, list[Timed]]:
-    """A class of this school, and its sessions. Raises NotFound."""
-    return await adsum.directory.find_class_of_school(
-        context.caller, context.school.id, class_id
-    ), await adsum.timetables.of_classes(context.school.id, [class_id], context.caller)
+def _file_page(
+    request: Request,
+    context: SchoolContext,
+    *,
+    upload: Upload | None = None,
+    report: TimetableReport | None = None,
+    error: AdsumError | None = None,
+) -> Response:
+    violations = error.violations if error else ()
+    return site_of(request).page(
+        *(request, "admin/timetable_file.html"),
+        status=status_with(error),
+        context=context,
+        visitor=context.visitor,
+        upload=upload,
+        report=report,
+        error=error,
+        violations=violations[:MAX_VIOLATIONS],
+        violation_count=len(violations),
+        is_scripted=is_scripted(request),
+    )

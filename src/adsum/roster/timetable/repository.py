@@ -3,47 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, exists, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.platform.database.input_rows import asking, rows_asked
+from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.database.validity import Day, valid_on
 from adsum.roster.rules import SessionRow
 from adsum.roster.tables import classes, session_times, sessions
+from adsum.roster.timetable.rules import SessionPlace, TimedSession
 from adsum.schools.calendar.rules import SessionTime
 from adsum.schools.stale_days import mark_stale_sessions
 from adsum.schools.tables import closed_days, schools, terms
 
-# As `lock_school` does: neither does anybody else replace them meanwhile, nor summarise what is recorded in them.
-_LOCK_SCHOOLS = asking(
-    """
-SELECT id FROM schools
-WHERE id IN (
-    SELECT classes.school_id FROM classes JOIN sessions ON sessions.class_id = classes.id
-    WHERE sessions.id IN (SELECT session_id FROM asked)
-)
-ORDER BY id FOR NO KEY UPDATE""",
-    {"session_id": "bigint"},
-)
-_FORGET = asking(
-    "DELETE FROM session_times WHERE session_id IN (SELECT session_id FROM asked)", {"session_id": "bigint"}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionPlace:
-    """A session of a school, by everything that a timetable may call it. `period` is '' for the only one of a class."""
-
-    session_id: int
-    period: str
-    class_id: int
-    class_source_id: str | None
+_LOCK_SCHOOLS = sql_file("adsum.roster", "lock_schools_of_sessions")
+_DELETE_TIMES = sql_file("adsum.roster", "delete_session_times")
 
 
 async def times_of(connection: AsyncConnection, session_id: int) -> list[SessionTime]:
-    """The times of a session, from Monday morning on."""
+    """The times of a session, in the order of the week."""
     c = session_times.c
     found = select(c.weekday, c.begins, c.ends).where(c.session_id == session_id).order_by(c.weekday, c.begins)
     return [SessionTime(*row) for row in await connection.execute(found)]
@@ -51,8 +30,8 @@ async def times_of(connection: AsyncConnection, session_id: int) -> list[Session
 
 async def times_by_session(
     connection: AsyncConnection, school_id: int, class_ids: Collection[int]
-) -> list[tuple[SessionRow, list[SessionTime]]]:
-    """The active sessions of these classes of a school, by class and period, each with its times in order."""
+) -> list[TimedSession]:
+    """The active sessions of these classes of a school, by class and period, each with its times."""
     c = session_times.c
     found = (
         select(sessions.c.id, sessions.c.class_id, sessions.c.period, sessions.c.title, sessions.c.active)
@@ -71,11 +50,10 @@ async def times_by_session(
 
 
 async def replace_times(connection: AsyncConnection, times: Mapping[int, Sequence[SessionTime]]) -> None:
-    """Gives each of these sessions these times, and no others."""
-    asked = rows_asked({"session_id": session_id} for session_id in times)
-    if connection.dialect.name != "sqlite":
-        await _LOCK_SCHOOLS.fetch_all(connection, asked)
-    await _FORGET.fetch_all(connection, asked)
+    """Replaces all times of each of these sessions."""
+    session_ids = input_rows({"session_id": session_id} for session_id in times)
+    await _LOCK_SCHOOLS.fetch_all(connection, session_ids)
+    await _DELETE_TIMES.fetch_all(connection, session_ids)
     rows = [{"session_id": session_id, **asdict(time)} for session_id, each in times.items() for time in each]
     if rows:
         await connection.execute(insert(session_times), rows)
@@ -93,12 +71,14 @@ async def sessions_of_school(connection: AsyncConnection, school_id: int) -> lis
 
 
 def is_held(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]) -> Collection[ColumnElement[bool]]:
-    """Conditions on rows of classes with their schools and sessions: by `time`, the session is to have begun on `day`.
+    """Conditions on classes with their schools and sessions: the session is held on `day` and has begun by `time`.
+
+    A session without times counts as begun.
 
     Args:
-        day: in question.
+        day: the learning date.
         weekday: of that day, 1 is Monday.
-        time: local 'HH:MM', by which the session has to have begun; '' keeps all out, '24:00' takes the whole day.
+        time: local 'HH:MM'; '' selects no session, '24:00' every session of the day.
     """
     own = session_times.c.session_id == sessions.c.id
     has_times = exists(select(session_times.c.id).where(own).correlate(sessions))
@@ -111,7 +91,7 @@ def is_held(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]) -> 
 
 
 def is_open(day: Day, weekday: ColumnElement[int]) -> Collection[ColumnElement[bool]]:
-    """Conditions on rows of classes and sessions: on `day` the school is open for the session, as `is_held` has it."""
+    """Conditions on classes and sessions: the school is open for the session on `day`, as `Calendar.closure` has it."""
     return ~_is_closed(day, weekday), _is_in_terms(day)
 
 

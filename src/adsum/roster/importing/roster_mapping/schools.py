@@ -1,4 +1,4 @@
-"""Which schools an import is about, and what the files' references to orgs mean."""
+"""The schools of an import, and the references of other files to orgs."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from adsum.platform.errors import Violation
-from adsum.roster.importing.findings import Findings
+from adsum.roster.importing.rules import Findings
+from adsum.roster.oneroster.csv_table import LeftOut, Mode
+from adsum.roster.oneroster.files import row_violation
 from adsum.roster.oneroster.package import Package
 from adsum.roster.oneroster.records import Org
-from adsum.roster.oneroster.rows import LeftOut, Mode
-from adsum.roster.oneroster.violations import row_violation
 
 FILE = "orgs.csv"
 
 
 @dataclass(slots=True)
 class Orgs:
-    """The orgs of orgs.csv by what they are, and, once they are stored, the ids of the schools.
+    """The orgs of orgs.csv by kind, and, once they are stored, the ids of the schools.
 
-    `is_complete`: there are no others, since the file is complete. `gone` holds the rows of those to be deleted.
+    `is_complete`: the file is complete, so there are no other orgs. `gone` has the rows of deleted orgs.
     """
 
     is_complete: bool
@@ -34,7 +34,7 @@ class Orgs:
         return {self.ids[source] for source in sources if source in self.ids}
 
     def violations(self, sources: Iterable[str], file: str, row: int, column: str) -> Iterator[Violation]:
-        """What is wrong with a row's references to orgs. A district is no violation, and nothing to import either."""
+        """The violations of a row's references to orgs. Orgs that are not schools are ignored."""
         sources = tuple(sources)
         found = any(source in self.ids for source in sources)
         for source in sources:
@@ -46,7 +46,7 @@ class Orgs:
                 yield row_violation("unknown_school", file, row, detail, column=column, org=source)
 
     def are_gone(self, sources: Iterable[str]) -> bool:
-        """Whether nothing is left of these orgs but schools that are to be deleted."""
+        """Whether all schools among these orgs are deleted, and there is at least one."""
         sources = tuple(sources)
         return not self.found(sources) and any(source in self.gone for source in sources)
 
@@ -55,7 +55,7 @@ class Orgs:
 
 
 def read_orgs(package: Package, findings: Findings) -> Orgs:
-    """What orgs.csv says; nothing where it is not sent."""
+    """Reads orgs.csv; empty if it is not sent."""
     orgs = Orgs(is_complete=package.mode("orgs") is Mode.BULK)
     for entry in package.orgs():
         if isinstance(entry, LeftOut):
@@ -72,16 +72,16 @@ def read_orgs(package: Package, findings: Findings) -> Orgs:
     return orgs
 
 
-def named_schools(package: Package) -> set[str]:
-    """The sourcedIds of orgs that rows of users, roles, classes and enrollments name."""
-    named: set[str] = set()
+def referenced_schools(package: Package) -> set[str]:
+    """The source ids of orgs in users, roles, classes and enrollments."""
+    referenced: set[str] = set()
     for person in package.people():
         if not isinstance(person, LeftOut):
-            named.update((*person.orgs, person.primary_org))
+            referenced.update((*person.orgs, person.primary_org))
     for role in package.roles():
         if not isinstance(role, LeftOut):
-            named.add(role.org)
+            referenced.add(role.org)
     for entry in chain(package.classes(), package.enrolments()):
         if not isinstance(entry, LeftOut):
-            named.add(entry.school)
-    return named - {""}
+            referenced.add(entry.school)
+    return referenced - {""}

@@ -1,4 +1,4 @@
-"""School's check 10, word for word: files as they really come."""
+"""Imports of a small school with byte order marks, other column orders, bad rows and deletions."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ async def test_a_blank_status_in_a_bulk_file_means_active(importing: Importing) 
     assert counts(report)["enrolments"] == (3, 0, 0, 0)
 
 
-async def test_who_is_tobedeleted_ends_and_keeps_their_history(importing: Importing) -> None:
+async def test_a_deleted_student_ends_and_keeps_their_records(importing: Importing) -> None:
     roster = a_school(students=20)
     await importing.run(roster)
     roster.row("users", "student-7")["status"] = "tobedeleted"

@@ -1,4 +1,4 @@
-"""Classes and their sessions, which are the class's periods."""
+"""Classes, and their sessions, which are the periods of a class."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from adsum.platform.errors import Violation
-from adsum.roster.importing.findings import Findings
-from adsum.roster.importing.orgs import Orgs
-from adsum.roster.importing.staging import Staged
+from adsum.roster.importing.roster_mapping.schools import Orgs
+from adsum.roster.importing.rules import Findings, Staged
+from adsum.roster.oneroster.csv_table import LeftOut
+from adsum.roster.oneroster.files import row_violation
 from adsum.roster.oneroster.records import SchoolClass
-from adsum.roster.oneroster.rows import LeftOut
-from adsum.roster.oneroster.violations import row_violation
 
 FILE = "classes.csv"
 DEFAULT_SESSION = "Attendance"
 
 
-class Classes:
-    """Turns the rows of classes.csv into staged rows. Afterwards `gone` and `left_out` as with people."""
+class ClassMapping:
+    """Maps classes.csv to staged rows. `gone` and `left_out` as in `PeopleMapping`."""
 
     def __init__(self, orgs: Orgs, findings: Findings, *, is_delta: bool) -> None:
         self._orgs = orgs
@@ -29,7 +28,7 @@ class Classes:
         self.gone: set[str] = set()
         self.left_out: set[str] = set()
 
-    def place(self, entries: Iterable[SchoolClass | LeftOut]) -> None:
+    def map(self, entries: Iterable[SchoolClass | LeftOut]) -> None:
         for entry in entries:
             if isinstance(entry, LeftOut):
                 self._leave_out(entry)
@@ -37,22 +36,22 @@ class Classes:
                 self.gone.add(entry.source_id)
                 self._stage(entry.row, entry.source_id, Staged.GONE)
             else:
-                self._place(entry)
+                self._stage_class(entry)
 
-    def take(self) -> list[dict[str, Any]]:
-        """All staged rows since the last call."""
+    def take_rows(self) -> list[dict[str, Any]]:
+        """Returns and removes all staged rows."""
         taken, self._staged = self._staged, []
         return taken
 
     def sessions(self, class_ids: Mapping[tuple[int, str], int]) -> list[dict[str, Any]]:
-        """Staged rows for the sessions of the placed classes, once these have ids."""
+        """Staged rows of the sessions of all mapped classes. `class_ids` by school id and source id."""
         return [
             {"class_id": class_ids[place], "period": period, "title": session_title(period)}
             for place, periods in self._periods.items()
             for period in periods or ("",)
         ]
 
-    def _place(self, entry: SchoolClass) -> None:
+    def _stage_class(self, entry: SchoolClass) -> None:
         violations = tuple(self._orgs.violations((entry.school,), FILE, entry.row, "schoolSourcedId"))
         school_id = self._orgs.ids.get(entry.school)
         if violations or school_id is None:
@@ -62,7 +61,7 @@ class Classes:
         self._stage(entry.row, entry.source_id, Staged.ACTIVE, school_id, entry.title, entry.code or None)
         self._periods[school_id, entry.source_id] = entry.periods
         if self._is_delta:
-            self._stage(entry.row, entry.source_id, Staged.GONE)  # from whatever other school it was of
+            self._stage(entry.row, entry.source_id, Staged.GONE)  # ends the class at another school
 
     def _leave_out(self, entry: LeftOut) -> None:
         self._findings.leave_out(FILE, entry)
@@ -84,7 +83,7 @@ class Classes:
 
 
 def session_title(period: str) -> str:
-    """`Period 1`; a period that has a name of its own keeps it."""
+    """`Period 1` for a number; another period is its own title."""
     if not period:
         return DEFAULT_SESSION
     return f"Period {period}" if period[0].isdigit() else period

@@ -1,4 +1,4 @@
-"""Enrolments of students, and assignments of teachers, which OneRoster has in one file."""
+"""Enrolments of students and assignments of teachers, which share one file."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from datetime import date
 from typing import Any
 
 from adsum.platform.errors import Violation
-from adsum.roster.importing.findings import Findings
-from adsum.roster.importing.staging import Staged
+from adsum.roster.importing.rules import Findings, Staged
+from adsum.roster.oneroster.csv_table import LeftOut
+from adsum.roster.oneroster.files import row_violation
 from adsum.roster.oneroster.records import STUDENT, TEACHER, Enrolment
-from adsum.roster.oneroster.rows import LeftOut
-from adsum.roster.oneroster.violations import row_violation
 
 FILE = "enrollments.csv"
 
 Ids = Mapping[tuple[int, str], int]
-"""The id of each active person or class, by its school's id and its sourcedId."""
+"""Ids of active people, by school id and source id."""
 
 
 @dataclass(frozen=True, slots=True)
-class Referable:
-    """What an enrolment can refer to, and what is known of the rest."""
+class References:
+    """Classes and people by the source ids that enrolments refer to."""
 
     classes: Mapping[str, tuple[int, int]]
     students: Ids
@@ -35,16 +34,16 @@ class Referable:
     left_out_people: AbstractSet[str]
 
 
-class Enrolments:
-    """Turns the rows of enrollments.csv into staged rows, a batch at a time."""
+class EnrolmentMapping:
+    """Maps enrollments.csv to staged rows, one batch at a time."""
 
-    def __init__(self, referable: Referable, findings: Findings, *, is_delta: bool) -> None:
-        self._referable = referable
+    def __init__(self, references: References, findings: Findings, *, is_delta: bool) -> None:
+        self._references = references
         self._findings = findings
         self._is_delta = is_delta
         self._staged: list[dict[str, Any]] = []
 
-    def placed(self, entries: Iterable[Enrolment | LeftOut]) -> list[dict[str, Any]]:
+    def map(self, entries: Iterable[Enrolment | LeftOut]) -> list[dict[str, Any]]:
         self._staged = []
         for entry in entries:
             if isinstance(entry, LeftOut):
@@ -55,16 +54,16 @@ class Enrolments:
                 self._findings.ignore(FILE, entry.role)
                 self._stage(entry.row, entry.source_id, Staged.GONE)
             else:
-                self._place(entry)
+                self._stage_enrolment(entry)
         return self._staged
 
     def _is_gone(self, entry: Enrolment) -> bool:
-        """What hangs on something that is to be deleted is to be deleted with it."""
-        of_gone = entry.class_ in self._referable.gone_classes or entry.user in self._referable.gone_people
+        """An enrolment of a deleted class or person is deleted, too."""
+        of_gone = entry.class_ in self._references.gone_classes or entry.user in self._references.gone_people
         return entry.is_gone or of_gone
 
-    def _place(self, entry: Enrolment) -> None:
-        known = self._referable
+    def _stage_enrolment(self, entry: Enrolment) -> None:
+        known = self._references
         school_and_class = known.classes.get(entry.class_)
         is_student = entry.role == STUDENT
         people = known.students if is_student else known.teachers
@@ -82,10 +81,10 @@ class Enrolments:
             span=(entry.begin, entry.end),
         )
         if self._is_delta:
-            self._stage(entry.row, entry.source_id, Staged.GONE)  # from whatever other class it was in
+            self._stage(entry.row, entry.source_id, Staged.GONE)  # ends the enrolment in another class
 
     def _violations(self, entry: Enrolment) -> Iterable[Violation]:
-        known = self._referable
+        known = self._references
         if entry.class_ in known.left_out_classes:
             yield _violation(
                 "depends_on_left_out", entry, "classSourcedId", f"the row of class {entry.class_} was left out"
@@ -137,6 +136,6 @@ def _violation(code: str, entry: Enrolment, column: str, detail: str) -> Violati
 
 
 def reassigned_id(row: int) -> Violation:
-    """An enrolment is history: that of one student cannot become another's."""
+    """The violation of an enrolment whose source id belongs to another person."""
     detail = "this sourcedId is the enrolment of somebody else in the same class"
     return row_violation("reassigned_id", FILE, row, detail, column="userSourcedId")

@@ -1,28 +1,29 @@
-"""Students and teachers: one staged row for each school that they are of."""
+"""Students and teachers: one staged row for each of their schools."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from adsum.platform.errors import Violation
-from adsum.roster.importing.findings import Findings
-from adsum.roster.importing.orgs import Orgs
-from adsum.roster.importing.staged_people import ROLES, StagedPeople
-from adsum.roster.oneroster.records import Person, PersonRole
-from adsum.roster.oneroster.rows import LeftOut
-from adsum.roster.oneroster.violations import row_violation
+from adsum.roster.importing.roster_mapping.schools import Orgs
+from adsum.roster.importing.rules import Findings, Staged
+from adsum.roster.oneroster.csv_table import LeftOut
+from adsum.roster.oneroster.files import row_violation
+from adsum.roster.oneroster.records import STUDENT, TEACHER, Person, PersonRole
 
 FILE = "users.csv"
 ROLES_FILE = "roles.csv"
+ROLES = (STUDENT, TEACHER)
 
-Known = Mapping[str, Collection[tuple[int, str]]]
-"""Who is known already, by role: pairs of a school's id and a sourcedId."""
+StoredPeople = Mapping[str, Collection[tuple[int, str]]]
+"""Stored people by role: pairs of school id and source id."""
 
 
-class People:
-    """Turns the rows of users.csv, and of OneRoster 1.2's roles.csv, into staged rows.
+class PeopleMapping:
+    """Maps users.csv, and roles.csv of OneRoster 1.2, to staged rows.
 
-    Afterwards `listed` are all whom users.csv knows, `gone` those to be deleted, `left_out` those with a wrong row.
+    `listed` has the source ids of all users, `gone` of deleted users, `left_out` of users with an invalid row.
     """
 
     def __init__(self, orgs: Orgs, findings: Findings, *, is_delta: bool) -> None:
@@ -30,43 +31,43 @@ class People:
         self._findings = findings
         self._is_delta = is_delta
         self._by_user: dict[str, list[PersonRole]] | None = None
-        self._known: Known = {}
+        self._stored: StoredPeople = {}
         self.staged = StagedPeople()
         self.listed: set[str] = set()
         self.gone: set[str] = set()
         self.left_out: set[str] = set()
 
-    def read_roles(self, entries: Iterable[PersonRole | LeftOut], known: Known) -> None:
-        """Before the people, where roles stand in a file of their own. `known` is for changes that name no role."""
+    def read_roles(self, entries: Iterable[PersonRole | LeftOut], stored: StoredPeople) -> None:
+        """Reads roles.csv, before `map`. `stored` supplies the roles of delta rows that name none."""
         self._by_user = {}
-        self._known = known
+        self._stored = stored
         for entry in entries:
             if isinstance(entry, LeftOut):
                 self._leave_out(ROLES_FILE, entry)
             else:
                 self._by_user.setdefault(entry.user, []).append(entry)
 
-    def place(self, entries: Iterable[Person | LeftOut]) -> None:
+    def map(self, entries: Iterable[Person | LeftOut]) -> None:
         for person in self._listed(entries):
             if self._by_user is None:
-                self._place_with_orgs(person)
+                self._map_with_orgs(person)
             elif of_user := self._by_user.pop(person.source_id, []):
-                self._place_with_roles(person, of_user)
+                self._map_with_roles(person, of_user)
             elif self._is_delta:
-                self._place_as_known(person)
+                self._map_with_stored_roles(person)
             else:
                 violation = row_violation(
                     "missing_role", FILE, person.row, "this user is not in roles.csv", column="sourcedId"
                 )
                 self._leave_out(FILE, LeftOut(person.row, person.source_id, (violation,)))
 
-    def place_roles_alone(self) -> None:
-        """After the people: roles of users who are not in users.csv. Only a change of somebody known makes sense."""
+    def map_roles_without_person(self) -> None:
+        """Maps roles of users who are not in users.csv, after `map`. Valid only for changes of stored people."""
         for role in [role for of_user in (self._by_user or {}).values() for role in of_user]:
-            is_known = (self._orgs.ids.get(role.org), role.user) in self._known.get(role.role, ())
+            is_stored = (self._orgs.ids.get(role.org), role.user) in self._stored.get(role.role, ())
             if role.is_gone and self._is_delta:
                 self._end_role(role)
-            elif role.user not in self.left_out and not role.is_gone and not (is_known and self._is_delta):
+            elif role.user not in self.left_out and not role.is_gone and not (is_stored and self._is_delta):
                 detail = f"user {role.user} is not in users.csv"
                 violation = row_violation(
                     "unknown_user", ROLES_FILE, role.row, detail, column="userSourcedId", user=role.user
@@ -87,8 +88,8 @@ class People:
             else:
                 yield entry
 
-    def _place(self, person: Person, orgs: Mapping[str, tuple[str, ...]], column: str) -> bool:
-        """Stages the person at each school of a role that is used here; False where the row is left out."""
+    def _stage(self, person: Person, orgs: Mapping[str, tuple[str, ...]], column: str) -> bool:
+        """Stages the person at each school where they are student or teacher; False if the row is left out."""
         used = {role: sources for role, sources in orgs.items() if role in ROLES}
         sources = tuple(dict.fromkeys(source for of_role in used.values() for source in of_role))
         if not used:
@@ -109,13 +110,13 @@ class People:
             return violations
         return (row_violation("no_school", FILE, person.row, "this user is of no school", column=column),)
 
-    def _place_with_orgs(self, person: Person) -> None:
-        """OneRoster 1.1: a user has one role, at each of their orgs."""
-        if self._place(person, {person.role: person.orgs}, "orgSourcedIds") and self._is_delta:
-            self.staged.gone_everywhere(person.row, person.source_id)  # but where they were placed
+    def _map_with_orgs(self, person: Person) -> None:
+        """OneRoster 1.1: a user has one role at each of their orgs."""
+        if self._stage(person, {person.role: person.orgs}, "orgSourcedIds") and self._is_delta:
+            self.staged.gone_everywhere(person.row, person.source_id)  # except at the schools staged above
 
-    def _place_with_roles(self, person: Person, roles: list[PersonRole]) -> None:
-        """OneRoster 1.2: each role is at one org; the primary one is also at the user's primary org."""
+    def _map_with_roles(self, person: Person, roles: list[PersonRole]) -> None:
+        """OneRoster 1.2: a role is at one org; the primary role is also at the user's primary org."""
         orgs: dict[str, tuple[str, ...]] = {}
         for role in roles:
             if not role.is_gone:
@@ -124,17 +125,17 @@ class People:
             elif self._is_delta:
                 self._end_role(role)
         if orgs:
-            self._place(person, orgs, "sourcedId")
+            self._stage(person, orgs, "sourcedId")
         elif not self._is_delta:
             self._end(person)
 
-    def _place_as_known(self, person: Person) -> None:
-        """A change that names no role, such as of a name: they stay what they are, where they are."""
+    def _map_with_stored_roles(self, person: Person) -> None:
+        """A delta row without a role, such as a new name: the stored roles and schools stay."""
         places = [
             (role, school_id)
             for role in ROLES
             for school_id in self._orgs.ids.values()
-            if (school_id, person.source_id) in self._known.get(role, ())
+            if (school_id, person.source_id) in self._stored.get(role, ())
         ]
         for role, school_id in places:
             self.staged.active(role, school_id, person)
@@ -155,3 +156,51 @@ class People:
         if entry.source_id is not None and not entry.is_repeated:
             self.left_out.add(entry.source_id)
             self.staged.kept(entry.row, entry.source_id)
+
+
+class StagedPeople:
+    """Staged rows by role. A row without a school applies to every school of the import."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[dict[str, Any]]] = {role: [] for role in ROLES}
+
+    def take_rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Returns and removes all rows."""
+        taken = self._rows
+        self._rows = {role: [] for role in ROLES}
+        return taken
+
+    def active(self, role: str, school_id: int, person: Person) -> None:
+        names = {"given_name": person.given_name, "family_name": person.family_name}
+        grade = person.grade or None
+        self._add(role, person.row, school_id, person.source_id, Staged.ACTIVE, names, grade)
+
+    def gone(self, role: str, row: int, school_id: int | None, source_id: str) -> None:
+        self._add(role, row, school_id, source_id, Staged.GONE)
+
+    def gone_everywhere(self, row: int, source_id: str) -> None:
+        for role in ROLES:
+            self.gone(role, row, None, source_id)
+
+    def kept(self, row: int, source_id: str) -> None:
+        for role in ROLES:
+            self._add(role, row, None, source_id, Staged.KEPT)
+
+    def _add(
+        self,
+        role: str,
+        row: int,
+        school_id: int | None,
+        source_id: str,
+        state: Staged,
+        names: dict[str, str] | None = None,
+        grade: str | None = None,
+    ) -> None:
+        staged: dict[str, Any] = {
+            "row": row,
+            "school_id": school_id,
+            "source_id": source_id,
+            "state": state.value,
+            **(names or {"given_name": None, "family_name": None}),
+        }
+        self._rows[role].append({**staged, "grade": grade} if role == STUDENT else staged)

@@ -1,0 +1,76 @@
+"""The models of upserts by source id."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from adsum.platform.http.queries import SourcedDay
+from adsum.platform.http.schemas import Flag, PlainText, Schema
+from adsum.roster.by_source.rules import (
+    MAX_GRADE,
+    MAX_NAME,
+    MAX_PERIOD,
+    SourcedClass,
+    SourcedEnrolment,
+    SourcedSession,
+    SourcedStudent,
+)
+
+Name = Annotated[PlainText, Field(min_length=1, max_length=MAX_NAME)]
+
+
+class ClassOfPlatform(Schema):
+    """A class."""
+
+    title: Name
+    code: Name | None = None
+    active: Flag = True
+
+    def to_class(self) -> SourcedClass:
+        return SourcedClass(self.title, self.code, self.active)
+
+
+class StudentOfPlatform(Schema):
+    """A student, whom an enrolment puts into a class."""
+
+    given_name: Name
+    family_name: Name
+    grade: Annotated[PlainText, Field(max_length=MAX_GRADE)] | None = None
+    active: Flag = True
+
+    def to_student(self) -> SourcedStudent:
+        return SourcedStudent(self.given_name, self.family_name, self.grade, self.active)
+
+
+class SessionOfPlatform(Schema):
+    """A session of a class; `period` tells its sessions apart."""
+
+    class_sourced_id: Name
+    title: Name
+    period: Annotated[PlainText, Field(max_length=MAX_PERIOD)] = ""
+    active: Flag = True
+
+    def to_session(self) -> SourcedSession:
+        return SourcedSession(self.class_sourced_id, self.title, self.period, self.active)
+
+
+class EnrolmentOfPlatform(Schema):
+    """A student in a class. `endDate` is the first day without the student."""
+
+    class_sourced_id: Name
+    student_sourced_id: Name
+    begin_date: SourcedDay | None = None
+    end_date: SourcedDay | None = None
+
+    def to_enrolment(self) -> SourcedEnrolment:
+        return SourcedEnrolment(self.class_sourced_id, self.student_sourced_id, self.begin_date, self.end_date)
+
+
+class PutAnswer(Schema):
+    """The id of the row in Adsum, for create-batch and all other endpoints."""
+
+    id: int
+    sourced_id: str
+    school_id: int

@@ -1,0 +1,55 @@
+"""The models of covers."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import Field
+
+from adsum.platform.http.queries import Day
+from adsum.platform.http.schemas import Id, Moment, Schema
+from adsum.roster.covers.rules import Cover, CoverRow
+
+
+class AssignCover(Schema):
+    """A teacher of the class's school stands in, on these days."""
+
+    class_id: Id
+    session_id: Annotated[Id | None, Field(description="This session alone; else all of the class")] = None
+    teacher_id: Annotated[Id, Field(description="Our id of the user who stands in")]
+    first_day: Annotated[Day, Field(alias="from")]
+    last_day: Annotated[Day, Field(alias="to", description="Inclusive")]
+
+    def to_cover(self) -> Cover:
+        return Cover(self.class_id, self.session_id, self.teacher_id, self.first_day, self.last_day)
+
+
+class CoverItem(Schema):
+    """A cover, and who assigned it."""
+
+    id: int
+    class_id: int
+    session_id: Annotated[int | None, Field(description="null: all of the class")]
+    teacher_id: int
+    first_day: Annotated[date, Field(alias="from")]
+    last_day: Annotated[date, Field(alias="to")]
+    created_at: Moment
+    created_by_role: str
+    created_by_user_id: int | None
+    created_by_key_id: Annotated[int | None, Field(description="of an API key")]
+
+    @classmethod
+    def of(cls, row: CoverRow) -> CoverItem:
+        return cls(
+            id=row.id,
+            class_id=row.cover.class_id,
+            session_id=row.cover.session_id,
+            teacher_id=row.cover.teacher_id,
+            first_day=row.cover.first_day,
+            last_day=row.cover.last_day,
+            created_at=row.created_at,
+            created_by_role=row.created_role,
+            created_by_user_id=row.created_user_id,
+            created_by_key_id=row.created_key_id,
+        )

@@ -1,0 +1,260 @@
+"""Applies staged rows to the roster: inserts new rows, updates changed ones, ends missing ones.
+
+Each statement handles a slice of the rows of a file, so that a large file does not exceed the statement timeout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Table,
+    and_,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    not_,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.accounts.tables import class_teachers, users
+from adsum.roster.importing.rules import Staged
+from adsum.roster.importing.tables import (
+    import_classes,
+    import_enrolments,
+    import_schools,
+    import_sessions,
+    import_students,
+    import_teachers,
+)
+from adsum.roster.tables import classes, enrolments, sessions, students
+
+SLICE = 20_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """A table of the roster and the staged table that is applied to it.
+
+    Attributes:
+        table: of the roster; its key is the owner (school or class) and the source id.
+        staged: with the columns `owner`, `source_id`, `compared`, and `fixed`.
+        owner: name of the owner's column.
+        compared: columns that are updated if they differ.
+        fixed: columns that are set on insert only.
+        constants: values of every row that is in the file.
+        initial: further values of a new row.
+    """
+
+    table: Table
+    staged: Table
+    owner: str
+    compared: tuple[str, ...]
+    fixed: tuple[str, ...] = ()
+    constants: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    initial: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def same(self, staged: Table) -> ColumnElement[bool]:
+        return and_(staged.c.source_id == self.table.c.source_id, staged.c[self.owner] == self.table.c[self.owner])
+
+    def is_present(self, staged: Table) -> ColumnElement[bool]:
+        """Staged rows that belong in this table."""
+        return and_(staged.c.state == Staged.ACTIVE.value, *(staged.c[name].is_not(None) for name in self.fixed))
+
+
+STUDENTS = Kind(
+    students, import_students, "school_id", ("given_name", "family_name", "grade"), constants={"active": True}
+)
+TEACHERS = Kind(users, import_teachers, "school_id", ("given_name", "family_name"), initial={"role": "teacher"})
+CLASSES = Kind(classes, import_classes, "school_id", ("title", "code"), constants={"active": True})
+ENROLMENTS = Kind(enrolments, import_enrolments, "class_id", ("begin_date", "end_date"), fixed=("student_id",))
+TEACHINGS = Kind(class_teachers, import_enrolments, "class_id", ("begin_date", "end_date"), fixed=("user_id",))
+
+
+async def count_present(connection: AsyncConnection, kind: Kind) -> int:
+    """The number of valid rows of the file, once for each school."""
+    return await connection.scalar(select(func.count()).where(kind.is_present(kind.staged))) or 0
+
+
+async def last_row(connection: AsyncConnection, kind: Kind) -> int:
+    """The last staged row of the file; 0 if there is none."""
+    return await connection.scalar(select(func.max(kind.staged.c.row))) or 0
+
+
+async def add_new(connection: AsyncConnection, kind: Kind, start: int) -> int:
+    """Inserts the new rows of a slice, in the order of the file; returns their number."""
+    staged = kind.staged
+    copied = [kind.owner, "source_id", *kind.fixed, *kind.compared]
+    values = {**kind.constants, **kind.initial}
+    new_rows = (
+        select(*(staged.c[name] for name in copied), *(literal(value) for value in values.values()))
+        .where(_in_slice(staged, start), kind.is_present(staged), not_(exists().where(kind.same(staged))))
+        .order_by(staged.c.row, staged.c[kind.owner])
+    )
+    return (await connection.execute(insert(kind.table).from_select([*copied, *values], new_rows))).rowcount
+
+
+async def change_differing(connection: AsyncConnection, kind: Kind, start: int) -> int:
+    """Updates the differing rows of a slice, and activates inactive ones; returns their number."""
+    table, staged = kind.table, kind.staged
+    differs = [
+        *(table.c[name].is_distinct_from(staged.c[name]) for name in kind.compared),
+        *(table.c[name] != value for name, value in kind.constants.items()),
+    ]
+    statement = (
+        update(table)
+        .values({**{name: staged.c[name] for name in kind.compared}, **kind.constants})
+        .where(_in_slice(staged, start), kind.is_present(staged), kind.same(staged), or_(*differs))
+    )
+    return (await connection.execute(statement)).rowcount
+
+
+async def reassigned(connection: AsyncConnection, kind: Kind) -> list[int]:
+    """Rows of the file whose source id belongs to another person's enrolment in the same class."""
+    person = kind.fixed[0]
+    statement = (
+        select(kind.staged.c.row)
+        .join(kind.table, kind.same(kind.staged))
+        .where(kind.is_present(kind.staged), kind.staged.c[person] != kind.table.c[person])
+        .order_by(kind.staged.c.row)
+    )
+    return list((await connection.scalars(statement)).all())
+
+
+def _in_slice(staged: Table, start: int) -> ColumnElement[bool]:
+    return and_(staged.c.row >= start, staged.c.row < start + SLICE)
+
+
+async def set_sessions(connection: AsyncConnection) -> tuple[int, int, int]:
+    """Applies the staged sessions, and ends sessions of ended classes: (added, changed, ended)."""
+    staged = import_sessions
+    same = and_(staged.c.class_id == sessions.c.class_id, staged.c.period == sessions.c.period)
+    ended = update(sessions).where(sessions.c.active, _ended_session(same)).values(active=False)
+    changed = (
+        update(sessions)
+        .values(title=staged.c.title, active=True)
+        .where(same, or_(sessions.c.title != staged.c.title, not_(sessions.c.active)))
+    )
+    added = insert(sessions).from_select(
+        ["class_id", "period", "title"],
+        select(staged.c.class_id, staged.c.period, staged.c.title)
+        .where(not_(exists().where(same)))
+        .order_by(staged.c.class_id, staged.c.period),
+    )
+    count_ended = (await connection.execute(ended)).rowcount
+    count_changed = (await connection.execute(changed)).rowcount
+    return (await connection.execute(added)).rowcount, count_changed, count_ended
+
+
+def _ended_session(same: ColumnElement[bool]) -> ColumnElement[bool]:
+    of_ended_class = (
+        select(classes.c.id)
+        .join(import_schools, import_schools.c.school_id == classes.c.school_id)
+        .where(not_(classes.c.active))
+    )
+    return or_(
+        sessions.c.class_id.in_(of_ended_class),
+        and_(sessions.c.class_id.in_(select(import_sessions.c.class_id)), not_(exists().where(same))),
+    )
+
+
+async def end_missing(connection: AsyncConnection, kind: Kind, *, absent: bool) -> int:
+    """Deactivates students or classes that are deleted; with `absent`, also those that are not in the file."""
+    statement = update(kind.table).where(kind.table.c.active, *_of_import(kind), _missing(kind, absent=absent))
+    return (await connection.execute(statement.values(active=False))).rowcount
+
+
+async def end_missing_enrolments(
+    connection: AsyncConnection, kind: Kind, *, absent: bool, teachers_absent: bool
+) -> int:
+    """Ends enrolments that are deleted, or whose class or person is, on the current day of their school.
+
+    Args:
+        connection: of an open transaction.
+        kind: ENROLMENTS or TEACHINGS.
+        absent: whether enrolments that are not in the file end.
+        teachers_absent: whether teachers who are not in the file count as deleted.
+    """
+    table = kind.table
+    if kind is ENROLMENTS:
+        without_person = table.c.student_id.in_(select(students.c.id).where(not_(students.c.active)))
+    else:
+        gone = select(users.c.id).where(*_of_import(TEACHERS), _missing(TEACHERS, absent=teachers_absent))
+        without_person = table.c.user_id.in_(gone)
+    ending = (
+        select(table.c.id)
+        .join(classes, classes.c.id == table.c.class_id)
+        .join(import_schools, import_schools.c.school_id == classes.c.school_id)
+        .where(table.c.source_id.is_not(None), _is_open(table, import_schools.c.today))
+        .where(or_(not_(classes.c.active), without_person, _missing(kind, absent=absent)))
+        .limit(SLICE)
+    )
+    today = _today_of_class(table)
+    last_day = case((table.c.begin_date > today, table.c.begin_date), else_=today)
+    statement = update(table).where(table.c.id.in_(ending)).values(end_date=last_day)
+    ended = 0
+    while (count := (await connection.execute(statement)).rowcount) > 0:
+        ended += count
+    return ended
+
+
+async def count_open(connection: AsyncConnection, kind: Kind) -> int:
+    """The number of active students or classes, or open enrolments, with a source id in the schools of the import."""
+    table = kind.table
+    counted = select(func.count()).select_from(table).where(table.c.source_id.is_not(None))
+    if "active" in table.c:
+        counted = counted.join(import_schools, import_schools.c.school_id == table.c.school_id).where(table.c.active)
+    else:
+        counted = (
+            counted.join(classes, classes.c.id == table.c.class_id)
+            .join(import_schools, import_schools.c.school_id == classes.c.school_id)
+            .where(_is_open(table, import_schools.c.today))
+        )
+    return await connection.scalar(counted) or 0
+
+
+def _is_open(table: Table, today: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Enrolments with a day today or later."""
+    begin, end = table.c.begin_date, table.c.end_date
+    return or_(end.is_(None), and_(end > today, or_(begin.is_(None), begin < end)))
+
+
+def _of_import(kind: Kind) -> tuple[ColumnElement[bool], ...]:
+    """Rows with a source id in the schools of the import. Other rows never end."""
+    owned = kind.table.c.school_id.in_(select(import_schools.c.school_id))
+    return kind.table.c.source_id.is_not(None), owned
+
+
+def _missing(kind: Kind, *, absent: bool) -> ColumnElement[bool]:
+    staged, table = kind.staged, kind.table
+    present = exists().where(kind.is_present(staged), kind.same(staged))
+    kept = exists().where(staged.c.state == Staged.KEPT.value, staged.c.source_id == table.c.source_id)
+    if absent:
+        return and_(not_(present), not_(kept))
+    gone = exists().where(
+        staged.c.state == Staged.GONE.value,
+        staged.c.source_id == table.c.source_id,
+        or_(staged.c[kind.owner].is_(None), staged.c[kind.owner] == table.c[kind.owner]),
+    )
+    if kind.owner != "school_id":
+        return and_(gone, not_(present), not_(kept))
+    of_gone_school = table.c.school_id.in_(select(import_schools.c.school_id).where(import_schools.c.gone))
+    return and_(or_(gone, of_gone_school), not_(present), not_(kept))
+
+
+def _today_of_class(table: Table) -> ScalarSelect[Any]:
+    return (
+        select(import_schools.c.today)
+        .join(classes, classes.c.school_id == import_schools.c.school_id)
+        .where(classes.c.id == table.c.class_id)
+        .scalar_subquery()
+    )

@@ -1,0 +1,140 @@
+"""Creates and fills the temporary tables of an import, and reads what its files can refer to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Table, exists, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
+
+from adsum.roster.importing.repository.changes import CLASSES, STUDENTS, TEACHERS, Kind
+from adsum.roster.importing.rules import ImportSchool, Staged
+from adsum.roster.importing.tables import import_enrolments, import_schools, staging
+from adsum.schools.tables import schools
+
+MAX_IDS_PER_STATEMENT = 1000
+# The advisory lock of imports on Postgres: a second import waits.
+_IMPORT_LOCK = 0x_AD5_0002
+# An import reads whole files between two statements, so its transaction may be idle for longer than others.
+_SET_IDLE_TIMEOUT = "SET LOCAL idle_in_transaction_session_timeout = '10min'"
+
+
+async def begin_staging(connection: AsyncConnection, *, is_postgres: bool) -> None:
+    """Waits for the import lock and creates the temporary tables."""
+    if is_postgres:
+        await connection.execute(text(_SET_IDLE_TIMEOUT))
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _IMPORT_LOCK})
+    for table in staging.sorted_tables:
+        await connection.execute(CreateTable(table))
+
+
+async def end_staging(connection: AsyncConnection) -> None:
+    """Drops the temporary tables, as a rollback does."""
+    for table in staging.sorted_tables:
+        await connection.execute(DropTable(table))
+
+
+async def stage(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Inserts rows, all with the same keys."""
+    if rows:
+        await connection.execute(insert(table), rows)
+
+
+async def index_staged(connection: AsyncConnection, table: Table) -> None:
+    """Creates the indexes of a filled table and analyzes it; without statistics Postgres plans nested loops."""
+    for index in sorted(table.indexes, key=lambda index: str(index.name)):
+        await connection.execute(CreateIndex(index))
+    await connection.execute(text(f"ANALYZE {table.name}"))
+
+
+async def keep_repeated(connection: AsyncConnection) -> list[tuple[int, int]]:
+    """Leaves out enrolments whose source id occurs in an earlier row: (row, earlier row), in order."""
+    staged = import_enrolments
+    later = staged.alias("later")
+    first = (
+        select(staged.c.source_id, func.min(staged.c.row).label("row"))
+        .group_by(staged.c.source_id)
+        .having(func.max(staged.c.row) > func.min(staged.c.row))
+        .subquery("first")
+    )
+    statement = (
+        select(later.c.row, first.c.row)
+        .join(first, first.c.source_id == later.c.source_id)
+        .where(later.c.row > first.c.row)
+        .distinct()
+        .order_by(later.c.row)
+    )
+    repeated = [(row, earlier) for row, earlier in await connection.execute(statement)]
+    await keep_rows(connection, [row for row, _ in repeated])
+    return repeated
+
+
+async def keep_rows(connection: AsyncConnection, rows: Sequence[int]) -> None:
+    """Leaves out staged enrolments by their row."""
+    for start in range(0, len(rows), 500):
+        chosen = import_enrolments.c.row.in_(rows[start : start + 500])
+        await connection.execute(update(import_enrolments).where(chosen).values(state=Staged.KEPT.value, class_id=None))
+
+
+async def schools_of(connection: AsyncConnection, sources: Collection[str]) -> list[ImportSchool]:
+    """The schools with these source ids."""
+    ordered = sorted(sources)
+    found: list[ImportSchool] = []
+    for start in range(0, len(ordered), MAX_IDS_PER_STATEMENT):
+        statement = select(schools.c.id, schools.c.source_id, schools.c.name, schools.c.time_zone).where(
+            schools.c.source_id.in_(ordered[start : start + MAX_IDS_PER_STATEMENT])
+        )
+        rows = await connection.execute(statement)
+        found += [ImportSchool(id_, source or "", name, zone) for id_, source, name, zone in rows]
+    return found
+
+
+async def add_schools(connection: AsyncConnection, names: Sequence[tuple[str, str]], time_zone: str) -> None:
+    """Adds schools, given as (source id, name)."""
+    rows = [{"source_id": source_id, "name": name, "time_zone": time_zone} for source_id, name in names]
+    if rows:
+        await connection.execute(insert(schools), rows)
+
+
+async def rename_school(connection: AsyncConnection, school_id: int, name: str) -> None:
+    """Renames a school. Its time zone is not changed."""
+    await connection.execute(update(schools).where(schools.c.id == school_id).values(name=name))
+
+
+async def stage_schools(connection: AsyncConnection, rows: Sequence[tuple[int, date, bool]]) -> None:
+    """Stages the schools of the import: (id, current day at the school, whether the whole school ends)."""
+    staged = [{"school_id": school_id, "today": today, "gone": gone} for school_id, today, gone in rows]
+    if staged:
+        await connection.execute(insert(import_schools), staged)
+
+
+async def active_classes(connection: AsyncConnection) -> dict[tuple[int, str], int]:
+    """Ids by school and source id, in the schools of the import."""
+    return await _ids(connection, CLASSES)
+
+
+async def active_students(connection: AsyncConnection) -> dict[tuple[int, str], int]:
+    """Ids by school and source id, in the schools of the import."""
+    return await _ids(connection, STUDENTS)
+
+
+async def teachers(connection: AsyncConnection, *, staged_only: bool = False) -> dict[tuple[int, str], int]:
+    """Ids of teachers by school and source id. `staged_only`: only teachers in the file."""
+    return await _ids(connection, TEACHERS, staged_only=staged_only)
+
+
+async def _ids(connection: AsyncConnection, kind: Kind, *, staged_only: bool = False) -> dict[tuple[int, str], int]:
+    table = kind.table
+    statement = (
+        select(table.c.school_id, table.c.source_id, table.c.id)
+        .join(import_schools, import_schools.c.school_id == table.c.school_id)
+        .where(table.c.source_id.is_not(None))
+    )
+    if "active" in table.c:
+        statement = statement.where(table.c.active)
+    if staged_only:
+        statement = statement.where(exists().where(kind.is_present(kind.staged), kind.same(kind.staged)))
+    return {(school_id, source_id): id_ for school_id, source_id, id_ in await connection.execute(statement)}

@@ -1,0 +1,121 @@
+"""The outcome of an import, and the values that its steps share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from adsum.platform.errors import Violation
+from adsum.roster.oneroster.csv_table import LeftOut
+from adsum.roster.oneroster.files import file_violation
+
+MAX_VIOLATIONS = 100_000
+MAX_REMOVED_PERCENT = 10
+"""The share of the active students, classes or enrolments that an import may end without `allow_removals`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableReport:
+    """Numbers of rows of one table. A row that becomes active again is changed; rows that ended before do not count."""
+
+    added: int = 0
+    changed: int = 0
+    ended: int = 0
+    unchanged: int = 0
+
+    @property
+    def is_changed(self) -> bool:
+        return bool(self.added or self.changed or self.ended)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """The outcome of one import.
+
+    Attributes:
+        dry_run: nothing was changed; `tables` has the changes that the import would make.
+        refused: in a dry run, whether the import would be refused.
+        tables: by name, in this order: schools, students, teachers, classes, sessions, enrolments, teachings.
+        ignored: numbers of rows that are valid and not imported, such as guardians.
+        ignored_files: files that are not read.
+        violations: by file and row. At most 100,000 are kept; `violation_count` counts all.
+    """
+
+    dry_run: bool
+    refused: bool
+    tables: Mapping[str, TableReport]
+    ignored: Mapping[str, int]
+    ignored_files: tuple[str, ...]
+    violations: tuple[Violation, ...]
+    violation_count: int
+
+    @property
+    def changes_nothing(self) -> bool:
+        return not any(table.is_changed for table in self.tables.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """The number of active rows of a table that an import ends. `file` is their source."""
+
+    table: str
+    file: str
+    ended: int
+    active: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSchool:
+    """A school with a source id."""
+
+    id: int
+    source_id: str
+    name: str
+    time_zone: str
+
+
+class Staged(StrEnum):
+    """The state of a source id in the files: it exists, it is deleted, or its row is invalid and nothing changes."""
+
+    ACTIVE = "active"
+    GONE = "gone"
+    KEPT = "kept"
+
+
+class Findings:
+    """Collects the violations and ignored rows of an import. `violations` has at most `MAX_VIOLATIONS` items."""
+
+    def __init__(self) -> None:
+        self.violations: list[Violation] = []
+        self.violation_count = 0
+        self.ignored: Counter[str] = Counter()
+        self._partly_read: set[str] = set()
+
+    def add(self, *violations: Violation) -> None:
+        self.violation_count += len(violations)
+        self.violations.extend(violations[: MAX_VIOLATIONS - len(self.violations)])
+
+    def leave_out(self, file: str, entry: LeftOut) -> None:
+        """Adds the violations of a row. Without a source id, absence from the file no longer means deletion."""
+        self.add(*entry.violations)
+        if entry.source_id is None and file not in self._partly_read:
+            self._partly_read.add(file)
+            detail = "some rows cannot be read, so nobody is ended for not being in this file"
+            self.add(file_violation("partly_read", file, detail))
+
+    def is_wholly_read(self, file: str) -> bool:
+        return file not in self._partly_read
+
+    def ignore(self, file: str, what: str) -> None:
+        self.ignored[f"{file}: {what}"] += 1
+
+    def in_order(self) -> tuple[Violation, ...]:
+        """The violations by file and row."""
+        return tuple(
+            sorted(
+                self.violations,
+                key=lambda violation: (violation.params.get("file", ""), violation.params.get("row", 0)),
+            )
+        )

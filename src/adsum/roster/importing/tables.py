@@ -1,0 +1,70 @@
+"""Temporary tables of an import. The difference to the real tables is applied by a few statements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Boolean, Column, Date, Index, Integer, MetaData, String, Table
+
+from adsum.platform.database.columns import BigInt
+
+staging = MetaData()
+
+
+def _table(name: str, *columns: Column[Any]) -> Table:
+    return Table(name, staging, *columns, prefixes=["TEMPORARY"])
+
+
+def _staged(name: str, owner: str, *columns: Column[Any]) -> Table:
+    """`row` is the line in the file. A gone or kept row without an owner applies to every school of the import."""
+    table = _table(
+        name,
+        Column("row", Integer, nullable=False),
+        Column(owner, BigInt),
+        Column("source_id", String(255), nullable=False),
+        Column("state", String(8), nullable=False),
+        *columns,
+    )
+    Index(f"ix_{name}", table.c.source_id, table.c.state, table.c[owner])
+    Index(f"ix_{name}_row", table.c.row)
+    return table
+
+
+# The schools of the import, their current day, and whether the whole school ends.
+import_schools = _table(
+    "import_schools",
+    Column("school_id", BigInt, nullable=False),
+    Column("today", Date, nullable=False),
+    Column("gone", Boolean, nullable=False),
+)
+
+import_students = _staged(
+    "import_students",
+    "school_id",
+    Column("given_name", String(255)),
+    Column("family_name", String(255)),
+    Column("grade", String(32)),
+)
+
+import_teachers = _staged(
+    "import_teachers", "school_id", Column("given_name", String(255)), Column("family_name", String(255))
+)
+
+import_classes = _staged("import_classes", "school_id", Column("title", String(255)), Column("code", String(255)))
+
+import_sessions = _table(
+    "import_sessions",
+    Column("class_id", BigInt, nullable=False),
+    Column("period", String(64), nullable=False),
+    Column("title", String(255), nullable=False),
+)
+
+# Enrolments of students and assignments of teachers, whose source ids share one file. One of the two ids is set.
+import_enrolments = _staged(
+    "import_enrolments",
+    "class_id",
+    Column("student_id", BigInt),
+    Column("user_id", BigInt),
+    Column("begin_date", Date),
+    Column("end_date", Date),
+)

@@ -1,0 +1,3 @@
+-- Deletes all times of these sessions, before their new times are inserted.
+DELETE FROM session_times
+WHERE session_id IN (SELECT value ->> 'session_id' FROM json_each(:input_rows))

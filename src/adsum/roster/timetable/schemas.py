@@ -1,0 +1,40 @@
+"""The models of timetables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field, Strict
+
+from adsum.platform.days import TIME_PATTERN
+from adsum.platform.http.schemas import Schema
+from adsum.schools.calendar.rules import MAX_TIMES, SessionTime
+
+Time = Annotated[str, Field(pattern=TIME_PATTERN)]
+
+
+class TimeItem(Schema):
+    """A time of the week: `weekday` 1 is Monday, 7 Sunday; local times as HH:MM."""
+
+    weekday: Annotated[int, Strict(), Field(ge=1, le=7)]
+    begins: Time
+    ends: Time
+
+
+class Times(Schema):
+    """All times of a session."""
+
+    times: Annotated[Sequence[TimeItem], Field(max_length=MAX_TIMES)]
+
+    @classmethod
+    def of(cls, times: Sequence[SessionTime]) -> Times:
+        return cls(times=[TimeItem.model_validate(time) for time in times])
+
+
+class TimetableAnswer(Schema):
+    """How many sessions got, or would get, how many times."""
+
+    dry_run: bool
+    sessions: int
+    times: int
