@@ -201,7 +201,7 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
         student=student,
         enrolments=await _rows(connection, _ENROLMENTS, student_id),
         records=[row | {"changes": changes[row["id"]]} for row in await _rows(connection, _RECORDS, student_id)],
-        requests=[_place(run) | request for run in runs for request in _requests(run, student_id)],
+        requests=[{**_place(run), **request} for run in runs for request in _requests(run, student_id)],
         kept_records=[_place(run) for run in runs if student_id in run["kept"]],
         failures=await _rows(connection, _FAILURES, student_id),
         conflicts=[
