@@ -74,10 +74,10 @@ GROUPS = {
     "queue": LazyGroup("adsum.operations.commands:queue_app", "Pause the workers, let them go on, see what waits."),
     "attendance": LazyGroup(
         "adsum.attendance.commands:app",
-        "Look at what is recorded, and correct it.",
+        "Attendance records: list, correct and export them.",
         (ExtraCommand("import", "adsum.batches.marks_import.commands:import_marks", after="export"),),
     ),
-    "absence": LazyGroup("adsum.absences.commands:app", "Say beforehand who will be away."),
+    "absence": LazyGroup("adsum.absences.commands:app", "Planned absences of students."),
     "contradiction": LazyGroup(
         "adsum.attendance.disputed_marks.commands:app", "Disputed marks: marks from class that contradict the office's."
     ),
@@ -90,9 +90,7 @@ GROUPS = {
         (ExtraCommand("import", "adsum.roster.timetable.commands:import_timetable", after="show"),),
     ),
     "school": LazyGroup("adsum.schools.commands:app", "The schools that there are."),
-    "status": LazyGroup(
-        "adsum.attendance.statuses.commands:app", "What can be recorded in a school: present, absent, a trip."
-    ),
+    "status": LazyGroup("adsum.attendance.statuses.commands:app", "The statuses of a school: present, absent, a trip."),
     "student": LazyGroup("adsum.privacy.commands:app", "Hand over or erase what is kept about a student."),
     "user": LazyGroup("adsum.accounts.commands:user_app", "People who may sign in."),
     "token": LazyGroup("adsum.accounts.commands:token_app", "Bearer tokens."),
