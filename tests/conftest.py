@@ -99,9 +99,9 @@ def _database(item: pytest.Item) -> str | None:
 
 
 def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The tests of faults, which mostly wait, evenly among those of features, which mostly work."""
+    """The longest tests first; then those of faults, which mostly wait, evenly among those of features, which work."""
     waiting = [item for item in items if item.nodeid.startswith(FAULTS)]
     working = [item for item in items if not item.nodeid.startswith(SYSTEM)]
     others = [item for item in items if item.nodeid.startswith(SYSTEM) and not item.nodeid.startswith(FAULTS)]
     places = [((number + 0.5) / len(each), item) for each in (waiting, working) for number, item in enumerate(each)]
-    return [*(item for _, item in sorted(places, key=lambda place: place[0])), *others]
+    return [*others, *(item for _, item in sorted(places, key=lambda place: place[0]))]
