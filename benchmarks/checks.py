@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
-from adsum.batches.queue.keys import MARKER
+from adsum.batches.queue.ledger import MARKER
 from benchmarks.timetable import Timetable
 
 Ask = Callable[[str], Awaitable[Sequence[Sequence[Any]]]]

@@ -26,13 +26,12 @@ from adsum.attendance.statuses.service import Statuses
 from adsum.batches.accept import Acceptance
 from adsum.batches.activity.service import ActivityService
 from adsum.batches.complete import Completion
-from adsum.batches.dispatcher import Deliveries
-from adsum.batches.enqueue import Queueing
+from adsum.batches.enqueue import Enqueuer
 from adsum.batches.listing import Batches
 from adsum.batches.marks_import.service import MarksImport
 from adsum.batches.metrics import BatchMetrics
 from adsum.batches.page_data import BatchPages
-from adsum.batches.process import AttendanceProcessor
+from adsum.batches.process import AttendanceProcessor, Dispatcher
 from adsum.batches.progress import Progress
 from adsum.batches.queue.control import QueueControl
 from adsum.batches.queue.service import QueueService
@@ -41,7 +40,7 @@ from adsum.batches.service import AttendancesService
 from adsum.batches.sweep import Chore, Sweeper
 from adsum.batches.timeline import Timeline
 from adsum.batches.undo import Undo
-from adsum.batches.wiring import new_deliveries, new_sweeper, queue_control, queue_service
+from adsum.batches.wiring import new_dispatcher, new_sweeper, queue_control, queue_service
 from adsum.embedded.data_folder import DataFolder
 from adsum.operations.doctor.environment import Installation
 from adsum.operations.doctor.service import Doctor
@@ -137,7 +136,7 @@ class BatchServices:
     queue_control: QueueControl
     attendances: AttendancesService
     processor: AttendanceProcessor
-    deliveries: Deliveries
+    dispatcher: Dispatcher
     sweeper: Sweeper
     retry_cancel: RetryCancel
     undo: Undo
@@ -302,20 +301,20 @@ def _batches(on: _Servers, schools: SchoolServices) -> BatchServices:
     settings, database, now = on.settings, on.database, on.now
     queue, control = queue_service(settings, on.redis), queue_control(settings, on.redis)
     completion = Completion(database, queue, now)
-    queueing = on.closing(Queueing(queue, completion))
+    enqueuer = on.closing(Enqueuer(queue, completion))
     acceptance = on.closing(
         Acceptance(database, now, chunk_size=settings.chunk_size, max_batch_size=settings.max_batch_size)
     )
-    attendances = AttendancesService(database, acceptance, queueing)
+    attendances = AttendancesService(database, acceptance, enqueuer)
     processor = AttendanceProcessor(database, queue, completion, now)
     return BatchServices(
         queue=queue,
         queue_control=control,
         attendances=attendances,
         processor=processor,
-        deliveries=on.closing(new_deliveries(settings, processor)),
+        dispatcher=on.closing(new_dispatcher(settings, processor)),
         sweeper=new_sweeper(settings, database, queue, completion, now),
-        retry_cancel=RetryCancel(database, queueing, now, chunk_size=settings.chunk_size),
+        retry_cancel=RetryCancel(database, enqueuer, now, chunk_size=settings.chunk_size),
         undo=Undo(database, now),
         batches=Batches(database),
         timeline=Timeline(database, queue),

@@ -10,12 +10,12 @@ from redis.asyncio import Redis
 
 from adsum.accounts.access import Caller, Role, system_caller
 from adsum.attendance.rules import Mark, RecordedMark
-from adsum.batches.plan import MarkConflict
-from adsum.batches.queue.keys import LedgerKeys
-from adsum.batches.repository import jobs, recording
+from adsum.batches.queue.ledger import LedgerKeys
+from adsum.batches.repository import jobs
 from adsum.batches.rules import BatchState, OnExisting
-from adsum.batches.selection import Selection, StudentMark
+from adsum.batches.run import MarkConflict
 from adsum.batches.service import Attendance
+from adsum.batches.submission import Selection, StudentMark
 from adsum.platform.errors import Forbidden, IdempotencyKeyReused, Invalid, RecordsExist
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum, open_adsum
@@ -98,7 +98,7 @@ async def test_an_open_run_with_nothing_left_is_closed_first_and_its_lock_releas
     first = await adsum.attendances.create_batch(submission(school, selection=marking(one)), SYSTEM)
     async with adsum.database.transaction() as connection:
         assert first.run_id is not None
-        await recording.insert_records(connection, [jobs.JobSlice(first.run_id, 0)])
+        await jobs.insert_records(connection, [jobs.JobSlice(first.run_id, 0)])
     second = await adsum.attendances.create_batch(submission(school, selection=marking(two)), SYSTEM)
     keys = LedgerKeys("", batch_of(school))
     assert (second.is_skipped, second.added_jobs) == (False, 1)
@@ -115,7 +115,7 @@ async def test_when_that_leaves_nothing_to_do_no_run_is_made_and_the_batch_is_co
     first = await adsum.attendances.create_batch(asked, SYSTEM)
     async with adsum.database.transaction() as connection:
         assert first.run_id is not None
-        await recording.insert_records(connection, [jobs.JobSlice(first.run_id, 0)])
+        await jobs.insert_records(connection, [jobs.JobSlice(first.run_id, 0)])
     second = await adsum.attendances.create_batch(asked, SYSTEM)
     assert (second.run_id, second.is_new_run, second.is_skipped, second.skipped_jobs) == (
         first.run_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,14 +11,11 @@ from redis.asyncio import Redis
 
 from adsum.accounts.access import Role, system_caller
 from adsum.batches import accept as accepting
-from adsum.batches import snapshot as sight
-from adsum.batches.queue.keys import LedgerKeys
-from adsum.batches.repository import idempotency, jobs, recording, runs
-from adsum.batches.repository.idempotency import AnswerKey, KeptAnswer
+from adsum.batches.queue.ledger import LedgerKeys
+from adsum.batches.repository import jobs, runs, submissions
+from adsum.batches.repository.submissions import AnswerKey, BatchSnapshot, StoredAnswer
 from adsum.batches.rules import OnExisting
-from adsum.batches.selection import Selection
-from adsum.batches.snapshot import Sight
-from adsum.batches.submission import BatchResult, Submission
+from adsum.batches.submission import BatchResult, Selection, Submission
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, Overloaded, RecordsExist
 from adsum.platform.ids import Batch
@@ -94,7 +91,7 @@ async def test_an_open_run_with_nothing_left_is_closed_among_others_that_go_on(
     assert isinstance(standing, BatchResult)
     assert first.run_id is not None
     async with adsum.database.transaction() as connection:
-        await recording.insert_records(connection, [jobs.JobSlice(first.run_id, 0)])
+        await jobs.insert_records(connection, [jobs.JobSlice(first.run_id, 0)])
     again, skipped = await together(adsum, [submission(done), submission(busy)])
     assert isinstance(again, BatchResult)
     assert isinstance(skipped, BatchResult)
@@ -121,15 +118,15 @@ async def test_who_is_erased_once_the_roster_was_seen_is_not_marked(
     adsum: Adsum, schools: list[SchoolIds], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the first that is seen of the class and the last: what was seen before does not count any more."""
-    school, looks = schools[0], iter([True])
+    school, loads = schools[0], iter([True])
     erased, *others = school.student_ids
 
-    async def look(connection: Connection, batches: Mapping[Batch, int]) -> Sight:
-        if next(looks, False):
+    async def load(connection: Connection, batches: Collection[Batch]) -> dict[Batch, BatchSnapshot]:
+        if next(loads, False):
             await adsum.student_data.erase(erased, SYSTEM)
-        return await sight.look(connection, batches)
+        return await submissions.load_snapshots(connection, batches)
 
-    monkeypatch.setattr(accepting, "look", look)
+    monkeypatch.setattr(accepting, "load_snapshots", load)
     result = await adsum.attendances.create_batch(submission(school), SYSTEM)
     async with adsum.database.autocommit_read() as connection:
         run = await runs.open_run(connection, batch_of(school))
@@ -141,18 +138,18 @@ async def test_the_answer_that_is_kept_names_nobody_who_was_erased_meanwhile(
     adsum: Adsum, schools: list[SchoolIds], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No run is made, so nothing else would tell that something has happened since."""
-    school, looks = schools[0], iter([True])
+    school, loads = schools[0], iter([True])
     async with adsum.database.transaction() as connection:
         for student_id in school.student_ids:
             await make_record(connection, school.school_id, batch_of(school), student_id, status="absent")
 
-    async def look(connection: Connection, batches: Mapping[Batch, int]) -> Sight:
-        seen = await sight.look(connection, batches)
-        if next(looks, False):
+    async def load(connection: Connection, batches: Collection[Batch]) -> dict[Batch, BatchSnapshot]:
+        loaded = await submissions.load_snapshots(connection, batches)
+        if next(loads, False):
             await adsum.student_data.erase(school.student_ids[0], SYSTEM)
-        return seen
+        return loaded
 
-    monkeypatch.setattr(accepting, "look", look)
+    monkeypatch.setattr(accepting, "load_snapshots", load)
     asked = submission(school, idempotency_key="monday")
     assert (await adsum.attendances.create_batch(asked, SYSTEM)).added_jobs == 0
     kept = await adsum.attendances.create_batch(asked, SYSTEM)
@@ -163,7 +160,7 @@ async def test_the_answer_that_is_kept_names_nobody_who_was_erased_meanwhile(
 async def test_two_with_one_key_that_both_have_to_wait_make_one_run_and_get_one_answer(
     postgres_url: str, redis_url: str
 ) -> None:
-    """Both looked for the key before either had answered: the slower one looks again when it has the turn."""
+    """Both looked for the key before either had answered: the slower one loads again when it has the turn."""
     async with open_adsum(Settings(database_url=postgres_url, redis_url=redis_url)) as adsum:
         async with adsum.database.transaction() as connection:
             school = await make_school(connection)
@@ -186,9 +183,9 @@ async def test_whoever_is_slower_with_a_key_gets_the_answer_of_the_faster_one(
             school, other = [await make_school(connection) for _ in range(2)]
         faster = await adsum.attendances.create_batch(submission(other), SYSTEM)
         asked = submission(school, idempotency_key="monday")
-        answer = {AnswerKey(SYSTEM.actor, "monday"): KeptAnswer(asked.digest(), faster.to_json())}
+        answer = {AnswerKey(SYSTEM.actor, "monday"): StoredAnswer(asked.digest(), faster.to_json())}
         async with adsum.database.transaction() as holding:
-            await idempotency.keep_answers(holding, answer, ACCEPTED_AT)
+            await submissions.store_answers(holding, answer, ACCEPTED_AT)
             slower = asyncio.create_task(adsum.attendances.create_batch(asked, SYSTEM))
             await until(lambda: somebody_waits_for_a_lock(adsum.database))
         assert replace(await slower, is_repeated=False) == faster

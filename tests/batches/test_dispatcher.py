@@ -1,4 +1,4 @@
-"""Deliveries: chunks that arrive together are done together; one that stalls is done alone, and at last given up."""
+"""Dispatcher: chunks that arrive together are done together; one that stalls is done alone, and at last given up."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
-from adsum.batches.complete import queued
-from adsum.batches.dispatcher import ALONE_AFTER, GIVE_UP_AFTER
-from adsum.batches.process import AttendanceProcessor
-from adsum.batches.queue.chunks import Chunk
-from adsum.batches.queue.keys import LedgerKeys
-from adsum.batches.queue.service import Stopped
+from adsum.batches.process import ALONE_AFTER, GIVE_UP_AFTER, AttendanceProcessor
+from adsum.batches.queue.chunks import Chunk, chunks_of
+from adsum.batches.queue.ledger import LedgerKeys
+from adsum.batches.queue.service import StalledRun
 from adsum.batches.queue.worker import NotNow
-from adsum.batches.repository.jobs import JobSlice, Progress
-from adsum.batches.repository.runs import Run
+from adsum.batches.repository.jobs import JobSlice, SliceOutcome
 from adsum.batches.rules import BatchState, Tally
+from adsum.batches.run import Run
 from adsum.platform.database.engine import StorageOutage
 from adsum.platform.ids import Batch
 from adsum.wiring import Adsum
@@ -39,9 +37,8 @@ async def made(adsum: Adsum, school: SchoolIds) -> list[Run]:
         runs = [
             await make_run(connection, school, inserts(school.student_ids), batch=day, chunk_size=20) for day in days
         ]
-    waiting = [queued(run) for run in runs]
-    stopped = [Stopped(each.batch, each.run_id, each.student_ids, each.messages) for each in waiting]
-    assert not any(await adsum.queue.drive(stopped))
+    stalled = [StalledRun(each.batch, each.run_id, each.student_ids, chunks_of(each)) for each in runs]
+    assert not any(await adsum.queue.rescue(stalled))
     return runs
 
 
@@ -49,13 +46,13 @@ async def made(adsum: Adsum, school: SchoolIds) -> list[Run]:
 def groups(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Chunk]]:
     """What was processed together."""
     noted: list[Sequence[Chunk]] = []
-    end = AttendanceProcessor._end  # pyright: ignore[reportPrivateUsage]
+    end = AttendanceProcessor._settle_and_complete  # pyright: ignore[reportPrivateUsage]
 
-    async def noting(self: AttendanceProcessor, chunks: Sequence[Chunk], found: Sequence[Progress]) -> None:
+    async def noting(self: AttendanceProcessor, chunks: Sequence[Chunk], found: Sequence[SliceOutcome]) -> None:
         noted.append(chunks)
         await end(self, chunks, found)
 
-    monkeypatch.setattr(AttendanceProcessor, "_end", noting)
+    monkeypatch.setattr(AttendanceProcessor, "_settle_and_complete", noting)
     return noted
 
 
@@ -63,15 +60,15 @@ async def tallies_of(adsum: Adsum, runs: Sequence[Run]) -> list[Tally]:
     return [(await adsum.attendances.get_batch_status(run.batch.id)).tally for run in runs]
 
 
-def chunks_of(runs: Sequence[Run]) -> list[Chunk]:
-    return [chunk for run in runs for chunk in queued(run).messages]
+def all_chunks(runs: Sequence[Run]) -> list[Chunk]:
+    return [chunk for run in runs for chunk in chunks_of(run)]
 
 
 async def test_what_arrives_together_is_done_together_and_leaves_only_markers(
     adsum: Adsum, made: list[Run], redis: Redis, groups: list[Sequence[Chunk]]
 ) -> None:
-    chunks = chunks_of(made)
-    await asyncio.gather(*(adsum.deliveries.take(chunk, 0) for chunk in chunks))
+    chunks = all_chunks(made)
+    await asyncio.gather(*(adsum.dispatcher.take(chunk, 0) for chunk in chunks))
     assert [each for group in groups for each in group] == chunks
     assert len(groups) <= 2
     assert await tallies_of(adsum, made) == [Tally(recorded=30)] * RUNS
@@ -83,44 +80,44 @@ async def test_what_arrives_together_is_done_together_and_leaves_only_markers(
 async def test_a_chunk_that_has_stalled_is_done_alone(
     adsum: Adsum, made: list[Run], groups: list[Sequence[Chunk]], stalls: int
 ) -> None:
-    first, *others = chunks_of(made)
-    await asyncio.gather(adsum.deliveries.take(first, stalls), *(adsum.deliveries.take(each, 1) for each in others))
+    first, *others = all_chunks(made)
+    await asyncio.gather(adsum.dispatcher.take(first, stalls), *(adsum.dispatcher.take(each, 1) for each in others))
     assert [first] in groups
     assert not any(first in group for group in groups if len(group) > 1)
     assert await tallies_of(adsum, made) == [Tally(recorded=30)] * RUNS
 
 
 async def test_of_chunks_that_stalled_one_at_a_time_is_at_work(adsum: Adsum, made: list[Run]) -> None:
-    chunks = chunks_of(made)
+    chunks = all_chunks(made)
     taken = await asyncio.gather(
-        *(adsum.deliveries.take(chunk, ALONE_AFTER) for chunk in chunks), return_exceptions=True
+        *(adsum.dispatcher.take(chunk, ALONE_AFTER) for chunk in chunks), return_exceptions=True
     )
     assert [type(each) for each in taken] == [type(None)] + [NotNow] * (len(chunks) - 1)
     for chunk in chunks:
-        await adsum.deliveries.take(chunk, ALONE_AFTER)
+        await adsum.dispatcher.take(chunk, ALONE_AFTER)
     assert await tallies_of(adsum, made) == [Tally(recorded=30)] * RUNS
 
 
 async def test_what_the_database_does_not_write_together_is_written_alone(
     adsum: Adsum, made: list[Run], groups: list[Sequence[Chunk]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = AttendanceProcessor._write_together  # pyright: ignore[reportPrivateUsage]
+    write = AttendanceProcessor._record_together  # pyright: ignore[reportPrivateUsage]
 
-    async def refusing_groups(self: AttendanceProcessor, slices: Sequence[JobSlice]) -> list[Progress]:
+    async def refusing_groups(self: AttendanceProcessor, slices: Sequence[JobSlice]) -> list[SliceOutcome]:
         if len(slices) > 1:
             raise StorageOutage("too much for one statement")
         return await write(self, slices)
 
-    monkeypatch.setattr(AttendanceProcessor, "_write_together", refusing_groups)
-    await asyncio.gather(*(adsum.deliveries.take(chunk, 0) for chunk in chunks_of(made)))
+    monkeypatch.setattr(AttendanceProcessor, "_record_together", refusing_groups)
+    await asyncio.gather(*(adsum.dispatcher.take(chunk, 0) for chunk in all_chunks(made)))
     assert {len(group) for group in groups} == {1}
     assert await tallies_of(adsum, made) == [Tally(recorded=30)] * RUNS
 
 
 async def test_a_chunk_that_stalls_again_and_again_is_given_up(adsum: Adsum, made: list[Run]) -> None:
     run = made[0]
-    for chunk in queued(run).messages:
-        await adsum.deliveries.take(chunk, GIVE_UP_AFTER)
+    for chunk in chunks_of(run):
+        await adsum.dispatcher.take(chunk, GIVE_UP_AFTER)
     status = await adsum.attendances.get_batch_status(run.batch.id)
     assert (status.state, status.tally) == (BatchState.COMPLETED_WITH_ERRORS, Tally(failed=30))
     assert set(await failed_students(adsum, run)) == {"worker_died"}
@@ -131,7 +128,7 @@ async def test_whom_the_database_rejects_fails_in_each_run_and_nobody_else(
 ) -> None:
     async with adsum.database.transaction() as connection:
         await refuse(connection, school.student_ids[4])
-    await asyncio.gather(*(adsum.deliveries.take(chunk, 0) for chunk in chunks_of(made)))
+    await asyncio.gather(*(adsum.dispatcher.take(chunk, 0) for chunk in all_chunks(made)))
     assert await tallies_of(adsum, made) == [Tally(recorded=29, failed=1)] * RUNS
 
 
@@ -141,6 +138,6 @@ async def test_a_run_whose_ledger_somebody_spoilt_stops_no_other_and_is_complete
     lock = LedgerKeys("", made[3].batch).lock
     await redis.delete(lock)
     await redis.rpush(lock, "theirs")  # pyright: ignore[reportGeneralTypeIssues]
-    await asyncio.gather(*(adsum.deliveries.take(chunk, 0) for chunk in chunks_of(made)))
+    await asyncio.gather(*(adsum.dispatcher.take(chunk, 0) for chunk in all_chunks(made)))
     assert await tallies_of(adsum, made) == [Tally(recorded=30)] * RUNS
     assert [await redis.exists(LedgerKeys("", run.batch).lock) for run in made] == [int(n == 3) for n in range(RUNS)]

@@ -8,8 +8,7 @@ from redis.asyncio import Redis
 
 from adsum.accounts.access import system_caller
 from adsum.batches.rules import BatchState
-from adsum.batches.selection import Selection
-from adsum.batches.submission import Submission
+from adsum.batches.submission import Selection, Submission
 from adsum.platform.ids import Batch
 from adsum.wiring import Adsum
 from tests.support.installation import RunWorker, ended, queue_keys

@@ -10,13 +10,12 @@ import pytest
 from redis.asyncio import Redis
 
 from adsum.accounts.access import system_caller
-from adsum.batches.complete import queued
-from adsum.batches.queue.keys import LedgerKeys
-from adsum.batches.repository.recording import insert_records
+from adsum.batches.queue.chunks import chunks_of
+from adsum.batches.queue.ledger import LedgerKeys
+from adsum.batches.repository.jobs import insert_records
 from adsum.batches.repository.runs import open_run
 from adsum.batches.rules import BatchState, Tally
-from adsum.batches.selection import Selection
-from adsum.batches.submission import BatchResult
+from adsum.batches.submission import BatchResult, Selection
 from adsum.embedded.valkey import Valkey
 from adsum.platform.database.engine import StorageOutage
 from adsum.platform.errors import Invalid, Unavailable
@@ -155,7 +154,7 @@ async def test_a_worker_whose_writes_get_lost_either_way_records_each_student_on
         Blow(2, Moment.AFTER, named="COMMIT"),
     ]
     proxy.arm(*lost)
-    await adsum.processor.process(queued(run).messages)
+    await adsum.processor.process(chunks_of(run))
     assert all_fallen(lost)
     status = await status_of(adsum, result)
     assert (status.state, status.tally) == (BatchState.COMPLETED, Tally(recorded=3))
@@ -224,7 +223,7 @@ async def test_a_worker_waits_for_valkey_and_then_completes_the_batch(
         run = await open_run(connection, batch_of(freezable_school))
     assert run is not None
     tell(own_valkey, "CONFIG SET min-replicas-to-write 1")
-    working = asyncio.create_task(freezable.processor.process(queued(run).messages))
+    working = asyncio.create_task(freezable.processor.process(chunks_of(run)))
 
     async def all_written() -> bool:
         return (await status_of(freezable, result)).remaining_jobs == 0

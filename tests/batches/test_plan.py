@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adsum.attendance.rules import Mark, RecordedMark
-from adsum.batches.plan import AttendanceJob, MarkConflict, Plan, make_plan, not_applied, recorded_already
 from adsum.batches.rules import OnExisting
+from adsum.batches.run import AttendanceJob, MarkConflict, Plan, conflicts_with, make_plan, recorded_already
 
 PRESENT, ABSENT, LATE = Mark("present"), Mark("absent"), Mark("late", "bus")
 SKIP, UPDATE, FAIL = OnExisting.SKIP, OnExisting.UPDATE, OnExisting.FAIL
@@ -101,7 +101,7 @@ def test_those_recorded_already_are_named_whatever_their_mark() -> None:
 
 def test_of_a_request_that_is_skipped_whole_all_that_differs_is_a_conflict() -> None:
     standing = {1: RecordedMark("present"), 2: RecordedMark("late", "bus")}
-    assert not_applied({1: PRESENT, 2: ABSENT, 3: PRESENT}, standing) == (
+    assert conflicts_with({1: PRESENT, 2: ABSENT, 3: PRESENT}, standing) == (
         MarkConflict(2, standing[2], ABSENT),
         MarkConflict(3, None, PRESENT),
     )
@@ -116,7 +116,7 @@ def test_jobs_are_cut_into_chunks_in_order(size: int, lengths: list[int]) -> Non
 
 
 def test_a_plan_without_jobs_has_no_chunks() -> None:
-    assert Plan((), (1,), ()).chunks(500) == []
+    assert Plan((), (1,), ()).chunks(500) == ()
 
 
 def test_a_job_is_stored_without_what_it_does_not_say() -> None:

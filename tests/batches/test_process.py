@@ -9,14 +9,12 @@ import pytest
 from redis.asyncio import Redis
 
 from adsum.accounts.access import system_caller
-from adsum.batches.complete import queued
-from adsum.batches.queue.chunks import Chunk
-from adsum.batches.queue.keys import LedgerKeys
-from adsum.batches.queue.ledger import Release
-from adsum.batches.repository.runs import Run, find_run
+from adsum.batches.queue.chunks import Chunk, chunks_of
+from adsum.batches.queue.ledger import LedgerKeys, Tickets
+from adsum.batches.repository.runs import find_run
 from adsum.batches.rules import BatchState, RunState, Tally
-from adsum.batches.selection import Selection
-from adsum.batches.submission import BatchResult
+from adsum.batches.run import Run
+from adsum.batches.submission import BatchResult, Selection
 from adsum.embedded.valkey import Valkey
 from adsum.platform.database.engine import Connection
 from adsum.platform.settings import Settings
@@ -80,7 +78,7 @@ async def test_whoever_is_rejected_in_several_chunks_stands_alone(
     async with adsum.database.transaction() as connection:
         await refuse(connection, *rejected)
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=10)
-    await adsum.processor.process(queued(run).messages)
+    await adsum.processor.process(chunks_of(run))
     async with adsum.database.snapshot() as connection:
         assert await failures(connection, run) == dict.fromkeys(rejected, "rejected_by_database")
         found = await outcomes(connection, run)
@@ -93,7 +91,7 @@ async def test_processing_again_after_a_rejection_changes_nothing(adsum: Adsum, 
     async with adsum.database.transaction() as connection:
         await refuse(connection, school.student_ids[3])
     result, run = await create(adsum, school)
-    chunks = queued(run).messages
+    chunks = chunks_of(run)
     await adsum.processor.process(chunks)
     before = await status_of(adsum, result)
     await adsum.processor.process([*chunks, *chunks])
@@ -104,7 +102,7 @@ async def test_the_same_chunk_ten_times_at_once_is_processed_once(
     adsum: Adsum, school: SchoolIds, redis: Redis
 ) -> None:
     result, run = await create(adsum, school)
-    await asyncio.gather(*(adsum.processor.process(queued(run).messages) for _ in range(10)))
+    await asyncio.gather(*(adsum.processor.process(chunks_of(run)) for _ in range(10)))
     assert (await status_of(adsum, result)).tally == Tally(recorded=30)
     async with adsum.database.snapshot() as connection:
         assert {record.version for record in (await records(connection, run.batch)).values()} == {1}
@@ -115,7 +113,7 @@ async def test_a_chunk_that_is_given_up_fails_what_is_pending_and_completes_the_
     adsum: Adsum, school: SchoolIds
 ) -> None:
     result, run = await create(adsum, school)
-    (chunk,) = queued(run).messages
+    (chunk,) = chunks_of(run)
     await adsum.processor.give_up(chunk)
     status = await status_of(adsum, result)
     assert (status.state, status.tally) == (BatchState.COMPLETED_WITH_ERRORS, Tally(failed=30))
@@ -125,7 +123,7 @@ async def test_a_chunk_that_is_given_up_fails_what_is_pending_and_completes_the_
 
 async def test_giving_up_what_was_recorded_changes_nothing(adsum: Adsum, school: SchoolIds) -> None:
     result, run = await create(adsum, school)
-    (chunk,) = queued(run).messages
+    (chunk,) = chunks_of(run)
     await adsum.processor.process([chunk])
     await adsum.processor.give_up(chunk)
     assert (await status_of(adsum, result)).tally == Tally(recorded=30)
@@ -138,7 +136,7 @@ async def test_a_late_chunk_of_a_run_that_ended_writes_nothing(
     _, run = await create(adsum, school)
     async with adsum.database.transaction() as connection:
         await end_run(connection, run, state)
-    await adsum.processor.process(queued(run).messages)
+    await adsum.processor.process(chunks_of(run))
     async with adsum.database.snapshot() as connection:
         assert await count_records(connection) == 0
 
@@ -148,7 +146,7 @@ async def test_a_run_whose_ledger_is_lost_is_written_all_the_same(
 ) -> None:
     result, run = await create(adsum, school)
     assert tell(valkey, "FLUSHALL") == "+OK"
-    await adsum.processor.process(queued(run).messages)
+    await adsum.processor.process(chunks_of(run))
     assert (await status_of(adsum, result)).tally == Tally(recorded=30)
 
 
@@ -188,7 +186,7 @@ async def test_a_message_of_an_ended_run_leaves_a_next_run_of_other_students_alo
         await end_run(connection, first, RunState.CANCELLED)
     asked = submission(school, selection=Selection(False, selected=[two]))
     await adsum.attendances.create_batch(asked, SYSTEM)
-    await adsum.processor.process(queued(first).messages)
+    await adsum.processor.process(chunks_of(first))
     async with adsum.database.snapshot() as connection:
         assert await count_records(connection) == 0
 
@@ -197,7 +195,7 @@ async def test_a_message_of_an_ended_run_without_a_next_one_is_over_at_once(adsu
     async with adsum.database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids[:1]), chunk_size=1)
         await end_run(connection, run, RunState.CANCELLED)
-    await adsum.processor.process(queued(run).messages)
+    await adsum.processor.process(chunks_of(run))
     async with adsum.database.snapshot() as connection:
         assert await count_records(connection) == 0
 
@@ -209,7 +207,7 @@ async def test_a_counter_that_reached_zero_too_early_closes_nothing(
     async with adsum.database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=10)
     await claim(new_ledger(redis), run.batch, run.run_id, school.student_ids[:10])
-    await adsum.processor.process(queued(run).messages[:1])
+    await adsum.processor.process(chunks_of(run)[:1])
     status = await adsum.attendances.get_batch_status(run.batch.id)
     assert (status.state, status.tally) == (BatchState.PROCESSING, Tally(recorded=10, remaining=20))
     assert await redis.get(LedgerKeys("", run.batch).lock) == run.run_id
@@ -223,10 +221,10 @@ async def test_a_run_that_was_claimed_anew_while_it_was_closed_leaves_no_ticket(
         run = await make_run(connection, school, inserts(school.student_ids))
     release_all = adsum.queue.release_all
 
-    async def claimed_before(releases: Sequence[Release]) -> list[bool]:
+    async def claimed_before(releases: Sequence[Tickets]) -> list[bool]:
         await claim(new_ledger(redis), run.batch, run.run_id, school.student_ids)
         return await release_all(releases)
 
     monkeypatch.setattr(adsum.queue, "release_all", claimed_before)
-    await adsum.processor.process(queued(run).messages)
+    await adsum.processor.process(chunks_of(run))
     assert list(await queue_keys(redis)) == [LedgerKeys("", run.batch).marker]

@@ -8,10 +8,11 @@ import pytest
 from redis.asyncio import Redis
 
 from adsum.accounts.access import system_caller
-from adsum.batches.complete import queued
+from adsum.batches.queue.chunks import chunks_of
 from adsum.batches.queue.service import QueueService
-from adsum.batches.repository.runs import Run, find_run
+from adsum.batches.repository.runs import find_run
 from adsum.batches.rules import BatchState
+from adsum.batches.run import Run
 from adsum.wiring import Adsum
 from tests.support.installation import one_student_away, queue_keys
 from tests.support.schools import SchoolIds
@@ -47,11 +48,11 @@ async def test_a_group_of_which_one_is_not_recorded_whole_completes_each_once(
     caplog.set_level(logging.INFO)
     # One of them has ended before, with a student who failed, and is delivered again beside the others.
     async with one_student_away(adsum, school.student_ids[0]):
-        await adsum.processor.process(queued(made[1]).messages)
+        await adsum.processor.process(chunks_of(made[1]))
     assert settled == [made[1].run_id]
     caplog.clear()
 
-    await adsum.processor.process([message for run in made for message in queued(run).messages])
+    await adsum.processor.process([message for run in made for message in chunks_of(run)])
 
     assert settled == [made[1].run_id] * 2, "what is recorded whole is not settled, since nothing is left to be counted"
     told = [record.message for record in caplog.records]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adsum.batches.repository import recording, tallies
+from adsum.batches.repository import jobs, tallies
 from adsum.batches.repository.job_list import list_jobs
 from adsum.batches.repository.jobs import JobSlice
 from adsum.batches.repository.listing import is_run_of, runs_of_batch
@@ -71,7 +71,7 @@ async def test_batches_are_followed_and_shown_by_indexes(sqlite: Database, ask: 
 
 async def test_a_plan_is_unfolded_once_and_not_for_every_record_of_the_class(sqlite: Database) -> None:
     """For 10,000 students that is seconds for a message of twenty, in which nobody else can write."""
-    plans = await plans_of(sqlite, lambda connection: recording.update_records(connection, [JobSlice(RUN_ID, 0)]))
+    plans = await plans_of(sqlite, lambda connection: jobs.update_records(connection, [JobSlice(RUN_ID, 0)]))
     assert len(plans) == 2
     for plan in plans:
         unfolded = next(i for i, line in enumerate(plan) if line.startswith("SCAN entry "))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adsum.attendance.rules import Mark
 from adsum.attendance.statuses.rules import SchoolStatuses
-from adsum.batches.selection import Selection, StudentMark, requested_marks, validate_form, validate_roster
+from adsum.batches.submission import Selection, StudentMark, requested_marks, validate_form, validate_roster
 from adsum.platform.errors import Violation
 
 ROSTER = [1, 2, 3, 4]

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adsum.attendance.rules import Mark, RecordedMark
-from adsum.batches.plan import MarkConflict
 from adsum.batches.rules import OnExisting
-from adsum.batches.selection import Selection, StudentMark
-from adsum.batches.submission import BatchResult, Notice, Submission, result_of_json
+from adsum.batches.run import MarkConflict
+from adsum.batches.submission import BatchResult, Notice, Selection, StudentMark, Submission, result_of_json
 
 ASKED = Submission(
     123,

@@ -11,9 +11,9 @@ import pytest
 
 from adsum.accounts.access import Caller, Role
 from adsum.attendance.rules import Mark
-from adsum.batches.plan import AttendanceJob
-from adsum.batches.repository.closing import close_runs
-from adsum.batches.repository.recording import insert_records
+from adsum.batches.repository.jobs import insert_records
+from adsum.batches.repository.runs import close_runs
+from adsum.batches.run import AttendanceJob
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from adsum.accounts.access import Permission, system_caller
-from adsum.batches.selection import Selection
-from adsum.batches.submission import Submission
+from adsum.batches.submission import Selection, Submission
 from adsum.wiring import Adsum
 from tests.support.api import Api, violations
 from tests.support.statements import statements_sent

@@ -78,7 +78,7 @@ def new_worker(adsum: Adsum) -> ChunkWorker:
     settings = adsum.settings
     assert settings.redis_url is not None
     options = WorkerOptions(settings.redis_url, settings.queue_name, settings.key_prefix, concurrency=4)
-    return ChunkWorker(options, adsum.deliveries.take)
+    return ChunkWorker(options, adsum.dispatcher.take)
 
 
 async def ended(adsum: Adsum, batch_id: str) -> BatchStatus:

@@ -14,14 +14,11 @@ from adsum.accounts.access import Caller, system_caller
 from adsum.attendance.rules import Mark, RecordedMark
 from adsum.attendance.statuses.rules import PRESENT
 from adsum.attendance.tables import attendances
-from adsum.batches.plan import AttendanceJob, Plan
-from adsum.batches.repository import jobs, new_runs
+from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice
-from adsum.batches.repository.new_runs import NewRun
-from adsum.batches.repository.places import Wanted, find_places
-from adsum.batches.repository.runs import Run
-from adsum.batches.repository.standing import find_standing
+from adsum.batches.repository.submissions import ContextQuery, find_class_contexts, load_snapshots
 from adsum.batches.rules import OnExisting, RunState
+from adsum.batches.run import AttendanceJob, Plan, Run
 from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.ids import Batch
 from tests.support.schools import SchoolIds
@@ -55,22 +52,39 @@ async def make_run(
     caller: Caller | None = None,
 ) -> Run:
     """An open run, as accept makes it."""
-    plan = Plan(tuple(wanted), tuple(kept), ())
-    chunks = tuple(tuple(chunk) for chunk in plan.chunks(chunk_size))
-    run = Run(str(uuid7()), school.school_id, batch or batch_of(school), RunState.OPEN, chunk_size, chunks, ACCEPTED_AT)
-    number = (await find_standing(connection, [run.batch]))[run.batch].number
-    turn = await fence_of(connection, run.batch)
-    new = NewRun(run, plan, turn, number, OnExisting.SKIP, caller or system_caller())
-    assert await new_runs.insert_runs(connection, [new]) == {run.run_id}
+    plan, of = Plan(tuple(wanted), tuple(kept), ()), batch or batch_of(school)
+    number = (await load_snapshots(connection, [of]))[of].number
+    run = new_run(school, plan, of, number + 1, chunk_size=chunk_size, caller=caller or system_caller())
+    fence = await fence_of(connection, of)
+    assert await runs.insert_runs(connection, [run], {of.session_id: fence}) == {run.run_id}
     return run
 
 
+def new_run(school: SchoolIds, plan: Plan, batch: Batch, number: int, *, chunk_size: int = 500, caller: Caller) -> Run:
+    """A run that is not inserted yet."""
+    return Run(
+        run_id=str(uuid7()),
+        school_id=school.school_id,
+        batch=batch,
+        number=number,
+        state=RunState.OPEN,
+        on_existing=OnExisting.SKIP,
+        chunk_size=chunk_size,
+        chunks=plan.chunks(chunk_size),
+        kept=plan.kept,
+        accepted_at=ACCEPTED_AT,
+        accepted_role=caller.role,
+        user_id=caller.user_id,
+        key_id=caller.key_id,
+    )
+
+
 async def fence_of(connection: AsyncConnection, batch: Batch) -> int:
-    """The turn of its session."""
-    wanted = Wanted(batch.class_id, batch.session_id, None)
-    turn = (await find_places(connection, [wanted]))[wanted].turn
-    assert turn is not None
-    return turn
+    """The fence of its session."""
+    query = ContextQuery(batch.class_id, batch.session_id, None)
+    fence = (await find_class_contexts(connection, [query]))[query].fence
+    assert fence is not None
+    return fence
 
 
 async def end_run(connection: AsyncConnection, run: Run, state: RunState) -> None:
@@ -92,12 +106,13 @@ def slices(*of: Run) -> list[JobSlice]:
 
 async def outcomes(connection: AsyncConnection, *of: Run) -> dict[int, str]:
     """Outcome of each student's job in these runs."""
-    return {each.student_id: each.outcome.value for each in await jobs.outcomes(connection, slices(*of))}
+    found = await jobs.job_outcomes(connection, slices(*of))
+    return {student_id: outcome.value for (_, student_id), outcome in found.items()}
 
 
 async def records(connection: AsyncConnection, batch: Batch) -> Mapping[int, RecordedMark]:
     """Current record of each student, whatever its source."""
-    standing = (await find_standing(connection, [batch]))[batch].records
+    standing = (await load_snapshots(connection, [batch]))[batch].records
     return {student_id: replace(each, is_offices=False) for student_id, each in standing.items()}
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from adsum.batches.repository.runs import Run
 from adsum.batches.rules import BatchStatus
-from adsum.batches.selection import Selection
-from adsum.batches.submission import BatchResult, Submission
+from adsum.batches.run import Run
+from adsum.batches.submission import BatchResult, Selection, Submission
 from adsum.wiring import Adsum
 from tests.support.runs import DAY, failures
 from tests.support.schools import SchoolIds

@@ -1,35 +1,65 @@
-"""Accept: from submissions to open runs with their plans, in one commit: that is the promise to the clients."""
+"""Accepts submissions: open runs with their plans, in one commit. The commit is the promise to the client.
+
+Submissions that arrive together are accepted together: their state is read and decided without a lock, and one
+statement inserts all runs. The fences of the sessions make that safe: a run is inserted only if nothing has changed
+since its state was read. The others are decided again, each alone, in a transaction that holds the fence.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
+from uuid6 import uuid7
+
+from adsum.absences.precedence import Precedence
+from adsum.absences.rules import absences_of_session
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.disputed_marks.repository import add_disputed_marks
-from adsum.batches.decide import Accepted, Decisions, answer_key
-from adsum.batches.repository import idempotency, new_runs, runs
-from adsum.batches.snapshot import close_idle, look
-from adsum.batches.submission import Submission
-from adsum.batches.validate import Asked, CheckedSubmission, check_all
+from adsum.attendance.rules import DisputedMark, Mark, RecordedMark
+from adsum.attendance.statuses.repository import find_statuses
+from adsum.attendance.statuses.rules import SchoolStatuses
+from adsum.batches.queue.ledger import lock_key
+from adsum.batches.repository import runs, submissions
+from adsum.batches.repository.submissions import AnswerKey, BatchSnapshot, StoredAnswer, load_snapshots
+from adsum.batches.rules import OnExisting, RunState
+from adsum.batches.run import MarkConflict, Plan, Run, conflicts_with, make_plan, recorded_already
+from adsum.batches.submission import BatchResult, Submission, result_of_json
+from adsum.batches.validate import CheckedSubmission, Request, check_submissions
 from adsum.platform.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
 from adsum.platform.database.engine import Connection, Database, RejectedRows, StorageOutage
-from adsum.platform.errors import AdsumError, caught
+from adsum.platform.errors import AdsumError, IdempotencyKeyReused, RecordsExist, Violation, caught
 from adsum.platform.ids import Batch
 from adsum.roster.session_fence import advance_fences
 
-# Marks that are accepted together at most: others wait for them.
+# Maximum number of marks that are accepted together: other submissions wait meanwhile.
 MARKS_AT_MOST = 32_000
 
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The outcome of a submission.
+
+    Attributes:
+        result: the answer.
+        run: the run that was inserted and has to be enqueued, or None.
+        closed: a finished run of the batch that was closed before, and whose lock has to be released.
+    """
+
+    result: BatchResult
+    run: Run | None = None
+    closed: Run | None = None
+
+
 _Outcome: TypeAlias = Accepted | AdsumError | None
-"""None: something has happened since it was decided upon, or is about to: it needs the turn of its session."""
+"""None: the state has changed since it was read, or may change: the submission needs the fence of its session."""
 
 
 class TooManyMarks(Exception):
-    """More than are accepted together: they are to come in halves."""
+    """More than `MARKS_AT_MOST`: the coalescer submits them again in halves."""
 
 
 class Acceptance:
@@ -42,149 +72,358 @@ class Acceptance:
         self._now = now
         self._chunk_size = chunk_size
         self._max_batch_size = max_batch_size
-        self._together: Coalescer[Asked, _Outcome] = Coalescer(
+        self._together: Coalescer[Request, _Outcome] = Coalescer(
             self._accept_together,
             at_most=REQUESTS_AT_MOST,
             waiting_at_most=WAITING_AT_MOST,
         )
 
     async def accept(self, submission: Submission, caller: Caller) -> Accepted:
-        """Makes the submission durable, or says why not.
+        """Makes a submission durable.
 
         Raises:
             Forbidden, NotFound, Invalid, RosterChanged, RecordsExist, IdempotencyKeyReused: nothing was written.
-            StorageOutage: not known to be accepted; the same request can be sent again.
-            Overloaded: not accepted; too many wait already.
+            StorageOutage: not known to be accepted; the client can send the same request again.
+            Overloaded: not accepted; too many submissions wait already.
         """
         require_permission(caller, Permission.ATTENDANCE_CREATE)
-        asked = Asked(submission, caller)
-        # Two requests with one idempotency key at once: the insert of the slower one is refused; it finds the other's.
+        # Of two requests with one idempotency key, the database rejects the slower; then it finds the stored answer.
         with suppress(RejectedRows):
-            return await self._accept_once(asked)
-        return await self._accept_once(asked)
+            return await self._accept_once((submission, caller))
+        return await self._accept_once((submission, caller))
 
-    async def preview(self, submissions: Sequence[Submission], caller: Caller) -> list[Accepted | AdsumError]:
-        """What each of these would come to now, or why it is refused: nothing is written, and nothing promised.
+    async def preview(self, requested: Sequence[Submission], caller: Caller) -> list[Accepted | AdsumError]:
+        """The current outcome of each submission, or its error. Writes nothing and promises nothing.
 
-        They are of different batches, and together of at most `MARKS_AT_MOST` marks, or one.
+        The submissions are of different batches, and have at most `MARKS_AT_MOST` marks together, or are one.
 
         Raises:
             Forbidden: without `attendance:create`.
         """
         require_permission(caller, Permission.ATTENDANCE_CREATE)
-        asked, now = [Asked(each, caller) for each in submissions], self._now()
+        requests = [(submission, caller) for submission in requested]
         async with self._database.snapshot() as connection:
-            checks = await check_all(connection, asked, now=now, max_batch_size=self._max_batch_size)
-            sight = await look(connection, _batches_of(checks))
-        decisions = Decisions(sight, {}, now, self._chunk_size)
-        return [caught(decisions.decide, each, checked) for each, checked in zip(asked, checks, strict=True)]
+            decisions = await self._decide(connection, requests, reads_answers=False)
+        return [outcome for _, outcome in decisions.outcomes]
 
     async def close(self) -> None:
-        """Ends what is being accepted. To be called when nobody asks any more."""
+        """Ends the flush that runs. Call it when nothing is submitted any more."""
         await self._together.close()
 
-    async def _accept_once(self, asked: Asked) -> Accepted:
-        outcome = await self._together.submit(asked)
+    async def _accept_once(self, request: Request) -> Accepted:
+        outcome = await self._together.submit(request)
         if outcome is None:
-            outcome = await self._accept_in_turn(asked)
+            outcome = await self._accept_alone(request)
         if isinstance(outcome, AdsumError):
             raise outcome
         return outcome
 
-    async def _accept_together(self, asked: Sequence[Asked]) -> list[_Outcome]:
-        """Looks, decides and writes with no transaction around it: so nobody waits for a lock together with others, and
-        what is written takes one statement. A run is made only if nothing has happened since its batch was looked at:
-        a look takes several statements, and begins with the roster and the turn.
+    async def _accept_together(self, requests: Sequence[Request]) -> list[_Outcome]:
+        """Reads and decides without a transaction, then writes: no submission waits for a lock with the others.
+
+        Reading takes several statements, and begins with the fences: a run is inserted only if its fence is unchanged.
         """
         async with self._database.autocommit_read() as connection:
-            decided = await self._decide(connection, asked)
-        decided.decisions.drop(decided.decisions.in_need_of_turns)
-        await self._write_together(decided.decisions)
-        return decided.outcomes
+            decisions = await self._decide(connection, requests)
+        decisions.drop(decisions.batches_that_need_fences())
+        await self._write_together(decisions)
+        return decisions.final_outcomes()
 
     async def _write_together(self, decisions: Decisions) -> None:
-        if decisions.is_only_runs and not decisions.made:
+        if decisions.has_only_runs and not decisions.runs:
             return
-        writing = self._database.autocommit_write if decisions.is_only_runs else self._database.transaction
+        writing = self._database.autocommit_write if decisions.has_only_runs else self._database.transaction
         try:
             async with writing() as connection:
-                await _write(connection, decisions)
+                await decisions.write(connection)
         except StorageOutage:
-            if not await self._is_durable(decisions):
+            if not await self._is_committed(decisions):
                 raise
 
-    async def _accept_in_turn(self, asked: Asked) -> Accepted | AdsumError:
-        """What could not be done together: alone, and with the turn of its session, for which it may have to wait."""
-        decided: _Decided | None = None
+    async def _accept_alone(self, request: Request) -> Accepted | AdsumError:
+        """Accepts a submission in a transaction that holds the fence of its session, which may have to wait for it."""
+        decisions: Decisions | None = None
         try:
             async with self._database.transaction() as connection:
-                await advance_fences(connection, [asked.submission.session_id])
-                decided = await self._decide(connection, [asked], closes_idle=True)
-                await _write(connection, decided.decisions)
+                await advance_fences(connection, [request[0].session_id])
+                decisions = await self._decide(connection, [request], closes_finished=True)
+                await decisions.write(connection)
         except StorageOutage:
-            if decided is None or not await self._is_durable(decided.decisions):
+            if decisions is None or not await self._is_committed(decisions):
                 raise
-        (outcome,) = decided.outcomes
-        assert outcome is not None, "something has happened although the turn was taken"
+        (outcome,) = decisions.final_outcomes()
+        assert outcome is not None, "the state changed although the transaction holds the fence"
         return outcome
 
-    async def _decide(self, connection: Connection, asked: Sequence[Asked], *, closes_idle: bool = False) -> _Decided:
+    async def _decide(
+        self,
+        connection: Connection,
+        requests: Sequence[Request],
+        *,
+        closes_finished: bool = False,
+        reads_answers: bool = True,
+    ) -> Decisions:
         now = self._now()
-        keys = {key for each in asked if (key := answer_key(each)) is not None}
-        kept = await idempotency.find_answers(connection, keys) if keys else {}
-        checks = await check_all(connection, asked, now=now, max_batch_size=self._max_batch_size)
-        sight = await look(connection, _batches_of(checks))
-        if closes_idle:
-            sight = await close_idle(connection, sight, now)
-        decisions = Decisions(sight, kept, now, self._chunk_size)
-        return _Decided(
-            decisions,
-            [(checked, caught(decisions.decide, each, checked)) for each, checked in zip(asked, checks, strict=True)],
-        )
+        keys = {key for each in requests if reads_answers and (key := _answer_key(*each)) is not None}
+        stored = await submissions.find_answers(connection, keys) if keys else {}
+        checks = await check_submissions(connection, requests, now=now, max_batch_size=self._max_batch_size)
+        checked = [each for each in checks if isinstance(each, CheckedSubmission)]
+        _refuse_too_many_marks(checked)
+        snapshots = await load_snapshots(connection, {each.batch for each in checked})
+        if closes_finished:
+            snapshots = await _close_finished(connection, snapshots, now)
+        statuses = await _find_statuses(connection, checked, snapshots)
+        decisions = Decisions(snapshots, statuses, stored, now, self._chunk_size)
+        for request, check in zip(requests, checks, strict=True):
+            decisions.add(request, check)
+        return decisions
 
-    async def _is_durable(self, decisions: Decisions) -> bool:
-        """Whether an outage was one of the reply alone: the COMMIT came through. What was not written is dropped."""
-        if not decisions.made:
+    async def _is_committed(self, decisions: Decisions) -> bool:
+        """Whether only the reply to the COMMIT was lost. Drops the batches whose run was not inserted."""
+        if not decisions.runs:
             return False
         async with self._database.autocommit_read() as connection:
-            found = await runs.run_endings(connection, [new.run.run_id for new in decisions.made.values()])
-        decisions.keep_made(found.keys())
+            found = await runs.find_endings(connection, [run.run_id for run in decisions.runs.values()])
+        decisions.keep_inserted(found.keys())
         return bool(found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Decided:
-    """Submissions as they were checked, and what each of them came to."""
+def _refuse_too_many_marks(checked: Sequence[CheckedSubmission]) -> None:
+    if len(checked) > 1 and sum(len(each.requested) for each in checked) > MARKS_AT_MOST:
+        raise TooManyMarks
 
-    decisions: Decisions
-    each: Sequence[tuple[CheckedSubmission | AdsumError, Accepted | AdsumError]]
+
+async def _find_statuses(
+    connection: Connection, checked: Sequence[CheckedSubmission], snapshots: Mapping[Batch, BatchSnapshot]
+) -> Mapping[int, SchoolStatuses]:
+    """By school, where marks of the office exist: only then it matters how a status counts."""
+    schools = {each.context.school_id for each in checked if snapshots[each.batch].has_office_marks}
+    return await find_statuses(connection, schools) if schools else {}
+
+
+async def _close_finished(
+    connection: Connection, snapshots: Mapping[Batch, BatchSnapshot], now: datetime
+) -> dict[Batch, BatchSnapshot]:
+    """Closes open runs that are finished, in a transaction that holds the fences of their sessions.
+
+    If the submission is then refused, the sweeper releases the lock of the closed run.
+    """
+    finished = {batch: each.open_run for batch, each in snapshots.items() if each.open_run and each.is_finished}
+    if not finished:
+        return dict(snapshots)
+    closed = await runs.close_runs(connection, [run.run_id for run in finished.values()], now)
+    # The last jobs may have written records after the snapshot was read.
+    newer = await load_snapshots(connection, finished)
+    return {**snapshots} | {
+        batch: replace(newer[batch], closed=run.ended(RunState.CLOSED, closed[run.run_id], now))
+        if run.run_id in closed
+        else newer[batch]
+        for batch, run in finished.items()
+    }
+
+
+def _answer_key(submission: Submission, caller: Caller) -> AnswerKey | None:
+    """The key under which the answer to a submission is stored, if it has one."""
+    key = submission.idempotency_key
+    return None if key is None else AnswerKey(caller.actor, key)
+
+
+class Decisions:
+    """Decides submissions one after the other, each with the decisions before it, and writes the result.
+
+    Attributes:
+        runs: the runs to insert.
+        outcomes: of each submission, in their order, with the id of the batch that it is about.
+    """
+
+    def __init__(
+        self,
+        snapshots: Mapping[Batch, BatchSnapshot],
+        statuses: Mapping[int, SchoolStatuses],
+        stored: Mapping[AnswerKey, StoredAnswer],
+        now: datetime,
+        chunk_size: int,
+    ) -> None:
+        self._snapshots = snapshots
+        self._statuses = statuses
+        self._stored = stored
+        self._now = now
+        self._chunk_size = chunk_size
+        self.runs: dict[Batch, Run] = {}
+        self.outcomes: list[tuple[str | None, Accepted | AdsumError]] = []
+        self._fences: dict[int, int] = {}
+        self._disputed: list[DisputedMark] = []
+        self._answers: dict[AnswerKey, tuple[Batch, StoredAnswer]] = {}
+        self._dropped: set[Batch] = set()
+
+    def add(self, request: Request, check: CheckedSubmission | AdsumError) -> None:
+        """Decides one more submission."""
+        outcome = caught(self._decide, request, check)
+        if isinstance(outcome, Accepted):  # a stored answer may be about a batch whose check now fails
+            self.outcomes.append((outcome.result.batch_id, outcome))
+        else:
+            self.outcomes.append((check.batch.id if isinstance(check, CheckedSubmission) else None, outcome))
+
+    def final_outcomes(self) -> list[_Outcome]:
+        """The outcome of each submission; None where its batch was dropped."""
+        dropped = {batch.id for batch in self._dropped}
+        return [None if batch_id in dropped else outcome for batch_id, outcome in self.outcomes]
 
     @property
-    def outcomes(self) -> list[_Outcome]:
-        dropped = {batch.id for batch in self.decisions.dropped}
-        return [None if _batch_id(*each) in dropped else each[1] for each in self.each]
+    def has_only_runs(self) -> bool:
+        """Whether nothing but runs is written, which takes one statement."""
+        return not self._disputed and not self._answers
+
+    def batches_that_need_fences(self) -> set[Batch]:
+        """Batches that cannot be written without holding the fence: a finished run has to be closed first, or something
+        is written without a run, whose insertion would check the fence.
+        """
+        written = {*(each.batch for each in self._disputed), *(batch for batch, _ in self._answers.values())}
+        finished = {batch for batch, each in self._snapshots.items() if each.is_finished}
+        return finished | written.difference(self.runs)
+
+    def drop(self, batches: Collection[Batch]) -> None:
+        """Discards what was decided about these batches."""
+        self._dropped.update(batches)
+        self.runs = {batch: run for batch, run in self.runs.items() if batch not in self._dropped}
+        self._disputed = [each for each in self._disputed if each.batch not in self._dropped]
+        self._answers = {key: answer for key, answer in self._answers.items() if answer[0] not in self._dropped}
+
+    def keep_inserted(self, run_ids: Collection[str]) -> None:
+        """Discards what was decided about batches whose run is not among these."""
+        self.drop([batch for batch, run in self.runs.items() if run.run_id not in run_ids])
+
+    async def write(self, connection: Connection) -> None:
+        """Writes what was decided, except for batches whose state has changed since."""
+        self.keep_inserted(await runs.insert_runs(connection, list(self.runs.values()), self._fences))
+        await add_disputed_marks(connection, self._disputed)
+        answers = {key: answer for key, (_, answer) in self._answers.items()}
+        await submissions.store_answers(connection, answers, self._now)
+
+    def _decide(self, request: Request, check: CheckedSubmission | AdsumError) -> Accepted:
+        key = _answer_key(*request)
+        if key is not None:
+            _, given_now = self._answers.get(key, (None, None))
+            if (stored := given_now or self._stored.get(key)) is not None:
+                return Accepted(_repeated(request[0], stored))
+        if isinstance(check, AdsumError):
+            raise check
+        accepted = self._decide_new(check)
+        if key is not None:
+            answer = StoredAnswer(check.submission.digest(), accepted.result.to_json())
+            self._answers[key] = check.batch, answer
+        return accepted
+
+    def _decide_new(self, check: CheckedSubmission) -> Accepted:
+        batch, snapshot = check.batch, self._snapshots[check.batch]
+        # A submission before this one may have got a run for the same batch.
+        open_run = self.runs.get(batch) or (None if snapshot.is_finished else snapshot.open_run)
+        if open_run is not None:
+            return Accepted(_skipped(check, open_run, snapshot.records))
+        on_existing = check.submission.on_existing
+        if on_existing is OnExisting.FAIL:
+            _refuse_recorded(check, snapshot.records)
+        requested = self._apply_precedence(check, snapshot)
+        plan = make_plan(requested, snapshot.records, on_existing, overrules=check.caller.overrules)
+        if not plan.jobs:
+            return Accepted(_nothing_to_do(check, plan, snapshot.newest_run), closed=snapshot.closed)
+        run = self._new_run(check, plan, snapshot.number + 1)
+        self.runs[batch], self._fences[batch.session_id] = run, check.fence
+        return Accepted(_initiated(check, plan, run), run, snapshot.closed)
+
+    def _apply_precedence(self, check: CheckedSubmission, snapshot: BatchSnapshot) -> Mapping[int, Mark]:
+        """The marks to record. A mark that contradicts the office's is stored as a disputed mark beside it."""
+        if not snapshot.has_office_marks:
+            return check.requested
+        batch, caller, school_id = check.batch, check.caller, check.context.school_id
+        known = absences_of_session(
+            snapshot.known, batch.session_id, batch.learning_date, tuple(check.context.calendar.times)
+        )
+        statuses = self._statuses.get(school_id) or SchoolStatuses()
+        ruling = Precedence(known, snapshot.records, statuses).resolve(
+            check.requested, check.submission.selection.deliberate, overrules=caller.overrules
+        )
+        self._disputed += [
+            DisputedMark(school_id, batch, student_id, mark, caller, self._now)
+            for student_id, mark in ruling.disputed.items()
+        ]
+        return ruling.requested
+
+    def _new_run(self, check: CheckedSubmission, plan: Plan, number: int) -> Run:
+        return Run(
+            run_id=str(uuid7()),
+            school_id=check.context.school_id,
+            batch=check.batch,
+            number=number,
+            state=RunState.OPEN,
+            on_existing=check.submission.on_existing,
+            chunk_size=self._chunk_size,
+            chunks=plan.chunks(self._chunk_size),
+            kept=plan.kept,
+            accepted_at=self._now,
+            accepted_role=check.caller.role,
+            user_id=check.caller.user_id,
+            key_id=check.caller.key_id,
+            forced_reason=check.forced_reason,
+        )
 
 
-def _batch_id(checked: CheckedSubmission | AdsumError, outcome: Accepted | AdsumError) -> str | None:
-    """Which batch the outcome of a submission is about. An answer that was given before is even where its key is sent
-    again with what would be refused by now.
-    """
-    if isinstance(outcome, Accepted):
-        return outcome.result.batch_id
-    return checked.batch.id if isinstance(checked, CheckedSubmission) else None
+def _repeated(submission: Submission, stored: StoredAnswer) -> BatchResult:
+    if stored.body_digest != submission.digest():
+        detail = "this Idempotency-Key was sent before with another body"
+        raise IdempotencyKeyReused(detail, [Violation(IdempotencyKeyReused.code, detail)])
+    return result_of_json(stored.answer)
 
 
-async def _write(connection: Connection, decisions: Decisions) -> None:
-    """Writes what was decided, but for batches of which something has happened meanwhile."""
-    decisions.keep_made(await new_runs.insert_runs(connection, list(decisions.made.values())))
-    await add_disputed_marks(connection, decisions.disputed)
-    answers = {key: answer for key, (_, answer) in decisions.answers.items()}
-    await idempotency.keep_answers(connection, answers, decisions.now)
+def _refuse_recorded(check: CheckedSubmission, records: Mapping[int, RecordedMark]) -> None:
+    recorded = recorded_already(check.requested, records)
+    if not recorded:
+        return
+    pointers = {student_id: pointer for pointer, student_id in check.submission.selection.mentioned}
+    violations = [
+        Violation("already_recorded", f"student {i} has a record", pointers.get(i, "/isSelectedAll"), {"studentId": i})
+        for i in recorded
+    ]
+    raise RecordsExist(f"{len(recorded)} of {len(check.requested)} students have a record already", violations)
 
 
-def _batches_of(checks: Sequence[CheckedSubmission | AdsumError]) -> dict[Batch, int]:
-    """The batches that are to be decided upon, each once, with its school. Raises TooManyMarks."""
-    sizes = [len(checked.requested) for checked in checks if isinstance(checked, CheckedSubmission)]
-    if len(sizes) > 1 and sum(sizes) > MARKS_AT_MOST:
-        raise TooManyMarks
-    return {checked.batch: checked.school_id for checked in checks if isinstance(checked, CheckedSubmission)}
+def _initiated(check: CheckedSubmission, plan: Plan, run: Run) -> BatchResult:
+    message = f"Batch processing initiated for {len(plan.jobs)} attendances"
+    result = _result(check, run.run_id, message, plan.total, plan.conflicts)
+    return replace(result, added_jobs=len(plan.jobs), skipped_jobs=len(plan.kept), is_new_run=True)
+
+
+def _nothing_to_do(check: CheckedSubmission, plan: Plan, newest_run: str | None) -> BatchResult:
+    message = f"Nothing to do: all {plan.total} attendances are recorded already"
+    return _result(check, newest_run, message, plan.total, plan.conflicts)
+
+
+def _skipped(check: CheckedSubmission, open_run: Run, records: Mapping[int, RecordedMark]) -> BatchResult:
+    being_recorded = {
+        job.student_id: RecordedMark(job.mark.status, job.mark.note)
+        for job in open_run.jobs
+        # A newer version than the job expects was written by the run itself, or by a correction: it is the current one.
+        if job.student_id not in records or records[job.student_id].version == job.version
+    }
+    conflicts = conflicts_with(check.requested, {**records, **being_recorded})
+    message = "Batch is already being processed"
+    return replace(_result(check, open_run.run_id, message, len(check.requested), conflicts), is_skipped=True)
+
+
+def _result(
+    check: CheckedSubmission, run_id: str | None, message: str, total: int, conflicts: tuple[MarkConflict, ...]
+) -> BatchResult:
+    """The answer to a submission without attendance jobs."""
+    return BatchResult(
+        batch_id=check.batch.id,
+        run_id=run_id,
+        total_jobs=total,
+        added_jobs=0,
+        skipped_jobs=total,
+        lock_key=lock_key(check.batch.id),
+        message=message,
+        is_new_run=False,
+        is_skipped=False,
+        conflicts=conflicts,
+        warnings=check.warnings,
+    )

@@ -19,9 +19,8 @@ from adsum.batches.queue.control import QueueControl
 from adsum.batches.retry_cancel import RetryCancel
 from adsum.batches.rules import BatchFilters, BatchState, BatchStatus, JobFilters, OnExisting, Outcome
 from adsum.batches.schemas import BatchAnswer, BatchDetailsAnswer, BatchStatusAnswer, JobItem, RunItem, UndoneAnswer
-from adsum.batches.selection import Selection, StudentMark
 from adsum.batches.service import AttendancesService
-from adsum.batches.submission import BatchResult, Submission
+from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.batches.undo import Undo
 from adsum.batches.watching import report_queue_state, watch_batch
 from adsum.platform.command_line.id_lists import StudentIds, by_code, parse_ids

@@ -1,29 +1,40 @@
-"""AttendanceProcessor: what a worker does with chunks: write, settle, complete."""
+"""Processes chunks in the worker: records their jobs, settles them with the ledger, and completes their runs."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from adsum.batches.complete import Completion, Finishing, RecordedWhole, queued
+from adsum.batches.complete import Completion
 from adsum.batches.job_outcomes import Reason
-from adsum.batches.queue.chunks import Chunk
+from adsum.batches.queue.chunks import Chunk, chunks_of
 from adsum.batches.queue.control import process_name
-from adsum.batches.queue.ledger import Settlement
+from adsum.batches.queue.ledger import Tickets
 from adsum.batches.queue.service import QueueService
-from adsum.batches.repository import jobs, recording, runs
-from adsum.batches.repository.jobs import JobSlice, Progress
+from adsum.batches.queue.worker import NotNow
+from adsum.batches.repository import jobs, runs
+from adsum.batches.repository.jobs import JobSlice, SliceOutcome
 from adsum.batches.rules import RunState
+from adsum.platform.coalescer import Coalescer
 from adsum.platform.database.engine import Database, RejectedRows
 from adsum.platform.errors import Unavailable
 from adsum.platform.ids import Batch
 from adsum.platform.retries import retry, retry_forever
 from adsum.platform.telemetry import LogIcon, logger
 
-# Then each is written alone, and for as long as it takes: what holds one of them up does not hold the others.
+# Attempts for a group. After them each chunk is processed alone, so that one that is held up does not hold the others.
 TRIES_TOGETHER = 3
+# Stalls of a chunk after which it is processed alone, since it may be what kills its workers, and after which its jobs
+# are recorded as failed. One such chunk is processed at a time: every chunk at work when a worker dies stalls once
+# more.
+ALONE_AFTER = 2
+GIVE_UP_AFTER = 5
+# Maximum number of rows and of chunks per transaction: other transactions wait for it, on SQLite all of them.
+ROWS_AT_MOST = 32_000
+CHUNKS_AT_MOST = 64
 
 log = logger(__name__)
 
@@ -44,135 +55,175 @@ class AttendanceProcessor:
         self._now = now
 
     async def process(self, chunks: Sequence[Chunk]) -> None:
-        """Ends every job of these chunks with an outcome, counts it, and completes the runs that have none left.
+        """Gives every job of these chunks an outcome, settles it, and completes the runs that have no job left.
 
-        An outage of the database or of Redis is not a failure: it is waited for, without end, with growing pauses.
-        Doing it again, or twice at once, changes nothing.
+        An outage of the database or of Redis is not a failure: operations are retried until it is over, with growing
+        pauses. Processing a chunk again, or twice at once, changes nothing.
         """
-        await self._end(chunks, await retry_forever(self._write, _slices(chunks)))
+        await self._settle_and_complete(chunks, await retry_forever(self._record, _slices(chunks)))
 
     async def process_together(self, chunks: Sequence[Chunk]) -> bool:
-        """The same for a group; False: the database would not do it, which may be for one of them, or their number."""
+        """Processes a group. False: the database was unavailable, which may be due to one chunk or to their number."""
         try:
-            found = await retry(TRIES_TOGETHER, self._write, _slices(chunks))
+            outcomes = await retry(TRIES_TOGETHER, self._record, _slices(chunks))
         except Unavailable:
             return False
-        await self._end(chunks, found)
+        await self._settle_and_complete(chunks, outcomes)
         return True
 
-    async def _end(self, chunks: Sequence[Chunk], found: Sequence[Progress]) -> None:
-        await self._finish(found, _unknown(chunks, found))
-        await self._process_successors(chunks, found)
-
     async def give_up(self, chunk: Chunk) -> None:
-        """Records as failed what is pending of a chunk that killed its worker again and again."""
-        await self._finish(await retry_forever(self._fail, [JobSlice(chunk.run_id, chunk.number)], Reason.WORKER_DIED))
+        """Records the pending jobs of a chunk as failed that has killed its worker again and again."""
+        slices = [JobSlice(chunk.run_id, chunk.number)]
+        await self._finish(await retry_forever(self._fail, slices, Reason.WORKER_DIED), {})
 
-    async def _write(self, slices: Sequence[JobSlice]) -> list[Progress]:
-        """Writes what these jobs ask for in one transaction; what is rejected is halved until it stands alone."""
+    async def _settle_and_complete(self, chunks: Sequence[Chunk], outcomes: Sequence[SliceOutcome]) -> None:
+        await self._finish(outcomes, _unknown_runs(chunks, outcomes))
+        await self._process_successors(chunks, outcomes)
+
+    async def _record(self, slices: Sequence[JobSlice]) -> list[SliceOutcome]:
+        """Records jobs in one transaction. Rejected jobs are halved until the one that is rejected is alone."""
         try:
-            return await self._write_together(slices)
+            return await self._record_together(slices)
         except RejectedRows:
-            parts = await self._halves(slices)
-        if parts is None:
+            halves = await self._halves(slices)
+        if halves is None:
             return await self._fail(slices, Reason.REJECTED)
-        return [each for part in parts for each in await self._write(part)]
+        return [outcome for half in halves for outcome in await self._record(half)]
 
-    async def _write_together(self, slices: Sequence[JobSlice]) -> list[Progress]:
+    async def _record_together(self, slices: Sequence[JobSlice]) -> list[SliceOutcome]:
         async with self._database.autocommit_write() as connection:
-            found = await recording.record(connection, slices, self._now(), process_name())
-        # Here, since nobody else will: if anything fails from now on, the same jobs come again, as of runs that ended.
-        for whole in _recorded_whole(found):
-            self._completion.tell(whole.batch, whole.run)
-        if _is_all_told(slices, found):
-            return found
-        done = [each for each in found if each.closed]
-        closed = {each.run_id for each in done}
-        return [*done, *await self._write_what_is_left([each for each in slices if each.run not in closed])]
+            outcomes = await jobs.record_jobs(connection, slices, self._now(), process_name())
+        # Logged here: if anything fails from now on, the same jobs are delivered again, and their run has ended by
+        # then.
+        for each in outcomes:
+            if each.closed:
+                self._completion.log_completed(each.batch, each.closed)
+        if _have_all_outcomes(slices, outcomes):
+            return outcomes
+        closed = [each for each in outcomes if each.closed]
+        closed_ids = {each.run_id for each in closed}
+        return [*closed, *await self._record_rest([each for each in slices if each.run_id not in closed_ids])]
 
-    async def _write_what_is_left(self, slices: Sequence[JobSlice]) -> list[Progress]:
-        """Of runs that are not recorded whole at once: changes, who has a record, who is not enrolled any more."""
+    async def _record_rest(self, slices: Sequence[JobSlice]) -> list[SliceOutcome]:
+        """Records runs that inserting does not finish: updates, existing records, students no longer enrolled."""
         async with self._database.transaction() as connection:
-            await recording.insert_records(connection, slices)
-            found = await jobs.progress(connection, slices)
-            if not _any_pending(found):
-                return found
-            await recording.update_records(connection, slices)
-            await recording.fail_pending(connection, slices, Reason.NOT_ENROLLED, self._now())
-            return await jobs.progress(connection, slices)
+            await jobs.insert_records(connection, slices)
+            outcomes = await jobs.slice_outcomes(connection, slices)
+            if not any(each.pending and each.run_state is RunState.OPEN for each in outcomes):
+                return outcomes
+            await jobs.update_records(connection, slices)
+            await jobs.fail_pending_jobs(connection, slices, Reason.NOT_ENROLLED, self._now())
+            return await jobs.slice_outcomes(connection, slices)
 
-    async def _fail(self, slices: Sequence[JobSlice], code: str) -> list[Progress]:
+    async def _fail(self, slices: Sequence[JobSlice], code: str) -> list[SliceOutcome]:
         async with self._database.transaction() as connection:
-            await recording.fail_pending(connection, slices, code, self._now())
-            return await jobs.progress(connection, slices)
+            await jobs.fail_pending_jobs(connection, slices, code, self._now())
+            return await jobs.slice_outcomes(connection, slices)
 
     async def _halves(self, slices: Sequence[JobSlice]) -> tuple[Sequence[JobSlice], Sequence[JobSlice]] | None:
-        """Half of these jobs and the other half; None: it is one job alone."""
+        """The two halves of these jobs; None: it is a single job."""
         if len(slices) > 1:
             return slices[: len(slices) // 2], slices[len(slices) // 2 :]
         (only,) = slices
         async with self._database.snapshot() as connection:
-            size = sum(len(each.ended) + each.pending for each in await jobs.progress(connection, slices))
+            size = sum(len(each.ended) + each.pending for each in await jobs.slice_outcomes(connection, slices))
         if size <= 1:
             return None
         middle = only.start + size // 2
         return [replace(only, stop=middle)], [replace(only, start=middle)]
 
-    async def _finish(self, found: Sequence[Progress], unknown: Sequence[Finishing] = ()) -> None:
-        """Releases what was closed with its last record; settles the others' outcomes with the ledger, and completes
-        the runs of which nothing remains, and the unknown.
+    async def _finish(self, outcomes: Sequence[SliceOutcome], unknown: dict[str, Batch]) -> None:
+        """Releases the runs that were closed with their last record. Settles the outcomes of the others, and completes
+        the runs of which nothing remains, and the unknown runs.
         """
-        whole = _recorded_whole(found)
-        await self._completion.release_recorded(whole)
-        for each in whole:
-            _tell_settled(Settlement(each.batch, each.run.run_id, each.student_ids), remaining=0)
-        settlements = [
-            Settlement(batch, run_id, students)
-            for (batch, run_id), students in _ended(each for each in found if not each.closed).items()
-        ]
+        closed = [each for each in outcomes if each.closed]
+        await self._completion.release_recorded(closed)
+        for each in closed:
+            _log_settled(Tickets(each.batch, each.run_id, each.ended), remaining=0)
+        settlements = _ended_tickets(each for each in outcomes if not each.closed)
         remaining = await retry_forever(self._queue.settle_all, settlements) if settlements else []
-        for settlement, left in zip(settlements, remaining, strict=True):
-            _tell_settled(settlement, left)
-        # None: the ledger was lost, or is another run's. To ask the database needlessly does no harm.
-        over = [
-            Finishing(settlement.batch, settlement.run_id, is_counted=left == 0)
-            for settlement, left in zip(settlements, remaining, strict=True)
-            if not left
-        ]
-        await self._completion.complete([*over, *unknown])
+        counted, uncounted = dict[str, Batch](), dict[str, Batch]()
+        for tickets, left in zip(settlements, remaining, strict=True):
+            _log_settled(tickets, left)
+            if left == 0:
+                counted[tickets.run_id] = tickets.batch
+            elif left is None:  # the ledger was lost, or is another run's: only the database knows
+                uncounted[tickets.run_id] = tickets.batch
+        await self._completion.complete(counted, uncounted | unknown)
 
-    async def _process_successors(self, chunks: Sequence[Chunk], found: Sequence[Progress]) -> None:
-        """Processes what BullMQ took for a message that it had.
+    async def _process_successors(self, chunks: Sequence[Chunk], outcomes: Sequence[SliceOutcome]) -> None:
+        """Processes messages that BullMQ has dropped as duplicates.
 
-        One student's message has the same id in every run: while a message of an ended run still waits, that of the
-        next run is dropped as its duplicate. So who meets the old one does the work of the new one.
+        With a chunk size of 1, the message of a student has the same id in every run. While the message of an ended run
+        waits, that of the next run is dropped. So a worker that receives the old message does the work of the new one.
         """
-        open_runs = {each.run_id for each in found if each.run_state is RunState.OPEN}
+        open_runs = {each.run_id for each in outcomes if each.run_state is RunState.OPEN}
         stale = [chunk for chunk in chunks if chunk.student_id is not None and chunk.run_id not in open_runs]
         for chunk in stale:
-            successor = await retry_forever(self._successor, chunk)
+            successor = await retry_forever(self._find_successor, chunk)
             if successor is not None:
                 await self.process([successor])
 
-    async def _successor(self, stale: Chunk) -> Chunk | None:
+    async def _find_successor(self, stale: Chunk) -> Chunk | None:
         async with self._database.snapshot() as connection:
             run = await runs.open_run(connection, stale.batch)
         if run is None or run.run_id == stale.run_id:
             return None
-        return next((chunk for chunk in queued(run).messages if chunk.message_id == stale.message_id), None)
+        return next((chunk for chunk in chunks_of(run) if chunk.message_id == stale.message_id), None)
 
 
-def _recorded_whole(found: Iterable[Progress]) -> list[RecordedWhole]:
-    return [RecordedWhole(each.batch, each.closed, each.ended) for each in found if each.closed]
+class Dispatcher:
+    """Decides how a chunk is processed: in a group, alone, or not any more.
+
+    Args:
+        processor: processes the chunks.
+        chunk_size: maximum number of students per chunk.
+        waiting_at_most: maximum number of chunks that wait for a group; a worker takes no more than its concurrency.
+    """
+
+    def __init__(self, processor: AttendanceProcessor, *, chunk_size: int, waiting_at_most: int) -> None:
+        self._processor = processor
+        self._suspect = asyncio.Lock()
+        self._groups: Coalescer[Chunk, bool] = Coalescer(
+            self._process,
+            at_most=max(1, min(CHUNKS_AT_MOST, ROWS_AT_MOST // chunk_size)),
+            waiting_at_most=waiting_at_most,
+        )
+
+    async def take(self, chunk: Chunk, stalls: int) -> None:
+        """Processes a chunk that has stalled `stalls` times.
+
+        Raises:
+            NotNow: it may have killed its workers, and another such chunk is being processed.
+        """
+        if stalls >= GIVE_UP_AFTER:
+            await self._processor.give_up(chunk)
+        elif stalls >= ALONE_AFTER:
+            await self._process_suspect(chunk)
+        elif not await self._groups.submit(chunk):
+            await self._processor.process([chunk])
+
+    async def close(self) -> None:
+        """Ends the group that is processed. Call it when no chunk is taken any more."""
+        await self._groups.close()
+
+    async def _process_suspect(self, chunk: Chunk) -> None:
+        if self._suspect.locked():
+            raise NotNow
+        async with self._suspect:
+            await self._processor.process([chunk])
+
+    async def _process(self, chunks: Sequence[Chunk]) -> Sequence[bool]:
+        return [await self._processor.process_together(chunks)] * len(chunks)
 
 
-def _tell_settled(settlement: Settlement, remaining: int | None) -> None:
+def _log_settled(tickets: Tickets, remaining: int | None) -> None:
     log.info(
         "jobs settled",
         mark=LogIcon.COUNTER,
-        batch_id=settlement.batch.id,
-        run_id=settlement.run_id,
-        jobs=len(settlement.student_ids),
+        batch_id=tickets.batch.id,
+        run_id=tickets.run_id,
+        jobs=len(tickets.student_ids),
         remaining=remaining,
     )
 
@@ -181,29 +232,25 @@ def _slices(chunks: Iterable[Chunk]) -> list[JobSlice]:
     return list(dict.fromkeys(JobSlice(chunk.run_id, chunk.number) for chunk in chunks))
 
 
-def _is_all_told(slices: Sequence[JobSlice], found: Sequence[Progress]) -> bool:
-    """Whether each of these jobs has an outcome by what was inserted alone: so it is, but for what comes again."""
-    is_of_each = {each.run for each in slices} == {each.run_id for each in found}
-    return is_of_each and not any(each.pending for each in found)
+def _have_all_outcomes(slices: Sequence[JobSlice], outcomes: Sequence[SliceOutcome]) -> bool:
+    """Whether inserting gave each of these jobs an outcome: the usual case, except for chunks that come again."""
+    is_of_each = {each.run_id for each in slices} == {each.run_id for each in outcomes}
+    return is_of_each and not any(each.pending for each in outcomes)
 
 
-def _any_pending(found: Iterable[Progress]) -> bool:
-    return any(each.pending and each.run_state is RunState.OPEN for each in found)
-
-
-def _ended(found: Iterable[Progress]) -> dict[tuple[Batch, str], list[int]]:
-    """The students of each run whose job has an outcome."""
+def _ended_tickets(outcomes: Iterable[SliceOutcome]) -> list[Tickets]:
+    """By run, the tickets of the jobs that have an outcome."""
     students: defaultdict[tuple[Batch, str], list[int]] = defaultdict(list)
-    for each in found:
+    for each in outcomes:
         if each.ended:
             students[each.batch, each.run_id] += each.ended
-    return students
+    return [Tickets(batch, run_id, ended) for (batch, run_id), ended in students.items()]
 
 
-def _unknown(chunks: Iterable[Chunk], found: Iterable[Progress]) -> list[Finishing]:
-    """The runs of which the database has no job: it was restored to a moment before them, while Redis was kept. Their
-    batches are freed. Their tickets end by themselves, and keep nobody from claiming.
+def _unknown_runs(chunks: Iterable[Chunk], outcomes: Iterable[SliceOutcome]) -> dict[str, Batch]:
+    """Runs of which the database has no job: it was restored to a moment before them, and Redis was not.
+
+    Their batches are released. Their tickets expire, and prevent nobody from claiming.
     """
-    known = {each.run_id for each in found}
-    unknown = {chunk.run_id: chunk.batch for chunk in chunks if chunk.run_id not in known}
-    return [Finishing(batch, run_id, is_counted=False) for run_id, batch in unknown.items()]
+    known = {each.run_id for each in outcomes}
+    return {chunk.run_id: chunk.batch for chunk in chunks if chunk.run_id not in known}

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from uuid6 import uuid7
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.batches.enqueue import Queueing
+from adsum.batches.enqueue import Enqueuer
 from adsum.batches.listing import parse_or_refuse, require_status
-from adsum.batches.plan import Plan, make_plan
-from adsum.batches.repository import closing, jobs, new_runs, runs
+from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice
-from adsum.batches.repository.new_runs import NewRun
-from adsum.batches.repository.runs import Run
-from adsum.batches.repository.standing import Standing, find_standing
+from adsum.batches.repository.submissions import BatchSnapshot, load_snapshots
 from adsum.batches.rules import BatchStatus, OnExisting, Outcome, RunState, Tally
+from adsum.batches.run import Plan, Run, make_plan
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Conflict
@@ -54,9 +52,9 @@ class RetryCancel:
     `chunk_size` is the number of students of one message.
     """
 
-    def __init__(self, database: Database, queueing: Queueing, clock: Clock, *, chunk_size: int) -> None:
+    def __init__(self, database: Database, enqueuer: Enqueuer, clock: Clock, *, chunk_size: int) -> None:
         self._database = database
-        self._queueing = queueing
+        self._enqueuer = enqueuer
         self._clock = clock
         self._chunk_size = chunk_size
 
@@ -75,7 +73,7 @@ class RetryCancel:
         async with self._database.transaction() as connection:
             fences = await advance_fences(connection, [batch.session_id])
             done = await self._retry(connection, batch, fences, caller)
-        await self._queueing.follow(run=done.run)
+        await self._enqueuer.enqueue_after_commit(done.run)
         return done.status
 
     async def cancel(self, batch_id: str, caller: Caller) -> BatchStatus:
@@ -90,12 +88,9 @@ class RetryCancel:
         async with self._database.transaction() as connection:
             await require_status(connection, caller, batch)
             open_run = await runs.open_run(connection, batch)
-            closed = (
-                await closing.cancel_run(connection, open_run.run_id, self._clock()) if open_run is not None else None
-            )
+            ended = await runs.cancel_run(connection, open_run, self._clock()) if open_run is not None else None
             status = await require_status(connection, caller, batch)
-        if open_run is not None and closed is not None:
-            await self._queueing.follow(run=None, ended=(open_run, closed))
+        await self._enqueuer.enqueue_after_commit(None, ended=ended)
         return status
 
     async def _retry(self, connection: Connection, batch: Batch, fences: Mapping[int, int], caller: Caller) -> _Retried:
@@ -108,17 +103,32 @@ class RetryCancel:
                 f"batch {batch.id} ended so long ago that its plan was pruned: mark those who failed anew",
                 batchId=batch.id,
             )
-        standing = (await find_standing(connection, [batch]))[batch]
-        plan = await _plan_of_failed(connection, newest, status.tally, standing)
+        snapshot = (await load_snapshots(connection, [batch]))[batch]
+        plan = await _plan_of_failed(connection, newest, status.tally, snapshot)
         if not plan.jobs:
             raise NothingFailed(_why_nobody(batch, status.tally), batchId=batch.id)
-        chunks = tuple(tuple(chunk) for chunk in plan.chunks(self._chunk_size))
-        run = Run(str(uuid7()), newest.school_id, batch, RunState.OPEN, self._chunk_size, chunks, self._clock())
-        new = NewRun(run, plan, fences[batch.session_id], standing.number, OnExisting.SKIP, caller)
-        made = await new_runs.insert_runs(connection, [new])
-        # The session fence is held, so the insert cannot lose a race.
-        assert made == {run.run_id}
+        run = self._new_run(newest, plan, snapshot.number + 1, caller)
+        inserted = await runs.insert_runs(connection, [run], fences)
+        assert inserted == {run.run_id}, "the state changed although the transaction holds the fence"
         return _Retried(await require_status(connection, caller, batch), run)
+
+    def _new_run(self, failed: Run, plan: Plan, number: int, caller: Caller) -> Run:
+        return Run(
+            run_id=str(uuid7()),
+            school_id=failed.school_id,
+            batch=failed.batch,
+            number=number,
+            state=RunState.OPEN,
+            on_existing=OnExisting.SKIP,
+            chunk_size=self._chunk_size,
+            chunks=plan.chunks(self._chunk_size),
+            kept=plan.kept,
+            carried=plan.carried,
+            accepted_at=self._clock(),
+            accepted_role=caller.role,
+            user_id=caller.user_id,
+            key_id=caller.key_id,
+        )
 
 
 def _why_nobody(batch: Batch, tally: Tally) -> str:
@@ -131,11 +141,11 @@ def _why_nobody(batch: Batch, tally: Tally) -> str:
     return f"nobody of batch {batch.id} failed"
 
 
-async def _plan_of_failed(connection: Connection, run: Run, tally: Tally, standing: Standing) -> Plan:
+async def _plan_of_failed(connection: Connection, run: Run, tally: Tally, snapshot: BatchSnapshot) -> Plan:
     """The requested marks of the jobs that failed. Students who have a record by now keep it."""
-    found = await jobs.outcomes(connection, [JobSlice(run.run_id, number) for number in range(len(run.chunks))])
-    failed = {each.student_id for each in found if each.outcome is Outcome.FAILED}
+    found = await jobs.job_outcomes(connection, [JobSlice(run.run_id, number) for number in range(len(run.chunks))])
+    failed = {student_id for (_, student_id), outcome in found.items() if outcome is Outcome.FAILED}
     requested = {job.student_id: job.mark for job in run.jobs if job.student_id in failed}
-    plan = make_plan(requested, standing.records, OnExisting.SKIP)
+    plan = make_plan(requested, snapshot.records, OnExisting.SKIP)
     carried = Tally(recorded=tally.recorded, skipped=tally.skipped, cancelled=tally.cancelled)
     return Plan(plan.jobs, plan.kept, plan.conflicts, carried)

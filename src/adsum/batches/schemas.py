@@ -11,10 +11,9 @@ from pydantic_core import PydanticCustomError
 from adsum.attendance.rules import Mark
 from adsum.batches.job_outcomes import BatchJob, reason_text
 from adsum.batches.listing import BatchDetails
-from adsum.batches.plan import MarkConflict
 from adsum.batches.rules import BatchState, BatchStatus, ListedRun, OnExisting, Outcome, Tally
-from adsum.batches.selection import Selection, StudentMark
-from adsum.batches.submission import BatchResult, Submission
+from adsum.batches.run import MarkConflict
+from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.batches.undo import UndoResult
 from adsum.platform.http.schemas import Flag, Id, Moment, Page, PlainText, Schema
 from adsum.platform.texts import MAX_NOTE, MAX_REASON

@@ -1,4 +1,4 @@
-"""AttendancesService: marks a whole class in one call, and tells how far it has come."""
+"""AttendancesService: records the attendance of a class in one call, and reads the status of its batch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from adsum.accounts.access import Caller, Permission, require_permission, system
 from adsum.attendance.rules import Mark
 from adsum.attendance.statuses.rules import PRESENT
 from adsum.batches.accept import Acceptance
-from adsum.batches.enqueue import Queueing
+from adsum.batches.enqueue import Enqueuer
 from adsum.batches.listing import no_batch
 from adsum.batches.repository import tallies
 from adsum.batches.rules import BatchStatus, OnExisting
-from adsum.batches.selection import Selection, StudentMark
-from adsum.batches.submission import BatchResult, Submission
+from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import AdsumError, Invalid, Violation
 from adsum.platform.ids import parse_batch_id
@@ -25,7 +24,7 @@ from adsum.platform.ids import parse_batch_id
 
 @dataclass(frozen=True, slots=True)
 class Attendance:
-    """One student's attendance, as a program hands it over. `learning_date` is the school's calendar day."""
+    """The attendance of one student, as programs pass it. `learning_date` is the school's calendar day."""
 
     class_id: int
     session_id: int
@@ -36,20 +35,20 @@ class Attendance:
 
 
 class AttendancesService:
-    """The seed's service: accepts batches, queues them, and reads their status."""
+    """The seed's service: accepts batches, enqueues them, and reads their status."""
 
-    def __init__(self, database: Database, acceptance: Acceptance, queueing: Queueing) -> None:
+    def __init__(self, database: Database, acceptance: Acceptance, enqueuer: Enqueuer) -> None:
         self._database = database
         self._acceptance = acceptance
-        self._queueing = queueing
+        self._enqueuer = enqueuer
 
     async def process_batch_attendances(
         self, attendances: Sequence[Attendance], user: Caller, *, on_existing: OnExisting = OnExisting.SKIP
     ) -> BatchResult:
-        """Records attendances of one class, session and day; students who are not named are not touched.
+        """Records attendances of one class, session and day. The other students of the class are not touched.
 
         Raises:
-            Invalid: the list is empty, or some are of another class, session or day: one violation for each odd one.
+            Invalid: the list is empty, or has several classes, sessions or days: one violation for each that differs.
             AdsumError: as `create_batch`.
         """
         first = _of_one_batch(attendances)
@@ -64,34 +63,31 @@ class AttendancesService:
         return await self.create_batch(submission, user)
 
     async def create_batch(self, submission: Submission, caller: Caller) -> BatchResult:
-        """Accepts a submission and queues its run.
+        """Accepts a submission and enqueues its run.
 
-        When this returns, the run is durable: if Redis is away, it waits in the database.
+        When this returns, the run is durable. If Redis is unavailable, the run waits in the database.
 
         Raises:
             Forbidden, NotFound, Invalid, RosterChanged, RecordsExist, IdempotencyKeyReused: nothing was written.
-            Unavailable: not known to be accepted; sending the same again is safe.
+            Unavailable: not known to be accepted; sending the same request again is safe.
         """
         accepted = await self._acceptance.accept(submission, caller)
-        await self._queueing.follow(run=accepted.run, ended=accepted.closed)
+        await self._enqueuer.enqueue_after_commit(accepted.run, ended=accepted.closed)
         return accepted.result
 
     async def preview_batches(
         self, submissions: Sequence[Submission], caller: Caller
     ) -> list[BatchResult | AdsumError]:
-        """What `create_batch` would answer to each of these now, or its error: nothing is written.
-
-        See `Acceptance.preview`, also for what it raises.
-        """
+        """The answers or errors that `create_batch` would give now. Writes nothing. See `Acceptance.preview`."""
         previews = await self._acceptance.preview(submissions, caller)
         return [each if isinstance(each, AdsumError) else each.result for each in previews]
 
     async def get_batch_status(self, batch_id: str, user: Caller | None = None) -> BatchStatus:
-        """The newest run of a batch; every count is one of rows.
+        """The status of the newest run of a batch. Every count is computed from rows.
 
         Args:
             batch_id: such as `class-123-session-456-date-25122024`.
-            user: who asks; None: a program that has the database's own credentials.
+            user: the caller; None: a program with the credentials of the database.
 
         Raises:
             Forbidden: the caller may not read batches.
@@ -100,7 +96,7 @@ class AttendancesService:
         caller, batch = user or system_caller(), parse_batch_id(batch_id)
         require_permission(caller, Permission.BATCH_READ)
         if batch is not None:
-            # Not a snapshot: the round trips that begin and end one would be half of what is asked most often of all.
+            # Not a snapshot: the round trips to begin and end it would double the cost of the most frequent request.
             async with self._database.autocommit_read() as connection:
                 status = await tallies.batch_status(connection, caller, batch)
             if status is not None:
@@ -109,7 +105,7 @@ class AttendancesService:
 
 
 def _of_one_batch(attendances: Sequence[Attendance]) -> Attendance:
-    """Raises `Invalid` that names each attendance that is not of the batch that most of them are of."""
+    """The first attendance. Raises `Invalid` with a violation for each that differs from the majority."""
     if not attendances:
         raise Invalid("there are no attendances", [Violation("empty_selection", "there are no attendances")])
     batch_of = attrgetter("class_id", "session_id", "learning_date")

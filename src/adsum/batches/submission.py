@@ -1,18 +1,55 @@
-"""What create-batch is asked, and what it answers: plain values that the web, the library and the database share."""
+"""A request to record the attendance of a class, its selection of students, and its answer."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from adsum.attendance.rules import Mark, RecordedMark
-from adsum.batches.plan import MarkConflict
+from adsum.attendance.statuses.rules import ABSENT, PRESENT, SchoolStatuses
 from adsum.batches.rules import OnExisting
-from adsum.batches.selection import Selection
-from adsum.platform.errors import Notice
+from adsum.batches.run import MarkConflict
+from adsum.platform.days import validate_stretch
+from adsum.platform.errors import Notice, Violation
+from adsum.platform.texts import validate_note
+
+SELECTED = "/selectedStudentIds"
+UNSELECTED = "/unselectedStudentIds"
+MARKS = "/marks"
+
+
+@dataclass(frozen=True, slots=True)
+class StudentMark:
+    """One entry of `marks`: the mark of a single student."""
+
+    student_id: int
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The students and marks of a request, in the seed's terms."""
+
+    is_selected_all: bool
+    selected: Sequence[int] = ()
+    unselected: Sequence[int] = ()
+    marks: Sequence[StudentMark] = ()
+
+    @property
+    def deliberate(self) -> frozenset[int]:
+        """Students who are named. The others are only part of "all present", which says nothing about each of them."""
+        return frozenset(student_id for _, student_id in self.mentioned)
+
+    @property
+    def mentioned(self) -> Iterator[tuple[str, int]]:
+        """Every student id of the request, with the pointer to it."""
+        yield from ((f"{SELECTED}/{i}", student_id) for i, student_id in enumerate(self.selected))
+        yield from ((f"{UNSELECTED}/{i}", student_id) for i, student_id in enumerate(self.unselected))
+        yield from ((f"{MARKS}/{i}/studentId", entry.student_id) for i, entry in enumerate(self.marks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +59,13 @@ class Submission:
     Attributes:
         class_id: of the class.
         session_id: of a session of that class.
-        learning_date: as the client wrote it; the school's time zone decides which day it is.
-        selection: who is marked how.
-        on_existing: what to do about students who have a record.
-        roster_version: of the roster that the client saw, or None.
-        idempotency_key: under which the first answer is kept, or None.
+        learning_date: as the client sent it; the school's time zone decides which day it is.
+        selection: the students and their marks.
+        on_existing: applied to students who have a record.
+        roster_version: of the roster that the client has, or None.
+        idempotency_key: under which the first answer is stored, or None.
         force: record although the school is closed on that day.
-        reason: why it is forced.
+        reason: for the force.
     """
 
     class_id: int
@@ -42,17 +79,17 @@ class Submission:
     reason: str | None = None
 
     def digest(self) -> str:
-        """Of everything that is asked, the key left out: two requests that mean the same have the same."""
-        asked = asdict(self)
-        del asked["idempotency_key"]
-        # Digests of before there was force are kept in databases.
+        """A hash of the request without its key. Databases store it: equal requests must always have equal digests."""
+        fields = asdict(self)
+        del fields["idempotency_key"]
+        # Digests that older versions stored have none of the fields that are left out here.
         if not self.force and self.reason is None:
-            del asked["force"], asked["reason"]
-        for entry in asked["selection"]["marks"]:
+            del fields["force"], fields["reason"]
+        for entry in fields["selection"]["marks"]:
             for name in ("arrived_at", "left_at", "absence_id"):
                 if entry["mark"][name] is None:
                     del entry["mark"][name]
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +98,17 @@ class BatchResult:
 
     Attributes:
         batch_id: of the batch.
-        run_id: of the run that this answer speaks of: the new one, the open one, or the newest. None: there is none.
-        total_jobs: how many students were asked for.
-        added_jobs: how many of them got an attendance job.
-        skipped_jobs: how many keep what is recorded, or being recorded.
+        run_id: of the new run, the open run, or the newest run; None: the batch has none.
+        total_jobs: number of students in the request.
+        added_jobs: number of them with an attendance job.
+        skipped_jobs: number of them whose record, or job of the open run, stays.
         lock_key: of the batch, in Redis.
         message: for people.
         is_new_run: whether a run was accepted.
         is_skipped: whether another run of the batch was open.
-        conflicts: the marks that were not applied although something else is recorded.
-        is_repeated: whether this answer was given before, under the same idempotency key.
-        warnings: what is odd about the request.
+        conflicts: requested marks that are not applied because another mark is recorded.
+        is_repeated: whether this answer was stored under the same idempotency key before.
+        warnings: of the request.
     """
 
     batch_id: str
@@ -88,22 +125,120 @@ class BatchResult:
     warnings: tuple[Notice, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The form in which it is kept under an idempotency key."""
+        """The form that is stored under an idempotency key."""
         return asdict(self)
 
 
-def result_of_json(kept: Mapping[str, Any]) -> BatchResult:
-    """Reads what `BatchResult.to_json` wrote."""
-    result = BatchResult(**{name: value for name, value in kept.items() if name not in {"conflicts", "warnings"}})
+def result_of_json(stored: Mapping[str, Any]) -> BatchResult:
+    """Reads the form that `BatchResult.to_json` writes."""
+    result = BatchResult(**{name: value for name, value in stored.items() if name not in {"conflicts", "warnings"}})
     return replace(
         result,
         is_repeated=True,
-        conflicts=tuple(_conflict_of_json(entry) for entry in kept["conflicts"]),
-        # An answer of before there were warnings has none.
-        warnings=tuple(Notice(**entry) for entry in kept.get("warnings", ())),
+        conflicts=tuple(_conflict_of_json(entry) for entry in stored["conflicts"]),
+        # Answers that older versions stored have no warnings.
+        warnings=tuple(Notice(**entry) for entry in stored.get("warnings", ())),
     )
 
 
-def _conflict_of_json(kept: Mapping[str, Any]) -> MarkConflict:
-    recorded = RecordedMark(**kept["recorded"]) if kept["recorded"] is not None else None
-    return MarkConflict(kept["student_id"], recorded, Mark(**kept["requested"]))
+def _conflict_of_json(stored: Mapping[str, Any]) -> MarkConflict:
+    recorded = RecordedMark(**stored["recorded"]) if stored["recorded"] is not None else None
+    return MarkConflict(stored["student_id"], recorded, Mark(**stored["requested"]))
+
+
+def requested_marks(selection: Selection, roster: Sequence[int]) -> dict[int, Mark]:
+    """The requested mark of each student of the roster, in the order of the roster.
+
+    `isSelectedAll: true` marks every enrolled student as present, and those of `unselectedStudentIds` as absent; with
+    `false` only named students are marked. An entry of `marks` takes precedence over both lists.
+    """
+    present = set(roster) if selection.is_selected_all else set(selection.selected)
+    marks = {student_id: Mark(PRESENT) for student_id in present}
+    marks |= {student_id: Mark(ABSENT) for student_id in selection.unselected}
+    marks |= {entry.student_id: entry.mark for entry in selection.marks}
+    return {student_id: marks[student_id] for student_id in roster if student_id in marks}
+
+
+def validate_form(selection: Selection, statuses: SchoolStatuses) -> list[Violation]:
+    """Violations that do not depend on the roster: repeated students, unknown statuses, notes, times, no student."""
+    return [
+        *_repeated(SELECTED, selection.selected),
+        *_repeated(UNSELECTED, selection.unselected),
+        *_repeated(MARKS, [entry.student_id for entry in selection.marks]),
+        *_in_both(selection),
+        *_wrong_statuses(selection, statuses),
+        *_wrong_notes(selection),
+        *_wrong_times(selection),
+        *_empty(selection),
+    ]
+
+
+def validate_roster(
+    selection: Selection, roster: Collection[int], known: Collection[int], *, sees_school: bool
+) -> list[Violation]:
+    """A violation for each named student who is not on the roster of the day.
+
+    Args:
+        selection: of the request.
+        roster: ids of the students enrolled on that day.
+        known: ids of the request that belong to students of this school.
+        sees_school: whether the caller may read the whole school. For others, a student of another class and one who
+            does not exist are the same error, so that nobody can probe for ids.
+    """
+    enrolled, existing = set(roster), set(known)
+    return [
+        _off_roster(pointer, student_id, exists=student_id in existing, sees_school=sees_school)
+        for pointer, student_id in selection.mentioned
+        if student_id not in enrolled
+    ]
+
+
+def _off_roster(pointer: str, student_id: int, *, exists: bool, sees_school: bool) -> Violation:
+    params = {"studentId": student_id}
+    if not sees_school:
+        return Violation(
+            "not_on_roster", f"student {student_id} is not on the roster of this class on that day", pointer, params
+        )
+    if not exists:
+        return Violation("unknown_student", f"there is no student {student_id}", pointer, params)
+    return Violation("not_enrolled", f"student {student_id} is not enrolled in this class on that day", pointer, params)
+
+
+def _repeated(pointer: str, student_ids: Sequence[int]) -> Iterator[Violation]:
+    last = {student_id: i for i, student_id in enumerate(student_ids)}
+    for student_id, count in Counter(student_ids).items():
+        if count > 1:
+            detail = f"student {student_id} stands {count} times in {pointer[1:]}"
+            yield Violation("student_repeated", detail, f"{pointer}/{last[student_id]}", {"studentId": student_id})
+
+
+def _in_both(selection: Selection) -> Iterator[Violation]:
+    selected = set(selection.selected)
+    for i, student_id in enumerate(selection.unselected):
+        if student_id in selected:
+            detail = f"student {student_id} stands in selectedStudentIds and in unselectedStudentIds"
+            yield Violation("student_in_both_lists", detail, f"{UNSELECTED}/{i}", {"studentId": student_id})
+
+
+def _wrong_statuses(selection: Selection, statuses: SchoolStatuses) -> Iterator[Violation]:
+    for i, entry in enumerate(selection.marks):
+        violation = statuses.violation_of(entry.mark.status, f"{MARKS}/{i}/status")
+        if violation is not None:
+            yield violation
+
+
+def _wrong_notes(selection: Selection) -> Iterator[Violation]:
+    for i, entry in enumerate(selection.marks):
+        yield from validate_note(entry.mark.note, f"{MARKS}/{i}/note")
+
+
+def _wrong_times(selection: Selection) -> Iterator[Violation]:
+    for i, entry in enumerate(selection.marks):
+        arrived, left = entry.mark.arrived_at, entry.mark.left_at
+        if arrived is not None or left is not None:
+            yield from validate_stretch((f"{MARKS}/{i}/arrivedAt", arrived), (f"{MARKS}/{i}/leftAt", left))
+
+
+def _empty(selection: Selection) -> Iterator[Violation]:
+    if not selection.is_selected_all and not any(True for _ in selection.mentioned):
+        yield Violation("empty_selection", "no student is selected: name some, or send isSelectedAll: true", SELECTED)

@@ -1,4 +1,7 @@
-"""The sweeper: finds open runs that stopped moving, and drives them on. It rebuilds everything from the database."""
+"""The sweeper: rescues open runs that have stalled, and releases ended runs that still hold their lock.
+
+It derives everything from the database, so that Redis can be lost as a whole.
+"""
 
 from __future__ import annotations
 
@@ -11,42 +14,115 @@ from typing import TypeAlias
 
 from uuid6 import uuid7
 
-from adsum.batches.complete import Completion, queued
+from adsum.batches.complete import Completion, tickets_of
 from adsum.batches.queue.chunks import Chunk
-from adsum.batches.queue.service import QueueService, Stopped
+from adsum.batches.queue.service import QueueService, StalledRun
 from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice
-from adsum.batches.repository.runs import Run
-from adsum.batches.unreleased_runs import UnreleasedRuns
+from adsum.batches.run import Run
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Unavailable
 from adsum.platform.telemetry import LogIcon, logger
 
-# Runs that are looked at together: one query, one pipeline.
+# Open runs per page: one query, one pipeline. Fewer if they are large, since each job is a key in the pipeline.
 PAGE = 200
-# Of large runs fewer: each job is a key in the pipeline.
 PAGE_JOBS = 20_000
-# A pass takes at most this share of its worker's time, however many runs wait.
+# Maximum share of the worker's time that sweeping takes, however many runs are open.
 SHARE = 0.2
+# Ended runs per page; they are read without their plans. Then as many plans at once, whose size is not known before.
+ENDED_PAGE = 1_000
+RELEASED_AT_ONCE = 10
+FIRST_RUN_ID = "00000000-0000-0000-0000-000000000000"
+# Clocks differ: the runs of the last moments are looked at twice.
+OVERLAP = timedelta(seconds=5)
+# Older runs were looked at by the leader of that time. Where there was none, they are looked at one page per pass.
+RECENT = timedelta(seconds=60)
 
 Chore: TypeAlias = Callable[[], Awaitable[object]]
-"""What somebody has to do now and then: it knows itself whether anything is due."""
+"""Other periodic work of the leading sweeper; it knows itself whether anything is due."""
+
+Position: TypeAlias = tuple[datetime, str]
+"""The position of a run in the order in which runs ended: the time and its id."""
 
 log = logger(__name__)
 
 
-class Sweeper:
-    """One in every worker; one of them leads at a time.
+class UnreleasedRuns:
+    """Releases runs that ended and whose process died before it released them. Bounded work per pass.
 
     Args:
-        database: the truth.
-        queue: what is made to agree with it.
-        completion: closes what has nothing left to do.
-        unreleased: releases what ended and still holds its lock.
+        database: knows which runs have ended.
+        queue: knows which run holds each lock.
+        now: the clock.
+        lock_ttl: time to live of a lock: older runs hold none.
+        page: number of runs that are looked at together.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        queue: QueueService,
+        now: Callable[[], datetime],
+        *,
+        lock_ttl: timedelta,
+        page: int = ENDED_PAGE,
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._now = now
+        self._page = page
+        self._seen_until = now() - lock_ttl
+        self._past: Position | None = None
+
+    async def release(self) -> int:
+        """Releases runs that ended since the last pass, and looks at one more page of older ones.
+
+        Returns:
+            The number of runs that were released.
+        """
+        began = self._now()
+        if self._seen_until < began - RECENT:  # the first pass, or another process led for a while
+            self._past = self._past or (self._seen_until, FIRST_RUN_ID)
+            self._seen_until = began - RECENT
+        released, position = 0, (self._seen_until, FIRST_RUN_ID)
+        while position is not None:
+            count, position = await self._release_page(position)
+            released += count
+        self._seen_until = began - OVERLAP
+        if self._past is not None:
+            count, self._past = await self._release_page(self._past)
+            released += count
+        return released
+
+    async def _release_page(self, position: Position) -> tuple[int, Position | None]:
+        """One page after `position`: the number of runs released, and the position of the next page."""
+        async with self._database.snapshot() as connection:
+            page = await runs.runs_ended_after(connection, position, self._page)
+        holders = await self._queue.holders([batch for _, _, batch in page])
+        held = [run_id for (_, run_id, _), holder in zip(page, holders, strict=True) if holder == run_id]
+        released = 0
+        for first in range(0, len(held), RELEASED_AT_ONCE):
+            released += await self._release(held[first : first + RELEASED_AT_ONCE])
+        return released, page[-1][:2] if len(page) == self._page else None
+
+    async def _release(self, run_ids: Sequence[str]) -> int:
+        async with self._database.snapshot() as connection:
+            ended = await runs.find_runs(connection, run_ids)
+        return sum(await self._queue.release_all([tickets_of(run, run.completed_at) for run in ended.values()]))
+
+
+class Sweeper:
+    """One in every worker; one of them leads at a time. Two leaders at once do no harm.
+
+    Args:
+        database: the source of truth.
+        queue: made to agree with it.
+        completion: closes runs that have no pending job.
+        unreleased: releases runs that ended and still hold their lock.
         now: the clock.
         interval: seconds between two passes.
-        grace: a run that was accepted less long ago is still being queued by whoever accepted it.
-        page: how many runs are looked at together.
+        grace: time that the process which accepted a run has to enqueue it.
+        page: number of open runs that are looked at together.
     """
 
     def __init__(
@@ -72,7 +148,7 @@ class Sweeper:
         self._name = str(uuid7())
 
     async def run(self, stop: asyncio.Event, chores: Sequence[Chore] = ()) -> None:
-        """Makes one pass after another until `stop` is set; who leads does the chores, too. An outage ends a pass,
+        """Makes one pass after another until `stop` is set; the leader does the chores, too. An outage ends a pass,
         never the sweeper.
         """
         while not stop.is_set():
@@ -88,44 +164,44 @@ class Sweeper:
                 await asyncio.wait_for(stop.wait(), pause)
 
     async def sweep_if_leading(self) -> bool:
-        """Makes a pass, unless another one leads; returns whether it did."""
+        """Makes a pass unless another sweeper leads. Returns whether it did."""
         leads = await self._queue.lead(self._name, 2 * self._interval)
         if leads:
             await self.sweep()
         return leads
 
     async def sweep(self) -> int:
-        """Looks at every open run once, and at those that ended since the last pass.
+        """Looks at every open run once, and at the runs that ended since the last pass.
 
         Returns:
-            How many had to be driven on or released.
+            The number of runs that were closed, rescued or released.
         """
-        return await self._drive_open_runs() + await self._unreleased.release()
+        return await self._sweep_open_runs() + await self._unreleased.release()
 
-    async def _drive_open_runs(self) -> int:
-        driven, last, before = 0, None, self._now() - self._grace
+    async def _sweep_open_runs(self) -> int:
+        moved, last, before = 0, None, self._now() - self._grace
         while True:
             async with self._database.snapshot() as connection:
                 page = await runs.open_runs_after(connection, last, before, self._page, most_jobs=PAGE_JOBS)
             if not page:
-                return driven
-            driven += await self._sweep_page(page)
+                return moved
+            moved += await self._sweep_page(page)
             last = page[-1].run_id
 
     async def _sweep_page(self, page: Sequence[Run]) -> int:
-        missing = await self._queue.look_after([queued(run) for run in page])
+        missing = await self._queue.renew_and_find_missing(page)
         stopped = [(run, chunks) for run, chunks in zip(page, missing, strict=True) if chunks]
         if not stopped:
             return 0
         pending = await pending_students(self._database, [run for run, _ in stopped])
-        idle = [run for run, _ in stopped if run.run_id not in pending]
-        return await self._completion.close(idle) + await self._drive(_lost(stopped, pending))
+        finished = [run for run, _ in stopped if run.run_id not in pending]
+        return await self._completion.close(finished) + await self._rescue(_stalled(stopped, pending))
 
-    async def _drive(self, lost: Sequence[Stopped]) -> int:
-        if not lost:
+    async def _rescue(self, stalled: Sequence[StalledRun]) -> int:
+        if not stalled:
             return 0
-        driven = 0
-        for run, holder in zip(lost, await self._queue.drive(lost), strict=True):
+        rescued = 0
+        for run, holder in zip(stalled, await self._queue.rescue(stalled), strict=True):
             if holder is not None and not await self._completion.take_over(run, holder):
                 continue
             log.info(
@@ -135,23 +211,23 @@ class Sweeper:
                 run_id=run.run_id,
                 chunks=len(run.chunks),
             )
-            driven += 1
-        return driven
+            rescued += 1
+        return rescued
 
 
-def _lost(stopped: Sequence[tuple[Run, list[Chunk]]], pending: Mapping[str, set[int]]) -> list[Stopped]:
-    """Runs with jobs that nobody will do: pending, in a chunk that BullMQ has not."""
-    found: list[Stopped] = []
+def _stalled(stopped: Sequence[tuple[Run, list[Chunk]]], pending: Mapping[str, set[int]]) -> list[StalledRun]:
+    """Runs with pending jobs in chunks that BullMQ does not have: nobody would process them."""
+    stalled: list[StalledRun] = []
     for run, missing in stopped:
-        due = pending.get(run.run_id, set())
-        chunks = [chunk for chunk in missing if any(job.student_id in due for job in run.chunks[chunk.number])]
+        students = pending.get(run.run_id, set())
+        chunks = [chunk for chunk in missing if any(job.student_id in students for job in run.chunks[chunk.number])]
         if chunks:
-            found.append(Stopped(run.batch, run.run_id, sorted(due), chunks))
-    return found
+            stalled.append(StalledRun(run.batch, run.run_id, sorted(students), chunks))
+    return stalled
 
 
-async def pending_students(database: Database, stopped: Sequence[Run]) -> dict[str, set[int]]:
-    """Of each run that has any, the students whose job has no outcome."""
-    slices = [JobSlice(run.run_id, number) for run in stopped for number in range(len(run.chunks))]
+async def pending_students(database: Database, open_runs: Sequence[Run]) -> dict[str, set[int]]:
+    """By run, the students whose job has no outcome; runs without such jobs are left out."""
+    slices = [JobSlice(run.run_id, number) for run in open_runs for number in range(len(run.chunks))]
     async with database.snapshot() as connection:
-        return await jobs.pending(connection, slices)
+        return await jobs.pending_students(connection, slices)

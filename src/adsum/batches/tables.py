@@ -1,4 +1,4 @@
-"""Tables: runs, failures of their jobs, and answers kept under idempotency keys."""
+"""Tables: runs, failures of their jobs, and answers stored under idempotency keys."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ batch_runs = Table(
     Column("number", Integer, nullable=False),
     Column("state", String(16), nullable=False),
     Column("on_existing", String(16), nullable=False),
-    # [[{"student": 7, "status": "present", "note"?, "arrived"?, "left"?, "absence"?, "version"?}, …], …]: the jobs of
-    # each chunk.
+    # The jobs of each chunk, with the keys of `run.PLAN_KEYS`: [[{"student": 7, "status": "present", "note"?, …}, …],
+    # …].
     Column("plan", Json, nullable=False),
-    # [7, …]: students whose record stays as it is; they count as skipped.
+    # [7, …]: students whose record stays; they count as skipped.
     Column("kept", Json, nullable=False),
-    # Of how many students each chunk was cut; with 1 a message bears the seed's job id.
+    # Maximum number of students per chunk. With 1, a message has the seed's job id.
     Column("chunk_size", Integer, nullable=False),
-    # A retry goes on with the batch: what the run before it came to, failures left out.
+    # Of a retry: the counts of the run before it, without failures, which it carries over.
     Column("carried_recorded", Integer, nullable=False, server_default="0"),
     Column("carried_skipped", Integer, nullable=False, server_default="0"),
     Column("carried_cancelled", Integer, nullable=False, server_default="0"),
@@ -48,25 +48,25 @@ batch_runs = Table(
     reference("user", nullable=True),
     Column("key_id", BigInt, ForeignKey("api_keys.id")),
     Column("ended_at", Instant),
-    # The process that closed it; NULL: a request did.
+    # The process that closed the run; NULL: a request did.
     Column("ended_by", String(300)),
-    # The final counts: NULL while the run is open, when they are computed from the rows.
+    # The final counts. NULL while the run is open: then they are computed from the rows.
     Column("recorded_jobs", Integer),
     Column("skipped_jobs", Integer),
     Column("failed_jobs", Integer),
     Column("cancelled_jobs", Integer),
-    # Why the class was marked although the school was closed on that day.
+    # Why attendance was recorded although the school was closed on that day.
     Column("forced_reason", String(500)),
     # Whether what its records say is in the summaries that reports read: see reports/summaries_repository.py.
     Column("summarised", Boolean, nullable=False, server_default=false()),
-    # Since when the plan and the failures of a run that ended long ago are gone; the counts above stay.
+    # When the plan and the failures of a run that ended long ago were removed; the counts above stay.
     Column("pruned_at", Instant),
     UniqueConstraint("session_id", "learning_date", "number"),
     CheckConstraint("state IN ('open', 'closed', 'cancelled')", "state"),
     CheckConstraint(
         "state = 'open' OR total_jobs = recorded_jobs + skipped_jobs + failed_jobs + cancelled_jobs", "counts"
     ),
-    # At most one open run a batch: this index is what refuses a second submission.
+    # At most one open run per batch: this index refuses a second one.
     Index(
         "uq_batch_runs_open",
         "session_id",
@@ -77,14 +77,14 @@ batch_runs = Table(
     ),
     Index(None, "school_id", "learning_date", "session_id"),
     Index(None, "learning_date", "session_id"),
-    # What the sweeper reads: run ids are in the order of acceptance.
+    # Read by the sweeper: run ids are in the order of acceptance.
     Index(
         "ix_batch_runs_open",
         "run_id",
         sqlite_where=text("state = 'open'"),
         postgresql_where=text("state = 'open'"),
     ),
-    # What somebody has to look at: few, among millions that went well.
+    # Runs with failures, which people look for: few among millions.
     Index(
         "ix_batch_runs_failed",
         "learning_date",
@@ -92,16 +92,16 @@ batch_runs = Table(
         sqlite_where=text("failed_jobs > 0"),
         postgresql_where=text("failed_jobs > 0"),
     ),
-    # Days whose summaries are to be made anew.
+    # Days whose summaries are stale.
     Index(
         "ix_batch_runs_unsummarised",
         "school_id",
         "learning_date",
-        # As each of them has it in the query: else SQLite would not know that the index serves it.
+        # In the form of the query of each dialect: otherwise SQLite does not use the index.
         sqlite_where=text("ended_at IS NOT NULL AND summarised = 0"),
         postgresql_where=text("ended_at IS NOT NULL AND NOT summarised"),
     ),
-    # Who looks for runs that ended: lately, or so long ago that they are pruned. What is pruned leaves the index.
+    # Runs that ended: recently, or so long ago that they are pruned. Pruned runs are not in the index.
     Index(
         None,
         "ended_at",
@@ -120,7 +120,7 @@ job_failures = Table(
     PrimaryKeyConstraint("run_id", "student_id"),
 )
 
-# What was answered to a request that carried an Idempotency-Key; the digest is of its body.
+# The answer to a request with an Idempotency-Key, and the digest of its body.
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,

@@ -5,13 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from adsum.batches.complete import Completion
-from adsum.batches.dispatcher import Deliveries
-from adsum.batches.process import AttendanceProcessor
+from adsum.batches.process import AttendanceProcessor, Dispatcher
 from adsum.batches.queue.control import QueueControl
 from adsum.batches.queue.ledger import Ledger
 from adsum.batches.queue.service import QueueService
-from adsum.batches.sweep import Sweeper
-from adsum.batches.unreleased_runs import UnreleasedRuns
+from adsum.batches.sweep import Sweeper, UnreleasedRuns
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.redis.connection import RedisClient
@@ -31,9 +29,9 @@ def queue_service(settings: Settings, redis: RedisClient) -> QueueService:
     return QueueService(redis, ledger, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
 
 
-def new_deliveries(settings: Settings, processor: AttendanceProcessor) -> Deliveries:
+def new_dispatcher(settings: Settings, processor: AttendanceProcessor) -> Dispatcher:
     """The groups of chunks in a worker."""
-    return Deliveries(
+    return Dispatcher(
         processor,
         chunk_size=settings.chunk_size,
         # Twice: after a restart of BullMQ's loop, the chunks that it took before may still wait.

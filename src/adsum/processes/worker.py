@@ -44,7 +44,7 @@ async def _work(settings: Settings) -> None:
 
         async def process(chunk: Chunk, stalls: int) -> None:
             with adsum.metrics.chunk_seconds.time():
-                await adsum.deliveries.take(chunk, stalls)
+                await adsum.dispatcher.take(chunk, stalls)
 
         options = WorkerOptions(
             redis_url=servers.redis_url(settings),

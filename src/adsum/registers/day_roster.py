@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from adsum.absences.rules import absences_of_session
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.batches.repository.standing import find_standing
+from adsum.batches.repository.submissions import load_snapshots
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
@@ -95,7 +95,7 @@ async def _session(connection: Connection, caller: Caller, batch: Batch) -> Sess
 
 
 async def _known(connection: Connection, batch: Batch) -> dict[int, str]:
-    found = (await find_standing(connection, [batch]))[batch]
+    found = (await load_snapshots(connection, [batch]))[batch]
     times = await times_of(connection, batch.session_id)
     known = absences_of_session(found.known, batch.session_id, batch.learning_date, times)
     return {student_id: each.absence.status for student_id, each in known.items()}

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.sql_files import input_rows, sql_file
 
-_ADVANCE_FENCES = sql_file(__package__, "advance_fences")
+_ADVANCE_FENCES = sql_file("adsum.roster", "advance_fences")
 
 
 async def advance_fences(connection: AsyncConnection, session_ids: Collection[int]) -> dict[int, int]:

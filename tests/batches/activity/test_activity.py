@@ -13,12 +13,11 @@ from adsum import wiring
 from adsum.accounts.access import Role
 from adsum.batches.activity.rules import RunsOfMinutes, first_minute, minutes_of
 from adsum.batches.activity.service import ActivityService, QueueView
-from adsum.batches.complete import queued
 from adsum.batches.queue.control import WorkerSeen
-from adsum.batches.repository import closing, recording
+from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice
-from adsum.batches.repository.runs import Run
 from adsum.batches.rules import BatchFilters, BatchState, FailureCount
+from adsum.batches.run import Run
 from adsum.platform.database.engine import Connection
 from adsum.platform.errors import Forbidden, NotFound
 from adsum.platform.paging import PageRequest
@@ -57,9 +56,9 @@ async def run_with_one_failure(connection: Connection, school: SchoolIds) -> Run
         update(enrolments).where(enrolments.c.student_id == first).values(end_date=date(2024, 9, 3))
     )
     run = await make_run(connection, school, inserts(school.student_ids))
-    await recording.insert_records(connection, slices(run))
-    await recording.fail_pending(connection, slices(run), "not_enrolled", LATER)
-    assert await closing.close_runs(connection, [run.run_id], LATER)
+    await jobs.insert_records(connection, slices(run))
+    await jobs.fail_pending_jobs(connection, slices(run), "not_enrolled", LATER)
+    assert await runs.close_runs(connection, [run.run_id], LATER)
     return run
 
 
@@ -92,8 +91,8 @@ async def test_minutes_count_what_each_run_did_itself_and_only_of_schools_that_a
     async with adsum.database.transaction() as connection:
         await connection.execute(update(enrolments).values(end_date=None))
         retry = JobSlice(retried.run_id, 0)
-        await recording.insert_records(connection, [retry])
-        assert await closing.close_runs(connection, [retried.run_id], LATER)
+        await jobs.insert_records(connection, [retry])
+        assert await runs.close_runs(connection, [retried.run_id], LATER)
         eve = batch_of(school, date(2024, 12, 24))
         await make_run(connection, school, inserts(school.student_ids), batch=eve)
     activity = await looking.now(operator)
@@ -148,7 +147,7 @@ async def test_a_story_tells_reasons_the_queue_and_what_was_taken_back(adsum: Ad
     assert (undone.run_id, undone.role, undone.records) == (run.run_id, "office", 3)
 
     assert (await adsum.timeline.of_batch(eve.batch.id, operator, 100)).is_claimed is False
-    await adsum.queue.start([queued(eve)])
+    await adsum.queue.enqueue([eve])
     assert (await adsum.timeline.of_batch(eve.batch.id, operator, 100)).is_claimed is True
     for unknown in ("nothing", batch_of(school, date(2024, 12, 1)).id):
         with pytest.raises(NotFound):

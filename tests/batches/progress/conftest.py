@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from adsum.batches.repository import closing, recording
-from adsum.batches.repository.runs import Run
+from adsum.batches.repository import jobs, runs
+from adsum.batches.run import Run
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
 from adsum.wiring import Adsum
@@ -30,15 +30,15 @@ class MovingRun:
 
     async def record(self, chunk: int) -> None:
         async with self.database.transaction() as connection:
-            await recording.insert_records(connection, [slices(self.run)[chunk]])
+            await jobs.insert_records(connection, [slices(self.run)[chunk]])
 
     async def close(self) -> None:
         async with self.database.transaction() as connection:
-            assert await closing.close_runs(connection, [self.run.run_id], LATER)
+            assert await runs.close_runs(connection, [self.run.run_id], LATER)
 
     async def cancel(self) -> None:
         async with self.database.transaction() as connection:
-            assert await closing.cancel_run(connection, self.run.run_id, LATER) is not None
+            assert await runs.cancel_run(connection, self.run, LATER) is not None
 
 
 async def begin_run(database: Database, school: SchoolIds) -> MovingRun:

@@ -10,7 +10,7 @@ from sqlalchemy import delete, text
 from adsum.accounts.access import system_caller
 from adsum.batches.progress import Watch, event_id
 from adsum.batches.rules import BatchState
-from adsum.batches.selection import Selection
+from adsum.batches.submission import Selection
 from adsum.batches.tables import batch_runs
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum, open_adsum

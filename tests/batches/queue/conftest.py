@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
+from adsum.attendance.rules import Mark
+from adsum.attendance.statuses.rules import PRESENT
 from adsum.batches.queue import service
-from adsum.batches.queue.keys import LedgerKeys
-from adsum.batches.queue.ledger import Claim, Ledger, Release, Settlement, holder_told
-from adsum.batches.queue.service import QueuedRun, QueueService
+from adsum.batches.queue.ledger import Ledger, LedgerKeys, Tickets, holder_of_reply
+from adsum.batches.queue.service import QueueService
+from adsum.batches.rules import OnExisting, RunState
+from adsum.batches.run import AttendanceJob, Run
 from adsum.platform.ids import Batch
 from adsum.platform.redis.connection import open_redis, translated
 
@@ -56,29 +59,42 @@ def new_queue(redis: Redis, key_prefix: str = "") -> QueueService:
     return QueueService(redis, new_ledger(redis, key_prefix), queue_name="attendance", key_prefix=key_prefix)
 
 
-def run_of(run_id: str, *chunks: list[int], batch: Batch = BATCH, by_student: bool = False) -> QueuedRun:
-    return QueuedRun(batch, run_id, chunks, by_student)
+def run_of(run_id: str, *chunks: list[int], batch: Batch = BATCH, by_student: bool = False) -> Run:
+    """A run with these students in its chunks; `by_student`: with a chunk size of 1."""
+    plan = tuple(tuple(AttendanceJob(student_id, Mark(PRESENT)) for student_id in chunk) for chunk in chunks)
+    return Run(
+        run_id=run_id,
+        school_id=1,
+        batch=batch,
+        number=1,
+        state=RunState.OPEN,
+        on_existing=OnExisting.SKIP,
+        chunk_size=1 if by_student else 500,
+        chunks=plan,
+        accepted_at=datetime(2024, 12, 25, tzinfo=UTC),
+        accepted_role="admin",
+    )
 
 
 async def claim(ledger: Ledger, batch: Batch, run_id: str, student_ids: Iterable[int]) -> str | None:
     """Claims the batch for one run; the run that holds it, where that is another one."""
     with translated():
         async with ledger.redis.pipeline(transaction=False) as pipe:
-            await ledger.claim(Claim(batch, run_id, list(student_ids)), pipe)
+            await ledger.claim(Tickets(batch, run_id, list(student_ids)), pipe)
             (reply,) = await pipe.execute()
-    return holder_told(reply)
+    return holder_of_reply(reply)
 
 
 async def settle(ledger: Ledger, batch: Batch, run_id: str, student_ids: Iterable[int]) -> int | None:
     """Settles the jobs of one run."""
-    return (await ledger.settle_all([Settlement(batch, run_id, list(student_ids))]))[0]
+    return (await ledger.settle_all([Tickets(batch, run_id, list(student_ids))]))[0]
 
 
 async def release(
     ledger: Ledger, batch: Batch, run_id: str, student_ids: Iterable[int], *, completed_at: datetime | None
 ) -> bool:
     """Releases the batch of one run."""
-    return (await ledger.release_all([Release(batch, run_id, list(student_ids), completed_at)]))[0]
+    return (await ledger.release_all([Tickets(batch, run_id, list(student_ids), completed_at)]))[0]
 
 
 async def names(redis: Any) -> list[str]:

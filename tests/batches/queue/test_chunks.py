@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.batches.queue.chunks import VERSION, Chunk, NewerChunk, UnreadableChunk, chunk_of
+from adsum.batches.queue.chunks import VERSION, Chunk, NewerChunk, UnreadableChunk, chunk_of, chunks_of
 from tests.batches.queue.conftest import BATCH, FIRST, run_of
 
 WHOLE = Chunk(BATCH, FIRST, 3)
@@ -58,12 +58,12 @@ def test_nothing_of_a_finished_message_is_kept(chunk: Chunk) -> None:
 
 
 def test_the_messages_of_a_run_name_their_place_in_its_plan() -> None:
-    assert run_of(FIRST, [1, 2], [3]).messages == [Chunk(BATCH, FIRST, 0), Chunk(BATCH, FIRST, 1)]
+    assert chunks_of(run_of(FIRST, [1, 2], [3])) == [Chunk(BATCH, FIRST, 0), Chunk(BATCH, FIRST, 1)]
 
 
 def test_the_messages_of_a_run_that_is_cut_by_student_name_the_student() -> None:
     run = run_of(FIRST, [1], [3], by_student=True)
-    assert run.messages == [Chunk(BATCH, FIRST, 0, student_id=1), Chunk(BATCH, FIRST, 1, student_id=3)]
+    assert chunks_of(run) == [Chunk(BATCH, FIRST, 0, student_id=1), Chunk(BATCH, FIRST, 1, student_id=3)]
 
 
 @pytest.mark.parametrize("more", [{}, {"chunk": "of another form"}, {"marks": []}])

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from adsum.batches.queue.chunks import chunks_of
 from adsum.batches.queue.control import SILENT_AFTER_S, QueueControl, QueueState, WorkerSeen
-from adsum.batches.queue.service import QueueService, Stopped
+from adsum.batches.queue.service import QueueService, StalledRun
 from adsum.platform.redis.connection import QueueOutage, open_redis
 from tests.batches.queue.conftest import FIRST, OTHER_BATCH, SECOND, run_of
 from tests.batches.queue.test_worker import Desk, emptied, ready_desk, working
 from tests.support.waiting import until
 
-CHUNKS = run_of(FIRST, [1, 2], [3]).messages
+CHUNKS = chunks_of(run_of(FIRST, [1, 2], [3]))
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ async def test_a_paused_queue_gives_out_nothing_until_it_is_resumed(
     desk = ready_desk()
     async with working(redis_url, desk):
         await control.pause()
-        await queue.start([run_of(FIRST, [1, 2], [3])])
+        await queue.enqueue([run_of(FIRST, [1, 2], [3])])
         assert await control.state() == QueueState(is_paused=True, waiting=2, active=0, delayed=0, failed=0)
         await until(lambda: one_worker_waits(control))
         assert desk.processed == []
@@ -45,11 +46,11 @@ async def test_pausing_lets_workers_finish_what_they_have(
     queue: QueueService, control: QueueControl, redis_url: str
 ) -> None:
     desk = Desk()
-    await queue.start([run_of(FIRST, [1, 2])])
+    await queue.enqueue([run_of(FIRST, [1, 2])])
     async with working(redis_url, desk):
         await desk.begun.wait()
         await control.pause()
-        await queue.start([run_of(SECOND, [1, 2], batch=OTHER_BATCH)])
+        await queue.enqueue([run_of(SECOND, [1, 2], batch=OTHER_BATCH)])
         desk.go_on.set()
         await until(lambda: nothing_is_active(control))
         assert [chunk.run_id for chunk in desk.processed] == [FIRST]
@@ -94,7 +95,7 @@ async def test_a_worker_is_seen_again_after_its_connections_broke(
         for client in await redis.client_list():
             if ":w:" in client["name"]:
                 await redis.client_kill_filter(client["id"])
-        await queue.start([run_of(FIRST, [1, 2])])
+        await queue.enqueue([run_of(FIRST, [1, 2])])
         await emptied(queue)
         await until(waits_for_chunks)
         assert await one_worker_waits(control)
@@ -116,7 +117,7 @@ def test_a_worker_that_says_nothing_for_long_is_not_alive() -> None:
 async def test_a_message_that_waits_is_not_astray_and_one_that_is_in_no_list_is(
     queue: QueueService, control: QueueControl, redis: Redis
 ) -> None:
-    await queue.start([run_of(FIRST, [1, 2], [3])])
+    await queue.enqueue([run_of(FIRST, [1, 2], [3])])
     ids = [chunk.message_id for chunk in CHUNKS]
     assert await control.orphaned_messages([*ids, "unheard-of"]) == []
     await redis.delete("bull:attendance:wait")
@@ -133,14 +134,14 @@ async def test_failed_messages_are_forgotten_however_many_they_are(
     assert (state.failed, state.waiting) == (450, 0)
     assert await control.forget_failed() == 450
     assert (await control.state()).failed == 0
-    assert await redis.exists(f"bull:attendance:{run_of(FIRST, [1]).messages[0].message_id}") == 0
+    assert await redis.exists(f"bull:attendance:{chunks_of(run_of(FIRST, [1]))[0].message_id}") == 0
 
 
 async def fail_all(queue: QueueService, redis: Redis, count: int) -> None:
     """As if others had left chunks in BullMQ's failed set."""
     run = run_of(FIRST, *([i] for i in range(1, count + 1)))
     # Without the patience of a request, which ends on a machine that is busy with other tests.
-    await queue.drive([Stopped(run.batch, run.run_id, run.student_ids, run.messages)])
+    await queue.rescue([StalledRun(run.batch, run.run_id, run.student_ids, chunks_of(run))])
     ids = [str(name) for name in await redis.lrange("bull:attendance:wait", 0, -1)]
     await redis.delete("bull:attendance:wait")
     await redis.zadd("bull:attendance:failed", dict.fromkeys(ids, 1_700_000_000_000))

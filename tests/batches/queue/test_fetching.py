@@ -10,8 +10,8 @@ from bullmq import Worker
 from redis.asyncio import Redis
 from typing_extensions import override
 
-from adsum.batches.queue.fetching import FetchingWorker
 from adsum.batches.queue.service import QueueService
+from adsum.batches.queue.worker import FetchingWorker
 from adsum.platform.redis.connection import open_redis
 from tests.batches.queue.conftest import FIRST, run_of
 from tests.batches.queue.desk import Desk, emptied, ready_desk, scripts_called, somebody_waits_for_chunks, working
@@ -25,7 +25,7 @@ async def test_a_chunk_that_comes_to_an_idle_worker_is_not_asked_for_from_each_f
     async with working(redis_url, desk, concurrency=64, stall_interval=60):
         await until(lambda: somebody_waits_for_chunks(redis))
         before = await scripts_called(redis)
-        await queue.start([run_of(FIRST, [1, 2])])
+        await queue.enqueue([run_of(FIRST, [1, 2])])
         await emptied(queue)
         await until(lambda: somebody_waits_for_chunks(redis))
     # The claim, the chunk added, fetched and finished; and whether there is more. BullMQ alone makes 260 calls.
@@ -34,7 +34,7 @@ async def test_a_chunk_that_comes_to_an_idle_worker_is_not_asked_for_from_each_f
 
 async def test_many_chunks_are_asked_for_side_by_side(queue: QueueService, redis: Redis, redis_url: str) -> None:
     desk = Desk()
-    await queue.start([run_of(FIRST, *([student_id] for student_id in range(1, 31)))])
+    await queue.enqueue([run_of(FIRST, *([student_id] for student_id in range(1, 31)))])
     async with working(redis_url, desk, concurrency=30):
         await until(lambda: all_are_taken(redis, 30))
         desk.go_on.set()
@@ -51,8 +51,8 @@ async def test_all_who_wait_to_ask_leave_when_the_worker_stops_just_as_one_of_th
 ) -> None:
     class StoppingThen(FetchingWorker):
         @override
-        async def _asked(self, *, has_found: bool) -> None:
-            await super()._asked(has_found=has_found)
+        async def _fetched(self, *, found_message: bool) -> None:
+            await super()._fetched(found_message=found_message)
             self.paused = True  # before the one that was woken comes to itself
 
     async def find_nothing(_worker: Worker, _token: str) -> None:

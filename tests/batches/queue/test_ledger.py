@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.asyncio import Redis
 
-from adsum.batches.queue.ledger import Ledger, Release, Settlement
+from adsum.batches.queue.ledger import Ledger, Tickets
 from adsum.embedded.valkey import Valkey
 from adsum.platform.redis.connection import QueueOutage
 from tests.batches.queue.conftest import (
@@ -70,7 +70,7 @@ async def test_a_lock_that_is_taken_over_counts_nothing_and_what_its_holder_left
 ) -> None:
     """What the run has done by then is not to be counted again."""
     await claim(ledger, BATCH, FIRST, [1, 2])
-    assert await ledger.take_over(Release(BATCH, FIRST, [2, 3, 4], None), SECOND)
+    assert await ledger.take_over(Tickets(BATCH, FIRST, [2, 3, 4], None), SECOND)
     assert await values(redis) == {KEYS.lock: SECOND} | tickets(FIRST, 1)
     assert await settle(ledger, BATCH, SECOND, [2, 3, 4]) is None
     assert await release(ledger, BATCH, SECOND, [2, 3, 4], completed_at=NOW)
@@ -80,14 +80,14 @@ async def test_a_lock_that_is_taken_over_counts_nothing_and_what_its_holder_left
 async def test_a_lock_is_taken_over_only_while_it_is_of_the_run_that_ended(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, SECOND, [1])
     before = await values(redis)
-    assert not await ledger.take_over(Release(BATCH, FIRST, [1], None), "third")
+    assert not await ledger.take_over(Tickets(BATCH, FIRST, [1], None), "third")
     assert await values(redis) == before
 
 
 async def test_who_takes_over_from_a_run_that_completed_leaves_its_marker(ledger: Ledger, redis: Redis) -> None:
     """It may be that nobody else does: who closed it has died, and the next run is cancelled."""
     await claim(ledger, BATCH, FIRST, [1])
-    assert await ledger.take_over(Release(BATCH, FIRST, [1], NOW), SECOND)
+    assert await ledger.take_over(Tickets(BATCH, FIRST, [1], NOW), SECOND)
     assert await values(redis) == {KEYS.lock: SECOND, KEYS.marker: NOW.isoformat()}
 
 
@@ -246,9 +246,9 @@ async def test_a_ledger_that_somebody_spoilt_stops_no_other(ledger: Ledger, redi
         await claim(ledger, batch, FIRST, [1, 2])
     await redis.delete(KEYS.lock)
     await redis.rpush(KEYS.lock, "theirs")  # pyright: ignore[reportGeneralTypeIssues]
-    settlements = [Settlement(batch, FIRST, [1]) for batch in (BATCH, OTHER_BATCH)]
+    settlements = [Tickets(batch, FIRST, [1]) for batch in (BATCH, OTHER_BATCH)]
     assert await ledger.settle_all(settlements) == [None, 1]
-    releases = [Release(batch, FIRST, [2], NOW) for batch in (BATCH, OTHER_BATCH)]
+    releases = [Tickets(batch, FIRST, [2], NOW) for batch in (BATCH, OTHER_BATCH)]
     assert await ledger.release_all(releases) == [False, True]
 
 

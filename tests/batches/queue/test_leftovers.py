@@ -90,7 +90,7 @@ async def test_only_what_still_holds_what_was_seen_is_dropped(redis: Redis, ledg
 
 
 async def test_what_bullmq_keeps_is_nobodys_leftover(redis: Redis) -> None:
-    await new_queue(redis).start([run_of(FIRST, [1])])
+    await new_queue(redis).enqueue([run_of(FIRST, [1])])
     assert not any("bull" in key.name for key in (await Leftovers(redis, "").scan(LIMIT)).keys)
 
 

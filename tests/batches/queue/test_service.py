@@ -1,4 +1,4 @@
-"""QueueService: an accepted run is claimed and queued, and queueing it again adds nothing."""
+"""QueueService: an accepted run is claimed and queued, and enqueuer it again adds nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from adsum.batches.queue import service
-from adsum.batches.queue.ledger import Release, Settlement
+from adsum.batches.queue.ledger import Tickets
 from adsum.batches.queue.service import QueueService
 from adsum.embedded.valkey import Valkey
 from adsum.platform.redis.connection import REQUEST_DEADLINE_S, QueueOutage, open_redis
@@ -37,7 +37,7 @@ async def waiting(redis: Redis, prefix: str = "") -> list[str]:
 
 
 async def test_a_run_is_claimed_and_its_chunks_wait_in_order(queue: QueueService, redis: Redis) -> None:
-    assert await queue.start([run_of(FIRST, [1, 2], [3, 4], [5])]) == [None]
+    assert await queue.enqueue([run_of(FIRST, [1, 2], [3, 4], [5])]) == [None]
     assert await waiting(redis) == [
         f"{BATCH.id}-run-{FIRST}-chunk-0",
         f"{BATCH.id}-run-{FIRST}-chunk-1",
@@ -48,23 +48,23 @@ async def test_a_run_is_claimed_and_its_chunks_wait_in_order(queue: QueueService
 
 async def test_queueing_again_adds_nothing(queue: QueueService, redis: Redis) -> None:
     run = run_of(FIRST, [1, 2], [3])
-    await queue.start([run])
+    await queue.enqueue([run])
     before = await values(redis), await waiting(redis)
-    assert await queue.start([run]) == [None]
+    assert await queue.enqueue([run]) == [None]
     assert (await values(redis), await waiting(redis)) == before
 
 
 async def test_queueing_twenty_times_at_once_adds_one(redis: Redis) -> None:
     run = run_of(FIRST, [1, 2], [3])
     queues = [new_queue(redis) for _ in range(4)]
-    started = await asyncio.gather(*(queues[i % 4].start([run]) for i in range(20)))
+    started = await asyncio.gather(*(queues[i % 4].enqueue([run]) for i in range(20)))
     assert started == [[None]] * 20
     assert len(await waiting(redis)) == 2
     assert await redis.get(KEYS.counter) == "3"
 
 
 async def test_of_two_runs_at_once_one_holds_the_batch(queue: QueueService, redis: Redis) -> None:
-    (first,), (second,) = await asyncio.gather(*(queue.start([run_of(run, [1, 2])]) for run in (FIRST, SECOND)))
+    (first,), (second,) = await asyncio.gather(*(queue.enqueue([run_of(run, [1, 2])]) for run in (FIRST, SECOND)))
     holder = first or second
     assert {first, second} == {None, holder}
     assert await values(redis) == {KEYS.lock: holder, KEYS.counter: "2"} | tickets(str(holder), 1, 2)
@@ -73,9 +73,9 @@ async def test_of_two_runs_at_once_one_holds_the_batch(queue: QueueService, redi
 async def test_a_run_that_finds_the_lock_of_another_one_is_told_and_queued_all_the_same(
     queue: QueueService, redis: Redis
 ) -> None:
-    await queue.start([run_of(FIRST, [1, 2])])
+    await queue.enqueue([run_of(FIRST, [1, 2])])
     before = await values(redis)
-    assert await queue.start([run_of(SECOND, [3, 4])]) == [FIRST]
+    assert await queue.enqueue([run_of(SECOND, [3, 4])]) == [FIRST]
     assert await values(redis) == before
     assert f"{BATCH.id}-run-{SECOND}-chunk-0" in await waiting(redis)
 
@@ -84,34 +84,34 @@ async def test_the_lock_of_a_run_that_ended_is_taken_over_and_what_it_left_is_dr
     queue: QueueService, redis: Redis
 ) -> None:
     """The lock alone: what the run has done by then is not to be counted again."""
-    await queue.start([run_of(FIRST, [1, 2])])
-    assert await queue.take_over(Release(BATCH, FIRST, [1, 2], None), SECOND)
+    await queue.enqueue([run_of(FIRST, [1, 2])])
+    assert await queue.take_over(Tickets(BATCH, FIRST, [1, 2], None), SECOND)
     assert await values(redis) == {KEYS.lock: SECOND}
-    assert await queue.settle_all([Settlement(BATCH, SECOND, [1])]) == [None]
-    assert await queue.release_all([Release(BATCH, SECOND, [1, 2], NOW)]) == [True]
+    assert await queue.settle_all([Tickets(BATCH, SECOND, [1])]) == [None]
+    assert await queue.release_all([Tickets(BATCH, SECOND, [1, 2], NOW)]) == [True]
     assert await values(redis) == {KEYS.marker: NOW.isoformat()}
 
 
 async def test_more_than_go_in_one_pipeline_go_in_several(
     queue: QueueService, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await queue.start([run_of(FIRST, [7], batch=OTHER_BATCH)])  # whose lock refuses one of them
+    await queue.enqueue([run_of(FIRST, [7], batch=OTHER_BATCH)])  # whose lock refuses one of them
     monkeypatch.setattr(service, "SENT_AT_ONCE", 2)
     runs = [run_of(FIRST, [1], [2], [3]), run_of(SECOND, [4], batch=OTHER_BATCH)]
-    assert await queue.start(runs) == [None, FIRST]
+    assert await queue.enqueue(runs) == [None, FIRST]
     assert len(await waiting(redis)) == 5
 
 
 async def test_one_students_message_that_still_waits_is_not_added_twice_by_the_next_run(
     queue: QueueService, redis: Redis
 ) -> None:
-    await queue.start([run_of(FIRST, [7], by_student=True)])
-    assert await queue.start([run_of(SECOND, [7], by_student=True)]) == [FIRST]
+    await queue.enqueue([run_of(FIRST, [7], by_student=True)])
+    assert await queue.enqueue([run_of(SECOND, [7], by_student=True)]) == [FIRST]
     assert await waiting(redis) == [BATCH.job_id(7)]
 
 
 async def test_every_key_of_ours_has_a_time_to_live(queue: QueueService, redis: Redis) -> None:
-    await queue.start([run_of(FIRST, [1, 2])])
+    await queue.enqueue([run_of(FIRST, [1, 2])])
     left = await lifetimes(redis)
     assert len(left) == 4
     assert min(left.values()) > 0
@@ -119,15 +119,15 @@ async def test_every_key_of_ours_has_a_time_to_live(queue: QueueService, redis: 
 
 async def test_an_installation_keeps_its_chunks_behind_its_prefix(redis: Redis) -> None:
     one, other = new_queue(redis, "{adsum-1}"), new_queue(redis, "{adsum-2}")
-    await one.start([run_of(FIRST, [1, 2])])
+    await one.enqueue([run_of(FIRST, [1, 2])])
     assert [len(await waiting(redis, prefix)) for prefix in ("{adsum-1}", "{adsum-2}", "")] == [1, 0, 0]
     assert [await one.depth(), await other.depth()] == [1, 0]
 
 
 async def test_the_depth_is_how_many_chunks_are_not_done(queue: QueueService) -> None:
     assert await queue.depth() == 0
-    await queue.start([run_of(FIRST, [1, 2], [3, 4])])
-    await queue.start([run_of(SECOND, [1, 2], batch=OTHER_BATCH)])
+    await queue.enqueue([run_of(FIRST, [1, 2], [3, 4])])
+    await queue.enqueue([run_of(SECOND, [1, 2], batch=OTHER_BATCH)])
     assert await queue.depth() == 3
 
 
@@ -136,9 +136,9 @@ async def test_the_lock_is_told_by_the_name_that_users_know(queue: QueueService)
 
 
 async def test_the_queue_settles_and_releases_with_the_ledger(queue: QueueService, redis: Redis) -> None:
-    await queue.start([run_of(FIRST, [1, 2])])
-    assert await queue.settle_all([Settlement(BATCH, FIRST, [1])]) == [1]
-    assert await queue.release_all([Release(BATCH, FIRST, [1, 2], None)]) == [True]
+    await queue.enqueue([run_of(FIRST, [1, 2])])
+    assert await queue.settle_all([Tickets(BATCH, FIRST, [1])]) == [1]
+    assert await queue.release_all([Tickets(BATCH, FIRST, [1, 2], None)]) == [True]
     assert await values(redis) == {}
 
 
@@ -152,9 +152,9 @@ async def test_a_frozen_server_costs_a_request_no_more_than_our_patience(
         patience.setattr(service, "REQUEST_DEADLINE_S", REQUEST_DEADLINE_S)
         start = time.monotonic()
         with pytest.raises(QueueOutage):
-            await queue.start([run_of(FIRST, [1, 2])])
+            await queue.enqueue([run_of(FIRST, [1, 2])])
         assert REQUEST_DEADLINE_S * 0.9 < time.monotonic() - start < REQUEST_DEADLINE_S * 4
-    assert await queue.start([run_of(FIRST, [1, 2])]) == [None]
+    assert await queue.enqueue([run_of(FIRST, [1, 2])]) == [None]
     assert (await waiting(redis), await redis.get(KEYS.counter)) == ([f"{BATCH.id}-run-{FIRST}-chunk-0"], "2")
     await redis.aclose()
 
@@ -164,7 +164,7 @@ async def test_no_reply_of_an_abandoned_command_is_taken_for_that_of_another(own
     queue = new_queue(redis)
     await redis.set("kept", "value")
     with frozen(own_valkey), pytest.raises(QueueOutage):
-        await queue.start([run_of(FIRST, [1, 2])])
+        await queue.enqueue([run_of(FIRST, [1, 2])])
     assert [await redis.get("kept") for _ in range(5)] == ["value"] * 5
     await redis.aclose()
 
@@ -179,7 +179,7 @@ async def test_a_frozen_server_does_not_answer_a_ping(own_valkey: Valkey) -> Non
 async def test_a_server_that_is_not_there_is_an_outage(tmp_path: object) -> None:
     redis = open_redis(f"unix://{tmp_path}/nobody.sock", connections=8, socket_timeout=5)
     with pytest.raises(QueueOutage):
-        await new_queue(redis).start([run_of(FIRST, [1])])
+        await new_queue(redis).enqueue([run_of(FIRST, [1])])
     with pytest.raises(QueueOutage):
         await new_queue(redis).depth()
     await redis.aclose()
@@ -189,9 +189,9 @@ async def test_a_server_that_refuses_to_write_is_an_outage(own_valkey: Valkey) -
     redis = open_redis(url_of(own_valkey), connections=8, socket_timeout=5)
     tell(own_valkey, "CONFIG SET maxmemory 1")
     with pytest.raises(QueueOutage):
-        await new_queue(redis).start([run_of(FIRST, [1])])
+        await new_queue(redis).enqueue([run_of(FIRST, [1])])
     tell(own_valkey, "CONFIG SET maxmemory 0")
     tell(own_valkey, "CONFIG SET min-replicas-to-write 1")
     with pytest.raises(QueueOutage):
-        await new_queue(redis).start([run_of(FIRST, [1])])
+        await new_queue(redis).enqueue([run_of(FIRST, [1])])
     await redis.aclose()

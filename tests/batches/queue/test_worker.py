@@ -14,9 +14,9 @@ import pytest
 from bullmq import Queue
 from redis.asyncio import Redis
 
-from adsum.batches.queue.chunks import NAME
-from adsum.batches.queue.fetching import FetchingWorker
+from adsum.batches.queue.chunks import NAME, chunks_of
 from adsum.batches.queue.service import QueueService
+from adsum.batches.queue.worker import FetchingWorker
 from adsum.platform.redis.connection import open_redis
 from tests.batches.queue.conftest import BATCH, FIRST, OTHER_BATCH, SECOND, names, new_queue, run_of
 from tests.batches.queue.desk import Desk, emptied, ready_desk, somebody_waits_for_chunks, working
@@ -36,10 +36,10 @@ async def test_each_chunk_is_processed_and_nothing_is_left_of_its_message(
     queue: QueueService, redis: Redis, redis_url: str
 ) -> None:
     desk, run = ready_desk(), run_of(FIRST, [1, 2], [3])
-    await queue.start([run])
+    await queue.enqueue([run])
     async with working(redis_url, desk):
         await emptied(queue)
-    assert sorted(desk.processed, key=lambda chunk: chunk.number) == run.messages
+    assert sorted(desk.processed, key=lambda chunk: chunk.number) == chunks_of(run)
     left = {name.removeprefix("bull:attendance:") for name in await names(redis) if "bull:" in name}
     assert left <= {"meta", "id", "events", "stalled-check", "marker"}
 
@@ -49,10 +49,10 @@ async def test_a_message_that_is_no_chunk_is_dropped_and_the_next_one_processed(
 ) -> None:
     desk = ready_desk()
     await send(redis, {"v": 1, "batchId": BATCH.id, "runId": "x", "chunk": 0})
-    await queue.start([run_of(FIRST, [1, 2])])
+    await queue.enqueue([run_of(FIRST, [1, 2])])
     async with working(redis_url, desk):
         await emptied(queue)
-    assert desk.processed == run_of(FIRST, [1, 2]).messages
+    assert desk.processed == chunks_of(run_of(FIRST, [1, 2]))
 
 
 async def test_a_message_of_a_newer_version_stays_for_newer_workers(
@@ -60,7 +60,7 @@ async def test_a_message_of_a_newer_version_stays_for_newer_workers(
 ) -> None:
     desk = ready_desk()
     await send(redis, {"v": 2, "somethingElse": True})
-    await queue.start([run_of(FIRST, [1, 2])])
+    await queue.enqueue([run_of(FIRST, [1, 2])])
     async with working(redis_url, desk):
         await desk.done.wait()
         await until(lambda: redis.exists("bull:attendance:delayed"))
@@ -72,8 +72,8 @@ async def test_whoever_processes_a_chunk_is_told_how_often_it_has_stalled(
     queue: QueueService, redis: Redis, redis_url: str
 ) -> None:
     desk, run = ready_desk(), run_of(FIRST, [1, 2])
-    await queue.start([run])
-    await redis.hset(f"bull:attendance:{run.messages[0].message_id}", "stc", "7")  # pyright: ignore[reportGeneralTypeIssues]
+    await queue.enqueue([run])
+    await redis.hset(f"bull:attendance:{chunks_of(run)[0].message_id}", "stc", "7")  # pyright: ignore[reportGeneralTypeIssues]
     async with working(redis_url, desk):
         await emptied(queue)
     assert desk.stalls == [7]
@@ -86,25 +86,25 @@ async def test_a_worker_that_is_told_to_stop_finishes_what_it_has_and_takes_noth
         return not await somebody_waits_for_chunks(redis)
 
     desk = Desk()
-    await queue.start([run_of(FIRST, [1, 2])])
+    await queue.enqueue([run_of(FIRST, [1, 2])])
     async with working(redis_url, desk) as stop:
         await desk.begun.wait()
         await until(lambda: somebody_waits_for_chunks(redis))
         stop.set()
         await until(nobody_waits_for_chunks)
-        await queue.start([run_of(SECOND, [1, 2], batch=OTHER_BATCH)])
+        await queue.enqueue([run_of(SECOND, [1, 2], batch=OTHER_BATCH)])
         desk.go_on.set()
-    assert desk.processed == run_of(FIRST, [1, 2]).messages
+    assert desk.processed == chunks_of(run_of(FIRST, [1, 2]))
     assert await queue.depth() == 1
 
 
 async def test_a_chunk_that_is_not_to_be_done_now_comes_again_in_a_moment(queue: QueueService, redis_url: str) -> None:
     desk = ready_desk()
     desk.refusals = 2
-    await queue.start([run_of(FIRST, [1, 2])])
+    await queue.enqueue([run_of(FIRST, [1, 2])])
     async with working(redis_url, desk):
         await emptied(queue)
-    assert (desk.refusals, desk.processed) == (0, run_of(FIRST, [1, 2]).messages)
+    assert (desk.refusals, desk.processed) == (0, chunks_of(run_of(FIRST, [1, 2])))
 
 
 async def test_a_chunk_that_was_on_its_way_to_a_worker_that_is_told_to_stop_is_finished_too(
@@ -120,7 +120,7 @@ async def test_a_chunk_that_was_on_its_way_to_a_worker_that_is_told_to_stop_is_f
 
     monkeypatch.setattr("adsum.batches.queue.worker.FetchingWorker", Observed)
     desk = Desk()
-    await queue.start([run_of(FIRST, [1, 2])])
+    await queue.enqueue([run_of(FIRST, [1, 2])])
     async with counting_valkey(redis_url, tmp_path) as (proxy, proxied):
         fetch = Blow(1, Moment.BEFORE, named="EVALSHA", breaks=False)
         proxy.arm(fetch)
@@ -133,7 +133,7 @@ async def test_a_chunk_that_was_on_its_way_to_a_worker_that_is_told_to_stop_is_f
             for _ in range(10):
                 await asyncio.sleep(0)  # turns of the loop: whoever throws the chunk away has done so by then
             desk.go_on.set()
-    assert desk.processed == run_of(FIRST, [1, 2]).messages
+    assert desk.processed == chunks_of(run_of(FIRST, [1, 2]))
     assert await queue.depth() == 0
 
 
@@ -149,17 +149,17 @@ async def test_a_drain_that_takes_too_long_leaves_the_chunk_to_another_worker(
     queue: QueueService, redis_url: str
 ) -> None:
     stuck, other = Desk(), ready_desk()
-    await queue.start([run_of(FIRST, [1, 2])])
+    await queue.enqueue([run_of(FIRST, [1, 2])])
     async with working(redis_url, stuck, drain_timeout=0.2):
         await stuck.begun.wait()
     assert (stuck.processed, await queue.depth()) == ([], 1)
     async with working(redis_url, other):
         await emptied(queue)
-    assert other.processed == run_of(FIRST, [1, 2]).messages
+    assert other.processed == chunks_of(run_of(FIRST, [1, 2]))
 
 
 async def test_a_loop_that_ends_in_the_middle_of_a_drain_can_end(queue: QueueService, redis_url: str) -> None:
-    await queue.start([run_of(FIRST, [1])])
+    await queue.enqueue([run_of(FIRST, [1])])
     script = f"""
 import asyncio
 from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
@@ -190,7 +190,7 @@ async def test_a_worker_that_starts_before_its_server_begins_when_it_is_there() 
         async with working(f"unix://{folder}/valkey.sock", desk, drain_timeout=0.5):
             with valkey_in(folder) as server:
                 redis = open_redis(url_of(server), connections=4, socket_timeout=5)
-                await new_queue(redis).start([run_of(FIRST, [1, 2])])
+                await new_queue(redis).enqueue([run_of(FIRST, [1, 2])])
                 await asyncio.wait_for(desk.done.wait(), DEADLINE_S)
                 await redis.aclose()
 

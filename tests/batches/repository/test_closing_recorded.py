@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select, update
 
-from adsum.batches.repository import closing, jobs, recording
-from adsum.batches.repository.jobs import JobSlice, Progress
+from adsum.batches.repository import jobs, runs
+from adsum.batches.repository.jobs import JobSlice, SliceOutcome
 from adsum.batches.rules import RunState, Tally
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.engine import Database
@@ -22,12 +22,12 @@ from tests.support.waiting import until, waiting_for_locks
 async def test_what_is_told_is_what_the_rows_say(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=2)
-        (told,) = await recording.record(connection, slices(run), LATER)
-        (read,) = await jobs.progress(connection, slices(run))
-    assert replace(told, closed=None, run_state=RunState.CLOSED) == read
+        (told,) = await jobs.record_jobs(connection, slices(run), LATER)
+        (read,) = await jobs.slice_outcomes(connection, slices(run))
+    assert replace(told, closed=None, closed_at=None, run_state=RunState.CLOSED) == read
     assert (read.recorded, read.pending, read.planned, sorted(read.ended)) == (4, 0, 4, school.student_ids)
     assert told.closed is not None
-    assert (told.closed.tally, told.closed.ended_at) == (Tally(recorded=4), LATER)
+    assert (told.closed, told.closed_at) == (Tally(recorded=4), LATER)
 
 
 @pytest.mark.parametrize("is_counted", [False, True], ids=["with its last record", "once all are counted"])
@@ -35,18 +35,18 @@ async def test_who_ended_a_run_is_kept(database: Database, school: SchoolIds, is
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
         if is_counted:
-            await recording.insert_records(connection, slices(run))
-            await closing.close_runs(connection, [run.run_id], LATER, "host:7")
+            await jobs.insert_records(connection, slices(run))
+            await runs.close_runs(connection, [run.run_id], LATER, "host:7")
         else:
-            await recording.record(connection, slices(run), LATER, "host:7")
+            await jobs.record_jobs(connection, slices(run), LATER, "host:7")
         assert list(await connection.scalars(select(batch_runs.c.ended_by))) == ["host:7"]
 
 
 async def test_a_chunk_of_several_is_not_all_of_its_run(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=2)
-        (first,) = await recording.record(connection, slices(run)[:1], LATER)
-        (part,) = await recording.record(connection, [JobSlice(run.run_id, 1, 1, 2)], LATER)
+        (first,) = await jobs.record_jobs(connection, slices(run)[:1], LATER)
+        (part,) = await jobs.record_jobs(connection, [JobSlice(run.run_id, 1, 1, 2)], LATER)
     assert [(each.recorded, each.pending, each.closed) for each in (first, part)] == [(2, 0, None), (1, 0, None)]
 
 
@@ -54,10 +54,10 @@ async def test_who_has_a_record_or_is_not_enrolled_leaves_their_run_open(databas
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts([*school.student_ids, 999]))
         await make_record(connection, school.school_id, run.batch, school.student_ids[0])
-        (told,) = await recording.record(connection, slices(run), LATER)
+        (told,) = await jobs.record_jobs(connection, slices(run), LATER)
         assert (told.recorded, told.closed, told.pending > 0) == (3, None, True)
-        await recording.fail_pending(connection, slices(run), "not_enrolled", LATER)
-        (read,) = await jobs.progress(connection, slices(run))
+        await jobs.fail_pending_jobs(connection, slices(run), "not_enrolled", LATER)
+        (read,) = await jobs.slice_outcomes(connection, slices(run))
     assert (read.recorded, read.pending, len(read.ended), read.run_state) == (3, 0, 5, RunState.OPEN)
 
 
@@ -67,7 +67,7 @@ async def test_of_a_run_that_has_ended_nothing_is_recorded_and_nothing_closed(
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
         await end_run(connection, run, RunState.CANCELLED)
-        told = await recording.record(connection, slices(run), LATER)
+        told = await jobs.record_jobs(connection, slices(run), LATER)
     assert not any(each.recorded or each.closed for each in told)
 
 
@@ -77,18 +77,18 @@ async def test_the_counts_are_those_that_counting_comes_to(database: Database, s
         run = await make_run(connection, school, inserts(others), kept=[one])
         carried = {"carried_recorded": 5, "carried_skipped": 2, "carried_cancelled": 1, "total_jobs": 12}
         await connection.execute(update(batch_runs).where(batch_runs.c.run_id == run.run_id).values(carried))
-        (told,) = await recording.record(connection, slices(run), LATER)
+        (told,) = await jobs.record_jobs(connection, slices(run), LATER)
         assert told.closed is not None
         await connection.execute(update(batch_runs).where(batch_runs.c.run_id == run.run_id).values(state="open"))
-        assert await closing.close_runs(connection, [run.run_id], LATER) == {run.run_id: told.closed}
-    assert told.closed.tally == Tally(recorded=8, skipped=3, cancelled=1)
+        assert await runs.close_runs(connection, [run.run_id], LATER) == {run.run_id: told.closed}
+    assert told.closed == Tally(recorded=8, skipped=3, cancelled=1)
 
 
 async def test_what_comes_again_closes_nothing_again(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
-        first = await recording.record(connection, slices(run), LATER)
-        again = await recording.record(connection, slices(run), LATER)
+        first = await jobs.record_jobs(connection, slices(run), LATER)
+        again = await jobs.record_jobs(connection, slices(run), LATER)
     assert ([bool(each.closed) for each in first], any(each.closed for each in again)) == ([True], False)
 
 
@@ -103,14 +103,14 @@ async def test_two_workers_with_one_run_take_turns(postgres_database: Database) 
         school = await make_school(connection, students=3)
         run = await make_run(connection, school, inserts(school.student_ids))
 
-    async def record() -> list[Progress]:
+    async def record() -> list[SliceOutcome]:
         async with postgres_database.transaction() as connection:
-            return await recording.record(connection, slices(run), LATER)
+            return await jobs.record_jobs(connection, slices(run), LATER)
 
     async def both_wait() -> bool:
         return await waiting_for_locks(postgres_database) == 2
 
-    workers: list[asyncio.Task[list[Progress]]] = []
+    workers: list[asyncio.Task[list[SliceOutcome]]] = []
     with suppress(Undone):
         async with postgres_database.transaction() as third:
             await make_record(third, school.school_id, run.batch, school.student_ids[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adsum.batches.repository import closing, recording
+from adsum.batches.repository import jobs, runs
 from adsum.platform.database.engine import Database
 from tests.support.runs import LATER, fail_job, inserts, make_run, outcomes, slices
 from tests.support.schools import SchoolIds
@@ -15,7 +15,7 @@ async def test_a_failed_job_stays_failed_in_its_run_when_a_later_run_records_the
     async with database.transaction() as connection:
         first = await make_run(connection, school, inserts([one]))
         await fail_job(connection, first, one)
-        assert await closing.close_runs(connection, [first.run_id], LATER)
+        assert await runs.close_runs(connection, [first.run_id], LATER)
         second = await make_run(connection, school, inserts([one]))
-        await recording.insert_records(connection, slices(second))
+        await jobs.insert_records(connection, slices(second))
         assert await outcomes(connection, first) == {one: "failed"}

@@ -11,10 +11,10 @@ from sqlalchemy import delete, select, update
 
 from adsum.attendance.rules import Mark, RecordedMark
 from adsum.attendance.tables import attendances
-from adsum.batches.plan import AttendanceJob
-from adsum.batches.repository import jobs, recording
+from adsum.batches.repository import jobs
 from adsum.batches.repository.jobs import JobSlice
 from adsum.batches.rules import Outcome, RunState
+from adsum.batches.run import AttendanceJob
 from adsum.platform.database.engine import Database
 from adsum.roster.tables import enrolments
 from tests.support.runs import (
@@ -42,7 +42,7 @@ async def test_an_open_runs_jobs_are_recorded_as_planned(database: Database, sch
     wanted = [AttendanceJob(one, Mark("late", "bus \U0001f68c 'ü'")), AttendanceJob(two, Mark("absent"))]
     async with database.transaction() as connection:
         run = await make_run(connection, school, wanted)
-        await recording.insert_records(connection, slices(run))
+        await jobs.insert_records(connection, slices(run))
         assert await outcomes(connection, run) == {one: "recorded", two: "recorded"}
         assert await records(connection, batch_of(school)) == {
             one: RecordedMark("late", "bus \U0001f68c 'ü'", 1),
@@ -53,7 +53,7 @@ async def test_an_open_runs_jobs_are_recorded_as_planned(database: Database, sch
 async def test_a_record_says_when_and_in_which_role_its_run_was_accepted(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids[:1]))
-        await recording.insert_records(connection, slices(run))
+        await jobs.insert_records(connection, slices(run))
         c = attendances.c
         row = (await connection.execute(select(c.run_id, c.marked_at, c.marked_role, c.class_id, c.school_id))).one()
     assert tuple(row) == (run.run_id, ACCEPTED_AT, "admin", school.class_id, school.school_id)
@@ -72,8 +72,8 @@ async def test_nothing_of_a_run_that_ended_is_written(
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
         await end_run(connection, run, state)
-        await recording.insert_records(connection, slices(run))
-        await recording.fail_pending(connection, slices(run), "not_enrolled", LATER)
+        await jobs.insert_records(connection, slices(run))
+        await jobs.fail_pending_jobs(connection, slices(run), "not_enrolled", LATER)
         assert await outcomes(connection, run) == dict.fromkeys(school.student_ids, outcome)
         assert (await count_records(connection), await failures(connection, run)) == (0, {})
 
@@ -83,9 +83,9 @@ async def test_a_chunk_delivered_again_writes_nothing_and_finds_the_same_outcome
 ) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
-        await recording.insert_records(connection, slices(run))
+        await jobs.insert_records(connection, slices(run))
         before = await outcomes(connection, run), await records(connection, batch_of(school))
-        await recording.insert_records(connection, [*slices(run), *slices(run)])
+        await jobs.insert_records(connection, [*slices(run), *slices(run)])
         assert (await outcomes(connection, run), await records(connection, batch_of(school))) == before
 
 
@@ -94,7 +94,7 @@ async def test_who_has_a_record_of_another_run_keeps_it_and_is_skipped(database:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts([one, two]))
         await make_record(connection, school.school_id, batch_of(school), one, status="late")
-        await recording.insert_records(connection, slices(run))
+        await jobs.insert_records(connection, slices(run))
         assert await outcomes(connection, run) == {one: "skipped", two: "recorded"}
         assert (await records(connection, batch_of(school)))[one].status == "late"
 
@@ -105,9 +105,9 @@ async def test_a_record_that_was_corrected_since_is_recorded_all_the_same(
     one = school.student_ids[0]
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts([one]))
-        await recording.insert_records(connection, slices(run))
+        await jobs.insert_records(connection, slices(run))
         await connection.execute(update(attendances).values(status=None, version=2))
-        await recording.insert_records(connection, slices(run))
+        await jobs.insert_records(connection, slices(run))
         assert await outcomes(connection, run) == {one: "recorded"}
         assert await records(connection, batch_of(school)) == {one: RecordedMark(None, None, 2)}
 
@@ -124,8 +124,8 @@ async def test_who_has_left_the_class_since_is_not_recorded_and_fails_with_the_r
         await connection.execute(
             update(enrolments).where(c.student_id == future).values(begin_date=DAY + timedelta(days=1))
         )
-        await recording.insert_records(connection, slices(run))
-        await recording.fail_pending(connection, slices(run), "not_enrolled", LATER)
+        await jobs.insert_records(connection, slices(run))
+        await jobs.fail_pending_jobs(connection, slices(run), "not_enrolled", LATER)
         assert await outcomes(connection, run) == {gone: "failed", ended: "failed", future: "failed", stays: "recorded"}
         assert await failures(connection, run) == dict.fromkeys([gone, ended, future], "not_enrolled")
 
@@ -136,9 +136,9 @@ async def test_only_what_is_pending_is_failed_and_only_once(database: Database, 
         run = await make_run(connection, school, inserts([one, two, three, four]))
         await make_record(connection, school.school_id, batch_of(school), one)
         await fail_job(connection, run, two)
-        await recording.insert_records(connection, [JobSlice(run.run_id, 0, 2, 3)])
+        await jobs.insert_records(connection, [JobSlice(run.run_id, 0, 2, 3)])
         for code in ("first", "second"):
-            await recording.fail_pending(connection, slices(run), code, LATER)
+            await jobs.fail_pending_jobs(connection, slices(run), code, LATER)
         assert await failures(connection, run) == {two: "worker_died", four: "first"}
         assert await outcomes(connection, run) == {one: "skipped", two: "failed", three: "recorded", four: "failed"}
 
@@ -148,7 +148,7 @@ async def test_a_record_beats_a_failure_of_the_same_run(database: Database, scho
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts([one]))
         await fail_job(connection, run, one)
-        await recording.insert_records(connection, slices(run))
+        await jobs.insert_records(connection, slices(run))
         assert await outcomes(connection, run) == {one: "recorded"}
 
 
@@ -158,7 +158,7 @@ async def test_the_jobs_of_a_slice_are_those_from_its_start_up_to_its_stop(
     one, two, three, four = school.student_ids
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=3)
-        await recording.insert_records(connection, [JobSlice(run.run_id, 0, 1, 2), JobSlice(run.run_id, 1, 0, 1)])
+        await jobs.insert_records(connection, [JobSlice(run.run_id, 0, 1, 2), JobSlice(run.run_id, 1, 0, 1)])
         assert await outcomes(connection, run) == {one: "pending", two: "recorded", three: "pending", four: "recorded"}
 
 
@@ -166,10 +166,10 @@ async def test_what_is_in_no_plan_has_no_outcome(database: Database, school: Sch
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
         nowhere = [JobSlice(NOBODY, 0), JobSlice(run.run_id, 7), JobSlice(run.run_id, 0, 4, 9)]
-        await recording.insert_records(connection, nowhere)
-        await recording.fail_pending(connection, nowhere, "worker_died", LATER)
-        assert await jobs.outcomes(connection, nowhere) == []
-        assert await jobs.outcomes(connection, []) == []
+        await jobs.insert_records(connection, nowhere)
+        await jobs.fail_pending_jobs(connection, nowhere, "worker_died", LATER)
+        assert await jobs.job_outcomes(connection, nowhere) == {}
+        assert await jobs.job_outcomes(connection, []) == {}
         assert (await count_records(connection), await failures(connection, run)) == (0, {})
 
 
@@ -178,11 +178,11 @@ async def test_chunks_of_several_runs_are_written_together(database: Database, s
         today = await make_run(connection, school, inserts(school.student_ids), chunk_size=2)
         earlier = replace(batch_of(school), learning_date=DAY - timedelta(days=1))
         yesterday = await make_run(connection, school, inserts(school.student_ids, "absent"), batch=earlier)
-        await recording.insert_records(connection, slices(yesterday, today))
+        await jobs.insert_records(connection, slices(yesterday, today))
         assert await count_records(connection) == 8
-        found = await jobs.outcomes(connection, slices(today, yesterday))
-    assert {each.outcome for each in found} == {Outcome.RECORDED}
-    assert {(each.run_id, each.batch) for each in found} == {(today.run_id, today.batch), (yesterday.run_id, earlier)}
+        found = await jobs.job_outcomes(connection, slices(today, yesterday))
+    assert set(found.values()) == {Outcome.RECORDED}
+    assert {run_id for run_id, _ in found} == {today.run_id, yesterday.run_id}
 
 
 async def test_two_workers_with_the_same_chunks_in_another_order_write_each_once(
@@ -201,7 +201,7 @@ async def test_two_workers_with_the_same_chunks_in_another_order_write_each_once
 
     async def work(turn: int) -> None:
         async with database.transaction() as connection:
-            await recording.insert_records(connection, slices(*made[turn:], *made[:turn]))
+            await jobs.insert_records(connection, slices(*made[turn:], *made[:turn]))
 
     await asyncio.gather(*map(work, range(6)))
     async with database.snapshot() as connection:

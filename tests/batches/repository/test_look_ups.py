@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from adsum.batches.repository import closing, jobs, recording
+from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.job_list import list_jobs
-from adsum.batches.repository.standing import find_standing
+from adsum.batches.repository.submissions import load_snapshots
 from adsum.platform.database.engine import Connection, Database
 from tests.support.runs import LATER, inserts, make_run, slices
 from tests.support.schools import MARKED_AT, RUN_ID, make_school
@@ -26,15 +26,15 @@ async def test_no_statement_reads_all_records_to_find_those_of_a_class(postgres_
         school = await make_school(connection, students=30)
         await connection.execute(RECORDS, {"marked_at": MARKED_AT, "run_id": RUN_ID, "count": RECORDED})
         run = await make_run(connection, school, inserts(school.student_ids))
-        assert [bool(each.closed) for each in await recording.record(connection, slices(run), LATER)] == [True]
-        assert [each.pending for each in await jobs.progress(connection, slices(run))] == [0]
-        assert await jobs.pending(connection, slices(run)) == {}
-        await recording.update_records(connection, slices(run))
-        assert len((await find_standing(connection, [run.batch]))[run.batch].records) == 30
+        assert [bool(each.closed) for each in await jobs.record_jobs(connection, slices(run), LATER)] == [True]
+        assert [each.pending for each in await jobs.slice_outcomes(connection, slices(run))] == [0]
+        assert await jobs.pending_students(connection, slices(run)) == {}
+        await jobs.update_records(connection, slices(run))
+        assert len((await load_snapshots(connection, [run.batch]))[run.batch].records) == 30
         assert (
             len(await list_jobs(connection, run.batch, run.run_id, alone=True, outcome=None, after=0, limit=30)) == 30
         )
-        assert await closing.close_runs(connection, [run.run_id], LATER) == {}
+        assert await runs.close_runs(connection, [run.run_id], LATER) == {}
         assert await read_whole(connection) == 0
 
 

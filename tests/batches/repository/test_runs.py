@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import select
 
 from adsum.attendance.rules import Mark, RecordedMark
-from adsum.batches.plan import AttendanceJob
-from adsum.batches.repository import idempotency, runs
-from adsum.batches.repository.idempotency import AnswerKey, KeptAnswer
+from adsum.batches.repository import runs, submissions
+from adsum.batches.repository.submissions import AnswerKey, StoredAnswer
 from adsum.batches.rules import RunState
+from adsum.batches.run import AttendanceJob
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.engine import Database
 from tests.support.runs import DAY, LATER, batch_of, end_run, inserts, make_run, records
@@ -76,12 +76,12 @@ async def test_of_runs_it_is_told_whether_and_how_each_ended(database: Database,
             if state is not RunState.OPEN:
                 await end_run(connection, run, state)
             made.append(run.run_id)
-        endings = await runs.run_endings(connection, [*made, NOBODY])
+        endings = await runs.find_endings(connection, [*made, NOBODY])
+        ended = await runs.find_ended(connection, [*made, NOBODY])
     closed, cancelled, still_open = made
     assert endings.keys() == set(made)
-    assert (endings[closed].has_ended, endings[closed].completed_at) == (True, LATER)
-    assert (endings[cancelled].has_ended, endings[cancelled].completed_at) == (True, None)
-    assert (endings[still_open].has_ended, endings[still_open].completed_at) == (False, None)
+    assert endings[still_open] == (RunState.OPEN, None)
+    assert ended == {closed: LATER, cancelled: None, NOBODY: None}
 
 
 @pytest.mark.parametrize(("most_jobs", "number"), [(1, 1), (2, 1), (4, 2), (5, 2), (6, 3), (100, 3)])
@@ -118,15 +118,15 @@ async def test_existing_records_are_those_of_the_session_and_day_with_cleared_ma
 async def test_an_answer_is_kept_under_its_actor_and_key(database: Database) -> None:
     answer: dict[str, Any] = {"batchId": "x", "conflicts": [], "text": "'ü\U0001f68c"}
     async with database.transaction() as connection:
-        await idempotency.keep_answers(connection, {KEY: KeptAnswer("digest", answer)}, LATER)
+        await submissions.store_answers(connection, {KEY: StoredAnswer("digest", answer)}, LATER)
         asked = [KEY, AnswerKey("user-2", "key"), AnswerKey("user-1", "KEY")]
-        assert await idempotency.find_answers(connection, asked) == {KEY: KeptAnswer("digest", answer)}
+        assert await submissions.find_answers(connection, asked) == {KEY: StoredAnswer("digest", answer)}
 
 
 async def test_a_key_is_kept_once(database: Database) -> None:
     async def keep() -> None:
         async with database.transaction() as connection:
-            await idempotency.keep_answers(connection, {KEY: KeptAnswer("digest", {})}, LATER)
+            await submissions.store_answers(connection, {KEY: StoredAnswer("digest", {})}, LATER)
 
     results = await asyncio.gather(*(keep() for _ in range(5)), return_exceptions=True)
     assert sorted(type(result).__name__ for result in results) == ["NoneType", *["RejectedRows"] * 4]

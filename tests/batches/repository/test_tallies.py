@@ -15,10 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import system_caller
 from adsum.attendance.rules import Mark
 from adsum.attendance.tables import attendance_changes
-from adsum.batches.plan import AttendanceJob
-from adsum.batches.repository import closing, jobs, recording, runs, tallies
-from adsum.batches.repository.runs import Run
+from adsum.batches.repository import jobs, runs, tallies
 from adsum.batches.rules import RunState, Tally
+from adsum.batches.run import AttendanceJob, Run
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
 from tests.support.runs import ACCEPTED_AT, DAY, LATER, batch_of, end_run, fail_job, inserts, make_run, outcomes, slices
@@ -90,8 +89,8 @@ async def test_whatever_is_in_the_rows_each_job_counts_once(
 async def test_a_run_with_something_pending_is_not_closed(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=1)
-        await recording.insert_records(connection, slices(run)[:3])
-        assert not await closing.close_runs(connection, [run.run_id], LATER)
+        await jobs.insert_records(connection, slices(run)[:3])
+        assert not await runs.close_runs(connection, [run.run_id], LATER)
         assert await runs.open_run(connection, run.batch) == run
 
 
@@ -100,14 +99,14 @@ async def test_a_run_is_closed_with_the_counts_of_its_rows(database: Database, s
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts([one, two, three]), kept=[four])
         await make_record(connection, school.school_id, run.batch, one)
-        await recording.insert_records(connection, [jobs.JobSlice(run.run_id, 0, 0, 2)])
-        await recording.fail_pending(connection, slices(run), "not_enrolled", LATER)
-        closed = (await closing.close_runs(connection, [run.run_id], LATER)).get(run.run_id)
+        await jobs.insert_records(connection, [jobs.JobSlice(run.run_id, 0, 0, 2)])
+        await jobs.fail_pending_jobs(connection, slices(run), "not_enrolled", LATER)
+        closed = (await runs.close_runs(connection, [run.run_id], LATER)).get(run.run_id)
         status = await tallies.batch_status(connection, system_caller(), run.batch)
     assert closed is not None
-    assert closed.tally == Tally(recorded=1, skipped=2, failed=1)
+    assert closed == Tally(recorded=1, skipped=2, failed=1)
     assert status is not None
-    assert (status.run_id, status.run_state, status.tally) == (run.run_id, RunState.CLOSED, closed.tally)
+    assert (status.run_id, status.run_state, status.tally) == (run.run_id, RunState.CLOSED, closed)
     assert (status.started_at, status.completed_at) == (ACCEPTED_AT, LATER)
 
 
@@ -122,8 +121,8 @@ async def test_a_run_that_ends_while_it_is_looked_at_is_told_as_it_ended(
 
     async def end_and_count(*of: Any) -> Any:
         async with database.transaction() as connection:
-            await recording.insert_records(connection, slices(run)[:1])
-            await closing.cancel_run(connection, run.run_id, LATER)
+            await jobs.insert_records(connection, slices(run)[:1])
+            await runs.cancel_run(connection, run, LATER)
         return await count(*of)
 
     monkeypatch.setattr(tallies, "_counted", end_and_count)
@@ -137,25 +136,25 @@ async def test_a_run_that_ends_while_it_is_looked_at_is_told_as_it_ended(
 async def test_a_run_is_closed_only_once_and_a_cancelled_one_never(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
-        await recording.insert_records(connection, slices(run))
-        assert await closing.close_runs(connection, [run.run_id], LATER)
-        assert not await closing.close_runs(connection, [run.run_id], LATER)
+        await jobs.insert_records(connection, slices(run))
+        assert await runs.close_runs(connection, [run.run_id], LATER)
+        assert not await runs.close_runs(connection, [run.run_id], LATER)
         cancelled = await make_run(connection, school, inserts(school.student_ids))
         await end_run(connection, cancelled, RunState.CANCELLED)
-        assert not await closing.close_runs(connection, [cancelled.run_id], LATER)
+        assert not await runs.close_runs(connection, [cancelled.run_id], LATER)
 
 
 async def test_of_many_who_close_a_run_at_once_one_wins(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
-        await recording.insert_records(connection, slices(run))
+        await jobs.insert_records(connection, slices(run))
 
-    async def close() -> closing.ClosedRun | None:
+    async def close() -> Tally | None:
         async with database.transaction() as connection:
-            return (await closing.close_runs(connection, [run.run_id], LATER)).get(run.run_id)
+            return (await runs.close_runs(connection, [run.run_id], LATER)).get(run.run_id)
 
     closed = await asyncio.gather(*(close() for _ in range(8)))
-    assert [each.tally for each in closed if each is not None] == [Tally(recorded=4)]
+    assert [each for each in closed if each is not None] == [Tally(recorded=4)]
 
 
 async def test_a_run_is_closed_with_what_a_worker_was_still_writing(
@@ -165,25 +164,25 @@ async def test_a_run_is_closed_with_what_a_worker_was_still_writing(
     async with postgres_database.transaction() as connection:
         run = await make_run(connection, postgres_school, inserts(postgres_school.student_ids))
 
-    async def close() -> closing.ClosedRun | None:
+    async def close() -> Tally | None:
         async with postgres_database.transaction() as connection:
-            return (await closing.close_runs(connection, [run.run_id], LATER)).get(run.run_id)
+            return (await runs.close_runs(connection, [run.run_id], LATER)).get(run.run_id)
 
     async with postgres_database.transaction() as connection:
-        await recording.insert_records(connection, slices(run))
+        await jobs.insert_records(connection, slices(run))
         closer = asyncio.create_task(close())
         await until(lambda: somebody_waits_for_a_lock(postgres_database))
     closed = await closer
     assert closed is not None
-    assert closed.tally == Tally(recorded=4)
+    assert closed == Tally(recorded=4)
 
 
 async def test_the_status_of_a_batch_is_that_of_its_newest_run(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         assert await tallies.batch_status(connection, system_caller(), batch_of(school)) is None
         first = await make_run(connection, school, inserts(school.student_ids[:2]))
-        await recording.insert_records(connection, slices(first))
-        await closing.close_runs(connection, [first.run_id], LATER)
+        await jobs.insert_records(connection, slices(first))
+        await runs.close_runs(connection, [first.run_id], LATER)
         second = await make_run(connection, school, inserts(school.student_ids[2:]), kept=school.student_ids[:2])
         status = await tallies.batch_status(connection, system_caller(), second.batch)
     assert status is not None
@@ -196,12 +195,12 @@ async def test_of_many_runs_those_are_closed_that_have_nothing_pending(database:
         done, half, cancelled = [
             await make_run(connection, school, inserts(school.student_ids), batch=batch, chunk_size=2) for batch in days
         ]
-        await recording.insert_records(connection, [*slices(done), slices(half)[0]])
+        await jobs.insert_records(connection, [*slices(done), slices(half)[0]])
         await end_run(connection, cancelled, RunState.CANCELLED)
         run_ids = [run.run_id for run in (half, cancelled, done)]
-        closed = await closing.close_runs(connection, run_ids, LATER)
-        assert await closing.close_runs(connection, run_ids, LATER) == {}
-    assert closed == {done.run_id: closing.ClosedRun(done.run_id, Tally(recorded=4), LATER, LATER)}
+        closed = await runs.close_runs(connection, run_ids, LATER)
+        assert await runs.close_runs(connection, run_ids, LATER) == {}
+    assert closed == {done.run_id: Tally(recorded=4)}
 
 
 async def test_whoever_closes_many_runs_at_once_in_any_order_waits_for_nobody_for_ever(
@@ -214,9 +213,9 @@ async def test_whoever_closes_many_runs_at_once_in_any_order_waits_for_nobody_fo
 
     async def write_and_close(some: list[Run]) -> set[str]:
         async with database.transaction() as connection:
-            await recording.insert_records(connection, slices(*some))
+            await jobs.insert_records(connection, slices(*some))
         async with database.transaction() as connection:
-            return set(await closing.close_runs(connection, [run.run_id for run in some], LATER))
+            return set(await runs.close_runs(connection, [run.run_id for run in some], LATER))
 
     closed = await asyncio.gather(*(write_and_close(each) for each in [made, made[::-1]] * 4))
     assert sorted(run_id for each in closed for run_id in each) == sorted(run.run_id for run in made)

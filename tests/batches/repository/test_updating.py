@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.attendance.rules import RecordedMark
 from adsum.attendance.tables import attendance_changes, attendances
-from adsum.batches.repository import recording
-from adsum.batches.repository.runs import Run
+from adsum.batches.repository import jobs
 from adsum.batches.rules import RunState
+from adsum.batches.run import Run
 from adsum.platform.database.engine import Database
 from adsum.roster.tables import enrolments
 from tests.support.runs import LATER, batch_of, end_run, failures, make_run, outcomes, records, slices, updates
@@ -23,9 +23,9 @@ Change = tuple[int, str | None, str | None, str | None, str | None, str | None]
 
 async def process(connection: AsyncConnection, run: Run) -> None:
     """As the processor does."""
-    await recording.insert_records(connection, slices(run))
-    await recording.update_records(connection, slices(run))
-    await recording.fail_pending(connection, slices(run), "not_enrolled", LATER)
+    await jobs.insert_records(connection, slices(run))
+    await jobs.update_records(connection, slices(run))
+    await jobs.fail_pending_jobs(connection, slices(run), "not_enrolled", LATER)
 
 
 async def changes(connection: AsyncConnection) -> list[Change]:

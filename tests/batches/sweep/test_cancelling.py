@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adsum.batches.complete import queued
+from adsum.batches.queue.chunks import chunks_of
 from adsum.batches.repository import runs
 from adsum.wiring import Adsum
 from tests.support.api import Api
@@ -14,9 +14,9 @@ async def test_cancelling_keeps_what_is_recorded_and_counts_the_rest_as_cancelle
     async with adsum.database.snapshot() as connection:
         run = await runs.open_run(connection, batch_of(api.school))
     assert run is not None
-    await adsum.processor.process(queued(run).messages[:1])
+    await adsum.processor.process(chunks_of(run)[:1])
     cancelled = (await api.post(f"/attendances/batches/{created['batchId']}/cancel", None, "teacher")).json()
-    await adsum.processor.process(queued(run).messages)
+    await adsum.processor.process(chunks_of(run))
     assert (cancelled["recordedJobs"], cancelled["cancelledJobs"]) == (10, 20)
     assert len(await api.statuses()) == 10
     assert (await api.get(created["statusUrl"])).json() == cancelled

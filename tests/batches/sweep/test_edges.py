@@ -12,14 +12,13 @@ from redis.asyncio import Redis
 
 from adsum import wiring
 from adsum.accounts.access import system_caller
-from adsum.batches.complete import Completion, queued
-from adsum.batches.repository import closing, recording, runs
+from adsum.batches.complete import Completion
+from adsum.batches.queue.chunks import chunks_of
+from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice
-from adsum.batches.repository.runs import Run
-from adsum.batches.selection import Selection
-from adsum.batches.submission import Submission
-from adsum.batches.sweep import Sweeper
-from adsum.batches.unreleased_runs import UnreleasedRuns
+from adsum.batches.run import Run
+from adsum.batches.submission import Selection, Submission
+from adsum.batches.sweep import Sweeper, UnreleasedRuns
 from adsum.platform.clock import system_clock
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
@@ -76,8 +75,8 @@ async def test_more_ended_runs_than_a_page_are_all_released(
 async def end(adsum: Adsum, run: Run, moment: datetime) -> None:
     """Records a run whole and closes it, as somebody does who does not live to release it."""
     async with adsum.database.transaction() as connection:
-        await recording.insert_records(connection, [JobSlice(run.run_id, number) for number in range(len(run.chunks))])
-        assert await closing.close_runs(connection, [run.run_id], moment)
+        await jobs.insert_records(connection, [JobSlice(run.run_id, number) for number in range(len(run.chunks))])
+        assert await runs.close_runs(connection, [run.run_id], moment)
 
 
 async def test_what_ended_of_late_is_released_in_one_pass_and_what_ended_before_page_by_page(
@@ -167,7 +166,7 @@ async def test_a_run_of_which_one_chunk_is_done_and_the_others_wait_is_left_as_i
     adsum: Adsum, school: SchoolIds, redis: Redis
 ) -> None:
     _, run = await accepted(adsum, school)
-    done = queued(run).messages[0]
+    done = chunks_of(run)[0]
     await adsum.processor.process([done])
     await redis.delete(f"bull:attendance:{done.message_id}")
     assert await adsum.sweeper.sweep() == 0
@@ -175,14 +174,14 @@ async def test_a_run_of_which_one_chunk_is_done_and_the_others_wait_is_left_as_i
 
 async def test_a_batch_that_another_open_run_holds_is_left_to_it(adsum: Adsum, school: SchoolIds, redis: Redis) -> None:
     first, second, _ = await three_runs(adsum, school)
-    await redis.delete(*(f"bull:attendance:{chunk.message_id}" for chunk in queued(first).messages))
+    await redis.delete(*(f"bull:attendance:{chunk.message_id}" for chunk in chunks_of(first)))
     await redis.set(f"attendance-batch-lock:{first.batch.id}", second.run_id, ex=60)
     assert await adsum.sweeper.sweep() == 0
 
 
 async def test_a_run_that_another_one_closed_meanwhile_is_not_closed_again(adsum: Adsum, school: SchoolIds) -> None:
     _, run = await accepted(adsum, school)
-    await adsum.processor.process(queued(run).messages)
+    await adsum.processor.process(chunks_of(run))
     completion = Completion(adsum.database, adsum.queue, system_clock)
     assert await completion.close([run]) == 0
     assert await completion.close([]) == 0

@@ -10,10 +10,10 @@ from redis.asyncio import Redis
 
 from adsum.accounts.access import system_caller
 from adsum.batches.complete import Completion
-from adsum.batches.queue.keys import LedgerKeys
-from adsum.batches.repository import closing, runs
-from adsum.batches.repository.runs import Run
+from adsum.batches.queue.ledger import LedgerKeys
+from adsum.batches.repository import runs
 from adsum.batches.rules import BatchState
+from adsum.batches.run import Run
 from adsum.platform.database.engine import StorageOutage
 from adsum.wiring import Adsum
 from tests.support.installation import RunWorker, ended, queue_keys
@@ -31,7 +31,7 @@ async def cancelled(adsum: Adsum, school: SchoolIds) -> Run:
     async with adsum.database.transaction() as connection:
         run = await runs.open_run(connection, batch_of(school))
         assert run is not None
-        assert await closing.cancel_run(connection, run.run_id, datetime.now(UTC))
+        assert await runs.cancel_run(connection, run, datetime.now(UTC))
     return run
 
 

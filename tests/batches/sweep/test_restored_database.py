@@ -8,8 +8,8 @@ from sqlalchemy import delete
 
 from adsum.accounts.access import system_caller
 from adsum.attendance.tables import attendances
-from adsum.batches.complete import queued
-from adsum.batches.repository.runs import Run
+from adsum.batches.queue.chunks import chunks_of
+from adsum.batches.run import Run
 from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.errors import NotFound
 from adsum.wiring import Adsum
@@ -73,7 +73,7 @@ async def test_chunks_of_an_unknown_run_do_not_free_the_batch_of_the_next_one(
 ) -> None:
     old = await forgotten(adsum, school)
     _, run = await accepted(adsum, school)
-    await adsum.processor.process(queued(old).messages)
+    await adsum.processor.process(chunks_of(old))
     assert await redis.get(f"attendance-batch-lock:{run.batch.id}") == run.run_id
     assert (await adsum.attendances.get_batch_status(run.batch.id)).tally.remaining == 30
 

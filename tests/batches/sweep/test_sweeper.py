@@ -12,12 +12,11 @@ from sqlalchemy import func, select
 from adsum import wiring
 from adsum.accounts.access import system_caller
 from adsum.attendance.tables import attendances
-from adsum.batches.complete import queued
-from adsum.batches.repository import closing, recording, runs
+from adsum.batches.queue.chunks import chunks_of
+from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice
-from adsum.batches.repository.runs import Run
-from adsum.batches.selection import Selection
-from adsum.batches.submission import BatchResult, Submission
+from adsum.batches.run import Run
+from adsum.batches.submission import BatchResult, Selection, Submission
 from adsum.platform.ids import Batch
 from adsum.wiring import Adsum
 from tests.support.installation import RunWorker, ended, queue_keys
@@ -45,7 +44,7 @@ async def lose_the_tickets(redis: Redis, batch: Batch, run: Run) -> None:
 
 
 async def lose_one_chunk(redis: Redis, _batch: Batch, run: Run) -> None:
-    message_id = queued(run).messages[1].message_id
+    message_id = chunks_of(run)[1].message_id
     await redis.delete(f"bull:attendance:{message_id}")
     await redis.lrem("bull:attendance:wait", 0, message_id)  # pyright: ignore[reportGeneralTypeIssues]
 
@@ -105,7 +104,7 @@ async def test_a_run_that_lost_something_when_half_of_it_was_done_is_completed(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker, lose: Loss
 ) -> None:
     result, run = await accepted(adsum, school)
-    await adsum.processor.process(queued(run).messages[:1])
+    await adsum.processor.process(chunks_of(run)[:1])
     await lose(redis, run.batch, run)
     async with worker():
         await sweep_until_ended(adsum, result.batch_id)
@@ -123,9 +122,9 @@ async def test_a_run_whose_ledger_is_lost_is_completed_by_its_last_chunk(
     adsum: Adsum, school: SchoolIds, redis: Redis
 ) -> None:
     result, run = await accepted(adsum, school)
-    await adsum.processor.process(queued(run).messages[:2])
+    await adsum.processor.process(chunks_of(run)[:2])
     await lose_everything(redis, run.batch, run)
-    await adsum.processor.process(queued(run).messages[2:])
+    await adsum.processor.process(chunks_of(run)[2:])
     assert (await adsum.attendances.get_batch_status(result.batch_id)).is_completed
 
 
@@ -134,7 +133,7 @@ async def test_a_run_whose_last_worker_died_before_closing_it_is_closed_without_
 ) -> None:
     result, run = await accepted(adsum, school)
     async with adsum.database.transaction() as connection:
-        await recording.insert_records(connection, [JobSlice(run.run_id, number) for number in range(3)])
+        await jobs.insert_records(connection, [JobSlice(run.run_id, number) for number in range(3)])
     await lose_everything(redis, run.batch, run)
     assert await adsum.sweeper.sweep() == 1
     assert (await adsum.attendances.get_batch_status(result.batch_id)).is_completed
@@ -145,8 +144,8 @@ async def test_a_run_that_ended_without_being_released_is_released(
 ) -> None:
     result, run = await accepted(adsum, school)
     async with adsum.database.transaction() as connection:
-        await recording.insert_records(connection, slices(run))
-        assert await closing.close_runs(connection, [run.run_id], run.accepted_at)
+        await jobs.insert_records(connection, slices(run))
+        assert await runs.close_runs(connection, [run.run_id], run.accepted_at)
     assert await adsum.sweeper.sweep() == 1
     left = {key: value for key, value in (await queue_keys(redis)).items() if not key.startswith("bull:")}
     assert list(left) == [f"batch-completed:{result.batch_id}"]

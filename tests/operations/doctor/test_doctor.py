@@ -12,12 +12,11 @@ from sqlalchemy import delete, update
 
 from adsum.accounts.access import system_caller
 from adsum.attendance.tables import attendances
-from adsum.batches.complete import queued
-from adsum.batches.queue.keys import LedgerKeys
-from adsum.batches.repository.runs import Run
+from adsum.batches.queue.chunks import chunks_of
+from adsum.batches.queue.ledger import LedgerKeys
 from adsum.batches.rules import RunState
-from adsum.batches.selection import Selection
-from adsum.batches.submission import Submission
+from adsum.batches.run import Run
+from adsum.batches.submission import Selection, Submission
 from adsum.batches.tables import batch_runs, job_failures
 from adsum.operations.doctor import queue as queue_checks
 from adsum.operations.doctor.findings import FIX, has_no_error
@@ -92,7 +91,7 @@ async def lose_the_ledger_and_all_messages(redis: Redis, run: Run) -> None:
 
 
 async def lose_one_message(redis: Redis, run: Run) -> None:
-    message_id = queued(run).messages[1].message_id
+    message_id = chunks_of(run)[1].message_id
     await redis.delete(f"bull:attendance:{message_id}")
     await redis.lrem("bull:attendance:wait", 0, message_id)  # pyright: ignore[reportGeneralTypeIssues]
 
@@ -103,7 +102,7 @@ async def lose_the_list_but_not_the_messages(redis: Redis, run: Run) -> None:
 
 async def fail_every_message(redis: Redis, run: Run) -> None:
     await redis.delete("bull:attendance:wait")
-    ids = [chunk.message_id for chunk in queued(run).messages]
+    ids = [chunk.message_id for chunk in chunks_of(run)]
     await redis.zadd("bull:attendance:failed", dict.fromkeys(ids, 1_700_000_000_000))
 
 
@@ -131,10 +130,10 @@ async def test_a_batch_that_nobody_closed_is_found_and_closed(
     adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis
 ) -> None:
     result, run = await accepted(adsum, school)
-    await adsum.processor.process(queued(run).messages[:2])
+    await adsum.processor.process(chunks_of(run)[:2])
     await redis.set(LedgerKeys("", run.batch).counter, 100)
-    await adsum.processor.process(queued(run).messages[2:])
-    await redis.delete(*(f"bull:attendance:{chunk.message_id}" for chunk in queued(run).messages))
+    await adsum.processor.process(chunks_of(run)[2:])
+    await redis.delete(*(f"bull:attendance:{chunk.message_id}" for chunk in chunks_of(run)))
     await redis.delete("bull:attendance:wait")
     await age(adsum, run, timedelta(minutes=2))
     assert wrong(await doctor.check())["batches"].remedy == FIX

@@ -11,8 +11,7 @@ from redis.asyncio import Redis
 
 from adsum.accounts.access import system_caller
 from adsum.batches.queue.control import QueueControl, QueueState, WorkerSeen
-from adsum.batches.selection import Selection
-from adsum.batches.submission import Submission
+from adsum.batches.submission import Selection, Submission
 from adsum.batches.wiring import queue_service
 from adsum.embedded.valkey import Valkey
 from adsum.operations.doctor import queue as queue_checks

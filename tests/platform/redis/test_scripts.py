@@ -32,14 +32,14 @@ async def test_the_existence_of_scripts_is_checked_once(redis: Redis) -> None:
     """An upgrade of redis-py breaks `ScriptedRedis` if pipelines no longer call `load_scripts` in `execute`."""
     queue = new_queue(redis)
     for run in (run_of(FIRST, [1, 2]), run_of(SECOND, [3], batch=OTHER_BATCH)):
-        assert await queue.start([run]) == [None]
+        assert await queue.enqueue([run]) == [None]
     assert await number_of_checks(redis) == 1
 
 
 async def test_missing_scripts_are_loaded_again(redis: Redis, own_valkey: Valkey) -> None:
     """An upgrade of redis-py breaks `ScriptedRedis` if `execute` no longer raises NoScriptError and keeps the stack."""
     queue = new_queue(redis)
-    await queue.start([run_of(FIRST, [1, 2])])
+    await queue.enqueue([run_of(FIRST, [1, 2])])
     tell(own_valkey, "SCRIPT FLUSH")
-    assert await queue.start([run_of(SECOND, [3], batch=OTHER_BATCH)]) == [None]
+    assert await queue.enqueue([run_of(SECOND, [3], batch=OTHER_BATCH)]) == [None]
     assert await redis.llen("bull:attendance:wait") == 2

@@ -49,4 +49,4 @@ def _rescuer(installation: Installation) -> ChunkWorker:
         message_lock=0.5,
         stall_interval=0.2,
     )
-    return ChunkWorker(options, installation.adsum.deliveries.take)
+    return ChunkWorker(options, installation.adsum.dispatcher.take)

@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 from sqlalchemy import text
 
-from adsum.batches.dispatcher import GIVE_UP_AFTER
+from adsum.batches.process import GIVE_UP_AFTER
 from adsum.platform.database.engine import IDLE_IN_TRANSACTION_TIMEOUT_S
 from adsum.platform.ids import Batch
 from tests.support.servers.counting import Blow, Moment

@@ -7,13 +7,11 @@ from typing import Any
 
 from adsum.accounts.access import system_caller
 from adsum.attendance.rules import Mark
-from adsum.batches.complete import queued
-from adsum.batches.queue.chunks import Chunk
-from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.queue.chunks import Chunk, chunks_of
+from adsum.batches.queue.ledger import LedgerKeys
 from adsum.batches.repository import tallies
 from adsum.batches.rules import BatchStatus, OnExisting
-from adsum.batches.selection import Selection, StudentMark
-from adsum.batches.submission import Submission
+from adsum.batches.submission import Selection, StudentMark, Submission
 from adsum.platform.errors import AdsumError
 from adsum.platform.ids import Batch
 from tests.support.runs import DAY
@@ -70,8 +68,8 @@ class History:
     async def _submit(self, asked: Submission) -> None:
         result = await self.world.acceptance.accept(asked, SYSTEM)
         if result.run is not None:
-            self.chunks += queued(result.run).messages
-        await self.world.queueing.follow(run=result.run, ended=result.closed)
+            self.chunks += chunks_of(result.run)
+        await self.world.enqueuer.enqueue_after_commit(result.run, ended=result.closed)
 
     def ask(self, work: Coroutine[Any, Any, object], death: str | None) -> None:
         """Makes a request that may be refused without an effect."""

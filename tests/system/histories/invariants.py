@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from itertools import pairwise
 
-from adsum.batches.queue.keys import LedgerKeys
+from adsum.batches.queue.ledger import LedgerKeys
 from adsum.batches.rules import BatchStatus
 from adsum.platform.ids import Batch
 from tests.system.histories.facts import Facts

@@ -147,7 +147,7 @@ class Histories(RuleBasedStateMachine):
     async def _queue_late(self, run_id: str) -> None:
         async with self.world.database.snapshot() as connection:
             run = await find_run(connection, run_id)
-        await self.world.queueing.follow(run=run)
+        await self.world.enqueuer.enqueue_after_commit(run=run)
 
     def the_sweeper_makes_a_pass(self, data: st.DataObject) -> None:
         self.history.sweep(data.draw(deaths))

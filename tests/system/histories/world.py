@@ -16,14 +16,13 @@ from typing_extensions import override
 
 from adsum.batches.accept import Acceptance
 from adsum.batches.complete import Completion
-from adsum.batches.enqueue import Queueing
+from adsum.batches.enqueue import Enqueuer
 from adsum.batches.process import AttendanceProcessor
-from adsum.batches.queue.ledger import Claim, Ledger, Release, Settlement
+from adsum.batches.queue.ledger import Ledger, Tickets
 from adsum.batches.queue.service import QueueService
 from adsum.batches.retry_cancel import RetryCancel
 from adsum.batches.service import AttendancesService
-from adsum.batches.sweep import Sweeper
-from adsum.batches.unreleased_runs import UnreleasedRuns
+from adsum.batches.sweep import Sweeper, UnreleasedRuns
 from adsum.platform.database.engine import open_database
 from adsum.platform.redis.connection import open_redis
 from tests.system.histories.redis_view import RedisView
@@ -72,27 +71,27 @@ class MortalLedger(Ledger):
             raise DiedHere(place)
 
     @override
-    async def claim(self, claim: Claim, pipe: Pipeline) -> None:
+    async def claim(self, tickets: Tickets, pipe: Pipeline) -> None:
         self._survive("before claim")
-        await super().claim(claim, pipe)
+        await super().claim(tickets, pipe)
         if self.death == "after claim":
             await pipe.execute()  # the pipeline is cut before the messages that would come next
         self._survive("after claim")
 
     @override
-    async def take_over(self, ended: Release, run_id: str) -> bool:
+    async def take_over(self, ended: Tickets, run_id: str) -> bool:
         self.taken_over.add(run_id)
         return await super().take_over(ended, run_id)
 
     @override
-    async def settle_all(self, settlements: Sequence[Settlement]) -> list[int | None]:
+    async def settle_all(self, settlements: Sequence[Tickets]) -> list[int | None]:
         self._survive("before settle")
         remaining = await super().settle_all(settlements)
         self._survive("after settle")
         return remaining
 
     @override
-    async def release_all(self, releases: Sequence[Release]) -> list[bool]:
+    async def release_all(self, releases: Sequence[Tickets]) -> list[bool]:
         self._survive("before release")
         held = await super().release_all(releases)
         self._survive("after release")
@@ -114,11 +113,11 @@ class World:
         self.ledger = MortalLedger(self.redis, "", lock_ttl=LOCK_TTL, completed_ttl=COMPLETED_TTL)
         self.queue = QueueService(self.redis, self.ledger, queue_name="attendance", key_prefix="")
         self.completion = Completion(self.database, self.queue, self.clock)
-        self.queueing = Queueing(self.queue, self.completion)
+        self.enqueuer = Enqueuer(self.queue, self.completion)
         self.processor = AttendanceProcessor(self.database, self.queue, self.completion, self.clock)
         self.acceptance = Acceptance(self.database, self.clock, chunk_size=chunk_size, max_batch_size=100)
-        self.attendances = AttendancesService(self.database, self.acceptance, self.queueing)
-        self.retry_cancel = RetryCancel(self.database, self.queueing, self.clock, chunk_size=chunk_size)
+        self.attendances = AttendancesService(self.database, self.acceptance, self.enqueuer)
+        self.retry_cancel = RetryCancel(self.database, self.enqueuer, self.clock, chunk_size=chunk_size)
         self.sweeper = Sweeper(
             self.database,
             self.queue,

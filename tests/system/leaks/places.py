@@ -8,8 +8,7 @@ from datetime import date
 from adsum.absences.rules import Absence
 from adsum.accounts.access import Role
 from adsum.attendance.rules import Correction, Mark, RecordFilters
-from adsum.batches.selection import Selection, StudentMark
-from adsum.batches.submission import Submission
+from adsum.batches.submission import Selection, StudentMark, Submission
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
 from adsum.wiring import Adsum

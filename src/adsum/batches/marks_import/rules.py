@@ -11,8 +11,7 @@ from datetime import date
 
 from adsum.attendance.rules import Mark
 from adsum.batches.rules import OnExisting
-from adsum.batches.selection import Selection, StudentMark
-from adsum.batches.submission import BatchResult, Submission
+from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.platform.csv_files import CsvForm
 from adsum.platform.days import WrongDay, plain_day
 from adsum.platform.errors import Invalid, Violation

@@ -1,6 +1,6 @@
-"""A chunk: one BullMQ message, up to `ADSUM_CHUNK_SIZE` attendance jobs of one run.
+"""A chunk: one BullMQ message, with up to `ADSUM_CHUNK_SIZE` attendance jobs of one run.
 
-The message names the run and the place in its plan, and carries no mark: the plan stays in the database.
+The message has the id of the run and the number of the chunk in its plan. The marks stay in the database.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, cast
 
+from adsum.batches.run import Run
 from adsum.platform.ids import MAX_ID, Batch, parse_batch_id
 
 VERSION = 1
@@ -18,22 +19,22 @@ _MAX_NUMBER = 2**31 - 1
 
 
 class UnreadableChunk(ValueError):
-    """A message that is not of Adsum's making, or damaged."""
+    """A message that Adsum did not write, or a damaged one."""
 
 
 class NewerChunk(Exception):
-    """A message of a newer version of Adsum: to be left to newer workers."""
+    """A message of a newer version of Adsum, which newer workers process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Which jobs a message stands for.
+    """The jobs of one message.
 
     Attributes:
-        batch: whose attendance it is.
+        batch: of the run.
         run_id: the run.
-        number: the place in the run's plan, from 0.
-        student_id: of a chunk of one student, else None.
+        number: of the chunk in the run's plan, from 0.
+        student_id: with a chunk size of 1, the student; else None.
     """
 
     batch: Batch
@@ -43,13 +44,13 @@ class Chunk:
 
     @property
     def message_id(self) -> str:
-        """BullMQ's id of it, the same at each resend. One student's message has the seed's job id."""
+        """The BullMQ id, the same at each resend. With a chunk size of 1 it is the seed's job id."""
         if self.student_id is not None:
             return self.batch.job_id(self.student_id)
         return f"{self.batch.id}-run-{self.run_id}-chunk-{self.number}"
 
     def to_message(self) -> dict[str, Any]:
-        """What `addBulk` takes. Nothing is kept of a finished message: a kept id would swallow a later one."""
+        """The form that `addBulk` takes. Finished messages are removed: BullMQ drops a message if it has its id."""
         data = {"v": VERSION, "batchId": self.batch.id, "runId": self.run_id, "chunk": self.number}
         if self.student_id is not None:
             data["studentId"] = self.student_id
@@ -60,12 +61,24 @@ class Chunk:
         }
 
 
+def chunks_of(run: Run) -> list[Chunk]:
+    """The chunks of a run.
+
+    Only with a chunk size of 1 do messages have the seed's job ids, which are the same in every run: otherwise the
+    message of a class with one student could be dropped as a duplicate of that of an earlier run.
+    """
+    return [
+        Chunk(run.batch, run.run_id, number, jobs[0].student_id if run.chunk_size == 1 else None)
+        for number, jobs in enumerate(run.chunks)
+    ]
+
+
 def chunk_of(data: object) -> Chunk:
-    """Reads a message.
+    """Reads the data of a message.
 
     Raises:
-        NewerChunk: it is of a version that this code does not know.
-        UnreadableChunk: it is no chunk.
+        NewerChunk: its version is newer than this code.
+        UnreadableChunk: it is not a chunk.
     """
     fields = cast("dict[str, object]", data) if isinstance(data, dict) else {}
     version, run_id, student_id = fields.get("v"), fields.get("runId"), fields.get("studentId")
@@ -78,8 +91,8 @@ def chunk_of(data: object) -> Chunk:
     return Chunk(batch, run_id, number, None if student_id is None else _whole(student_id, 1, MAX_ID))
 
 
-def _whole(value: object, least: int, most: int) -> int:
-    """Checked as strictly as the database does: what it refused there would be taken for a wrong row."""
-    if type(value) is int and least <= value <= most:
+def _whole(value: object, minimum: int, maximum: int) -> int:
+    """As strict as the database: a value that it rejects would be taken for a rejected record."""
+    if type(value) is int and minimum <= value <= maximum:
         return value
     raise UnreadableChunk

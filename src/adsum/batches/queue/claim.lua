@@ -1,12 +1,12 @@
 -- Claims a batch for a run: lock, one ticket a job, the counter, all with a time to live.
 -- KEYS: lock, counter, a ticket each job.  ARGV: run, seconds to live.
--- Returns '' when this run holds the lock afterwards, else the run that holds it.
+-- Returns '' if this run holds the lock, else the run that holds it.
 local holder = redis.pcall('GET', KEYS[1])
--- A key of another kind, which no script of ours makes, holds nothing: it is overwritten.
+-- A key of another type, which no script of Adsum writes, is overwritten.
 if type(holder) == 'table' then
   holder = false
 end
--- Claiming again what this run holds changes nothing: a ticket that was settled must not come back.
+-- A second claim of the same run changes nothing: a settled ticket must not come back.
 if holder == ARGV[1] then
   return ''
 end

@@ -1,4 +1,4 @@
-"""The queue as operators see it: paused or not, how much waits, who works, and what BullMQ has lost or kept."""
+"""The queue for operators: pause and resume, counts, workers, and messages that BullMQ has lost or kept."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from typing import Any, cast
 from bullmq import Queue
 from redis.asyncio import Redis
 
-from adsum.batches.queue.keys import bullmq_prefix
+from adsum.batches.queue.ledger import bullmq_prefix
 from adsum.platform.redis.connection import QueueOutage, translated
 
-# An idle worker asks for chunks every two seconds, a busy one renews its locks. One that is silent for so long is
+# An idle worker fetches every two seconds, and a busy one renews its locks. A worker that is silent for longer is
 # frozen, or its machine is gone and the server has not noticed yet.
 SILENT_AFTER_S = 30
-# Messages that BullMQ is asked about, or told to forget, at once.
+# Messages per call of BullMQ.
 PAGE = 200
 _UNTIDY = re.compile(r"[^A-Za-z0-9.-]")
 _KEPT_STATES = frozenset({"waiting", "active", "delayed", "paused", "prioritized", "waiting-children"})
 
 
 def process_name() -> str:
-    """This process, as `host:pid`. BullMQ names its connections so; no key, no heartbeat, and gone with the process."""
+    """This process as `host:pid`, which BullMQ gives its connections as a name: no key and no heartbeat is needed."""
     return f"{_UNTIDY.sub('-', socket.gethostname())}:{os.getpid()}"
 
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """How many chunks are where. `failed` is BullMQ's set, in which Adsum itself leaves nothing."""
+    """The number of chunks in each state. `failed` is BullMQ's failed set, in which Adsum itself leaves nothing."""
 
     is_paused: bool
     waiting: int
@@ -42,7 +42,7 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSeen:
-    """A worker process that is connected, `host:pid`, and the seconds since it last said anything."""
+    """A connected worker process, `host:pid`, and the seconds since its last command."""
 
     name: str
     silent_for: int
@@ -53,13 +53,13 @@ class WorkerSeen:
 
 
 class QueueControl:
-    """Every method raises `QueueOutage` where Redis does not answer or refuses."""
+    """Every method raises `QueueOutage` if Redis does not answer or refuses."""
 
     def __init__(self, redis: Redis, *, queue_name: str, key_prefix: str) -> None:
         self._queue: Any = Queue(queue_name, cast("Any", {"connection": redis, "prefix": bullmq_prefix(key_prefix)}))
 
     async def pause(self) -> None:
-        """Workers finish what they have and take nothing new. What is accepted meanwhile waits."""
+        """Workers finish their chunks and take no new ones. Runs that are accepted meanwhile wait."""
         with translated():
             await self._queue.pause()
 
@@ -79,10 +79,10 @@ class QueueControl:
         return QueueState(is_paused, waiting, counts["active"], counts["delayed"], counts["failed"])
 
     async def workers(self) -> list[WorkerSeen]:
-        """Every worker of this queue that has a connection, by its name.
+        """The connected workers of this queue, by name.
 
         Raises:
-            QueueOutage: also where the server's owner does not allow CLIENT LIST.
+            QueueOutage: also if the server does not permit CLIENT LIST.
         """
         with translated():
             clients: list[dict[str, str]] = await self._queue.get_workers()
@@ -95,8 +95,8 @@ class QueueControl:
         return [WorkerSeen(name, seconds) for name, seconds in sorted(silent.items())]
 
     async def orphaned_messages(self, message_ids: Sequence[str]) -> list[str]:
-        """Which of these messages nobody will ever be handed, although BullMQ has them: they are in none of its lists,
-        or among the failed or completed ones. While they are there, a resend adds nothing.
+        """The messages that BullMQ has and will never deliver: they are in none of its lists, or among the failed or
+        completed ones. While BullMQ has them, a resend adds nothing.
         """
         found: list[str] = []
         for message_id in message_ids:
@@ -107,13 +107,13 @@ class QueueControl:
         return found
 
     async def forget(self, message_ids: Iterable[str]) -> None:
-        """Removes messages, so that they can be sent again."""
+        """Removes messages, so that a resend adds them."""
         for message_id in message_ids:
             with translated():
                 await self._queue.remove(message_id)
 
     async def forget_failed(self) -> int:
-        """Removes what is in BullMQ's failed set, and returns how many messages that were."""
+        """Removes the messages of BullMQ's failed set. Returns their number."""
         removed = 0
         while True:
             with translated():

@@ -1,5 +1,5 @@
--- Drops keys that still hold what was seen in them: compare and delete, each by itself.
--- KEYS: the keys.  ARGV: what each held.  Returns how many were dropped.
+-- Deletes keys that still have the given values.
+-- KEYS: the keys.  ARGV: the value of each.  Returns the number of deleted keys.
 local dropped = 0
 for i = 1, #KEYS do
   if redis.call('GET', KEYS[i]) == ARGV[i] then

@@ -1,6 +1,7 @@
-"""The ledger of a batch in Redis: lock, counter, tickets, completion marker. Three scripts, each atomic.
+"""The ledger of a batch in Redis: lock, counter, tickets and completion marker, under the seed's keys.
 
-It tells a worker "you were the last"; it decides nothing. Whatever it loses, the database knows.
+Three scripts change it, each atomically. Its counter tells a worker that it has settled the last job. It decides
+nothing: everything that it may lose can be computed from the database.
 """
 
 from __future__ import annotations
@@ -16,64 +17,79 @@ from redis.asyncio.client import Pipeline
 from redis.commands.core import AsyncScript
 from redis.exceptions import NoScriptError, ResponseError
 
-from adsum.batches.queue.keys import LedgerKeys
 from adsum.platform.ids import Batch
 from adsum.platform.redis.connection import translated
 
 LEADER = "attendance-sweeper"
-SPOILT = ("WRONGTYPE", "value is not an integer")
+_WRONG_KIND = ("WRONGTYPE", "value is not an integer")
 
 Call = tuple[list[str], list[str | int]]
 """The keys and the arguments of a script."""
 
 
+# Prefixes of the keys of a batch; its id follows.
+LOCK = "attendance-batch-lock:"
+COUNTER = "attendance-batch-counter:"
+MARKER = "batch-completed:"
+
+
+def lock_key(batch_id: str) -> str:
+    """The name of the lock for users; in Redis it has the prefix of the installation."""
+    return f"{LOCK}{batch_id}"
+
+
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """What a run asks of the ledger.
+class LedgerKeys:
+    """The keys of one batch."""
+
+    prefix: str
+    batch: Batch
+
+    @property
+    def lock(self) -> str:
+        return self.prefix + lock_key(self.batch.id)
+
+    @property
+    def counter(self) -> str:
+        return f"{self.prefix}{COUNTER}{self.batch.id}"
+
+    @property
+    def marker(self) -> str:
+        return f"{self.prefix}{MARKER}{self.batch.id}"
+
+    def ticket(self, student_id: int) -> str:
+        return f"{self.prefix}{self.batch.job_id(student_id)}"
+
+
+def bullmq_prefix(prefix: str) -> str:
+    """The prefix of BullMQ's keys, `{prefix}bull:{queue}:…`. In a cluster, a hash tag as prefix keeps them together."""
+    return f"{prefix}bull"
+
+
+@dataclass(frozen=True, slots=True)
+class Tickets:
+    """The tickets of a run that are created, counted or removed.
 
     Attributes:
-        batch: whose ledger it is.
-        run_id: the run that claims.
-        student_ids: of the jobs that are to be counted.
+        batch: of the run.
+        run_id: the run.
+        student_ids: of the tickets.
+        completed_at: of a release, the time of the completion marker; None: the run was cancelled and leaves none.
     """
 
     batch: Batch
     run_id: str
     student_ids: Sequence[int]
+    completed_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """Jobs of a run that have an outcome: the students, to be counted as done."""
-
-    batch: Batch
-    run_id: str
-    student_ids: Sequence[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """A run that ended, and the students of those of its tickets that may be left.
-
-    To be made only after the database says that the run ended: so the completion marker implies the database.
-    `completed_at` None: it was cancelled, and leaves no marker.
-    """
-
-    batch: Batch
-    run_id: str
-    student_ids: Sequence[int]
-    completed_at: datetime | None
-
-
-def holder_told(reply: object) -> str | None:
-    """What a claim is answered: None when its run holds the lock now, or did before; else the run that holds it, and
-    nothing was changed.
-    """
+def holder_of_reply(reply: object) -> str | None:
+    """Reads the reply to a claim. None: the run holds the lock. Else the run that holds it; nothing was changed."""
     return str(reply) or None
 
 
 class Ledger:
-    """`redis` is the client that it works on; times to live are in seconds."""
+    """`redis` is its client; times to live are in seconds."""
 
     def __init__(self, redis: Redis, key_prefix: str, *, lock_ttl: int, completed_ttl: int) -> None:
         self.redis = redis
@@ -84,21 +100,18 @@ class Ledger:
         self._settle = load_script(redis, "settle")
         self._release = load_script(redis, "release")
 
-    async def claim(self, claim: Claim, pipe: Pipeline) -> None:
-        """Takes lock, counter and tickets for a run, with whatever else goes in this pipeline.
+    async def claim(self, tickets: Tickets, pipe: Pipeline) -> None:
+        """Adds to a pipeline: take lock, counter and tickets for a run. `holder_of_reply` reads the reply."""
+        keys = LedgerKeys(self._key_prefix, tickets.batch)
+        names = [keys.lock, keys.counter, *map(keys.ticket, tickets.student_ids)]
+        await self._claim(names, [tickets.run_id, self._lock_ttl], pipe)
 
-        What it is answered, `holder_told` reads.
-        """
-        keys = LedgerKeys(self._key_prefix, claim.batch)
-        names = [keys.lock, keys.counter, *map(keys.ticket, claim.student_ids)]
-        await self._claim(names, [claim.run_id, self._lock_ttl], pipe)
-
-    async def take_over(self, ended: Release, run_id: str) -> bool:
-        """Releases a run that has ended and gives its lock to another one: the lock alone, since some jobs of that run
-        may be done by now. Without a counter the database counts them.
+    async def take_over(self, ended: Tickets, run_id: str) -> bool:
+        """Releases a run that has ended and gives its lock to another run. Only the lock, since some jobs of that run
+        may be settled by now; without a counter the database counts them.
 
         Returns:
-            Whether it has the lock; else somebody else took it meanwhile.
+            Whether the other run has the lock; False: a third run has taken it meanwhile.
         """
         with translated():
             async with self.redis.pipeline(transaction=False) as pipe:
@@ -107,31 +120,31 @@ class Ledger:
                 _, is_taken = await pipe.execute()
         return bool(is_taken)
 
-    async def settle_all(self, settlements: Sequence[Settlement]) -> list[int | None]:
-        """Counts jobs of runs as done, in one pipeline. Doing it twice counts once, since each ticket can be taken away
-        only once.
+    async def settle_all(self, settlements: Sequence[Tickets]) -> list[int | None]:
+        """Counts jobs of runs as done, in one pipeline. A ticket can be removed only once, so that a job that is
+        settled twice is counted once.
 
         Returns:
-            For each how many jobs of its run remain; 0 also to whoever settles the last chunk again. None when the run
-            does not hold the lock, or the ledger was lost or spoilt: then only the database knows.
+            For each the number of jobs of its run that remain; 0 also if the last chunk is settled again. None: the run
+            does not hold the lock, or the ledger is lost or damaged, so that only the database knows.
         """
         calls = [self._settle_call(settlement) for settlement in settlements]
         left = await self._together(self._settle, calls)
         return [each if isinstance(each, int) and each >= 0 else None for each in left]
 
-    def _settle_call(self, settlement: Settlement) -> Call:
+    def _settle_call(self, settlement: Tickets) -> Call:
         keys = LedgerKeys(self._key_prefix, settlement.batch)
         names = [keys.lock, keys.counter, *map(keys.ticket, settlement.student_ids)]
         return names, [settlement.run_id, self._lock_ttl]
 
     async def _together(self, script: AsyncScript, calls: Sequence[Call]) -> list[Any]:
-        """Calls a script for each in one pipeline. A key of the wrong kind, which only somebody else can have made,
-        is the error of its own call, and returned as such; every other error is an outage.
+        """Runs a script once per call, in one pipeline. An error about a key of the wrong kind, which another program
+        must have written, is the result of its call; every other error is an outage.
         """
         with translated():
             try:
                 return await self._pipelined(script, calls)
-            except NoScriptError:  # the server has restarted, or forgot; what was done may be done again
+            except NoScriptError:  # the server has restarted or was flushed; running a script again does no harm
                 await self.redis.script_load(script.script)
                 return await self._pipelined(script, calls)
 
@@ -141,21 +154,21 @@ class Ledger:
                 pipe.evalsha(script.sha, len(keys), *keys, *args)
             results = await pipe.execute(raise_on_error=False)
         for result in results:
-            if isinstance(result, Exception) and not _is_spoilt(result):
+            if isinstance(result, Exception) and not _is_wrong_kind(result):
                 raise result
         return results
 
-    async def renew(self, held: Sequence[tuple[Batch, str, Sequence[int]]]) -> None:
-        """Gives what runs hold its full time to live again, where half of it is over; what is gone stays gone."""
-        keys = [LedgerKeys(self._key_prefix, batch) for batch, _, _ in held]
+    async def renew(self, held: Sequence[Tickets]) -> None:
+        """Renews the keys that runs hold, once half of their time to live is over. Keys that are gone stay gone."""
+        keys = [LedgerKeys(self._key_prefix, tickets.batch) for tickets in held]
         with translated():
             async with self.redis.pipeline(transaction=False) as pipe:
                 for each in keys:
                     pipe.ttl(each.lock)
                 left = await pipe.execute()
-                for each, seconds, (_, _, student_ids) in zip(keys, left, held, strict=True):
+                for each, seconds, tickets in zip(keys, left, held, strict=True):
                     if 0 <= seconds < self._lock_ttl / 2:
-                        for key in (each.lock, each.counter, *map(each.ticket, student_ids)):
+                        for key in (each.lock, each.counter, *map(each.ticket, tickets.student_ids)):
                             pipe.expire(key, self._lock_ttl)
                 await pipe.execute()
 
@@ -168,7 +181,7 @@ class Ledger:
         return [None if holder is None else str(holder) for holder in found]
 
     async def lead(self, candidate: str, seconds: float) -> bool:
-        """Takes or keeps the place of the one who sweeps."""
+        """Takes or keeps the lock of the leading sweeper."""
         key, milliseconds = f"{self._key_prefix}{LEADER}", round(seconds * 1000)
         with translated():
             if await self.redis.set(key, candidate, nx=True, px=milliseconds):
@@ -177,9 +190,9 @@ class Ledger:
                 return False
             return bool(await self.redis.pexpire(key, milliseconds))
 
-    async def release_all(self, releases: Sequence[Release]) -> list[bool]:
-        """Frees the batches of runs that ended, in one pipeline, and leaves the completion marker of those that
-        completed, unless that of a later run is there.
+    async def release_all(self, releases: Sequence[Tickets]) -> list[bool]:
+        """Releases the batches of runs that the database has ended, in one pipeline. Sets the completion marker of
+        those that completed, unless the batch has that of a later run.
 
         Returns:
             For each whether the run held the lock.
@@ -187,18 +200,18 @@ class Ledger:
         held = await self._together(self._release, [self._release_call(release) for release in releases])
         return [each == 1 for each in held]
 
-    def _release_call(self, release: Release) -> Call:
+    def _release_call(self, release: Tickets) -> Call:
         keys = LedgerKeys(self._key_prefix, release.batch)
         completed = release.completed_at.isoformat() if release.completed_at else ""
         names = [keys.lock, keys.counter, keys.marker, *map(keys.ticket, release.student_ids)]
         return names, [release.run_id, completed, self._completed_ttl]
 
 
-def _is_spoilt(error: Exception) -> bool:
-    """Whether a script met a key that holds what no script of ours writes: WRONGTYPE, or a counter of letters."""
-    return isinstance(error, ResponseError) and any(piece in str(error) for piece in SPOILT)
+def _is_wrong_kind(error: Exception) -> bool:
+    """Whether a script found a key of a type, or a counter with a value, that no script of Adsum writes."""
+    return isinstance(error, ResponseError) and any(piece in str(error) for piece in _WRONG_KIND)
 
 
 def load_script(redis: Redis, name: str) -> AsyncScript:
-    """One of the scripts beside this module."""
+    """A script of this package."""
     return redis.register_script(files("adsum.batches.queue").joinpath(f"{name}.lua").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Every key of ours that is in Redis: what it is, what it holds, and how long it lives. And dropping some of them."""
+"""All keys of Adsum in Redis with their kinds, values and times to live; and removing some of them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from adsum.batches.queue.keys import COUNTER, LOCK, MARKER
-from adsum.batches.queue.ledger import LEADER, load_script
+from adsum.batches.queue.ledger import COUNTER, LEADER, LOCK, MARKER, load_script
 from adsum.platform.ids import Batch, parse_batch_id
 from adsum.platform.redis.connection import translated
 
-# Keys that the server looks at in one step of a scan, and that a pipeline asks about.
+# Keys per step of a scan, and per pipeline.
 STEP = 1000
 _SPECIAL = re.compile(r"[*?\[\]\\]")
 _TICKET = re.compile(r"student-\d+-session-\d+-date-\d{8}")
 
 
 class Kind(StrEnum):
-    """What a key of ours is."""
+    """The kind of a key."""
 
     LOCK = "lock"
     COUNTER = "counter"
@@ -33,7 +32,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OurKey:
-    """One key. `batch` None: of a ticket or of the sweeper; `lifetime` in seconds, None: for ever."""
+    """One key. `batch` None: a ticket or the sweeper's lock; `lifetime` in seconds, None: it does not expire."""
 
     name: str
     kind: Kind
@@ -44,7 +43,7 @@ class OurKey:
 
 @dataclass(frozen=True, slots=True)
 class OurKeys:
-    """All of them; if `is_cut_off`, those among the first `limit` keys of a server that has more."""
+    """The keys of Adsum; if `is_cut_off`, those among the first `limit` keys of a server that has more."""
 
     keys: Sequence[OurKey]
     is_cut_off: bool
@@ -54,7 +53,7 @@ class OurKeys:
 
 
 class Leftovers:
-    """Every method raises `QueueOutage` where Redis does not answer."""
+    """Every method raises `QueueOutage` if Redis does not answer."""
 
     def __init__(self, redis: Redis, key_prefix: str) -> None:
         self._redis = redis
@@ -62,7 +61,7 @@ class Leftovers:
         self._drop = load_script(redis, "drop")
 
     async def scan(self, limit: int) -> OurKeys:
-        """Looks at no more than `limit` keys of the server, of whomever they are, a step at a time."""
+        """Scans at most `limit` keys of the server, whoever wrote them."""
         pattern = _SPECIAL.sub(r"\\\g<0>", self._prefix) + "*"
         keys: list[OurKey] = []
         cursor, looked_at = 0, 0
@@ -85,7 +84,7 @@ class Leftovers:
                 pipe.get(name)
                 pipe.ttl(name)
             answers = iter(await pipe.execute())
-        # A key that has gone meanwhile has nothing in it.
+        # A key that is gone meanwhile has no value.
         return [
             OurKey(name, kind, str(holds), None if seconds == -1 else seconds, batch)
             for (name, (kind, batch)), holds, seconds in zip(known.items(), answers, answers, strict=True)
@@ -101,9 +100,9 @@ class Leftovers:
             return Kind.TICKET, None
         return (Kind.LEADER, None) if name == LEADER else None
 
-    async def drop(self, seen: Mapping[str, str]) -> int:
-        """Drops the keys that still hold what was seen in them, and returns how many those were."""
-        items, dropped = list(seen.items()), 0
+    async def drop(self, values: Mapping[str, str]) -> int:
+        """Removes the keys that still have these values. Returns their number."""
+        items, dropped = list(values.items()), 0
         for start in range(0, len(items), STEP):
             part = dict(items[start : start + STEP])
             with translated():

@@ -1,4 +1,4 @@
-"""The BullMQ worker: takes chunks from the queue, hands each to the processor, and drains when told to stop."""
+"""The BullMQ worker: takes chunks from the queue, passes each to the processor, and drains on shutdown."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from bullmq import Worker
 from bullmq.custom_errors import DelayedError
+from typing_extensions import override
 
 from adsum.batches.queue.chunks import Chunk, NewerChunk, UnreadableChunk, chunk_of
 from adsum.batches.queue.control import process_name
-from adsum.batches.queue.fetching import FetchingWorker
-from adsum.batches.queue.keys import bullmq_prefix
+from adsum.batches.queue.ledger import bullmq_prefix
 from adsum.platform.redis.connection import RedisClient, open_redis
 from adsum.platform.redis.scripts import PipeliningRedis
 from adsum.platform.telemetry import LogIcon, logger
 
-# Past BullMQ's own limit a chunk would fail without the processor being asked: so it is out of reach.
+# Beyond BullMQ's limit of stalls a chunk fails without a call of the processor: so the limit is out of reach.
 NEVER = 1_000_000_000
-# Seconds. An idle worker waits this long for a chunk; the socket has to be more patient than that.
+# Seconds that an idle worker waits for a chunk, and the socket timeout, which has to be longer.
 IDLE_WAIT_S = 2
 SOCKET_TIMEOUT_S = 10.0
 RECONNECT_MS = 500
@@ -30,19 +31,19 @@ NOT_NOW_PAUSE_MS = 100
 log = logger(__name__)
 
 ProcessChunk = Callable[[Chunk, int], Awaitable[None]]
-"""Ends a chunk's jobs. The number is how often it has stalled: because its worker died, or was out of reach."""
+"""Processes a chunk. The number counts its stalls: its worker died, or lost the connection."""
 
 
 class ProcessingFailed(Exception):
-    """A defect: processing raised what is no outage. The sweeper enqueues the chunk again."""
+    """Processing raised an error that is not an outage: a defect. The sweeper enqueues the chunk again."""
 
 
 class NotNow(Exception):
-    """A chunk that is to be delivered again in a moment; until then it is nobody's, so it cannot stall."""
+    """The chunk is delivered again in a moment. Until then no worker has it, so that it cannot stall."""
 
 
 class Delivery(Protocol):
-    """What Adsum uses of BullMQ's `Job`."""
+    """The members of BullMQ's `Job` that Adsum uses."""
 
     data: Any
     stalledCounter: int  # noqa: N815 - BullMQ's name
@@ -50,12 +51,56 @@ class Delivery(Protocol):
     async def moveToDelayed(self, timestamp: int, token: str) -> None: ...  # noqa: N802 - BullMQ's name
 
 
+class FetchingWorker(Worker):
+    """Fetches one message at a time while the queue is empty, and twice as many after each message found.
+
+    BullMQ's worker fetches once for each free slot. With a concurrency of 64, one message for an idle worker caused
+    some
+    250 more scripts on the server: a third of the load of a busy worker, and a delay for a single class.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._changed = asyncio.Condition()
+        self._fetching = 0
+        self._max_fetching = 1
+
+    @override
+    async def getNextJob(self, token: str) -> Any:
+        """BullMQ calls this for each free slot; None means that there is no message."""
+        async with self._changed:
+            # No call waits forever: a call that fetches wakes others whatever it finds, and so does a call that is
+            # woken and finds that the worker is ending.
+            await self._changed.wait_for(lambda: self._is_ending or self._fetching < self._max_fetching)
+            if self._is_ending:
+                self._changed.notify_all()
+                return None
+            self._fetching += 1
+        found: Any = None
+        try:
+            found = await super().getNextJob(token)
+        finally:
+            await self._fetched(found_message=found is not None)
+        return found
+
+    async def _fetched(self, *, found_message: bool) -> None:
+        self._fetching -= 1
+        places = self.opts.get("concurrency") or 1
+        self._max_fetching = min(2 * self._max_fetching, places) if found_message else 1
+        async with self._changed:
+            self._changed.notify(places if self._is_ending else max(0, self._max_fetching - self._fetching))
+
+    @property
+    def _is_ending(self) -> bool:
+        return bool(self.paused or self.closing)
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """Where the queue is, how many chunks are processed at once, and how many seconds things may take.
+    """Connection, concurrency and timeouts (in seconds) of a worker.
 
-    BullMQ finds out that a worker died because its lock on a chunk, `message_lock`, is not renewed any more; another
-    worker looks for such chunks every `stall_interval`.
+    BullMQ notices the death of a worker because the lock on its chunk, which lives `message_lock`, is not renewed.
+    Other workers look for such chunks every `stall_interval`.
     """
 
     redis_url: str
@@ -68,14 +113,14 @@ class WorkerOptions:
 
 
 class ChunkWorker:
-    """One worker."""
+    """A worker that passes chunks to `process`."""
 
     def __init__(self, options: WorkerOptions, process: ProcessChunk) -> None:
         self._options = options
         self._process = process
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Takes chunks until `stop` is set; then finishes what it has, and takes nothing new."""
+        """Takes chunks until `stop` is set; then finishes those that it has."""
         stopping = asyncio.ensure_future(stop.wait())
         try:
             while not stop.is_set():
@@ -85,8 +130,7 @@ class ChunkWorker:
 
     async def _run_until(self, stopping: asyncio.Future[Any]) -> None:
         options = self._options
-        # Two connections that BullMQ keeps for itself, and one for each pipeline that is under way: there are few, and
-        # never more than chunks at work.
+        # Two connections that BullMQ keeps, and one per pipeline in flight: few, and never more than chunks at work.
         redis = open_redis(
             options.redis_url,
             connections=options.concurrency + 4,
@@ -98,34 +142,34 @@ class ChunkWorker:
         log.info("waiting for chunks", queue=self._options.queue_name, worker=worker.id)
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not stopping.done():
-            # BullMQ's loop ends by itself only on an error: no Redis at the start, or a defect.
+            # BullMQ's loop ends early only on an error: no Redis at the start, or a defect.
             log.error("the queue's loop ended, starting it again", mark=LogIcon.ERROR, error=_kind(running))
             await asyncio.wait({stopping}, timeout=RECONNECT_MS / 1000)
         await self._drain(worker)
         await asyncio.gather(running, return_exceptions=True)
-        # BullMQ has closed it, but under its own look for stalled chunks, which opens a connection again if it was
-        # on its way. That look is cancelled by now.
+        # BullMQ has closed the client, but its check for stalled chunks, if it was running, has opened a connection
+        # again. That check is cancelled by now.
         await redis.aclose()
 
     async def _drain(self, worker: Any) -> None:
-        # Paused, not closed: a worker of BullMQ that closes while its server is away tries again without any pause, and
-        # on a unix socket nothing else of this process ever runs again. No timeout around it either: it would be
-        # swallowed until the last chunk is done.
+        # Paused, not closed: a BullMQ worker that closes while its server is unavailable retries without a pause, and
+        # on a unix socket that blocks the event loop forever. No timeout around it: BullMQ swallows the cancellation
+        # until the last chunk is done.
         pausing = asyncio.ensure_future(_finished(worker))
         drained, _ = await asyncio.wait({pausing}, timeout=self._options.drain_timeout)
         if not drained:
-            # What is unfinished is delivered again to another worker, and written once all the same.
+            # Unfinished chunks are delivered again to another worker; their jobs are recorded once all the same.
             log.error("the drain took too long, leaving the rest to others", mark=LogIcon.ERROR)
         await worker.close(force=True)
         await pausing
 
     def _new_worker(self, redis: RedisClient) -> Any:
         options = self._options
-        process: Any = self._work  # BullMQ's annotation says Future; any awaitable will do
+        process: Any = self._work  # annotated as a Future, but any awaitable works
         settings: Any = {
             "connection": redis,
             "prefix": bullmq_prefix(options.key_prefix),
-            "name": process_name(),  # by which `QueueControl.workers` finds it
+            "name": process_name(),  # `QueueControl.workers` finds the worker by it
             "autorun": False,
             "concurrency": options.concurrency,
             "drainDelay": IDLE_WAIT_S,
@@ -137,11 +181,11 @@ class ChunkWorker:
             "removeOnFail": True,
         }
         worker = FetchingWorker(options.queue_name, process, settings)
-        worker.on("error", _tell_error)
+        worker.on("error", _log_error)
         return worker
 
     async def _work(self, job: Delivery, token: str) -> None:
-        """One delivery. It returns None always: BullMQ turns a value that is no plain JSON into a failure."""
+        """Processes one delivery. Returns None always: BullMQ turns a value that is not plain JSON into a failure."""
         try:
             chunk = chunk_of(job.data)
         except UnreadableChunk:
@@ -155,7 +199,7 @@ class ChunkWorker:
             raise await _delayed(job, token, NOT_NOW_PAUSE_MS) from None
         except Exception as error:
             log.exception("a chunk could not be processed", mark=LogIcon.ERROR, chunk=chunk.message_id)
-            # BullMQ publishes the text of what it is given: that of the real error may quote a row.
+            # BullMQ publishes the text of the error, and the text of the real error may contain a row.
             raise ProcessingFailed(type(error).__name__) from None
 
 
@@ -165,20 +209,21 @@ async def _delayed(job: Delivery, token: str, pause_ms: int) -> DelayedError:
 
 
 async def _finished(worker: Any) -> None:
-    """Takes nothing new and ends what it has: also a chunk that was on its way when the worker was told to stop.
+    """Pauses a worker and waits for its chunks, including one that was being fetched when the worker was stopped.
 
-    What is under way is the fetching of such a chunk, too, and then its processing. That has begun when the waiting for
-    its fetching ends, as BullMQ's loop is woken by the same fetching, and fewer steps on: so the task around the wait.
-    BullMQ's own waiting for it is not used: once its task is cancelled, as a loop that ends cancels all of them, it
-    turns in a circle that nothing interrupts, and the process never ends.
+    `worker.processing` contains the task that fetches such a chunk, and then the task that processes it. The second
+    task
+    has begun when the wait for the first ends: BullMQ's loop is woken by the same fetch, and needs fewer steps. That is
+    why the wait is a task of its own. BullMQ's own wait is not used: once its task is cancelled, as an ending event
+    loop does, it loops without yielding, and the process never ends.
     """
     await worker.pause(do_not_wait_active=True)
     while under_way := {task for task in worker.processing if not task.done()}:
         await asyncio.ensure_future(asyncio.wait(under_way))
 
 
-def _tell_error(error: BaseException, *_: object) -> None:
-    """Must not raise: an error listener that does kills BullMQ's check for stalled chunks, silently."""
+def _log_error(error: BaseException, *_: object) -> None:
+    """Must not raise: an error in a listener silently ends BullMQ's check for stalled chunks."""
     log.error("the queue's worker met an error", mark=LogIcon.ERROR, error=type(error).__name__)
 
 

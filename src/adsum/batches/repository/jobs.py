@@ -1,60 +1,50 @@
-"""The attendance jobs of runs: what became of each.
+"""Statements about the jobs of runs: record them, fail them, and read their outcomes.
 
-An outcome is what the rows say, never what a delivery did: so a chunk that is delivered twice, late or in parts finds
-the same outcomes.
+An outcome is computed from the rows, never from what a delivery did. So a chunk that is delivered twice, late or in
+parts finds the same outcomes.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Date, String
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.batches.repository.closing import ClosedRun
-from adsum.batches.rules import Outcome, RunState
-from adsum.platform.database.columns import BigInt, Json, RunId
+from adsum.batches.rules import Outcome, RunState, Tally
+from adsum.platform.database.columns import BigInt, Instant, Json, RunId
 from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.ids import Batch
 
 
 @dataclass(frozen=True, slots=True)
 class JobSlice:
-    """Jobs `start` up to but without `stop` of one chunk of a run's plan."""
+    """Jobs `start` (inclusive) to `stop` (exclusive) of one chunk of a run's plan."""
 
-    run: str
+    run_id: str
     chunk: int
     start: int = 0
     stop: int = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class JobOutcome:
-    """What became of one student's job."""
-
-    run_id: str
-    run_state: RunState
-    batch: Batch
-    student_id: int
-    outcome: Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the jobs of some slices of a run are.
+class SliceOutcome:
+    """The outcomes of slices of one run.
 
     Attributes:
         run_id: the run.
-        run_state: of the run.
-        batch: whose run it is.
+        run_state: its state before the statement.
+        batch: its batch.
         ended: students whose job has an outcome.
-        recorded: how many of them this run recorded.
-        pending: how many jobs of these slices have no outcome.
-        planned: how many jobs the run has, in all of its chunks.
-        closed: how the run ended, if it was this very statement that ended it.
+        recorded: number of jobs that this run recorded.
+        pending: number of jobs of these slices without an outcome.
+        planned: number of jobs in all chunks of the run.
+        closed: the final counts of the run, if this statement closed it.
+        closed_at: when it did.
     """
 
     run_id: str
@@ -64,16 +54,16 @@ class Progress:
     recorded: int
     pending: int
     planned: int
-    closed: ClosedRun | None = None
+    closed: Tally | None = None
+    closed_at: datetime | None = None
 
     @property
     def is_all_recorded(self) -> bool:
-        """Whether every job of the run is recorded, which stays so."""
+        """Whether every job of the run is recorded, which is final."""
         return self.recorded == self.planned
 
 
-SQL = "adsum.batches"
-PROGRESS_COLUMNS: dict[str, Any] = {
+_SLICE_OUTCOME: dict[str, Any] = {
     "run_id": RunId,
     "state": String,
     "class_id": BigInt,
@@ -84,56 +74,106 @@ PROGRESS_COLUMNS: dict[str, Any] = {
     "pending": BigInt,
     "planned": BigInt,
 }
+_FINAL_COUNTS = dict.fromkeys(("recorded_jobs", "skipped_jobs", "failed_jobs", "cancelled_jobs"), BigInt)
 
-
-_JOB_OUTCOMES = sql_file(
-    SQL,
-    "job_outcomes",
-    returns={
-        "run_id": RunId,
-        "state": String,
-        "class_id": BigInt,
-        "session_id": BigInt,
-        "learning_date": Date,
-        "student_id": BigInt,
-        "outcome": String,
-    },
+_RECORD_JOBS = sql_file(
+    "adsum.batches", "record_jobs", parameters={"now": Instant()}, returns={**_SLICE_OUTCOME, **_FINAL_COUNTS}
 )
-_SLICE_OUTCOMES = sql_file(SQL, "slice_outcomes", returns=PROGRESS_COLUMNS)
-_PENDING_STUDENTS = sql_file(SQL, "pending_students", returns={"run_id": RunId, "students": Json})
+_CLOSE_RECORDED_RUNS = sql_file(
+    "adsum.batches", "close_recorded_runs", parameters={"now": Instant()}, returns={"run_id": RunId, **_FINAL_COUNTS}
+)
+_INSERT_RECORDS = sql_file("adsum.batches", "insert_records")
+_INSERT_CHANGES = sql_file("adsum.batches", "insert_changes")
+_APPLY_CHANGES = sql_file("adsum.batches", "apply_changes")
+_FAIL_PENDING_JOBS = sql_file("adsum.batches", "fail_pending_jobs", parameters={"now": Instant()})
+_JOB_OUTCOMES = sql_file(
+    "adsum.batches", "job_outcomes", returns={"run_id": RunId, "student_id": BigInt, "outcome": String}
+)
+_SLICE_OUTCOMES = sql_file("adsum.batches", "slice_outcomes", returns=_SLICE_OUTCOME)
+_PENDING_STUDENTS = sql_file("adsum.batches", "pending_students", returns={"run_id": RunId, "students": Json})
 
 
-async def outcomes(connection: AsyncConnection, slices: Sequence[JobSlice]) -> list[JobOutcome]:
-    """What became of each job of these slices; of runs that ended, too. Runs that are not there have none."""
-    return [_job_outcome(*row) for row in await _JOB_OUTCOMES.fetch_all(connection, named(slices))]
+async def record_jobs(
+    connection: AsyncConnection, slices: Sequence[JobSlice], now: datetime, by: str | None = None
+) -> list[SliceOutcome]:
+    """Inserts records as `insert_records` does, and closes each run whose jobs are all recorded by then.
+
+    `by`: the process that records them.
+
+    Returns:
+        The outcomes of runs of which a record was inserted. Jobs that had an outcome before may count as pending there:
+        `slice_outcomes` counts them correctly. SQLite cannot insert and return in one statement, so there the result
+        is that of `slice_outcomes`.
+    """
+    if connection.dialect.name == "sqlite":
+        await insert_records(connection, slices)
+        outcomes = await slice_outcomes(connection, slices)
+        recorded = [each.run_id for each in outcomes if each.is_all_recorded]
+        closed = await _close_recorded_runs(connection, recorded, now, by) if recorded else {}
+        return [_closed(each, closed.get(each.run_id), now) for each in outcomes]
+    rows = await _RECORD_JOBS.fetch_all(connection, {**_input(slices), "now": now, "ended_by": by})
+    width = len(_SLICE_OUTCOME)
+    return [_closed(_slice_outcome(*row[:width]), _tally(row[width:]), now) for row in rows]
 
 
-async def progress(connection: AsyncConnection, slices: Sequence[JobSlice]) -> list[Progress]:
-    """How far each run is with these slices; also runs that ended. Runs that are not there have none."""
-    return [progress_of(*row) for row in await _SLICE_OUTCOMES.fetch_all(connection, named(slices))]
+def _closed(outcome: SliceOutcome, tally: Tally | None, now: datetime) -> SliceOutcome:
+    return outcome if tally is None else replace(outcome, closed=tally, closed_at=now)
 
 
-async def pending(connection: AsyncConnection, slices: Sequence[JobSlice]) -> dict[str, set[int]]:
-    """Of each run that has any, the students whose job has no outcome. One row a run: thousands may have stopped."""
-    return {run_id: set(students) for run_id, students in await _PENDING_STUDENTS.fetch_all(connection, named(slices))}
+def _tally(counts: Sequence[Any]) -> Tally | None:
+    return None if None in counts else Tally(*counts)
 
 
-def _job_outcome(
-    run_id: str, state: str, class_id: int, session_id: int, day: date, student_id: int, outcome: str
-) -> JobOutcome:
-    return JobOutcome(run_id, RunState(state), Batch(class_id, session_id, day), student_id, Outcome(outcome))
+async def _close_recorded_runs(
+    connection: AsyncConnection, run_ids: Sequence[str], now: datetime, by: str | None
+) -> dict[str, Tally]:
+    ending = {"run_ids": json.dumps(run_ids), "now": now, "ended_by": by}
+    rows = await _CLOSE_RECORDED_RUNS.fetch_all(connection, ending)
+    return {run_id: Tally(*counts) for run_id, *counts in rows}
 
 
-def progress_of(
+async def insert_records(connection: AsyncConnection, slices: Sequence[JobSlice]) -> None:
+    """Inserts the records of jobs of open runs, for students who are still enrolled; existing records stay."""
+    await _INSERT_RECORDS.fetch_all(connection, _input(slices))
+
+
+async def update_records(connection: AsyncConnection, slices: Sequence[JobSlice]) -> None:
+    """Updates the records of jobs of open runs where they have the expected version; changes keep the old values."""
+    await _INSERT_CHANGES.fetch_all(connection, _input(slices))
+    await _APPLY_CHANGES.fetch_all(connection, _input(slices))
+
+
+async def fail_pending_jobs(connection: AsyncConnection, slices: Sequence[JobSlice], code: str, now: datetime) -> None:
+    """Records a failure for each job of open runs without an outcome. `code` is stored."""
+    await _FAIL_PENDING_JOBS.fetch_all(connection, {**_input(slices), "code": code, "now": now})
+
+
+async def slice_outcomes(connection: AsyncConnection, slices: Sequence[JobSlice]) -> list[SliceOutcome]:
+    """The outcomes of slices, one per run, whatever its state. Runs that do not exist have none."""
+    return [_slice_outcome(*row) for row in await _SLICE_OUTCOMES.fetch_all(connection, _input(slices))]
+
+
+async def job_outcomes(connection: AsyncConnection, slices: Sequence[JobSlice]) -> dict[tuple[str, int], Outcome]:
+    """The outcome of each job of slices, by run and student, whatever the state of the run."""
+    rows = await _JOB_OUTCOMES.fetch_all(connection, _input(slices))
+    return {(run_id, student_id): Outcome(outcome) for run_id, student_id, outcome in rows}
+
+
+async def pending_students(connection: AsyncConnection, slices: Sequence[JobSlice]) -> dict[str, set[int]]:
+    """By run, the students whose job has no outcome; runs without such jobs are left out."""
+    rows = await _PENDING_STUDENTS.fetch_all(connection, _input(slices))
+    return {run_id: set(students) for run_id, students in rows}
+
+
+def _slice_outcome(
     run_id: str, state: str, class_id: int, session_id: int, day: date, ended: Any, *counts: int
-) -> Progress:
-    """A row of `PROGRESS_COLUMNS`."""
+) -> SliceOutcome:
     recorded, pending, planned = map(int, counts)
-    return Progress(run_id, RunState(state), Batch(class_id, session_id, day), ended or [], recorded, pending, planned)
+    batch = Batch(class_id, session_id, day)
+    return SliceOutcome(run_id, RunState(state), batch, ended or [], recorded, pending, planned)
 
 
-def named(slices: Sequence[JobSlice]) -> dict[str, str]:
-    """The parameter of such a statement."""
+def _input(slices: Sequence[JobSlice]) -> dict[str, str]:
     return input_rows(
-        {"run_id": each.run, "chunk": each.chunk, "start": each.start, "stop": each.stop} for each in slices
+        {"run_id": each.run_id, "chunk": each.chunk, "start": each.start, "stop": each.stop} for each in slices
     )

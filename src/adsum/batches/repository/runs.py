@@ -1,10 +1,10 @@
-"""The runs of batches: finding them again."""
+"""Statements about runs: find, insert, close, cancel."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
 from typing import Any
@@ -12,35 +12,104 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.attendance.rules import Mark
-from adsum.batches.plan import AttendanceJob
-from adsum.batches.rules import RunState
+from adsum.batches.rules import OnExisting, RunState, Tally
+from adsum.batches.run import AttendanceJob, Run
 from adsum.batches.tables import batch_runs
+from adsum.platform.database.columns import BigInt, Instant, RunId
+from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.ids import Batch
 
 _RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
+_FINAL_COUNTS = dict.fromkeys(("recorded_jobs", "skipped_jobs", "failed_jobs", "cancelled_jobs"), BigInt)
+_INSERT_RUNS = sql_file(
+    "adsum.batches", "insert_runs", parameters={"accepted_at": Instant()}, returns={"run_id": RunId}
+)
+_LOCK_RUNS = sql_file("adsum.batches", "lock_runs")
+_CLOSE_RUNS = sql_file(
+    "adsum.batches", "close_runs", parameters={"now": Instant()}, returns={"run_id": RunId, **_FINAL_COUNTS}
+)
+_CANCEL_JOBS = sql_file("adsum.batches", "cancel_jobs", parameters={"now": Instant()})
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One accepted submission of a batch, with the jobs of each of its chunks; without any once it is pruned."""
 
-    run_id: str
-    school_id: int
-    batch: Batch
-    state: RunState
-    chunk_size: int
-    chunks: tuple[tuple[AttendanceJob, ...], ...]
-    accepted_at: datetime
+async def insert_runs(connection: AsyncConnection, runs: Sequence[Run], fences: Mapping[int, int]) -> set[str]:
+    """Inserts open runs, all accepted at the same moment, where nothing has changed since they were decided.
 
-    @property
-    def jobs(self) -> list[AttendanceJob]:
-        return [job for chunk in self.chunks for job in chunk]
+    `fences`: by session, the value of its fence when the first of the state was read that the runs depend on.
 
-    @property
-    def is_pruned(self) -> bool:
-        """No run is made without a job."""
-        return not self.chunks
+    Returns:
+        The ids of the runs that were inserted. For the others, the session's fence is held or was advanced, or another
+        run of the batch was inserted.
+    """
+    if not runs:
+        return set()
+    (accepted_at,) = {run.accepted_at for run in runs}
+    rows = input_rows(_row(run, fences[run.batch.session_id]) for run in runs)
+    return {run_id for (run_id,) in await _INSERT_RUNS.fetch_all(connection, {**rows, "accepted_at": accepted_at})}
+
+
+def _row(run: Run, fence: int) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "school_id": run.school_id,
+        "class_id": run.batch.class_id,
+        "session_id": run.batch.session_id,
+        "learning_date": run.batch.learning_date.isoformat(),
+        "number": run.number,
+        "fence": fence,
+        "on_existing": run.on_existing,
+        "plan": [[job.to_json() for job in chunk] for chunk in run.chunks],
+        "kept": list(run.kept),
+        "chunk_size": run.chunk_size,
+        "carried_recorded": run.carried.recorded,
+        "carried_skipped": run.carried.skipped,
+        "carried_cancelled": run.carried.cancelled,
+        "total_jobs": run.total,
+        "accepted_role": run.accepted_role,
+        "user_id": run.user_id,
+        "key_id": run.key_id,
+        "forced_reason": run.forced_reason,
+    }
+
+
+async def close_runs(
+    connection: AsyncConnection, run_ids: Sequence[str], now: datetime, by: str | None = None
+) -> dict[str, Tally]:
+    """Closes the runs that are open and whose every job has an outcome. Of several callers, one closes a run.
+
+    `by`: the process that closes them; None: a request that finds them finished.
+
+    Returns:
+        The final counts of the runs that this call closed.
+    """
+    await _lock(connection, run_ids)
+    return await _end(connection, run_ids, RunState.CLOSED, now, by)
+
+
+async def cancel_run(connection: AsyncConnection, run: Run, now: datetime) -> Run | None:
+    """Cancels the jobs of a run that have no outcome, and ends it: closed if there were none, else cancelled.
+
+    Returns:
+        The run as it ended; None: it had ended before.
+    """
+    await _lock(connection, [run.run_id])
+    cancelled = await _CANCEL_JOBS.fetch_all(connection, {"run_ids": json.dumps([run.run_id]), "now": now})
+    state = RunState.CANCELLED if cancelled else RunState.CLOSED
+    tally = (await _end(connection, [run.run_id], state, now, None)).get(run.run_id)
+    return None if tally is None else run.ended(state, tally, now)
+
+
+async def _lock(connection: AsyncConnection, run_ids: Sequence[str]) -> None:
+    if connection.dialect.name != "sqlite":
+        await _LOCK_RUNS.fetch_all(connection, {"run_ids": json.dumps(run_ids)})
+
+
+async def _end(
+    connection: AsyncConnection, run_ids: Sequence[str], state: RunState, now: datetime, by: str | None
+) -> dict[str, Tally]:
+    ending = {"state": state, "now": now, "ended_by": by}
+    rows = await _CLOSE_RUNS.fetch_all(connection, {"run_ids": json.dumps(run_ids), **ending})
+    return {run_id: Tally(*counts) for run_id, *counts in rows}
 
 
 async def open_run(connection: AsyncConnection, batch: Batch) -> Run | None:
@@ -54,38 +123,22 @@ async def newest_run(connection: AsyncConnection, batch: Batch) -> Run | None:
 
 
 async def find_run(connection: AsyncConnection, run_id: str) -> Run | None:
-    """The run of this id, if it is there."""
+    """The run with this id, if it exists."""
     return (await find_runs(connection, [run_id])).get(run_id)
 
 
 async def find_runs(connection: AsyncConnection, run_ids: Collection[str]) -> dict[str, Run]:
-    """Those of these runs that are there, by their ids."""
+    """The runs with these ids, as far as they exist."""
     rows = await connection.execute(_runs().where(batch_runs.c.run_id.in_(run_ids)))
     return {row.run_id: _run(row) for row in rows}
-
-
-@dataclass(frozen=True, slots=True)
-class RunEnding:
-    """Whether a run has ended, and when it completed; a cancelled run never did."""
-
-    state: RunState
-    ended_at: datetime | None
-
-    @property
-    def has_ended(self) -> bool:
-        return self.state is not RunState.OPEN
-
-    @property
-    def completed_at(self) -> datetime | None:
-        return self.ended_at if self.state is RunState.CLOSED else None
 
 
 async def open_runs_after(
     connection: AsyncConnection, run_id: str | None, accepted_before: datetime, limit: int, *, most_jobs: int
 ) -> list[Run]:
-    """The next open runs by run id, which is the order of their acceptance, from beyond `run_id`.
+    """The next open runs after `run_id`, in the order of their ids, which is that of their acceptance.
 
-    At most `limit`, and no more than have `most_jobs` together, but one at least: their plans are held in memory.
+    At most `limit`, and at least one, but no more than have `most_jobs` together: their plans are held in memory.
     """
     c = batch_runs.c
     waiting = (c.state == RunState.OPEN, c.accepted_at < accepted_before)
@@ -98,24 +151,24 @@ async def open_runs_after(
     return [_run(row) for row in await connection.execute(whole)]
 
 
-def _within(sizes: Sequence[tuple[str, int]], most: int) -> list[str]:
-    """The first of these whose sizes are `most` together; the very first in any case."""
+def _within(sizes: Sequence[tuple[str, int]], max_total: int) -> list[str]:
+    """The first ids whose sizes add up to at most `max_total`; the very first in any case."""
     totals = accumulate(size for _, size in sizes)
-    return [run_id for (run_id, size), total in zip(sizes, totals, strict=True) if total <= most or total == size]
+    return [run_id for (run_id, size), total in zip(sizes, totals, strict=True) if total <= max_total or total == size]
 
 
 async def runs_ended_after(
-    connection: AsyncConnection, place: tuple[datetime, str], limit: int
+    connection: AsyncConnection, position: tuple[datetime, str], limit: int
 ) -> list[tuple[datetime, str, Batch]]:
-    """At most `limit` runs in the order in which they ended, from beyond the moment and run id of `place`.
+    """At most `limit` runs after `position` (a time and a run id), in the order in which they ended.
 
-    Without their plans: while a country's classes are marked, thousands end between two looks.
+    Without their plans: thousands may have ended since the last pass.
     """
     c = batch_runs.c
-    moment, run_id = literal(place[0], c.ended_at.type), literal(place[1], c.run_id.type)
+    ended_at, run_id = literal(position[0], c.ended_at.type), literal(position[1], c.run_id.type)
     statement = (
         select(c.ended_at, c.run_id, c.class_id, c.session_id, c.learning_date)
-        .where(c.ended_at.is_not(None), c.pruned_at.is_(None), tuple_(c.ended_at, c.run_id) > tuple_(moment, run_id))
+        .where(c.ended_at.is_not(None), c.pruned_at.is_(None), tuple_(c.ended_at, c.run_id) > tuple_(ended_at, run_id))
         .order_by(c.ended_at, c.run_id)
         .limit(limit)
     )
@@ -123,24 +176,28 @@ async def runs_ended_after(
     return [(ended_at, run_id, Batch(*batch)) for ended_at, run_id, *batch in rows if ended_at is not None]
 
 
-async def run_endings(connection: AsyncConnection, run_ids: Collection[str]) -> dict[str, RunEnding]:
-    """Of those runs that are there, whether and how each ended. What is no run's id, as anybody could write it into a
-    lock, is of none.
-    """
+async def find_endings(
+    connection: AsyncConnection, run_ids: Collection[str]
+) -> dict[str, tuple[RunState, datetime | None]]:
+    """The state of runs and the time at which they ended. Strings that are no run id, as a lock may hold, have none."""
     c = batch_runs.c
-    possible = [run_id for run_id in run_ids if _RUN_ID.fullmatch(run_id)]
-    rows = await connection.execute(select(c.run_id, c.state, c.ended_at).where(c.run_id.in_(possible)))
-    return {run_id: RunEnding(RunState(state), ended_at) for run_id, state, ended_at in rows}
+    valid = [run_id for run_id in run_ids if _RUN_ID.fullmatch(run_id)]
+    rows = await connection.execute(select(c.run_id, c.state, c.ended_at).where(c.run_id.in_(valid)))
+    return {run_id: (RunState(state), ended_at) for run_id, state, ended_at in rows}
 
 
-async def runs_over(connection: AsyncConnection, run_ids: Collection[str]) -> dict[str, datetime | None]:
-    """Of those of these runs of which nothing will ever be written again, when each completed; None: it never did.
+async def find_ended(connection: AsyncConnection, run_ids: Collection[str]) -> dict[str, datetime | None]:
+    """The runs of which nothing will ever be written again, and when each completed; None: it was cancelled.
 
-    Over are also those that the database does not know: they are of before it was restored, and nobody will end them.
+    Includes runs that the database does not have: they are older than the backup from which it was restored.
     """
-    found = await run_endings(connection, run_ids)
-    over = [run_id for run_id in run_ids if run_id not in found or found[run_id].has_ended]
-    return {run_id: found[run_id].completed_at if run_id in found else None for run_id in over}
+    ended: dict[str, datetime | None] = {}
+    endings = await find_endings(connection, run_ids)
+    for run_id in run_ids:
+        state, ended_at = endings.get(run_id, (None, None))
+        if state is not RunState.OPEN:
+            ended[run_id] = ended_at if state is RunState.CLOSED else None
+    return ended
 
 
 def of_batch(batch: Batch) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
@@ -151,7 +208,9 @@ def of_batch(batch: Batch) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
 def _runs() -> Select[*tuple[Any, ...]]:
     c = batch_runs.c
     return select(
-        c.run_id, c.school_id, c.class_id, c.session_id, c.learning_date, c.state, c.chunk_size, c.plan, c.accepted_at
+        *(c.run_id, c.school_id, c.class_id, c.session_id, c.learning_date, c.number, c.state, c.on_existing),
+        *(c.chunk_size, c.plan, c.kept, c.carried_recorded, c.carried_skipped, c.carried_cancelled, c.accepted_at),
+        *(c.accepted_role, c.user_id, c.key_id, c.forced_reason, c.ended_at),
     )
 
 
@@ -161,17 +220,21 @@ async def _one_run(connection: AsyncConnection, statement: Select[*tuple[Any, ..
 
 
 def _run(row: Row[*tuple[Any, ...]]) -> Run:
-    chunks = tuple(tuple(_job(entry) for entry in chunk) for chunk in row.plan)
-    batch = Batch(row.class_id, row.session_id, row.learning_date)
-    return Run(row.run_id, row.school_id, batch, RunState(row.state), row.chunk_size, chunks, row.accepted_at)
-
-
-def _job(entry: dict[str, Any]) -> AttendanceJob:
-    mark = Mark(
-        entry["status"],
-        entry.get("note"),
-        arrived_at=entry.get("arrived"),
-        left_at=entry.get("left"),
-        absence_id=entry.get("absence"),
+    return Run(
+        run_id=row.run_id,
+        school_id=row.school_id,
+        batch=Batch(row.class_id, row.session_id, row.learning_date),
+        number=row.number,
+        state=RunState(row.state),
+        on_existing=OnExisting(row.on_existing),
+        chunk_size=row.chunk_size,
+        chunks=tuple(tuple(map(AttendanceJob.from_json, chunk)) for chunk in row.plan),
+        kept=tuple(row.kept),
+        carried=Tally(row.carried_recorded, row.carried_skipped, cancelled=row.carried_cancelled),
+        accepted_at=row.accepted_at,
+        accepted_role=row.accepted_role,
+        user_id=row.user_id,
+        key_id=row.key_id,
+        forced_reason=row.forced_reason,
+        ended_at=row.ended_at,
     )
-    return AttendanceJob(entry["student"], mark, entry.get("version"))

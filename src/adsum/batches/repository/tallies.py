@@ -1,4 +1,4 @@
-"""Counting what became of a run's jobs. Every count is one of rows."""
+"""Statements that count the outcomes of the jobs of runs. Every count is computed from rows."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ STATUS_COLUMNS = (
     batch_runs.c.failed_jobs,
     batch_runs.c.cancelled_jobs,
 )
-"""What `status_of_row` reads a run's status from."""
+"""The columns of which `_status_of_row` makes a status."""
 
 
 def counting(body: str, *values: BindParameter[Any], told: Mapping[str, Any] | None = None) -> Statement:
@@ -87,14 +87,14 @@ _RUN_STATUS = sql_file(
 
 
 def _newest_run(*which: ColumnElement[bool]) -> Statement:
-    """The newest run of a batch: its school, and `STATUS_COLUMNS`."""
+    """Selects the school and the `STATUS_COLUMNS` of the newest run of a batch."""
     c = batch_runs.c
     of_batch = (column == bindparam(column.name) for column in (c.class_id, c.session_id, c.learning_date))
     newest = select(c.school_id, *STATUS_COLUMNS).where(*of_batch, *which).order_by(c.number.desc()).limit(1)
     return Statement(lambda _: newest)
 
 
-# It is asked more often than anything else: so it is made once for all callers, and for all teachers.
+# The most frequent query: so it is compiled once for all callers, and once for all teachers.
 _NEWEST = _newest_run()
 _NEWEST_TAUGHT = _newest_run(
     is_taught_by(
@@ -104,10 +104,10 @@ _NEWEST_TAUGHT = _newest_run(
 
 
 async def batch_status(connection: AsyncConnection, caller: Caller, batch: Batch) -> BatchStatus | None:
-    """The newest run of a batch; None: it has none, or the caller does not see its session on that day.
+    """The status of the newest run of a batch; None: it has none, or the caller does not see its session on that day.
 
-    Of one moment also without a transaction: one statement tells all of a run that has ended, another all of an open
-    one.
+    Consistent without a transaction: one statement returns everything about a run that has ended, another one
+    everything about an open run.
     """
     of = {"class_id": batch.class_id, "session_id": batch.session_id, "learning_date": batch.learning_date}
     newest = _NEWEST_TAUGHT if caller.teaches_only else _NEWEST
@@ -120,29 +120,29 @@ async def batch_status(connection: AsyncConnection, caller: Caller, batch: Batch
 
 
 async def _counted(connection: AsyncConnection, batch: Batch, run_id: str) -> BatchStatus:
-    """The status of a run that was open a moment ago, and may have ended since."""
+    """The status of a run that was open a moment ago and may have ended since."""
     (row,) = await _RUN_STATUS.fetch_all(connection, {"run_ids": json.dumps([run_id])})
     status, counts = row[: len(STATUS_COLUMNS)], row[len(STATUS_COLUMNS) :]
     return _status_of_row(batch, status, {run_id: Tally(*counts)})
 
 
 async def newest_statuses(connection: AsyncConnection, batches: Sequence[Batch]) -> dict[Batch, BatchStatus]:
-    """The newest run of each of these batches, in two queries however many they are. Whoever asks sees them."""
-    c, asked = batch_runs.c, set(batches)
+    """The status of the newest run of each batch, in two queries. The caller sees the batches."""
+    c, requested = batch_runs.c, set(batches)
     statement = select(c.class_id, c.session_id, c.learning_date, *STATUS_COLUMNS).where(
-        # Not as pairs, for which SQLite reads the whole table. What this finds beyond them is left out below.
-        c.session_id.in_({each.session_id for each in asked}),
-        c.learning_date.in_({each.learning_date for each in asked}),
+        # Not as pairs, for which SQLite scans the table. Other batches that this finds are left out below.
+        c.session_id.in_({each.session_id for each in requested}),
+        c.learning_date.in_({each.learning_date for each in requested}),
     )
     rows = (await connection.execute(statement.order_by(c.number))).all()
-    found = {Batch(*row[:3]): row[3:] for row in rows}  # in the order of their numbers: the last one stays
-    return await statuses_of_rows(connection, {batch: row for batch, row in found.items() if batch in asked})
+    found = {Batch(*row[:3]): row[3:] for row in rows}  # in the order of their numbers: the last one remains
+    return await statuses_of_rows(connection, {batch: row for batch, row in found.items() if batch in requested})
 
 
 async def statuses_of_rows(
     connection: AsyncConnection, rows: Mapping[Batch, Sequence[Any]]
 ) -> dict[Batch, BatchStatus]:
-    """The status of runs: counted from the rows of those that are open, the final counts of the others."""
+    """The status of runs: counted from rows for open runs, the final counts for the others."""
     tallies = await tallies_of(connection, [row[0] for row in rows.values() if row[1] == RunState.OPEN])
     return {batch: _status_of_row(batch, row, tallies) for batch, row in rows.items()}
 
@@ -154,12 +154,12 @@ def _status_of_row(batch: Batch, row: Sequence[Any], tallies: Mapping[str, Tally
 
 
 async def tally_of(connection: AsyncConnection, run_id: str) -> Tally:
-    """The counts of one run, from the rows of its students."""
+    """The counts of one run."""
     return (await tallies_of(connection, [run_id]))[run_id]
 
 
 async def tallies_of(connection: AsyncConnection, run_ids: Sequence[str]) -> dict[str, Tally]:
-    """The counts of these runs, from the rows of their students."""
+    """The counts of runs, by run id."""
     if not run_ids:
         return {}
     rows = await _COUNT_OUTCOMES.fetch_all(connection, {"run_ids": json.dumps(run_ids)})

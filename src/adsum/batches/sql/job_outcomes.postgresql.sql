@@ -25,7 +25,7 @@ job AS (
     CROSS JOIN LATERAL jsonb_array_elements(run.plan -> input.chunk) WITH ORDINALITY AS entry(value, position)
     WHERE entry.position > input.start AND entry.position <= input.stop
 )
-SELECT job.run_id, job.state, job.class_id, job.session_id, job.learning_date, job.student_id,
+SELECT job.run_id, job.student_id,
     CASE
         WHEN c.attendance_id IS NOT NULL OR (a.run_id = job.run_id AND job.expected_version IS NULL) THEN 'recorded'
         WHEN f.code = 'cancelled' THEN 'cancelled'

@@ -22,7 +22,7 @@ job AS (
     JOIN json_each(run.plan, '$[' || input.chunk || ']') entry
         ON entry.key >= input.start AND entry.key < input.stop
 )
-SELECT job.run_id, job.state, job.class_id, job.session_id, job.learning_date, job.student_id,
+SELECT job.run_id, job.student_id,
     CASE
         WHEN c.attendance_id IS NOT NULL OR (a.run_id = job.run_id AND job.expected_version IS NULL) THEN 'recorded'
         WHEN f.code = 'cancelled' THEN 'cancelled'

@@ -1,5 +1,6 @@
 -- Inserts the records of jobs of open runs as `insert_records` does, and closes each run whose jobs are all recorded by
 -- it.
+-- Postgres only: SQLite has no CTEs that insert or update.
 -- Returns one row per run of which it inserted a record: the students, the number of jobs of the slices that remain,
 -- the number of jobs of the run, and the final counts if the run is closed.
 -- A run is closed without counting: a record never disappears and never changes its run, so "all jobs recorded" is

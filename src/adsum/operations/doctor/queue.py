@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import TypeVar
 
-from adsum.batches.complete import queued
-from adsum.batches.queue.chunks import Chunk
+from adsum.batches.queue.chunks import Chunk, chunks_of
 from adsum.batches.queue.control import QueueControl, QueueState, WorkerSeen
 from adsum.batches.queue.leftovers import Kind, Leftovers, OurKey, OurKeys
 from adsum.batches.queue.service import QueueService
 from adsum.batches.repository import runs
-from adsum.batches.repository.runs import Run, run_endings
+from adsum.batches.repository.runs import find_endings
+from adsum.batches.run import Run
 from adsum.batches.sweep import PAGE_JOBS, pending_students
 from adsum.operations.doctor.findings import FIX, Finding, counted, error, ok, warning
 from adsum.operations.repository import known_batches, open_runs
@@ -81,7 +81,7 @@ async def find_open_batches(database: Database, queue: QueueService, control: Qu
     async with database.snapshot() as connection:
         number, since = await open_runs(connection)
         old = await runs.open_runs_after(connection, None, now() - STALLED_AFTER, MAX_RUNS, most_jobs=PAGE_JOBS)
-    missing = await queue.missing([queued(run) for run in old])
+    missing = await queue.find_missing(old)
     pending = await pending_students(database, old)
     stalled, orphaned, remaining = list[str](), list[str](), MAX_MESSAGES
     for run, missing_chunks in zip(old, missing, strict=True):
@@ -97,9 +97,7 @@ async def find_open_batches(database: Database, queue: QueueService, control: Qu
 
 def _due_chunks(run: Run, pending: set[int]) -> list[Chunk]:
     """The chunks of a run with a pending student."""
-    return [
-        chunk for chunk in queued(run).messages if any(job.student_id in pending for job in run.chunks[chunk.number])
-    ]
+    return [chunk for chunk in chunks_of(run) if any(job.student_id in pending for job in run.chunks[chunk.number])]
 
 
 def check_open_batches(batches: OpenBatches) -> Finding:
@@ -197,10 +195,8 @@ async def _ended_runs(database: Database, run_ids: Collection[str], now: datetim
     ended: set[str] = set()
     for page in _pages(run_ids):
         async with database.snapshot() as connection:
-            endings = await run_endings(connection, page)
-        current = {
-            run_id for run_id, each in endings.items() if each.ended_at is None or each.ended_at > now - RELEASE_TIME
-        }
+            endings = await find_endings(connection, page)
+        current = {run_id for run_id, (_, at) in endings.items() if at is None or at > now - RELEASE_TIME}
         ended |= set(page) - current
     return ended
 

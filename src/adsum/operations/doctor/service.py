@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from adsum.batches.queue.control import QueueControl, QueueState
-from adsum.batches.queue.ledger import Release
+from adsum.batches.queue.ledger import Tickets
 from adsum.batches.queue.leftovers import Kind, Leftovers
 from adsum.batches.queue.service import QueueService
 from adsum.batches.sweep import Sweeper
@@ -163,7 +163,7 @@ class Repair:
         """Deletes stale keys, and sets a time to live for keys without one."""
         # A counter without a lock belongs to no run. The release compares with an empty lock.
         releases = [
-            Release(key.batch, key.holds if key.kind is Kind.LOCK else "", [], None)
+            Tickets(key.batch, key.holds if key.kind is Kind.LOCK else "", [], None)
             for key in (*stale.locks, *stale.counters)
             if key.batch is not None  # the name contains the batch
         ]

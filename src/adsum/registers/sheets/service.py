@@ -11,9 +11,8 @@ from adsum.attendance.corrections import Corrections
 from adsum.attendance.rules import Correction, Mark
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.batches.repository import tallies
-from adsum.batches.selection import Selection, StudentMark
 from adsum.batches.service import AttendancesService
-from adsum.batches.submission import BatchResult, Submission
+from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.days import today_in

@@ -1,0 +1,306 @@
+"""Statements that accepting submissions needs: the context of a class, the state of a batch, idempotency keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Date, Integer, String, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.absences.rules import Absence, StudentAbsence
+from adsum.accounts.access import Caller
+from adsum.accounts.visibility import can_see_school
+from adsum.attendance.rules import RecordedMark
+from adsum.batches.repository import tallies
+from adsum.batches.repository.runs import find_runs
+from adsum.batches.rules import RunState
+from adsum.batches.run import Run
+from adsum.batches.tables import idempotency_keys
+from adsum.platform.database.columns import Json
+from adsum.platform.database.sql_files import input_rows, sql_file
+from adsum.platform.days import Span
+from adsum.platform.ids import Batch
+from adsum.schools.calendar.rules import Calendar, ClosedDay, SessionTime
+
+_CLASS_CONTEXTS = sql_file(
+    "adsum.batches",
+    "class_contexts",
+    returns={
+        "class_id": BigInteger,
+        "session_id": BigInteger,
+        "user_id": BigInteger,
+        "school_id": BigInteger,
+        "time_zone": String,
+        "edit_window_days": Integer,
+        "fence": Integer,
+        "taught": Json,
+        "covered": Json,
+        "first_day": Date,
+        "last_day": Date,
+        "closed": Json,
+        "has_terms": Boolean,
+        "terms": Json,
+        "times": Json,
+        "students": Json,
+    },
+)
+_LOAD_SNAPSHOTS = sql_file(
+    "adsum.batches",
+    "load_snapshots",
+    returns={
+        "class_id": BigInteger,
+        "session_id": BigInteger,
+        "learning_date": Date,
+        "newest_run": Json,
+        "records": Json,
+        "absences": Json,
+    },
+)
+_FIND_ANSWERS = sql_file(
+    "adsum.batches",
+    "find_answers",
+    returns={"actor": String, "key": String, "body_digest": String, "answer": Json},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ContextQuery:
+    """The query for a `ClassContext`.
+
+    Attributes:
+        class_id: the class.
+        session_id: a session that may belong to the class, or None.
+        user_id: a teacher whose assignments and covers are looked up, or None.
+        days: the first and the last day for the calendar, or None. The roster is loaded if both are one day.
+    """
+
+    class_id: int
+    session_id: int | None
+    user_id: int | None
+    days: tuple[date, date] | None = None
+
+    def to_row(self) -> dict[str, int | str | None]:
+        first, last = self.days or (None, None)
+        return {
+            "class_id": self.class_id,
+            "session_id": self.session_id,
+            "user_id": self.user_id,
+            "first_day": first and first.isoformat(),
+            "last_day": last and last.isoformat(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ClassContext:
+    """A class, its school, and the session of a submission.
+
+    Attributes:
+        class_id: of the class.
+        school_id: of its school.
+        time_zone: IANA name, of its school.
+        edit_window_days: how long teachers may change the attendance of a day; None: without limit.
+        fence: of the session, when this was read; None: the class has no such session.
+        taught: when the user of the query teaches or covers the session.
+        calendar: the closed days, terms and session times of the days of the query.
+        day: the day of the roster; None: the query was for several days, or none.
+        roster: the ids of the students enrolled on that day, each once, in order.
+    """
+
+    class_id: int
+    school_id: int
+    time_zone: str
+    edit_window_days: int | None
+    fence: int | None
+    taught: tuple[Span, ...]
+    calendar: Calendar
+    day: date | None
+    roster: Sequence[int]
+
+    def is_visible_to(self, caller: Caller, day: date | None) -> bool:
+        """Whether the caller sees the session on `day`; None: on any day. The rule is that of `accounts.visibility`."""
+        if not can_see_school(caller, self.school_id):
+            return False
+        return not caller.teaches_only or any(day is None or span.covers(day) for span in self.taught)
+
+
+async def find_class_contexts(
+    connection: AsyncConnection, queries: Collection[ContextQuery]
+) -> dict[ContextQuery, ClassContext]:
+    """The contexts of classes that exist, for any caller: see `ClassContext.is_visible_to`."""
+    rows = await _CLASS_CONTEXTS.fetch_all(connection, input_rows(each.to_row() for each in queries))
+    return dict(_context(*row) for row in rows)
+
+
+def _context(
+    class_id: int, session_id: int | None, user_id: int | None, school_id: int, zone: str, *more: Any
+) -> tuple[ContextQuery, ClassContext]:
+    edit_window_days, fence, taught, covered, first_day, last_day, *calendar, students = more
+    days = (first_day, last_day) if first_day is not None else None
+    context = ClassContext(
+        class_id,
+        school_id,
+        zone,
+        edit_window_days,
+        fence,
+        taught=_spans(taught) + _spans(covered),
+        calendar=_calendar(*calendar),
+        day=first_day if first_day == last_day else None,
+        roster=sorted(students or ()),
+    )
+    return ContextQuery(class_id, session_id, user_id, days), context
+
+
+def _calendar(
+    closed: list[tuple[str, str, str | None]] | None,
+    has_terms: bool,
+    terms: list[tuple[str, str]] | None,
+    times: list[tuple[int, str, str]] | None,
+) -> Calendar:
+    return Calendar(
+        closed=tuple(ClosedDay(date.fromisoformat(day), reason, time) for day, reason, time in closed or ()),
+        terms=_spans(terms) if has_terms else None,
+        times=tuple(SessionTime(*each) for each in times or ()),
+    )
+
+
+def _spans(spans: Sequence[tuple[str | None, str | None]] | None) -> tuple[Span, ...]:
+    return tuple(Span(_day(begin), _day(end)) for begin, end in spans or ())
+
+
+def _day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSnapshot:
+    """The state of a batch when a submission is decided.
+
+    Attributes:
+        number: of the newest run; 0: there is none.
+        newest_run: its id, or None.
+        records: the record of each student in this session and day, including cleared marks.
+        known: planned absences on that day of students of the class, without reasons.
+        open_run: the newest run, if it is open. Only the newest run can be open.
+        is_finished: whether every job of the open run has an outcome: then `close_finished` closes it.
+        closed: the run that `close_finished` has closed.
+    """
+
+    number: int
+    newest_run: str | None
+    records: Mapping[int, RecordedMark]
+    known: Sequence[StudentAbsence] = ()
+    open_run: Run | None = None
+    is_finished: bool = False
+    closed: Run | None = None
+
+    @property
+    def has_office_marks(self) -> bool:
+        """Whether the office has set anything that takes precedence over a teacher's mark."""
+        return bool(self.known) or any(record.is_offices for record in self.records.values())
+
+
+async def load_snapshots(connection: AsyncConnection, batches: Collection[Batch]) -> dict[Batch, BatchSnapshot]:
+    """The current state of batches. Locks nothing and waits for nobody."""
+    if not batches:
+        return {}
+    rows = input_rows(
+        {
+            "class_id": batch.class_id,
+            "session_id": batch.session_id,
+            "learning_date": batch.learning_date.isoformat(),
+        }
+        for batch in batches
+    )
+    loaded: dict[Batch, BatchSnapshot] = {}
+    open_ids: dict[Batch, str] = {}
+    for *ids, newest, records, known in await _LOAD_SNAPSHOTS.fetch_all(connection, rows):
+        batch, (number, run_id, state) = Batch(*ids), newest or (0, None, None)
+        if run_id is not None and state == RunState.OPEN:
+            open_ids[batch] = run_id
+        loaded[batch] = BatchSnapshot(
+            number=number,
+            newest_run=run_id,
+            records={student_id: _recorded(*record) for student_id, *record in records or ()},
+            known=tuple(_known(*absence) for absence in known or ()),
+        )
+    return loaded | await _with_open_runs(connection, loaded, open_ids) if open_ids else loaded
+
+
+async def _with_open_runs(
+    connection: AsyncConnection, snapshots: Mapping[Batch, BatchSnapshot], open_ids: Mapping[Batch, str]
+) -> dict[Batch, BatchSnapshot]:
+    runs = await find_runs(connection, list(open_ids.values()))
+    counts = await tallies.tallies_of(connection, list(open_ids.values()))
+    return {
+        batch: replace(snapshots[batch], open_run=runs[run_id], is_finished=not counts[run_id].remaining)
+        for batch, run_id in open_ids.items()
+    }
+
+
+def _recorded(status: str | None, note: str | None, version: int, *more: Any) -> RecordedMark:
+    arrived_at, left_at, is_offices = more
+    return RecordedMark(status, note, version, arrived_at, left_at, bool(is_offices))
+
+
+def _known(absence_id: int, student_id: int, first_day: str, last_day: str, status: str, *more: Any) -> StudentAbsence:
+    sessions, from_time, to_time = more
+    # SQLite returns JSON within JSON as text.
+    listed: list[int] | None = json.loads(sessions) if isinstance(sessions, str) else sessions
+    absence = Absence(
+        date.fromisoformat(first_day),
+        date.fromisoformat(last_day),
+        status,
+        reason="",
+        session_ids=None if listed is None else tuple(listed),
+        from_time=from_time,
+        to_time=to_time,
+    )
+    return StudentAbsence(absence_id, student_id, absence)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerKey:
+    """An `Idempotency-Key` and its owner."""
+
+    actor: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """The first answer under an idempotency key, and the digest of the request that it answers."""
+
+    body_digest: str
+    answer: dict[str, Any]
+
+
+async def find_answers(connection: AsyncConnection, keys: Collection[AnswerKey]) -> dict[AnswerKey, StoredAnswer]:
+    """The stored answers of these keys."""
+    rows = input_rows({"actor": each.actor, "key": each.key} for each in keys)
+    found = await _FIND_ANSWERS.fetch_all(connection, rows)
+    return {AnswerKey(actor, key): StoredAnswer(digest, answer) for actor, key, digest, answer in found}
+
+
+async def store_answers(connection: AsyncConnection, answers: Mapping[AnswerKey, StoredAnswer], now: datetime) -> None:
+    """Stores answers, in the transaction that they confirm.
+
+    Raises:
+        RejectedRows: (from the transaction) another request has stored an answer under one of these keys.
+    """
+    rows = [
+        {
+            "actor": key.actor,
+            "key": key.key,
+            "body_digest": stored.body_digest,
+            "answer": stored.answer,
+            "created_at": now,
+        }
+        # In the order of the keys, so that two transactions with the same keys wait for each other and do not deadlock.
+        for key, stored in sorted(answers.items(), key=lambda item: (item[0].actor, item[0].key))
+    ]
+    if rows:
+        await connection.execute(insert(idempotency_keys), rows)

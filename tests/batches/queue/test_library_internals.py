@@ -1,0 +1,99 @@
+"""The internals of BullMQ and redis-py that Adsum overrides or calls.
+
+Each test names what an upgrade of the library would break. If one fails after an upgrade, adapt the code that it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+from bullmq import Queue, Worker
+from redis.asyncio import Redis
+from typing_extensions import override
+
+from adsum.batches.queue.chunks import chunks_of
+from adsum.batches.queue.service import QueueService
+from adsum.batches.queue.worker import FetchingWorker
+from adsum.platform.redis.connection import open_redis
+from adsum.platform.redis.scripts import PipeliningRedis
+from tests.batches.queue.conftest import FIRST, new_queue, run_of
+from tests.batches.queue.desk import emptied, ready_desk, working
+
+RUN = run_of(FIRST, [1, 2], [3])
+
+
+@pytest.fixture
+async def pipelining(redis_url: str) -> AsyncGenerator[PipeliningRedis]:
+    client: Any = open_redis(redis_url, connections=4, socket_timeout=5, kind=PipeliningRedis)
+    yield client
+    await client.aclose()
+
+
+async def test_bullmq_scripts_add_job_stores_in_a_pipeline_what_add_bulk_stores(redis: Redis) -> None:
+    """`QueueService._enqueue` calls `queue.backend.scripts.addJob(job, pipe)`. An upgrade that renames it, changes its
+    parameters, or makes `addBulk` store more than it, breaks enqueueing.
+    """
+    await new_queue(redis, "ours:").enqueue([RUN])
+    theirs: Any = Queue("attendance", {"connection": redis, "prefix": "theirs:bull"})  # pyright: ignore[reportArgumentType]
+    await theirs.addBulk([chunk.to_message() for chunk in chunks_of(RUN)])
+    for chunk in chunks_of(RUN):
+        ours, expected = [await stored(redis, prefix, chunk.message_id) for prefix in ("ours:", "theirs:")]
+        assert ours == expected
+
+
+async def stored(redis: Any, prefix: str, message_id: str) -> dict[str, str]:
+    """A message as BullMQ stores it, and that it waits."""
+    assert message_id in await redis.lrange(f"{prefix}bull:attendance:wait", 0, -1)
+    fields: dict[str, str] = await redis.hgetall(f"{prefix}bull:attendance:{message_id}")
+    assert fields.pop("timestamp")
+    return fields
+
+
+async def test_bullmq_fetches_every_message_by_get_next_job(
+    queue: QueueService, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`FetchingWorker` overrides `getNextJob(token)`, and reads `paused`, `closing` and `opts`. An upgrade whose loop
+    fetches by another method, or whose worker lacks these members, makes an idle worker fetch from each free slot
+    again.
+    """
+    tokens: list[str] = []
+
+    class Observed(FetchingWorker):
+        @override
+        async def getNextJob(self, token: str) -> Any:
+            tokens.append(token)
+            return await super().getNextJob(token)
+
+    monkeypatch.setattr("adsum.batches.queue.worker.FetchingWorker", Observed)
+    desk = ready_desk()
+    async with working(redis_url, desk):
+        await queue.enqueue([RUN])
+        await emptied(queue)
+    assert sorted(chunk.number for chunk in desk.processed) == [0, 1]
+    assert len(tokens) >= 2
+    assert callable(Worker.getNextJob)
+    worker: Any = Worker("attendance", None, {"connection": redis_url, "autorun": False})  # pyright: ignore[reportArgumentType]
+    assert not worker.paused
+    assert not worker.closing
+    assert worker.opts.get("concurrency")
+    await worker.close(force=True)
+
+
+async def test_redis_py_sends_every_script_by_execute_command(
+    pipelining: PipeliningRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`PipeliningRedis` overrides `execute_command`, and pipelines calls whose first argument is EVALSHA. An upgrade
+    that sends scripts by another method, or by another command, sends each of them alone again.
+    """
+    pipelined: list[Any] = []
+    begin: Any = PipeliningRedis._begin_sending  # pyright: ignore[reportPrivateUsage]
+
+    def observed(self: Any) -> None:
+        pipelined.extend(args[0] for args, _ in self._calls)
+        begin(self)
+
+    monkeypatch.setattr(PipeliningRedis, "_begin_sending", observed)
+    assert await pipelining.register_script("return 7")() == 7
+    assert set(pipelined) == {"EVALSHA"}

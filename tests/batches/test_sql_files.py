@@ -1,0 +1,32 @@
+"""The statements of the engine repeat two definitions, since each stands whole in its file: they have to agree."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import adsum.batches
+from adsum.batches.run import PLAN_KEYS
+from adsum.platform.database.sql_files import without_comments
+
+FILES = sorted((Path(adsum.batches.__file__).parent / "sql").glob("*.sql"))
+OUTCOME = re.compile(r"CASE WHEN c\.attendance_id IS NOT NULL .*? ELSE 'pending' END")
+# A key of a row that a function of JSON has unfolded under a name; the keys of input rows have none.
+KEY = re.compile(r"\b\w+\.value ->> '(\w+)'")
+
+
+def statement(file: Path) -> str:
+    return " ".join(without_comments(file.read_text(encoding="utf-8")).split())
+
+
+def test_every_statement_that_needs_the_outcome_of_a_job_defines_it_alike() -> None:
+    texts = [statement(file) for file in FILES]
+    found = [each.group() for text in texts for each in OUTCOME.finditer(text)]
+    assert len(found) == sum(text.count("ELSE 'pending'") for text in texts)
+    assert len(found) >= 12
+    assert len(set(found)) == 1
+
+
+def test_statements_read_the_keys_of_a_plan_that_python_writes() -> None:
+    keys = {key for file in FILES for key in KEY.findall(statement(file))}
+    assert keys == set(PLAN_KEYS)
