@@ -92,9 +92,7 @@ async def rates(
     """
 
     async def fetch(page: PageRequest) -> RatesAnswer:
-        report = await reports.rates(query.scope, query.by, caller, page)
-        items = [RateItem.of(rate) for rate in report.items]
-        return RatesAnswer(items=items, next_cursor=report.next_cursor, definition=report.definition)
+        return RatesAnswer.of(await reports.rates(query.scope, query.by, caller, page))
 
     if (file := wanted_file(accept)) is not None:
         return await list_file(file, "rates", caller.actor, query, RateItem, fetch)
@@ -114,9 +112,7 @@ async def chronic(
     """Students who are chronically absent, the most absent days first."""
 
     async def fetch(page: PageRequest) -> RatesAnswer:
-        report = await reports.chronic(query.scope, query.rule, caller, page)
-        items = [RateItem.of(rate) for rate in report.items]
-        return RatesAnswer(items=items, next_cursor=report.next_cursor, definition=report.definition)
+        return RatesAnswer.of(await reports.chronic(query.scope, query.rule, caller, page))
 
     if (file := wanted_file(accept)) is not None:
         return await list_file(file, "chronic-absence", caller.actor, query, RateItem, fetch)
@@ -136,9 +132,7 @@ async def streaks(
     """Students who are absent day after day up to the last day of the period, the most days first."""
 
     async def fetch(page: PageRequest) -> StreaksAnswer:
-        report = await reports.streaks(query.scope, query.least_days, caller, page)
-        items = [StreakItem.model_validate(streak) for streak in report.items]
-        return StreaksAnswer(items=items, next_cursor=report.next_cursor, definition=report.definition)
+        return StreaksAnswer.of(await reports.streaks(query.scope, query.least_days, caller, page))
 
     if (file := wanted_file(accept)) is not None:
         return await list_file(file, "absences-in-a-row", caller.actor, query, StreakItem, fetch)
@@ -158,9 +152,7 @@ async def unexplained(
     """Absences that nobody has explained, one item for each student and day, the newest day first."""
 
     async def fetch(page: PageRequest) -> UnexplainedAnswer:
-        report = await reports.unexplained(query.scope, caller, page)
-        items = [UnexplainedItem.of(each) for each in report.items]
-        return UnexplainedAnswer(items=items, next_cursor=report.next_cursor, definition=report.definition)
+        return UnexplainedAnswer.of(await reports.unexplained(query.scope, caller, page))
 
     if (file := wanted_file(accept)) is not None:
         return await list_file(file, "unexplained-absences", caller.actor, query, UnexplainedItem, fetch)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from adsum.platform.http.schemas import Page, Schema
 from adsum.reports.rules import Counts, Rate
-from adsum.reports.service import StudentRecord, Unexplained
+from adsum.reports.service import Report, Streak, StudentRecord, Unexplained
 
 
 class CountsItem(Schema):
@@ -84,17 +84,32 @@ class RatesAnswer(Page[RateItem]):
 
     definition: str
 
+    @classmethod
+    def of(cls, report: Report[Rate]) -> RatesAnswer:
+        items = [RateItem.of(rate) for rate in report.items]
+        return cls(items=items, next_cursor=report.next_cursor, definition=report.definition)
+
 
 class StreaksAnswer(Page[StreakItem]):
     """Absences in a row, and their definition."""
 
     definition: str
 
+    @classmethod
+    def of(cls, report: Report[Streak]) -> StreaksAnswer:
+        items = [StreakItem.model_validate(streak) for streak in report.items]
+        return cls(items=items, next_cursor=report.next_cursor, definition=report.definition)
+
 
 class UnexplainedAnswer(Page[UnexplainedItem]):
     """Unexplained absences, and their definition."""
 
     definition: str
+
+    @classmethod
+    def of(cls, report: Report[Unexplained]) -> UnexplainedAnswer:
+        items = [UnexplainedItem.of(each) for each in report.items]
+        return cls(items=items, next_cursor=report.next_cursor, definition=report.definition)
 
 
 class StudentRecordAnswer(CountsItem):
