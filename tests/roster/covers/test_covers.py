@@ -14,9 +14,11 @@ from adsum.accounts.access import Role
 from adsum.accounts.tables import users
 from adsum.platform.clock import system_clock
 from adsum.platform.days import today_in
+from adsum.platform.errors import NotFound
+from adsum.roster.covers.rules import Cover
 from tests.absences.conftest import Office
 from tests.support.api import DAY, violations
-from tests.support.schools import make_school, make_session, make_user
+from tests.support.schools import caller, make_school, make_session, make_user
 
 EVE, NEXT_DAY = "2024-12-24", "2024-12-26"
 
@@ -189,3 +191,24 @@ async def token_of_office(office: Office, school_id: int) -> str:
         user_id = await make_user(connection, Role.OFFICE, school_id)
         await connection.execute(update(users).where(users.c.id == user_id).values(email="far@school.example"))
     return (await office.adsum.tokens.create("far@school.example")).text
+
+
+async def test_the_page_of_a_school_offers_its_enabled_teachers_and_covers_its_own_classes_only(
+    office: Office, substitute: int
+) -> None:
+    planning, school, admin = office.adsum.cover_planning, office.school, caller(Role.ADMIN)
+    async with office.adsum.database.transaction() as connection:
+        await make_user(connection, Role.TEACHER, school.school_id, disabled=True)
+        elsewhere = await make_school(connection)
+    day = today_in("UTC", system_clock())
+
+    choice = await planning.choice(school.school_id, school.class_id, admin)
+    with pytest.raises(NotFound):
+        await planning.assign(school.school_id, Cover(elsewhere.class_id, None, substitute, day, day), admin)
+    assigned = await planning.assign(school.school_id, Cover(school.class_id, None, substitute, day, day), admin)
+    page, names = await planning.covers_since(school.school_id, day, admin, None)
+
+    assert {teacher.id for teacher in choice.teachers} == {school.teacher_id, substitute}
+    assert [session.id for session in choice.sessions] == [school.session_id]
+    assert [row.id for row in page.items] == [assigned.row.id]
+    assert names.people == {substitute: "Eve Early"}

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from adsum.accounts.access import Role
-from adsum.platform.errors import Invalid
+from adsum.platform.errors import Invalid, NotFound
 from adsum.schools.calendar.rules import MAX_TIMES, SessionTime
 from adsum.wiring import Adsum
 from tests.support.api import Api, violations
@@ -146,3 +146,17 @@ async def test_a_timetable_that_is_not_csv_is_refused(api: Api) -> None:
     malformed = await send(api, '1,"')
     assert malformed.status_code == HTTPStatus.BAD_REQUEST
     assert violations(malformed) == {("timetable.csv", "malformed")}
+
+
+async def test_a_class_has_its_sessions_with_their_times_in_its_own_school_only(adsum: Adsum, api: Api) -> None:
+    async with adsum.database.transaction() as connection:
+        elsewhere = await make_bare_school(connection)
+    await put(api, MONDAY)
+    school, admin = api.school, caller(Role.ADMIN)
+
+    found, sessions = await adsum.timetables.of_class(school.school_id, school.class_id, admin)
+
+    assert found.id == school.class_id
+    assert [(session.id, times) for session, times in sessions] == [(school.session_id, [SessionTime(**MONDAY)])]
+    with pytest.raises(NotFound):
+        await adsum.timetables.of_class(elsewhere, school.class_id, admin)

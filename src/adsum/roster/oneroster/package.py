@@ -154,7 +154,7 @@ def _once(file: str, records: Iterator[Record | LeftOut]) -> Iterator[Record | L
 def repeated_id(file: str, row: int, first: int) -> Violation:
     """The violation of a row whose sourcedId occurs in an earlier row."""
     return row_violation(
-        "repeated_id", file, row, f"this sourcedId stands in row {first} already", column="sourcedId", first=first
+        "repeated_id", file, row, f"this sourcedId is in row {first} already", column="sourcedId", first=first
     )
 
 
