@@ -116,15 +116,15 @@ async def test_a_teacher_finds_a_class_and_a_student_whom_they_ever_teach(report
         other = await make_student(connection, reported.school.school_id)
         foreign = await make_student(connection, await make_bare_school(connection))
     bo = reported.school.student_ids[1]
-    assert (await directory.class_of(reported.teacher, reported.school.class_id)).title == "7b"
-    assert (await directory.student(reported.teacher, bo)).family_name == "Family 0002"
-    assert (await directory.student(reported.office, other)).id == other
+    assert (await directory.find_class_of_any_day(reported.teacher, reported.school.class_id)).title == "7b"
+    assert (await directory.find_student(reported.teacher, bo)).family_name == "Family 0002"
+    assert (await directory.find_student(reported.office, other)).id == other
     for request in (
-        directory.class_of(reported.teacher, other_class),
-        directory.student(reported.teacher, other),
-        directory.student(reported.office, foreign),
+        directory.find_class_of_any_day(reported.teacher, other_class),
+        directory.find_student(reported.teacher, other),
+        directory.find_student(reported.office, foreign),
     ):
         with pytest.raises(NotFound):
             await request
     with pytest.raises(Forbidden):
-        await directory.student(caller(Role.OPERATOR, reported.school.school_id), bo)
+        await directory.find_student(caller(Role.OPERATOR, reported.school.school_id), bo)

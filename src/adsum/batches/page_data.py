@@ -174,7 +174,7 @@ class BatchPages:
         session_ids = {each.batch.session_id for each in rows}
         if not session_ids or not caller.may(Permission.ROSTER_READ):
             return {}
-        return await self._directory.titles(caller, session_ids)
+        return await self._directory.session_titles(caller, session_ids)
 
     async def _missing(self, caller: Caller) -> Page[Any] | None:
         """None for a caller without `attendance:read`."""
@@ -188,8 +188,8 @@ class BatchPages:
         if batch is None or not caller.may(Permission.ROSTER_READ):
             return {"titles": {}, "names": {}, "statuses": {}}
         return {
-            "titles": await self._directory.titles(caller, [batch.session_id]),
-            "names": await self._directory.names(caller, [job.student_id for job in details.jobs.items]),
+            "titles": await self._directory.session_titles(caller, [batch.session_id]),
+            "names": await self._directory.student_names(caller, [job.student_id for job in details.jobs.items]),
             "statuses": shown_statuses(await self._statuses.all_of(timeline.school_id, caller)),
         }
 

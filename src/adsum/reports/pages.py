@@ -248,7 +248,7 @@ async def class_page(
     class_id: Id,
 ) -> Any:
     """A class over a period, the students with the lowest rate first."""
-    found = await directory.class_of(visitor.caller, class_id)
+    found = await directory.find_class_of_any_day(visitor.caller, class_id)
     view = await reading.of_one(found.school_id, class_id)
     if view.query.file is not None:
         return await _rates_file(reports, visitor, view, view.query.file)
@@ -268,7 +268,7 @@ async def student_page(
     student_id: Id,
 ) -> Response:
     """The record of one student, for printing."""
-    found = await directory.student(visitor.caller, student_id)
+    found = await directory.find_student(visitor.caller, student_id)
     view = await reading.of_one(found.school_id)
     if (file := view.query.file) is not None:
         query = attendances.RecordQuery(student_id=student_id, first_day=view.first_day, last_day=view.last_day)

@@ -76,13 +76,13 @@ class Directory:
             raise NotFound(f"school {school_id} has no class {class_id}")
         return found
 
-    async def class_of(self, caller: Caller, class_id: int) -> ClassRow:
+    async def find_class_of_any_day(self, caller: Caller, class_id: int) -> ClassRow:
         """A class that the caller sees on any day. Raises NotFound."""
         require_permission(caller, Permission.ROSTER_READ)
         async with self._database.snapshot() as connection:
             return _found_class(await find_class(connection, caller, class_id), class_id)
 
-    async def student(self, caller: Caller, student_id: int) -> StudentRow:
+    async def find_student(self, caller: Caller, student_id: int) -> StudentRow:
         """A student; of a teacher, one of a class that they teach on any day. Raises NotFound."""
         require_permission(caller, Permission.ROSTER_READ)
         async with self._database.snapshot() as connection:
@@ -91,13 +91,13 @@ class Directory:
             raise NotFound(f"there is no student {student_id}", studentId=student_id)
         return found
 
-    async def titles(self, caller: Caller, session_ids: Collection[int]) -> dict[int, SessionTitles]:
+    async def session_titles(self, caller: Caller, session_ids: Collection[int]) -> dict[int, SessionTitles]:
         """Titles by session id; of a teacher, of the classes that they teach on any day."""
         require_permission(caller, Permission.ROSTER_READ)
         async with self._database.snapshot() as connection:
             return await titles_of_sessions(connection, caller, session_ids)
 
-    async def names(self, caller: Caller, student_ids: Collection[int]) -> dict[int, StudentName]:
+    async def student_names(self, caller: Caller, student_ids: Collection[int]) -> dict[int, StudentName]:
         """Names by student id; of a teacher, of students of the classes that they teach on any day."""
         require_permission(caller, Permission.ROSTER_READ)
         async with self._database.snapshot() as connection:

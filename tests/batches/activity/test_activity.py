@@ -164,11 +164,11 @@ async def test_names_are_told_to_who_may_read_rosters_and_ever_taught_the_class(
     titled = {school.session_id: SessionTitles("7b", "Attendance")}
     for teacher_id, names, titles in ((school.teacher_id, named, titled), (stranger, {}, {})):
         teacher = caller(Role.TEACHER, school.school_id, teacher_id)
-        assert await adsum.directory.names(teacher, [one]) == names
-        assert await adsum.directory.titles(teacher, [school.session_id]) == titles
-    assert await adsum.directory.names(caller(Role.VIEWER, school.school_id), [one]) == named
+        assert await adsum.directory.student_names(teacher, [one]) == names
+        assert await adsum.directory.session_titles(teacher, [school.session_id]) == titles
+    assert await adsum.directory.student_names(caller(Role.VIEWER, school.school_id), [one]) == named
     with pytest.raises(Forbidden):
-        await adsum.directory.names(caller(Role.OPERATOR, school.school_id), [one])
+        await adsum.directory.student_names(caller(Role.OPERATOR, school.school_id), [one])
 
 
 async def test_the_queue_says_whether_it_is_paused_and_how_many_work(adsum: Adsum, school: SchoolIds) -> None:
