@@ -7,7 +7,7 @@ from html import unescape
 
 import pytest
 
-from adsum.accounts.pages import own_path
+from adsum.accounts.pages import local_path
 from adsum.app import TEMPLATES
 from adsum.platform.errors import Violation
 from adsum.platform.pages.languages import chosen_language, load_languages
@@ -48,7 +48,7 @@ def test_dates_and_numbers_have_the_format_of_the_language() -> None:
     ],
 )
 def test_signing_in_never_redirects_to_another_site(asked: str, goes_to: str) -> None:
-    assert own_path(asked) == goes_to
+    assert local_path(asked) == goes_to
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
