@@ -10,7 +10,7 @@ from adsum.batches.run import PLAN_KEYS
 from adsum.platform.database.sql_files import without_comments
 
 FILES = sorted((Path(adsum.batches.__file__).parent / "sql").glob("*.sql"))
-OUTCOME = re.compile(r"CASE WHEN c\.attendance_id IS NOT NULL .*? ELSE 'pending' END")
+OUTCOME = re.compile(r"WHEN c\.attendance_id IS NOT NULL .*? ELSE 'pending' END")
 # A key of a row that a function of JSON has unfolded under a name; the keys of input rows have none.
 KEY = re.compile(r"\b\w+\.value ->> '(\w+)'")
 

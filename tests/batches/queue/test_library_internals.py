@@ -1,11 +1,10 @@
-"""The internals of BullMQ and redis-py that Adsum overrides or calls.
+"""The internals of BullMQ that Adsum overrides or calls.
 
 Each test names what an upgrade of the library would break. If one fails after an upgrade, adapt the code that it names.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -16,19 +15,10 @@ from typing_extensions import override
 from adsum.batches.queue.chunks import chunks_of
 from adsum.batches.queue.service import QueueService
 from adsum.batches.queue.worker import FetchingWorker
-from adsum.platform.redis.connection import open_redis
-from adsum.platform.redis.scripts import PipeliningRedis
 from tests.batches.queue.conftest import FIRST, new_queue, run_of
 from tests.batches.queue.desk import emptied, ready_desk, working
 
 RUN = run_of(FIRST, [1, 2], [3])
-
-
-@pytest.fixture
-async def pipelining(redis_url: str) -> AsyncGenerator[PipeliningRedis]:
-    client: Any = open_redis(redis_url, connections=4, socket_timeout=5, kind=PipeliningRedis)
-    yield client
-    await client.aclose()
 
 
 async def test_bullmq_scripts_add_job_stores_in_a_pipeline_what_add_bulk_stores(redis: Redis) -> None:
@@ -79,21 +69,3 @@ async def test_bullmq_fetches_every_message_by_get_next_job(
     assert not worker.closing
     assert worker.opts.get("concurrency")
     await worker.close(force=True)
-
-
-async def test_redis_py_sends_every_script_by_execute_command(
-    pipelining: PipeliningRedis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`PipeliningRedis` overrides `execute_command`, and pipelines calls whose first argument is EVALSHA. An upgrade
-    that sends scripts by another method, or by another command, sends each of them alone again.
-    """
-    pipelined: list[Any] = []
-    begin: Any = PipeliningRedis._begin_sending  # pyright: ignore[reportPrivateUsage]
-
-    def observed(self: Any) -> None:
-        pipelined.extend(args[0] for args, _ in self._calls)
-        begin(self)
-
-    monkeypatch.setattr(PipeliningRedis, "_begin_sending", observed)
-    assert await pipelining.register_script("return 7")() == 7
-    assert set(pipelined) == {"EVALSHA"}
