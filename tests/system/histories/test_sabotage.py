@@ -25,7 +25,7 @@ WEAKER_SCRIPTS_BY = ["release without compare", "claim without asking", "no time
 # What protects, wherever it stands in a statement, and what is seen without it.
 WEAKER_STATEMENTS = [
     ("AND r.state = 'open'", AssertionError, "a run that had ended wrote a record"),
-    (" AND a.version = job.seen", AssertionError, "a change and its record differ"),
+    (" AND a.version = job.expected_version", AssertionError, "a change and its record differ"),
     # The table's own check of the counts refuses it.
     (" AND tally.remaining = 0", RejectedRows, "IntegrityError"),
 ]
