@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from adsum.platform.command_line.openers import OPENERS
 from adsum.platform.services import Services
@@ -63,32 +63,5 @@ def _run(
     async def run() -> Result:
         async with opener(settings) as services:
             return await work(services)
-
-    return asyncio.run(run())
-
-
-def with_adsum(work: Any) -> Any:
-    """To be replaced by `run_with`."""
-    from adsum import wiring  # noqa: PLC0415
-
-    settings = quiet_settings()
-
-    async def run() -> Any:
-        async with wiring.open_adsum(settings) as adsum:
-            await adsum.readiness.require_current_schema()
-            return await work(adsum)
-
-    return asyncio.run(run())
-
-
-def with_queue(work: Any) -> Any:
-    """To be replaced by `run_with`."""
-    from adsum import wiring  # noqa: PLC0415
-
-    settings = quiet_settings()
-
-    async def run() -> Any:
-        async with wiring.open_queue_control(settings) as control:
-            return await work(control)
 
     return asyncio.run(run())

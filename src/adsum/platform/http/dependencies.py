@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
@@ -43,15 +43,3 @@ def services_of(request: Request) -> Services:
     services = request.app.state.services
     assert isinstance(services, Services)
     return services
-
-
-async def _open_adsum(request: Request) -> Any:
-    return request.app.state.adsum
-
-
-def adsum_of(request: Request) -> Any:
-    """To be replaced by `provided`."""
-    return request.app.state.adsum
-
-
-OpenAdsum = Annotated[Any, Depends(_open_adsum)]
