@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from adsum.batches.repository import jobs, tallies
-from adsum.batches.repository.job_list import list_jobs
 from adsum.batches.repository.jobs import JobSlice
-from adsum.batches.repository.listing import is_run_of, runs_of_batch
+from adsum.batches.repository.listing import is_run_of, list_jobs, runs_of_batch
 from adsum.batches.rules import BatchStatus, Outcome, RunState, Tally
 from adsum.platform.database.engine import Connection, Database, open_database
 from adsum.platform.ids import Batch

@@ -9,8 +9,7 @@ from datetime import date
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.batches.job_outcomes import BatchJob
 from adsum.batches.repository import tallies
-from adsum.batches.repository.job_list import list_jobs
-from adsum.batches.repository.listing import BatchPosition, is_run_of, list_batches, runs_of_batch
+from adsum.batches.repository.listing import BatchPosition, is_run_of, list_batches, list_jobs, runs_of_batch
 from adsum.batches.rules import BatchFilters, BatchStatus, JobFilters, ListedBatch, ListedRun
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import NotFound

@@ -8,10 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.batches.activity.repository import count_failures
 from adsum.batches.listing import parse_or_refuse, require_status
 from adsum.batches.queue.service import QueueService
-from adsum.batches.repository.listing import runs_that_may_have_failed
+from adsum.batches.repository.listing import count_failures, runs_that_may_have_failed
 from adsum.batches.repository.undoing import undone_runs
 from adsum.batches.rules import BatchStatus, FailureCount, ListedRun, UndoneRun
 from adsum.platform.database.engine import Database

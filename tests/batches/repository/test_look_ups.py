@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from adsum.batches.repository import jobs, runs
-from adsum.batches.repository.job_list import list_jobs
+from adsum.batches.repository.listing import list_jobs
 from adsum.batches.repository.submissions import load_snapshots
 from adsum.platform.database.engine import Connection, Database
 from tests.support.runs import LATER, inserts, make_run, slices

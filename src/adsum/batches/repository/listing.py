@@ -1,35 +1,77 @@
-"""Batches: listing them by their newest run, and the runs of one."""
+"""Reads batches by their newest run, the runs of one batch, its jobs, and the failures of runs."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, literal_column, or_, select, tuple_
+from sqlalchemy import Boolean, ColumnElement, String, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school, in_visible_session
+from adsum.attendance.rules import Mark
+from adsum.batches.job_outcomes import BatchJob, CurrentRecord, reason_of
 from adsum.batches.repository.runs import of_batch
 from adsum.batches.repository.tallies import STATUS_COLUMNS, statuses_of_rows
 from adsum.batches.rules import (
     BatchFilters,
     BatchState,
     BatchStatus,
+    FailureCount,
     ListedBatch,
     ListedRun,
     OnExisting,
+    Outcome,
     RunState,
     Tally,
     state_of_run,
 )
 from adsum.batches.tables import batch_runs
+from adsum.platform.database.columns import BigInt, Instant, RunId
+from adsum.platform.database.sql_files import sql_file
 from adsum.platform.ids import Batch
 from adsum.roster.tables import sessions
 
+_LIST_JOBS = sql_file(
+    "adsum.batches",
+    "list_jobs",
+    parameters={
+        "run_id": RunId,
+        "is_alone": Boolean(),
+        "after": BigInt,
+        "candidates": BigInt,
+        "outcome": String(),
+        "limit": BigInt,
+    },
+    returns={
+        "student_id": BigInt,
+        "run_id": RunId,
+        "requested_status": String(),
+        "requested_note": String(),
+        "expected_version": BigInt,
+        "is_kept": Boolean(),
+        "on_existing": String(),
+        "outcome": String(),
+        "failure": String(),
+        "record_id": BigInt,
+        "record_status": String(),
+        "record_note": String(),
+        "record_version": BigInt,
+    },
+)
+_COUNT_FAILURES = sql_file(
+    "adsum.batches",
+    "count_failures",
+    returns={"run_id": RunId, "code": String(), "students": BigInt, "last_at": Instant()},
+)
+ALL_JOBS = 2**62
+"""A limit above the number of jobs of any run."""
+
 BatchPosition = tuple[date, int]
-"""Where a batch stands in a list: learning date and session."""
+"""The sort key of a batch in a list: learning date and session."""
 
 _ORDER = (batch_runs.c.learning_date, batch_runs.c.session_id)
 
@@ -37,7 +79,7 @@ _ORDER = (batch_runs.c.learning_date, batch_runs.c.session_id)
 async def list_batches(
     connection: AsyncConnection, caller: Caller, filters: BatchFilters, after: BatchPosition | None, limit: int
 ) -> list[ListedBatch]:
-    """At most `limit` batches that the caller sees, the latest learning date first, from beyond `after`.
+    """At most `limit` batches that the caller sees, the latest learning date first, after the position `after`.
 
     A teacher sees the batches of the days on which they were assigned to the class.
     """
@@ -48,7 +90,7 @@ async def list_batches(
             _is_newest(),
             in_visible_school(caller, c.school_id),
             in_visible_session(caller, c.class_id, c.session_id, c.learning_date),
-            *_narrowed(filters),
+            *_filter_conditions(filters),
         )
         .order_by(*(column.desc() for column in _ORDER))
         .limit(limit)
@@ -60,21 +102,12 @@ async def list_batches(
 
 
 async def runs_of_batch(connection: AsyncConnection, batch: Batch, newest: BatchStatus, limit: int) -> list[ListedRun]:
-    """At most `limit` runs of a batch, the newest first. Only that one can be open: `newest` has its counts."""
+    """At most `limit` runs of a batch, the newest first. Only that one can be open; its counts are in `newest`."""
     c = batch_runs.c
     statement = (
         select(
-            *(c.run_id, c.number, c.state, c.on_existing),
-            *(
-                c.accepted_at,
-                c.accepted_role,
-                c.user_id,
-                c.key_id,
-                c.ended_at,
-                c.ended_by,
-                c.pruned_at,
-                c.forced_reason,
-            ),
+            *(c.run_id, c.number, c.state, c.on_existing, c.accepted_at, c.accepted_role, c.user_id, c.key_id),
+            *(c.ended_at, c.ended_by, c.pruned_at, c.forced_reason),
             c.carried_recorded + c.carried_skipped + c.carried_cancelled,
             *(c.recorded_jobs, c.skipped_jobs, c.failed_jobs, c.cancelled_jobs),
         )
@@ -86,8 +119,8 @@ async def runs_of_batch(connection: AsyncConnection, batch: Batch, newest: Batch
 
 
 async def runs_that_may_have_failed(connection: AsyncConnection, batch: Batch, limit: int) -> list[str]:
-    """The runs of a batch in which students failed, and the open one, of which it is not counted yet: the newest first,
-    at most `limit`.
+    """At most `limit` runs of a batch in which students failed, and the open run, whose failures are not counted yet.
+    The newest is first.
     """
     c = batch_runs.c
     found = select(c.run_id).where(*of_batch(batch), or_(c.failed_jobs > 0, c.state == RunState.OPEN))
@@ -136,13 +169,13 @@ def _is_newest() -> ColumnElement[bool]:
     )
 
 
-def _narrowed(filters: BatchFilters) -> list[ColumnElement[bool]]:
+def _filter_conditions(filters: BatchFilters) -> list[ColumnElement[bool]]:
     c = batch_runs.c
     conditions: list[ColumnElement[bool]] = []
     if filters.school_id is not None:
         conditions.append(c.school_id == filters.school_id)
     if filters.class_id is not None:
-        # The class as its sessions, which is what the indexes know.
+        # By the sessions of the class, which are in the indexes.
         of_class = select(sessions.c.id).where(sessions.c.class_id == filters.class_id)
         conditions += [c.session_id.in_(of_class), c.class_id == filters.class_id]
     if filters.session_id is not None:
@@ -157,12 +190,12 @@ def _narrowed(filters: BatchFilters) -> list[ColumnElement[bool]]:
 
 
 def _in_state(state: BatchState) -> list[ColumnElement[bool]]:
-    """Where a partial index serves it, in the very words of the index: SQLite compares nothing else."""
+    """Written like the condition of the partial index, where there is one: SQLite compares the texts."""
     c = batch_runs.c
     match state:
         case BatchState.PROCESSING:
             open_run = batch_runs.alias("open_run")
-            # As a list of ids: to spare itself the sorting, SQLite would read all runs that there ever were.
+            # As a list of ids: otherwise SQLite reads all runs in the order of the index, to avoid sorting.
             return [c.run_id.in_(select(open_run.c.run_id).where(open_run.c.state == literal_column("'open'")))]
         case BatchState.CANCELLED:
             return [c.state == RunState.CANCELLED]
@@ -170,3 +203,55 @@ def _in_state(state: BatchState) -> list[ColumnElement[bool]]:
             return [c.state == RunState.CLOSED, c.failed_jobs == 0]
         case BatchState.COMPLETED_WITH_ERRORS:
             return [c.state == RunState.CLOSED, c.failed_jobs > literal_column("0")]
+
+
+async def list_jobs(
+    connection: AsyncConnection,
+    batch: Batch,
+    run_id: str,
+    *,
+    alone: bool,
+    outcome: Outcome | None,
+    after: int,
+    limit: int,
+) -> list[BatchJob]:
+    """At most `limit` jobs of a run by student id, above the id `after`.
+
+    A retry holds only the students who had failed. The other students of its batch are listed as the runs before it
+    have them, so that the outcomes add up to the run's counts. With `alone` they are left out.
+    """
+    values = {
+        "run_id": run_id,
+        "is_alone": alone,
+        "after": after,
+        # Without a filter, only the records of one page are looked up.
+        "candidates": limit if outcome is None else ALL_JOBS,
+        "outcome": outcome,
+        "limit": limit,
+    }
+    return [_job(batch, *row) for row in await _LIST_JOBS.fetch_all(connection, values)]
+
+
+async def count_failures(connection: AsyncConnection, run_ids: Sequence[str]) -> dict[str, list[FailureCount]]:
+    """By run, the numbers of failed students by reason, the most frequent first. It does not check permissions."""
+    found: dict[str, list[FailureCount]] = {}
+    if run_ids:
+        for run_id, *failure in await _COUNT_FAILURES.fetch_all(connection, {"run_ids": json.dumps(run_ids)}):
+            found.setdefault(run_id, []).append(FailureCount(*failure))
+    return found
+
+
+def _job(
+    batch: Batch, student_id: int, run_id: str, status: str | None, note: str | None, version: int | None, *more: Any
+) -> BatchJob:
+    is_kept, on_existing, outcome, failure, record_id, *record = more
+    reason = reason_of(
+        Outcome(outcome),
+        failure=failure,
+        is_kept=is_kept,
+        is_update=version is not None,
+        on_existing=OnExisting(on_existing),
+    )
+    mark = Mark(status, note) if status is not None else None
+    recorded = CurrentRecord(record_id, *record) if record_id is not None else None
+    return BatchJob(batch, student_id, run_id, mark, Outcome(outcome), reason, recorded)

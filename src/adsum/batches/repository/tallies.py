@@ -6,48 +6,18 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, String, bindparam, select
+from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import can_see_school, is_taught_by
-from adsum.batches.repository.outcomes import rows_of_job
 from adsum.batches.rules import BatchStatus, RunState, Tally
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import BigInt, RunId
 from adsum.platform.database.sql_files import sql_file
-from adsum.platform.database.statements import Statement, of_text
+from adsum.platform.database.statements import Statement
 from adsum.platform.ids import Batch
 
-# The jobs of the runs that :run_ids lists, one row each, and what a retry carries on from the run before it.
-_SQLITE_JOBS_OF_RUNS = """
-WITH wanted AS (SELECT * FROM batch_runs WHERE run_id IN (SELECT value FROM json_each(:run_ids))),
-job AS (
-    SELECT r.*, j.value ->> 'student' AS student_id, j.value ->> 'version' AS seen
-    FROM wanted r JOIN json_each(r.plan) chunk JOIN json_each(chunk.value) j
-),
-base AS (
-    SELECT run_id, carried_recorded, carried_skipped + json_array_length(kept) AS carried_skipped, carried_cancelled
-    FROM wanted
-),"""
-# Each run is looked up: by a plan of the days when the table was empty, all of it would be read, at every look.
-_POSTGRES_JOBS_OF_RUNS = """
-WITH wanted AS (
-    SELECT r.* FROM (
-        SELECT DISTINCT CAST(value AS uuid) AS run_id FROM jsonb_array_elements_text(CAST(:run_ids AS jsonb)) AS value
-    ) named
-    CROSS JOIN LATERAL (SELECT * FROM batch_runs WHERE run_id = named.run_id LIMIT 1) r
-),
-job AS (
-    SELECT r.*, CAST(j.value ->> 'student' AS bigint) AS student_id, CAST(j.value ->> 'version' AS int) AS seen
-    FROM wanted r
-    CROSS JOIN LATERAL jsonb_array_elements(r.plan) AS chunk(value)
-    CROSS JOIN LATERAL jsonb_array_elements(chunk.value) AS j(value)
-),
-base AS (
-    SELECT run_id, carried_recorded, carried_skipped + jsonb_array_length(kept) AS carried_skipped, carried_cancelled
-    FROM wanted
-),"""
 _COUNTS = dict.fromkeys(("recorded", "skipped", "failed", "cancelled", "remaining"), BigInt)
 
 STATUS_COLUMNS = (
@@ -62,22 +32,6 @@ STATUS_COLUMNS = (
     batch_runs.c.cancelled_jobs,
 )
 """The columns of which `_status_of_row` makes a status."""
-
-
-def counting(body: str, *values: BindParameter[Any], told: Mapping[str, Any] | None = None) -> Statement:
-    """A statement that begins with the jobs of the runs that `:run_ids` lists: `job`, and `base`, one row a run.
-
-    Args:
-        body: the rest.
-        *values: that it needs besides.
-        told: see `of_text`.
-    """
-
-    def written(dialect: str) -> str:
-        jobs = _POSTGRES_JOBS_OF_RUNS if dialect == "postgresql" else _SQLITE_JOBS_OF_RUNS
-        return (jobs + body).format(rows_of_job=rows_of_job(dialect))
-
-    return of_text(written, bindparam("run_ids", type_=String), *values, told=told)
 
 
 _COUNT_OUTCOMES = sql_file("adsum.batches", "count_outcomes", returns={"run_id": RunId, **_COUNTS})
