@@ -140,6 +140,15 @@ def test_marks_that_are_not_applied_are_told_one_line_each(demo: Commands) -> No
     )
 
 
+def test_json_of_a_conflict_holds_both_notes(demo: Commands) -> None:
+    demo.output(*CREATE, "--all")
+    answer = json.loads(demo.output(*CREATE, "--all", "--absent", "4", "--json"))
+    assert answer["conflicts"] == [
+        {"studentId": 4, "recorded": "present", "requested": "absent", "recordedNote": None, "requestedNote": None}
+    ]
+    assert answer["statusUrl"] == f"/attendances/batch-status/{BATCH_ID}"
+
+
 def test_what_is_not_applied_is_no_plain_success(demo: Commands, demo_worker: Forked) -> None:
     assert demo.run(*CREATE, "--present", "1,2,3", "--watch").returncode == 0
     again = demo.run(*CREATE, "--present", "1", "--absent", "2,3")

@@ -1,4 +1,4 @@
-"""How busy a school was, minute by minute: what was recorded, what failed, and how much was open."""
+"""Activity by minute: recorded students, failed students, and open batches."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ MINUTES = 15
 
 @dataclass(frozen=True, slots=True)
 class RunsOfMinutes:
-    """Runs that were accepted in one minute and ended in one, counted together.
+    """The number of runs with the same minutes of acceptance and end.
 
     Attributes:
-        accepted: the minute, from 0; -1: before the first one.
-        ended: the minute; None: they are open.
-        runs: how many they are.
-        recorded: students whom they recorded themselves, not those of the runs that they carried on.
+        accepted: number of the minute, from 0; -1: before the first minute.
+        ended: number of the minute; None: the runs are open.
+        runs: number of runs.
+        recorded: students whom these runs recorded, without those of the runs that they carry on.
         failed: students who failed.
     """
 
@@ -35,9 +35,9 @@ class Minute:
 
     Attributes:
         begin: its first moment.
-        recorded: students of the batches that ended in it.
-        failed: the same, of those who failed.
-        open: batches that were accepted and had not ended when it was over; of the newest one, now.
+        recorded: recorded students of the batches that ended in it.
+        failed: failed students of these batches.
+        open: batches that were open at its end; for the current minute, now.
     """
 
     begin: datetime
@@ -47,12 +47,12 @@ class Minute:
 
 
 def first_minute(now: datetime) -> datetime:
-    """Where the minutes begin of which the one of `now` is the last."""
+    """The begin of the first of `MINUTES` minutes, of which the last contains `now`."""
     return now.replace(second=0, microsecond=0) - (MINUTES - 1) * MINUTE
 
 
 def minutes_of(begin: datetime, counted: Iterable[RunsOfMinutes]) -> list[Minute]:
-    """`MINUTES` of them, the oldest first."""
+    """All `MINUTES` minutes from `begin`, the oldest first."""
     rows = list(counted)
     return [
         Minute(

@@ -1,8 +1,8 @@
-"""What runs now and how it goes: for operators, who watch it, and for all others who wait for a batch."""
+"""Live figures of batches, from the database, and the state of the queue, from Valkey or Redis."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +10,7 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.batches.activity.repository import oldest_open_run, runs_by_minute
 from adsum.batches.activity.rules import Minute, first_minute, minutes_of
 from adsum.batches.queue.control import QueueControl, QueueState, WorkerSeen
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.redis.connection import QueueOutage, redis_deadline
 from adsum.schools.repository import zones_of_schools
@@ -19,13 +20,13 @@ UTC_ZONE = "UTC"
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """One moment, and the minutes before it, of the batches that somebody sees.
+    """The activity of the visible batches in the last minutes.
 
     Attributes:
-        at: the moment.
-        time_zone: of the caller's schools; where they are in several, UTC.
-        minutes: the oldest first; the last one is not over.
-        oldest: when the oldest batch that is open was accepted; None: none is open.
+        at: the current time.
+        time_zone: of the caller's schools; UTC if they have different ones.
+        minutes: the oldest first; the last is the current minute.
+        oldest: the time at which the oldest open batch was accepted; None: no batch is open.
     """
 
     at: datetime
@@ -39,8 +40,8 @@ class QueueView:
     """The queue of this installation, which all schools share.
 
     Attributes:
-        state: paused or not, and how much is where.
-        workers: those that are connected; None: the server does not tell.
+        state: whether it is paused, and the numbers of messages.
+        workers: the connected workers; None: the server does not list its clients.
     """
 
     state: QueueState
@@ -48,26 +49,26 @@ class QueueView:
 
     @property
     def alive(self) -> int | None:
-        """How many workers are at work; None: nobody knows."""
+        """The number of live workers; None: it is not known."""
         return sum(worker.is_alive for worker in self.workers) if self.workers is not None else None
 
 
 class ActivityService:
-    """Looks at the database and at the queue. `now` is the clock."""
+    """Reads figures from the database and from the queue."""
 
-    def __init__(self, database: Database, control: QueueControl, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, control: QueueControl, clock: Clock) -> None:
         self._database = database
         self._control = control
-        self._now = now
+        self._clock = clock
 
     async def now(self, caller: Caller) -> Activity:
-        """What the database says: whatever became of Redis, it is all there.
+        """The activity of the last minutes. It does not need Redis.
 
         Raises:
             Forbidden: without `batch:read`.
         """
         require_permission(caller, Permission.BATCH_READ)
-        at = self._now()
+        at = self._clock()
         begin = first_minute(at)
         async with self._database.snapshot() as connection:
             runs = await runs_by_minute(connection, caller, begin)
@@ -76,7 +77,7 @@ class ActivityService:
         return Activity(at, zones[0] if len(zones) == 1 else UTC_ZONE, minutes_of(begin, runs), oldest)
 
     async def queue(self, caller: Caller) -> QueueView | None:
-        """What Valkey or Redis says, within the time that a request has for it; None: it does not answer.
+        """The state of the queue; None: Valkey or Redis does not answer in time.
 
         Raises:
             Forbidden: without `batch:read`.
