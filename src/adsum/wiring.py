@@ -24,12 +24,12 @@ from adsum.attendance.record_view import RecordViews
 from adsum.attendance.service import Records
 from adsum.attendance.statuses.service import Statuses
 from adsum.batches.accept import Acceptance
+from adsum.batches.activity.metrics import BatchMetrics
 from adsum.batches.activity.service import ActivityService
 from adsum.batches.complete import Completion
 from adsum.batches.enqueue import Enqueuer
 from adsum.batches.listing import Batches
 from adsum.batches.marks_import.service import MarksImport
-from adsum.batches.metrics import BatchMetrics
 from adsum.batches.page_data import BatchPages
 from adsum.batches.process import AttendanceProcessor, Dispatcher
 from adsum.batches.progress import Progress

@@ -14,7 +14,6 @@ from adsum.attendance.rules import Mark
 from adsum.batches.job_outcomes import BatchJob
 from adsum.batches.listing import BatchDetails, Batches
 from adsum.batches.progress import Progress
-from adsum.batches.progress_display import is_shown_on_terminal
 from adsum.batches.queue.control import QueueControl
 from adsum.batches.retry_cancel import RetryCancel
 from adsum.batches.rules import BatchFilters, BatchState, BatchStatus, JobFilters, OnExisting, Outcome
@@ -22,7 +21,7 @@ from adsum.batches.schemas import BatchAnswer, BatchDetailsAnswer, BatchStatusAn
 from adsum.batches.service import AttendancesService
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.batches.undo import Undo
-from adsum.batches.watching import report_queue_state, watch_batch
+from adsum.batches.watching import is_shown_on_terminal, report_queue_state, watch_batch
 from adsum.platform.command_line.id_lists import StudentIds, by_code, parse_ids
 from adsum.platform.command_line.options import one_of
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one, show_rows

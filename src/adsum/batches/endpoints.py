@@ -15,8 +15,8 @@ from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
+from adsum.batches.activity.metrics import BatchMetrics
 from adsum.batches.listing import Batches
-from adsum.batches.metrics import BatchMetrics
 from adsum.batches.progress import Progress, Watch, event_id
 from adsum.batches.retry_cancel import RetryCancel
 from adsum.batches.rules import BatchFilters, BatchState, BatchStatus, JobFilters, Outcome

@@ -1,23 +1,49 @@
-"""Follows a batch until it ends, for the command line, and reports on stderr that the queue is paused or away."""
+"""Follows a batch on the command line until it ends.
+
+Progress is a live bar on a terminal, one line for each step elsewhere, or lines of JSON. A note on stderr reports that
+the queue is paused or away.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, nullcontext
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from typing import TextIO, TypeAlias, cast
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.text import Text
 
 from adsum.accounts.access import system_caller
 from adsum.batches.progress import Progress
-from adsum.batches.progress_display import display, json_lines
 from adsum.batches.queue.control import QueueControl
-from adsum.batches.rules import BatchStatus
+from adsum.batches.rules import BatchState, BatchStatus, Tally
+from adsum.batches.schemas import BatchStatusAnswer
 from adsum.platform.clock import Clock
+from adsum.platform.command_line.output import show_line
 from adsum.platform.redis.connection import QueueOutage, redis_deadline
 
 PAUSED = "the queue is paused: nothing is processed until adsum queue resume"
 AWAY = "Valkey or Redis does not answer: accepted; it is queued when that is back"
 POLL_INTERVAL_S = 1.0
+
+SPINNER, PLAIN_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
+SPINS_A_SECOND = 10
+STYLES = {"recorded": "green", "skipped": "cyan", "failed": "red", "cancelled": "yellow"}
+SIGNS = {
+    BatchState.COMPLETED: ("✓", "+", "bold green"),
+    BatchState.COMPLETED_WITH_ERRORS: ("!", "!", "bold red"),
+    BatchState.CANCELLED: ("✗", "x", "bold yellow"),
+}
+MIN_WIDTH = 10
+INDENT = "  "
+REFRESHES_A_SECOND = 10
+
+Show: TypeAlias = Callable[[BatchStatus], None]
 
 
 async def watch_batch(
@@ -93,3 +119,125 @@ async def _is_paused(control: QueueControl) -> bool:
 def _print(text: str) -> None:
     # Not typer.echo: `Live` has replaced `sys.stderr` while it draws a bar.
     print(f"adsum: {text}", file=sys.stderr, flush=True)
+
+
+def is_shown_on_terminal() -> bool:
+    """Whether stdout and the bar share one terminal, so that the reader has seen the result."""
+    return sys.stdout.isatty() and _can_draw(Console(stderr=True))
+
+
+@contextmanager
+def display(clock: Clock) -> Generator[Show]:
+    """Shows states on stderr: as a bar on a terminal, else as lines."""
+    console = Console(stderr=True)
+    with _live_bar(console, clock) if _can_draw(console) else _lines(console) as show:
+        yield show
+
+
+@contextmanager
+def json_lines() -> Generator[Show]:
+    """Prints each state on stdout, as one line of JSON."""
+    yield lambda status: show_line(BatchStatusAnswer.of(status).model_dump(mode="json", by_alias=True))
+
+
+def _can_draw(console: Console) -> bool:
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+@contextmanager
+def _live_bar(console: Console, clock: Clock) -> Generator[Show]:
+    bar = BatchBar(clock)
+    live = Live(bar, console=console, refresh_per_second=REFRESHES_A_SECOND, redirect_stdout=False)
+    with live, _logs_above_the_bar():
+        yield bar.show
+
+
+@contextmanager
+def _logs_above_the_bar() -> Generator[None]:
+    """Sends logs to the stream that `Live` has put in the place of stderr, so that they do not break the bar."""
+    streams: list[tuple[logging.StreamHandler[TextIO], TextIO | None]] = []
+    for each in logging.getLogger().handlers:
+        if isinstance(each, logging.StreamHandler):
+            handler = cast("logging.StreamHandler[TextIO]", each)
+            streams.append((handler, handler.setStream(sys.stderr)))
+    try:
+        yield
+    finally:
+        for handler, stream in streams:
+            if stream is not None:
+                handler.setStream(stream)
+
+
+@contextmanager
+def _lines(console: Console) -> Generator[Show]:
+    shown: list[tuple[BatchState, int]] = []
+
+    def show(status: BatchStatus) -> None:
+        step = (status.state, status.tally.progress)
+        if step not in shown[-1:]:
+            shown.append(step)
+            console.print(f"{status.batch_id}: {status.tally.progress} % {status.state.value}", highlight=False)
+
+    yield show
+
+
+class BatchBar:
+    """Three lines: the batch and its state; the bar with the elapsed time; the counts."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._status: BatchStatus | None = None
+
+    def show(self, status: BatchStatus) -> None:
+        """Sets the state that is drawn next."""
+        self._status = status
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self._status is not None:
+            yield self._title(self._status, is_plain=options.ascii_only)
+            yield self._bar_line(self._status, options)
+            yield _counts(self._status.tally, is_plain=options.ascii_only)
+
+    def _title(self, status: BatchStatus, *, is_plain: bool) -> Text:
+        spinner = PLAIN_SPINNER if is_plain else SPINNER
+        frame = spinner[int(time.monotonic() * SPINS_A_SECOND) % len(spinner)]
+        sign, plain_sign, style = SIGNS.get(status.state, (frame, frame, "bold blue"))
+        title = Text.assemble((plain_sign if is_plain else sign, style), " ", (status.batch_id, "bold"), "  ")
+        title.no_wrap, title.overflow = True, "crop"
+        return title.append(status.state.value.replace("_", " "), style)
+
+    def _bar_line(self, status: BatchStatus, options: ConsoleOptions) -> Text:
+        tally = status.tally
+        figures = f"  {tally.progress:3} %  {tally.settled:,}/{tally.total:,}  {self._elapsed(status)}"
+        width = max(MIN_WIDTH, options.max_width - len(INDENT) - len(figures))
+        bar = _bar(tally, width, is_plain=options.ascii_only)
+        return Text(INDENT, no_wrap=True, overflow="crop").append_text(bar).append(figures)
+
+    def _elapsed(self, status: BatchStatus) -> str:
+        """The time since the run was accepted; 0 if the clock of this machine is behind."""
+        took = (status.completed_at or self._clock()) - status.started_at
+        minutes, seconds = divmod(max(0, int(took.total_seconds())), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _bar(tally: Tally, width: int, *, is_plain: bool) -> Text:
+    """The bar, rounded down: it is full only if nothing remains."""
+    full, empty = ("#", "-") if is_plain else ("━", "─")
+    bar, counted, drawn = Text(), 0, 0
+    for outcome, style in STYLES.items():
+        counted += getattr(tally, outcome)
+        end = width * counted // tally.total if tally.total else width
+        bar.append(full * (end - drawn), style)
+        drawn = end
+    return bar.append(empty * (width - drawn), "bright_black")
+
+
+def _counts(tally: Tally, *, is_plain: bool) -> Text:
+    """The counts. Zeros are dim."""
+    counts = Text(INDENT, no_wrap=True, overflow="crop")
+    for i, (outcome, style) in enumerate(STYLES.items()):
+        number = getattr(tally, outcome)
+        counts.append(("  " if is_plain else " · ") if i else "", "bright_black")
+        counts.append(f"{number:,} {outcome}", style if number else "bright_black")
+    return counts

@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from adsum.batches.metrics import BatchMetrics
+from adsum.batches.activity.metrics import BatchMetrics
 from adsum.batches.rules import Tally
 from adsum.operations.repository import runs_ended_since
 from adsum.platform.clock import Clock

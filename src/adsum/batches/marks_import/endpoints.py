@@ -10,10 +10,10 @@ from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
+from adsum.batches.activity.metrics import BatchMetrics
 from adsum.batches.marks_import.rules import MarksOptions
 from adsum.batches.marks_import.schemas import MarksAnswer
 from adsum.batches.marks_import.service import MarksImport
-from adsum.batches.metrics import BatchMetrics
 from adsum.batches.rules import OnExisting
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.schemas import PathId, PlainText, Schema
