@@ -110,3 +110,7 @@ async def test_postgres_prepares_a_file(file: Path, postgres_database: str) -> N
             await driver.prepare(statement._for_postgres.text)
     finally:
         await database.close()
+
+
+def test_no_module_exempts_itself_from_the_check_for_built_sql() -> None:
+    assert [path for path in SOURCE.rglob("*.py") if "noqa: S608" in path.read_text(encoding="utf-8")] == []
