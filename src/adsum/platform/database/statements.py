@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from sqlalchemy import BindParameter, Executable, SelectBase
-from sqlalchemy import text as sql
+from sqlalchemy import Executable, SelectBase
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -54,24 +53,6 @@ class Statement:
     @cached_property
     def _for_postgres(self) -> _Compiled:
         return _compiled(self._make("postgresql"))
-
-
-def of_text(
-    write: Callable[[str], str], *values: BindParameter[Any], told: Mapping[str, Any] | None = None
-) -> Statement:
-    """A statement of SQL text.
-
-    Args:
-        write: gives the text for a dialect.
-        *values: those that it is sent with.
-        told: the columns of what it tells, all of them in their order, with their types; None: they need none.
-    """
-
-    def made(dialect: str) -> Executable:
-        written = sql(write(dialect)).bindparams(*values)
-        return written if told is None else written.columns(**told)
-
-    return Statement(made)
 
 
 @dataclass(frozen=True, slots=True)
