@@ -87,7 +87,7 @@ def test_warnings_alone_are_no_failure(sqlite_url: str, redis_url: str, tmp_path
     )
 
 
-def test_at_a_terminal_each_thing_has_a_sign_and_its_remedy_below(tmp_path: Path) -> None:
+def test_at_a_terminal_each_finding_has_a_sign_and_its_remedy_below(tmp_path: Path) -> None:
     terminal, end = pty.openpty()
     settings = environment(data_dir=str(tmp_path / "data"), secret_key=SECRET)
     process = subprocess.Popen(

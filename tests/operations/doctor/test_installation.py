@@ -51,7 +51,7 @@ def test_an_unreadable_signing_key_is_reported(folder: Path) -> None:
     assert (finding.severity.value, finding.message) == ("error", "cannot read it")
 
 
-def test_what_others_can_read_is_told_and_closed_to_them(folder: Path) -> None:
+def test_files_that_others_can_read_are_reported_and_closed(folder: Path) -> None:
     secret = folder / "secret.key"
     secret.chmod(0o644)
     finding = checked(installation(folder))["permissions"]
@@ -62,7 +62,7 @@ def test_what_others_can_read_is_told_and_closed_to_them(folder: Path) -> None:
     assert checked(installation(folder))["permissions"].severity.value == "ok"
 
 
-def test_what_belongs_to_another_user_is_left_to_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_another_user_are_left_unchanged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Path, mode: int) -> None:
         raise PermissionError
 
@@ -72,7 +72,7 @@ def test_what_belongs_to_another_user_is_left_to_them(folder: Path, monkeypatch:
 
 
 @pytest.mark.parametrize(("room", "severity"), [(2 * GIB, "ok"), (GIB // 2, "warning"), (GIB // 10, "error")])
-def test_little_room_is_told_before_there_is_none(folder: Path, room: int, severity: str) -> None:
+def test_low_disk_space_is_reported(folder: Path, room: int, severity: str) -> None:
     assert checked(installation(folder), room)["disk"].severity.value == severity
     assert free_bytes(folder) > 0
 
