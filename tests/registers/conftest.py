@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from tests.absences.conftest import office
 from tests.reports.conftest import reported, reported_on_postgres
 from tests.schools.conftest import api, calendar
 
-__all__ = ["api", "calendar", "reported", "reported_on_postgres"]
+__all__ = ["api", "calendar", "office", "reported", "reported_on_postgres"]

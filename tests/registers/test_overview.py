@@ -1,0 +1,58 @@
+"""The overview of a day for the office."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from adsum.accounts.access import Permission, Role
+from adsum.platform.errors import NotFound
+from adsum.registers.overview.service import Cursors
+from adsum.wiring import Adsum
+from tests.absences.conftest import Office
+from tests.support.schools import caller
+
+DAY = date(2024, 12, 25)
+
+
+async def test_the_overview_shows_unexplained_absences_and_the_figures_of_a_day(adsum: Adsum, office: Office) -> None:
+    school = office.school
+    absent = school.student_ids[0]
+    await office.take(unselectedStudentIds=[absent])
+    who = caller(Role.OFFICE, school.school_id)
+
+    overview = await adsum.day_overviews.read(who, school.school_id, DAY, Cursors(), is_today=False)
+
+    assert overview.registers.items == []  # it is taken
+    (absence,) = overview.unexplained.items
+    assert (absence.student_id, absence.day) == (absent, DAY.isoformat())
+    assert (overview.figures.counts.absent, overview.figures.counts.attended) == (1, 2)
+    assert overview.figures.on_site is None
+    assert (overview.disputes.items, overview.failed.items) == ([], [])
+    assert absent in overview.names.students
+    assert {status.code for status in overview.explanations} <= overview.statuses.keys()
+
+
+async def test_the_overview_of_today_counts_students_on_site_and_lists_registers_that_are_not_taken(
+    adsum: Adsum, office: Office
+) -> None:
+    who = caller(Role.OFFICE, office.school.school_id)
+    overview = await adsum.day_overviews.read(who, office.school.school_id, DAY, Cursors(), is_today=True)
+    assert overview.figures.on_site == 0
+    assert [register.class_id for register in overview.registers.items] == [office.school.class_id]
+
+
+async def test_failed_batches_are_shown_only_with_their_permission(adsum: Adsum, office: Office) -> None:
+    school_id = office.school.school_id
+    office_caller = caller(Role.OFFICE, school_id)
+    who = replace(office_caller, permissions=office_caller.permissions - {Permission.BATCH_READ})
+    overview = await adsum.day_overviews.read(who, school_id, DAY, Cursors(), is_today=False)
+    assert (overview.failed.items, overview.failed.next_cursor) == ([], None)
+
+
+async def test_another_school_has_no_overview(adsum: Adsum, office: Office) -> None:
+    who = caller(Role.OFFICE, office.school.school_id)
+    with pytest.raises(NotFound):
+        await adsum.day_overviews.read(who, office.school.school_id + 1, DAY, Cursors(), is_today=False)
