@@ -9,7 +9,7 @@ import pytest
 from adsum import __version__, main
 from adsum.main import GROUPS, SINGLE
 from adsum.platform.database.engine import open_database
-from adsum.platform.database.schema import is_current, newest_revision
+from adsum.platform.database.schema import current_revision, newest_revision
 from tests.support.commands import commands
 from tests.support.live import environment
 
@@ -79,5 +79,5 @@ async def test_migrate_brings_a_new_database_up_and_may_be_repeated(tmp_path: Pa
     for _ in range(2):
         assert commands(database_url=url).output("migrate") == f"Revision  {newest_revision()}\n"
     database = open_database(url)
-    assert await is_current(database)
+    assert await current_revision(database) == newest_revision()
     await database.close()

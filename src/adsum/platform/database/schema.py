@@ -40,11 +40,6 @@ async def current_revision(database: Database) -> str | None:
         return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
 
 
-async def is_current(database: Database) -> bool:
-    """Whether the database has the schema of this version."""
-    return await current_revision(database) == newest_revision()
-
-
 async def migrate(database: Database) -> None:
     """Applies the missing migrations. Concurrent calls are safe: one waits for the other."""
 
