@@ -42,10 +42,6 @@ class Registers:
             rows = [replace(row, missing_student_ids=None) for row in rows]
         return page_of(rows, page, filters, lambda row: (row.class_id, row.session_id))
 
-    async def missing_today(self, caller: Caller, limit: int) -> Page[Register]:
-        """The first registers that are due today and are not taken. Raises Forbidden as `page`."""
-        return await self.page(caller, RegisterFilters(), PageRequest(limit=limit))
-
     async def count(self, caller: Caller, filters: RegisterFilters) -> RegisterCount:
         """The number of registers that are due, and of those that are taken. `missing_only` has no effect.
 
