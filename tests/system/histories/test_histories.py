@@ -1,6 +1,6 @@
 """Any history of a batch keeps the invariants, and comes to its end: the real ledger and the real store together.
 
-10,000 steps in all, each followed by every check.
+7,750 steps in all, each followed by every check. The five students of a run are five chunks, three, or one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from tests.system.histories.conftest import NewWorld
 from tests.system.histories.runs import run_histories
 
 
-@pytest.mark.parametrize("chunk_size", [1, 2, 3, 500])
+@pytest.mark.parametrize("chunk_size", [1, 2, 500])
 def test_any_history_on_sqlite_keeps_the_invariants(new_world: NewWorld, sqlite_url: str, chunk_size: int) -> None:
     new_world(sqlite_url, chunk_size)
     run_histories(2_250)
