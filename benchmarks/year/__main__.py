@@ -18,7 +18,7 @@ from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.platform.settings import load_settings
 from adsum.reports.rules import ChronicRule, GroupBy, Scope
 from adsum.reports.service import Summaries
-from adsum.schools.stale_days import forget_school
+from adsum.schools.stale_days import mark_stale_days
 from adsum.wiring import Adsum
 from benchmarks.machine import machine
 from benchmarks.servers import started_servers
@@ -65,7 +65,7 @@ async def _summarise(adsum: Adsum, year: Year) -> None:
 
     async def one_day() -> None:
         async with adsum.database.transaction() as connection:
-            await forget_school(connection, year.school_id, (year.days[-1], year.days[-1]))
+            await mark_stale_days(connection, year.school_id, (year.days[-1], year.days[-1]))
         await summaries.refresh(year.school_id)
 
     await _measure("one day summarised anew", one_day)
