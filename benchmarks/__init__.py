@@ -1,1 +1,1 @@
-"""What Adsum reaches, beside what others would run instead: `./adsum bench`."""
+"""Measures Adsum and its alternatives: `./adsum bench`."""

@@ -1,4 +1,4 @@
-"""An HTTP client that costs little: one connection a line, one request at a time on it, httptools for the answers."""
+"""An HTTP client with low overhead: one request at a time per connection, parsed by httptools."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ from typing import Any
 import httptools
 from typing_extensions import override
 
-ANSWER_S = 300
-IDLE_S = 2  # servers close after 5
+TIMEOUT_S = 300
+IDLE_S = 2  # servers close idle connections after 5 s
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     status: int
     body: bytes
 
 
-class Line:
-    """A connection that is kept, and made anew before a server may have thought it idle for too long."""
+class Connection:
+    """A keep-alive connection. It reconnects before the server's idle timeout."""
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._connection: _Connection | None = None
+        self._protocol: _Protocol | None = None
         self._used = 0.0
 
-    async def ask(self, request: bytes) -> Answer:
-        if self._connection is None or time.monotonic() - self._used > IDLE_S:
+    async def send(self, request: bytes) -> Response:
+        if self._protocol is None or time.monotonic() - self._used > IDLE_S:
             self.close()
             loop = asyncio.get_running_loop()
-            _, self._connection = await loop.create_connection(_Connection, "127.0.0.1", self._port)
-        answer = await self._connection.ask(request)
+            _, self._protocol = await loop.create_connection(_Protocol, "127.0.0.1", self._port)
+        response = await self._protocol.send(request)
         self._used = time.monotonic()
-        return answer
+        return response
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
+        if self._protocol is not None:
+            self._protocol.close()
 
 
-class _Connection(asyncio.Protocol):
+class _Protocol(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: Any = None
-        self._waiting: asyncio.Future[Answer] | None = None
+        self._waiting: asyncio.Future[Response] | None = None
         self._parser: Any = httptools.HttpResponseParser(self)
         self._parts: list[bytes] = []
 
-    async def ask(self, request: bytes) -> Answer:
+    async def send(self, request: bytes) -> Response:
         self._waiting = asyncio.get_running_loop().create_future()
         self._parts = []
         self._transport.write(request)
@@ -79,56 +79,62 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         assert self._waiting is not None
-        self._waiting.set_result(Answer(self._parser.get_status_code(), b"".join(self._parts)))
+        self._waiting.set_result(Response(self._parser.get_status_code(), b"".join(self._parts)))
 
 
 @contextmanager
-def opened_lines(port: int, count: int) -> Generator[list[Line]]:
-    lines = [Line(port) for _ in range(count)]
+def open_connections(port: int, count: int) -> Generator[list[Connection]]:
+    connections = [Connection(port) for _ in range(count)]
     try:
-        yield lines
+        yield connections
     finally:
-        for line in lines:
-            line.close()
+        for connection in connections:
+            connection.close()
 
 
-async def flood(lines: Sequence[Line], requests: Sequence[bytes]) -> list[Answer]:
-    """Each line sends its next request as soon as the last one is answered."""
+async def send_all(connections: Sequence[Connection], requests: Sequence[bytes]) -> list[Response]:
+    """Sends each request on the first free connection; each connection waits for its response (closed loop)."""
     todo = deque(requests)
-    answers: list[Answer] = []
+    responses: list[Response] = []
 
-    async def send(line: Line) -> None:
+    async def send_next(connection: Connection) -> None:
         while todo:
-            answers.append(await line.ask(todo.popleft()))
+            responses.append(await connection.send(todo.popleft()))
 
-    async with asyncio.timeout(ANSWER_S):
-        await asyncio.gather(*map(send, lines))
-    return answers
+    async with asyncio.timeout(TIMEOUT_S):
+        await asyncio.gather(*map(send_next, connections))
+    return responses
 
 
-async def paced(lines: Sequence[Line], requests: Sequence[bytes], rate: float) -> tuple[list[Answer], list[float]]:
-    """Sends `rate` requests a second, whatever the answers; the seconds to each answer count from when it was due."""
-    free: asyncio.Queue[Line] = asyncio.LifoQueue()
-    for line in lines:
-        free.put_nowait(line)
-    answers: list[Answer] = []
-    taken: list[float] = []
+async def send_at_rate(
+    connections: Sequence[Connection], requests: Sequence[bytes], rate: float
+) -> tuple[list[Response], list[float]]:
+    """Sends `rate` requests a second, independently of the responses (open loop).
 
-    async def send(request: bytes, due: float) -> None:
-        line = await free.get()
-        answers.append(await line.ask(request))
-        taken.append(time.perf_counter() - due)
-        free.put_nowait(line)
+    Returns:
+        The responses, and the seconds from the scheduled time of each request to its response.
+    """
+    free: asyncio.Queue[Connection] = asyncio.LifoQueue()
+    for connection in connections:
+        free.put_nowait(connection)
+    responses: list[Response] = []
+    latencies: list[float] = []
+
+    async def send_next(request: bytes, due: float) -> None:
+        connection = await free.get()
+        responses.append(await connection.send(request))
+        latencies.append(time.perf_counter() - due)
+        free.put_nowait(connection)
 
     begin = time.perf_counter()
     sending: list[asyncio.Task[None]] = []
-    async with asyncio.timeout(ANSWER_S):
+    async with asyncio.timeout(TIMEOUT_S):
         for number, request in enumerate(requests):
             due = begin + number / rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            sending.append(asyncio.create_task(send(request, due)))
+            sending.append(asyncio.create_task(send_next(request, due)))
         await asyncio.gather(*sending)
-    return answers, taken
+    return responses, latencies
 
 
 def request(method: str, path: str, port: int, token: str, body: bytes = b"") -> bytes:

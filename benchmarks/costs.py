@@ -1,4 +1,4 @@
-"""What processes take: seconds of a core, and memory; told by the kernel."""
+"""CPU time and resident memory of processes, read from `/proc`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def cpu_seconds(pid: int) -> float:
-    """Of the process, of its children that ended, and of those that live: Postgres has one for each connection."""
+    """Returns the CPU time of a process and its children, ended or live. Postgres has a child per connection."""
     return _own_seconds(pid, with_ended_children=True) + sum(_own_seconds(child) for child in _children(pid))
 
 
@@ -26,7 +26,7 @@ def resident_mb(pid: int) -> float:
 def _own_seconds(pid: int, *, with_ended_children: bool = False) -> float:
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:  # ended just now: its parent knows
+    except FileNotFoundError:  # the process has just ended; its parent's counter includes it
         return 0.0
     fields = stat.rpartition(")")[2].split()
     return sum(map(int, fields[11 : 15 if with_ended_children else 13])) / TICKS

@@ -1,4 +1,4 @@
-"""What the figures are of: the machine, and the versions of what ran on it."""
+"""Description of the machine and the versions of the software that was measured."""
 
 from __future__ import annotations
 
@@ -32,27 +32,30 @@ def _model() -> str:
 
 
 def versions(postgres: Postgres, valkey_version: str) -> str:
-    said = [
+    texts = [
         f"Adsum {__version__}",
         f"Python {platform.python_version()}",
-        _said(str(postgres.programs / "postgres"), "--version").replace("postgres (PostgreSQL)", "Postgres"),
+        _output(str(postgres.programs / "postgres"), "--version").replace("postgres (PostgreSQL)", "Postgres"),
         f"Valkey {valkey_version}",
         f"BullMQ for Python {version('bullmq')}",
         *_peers(),
     ]
-    return ", ".join(said)
+    return ", ".join(texts)
 
 
 def _peers() -> list[str]:
-    said: list[str] = []
+    texts: list[str] = []
     if shutil.which("node"):
-        wanted = json.loads((NODE / "package.json").read_text(encoding="utf-8"))["dependencies"]
-        said += [f"Node {_said('node', '--version').lstrip('v')}", *(f"{name} {wanted[name]}" for name in wanted)]
+        dependencies = json.loads((NODE / "package.json").read_text(encoding="utf-8"))["dependencies"]
+        texts += [
+            f"Node {_output('node', '--version').lstrip('v')}",
+            *(f"{name} {dependencies[name]}" for name in dependencies),
+        ]
     code = "from importlib.metadata import version as v; print(f\"taskiq {v('taskiq')}, Celery {v('celery')}\")"
-    return [*said, _said(python_program("python"), "-c", code)] if Path(python_program("python")).exists() else said
+    return [*texts, _output(python_program("python"), "-c", code)] if Path(python_program("python")).exists() else texts
 
 
-def _said(*command: str) -> str:
+def _output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 

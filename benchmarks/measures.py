@@ -1,4 +1,4 @@
-"""What each measure is, in which unit, what was durable meanwhile; and what the systems are called."""
+"""Titles and units of the measures, names of the systems, and texts of the report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """`is_rate`: more is better; else less is."""
+    """Title and unit. If `is_rate`, higher values are better; otherwise, lower values."""
 
     title: str
     unit: str
@@ -15,7 +15,7 @@ class Measure:
 
 
 MEASURES = {
-    "worker": Measure("One worker, everything queued before it starts", "attendances/s", is_rate=True),
+    "worker": Measure("One worker, all work queued before it starts", "attendances/s", is_rate=True),
     "http-64": Measure("End to end over HTTP, 64 clients", "attendances/s", is_rate=True),
     "http-16": Measure("End to end over HTTP, 16 clients", "attendances/s", is_rate=True),
     "accept-p50": Measure("Accepting a class at half of the highest rate, p50", "ms"),
@@ -27,9 +27,9 @@ MEASURES = {
     "cpu-worker": Measure("CPU of the worker", "µs/attendance"),
     "cpu-postgres": Measure("CPU of Postgres", "µs/attendance"),
     "cpu-valkey": Measure("CPU of Valkey", "µs/attendance"),
-    "waiting": Measure("Redis memory of a class that waits", "bytes"),
+    "waiting": Measure("Redis memory of a waiting class", "bytes"),
     "memory": Measure("Resident memory of API and worker after the run", "MB"),
-    "idle": Measure("All processes, nobody asking", "% of a core"),
+    "idle": Measure("All processes, idle", "% of a core"),
     "client": Measure("CPU of the client that sends the load", "µs/request"),
 }
 NAMES = {
@@ -45,10 +45,10 @@ NAMES = {
 }
 DURABLE = (
     "Postgres: fsync, synchronous_commit and full_page_writes on. SQLite: WAL, synchronous=FULL. "
-    "Valkey: appendonly yes, appendfsync everysec. The same servers, on unix sockets, for everyone; HTTP on loopback."
+    "Valkey: appendonly yes, appendfsync everysec. All systems share these servers, on unix sockets; HTTP on loopback."
 )
 CHECKED = (
-    "After each run of each system: every student of every batch recorded once, and nobody else; every batch complete; "
-    "every answer 202; nothing left in Redis but completion markers and what the queue always keeps. Where that is not "
-    "so, the line is void and the command fails."
+    "After each run of each system: every student of every batch recorded once, and no other; every batch complete; "
+    "every answer 202; nothing left in Redis but completion markers and the queue's permanent keys. Otherwise "
+    "the figure is void and the command fails."
 )

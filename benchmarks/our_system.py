@@ -1,4 +1,4 @@
-"""Adsum as it is installed: `adsum serve` and `adsum worker`, with the default settings, on Postgres or SQLite."""
+"""Adsum as installed: `adsum serve` and `adsum worker` with default settings, on Postgres or SQLite."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 
 from typing_extensions import override
 
-from benchmarks.checks import OPEN_RUNS, Ask, key_violations, of_bullmq, row_violations, run_violations
+from benchmarks.checks import OPEN_RUNS, Query, key_violations, of_bullmq, row_violations, run_violations
 from benchmarks.schools import KEY
 from benchmarks.servers import ROOT, Data, Servers
-from benchmarks.systems import System, violations_at_rest
+from benchmarks.systems import System, remaining_violations
 from benchmarks.timetable import Timetable
 
 FIXED = (*of_bullmq("attendance"), "attendance-sweeper")
 
 
-def forget_settings() -> None:
-    """The default settings are measured, whatever the environment says."""
+def clear_settings() -> None:
+    """Removes `ADSUM_*` from the environment, so that default settings are measured."""
     for name in [name for name in os.environ if name.startswith("ADSUM_")]:
         del os.environ[name]
 
 
 class OurSystem(System):
-    """On Postgres; tokens are checked at each request."""
+    """Adsum on Postgres. Each request is authenticated."""
 
     name = "adsum"
 
@@ -61,17 +61,17 @@ class OurSystem(System):
 
     @override
     async def are_complete(self) -> bool:
-        ((still_open,),) = await self.ask(OPEN_RUNS)
+        ((still_open,),) = await self.query(OPEN_RUNS)
         return still_open == 0
 
     @override
     async def violations(self) -> list[str]:
-        database = await row_violations(self.ask, self.timetable) + await run_violations(self.ask, self.timetable)
-        return database + await violations_at_rest(lambda: key_violations(self.data.redis, self.timetable, FIXED))
+        database = await row_violations(self.query, self.timetable) + await run_violations(self.query, self.timetable)
+        return database + await remaining_violations(lambda: key_violations(self.data.redis, self.timetable, FIXED))
 
 
 class OurEmbeddedSystem(OurSystem):
-    """On SQLite with `synchronous=FULL`, and the Valkey that `adsum up` starts."""
+    """Adsum on SQLite with `synchronous=FULL`, and the Valkey that `adsum up` starts."""
 
     name = "embedded"
 
@@ -82,14 +82,14 @@ class OurEmbeddedSystem(OurSystem):
 
     @property
     @override
-    def ask(self) -> Ask:
-        async def asked(statement: str) -> Sequence[Sequence[Any]]:
+    def query(self) -> Query:
+        async def run_query(statement: str) -> Sequence[Sequence[Any]]:
             with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True)) as connection:
                 return connection.execute(statement).fetchall()
 
-        return asked
+        return run_query
 
     @override
     async def written(self) -> int:
-        """Accepted is in the same file as recorded: that no run is open says it all."""
+        """Returns the expected number. On SQLite, `are_complete` alone tells whether all rows are recorded."""
         return self.timetable.rows

@@ -15,7 +15,7 @@ from benchmarks.servers import Data, Servers
 from benchmarks.systems import SeedLike
 from benchmarks.timetable import Timetable
 
-# Celery's own keys, which are there as long as a worker is.
+# Celery's own keys, which exist as long as a worker runs.
 BINDINGS = (
     *(f"binding.{queue}" for queue in ("celery", "celery.pidbox", "celeryev")),
     *("binding_deadlines", "binding_permanent.celery"),
@@ -23,7 +23,7 @@ BINDINGS = (
 
 
 class Peer(SeedLike):
-    """What all peers have: the drivers' environment, and no tokens."""
+    """Common to all peers: environment variables for the drivers, and no authentication."""
 
     def __init__(self, data: Data, timetable: Timetable, servers: Servers) -> None:
         super().__init__(data, timetable)
@@ -37,7 +37,7 @@ class Peer(SeedLike):
 
 
 class SeedOnNode(Peer):
-    """BullMQ on Node, one job and one INSERT a student, 100 at a time."""
+    """BullMQ on Node: one job and one INSERT per student, 100 concurrently."""
 
     name = "seed"
     fixed = of_bullmq("attendance-queue")
@@ -52,7 +52,7 @@ class SeedOnNode(Peer):
 
 
 class PythonPeer(Peer):
-    """Without an API: a script enqueues what is to be worked on."""
+    """A queue for Python without an API. A script enqueues the work."""
 
     program: str
     arguments: Sequence[str] = ()
@@ -67,7 +67,7 @@ class PythonPeer(Peer):
         return [python_program(self.program), *self.arguments], self.environment
 
     def enqueue(self, classes: int) -> None:
-        """All classes of the first day."""
+        """Enqueues all classes of the first day."""
         command = [python_program("python"), str(PYTHON / self.enqueues[0]), *self.enqueues[1:], str(classes)]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -76,7 +76,7 @@ class PythonPeer(Peer):
     @override
     @contextmanager
     def with_worker(self) -> Generator[None]:
-        """Ready as soon as it is started: nobody tells when; what counts begins with its first record."""
+        """Yields as soon as the process is started, without a ready message. Measuring begins with the first record."""
         command, environment = self.worker()
         with self._process("worker", command, environment, None):
             yield
@@ -90,7 +90,7 @@ class OnBullmq(PythonPeer):
 
 class OnTaskiq(PythonPeer):
     name = "taskiq"
-    fixed = ("taskiq",)  # its stream keeps what is done
+    fixed = ("taskiq",)  # its stream keeps finished messages
     program, enqueues = "taskiq", ("on_taskiq.py",)
     arguments = ("worker", "--workers", "1", "--max-async-tasks", "100", "--log-level", "WARNING", "on_taskiq:broker")
 

@@ -1,4 +1,4 @@
-"""`docs/performance.md`: the figures of one run, with what was durable, what was checked, and where it ran."""
+"""Writes `docs/performance.md`: the figures of one benchmark with durability settings, checks, machine and versions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.servers import ROOT
 from benchmarks.table import HEADINGS, Block, blocks
 
 PAGE = ROOT / "docs" / "performance.md"
-# Written by hand: where the time goes, what was tried. It is put behind the figures.
+# Handwritten analysis, appended to the figures.
 EXPLAINED = ROOT / "benchmarks" / "explained.md"
 PREFACE = """# Performance: Adsum beside its alternatives
 
@@ -27,8 +27,10 @@ NOTHING`, a counter in Redis, and a completion marker; see `benchmarks/peers`.
 
 
 def write(figures: Figures, *, rounds: int, machine: str, versions: str, when: str, missing: Sequence[str]) -> None:
-    told = f"{rounds} rounds" if rounds > 1 else "1 round"
-    text = PREFACE.format(rounds=told, durable=DURABLE, checked=CHECKED, machine=machine, versions=versions, when=when)
+    rounds_text = f"{rounds} rounds" if rounds > 1 else "1 round"
+    text = PREFACE.format(
+        rounds=rounds_text, durable=DURABLE, checked=CHECKED, machine=machine, versions=versions, when=when
+    )
     text += "".join(f"- **Not measured.** {why}.\n" for why in missing)
     tables = "".join(map(_markdown, blocks(figures)))
     PAGE.write_text(text + tables + EXPLAINED.read_text(encoding="utf-8"), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The school of every system: classes of 30, each with a session, and one big class; made once, to be copied."""
+"""The school of every system: classes of 30 with a session each, and one big class. Created once, copied for each case."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def _classes(size: Size) -> Iterator[tuple[int, range]]:
 
 
 async def make_our_school(servers: Servers, size: Size) -> str:
-    """On Postgres, as the template `OURS`; returns a token."""
+    """Creates the template database `OURS` on Postgres. Returns a token."""
     servers.postgres.run(f"CREATE DATABASE {OURS}")
     return await _fill_ours(servers.postgres.url(OURS), servers.folder, size)
 
 
 async def make_our_embedded_school(servers: Servers, size: Size) -> str:
-    """On SQLite, as the file `EMBEDDED`; returns a token."""
+    """Creates the template file `EMBEDDED` on SQLite. Returns a token."""
     return await _fill_ours(f"sqlite:///{servers.folder / EMBEDDED}", servers.folder, size)
 
 
@@ -76,7 +76,7 @@ async def _fill_ours(database_url: str, folder: Path, size: Size) -> str:
 
 
 async def make_peer_school(servers: Servers, size: Size) -> None:
-    """The seed's two tables, as the template `PEERS`."""
+    """Creates the template database `PEERS` with the seed's two tables."""
     servers.postgres.run(f"CREATE DATABASE {PEERS}")
     connection = await connected(servers, PEERS)
     try:

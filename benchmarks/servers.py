@@ -1,4 +1,4 @@
-"""The servers of a run: one durable Postgres for all, and for each system a database and a Valkey of its own."""
+"""Servers of a benchmark: one durable Postgres for all cases, and a database and a Valkey per case."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 
 @dataclass
 class Servers:
-    """Where databases are made of templates."""
+    """The Postgres server, and the folder of the cases."""
 
     postgres: Postgres
     folder: Path
@@ -34,18 +34,18 @@ class Servers:
         return int((self.postgres.data / "postmaster.pid").read_text().split()[0])
 
     def connect_to(self, database: str) -> dict[str, str]:
-        """What the peers' drivers read."""
+        """Returns the environment variables that the peers' drivers read."""
         return {"PGHOST": str(self.postgres.folder), "PGUSER": "postgres", "PGDATABASE": database}
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """One system's own: a folder, a Valkey, and a database on Postgres; none where it is on SQLite."""
+    """Data of one case: a folder, a Valkey, and a database on Postgres unless the system uses SQLite."""
 
     folder: Path
     valkey: Valkey
     valkey_pid: int
-    redis: Any  # its commands are not fully typed
+    redis: Any  # the client's commands are not fully typed
     database: str
     postgres: Any  # asyncpg has no types
 
@@ -60,8 +60,8 @@ def started_servers() -> Generator[Servers]:
         yield Servers(postgres, folder)
 
 
-async def insist_on_durability(servers: Servers) -> None:
-    """Raises if Postgres would lose what it has confirmed."""
+async def require_durability(servers: Servers) -> None:
+    """Raises RuntimeError if Postgres may lose committed transactions."""
     connection = await connected(servers, "postgres")
     try:
         for name, wanted in DURABLE.items():
@@ -79,7 +79,7 @@ async def connected(servers: Servers, database: str) -> Any:
 
 @asynccontextmanager
 async def own_data(servers: Servers, template: str | None) -> AsyncGenerator[Data]:
-    """Data for one system, gone at the end. With a template, a database on Postgres that is a copy of it."""
+    """Creates data for one case and drops it at the end. With a template, includes a copy of that database."""
     number = next(servers.numbers)
     folder, name = servers.folder / str(number), f"system_{number}"
     folder.mkdir()
@@ -90,7 +90,7 @@ async def own_data(servers: Servers, template: str | None) -> AsyncGenerator[Dat
             yield Data(folder, valkey, pid, redis, "", None)
         else:
             servers.postgres.run(f"CREATE DATABASE {name} TEMPLATE {template}")
-            servers.postgres.run("CHECKPOINT")  # what was written before is not to be paid now
+            servers.postgres.run("CHECKPOINT")  # so that earlier writes do not cost time in this case
             connection = await connected(servers, name)
             try:
                 yield Data(folder, valkey, pid, redis, name, connection)

@@ -1,4 +1,4 @@
-"""How much of everything is done in one round."""
+"""Amounts of work per case."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ CLIENTS = (64, 16)
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Numbers of batches of 30, unless another unit is named. What is slower gets less, to run for about as long.
+    """Numbers of batches of 30, unless another unit is named. Slower systems get less work, so that all run equally
+    long.
 
     Attributes:
-        classes: of the school; each has its own session.
-        worker: that wait when a worker starts, by system.
-        flood: that are sent by each number of clients, by system.
-        warm: that are sent before anything is measured.
-        paced_seconds: for which half of the highest rate is sent.
-        lone: that are sent one after the other to an idle system.
+        classes: classes of the school, each with its own session.
+        worker: batches queued before the worker starts, by system.
+        flood: batches sent for each number of clients, by system.
+        warm: batches sent before measuring.
+        paced_seconds: duration of the load at half of the highest rate.
+        lone: batches sent one at a time to an idle system.
         big: students of the big class.
-        idle_seconds: for which nobody asks for anything.
-        empty: empty jobs that wait for a worker of BullMQ.
-        rows: that are written to Postgres alone.
+        idle_seconds: duration of the measurement of the idle system.
+        empty: empty jobs for a worker of BullMQ.
+        rows: rows written to Postgres without a queue.
     """
 
     classes: int

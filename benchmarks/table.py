@@ -1,4 +1,4 @@
-"""The figures as lines: a table on a terminal, aligned plain text elsewhere, Markdown in the report."""
+"""Prints figures: as a table on a terminal, as aligned plain text elsewhere. The report renders the same blocks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADINGS = ("", "Median", "Lowest to highest", "Ratio")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One measure, and a line for each system."""
+    """One measure, with a line per system."""
 
     title: str
     lines: list[tuple[str, str, str, str]]
@@ -27,35 +27,42 @@ class Block:
 
 def blocks(figures: Figures) -> Iterator[Block]:
     for key, measure in MEASURES.items():
-        whose = sorted(figures.whose(key), key=list(NAMES).index)
-        if whose:
+        systems = sorted(figures.systems(key), key=list(NAMES).index)
+        if systems:
             better = "more is better" if measure.is_rate else "less is better"
-            yield Block(f"{measure.title}, {measure.unit} ({better})", [_line(figures, key, who) for who in whose])
+            yield Block(
+                f"{measure.title}, {measure.unit} ({better})", [_line(figures, key, system) for system in systems]
+            )
 
 
-def _line(figures: Figures, measure: str, who: str) -> tuple[str, str, str, str]:
-    values = figures.line(measure, who)
+def _line(figures: Figures, measure: str, system: str) -> tuple[str, str, str, str]:
+    values = figures.values_of(measure, system)
     if values is None:
-        return NAMES[who], "void", figures.violations[measure, who][0] if figures.violations[measure, who] else "", ""
+        return (
+            NAMES[system],
+            "void",
+            figures.violations[measure, system][0] if figures.violations[measure, system] else "",
+            "",
+        )
     spread = f"{number(values[0])} to {number(values[-1])}" if len(values) > 1 else ""
-    return NAMES[who], number(median(values)), spread, _ratios(figures, measure, who)
+    return NAMES[system], number(median(values)), spread, _ratios(figures, measure, system)
 
 
-def _ratios(figures: Figures, measure: str, who: str) -> str:
-    """Ours by theirs, for each of ours that was measured."""
-    if who in OURS:
+def _ratios(figures: Figures, measure: str, system: str) -> str:
+    """Returns the ratio to each of Adsum's systems that was measured."""
+    if system in OURS:
         return ""
-    found = {name: figures.ratio(measure, ours, who) for ours, name in OURS.items()}
+    found = {name: figures.ratio(measure, ours, system) for ours, name in OURS.items()}
     return ", ".join(f"{name} {ratio:.2f}" for name, ratio in found.items() if ratio is not None)
 
 
 def number(value: float) -> str:
-    """Three digits that say something."""
+    """Formats a number with three significant digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def show(figures: Figures) -> None:
-    """On stdout."""
+    """Prints the figures to stdout."""
     for block in blocks(figures):
         if sys.stdout.isatty():
             table = Table(title=block.title, title_justify="left", box=box.SIMPLE_HEAD)

@@ -1,4 +1,4 @@
-"""Which classes are marked on which days: never the same twice, and what has to be recorded of them."""
+"""Classes and days to mark, each once, and the expected records."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ BIG_CLASS = 5_000_000
 
 
 def students_of(class_id: int, big: int) -> range:
-    """The ids of a class's students; `big` is how many the big class has."""
+    """Returns the ids of a class's students. `big` is the size of the big class."""
     first = class_id * STUDENTS
     return range(first, first + (big if class_id == BIG_CLASS else STUDENTS))
 
 
 @dataclass
 class Timetable:
-    """Hands out batches of 30 of all classes, one day after the other, and of the big class; remembers them."""
+    """Hands out batches of 30, day by day, and batches of the big class. Keeps all batches that it handed out."""
 
     classes: int
     big: int
-    given: list[Batch] = field(default_factory=list[Batch])
+    batches: list[Batch] = field(default_factory=list[Batch])
 
     def __post_init__(self) -> None:
         self._next = (
@@ -37,12 +37,12 @@ class Timetable:
 
     def take(self, count: int) -> list[Batch]:
         taken = list(islice(self._next, count))
-        self.given += taken
+        self.batches += taken
         return taken
 
     def take_big(self) -> Batch:
         batch = Batch(BIG_CLASS, BIG_CLASS, FIRST_DAY)
-        self.given.append(batch)
+        self.batches.append(batch)
         return batch
 
     def students(self, batch: Batch) -> range:
@@ -50,10 +50,10 @@ class Timetable:
 
     @property
     def rows(self) -> int:
-        return sum(len(self.students(batch)) for batch in self.given)
+        return sum(len(self.students(batch)) for batch in self.batches)
 
 
 def body(batch: Batch) -> bytes:
-    """The request that marks a whole class, in the seed's form, which every system takes."""
+    """Returns the request body that marks a whole class, in the seed's format, which every system accepts."""
     fields = {"classId": batch.class_id, "sessionId": batch.session_id, "isSelectedAll": True}
     return json.dumps(fields | {"learningDate": f"{batch.learning_date}T00:00:00.000Z"}).encode()

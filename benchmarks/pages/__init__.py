@@ -1,1 +1,1 @@
-"""What people feel of the pages: `python -m benchmarks.pages`."""
+"""Measures the pages in a browser: `python -m benchmarks.pages`."""

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.pages`: how heavy the pages are, how quick under the hand, and how many may watch a batch.
+"""`python -m benchmarks.pages`: measures page weight, response times and the number of watchers of a batch.
 
-On the whole system as `adsum up` starts it, with Chromium and the load on the same machine: what is measured is at most
-as good as where they have machines of their own.
+Runs the whole system as `adsum up` starts it, with Chromium and the load on the same machine. A deployment on several
+machines is faster.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmarks.machine import machine
 from benchmarks.pages.large_class import LARGE, LargeClass, import_large_class
-from benchmarks.pages.watchers import watched_by
+from benchmarks.pages.watchers import completion_delays
 from tests.system.browser.browsing import PHONE, sign_in
 from tests.system.browser.conftest import CHROMIUM, FLAGS
 from tests.system.browser.running_system import RunningSystem, running_system
@@ -32,14 +32,14 @@ CLASS, SESSION, STUDENTS = 123, 456, 30
 TIMES = 100
 WATCHERS = 500
 KEYS = 60
-PATIENCE_MS = 60_000
-# Lighthouse's slow phone: slow 4G, and a quarter of this machine's speed.
-SLOW = {"offline": False, "latency": 150, "downloadThroughput": 1_600_000 / 8, "uploadThroughput": 750_000 / 8}
-SLOWER = 4
+TIMEOUT_MS = 60_000
+# Lighthouse's mobile profile: slow 4G, and a quarter of this machine's CPU speed.
+SLOW_NETWORK = {"offline": False, "latency": 150, "downloadThroughput": 1_600_000 / 8, "uploadThroughput": 750_000 / 8}
+CPU_SLOWDOWN = 4
 READY = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
 PAINTED = "(performance.getEntriesByName('first-contentful-paint')[0] || {startTime: NaN}).startTime"
 BYTES = "performance.getEntries().reduce((sum, each) => sum + (each.transferSize || 0), 0)"
-# From a key to the frame that shows what it did, of which a browser tells all over 16 ms.
+# Time from a key to the next frame. The browser reports events of more than 16 ms.
 SLOW_KEYS = """() => {
     window.slowKeys = [];
     new PerformanceObserver(list => list.getEntries()
@@ -50,100 +50,102 @@ _days = iter(date(2025, 3, 1) + timedelta(number) for number in range(200))
 
 
 def main() -> int:
-    """Prints a line for everything that is measured."""
+    """Prints one line per measurement."""
     if CHROMIUM is None:
-        sys.stderr.write("Chromium is not on this machine\n")
+        sys.stderr.write("Chromium is not installed\n")
         return 1
     with running_system() as system:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            first_page(browser, system)
-            by_keyboard(browser, system)
-            again_and_again(browser, system)
-            under_the_fingers(browser, system, import_large_class(system))
+            measure_first_load(browser, system)
+            measure_keyboard_entry(browser, system)
+            measure_page_requests(browser, system)
+            measure_large_class(browser, system, import_large_class(system))
             browser.close()
-        watch_together(system)  # by itself, since Playwright has a loop of its own
+        measure_watchers(system)  # after Playwright, which has its own event loop
     print(f"\n{machine()}")
     return 0
 
 
-def first_page(browser: Browser, system: RunningSystem) -> None:
-    """A register, asked for by a phone that has nothing of it yet."""
-    kept = signed_in(browser, system, TEACHER).context.storage_state()
+def measure_first_load(browser: Browser, system: RunningSystem) -> None:
+    """Loads a register on a phone with an empty cache."""
+    storage_state = sign_in_page(browser, system, TEACHER).context.storage_state()
     weights, painted, ready = list[float](), list[float](), list[float]()
     for _ in range(5):
-        context = browser.new_context(base_url=system.url, storage_state=kept, **PHONE)  # pyright: ignore[reportArgumentType]
+        context = browser.new_context(base_url=system.url, storage_state=storage_state, **PHONE)  # pyright: ignore[reportArgumentType]
         page = context.new_page()
-        told: Any = context.new_cdp_session(page)
-        told.send("Network.enable")
-        told.send("Network.emulateNetworkConditions", SLOW)
-        told.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
+        session: Any = context.new_cdp_session(page)
+        session.send("Network.enable")
+        session.send("Network.emulateNetworkConditions", SLOW_NETWORK)
+        session.send("Emulation.setCPUThrottlingRate", {"rate": CPU_SLOWDOWN})
         page.goto(register(next(_days)))
         weights.append(page.evaluate(BYTES))
         painted.append(page.evaluate(PAINTED))
         ready.append(page.evaluate(READY))
         context.close()
-    line("a register of 30, nothing cached", f"{median(weights) / 1000:.0f} kB")
-    line("  on a slow phone: painted, usable", f"{median(painted):.0f}, {median(ready):.0f} ms")
+    print_line("a register of 30, empty cache", f"{median(weights) / 1000:.0f} kB")
+    print_line("  on a slow phone: painted, usable", f"{median(painted):.0f}, {median(ready):.0f} ms")
 
 
-def by_keyboard(browser: Browser, system: RunningSystem) -> None:
-    """Two are absent, one is late, everybody else is present, saved: to the moment when all are recorded."""
-    page, took = signed_in(browser, system, TEACHER), list[float]()
+def measure_keyboard_entry(browser: Browser, system: RunningSystem) -> None:
+    """Marks two students absent and one late, fills in the rest, saves, and waits until all are recorded."""
+    page, seconds_taken = sign_in_page(browser, system, TEACHER), list[float]()
     for _ in range(5):
         page.goto(register(next(_days)))
         began = time.monotonic()
         for key in ("a", "ArrowDown", "ArrowDown", "a", "l", "0", "Control+s"):
             page.keyboard.press(key)
-        expect(page.locator("[data-state=saved]")).to_have_count(STUDENTS, timeout=PATIENCE_MS)
-        took.append(time.monotonic() - began)
-    line("30 students by keyboard, to all saved", f"{median(took):.2f} s")
+        expect(page.locator("[data-state=saved]")).to_have_count(STUDENTS, timeout=TIMEOUT_MS)
+        seconds_taken.append(time.monotonic() - began)
+    print_line("30 students by keyboard, to all saved", f"{median(seconds_taken):.2f} s")
 
 
-def again_and_again(browser: Browser, system: RunningSystem) -> None:
-    """The register's page from request to answer, one after the other."""
-    cookies = signed_in(browser, system, TEACHER).context.cookies()
+def measure_page_requests(browser: Browser, system: RunningSystem) -> None:
+    """Requests the page of a register repeatedly, one request at a time."""
+    cookies = sign_in_page(browser, system, TEACHER).context.cookies()
     headers = {"Cookie": "; ".join(f"{each.get('name')}={each.get('value')}" for each in cookies)}
-    path, took = register(next(_days)), list[float]()
-    # Not by the browser's driver, which takes some milliseconds of its own.
+    path, seconds_taken = register(next(_days)), list[float]()
+    # Without the browser's driver, which adds some milliseconds.
     with closing(HTTPConnection(urlsplit(system.url).netloc)) as connection:
         for _ in range(TIMES):
             began = time.monotonic()
             connection.request("GET", path, headers=headers)
-            answer = connection.getresponse()
-            answer.read()
-            took.append((time.monotonic() - began) * 1000)
-            assert answer.status == HTTPStatus.OK, answer.status
-    line("a register of 30, p50 and p95", f"{median(took):.1f}, {quantiles(took, n=20)[-1]:.1f} ms")
+            response = connection.getresponse()
+            response.read()
+            seconds_taken.append((time.monotonic() - began) * 1000)
+            assert response.status == HTTPStatus.OK, response.status
+    print_line(
+        "a register of 30, p50 and p95", f"{median(seconds_taken):.1f}, {quantiles(seconds_taken, n=20)[-1]:.1f} ms"
+    )
 
 
-def under_the_fingers(browser: Browser, system: RunningSystem, large: LargeClass) -> None:
-    """1,200 students on one page: how long after a key it shows what it did, and how long saving takes."""
-    page = signed_in(browser, system, ADMIN)
+def measure_large_class(browser: Browser, system: RunningSystem, large: LargeClass) -> None:
+    """Measures the delay from a key to the changed page, and the time to save, with 1,200 students."""
+    page = sign_in_page(browser, system, ADMIN)
     page.goto(f"/take/{large.class_id}/{large.session_id}/{next(_days)}")
     page.evaluate(SLOW_KEYS)
     for number in range(KEYS):
         page.keyboard.press(("a", "ArrowDown", "l", "p")[number % 4])
-    page.wait_for_timeout(500)  # an observer is told a little later
+    page.wait_for_timeout(500)  # the observer is called with a delay
     slow: list[float] = page.evaluate("window.slowKeys")
     quick = [16.0] * max(0, KEYS - len(slow))
-    line(f"{LARGE:,} students: a key, p95", f"at most {quantiles([*slow, *quick], n=20)[-1]:.0f} ms")
+    print_line(f"{LARGE:,} students: a key, p95", f"at most {quantiles([*slow, *quick], n=20)[-1]:.0f} ms")
     page.keyboard.press("0")
     began = time.monotonic()
     page.keyboard.press("Control+s")
-    expect(page.locator("[data-state=saved]")).to_have_count(LARGE, timeout=PATIENCE_MS)
-    line(f"{LARGE:,} students: saved", f"{time.monotonic() - began:.2f} s")
+    expect(page.locator("[data-state=saved]")).to_have_count(LARGE, timeout=TIMEOUT_MS)
+    print_line(f"{LARGE:,} students: saved", f"{time.monotonic() - began:.2f} s")
 
 
-def watch_together(system: RunningSystem) -> None:
-    """Very many listen to one batch: from when the queue goes on until the last of them knows that it is complete."""
+def measure_watchers(system: RunningSystem) -> None:
+    """Measures the time from resuming the queue until each of many watchers receives the completion."""
     adsum, day = system.commands, datetime.now(UTC).date() - timedelta(1)
     token = adsum.output("token", "create", ADMIN).strip()
     adsum.run("queue", "pause")
-    place = ("--class", str(CLASS), "--session", str(SESSION), "--date", str(day))
-    batch = json.loads(adsum.run("batch", "create", *place, "--all", "--json").stdout)["batchId"]
-    seconds = asyncio.run(watched_by(WATCHERS, system.url, batch, token, lambda: resume(system)))
-    line(f"{WATCHERS} watchers, p50 and last told", f"{median(seconds):.2f}, {max(seconds):.2f} s")
+    target = ("--class", str(CLASS), "--session", str(SESSION), "--date", str(day))
+    batch = json.loads(adsum.run("batch", "create", *target, "--all", "--json").stdout)["batchId"]
+    seconds = asyncio.run(completion_delays(WATCHERS, system.url, batch, token, lambda: resume(system)))
+    print_line(f"{WATCHERS} watchers notified, p50 and last", f"{median(seconds):.2f}, {max(seconds):.2f} s")
 
 
 def resume(system: RunningSystem) -> None:
@@ -154,14 +156,14 @@ def register(day: date) -> str:
     return f"/take/{CLASS}/{SESSION}/{day}"
 
 
-def signed_in(browser: Browser, system: RunningSystem, email: str) -> Page:
+def sign_in_page(browser: Browser, system: RunningSystem, email: str) -> Page:
     page = browser.new_context(base_url=system.url).new_page()
     sign_in(page, email, system.passwords[email])
     return page
 
 
-def line(name: str, told: str) -> None:
-    print(f"{name:<44}{told}", flush=True)
+def print_line(name: str, value: str) -> None:
+    print(f"{name:<44}{value}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A class as large as an assembly, brought in as any other: by a roster."""
+"""A class of 1,200 students, imported from a roster."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ LARGE = 1_200
 
 @dataclass(frozen=True, slots=True)
 class LargeClass:
-    """Where its register is."""
+    """The ids that address its register."""
 
     class_id: int
     session_id: int
 
 
 def import_large_class(system: RunningSystem) -> LargeClass:
-    """Makes a school of one class, of `LARGE` students."""
+    """Imports a school with one class of `LARGE` students."""
     folder = in_folder(a_school(students=LARGE).files(), system.data / "large")
     system.commands.output("roster", "import", str(folder), "--json")
     token = system.commands.output("token", "create", "admin@school.example").strip()

@@ -1,4 +1,4 @@
-"""Very many who watch one batch, each on a connection of its own."""
+"""Many clients that watch one batch, each on its own connection."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Listener:
-    """One who watches: whether they have been told anything, and when they were told that it is complete."""
+    """One client: whether it has received an event, and when it received the completion."""
 
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    moment: float = 0.0
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    completed: asyncio.Event = field(default_factory=asyncio.Event)
+    completed_at: float = 0.0
 
 
-async def watched_by(number: int, url: str, batch: str, token: str, go_on: Callable[[], None]) -> list[float]:
-    """Lets so many listen to a batch that waits, then lets it go on.
+async def completion_delays(number: int, url: str, batch: str, token: str, resume: Callable[[], None]) -> list[float]:
+    """Connects `number` listeners to a waiting batch, then calls `resume`.
 
     Returns:
-        Of each, the seconds from then until they were told that it is complete.
+        The seconds from then until each listener received the completion.
     """
     listeners = [Listener() for _ in range(number)]
     async with asyncio.TaskGroup() as group:
-        for each in listeners:
-            group.create_task(_listen(url, batch, token, each))
-        for each in listeners:
-            await each.begun.wait()
-        await asyncio.to_thread(go_on)
+        for listener in listeners:
+            group.create_task(_listen(url, batch, token, listener))
+        for listener in listeners:
+            await listener.started.wait()
+        await asyncio.to_thread(resume)
         began = time.monotonic()
-        for each in listeners:
-            await each.ended.wait()
-    return [each.moment - began for each in listeners]
+        for listener in listeners:
+            await listener.completed.wait()
+    return [listener.completed_at - began for listener in listeners]
 
 
 async def _listen(url: str, batch: str, token: str, listener: Listener) -> None:
@@ -46,11 +46,11 @@ async def _listen(url: str, batch: str, token: str, listener: Listener) -> None:
     try:
         while line := await reader.readline():
             if line.startswith(b"data:"):
-                listener.begun.set()
+                listener.started.set()
                 if not json.loads(line[5:])["remainingJobs"]:
-                    listener.moment = time.monotonic()
-                    listener.ended.set()
+                    listener.completed_at = time.monotonic()
+                    listener.completed.set()
                     return
     finally:
         writer.close()
-    raise ConnectionError("the server left a listener alone")
+    raise ConnectionError("the server closed an event stream")

@@ -1,1 +1,1 @@
-"""Peers: the same work as Adsum's on other queues, in our own code."""
+"""Peers: the same work on other queues, in our own code."""

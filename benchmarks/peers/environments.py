@@ -1,4 +1,4 @@
-"""What the peers need, installed beside them: `benchmarks/.venv`, as `./adsum` makes its own; and `node_modules`."""
+"""Installs the peers' dependencies into `benchmarks/.venv` and `node_modules`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ KIND = "benchmarks"
 
 
 def python_program(name: str) -> str:
-    """A program of the peers' environment, such as `python` or `celery`."""
+    """Returns the path of a program of the peers' environment, such as `python` or `celery`."""
     return str(VENV / "bin" / name)
 
 
 def install_python_peers() -> None:
-    """Does nothing where it is installed. The launcher knows how: with uv or pip, by hash, whole or not at all."""
+    """Installs the packages with the launcher's code (uv or pip, hashes checked), unless they are current."""
     launcher = _launcher()
     launcher.VENV, launcher.PYTHON = str(VENV), python_program("python")
     launcher.STAMP, launcher.UNFINISHED = str(VENV / "adsum-stamp.json"), str(VENV / "adsum-unfinished")
@@ -43,14 +43,14 @@ def _launcher() -> Any:
 
 
 def install_node_peer() -> str:
-    """Does nothing where it is installed. Returns why it cannot be, or nothing."""
+    """Installs the Node packages, unless they are current. Returns the reason if that is not possible, else ""."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return "there is no node and npm on PATH"
     stamp, wanted = NODE / "node_modules" / ".installed", (NODE / "package.json").read_text(encoding="utf-8")
     if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return ""
     with tempfile.TemporaryDirectory(prefix="adsum-npm-") as cache:
-        # No lock file: it would name the addresses of a registry.
+        # No lock file, since it would contain the addresses of a registry.
         options = ("--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund", "--cache", cache)
         done = subprocess.run(["npm", "install", *options], cwd=NODE, capture_output=True, text=True, check=False)
     if done.returncode:

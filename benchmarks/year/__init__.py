@@ -1,1 +1,1 @@
-"""A year of a school of 2,000: how long its reports take, on both databases."""
+"""Measures the reports of a school year with 2,000 students, on both databases."""

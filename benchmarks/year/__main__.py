@@ -1,4 +1,4 @@
-"""`python -m benchmarks.year`: a year of a school of 2,000, and how long each report of it takes."""
+"""`python -m benchmarks.year`: measures each report of a school year with 2,000 students."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ def main() -> int:
         urls = {"Postgres": servers.postgres.url("year"), "SQLite": f"sqlite:///{servers.folder / 'year.db'}"}
         for name, url in urls.items():
             print(f"\n{name}")
-            asyncio.run(measured(url, servers.folder))
+            asyncio.run(measure_database(url, servers.folder))
     print(f"\n{machine()}")
     return 0
 
 
-async def measured(url: str, folder: Path) -> None:
-    """Makes the year in an empty database, and prints a line for everything."""
+async def measure_database(url: str, folder: Path) -> None:
+    """Creates the year in an empty database, and prints one line per measurement."""
     settings = load_settings(database_url=url, redis_url=f"unix://{folder}/none", secret_key="k" * 64)
     await wiring.migrate(settings)
     async with wiring.open_adsum(settings) as adsum:
         began = time.monotonic()
         year = await make_year(adsum.database)
-        _line("made by the generator", f"{time.monotonic() - began:.1f} s")
+        _line("created by the generator", f"{time.monotonic() - began:.1f} s")
         if adsum.database.is_postgres:
             async with adsum.database.autocommit_read() as connection:
                 await connection.exec_driver_sql("VACUUM ANALYZE")
         await _summarise(adsum, year)
-        for name, ask in _reports(adsum, year).items():
-            await _measure(name, ask)
+        for name, report in _reports(adsum, year).items():
+            await _measure(name, report)
         await _export(adsum, year)
 
 
@@ -61,14 +61,14 @@ async def _summarise(adsum: Adsum, year: Year) -> None:
     summaries = Summaries(adsum.database)
     began = time.monotonic()
     days = await summaries.refresh(year.school_id)
-    _line(f"all of its {days} days summarised, once", f"{time.monotonic() - began:.1f} s")
+    _line(f"all of its {days} days summarised once", f"{time.monotonic() - began:.1f} s")
 
     async def one_day() -> None:
         async with adsum.database.transaction() as connection:
             await mark_stale_days(connection, year.school_id, (year.days[-1], year.days[-1]))
         await summaries.refresh(year.school_id)
 
-    await _measure("one day summarised anew", one_day)
+    await _measure("one day summarised again", one_day)
 
 
 def _reports(adsum: Adsum, year: Year) -> dict[str, Report]:
@@ -89,27 +89,27 @@ def _reports(adsum: Adsum, year: Year) -> dict[str, Report]:
     }
 
 
-async def _measure(name: str, ask: Report) -> None:
-    await ask()
-    took: list[float] = []
+async def _measure(name: str, report: Report) -> None:
+    await report()
+    milliseconds: list[float] = []
     for _ in range(TIMES):
         began = time.perf_counter()
-        await ask()
-        took.append((time.perf_counter() - began) * 1000)
-    _line(name, f"p50 {median(took):.0f} ms, p95 {quantiles(took, n=20)[-1]:.0f} ms")
+        await report()
+        milliseconds.append((time.perf_counter() - began) * 1000)
+    _line(name, f"p50 {median(milliseconds):.0f} ms, p95 {quantiles(milliseconds, n=20)[-1]:.0f} ms")
 
 
 async def _export(adsum: Adsum, year: Year) -> None:
-    """One month as CSV, and by how much the process grew."""
+    """Exports one month as CSV, and measures the growth of the process."""
     filters = RecordFilters(first_day=year.days[20], last_day=year.days[40])
-    before, most, records, began = _resident(), 0, 0, time.monotonic()
+    before, peak, records, began = _resident(), 0, 0, time.monotonic()
     async for rows in rows_of_cells(await adsum.records.export(system_caller(), filters, "csv")):
         csv_lines(rows)
         records += len(rows)
-        most = max(most, _resident())
+        peak = max(peak, _resident())
     _line(
         f"one month as CSV, {records:,} records",
-        f"{time.monotonic() - began:.1f} s, memory grew by {max(0, most - before) / 2**20:.0f} MB",
+        f"{time.monotonic() - began:.1f} s, memory grew by {max(0, peak - before) / 2**20:.0f} MB",
     )
 
 

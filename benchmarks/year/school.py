@@ -1,4 +1,4 @@
-"""A school's year, made by a generator whose every mark follows from the ids alone: the same each time."""
+"""A generated school year. Each mark is derived from ids alone, so that every run creates the same data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STUDENTS, CLASSES, SESSIONS, DAYS = 2_000, 67, 6, 180
 FIRST_DAY = date(2024, 9, 2)
 ENDED = datetime(2025, 7, 1, tzinfo=UTC)
 
-# Whole days away, now and then a single session, and late: 2 to 8 % of a student's days, some more.
+# Each student is absent on 2 to 8 % of the days, for some single sessions, and late for some others.
 _MARKS = """
 INSERT INTO attendances (school_id, class_id, session_id, learning_date, student_id, status, version, marked_at,
                          marked_role, run_id)
@@ -38,7 +38,7 @@ ORDER BY r.session_id, e.student_id"""
 
 @dataclass(frozen=True, slots=True)
 class Year:
-    """The school, one of its classes with its teacher, and its days."""
+    """The school, one class with its teacher, and the school days."""
 
     school_id: int
     class_id: int
@@ -47,7 +47,7 @@ class Year:
 
 
 def school_days() -> Iterator[date]:
-    """Weekdays from the first day on."""
+    """Yields weekdays from the first day on."""
     day = FIRST_DAY
     for _ in range(DAYS):
         yield day
@@ -55,7 +55,7 @@ def school_days() -> Iterator[date]:
 
 
 async def make_year(database: Database) -> Year:
-    """2,000 students in 67 classes of six sessions a day, on 180 days: 2.16 million records."""
+    """Creates 2,000 students in 67 classes with six sessions on each of 180 days: 2.16 million records."""
     days = tuple(school_days())
     async with database.transaction() as connection:
         school_id = await make_bare_school(connection, name="Year")

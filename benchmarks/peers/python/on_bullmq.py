@@ -1,5 +1,5 @@
-"""BullMQ for Python, one job a student: `enqueue CLASSES`, `work`; its limit, an empty job a class: `enqueue-empty
-CLASSES`, `work-empty`.
+"""BullMQ for Python, one job per student: `enqueue CLASSES`, `work`. As an upper bound, one empty job per class:
+`enqueue-empty CLASSES`, `work-empty`.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ async def work() -> None:
 
 
 async def work_empty() -> None:
-    """Says at its end how many jobs it was given."""
+    """Counts empty jobs until SIGTERM, then writes the count to Redis."""
     done, stop = 0, asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
 

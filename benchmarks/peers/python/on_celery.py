@@ -1,4 +1,4 @@
-"""Celery, one task a student, acknowledged late: `python on_celery.py CLASSES`, `celery -A on_celery worker`."""
+"""Celery, one task per student, acknowledged late: `python on_celery.py CLASSES`, `celery -A on_celery worker`."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ connections: list[tuple[psycopg.Connection, redis.Redis]] = []
 
 @app.task
 def attend(student_id: int, class_id: int) -> None:
-    if not connections:  # each process of the worker has its own
+    if not connections:  # each worker process has its own connections
         connections.append((psycopg.connect(autocommit=True), redis.Redis.from_url(REDIS_URL)))
     postgres, valkey = connections[0]
     postgres.execute(INSERT, (student_id, class_id, DAY, class_id))

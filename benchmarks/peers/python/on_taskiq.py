@@ -1,4 +1,4 @@
-"""taskiq on Redis streams, one task a student: `python on_taskiq.py CLASSES`, `taskiq worker on_taskiq:broker`."""
+"""taskiq on Redis streams, one task per student: `python on_taskiq.py CLASSES`, `taskiq worker on_taskiq:broker`."""
 
 import asyncio
 import sys

@@ -1,6 +1,7 @@
-"""What each Python peer does for one student: one INSERT, one MULTI/EXEC; whoever counts to zero completes the batch.
+"""The work of each Python peer per student: one INSERT and one MULTI/EXEC. The counter's last decrement completes the
+batch.
 
-Where everything is: VALKEY_SOCKET, and PGHOST, PGUSER and PGDATABASE, which the drivers read by themselves.
+VALKEY_SOCKET gives the address of Valkey. The drivers read PGHOST, PGUSER and PGDATABASE.
 """
 
 import asyncio
@@ -20,19 +21,19 @@ INSERT = """INSERT INTO attendances (student_id, session_id, learning_date, clas
 
 
 def keys_of(class_id: int) -> tuple[str, str, str]:
-    """Lock, counter and completion marker of a class's batch."""
+    """Returns the lock, counter and completion marker of a class's batch."""
     batch = f"class-{class_id}-session-{class_id}-date-{DAY:%d%m%Y}"
     return f"attendance-batch-lock:{batch}", f"attendance-batch-counter:{batch}", f"batch-completed:{batch}"
 
 
 def classes(count: int) -> Iterator[tuple[int, list[int]]]:
-    """The first classes of the school, each with its students."""
+    """Yields the first classes of the school with their students."""
     for class_id in range(1, count + 1):
         yield class_id, list(range(class_id * STUDENTS, (class_id + 1) * STUDENTS))
 
 
 def lock_all(count: int) -> None:
-    """The lock and the counter of every batch that is to be enqueued."""
+    """Writes the lock and the counter of each batch before it is enqueued."""
     client = redis.Redis.from_url(REDIS_URL)
     with client.pipeline(transaction=False) as pipe:
         for class_id, students in classes(count):
@@ -43,7 +44,7 @@ def lock_all(count: int) -> None:
 
 
 class Recorder:
-    """Records students, on connections that are opened for the first one."""
+    """Records students. Opens its connections on first use."""
 
     def __init__(self) -> None:
         self._opening = asyncio.Lock()

@@ -1,4 +1,4 @@
-"""A benchmark is only as good as its checks: each of them fails when something is wrong."""
+"""Tests the benchmark's checks: each fails on wrong data."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from benchmarks.__main__ import chosen, play
-from benchmarks.checks import Ask, are_marked, key_violations, row_violations, run_violations
+from benchmarks.__main__ import run_case, select_cases
+from benchmarks.cases import Case, Setup
+from benchmarks.checks import Query, have_markers, key_violations, row_violations, run_violations
 from benchmarks.figures import Figures
 from benchmarks.servers import Servers
 from benchmarks.sizes import QUICK
 from benchmarks.table import blocks
 from benchmarks.timetable import Timetable
-from benchmarks.turns import Ground, Turn
 from tests.support.servers.postgres import Postgres
 
 TABLES = """
@@ -36,28 +36,28 @@ def timetable() -> Timetable:
 
 @pytest.fixture
 def database(timetable: Timetable) -> sqlite3.Connection:
-    """In which everything is right."""
+    """A database with the expected rows."""
     connection = sqlite3.connect(":memory:")
     connection.executescript(TABLES)
-    for batch in timetable.given:
+    for batch in timetable.batches:
         rows = [(batch.session_id, str(batch.learning_date), student) for student in timetable.students(batch)]
         connection.executemany("INSERT INTO attendances VALUES (?, ?, ?)", rows)
         connection.execute("INSERT INTO batch_runs VALUES ('closed', ?, ?)", (len(rows), len(rows)))
     return connection
 
 
-def asking(connection: sqlite3.Connection) -> Ask:
-    async def ask(statement: str) -> Sequence[Sequence[Any]]:
+def query_on(connection: sqlite3.Connection) -> Query:
+    async def query(statement: str) -> Sequence[Sequence[Any]]:
         return connection.execute(statement).fetchall()
 
-    return ask
+    return query
 
 
 async def test_no_violation_is_found_if_every_row_exists_once(
     database: sqlite3.Connection, timetable: Timetable
 ) -> None:
-    assert await row_violations(asking(database), timetable) == []
-    assert await run_violations(asking(database), timetable) == []
+    assert await row_violations(query_on(database), timetable) == []
+    assert await run_violations(query_on(database), timetable) == []
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ async def test_a_missing_doubled_wrong_or_unexpected_row_is_found(
     database: sqlite3.Connection, timetable: Timetable, damage: str
 ) -> None:
     database.execute(damage)
-    assert len(await row_violations(asking(database), timetable)) == 1
+    assert len(await row_violations(query_on(database), timetable)) == 1
 
 
 @pytest.mark.parametrize(
@@ -84,18 +84,18 @@ async def test_an_open_run_and_a_run_with_wrong_counts_are_found(
     database: sqlite3.Connection, timetable: Timetable, damage: str
 ) -> None:
     database.execute(damage)
-    assert await run_violations(asking(database), timetable)
+    assert await run_violations(query_on(database), timetable)
 
 
 async def test_a_leftover_key_and_a_missing_marker_are_found(redis_url: str, timetable: Timetable) -> None:
     async with Redis.from_url(redis_url, decode_responses=True) as redis:  # pyright: ignore[reportUnknownMemberType]
-        first, *others = timetable.given
+        first, *others = timetable.batches
         for batch in others:
             await redis.set(f"batch-completed:{batch.id}", 1)
         await redis.set("attendance-batch-lock:x", 1)
         await redis.set("kept", 1)
 
-        assert not await are_marked(redis, timetable)
+        assert not await have_markers(redis, timetable)
         assert await key_violations(redis, timetable, ["kept"]) == [
             "attendance-batch-lock:x is left in Redis",
             f"batch-completed:{first.id} is not in Redis",
@@ -115,17 +115,17 @@ def test_a_ratio_compares_the_same_rounds() -> None:
 
 async def test_one_violation_in_one_round_makes_the_line_void_and_the_run_fail(tmp_path: Path) -> None:
     figures = Figures()
-    ground = Ground(Servers(Postgres(tmp_path, tmp_path), tmp_path), QUICK)
+    setup = Setup(Servers(Postgres(tmp_path, tmp_path), tmp_path), QUICK)
 
-    async def wrong(_: Ground) -> tuple[dict[str, float], list[str]]:
-        return {"worker": 99_999.0}, ["a row too few"]
+    async def wrong(_: Setup) -> tuple[dict[str, float], list[str]]:
+        return {"worker": 99_999.0}, ["a row is missing"]
 
-    async def broken(_: Ground) -> tuple[dict[str, float], list[str]]:
+    async def broken(_: Setup) -> tuple[dict[str, float], list[str]]:
         raise ConnectionError("it died")
 
     figures.add(0, "adsum", {"worker": 5.0})
-    await play(Turn("worker", "seed", wrong, ["worker"]), ground, figures, 0, 2)
-    await play(Turn("worker", "taskiq", broken, ["worker"]), ground, figures, 0, 2)
+    await run_case(Case("worker", "seed", wrong, ["worker"]), setup, figures, 0, 2)
+    await run_case(Case("worker", "taskiq", broken, ["worker"]), setup, figures, 0, 2)
     figures.add(1, "seed", {"worker": 5.0})
 
     assert not figures.are_valid
@@ -133,12 +133,12 @@ async def test_one_violation_in_one_round_makes_the_line_void_and_the_run_fail(t
     (block,) = blocks(figures)
     assert [line[1:3] for line in block.lines] == [
         ("5", ""),
-        ("void", "a row too few"),
+        ("void", "a row is missing"),
         ("void", "ConnectionError: it died"),
     ]
 
 
-def test_scenes_and_systems_can_be_chosen() -> None:
-    assert {turn.scene for turn in chosen(["http"])} == {"http"}
-    assert [(turn.scene, turn.who) for turn in chosen(["worker", "seed"])] == [("worker", "seed")]
-    assert len({turn.who for turn in chosen([])}) == 9
+def test_scenarios_and_systems_can_be_selected() -> None:
+    assert {case.scenario for case in select_cases(["http"])} == {"http"}
+    assert [(case.scenario, case.system) for case in select_cases(["worker", "seed"])] == [("worker", "seed")]
+    assert len({case.system for case in select_cases([])}) == 9

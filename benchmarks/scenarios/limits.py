@@ -1,4 +1,4 @@
-"""What bounds everyone: the queue with jobs that do nothing, and the database without a queue."""
+"""Upper bounds for every design: the queue with empty jobs, and the database without a queue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.checks import key_violations, of_bullmq, row_violations
 from benchmarks.peer_systems import OnBullmq
 from benchmarks.servers import Data
 from benchmarks.sizes import STUDENTS, Size
-from benchmarks.systems import DONE_S, Outcome, Unfinished
+from benchmarks.systems import DONE_S, Result, Unfinished
 from benchmarks.timetable import Timetable
 
 DONE = "empty-jobs-done"
@@ -23,14 +23,14 @@ INSERT = """
 
 
 class EmptyChunks(OnBullmq):
-    """A job a class, as Adsum has it, whose processor does nothing."""
+    """One job per class, as in Adsum, with an empty processor."""
 
     arguments = (OnBullmq.arguments[0], "work-empty")
     enqueues = ("on_bullmq.py", "enqueue-empty")
 
 
-async def play_empty(system: EmptyChunks, size: Size) -> Outcome:
-    """As many attendances a second as that worker could settle, if they cost nothing."""
+async def run_empty(system: EmptyChunks, size: Size) -> Result:
+    """Measures the attendances per second that the worker settles if recording costs nothing."""
     system.enqueue(size.empty)
     with system.with_worker():
         begin = left = 0
@@ -55,8 +55,8 @@ async def _left(data: Data) -> int:
         return sum(await pipe.llen(f"{QUEUE}:wait").llen(f"{QUEUE}:active").execute())
 
 
-async def play_rows(data: Data, timetable: Timetable, size: Size, at_once: int) -> Outcome:
-    """One connection, each statement its own transaction."""
+async def run_rows(data: Data, timetable: Timetable, size: Size, at_once: int) -> Result:
+    """Inserts rows on one connection, one transaction per statement."""
     assert data.postgres is not None
     batches = timetable.take(size.rows // STUDENTS)
     rows = [

@@ -1,31 +1,31 @@
-"""A worker alone: everything waits when it starts; attendances a second from its first record to the last batch."""
+"""One worker, started after all work is queued: attendances per second from its first record to the last batch."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 
-from benchmarks.client import opened_lines
+from benchmarks.client import open_connections
 from benchmarks.peer_systems import PythonPeer
-from benchmarks.scenes.requests import marked
+from benchmarks.scenarios.requests import mark_classes
 from benchmarks.sizes import Size
-from benchmarks.systems import DONE_S, Outcome, System, Unfinished
+from benchmarks.systems import DONE_S, Result, System, Unfinished
 
 ACCEPTING_CLIENTS = 16
 
 
-async def play_with_api(system: System, size: Size) -> Outcome:
-    """The system's own API accepts what is to wait; meanwhile, what a waiting class takes in Redis."""
-    with system.with_api() as port, opened_lines(port, ACCEPTING_CLIENTS) as lines:
-        await marked(system, lines, port, size.warm)
+async def run_with_api(system: System, size: Size) -> Result:
+    """Accepts the batches with the system's own API, and measures the Redis memory of a waiting class."""
+    with system.with_api() as port, open_connections(port, ACCEPTING_CLIENTS) as connections:
+        await mark_classes(system, connections, port, size.warm)
         before, count = await _used_memory(system), size.worker[system.name]
-        await marked(system, lines, port, count)
+        await mark_classes(system, connections, port, count)
         waiting = (await _used_memory(system) - before) / count
     with system.with_worker():
         return {"worker": await _rate(system), "waiting": waiting}, await system.violations()
 
 
-async def play_enqueued(system: PythonPeer, size: Size) -> Outcome:
+async def run_enqueued(system: PythonPeer, size: Size) -> Result:
     count = size.worker[system.name]
     system.timetable.take(count)
     system.enqueue(count)
@@ -34,14 +34,14 @@ async def play_enqueued(system: PythonPeer, size: Size) -> Outcome:
 
 
 async def _rate(system: System) -> float:
-    """Without the start of the process, which is not what a queue is about."""
+    """Returns the rate without the start of the process."""
     deadline = time.monotonic() + DONE_S
     while not (first := await system.written()):
         if time.monotonic() > deadline:
-            raise Unfinished(f"the worker recorded nobody: {system.said('worker')}")
+            raise Unfinished(f"the worker recorded no student: {system.log_tail('worker')}")
         await asyncio.sleep(0.001)
     begin = time.perf_counter()
-    await system.done()
+    await system.wait_until_done()
     return (system.timetable.rows - first) / (time.perf_counter() - begin)
 
 

@@ -1,0 +1,1 @@
+"""Scenarios of a round. Each starts its own processes on its own data."""

@@ -1,1 +1,0 @@
-"""What is played in each round; each scene starts its own processes, with data of their own."""
