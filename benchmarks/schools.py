@@ -1,4 +1,4 @@
-"""The school of every system: classes of 30 with a session each, and one big class. Created once, copied for each case."""
+"""The school of every system: classes of 30 with a session each, and one big class. Created once, then copied."""
 
 from __future__ import annotations
 
