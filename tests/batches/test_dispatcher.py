@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from adsum.batches.process import ALONE_AFTER, GIVE_UP_AFTER, AttendanceProcessor
 from adsum.batches.queue.chunks import Chunk, chunks_of
 from adsum.batches.queue.ledger import LedgerKeys
-from adsum.batches.queue.service import StalledRun
+from adsum.batches.queue.service import RunToEnqueue
 from adsum.batches.queue.worker import NotNow
 from adsum.batches.repository.jobs import JobSlice, SliceOutcome
 from adsum.batches.rules import BatchState, Tally
@@ -37,8 +37,8 @@ async def made(adsum: Adsum, school: SchoolIds) -> list[Run]:
         runs = [
             await make_run(connection, school, inserts(school.student_ids), batch=day, chunk_size=20) for day in days
         ]
-    stalled = [StalledRun(each.batch, each.run_id, each.student_ids, chunks_of(each)) for each in runs]
-    assert not any(await adsum.queue.rescue(stalled))
+    stalled = [RunToEnqueue(each.batch, each.run_id, each.student_ids, chunks_of(each)) for each in runs]
+    assert not any(await adsum.queue.claim_and_enqueue(stalled))
     return runs
 
 

@@ -1,26 +1,32 @@
 """Batches: the attendance of one class, in one session, on one learning date, from the request to its completion.
 
-The life of a batch, with the function of each step and the reason why it is safe:
+The life of a batch, in the order of the calls, each with the reason why it is safe:
 
-1. Validate: `validate.check_submissions` finds every violation. Nothing is written before.
-2. Accept: `Acceptance.accept` inserts an open run with its plan. A unique index allows one open run per batch, and the
-   fence of the session refuses a run whose state has changed since it was read. The commit is the promise to the
-   client.
-3. Claim: `QueueService.enqueue` takes the lock, the counter and the tickets of the run in one script. A second claim of
-   the same run changes nothing. Another run's lock stays, unless the database says that this run has ended.
-4. Enqueue: `Enqueuer.enqueue_after_commit` sends the chunks. Their ids are deterministic, so that BullMQ drops a
-   resend. If Redis is unavailable, the run waits in the database for step 9.
-5. Process: `AttendanceProcessor.process` records the jobs of open runs. An outcome is computed from the rows, not from
-   a delivery, so that a chunk may be delivered twice, late or in parts.
-6. Settle: `Ledger.settle_all` removes the tickets of the jobs that have an outcome. Each ticket is counted once.
-7. Complete: `Completion.complete` closes the run by one conditional UPDATE, which one caller wins. Where one statement
-   records all jobs of a run, the same statement closes it: `jobs.record_jobs`.
-8. Release: `Ledger.release_all` removes the lock by compare and delete, after the commit of step 7. So the completion
-   marker implies the closed run.
-9. Sweep: `Sweeper.sweep` repeats steps 3 to 8 for every open run that has stalled. It needs only the database, so that
+1. Validate: `AttendancesService.create_batch` hands the submission to `Acceptance.accept`, which groups it with
+   others and calls `validate.check_submissions`. Every violation is found before anything is written.
+2. Accept: `Decisions` makes a run of each submission, and `runs.insert_runs` inserts the runs of the group. A unique
+   index allows one open run per batch, and the fence of the session refuses a run whose state has changed since it
+   was read. The commit is the promise to the client.
+3. Claim and enqueue: `Enqueuer.enqueue_after_commit` calls `QueueService.enqueue`: lock, counter, tickets and chunks
+   in one pipeline. A second claim of the same run changes nothing, and BullMQ drops a chunk whose id it has. Without
+   Redis the run waits in the database for step 7.
+4. Process: `ChunkWorker` hands each chunk to `Dispatcher.take`, which groups it with others for
+   `AttendanceProcessor.process_together`. `jobs.record_jobs` inserts the records of open runs and closes each run
+   that it records whole. An outcome is computed from the rows, not from a delivery, so a chunk may be delivered
+   twice, late or in parts.
+5. Settle and complete: if a run is not recorded whole, as when a student has a record or is no longer enrolled,
+   `Ledger.settle_all` removes the tickets of the jobs that have an outcome, each once. The worker that settles the
+   last one calls `Completion.complete`, which closes the run by one conditional UPDATE that one caller wins.
+6. Release: `Ledger.release_all` removes the lock by compare and delete, after the commit that closed the run. So the
+   completion marker implies the closed run.
+7. Sweep: `Sweeper.sweep` repeats steps 3 to 6 for every open run that has stalled. It needs only the database, so
    Redis may be lost at any moment.
+
+A run is *finished* when every job has an outcome, *closed* or *cancelled* when its row says so, *released* when its
+lock is gone.
 
 Fifteen files to read, in this order: `service`, `submission`, `validate`, `accept`, `run`, `rules`,
 `repository/submissions`, `repository/runs`, `repository/jobs` (statements in `sql/`), `enqueue`, `queue/service`,
-`queue/ledger`, `process`, `complete`, `sweep`. `queue/chunks` and `queue/worker` connect them to BullMQ.
+`queue/ledger`, `process`, `complete`, `sweep`. Beside them, `queue/worker` and `processes/worker` connect the
+dispatcher to BullMQ, `platform/coalescer` makes the groups, and `roster/session_fence` has the fence.
 """

@@ -103,7 +103,7 @@ class Acceptance:
         require_permission(caller, Permission.ATTENDANCE_CREATE)
         requests = [(submission, caller) for submission in requested]
         async with self._database.snapshot() as connection:
-            decisions = await self._decide(connection, requests, reads_answers=False)
+            decisions = await self._read_and_decide(connection, requests, reads_answers=False)
         return [outcome for _, outcome in decisions.outcomes]
 
     async def close(self) -> None:
@@ -124,7 +124,7 @@ class Acceptance:
         Reading takes several statements, and begins with the fences: a run is inserted only if its fence is unchanged.
         """
         async with self._database.autocommit_read() as connection:
-            decisions = await self._decide(connection, requests)
+            decisions = await self._read_and_decide(connection, requests)
         decisions.drop(decisions.batches_that_need_fences())
         await self._write_together(decisions)
         return decisions.final_outcomes()
@@ -146,7 +146,7 @@ class Acceptance:
         try:
             async with self._database.transaction() as connection:
                 await advance_fences(connection, [request[0].session_id])
-                decisions = await self._decide(connection, [request], closes_finished=True)
+                decisions = await self._read_and_decide(connection, [request], closes_finished=True)
                 await decisions.write(connection)
         except StorageOutage:
             if decisions is None or not await self._is_committed(decisions):
@@ -155,7 +155,7 @@ class Acceptance:
         assert outcome is not None, "the state changed although the transaction holds the fence"
         return outcome
 
-    async def _decide(
+    async def _read_and_decide(
         self,
         connection: Connection,
         requests: Sequence[Request],

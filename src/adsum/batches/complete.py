@@ -10,7 +10,7 @@ from datetime import datetime
 
 from adsum.batches.queue.control import process_name
 from adsum.batches.queue.ledger import Tickets
-from adsum.batches.queue.service import QueueService, StalledRun
+from adsum.batches.queue.service import QueueService, RunToEnqueue
 from adsum.batches.repository import runs
 from adsum.batches.repository.jobs import SliceOutcome
 from adsum.batches.rules import RunState, Tally
@@ -48,11 +48,13 @@ class Completion:
         """
         if not counted and not uncounted:
             return
-        releases = await retry_forever(self._close_finished, counted, uncounted)
+        releases = await retry_forever(self._close_without_pending, counted, uncounted)
         if releases:
             await retry_forever(self._queue.release_all, releases)
 
-    async def _close_finished(self, counted: Mapping[str, Batch], uncounted: Mapping[str, Batch]) -> list[Tickets]:
+    async def _close_without_pending(
+        self, counted: Mapping[str, Batch], uncounted: Mapping[str, Batch]
+    ) -> list[Tickets]:
         ended = await self._close({**counted, **uncounted})
         loaded: Mapping[str, Run] = {}
         if not ended.keys().isdisjoint(uncounted):
@@ -84,7 +86,7 @@ class Completion:
             releases = [Tickets(each.batch, each.run_id, each.ended, each.closed_at) for each in outcomes]
             await retry_forever(self._queue.release_all, releases)
 
-    async def take_over(self, run: Run | StalledRun, holder: str) -> bool:
+    async def take_over(self, run: Run | RunToEnqueue, holder: str) -> bool:
         """Gives the lock of a batch from a run that has ended to an enqueued run that has not.
 
         That run may end just now, since its messages are queued: then the sweeper releases the lock.

@@ -16,7 +16,7 @@ from uuid6 import uuid7
 
 from adsum.batches.complete import Completion, tickets_of
 from adsum.batches.queue.chunks import Chunk
-from adsum.batches.queue.service import QueueService, StalledRun
+from adsum.batches.queue.service import QueueService, RunToEnqueue
 from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice
 from adsum.batches.run import Run
@@ -197,11 +197,11 @@ class Sweeper:
         finished = [run for run, _ in stopped if run.run_id not in pending]
         return await self._completion.close(finished) + await self._rescue(_stalled(stopped, pending))
 
-    async def _rescue(self, stalled: Sequence[StalledRun]) -> int:
+    async def _rescue(self, stalled: Sequence[RunToEnqueue]) -> int:
         if not stalled:
             return 0
         rescued = 0
-        for run, holder in zip(stalled, await self._queue.rescue(stalled), strict=True):
+        for run, holder in zip(stalled, await self._queue.claim_and_enqueue(stalled), strict=True):
             if holder is not None and not await self._completion.take_over(run, holder):
                 continue
             log.info(
@@ -215,14 +215,14 @@ class Sweeper:
         return rescued
 
 
-def _stalled(stopped: Sequence[tuple[Run, list[Chunk]]], pending: Mapping[str, set[int]]) -> list[StalledRun]:
+def _stalled(stopped: Sequence[tuple[Run, list[Chunk]]], pending: Mapping[str, set[int]]) -> list[RunToEnqueue]:
     """Runs with pending jobs in chunks that BullMQ does not have: nobody would process them."""
-    stalled: list[StalledRun] = []
+    stalled: list[RunToEnqueue] = []
     for run, missing in stopped:
         students = pending.get(run.run_id, set())
         chunks = [chunk for chunk in missing if any(job.student_id in students for job in run.chunks[chunk.number])]
         if chunks:
-            stalled.append(StalledRun(run.batch, run.run_id, sorted(students), chunks))
+            stalled.append(RunToEnqueue(run.batch, run.run_id, sorted(students), chunks))
     return stalled
 
 

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from adsum.batches.queue.chunks import chunks_of
 from adsum.batches.queue.control import SILENT_AFTER_S, QueueControl, QueueState, WorkerSeen
-from adsum.batches.queue.service import QueueService, StalledRun
+from adsum.batches.queue.service import QueueService, RunToEnqueue
 from adsum.platform.redis.connection import QueueOutage, open_redis
 from tests.batches.queue.conftest import FIRST, OTHER_BATCH, SECOND, run_of
 from tests.batches.queue.test_worker import Desk, emptied, ready_desk, working
@@ -141,7 +141,7 @@ async def fail_all(queue: QueueService, redis: Redis, count: int) -> None:
     """As if others had left chunks in BullMQ's failed set."""
     run = run_of(FIRST, *([i] for i in range(1, count + 1)))
     # Without the patience of a request, which ends on a machine that is busy with other tests.
-    await queue.rescue([StalledRun(run.batch, run.run_id, run.student_ids, chunks_of(run))])
+    await queue.claim_and_enqueue([RunToEnqueue(run.batch, run.run_id, run.student_ids, chunks_of(run))])
     ids = [str(name) for name in await redis.lrange("bull:attendance:wait", 0, -1)]
     await redis.delete("bull:attendance:wait")
     await redis.zadd("bull:attendance:failed", dict.fromkeys(ids, 1_700_000_000_000))

@@ -24,8 +24,8 @@ SENT_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class StalledRun:
-    """A run with chunks that have to be enqueued: a new one, or one whose messages or ledger were lost.
+class RunToEnqueue:
+    """A run whose batch has to be claimed and whose chunks have to be enqueued: a new run, or a stalled one.
 
     Attributes:
         batch: of the run.
@@ -53,14 +53,14 @@ class QueueService:
         nothing.
 
         Returns:
-            See `rescue`.
+            See `claim_and_enqueue`.
         """
         async with redis_deadline():
-            return await self.rescue(
-                [StalledRun(run.batch, run.run_id, run.student_ids, chunks_of(run)) for run in accepted]
+            return await self.claim_and_enqueue(
+                [RunToEnqueue(run.batch, run.run_id, run.student_ids, chunks_of(run)) for run in accepted]
             )
 
-    async def rescue(self, stalled: Sequence[StalledRun]) -> list[str | None]:
+    async def claim_and_enqueue(self, runs: Sequence[RunToEnqueue]) -> list[str | None]:
         """Claims the batches of runs and enqueues the chunks that BullMQ does not have, `SENT_AT_ONCE` per pipeline.
 
         The chunks are enqueued whatever the reply to the claim: the database, not the lock, keeps a student from being
@@ -73,7 +73,7 @@ class QueueService:
         replies: list[Any] = []
         claimed_at: list[int] = []
         with translated():
-            for pieces in _pieces(stalled):
+            for pieces in _pieces(runs):
                 async with self._redis.pipeline(transaction=False) as pipe:
                     for piece in pieces:
                         if isinstance(piece, Tickets):
@@ -143,10 +143,10 @@ class QueueService:
         return lock_key(batch_id)
 
 
-def _pieces(stalled: Sequence[StalledRun]) -> Iterator[tuple[Tickets | Chunk, ...]]:
+def _pieces(runs: Sequence[RunToEnqueue]) -> Iterator[tuple[Tickets | Chunk, ...]]:
     """The claims and messages of runs, `SENT_AT_ONCE` at a time. Each claim comes before the messages of its run, so
     that workers find the counter; if the server has to load the script first, the database counts.
     """
-    each_piece = chain.from_iterable((Tickets(run.batch, run.run_id, run.student_ids), *run.chunks) for run in stalled)
+    each_piece = chain.from_iterable((Tickets(run.batch, run.run_id, run.student_ids), *run.chunks) for run in runs)
     while pieces := tuple(islice(each_piece, SENT_AT_ONCE)):
         yield pieces
