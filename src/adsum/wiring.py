@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Protocol, TypeVar
 
 from adsum.absences.apply import DueAbsences
-from adsum.absences.explain import UnexplainedAbsences
+from adsum.absences.unexplained import UnexplainedAbsences
 from adsum.absences.service import Absences
 from adsum.accounts.api_keys import ApiKeys
 from adsum.accounts.callers import Callers, Impersonation

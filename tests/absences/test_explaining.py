@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from adsum.absences.explain import UnexplainedAbsences, explanations
+from adsum.absences.unexplained import UnexplainedAbsences, explanations
 from adsum.accounts.access import Role
 from adsum.attendance.repository import list_changes
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, Status

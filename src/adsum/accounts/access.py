@@ -73,7 +73,9 @@ class Caller:
 
     @property
     def overrules(self) -> bool:
-        """Whether the marks of the caller take precedence, like those of the office."""
+        """Whether the caller has the rights of the office: their marks take precedence, the edit window does not bind them if
+        they give a reason, and they read and write the office's notes.
+        """
         return self.may(Permission.ATTENDANCE_OVERRULE)
 
     @property

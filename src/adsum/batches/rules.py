@@ -129,7 +129,7 @@ class ListedRun:
         ended_by: the process that closed it, as `host:pid`: the worker that had the last of its students in hand, or
             whose sweeper found it done; None: a request did, such as one that cancels.
         pruned_at: since when what became of each of its students is not kept any more; the counts are.
-        forced_reason: why the class was marked although the school was closed on that day.
+        forced_reason: why the class was marked on a closed day or after the edit window; None: on neither.
     """
 
     run_id: str

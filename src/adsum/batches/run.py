@@ -106,7 +106,7 @@ class Run:
         carried: of a retry, the counts of the run before it that it carries over.
         accepted_at: time of acceptance.
         accepted_role, user_id, key_id: who submitted it.
-        forced_reason: why attendance is recorded on a closed day; None: the day is not closed.
+        forced_reason: why attendance is recorded on a closed day or after the edit window; None: on neither.
         ended_at: when it was closed or cancelled; None while it is open.
         tally: the final counts, of a run that this process has just ended; else None.
     """

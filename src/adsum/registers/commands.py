@@ -41,7 +41,7 @@ def missing(
     as_json: Json = False,
 ) -> None:
     """Show the registers of a day that were not taken, or only in part."""
-    filters = RegisterFilters(day, school_id)
+    filters = RegisterFilters(day, school_id, missing_only=True)
     found = run_with(
         Registers,
         lambda registers: every_item(lambda page: registers.page(system_caller(), filters, page)),

@@ -1,6 +1,7 @@
 """Statements that read registers: the sessions of a day, and how many students of each roster are marked.
 
-A page of registers takes two statements, however many registers it has: the counts, then the details.
+A page of registers takes three statements, however many registers it has: the time zones of the schools, the counts,
+the details.
 """
 
 from __future__ import annotations

@@ -185,8 +185,8 @@ class BatchSnapshot:
         records: the record of each student in this session and day, including cleared marks.
         known: planned absences on that day of students of the class, without reasons.
         open_run: the newest run, if it is open. Only the newest run can be open.
-        is_finished: whether every job of the open run has an outcome: then `close_finished` closes it.
-        closed: the run that `close_finished` has closed.
+        is_finished: whether every job of the open run has an outcome: then `accept` closes it.
+        closed: the finished run that `accept` has closed.
     """
 
     number: int

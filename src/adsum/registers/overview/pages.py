@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
-from adsum.absences.explain import UnexplainedAbsences
+from adsum.absences.unexplained import UnexplainedAbsences
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.attendance.disputed_marks.rules import Holds
@@ -90,7 +90,9 @@ async def explain(
     """Explains all absences of a student on a day."""
     absent = (form.student, form.absent)
     try:
-        explained = await unexplained_absences.explain(form.school, absent, form.status, form.reason, visitor.caller)
+        explained = await unexplained_absences.unexplained(
+            form.school, absent, form.status, form.reason, visitor.caller
+        )
     except Invalid as error:
         of = await school_day(schools, visitor, form.school, form.date, now)
         content = await _read(overviews, visitor, of, Cursors())

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from adsum.absences.explain import UnexplainedAbsences, explanations
+from adsum.absences.unexplained import UnexplainedAbsences, explanations
 from adsum.accounts.access import Caller, Permission
 from adsum.attendance.disputed_marks.rules import DisputeFilters
 from adsum.attendance.disputed_marks.service import DisputedMarks
