@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Protocol, TypeVar
 
 from adsum.absences.apply import DueAbsences
-from adsum.absences.unexplained import UnexplainedAbsences
 from adsum.absences.service import Absences
+from adsum.absences.unexplained import UnexplainedAbsences
 from adsum.accounts.api_keys import ApiKeys
 from adsum.accounts.callers import Callers, Impersonation
 from adsum.accounts.passwords import Passwords

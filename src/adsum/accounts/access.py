@@ -73,8 +73,8 @@ class Caller:
 
     @property
     def overrules(self) -> bool:
-        """Whether the caller has the rights of the office: their marks take precedence, the edit window does not bind them if
-        they give a reason, and they read and write the office's notes.
+        """Whether the caller has the rights of the office: their marks take precedence, they may record after the edit
+        window with a reason, and they read and write the office's notes.
         """
         return self.may(Permission.ATTENDANCE_OVERRULE)
 
