@@ -26,7 +26,7 @@ from adsum.roster.session_fence import advance_fences
 from adsum.wiring import Adsum, open_adsum
 from tests.support.runs import batch_of, slices
 from tests.support.schools import SchoolIds, make_school
-from tests.support.servers.counting import Blow, CountingProxy, Moment, counting_postgres
+from tests.support.servers.counting import CountingProxy, Fault, Moment, counting_postgres
 from tests.support.servers.processes import short_folder
 from tests.support.servers.valkey import frozen, tell, temporary_valkey, url_of
 from tests.support.submissions import status_of, submission
@@ -65,8 +65,8 @@ def own_valkey() -> Generator[Valkey]:
         yield server
 
 
-def all_fallen(blows: list[Blow]) -> bool:
-    return all(blow.fallen.is_set() for blow in blows)
+def all_fallen(faults: list[Fault]) -> bool:
+    return all(fault.injected.is_set() for fault in faults)
 
 
 # A run alone is a transaction of one statement; with the answer that is kept under a key it takes several.
@@ -75,10 +75,10 @@ async def test_a_promise_whose_reply_is_lost_is_asked_for_and_accepted(
     proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, key: str | None, promise: str
 ) -> None:
     adsum, proxy = proxied
-    lost = Blow(1, Moment.AFTER, named=promise)
+    lost = Fault(1, Moment.AFTER, named=promise)
     proxy.arm(lost)
     result = await adsum.attendances.create_batch(submission(proxied_school, idempotency_key=key), SYSTEM)
-    assert (lost.fallen.is_set(), result.added_jobs) == (True, 3)
+    assert (lost.injected.is_set(), result.added_jobs) == (True, 3)
     assert (await status_of(adsum, result)).run_id == result.run_id
 
 
@@ -87,12 +87,12 @@ async def test_a_promise_that_did_not_arrive_is_not_known_to_be_accepted_and_can
     proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, key: str | None, promise: str
 ) -> None:
     adsum, proxy = proxied
-    lost = Blow(1, Moment.BEFORE, named=promise)
+    lost = Fault(1, Moment.BEFORE, named=promise)
     proxy.arm(lost)
     asked = submission(proxied_school, idempotency_key=key)
     with pytest.raises(StorageOutage):
         await adsum.attendances.create_batch(asked, SYSTEM)
-    assert lost.fallen.is_set()
+    assert lost.injected.is_set()
     again = await adsum.attendances.create_batch(asked, SYSTEM)
     assert (again.is_skipped, again.added_jobs) == (False, 3)
 
@@ -106,10 +106,10 @@ async def test_who_had_to_wait_for_the_turn_is_told_the_same_if_the_connection_b
         await advance_fences(holding, [proxied_school.session_id])
         waiting = asyncio.create_task(adsum.attendances.create_batch(submission(proxied_school), SYSTEM))
         await until(lambda: somebody_waits_for_a_lock(adsum.database))
-        lost = Blow(2, moment, named="COMMIT")  # the first one is the holder's
+        lost = Fault(2, moment, named="COMMIT")  # the first one is the holder's
         proxy.arm(lost)
     (told,) = await asyncio.gather(waiting, return_exceptions=True)
-    assert lost.fallen.is_set()
+    assert lost.injected.is_set()
     assert isinstance(told, comes_to)
 
 
@@ -119,7 +119,7 @@ async def test_a_lost_reply_to_a_request_that_made_no_run_is_an_outage_and_again
     adsum, proxy = proxied
     first = await adsum.attendances.create_batch(submission(proxied_school), SYSTEM)
     asked = submission(proxied_school, idempotency_key="monday")
-    proxy.arm(Blow(1, Moment.AFTER, named="COMMIT"))
+    proxy.arm(Fault(1, Moment.AFTER, named="COMMIT"))
     with pytest.raises(StorageOutage):
         await adsum.attendances.create_batch(asked, SYSTEM)
     again = await adsum.attendances.create_batch(asked, SYSTEM)
@@ -132,7 +132,7 @@ async def test_a_database_that_goes_away_right_after_the_commit_takes_no_promise
     """An ended run still holds the lock, and nobody can be asked whether it has ended."""
     adsum, proxy = proxied
     await redis.set(LedgerKeys("", batch_of(proxied_school)).lock, "01930000-0000-7000-8000-00000000ffff", ex=60)
-    proxy.arm(Blow(1, Moment.BEFORE, lambda: setattr(proxy, "is_cut", True), named="SELECT batch_runs"))
+    proxy.arm(Fault(1, Moment.BEFORE, lambda: setattr(proxy, "is_cut", True), named="SELECT batch_runs"))
     result = await adsum.attendances.create_batch(submission(proxied_school), SYSTEM)
     assert proxy.is_cut
     proxy.is_cut = False
@@ -149,9 +149,9 @@ async def test_a_worker_whose_writes_get_lost_either_way_records_each_student_on
     assert run is not None
     lost = [
         # Written, and the reply lost: from then on the rows have to be read, in a transaction.
-        Blow(1, Moment.AFTER, named="INSERT INTO attendances"),
-        Blow(1, Moment.BEFORE, named="COMMIT"),
-        Blow(2, Moment.AFTER, named="COMMIT"),
+        Fault(1, Moment.AFTER, named="INSERT INTO attendances"),
+        Fault(1, Moment.BEFORE, named="COMMIT"),
+        Fault(2, Moment.AFTER, named="COMMIT"),
     ]
     proxy.arm(*lost)
     await adsum.processor.process(chunks_of(run))

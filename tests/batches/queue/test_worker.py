@@ -21,7 +21,7 @@ from adsum.platform.redis.connection import open_redis
 from tests.batches.queue.conftest import BATCH, FIRST, OTHER_BATCH, SECOND, names, new_queue, run_of
 from tests.batches.queue.desk import Desk, emptied, ready_desk, somebody_waits_for_chunks, working
 from tests.support.live import environment
-from tests.support.servers.counting import Blow, Moment, counting_valkey
+from tests.support.servers.counting import Fault, Moment, counting_valkey
 from tests.support.servers.processes import short_folder
 from tests.support.servers.valkey import temporary_valkey, url_of, valkey_in
 from tests.support.waiting import DEADLINE_S, until
@@ -122,13 +122,13 @@ async def test_a_chunk_that_was_on_its_way_to_a_worker_that_is_told_to_stop_is_f
     desk = Desk()
     await queue.enqueue([run_of(FIRST, [1, 2])])
     async with counting_valkey(redis_url, tmp_path) as (proxy, proxied):
-        fetch = Blow(1, Moment.BEFORE, named="EVALSHA", breaks=False)
+        fetch = Fault(1, Moment.BEFORE, named="EVALSHA", breaks=False)
         proxy.arm(fetch)
         async with working(proxied, desk, concurrency=1) as stop:
-            await fetch.fallen.wait()
+            await fetch.injected.wait()
             stop.set()
             await told.wait()
-            fetch.over.set()
+            fetch.resumed.set()
             await paused.wait()
             for _ in range(10):
                 await asyncio.sleep(0)  # turns of the loop: whoever throws the chunk away has done so by then

@@ -1,7 +1,6 @@
-"""A proxy before a server that counts the steps of its clients, and strikes at the one that it is told.
+"""A proxy in front of a server that counts the steps of its client and injects faults at chosen steps.
 
-Nothing in the product knows of it: a client that is killed at its seventh step is killed by the operating system, and a
-reply that is lost is lost on the wire.
+The product has no fault hooks: the operating system kills a client, and a reply is lost on its connection.
 """
 
 from __future__ import annotations
@@ -18,55 +17,55 @@ from sqlalchemy import make_url
 from tests.support.servers.wire import PostgresWire, RedisWire, Wire
 
 READ = 65536
-# Postgres names its socket so, in the folder that a URL gives as `host`.
+# Name of Postgres' socket in the folder that a URL gives as `host`.
 SOCKET = ".s.PGSQL.5432"
 
 
 class Moment(enum.Enum):
-    """When, in the life of a step, the blow falls."""
+    """When a fault is injected, relative to its step."""
 
-    BEFORE = "before"  # the server never hears of the step
-    AFTER = "after"  # the server has done it; the client never hears of it
+    BEFORE = "before"  # the server does not receive the step
+    AFTER = "after"  # the server has executed the step; the client receives no reply
 
 
 @dataclass
-class Blow:
-    """An event at the `step`-th step after it was armed.
+class Fault:
+    """A fault at the `step`-th step after it was armed.
 
     Attributes:
         step: from 1.
-        moment: before the server is told, or after it has answered.
-        strike: what is done to the client: kill it, freeze it, or nothing.
-        named: only steps count whose name has this in it.
-        breaks: whether the connection breaks, too. Where it does not, the step goes on when `over` is set.
-        hit: the name of the step that it fell on, once it fell.
+        moment: before the server receives the step, or after it has answered.
+        action: done to the client: kill it, freeze it, or nothing.
+        named: counts only steps whose name contains this text.
+        breaks: also closes the connection. Otherwise the step continues when `resumed` is set.
+        step_name: the name of the step, once the fault is injected.
     """
 
     step: int
     moment: Moment
-    strike: Callable[[], None] = lambda: None
+    action: Callable[[], None] = lambda: None
     named: str = ""
     breaks: bool = True
-    fallen: asyncio.Event = field(default_factory=asyncio.Event)
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-    hit: str = ""
-    is_called_off: bool = False
+    injected: asyncio.Event = field(default_factory=asyncio.Event)
+    resumed: asyncio.Event = field(default_factory=asyncio.Event)
+    step_name: str = ""
+    is_cancelled: bool = False
 
     def is_due(self, steps: Sequence[str]) -> bool:
-        """Whether it falls on the last of these steps."""
-        if self.is_called_off or self.named not in steps[-1]:
+        """Returns whether the fault is due at the last of these steps."""
+        if self.is_cancelled or self.named not in steps[-1]:
             return False
         return self.step == sum(self.named in step for step in steps)
 
-    def fall(self, name: str) -> None:
-        self.hit = name
-        self.strike()
-        self.fallen.set()
+    def inject(self, name: str) -> None:
+        self.step_name = name
+        self.action()
+        self.injected.set()
 
-    def call_off(self) -> bool:
-        """It falls no more, also where its step waits for the answer; returns whether it has fallen."""
-        self.is_called_off = True
-        return self.fallen.is_set()
+    def cancel(self) -> bool:
+        """Cancels the fault, even if its step waits for the reply. Returns whether it was already injected."""
+        self.is_cancelled = True
+        return self.injected.is_set()
 
 
 class CountingProxy:
@@ -76,18 +75,18 @@ class CountingProxy:
         self._server = server
         self._wire = wire
         self._links: set[asyncio.Task[None]] = set()
-        self._blows: list[Blow] = []
+        self._faults: list[Fault] = []
         self.steps: list[str] = []
         self.is_cut = False
         self.delay = 0.0
 
     def count(self) -> None:
-        """Begins to count anew, and strikes nowhere."""
+        """Resets the counter and removes all faults."""
         self.arm()
 
-    def arm(self, *blows: Blow) -> None:
-        """Begins to count anew; each of these blows falls at its step."""
-        self.steps, self._blows = [], list(blows)
+    def arm(self, *faults: Fault) -> None:
+        """Resets the counter and arms these faults."""
+        self.steps, self._faults = [], list(faults)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = asyncio.current_task()
@@ -101,23 +100,23 @@ class CountingProxy:
                 finally:
                     to_server.close()
         except (OSError, asyncio.CancelledError):
-            pass  # one side is gone, or the test has ended
+            pass  # one side has closed, or the test has ended
         finally:
             writer.close()
             self._links.discard(link)
 
-    def step(self, name: str) -> Blow | None:
-        """Counts a step; gives the blow that falls on it, if one does."""
+    def step(self, name: str) -> Fault | None:
+        """Counts a step. Returns the fault that is due, if any."""
         self.steps.append(name)
-        return next((blow for blow in self._blows if blow.is_due(self.steps)), None)
+        return next((fault for fault in self._faults if fault.is_due(self.steps)), None)
 
     async def go_away(self) -> None:
-        """Every connection breaks, and no new one is taken, until `is_cut` is taken back."""
+        """Closes all connections and refuses new ones until `is_cut` is reset."""
         self.is_cut = True
         await self.cut()
 
     async def cut(self) -> None:
-        """Every connection breaks. New ones are taken, unless `is_cut` was set before."""
+        """Closes all connections. Accepts new ones, unless `is_cut` is set."""
         links = list(self._links)
         for link in links:
             link.cancel()
@@ -132,60 +131,60 @@ class _Link:
     to_client: asyncio.StreamWriter
     from_server: asyncio.StreamReader
     to_server: asyncio.StreamWriter
-    told: int = 0
-    answered: int = 0
-    doomed: dict[int, tuple[Blow, str]] = field(default_factory=dict[int, tuple[Blow, str]])
+    request_count: int = 0
+    reply_count: int = 0
+    pending_faults: dict[int, tuple[Fault, str]] = field(default_factory=dict[int, tuple[Fault, str]])
 
     async def run(self) -> None:
-        """Ends as soon as either way does."""
-        ways = {asyncio.ensure_future(self._tell()), asyncio.ensure_future(self._answer())}
+        """Ends as soon as one direction ends."""
+        directions = {asyncio.ensure_future(self._forward_requests()), asyncio.ensure_future(self._forward_replies())}
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            for direction in directions:
+                direction.cancel()
+            await asyncio.gather(*directions, return_exceptions=True)
 
-    async def _tell(self) -> None:
+    async def _forward_requests(self) -> None:
         while data := await self.from_client.read(READ):
-            for piece, name in self.wire.told(data):
-                if name is not None and not await self._may_tell(name):
+            for piece, name in self.wire.split_requests(data):
+                if name is not None and not await self._forward_step(name):
                     return
                 self.to_server.write(piece)
             await self.to_server.drain()
 
-    async def _may_tell(self, name: str) -> bool:
-        blow = self.proxy.step(name)
-        self.told += 1
-        if blow is None:
+    async def _forward_step(self, name: str) -> bool:
+        fault = self.proxy.step(name)
+        self.request_count += 1
+        if fault is None:
             return True
-        if blow.moment is Moment.AFTER:
-            self.doomed[self.told] = (blow, name)
+        if fault.moment is Moment.AFTER:
+            self.pending_faults[self.request_count] = (fault, name)
             return True
-        blow.fall(name)
-        if not blow.breaks:
-            await blow.over.wait()
-        return not blow.breaks
+        fault.inject(name)
+        if not fault.breaks:
+            await fault.resumed.wait()
+        return not fault.breaks
 
-    async def _answer(self) -> None:
+    async def _forward_replies(self) -> None:
         while data := await self.from_server.read(READ):
             if self.proxy.delay:
                 await asyncio.sleep(self.proxy.delay)  # a slow network, not a wait for something
-            for piece, is_last in self.wire.answered(data):
-                doom = self.doomed.get(self.answered + 1)
+            for piece, is_last in self.wire.split_replies(data):
+                pending = self.pending_faults.get(self.reply_count + 1)
                 if is_last:
-                    self.answered += 1
-                if doom is None or doom[0].is_called_off:
+                    self.reply_count += 1
+                if pending is None or pending[0].is_cancelled:
                     self.to_client.write(piece)
                 elif is_last:
-                    doom[0].fall(doom[1])
+                    pending[0].inject(pending[1])
                     return
             await self.to_client.drain()
 
 
 @asynccontextmanager
 async def counting_valkey(url: str, folder: Path) -> AsyncGenerator[tuple[CountingProxy, str]]:
-    """A proxy before the Valkey of `url`, a unix socket, with its own in `folder`; gives the URL of it, too."""
+    """Starts a proxy in front of the Valkey of `url`, with its socket in `folder`. Yields the proxy and its URL."""
     path = folder / "counting.sock"
     async with _listening(CountingProxy(Path(url.removeprefix("unix://")), RedisWire), path) as proxy:
         yield proxy, f"unix://{path}"
@@ -193,7 +192,7 @@ async def counting_valkey(url: str, folder: Path) -> AsyncGenerator[tuple[Counti
 
 @asynccontextmanager
 async def counting_postgres(url: str, folder: Path) -> AsyncGenerator[tuple[CountingProxy, str]]:
-    """A proxy before the Postgres of `url`, with its socket in `folder`; gives the URL of it, too."""
+    """Starts a proxy in front of the Postgres of `url`, with its socket in `folder`. Yields the proxy and its URL."""
     target = make_url(url)
     proxy = CountingProxy(Path(str(target.query["host"])) / SOCKET, PostgresWire)
     async with _listening(proxy, folder / SOCKET):
@@ -207,6 +206,6 @@ async def _listening(proxy: CountingProxy, path: Path) -> AsyncGenerator[Countin
         yield proxy
     finally:
         listener.close()
-        await asyncio.sleep(0)  # who was just accepted begins, and so can end
+        await asyncio.sleep(0)  # connections that were just accepted start, so that they can be cancelled
         await proxy.cut()
         await listener.wait_closed()

@@ -1,4 +1,6 @@
-"""Requests and replies of Postgres and Valkey, cut into steps: enough of both protocols to count them."""
+"""Splits requests and replies of Postgres and Valkey into steps. Implements as much of both protocols as counting
+needs.
+"""
 
 from __future__ import annotations
 
@@ -6,44 +8,44 @@ import re
 from collections.abc import Generator
 from typing import Protocol
 
-# Not the UPDATE of a lock.
+# Excludes FOR UPDATE.
 _WRITTEN = re.compile(r"(INSERT INTO|^UPDATE|DELETE FROM) \w+", re.MULTILINE)
 
 
 class Wire(Protocol):
-    """Protocol of one connection. Both sides take bytes as they arrive and return whole pieces."""
+    """Protocol of one connection. Both methods take bytes as they arrive and yield complete messages."""
 
-    def told(self, data: bytes) -> Generator[tuple[bytes, str | None]]:
-        """Pieces that the client sent, each with the step's name, or None where it is no step."""
+    def split_requests(self, data: bytes) -> Generator[tuple[bytes, str | None]]:
+        """Yields messages of the client, each with the step's name, or None if it is not a step."""
         ...
 
-    def answered(self, data: bytes) -> Generator[tuple[bytes, bool]]:
-        """Pieces that the server sent, each with whether it ends the reply to one step."""
+    def split_replies(self, data: bytes) -> Generator[tuple[bytes, bool]]:
+        """Yields messages of the server, each with whether it ends the reply to a step."""
         ...
 
 
 class RedisWire:
-    """RESP 2 and 3: one step is one command, its answer one reply."""
+    """RESP 2 and 3: one step is one command, answered by one reply."""
 
     def __init__(self) -> None:
         self._sent = b""
         self._received = b""
 
-    def told(self, data: bytes) -> Generator[tuple[bytes, str | None]]:
+    def split_requests(self, data: bytes) -> Generator[tuple[bytes, str | None]]:
         self._sent += data
         while (end := _end_of_value(self._sent, 0)) is not None:
             piece, self._sent = self._sent[:end], self._sent[end:]
             yield piece, piece.split(b"\r\n", 3)[2].decode().upper()
 
-    def answered(self, data: bytes) -> Generator[tuple[bytes, bool]]:
+    def split_replies(self, data: bytes) -> Generator[tuple[bytes, bool]]:
         self._received += data
         while (end := _end_of_value(self._received, 0)) is not None:
             piece, self._received = self._received[:end], self._received[end:]
-            yield piece, not piece.startswith(b">")  # a push is nobody's answer
+            yield piece, not piece.startswith(b">")  # a push is not a reply
 
 
 def _end_of_value(data: bytes, start: int) -> int | None:
-    """Where the value that begins at `start` ends; None: not all of it is there."""
+    """Returns the end of the value at `start`, or None if it is incomplete."""
     end_of_line = data.find(b"\r\n", start)
     if end_of_line < 0:
         return None
@@ -61,7 +63,7 @@ def _end_of_value(data: bytes, start: int) -> int | None:
 
 
 class PostgresWire:
-    """The protocol of Postgres, version 3: one step is a query, or what stands before a Sync; ReadyForQuery ends it."""
+    """Version 3 of Postgres' protocol: one step is a query or the messages before a Sync. ReadyForQuery ends it."""
 
     def __init__(self) -> None:
         self._sent = b""
@@ -71,14 +73,14 @@ class PostgresWire:
         self._name = ""
         self._prepared: dict[bytes, str] = {}
 
-    def told(self, data: bytes) -> Generator[tuple[bytes, str | None]]:
+    def split_requests(self, data: bytes) -> Generator[tuple[bytes, str | None]]:
         self._sent += data
         if not self._has_begun:
             if (end := _end_of_message(self._sent, 0)) is None:
                 return
             self._has_begun = True
             piece, self._sent = self._sent[:end], self._sent[end:]
-            yield piece, "startup"  # the end of signing in is a ReadyForQuery, too
+            yield piece, "startup"  # ReadyForQuery also ends the authentication
         while self._sent and (end := _end_of_message(self._sent, 1)) is not None:
             message, self._sent = self._sent[:end], self._sent[end:]
             self._held += message
@@ -88,7 +90,7 @@ class PostgresWire:
                 yield held, (self._name or "sync") if message[:1] in b"QS" else None
 
     def _statement_of(self, message: bytes) -> str | None:
-        """The first words of a statement that is sent, prepared or bound; None: the message is of no statement."""
+        """Returns the first words of a sent, prepared or bound statement, or None for other messages."""
         texts = message[5:].split(b"\0", 2)
         match message[:1]:
             case b"Q":
@@ -101,7 +103,7 @@ class PostgresWire:
             case _:
                 return None
 
-    def answered(self, data: bytes) -> Generator[tuple[bytes, bool]]:
+    def split_replies(self, data: bytes) -> Generator[tuple[bytes, bool]]:
         self._received += data
         while self._received and (end := _end_of_message(self._received, 1)) is not None:
             message, self._received = self._received[:end], self._received[end:]
@@ -109,7 +111,7 @@ class PostgresWire:
 
 
 def _end_of_message(data: bytes, kind: int) -> int | None:
-    """A message is `kind` bytes that say what it is, then its length, which counts itself."""
+    """Returns the end of a message: `kind` bytes of type, then a length that includes itself."""
     if len(data) < kind + 4:
         return None
     end = kind + int.from_bytes(data[kind : kind + 4], "big")
@@ -117,7 +119,7 @@ def _end_of_message(data: bytes, kind: int) -> int | None:
 
 
 def _beginning(statement: bytes) -> str:
-    """The first words, and the first ones of what it writes, where that comes later."""
+    """Returns the first words of a statement. For a WITH, includes the first words of the writing part."""
     text = statement.decode(errors="replace")
     name = " ".join(text.split()[:3]).rstrip(";")
     written = _WRITTEN.search(text)

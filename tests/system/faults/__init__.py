@@ -1,1 +1,1 @@
-"""Faults on real processes: what a crash, a cut or a lost reply at any step does to what was promised. Nothing."""
+"""Fault tests on real processes: no crash, cut connection or lost reply at any step breaks a promise."""

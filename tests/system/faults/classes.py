@@ -1,4 +1,4 @@
-"""The school of the fault tests, and requests that mark its classes, as a platform sends them."""
+"""The school of the fault tests, and requests that mark its classes."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ DAYS = 700
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """Sessions, each of a class of its own, all with the same students; and a token that may mark and operate them."""
+    """Sessions, each of its own class, all with the same students; and a token with all permissions."""
 
     sessions: list[tuple[int, int]]
     students: list[int]
     token: str
 
     def batches(self) -> Generator[Batch]:
-        """One batch after the other, none twice: a whole day, then the next."""
+        """Yields batches, each once, day by day."""
         for number in range(DAYS):
             for class_id, session_id in self.sessions:
                 yield Batch(class_id, session_id, TERM_BEGINS + timedelta(number))
 
     def marks(self, absent: int = 2) -> dict[int, str]:
-        """Marks of a request for the whole class: the first ones absent, the others present."""
+        """Returns the marks of a request for the whole class: the first `absent` students absent, the others present."""
         return {student: "absent" if place < absent else "present" for place, student in enumerate(self.students)}
 
 
-async def found_classes(installation: Installation, *, classes: int = 1, students: int = 30) -> Classes:
-    """Makes a school with classes, and someone who may do everything there."""
+async def create_classes(installation: Installation, *, classes: int = 1, students: int = 30) -> Classes:
+    """Creates a school with classes, and a user with all permissions."""
     async with installation.adsum.database.transaction() as connection:
         school_id = await make_bare_school(connection)
         student_ids = await make_students(connection, school_id, students)
@@ -69,7 +69,7 @@ class Platform:
     classes: Classes
 
     async def mark(self, batch: Batch, **fields: Any) -> httpx2.Response:
-        """Marks a whole class, two students absent, unless `fields` say otherwise."""
+        """Marks a whole class with two students absent, unless `fields` override this."""
         absent = [student for student, status in self.classes.marks().items() if status == "absent"]
         body = {
             "classId": batch.class_id,
@@ -81,11 +81,11 @@ class Platform:
         return await self.client.post("/attendances/create-batch", json=body)
 
     async def status(self, batch: Batch) -> dict[str, Any]:
-        """Status of a batch from the seed's endpoint."""
+        """Returns the status of a batch from the seed's endpoint."""
         return (await self.client.get(f"/attendances/batch-status/{batch.id}")).json()
 
-    async def promised(self, batch: Batch) -> Promise:
-        """Marks a whole class, and expects to be promised."""
+    async def mark_accepted(self, batch: Batch) -> Promise:
+        """Marks a whole class and requires 202."""
         answer = await self.mark(batch)
         assert answer.status_code == 202, answer.text
         return self.promise(answer)
@@ -99,7 +99,7 @@ class Platform:
 
 @asynccontextmanager
 async def platform(address: str, classes: Classes) -> AsyncGenerator[Platform]:
-    """A client that waits for answers as long as a patient one would."""
+    """Opens a client with a timeout of 30 s."""
     headers = {"Authorization": f"Bearer {classes.token}"}
     limits = httpx2.Limits(max_connections=128, max_keepalive_connections=128)
     async with httpx2.AsyncClient(base_url=address, headers=headers, timeout=30, limits=limits) as client:

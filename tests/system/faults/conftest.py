@@ -1,4 +1,4 @@
-"""Fixtures of the fault tests: installations with data of their own."""
+"""Fixtures of the fault tests: installations, each with its own data."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 from adsum.platform.settings import Settings
 from tests.support.fixtures import NewDatabase
 from tests.support.servers.processes import short_folder
-from tests.system.faults.installation import KEY, Installation, opened_installation
+from tests.system.faults.installation import KEY, Installation, open_installation
 
 NewInstallation = Callable[..., AbstractAsyncContextManager[Installation]]
 
 
 @pytest.fixture
 def new_installation(new_database: NewDatabase, redis_url: str) -> NewInstallation:
-    """Opens installations, each with a database and a key prefix of its own; on SQLite, then on Postgres."""
+    """Opens installations, each with its own database and key prefix. The test runs on SQLite and on Postgres."""
     number = 0
 
     @asynccontextmanager
@@ -35,7 +35,7 @@ def new_installation(new_database: NewDatabase, redis_url: str) -> NewInstallati
                 "sweep_interval": 0.1,
                 "sweep_grace": 0.2,
             }
-            async with opened_installation(Path(folder), Settings(**(chosen | settings))) as installation:
+            async with open_installation(Path(folder), Settings(**(chosen | settings))) as installation:
                 yield installation
 
     return opened

@@ -1,4 +1,4 @@
-"""One installation of Adsum as real processes behind counting proxies, which tests kill and freeze."""
+"""One installation of Adsum as real processes behind counting proxies. Tests kill and freeze the processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.servers.counting import CountingProxy, counting_postgres, cou
 from tests.support.servers.processes import eventually, is_alive
 
 KEY = "x" * 64
-# Nothing of a victim happens by itself: so its steps are those of the work that it is given.
+# Disables periodic work of a victim, so that all its steps belong to its batch.
 QUIET = {
     "ADSUM_SWEEP_INTERVAL": "60",
     "ADSUM_STALL_INTERVAL": "60",
@@ -38,7 +38,7 @@ QUICK = {
 
 @dataclass
 class Member:
-    """One process of the installation, with its proxies if it has any. SQLite is no server, and has none."""
+    """One process of the installation, with its proxies. SQLite has no server and no proxy."""
 
     pid: int
     log: Path
@@ -58,27 +58,27 @@ class Member:
     def freeze(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)
 
-    def thaw(self) -> None:
+    def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
-    def end(self) -> None:
+    def terminate(self) -> None:
         os.kill(self.pid, signal.SIGTERM)
 
     @property
     def is_alive(self) -> bool:
         return is_alive(self.pid)
 
-    async def gone(self, seconds: float = 15) -> None:
+    async def wait_until_ended(self, seconds: float = 15) -> None:
         await eventually(lambda: not self.is_alive, seconds)
 
-    async def says(self, event: str) -> dict[str, object]:
-        """Waits for a line of its log, and returns it."""
-        await eventually(lambda: self._said(event) is not None)
-        said = self._said(event)
+    async def wait_for_event(self, event: str) -> dict[str, object]:
+        """Waits for a log event and returns it."""
+        await eventually(lambda: self._find_event(event) is not None)
+        said = self._find_event(event)
         assert said is not None
         return said
 
-    def _said(self, event: str) -> dict[str, object] | None:
+    def _find_event(self, event: str) -> dict[str, object] | None:
         lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
         found = (json.loads(line) for line in lines if line.startswith("{"))
         return next((each for each in found if each["event"] == event), None)
@@ -86,7 +86,7 @@ class Member:
 
 @dataclass
 class Installation:
-    """The servers, and whoever works with them. `adsum` is in the test itself, and past all proxies."""
+    """The servers and processes of one installation. `adsum` runs in the test's process without proxies."""
 
     folder: Path
     settings: Settings
@@ -100,17 +100,17 @@ class Installation:
         return self.adsum.database.is_postgres
 
     async def worker(self, stack: AsyncExitStack, pace: dict[str, str] = QUIET) -> Member:
-        """A worker that waits for its first chunk."""
+        """Starts a worker and returns when it waits for its first chunk."""
         member = await self._start(stack, "worker", pace)
-        await member.says("waiting for chunks")
+        await member.wait_for_event("waiting for chunks")
         if self.has_proxies:
             await eventually(lambda: "BZPOPMIN" in member.valkey.steps)
         return member
 
     async def api(self, stack: AsyncExitStack, pace: dict[str, str] = QUIET) -> tuple[Member, str]:
-        """An API that listens, and its address."""
+        """Starts an API. Returns it with its address."""
         member = await self._start(stack, "serve", pace)
-        return member, f"http://127.0.0.1:{(await member.says('listening'))['port']}"
+        return member, f"http://127.0.0.1:{(await member.wait_for_event('listening'))['port']}"
 
     async def _start(self, stack: AsyncExitStack, command: str, pace: dict[str, str]) -> Member:
         assert self.settings.redis_url is not None
@@ -140,10 +140,10 @@ class Installation:
 
 
 @asynccontextmanager
-async def opened_installation(
+async def open_installation(
     folder: Path, settings: Settings, *, has_proxies: bool = True
 ) -> AsyncGenerator[Installation]:
-    """An installation without members yet. At the end they are killed, thawed or frozen."""
+    """Opens an installation without processes. Kills all its processes at the end."""
     async with wiring.open_adsum(settings) as adsum:
         installation = Installation(folder, settings, adsum, has_proxies)
         try:
@@ -152,4 +152,4 @@ async def opened_installation(
             for member in installation.members:
                 if member.is_alive:
                     member.kill()
-            await asyncio.gather(*(member.gone() for member in installation.members))
+            await asyncio.gather(*(member.wait_until_ended() for member in installation.members))

@@ -1,4 +1,4 @@
-"""Classes that are marked all the time, by a platform that sends again what was not answered."""
+"""A load of classes marked continuously. Requests without an answer are sent again."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from adsum.platform.ids import Batch
 from tests.system.faults.classes import Platform
 from tests.system.faults.oracle import Promise
 
-# Between two tries of one request; a platform would wait longer.
-AGAIN_S = 0.2
+# Pause between two attempts of a request; a real client waits longer.
+RETRY_PAUSE_S = 0.2
 LAST_ANSWER_S = 60
 
 
@@ -30,23 +30,23 @@ class Load:
     losses: int = 0
 
     async def mark(self, batch: Batch) -> None:
-        """Sends one request until it is answered: promised, or already there."""
+        """Sends one request until it is answered with 202, or with 200 because an earlier request was accepted."""
         while batch not in self.accepted:
             try:
                 answer = await self.platform.mark(batch)
             except httpx2.TransportError:
-                self.losses += 1  # the API died, or was cut off
+                self.losses += 1  # the API was killed, or the connection was cut
             else:
                 self._take(batch, answer)
             if batch not in self.accepted:
-                await asyncio.sleep(AGAIN_S)  # the platform's own pause before it sends again
+                await asyncio.sleep(RETRY_PAUSE_S)  # the client's pause before it retries
 
     def _take(self, batch: Batch, answer: httpx2.Response) -> None:
         match answer.status_code:
             case 202:
                 self.promises.append(self.platform.promise(answer))
                 self.accepted.add(batch)
-            case 200:  # an earlier try was accepted after all
+            case 200:  # an earlier attempt was accepted
                 self.accepted.add(batch)
             case 503:
                 assert answer.headers["Retry-After"]
@@ -56,8 +56,8 @@ class Load:
 
 
 @asynccontextmanager
-async def steady(load: Load, *, at_once: int = 2, pause: float = 0.02) -> AsyncGenerator[None]:
-    """Marks one class after the other until the block ends; then every request that was begun is brought to its end."""
+async def constant_load(load: Load, *, at_once: int = 2, pause: float = 0.02) -> AsyncGenerator[None]:
+    """Marks one class after another until the block ends, then waits until each started request is answered."""
     stop = asyncio.Event()
     senders = [asyncio.create_task(_send(load, stop, pause)) for _ in range(at_once)]
     try:

@@ -1,4 +1,4 @@
-"""The oracle: whether what is in the database and in Redis keeps every promise, computed without the product's code."""
+"""The oracle: verifies that the database and Redis keep every promise, without using the product's code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from adsum.platform.redis.connection import open_redis, translated
 from adsum.platform.retries import retry_forever
 from tests.system.faults.installation import Installation
 
-# An open run has to end within this after the last fault, plus the time that its backlog needs (invariant 5).
+# An open run must end within this time after the last fault, plus the time for the backlog (invariant 5).
 RECOVERY_S = 15.0
 SWEEPS = 3
 FIXED = ("meta", "id", "events", "stalled-check", "marker")
@@ -25,47 +25,47 @@ FIXED = ("meta", "id", "events", "stalled-check", "marker")
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """An answer 202: this run, with these marks, was accepted."""
+    """A response with status 202: this run was accepted with these marks."""
 
     batch_id: str
     run_id: str
     marks: dict[int, str] = field(default_factory=dict[int, str])
 
 
-async def judge(installation: Installation, promises: Iterable[Promise] = (), *, within: float = RECOVERY_S) -> None:
-    """Waits until everything has come to rest, and asserts that nothing is lost, doubled, stuck or left over.
+async def verify(installation: Installation, promises: Iterable[Promise] = (), *, within: float = RECOVERY_S) -> None:
+    """Waits until no work is left, and asserts that nothing is lost, doubled, stuck or left over.
 
-    Then sweeps three times: whoever is at rest has nothing to be swept.
+    Then sweeps three times, which must change nothing.
     """
-    await at_rest(installation, within)
-    defects = await defects_of(installation, promises)
+    await wait_until_idle(installation, within)
+    defects = await find_defects(installation, promises)
     assert not defects, "\n".join(defects[:20])
     before = await _rows(installation)
     for _ in range(SWEEPS):
         assert await installation.adsum.sweeper.sweep() == 0, "the sweeper found something left over"
     assert await _rows(installation) == before, "sweeping at rest changed something"
-    defects = await defects_of(installation, promises)
+    defects = await find_defects(installation, promises)
     assert not defects, "\n".join(defects[:20])
 
 
-async def at_rest(installation: Installation, within: float = RECOVERY_S) -> float:
-    """Waits until no run is open and Redis holds nothing of any; returns the seconds that this took."""
+async def wait_until_idle(installation: Installation, within: float = RECOVERY_S) -> float:
+    """Waits until no run is open and Redis holds no keys of runs. Returns the seconds that this took."""
     began = time.monotonic()
-    while restless := await stirring(installation):
+    while activity := await find_activity(installation):
         if time.monotonic() - began > within:
-            raise AssertionError(f"not at rest after {within} s: {restless}")
+            raise AssertionError(f"not at rest after {within} s: {activity}")
         await asyncio.sleep(0.02)
     return time.monotonic() - began
 
 
-async def stirring(installation: Installation) -> list[str]:
-    """Everything that is not at rest: open runs, or else their keys in Redis."""
-    # A connection of this test, too, may be to a server that has restarted since.
-    return await retry_forever(_open_runs, installation) or await retry_forever(left_in_redis, installation)
+async def find_activity(installation: Installation) -> list[str]:
+    """Returns open runs; if there are none, keys of runs in Redis."""
+    # The test's own connections may be to a server that has restarted.
+    return await retry_forever(_open_runs, installation) or await retry_forever(find_leftover_keys, installation)
 
 
-async def defects_of(installation: Installation, promises: Iterable[Promise] = ()) -> list[str]:
-    """Everything that is wrong, in words."""
+async def find_defects(installation: Installation, promises: Iterable[Promise] = ()) -> list[str]:
+    """Returns a description of each defect."""
     runs, records, failures, changes = await _rows(installation)
     found = [
         f"run {promise.run_id} was promised and is not there" for promise in promises if promise.run_id not in runs
@@ -82,7 +82,7 @@ async def defects_of(installation: Installation, promises: Iterable[Promise] = (
             found.append(f"a record of student {row['student_id']} that no run asked for")
         elif row["version"] == 1 and plan[row["student_id"]]["status"] != row["status"]:
             found.append(f"student {row['student_id']} is recorded as {row['status']}, against the plan")
-    found += [f"{key} is left in Redis" for key in await left_in_redis(installation)]
+    found += [f"{key} is left in Redis" for key in await find_leftover_keys(installation)]
     return found
 
 
@@ -96,15 +96,15 @@ def _validate_promise(promise: Promise, runs: dict[str, Any]) -> list[str]:
 
 
 def _validate_run(run: Any, records: dict[Any, Any], failures: set[Any], changes: set[Any]) -> list[str]:
-    """Counts each job's outcome once more, and compares it with what the run says of itself."""
+    """Counts the outcome of each job again, and compares the counts with the run's."""
     counted = Counter({"recorded": run["carried_recorded"], "cancelled": run["carried_cancelled"]})
     counted["skipped"] = run["carried_skipped"] + len(run["kept"])
     for student, job in _jobs(run).items():
         record = records.get((run["session_id"], run["learning_date"], student))
         counted[_outcome(run, student, job, record, failures, changes)] += 1
-    said = {name: run[f"{name}_jobs"] for name in ("recorded", "skipped", "failed", "cancelled")}
-    wrong = {name: (counted[name], number) for name, number in said.items() if counted[name] != number}
-    violations = [f"run {run['run_id']} {run['state']}: counted and said {wrong}"] if wrong else []
+    reported = {name: run[f"{name}_jobs"] for name in ("recorded", "skipped", "failed", "cancelled")}
+    wrong = {name: (counted[name], number) for name, number in reported.items() if counted[name] != number}
+    violations = [f"run {run['run_id']} {run['state']}: counted and reported {wrong}"] if wrong else []
     if run["state"] == "open" or counted["pending"]:
         violations.append(f"run {run['run_id']} is {run['state']} with {counted['pending']} jobs pending")
     if sum(map(len, run["plan"])) != len(_jobs(run)):
@@ -115,34 +115,34 @@ def _validate_run(run: Any, records: dict[Any, Any], failures: set[Any], changes
 
 
 def _outcome(run: Any, student: int, job: Any, record: Any, failures: set[Any], changes: set[Any]) -> str:
-    seen = job.get("version")
+    expected = job.get("version")
     is_own = record is not None and (
-        record["run_id"] == run["run_id"] if seen is None else (record["id"], run["run_id"]) in changes
+        record["run_id"] == run["run_id"] if expected is None else (record["id"], run["run_id"]) in changes
     )
     if is_own:
         return "recorded"
     for code, outcome in (("cancelled", "cancelled"), (None, "failed")):
         if any(key in failures for key in ([(run["run_id"], student, code)] if code else [(run["run_id"], student)])):
             return outcome
-    return "skipped" if record is not None and (seen is None or record["version"] > seen) else "pending"
+    return "skipped" if record is not None and (expected is None or record["version"] > expected) else "pending"
 
 
 def _jobs(run: Any) -> dict[int, Any]:
     return {job["student"]: job for chunk in run["plan"] for job in chunk}
 
 
-async def left_in_redis(installation: Installation) -> list[str]:
-    """Keys that a system at rest has not, and jobs in any of BullMQ's lists."""
+async def find_leftover_keys(installation: Installation) -> list[str]:
+    """Returns keys that an idle system does not have, and jobs in BullMQ's lists."""
     assert installation.settings.redis_url is not None
     redis = open_redis(installation.settings.redis_url, connections=2, socket_timeout=5)
     try:
         with translated():
-            return await _left(installation, redis)
+            return await _find_leftovers(installation, redis)
     finally:
         await redis.aclose()
 
 
-async def _left(installation: Installation, redis: Redis) -> list[str]:
+async def _find_leftovers(installation: Installation, redis: Redis) -> list[str]:
     prefix = installation.settings.key_prefix
     keys: list[str] = [key async for key in redis.scan_iter(match=f"{prefix}*", count=1000)]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     baseline = {f"{prefix}bull:{installation.settings.queue_name}:{name}" for name in FIXED} | {
@@ -150,11 +150,11 @@ async def _left(installation: Installation, redis: Redis) -> list[str]:
     }
     ours = [key for key in keys if key not in baseline]
     lasting = [key for key in ours if key.removeprefix(prefix).startswith("batch-completed:")]
-    return [key for key in ours if key not in lasting] + await _without_end(redis, lasting)
+    return [key for key in ours if key not in lasting] + await _without_ttl(redis, lasting)
 
 
-async def _without_end(redis: Redis, keys: list[str]) -> list[str]:
-    """Keys of ours that have no time to live: each must have one."""
+async def _without_ttl(redis: Redis, keys: list[str]) -> list[str]:
+    """Returns the keys without a time to live."""
     async with redis.pipeline(transaction=False) as pipe:
         for key in keys:
             pipe.ttl(key)
@@ -170,7 +170,7 @@ async def _open_runs(installation: Installation) -> list[str]:
 async def _rows(installation: Installation) -> tuple[dict[str, Any], list[Any], set[Any], set[Any]]:
     async with installation.adsum.database.snapshot() as connection:
         if installation.adsum.database.is_postgres:
-            # Two million records keep this process busy for longer than a transaction may idle.
+            # Loading two million records takes longer than the timeout of idle transactions.
             await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         all_runs = (await connection.execute(text("SELECT * FROM batch_runs"))).mappings().all()
         all_records = (await connection.execute(text("SELECT * FROM attendances"))).mappings().all()

@@ -1,4 +1,4 @@
-"""The worker that comes after a fault: in the test's own process, with looks for stopped work in quick succession."""
+"""The worker that recovers from a fault: runs in the test's process, and checks for stalled work at short intervals."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ STOP_S = 30
 
 
 @asynccontextmanager
-async def rescued(installation: Installation) -> AsyncGenerator[None]:
-    """A worker and its sweeper, until the block ends."""
-    await _take_the_lead(installation)
+async def rescue_worker(installation: Installation) -> AsyncGenerator[None]:
+    """Runs a worker and a sweeper until the block ends."""
+    await _clear_leader(installation)
     stop = asyncio.Event()
     work = asyncio.gather(_rescuer(installation).run(stop), installation.adsum.sweeper.run(stop))
     try:
@@ -27,8 +27,8 @@ async def rescued(installation: Installation) -> AsyncGenerator[None]:
         await asyncio.wait_for(work, STOP_S)
 
 
-async def _take_the_lead(installation: Installation) -> None:
-    """Else who was killed leads on for twice its pause between two passes, and that of a quiet victim is a minute."""
+async def _clear_leader(installation: Installation) -> None:
+    """Removes the leadership of a killed worker, which otherwise lasts twice its sweep interval of a minute."""
     assert installation.settings.redis_url is not None
     redis = open_redis(installation.settings.redis_url, connections=1, socket_timeout=5)
     try:

@@ -1,4 +1,4 @@
-"""The database restarts, throws its clients out, is locked or full, while classes are marked all the time."""
+"""The database restarts, ends its connections, is locked or full, while classes are marked continuously."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from adsum.wiring import migrate
 from tests.support.fixtures import TEMPLATE
 from tests.support.servers.controlled import controlled_postgres
 from tests.support.servers.processes import short_folder
-from tests.system.faults.installation import KEY, Installation, opened_installation
-from tests.system.faults.sites import Harm, Site, under_load
+from tests.system.faults.disruptions import Disruption, Site, under_load
+from tests.system.faults.installation import KEY, Installation, open_installation
 
-# SQLite's own waiting for a lock ends after five seconds, and the request with it.
+# SQLite waits five seconds for a lock; then the request fails.
 LOCKED_S = 6.0
 
 
@@ -51,7 +51,7 @@ async def all_connections_to_postgres_cut(site: Site) -> None:
 
 
 async def deadlocks(site: Site) -> None:
-    """Somebody else's transactions lock rows in the wrong order, until Postgres ends one of those who meet."""
+    """Locks rows in the opposite order in other transactions, until Postgres reports deadlocks."""
     for _ in range(5):
         async with site.installation.adsum.database.transaction() as connection:
             await connection.execute(text("SELECT 1 FROM batch_runs ORDER BY run_id DESC FOR UPDATE"))
@@ -67,7 +67,7 @@ async def sqlite_locked_by_another_process(site: Site) -> None:
 
 
 async def a_full_disk(site: Site) -> None:
-    """No file of these processes may grow: to SQLite that is a disk without room."""
+    """Forbids these processes to grow files, which SQLite reports as a full disk."""
     members = (site.api.pid, site.worker.pid)
     before = [resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in members]
     for pid, (_, hard) in zip(members, before, strict=True):
@@ -83,34 +83,39 @@ def file_of(site: Site) -> Path:
     return file
 
 
-OF_POSTGRES: list[Harm] = [
+POSTGRES_DISRUPTIONS: list[Disruption] = [
     postgres_crashed_and_restarted,
     postgres_away_for_a_while,
     all_clients_of_postgres_thrown_out,
     all_connections_to_postgres_cut,
     deadlocks,
 ]
-OF_SQLITE: list[Harm] = [sqlite_locked_by_another_process, a_full_disk]
+SQLITE_DISRUPTIONS: list[Disruption] = [sqlite_locked_by_another_process, a_full_disk]
 
 
-@pytest.mark.parametrize("harm", OF_POSTGRES, ids=lambda harm: harm.__name__)
-async def test_nothing_is_lost_doubled_or_stuck_on_postgres_after(
-    harm: Harm, postgres_data: Path, redis_url: str
+@pytest.mark.parametrize("disrupt", POSTGRES_DISRUPTIONS, ids=lambda disrupt: disrupt.__name__)
+async def test_a_disruption_of_postgres_loses_doubles_or_blocks_nothing(
+    disrupt: Disruption, postgres_data: Path, redis_url: str
 ) -> None:
-    with controlled_postgres(postgres_data, durable=True) as (server, url):  # else a crash forgets what was committed
+    with controlled_postgres(postgres_data, durable=True) as (
+        server,
+        url,
+    ):  # otherwise a crash loses committed transactions
         await server.start()
         template = url.replace("/postgres?", f"/{TEMPLATE}?")
         async with migrated_installation(template, redis_url) as installation, under_load(installation, server) as site:
             await site.more()
-            await harm(site)
+            await disrupt(site)
             await site.more()
 
 
-@pytest.mark.parametrize("harm", OF_SQLITE, ids=lambda harm: harm.__name__)
-async def test_nothing_is_lost_doubled_or_stuck_on_sqlite_after(harm: Harm, sqlite_url: str, redis_url: str) -> None:
+@pytest.mark.parametrize("disrupt", SQLITE_DISRUPTIONS, ids=lambda disrupt: disrupt.__name__)
+async def test_a_disruption_of_sqlite_loses_doubles_or_blocks_nothing(
+    disrupt: Disruption, sqlite_url: str, redis_url: str
+) -> None:
     async with migrated_installation(sqlite_url, redis_url) as installation, under_load(installation) as site:
         await site.more()
-        await harm(site)
+        await disrupt(site)
         await site.more()
 
 
@@ -119,5 +124,5 @@ async def migrated_installation(database_url: str, redis_url: str) -> AsyncGener
     settings = Settings(database_url=database_url, redis_url=redis_url, secret_key=KEY)  # pyright: ignore[reportArgumentType]
     await migrate(settings)
     with short_folder() as folder:
-        async with opened_installation(folder, settings) as installation:
+        async with open_installation(folder, settings) as installation:
             yield installation

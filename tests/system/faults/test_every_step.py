@@ -1,4 +1,4 @@
-"""Every step of a batch, at Valkey and at the database, of a worker and of the API: struck, once each."""
+"""Injects a fault at each step of a batch, at Valkey and at the database, of a worker and of the API."""
 
 from __future__ import annotations
 
@@ -9,163 +9,169 @@ from contextlib import AsyncExitStack
 import pytest
 
 from adsum.platform.ids import Batch
-from tests.system.faults.classes import Classes, found_classes, platform
+from tests.system.faults.classes import Classes, create_classes, platform
 from tests.system.faults.conftest import NewInstallation
+from tests.system.faults.injection import GROUP_PACE, ApiTarget, FaultKind, FaultPoint, Injection, WorkerTarget
 from tests.system.faults.installation import QUIET, Installation, Member
-from tests.system.faults.oracle import Promise, judge
-from tests.system.faults.rescue import rescued
-from tests.system.faults.steps import PACE_OF_GROUPS, ApiRange, Fault, Hit, Shot, WorkerRange
+from tests.system.faults.oracle import Promise, verify
+from tests.system.faults.rescue import rescue_worker
 
-# Houses side by side: most of a shot is waiting for locks that expire.
+# Concurrent installations: most of the time passes waiting for locks that expire.
 LANES = 3
-SHOT_S = 60
-# Batches that are in flight when a group is struck.
+INJECTION_S = 60
+# Batches in progress when a fault interrupts a group.
 GROUP = 3
 
 # Undisturbed batches whose steps are counted.
 COUNTED = 3
 
-# What steps there are differs by a poll of BullMQ more or less: a shot that met nothing is repeated.
+# The number of steps differs by a poll of BullMQ. An injection that met no step is repeated.
 TRIES = 3
 
-OF_WORKERS = tuple(Fault)
-OF_GROUPS = (Fault.KILLED_BEFORE, Fault.KILLED_AFTER, Fault.REPLY_LOST)
-OF_APIS = (Fault.KILLED_BEFORE, Fault.KILLED_AFTER, Fault.REPLY_LOST)
+OF_WORKERS = tuple(FaultKind)
+OF_GROUPS = (FaultKind.KILLED_BEFORE, FaultKind.KILLED_AFTER, FaultKind.REPLY_LOST)
+OF_APIS = (FaultKind.KILLED_BEFORE, FaultKind.KILLED_AFTER, FaultKind.REPLY_LOST)
 
 
-@pytest.mark.parametrize("fault", OF_WORKERS, ids=lambda fault: fault.name.lower())
+@pytest.mark.parametrize("kind", OF_WORKERS, ids=lambda kind: kind.name.lower())
 async def test_a_fault_of_a_worker_at_any_step_of_a_batch_breaks_no_promise(
-    new_installation: NewInstallation, stack: AsyncExitStack, fault: Fault
+    new_installation: NewInstallation, stack: AsyncExitStack, kind: FaultKind
 ) -> None:
-    ranges = [await worker_range(new_installation, stack) for _ in range(LANES)]
-    shots = [Shot(server, step, fault) for server, steps in (await worker_steps(*ranges[0])).items() for step in steps]
-    assert_hit(await shoot_until_hit(ranges, shots), shots)
+    targets = [await new_worker_target(new_installation, stack) for _ in range(LANES)]
+    points = [
+        FaultPoint(server, step, kind) for server, steps in (await worker_steps(*targets[0])).items() for step in steps
+    ]
+    assert_injected(await inject_until_met(targets, points), points)
 
 
-@pytest.mark.parametrize("fault", OF_GROUPS, ids=lambda fault: fault.name.lower())
+@pytest.mark.parametrize("kind", OF_GROUPS, ids=lambda kind: kind.name.lower())
 async def test_a_fault_of_a_worker_at_any_step_of_a_group_of_batches_breaks_no_promise(
-    new_installation: NewInstallation, stack: AsyncExitStack, fault: Fault
+    new_installation: NewInstallation, stack: AsyncExitStack, kind: FaultKind
 ) -> None:
-    """How they are grouped differs from shot to shot, and with it how many steps there are: some blows meet nothing. On
-    Postgres its own steps are aimed at, on SQLite those of Valkey.
+    """The grouping differs between injections, and with it the number of steps, so some faults meet no step. On
+    Postgres the steps of Postgres are injected, on SQLite those of Valkey.
     """
-    ranges = [await worker_range(new_installation, stack, at_once=GROUP) for _ in range(LANES)]
+    targets = [await new_worker_target(new_installation, stack, at_once=GROUP) for _ in range(LANES)]
     aims = {
         server: steps
-        for server, steps in (await worker_steps(*ranges[0])).items()
-        if server == "postgres" or not ranges[0][0].installation.is_on_postgres
+        for server, steps in (await worker_steps(*targets[0])).items()
+        if server == "postgres" or not targets[0][0].installation.is_on_postgres
     }
-    shots = [Shot(server, step, fault) for server, steps in aims.items() for step in steps]
-    hits = await shoot_all(ranges, shots)
-    assert len(hits) == len(shots)
-    assert sum(bool(hit.name) for hit in hits) >= len(shots) / 2, "most blows met nothing"
+    points = [FaultPoint(server, step, kind) for server, steps in aims.items() for step in steps]
+    injections = await inject_all(targets, points)
+    assert len(injections) == len(points)
+    assert sum(bool(injection.name) for injection in injections) >= len(points) / 2, "most faults met no step"
 
 
-@pytest.mark.parametrize("fault", OF_APIS, ids=lambda fault: fault.name.lower())
+@pytest.mark.parametrize("kind", OF_APIS, ids=lambda kind: kind.name.lower())
 async def test_a_fault_of_the_api_at_any_step_of_a_request_breaks_no_promise(
-    new_installation: NewInstallation, stack: AsyncExitStack, fault: Fault
+    new_installation: NewInstallation, stack: AsyncExitStack, kind: FaultKind
 ) -> None:
-    ranges = [await api_range(new_installation, stack) for _ in range(LANES)]
-    shots = [Shot(server, step, fault) for server, steps in (await api_steps(*ranges[0])).items() for step in steps]
-    assert_hit(await shoot_until_hit(ranges, shots), shots)
+    targets = [await new_api_target(new_installation, stack) for _ in range(LANES)]
+    points = [
+        FaultPoint(server, step, kind) for server, steps in (await api_steps(*targets[0])).items() for step in steps
+    ]
+    assert_injected(await inject_until_met(targets, points), points)
 
 
-def assert_hit(hits: list[Hit], shots: list[Shot]) -> None:
-    """No empty blows, but for the last polls of BullMQ, which are not always there."""
-    missed = [hit.shot for hit in hits if not hit.name]
-    assert len(hits) == len(shots)
-    assert len(missed) <= 1, f"blows that met nothing: {missed}"
-    frozen = [hit for hit in hits if hit.shot.fault is Fault.FROZEN]
-    assert sum(hit.went_on for hit in frozen) >= len(frozen) / 2, "freezes that nobody noticed"
+def assert_injected(injections: list[Injection], points: list[FaultPoint]) -> None:
+    """Requires that each fault met its step. BullMQ's last poll is optional."""
+    missed = [injection.point for injection in injections if not injection.name]
+    assert len(injections) == len(points)
+    assert len(missed) <= 1, f"faults that met no step: {missed}"
+    frozen = [injection for injection in injections if injection.point.kind is FaultKind.FROZEN]
+    assert sum(injection.went_on for injection in frozen) >= len(frozen) / 2, "freezes without a takeover"
 
 
-async def worker_range(
+async def new_worker_target(
     new_installation: NewInstallation, stack: AsyncExitStack, *, at_once: int = 1
-) -> tuple[WorkerRange, Iterator[Batch]]:
+) -> tuple[WorkerTarget, Iterator[Batch]]:
     installation = await stack.enter_async_context(new_installation())
-    classes, _, address = await opened(installation, stack)
+    classes, _, address = await open_school(installation, stack)
     client = await stack.enter_async_context(platform(address, classes))
-    return WorkerRange(installation, stack, client, at_once=at_once), classes.batches()
+    return WorkerTarget(installation, stack, client, at_once=at_once), classes.batches()
 
 
-async def api_range(new_installation: NewInstallation, stack: AsyncExitStack) -> tuple[ApiRange, Iterator[Batch]]:
+async def new_api_target(new_installation: NewInstallation, stack: AsyncExitStack) -> tuple[ApiTarget, Iterator[Batch]]:
     installation = await stack.enter_async_context(new_installation())
-    classes, api, address = await opened(installation, stack)
-    await stack.enter_async_context(rescued(installation))
-    return ApiRange(
+    classes, api, address = await open_school(installation, stack)
+    await stack.enter_async_context(rescue_worker(installation))
+    return ApiTarget(
         installation, stack, await stack.enter_async_context(platform(address, classes)), api
     ), classes.batches()
 
 
-async def opened(installation: Installation, stack: AsyncExitStack) -> tuple[Classes, Member, str]:
-    classes = await found_classes(installation)
+async def open_school(installation: Installation, stack: AsyncExitStack) -> tuple[Classes, Member, str]:
+    classes = await create_classes(installation)
     api, address = await installation.api(stack)
     return classes, api, address
 
 
-async def worker_steps(of: WorkerRange, batches: Iterator[Batch]) -> dict[str, range]:
-    """Number of steps of a worker for one batch, by server."""
-    victim = of.victim = await of.installation.worker(of.stack, QUIET if of.at_once == 1 else PACE_OF_GROUPS)
-    return await counted(of, victim, lambda: of.promised(batches))
+async def worker_steps(of: WorkerTarget, batches: Iterator[Batch]) -> dict[str, range]:
+    """Returns the range of a worker's steps for one batch, by server."""
+    victim = of.victim = await of.installation.worker(of.stack, QUIET if of.at_once == 1 else GROUP_PACE)
+    return await counted(of, victim, lambda: of.mark_accepted(batches))
 
 
-async def api_steps(of: ApiRange, batches: Iterator[Batch]) -> dict[str, range]:
-    """Number of steps of the API for one request, by server."""
+async def api_steps(of: ApiTarget, batches: Iterator[Batch]) -> dict[str, range]:
+    """Returns the range of the API's steps for one request, by server."""
 
-    async def promised() -> list[Promise]:
-        return [await of.platform.promised(next(batches))]
+    async def mark_batches() -> list[Promise]:
+        return [await of.platform.mark_accepted(next(batches))]
 
-    return await counted(of, of.victim, promised)
+    return await counted(of, of.victim, mark_batches)
 
 
 async def counted(
-    of: WorkerRange | ApiRange, member: Member, promised: Callable[[], Awaitable[list[Promise]]]
+    of: WorkerTarget | ApiTarget, member: Member, mark_batches: Callable[[], Awaitable[list[Promise]]]
 ) -> dict[str, range]:
-    """The steps of a batch that nothing disturbs: the fewest of a few, after a first one that loads the scripts.
+    """Counts the steps of undisturbed batches and returns the lowest count. A first batch loads the scripts.
 
-    One that could not be queued in its time, on a busy machine, is queued again: those steps are no part of each batch.
+    On a busy machine a batch may be enqueued twice; the lowest count excludes these steps.
     """
-    await judge(of.installation, await promised())
+    await verify(of.installation, await mark_batches())
     counts: list[dict[str, int]] = []
     for _ in range(COUNTED):
         for proxy in member.proxies.values():
             proxy.count()
-        await judge(of.installation, await promised())
+        await verify(of.installation, await mark_batches())
         counts.append({server: len(proxy.steps) for server, proxy in member.proxies.items()})
     return {server: range(1, min(count[server] for count in counts) + 1) for server in member.proxies}
 
 
-async def shoot_until_hit(
-    ranges: list[tuple[WorkerRange, Iterator[Batch]]] | list[tuple[ApiRange, Iterator[Batch]]], shots: list[Shot]
-) -> list[Hit]:
-    """Shoots again what met nothing: on a busy machine BullMQ polls once more in one batch than in another."""
-    hits = await shoot_all(ranges, shots)
-    if missed := [hit.shot for hit in hits if not hit.name]:
-        again = await shoot_all(ranges, missed)
-        hits = [hit for hit in hits if hit.name] + again
-    return hits
+async def inject_until_met(
+    targets: list[tuple[WorkerTarget, Iterator[Batch]]] | list[tuple[ApiTarget, Iterator[Batch]]],
+    points: list[FaultPoint],
+) -> list[Injection]:
+    """Repeats injections that met no step: BullMQ polls once more for some batches than for others."""
+    injections = await inject_all(targets, points)
+    if missed := [injection.point for injection in injections if not injection.name]:
+        again = await inject_all(targets, missed)
+        injections = [injection for injection in injections if injection.name] + again
+    return injections
 
 
-async def shoot_all(
-    ranges: list[tuple[WorkerRange, Iterator[Batch]]] | list[tuple[ApiRange, Iterator[Batch]]], shots: list[Shot]
-) -> list[Hit]:
-    """Lanes side by side, each taking the next shot; one after the other within a lane."""
-    waiting = iter(shots)
-    hits: list[Hit] = []
+async def inject_all(
+    targets: list[tuple[WorkerTarget, Iterator[Batch]]] | list[tuple[ApiTarget, Iterator[Batch]]],
+    points: list[FaultPoint],
+) -> list[Injection]:
+    """Injects all points, distributed over lanes that run concurrently."""
+    waiting = iter(points)
+    injections: list[Injection] = []
 
-    async def lane(of: WorkerRange | ApiRange, batches: Iterator[Batch]) -> None:
-        for shot in waiting:
-            hits.append(await shoot(of, shot, batches))  # noqa: PERF401 - the lanes take turns at one list
+    async def run_lane(of: WorkerTarget | ApiTarget, batches: Iterator[Batch]) -> None:
+        for point in waiting:
+            injections.append(await inject(of, point, batches))  # noqa: PERF401 - the lanes share one list
 
-    await asyncio.gather(*(lane(of, batches) for of, batches in ranges))
-    return hits
+    await asyncio.gather(*(run_lane(of, batches) for of, batches in targets))
+    return injections
 
 
-async def shoot(of: WorkerRange | ApiRange, shot: Shot, batches: Iterator[Batch]) -> Hit:
-    hit = Hit(shot, "")
+async def inject(of: WorkerTarget | ApiTarget, point: FaultPoint, batches: Iterator[Batch]) -> Injection:
+    injection = Injection(point, "")
     for _ in range(TRIES):
-        async with asyncio.timeout(SHOT_S):
-            hit = await of.shoot(shot, batches)
-        if hit.name:
+        async with asyncio.timeout(INJECTION_S):
+            injection = await of.inject(point, batches)
+        if injection.name:
             break
-    return hit
+    return injection

@@ -1,4 +1,4 @@
-"""Valkey restarts, freezes, forgets, refuses or is cut off while classes are marked all the time."""
+"""Valkey restarts, freezes, loses data, refuses commands or is disconnected while classes are marked continuously."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.servers.controlled import controlled_valkey
 from tests.system.faults.conftest import NewInstallation
+from tests.system.faults.disruptions import Disruption, Site, under_load
 from tests.system.faults.installation import QUICK
-from tests.system.faults.sites import Harm, Site, under_load
 
 
 async def valkey_killed_and_restarted(site: Site) -> None:
@@ -66,7 +66,7 @@ async def a_slow_network(site: Site) -> None:
     site.worker.valkey.delay = site.api.valkey.delay = 0.0
 
 
-HARMS: list[Harm] = [
+VALKEY_DISRUPTIONS: list[Disruption] = [
     valkey_killed_and_restarted,
     valkey_away_for_a_while,
     valkey_frozen,
@@ -75,12 +75,12 @@ HARMS: list[Harm] = [
     valkey_out_of_memory,
     valkey_read_only,
 ]
-HARMS_OF_THE_NETWORK: list[Harm] = [all_connections_to_valkey_cut, a_slow_network]
+NETWORK_DISRUPTIONS: list[Disruption] = [all_connections_to_valkey_cut, a_slow_network]
 
 
-@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
-async def test_nothing_is_lost_doubled_or_stuck_after(
-    harm: Harm, new_installation: NewInstallation, stack: AsyncExitStack
+@pytest.mark.parametrize("disrupt", VALKEY_DISRUPTIONS, ids=lambda disrupt: disrupt.__name__)
+async def test_a_disruption_of_valkey_loses_doubles_or_blocks_nothing(
+    disrupt: Disruption, new_installation: NewInstallation, stack: AsyncExitStack
 ) -> None:
     with controlled_valkey() as (server, valkey):
         await server.start()
@@ -89,15 +89,17 @@ async def test_nothing_is_lost_doubled_or_stuck_after(
             under_load(installation, server, valkey) as site,
         ):
             await site.more()
-            await site.let_work_pile_up()
-            await harm(site)
+            await site.accumulate_backlog()
+            await disrupt(site)
             await installation.worker(stack, QUICK)
             await site.more()
 
 
-@pytest.mark.parametrize("harm", HARMS_OF_THE_NETWORK, ids=lambda harm: harm.__name__)
-async def test_nothing_is_lost_doubled_or_stuck_in(harm: Harm, new_installation: NewInstallation) -> None:
+@pytest.mark.parametrize("disrupt", NETWORK_DISRUPTIONS, ids=lambda disrupt: disrupt.__name__)
+async def test_a_disruption_of_the_network_loses_doubles_or_blocks_nothing(
+    disrupt: Disruption, new_installation: NewInstallation
+) -> None:
     async with new_installation() as installation, under_load(installation) as site:
         await site.more()
-        await harm(site)
+        await disrupt(site)
         await site.more()

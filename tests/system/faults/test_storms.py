@@ -1,4 +1,4 @@
-"""Storms: very many requests for few batches, at once and in any order. One effect each."""
+"""Many requests for few batches, concurrently and in random order, have the effect of one request each."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from itertools import islice
 import httpx2
 
 from adsum.platform.ids import Batch
-from tests.system.faults.classes import Platform, found_classes, platform
+from tests.system.faults.classes import Platform, create_classes, platform
 from tests.system.faults.conftest import NewInstallation
 from tests.system.faults.installation import QUICK, Installation
-from tests.system.faults.oracle import Promise, judge
-from tests.system.faults.rescue import rescued
+from tests.system.faults.oracle import Promise, verify
+from tests.system.faults.rescue import rescue_worker
 
 BATCHES = 100
 SUBMISSIONS = 1_000
@@ -28,69 +28,69 @@ async def test_a_thousand_submissions_of_a_hundred_batches_without_a_worker_make
     new_installation: NewInstallation, stack: AsyncExitStack
 ) -> None:
     installation = await stack.enter_async_context(new_installation())
-    school = await opened(installation, stack)
+    school = await open_school(installation, stack)
     answers = await storm(school)
     assert sorted(answer.status_code for answer in answers) == [200] * (SUBMISSIONS - BATCHES) + [202] * BATCHES
     assert sum(answer.json()["isSkipped"] for answer in answers) == SUBMISSIONS - BATCHES
     assert len({answer.json()["runId"] for answer in answers}) == BATCHES
-    async with rescued(installation):
-        await judge(installation, promises_of(school, answers), within=REQUEST_DEADLINE_S)
+    async with rescue_worker(installation):
+        await verify(installation, promises_of(school, answers), within=REQUEST_DEADLINE_S)
 
 
 async def test_a_thousand_submissions_of_a_hundred_batches_record_each_student_once(
     new_installation: NewInstallation, stack: AsyncExitStack
 ) -> None:
     installation = await stack.enter_async_context(new_installation())
-    school = await opened(installation, stack)
+    school = await open_school(installation, stack)
     await installation.worker(stack, QUICK)
     if installation.is_on_postgres:
         await installation.worker(stack, QUICK)
     answers = await storm(school)
     assert {answer.status_code for answer in answers} == {200, 202}
-    await judge(installation, promises_of(school, answers), within=REQUEST_DEADLINE_S)
+    await verify(installation, promises_of(school, answers), within=REQUEST_DEADLINE_S)
     records = (await school.client.get("/attendances", params={"limit": 1, "status": "present"})).json()
     assert records["items"], "nothing was recorded"
 
 
-async def test_marking_correcting_retrying_and_cancelling_in_any_order_leave_one_truth(
+async def test_marks_corrections_retries_and_cancellations_in_any_order_end_consistently(
     new_installation: NewInstallation, stack: AsyncExitStack
 ) -> None:
     installation = await stack.enter_async_context(new_installation(chunk_size=10))
-    school = await opened(installation, stack, classes=5)
-    chance = random.Random(SEED)  # the order of requests; what comes of them differs from run to run
+    school = await open_school(installation, stack, classes=5)
+    rng = random.Random(SEED)  # seeds the order of requests; their outcomes vary
     batches = list(islice(school.classes.batches(), 20))
     await installation.worker(stack, QUICK)
-    async with rescued(installation):
-        answers = await together([lambda: anything(school, chance, chance.choice(batches)) for _ in range(400)])
-    # What nobody may be told of two requests that meet: a conflict of states is said as such, and nothing else.
+    async with rescue_worker(installation):
+        answers = await together([lambda: anything(school, rng, rng.choice(batches)) for _ in range(400)])
+    # Concurrent requests conflict with 409, and cause no other error.
     assert {answer.status_code for answer in answers} <= {200, 202, 404, 409}
     assert {answer.status_code for answer in answers} >= {200, 202, 409}
-    async with rescued(installation):
-        await judge(installation, within=REQUEST_DEADLINE_S)
+    async with rescue_worker(installation):
+        await verify(installation, within=REQUEST_DEADLINE_S)
 
 
-async def anything(school: Platform, chance: random.Random, batch: Batch) -> httpx2.Response:
-    match chance.randrange(4):
+async def anything(school: Platform, rng: random.Random, batch: Batch) -> httpx2.Response:
+    match rng.randrange(4):
         case 0:
             return await school.operate(batch, "retry")
         case 1:
             return await school.operate(batch, "cancel")
         case 2:
-            late = [{"studentId": chance.choice(school.classes.students), "status": "late"}]
+            late = [{"studentId": rng.choice(school.classes.students), "status": "late"}]
             return await school.mark(batch, marks=late, onExisting="update")
         case _:
             return await school.mark(batch)
 
 
-async def opened(installation: Installation, stack: AsyncExitStack, classes: int = 10) -> Platform:
-    """A school with an API; on Postgres with two, of which this client meets the first."""
-    found = await found_classes(installation, classes=classes)
+async def open_school(installation: Installation, stack: AsyncExitStack, classes: int = 10) -> Platform:
+    """Creates a school and starts an API."""
+    found = await create_classes(installation, classes=classes)
     _, address = await installation.api(stack)
     return await stack.enter_async_context(platform(address, found))
 
 
 async def storm(school: Platform) -> list[httpx2.Response]:
-    """Every batch ten times over, in any order, as many at once as the client has connections."""
+    """Sends the request of each batch ten times, in random order, on all connections of the client."""
     requests = list(islice(school.classes.batches(), BATCHES)) * (SUBMISSIONS // BATCHES)
     random.Random(SEED).shuffle(requests)
     return await together([partial(school.mark, batch) for batch in requests])

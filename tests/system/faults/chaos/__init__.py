@@ -1,1 +1,1 @@
-"""Chaos: the long form of the fault suite, `./adsum chaos`. Each part adds what it measured to docs/reliability.md."""
+"""The long form of the fault tests, `./adsum chaos`. Each part adds its results to docs/reliability.md."""

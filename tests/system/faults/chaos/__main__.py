@@ -1,4 +1,4 @@
-"""`./adsum chaos [PART …] --minutes M --seed S`: plays parts, one after the other, and adds each to the report."""
+"""`./adsum chaos [PART …] --minutes M --seed S`: runs parts one after another and adds each to the report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.system.faults.chaos.report import Result
 from tests.system.faults.chaos.restarts import postgres_restarts, valkey_restarts
 from tests.system.faults.chaos.soak import soak
 
-# Each ends by itself within 20 minutes.
+# Each part ends within 20 minutes.
 PARTS: dict[str, Callable[[int, float], Coroutine[None, None, Result]]] = {
     "kills": kills,
     "valkey": valkey_restarts,
@@ -34,7 +34,7 @@ LONGEST_MINUTES = 20.0
 
 
 def main() -> int:
-    """Plays; 1 where a promise was broken or a figure missed."""
+    """Runs the parts. Returns 1 if a promise was broken or a goal was missed."""
     arguments = _parser().parse_args()
     results = [play(part, arguments.seed, arguments.minutes) for part in arguments.parts or ["mixed"]]
     if not arguments.dry:
@@ -44,22 +44,24 @@ def main() -> int:
 
 
 def play(part: str, seed: int, minutes: float) -> Result:
-    """Plays one part, and says what it came to."""
+    """Runs one part and prints its result."""
     print(f"{part}: seed {seed}, at most {minutes:g} minutes, since {time.strftime('%H:%M:%S')}", flush=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         result = runner.run(PARTS[part](seed, minutes))
     for name, number in result.figures.items():
         print(f"  {name}: {number}")
-    print(f"  {'reached' if result.reached else 'missed'}: {result.asked}, in {result.seconds:.0f} s", flush=True)
+    print(f"  {'reached' if result.reached else 'missed'}: {result.goal}, in {result.seconds:.0f} s", flush=True)
     return result
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("adsum chaos", description="Kills, freezes, empties and restarts what there is.")
+    parser = argparse.ArgumentParser(
+        "adsum chaos", description="Kills, freezes, empties and restarts servers and processes."
+    )
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--minutes", type=float, default=LONGEST_MINUTES, help="at most so many for each part")
+    parser.add_argument("--minutes", type=float, default=LONGEST_MINUTES, help="maximum duration of each part")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--dry", action="store_true", help="leave docs/reliability.md alone")
+    parser.add_argument("--dry", action="store_true", help="do not write docs/reliability.md")
     return parser
 
 

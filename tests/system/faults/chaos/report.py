@@ -1,4 +1,4 @@
-"""Measurements of the parts, kept in docs/reliability.json and shown in docs/reliability.md."""
+"""Results of the parts, stored in docs/reliability.json and rendered in docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parents[4] / "docs"
-KEPT = DOCS / "reliability.json"
-SHOWN = DOCS / "reliability.md"
+RESULTS = DOCS / "reliability.json"
+PAGE = DOCS / "reliability.md"
 
-PREFACE = """# Reliability: what was done to Adsum, and what became of it
+PREFACE = """# Reliability: results of the fault tests
 
 Written by `./adsum chaos`, part by part, on real processes: workers and the API killed, frozen and restarted, Valkey
-and Postgres (`fsync` and `synchronous_commit` on) killed, restarted and emptied, while classes of 30 are marked all the
-time. At the end of each part an oracle, which shares no code with the product, compares every promise, every record,
-every count and every key in Redis, sweeps three times, and looks again: whatever is lost, doubled, stuck or left over
-fails the part. A blow that met nothing is not counted.
+and Postgres (`fsync` and `synchronous_commit` on) killed, restarted and emptied, while classes of 30 are marked
+continuously. At the end of each part an oracle, which shares no code with the product, compares every promise, every
+record, every count and every key in Redis, sweeps three times, and compares again: anything lost, doubled, stuck or
+left over fails the part. Faults that interrupted no work are not counted.
 
-| Part | Asked | Measured | Seed | Duration | |
+| Part | Goal | Measured | Seed | Duration | |
 |---|---|---|---|---|---|
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Result of one run of a part, with `figures` in the order in which they are shown."""
+    """Result of one run of a part. `figures` are shown in their order."""
 
     part: str
-    asked: str
+    goal: str
     seed: int
     seconds: float
     reached: bool
@@ -40,13 +40,13 @@ class Result:
 
 
 def add(result: Result) -> None:
-    """Keeps a result, in the place of an older one of the same part and seed, and writes the page anew."""
-    older: list[dict[str, Any]] = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else []
+    """Stores a result, replacing an older one of the same part and seed, and rewrites the page."""
+    older: list[dict[str, Any]] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
     others = [each for each in older if (each["part"], each["seed"]) != (result.part, result.seed)]
     now = {"when": datetime.now(UTC).isoformat(timespec="minutes"), "machine": machine()}
     kept = sorted([*others, asdict(result) | now], key=lambda each: (each["part"], each["seed"]))
-    KEPT.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-    SHOWN.write_text(PREFACE + "".join(_row(each) for each in kept) + _machines(kept), encoding="utf-8")
+    RESULTS.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    PAGE.write_text(PREFACE + "".join(_row(each) for each in kept) + _machines(kept), encoding="utf-8")
 
 
 def machine() -> str:
@@ -56,7 +56,7 @@ def machine() -> str:
 def _row(kept: dict[str, Any]) -> str:
     figures = "; ".join(f"{name} {number}" for name, number in kept["figures"].items())
     reached = "reached" if kept["reached"] else "**missed**"
-    return f"| {kept['part']} | {kept['asked']} | {figures} | {kept['seed']} | {kept['seconds']:.0f} s | {reached} |\n"
+    return f"| {kept['part']} | {kept['goal']} | {figures} | {kept['seed']} | {kept['seconds']:.0f} s | {reached} |\n"
 
 
 def _machines(kept: list[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""An installation under load, to be harmed."""
+"""An installation under load, whose servers a test disrupts."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from adsum.embedded.valkey import Valkey
 from tests.support.servers.controlled import Controlled
 from tests.support.servers.valkey import tell
 from tests.support.waiting import until
-from tests.system.faults.classes import found_classes, platform
+from tests.system.faults.classes import create_classes, platform
 from tests.system.faults.installation import QUICK, Installation, Member
-from tests.system.faults.load import Load, steady
-from tests.system.faults.oracle import judge
+from tests.system.faults.load import Load, constant_load
+from tests.system.faults.oracle import verify
 
-# Invariant 5, and the backlog of a machine with little to give.
+# Invariant 5, and the time of a slow machine for the backlog.
 WITHIN_S = 30.0
 
 
 @dataclass
 class Site:
-    """An installation where classes are marked all the time, and the server to be harmed, if it has one of its own."""
+    """An installation where classes are marked continuously, and the server to disrupt, if the test has its own."""
 
     installation: Installation
     api: Member
@@ -42,7 +42,7 @@ class Site:
         assert tell(self.valkey, command).startswith("+")
 
     async def more(self, number: int = 10) -> None:
-        """Waits until so many more classes were accepted."""
+        """Waits until `number` more classes are accepted."""
         goal = len(self.load.accepted) + number
 
         async def are_accepted() -> bool:
@@ -51,7 +51,7 @@ class Site:
         await until(are_accepted)
 
     async def refused(self) -> None:
-        """Waits until a request was told that the database is away."""
+        """Waits until a request is answered with 503."""
         before = self.load.refusals
 
         async def is_told() -> bool:
@@ -59,8 +59,8 @@ class Site:
 
         await until(is_told)
 
-    async def let_work_pile_up(self) -> None:
-        """Kills the worker, so that there is work in the queue when the blow falls."""
+    async def accumulate_backlog(self) -> None:
+        """Kills the worker, so that batches are queued when the disruption begins."""
         self.worker.kill()
         await self.more(4)
         async with self.installation.adsum.database.snapshot() as connection:
@@ -68,19 +68,19 @@ class Site:
         assert waiting.scalar_one() >= 4
 
 
-Harm = Callable[[Site], Awaitable[None]]
+Disruption = Callable[[Site], Awaitable[None]]
 
 
 @asynccontextmanager
 async def under_load(
     installation: Installation, controlled: Controlled | None = None, valkey: Valkey | None = None
 ) -> AsyncGenerator[Site]:
-    """Classes are marked until the block ends; then every request that was begun is answered, and the oracle asked."""
+    """Marks classes until the block ends, waits for all responses, and verifies all promises."""
     async with AsyncExitStack() as stack:
-        classes = await found_classes(installation, classes=4)
+        classes = await create_classes(installation, classes=4)
         api, address = await installation.api(stack)
         worker = await installation.worker(stack, QUICK)
         load = Load(await stack.enter_async_context(platform(address, classes)), classes.batches())
-        async with steady(load):
+        async with constant_load(load):
             yield Site(installation, api, worker, load, controlled, valkey)
-        await judge(installation, load.promises, within=WITHIN_S)
+        await verify(installation, load.promises, within=WITHIN_S)

@@ -1,4 +1,4 @@
-"""Where a part plays: servers of its own, Postgres as durable as in production, workers, an API, and load."""
+"""The testbed of a part: its own servers with durable Postgres, workers, an API, and load."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from adsum.wiring import migrate
 from tests.support.servers.controlled import Controlled, controlled_postgres, controlled_valkey
 from tests.support.servers.processes import short_folder
 from tests.support.servers.valkey import tell
-from tests.system.faults.classes import Classes, found_classes, platform
-from tests.system.faults.installation import KEY, Installation, Member, opened_installation
+from tests.system.faults.classes import Classes, create_classes, platform
+from tests.system.faults.installation import KEY, Installation, Member, open_installation
 from tests.system.faults.load import Load
 
 CLASSES = 300
-# As users have it: locks of 5 s, looks for stalled chunks every second, sweeps every 2 s.
+# Default settings: locks of 5 s, a check for stalled chunks every second, a sweep every 2 s.
 AS_INSTALLED: dict[str, str] = {}
 
 
 @dataclass
-class Stage:
+class Testbed:
     """Servers, processes and load of one part."""
 
     installation: Installation
     stack: AsyncExitStack
-    chance: random.Random
+    rng: random.Random
     classes: Classes
     load: Load
     postgres: Controlled
@@ -41,19 +41,19 @@ class Stage:
     pace: dict[str, str]
     workers: list[Member] = field(default_factory=list[Member])
 
-    async def hire(self) -> Member:
-        """One more worker, that waits for chunks."""
+    async def start_worker(self) -> Member:
+        """Starts another worker and returns when it waits for chunks."""
         worker = await self.installation.worker(self.stack, self.pace)
         self.workers.append(worker)
         return worker
 
-    async def replace(self, worker: Member) -> Member:
-        """A worker in the place of one that is gone."""
+    async def replace_worker(self, worker: Member) -> Member:
+        """Starts a worker in place of one that has ended."""
         self.workers.remove(worker)
-        return await self.hire()
+        return await self.start_worker()
 
     async def replace_api(self) -> None:
-        """An API in the place of one that is gone; the load goes on there."""
+        """Starts an API in place of one that has ended, and directs the load to it."""
         self.api, address = await self.installation.api(self.stack, self.pace)
         self.load.platform = await self.stack.enter_async_context(platform(address, self.classes))
 
@@ -61,7 +61,7 @@ class Stage:
         assert tell(self.valkey_server, "FLUSHALL") == "+OK"
 
     async def rows(self, statement: str, **values: Any) -> Sequence[Any]:
-        """Rows of the database, read without a proxy."""
+        """Reads rows from the database without a proxy."""
         async with self.installation.adsum.database.snapshot() as connection:
             return (await connection.execute(text(statement), values)).all()
 
@@ -70,15 +70,15 @@ class Stage:
 
 
 @asynccontextmanager
-async def opened_stage(
+async def open_testbed(
     seed: int,
     *,
     workers: int = 3,
     pace: dict[str, str] = AS_INSTALLED,
     has_proxies: bool = True,
     **settings: Any,
-) -> AsyncGenerator[Stage]:
-    """A stage with Postgres, on which nothing is sent yet."""
+) -> AsyncGenerator[Testbed]:
+    """Opens a testbed on Postgres. No requests are sent yet."""
     async with AsyncExitStack() as stack:
         postgres, database_url = stack.enter_context(controlled_postgres(durable=True))
         valkey, server = stack.enter_context(controlled_valkey())
@@ -88,11 +88,11 @@ async def opened_stage(
         found = Settings(database_url=database_url, **values)
         await migrate(found)
         folder = stack.enter_context(short_folder())
-        installation = await stack.enter_async_context(opened_installation(folder, found, has_proxies=has_proxies))
-        classes = await found_classes(installation, classes=CLASSES)
+        installation = await stack.enter_async_context(open_installation(folder, found, has_proxies=has_proxies))
+        classes = await create_classes(installation, classes=CLASSES)
         api, address = await installation.api(stack, pace)
         load = Load(await stack.enter_async_context(platform(address, classes)), classes.batches())
-        stage = Stage(installation, stack, random.Random(seed), classes, load, postgres, valkey, server, api, pace)
+        testbed = Testbed(installation, stack, random.Random(seed), classes, load, postgres, valkey, server, api, pace)
         for _ in range(workers):
-            await stage.hire()
-        yield stage
+            await testbed.start_worker()
+        yield testbed
