@@ -43,7 +43,7 @@ class Classes:
                 yield Batch(class_id, session_id, TERM_BEGINS + timedelta(number))
 
     def marks(self, absent: int = 2) -> dict[int, str]:
-        """Returns the marks of a request for the whole class: the first `absent` students absent, the others present."""
+        """Returns the marks of the whole class: the first `absent` students absent, the others present."""
         return {student: "absent" if place < absent else "present" for place, student in enumerate(self.students)}
 
 
