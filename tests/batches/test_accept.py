@@ -32,7 +32,7 @@ def marking(*student_ids: int, mark: Mark = LATE) -> Selection:
     return Selection(False, marks=[StudentMark(student_id, mark) for student_id in student_ids])
 
 
-async def test_twenty_requests_with_one_key_at_once_make_one_run_and_get_one_answer(
+async def test_twenty_concurrent_requests_with_one_key_make_one_run_and_get_one_response(
     adsum: Adsum, school: SchoolIds
 ) -> None:
     asked = submission(school, idempotency_key="monday")
@@ -42,20 +42,20 @@ async def test_twenty_requests_with_one_key_at_once_make_one_run_and_get_one_ans
     assert (results[0].added_jobs, results[0].is_skipped) == (30, False)
 
 
-async def test_twenty_requests_without_a_key_at_once_make_one_run(adsum: Adsum, school: SchoolIds) -> None:
+async def test_twenty_concurrent_requests_without_a_key_make_one_run(adsum: Adsum, school: SchoolIds) -> None:
     results = await asyncio.gather(*(adsum.attendances.create_batch(submission(school), SYSTEM) for _ in range(20)))
     assert len({result.run_id for result in results}) == 1
     assert sorted(result.is_skipped for result in results) == [False] + [True] * 19
 
 
-async def test_a_key_that_comes_with_another_body_is_refused(adsum: Adsum, school: SchoolIds) -> None:
+async def test_a_key_reused_with_another_body_is_refused(adsum: Adsum, school: SchoolIds) -> None:
     await adsum.attendances.create_batch(submission(school, idempotency_key="monday"), SYSTEM)
     other = submission(school, idempotency_key="monday", selection=marking(school.student_ids[0]))
     with pytest.raises(IdempotencyKeyReused):
         await adsum.attendances.create_batch(other, SYSTEM)
 
 
-async def test_the_same_key_of_somebody_else_is_another_key(adsum: Adsum, school: SchoolIds) -> None:
+async def test_keys_of_different_callers_are_independent(adsum: Adsum, school: SchoolIds) -> None:
     asked = submission(school, idempotency_key="monday")
     first = await adsum.attendances.create_batch(asked, SYSTEM)
     teacher = caller(Role.TEACHER, school.school_id, school.teacher_id)
@@ -63,7 +63,7 @@ async def test_the_same_key_of_somebody_else_is_another_key(adsum: Adsum, school
     assert (await adsum.attendances.create_batch(asked, teacher)).is_skipped
 
 
-async def test_a_second_teachers_marks_that_are_not_applied_are_listed(adsum: Adsum, school: SchoolIds) -> None:
+async def test_marks_of_a_second_teacher_that_are_not_applied_are_conflicts(adsum: Adsum, school: SchoolIds) -> None:
     one, two, three, *_ = school.student_ids
     async with adsum.database.transaction() as connection:
         await make_record(connection, school.school_id, batch_of(school), three, status="excused")
@@ -79,7 +79,7 @@ async def test_a_second_teachers_marks_that_are_not_applied_are_listed(adsum: Ad
     )
 
 
-async def test_what_was_corrected_while_the_run_is_open_is_what_stands(adsum: Adsum, school: SchoolIds) -> None:
+async def test_a_correction_made_while_the_run_is_open_is_the_current_mark(adsum: Adsum, school: SchoolIds) -> None:
     """The run has recorded `present`, somebody corrected that to `late`: whoever asks for `late` has no conflict."""
     one, *_ = school.student_ids
     async with adsum.database.transaction() as connection:
@@ -90,7 +90,7 @@ async def test_what_was_corrected_while_the_run_is_open_is_what_stands(adsum: Ad
     assert (result.is_skipped, result.conflicts) == (True, ())
 
 
-async def test_an_open_run_with_nothing_left_is_closed_first_and_its_lock_released(
+async def test_an_open_run_without_pending_jobs_is_closed_first_and_its_lock_released(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker
 ) -> None:
     """As after a worker that died between writing and settling, its message lost."""
@@ -108,7 +108,7 @@ async def test_an_open_run_with_nothing_left_is_closed_first_and_its_lock_releas
         assert (await ended(adsum, second.batch_id)).tally.recorded == 1
 
 
-async def test_when_that_leaves_nothing_to_do_no_run_is_made_and_the_batch_is_complete(
+async def test_no_run_is_created_if_closing_the_open_run_leaves_no_job(
     adsum: Adsum, school: SchoolIds, redis: Redis
 ) -> None:
     asked = submission(school)
@@ -129,7 +129,7 @@ async def test_when_that_leaves_nothing_to_do_no_run_is_made_and_the_batch_is_co
     assert not await redis.exists(keys.lock, keys.counter, *map(keys.ticket, school.student_ids))
 
 
-async def test_a_class_that_is_recorded_whole_needs_no_run_at_all(adsum: Adsum, school: SchoolIds) -> None:
+async def test_a_completely_recorded_class_needs_no_run(adsum: Adsum, school: SchoolIds) -> None:
     one, *_ = school.student_ids
     async with adsum.database.transaction() as connection:
         await make_record(connection, school.school_id, batch_of(school), one)
@@ -138,7 +138,7 @@ async def test_a_class_that_is_recorded_whole_needs_no_run_at_all(adsum: Adsum, 
     assert [conflict.student_id for conflict in result.conflicts] == [one]
 
 
-async def test_with_fail_the_whole_request_is_refused_if_anybody_is_recorded(adsum: Adsum, school: SchoolIds) -> None:
+async def test_on_existing_fail_refuses_the_request_if_any_student_is_recorded(adsum: Adsum, school: SchoolIds) -> None:
     one, two, *_ = school.student_ids
     async with adsum.database.transaction() as connection:
         await make_record(connection, school.school_id, batch_of(school), two)
@@ -152,14 +152,14 @@ async def test_with_fail_the_whole_request_is_refused_if_anybody_is_recorded(ads
     assert (await adsum.attendances.create_batch(fine, SYSTEM)).added_jobs == 1
 
 
-async def test_who_may_not_mark_is_refused_before_anything_is_looked_at(adsum: Adsum, school: SchoolIds) -> None:
+async def test_a_caller_without_permission_is_refused_before_validation(adsum: Adsum, school: SchoolIds) -> None:
     with pytest.raises(Forbidden):
         await adsum.attendances.create_batch(
             submission(school, learning_date="nonsense"), Caller(Role.KEY, frozenset())
         )
 
 
-async def test_every_wrong_thing_is_named_a_wrong_roster_version_too(adsum: Adsum, school: SchoolIds) -> None:
+async def test_all_violations_are_named_including_an_invalid_roster_version(adsum: Adsum, school: SchoolIds) -> None:
     asked = submission(
         school,
         roster_version="nonsense",
@@ -174,7 +174,7 @@ async def test_every_wrong_thing_is_named_a_wrong_roster_version_too(adsum: Adsu
     }
 
 
-async def test_a_programs_attendances_are_one_batch(adsum: Adsum, school: SchoolIds, worker: RunWorker) -> None:
+async def test_a_list_of_attendances_is_one_batch(adsum: Adsum, school: SchoolIds, worker: RunWorker) -> None:
     one, two, *_ = school.student_ids
     wanted = [
         Attendance(school.class_id, school.session_id, DAY, one),
@@ -188,20 +188,22 @@ async def test_a_programs_attendances_are_one_batch(adsum: Adsum, school: School
     assert found == {one: RecordedMark("present", None, 1), two: RecordedMark("late", "bus", 1)}
 
 
-async def test_attendances_of_two_sessions_are_refused_and_the_odd_ones_named(adsum: Adsum, school: SchoolIds) -> None:
+async def test_attendances_of_two_sessions_are_refused_and_the_differing_ones_named(
+    adsum: Adsum, school: SchoolIds
+) -> None:
     wanted = [Attendance(school.class_id, session, DAY, each) for each, session in enumerate([9, 9, 8, 9])]
     with pytest.raises(Invalid) as error:
         await adsum.attendances.process_batch_attendances(wanted, SYSTEM)
     assert [violation.pointer for violation in error.value.violations] == ["/2"]
 
 
-async def test_no_attendances_are_no_batch(adsum: Adsum) -> None:
+async def test_an_empty_list_of_attendances_is_refused(adsum: Adsum) -> None:
     with pytest.raises(Invalid):
         await adsum.attendances.process_batch_attendances([], SYSTEM)
 
 
 @pytest.mark.parametrize("note", ["x" * 501, "nul \x00", "half a letter \ud83d"])
-async def test_a_note_of_a_program_that_cannot_be_kept_is_refused(adsum: Adsum, school: SchoolIds, note: str) -> None:
+async def test_a_note_that_cannot_be_stored_is_refused(adsum: Adsum, school: SchoolIds, note: str) -> None:
     wanted = [Attendance(school.class_id, school.session_id, DAY, school.student_ids[0], "late", note)]
     with pytest.raises(Invalid):
         await adsum.attendances.process_batch_attendances(wanted, SYSTEM)
@@ -209,7 +211,7 @@ async def test_a_note_of_a_program_that_cannot_be_kept_is_refused(adsum: Adsum, 
         assert await count_records(connection) == 0
 
 
-async def test_a_class_in_which_nobody_is_enrolled_that_day_has_no_batch(adsum: Adsum, school: SchoolIds) -> None:
+async def test_a_class_without_enrolled_students_on_that_day_is_refused(adsum: Adsum, school: SchoolIds) -> None:
     with pytest.raises(Invalid) as error:
         await adsum.attendances.create_batch(submission(school, learning_date="2024-09-01"), SYSTEM)
     assert [violation.code for violation in error.value.violations] == ["empty_roster"]

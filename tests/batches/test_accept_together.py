@@ -45,7 +45,7 @@ async def together(adsum: Adsum, asked: Sequence[Submission]) -> list[BatchResul
     )
 
 
-async def test_classes_that_arrive_together_are_accepted_by_one_statement_and_all_queued(
+async def test_concurrent_submissions_are_accepted_by_one_statement_and_all_enqueued(
     adsum: Adsum, schools: list[SchoolIds], redis: Redis
 ) -> None:
     with statements_sent(adsum.database) as sent:
@@ -57,7 +57,7 @@ async def test_classes_that_arrive_together_are_accepted_by_one_statement_and_al
     assert len([key for key in keys if key.endswith("-chunk-0")]) == 8
 
 
-async def test_each_gets_its_own_error_and_the_others_are_accepted(adsum: Adsum, schools: list[SchoolIds]) -> None:
+async def test_an_invalid_submission_fails_alone(adsum: Adsum, schools: list[SchoolIds]) -> None:
     nowhere, empty, recorded, *fine = schools
     async with adsum.database.transaction() as connection:
         await make_record(connection, recorded.school_id, batch_of(recorded), recorded.student_ids[0])
@@ -71,7 +71,7 @@ async def test_each_gets_its_own_error_and_the_others_are_accepted(adsum: Adsum,
     assert [type(each) for each in results] == [NotFound, Invalid, RecordsExist, *[BatchResult] * 5]
 
 
-async def test_a_teacher_and_an_office_that_ask_together_see_each_their_own(
+async def test_grouped_submissions_are_checked_with_the_visibility_of_their_callers(
     adsum: Adsum, schools: list[SchoolIds]
 ) -> None:
     one, two, *_ = schools
@@ -82,7 +82,7 @@ async def test_a_teacher_and_an_office_that_ask_together_see_each_their_own(
     assert [type(each) for each in results] == [BatchResult, NotFound, NotFound]
 
 
-async def test_an_open_run_with_nothing_left_is_closed_among_others_that_go_on(
+async def test_only_an_open_run_without_pending_jobs_is_closed(
     adsum: Adsum, schools: list[SchoolIds], redis: Redis
 ) -> None:
     done, busy, *_ = schools
@@ -101,7 +101,7 @@ async def test_an_open_run_with_nothing_left_is_closed_among_others_that_go_on(
     assert await redis.get(LedgerKeys("", batch_of(busy)).lock) == standing.run_id
 
 
-async def test_whoever_has_to_wait_for_a_turn_keeps_nobody_else_waiting(postgres_url: str, redis_url: str) -> None:
+async def test_a_submission_that_waits_for_a_fence_does_not_block_others(postgres_url: str, redis_url: str) -> None:
     async with open_adsum(Settings(database_url=postgres_url, redis_url=redis_url)) as adsum:
         async with adsum.database.transaction() as connection:
             held, free = [await make_school(connection) for _ in range(2)]
@@ -114,7 +114,7 @@ async def test_whoever_has_to_wait_for_a_turn_keeps_nobody_else_waiting(postgres
         assert (await waiting).added_jobs == 3
 
 
-async def test_who_is_erased_once_the_roster_was_seen_is_not_marked(
+async def test_a_student_erased_after_the_roster_was_read_is_not_marked(
     adsum: Adsum, schools: list[SchoolIds], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the first that is seen of the class and the last: what was seen before does not count any more."""
@@ -134,7 +134,7 @@ async def test_who_is_erased_once_the_roster_was_seen_is_not_marked(
     assert (result.run_id, sorted(job.student_id for job in run.jobs)) == (run.run_id, sorted(others))
 
 
-async def test_the_answer_that_is_kept_names_nobody_who_was_erased_meanwhile(
+async def test_a_stored_response_does_not_name_a_student_erased_meanwhile(
     adsum: Adsum, schools: list[SchoolIds], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No run is made, so nothing else would tell that something has happened since."""
@@ -157,7 +157,7 @@ async def test_the_answer_that_is_kept_names_nobody_who_was_erased_meanwhile(
     assert [each.student_id for each in kept.conflicts] == school.student_ids[1:]
 
 
-async def test_two_with_one_key_that_both_have_to_wait_make_one_run_and_get_one_answer(
+async def test_two_waiting_requests_with_one_key_make_one_run_and_get_one_response(
     postgres_url: str, redis_url: str
 ) -> None:
     """Both looked for the key before either had answered: the slower one loads again when it has the turn."""
@@ -174,7 +174,7 @@ async def test_two_with_one_key_that_both_have_to_wait_make_one_run_and_get_one_
         assert one.run_id == other.run_id
 
 
-async def test_whoever_is_slower_with_a_key_gets_the_answer_of_the_faster_one(
+async def test_the_slower_of_two_requests_with_one_key_gets_the_response_of_the_faster(
     postgres_url: str, redis_url: str
 ) -> None:
     """They are of different classes, so that no turn keeps them apart: the database refuses the slower one's answer."""
@@ -197,7 +197,7 @@ async def both_wait(database: Database) -> bool:
     return await waiting_for_locks(database) == 2
 
 
-async def test_more_marks_than_one_transaction_takes_are_accepted_in_several(
+async def test_marks_beyond_the_limit_of_a_transaction_are_accepted_in_several(
     adsum: Adsum, schools: list[SchoolIds], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accepting, "MARKS_AT_MOST", 6)
@@ -207,7 +207,7 @@ async def test_more_marks_than_one_transaction_takes_are_accepted_in_several(
     assert count_of(sent, "INSERT INTO batch_runs") == 4
 
 
-async def test_more_than_can_wait_are_refused_at_once_and_can_be_sent_again(
+async def test_requests_beyond_the_queue_limit_are_refused_and_can_be_retried(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accepting, "WAITING_AT_MOST", 3)
@@ -221,9 +221,7 @@ async def test_more_than_can_wait_are_refused_at_once_and_can_be_sent_again(
         assert [each.added_jobs for each in again if isinstance(each, BatchResult)] == [3, 3]
 
 
-async def test_whoever_goes_away_harms_nobody_and_is_accepted_all_the_same(
-    adsum: Adsum, schools: list[SchoolIds]
-) -> None:
+async def test_a_submission_of_a_disconnected_client_is_accepted(adsum: Adsum, schools: list[SchoolIds]) -> None:
     tasks = [asyncio.create_task(adsum.attendances.create_batch(submission(each), SYSTEM)) for each in schools]
     await asyncio.sleep(0)  # all have asked, and none is answered
     tasks[3].cancel()

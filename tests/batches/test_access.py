@@ -21,7 +21,7 @@ async def test_a_teacher_marks_their_own_class(adsum: Adsum, api: Api, worker: R
     assert (await api.get(created.json()["statusUrl"], "teacher")).json()["isCompleted"] is True
 
 
-async def test_another_teachers_class_and_another_schools_are_404(adsum: Adsum, api: Api) -> None:
+async def test_a_class_of_another_teacher_or_school_is_404(adsum: Adsum, api: Api) -> None:
     async with adsum.database.transaction() as connection:
         colleague = await make_class(connection, api.school.school_id)
         session_id = await make_session(connection, colleague)
@@ -32,25 +32,25 @@ async def test_another_teachers_class_and_another_schools_are_404(adsum: Adsum, 
     assert (await api.create("office", **elsewhere)).status_code == 404
 
 
-async def test_a_class_is_404_on_a_day_before_the_teacher_had_it(api: Api) -> None:
+async def test_a_class_is_404_on_a_day_before_the_teachers_assignment(api: Api) -> None:
     assert (await api.create("teacher", learningDate="2024-09-01")).status_code == 404
 
 
-async def test_a_hidden_class_is_404_whatever_else_is_wrong(adsum: Adsum, api: Api) -> None:
+async def test_a_hidden_class_is_404_even_if_the_request_has_other_errors(adsum: Adsum, api: Api) -> None:
     async with adsum.database.transaction() as connection:
         colleague = await make_class(connection, api.school.school_id)
     refused = await api.create("teacher", classId=colleague, learningDate="25/12/2024", sessionId=1)
     assert refused.status_code == 404
 
 
-async def test_no_token_is_401_and_a_viewer_or_operator_who_marks_403(api: Api) -> None:
+async def test_no_token_is_401_and_marking_as_viewer_or_operator_is_403(api: Api) -> None:
     assert (await api.create("nobody")).status_code == 401
     assert (await api.create("viewer")).status_code == 403
     assert (await api.create("operator")).status_code == 403
 
 
 @pytest.mark.parametrize("role", ["office", "viewer", "operator", "teacher"])
-async def test_everyone_of_the_school_reads_how_far_a_batch_has_come(api: Api, role: str) -> None:
+async def test_every_role_of_the_school_reads_the_progress_of_a_batch(api: Api, role: str) -> None:
     created = await api.create()
     assert (await api.get(created.json()["statusUrl"], role)).json()["remainingJobs"] == 30
     listed = (await api.get("/attendances/batches", role)).json()

@@ -19,7 +19,7 @@ BATCH_ID = "class-123-session-456-date-25122024"
 CREATE = ("batch", "create", "--class", "123", "--session", "456", "--date", "2024-12-25")
 
 
-def test_a_class_is_marked_and_watched_until_everybody_is_recorded(demo: Commands, demo_worker: Forked) -> None:
+def test_a_class_is_marked_and_watched_until_all_students_are_recorded(demo: Commands, demo_worker: Forked) -> None:
     created = demo.run(*CREATE, "--all", "--absent", "4,5", "--late", "6", "--excused", "7-8", "--watch", "--json")
     assert created.returncode == 0
     answer = json.loads(created.stdout)
@@ -38,7 +38,7 @@ def test_a_class_is_marked_and_watched_until_everybody_is_recorded(demo: Command
     assert (batch["batchId"], batch["state"], batch["progress"]) == (BATCH_ID, "completed", 100)
 
 
-def test_a_batch_that_waits_is_shown_and_cancelled(demo: Commands) -> None:
+def test_a_waiting_batch_is_shown_and_cancelled(demo: Commands) -> None:
     demo.output(*CREATE, "--present", "1,2,3")
     assert json.loads(demo.output("batch", "status", BATCH_ID, "--json"))["remainingJobs"] == 3
     assert json.loads(demo.output("batch", "cancel", BATCH_ID, "--json"))["state"] == "cancelled"
@@ -61,7 +61,7 @@ runpy.run_module("adsum", run_name="__main__", alter_sys=True)
 """
 
 
-def test_who_stops_watching_stops_nothing_else(demo: Commands) -> None:
+def test_ending_a_watch_does_not_stop_the_batch(demo: Commands) -> None:
     demo.output(*CREATE, "--present", "1,2,3")
     # Whatever started these tests may ignore SIGINT, as a shell does for what it runs in the background.
     command = [sys.executable, "-c", HEEDING_SIGINT, "batch", "watch", BATCH_ID]
@@ -73,7 +73,7 @@ def test_who_stops_watching_stops_nothing_else(demo: Commands) -> None:
     assert watching.returncode == 130
 
 
-def test_a_batch_is_watched_as_json_one_state_a_line(demo: Commands, demo_worker: Forked) -> None:
+def test_watching_with_json_prints_one_state_per_line(demo: Commands, demo_worker: Forked) -> None:
     demo.output(*CREATE, "--all")
     watched = demo.output("batch", "watch", BATCH_ID, "--json")
     states = [json.loads(line) for line in watched.splitlines()]
@@ -83,7 +83,7 @@ def test_a_batch_is_watched_as_json_one_state_a_line(demo: Commands, demo_worker
     assert demo.output("batch", "watch", BATCH_ID, "--json").splitlines() == watched.splitlines()[-1:]
 
 
-def test_on_a_terminal_a_bar_is_drawn_and_the_same_is_not_told_again_in_words(demo: Commands) -> None:
+def test_a_terminal_shows_a_progress_bar_without_repeating_it_as_text(demo: Commands) -> None:
     demo.output(*CREATE, "--present", "1,2,3")
     demo.output("batch", "cancel", BATCH_ID)
     ours, terminal = pty.openpty()
@@ -118,20 +118,20 @@ def test_a_batch_is_shown_with_its_runs_and_students(demo: Commands) -> None:
     assert (unknown.returncode, unknown.stderr.startswith("adsum: there is no batch")) == (1, True)
 
 
-def test_a_list_of_nothing_says_so_instead_of_showing_a_heading(demo: Commands) -> None:
+def test_an_empty_list_prints_a_sentence_instead_of_a_heading(demo: Commands) -> None:
     for command, told in (("attendance", "no records"), ("batch", "no batches")):
         listed = demo.run(command, "list", "--class", "999")
         assert (listed.returncode, listed.stdout, listed.stderr) == (0, "", f"adsum: {told}\n")
         assert demo.output(command, "list", "--class", "999", "--json") == "[]\n"
 
 
-def test_everything_that_is_wrong_is_one_line_each(demo: Commands) -> None:
+def test_each_violation_is_printed_on_one_line(demo: Commands) -> None:
     refused = demo.run(*CREATE, "--present", "1,998", "--absent", "999")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.splitlines() == ["adsum: there is no student 998", "adsum: there is no student 999"]
 
 
-def test_marks_that_are_not_applied_are_told_one_line_each(demo: Commands) -> None:
+def test_each_mark_that_is_not_applied_is_printed_on_one_line(demo: Commands) -> None:
     demo.output(*CREATE, "--all")
     second = demo.run(*CREATE, "--all", "--absent", "4")
     assert (second.returncode, "conflicts" in second.stdout.lower()) == (0, False)
@@ -140,7 +140,7 @@ def test_marks_that_are_not_applied_are_told_one_line_each(demo: Commands) -> No
     )
 
 
-def test_json_of_a_conflict_holds_both_notes(demo: Commands) -> None:
+def test_the_json_of_a_conflict_contains_both_notes(demo: Commands) -> None:
     demo.output(*CREATE, "--all")
     answer = json.loads(demo.output(*CREATE, "--all", "--absent", "4", "--json"))
     assert answer["conflicts"] == [
@@ -149,14 +149,14 @@ def test_json_of_a_conflict_holds_both_notes(demo: Commands) -> None:
     assert answer["statusUrl"] == f"/attendances/batch-status/{BATCH_ID}"
 
 
-def test_what_is_not_applied_is_no_plain_success(demo: Commands, demo_worker: Forked) -> None:
+def test_marks_that_are_not_applied_change_the_exit_status(demo: Commands, demo_worker: Forked) -> None:
     assert demo.run(*CREATE, "--present", "1,2,3", "--watch").returncode == 0
     again = demo.run(*CREATE, "--present", "1", "--absent", "2,3")
     assert "Nothing to do: all 3 attendances are recorded already, 2 of them otherwise than asked\n" in again.stdout
     assert again.stderr.count("adsum: not applied: student ") == 2
 
 
-def test_a_wrong_day_and_a_reused_key_are_named_by_their_options(demo: Commands) -> None:
+def test_an_invalid_day_and_a_reused_key_name_their_options(demo: Commands) -> None:
     wrong = demo.run(*CREATE[:-1], "2025-02-29", "--all")
     assert (wrong.returncode, wrong.stderr) == (1, "adsum: --date: 2025-02-29 is not a day of the calendar\n")
     demo.output(*CREATE, "--all", "--idempotency-key", "a")
@@ -171,7 +171,7 @@ def test_a_wrong_day_and_a_reused_key_are_named_by_their_options(demo: Commands)
         ((), "nobody is named: add --all, or some of --present, --absent, --late, --excused\n"),
     ],
 )
-def test_wrong_usage_is_told_in_the_words_of_the_command_line(wrong: tuple[str, ...], told: str) -> None:
+def test_usage_errors_name_options_instead_of_fields(wrong: tuple[str, ...], told: str) -> None:
     ended = commands().run(*CREATE, *wrong)
     assert (ended.returncode, ended.stderr.endswith(told)) == (2, True), ended.stderr
     assert "Value error" not in ended.stderr
@@ -181,5 +181,5 @@ def test_wrong_usage_is_told_in_the_words_of_the_command_line(wrong: tuple[str, 
     "wrong",
     [("--present", "1,x"), ("--present", "9-1"), ("--absent", "4", "--late", "4"), ("--class", "0"), ("--surprise",)],
 )
-def test_what_is_no_option_or_no_id_is_wrong_usage(wrong: tuple[str, ...]) -> None:
+def test_an_unknown_option_and_an_invalid_id_are_usage_errors(wrong: tuple[str, ...]) -> None:
     assert commands().run(*CREATE, *wrong).returncode == 2

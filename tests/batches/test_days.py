@@ -16,7 +16,7 @@ from tests.support.schools import enrol, make_school, make_student
     "day",
     ["2024-12-25", "2024-12-25T00:00:00.000Z", "2024-12-25T00:00:00+07:00", "2024-12-24T17:00:00Z"],
 )
-async def test_a_school_in_vietnam_means_the_25th(adsum: Adsum, api: Api, day: str) -> None:
+async def test_a_date_means_the_schools_own_day(adsum: Adsum, api: Api, day: str) -> None:
     async with adsum.database.transaction() as connection:
         api.school = await make_school(connection, time_zone="Asia/Ho_Chi_Minh")
     await api.sign_in_teacher()
@@ -25,9 +25,7 @@ async def test_a_school_in_vietnam_means_the_25th(adsum: Adsum, api: Api, day: s
     assert created.json()["batchId"].endswith("-date-25122024")
 
 
-async def test_who_left_on_the_tenth_is_on_the_roster_of_the_ninth_and_not_of_the_tenth(
-    adsum: Adsum, api: Api, worker: RunWorker
-) -> None:
+async def test_a_student_is_not_on_the_roster_of_the_day_of_leaving(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     async with adsum.database.transaction() as connection:
         leaver = await make_student(connection, api.school.school_id)
         await enrol(connection, api.school.class_id, [leaver], end=date(2024, 12, 10))
@@ -40,7 +38,7 @@ async def test_who_left_on_the_tenth_is_on_the_roster_of_the_ninth_and_not_of_th
         assert (await ended(adsum, ninth.json()["batchId"])).tally.recorded == 31
 
 
-async def test_a_roster_that_changed_since_the_client_saw_it_is_told(adsum: Adsum, api: Api) -> None:
+async def test_an_outdated_roster_version_is_a_conflict(adsum: Adsum, api: Api) -> None:
     roster = (await api.get(f"/classes/{api.school.class_id}/roster", date="2024-12-25")).json()
     same = await api.create(rosterVersion=roster["rosterVersion"], learningDate="2024-12-25")
     assert same.status_code == 202
@@ -52,5 +50,5 @@ async def test_a_roster_that_changed_since_the_client_saw_it_is_told(adsum: Adsu
     assert changed.json()["params"] == {"joined": [joined], "left": []}
 
 
-async def test_a_roster_version_that_is_none_is_refused(api: Api) -> None:
+async def test_an_invalid_roster_version_is_refused(api: Api) -> None:
     assert violations(await api.create(rosterVersion="30-abcdef")) == {("/rosterVersion", "wrong_roster_version")}

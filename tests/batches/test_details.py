@@ -88,7 +88,7 @@ async def test_pages_hold_each_student_once(api: Api) -> None:
     assert (refused.status_code, violations(refused)) == (422, {("/query/cursor", "wrong_cursor")})
 
 
-async def test_failures_are_found_by_their_outcome_and_say_why(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+async def test_failures_are_filtered_by_outcome_and_have_reasons(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     batch_id = await failed_batch(adsum, api, worker)
     (failed,) = (await jobs_of(api, batch_id, outcome="failed")).values()
     assert (failed["studentId"], failed["status"], failed["recorded"]) == (api.school.student_ids[0], "present", None)
@@ -101,7 +101,7 @@ async def test_failures_are_found_by_their_outcome_and_say_why(adsum: Adsum, api
     assert (len(page["items"]), len(rest["items"]), rest["nextCursor"]) == (20, 9, None)
 
 
-async def test_a_retried_batch_shows_all_of_its_students_and_each_run_its_own(
+async def test_a_retried_batch_shows_all_students_and_each_run_shows_its_own(
     adsum: Adsum, api: Api, worker: RunWorker
 ) -> None:
     """Two retries after one another: the second one still shows those who were recorded by the first run."""
@@ -136,7 +136,7 @@ async def test_a_retried_batch_shows_all_of_its_students_and_each_run_its_own(
     assert outcomes_of(of_first) == {"failed": 2, "recorded": len(others)}
 
 
-async def test_who_was_skipped_is_told_why(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+async def test_a_skipped_student_has_a_reason(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     one, two, three, *_ = api.school.student_ids
     named: dict[str, Any] = {"isSelectedAll": False, "selectedStudentIds": [one]}
     first = (await api.create(**named)).json()
@@ -158,21 +158,23 @@ async def test_who_was_skipped_is_told_why(adsum: Adsum, api: Api, worker: RunWo
     assert [job["recorded"]["version"] for job in jobs.values()] == [1, 5, 1]
 
 
-async def test_what_was_cancelled_is_told_with_what_stands_of_it(api: Api) -> None:
+async def test_a_cancelled_job_shows_the_current_mark(api: Api) -> None:
     batch_id = (await api.create()).json()["batchId"]
     await api.post(f"{path(batch_id)}/cancel", None, "office")
     jobs = await jobs_of(api, batch_id, outcome="cancelled")
     assert (len(jobs), set(reason_codes(jobs))) == (30, {"cancelled"})
 
 
-async def test_a_reason_of_a_newer_version_is_shown_as_it_is(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+async def test_an_unknown_reason_of_a_newer_version_is_shown_unchanged(
+    adsum: Adsum, api: Api, worker: RunWorker
+) -> None:
     batch_id = await failed_batch(adsum, api, worker)
     async with adsum.database.transaction() as connection:
         await connection.execute(update(job_failures).values(code="struck_by_lightning"))
     assert reason_codes(await jobs_of(api, batch_id, outcome="failed")) == ["struck_by_lightning"]
 
 
-async def test_only_the_newest_runs_are_listed_and_older_ones_are_still_to_be_asked_for(
+async def test_only_the_newest_runs_are_listed_and_older_ones_can_be_requested(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "MAX_RUNS", 1)
@@ -185,7 +187,7 @@ async def test_only_the_newest_runs_are_listed_and_older_ones_are_still_to_be_as
     assert len(await jobs_of(api, first["batchId"], runId=first["runId"])) == 30
 
 
-async def test_who_may_see_it_and_what_of_it(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+async def test_details_are_limited_to_the_permissions_of_the_caller(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     created = (await api.create(marks=[{"studentId": api.school.student_ids[0], "status": "late", "note": "x"}])).json()
     async with worker():
         await ended(adsum, created["batchId"])
@@ -204,7 +206,7 @@ async def test_who_may_see_it_and_what_of_it(adsum: Adsum, api: Api, worker: Run
     assert (await api.get(path(created["batchId"]), "office")).status_code == 404
 
 
-async def test_what_is_not_there_is_404_and_what_cannot_be_asked_422(adsum: Adsum, api: Api) -> None:
+async def test_a_missing_batch_is_404_and_an_invalid_query_is_422(adsum: Adsum, api: Api) -> None:
     created = (await api.create()).json()
     other = (await api.create(learningDate="2024-12-24")).json()
     for unknown in ("class-1-session-999-date-25122024", "nonsense"):

@@ -64,7 +64,7 @@ def all_chunks(runs: Sequence[Run]) -> list[Chunk]:
     return [chunk for run in runs for chunk in chunks_of(run)]
 
 
-async def test_what_arrives_together_is_done_together_and_leaves_only_markers(
+async def test_chunks_that_arrive_together_are_processed_together_and_leave_only_markers(
     adsum: Adsum, made: list[Run], redis: Redis, groups: list[Sequence[Chunk]]
 ) -> None:
     chunks = all_chunks(made)
@@ -77,7 +77,7 @@ async def test_what_arrives_together_is_done_together_and_leaves_only_markers(
 
 
 @pytest.mark.parametrize("stalls", [ALONE_AFTER, GIVE_UP_AFTER - 1])
-async def test_a_chunk_that_has_stalled_is_done_alone(
+async def test_a_stalled_chunk_is_processed_alone(
     adsum: Adsum, made: list[Run], groups: list[Sequence[Chunk]], stalls: int
 ) -> None:
     first, *others = all_chunks(made)
@@ -87,7 +87,7 @@ async def test_a_chunk_that_has_stalled_is_done_alone(
     assert await tallies_of(adsum, made) == [Tally(recorded=30)] * RUNS
 
 
-async def test_of_chunks_that_stalled_one_at_a_time_is_at_work(adsum: Adsum, made: list[Run]) -> None:
+async def test_stalled_chunks_are_processed_one_at_a_time(adsum: Adsum, made: list[Run]) -> None:
     chunks = all_chunks(made)
     taken = await asyncio.gather(
         *(adsum.dispatcher.take(chunk, ALONE_AFTER) for chunk in chunks), return_exceptions=True
@@ -98,7 +98,7 @@ async def test_of_chunks_that_stalled_one_at_a_time_is_at_work(adsum: Adsum, mad
     assert await tallies_of(adsum, made) == [Tally(recorded=30)] * RUNS
 
 
-async def test_what_the_database_does_not_write_together_is_written_alone(
+async def test_chunks_of_a_rejected_group_are_written_one_by_one(
     adsum: Adsum, made: list[Run], groups: list[Sequence[Chunk]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = AttendanceProcessor._record_together  # pyright: ignore[reportPrivateUsage]
@@ -114,7 +114,7 @@ async def test_what_the_database_does_not_write_together_is_written_alone(
     assert await tallies_of(adsum, made) == [Tally(recorded=30)] * RUNS
 
 
-async def test_a_chunk_that_stalls_again_and_again_is_given_up(adsum: Adsum, made: list[Run]) -> None:
+async def test_a_chunk_that_stalls_repeatedly_is_given_up(adsum: Adsum, made: list[Run]) -> None:
     run = made[0]
     for chunk in chunks_of(run):
         await adsum.dispatcher.take(chunk, GIVE_UP_AFTER)
@@ -123,16 +123,14 @@ async def test_a_chunk_that_stalls_again_and_again_is_given_up(adsum: Adsum, mad
     assert set(await failed_students(adsum, run)) == {"worker_died"}
 
 
-async def test_whom_the_database_rejects_fails_in_each_run_and_nobody_else(
-    adsum: Adsum, school: SchoolIds, made: list[Run]
-) -> None:
+async def test_only_the_rejected_student_fails_in_each_run(adsum: Adsum, school: SchoolIds, made: list[Run]) -> None:
     async with adsum.database.transaction() as connection:
         await refuse(connection, school.student_ids[4])
     await asyncio.gather(*(adsum.dispatcher.take(chunk, 0) for chunk in all_chunks(made)))
     assert await tallies_of(adsum, made) == [Tally(recorded=29, failed=1)] * RUNS
 
 
-async def test_a_run_whose_ledger_somebody_spoilt_stops_no_other_and_is_completed_itself(
+async def test_a_run_with_a_corrupted_ledger_is_completed_and_blocks_no_other(
     adsum: Adsum, made: list[Run], redis: Redis
 ) -> None:
     lock = LedgerKeys("", made[3].batch).lock

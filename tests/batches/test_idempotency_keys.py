@@ -10,7 +10,7 @@ from tests.support.api import Api
 from tests.support.installation import RunWorker, ended
 
 
-async def test_the_same_key_and_body_get_the_first_answer_again(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+async def test_the_same_key_and_body_return_the_first_response_again(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     one = api.school.student_ids[0]
     first = await api.create(key="monday", unselectedStudentIds=[one], onExisting="update")
     async with worker():
@@ -28,26 +28,26 @@ async def test_the_same_key_with_another_body_is_refused(api: Api) -> None:
     assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
 
 
-async def test_twenty_requests_at_once_with_one_key_get_one_answer(api: Api) -> None:
+async def test_twenty_concurrent_requests_with_one_key_get_one_response(api: Api) -> None:
     answers = await asyncio.gather(*(api.create(key="monday") for _ in range(20)))
     assert {answer.status_code for answer in answers} == {202}
     assert Counter(answer.json()["isSkipped"] for answer in answers) == {False: 20}
     assert len({answer.json()["runId"] for answer in answers}) == 1
 
 
-async def test_one_key_for_two_batches_at_once_is_refused_for_one_of_them(api: Api) -> None:
+async def test_one_key_for_two_concurrent_batches_is_refused_for_one_of_them(api: Api) -> None:
     days = ["2024-12-23", "2024-12-24"]
     answers = await asyncio.gather(*(api.create(key="monday", learningDate=day) for day in days))
     assert Counter(answer.status_code for answer in answers) == {202: 1, 422: 1}
 
 
-async def test_keys_of_two_people_are_not_the_same_key(api: Api) -> None:
+async def test_keys_of_two_users_are_independent(api: Api) -> None:
     assert (await api.create(key="monday")).json()["isSkipped"] is False
     other = await api.create("teacher", key="monday", learningDate="2024-12-24")
     assert other.status_code == 202
 
 
-async def test_conflicts_come_back_with_the_kept_answer(api: Api) -> None:
+async def test_the_stored_response_includes_conflicts(api: Api) -> None:
     one = api.school.student_ids[0]
     await api.create()
     marks = [{"studentId": one, "status": "late", "note": "bus"}]

@@ -17,7 +17,7 @@ def batch_ids(answer: dict[str, list[dict[str, str]]]) -> list[str]:
     return [item["batchId"] for item in answer["items"]]
 
 
-async def test_pages_hold_each_batch_once_the_latest_day_first(api: Api) -> None:
+async def test_pages_list_each_batch_once_newest_day_first(api: Api) -> None:
     made = [(await api.create(learningDate=day)).json()["batchId"] for day in DAYS]
     seen: list[str] = []
     cursor: dict[str, str] = {}
@@ -36,7 +36,7 @@ async def test_the_list_is_filtered_by_school(api: Api) -> None:
         assert batch_ids((await api.get("/attendances/batches", schoolId=school_id)).json()) == listed
 
 
-async def test_a_batch_of_several_runs_stands_there_once(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+async def test_a_batch_with_several_runs_is_listed_once(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     first = await api.create(isSelectedAll=False, selectedStudentIds=api.school.student_ids[:1])
     async with worker():
         await ended(adsum, first.json()["batchId"])

@@ -15,7 +15,7 @@ from tests.support.installation import RunWorker, ended
 from tests.support.schools import make_school, make_session
 
 
-async def test_the_answer_is_the_seeds_with_the_additions_of_adsum(api: Api) -> None:
+async def test_the_response_is_the_seeds_with_additional_fields(api: Api) -> None:
     response = await api.create(unselectedStudentIds=api.school.student_ids[:2])
     batch_id = f"class-{api.school.class_id}-session-{api.school.session_id}-date-25122024"
     answer = response.json()
@@ -54,7 +54,7 @@ async def test_the_answer_is_the_seeds_with_the_additions_of_adsum(api: Api) -> 
 
 
 @pytest.mark.parametrize(("students", "absent"), [(1, 0), (35, 2), (1200, 2)])
-async def test_all_selected_but_two_are_present_and_two_absent(
+async def test_unselected_students_are_absent_and_all_others_present(
     adsum: Adsum, api: Api, worker: RunWorker, students: int, absent: int
 ) -> None:
     async with adsum.database.transaction() as connection:
@@ -69,7 +69,7 @@ async def test_all_selected_but_two_are_present_and_two_absent(
     assert statuses == Counter(["present"] * (students - absent) + ["absent"] * absent)
 
 
-async def test_twenty_equal_posts_at_once_and_again_afterwards_have_one_effect(
+async def test_twenty_concurrent_equal_requests_and_a_later_one_have_one_effect(
     adsum: Adsum, api: Api, worker: RunWorker
 ) -> None:
     answers = await asyncio.gather(*(api.create() for _ in range(20)))
@@ -88,7 +88,7 @@ async def test_twenty_equal_posts_at_once_and_again_afterwards_have_one_effect(
         assert await connection.scalar(select(func.count()).select_from(attendance_changes)) == 0
 
 
-async def test_a_second_teachers_other_marks_are_listed_as_conflicts_while_the_first_run_is_open(api: Api) -> None:
+async def test_different_marks_of_a_second_teacher_are_conflicts_while_the_first_run_is_open(api: Api) -> None:
     one, two, three = api.school.student_ids[:3]
     await api.create(unselectedStudentIds=[one])
     marks = [{"studentId": three, "status": "late"}]
@@ -101,7 +101,7 @@ async def test_a_second_teachers_other_marks_are_listed_as_conflicts_while_the_f
     ]
 
 
-async def test_a_second_teachers_other_marks_are_listed_as_conflicts_after_the_first_run_completed(
+async def test_different_marks_of_a_second_teacher_are_conflicts_after_the_first_run_completed(
     adsum: Adsum, api: Api, worker: RunWorker
 ) -> None:
     one, two = api.school.student_ids[:2]
@@ -114,7 +114,7 @@ async def test_a_second_teachers_other_marks_are_listed_as_conflicts_after_the_f
     assert (await api.statuses())[one] == "absent"
 
 
-async def test_one_student_is_corrected_by_a_run_that_updates_and_the_history_says_how(
+async def test_an_updating_run_corrects_one_student_and_writes_history(
     adsum: Adsum, api: Api, worker: RunWorker
 ) -> None:
     one = api.school.student_ids[0]
@@ -134,7 +134,7 @@ async def test_one_student_is_corrected_by_a_run_that_updates_and_the_history_sa
     assert versions == [2] + [1] * 29
 
 
-async def test_an_update_that_changes_nothing_makes_no_run(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+async def test_an_update_without_changes_creates_no_run(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     created = await api.create()
     async with worker():
         await ended(adsum, created.json()["batchId"])
@@ -142,7 +142,7 @@ async def test_an_update_that_changes_nothing_makes_no_run(adsum: Adsum, api: Ap
     assert (again.status_code, again.json()["runId"]) == (200, created.json()["runId"])
 
 
-async def test_who_is_not_selected_is_not_touched(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+async def test_an_unselected_student_is_not_changed(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     one, two, three = api.school.student_ids[:3]
     marks = [{"studentId": three, "status": "excused", "note": "dentist"}]
     created = await api.create(
@@ -153,7 +153,7 @@ async def test_who_is_not_selected_is_not_touched(adsum: Adsum, api: Api, worker
     assert await api.statuses() == {one: "present", two: "absent", three: "excused"}
 
 
-async def test_a_new_run_records_only_who_has_no_record_yet(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+async def test_a_new_run_records_only_students_without_a_record(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     first = await api.create(isSelectedAll=False, selectedStudentIds=api.school.student_ids[:10])
     async with worker():
         await ended(adsum, first.json()["batchId"])
@@ -163,9 +163,7 @@ async def test_a_new_run_records_only_who_has_no_record_yet(adsum: Adsum, api: A
     assert (status.tally.recorded, status.tally.skipped, status.tally.total) == (20, 10, 30)
 
 
-async def test_a_run_that_is_to_fail_on_records_is_refused_as_a_whole(
-    adsum: Adsum, api: Api, worker: RunWorker
-) -> None:
+async def test_on_existing_fail_refuses_the_whole_request(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     one = api.school.student_ids[0]
     first = await api.create(isSelectedAll=False, selectedStudentIds=[one])
     async with worker():

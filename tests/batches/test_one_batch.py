@@ -25,7 +25,7 @@ def submission(school: SchoolIds, **fields: object) -> Submission:
     return Submission(school.class_id, school.session_id, **wanted)  # pyright: ignore[reportArgumentType]
 
 
-async def test_a_class_is_recorded_and_leaves_nothing_but_the_completion_marker(
+async def test_a_recorded_class_leaves_only_the_completion_marker(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker
 ) -> None:
     result = await adsum.attendances.create_batch(submission(school), system_caller())

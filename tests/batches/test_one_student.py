@@ -9,7 +9,7 @@ from tests.support.api import Api
 from tests.support.installation import RunWorker, ended
 
 
-async def test_twenty_corrections_in_a_row_are_each_recorded_by_a_worker_alone(
+async def test_a_worker_records_each_of_twenty_consecutive_corrections_without_a_sweep(
     adsum: Adsum, api: Api, worker: RunWorker
 ) -> None:
     one = api.school.student_ids[:1]

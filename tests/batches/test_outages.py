@@ -71,7 +71,7 @@ def all_fallen(faults: list[Fault]) -> bool:
 
 # A run alone is a transaction of one statement; with the answer that is kept under a key it takes several.
 @pytest.mark.parametrize(("key", "promise"), [(None, "INSERT INTO batch_runs"), ("monday", "COMMIT")])
-async def test_a_promise_whose_reply_is_lost_is_asked_for_and_accepted(
+async def test_a_commit_whose_reply_is_lost_is_verified_and_accepted(
     proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, key: str | None, promise: str
 ) -> None:
     adsum, proxy = proxied
@@ -83,7 +83,7 @@ async def test_a_promise_whose_reply_is_lost_is_asked_for_and_accepted(
 
 
 @pytest.mark.parametrize(("key", "promise"), [(None, "INSERT INTO batch_runs"), ("monday", "COMMIT")])
-async def test_a_promise_that_did_not_arrive_is_not_known_to_be_accepted_and_can_be_sent_again(
+async def test_a_commit_that_did_not_arrive_is_an_outage_and_the_request_can_be_retried(
     proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, key: str | None, promise: str
 ) -> None:
     adsum, proxy = proxied
@@ -98,7 +98,7 @@ async def test_a_promise_that_did_not_arrive_is_not_known_to_be_accepted_and_can
 
 
 @pytest.mark.parametrize(("moment", "comes_to"), [(Moment.AFTER, BatchResult), (Moment.BEFORE, StorageOutage)])
-async def test_who_had_to_wait_for_the_turn_is_told_the_same_if_the_connection_breaks_at_the_commit(
+async def test_a_request_that_waited_for_a_fence_gets_the_same_response_after_a_broken_commit(
     proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, moment: Moment, comes_to: type
 ) -> None:
     adsum, proxy = proxied
@@ -113,7 +113,7 @@ async def test_who_had_to_wait_for_the_turn_is_told_the_same_if_the_connection_b
     assert isinstance(told, comes_to)
 
 
-async def test_a_lost_reply_to_a_request_that_made_no_run_is_an_outage_and_again_is_the_same(
+async def test_a_lost_reply_to_a_request_without_a_run_is_an_outage_and_a_retry_has_the_same_effect(
     proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds
 ) -> None:
     adsum, proxy = proxied
@@ -126,7 +126,7 @@ async def test_a_lost_reply_to_a_request_that_made_no_run_is_an_outage_and_again
     assert (again.is_skipped, again.run_id) == (True, first.run_id)
 
 
-async def test_a_database_that_goes_away_right_after_the_commit_takes_no_promise_back(
+async def test_an_outage_right_after_the_commit_does_not_revoke_the_acceptance(
     proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, redis: Redis
 ) -> None:
     """An ended run still holds the lock, and nobody can be asked whether it has ended."""
@@ -139,7 +139,7 @@ async def test_a_database_that_goes_away_right_after_the_commit_takes_no_promise
     assert (result.added_jobs, (await status_of(adsum, result)).tally) == (3, Tally(remaining=3))
 
 
-async def test_a_worker_whose_writes_get_lost_either_way_records_each_student_once(
+async def test_a_worker_with_lost_requests_and_replies_records_each_student_once(
     proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds
 ) -> None:
     adsum, proxy = proxied
@@ -196,7 +196,7 @@ async def test_with_valkey_frozen_a_request_is_accepted_in_half_a_second(
     assert (await status_of(freezable, result)).state is BatchState.PROCESSING
 
 
-async def test_closing_the_open_run_first_takes_no_longer_when_valkey_is_frozen(
+async def test_closing_an_open_run_first_takes_no_longer_with_valkey_frozen(
     freezable: Adsum, freezable_school: SchoolIds, own_valkey: Valkey
 ) -> None:
     """Redis gets 250 ms of a request in all, the release of the run that was closed included."""
@@ -236,7 +236,7 @@ async def test_a_worker_waits_for_valkey_and_then_completes_the_batch(
     assert tell(own_valkey, f"EXISTS {LedgerKeys('', run.batch).lock}") == ":0"
 
 
-async def test_an_outage_is_waited_for_and_another_error_is_not() -> None:
+async def test_an_outage_is_retried_and_another_error_is_raised() -> None:
     tried = list[str]()
 
     async def come_back_at_the_third_time(answer: str) -> str:

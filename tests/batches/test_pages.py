@@ -31,7 +31,7 @@ def run(number: int, accepted_at: datetime, ended_at: datetime | None) -> Listed
     )
 
 
-def test_a_story_is_told_in_the_order_in_which_it_happened() -> None:
+def test_a_timeline_is_in_chronological_order() -> None:
     first, retry = run(1, NINE, NINE + SECOND), run(2, NINE + 60 * SECOND, None)
     failures = {"run-1": [FailureCount("not_enrolled", 2, NINE + SECOND)]}
     undone = UndoneRun("run-1", NINE + 30 * SECOND, "office", 3)
@@ -46,7 +46,7 @@ def test_a_story_is_told_in_the_order_in_which_it_happened() -> None:
     ]
 
 
-def test_those_who_failed_are_shown_first_unless_others_are_asked_for() -> None:
+def test_failed_students_are_shown_first_by_default() -> None:
     failed, none = {Outcome.FAILED: 2}, {Outcome.FAILED: 0}
     assert selected_outcome("", failed) is Outcome.FAILED
     assert selected_outcome("", none) is None
@@ -54,7 +54,7 @@ def test_those_who_failed_are_shown_first_unless_others_are_asked_for() -> None:
     assert selected_outcome("recorded", failed) is Outcome.RECORDED
 
 
-def test_what_is_typed_into_the_filters_is_read_or_named_as_wrong() -> None:
+def test_filter_values_are_parsed_or_reported_as_invalid() -> None:
     good = TypedFilters("completed", "123", "2024-12-01", "2024-12-31")
     assert good.wrong == frozenset()
     assert good.filters == BatchFilters(
@@ -66,7 +66,7 @@ def test_what_is_typed_into_the_filters_is_read_or_named_as_wrong() -> None:
     assert TypedFilters().filters == BatchFilters()
 
 
-def test_bars_share_one_height_and_the_least_number_is_seen() -> None:
+def test_bars_are_scaled_together_and_small_values_stay_visible() -> None:
     chart = bar_chart([0, 1, 900], [0, 0, 100])
     assert chart.top == 1000
     assert [bar.height for bar in chart.bars] == [0, MIN_HEIGHT, HEIGHT]

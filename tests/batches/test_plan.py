@@ -23,23 +23,23 @@ records = st.dictionaries(
 )
 
 
-def test_who_has_no_record_is_inserted() -> None:
+def test_a_student_without_a_record_is_inserted() -> None:
     assert make_plan({1: PRESENT, 2: LATE}, {}, SKIP) == Plan(
         (AttendanceJob(1, PRESENT), AttendanceJob(2, LATE)), (), ()
     )
 
 
-def test_who_has_a_record_keeps_it_and_the_difference_is_a_conflict() -> None:
+def test_an_existing_record_is_kept_and_a_different_mark_is_a_conflict() -> None:
     standing = RecordedMark("late", "bus", 3)
     assert make_plan({1: PRESENT}, {1: standing}, SKIP) == Plan((), (1,), (MarkConflict(1, standing, PRESENT),))
 
 
 @pytest.mark.parametrize("on_existing", list(OnExisting))
-def test_who_has_the_same_mark_already_is_kept_without_conflict(on_existing: OnExisting) -> None:
+def test_an_existing_record_with_the_same_mark_is_no_conflict(on_existing: OnExisting) -> None:
     assert make_plan({1: PRESENT}, {1: RecordedMark("present", None, 2)}, on_existing) == Plan((), (1,), ())
 
 
-def test_an_update_names_the_version_that_was_seen() -> None:
+def test_an_update_names_the_version_of_the_current_record() -> None:
     assert make_plan({1: ABSENT}, {1: RecordedMark("present", None, 4)}, UPDATE).jobs == (AttendanceJob(1, ABSENT, 4),)
 
 
@@ -60,16 +60,16 @@ def test_a_cleared_mark_counts_as_none_and_is_marked_again(on_existing: OnExisti
         (Mark("present", "bus"), False),
     ],
 )
-def test_a_mark_without_a_note_leaves_the_note_as_it_is(mark: Mark, same: bool) -> None:
+def test_a_mark_without_a_note_keeps_the_existing_note(mark: Mark, same: bool) -> None:
     assert RecordedMark("late", "bus", 1).is_unchanged_by(mark) is same
 
 
-def test_students_who_were_not_asked_for_are_in_no_plan() -> None:
+def test_unmarked_students_are_not_in_the_plan() -> None:
     assert make_plan({}, {1: RecordedMark("present", None, 1)}, UPDATE) == Plan((), (), ())
 
 
 @given(requests, records, st.sampled_from(OnExisting))
-def test_every_student_asked_for_is_a_job_or_kept_in_the_order_asked(
+def test_every_marked_student_is_a_job_or_kept_in_the_order_of_the_marks(
     requested: dict[int, Mark], existing: dict[int, RecordedMark], on_existing: OnExisting
 ) -> None:
     plan = make_plan(requested, existing, on_existing)
@@ -81,7 +81,7 @@ def test_every_student_asked_for_is_a_job_or_kept_in_the_order_asked(
 
 
 @given(requests, records)
-def test_of_those_kept_exactly_the_different_ones_are_conflicts(
+def test_exactly_the_kept_students_with_a_different_mark_are_conflicts(
     requested: dict[int, Mark], existing: dict[int, RecordedMark]
 ) -> None:
     plan = make_plan(requested, existing, SKIP)
@@ -94,12 +94,12 @@ def test_an_update_has_no_conflicts(requested: dict[int, Mark], existing: dict[i
     assert make_plan(requested, existing, UPDATE).conflicts == ()
 
 
-def test_those_recorded_already_are_named_whatever_their_mark() -> None:
+def test_recorded_students_are_named_regardless_of_their_mark() -> None:
     existing = {1: RecordedMark("present", None, 1), 2: RecordedMark("late", None, 1), 9: RecordedMark("late", None, 1)}
     assert recorded_already({3: PRESENT, 2: PRESENT, 1: PRESENT}, existing) == [2, 1]
 
 
-def test_of_a_request_that_is_skipped_whole_all_that_differs_is_a_conflict() -> None:
+def test_every_different_mark_of_a_skipped_request_is_a_conflict() -> None:
     standing = {1: RecordedMark("present"), 2: RecordedMark("late", "bus")}
     assert conflicts_with({1: PRESENT, 2: ABSENT, 3: PRESENT}, standing) == (
         MarkConflict(2, standing[2], ABSENT),
@@ -119,7 +119,7 @@ def test_a_plan_without_jobs_has_no_chunks() -> None:
     assert Plan((), (1,), ()).chunks(500) == ()
 
 
-def test_a_job_is_stored_without_what_it_does_not_say() -> None:
+def test_a_stored_job_omits_unset_fields() -> None:
     assert AttendanceJob(7, PRESENT).to_json() == {"student": 7, "status": "present"}
     assert json.loads(json.dumps(AttendanceJob(7, LATE, 2).to_json())) == {
         "student": 7,

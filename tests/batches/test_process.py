@@ -55,7 +55,7 @@ async def create(adsum: Adsum, school: SchoolIds) -> tuple[BatchResult, Run]:
     return result, run
 
 
-async def test_one_student_whom_the_database_rejects_fails_and_the_others_are_saved(
+async def test_a_student_rejected_by_the_database_fails_and_the_others_are_recorded(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker
 ) -> None:
     rejected = school.student_ids[17]
@@ -71,7 +71,7 @@ async def test_one_student_whom_the_database_rejects_fails_and_the_others_are_sa
 
 
 @pytest.mark.parametrize("places", [[0], [29], [0, 1, 2], [9, 10, 19, 20], list(range(30))])
-async def test_whoever_is_rejected_in_several_chunks_stands_alone(
+async def test_rejected_students_in_several_chunks_fail_without_others(
     adsum: Adsum, school: SchoolIds, places: list[int]
 ) -> None:
     rejected = {school.student_ids[place] for place in places}
@@ -98,7 +98,7 @@ async def test_processing_again_after_a_rejection_changes_nothing(adsum: Adsum, 
     assert await status_of(adsum, result) == before
 
 
-async def test_the_same_chunk_ten_times_at_once_is_processed_once(
+async def test_ten_concurrent_deliveries_of_a_chunk_are_processed_once(
     adsum: Adsum, school: SchoolIds, redis: Redis
 ) -> None:
     result, run = await create(adsum, school)
@@ -109,9 +109,7 @@ async def test_the_same_chunk_ten_times_at_once_is_processed_once(
     assert not await redis.exists(LedgerKeys("", run.batch).lock)
 
 
-async def test_a_chunk_that_is_given_up_fails_what_is_pending_and_completes_the_run(
-    adsum: Adsum, school: SchoolIds
-) -> None:
+async def test_giving_up_a_chunk_fails_its_pending_jobs_and_completes_the_run(adsum: Adsum, school: SchoolIds) -> None:
     result, run = await create(adsum, school)
     (chunk,) = chunks_of(run)
     await adsum.processor.give_up(chunk)
@@ -121,7 +119,7 @@ async def test_a_chunk_that_is_given_up_fails_what_is_pending_and_completes_the_
         assert set((await failures(connection, run)).values()) == {"worker_died"}
 
 
-async def test_giving_up_what_was_recorded_changes_nothing(adsum: Adsum, school: SchoolIds) -> None:
+async def test_giving_up_a_recorded_chunk_changes_nothing(adsum: Adsum, school: SchoolIds) -> None:
     result, run = await create(adsum, school)
     (chunk,) = chunks_of(run)
     await adsum.processor.process([chunk])
@@ -130,9 +128,7 @@ async def test_giving_up_what_was_recorded_changes_nothing(adsum: Adsum, school:
 
 
 @pytest.mark.parametrize("state", [RunState.CLOSED, RunState.CANCELLED])
-async def test_a_late_chunk_of_a_run_that_ended_writes_nothing(
-    adsum: Adsum, school: SchoolIds, state: RunState
-) -> None:
+async def test_a_late_chunk_of_an_ended_run_writes_nothing(adsum: Adsum, school: SchoolIds, state: RunState) -> None:
     _, run = await create(adsum, school)
     async with adsum.database.transaction() as connection:
         await end_run(connection, run, state)
@@ -141,22 +137,20 @@ async def test_a_late_chunk_of_a_run_that_ended_writes_nothing(
         assert await count_records(connection) == 0
 
 
-async def test_a_run_whose_ledger_is_lost_is_written_all_the_same(
-    adsum: Adsum, school: SchoolIds, valkey: Valkey
-) -> None:
+async def test_a_run_whose_ledger_is_lost_is_recorded(adsum: Adsum, school: SchoolIds, valkey: Valkey) -> None:
     result, run = await create(adsum, school)
     assert tell(valkey, "FLUSHALL") == "+OK"
     await adsum.processor.process(chunks_of(run))
     assert (await status_of(adsum, result)).tally == Tally(recorded=30)
 
 
-async def test_a_chunk_of_nobodys_run_is_over_at_once(adsum: Adsum, school: SchoolIds) -> None:
+async def test_a_chunk_of_an_unknown_run_is_finished_at_once(adsum: Adsum, school: SchoolIds) -> None:
     await adsum.processor.process([Chunk(batch_of(school), "01930000-0000-7000-8000-00000000ffff", 0)])
     async with adsum.database.snapshot() as connection:
         assert await count_records(connection) == 0
 
 
-async def test_a_message_of_an_ended_run_does_the_work_of_the_next_run_that_bullmq_took_for_it(
+async def test_a_message_of_an_ended_run_processes_the_next_run_with_the_same_message_id(
     settings: Settings, redis: Redis
 ) -> None:
     """With one student a chunk a message has the same id in every run, and BullMQ drops the second one."""
@@ -177,7 +171,7 @@ async def test_a_message_of_an_ended_run_does_the_work_of_the_next_run_that_bull
         assert (status.run_id, status.tally) == (run.run_id, Tally(recorded=3))
 
 
-async def test_a_message_of_an_ended_run_leaves_a_next_run_of_other_students_alone(
+async def test_a_message_of_an_ended_run_does_not_process_a_next_run_of_other_students(
     adsum: Adsum, school: SchoolIds
 ) -> None:
     one, two, *_ = school.student_ids
@@ -191,7 +185,9 @@ async def test_a_message_of_an_ended_run_leaves_a_next_run_of_other_students_alo
         assert await count_records(connection) == 0
 
 
-async def test_a_message_of_an_ended_run_without_a_next_one_is_over_at_once(adsum: Adsum, school: SchoolIds) -> None:
+async def test_a_message_of_an_ended_run_without_a_next_run_is_finished_at_once(
+    adsum: Adsum, school: SchoolIds
+) -> None:
     async with adsum.database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids[:1]), chunk_size=1)
         await end_run(connection, run, RunState.CANCELLED)
@@ -200,7 +196,7 @@ async def test_a_message_of_an_ended_run_without_a_next_one_is_over_at_once(adsu
         assert await count_records(connection) == 0
 
 
-async def test_a_counter_that_reached_zero_too_early_closes_nothing(
+async def test_a_counter_that_reaches_zero_too_early_closes_no_run(
     adsum: Adsum, school: SchoolIds, redis: Redis
 ) -> None:
     """The database decides: whatever the ledger lost, a run with something pending stays open and locked."""
@@ -213,7 +209,7 @@ async def test_a_counter_that_reached_zero_too_early_closes_nothing(
     assert await redis.get(LedgerKeys("", run.batch).lock) == run.run_id
 
 
-async def test_a_run_that_was_claimed_anew_while_it_was_closed_leaves_no_ticket(
+async def test_a_run_claimed_again_while_it_is_closed_leaves_no_ticket(
     adsum: Adsum, school: SchoolIds, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lock is lost, so the worker asks the database and closes; a sweeper that looked before claims in between."""

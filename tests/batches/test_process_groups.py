@@ -34,7 +34,7 @@ async def accepted(adsum: Adsum, school: SchoolIds) -> list[Run]:
     return runs
 
 
-async def test_a_group_of_which_one_is_not_recorded_whole_completes_each_once(
+async def test_each_run_of_a_group_is_completed_once_even_if_one_has_a_failure(
     adsum: Adsum, school: SchoolIds, redis: Redis, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, settled = await accepted(adsum, school), list[str]()

@@ -38,7 +38,7 @@ def drawn(
     return (text if color else re.sub(r"\x1b\[[0-9;]*m", "", text)).splitlines()
 
 
-def test_it_shows_the_batch_its_state_a_bar_the_figures_and_the_counts() -> None:
+def test_the_line_shows_batch_state_bar_figures_and_counts() -> None:
     title, bar, counts = drawn(HALF)
     assert title[1:] == f" {BATCH_ID}  processing"
     assert re.fullmatch(r"  ━+─+   50 %  1,500/3,000  1:05", bar)
@@ -55,33 +55,33 @@ def test_it_shows_the_batch_its_state_a_bar_the_figures_and_the_counts() -> None
         (Tally(recorded=20, cancelled=10), RunState.CANCELLED, f"✗ {BATCH_ID}  cancelled"),
     ],
 )
-def test_the_end_has_a_sign_and_a_full_bar(tally: Tally, run_state: RunState, title: str) -> None:
+def test_a_finished_batch_has_a_symbol_and_a_full_bar(tally: Tally, run_state: RunState, title: str) -> None:
     first, bar, _ = drawn(tally, run_state)
     assert first == title
     assert "100 %" in bar
     assert "─" not in bar
 
 
-def test_it_is_never_full_before_the_last_student() -> None:
+def test_the_bar_is_not_full_before_the_last_student() -> None:
     _, bar, _ = drawn(Tally(recorded=9_999, remaining=1))
     assert "99 %" in bar
     assert "─" in bar
 
 
-def test_outcomes_have_their_colours() -> None:
+def test_each_outcome_has_its_colour() -> None:
     _, bar, _ = drawn(HALF, color=True)
     assert [bar.index(f"\x1b[{code}m") for code in (32, 36, 31, 90)] == sorted(
         bar.index(f"\x1b[{code}m") for code in (32, 36, 31, 90)
     )
 
 
-def test_where_there_are_no_such_letters_it_does_with_plain_ones() -> None:
+def test_a_terminal_without_unicode_gets_ascii() -> None:
     lines = drawn(HALF, encoding="ascii")
     assert "".join(lines).isascii()
     assert "#" in lines[1]
 
 
-def test_a_run_of_nobody_and_a_narrow_terminal_do_no_harm() -> None:
+def test_an_empty_run_and_a_narrow_terminal_are_drawn() -> None:
     title, bar, _ = drawn(Tally(), RunState.CLOSED, took=timedelta(hours=2, seconds=3), width=30)
     assert title.startswith("✓")
     assert len(bar) <= 30

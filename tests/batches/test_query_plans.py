@@ -60,7 +60,7 @@ ASKED: dict[str, Ask] = {
 
 
 @pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
-async def test_batches_are_followed_and_shown_by_indexes(sqlite: Database, ask: Ask) -> None:
+async def test_queries_for_progress_and_details_use_indexes(sqlite: Database, ask: Ask) -> None:
     plans = await plans_of(sqlite, ask)
     assert plans
     for plan in plans:
@@ -68,7 +68,7 @@ async def test_batches_are_followed_and_shown_by_indexes(sqlite: Database, ask: 
         assert not scanned(plan) & TABLES, plan
 
 
-async def test_a_plan_is_unfolded_once_and_not_for_every_record_of_the_class(sqlite: Database) -> None:
+async def test_a_plan_is_expanded_once_per_statement(sqlite: Database) -> None:
     """For 10,000 students that is seconds for a message of twenty, in which nobody else can write."""
     plans = await plans_of(sqlite, lambda connection: jobs.update_records(connection, [JobSlice(RUN_ID, 0)]))
     assert len(plans) == 2

@@ -14,14 +14,14 @@ BATCH_ID = "class-123-session-456-date-25122024"
 CREATE = ("batch", "create", "--class", "123", "--session", "456", "--date", "2024-12-25")
 
 
-def test_who_marks_a_class_is_told_that_the_queue_is_paused(demo: Commands) -> None:
+def test_create_reports_a_paused_queue(demo: Commands) -> None:
     demo.output("queue", "pause")
     for _ in range(2):  # the second one finds the batch waiting
         created = demo.run(*CREATE, "--all")
         assert (created.returncode, created.stderr) == (0, f"adsum: {PAUSED}\n")
 
 
-def test_who_asks_how_far_a_batch_is_is_told_that_the_queue_is_paused(demo: Commands) -> None:
+def test_status_reports_a_paused_queue(demo: Commands) -> None:
     demo.output(*CREATE, "--all")
     demo.output("queue", "pause")
 
@@ -30,7 +30,7 @@ def test_who_asks_how_far_a_batch_is_is_told_that_the_queue_is_paused(demo: Comm
     assert (asked.returncode, asked.stderr) == (0, f"adsum: {PAUSED}\n")
 
 
-def test_who_watches_is_told_once_when_somebody_pauses_the_queue(demo: Commands) -> None:
+def test_watch_reports_once_that_the_queue_was_paused(demo: Commands) -> None:
     demo.output(*CREATE, "--all")
     command = [sys.executable, "-m", "adsum", "batch", "watch", BATCH_ID]
     with subprocess.Popen(command, env=environment(**demo.settings), stderr=subprocess.PIPE, text=True) as watching:
@@ -42,7 +42,7 @@ def test_who_watches_is_told_once_when_somebody_pauses_the_queue(demo: Commands)
         assert watching.stderr.read().startswith(f"{BATCH_ID}: 100 % cancelled\n")
 
 
-def test_a_batch_that_has_ended_waits_for_nothing(demo: Commands) -> None:
+def test_an_ended_batch_has_no_notice(demo: Commands) -> None:
     demo.output(*CREATE, "--all")
     demo.output("batch", "cancel", BATCH_ID)
     demo.output("queue", "pause")
@@ -50,7 +50,7 @@ def test_a_batch_that_has_ended_waits_for_nothing(demo: Commands) -> None:
     assert PAUSED not in demo.run("batch", "status", BATCH_ID).stderr
 
 
-def test_a_class_is_marked_also_while_redis_is_away(demo: Commands, tmp_path: Path) -> None:
+def test_a_class_is_marked_while_redis_is_unavailable(demo: Commands, tmp_path: Path) -> None:
     settings = {name: value for name, value in demo.settings.items() if name != "log_level"}
     created = Commands(settings | {"redis_url": f"unix://{tmp_path}/nowhere"}).run(*CREATE, "--all")
     assert (created.returncode, created.stdout.startswith("Batch id")) == (0, True)

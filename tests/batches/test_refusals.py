@@ -30,7 +30,7 @@ async def nothing_is_queued(adsum: Adsum, redis: Redis) -> AsyncGenerator[None]:
     assert await queue_keys(redis) == {}
 
 
-async def test_every_student_who_is_not_enrolled_is_named(adsum: Adsum, api: Api) -> None:
+async def test_every_unenrolled_student_is_named(adsum: Adsum, api: Api) -> None:
     async with adsum.database.transaction() as connection:
         of_another_school = (await make_school(connection, students=1)).student_ids[0]
         of_another_class = await make_student(connection, api.school.school_id)
@@ -63,7 +63,7 @@ async def test_a_teacher_cannot_tell_a_student_of_another_class_from_one_who_doe
     }
 
 
-async def test_a_key_that_may_not_read_rosters_cannot_tell_either(adsum: Adsum, api: Api) -> None:
+async def test_a_key_without_permission_to_read_rosters_cannot_tell_either(adsum: Adsum, api: Api) -> None:
     async with adsum.database.transaction() as connection:
         of_another_class = await make_student(connection, api.school.school_id)
     made = await adsum.api_keys.create("kiosk", [Permission.ATTENDANCE_CREATE], [api.school.school_id])
@@ -97,7 +97,7 @@ async def test_a_student_in_both_lists_or_twice_in_one_is_named(api: Api) -> Non
     }
 
 
-async def test_wrong_types_are_all_named(api: Api) -> None:
+async def test_all_wrong_types_are_named(api: Api) -> None:
     refused = await api.create(
         classId="12abc",
         isSelectedAll="yes",
@@ -120,7 +120,7 @@ async def test_wrong_types_are_all_named(api: Api) -> None:
     }
 
 
-async def test_an_unknown_status_is_named_with_those_that_there_are(api: Api) -> None:
+async def test_an_unknown_status_is_named_with_the_allowed_ones(api: Api) -> None:
     refused = await api.create(marks=[{"studentId": api.school.student_ids[0], "status": "asleep"}])
     assert violations(refused) == {("/marks/0/status", "unknown_status")}
     assert refused.json()["errors"][0]["params"]["allowed"] == ["present", "absent", "late", "excused"]
@@ -144,7 +144,7 @@ async def test_a_session_of_another_class_is_refused_like_one_that_does_not_exis
         assert violations(await api.create(sessionId=session_id)) == {("/sessionId", "session_not_of_class")}
 
 
-async def test_everything_wrong_at_once_is_named_at_once(api: Api) -> None:
+async def test_all_violations_are_named_at_once(api: Api) -> None:
     refused = await api.create(sessionId=UNKNOWN, learningDate="25/12/2024", isSelectedAll=False)
     assert violations(refused) == {
         ("/sessionId", "session_not_of_class"),
@@ -166,7 +166,7 @@ async def test_everything_wrong_at_once_is_named_at_once(api: Api) -> None:
         ("9999-12-31T23:59:59-23:00", "date_impossible"),
     ],
 )
-async def test_a_day_that_is_none_is_refused(api: Api, day: str, code: str) -> None:
+async def test_an_invalid_day_is_refused(api: Api, day: str, code: str) -> None:
     refused = await api.create(learningDate=day)
     assert (refused.status_code, violations(refused)) == (422, {("/learningDate", code)})
 
@@ -177,12 +177,12 @@ async def test_a_batch_of_more_students_than_the_limit_is_refused(api: Api) -> N
 
 
 @pytest.mark.parametrize("entry", [None, "12abc", {}])
-async def test_a_list_of_very_many_wrong_entries_is_one_violation(api: Api, entry: object) -> None:
+async def test_a_list_with_too_many_wrong_entries_is_one_violation(api: Api, entry: object) -> None:
     refused = await api.create(marks=[entry] * 300_000)
     assert violations(refused) == {("/marks", "too_long")}
 
 
-async def test_a_body_that_is_no_json_is_refused(api: Api) -> None:
+async def test_a_body_that_is_not_json_is_refused(api: Api) -> None:
     headers = {"Authorization": f"Bearer {api.tokens['office']}", "Content-Type": "application/json"}
     for content in (b"", b"{", b'{"classId": 1,}', b"\xff\xfe", b"null", b"[]"):
         refused = await api.client.post("/attendances/create-batch", content=content, headers=headers)
@@ -205,7 +205,7 @@ async def test_a_body_of_fifty_megabytes_is_refused(api: Api) -> None:
         "%00",
     ],
 )
-async def test_a_batch_that_is_not_there_is_404(api: Api, batch_id: str) -> None:
+async def test_a_missing_batch_is_404(api: Api, batch_id: str) -> None:
     response = await api.get(f"/attendances/batch-status/{batch_id}")
     assert (response.status_code, violations(response)) == (404, {("", "not_found")})
 
@@ -219,6 +219,6 @@ async def test_a_note_that_is_too_long_or_cannot_be_stored_is_refused(api: Api) 
     assert {pointer for pointer, _ in violations(await api.create(marks=marks))} == {"/marks/0/note", "/marks/1/note"}
 
 
-async def test_nothing_of_a_refused_body_comes_back_but_what_names_the_violation(api: Api) -> None:
+async def test_an_error_repeats_nothing_of_the_body_except_the_violating_value(api: Api) -> None:
     refused = await api.create(marks=[{"studentId": None, "status": "late", "note": "has been beaten up"}])
     assert "beaten" not in json.dumps(refused.json())

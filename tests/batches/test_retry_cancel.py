@@ -26,9 +26,7 @@ async def failed_batch(adsum: Adsum, api: Api, worker: RunWorker) -> str:
     return created.json()["batchId"]
 
 
-async def test_one_student_fails_the_others_are_saved_and_a_retry_records_the_one(
-    adsum: Adsum, api: Api, worker: RunWorker
-) -> None:
+async def test_a_retry_records_the_failed_student_only(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     batch_id = await failed_batch(adsum, api, worker)
     before = (await api.get(f"/attendances/batch-status/{batch_id}")).json()
     assert (before["state"], before["recordedJobs"], before["failedJobs"]) == ("completed_with_errors", 29, 1)
@@ -41,7 +39,7 @@ async def test_one_student_fails_the_others_are_saved_and_a_retry_records_the_on
     assert len(await api.statuses()) == 30
 
 
-async def test_a_retry_while_the_batch_is_processed_or_with_nobody_failed_is_a_conflict(
+async def test_a_retry_of_an_open_batch_or_without_failures_is_a_conflict(
     adsum: Adsum, api: Api, worker: RunWorker
 ) -> None:
     created = (await api.create()).json()
@@ -56,7 +54,7 @@ async def test_a_retry_while_the_batch_is_processed_or_with_nobody_failed_is_a_c
 
 
 @pytest.mark.parametrize(("number", "told"), [(1, "1 was"), (2, "2 were")])
-async def test_who_was_cancelled_did_not_fail_and_is_marked_again(api: Api, number: int, told: str) -> None:
+async def test_cancelled_students_did_not_fail_and_can_be_marked_again(api: Api, number: int, told: str) -> None:
     created = await api.create(isSelectedAll=False, selectedStudentIds=api.school.student_ids[:number])
     batch_id = created.json()["batchId"]
     await api.post(f"/attendances/batches/{batch_id}/cancel", None, "office")
@@ -65,7 +63,7 @@ async def test_who_was_cancelled_did_not_fail_and_is_marked_again(api: Api, numb
     assert refused.json()["detail"] == f"nobody of batch {batch_id} failed; {told} cancelled: mark the class again"
 
 
-async def test_who_failed_and_has_a_record_by_now_keeps_it(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+async def test_a_failed_student_with_a_later_record_keeps_it(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     batch_id = await failed_batch(adsum, api, worker)
     async with adsum.database.transaction() as connection:
         other = (await connection.execute(select(attendances).limit(1))).mappings().one()
@@ -77,14 +75,14 @@ async def test_who_failed_and_has_a_record_by_now_keeps_it(adsum: Adsum, api: Ap
     assert refused.json()["detail"].endswith("is left to be retried: those who failed have a record by now")
 
 
-async def test_ten_retries_at_once_make_one_run(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+async def test_ten_concurrent_retries_create_one_run(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     batch_id = await failed_batch(adsum, api, worker)
     path = f"/attendances/batches/{batch_id}/retry"
     answers = await asyncio.gather(*(api.post(path, None, "office") for _ in range(10)))
     assert Counter(answer.status_code for answer in answers) == {202: 1, 409: 9}
 
 
-async def test_a_cancelled_batch_is_never_written_and_may_be_sent_again(
+async def test_a_cancelled_batch_is_not_recorded_and_can_be_submitted_again(
     adsum: Adsum, api: Api, worker: RunWorker, redis: Redis
 ) -> None:
     created = (await api.create()).json()
@@ -106,7 +104,7 @@ async def test_a_cancelled_batch_is_never_written_and_may_be_sent_again(
 
 
 @pytest.mark.parametrize("verb", ["retry", "cancel"])
-async def test_who_may_intervene(adsum: Adsum, api: Api, worker: RunWorker, verb: str) -> None:
+async def test_retry_and_cancel_require_permission(adsum: Adsum, api: Api, worker: RunWorker, verb: str) -> None:
     batch_id = await failed_batch(adsum, api, worker)
     path = f"/attendances/batches/{batch_id}/{verb}"
     assert (await api.post(path, None, "nobody")).status_code == 401
@@ -116,7 +114,7 @@ async def test_who_may_intervene(adsum: Adsum, api: Api, worker: RunWorker, verb
         assert (await api.post(f"/attendances/batches/{unknown}/{verb}", None, "office")).status_code == 404
 
 
-async def test_submissions_retries_and_cancels_at_once_leave_one_record_a_student(
+async def test_concurrent_submissions_retries_and_cancellations_leave_one_record_per_student(
     adsum: Adsum, api: Api, worker: RunWorker
 ) -> None:
     batch_id = await failed_batch(adsum, api, worker)

@@ -25,7 +25,7 @@ def test_the_total_is_the_sum(tally: Tally) -> None:
 
 
 @given(tallies)
-def test_progress_is_100_exactly_when_nothing_remains(tally: Tally) -> None:
+def test_progress_is_100_exactly_if_no_job_remains(tally: Tally) -> None:
     assert 0 <= tally.progress <= 100
     assert (tally.progress == 100) == (tally.remaining == 0)
 
@@ -34,7 +34,7 @@ def test_progress_is_rounded_down() -> None:
     assert Tally(recorded=9_999, remaining=1).progress == 99
 
 
-def test_a_batch_of_nobody_is_complete() -> None:
+def test_a_batch_without_students_is_complete() -> None:
     assert (Tally().total, Tally().progress) == (0, 100)
 
 
@@ -55,7 +55,7 @@ def test_the_state_of_a_batch_follows_its_run_and_its_failures(
     assert status(run_state, tally).state is state
 
 
-def test_an_open_run_is_what_the_seed_calls_locked() -> None:
+def test_an_open_run_is_reported_as_locked() -> None:
     found = status(RunState.OPEN, Tally(recorded=1, remaining=2))
     assert (found.is_locked, found.lock_status, found.remaining_jobs, found.is_completed) == (
         True,
@@ -66,6 +66,6 @@ def test_an_open_run_is_what_the_seed_calls_locked() -> None:
 
 
 @pytest.mark.parametrize(("run_state", "completed"), [(RunState.CLOSED, True), (RunState.CANCELLED, False)])
-def test_a_run_that_ended_holds_no_lock(run_state: RunState, completed: bool) -> None:
+def test_an_ended_run_is_not_reported_as_locked(run_state: RunState, completed: bool) -> None:
     found = status(run_state, Tally(recorded=3))
     assert (found.is_locked, found.lock_status, found.remaining_jobs, found.is_completed) == (False, None, 0, completed)

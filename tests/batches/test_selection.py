@@ -52,20 +52,20 @@ def test_all_selected_are_present_and_those_unselected_absent() -> None:
     assert statuses(Selection(True, unselected=[2, 4])) == {1: "present", 2: "absent", 3: "present", 4: "absent"}
 
 
-def test_nobody_is_touched_whom_a_partial_selection_does_not_name() -> None:
+def test_a_partial_selection_changes_only_named_students() -> None:
     assert statuses(Selection(False, selected=[3], unselected=[1])) == {1: "absent", 3: "present"}
 
 
-def test_a_single_mark_wins_over_both_lists_and_selects() -> None:
+def test_an_individual_mark_overrides_both_lists_and_selects() -> None:
     selection = Selection(False, selected=[1], unselected=[2], marks=[late(1), late(2), late(4)])
     assert requested_marks(selection, ROSTER) == {each: Mark("late", "bus") for each in (1, 2, 4)}
 
 
-def test_a_single_mark_wins_where_all_are_selected() -> None:
+def test_an_individual_mark_overrides_the_selection_of_all() -> None:
     assert statuses(Selection(True, marks=[late(3)])) == {1: "present", 2: "present", 3: "late", 4: "present"}
 
 
-def test_marks_come_in_the_rosters_order() -> None:
+def test_marks_are_in_the_order_of_the_roster() -> None:
     assert list(requested_marks(Selection(True, marks=[late(1)]), [9, 1, 5])) == [9, 1, 5]
 
 
@@ -80,7 +80,7 @@ def named(selection: Selection) -> set[int]:
     return {student for _, student in selection.mentioned}
 
 
-def test_a_good_selection_has_no_violations() -> None:
+def test_a_valid_selection_has_no_violations() -> None:
     selection = Selection(False, selected=[1, 2], unselected=[3], marks=[late(1), late(4)])
     assert wrong_in(selection) == []
     assert validate_roster(selection, ROSTER, (), sees_school=True) == []
@@ -101,13 +101,11 @@ def test_a_good_selection_has_no_violations() -> None:
         (Selection(False), [("empty_selection", "/selectedStudentIds")]),
     ],
 )
-def test_each_violation_of_the_form_is_named_where_it_stands(
-    selection: Selection, expected: list[tuple[str, str]]
-) -> None:
+def test_each_violation_names_its_field(selection: Selection, expected: list[tuple[str, str]]) -> None:
     assert told(wrong_in(selection)) == expected
 
 
-def test_everything_that_is_wrong_is_named_at_once() -> None:
+def test_all_violations_are_named_at_once() -> None:
     selection = Selection(False, selected=[1, 1], unselected=[1], marks=[StudentMark(2, Mark("asleep"))])
     assert told(wrong_in(selection)) == [
         ("student_repeated", "/selectedStudentIds/1"),
@@ -116,17 +114,17 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
     ]
 
 
-def test_selecting_all_and_naming_nobody_is_no_empty_selection() -> None:
+def test_selecting_all_without_names_is_not_empty() -> None:
     assert wrong_in(Selection(True)) == []
 
 
-def test_an_unknown_status_is_not_repeated_whole_and_the_allowed_ones_are_listed() -> None:
+def test_an_unknown_status_is_shortened_and_the_allowed_ones_are_listed() -> None:
     (violation,) = wrong_in(Selection(True, marks=[StudentMark(1, Mark("x" * 1000))]))
     assert len(violation.detail) < 120
     assert violation.params == {"allowed": ["present", "absent", "late", "excused"]}
 
 
-def test_telling_who_is_named_twice_grows_with_their_number_and_not_with_its_square() -> None:
+def test_finding_duplicate_students_takes_linear_time() -> None:
     few, many = seconds_to_tell_of(500), seconds_to_tell_of(10_000)
     assert many < 100 * few, "twenty times as many; by the square it were four hundred times"
 
@@ -143,7 +141,7 @@ def seconds_to_tell_of(students: int) -> float:
     return min(taken)
 
 
-def test_who_sees_the_school_is_told_strangers_from_students_of_other_classes() -> None:
+def test_a_caller_who_sees_the_school_can_tell_unknown_students_from_those_of_other_classes() -> None:
     selection = Selection(False, selected=[1, 8], unselected=[9], marks=[late(8)])
     violations = validate_roster(selection, ROSTER, known=[8], sees_school=True)
     assert told(violations) == [
@@ -154,7 +152,7 @@ def test_who_sees_the_school_is_told_strangers_from_students_of_other_classes() 
     assert [violation.params for violation in violations] == [{"studentId": 8}, {"studentId": 9}, {"studentId": 8}]
 
 
-def test_who_sees_only_classes_is_told_the_same_of_both() -> None:
+def test_a_caller_who_sees_only_classes_cannot_tell_them_apart() -> None:
     selection = Selection(False, selected=[8, 9])
     one, other = validate_roster(selection, ROSTER, known=[8], sees_school=False)
     assert one.code == other.code == "not_on_roster"

@@ -19,7 +19,7 @@ def statement(file: Path) -> str:
     return " ".join(without_comments(file.read_text(encoding="utf-8")).split())
 
 
-def test_every_statement_that_needs_the_outcome_of_a_job_defines_it_alike() -> None:
+def test_all_statements_define_the_outcome_of_a_job_identically() -> None:
     texts = [statement(file) for file in FILES]
     found = [each.group() for text in texts for each in OUTCOME.finditer(text)]
     assert len(found) == sum(text.count("ELSE 'pending'") for text in texts)
@@ -27,6 +27,6 @@ def test_every_statement_that_needs_the_outcome_of_a_job_defines_it_alike() -> N
     assert len(set(found)) == 1
 
 
-def test_statements_read_the_keys_of_a_plan_that_python_writes() -> None:
+def test_statements_read_the_plan_keys_that_python_writes() -> None:
     keys = {key for file in FILES for key in KEY.findall(statement(file))}
     assert keys == set(PLAN_KEYS)

@@ -34,16 +34,16 @@ results = st.builds(
 )
 
 
-def test_the_digest_of_a_request_stays_the_same_from_release_to_release() -> None:
+def test_the_digest_of_a_request_is_stable_across_releases() -> None:
     """It is kept in databases: a change of it turns every key that is in use into a refusal."""
     assert ASKED.digest() == "440346207afaaf28b856e7724234d94f4c38e73f0feec5f1f4b2d4425a02bf0b"
 
 
-def test_the_key_is_no_part_of_what_is_asked() -> None:
+def test_the_key_is_not_part_of_the_digest() -> None:
     assert replace(ASKED, idempotency_key="other").digest() == ASKED.digest()
 
 
-def test_lists_and_tuples_ask_the_same() -> None:
+def test_lists_and_tuples_have_the_same_digest() -> None:
     selection = ASKED.selection
     same = replace(selection, selected=(1, 2), unselected=(3,), marks=tuple(selection.marks))
     assert replace(ASKED, selection=same).digest() == ASKED.digest()
@@ -70,16 +70,16 @@ def test_lists_and_tuples_ask_the_same() -> None:
         {"selection": replace(ASKED.selection, marks=[StudentMark(4, Mark("late", "bus", arrived_at="08:10"))])},
     ],
 )
-def test_whatever_is_asked_otherwise_has_another_digest(change: dict[str, Any]) -> None:
+def test_any_difference_in_the_request_changes_the_digest(change: dict[str, Any]) -> None:
     assert replace(ASKED, **change).digest() != ASKED.digest()
 
 
 @given(results)
-def test_an_answer_comes_back_from_the_database_as_it_was(result: BatchResult) -> None:
+def test_a_stored_response_is_loaded_unchanged(result: BatchResult) -> None:
     assert result_of_json(json.loads(json.dumps(result.to_json()))) == replace(result, is_repeated=True)
 
 
-def test_an_answer_that_was_kept_before_there_were_warnings_has_none() -> None:
+def test_a_response_stored_by_an_older_version_has_no_warnings() -> None:
     kept = BatchResult("class-1-session-2-date-25122024", None, 1, 1, 0, "lock", "done", True, False).to_json()
     del kept["warnings"]
     assert result_of_json(kept).warnings == ()

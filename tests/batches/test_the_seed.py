@@ -25,7 +25,9 @@ REQUEST: dict[str, Any] = {
 BATCH_ID = "class-123-session-456-date-25122024"
 
 
-async def test_the_literal_request_gets_the_literal_response(adsum: Adsum, redis: Redis, worker: RunWorker) -> None:
+async def test_the_documented_request_gets_the_documented_response(
+    adsum: Adsum, redis: Redis, worker: RunWorker
+) -> None:
     credentials = await wiring.load_demo(adsum.settings)
     demo = SchoolIds(1, 123, 456, list(range(1, 31)), teacher_id=1)
     async with opened_api(adsum, demo, people=[]) as api:

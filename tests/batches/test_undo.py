@@ -25,7 +25,7 @@ async def statuses(register: Register) -> list[str | None]:
     return list((await register.api.statuses()).values())
 
 
-async def test_what_a_run_recorded_anew_is_cleared_and_can_be_marked_again(register: Register) -> None:
+async def test_new_records_are_cleared_and_can_be_marked_again(register: Register) -> None:
     (batch,) = (await register.api.get(BATCH)).json()["items"]
 
     undone = await undo(register, batch["batchId"], reason="the wrong class")
@@ -42,7 +42,7 @@ async def test_what_a_run_recorded_anew_is_cleared_and_can_be_marked_again(regis
     assert await statuses(register) == ["present"] * 3
 
 
-async def test_what_a_run_overwrote_stands_again_with_its_note(register: Register) -> None:
+async def test_overwritten_marks_are_restored_with_their_notes(register: Register) -> None:
     await register.correct(status="late", note="bus")
     again = await register.mark(onExisting="update", unselectedStudentIds=register.api.school.student_ids)
     assert await statuses(register) == ["absent"] * 3
@@ -54,7 +54,7 @@ async def test_what_a_run_overwrote_stands_again_with_its_note(register: Registe
     assert mark((await register.history())["items"][0]["new"]) == ("late", "bus")
 
 
-async def test_what_was_changed_since_stays_and_is_told(register: Register) -> None:
+async def test_records_changed_since_are_kept_and_reported(register: Register) -> None:
     (batch,) = (await register.api.get(BATCH)).json()["items"]
     await register.correct(status="late", note="bus")
 
@@ -66,7 +66,7 @@ async def test_what_was_changed_since_stays_and_is_told(register: Register) -> N
     assert await statuses(register) == ["late", None, None]
 
 
-async def test_undoing_twice_is_undoing_once(register: Register) -> None:
+async def test_a_second_undo_changes_nothing(register: Register) -> None:
     (batch,) = (await register.api.get(BATCH)).json()["items"]
     await undo(register, batch["batchId"])
 
@@ -76,7 +76,7 @@ async def test_undoing_twice_is_undoing_once(register: Register) -> None:
     assert len((await register.history())["items"]) == 2
 
 
-async def test_what_was_cleared_by_hand_is_not_cleared_again(register: Register) -> None:
+async def test_a_mark_cleared_by_hand_is_not_cleared_again(register: Register) -> None:
     (batch,) = (await register.api.get(BATCH)).json()["items"]
     await register.clear()
 
@@ -86,7 +86,7 @@ async def test_what_was_cleared_by_hand_is_not_cleared_again(register: Register)
     assert [each["status"] for each in undone["kept"]] == [None]
 
 
-async def test_a_retry_is_undone_with_what_it_retried(register: Register) -> None:
+async def test_a_retry_is_undone_together_with_the_run_it_retried(register: Register) -> None:
     batch_id = (await register.api.create("teacher", learningDate="2024-12-20")).json()["batchId"]
     async with one_student_away(register.adsum, register.api.school.student_ids[0]):
         await _work_off(register, batch_id)
@@ -107,13 +107,13 @@ async def test_a_batch_that_is_being_processed_is_not_undone(register: Register)
 
 
 @pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("operator", 403), ("nobody", 401), ("teacher", 404)])
-async def test_who_may_not_undo(register: Register, role: str, status: int) -> None:
+async def test_undo_requires_permission(register: Register, role: str, status: int) -> None:
     batch_id = "class-1-session-1-date-25122024" if role != "teacher" else "class-9-session-9-date-25122024"
 
     assert (await undo(register, batch_id, role)).status_code == status
 
 
-async def test_bad_input_is_named(register: Register) -> None:
+async def test_invalid_input_is_named(register: Register) -> None:
     (batch,) = (await register.api.get(BATCH)).json()["items"]
 
     assert violations(await undo(register, batch["batchId"], reason="x" * 501)) == {("/reason", "too_long")}

@@ -79,7 +79,7 @@ async def looking(adsum: Adsum) -> AsyncGenerator[ActivityService]:
         yield ActivityService(adsum.database, control, lambda: NOW)
 
 
-async def test_minutes_count_what_each_run_did_itself_and_only_of_schools_that_are_seen(
+async def test_minutes_count_the_own_work_of_each_run_of_visible_schools(
     adsum: Adsum, school: SchoolIds, looking: ActivityService
 ) -> None:
     operator = caller(Role.OPERATOR, school.school_id)
@@ -129,7 +129,7 @@ async def test_batches_are_listed_by_their_state(adsum: Adsum, school: SchoolIds
     }
 
 
-async def test_a_story_tells_reasons_the_queue_and_what_was_taken_back(adsum: Adsum, school: SchoolIds) -> None:
+async def test_a_timeline_shows_reasons_the_queue_and_undone_marks(adsum: Adsum, school: SchoolIds) -> None:
     office, operator = caller(Role.OFFICE, school.school_id), caller(Role.OPERATOR, school.school_id)
     async with adsum.database.transaction() as connection:
         run = await run_with_one_failure(connection, school)
@@ -154,7 +154,7 @@ async def test_a_story_tells_reasons_the_queue_and_what_was_taken_back(adsum: Ad
             await adsum.timeline.of_batch(unknown, operator, 100)
 
 
-async def test_names_are_told_to_who_may_read_rosters_and_ever_taught_the_class(
+async def test_names_are_shown_to_callers_who_may_read_rosters_and_see_the_class(
     adsum: Adsum, school: SchoolIds
 ) -> None:
     async with adsum.database.transaction() as connection:
@@ -171,7 +171,9 @@ async def test_names_are_told_to_who_may_read_rosters_and_ever_taught_the_class(
         await adsum.directory.student_names(caller(Role.OPERATOR, school.school_id), [one])
 
 
-async def test_the_queue_says_whether_it_is_paused_and_how_many_work(adsum: Adsum, school: SchoolIds) -> None:
+async def test_the_queue_reports_whether_it_is_paused_and_its_number_of_workers(
+    adsum: Adsum, school: SchoolIds
+) -> None:
     operator = caller(Role.OPERATOR, school.school_id)
     async with wiring.open_queue_control(adsum.settings) as control:
         await control.pause()
@@ -181,7 +183,7 @@ async def test_the_queue_says_whether_it_is_paused_and_how_many_work(adsum: Adsu
     assert QueueView(view.state, [WorkerSeen("a:1", 2), WorkerSeen("a:2", 40)]).alive == 1
 
 
-async def test_a_server_that_keeps_its_clients_for_itself_still_tells_what_waits(sqlite_url: str) -> None:
+async def test_the_queue_depth_is_known_although_the_server_denies_the_list_of_clients(sqlite_url: str) -> None:
     with temporary_valkey() as valkey:
         tell(valkey, "ACL SETUSER default -client|list")
         async with wiring.open_adsum(settings_of(sqlite_url, url_of(valkey))) as adsum:
@@ -190,9 +192,7 @@ async def test_a_server_that_keeps_its_clients_for_itself_still_tells_what_waits
     assert (view.state.waiting, view.workers, view.alive) == (0, None, None)
 
 
-async def test_without_redis_the_story_and_the_activity_are_those_of_the_database(
-    sqlite_url: str, tmp_path: Path
-) -> None:
+async def test_without_redis_timeline_and_activity_are_read_from_the_database(sqlite_url: str, tmp_path: Path) -> None:
     async with wiring.open_adsum(settings_of(sqlite_url, f"unix://{tmp_path}/nowhere")) as adsum:
         async with adsum.database.transaction() as connection:
             school = await make_school(connection)

@@ -24,7 +24,7 @@ from tests.support.schools import caller, enrol
 NEXT_DAY = "2024-12-26"
 
 
-async def test_each_class_session_and_day_is_a_batch_and_sending_the_file_again_changes_nothing(
+async def test_each_class_session_and_day_is_a_batch_and_a_second_import_changes_nothing(
     adsum: Adsum, files: Files, elsewhere: Elsewhere, worker: RunWorker
 ) -> None:
     async with adsum.database.transaction() as connection:
@@ -64,7 +64,7 @@ async def test_each_class_session_and_day_is_a_batch_and_sending_the_file_again_
     assert {each["version"] for each in items} == {1}
 
 
-async def test_a_dry_run_says_what_would_be_recorded_and_records_nothing(files: Files) -> None:
+async def test_a_dry_run_reports_the_records_and_writes_none(files: Files) -> None:
     first, *_ = files.students
 
     tried = await files.send(files.line(first), dryRun=True)
@@ -75,7 +75,7 @@ async def test_a_dry_run_says_what_would_be_recorded_and_records_nothing(files: 
     assert (await files.api.get("/attendances/batches")).json()["items"] == []
 
 
-async def test_what_is_recorded_is_kept_and_named_or_corrected_as_asked(
+async def test_existing_records_are_kept_and_listed_or_corrected_on_request(
     adsum: Adsum, files: Files, worker: RunWorker
 ) -> None:
     first, second, _ = files.students
@@ -109,7 +109,7 @@ async def test_an_empty_file_records_nothing(files: Files) -> None:
     assert (await files.send()).json() == {"dryRun": False, "rows": 0, "batches": []}
 
 
-async def test_what_changes_between_check_and_recording_is_named_and_the_rest_is_accepted(
+async def test_a_change_between_check_and_acceptance_is_reported_and_other_batches_are_accepted(
     adsum: Adsum, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leaver, create_batch = files.students[0], adsum.attendances.create_batch
@@ -132,7 +132,7 @@ async def test_what_changes_between_check_and_recording_is_named_and_the_rest_is
     ]
 
 
-async def test_what_is_wrong_with_no_line_is_raised_as_it_is(
+async def test_an_error_that_concerns_no_line_is_raised_unchanged(
     adsum: Adsum, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = f"{HEADER}\n{files.line(files.students[0])}\n".encode()
@@ -146,7 +146,7 @@ async def test_what_is_wrong_with_no_line_is_raised_as_it_is(
             await adsum.marks_import.import_csv(files.api.school.school_id, content, caller(Role.ADMIN), MarksOptions())
 
 
-async def test_a_day_on_which_the_school_is_closed_is_forced_by_the_office_for_a_reason(files: Files) -> None:
+async def test_the_office_imports_a_closed_day_with_a_reason(files: Files) -> None:
     path = f"/schools/{files.api.school.school_id}/closed-days/{DAY}"
     await files.api.change("PUT", path, "office", None, json={"reason": "Christmas"})
     first, second, _ = files.students

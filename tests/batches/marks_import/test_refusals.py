@@ -13,7 +13,7 @@ from tests.support.api import violations
 from tests.support.schools import make_bare_school
 
 
-async def test_every_wrong_line_is_named_and_nothing_is_recorded(files: Files, elsewhere: Elsewhere) -> None:
+async def test_every_invalid_line_is_named_and_nothing_is_recorded(files: Files, elsewhere: Elsewhere) -> None:
     first, second, third = files.students
     lines = [
         files.line(first),
@@ -50,16 +50,14 @@ async def test_every_wrong_line_is_named_and_nothing_is_recorded(files: Files, e
     assert (await files.api.get("/attendances/batches")).json()["items"] == []
 
 
-async def test_what_is_no_file_of_marks_is_refused(files: Files) -> None:
+async def test_a_file_without_marks_is_refused(files: Files) -> None:
     answer = await files.send_bytes(f"{HEADER}\n1,,1,2024-12-25,Späti\n".encode("latin-1"))
 
     assert answer.status_code == HTTPStatus.BAD_REQUEST, answer.text
     assert violations(answer) == {("marks.csv", "malformed")}
 
 
-async def test_of_a_file_in_which_everything_is_wrong_so_much_is_told(
-    files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_number_of_reported_errors_is_limited(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "MAX_VIOLATIONS", 2)
     right = files.line(files.students[0])
 
@@ -69,7 +67,7 @@ async def test_of_a_file_in_which_everything_is_wrong_so_much_is_told(
     assert answer.json()["detail"] == "2 things at least are wrong with these marks"
 
 
-async def test_one_import_takes_so_many_lines_and_batches(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_lines_and_batches_is_limited(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [files.line(files.students[0], day=day) for day in ("2024-12-02", "2024-12-03")]
     for most in ("MAX_ROWS", "MAX_BATCHES"):
         with monkeypatch.context() as patched:
@@ -77,7 +75,7 @@ async def test_one_import_takes_so_many_lines_and_batches(files: Files, monkeypa
             assert violations(await files.send(*lines)) == {("marks.csv", "too_long")}
 
 
-async def test_a_teacher_imports_for_their_own_classes_and_learns_of_no_others(
+async def test_a_teacher_imports_own_classes_and_learns_nothing_about_others(
     adsum: Adsum, files: Files, elsewhere: Elsewhere
 ) -> None:
     before_they_taught = files.line(files.students[0], day="2024-09-01")
@@ -106,7 +104,7 @@ async def test_a_teacher_imports_for_their_own_classes_and_learns_of_no_others(
     assert "student 's-00' is not on the roster of this class on that day" in details
 
 
-async def test_who_may_import(adsum: Adsum, files: Files) -> None:
+async def test_import_requires_permission(adsum: Adsum, files: Files) -> None:
     async with adsum.database.transaction() as connection:
         other = await make_bare_school(connection)
     line = files.line(files.students[0])

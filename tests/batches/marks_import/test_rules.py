@@ -13,7 +13,7 @@ from adsum.platform.errors import Malformed, Violation
 DAY = date(2024, 12, 25)
 
 
-def test_a_byte_order_mark_crlf_other_columns_first_and_blank_lines_do_no_harm() -> None:
+def test_a_byte_order_mark_crlf_another_column_order_and_blank_lines_are_accepted() -> None:
     content = (
         "\ufeffStatus, date,class,session,student,NOTE\r\n"
         'late,2024-12-25,7b,,s-1,"bus,\r\nagain"\r\n\r\n,,,,,\r\n'
@@ -26,7 +26,7 @@ def test_a_byte_order_mark_crlf_other_columns_first_and_blank_lines_do_no_harm()
     ]
 
 
-def test_half_a_line_and_a_day_that_is_none_are_violations_with_their_line() -> None:
+def test_an_incomplete_line_and_an_invalid_day_are_violations_with_their_line() -> None:
     rows = list(read_marks(b"class,session,student,date,status\n7b,,1\n7b,,1,25/12/2024,present\n"))
 
     assert [(row.pointer, row.code) for row in rows if isinstance(row, Violation)] == [
@@ -47,6 +47,6 @@ def test_half_a_line_and_a_day_that_is_none_are_violations_with_their_line() -> 
         b"",
     ],
 )
-def test_what_is_no_file_of_marks_is_refused(content: bytes) -> None:
+def test_a_file_without_marks_is_refused(content: bytes) -> None:
     with pytest.raises(Malformed):
         list(read_marks(content))

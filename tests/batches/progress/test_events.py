@@ -21,7 +21,7 @@ def state(
     return BatchStatus("class-1-session-1-date-25122024", run_id, number, run_state, tally, MORNING, None)
 
 
-def test_later_states_have_greater_steps() -> None:
+def test_later_states_have_higher_steps() -> None:
     in_order = [
         state(0),
         state(recorded=10, failed=2),
@@ -35,20 +35,20 @@ def test_later_states_have_greater_steps() -> None:
     assert steps == sorted(set(steps))
 
 
-def test_the_end_has_another_id_than_the_same_count_before() -> None:
+def test_the_terminal_state_has_another_id_than_the_same_count_before() -> None:
     open_, closed = state(recorded=30), state(recorded=30, run_state=RunState.CLOSED)
     assert event_id(open_) == f"{RUN}:30:processing"
     assert event_id(closed) == f"{RUN}:30:completed"
 
 
-def test_an_id_is_read_as_it_was_written() -> None:
+def test_an_event_id_is_parsed_as_it_was_written() -> None:
     assert parse_event_id(event_id(state(recorded=7, failed=2))) == LastEvent(RUN, 9)
 
 
 @pytest.mark.parametrize(
     "text", [None, "", "7", f"{RUN}:x:processing", f"{RUN}:-1:processing", f"{RUN}:7", f"{RUN}:7:processing\n", "é:1:a"]
 )
-def test_what_is_no_id_of_ours_says_nothing(text: str | None) -> None:
+def test_an_invalid_event_id_is_ignored(text: str | None) -> None:
     assert parse_event_id(text) is None
 
 
@@ -62,5 +62,5 @@ def test_what_is_no_id_of_ours_says_nothing(text: str | None) -> None:
         (state(recorded=9, number=2, run_id=OTHER), False),
     ],
 )
-def test_no_news_is_what_was_seen_of_the_same_run_while_it_is_open(now: BatchStatus, is_covered: bool) -> None:
+def test_an_event_id_marks_older_states_of_the_same_open_run_as_delivered(now: BatchStatus, is_covered: bool) -> None:
     assert LastEvent(RUN, 9).covers(now) is is_covered

@@ -21,7 +21,7 @@ from tests.support.waiting import until
 SYSTEM = system_caller()
 
 
-async def test_a_hundred_listeners_cost_one_round_and_nobody_costs_nothing(
+async def test_a_hundred_listeners_share_one_query_and_no_listener_causes_none(
     adsum: Adsum, school: SchoolIds, moving: MovingRun, rounds: Rounds
 ) -> None:
     async with adsum.database.transaction() as connection:
@@ -51,7 +51,7 @@ async def test_a_hundred_listeners_cost_one_round_and_nobody_costs_nothing(
     assert len(rounds.statements) > done
 
 
-async def test_who_may_not_read_batches_or_does_not_see_the_class_is_refused_at_once(
+async def test_a_caller_without_permission_or_visibility_is_refused_at_once(
     adsum: Adsum, school: SchoolIds, moving: MovingRun
 ) -> None:
     watchers: list[tuple[Caller, str, type[Exception]]] = [
@@ -82,7 +82,7 @@ async def test_beyond_the_limit_a_listener_is_refused_until_another_one_leaves(a
     await progress.close()
 
 
-async def test_when_it_is_stopped_streams_end_and_later_ones_after_the_state_now(
+async def test_stopping_ends_streams_and_later_streams_end_after_the_current_state(
     adsum: Adsum, moving: MovingRun
 ) -> None:
     async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:

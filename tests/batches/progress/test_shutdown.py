@@ -26,7 +26,7 @@ async def batch_and_token(database_url: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_streams_end_at_once_and_the_process_with_them(
+async def test_streams_end_at_once_on_shutdown_and_the_process_exits(
     sqlite_url: str, redis_url: str, number: signal.Signals
 ) -> None:
     """An upgrade of uvicorn breaks `Server` if it no longer calls `shutdown` and `capture_signals`."""

@@ -49,7 +49,7 @@ async def nobody_listens(api: Served) -> None:
     await until(alone)
 
 
-async def test_a_class_is_followed_from_the_first_student_to_the_last(
+async def test_a_stream_reports_progress_from_the_first_student_to_the_last(
     adsum: Adsum, school: SchoolIds, api: Served, token: str, worker: RunWorker
 ) -> None:
     result = await api.adsum.attendances.create_batch(submission(school), await adsum.tokens.caller_of(token))
@@ -68,7 +68,7 @@ async def test_a_class_is_followed_from_the_first_student_to_the_last(
     assert events[-1].data == status.json()
 
 
-async def test_a_client_that_comes_back_goes_on_where_it_was(moving: MovingRun, api: Served, token: str) -> None:
+async def test_a_reconnecting_client_resumes_after_its_last_event(moving: MovingRun, api: Served, token: str) -> None:
     async with api.events(moving.batch.id, token) as stream:
         first = await stream.next()
     await moving.record(0)
@@ -82,14 +82,14 @@ async def test_a_client_that_comes_back_goes_on_where_it_was(moving: MovingRun, 
         assert await stream.rest() == [last]
 
 
-async def test_a_client_that_goes_away_is_forgotten_at_once(moving: MovingRun, api: Served, token: str) -> None:
+async def test_a_disconnected_client_is_removed_at_once(moving: MovingRun, api: Served, token: str) -> None:
     async with api.events(moving.batch.id, token) as stream:
         await stream.next()
         assert api.adsum.progress.listeners == 1
     await nobody_listens(api)
 
 
-async def test_a_client_that_does_not_read_delays_nobody_and_is_forgotten_when_it_goes(
+async def test_a_client_that_does_not_read_delays_no_other_and_is_removed_on_disconnect(
     moving: MovingRun, api: Served, token: str
 ) -> None:
     request = f"GET {api.path(moving.batch.id)} HTTP/1.1\r\nHost: adsum\r\nAuthorization: Bearer {token}\r\n\r\n"
@@ -105,7 +105,7 @@ async def test_a_client_that_does_not_read_delays_nobody_and_is_forgotten_when_i
     await nobody_listens(api)
 
 
-async def test_while_nothing_happens_comments_keep_the_connection_alive(
+async def test_comments_keep_an_idle_connection_open(
     moving: MovingRun, api: Served, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoints, "KEEP_ALIVE_S", 0.01)
@@ -117,7 +117,7 @@ async def test_while_nothing_happens_comments_keep_the_connection_alive(
     assert [event.id for event in rest if event.name] == [f"{moving.run.run_id}:30:cancelled"]
 
 
-async def test_a_stream_ends_in_time_for_its_client_to_be_authenticated_again(
+async def test_a_stream_ends_so_that_its_client_is_authenticated_again(
     adsum: Adsum, school: SchoolIds, moving: MovingRun, api: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoints, "MAX_STREAM_S", 0.3)
@@ -130,7 +130,7 @@ async def test_a_stream_ends_in_time_for_its_client_to_be_authenticated_again(
         assert (await client.get(api.path(moving.batch.id))).status_code == 401
 
 
-async def test_refusals_are_problems_and_come_before_the_stream(
+async def test_errors_before_the_stream_are_problem_details(
     adsum: Adsum, school: SchoolIds, moving: MovingRun, api: Served, token: str
 ) -> None:
     async with adsum.database.transaction() as connection:
@@ -151,9 +151,7 @@ async def test_refusals_are_problems_and_come_before_the_stream(
             assert (refused.status_code, refused.headers["content-type"]) == (status, "application/problem+json")
 
 
-async def test_one_stream_too_many_is_503_and_may_be_asked_for_again(
-    moving: MovingRun, api: Served, token: str
-) -> None:
+async def test_a_stream_beyond_the_limit_is_503_and_can_be_retried(moving: MovingRun, api: Served, token: str) -> None:
     api.adsum.progress.listeners = MAX_LISTENERS
     async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as client:
         refused = await client.get(api.path(moving.batch.id))
@@ -161,7 +159,7 @@ async def test_one_stream_too_many_is_503_and_may_be_asked_for_again(
     assert refused.headers["retry-after"] == "1"
 
 
-async def test_while_the_database_is_away_the_stream_stays_and_goes_on_when_it_is_back(
+async def test_a_stream_survives_an_outage_of_the_database(
     postgres_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoints, "KEEP_ALIVE_S", 0.1)

@@ -24,7 +24,9 @@ from tests.support.schools import SchoolIds, make_school
 SYSTEM = system_caller()
 
 
-async def test_the_state_now_each_newer_one_and_one_terminal_state(adsum: Adsum, moving: MovingRun) -> None:
+async def test_a_watch_yields_the_current_state_each_newer_state_and_one_terminal_state(
+    adsum: Adsum, moving: MovingRun
+) -> None:
     await moving.record(0)
     async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:
         seen = [await next_of(watch)]
@@ -39,7 +41,7 @@ async def test_the_state_now_each_newer_one_and_one_terminal_state(adsum: Adsum,
     assert seen[-1].state is BatchState.COMPLETED
 
 
-async def test_with_a_real_worker_progress_never_goes_back_and_ends_at_100(
+async def test_with_a_real_worker_progress_never_decreases_and_ends_at_100(
     adsum: Adsum, school: SchoolIds, worker: RunWorker
 ) -> None:
     result = await adsum.attendances.create_batch(submission(school), SYSTEM)
@@ -51,7 +53,9 @@ async def test_with_a_real_worker_progress_never_goes_back_and_ends_at_100(
     assert [status.has_ended for status in seen].count(True) == 1
 
 
-async def test_who_resumes_is_sent_nothing_until_there_is_news(adsum: Adsum, moving: MovingRun, rounds: Rounds) -> None:
+async def test_a_resumed_watch_yields_nothing_until_the_state_changes(
+    adsum: Adsum, moving: MovingRun, rounds: Rounds
+) -> None:
     await moving.record(0)
     status = await adsum.attendances.get_batch_status(moving.batch.id)
     async with adsum.progress.watch(moving.batch.id, SYSTEM, event_id(status)) as watch:
@@ -62,7 +66,7 @@ async def test_who_resumes_is_sent_nothing_until_there_is_news(adsum: Adsum, mov
         assert settled(await waiting) == [20]
 
 
-async def test_who_resumes_behind_is_sent_the_state_now_and_not_what_was_between(
+async def test_a_resumed_watch_yields_the_current_state_without_intermediate_states(
     adsum: Adsum, moving: MovingRun
 ) -> None:
     status = await adsum.attendances.get_batch_status(moving.batch.id)
@@ -72,16 +76,14 @@ async def test_who_resumes_behind_is_sent_the_state_now_and_not_what_was_between
         assert settled(await next_of(watch)) == [20]
 
 
-async def test_who_resumes_after_the_end_is_sent_the_end_again_and_does_not_hang(
-    adsum: Adsum, moving: MovingRun
-) -> None:
+async def test_a_watch_resumed_after_the_end_yields_the_terminal_state_again(adsum: Adsum, moving: MovingRun) -> None:
     await moving.cancel()
     status = await adsum.attendances.get_batch_status(moving.batch.id)
     async with adsum.progress.watch(moving.batch.id, SYSTEM, event_id(status)) as watch:
         assert await rest_of(watch) == [status]
 
 
-async def test_a_newer_run_replaces_the_older_one_and_is_followed_to_its_end(
+async def test_a_newer_run_replaces_the_older_one_and_is_watched_to_its_end(
     adsum: Adsum, school: SchoolIds, moving: MovingRun
 ) -> None:
     await moving.record(0)
@@ -99,7 +101,7 @@ async def test_a_newer_run_replaces_the_older_one_and_is_followed_to_its_end(
     assert seen[-1] == newest[-1]
 
 
-async def test_a_state_that_is_older_than_one_that_was_taken_is_dropped(
+async def test_a_state_older_than_one_already_yielded_is_dropped(
     adsum: Adsum, school: SchoolIds, moving: MovingRun
 ) -> None:
     older = [await adsum.attendances.get_batch_status(moving.batch.id)]
@@ -119,9 +121,7 @@ async def test_a_state_that_is_older_than_one_that_was_taken_is_dropped(
     assert await rest_of(watch) == []
 
 
-async def test_a_listener_that_does_not_take_them_keeps_only_the_newest(
-    adsum: Adsum, moving: MovingRun, rounds: Rounds
-) -> None:
+async def test_a_slow_listener_keeps_only_the_newest_state(adsum: Adsum, moving: MovingRun, rounds: Rounds) -> None:
     async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:
         for chunk in range(3):
             await moving.record(chunk)
@@ -129,7 +129,7 @@ async def test_a_listener_that_does_not_take_them_keeps_only_the_newest(
         assert settled(await next_of(watch)) == [30]
 
 
-async def test_a_batch_that_is_gone_ends_its_streams(adsum: Adsum, moving: MovingRun) -> None:
+async def test_a_missing_batch_ends_its_streams(adsum: Adsum, moving: MovingRun) -> None:
     """As after the database was restored from an older copy."""
     async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:
         await next_of(watch)
@@ -138,7 +138,7 @@ async def test_a_batch_that_is_gone_ends_its_streams(adsum: Adsum, moving: Movin
         assert await rest_of(watch) == []
 
 
-async def test_an_error_that_ends_the_loop_is_told_to_who_listens_and_the_next_one_begins_anew(
+async def test_an_error_of_the_loop_reaches_the_listeners_and_the_next_listener_restarts_it(
     sqlite_url: str,
 ) -> None:
     async with open_adsum(Settings(database_url=sqlite_url)) as adsum:
@@ -160,7 +160,7 @@ async def test_an_error_that_ends_the_loop_is_told_to_who_listens_and_the_next_o
             assert settled(await next_of(watch)) == [10]
 
 
-async def test_without_valkey_it_is_the_same(database_url: str, tmp_path: object) -> None:
+async def test_progress_needs_no_valkey(database_url: str, tmp_path: object) -> None:
     settings = Settings(database_url=database_url, redis_url=f"unix://{tmp_path}/nobody.sock")
     async with open_adsum(settings) as adsum:
         async with adsum.database.transaction() as connection:

@@ -26,30 +26,30 @@ broken_fields = st.dictionaries(st.sampled_from(["v", "batchId", "runId", "chunk
 
 
 @pytest.mark.parametrize("chunk", [WHOLE, SINGLE])
-def test_a_message_is_read_as_it_was_written(chunk: Chunk) -> None:
+def test_a_message_is_parsed_as_it_was_written(chunk: Chunk) -> None:
     assert chunk_of(json.loads(json.dumps(chunk.to_message()["data"]))) == chunk
 
 
-def test_a_message_holds_ids_and_nothing_about_a_student() -> None:
+def test_a_message_contains_ids_and_no_personal_data() -> None:
     assert WHOLE.to_message()["data"] == MESSAGE
 
 
-def test_a_chunks_id_is_made_of_its_batch_run_and_number() -> None:
+def test_a_chunk_id_contains_batch_run_and_number() -> None:
     assert WHOLE.message_id == f"{BATCH.id}-run-{FIRST}-chunk-3"
 
 
-def test_the_id_of_one_students_message_is_the_seeds_job_id() -> None:
+def test_the_message_of_a_single_student_has_the_seeds_job_id() -> None:
     assert SINGLE.message_id == "student-7-session-456-date-25122024"
 
 
 @pytest.mark.parametrize("chunk", [WHOLE, SINGLE])
-def test_an_id_is_one_that_bullmq_takes(chunk: Chunk) -> None:
+def test_message_ids_are_valid_in_bullmq(chunk: Chunk) -> None:
     assert ":" not in chunk.message_id
     assert not chunk.message_id.isdigit()
 
 
 @pytest.mark.parametrize("chunk", [WHOLE, SINGLE])
-def test_nothing_of_a_finished_message_is_kept(chunk: Chunk) -> None:
+def test_a_finished_message_is_removed(chunk: Chunk) -> None:
     assert chunk.to_message()["opts"] == {
         "jobId": chunk.message_id,
         "removeOnComplete": True,
@@ -57,11 +57,11 @@ def test_nothing_of_a_finished_message_is_kept(chunk: Chunk) -> None:
     }
 
 
-def test_the_messages_of_a_run_name_their_place_in_its_plan() -> None:
+def test_messages_of_a_run_name_their_chunk_of_the_plan() -> None:
     assert chunks_of(run_of(FIRST, [1, 2], [3])) == [Chunk(BATCH, FIRST, 0), Chunk(BATCH, FIRST, 1)]
 
 
-def test_the_messages_of_a_run_that_is_cut_by_student_name_the_student() -> None:
+def test_messages_of_a_run_with_one_student_per_chunk_name_the_student() -> None:
     run = run_of(FIRST, [1], [3], by_student=True)
     assert chunks_of(run) == [Chunk(BATCH, FIRST, 0, student_id=1), Chunk(BATCH, FIRST, 1, student_id=3)]
 
@@ -72,7 +72,7 @@ def test_a_newer_message_is_left_to_newer_workers(more: dict[str, Any]) -> None:
         chunk_of({**MESSAGE, **more, "v": VERSION + 1})
 
 
-def test_what_a_later_release_adds_to_a_message_does_not_disturb() -> None:
+def test_unknown_fields_of_a_message_are_ignored() -> None:
     assert chunk_of({**MESSAGE, "tenant": "x"}) == WHOLE
 
 
@@ -102,13 +102,13 @@ def test_a_damaged_message_is_unreadable(field: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("data", [None, [], {}, "text", 7, {"v": 1}])
-def test_what_is_no_message_of_ours_is_unreadable(data: object) -> None:
+def test_a_foreign_message_is_unreadable(data: object) -> None:
     with pytest.raises(UnreadableChunk):
         chunk_of(data)
 
 
 @given(broken_fields, json_values)
-def test_whatever_is_in_the_queue_is_a_chunk_a_newer_one_or_unreadable(fields: dict[str, Any], other: object) -> None:
+def test_any_message_is_a_chunk_newer_or_unreadable(fields: dict[str, Any], other: object) -> None:
     for data in (MESSAGE | fields, other):
         with suppress(NewerChunk, UnreadableChunk):
             assert isinstance(chunk_of(data), Chunk)

@@ -26,7 +26,7 @@ def control(redis: Redis) -> QueueControl:
     return QueueControl(redis, queue_name="attendance", key_prefix="")
 
 
-async def test_a_paused_queue_gives_out_nothing_until_it_is_resumed(
+async def test_a_paused_queue_delivers_nothing_until_it_is_resumed(
     queue: QueueService, control: QueueControl, redis_url: str
 ) -> None:
     desk = ready_desk()
@@ -42,7 +42,7 @@ async def test_a_paused_queue_gives_out_nothing_until_it_is_resumed(
     assert not (await control.state()).is_paused
 
 
-async def test_pausing_lets_workers_finish_what_they_have(
+async def test_pausing_lets_workers_finish_their_chunks(
     queue: QueueService, control: QueueControl, redis_url: str
 ) -> None:
     desk = Desk()
@@ -71,9 +71,7 @@ async def nothing_is_active(control: QueueControl) -> bool:
     return (await control.state()).active == 0
 
 
-async def test_a_worker_is_seen_by_its_host_and_process_while_it_is_there(
-    control: QueueControl, redis_url: str
-) -> None:
+async def test_a_running_worker_is_listed_with_its_host_and_process(control: QueueControl, redis_url: str) -> None:
     assert await control.workers() == []
     async with working(redis_url, ready_desk()):
         await until(lambda: one_worker_waits(control))
@@ -84,7 +82,7 @@ async def test_a_worker_is_seen_by_its_host_and_process_while_it_is_there(
     await until(lambda: nobody_is_there(control))
 
 
-async def test_a_worker_is_seen_again_after_its_connections_broke(
+async def test_a_worker_is_listed_again_after_it_reconnects(
     queue: QueueService, control: QueueControl, redis: Any, redis_url: str
 ) -> None:
     async def waits_for_chunks() -> bool:
@@ -109,12 +107,12 @@ async def test_workers_of_another_installation_are_not_counted(redis: Redis, red
         assert await other.workers() == []
 
 
-def test_a_worker_that_says_nothing_for_long_is_not_alive() -> None:
+def test_a_worker_that_sends_nothing_for_long_is_not_alive() -> None:
     assert WorkerSeen("host:1", SILENT_AFTER_S - 1).is_alive
     assert not WorkerSeen("host:1", SILENT_AFTER_S).is_alive
 
 
-async def test_a_message_that_waits_is_not_astray_and_one_that_is_in_no_list_is(
+async def test_a_message_in_no_list_is_orphaned_and_a_waiting_one_is_not(
     queue: QueueService, control: QueueControl, redis: Redis
 ) -> None:
     await queue.enqueue([run_of(FIRST, [1, 2], [3])])
@@ -126,7 +124,7 @@ async def test_a_message_that_waits_is_not_astray_and_one_that_is_in_no_list_is(
     assert await control.orphaned_messages(ids) == ids[1:]
 
 
-async def test_failed_messages_are_forgotten_however_many_they_are(
+async def test_any_number_of_failed_messages_is_removed(
     queue: QueueService, control: QueueControl, redis: Redis
 ) -> None:
     await fail_all(queue, redis, count=450)
@@ -147,7 +145,7 @@ async def fail_all(queue: QueueService, redis: Redis, count: int) -> None:
     await redis.zadd("bull:attendance:failed", dict.fromkeys(ids, 1_700_000_000_000))
 
 
-async def test_a_server_that_is_away_is_an_outage(tmp_path: Path) -> None:
+async def test_an_unreachable_server_is_an_outage(tmp_path: Path) -> None:
     redis = open_redis(f"unix://{tmp_path}/nobody.sock", connections=4, socket_timeout=5)
     control = QueueControl(redis, queue_name="attendance", key_prefix="")
     for question in (control.state, control.workers, control.pause, control.resume, control.forget_failed):

@@ -18,7 +18,7 @@ from tests.batches.queue.desk import Desk, emptied, ready_desk, scripts_called, 
 from tests.support.waiting import until
 
 
-async def test_a_chunk_that_comes_to_an_idle_worker_is_not_asked_for_from_each_free_place(
+async def test_an_idle_worker_fetches_a_new_chunk_from_one_slot_only(
     queue: QueueService, redis: Redis, redis_url: str
 ) -> None:
     desk = ready_desk()
@@ -32,7 +32,7 @@ async def test_a_chunk_that_comes_to_an_idle_worker_is_not_asked_for_from_each_f
     assert await scripts_called(redis) - before <= 16
 
 
-async def test_many_chunks_are_asked_for_side_by_side(queue: QueueService, redis: Redis, redis_url: str) -> None:
+async def test_many_chunks_are_fetched_concurrently(queue: QueueService, redis: Redis, redis_url: str) -> None:
     desk = Desk()
     await queue.enqueue([run_of(FIRST, *([student_id] for student_id in range(1, 31)))])
     async with working(redis_url, desk, concurrency=30):
@@ -46,7 +46,7 @@ async def all_are_taken(redis: Any, count: int) -> bool:
     return await redis.llen("bull:attendance:active") == count
 
 
-async def test_all_who_wait_to_ask_leave_when_the_worker_stops_just_as_one_of_them_is_woken(
+async def test_all_waiting_slots_end_if_the_worker_stops_while_one_of_them_wakes(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class StoppingThen(FetchingWorker):

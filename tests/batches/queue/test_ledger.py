@@ -31,12 +31,12 @@ from tests.support.servers.valkey import tell
 NOW = datetime(2024, 12, 25, 8, 30, tzinfo=UTC)
 
 
-async def test_a_claim_makes_the_lock_the_counter_and_a_ticket_a_job(ledger: Ledger, redis: Redis) -> None:
+async def test_a_claim_creates_the_lock_the_counter_and_a_ticket_per_job(ledger: Ledger, redis: Redis) -> None:
     assert await claim(ledger, BATCH, FIRST, [1, 2, 3]) is None
     assert await values(redis) == {KEYS.lock: FIRST, KEYS.counter: "3"} | tickets(FIRST, 1, 2, 3)
 
 
-async def test_the_keys_are_the_seeds(ledger: Ledger, redis: Redis) -> None:
+async def test_the_keys_have_the_names_of_the_seed(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, [7])
     assert sorted(await values(redis)) == [
         "attendance-batch-counter:class-123-session-456-date-25122024",
@@ -45,12 +45,12 @@ async def test_the_keys_are_the_seeds(ledger: Ledger, redis: Redis) -> None:
     ]
 
 
-async def test_every_key_of_a_claim_lives_as_long_as_the_lock(ledger: Ledger, redis: Redis) -> None:
+async def test_every_key_of_a_claim_expires_with_the_lock(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2])
     assert set((await lifetimes(redis)).values()) <= {LOCK_TTL, LOCK_TTL - 1}
 
 
-async def test_claiming_again_brings_back_no_ticket_that_was_settled(ledger: Ledger, redis: Redis) -> None:
+async def test_claiming_again_restores_no_settled_ticket(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2])
     await settle(ledger, BATCH, FIRST, [1])
     before = await values(redis)
@@ -58,16 +58,14 @@ async def test_claiming_again_brings_back_no_ticket_that_was_settled(ledger: Led
     assert await values(redis) == before
 
 
-async def test_a_batch_that_is_held_is_left_to_its_holder(ledger: Ledger, redis: Redis) -> None:
+async def test_a_held_batch_is_not_claimed_by_another_run(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2])
     before = await values(redis)
     assert await claim(ledger, BATCH, SECOND, [2, 3]) == FIRST
     assert await values(redis) == before
 
 
-async def test_a_lock_that_is_taken_over_counts_nothing_and_what_its_holder_left_is_dropped(
-    ledger: Ledger, redis: Redis
-) -> None:
+async def test_taking_over_a_lock_counts_nothing_and_drops_the_keys_of_its_holder(ledger: Ledger, redis: Redis) -> None:
     """What the run has done by then is not to be counted again."""
     await claim(ledger, BATCH, FIRST, [1, 2])
     assert await ledger.take_over(Tickets(BATCH, FIRST, [2, 3, 4], None), SECOND)
@@ -77,28 +75,28 @@ async def test_a_lock_that_is_taken_over_counts_nothing_and_what_its_holder_left
     assert await values(redis) == {KEYS.marker: NOW.isoformat()} | tickets(FIRST, 1)
 
 
-async def test_a_lock_is_taken_over_only_while_it_is_of_the_run_that_ended(ledger: Ledger, redis: Redis) -> None:
+async def test_a_lock_is_taken_over_only_if_the_ended_run_still_holds_it(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, SECOND, [1])
     before = await values(redis)
     assert not await ledger.take_over(Tickets(BATCH, FIRST, [1], None), "third")
     assert await values(redis) == before
 
 
-async def test_who_takes_over_from_a_run_that_completed_leaves_its_marker(ledger: Ledger, redis: Redis) -> None:
+async def test_taking_over_from_a_completed_run_writes_its_marker(ledger: Ledger, redis: Redis) -> None:
     """It may be that nobody else does: who closed it has died, and the next run is cancelled."""
     await claim(ledger, BATCH, FIRST, [1])
     assert await ledger.take_over(Tickets(BATCH, FIRST, [1], NOW), SECOND)
     assert await values(redis) == {KEYS.lock: SECOND, KEYS.marker: NOW.isoformat()}
 
 
-async def test_two_batches_do_not_touch_each_other(ledger: Ledger) -> None:
+async def test_two_batches_are_independent(ledger: Ledger) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2])
     assert await claim(ledger, OTHER_BATCH, SECOND, [1, 2]) is None
     assert await settle(ledger, BATCH, FIRST, [1]) == 1
     assert await settle(ledger, OTHER_BATCH, SECOND, [1, 2]) == 0
 
 
-async def test_settling_takes_the_tickets_away_and_counts_them(ledger: Ledger, redis: Redis) -> None:
+async def test_settling_removes_the_tickets_and_counts_them(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2, 3])
     assert await settle(ledger, BATCH, FIRST, [1, 3]) == 1
     assert await values(redis) == {KEYS.lock: FIRST, KEYS.counter: "1"} | tickets(FIRST, 2)
@@ -110,7 +108,7 @@ async def test_settling_twice_counts_once(ledger: Ledger) -> None:
     assert await settle(ledger, BATCH, FIRST, [1, 2]) == 1
 
 
-async def test_who_settles_the_last_chunk_again_is_told_again_that_it_was_the_last(ledger: Ledger) -> None:
+async def test_settling_the_last_chunk_again_returns_zero_again(ledger: Ledger) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2])
     assert await settle(ledger, BATCH, FIRST, [1, 2]) == 0
     assert await settle(ledger, BATCH, FIRST, [1, 2]) == 0
@@ -123,7 +121,7 @@ async def test_a_late_worker_of_another_run_counts_nothing(ledger: Ledger, redis
     assert await values(redis) == before
 
 
-async def test_the_tickets_that_an_earlier_run_left_are_taken_and_not_counted(ledger: Ledger, redis: Redis) -> None:
+async def test_tickets_of_an_earlier_run_are_removed_and_not_counted(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2])
     await redis.delete(KEYS.lock)  # it expired
     await claim(ledger, BATCH, SECOND, [2])
@@ -131,25 +129,25 @@ async def test_the_tickets_that_an_earlier_run_left_are_taken_and_not_counted(le
     assert await values(redis) == {KEYS.lock: SECOND, KEYS.counter: "1"} | tickets(SECOND, 2)
 
 
-async def test_nobody_is_told_that_they_were_the_last_when_the_counter_is_lost(ledger: Ledger, redis: Redis) -> None:
+async def test_a_lost_counter_reports_no_last_chunk(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2])
     await redis.delete(KEYS.counter)
     assert await settle(ledger, BATCH, FIRST, [1, 2]) is None
     assert await values(redis) == {KEYS.lock: FIRST}
 
 
-async def test_settling_after_everything_is_lost_changes_nothing(ledger: Ledger, redis: Redis) -> None:
+async def test_settling_after_the_loss_of_all_keys_changes_nothing(ledger: Ledger, redis: Redis) -> None:
     assert await settle(ledger, BATCH, FIRST, [1, 2]) is None
     assert await values(redis) == {}
 
 
-async def test_tickets_that_were_lost_are_not_counted(ledger: Ledger, redis: Redis) -> None:
+async def test_lost_tickets_are_not_counted(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2])
     await redis.delete(KEYS.ticket(1))
     assert await settle(ledger, BATCH, FIRST, [1, 2]) == 1
 
 
-async def test_settling_renews_the_life_of_the_lock_and_of_the_counter(ledger: Ledger, redis: Redis) -> None:
+async def test_settling_renews_the_expiry_of_lock_and_counter(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2])
     for name in (KEYS.lock, KEYS.counter):
         await redis.expire(name, 10)
@@ -158,27 +156,27 @@ async def test_settling_renews_the_life_of_the_lock_and_of_the_counter(ledger: L
     assert min(left[KEYS.lock], left[KEYS.counter]) > 10
 
 
-async def test_the_counter_is_a_plain_integer_of_the_seeds_to_the_end(ledger: Ledger, redis: Redis) -> None:
+async def test_the_counter_stays_a_plain_integer_as_in_the_seed(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, range(1, 31))
     for student_id in range(1, 31):
         assert await settle(ledger, BATCH, FIRST, [student_id]) == 30 - student_id
         assert await redis.get(KEYS.counter) == str(30 - student_id)
 
 
-async def test_a_release_leaves_nothing_but_the_completion_marker(ledger: Ledger, redis: Redis) -> None:
+async def test_a_release_leaves_only_the_completion_marker(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2])
     assert await release(ledger, BATCH, FIRST, [1, 2], completed_at=NOW)
     assert await values(redis) == {KEYS.marker: "2024-12-25T08:30:00+00:00"}
     assert COMPLETED_TTL - 1 <= (await lifetimes(redis))[KEYS.marker] <= COMPLETED_TTL
 
 
-async def test_a_run_that_did_not_complete_leaves_no_marker(ledger: Ledger, redis: Redis) -> None:
+async def test_an_incomplete_run_leaves_no_marker(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2])
     assert await release(ledger, BATCH, FIRST, [1, 2], completed_at=None)
     assert await values(redis) == {}
 
 
-async def test_a_release_takes_only_what_is_of_its_run(ledger: Ledger, redis: Redis) -> None:
+async def test_a_release_removes_only_keys_of_its_run(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2])
     await redis.delete(KEYS.lock)  # it expired
     await claim(ledger, BATCH, SECOND, [2, 3])
@@ -186,9 +184,7 @@ async def test_a_release_takes_only_what_is_of_its_run(ledger: Ledger, redis: Re
     assert await values(redis) == {KEYS.lock: SECOND, KEYS.counter: "2"} | tickets(SECOND, 2, 3)
 
 
-async def test_a_run_that_completed_is_marked_whoever_holds_the_batch_and_stays_so(
-    ledger: Ledger, redis: Redis
-) -> None:
+async def test_a_completed_run_is_marked_although_another_run_holds_the_batch(ledger: Ledger, redis: Redis) -> None:
     """One that was recorded while the lock of an ended run stood in its way is not forgotten for that."""
     await claim(ledger, BATCH, FIRST, [1])
     assert not await release(ledger, BATCH, SECOND, [1], completed_at=NOW + timedelta(microseconds=1))
@@ -196,7 +192,7 @@ async def test_a_run_that_completed_is_marked_whoever_holds_the_batch_and_stays_
     assert await values(redis) == {KEYS.marker: "2024-12-25T08:30:00.000001+00:00"}
 
 
-async def test_a_marker_of_another_kind_tells_nothing(ledger: Ledger, redis: Redis) -> None:
+async def test_a_marker_of_another_type_is_ignored(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, [1])
     await redis.rpush(KEYS.marker, "theirs")  # pyright: ignore[reportGeneralTypeIssues]
     assert await release(ledger, BATCH, FIRST, [1], completed_at=NOW)
@@ -211,7 +207,7 @@ async def test_releasing_twice_changes_nothing(ledger: Ledger, redis: Redis) -> 
     assert await values(redis) == before
 
 
-async def test_the_scripts_are_sent_again_where_the_server_forgot_them(ledger: Ledger, redis: Redis) -> None:
+async def test_scripts_are_sent_again_if_the_server_lost_them(ledger: Ledger, redis: Redis) -> None:
     await redis.script_flush()
     assert await claim(ledger, BATCH, FIRST, [1, 2]) is None
     await redis.script_flush()
@@ -221,7 +217,7 @@ async def test_the_scripts_are_sent_again_where_the_server_forgot_them(ledger: L
     assert list(await values(redis)) == [KEYS.marker]
 
 
-async def test_two_installations_on_one_server_do_not_see_each_other(redis: Redis) -> None:
+async def test_two_installations_on_one_server_are_independent(redis: Redis) -> None:
     one, other = new_ledger(redis, "{adsum-1}"), new_ledger(redis, "{adsum-2}")
     assert await claim(one, BATCH, FIRST, [1]) is None
     assert await claim(other, BATCH, SECOND, [1]) is None
@@ -240,7 +236,7 @@ async def test_a_batch_of_ten_thousand_is_claimed_settled_and_released(ledger: L
     assert list(await values(redis)) == [KEYS.marker]
 
 
-async def test_a_ledger_that_somebody_spoilt_stops_no_other(ledger: Ledger, redis: Redis) -> None:
+async def test_a_corrupted_ledger_blocks_no_other(ledger: Ledger, redis: Redis) -> None:
     """What the spoilt one counts is known to the database alone; its batch is not freed, for nobody can say whose."""
     for batch in (BATCH, OTHER_BATCH):
         await claim(ledger, batch, FIRST, [1, 2])
@@ -252,20 +248,20 @@ async def test_a_ledger_that_somebody_spoilt_stops_no_other(ledger: Ledger, redi
     assert await ledger.release_all(releases) == [False, True]
 
 
-async def test_a_counter_that_is_no_number_is_known_to_the_database_alone(ledger: Ledger, redis: Redis) -> None:
+async def test_a_counter_that_is_no_number_counts_nothing(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2])
     await redis.set(KEYS.counter, "theirs", keepttl=True)
     assert await settle(ledger, BATCH, FIRST, [1]) is None
 
 
-async def test_a_claim_overwrites_what_somebody_spoilt(ledger: Ledger, redis: Redis) -> None:
+async def test_a_claim_overwrites_a_corrupted_ledger(ledger: Ledger, redis: Redis) -> None:
     for key in (KEYS.lock, KEYS.counter, KEYS.ticket(1)):
         await redis.rpush(key, "theirs")  # pyright: ignore[reportGeneralTypeIssues]
     assert await claim(ledger, BATCH, FIRST, [1]) is None
     assert await values(redis) == {KEYS.lock: FIRST, KEYS.counter: "1", KEYS.ticket(1): FIRST}
 
 
-async def test_a_server_that_refuses_is_an_outage_and_nothing_is_taken_for_settled(
+async def test_a_server_that_refuses_is_an_outage_and_settles_nothing(
     ledger: Ledger, redis: Redis, valkey: Valkey
 ) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2])
@@ -278,7 +274,7 @@ async def test_a_server_that_refuses_is_an_outage_and_nothing_is_taken_for_settl
     assert await settle(ledger, BATCH, FIRST, [1]) == 1
 
 
-async def test_scripts_that_the_server_forgot_are_loaded_again(ledger: Ledger, valkey: Valkey) -> None:
+async def test_scripts_lost_by_the_server_are_loaded_again(ledger: Ledger, valkey: Valkey) -> None:
     for _ in range(2):
         await claim(ledger, BATCH, FIRST, [1])
         assert tell(valkey, "SCRIPT FLUSH") == "+OK"

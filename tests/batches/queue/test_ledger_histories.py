@@ -153,7 +153,7 @@ def run_histories(histories: type[LedgerHistories], *, shrink: bool = True) -> N
     )
 
 
-def test_every_history_of_two_runs_leaves_a_ledger_that_counts_right(histories: type[LedgerHistories]) -> None:
+def test_every_history_of_two_runs_leaves_a_correct_count(histories: type[LedgerHistories]) -> None:
     run_histories(histories)
 
 
@@ -170,7 +170,7 @@ class CountingWithoutTickets(Ledger):
         )
 
 
-def test_histories_find_what_counts_without_tickets(
+def test_histories_detect_counting_without_tickets(
     histories: type[LedgerHistories], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def weakened(redis: Redis) -> Ledger:

@@ -35,7 +35,7 @@ async def fill(ledger: Ledger) -> None:
     await ledger.lead("somebody", 60)
 
 
-async def test_each_key_is_known_for_what_it_is(redis: Redis, ledger: Ledger) -> None:
+async def test_each_key_is_classified(redis: Redis, ledger: Ledger) -> None:
     await fill(ledger)
     await redis.set("attendance-batch-lock:no-batch", "theirs")
     await redis.set("student-of-theirs", "theirs")
@@ -63,7 +63,7 @@ async def test_only_keys_of_this_installation_are_found(redis: Redis, prefix: st
     assert len(found.keys) == 3
 
 
-async def test_a_scan_ends_at_its_limit_and_says_so(redis: Redis, ledger: Ledger) -> None:
+async def test_a_scan_ends_at_its_limit_and_reports_it(redis: Redis, ledger: Ledger) -> None:
     await claim(ledger, BATCH, FIRST, range(1, 5001))
     found = await Leftovers(redis, "").scan(2000)
     assert found.is_cut_off
@@ -71,7 +71,7 @@ async def test_a_scan_ends_at_its_limit_and_says_so(redis: Redis, ledger: Ledger
     assert len((await Leftovers(redis, "").scan(LIMIT)).keys) == 5002
 
 
-async def test_a_key_that_lives_for_ever_is_seen_and_given_its_time(redis: Redis, ledger: Ledger) -> None:
+async def test_a_key_without_expiry_is_found_and_given_one(redis: Redis, ledger: Ledger) -> None:
     await claim(ledger, BATCH, FIRST, [1])
     await redis.persist(KEYS.ticket(1))
     leftovers = Leftovers(redis, "")
@@ -80,7 +80,7 @@ async def test_a_key_that_lives_for_ever_is_seen_and_given_its_time(redis: Redis
     assert 0 < await redis.ttl(KEYS.ticket(1)) <= 60
 
 
-async def test_only_what_still_holds_what_was_seen_is_dropped(redis: Redis, ledger: Ledger) -> None:
+async def test_only_unchanged_keys_are_dropped(redis: Redis, ledger: Ledger) -> None:
     await claim(ledger, BATCH, FIRST, range(1, 1501))
     tickets = {KEYS.ticket(i): FIRST for i in range(1, 1501)}
     await redis.set(KEYS.ticket(7), SECOND)
@@ -89,12 +89,12 @@ async def test_only_what_still_holds_what_was_seen_is_dropped(redis: Redis, ledg
     assert await Leftovers(redis, "").drop({}) == 0
 
 
-async def test_what_bullmq_keeps_is_nobodys_leftover(redis: Redis) -> None:
+async def test_permanent_keys_of_bullmq_are_not_stale(redis: Redis) -> None:
     await new_queue(redis).enqueue([run_of(FIRST, [1])])
     assert not any("bull" in key.name for key in (await Leftovers(redis, "").scan(LIMIT)).keys)
 
 
-async def test_a_server_that_is_away_is_an_outage(tmp_path: Path) -> None:
+async def test_an_unreachable_server_is_an_outage(tmp_path: Path) -> None:
     redis = open_redis(f"unix://{tmp_path}/nobody.sock", connections=4, socket_timeout=5)
     with pytest.raises(QueueOutage):
         await Leftovers(redis, "").scan(LIMIT)

@@ -21,7 +21,7 @@ from tests.batches.queue.desk import emptied, ready_desk, working
 RUN = run_of(FIRST, [1, 2], [3])
 
 
-async def test_bullmq_scripts_add_job_stores_in_a_pipeline_what_add_bulk_stores(redis: Redis) -> None:
+async def test_bullmq_add_job_in_a_pipeline_stores_the_same_as_add_bulk(redis: Redis) -> None:
     """`QueueService._enqueue` calls `queue.backend.scripts.addJob(job, pipe)`. An upgrade that renames it, changes its
     parameters, or makes `addBulk` store more than it, breaks enqueueing.
     """

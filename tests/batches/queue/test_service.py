@@ -36,7 +36,7 @@ async def waiting(redis: Redis, prefix: str = "") -> list[str]:
     return [str(name) for name in reversed(await redis.lrange(f"{prefix}{WAITING}", 0, -1))]
 
 
-async def test_a_run_is_claimed_and_its_chunks_wait_in_order(queue: QueueService, redis: Redis) -> None:
+async def test_a_run_is_claimed_and_its_chunks_are_queued_in_order(queue: QueueService, redis: Redis) -> None:
     assert await queue.enqueue([run_of(FIRST, [1, 2], [3, 4], [5])]) == [None]
     assert await waiting(redis) == [
         f"{BATCH.id}-run-{FIRST}-chunk-0",
@@ -46,7 +46,7 @@ async def test_a_run_is_claimed_and_its_chunks_wait_in_order(queue: QueueService
     assert await values(redis) == {KEYS.lock: FIRST, KEYS.counter: "5"} | tickets(FIRST, 1, 2, 3, 4, 5)
 
 
-async def test_queueing_again_adds_nothing(queue: QueueService, redis: Redis) -> None:
+async def test_enqueueing_again_adds_nothing(queue: QueueService, redis: Redis) -> None:
     run = run_of(FIRST, [1, 2], [3])
     await queue.enqueue([run])
     before = await values(redis), await waiting(redis)
@@ -54,7 +54,7 @@ async def test_queueing_again_adds_nothing(queue: QueueService, redis: Redis) ->
     assert (await values(redis), await waiting(redis)) == before
 
 
-async def test_queueing_twenty_times_at_once_adds_one(redis: Redis) -> None:
+async def test_twenty_concurrent_enqueues_add_one_message_per_chunk(redis: Redis) -> None:
     run = run_of(FIRST, [1, 2], [3])
     queues = [new_queue(redis) for _ in range(4)]
     started = await asyncio.gather(*(queues[i % 4].enqueue([run]) for i in range(20)))
@@ -63,14 +63,14 @@ async def test_queueing_twenty_times_at_once_adds_one(redis: Redis) -> None:
     assert await redis.get(KEYS.counter) == "3"
 
 
-async def test_of_two_runs_at_once_one_holds_the_batch(queue: QueueService, redis: Redis) -> None:
+async def test_one_of_two_concurrent_runs_holds_the_batch(queue: QueueService, redis: Redis) -> None:
     (first,), (second,) = await asyncio.gather(*(queue.enqueue([run_of(run, [1, 2])]) for run in (FIRST, SECOND)))
     holder = first or second
     assert {first, second} == {None, holder}
     assert await values(redis) == {KEYS.lock: holder, KEYS.counter: "2"} | tickets(str(holder), 1, 2)
 
 
-async def test_a_run_that_finds_the_lock_of_another_one_is_told_and_queued_all_the_same(
+async def test_a_run_that_meets_the_lock_of_another_run_is_enqueued_and_reports_the_holder(
     queue: QueueService, redis: Redis
 ) -> None:
     await queue.enqueue([run_of(FIRST, [1, 2])])
@@ -80,7 +80,7 @@ async def test_a_run_that_finds_the_lock_of_another_one_is_told_and_queued_all_t
     assert f"{BATCH.id}-run-{SECOND}-chunk-0" in await waiting(redis)
 
 
-async def test_the_lock_of_a_run_that_ended_is_taken_over_and_what_it_left_is_dropped(
+async def test_the_lock_of_an_ended_run_is_taken_over_and_its_keys_are_dropped(
     queue: QueueService, redis: Redis
 ) -> None:
     """The lock alone: what the run has done by then is not to be counted again."""
@@ -92,7 +92,7 @@ async def test_the_lock_of_a_run_that_ended_is_taken_over_and_what_it_left_is_dr
     assert await values(redis) == {KEYS.marker: NOW.isoformat()}
 
 
-async def test_more_than_go_in_one_pipeline_go_in_several(
+async def test_many_chunks_are_sent_in_several_pipelines(
     queue: QueueService, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await queue.enqueue([run_of(FIRST, [7], batch=OTHER_BATCH)])  # whose lock refuses one of them
@@ -102,7 +102,7 @@ async def test_more_than_go_in_one_pipeline_go_in_several(
     assert len(await waiting(redis)) == 5
 
 
-async def test_one_students_message_that_still_waits_is_not_added_twice_by_the_next_run(
+async def test_a_waiting_message_of_a_student_is_not_added_again_by_the_next_run(
     queue: QueueService, redis: Redis
 ) -> None:
     await queue.enqueue([run_of(FIRST, [7], by_student=True)])
@@ -110,28 +110,28 @@ async def test_one_students_message_that_still_waits_is_not_added_twice_by_the_n
     assert await waiting(redis) == [BATCH.job_id(7)]
 
 
-async def test_every_key_of_ours_has_a_time_to_live(queue: QueueService, redis: Redis) -> None:
+async def test_every_key_has_a_time_to_live(queue: QueueService, redis: Redis) -> None:
     await queue.enqueue([run_of(FIRST, [1, 2])])
     left = await lifetimes(redis)
     assert len(left) == 4
     assert min(left.values()) > 0
 
 
-async def test_an_installation_keeps_its_chunks_behind_its_prefix(redis: Redis) -> None:
+async def test_the_key_prefix_separates_installations(redis: Redis) -> None:
     one, other = new_queue(redis, "{adsum-1}"), new_queue(redis, "{adsum-2}")
     await one.enqueue([run_of(FIRST, [1, 2])])
     assert [len(await waiting(redis, prefix)) for prefix in ("{adsum-1}", "{adsum-2}", "")] == [1, 0, 0]
     assert [await one.depth(), await other.depth()] == [1, 0]
 
 
-async def test_the_depth_is_how_many_chunks_are_not_done(queue: QueueService) -> None:
+async def test_the_depth_is_the_number_of_unfinished_chunks(queue: QueueService) -> None:
     assert await queue.depth() == 0
     await queue.enqueue([run_of(FIRST, [1, 2], [3, 4])])
     await queue.enqueue([run_of(SECOND, [1, 2], batch=OTHER_BATCH)])
     assert await queue.depth() == 3
 
 
-async def test_the_lock_is_told_by_the_name_that_users_know(queue: QueueService) -> None:
+async def test_the_lock_is_reported_under_its_public_name(queue: QueueService) -> None:
     assert queue.lock_key(BATCH.id) == KEYS.lock
 
 
@@ -142,7 +142,7 @@ async def test_the_queue_settles_and_releases_with_the_ledger(queue: QueueServic
     assert await values(redis) == {}
 
 
-async def test_a_frozen_server_costs_a_request_no_more_than_our_patience(
+async def test_a_frozen_server_delays_a_request_at_most_by_the_deadline(
     own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     redis = open_redis(url_of(own_valkey), connections=8, socket_timeout=5)
@@ -159,7 +159,7 @@ async def test_a_frozen_server_costs_a_request_no_more_than_our_patience(
     await redis.aclose()
 
 
-async def test_no_reply_of_an_abandoned_command_is_taken_for_that_of_another(own_valkey: Valkey) -> None:
+async def test_a_reply_to_an_abandoned_command_is_not_used_for_another_command(own_valkey: Valkey) -> None:
     redis = open_redis(url_of(own_valkey), connections=1, socket_timeout=5)
     queue = new_queue(redis)
     await redis.set("kept", "value")
@@ -176,7 +176,7 @@ async def test_a_frozen_server_does_not_answer_a_ping(own_valkey: Valkey) -> Non
     await redis.aclose()
 
 
-async def test_a_server_that_is_not_there_is_an_outage(tmp_path: object) -> None:
+async def test_an_unreachable_server_is_an_outage(tmp_path: object) -> None:
     redis = open_redis(f"unix://{tmp_path}/nobody.sock", connections=8, socket_timeout=5)
     with pytest.raises(QueueOutage):
         await new_queue(redis).enqueue([run_of(FIRST, [1])])
@@ -185,7 +185,7 @@ async def test_a_server_that_is_not_there_is_an_outage(tmp_path: object) -> None
     await redis.aclose()
 
 
-async def test_a_server_that_refuses_to_write_is_an_outage(own_valkey: Valkey) -> None:
+async def test_a_server_that_refuses_writes_is_an_outage(own_valkey: Valkey) -> None:
     redis = open_redis(url_of(own_valkey), connections=8, socket_timeout=5)
     tell(own_valkey, "CONFIG SET maxmemory 1")
     with pytest.raises(QueueOutage):

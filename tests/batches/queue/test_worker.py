@@ -32,7 +32,7 @@ async def send(redis: Redis, data: object) -> None:
     await Queue("attendance", cast("Any", {"connection": redis})).add(NAME, data, {"jobId": "theirs"})
 
 
-async def test_each_chunk_is_processed_and_nothing_is_left_of_its_message(
+async def test_each_chunk_is_processed_and_its_message_removed(
     queue: QueueService, redis: Redis, redis_url: str
 ) -> None:
     desk, run = ready_desk(), run_of(FIRST, [1, 2], [3])
@@ -44,7 +44,7 @@ async def test_each_chunk_is_processed_and_nothing_is_left_of_its_message(
     assert left <= {"meta", "id", "events", "stalled-check", "marker"}
 
 
-async def test_a_message_that_is_no_chunk_is_dropped_and_the_next_one_processed(
+async def test_an_unreadable_message_is_dropped_and_the_next_one_processed(
     queue: QueueService, redis: Redis, redis_url: str
 ) -> None:
     desk = ready_desk()
@@ -68,9 +68,7 @@ async def test_a_message_of_a_newer_version_stays_for_newer_workers(
     assert (len(desk.processed), await redis.exists("bull:attendance:theirs")) == (1, 1)
 
 
-async def test_whoever_processes_a_chunk_is_told_how_often_it_has_stalled(
-    queue: QueueService, redis: Redis, redis_url: str
-) -> None:
+async def test_the_processor_receives_the_number_of_stalls(queue: QueueService, redis: Redis, redis_url: str) -> None:
     desk, run = ready_desk(), run_of(FIRST, [1, 2])
     await queue.enqueue([run])
     await redis.hset(f"bull:attendance:{chunks_of(run)[0].message_id}", "stc", "7")  # pyright: ignore[reportGeneralTypeIssues]
@@ -79,7 +77,7 @@ async def test_whoever_processes_a_chunk_is_told_how_often_it_has_stalled(
     assert desk.stalls == [7]
 
 
-async def test_a_worker_that_is_told_to_stop_finishes_what_it_has_and_takes_nothing_new(
+async def test_a_stopping_worker_finishes_its_chunks_and_fetches_no_more(
     queue: QueueService, redis: Any, redis_url: str
 ) -> None:
     async def nobody_waits_for_chunks() -> bool:
@@ -98,7 +96,7 @@ async def test_a_worker_that_is_told_to_stop_finishes_what_it_has_and_takes_noth
     assert await queue.depth() == 1
 
 
-async def test_a_chunk_that_is_not_to_be_done_now_comes_again_in_a_moment(queue: QueueService, redis_url: str) -> None:
+async def test_a_postponed_chunk_is_delivered_again_soon(queue: QueueService, redis_url: str) -> None:
     desk = ready_desk()
     desk.refusals = 2
     await queue.enqueue([run_of(FIRST, [1, 2])])
@@ -107,7 +105,7 @@ async def test_a_chunk_that_is_not_to_be_done_now_comes_again_in_a_moment(queue:
     assert (desk.refusals, desk.processed) == (0, chunks_of(run_of(FIRST, [1, 2])))
 
 
-async def test_a_chunk_that_was_on_its_way_to_a_worker_that_is_told_to_stop_is_finished_too(
+async def test_a_chunk_in_transit_to_a_stopping_worker_is_finished(
     queue: QueueService, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told, paused = asyncio.Event(), asyncio.Event()
@@ -137,7 +135,7 @@ async def test_a_chunk_that_was_on_its_way_to_a_worker_that_is_told_to_stop_is_f
     assert await queue.depth() == 0
 
 
-async def test_workers_that_stop_while_they_look_for_stalled_chunks_leave_no_connection(redis_url: str) -> None:
+async def test_workers_that_stop_during_the_check_for_stalled_chunks_leave_no_connection(redis_url: str) -> None:
     for turns in range(0, 200, 10):  # some are in the middle of it
         async with working(redis_url, ready_desk(), stall_interval=0.001):
             for _ in range(turns):
@@ -145,7 +143,7 @@ async def test_workers_that_stop_while_they_look_for_stalled_chunks_leave_no_con
         gc.collect()  # a connection that was forgotten says so here, and a warning is an error
 
 
-async def test_a_drain_that_takes_too_long_leaves_the_chunk_to_another_worker(
+async def test_a_drain_beyond_its_deadline_leaves_the_chunk_to_another_worker(
     queue: QueueService, redis_url: str
 ) -> None:
     stuck, other = Desk(), ready_desk()
@@ -158,7 +156,7 @@ async def test_a_drain_that_takes_too_long_leaves_the_chunk_to_another_worker(
     assert other.processed == chunks_of(run_of(FIRST, [1, 2]))
 
 
-async def test_a_loop_that_ends_in_the_middle_of_a_drain_can_end(queue: QueueService, redis_url: str) -> None:
+async def test_an_event_loop_can_close_during_a_drain(queue: QueueService, redis_url: str) -> None:
     await queue.enqueue([run_of(FIRST, [1])])
     script = f"""
 import asyncio
@@ -184,7 +182,7 @@ asyncio.run(main())
             ended.kill()
 
 
-async def test_a_worker_that_starts_before_its_server_begins_when_it_is_there() -> None:
+async def test_a_worker_started_before_its_server_begins_once_the_server_runs() -> None:
     desk = ready_desk()
     with short_folder() as folder:
         async with working(f"unix://{folder}/valkey.sock", desk, drain_timeout=0.5):
@@ -195,7 +193,7 @@ async def test_a_worker_that_starts_before_its_server_begins_when_it_is_there() 
                 await redis.aclose()
 
 
-async def test_a_worker_whose_server_is_away_stops_when_it_is_told_to(tmp_path: Path) -> None:
+async def test_a_worker_without_a_server_stops_on_request(tmp_path: Path) -> None:
     async with working(f"unix://{tmp_path}/nobody.sock", ready_desk(), drain_timeout=0.5):
         await asyncio.sleep(0)
     with temporary_valkey() as server:

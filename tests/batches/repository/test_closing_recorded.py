@@ -19,7 +19,7 @@ from tests.support.schools import SchoolIds, make_record, make_school
 from tests.support.waiting import until, waiting_for_locks
 
 
-async def test_what_is_told_is_what_the_rows_say(database: Database, school: SchoolIds) -> None:
+async def test_the_returned_runs_match_the_rows(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=2)
         (told,) = await jobs.record_jobs(connection, slices(run), LATER)
@@ -31,7 +31,7 @@ async def test_what_is_told_is_what_the_rows_say(database: Database, school: Sch
 
 
 @pytest.mark.parametrize("is_counted", [False, True], ids=["with its last record", "once all are counted"])
-async def test_who_ended_a_run_is_kept(database: Database, school: SchoolIds, is_counted: bool) -> None:
+async def test_the_actor_who_ended_a_run_is_stored(database: Database, school: SchoolIds, is_counted: bool) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
         if is_counted:
@@ -42,7 +42,7 @@ async def test_who_ended_a_run_is_kept(database: Database, school: SchoolIds, is
         assert list(await connection.scalars(select(batch_runs.c.ended_by))) == ["host:7"]
 
 
-async def test_a_chunk_of_several_is_not_all_of_its_run(database: Database, school: SchoolIds) -> None:
+async def test_one_chunk_of_several_does_not_close_its_run(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=2)
         (first,) = await jobs.record_jobs(connection, slices(run)[:1], LATER)
@@ -50,7 +50,7 @@ async def test_a_chunk_of_several_is_not_all_of_its_run(database: Database, scho
     assert [(each.recorded, each.pending, each.closed) for each in (first, part)] == [(2, 0, None), (1, 0, None)]
 
 
-async def test_who_has_a_record_or_is_not_enrolled_leaves_their_run_open(database: Database, school: SchoolIds) -> None:
+async def test_a_skipped_or_unenrolled_student_keeps_the_run_open(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts([*school.student_ids, 999]))
         await make_record(connection, school.school_id, run.batch, school.student_ids[0])
@@ -61,9 +61,7 @@ async def test_who_has_a_record_or_is_not_enrolled_leaves_their_run_open(databas
     assert (read.recorded, read.pending, len(read.ended), read.run_state) == (3, 0, 5, RunState.OPEN)
 
 
-async def test_of_a_run_that_has_ended_nothing_is_recorded_and_nothing_closed(
-    database: Database, school: SchoolIds
-) -> None:
+async def test_an_ended_run_records_nothing_and_is_not_closed_again(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
         await end_run(connection, run, RunState.CANCELLED)
@@ -71,7 +69,7 @@ async def test_of_a_run_that_has_ended_nothing_is_recorded_and_nothing_closed(
     assert not any(each.recorded or each.closed for each in told)
 
 
-async def test_the_counts_are_those_that_counting_comes_to(database: Database, school: SchoolIds) -> None:
+async def test_the_counts_equal_those_counted_from_rows(database: Database, school: SchoolIds) -> None:
     one, *others = school.student_ids
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(others), kept=[one])
@@ -84,7 +82,7 @@ async def test_the_counts_are_those_that_counting_comes_to(database: Database, s
     assert told.closed == Tally(recorded=8, skipped=3, cancelled=1)
 
 
-async def test_what_comes_again_closes_nothing_again(database: Database, school: SchoolIds) -> None:
+async def test_a_repeated_chunk_does_not_close_its_run_again(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
         first = await jobs.record_jobs(connection, slices(run), LATER)
@@ -96,7 +94,7 @@ class Undone(Exception):
     """Ends a transaction without a trace."""
 
 
-async def test_two_workers_with_one_run_take_turns(postgres_database: Database) -> None:
+async def test_two_workers_with_chunks_of_one_run_do_not_deadlock(postgres_database: Database) -> None:
     """Each that has begun waits for a third here. With a lock that they share, the one that then closes the run would
     wait for the other, which waits for its rows: a deadlock."""
     async with postgres_database.transaction() as connection:

@@ -8,7 +8,7 @@ from tests.support.runs import LATER, fail_job, inserts, make_run, outcomes, sli
 from tests.support.schools import SchoolIds
 
 
-async def test_a_failed_job_stays_failed_in_its_run_when_a_later_run_records_the_student(
+async def test_a_failed_job_stays_failed_after_a_later_run_records_the_student(
     database: Database, school: SchoolIds
 ) -> None:
     one = school.student_ids[0]

@@ -50,7 +50,7 @@ async def test_an_open_runs_jobs_are_recorded_as_planned(database: Database, sch
         }
 
 
-async def test_a_record_says_when_and_in_which_role_its_run_was_accepted(database: Database, school: SchoolIds) -> None:
+async def test_a_record_has_the_time_and_role_of_its_runs_acceptance(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids[:1]))
         await jobs.insert_records(connection, slices(run))
@@ -59,14 +59,14 @@ async def test_a_record_says_when_and_in_which_role_its_run_was_accepted(databas
     assert tuple(row) == (run.run_id, ACCEPTED_AT, "admin", school.class_id, school.school_id)
 
 
-async def test_a_job_that_nobody_has_processed_is_pending(database: Database, school: SchoolIds) -> None:
+async def test_an_unprocessed_job_is_pending(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
         assert await outcomes(connection, run) == dict.fromkeys(school.student_ids, "pending")
 
 
 @pytest.mark.parametrize(("state", "outcome"), [(RunState.CLOSED, "pending"), (RunState.CANCELLED, "cancelled")])
-async def test_nothing_of_a_run_that_ended_is_written(
+async def test_an_ended_run_writes_nothing(
     database: Database, school: SchoolIds, state: RunState, outcome: str
 ) -> None:
     async with database.transaction() as connection:
@@ -89,7 +89,7 @@ async def test_a_chunk_delivered_again_writes_nothing_and_finds_the_same_outcome
         assert (await outcomes(connection, run), await records(connection, batch_of(school))) == before
 
 
-async def test_who_has_a_record_of_another_run_keeps_it_and_is_skipped(database: Database, school: SchoolIds) -> None:
+async def test_a_student_with_a_record_of_another_run_is_skipped(database: Database, school: SchoolIds) -> None:
     one, two, *_ = school.student_ids
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts([one, two]))
@@ -99,9 +99,7 @@ async def test_who_has_a_record_of_another_run_keeps_it_and_is_skipped(database:
         assert (await records(connection, batch_of(school)))[one].status == "late"
 
 
-async def test_a_record_that_was_corrected_since_is_recorded_all_the_same(
-    database: Database, school: SchoolIds
-) -> None:
+async def test_a_corrected_record_still_counts_as_recorded(database: Database, school: SchoolIds) -> None:
     one = school.student_ids[0]
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts([one]))
@@ -112,7 +110,7 @@ async def test_a_record_that_was_corrected_since_is_recorded_all_the_same(
         assert await records(connection, batch_of(school)) == {one: RecordedMark(None, None, 2)}
 
 
-async def test_who_has_left_the_class_since_is_not_recorded_and_fails_with_the_reason(
+async def test_the_job_of_a_student_who_left_the_class_fails_with_the_reason(
     database: Database, school: SchoolIds
 ) -> None:
     gone, ended, future, stays = school.student_ids
@@ -130,7 +128,7 @@ async def test_who_has_left_the_class_since_is_not_recorded_and_fails_with_the_r
         assert await failures(connection, run) == dict.fromkeys([gone, ended, future], "not_enrolled")
 
 
-async def test_only_what_is_pending_is_failed_and_only_once(database: Database, school: SchoolIds) -> None:
+async def test_only_pending_jobs_are_failed_and_only_once(database: Database, school: SchoolIds) -> None:
     one, two, three, four = school.student_ids
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts([one, two, three, four]))
@@ -162,7 +160,7 @@ async def test_the_jobs_of_a_slice_are_those_from_its_start_up_to_its_stop(
         assert await outcomes(connection, run) == {one: "pending", two: "recorded", three: "pending", four: "recorded"}
 
 
-async def test_what_is_in_no_plan_has_no_outcome(database: Database, school: SchoolIds) -> None:
+async def test_a_student_in_no_plan_has_no_outcome(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
         nowhere = [JobSlice(NOBODY, 0), JobSlice(run.run_id, 7), JobSlice(run.run_id, 0, 4, 9)]
@@ -185,7 +183,7 @@ async def test_chunks_of_several_runs_are_written_together(database: Database, s
     assert {run_id for run_id, _ in found} == {today.run_id, yesterday.run_id}
 
 
-async def test_two_workers_with_the_same_chunks_in_another_order_write_each_once(
+async def test_two_workers_with_the_same_chunks_in_different_order_write_each_once(
     database: Database, school: SchoolIds
 ) -> None:
     async with database.transaction() as connection:

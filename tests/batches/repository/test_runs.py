@@ -24,7 +24,7 @@ KEY = AnswerKey("user-1", "key")
 NOBODY = "01930000-0000-7000-8000-00000000ffff"
 
 
-async def test_a_run_is_found_as_it_was_made(database: Database, school: SchoolIds) -> None:
+async def test_a_run_is_loaded_as_it_was_stored(database: Database, school: SchoolIds) -> None:
     wanted = [
         AttendanceJob(1, Mark("present")),
         AttendanceJob(2, Mark("late", "bus \U0001f68c")),
@@ -68,7 +68,7 @@ async def test_other_days_and_sessions_have_open_runs_of_their_own(database: Dat
         assert [await runs.open_run(connection, batch) for batch in batches] == made
 
 
-async def test_of_runs_it_is_told_whether_and_how_each_ended(database: Database, school: SchoolIds) -> None:
+async def test_the_state_of_each_run_is_returned(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         made = list[str]()
         for state in (RunState.CLOSED, RunState.CANCELLED, RunState.OPEN):
@@ -85,7 +85,7 @@ async def test_of_runs_it_is_told_whether_and_how_each_ended(database: Database,
 
 
 @pytest.mark.parametrize(("most_jobs", "number"), [(1, 1), (2, 1), (4, 2), (5, 2), (6, 3), (100, 3)])
-async def test_open_runs_come_in_pages_of_so_many_jobs_but_one_run_at_least(
+async def test_a_page_of_open_runs_is_limited_by_jobs_and_has_at_least_one_run(
     database: Database, school: SchoolIds, most_jobs: int, number: int
 ) -> None:
     async with database.transaction() as connection:
@@ -115,7 +115,7 @@ async def test_existing_records_are_those_of_the_session_and_day_with_cleared_ma
         }
 
 
-async def test_an_answer_is_kept_under_its_actor_and_key(database: Database) -> None:
+async def test_a_response_is_stored_under_its_actor_and_key(database: Database) -> None:
     answer: dict[str, Any] = {"batchId": "x", "conflicts": [], "text": "'ü\U0001f68c"}
     async with database.transaction() as connection:
         await submissions.store_answers(connection, {KEY: StoredAnswer("digest", answer)}, LATER)
@@ -123,7 +123,7 @@ async def test_an_answer_is_kept_under_its_actor_and_key(database: Database) -> 
         assert await submissions.find_answers(connection, asked) == {KEY: StoredAnswer("digest", answer)}
 
 
-async def test_a_key_is_kept_once(database: Database) -> None:
+async def test_a_key_is_stored_once(database: Database) -> None:
     async def keep() -> None:
         async with database.transaction() as connection:
             await submissions.store_answers(connection, {KEY: StoredAnswer("digest", {})}, LATER)

@@ -34,9 +34,7 @@ async def made(database: Database, *new: tuple[Run, int]) -> set[str]:
         return await inserted(connection, *new)
 
 
-async def test_a_run_is_inserted_if_nothing_has_changed_since_it_was_decided(
-    database: Database, school: SchoolIds
-) -> None:
+async def test_a_run_is_inserted_if_its_fence_is_unchanged(database: Database, school: SchoolIds) -> None:
     async with database.autocommit_read() as connection:
         new = await decided(connection, school)
     assert await made(database, new) == {new[0].run_id}
@@ -57,7 +55,7 @@ async def test_a_run_is_not_inserted_after_another_run_even_if_that_has_ended(
     assert await made(database, again) == {again[0].run_id}
 
 
-async def test_a_run_is_not_inserted_if_its_fence_was_advanced_and_others_are(database: Database) -> None:
+async def test_only_a_run_whose_fence_was_advanced_is_not_inserted(database: Database) -> None:
     async with database.transaction() as connection:
         schools = [await make_school(connection) for _ in range(3)]
     async with database.autocommit_read() as connection:
@@ -67,7 +65,7 @@ async def test_a_run_is_not_inserted_if_its_fence_was_advanced_and_others_are(da
     assert await made(database, *new) == {new[0][0].run_id, new[2][0].run_id}
 
 
-async def test_a_run_whose_fence_is_held_is_not_inserted_and_waits_for_nobody(postgres_database: Database) -> None:
+async def test_a_run_whose_fence_is_held_is_not_inserted_and_does_not_wait(postgres_database: Database) -> None:
     async with postgres_database.transaction() as connection:
         held, free = [await make_school(connection) for _ in range(2)]
         new = [await decided(connection, each) for each in (held, free)]

@@ -55,7 +55,7 @@ class AsIfNothingHadBeen(Exception):
 
 
 @pytest.mark.parametrize("state", [RunState.OPEN, RunState.CANCELLED])
-async def test_whatever_is_in_the_rows_each_job_counts_once(
+async def test_each_job_counts_once_for_any_combination_of_rows(
     database: Database, school: SchoolIds, state: RunState
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -86,7 +86,7 @@ async def test_whatever_is_in_the_rows_each_job_counts_once(
     await asyncio.to_thread(every_example)
 
 
-async def test_a_run_with_something_pending_is_not_closed(database: Database, school: SchoolIds) -> None:
+async def test_a_run_with_a_pending_job_is_not_closed(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=1)
         await jobs.insert_records(connection, slices(run)[:3])
@@ -110,7 +110,7 @@ async def test_a_run_is_closed_with_the_counts_of_its_rows(database: Database, s
     assert (status.started_at, status.completed_at) == (ACCEPTED_AT, LATER)
 
 
-async def test_a_run_that_ends_while_it_is_looked_at_is_told_as_it_ended(
+async def test_a_run_that_ends_during_the_check_is_returned_as_ended(
     database: Database, school: SchoolIds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the statement that says that it is open, and before the one that counts."""
@@ -144,7 +144,7 @@ async def test_a_run_is_closed_only_once_and_a_cancelled_one_never(database: Dat
         assert not await runs.close_runs(connection, [cancelled.run_id], LATER)
 
 
-async def test_of_many_who_close_a_run_at_once_one_wins(database: Database, school: SchoolIds) -> None:
+async def test_one_of_many_concurrent_closers_closes_a_run(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
         await jobs.insert_records(connection, slices(run))
@@ -157,7 +157,7 @@ async def test_of_many_who_close_a_run_at_once_one_wins(database: Database, scho
     assert [each for each in closed if each is not None] == [Tally(recorded=4)]
 
 
-async def test_a_run_is_closed_with_what_a_worker_was_still_writing(
+async def test_the_counts_of_a_closed_run_include_rows_of_a_concurrent_worker(
     postgres_database: Database, postgres_school: SchoolIds
 ) -> None:
     """The closer waits for the worker's transaction, and counts what it wrote, not what was there when it began."""
@@ -189,7 +189,7 @@ async def test_the_status_of_a_batch_is_that_of_its_newest_run(database: Databas
     assert (status.run_id, status.tally, status.completed_at) == (second.run_id, Tally(skipped=2, remaining=2), None)
 
 
-async def test_of_many_runs_those_are_closed_that_have_nothing_pending(database: Database, school: SchoolIds) -> None:
+async def test_only_runs_without_pending_jobs_are_closed(database: Database, school: SchoolIds) -> None:
     days = [Batch(school.class_id, school.session_id, DAY + timedelta(number)) for number in range(3)]
     async with database.transaction() as connection:
         done, half, cancelled = [
@@ -203,7 +203,7 @@ async def test_of_many_runs_those_are_closed_that_have_nothing_pending(database:
     assert closed == {done.run_id: Tally(recorded=4)}
 
 
-async def test_whoever_closes_many_runs_at_once_in_any_order_waits_for_nobody_for_ever(
+async def test_closing_many_runs_concurrently_in_any_order_causes_no_deadlock(
     database: Database, school: SchoolIds
 ) -> None:
     """They lock in the order of the runs' ids: else Postgres would end one of them for a deadlock."""

@@ -43,7 +43,9 @@ async def recorded(
     return student_id
 
 
-async def test_the_version_that_was_seen_is_changed_and_what_was_is_kept(database: Database, school: SchoolIds) -> None:
+async def test_a_record_of_the_expected_version_is_changed_and_its_history_kept(
+    database: Database, school: SchoolIds
+) -> None:
     async with database.transaction() as connection:
         student = await recorded(connection, school, note="old", version=3)
         run = await make_run(connection, school, updates({student: 3}, "absent", "new"))
@@ -53,7 +55,7 @@ async def test_the_version_that_was_seen_is_changed_and_what_was_is_kept(databas
         assert await changes(connection) == [(4, "present", "absent", "old", "new", run.run_id)]
 
 
-async def test_an_update_without_a_note_leaves_the_note_as_it_is(database: Database, school: SchoolIds) -> None:
+async def test_an_update_without_a_note_keeps_the_note(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         student = await recorded(connection, school, note="allergic to nuts")
         run = await make_run(connection, school, updates({student: 1}, "absent"))
@@ -69,7 +71,7 @@ async def test_a_note_can_be_emptied(database: Database, school: SchoolIds) -> N
         assert await records(connection, batch_of(school)) == {student: RecordedMark("present", "", 2)}
 
 
-async def test_another_version_is_left_as_it_is_and_skipped(database: Database, school: SchoolIds) -> None:
+async def test_a_record_of_another_version_is_skipped(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         student = await recorded(connection, school, status="excused", version=4)
         run = await make_run(connection, school, updates({student: 3}, "absent"))
@@ -102,7 +104,7 @@ async def test_a_late_chunk_does_not_undo_a_correction(database: Database, schoo
 
 
 @pytest.mark.parametrize("state", [RunState.CLOSED, RunState.CANCELLED])
-async def test_nothing_of_a_run_that_ended_is_changed(database: Database, school: SchoolIds, state: RunState) -> None:
+async def test_an_ended_run_changes_no_record(database: Database, school: SchoolIds, state: RunState) -> None:
     async with database.transaction() as connection:
         student = await recorded(connection, school)
         run = await make_run(connection, school, updates({student: 1}, "absent"))
@@ -129,7 +131,7 @@ async def test_the_note_of_a_cleared_mark_does_not_come_back(database: Database,
         assert await records(connection, batch_of(school)) == {student: RecordedMark("present", None, 3)}
 
 
-async def test_who_has_left_the_class_since_is_not_changed_and_fails(database: Database, school: SchoolIds) -> None:
+async def test_the_job_of_a_student_who_left_the_class_fails(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         student = await recorded(connection, school)
         run = await make_run(connection, school, updates({student: 1}, "absent"))
@@ -139,7 +141,9 @@ async def test_who_has_left_the_class_since_is_not_changed_and_fails(database: D
         assert await outcomes(connection, run) == {student: "failed"}
 
 
-async def test_workers_with_the_same_chunk_at_once_change_it_once(database: Database, school: SchoolIds) -> None:
+async def test_concurrent_workers_with_the_same_chunk_change_each_record_once(
+    database: Database, school: SchoolIds
+) -> None:
     async with database.transaction() as connection:
         for student in school.student_ids:
             await make_record(connection, school.school_id, batch_of(school), student)

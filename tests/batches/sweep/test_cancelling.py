@@ -9,7 +9,7 @@ from tests.support.api import Api
 from tests.support.runs import batch_of
 
 
-async def test_cancelling_keeps_what_is_recorded_and_counts_the_rest_as_cancelled(adsum: Adsum, api: Api) -> None:
+async def test_cancelling_keeps_records_and_counts_pending_jobs_as_cancelled(adsum: Adsum, api: Api) -> None:
     created = (await api.create()).json()
     async with adsum.database.snapshot() as connection:
         run = await runs.open_run(connection, batch_of(api.school))

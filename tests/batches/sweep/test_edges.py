@@ -52,7 +52,7 @@ async def three_runs(adsum: Adsum, school: SchoolIds) -> list[Run]:
         return await runs.open_runs_after(connection, None, system_clock(), 10, most_jobs=1000)
 
 
-async def test_more_runs_than_a_page_are_all_driven_on(
+async def test_stalled_runs_of_several_pages_are_all_rescued(
     adsum: Adsum, school: SchoolIds, redis: Redis, sweeper: Sweeper
 ) -> None:
     made = await three_runs(adsum, school)
@@ -61,7 +61,7 @@ async def test_more_runs_than_a_page_are_all_driven_on(
     assert await sweeper.sweep() == 0
 
 
-async def test_more_ended_runs_than_a_page_are_all_released(
+async def test_ended_runs_of_several_pages_are_all_released(
     adsum: Adsum, school: SchoolIds, redis: Redis, sweeper: Sweeper
 ) -> None:
     made = await three_runs(adsum, school)
@@ -79,7 +79,7 @@ async def end(adsum: Adsum, run: Run, moment: datetime) -> None:
         assert await runs.close_runs(connection, [run.run_id], moment)
 
 
-async def test_what_ended_of_late_is_released_in_one_pass_and_what_ended_before_page_by_page(
+async def test_recently_ended_runs_are_released_in_one_pass_and_older_ones_page_by_page(
     adsum: Adsum, school: SchoolIds
 ) -> None:
     moment = system_clock()
@@ -91,7 +91,7 @@ async def test_what_ended_of_late_is_released_in_one_pass_and_what_ended_before_
     assert [await unreleased.release() for _ in range(3)] == [2, 1, 0]
 
 
-async def test_what_ended_while_another_one_led_is_looked_at(adsum: Adsum, school: SchoolIds) -> None:
+async def test_runs_that_ended_under_another_leader_are_checked(adsum: Adsum, school: SchoolIds) -> None:
     moments = [system_clock()]
     runs_of_three = await three_runs(adsum, school)
     unreleased = UnreleasedRuns(adsum.database, adsum.queue, lambda: moments[-1], lock_ttl=timedelta(hours=1), page=1)
@@ -102,7 +102,7 @@ async def test_what_ended_while_another_one_led_is_looked_at(adsum: Adsum, schoo
     assert [await unreleased.release() for _ in range(4)] == [1, 1, 1, 0]
 
 
-async def test_whoever_does_not_lead_makes_no_pass(adsum: Adsum, school: SchoolIds, redis: Redis) -> None:
+async def test_a_sweeper_that_does_not_lead_makes_no_pass(adsum: Adsum, school: SchoolIds, redis: Redis) -> None:
     _, run = await accepted(adsum, school)
     await lose_everything(redis, run.batch, run)
     await redis.set("attendance-sweeper", "somebody else", px=60_000)
@@ -115,7 +115,7 @@ async def test_whoever_does_not_lead_makes_no_pass(adsum: Adsum, school: SchoolI
     assert await redis.exists(f"attendance-batch-lock:{run.batch.id}") == 1
 
 
-async def test_who_does_not_lead_does_no_chores_and_asks_again(adsum: Adsum, redis: Redis) -> None:
+async def test_a_sweeper_that_does_not_lead_does_no_chores_and_applies_again(adsum: Adsum, redis: Redis) -> None:
     await redis.set("attendance-sweeper", "somebody else", px=60_000)
     stop, done = asyncio.Event(), asyncio.Event()
 
@@ -146,7 +146,7 @@ async def _is_free(redis: Redis) -> bool:
     return not await redis.exists("attendance-sweeper")
 
 
-async def test_an_outage_ends_a_pass_and_not_the_sweeper(
+async def test_an_outage_ends_the_pass_but_not_the_sweeper(
     settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     nowhere = settings.model_copy(update={"redis_url": f"unix://{tmp_path}/nowhere"})
@@ -162,7 +162,7 @@ async def test_an_outage_ends_a_pass_and_not_the_sweeper(
         await sweeping
 
 
-async def test_a_run_of_which_one_chunk_is_done_and_the_others_wait_is_left_as_it_is(
+async def test_a_run_with_finished_and_waiting_chunks_is_unchanged(
     adsum: Adsum, school: SchoolIds, redis: Redis
 ) -> None:
     _, run = await accepted(adsum, school)
@@ -172,14 +172,16 @@ async def test_a_run_of_which_one_chunk_is_done_and_the_others_wait_is_left_as_i
     assert await adsum.sweeper.sweep() == 0
 
 
-async def test_a_batch_that_another_open_run_holds_is_left_to_it(adsum: Adsum, school: SchoolIds, redis: Redis) -> None:
+async def test_a_batch_held_by_another_open_run_is_not_taken_over(
+    adsum: Adsum, school: SchoolIds, redis: Redis
+) -> None:
     first, second, _ = await three_runs(adsum, school)
     await redis.delete(*(f"bull:attendance:{chunk.message_id}" for chunk in chunks_of(first)))
     await redis.set(f"attendance-batch-lock:{first.batch.id}", second.run_id, ex=60)
     assert await adsum.sweeper.sweep() == 0
 
 
-async def test_a_run_that_another_one_closed_meanwhile_is_not_closed_again(adsum: Adsum, school: SchoolIds) -> None:
+async def test_a_run_closed_by_another_process_is_not_closed_again(adsum: Adsum, school: SchoolIds) -> None:
     _, run = await accepted(adsum, school)
     await adsum.processor.process(chunks_of(run))
     completion = Completion(adsum.database, adsum.queue, system_clock)

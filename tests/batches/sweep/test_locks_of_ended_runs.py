@@ -35,7 +35,7 @@ async def cancelled(adsum: Adsum, school: SchoolIds) -> Run:
     return run
 
 
-async def test_the_next_run_takes_it_over(
+async def test_the_next_run_takes_over_the_lock_of_an_ended_run(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker, cancelled: Run
 ) -> None:
     keys = LedgerKeys("", cancelled.batch)
@@ -47,7 +47,7 @@ async def test_the_next_run_takes_it_over(
     assert list(await queue_keys(redis)) == [keys.marker]
 
 
-async def test_a_run_that_cannot_take_it_over_is_queued_and_marked_as_completed_all_the_same(
+async def test_a_run_that_cannot_take_over_the_lock_is_enqueued_and_completed(
     adsum: Adsum,
     school: SchoolIds,
     redis: Redis,

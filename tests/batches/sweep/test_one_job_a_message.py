@@ -32,7 +32,7 @@ async def test_each_student_is_one_job_with_the_seeds_id(
     assert list(await queue_keys(redis)) == [f"batch-completed:{created['batchId']}"]
 
 
-async def test_a_run_whose_messages_were_taken_for_those_of_the_run_before_is_driven_on(
+async def test_a_run_whose_messages_bullmq_dropped_as_duplicates_is_rescued(
     adsum: Adsum, api: Api, worker: RunWorker
 ) -> None:
     """BullMQ drops a message while one of the same id is being finished; then the sweeper sends it again."""

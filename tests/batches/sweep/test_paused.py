@@ -29,7 +29,7 @@ def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
     return settings.model_copy(update={"chunk_size": request.param})
 
 
-async def test_a_batch_that_comes_while_the_queue_is_paused_is_recorded_once_when_it_goes_on(
+async def test_a_batch_accepted_while_the_queue_is_paused_is_recorded_once_after_resuming(
     adsum: Adsum, api: Api, redis: Redis, worker: RunWorker, control: QueueControl
 ) -> None:
     await control.pause()
@@ -55,7 +55,7 @@ async def test_a_batch_that_comes_while_the_queue_is_paused_is_recorded_once_whe
     assert rows == [30, 0]
 
 
-async def test_a_pause_is_lost_with_redis_and_what_waited_is_queued_again(
+async def test_a_pause_is_lost_with_redis_and_waiting_chunks_are_enqueued_again(
     adsum: Adsum, api: Api, redis: Redis, worker: RunWorker, control: QueueControl
 ) -> None:
     await control.pause()

@@ -33,13 +33,13 @@ async def forgotten(adsum: Adsum, school: SchoolIds) -> Run:
     return run
 
 
-async def test_a_batch_that_is_unknown_is_not_there_whatever_redis_says(adsum: Adsum, school: SchoolIds) -> None:
+async def test_an_unknown_batch_is_not_found_even_if_redis_has_its_keys(adsum: Adsum, school: SchoolIds) -> None:
     run = await forgotten(adsum, school)
     with pytest.raises(NotFound):
         await adsum.attendances.get_batch_status(run.batch.id, system_caller())
 
 
-async def test_a_batch_whose_lock_is_of_an_unknown_run_is_claimed_and_completed(
+async def test_a_batch_locked_by_an_unknown_run_is_claimed_and_completed(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker
 ) -> None:
     old = await forgotten(adsum, school)
@@ -51,7 +51,7 @@ async def test_a_batch_whose_lock_is_of_an_unknown_run_is_claimed_and_completed(
     assert list(await queue_keys(redis)) == [f"batch-completed:{run.batch.id}"]
 
 
-async def test_chunks_of_an_unknown_run_are_over_at_once_and_free_its_batch(
+async def test_chunks_of_an_unknown_run_are_finished_at_once_and_release_its_batch(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = await forgotten(adsum, school)
@@ -68,7 +68,7 @@ async def test_chunks_of_an_unknown_run_are_over_at_once_and_free_its_batch(
     assert await adsum.sweeper.sweep() == 0
 
 
-async def test_chunks_of_an_unknown_run_do_not_free_the_batch_of_the_next_one(
+async def test_chunks_of_an_unknown_run_do_not_release_the_batch_of_the_next_run(
     adsum: Adsum, school: SchoolIds, redis: Redis
 ) -> None:
     old = await forgotten(adsum, school)
@@ -78,7 +78,7 @@ async def test_chunks_of_an_unknown_run_do_not_free_the_batch_of_the_next_one(
     assert (await adsum.attendances.get_batch_status(run.batch.id)).tally.remaining == 30
 
 
-async def test_a_run_that_is_open_again_since_the_database_was_restored_is_completed(
+async def test_a_run_that_is_open_again_after_a_restore_is_completed(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker
 ) -> None:
     """Redis says that it completed; the database of before says that nothing is recorded."""
@@ -95,7 +95,7 @@ async def test_a_run_that_is_open_again_since_the_database_was_restored_is_compl
         await sweep_until_ended(adsum, result.batch_id)
 
 
-async def test_a_lock_that_holds_no_runs_id_is_replaced(adsum: Adsum, school: SchoolIds, redis: Redis) -> None:
+async def test_a_lock_without_a_valid_run_id_is_replaced(adsum: Adsum, school: SchoolIds, redis: Redis) -> None:
     batch_id = f"class-{school.class_id}-session-{school.session_id}-date-25122024"
     await redis.set(f"attendance-batch-lock:{batch_id}", "anything", ex=60)
     _, run = await accepted(adsum, school)

@@ -88,7 +88,7 @@ async def sweep_until_ended(adsum: Adsum, batch_id: str) -> None:
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-async def test_a_run_whose_redis_lost_something_is_completed(
+async def test_a_run_whose_keys_are_lost_is_completed(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker, lose: Loss
 ) -> None:
     result, run = await accepted(adsum, school)
@@ -100,7 +100,7 @@ async def test_a_run_whose_redis_lost_something_is_completed(
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-async def test_a_run_that_lost_something_when_half_of_it_was_done_is_completed(
+async def test_a_half_processed_run_whose_keys_are_lost_is_completed(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker, lose: Loss
 ) -> None:
     result, run = await accepted(adsum, school)
@@ -111,7 +111,7 @@ async def test_a_run_that_lost_something_when_half_of_it_was_done_is_completed(
     assert await recorded(adsum) == 30
 
 
-async def test_a_run_that_waits_for_a_worker_is_left_as_it_is(adsum: Adsum, school: SchoolIds, redis: Redis) -> None:
+async def test_a_run_that_waits_for_a_worker_is_unchanged(adsum: Adsum, school: SchoolIds, redis: Redis) -> None:
     await accepted(adsum, school)
     before = await queue_keys(redis)
     assert await adsum.sweeper.sweep() == 0
@@ -128,7 +128,7 @@ async def test_a_run_whose_ledger_is_lost_is_completed_by_its_last_chunk(
     assert (await adsum.attendances.get_batch_status(result.batch_id)).is_completed
 
 
-async def test_a_run_whose_last_worker_died_before_closing_it_is_closed_without_a_worker(
+async def test_a_run_whose_last_worker_died_before_closing_it_is_closed_by_the_sweep(
     adsum: Adsum, school: SchoolIds, redis: Redis
 ) -> None:
     result, run = await accepted(adsum, school)
@@ -151,7 +151,9 @@ async def test_a_run_that_ended_without_being_released_is_released(
     assert list(left) == [f"batch-completed:{result.batch_id}"]
 
 
-async def test_a_run_that_waits_long_keeps_its_lock_and_tickets(adsum: Adsum, school: SchoolIds, redis: Redis) -> None:
+async def test_a_run_that_waits_for_long_keeps_its_lock_and_tickets(
+    adsum: Adsum, school: SchoolIds, redis: Redis
+) -> None:
     _, run = await accepted(adsum, school)
     names = [f"attendance-batch-lock:{run.batch.id}", *(run.batch.job_id(job.student_id) for job in run.jobs)]
     for name in names:
@@ -160,7 +162,7 @@ async def test_a_run_that_waits_long_keeps_its_lock_and_tickets(adsum: Adsum, sc
     assert min([await redis.ttl(name) for name in names]) > 3000
 
 
-async def test_two_sweepers_at_once_do_no_harm(
+async def test_two_concurrent_sweeps_have_the_effect_of_one(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker
 ) -> None:
     result, run = await accepted(adsum, school)
@@ -171,7 +173,7 @@ async def test_two_sweepers_at_once_do_no_harm(
     assert status.tally.recorded == 30
 
 
-async def test_one_of_two_candidates_leads_until_its_time_is_over(adsum: Adsum, redis: Redis) -> None:
+async def test_one_of_two_candidates_leads_until_its_lease_expires(adsum: Adsum, redis: Redis) -> None:
 
     async with wiring.open_adsum(adsum.settings) as other:
         first, second = adsum.sweeper, other.sweeper
