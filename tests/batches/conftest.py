@@ -1,4 +1,4 @@
-"""Fixtures for tests of batches: a class with recorded attendance, for undoing."""
+"""Fixtures for tests of batches: a class with recorded attendance, to undo."""
 
 from __future__ import annotations
 

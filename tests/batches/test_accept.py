@@ -1,4 +1,4 @@
-"""Accept: what is promised, what is refused, and what is found again."""
+"""Accept: promises, refusals and repeated requests."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_marks_of_a_second_teacher_that_are_not_applied_are_conflicts(adsu
 
 
 async def test_a_correction_made_while_the_run_is_open_is_the_current_mark(adsum: Adsum, school: SchoolIds) -> None:
-    """The run has recorded `present`, somebody corrected that to `late`: whoever asks for `late` has no conflict."""
+    """The run has recorded `present`, and a user corrected it to `late`: another request for `late` has no conflict."""
     one, *_ = school.student_ids
     async with adsum.database.transaction() as connection:
         await make_record(connection, school.school_id, batch_of(school), one, status="late", version=3)
@@ -93,7 +93,7 @@ async def test_a_correction_made_while_the_run_is_open_is_the_current_mark(adsum
 async def test_an_open_run_without_pending_jobs_is_closed_first_and_its_lock_released(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker
 ) -> None:
-    """As after a worker that died between writing and settling, its message lost."""
+    """As after a worker died between writing and settling, and its message was lost."""
     one, two, *_ = school.student_ids
     first = await adsum.attendances.create_batch(submission(school, selection=marking(one)), SYSTEM)
     async with adsum.database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""Accept, many at once: one statement for all of them, and for each its own answer, or its own error."""
+"""Concurrent submissions: one statement for all, and a separate response or error for each."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ async def test_a_submission_that_waits_for_a_fence_does_not_block_others(postgre
 async def test_a_student_erased_after_the_roster_was_read_is_not_marked(
     adsum: Adsum, schools: list[SchoolIds], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the first that is seen of the class and the last: what was seen before does not count any more."""
+    """The erasure happens between the first and the last read of the class, which invalidates the first."""
     school, loads = schools[0], iter([True])
     erased, *others = school.student_ids
 
@@ -137,7 +137,7 @@ async def test_a_student_erased_after_the_roster_was_read_is_not_marked(
 async def test_a_stored_response_does_not_name_a_student_erased_meanwhile(
     adsum: Adsum, schools: list[SchoolIds], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No run is made, so nothing else would tell that something has happened since."""
+    """No run is created, so no other statement detects the erasure."""
     school, loads = schools[0], iter([True])
     async with adsum.database.transaction() as connection:
         for student_id in school.student_ids:
@@ -160,7 +160,7 @@ async def test_a_stored_response_does_not_name_a_student_erased_meanwhile(
 async def test_two_waiting_requests_with_one_key_make_one_run_and_get_one_response(
     postgres_url: str, redis_url: str
 ) -> None:
-    """Both looked for the key before either had answered: the slower one loads again when it has the turn."""
+    """Both requests looked for the key before either was answered. The slower one loads it again under the fence."""
     async with open_adsum(Settings(database_url=postgres_url, redis_url=redis_url)) as adsum:
         async with adsum.database.transaction() as connection:
             school = await make_school(connection)
@@ -177,7 +177,9 @@ async def test_two_waiting_requests_with_one_key_make_one_run_and_get_one_respon
 async def test_the_slower_of_two_requests_with_one_key_gets_the_response_of_the_faster(
     postgres_url: str, redis_url: str
 ) -> None:
-    """They are of different classes, so that no turn keeps them apart: the database refuses the slower one's answer."""
+    """The requests concern different classes, so no common fence separates them. The database refuses the second
+    response.
+    """
     async with open_adsum(Settings(database_url=postgres_url, redis_url=redis_url)) as adsum:
         async with adsum.database.transaction() as connection:
             school, other = [await make_school(connection) for _ in range(2)]
@@ -223,7 +225,7 @@ async def test_requests_beyond_the_queue_limit_are_refused_and_can_be_retried(
 
 async def test_a_submission_of_a_disconnected_client_is_accepted(adsum: Adsum, schools: list[SchoolIds]) -> None:
     tasks = [asyncio.create_task(adsum.attendances.create_batch(submission(each), SYSTEM)) for each in schools]
-    await asyncio.sleep(0)  # all have asked, and none is answered
+    await asyncio.sleep(0)  # all requests are sent, and none is answered
     tasks[3].cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(each) for each in results].count(BatchResult) == 7

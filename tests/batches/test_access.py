@@ -1,4 +1,4 @@
-"""School's check 9: who may mark which class, and what they are told."""
+"""Permissions: callers mark only their classes, and errors reveal no others."""
 
 from __future__ import annotations
 

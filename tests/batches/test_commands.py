@@ -1,4 +1,4 @@
-"""`adsum batch`, as operators type it, on the demo school with a worker beside it."""
+"""Tests `adsum batch` on the demo school with a worker."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ runpy.run_module("adsum", run_name="__main__", alter_sys=True)
 
 def test_ending_a_watch_does_not_stop_the_batch(demo: Commands) -> None:
     demo.output(*CREATE, "--present", "1,2,3")
-    # Whatever started these tests may ignore SIGINT, as a shell does for what it runs in the background.
+    # The parent process may ignore SIGINT, as shells do for background jobs.
     command = [sys.executable, "-c", HEEDING_SIGINT, "batch", "watch", BATCH_ID]
     with subprocess.Popen(command, env=environment(**demo.settings), stderr=subprocess.PIPE, text=True) as watching:
         assert watching.stderr is not None

@@ -1,4 +1,4 @@
-"""School's check 7 and 8: which day is meant, and who is on the roster of it."""
+"""The school's time zone decides the day; rosters depend on the day."""
 
 from __future__ import annotations
 

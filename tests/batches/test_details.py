@@ -1,4 +1,4 @@
-"""`GET /attendances/batches/{batchId}`: the runs of one batch, and what became of each of its students."""
+"""`GET /attendances/batches/{batchId}`: the runs of one batch, and the outcome of each student."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def path(batch_id: str) -> str:
 
 
 async def jobs_of(api: Api, batch_id: str, role: str = "office", **query: Any) -> dict[int, dict[str, Any]]:
-    """All students that match, by id."""
+    """Returns all matching students by id."""
     answer = (await api.get(path(batch_id), role, limit=200, **query)).json()
     assert answer["jobs"]["nextCursor"] is None
     return {job["studentId"]: job for job in answer["jobs"]["items"]}
@@ -58,7 +58,7 @@ async def test_a_batch_is_shown_with_its_status_its_run_and_its_students(
     assert [run[f"{name}Jobs"] for name in ("total", "recorded", "remaining", "carried")] == [30, 30, 0, 0]
     assert (run["acceptedByRole"], run["endedAt"]) == ("office", status["completedAt"])
     assert isinstance(run["acceptedByUserId"], int)
-    assert run["endedBy"] == process_name()  # the worker is in this process
+    assert run["endedBy"] == process_name()  # the worker runs in this process
     assert [job["studentId"] for job in jobs["items"]] == sorted(api.school.student_ids)
     assert jobs["items"][0] == {
         "jobId": f"student-{one}-session-{api.school.session_id}-date-25122024",
@@ -104,7 +104,7 @@ async def test_failures_are_filtered_by_outcome_and_have_reasons(adsum: Adsum, a
 async def test_a_retried_batch_shows_all_students_and_each_run_shows_its_own(
     adsum: Adsum, api: Api, worker: RunWorker
 ) -> None:
-    """Two retries after one another: the second one still shows those who were recorded by the first run."""
+    """After two consecutive retries, the second one still shows the students recorded by the first run."""
     one, two, *others = api.school.student_ids
     created = (await api.create()).json()
     batch_id = created["batchId"]
@@ -149,7 +149,7 @@ async def test_a_skipped_student_has_a_reason(adsum: Adsum, api: Api, worker: Ru
     async with worker():
         await ended(adsum, second["batchId"])
     third = (await api.create(isSelectedAll=False, selectedStudentIds=[one, two, three], onExisting="update")).json()
-    async with adsum.database.transaction() as connection:  # a correction comes before the worker
+    async with adsum.database.transaction() as connection:  # a correction precedes the worker
         await connection.execute(update(attendances).where(attendances.c.student_id == two).values(version=5))
     async with worker():
         await ended(adsum, third["batchId"])
@@ -193,7 +193,7 @@ async def test_details_are_limited_to_the_permissions_of_the_caller(adsum: Adsum
         await ended(adsum, created["batchId"])
     for role in ("office", "viewer", "teacher"):
         assert (await jobs_of(api, created["batchId"], role))[api.school.student_ids[0]]["note"] == "x"
-    # An operator follows batches, and does not read what is recorded of children.
+    # Operators see the progress of batches, not students' records.
     for job in (await jobs_of(api, created["batchId"], "operator")).values():
         assert (job["outcome"], job["status"], job["note"], job["recorded"]) == ("recorded", None, None, None)
     assert (await api.get(path(created["batchId"]), "nobody")).status_code == 401
@@ -211,7 +211,7 @@ async def test_a_missing_batch_is_404_and_an_invalid_query_is_422(adsum: Adsum, 
     other = (await api.create(learningDate="2024-12-24")).json()
     for unknown in ("class-1-session-999-date-25122024", "nonsense"):
         assert (await api.get(path(unknown))).status_code == 404
-    # A run of another batch is none of this one.
+    # A run of another batch is not found.
     assert (await api.get(path(created["batchId"]), runId=other["runId"])).status_code == 404
     refused: list[dict[str, Any]] = [{"runId": "7"}, {"outcome": "lost"}, {"limit": 0}, {"surprise": 1}]
     for wrong in refused:

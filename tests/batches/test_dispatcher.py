@@ -1,4 +1,6 @@
-"""Dispatcher: chunks that arrive together are done together; one that stalls is done alone, and at last given up."""
+"""Dispatcher: chunks that arrive together are processed together; a stalled one is processed alone, and finally given
+up.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ RUNS = 8
 
 @pytest.fixture
 async def made(adsum: Adsum, school: SchoolIds) -> list[Run]:
-    """Runs of the same class, each of its day, in two chunks; accepted and queued."""
+    """Runs of one class on different days, in two chunks each; accepted and enqueued."""
     days = [Batch(school.class_id, school.session_id, DAY + timedelta(number)) for number in range(RUNS)]
     async with adsum.database.transaction() as connection:
         runs = [
@@ -44,7 +46,7 @@ async def made(adsum: Adsum, school: SchoolIds) -> list[Run]:
 
 @pytest.fixture
 def groups(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Chunk]]:
-    """What was processed together."""
+    """The groups that were processed."""
     noted: list[Sequence[Chunk]] = []
     end = AttendanceProcessor._settle_and_complete  # pyright: ignore[reportPrivateUsage]
 

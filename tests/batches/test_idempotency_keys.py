@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the same key and body get the first answer, whatever happened since."""
+"""`Idempotency-Key`: the same key and body return the first response, even if the state has changed since."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a job has its outcome."""
+"""Reasons of a job's outcome."""
 
 from __future__ import annotations
 

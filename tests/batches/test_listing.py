@@ -1,4 +1,4 @@
-"""`GET /attendances/batches`: each batch once, by its newest run, page by page."""
+"""`GET /attendances/batches`: each batch once, by its newest run, in pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""School's checks 1 to 4: who is recorded as what, once, and what is said of marks that were not applied."""
+"""Marks are recorded once, and marks that are not applied are reported as conflicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One class marked: accepted, queued, recorded, completed."""
+"""One class from acceptance to completion."""
 
 from __future__ import annotations
 

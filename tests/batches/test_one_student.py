@@ -1,4 +1,4 @@
-"""One student corrected again and again: each run's message must reach a worker, whatever the one before it does."""
+"""Repeated corrections of one student: a worker receives each run's message, in any state of the previous one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outages: what was promised stays promised, and nobody waits longer than they must."""
+"""Outages: promises are kept, and requests wait no longer than their deadline."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SYSTEM = system_caller()
 
 @pytest.fixture
 async def proxied(postgres_url: str, redis_url: str) -> AsyncGenerator[tuple[Adsum, CountingProxy]]:
-    """Everything wired, with a proxy before Postgres."""
+    """Services with a proxy in front of Postgres."""
     with short_folder() as folder:
         async with (
             counting_postgres(postgres_url, folder) as (proxy, url),
@@ -69,7 +69,7 @@ def all_fallen(faults: list[Fault]) -> bool:
     return all(fault.injected.is_set() for fault in faults)
 
 
-# A run alone is a transaction of one statement; with the answer that is kept under a key it takes several.
+# A run without a key is one statement; storing the response under a key takes a transaction of several.
 @pytest.mark.parametrize(("key", "promise"), [(None, "INSERT INTO batch_runs"), ("monday", "COMMIT")])
 async def test_a_commit_whose_reply_is_lost_is_verified_and_accepted(
     proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, key: str | None, promise: str
@@ -106,7 +106,7 @@ async def test_a_request_that_waited_for_a_fence_gets_the_same_response_after_a_
         await advance_fences(holding, [proxied_school.session_id])
         waiting = asyncio.create_task(adsum.attendances.create_batch(submission(proxied_school), SYSTEM))
         await until(lambda: somebody_waits_for_a_lock(adsum.database))
-        lost = Fault(2, moment, named="COMMIT")  # the first one is the holder's
+        lost = Fault(2, moment, named="COMMIT")  # the first COMMIT is the holder's
         proxy.arm(lost)
     (told,) = await asyncio.gather(waiting, return_exceptions=True)
     assert lost.injected.is_set()
@@ -129,7 +129,7 @@ async def test_a_lost_reply_to_a_request_without_a_run_is_an_outage_and_a_retry_
 async def test_an_outage_right_after_the_commit_does_not_revoke_the_acceptance(
     proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, redis: Redis
 ) -> None:
-    """An ended run still holds the lock, and nobody can be asked whether it has ended."""
+    """An ended run still holds the lock, and the database cannot be asked whether it has ended."""
     adsum, proxy = proxied
     await redis.set(LedgerKeys("", batch_of(proxied_school)).lock, "01930000-0000-7000-8000-00000000ffff", ex=60)
     proxy.arm(Fault(1, Moment.BEFORE, lambda: setattr(proxy, "is_cut", True), named="SELECT batch_runs"))
@@ -148,7 +148,7 @@ async def test_a_worker_with_lost_requests_and_replies_records_each_student_once
         run = await open_run(connection, batch_of(proxied_school))
     assert run is not None
     lost = [
-        # Written, and the reply lost: from then on the rows have to be read, in a transaction.
+        # Written, but the reply is lost: the worker then reads the rows in a transaction.
         Fault(1, Moment.AFTER, named="INSERT INTO attendances"),
         Fault(1, Moment.BEFORE, named="COMMIT"),
         Fault(2, Moment.AFTER, named="COMMIT"),
@@ -199,7 +199,7 @@ async def test_with_valkey_frozen_a_request_is_accepted_in_half_a_second(
 async def test_closing_an_open_run_first_takes_no_longer_with_valkey_frozen(
     freezable: Adsum, freezable_school: SchoolIds, own_valkey: Valkey
 ) -> None:
-    """Redis gets 250 ms of a request in all, the release of the run that was closed included."""
+    """A request spends 250 ms on Redis in total, including the release of the closed run."""
     one, two, _ = freezable_school.student_ids
     first = submission(freezable_school, selection=Selection(False, selected=[one]))
     await freezable.attendances.create_batch(first, SYSTEM)

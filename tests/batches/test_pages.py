@@ -1,4 +1,4 @@
-"""What the pages of batches work out before they show it."""
+"""Values that the pages of batches compute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan of a run: who is inserted, who is updated, who is kept, and what is not applied."""
+"""The plan of a run: students to insert, to update, to keep, and conflicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AttendanceProcessor: one student's error is one student's, and an ended run's message does the next run's work."""
+"""AttendanceProcessor: an error of one student affects no other; a message of an ended run processes the next run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ REFUSALS = {
 
 
 async def refuse(connection: Connection, *student_ids: int) -> None:
-    """From now on the database takes no record of these students."""
+    """Makes the database reject records of these students."""
     statements = REFUSALS[connection.dialect.name].replace(":ids", ", ".join(map(str, student_ids)))
     for statement in statements.split("$$;"):
         whole = f"{statement}$$" if statement.count("$$") == 1 else statement
@@ -153,7 +153,7 @@ async def test_a_chunk_of_an_unknown_run_is_finished_at_once(adsum: Adsum, schoo
 async def test_a_message_of_an_ended_run_processes_the_next_run_with_the_same_message_id(
     settings: Settings, redis: Redis
 ) -> None:
-    """With one student a chunk a message has the same id in every run, and BullMQ drops the second one."""
+    """With one student per chunk a message has the same id in every run, and BullMQ drops the second one."""
     async with open_adsum(settings.model_copy(update={"chunk_size": 1})) as adsum:
         async with adsum.database.transaction() as connection:
             school = await make_school(connection, students=3)
@@ -199,7 +199,7 @@ async def test_a_message_of_an_ended_run_without_a_next_run_is_finished_at_once(
 async def test_a_counter_that_reaches_zero_too_early_closes_no_run(
     adsum: Adsum, school: SchoolIds, redis: Redis
 ) -> None:
-    """The database decides: whatever the ledger lost, a run with something pending stays open and locked."""
+    """The database decides: a run with pending jobs stays open and locked for any state of the ledger."""
     async with adsum.database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=10)
     await claim(new_ledger(redis), run.batch, run.run_id, school.student_ids[:10])
@@ -212,7 +212,7 @@ async def test_a_counter_that_reaches_zero_too_early_closes_no_run(
 async def test_a_run_claimed_again_while_it_is_closed_leaves_no_ticket(
     adsum: Adsum, school: SchoolIds, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lock is lost, so the worker asks the database and closes; a sweeper that looked before claims in between."""
+    """The lock is lost, so the worker closes the run by its rows. A sweeper that checked earlier claims in between."""
     async with adsum.database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
     release_all = adsum.queue.release_all

@@ -1,4 +1,4 @@
-"""Chunks of several batches together: what is recorded whole is over at once, whatever the others of its group need."""
+"""Groups of chunks of several batches: completely recorded runs finish at once, independently of the others."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_each_run_of_a_group_is_completed_once_even_if_one_has_a_failure(
 
     monkeypatch.setattr(QueueService, "settle_all", settle_all)
     caplog.set_level(logging.INFO)
-    # One of them has ended before, with a student who failed, and is delivered again beside the others.
+    # One run has already ended with a failed student, and its chunk is delivered again with the others.
     async with one_student_away(adsum, school.student_ids[0]):
         await adsum.processor.process(chunks_of(made[1]))
     assert settled == [made[1].run_id]

@@ -1,4 +1,4 @@
-"""How far a batch has come, as a terminal shows it."""
+"""The progress bar of a batch on a terminal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def drawn(
     output = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(file=output, width=width, force_terminal=True, no_color=not color, color_system="standard")
     bar = BatchBar(lambda: BEGAN + took)
-    console.print(bar)  # nothing is known yet: nothing is drawn
+    console.print(bar)  # nothing is drawn before the first state
     ended = None if run_state is RunState.OPEN else BEGAN + took
     bar.show(BatchStatus(BATCH_ID, "run", 1, run_state, tally, BEGAN, ended))
     console.print(bar)

@@ -1,4 +1,4 @@
-"""That following and showing batches reads no whole table: what SQLite says of its plans."""
+"""Queries for progress and details read no whole table, according to SQLite's query plans."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.statements import statements_sent
 DAY = date(2024, 12, 25)
 BATCHES = [Batch(1, session, day) for session in (1, 2, 3) for day in (DAY, date(2024, 12, 24))]
 STATUS = BatchStatus(BATCHES[0].id, RUN_ID, 1, RunState.OPEN, Tally(), ACCEPTED_AT, None)
-# With the names that statements give them.
+# With the aliases of the statements.
 TABLES = {"batch_runs", "r", "attendances", "a", "attendance_changes", "c", "job_failures", "f", "enrolments", "e"}
 
 Ask = Callable[[Connection], Awaitable[object]]
@@ -35,7 +35,7 @@ async def sqlite(sqlite_url: str) -> AsyncGenerator[Database]:
 
 
 async def plans_of(database: Database, ask: Ask) -> list[list[str]]:
-    """How SQLite means to do each statement."""
+    """Returns SQLite's query plan of each statement."""
     async with database.transaction() as connection:
         with statements_sent(database) as sent:
             await ask(connection)
@@ -44,7 +44,7 @@ async def plans_of(database: Database, ask: Ask) -> list[list[str]]:
 
 
 def scanned(plan: list[str]) -> set[str]:
-    """What is read from end to end."""
+    """Returns the tables that are scanned."""
     return {line.split()[1] for line in plan if line.startswith("SCAN")}
 
 
@@ -69,7 +69,7 @@ async def test_queries_for_progress_and_details_use_indexes(sqlite: Database, as
 
 
 async def test_a_plan_is_expanded_once_per_statement(sqlite: Database) -> None:
-    """For 10,000 students that is seconds for a message of twenty, in which nobody else can write."""
+    """Expanding it per record takes seconds for 10,000 students, during which SQLite allows no other writer."""
     plans = await plans_of(sqlite, lambda connection: jobs.update_records(connection, [JobSlice(RUN_ID, 0)]))
     assert len(plans) == 2
     for plan in plans:

@@ -1,4 +1,4 @@
-"""What `adsum batch` says of a queue that processes nothing."""
+"""The notice of `adsum batch` about a queue that processes nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CREATE = ("batch", "create", "--class", "123", "--session", "456", "--date", "20
 
 def test_create_reports_a_paused_queue(demo: Commands) -> None:
     demo.output("queue", "pause")
-    for _ in range(2):  # the second one finds the batch waiting
+    for _ in range(2):  # the second request finds the batch waiting
         created = demo.run(*CREATE, "--all")
         assert (created.returncode, created.stderr) == (0, f"adsum: {PAUSED}\n")
 

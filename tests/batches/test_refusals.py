@@ -1,4 +1,4 @@
-"""School's check 6, and worse: everything wrong is named, and nothing is queued."""
+"""Invalid requests: all violations are named, and nothing is enqueued."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retry and cancel, through HTTP: only what failed, only what is not processed, safe against each other."""
+"""Retry and cancel over HTTP: only failed jobs, only unprocessed jobs, and safe when concurrent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.installation import RunWorker, ended, one_student_away, queue
 
 
 async def failed_batch(adsum: Adsum, api: Api, worker: RunWorker) -> str:
-    """A batch of which the first student failed, who is enrolled again since."""
+    """Creates a batch whose first student failed and is enrolled again since."""
     created = await api.create()
     async with one_student_away(adsum, api.school.student_ids[0]), worker():
         await ended(adsum, created.json()["batchId"])

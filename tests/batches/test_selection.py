@@ -1,4 +1,4 @@
-"""From what a teacher sent to one mark a student, and what can be wrong with it."""
+"""Converts a request to one mark per student, and validates it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def statuses(selection: Selection, roster: Sequence[int] = ROSTER) -> dict[int, 
 
 
 def wrong_in(selection: Selection) -> list[Violation]:
-    """In a school with the statuses that every school begins with."""
+    """Validates a selection in a school with the default statuses."""
     return validate_form(selection, SchoolStatuses())
 
 
@@ -130,7 +130,7 @@ def test_finding_duplicate_students_takes_linear_time() -> None:
 
 
 def seconds_to_tell_of(students: int) -> float:
-    """Of this process alone, at best: whatever else the machine does."""
+    """Returns the shortest CPU time of this process over several runs."""
     selection = Selection(False, selected=[*range(students), *range(students)])
     taken: list[float] = []
     for _ in range(3):

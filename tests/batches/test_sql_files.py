@@ -1,4 +1,4 @@
-"""The statements of the engine repeat two definitions, since each stands whole in its file: they have to agree."""
+"""Statements repeat two definitions, since each file is complete. The copies must be identical."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from adsum.platform.database.sql_files import without_comments
 
 FILES = sorted((Path(adsum.batches.__file__).parent / "sql").glob("*.sql"))
 OUTCOME = re.compile(r"WHEN c\.attendance_id IS NOT NULL .*? ELSE 'pending' END")
-# A key of a row that a function of JSON has unfolded under a name; the keys of input rows have none.
+# A key of a row that a JSON function has expanded under an alias; keys of input rows have no alias.
 KEY = re.compile(r"\b\w+\.value ->> '(\w+)'")
 
 

@@ -1,4 +1,4 @@
-"""What is asked and answered: the digest of a request, and the answer that is kept under a key."""
+"""The digest of a request, and the response stored under its key."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ results = st.builds(
 
 
 def test_the_digest_of_a_request_is_stable_across_releases() -> None:
-    """It is kept in databases: a change of it turns every key that is in use into a refusal."""
+    """Databases store digests: a change refuses every key in use."""
     assert ASKED.digest() == "440346207afaaf28b856e7724234d94f4c38e73f0feec5f1f4b2d4425a02bf0b"
 
 

@@ -1,4 +1,4 @@
-"""The seed's own example, word for word, on the demo school."""
+"""The seed's example, word for word, on the demo school."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Undo the newest run of a batch: back to what was before, and nothing that others did since is lost."""
+"""Undo restores the state before the newest run of a batch, and keeps later changes of others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backup that is made while `up` records, restored into another folder: everything of that moment, each once."""
+"""A backup made while `up` records, restored into another folder: it contains all records of that time, each once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIRST_DAY = date(2024, 9, 2)
 
 
 class Client:
-    """Marks the class of the seed, one day after the other."""
+    """Marks the class of the seed, one day after another."""
 
     def __init__(self, address: str, folder: DataFolder) -> None:
         self._address = address
@@ -66,7 +66,7 @@ def command(*arguments: str, **settings: str) -> None:
 
 
 def records(folder: DataFolder) -> Counter[str]:
-    """Number of records of each day."""
+    """Returns the number of records of each day."""
     with closing(sqlite3.connect(folder.database)) as connection:
         return Counter(day for (day,) in connection.execute("SELECT learning_date FROM attendances"))
 

@@ -38,7 +38,7 @@ def test_every_link_to_a_heading_finds_it(document: Path) -> None:
 
 @documents
 def test_every_file_that_is_named_exists(document: Path) -> None:
-    """A path is given from the root of the repository, or from `src/adsum`."""
+    """Paths are relative to the root of the repository or to `src/adsum`."""
     named = PLACE.findall(document.read_text(encoding="utf-8"))
     assert [each for each in named if not (ROOT / each).exists() and not (ROOT / "src/adsum" / each).exists()] == []
 
@@ -59,6 +59,6 @@ def test_the_readme_is_read_in_five_minutes() -> None:
 
 
 def headings(document: Path) -> set[str]:
-    """The anchors of a document's headings, as GitHub makes them."""
+    """Returns the anchors of a document's headings, as GitHub creates them."""
     lines = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in lines}

@@ -1,4 +1,4 @@
-"""`./adsum`, on a copy with one small package to install, from a folder: quick, and without a network."""
+"""`./adsum`, on a copy that installs one small package from a folder: fast, and without a network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAIN = 'import sys, tiny\nprint("started with", *sys.argv[1:], "and tiny", tiny.
 
 
 class Clone:
-    """A copy of the launcher beside a small stand-in for Adsum."""
+    """A copy of the launcher with a small replacement for Adsum."""
 
     def __init__(self, root: Path, wheels: Path, *, tool: str) -> None:
         self.root = root
@@ -85,7 +85,7 @@ def started_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def started_clone(clone: Clone, started_before: Path) -> Clone:
-    """A clone that was started once, copied because that is quicker than starting it."""
+    """A clone that was started once. Copying it is faster than starting a new one."""
     shutil.rmtree(clone.root)
     shutil.copytree(started_before, clone.root, symlinks=True)
     return clone

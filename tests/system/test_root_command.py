@@ -60,7 +60,7 @@ def test_a_wrong_setting_is_reported_in_one_line() -> None:
 def test_a_folder_of_another_user_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Called in this process: root, as whom tests may run, is refused nothing."""
+    """Called in this process, since root, which may run the tests, is never refused."""
 
     def refuse(prog_name: str) -> None:
         raise PermissionError(13, "Permission denied", "/srv/adsum-data/adsum.db")

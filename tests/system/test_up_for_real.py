@@ -1,4 +1,4 @@
-"""`adsum up` with nothing put in: the API, the worker and the demo school that users get."""
+"""`adsum up` without settings: the API, the worker and the demo school."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def stack() -> Generator[ExitStack]:
 
 
 def start_up(folder: DataFolder, stack: ExitStack) -> tuple[subprocess.Popen[str], str]:
-    """Starts `up` on any free port; returns it with the address that it prints when it is ready."""
+    """Starts `up` on a free port. Returns the process and the address that it prints when it is ready."""
     up = subprocess.Popen(
         [sys.executable, "-m", "adsum", "up", "--data-dir", str(folder.root), "--port", "0"],
         env={**os.environ, "PYTHONPATH": str(SOURCE)},

@@ -1,4 +1,4 @@
-"""What operators watch: minutes, the queue, and the stories of batches. Each sees their own school's."""
+"""What operators see: runs per minute, the queue, and the timelines of batches. Callers see only their own school."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def school(adsum: Adsum) -> SchoolIds:
 
 
 async def run_with_one_failure(connection: Connection, school: SchoolIds) -> Run:
-    """Ended at 10:00: three students are recorded, and the first one failed, who is not enrolled any more."""
+    """A run that ended at 10:00: three students are recorded, the first one failed since it is not enrolled."""
     first = school.student_ids[0]
     await connection.execute(
         update(enrolments).where(enrolments.c.student_id == first).values(end_date=date(2024, 9, 3))
@@ -74,7 +74,7 @@ def test_a_run_is_open_in_each_minute_from_its_acceptance_up_to_its_end() -> Non
 
 @pytest.fixture
 async def looking(adsum: Adsum) -> AsyncGenerator[ActivityService]:
-    """At 10:07 and a half."""
+    """Opens the activity service at 10:07:30."""
     async with wiring.open_queue_control(adsum.settings) as control:
         yield ActivityService(adsum.database, control, lambda: NOW)
 
@@ -86,7 +86,7 @@ async def test_minutes_count_the_own_work_of_each_run_of_visible_schools(
     async with adsum.database.transaction() as connection:
         await run_with_one_failure(connection, school)
         other = await make_school(connection)
-    # A retry carries on the three who are recorded: they are not counted again.
+    # A retry carries over the three recorded students and does not count them again.
     retried = await adsum.retry_cancel.retry(batch_of(school).id, operator)
     async with adsum.database.transaction() as connection:
         await connection.execute(update(enrolments).values(end_date=None))

@@ -1,4 +1,4 @@
-"""What the tests of imports of marks share: a school of one class with three students, and files that are sent."""
+"""Fixtures for tests of imports: a school of one class with three students, and a client that sends files."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Another class of the same school, which the teacher does not teach, and a student who is in no class."""
+    """Another class of the same school, which the teacher does not teach, and a student without a class."""
 
     class_id: int
     session_id: int

@@ -1,4 +1,4 @@
-"""`adsum attendance import`, run as an office runs it."""
+"""Tests `adsum attendance import`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Marks from a file, recorded as any other."""
+"""Tests the import of marks from a file."""
 
 from __future__ import annotations
 

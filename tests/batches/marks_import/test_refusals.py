@@ -1,4 +1,4 @@
-"""Everything wrong with a file is named by its line, and then nothing of it is recorded."""
+"""Each violation in a file is named with its line, and an invalid file records nothing."""
 
 from __future__ import annotations
 

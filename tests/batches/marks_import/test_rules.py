@@ -1,4 +1,4 @@
-"""Marks as CSV."""
+"""Tests the parsing of marks in CSV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of live progress share: everything wired, a class of 30, and its run, which the test moves on."""
+"""Fixtures for live progress: services, a class of 30, and a run whose progress the test controls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.schools import SchoolIds
 
 @dataclass
 class MovingRun:
-    """A run of three messages of ten students, straight in the database: no queue, no Redis, no worker."""
+    """A run of three messages of ten students, written to the database: no queue, no Redis, no worker."""
 
     database: Database
     run: Run

@@ -1,4 +1,4 @@
-"""The API on a real socket in the test's own process, and clients that read its events."""
+"""The API on a real socket in the test's process, and clients that read its events."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ DEADLINE_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """An API that listens."""
+    """A listening API."""
 
     app: FastAPI
     port: int
 
     @property
     def adsum(self) -> Adsum:
-        """What the API itself has open."""
+        """The services of the API."""
         return self.app.state.adsum
 
     def path(self, batch_id: str) -> str:
@@ -39,7 +39,7 @@ class Served:
 
     @asynccontextmanager
     async def events(self, batch_id: str, token: str, last_id: str | None = None) -> AsyncGenerator[Stream]:
-        """A client that has begun to listen; it is dropped at the end of the block."""
+        """Opens a client that listens. Disconnects it at the end of the block."""
         headers = {"Authorization": f"Bearer {token}"} | ({"Last-Event-ID": last_id} if last_id is not None else {})
         async with (
             httpx2.AsyncClient(timeout=DEADLINE_S) as client,
@@ -51,7 +51,7 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event; a comment has neither id nor name."""
+    """One event. A comment has neither id nor name."""
 
     id: str | None
     name: str | None
@@ -64,7 +64,7 @@ class Event:
 
 @dataclass
 class Stream:
-    """The events of one answer, as they come."""
+    """The events of one response, in the order of their arrival."""
 
     response: httpx2.Response
     lines: AsyncIterator[str]
@@ -93,7 +93,7 @@ class Stream:
 
 @asynccontextmanager
 async def served(settings: Settings) -> AsyncGenerator[Served]:
-    """uvicorn as `adsum serve` runs it, but for the loop, which is the test's."""
+    """Runs uvicorn as `adsum serve` does, on the test's event loop."""
     app = create_app(settings)
     config = uvicorn.Config(app, http="httptools", ws="none", lifespan="on", log_config=None, access_log=False)
     server = Server(config, lambda: end_streams(app))

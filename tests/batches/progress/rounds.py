@@ -1,4 +1,4 @@
-"""Counting what live progress asks of the database."""
+"""Counts the statements of live progress."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.support.waiting import until
 
 
 class Rounds:
-    """Rounds since it was made: each reads the newest runs, and then counts the open ones."""
+    """Rounds since its creation. Each round reads the newest runs, then counts the open ones."""
 
     def __init__(self, sent: Sent) -> None:
         self._sent = sent
 
     @property
     def statements(self) -> list[str]:
-        """What was asked so far."""
+        """Returns the number of statements so far."""
         return [statement for statement, _ in self._sent if statement.lstrip().startswith(("SELECT", "WITH"))]
 
     @property
@@ -26,7 +26,7 @@ class Rounds:
         return sum("ORDER BY batch_runs.number" in statement for statement in self.statements)
 
     async def pass_by(self, number: int) -> None:
-        """Waits until so many more rounds have begun."""
+        """Waits until the given number of further rounds has started."""
         goal = self.number + number
 
         async def reached() -> bool:

@@ -1,4 +1,4 @@
-"""Taking states from a watch, with a deadline."""
+"""Reads states from a watch, with a deadline."""
 
 from __future__ import annotations
 

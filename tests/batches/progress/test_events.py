@@ -1,4 +1,4 @@
-"""The order of a batch's states, and what a listener that comes back has seen of them."""
+"""The order of a batch's states, and the event ids that let a listener resume."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_later_states_have_higher_steps() -> None:
     in_order = [
         state(0),
         state(recorded=10, failed=2),
-        state(recorded=11, failed=1),  # a record beats a failure of the same run
+        state(recorded=11, failed=1),  # a record overrides a failure of the same run
         state(recorded=30),
         state(recorded=30, run_state=RunState.CLOSED),
         state(recorded=1, number=2),

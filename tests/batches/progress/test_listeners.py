@@ -1,4 +1,4 @@
-"""Who may listen, how many, and what they cost."""
+"""Permissions, limits and costs of listeners."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_a_hundred_listeners_share_one_query_and_no_listener_causes_none(
         await rounds.pass_by(1)
         begin, statements, number = time.monotonic(), len(rounds.statements), rounds.number
         await rounds.pass_by(5)
-        # Two statements a round, the second of the one that had begun too; not two for each listener or batch.
+        # Two statements per round, including the round in progress, regardless of the number of listeners and batches.
         assert len(rounds.statements) - statements <= 2 * (rounds.number - number) + 1
         assert time.monotonic() - begin > 4 * INTERVAL_S
         assert adsum.progress.listeners == 100
@@ -45,7 +45,7 @@ async def test_a_hundred_listeners_share_one_query_and_no_listener_causes_none(
     await until(idle)
     assert adsum.progress.listeners == 0
     done = len(rounds.statements)
-    async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:  # and it begins again
+    async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:  # the loop starts again
         await moving.record(0)
         assert settled(await next_of(watch))[0] in {0, 10}
     assert len(rounds.statements) > done

@@ -1,4 +1,4 @@
-"""A server that is told to end while clients listen."""
+"""Shutdown of a server while clients listen."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_streams_end_at_once_on_shutdown_and_the_process_exits(
             assert next(lines) == "event: status"
             told = time.monotonic()
             live.process.send_signal(number)
-            rest = list(lines)  # to the end of the answer, which is whole
+            rest = list(lines)  # the response is complete
         assert not any(line.startswith("event") for line in rest)
         log = live.log_until("stopped")
         assert live.process.wait(2 * DRAIN_S) == 0

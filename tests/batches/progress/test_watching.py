@@ -1,4 +1,4 @@
-"""Live progress: the state now, each newer one, one terminal state; from the database alone, by one loop for all."""
+"""Live progress: the current state, each newer one, one terminal state. One loop reads for all watchers."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_a_newer_run_replaces_the_older_one_and_is_watched_to_its_end(
     await moving.record(0)
     async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:
         first = await next_of(watch)
-        # Too quick for a round to come between.
+        # No round starts in between.
         await moving.cancel()
         newer = await begin_run(adsum.database, school)
         seen = [await next_of(watch)]
@@ -130,7 +130,7 @@ async def test_a_slow_listener_keeps_only_the_newest_state(adsum: Adsum, moving:
 
 
 async def test_a_missing_batch_ends_its_streams(adsum: Adsum, moving: MovingRun) -> None:
-    """As after the database was restored from an older copy."""
+    """As after a restore of an older backup."""
     async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:
         await next_of(watch)
         async with adsum.database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""What the tests of the queue share: a client, a ledger, a queue, and a look at every key that they leave."""
+"""Fixtures for tests of the queue: a client, a ledger, a queue, and functions that read all keys."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NewQueue = Callable[[Redis], QueueService]
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that is slow for a moment is no outage, but for the tests that freeze a server."""
+    """Raises the deadline of requests, except in tests that freeze a server, since test machines may be slow."""
     monkeypatch.setattr(service, "REQUEST_DEADLINE_S", 3.0)
 
 
@@ -60,7 +60,7 @@ def new_queue(redis: Redis, key_prefix: str = "") -> QueueService:
 
 
 def run_of(run_id: str, *chunks: list[int], batch: Batch = BATCH, by_student: bool = False) -> Run:
-    """A run with these students in its chunks; `by_student`: with a chunk size of 1."""
+    """Returns a run with these students in its chunks. `by_student` sets a chunk size of 1."""
     plan = tuple(tuple(AttendanceJob(student_id, Mark(PRESENT)) for student_id in chunk) for chunk in chunks)
     return Run(
         run_id=run_id,
@@ -77,7 +77,7 @@ def run_of(run_id: str, *chunks: list[int], batch: Batch = BATCH, by_student: bo
 
 
 async def claim(ledger: Ledger, batch: Batch, run_id: str, student_ids: Iterable[int]) -> str | None:
-    """Claims the batch for one run; the run that holds it, where that is another one."""
+    """Claims the batch for one run. Returns the run that holds it instead, if any."""
     with translated():
         async with ledger.redis.pipeline(transaction=False) as pipe:
             await ledger.claim(Tickets(batch, run_id, list(student_ids)), pipe)
@@ -98,17 +98,17 @@ async def release(
 
 
 async def names(redis: Any) -> list[str]:
-    """Of every key. (redis-py's types allow for bytes, which a client for strings never gives.)"""
+    """Returns the names of all keys. (redis-py's types allow bytes, which a client that decodes never returns.)"""
     return sorted(await redis.keys("*"))
 
 
 async def values(redis: Redis) -> dict[str, str]:
-    """Every key of ours, with its value; BullMQ's are left out."""
+    """Returns each key with its value, without BullMQ's keys."""
     return {name: str(await redis.get(name)) for name in await names(redis) if "bull:" not in name}
 
 
 async def lifetimes(redis: Redis) -> dict[str, int]:
-    """The seconds that every key of ours has to live; -1: for ever."""
+    """Returns the seconds to live of each key; -1 means no expiry."""
     return {name: await redis.ttl(name) for name in await values(redis)}
 
 

@@ -1,4 +1,4 @@
-"""A worker at its queue, and a desk in the place of the processor, for the tests of both."""
+"""A worker whose processor is replaced, for tests of the worker and the queue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.waiting import DEADLINE_S, until
 
 @dataclass
 class Desk:
-    """Takes chunks as a processor would, and notes what came. While `hold` is set, nothing gets done."""
+    """Takes chunks in place of the processor and records them. While `hold` is set, finishes none."""
 
     processed: list[Chunk] = field(default_factory=list[Chunk])
     stalls: list[int] = field(default_factory=list[int])
@@ -47,7 +47,7 @@ def ready_desk() -> Desk:
 async def working(
     url: str, desk: Desk, *, concurrency: int = 4, drain_timeout: float = 10.0, stall_interval: float = 1.0
 ) -> AsyncGenerator[asyncio.Event]:
-    """A worker while the block lasts, or until the event that it gives is set."""
+    """Runs a worker until the block ends or the yielded event is set."""
     options = WorkerOptions(
         url, "attendance", "", concurrency, stall_interval=stall_interval, drain_timeout=drain_timeout
     )
@@ -68,7 +68,7 @@ async def emptied(queue: QueueService) -> None:
 
 
 async def somebody_waits_for_chunks(redis: Any) -> bool:
-    # Blocked, not just "whose last command was BZPOPMIN": a connection says that also between two waits.
+    # Blocked, not only with BZPOPMIN as the last command, which also holds between two waits.
     return any("b" in client["flags"] for client in await redis.client_list())
 
 

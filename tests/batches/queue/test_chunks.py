@@ -1,4 +1,4 @@
-"""Messages: what is written into the queue, and what is read back, whoever wrote it."""
+"""Messages of the queue: serialization, and parsing of any message."""
 
 from __future__ import annotations
 

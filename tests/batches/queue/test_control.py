@@ -1,4 +1,4 @@
-"""The queue as operators see it: paused and resumed, counted, its workers named, what went astray found."""
+"""Queue control for operators: pause, resume, depth, workers and orphaned messages."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_a_running_worker_is_listed_with_its_host_and_process(control: Que
         (seen,) = await control.workers()
         assert seen.name.endswith(f":{os.getpid()}")
         assert seen.is_alive
-    # The server notices the end of a connection by itself, in its own time.
+    # The server notices a closed connection with a delay.
     await until(lambda: nobody_is_there(control))
 
 
@@ -136,9 +136,9 @@ async def test_any_number_of_failed_messages_is_removed(
 
 
 async def fail_all(queue: QueueService, redis: Redis, count: int) -> None:
-    """As if others had left chunks in BullMQ's failed set."""
+    """Moves all messages to BullMQ's failed set."""
     run = run_of(FIRST, *([i] for i in range(1, count + 1)))
-    # Without the patience of a request, which ends on a machine that is busy with other tests.
+    # Without the deadline of a request, which a busy test machine exceeds.
     await queue.claim_and_enqueue([RunToEnqueue(run.batch, run.run_id, run.student_ids, chunks_of(run))])
     ids = [str(name) for name in await redis.lrange("bull:attendance:wait", 0, -1)]
     await redis.delete("bull:attendance:wait")

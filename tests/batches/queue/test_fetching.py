@@ -1,4 +1,4 @@
-"""How often BullMQ is asked for a message: as often as there are some, and by nobody when a worker stops."""
+"""The number of fetches by a worker: no idle polling per slot, and no fetch after a stop."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_an_idle_worker_fetches_a_new_chunk_from_one_slot_only(
         await queue.enqueue([run_of(FIRST, [1, 2])])
         await emptied(queue)
         await until(lambda: somebody_waits_for_chunks(redis))
-    # The claim, the chunk added, fetched and finished; and whether there is more. BullMQ alone makes 260 calls.
+    # Claim, add, fetch, finish, and a check for more. BullMQ without the override makes 260 calls.
     assert await scripts_called(redis) - before <= 16
 
 
@@ -53,7 +53,7 @@ async def test_all_waiting_slots_end_if_the_worker_stops_while_one_of_them_wakes
         @override
         async def _fetched(self, *, found_message: bool) -> None:
             await super()._fetched(found_message=found_message)
-            self.paused = True  # before the one that was woken comes to itself
+            self.paused = True  # before the woken task runs
 
     async def find_nothing(_worker: Worker, _token: str) -> None:
         await asyncio.sleep(0)

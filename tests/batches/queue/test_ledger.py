@@ -66,7 +66,7 @@ async def test_a_held_batch_is_not_claimed_by_another_run(ledger: Ledger, redis:
 
 
 async def test_taking_over_a_lock_counts_nothing_and_drops_the_keys_of_its_holder(ledger: Ledger, redis: Redis) -> None:
-    """What the run has done by then is not to be counted again."""
+    """The run's finished jobs must not be counted again."""
     await claim(ledger, BATCH, FIRST, [1, 2])
     assert await ledger.take_over(Tickets(BATCH, FIRST, [2, 3, 4], None), SECOND)
     assert await values(redis) == {KEYS.lock: SECOND} | tickets(FIRST, 1)
@@ -83,7 +83,7 @@ async def test_a_lock_is_taken_over_only_if_the_ended_run_still_holds_it(ledger:
 
 
 async def test_taking_over_from_a_completed_run_writes_its_marker(ledger: Ledger, redis: Redis) -> None:
-    """It may be that nobody else does: who closed it has died, and the next run is cancelled."""
+    """No other process may write it: the one that closed the run may have died, and the next run may be cancelled."""
     await claim(ledger, BATCH, FIRST, [1])
     assert await ledger.take_over(Tickets(BATCH, FIRST, [1], NOW), SECOND)
     assert await values(redis) == {KEYS.lock: SECOND, KEYS.marker: NOW.isoformat()}
@@ -123,7 +123,7 @@ async def test_a_late_worker_of_another_run_counts_nothing(ledger: Ledger, redis
 
 async def test_tickets_of_an_earlier_run_are_removed_and_not_counted(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2])
-    await redis.delete(KEYS.lock)  # it expired
+    await redis.delete(KEYS.lock)  # the key expired
     await claim(ledger, BATCH, SECOND, [2])
     assert await settle(ledger, BATCH, FIRST, [1, 2]) is None
     assert await values(redis) == {KEYS.lock: SECOND, KEYS.counter: "1"} | tickets(SECOND, 2)
@@ -178,14 +178,14 @@ async def test_an_incomplete_run_leaves_no_marker(ledger: Ledger, redis: Redis) 
 
 async def test_a_release_removes_only_keys_of_its_run(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2])
-    await redis.delete(KEYS.lock)  # it expired
+    await redis.delete(KEYS.lock)  # the key expired
     await claim(ledger, BATCH, SECOND, [2, 3])
     assert not await release(ledger, BATCH, FIRST, [1, 2], completed_at=None)
     assert await values(redis) == {KEYS.lock: SECOND, KEYS.counter: "2"} | tickets(SECOND, 2, 3)
 
 
 async def test_a_completed_run_is_marked_although_another_run_holds_the_batch(ledger: Ledger, redis: Redis) -> None:
-    """One that was recorded while the lock of an ended run stood in its way is not forgotten for that."""
+    """The run was recorded while the lock of an ended run was still held."""
     await claim(ledger, BATCH, FIRST, [1])
     assert not await release(ledger, BATCH, SECOND, [1], completed_at=NOW + timedelta(microseconds=1))
     assert await release(ledger, BATCH, FIRST, [1], completed_at=NOW)
@@ -237,7 +237,7 @@ async def test_a_batch_of_ten_thousand_is_claimed_settled_and_released(ledger: L
 
 
 async def test_a_corrupted_ledger_blocks_no_other(ledger: Ledger, redis: Redis) -> None:
-    """What the spoilt one counts is known to the database alone; its batch is not freed, for nobody can say whose."""
+    """The database has the counts of the corrupted ledger. Its batch is not released, since the holder is unknown."""
     for batch in (BATCH, OTHER_BATCH):
         await claim(ledger, batch, FIRST, [1, 2])
     await redis.delete(KEYS.lock)

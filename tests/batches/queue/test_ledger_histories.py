@@ -1,4 +1,4 @@
-"""Any history of two runs on one ledger: claims, settles, releases, losses of single keys and of all."""
+"""Random histories of two runs on one ledger: claims, settles, releases, and losses of single keys or all keys."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ students = st.lists(st.sampled_from([1, 2, 3, 4]), max_size=4)
 
 
 class LedgerHistories(RuleBasedStateMachine):
-    """Each run claims all of its students, as the service does; the model is how many of them it has settled since."""
+    """Each run claims all of its students, as the service does. The model counts those settled since."""
 
     server: ClassVar[Valkey]
     open_ledger: ClassVar[Callable[[Redis], Ledger]] = staticmethod(new_ledger)
@@ -158,7 +158,7 @@ def test_every_history_of_two_runs_leaves_a_correct_count(histories: type[Ledger
 
 
 class CountingWithoutTickets(Ledger):
-    """Settling counts whatever it is asked to, a second time, too."""
+    """A faulty ledger that counts each settle, including repeated ones."""
 
     def __init__(self, redis: Redis, key_prefix: str, **lifetimes: int) -> None:
         super().__init__(redis, key_prefix, **lifetimes)

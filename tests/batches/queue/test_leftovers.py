@@ -1,4 +1,4 @@
-"""Every key of ours is found and told apart from those of others; dropping compares first."""
+"""Finds all keys of an installation and no others. Drops a key only if its value is unchanged."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ RUN = run_of(FIRST, [1, 2], [3])
 
 
 async def test_bullmq_add_job_in_a_pipeline_stores_the_same_as_add_bulk(redis: Redis) -> None:
-    """`QueueService._enqueue` calls `queue.backend.scripts.addJob(job, pipe)`. An upgrade that renames it, changes its
-    parameters, or makes `addBulk` store more than it, breaks enqueueing.
+    """`QueueService._enqueue` calls `queue.backend.scripts.addJob(job, pipe)`. An upgrade breaks enqueueing if it
+    renames this function, changes its parameters, or makes `addBulk` store more than it does.
     """
     await new_queue(redis, "ours:").enqueue([RUN])
     theirs: Any = Queue("attendance", {"connection": redis, "prefix": "theirs:bull"})  # pyright: ignore[reportArgumentType]
@@ -34,7 +34,7 @@ async def test_bullmq_add_job_in_a_pipeline_stores_the_same_as_add_bulk(redis: R
 
 
 async def stored(redis: Any, prefix: str, message_id: str) -> dict[str, str]:
-    """A message as BullMQ stores it, and that it waits."""
+    """Returns the fields that BullMQ stores for a waiting message."""
     assert message_id in await redis.lrange(f"{prefix}bull:attendance:wait", 0, -1)
     fields: dict[str, str] = await redis.hgetall(f"{prefix}bull:attendance:{message_id}")
     assert fields.pop("timestamp")
@@ -45,7 +45,7 @@ async def test_bullmq_fetches_every_message_by_get_next_job(
     queue: QueueService, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`FetchingWorker` overrides `getNextJob(token)`, and reads `paused`, `closing` and `opts`. An upgrade whose loop
-    fetches by another method, or whose worker lacks these members, makes an idle worker fetch from each free slot
+    fetches with another method, or whose worker lacks these members, makes an idle worker fetch from each free slot
     again.
     """
     tokens: list[str] = []

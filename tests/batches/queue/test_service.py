@@ -1,4 +1,4 @@
-"""QueueService: an accepted run is claimed and queued, and enqueuer it again adds nothing."""
+"""QueueService: claims and enqueues an accepted run. Enqueueing it again adds nothing."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def test_a_run_that_meets_the_lock_of_another_run_is_enqueued_and_reports_
 async def test_the_lock_of_an_ended_run_is_taken_over_and_its_keys_are_dropped(
     queue: QueueService, redis: Redis
 ) -> None:
-    """The lock alone: what the run has done by then is not to be counted again."""
+    """Only the lock is taken over: the run's finished jobs must not be counted again."""
     await queue.enqueue([run_of(FIRST, [1, 2])])
     assert await queue.take_over(Tickets(BATCH, FIRST, [1, 2], None), SECOND)
     assert await values(redis) == {KEYS.lock: SECOND}
@@ -95,7 +95,7 @@ async def test_the_lock_of_an_ended_run_is_taken_over_and_its_keys_are_dropped(
 async def test_many_chunks_are_sent_in_several_pipelines(
     queue: QueueService, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await queue.enqueue([run_of(FIRST, [7], batch=OTHER_BATCH)])  # whose lock refuses one of them
+    await queue.enqueue([run_of(FIRST, [7], batch=OTHER_BATCH)])  # the holder's lock refuses one of them
     monkeypatch.setattr(service, "SENT_AT_ONCE", 2)
     runs = [run_of(FIRST, [1], [2], [3]), run_of(SECOND, [4], batch=OTHER_BATCH)]
     assert await queue.enqueue(runs) == [None, FIRST]

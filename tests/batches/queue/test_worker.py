@@ -1,4 +1,4 @@
-"""The worker: every delivery ends in one of process, give up, leave to newer workers, or drop."""
+"""The worker: each delivery is processed, given up, left to newer workers, or dropped."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.waiting import DEADLINE_S, until
 
 
 async def send(redis: Redis, data: object) -> None:
-    """Puts a message of others into the queue."""
+    """Puts a foreign message into the queue."""
     await Queue("attendance", cast("Any", {"connection": redis})).add(NAME, data, {"jobId": "theirs"})
 
 
@@ -129,18 +129,18 @@ async def test_a_chunk_in_transit_to_a_stopping_worker_is_finished(
             fetch.resumed.set()
             await paused.wait()
             for _ in range(10):
-                await asyncio.sleep(0)  # turns of the loop: whoever throws the chunk away has done so by then
+                await asyncio.sleep(0)  # iterations of the event loop, enough for a worker to discard the chunk
             desk.go_on.set()
     assert desk.processed == chunks_of(run_of(FIRST, [1, 2]))
     assert await queue.depth() == 0
 
 
 async def test_workers_that_stop_during_the_check_for_stalled_chunks_leave_no_connection(redis_url: str) -> None:
-    for turns in range(0, 200, 10):  # some are in the middle of it
+    for turns in range(0, 200, 10):  # some workers are in the middle of the check
         async with working(redis_url, ready_desk(), stall_interval=0.001):
             for _ in range(turns):
                 await asyncio.sleep(0)
-        gc.collect()  # a connection that was forgotten says so here, and a warning is an error
+        gc.collect()  # an unclosed connection warns here, and warnings are errors
 
 
 async def test_a_drain_beyond_its_deadline_leaves_the_chunk_to_another_worker(

@@ -1,4 +1,4 @@
-"""What the tests of the storage share: an open database of each kind, with a school in it."""
+"""Fixtures for tests of the repository: an open database of each kind, with a school."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs whose every job is recorded at once: that the statement tells it, and closes them without counting."""
+"""Runs recorded completely by one statement, which closes them without counting."""
 
 from __future__ import annotations
 
@@ -91,12 +91,13 @@ async def test_a_repeated_chunk_does_not_close_its_run_again(database: Database,
 
 
 class Undone(Exception):
-    """Ends a transaction without a trace."""
+    """Rolls a transaction back."""
 
 
 async def test_two_workers_with_chunks_of_one_run_do_not_deadlock(postgres_database: Database) -> None:
-    """Each that has begun waits for a third here. With a lock that they share, the one that then closes the run would
-    wait for the other, which waits for its rows: a deadlock."""
+    """Each worker that has begun waits for a third transaction. With a shared lock on the run, the worker that closes
+    the run would wait for the other one, which waits for its rows: a deadlock.
+    """
     async with postgres_database.transaction() as connection:
         school = await make_school(connection, students=3)
         run = await make_run(connection, school, inserts(school.student_ids))

@@ -1,4 +1,4 @@
-"""What became of the jobs of a run that has ended, after later runs of the batch."""
+"""Outcomes of an ended run's jobs after later runs of the batch."""
 
 from __future__ import annotations
 

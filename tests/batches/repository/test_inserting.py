@@ -1,4 +1,4 @@
-"""Jobs that insert: what is written once, and what every later delivery then finds."""
+"""Jobs that insert: each record is written once, and repeated deliveries find the same outcomes."""
 
 from __future__ import annotations
 

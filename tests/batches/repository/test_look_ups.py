@@ -1,4 +1,4 @@
-"""What the hot path asks of Postgres is looked up, however much is recorded already."""
+"""Hot statements on Postgres use indexes, for any number of records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.runs import LATER, inserts, make_run, slices
 from tests.support.schools import MARKED_AT, RUN_ID, make_school
 
 RECORDED = 20_000
-# Of a session of long ago, and none of any class here.
+# Records of an old session, of no class in this test.
 RECORDS = text("""
     INSERT INTO attendances (school_id, class_id, session_id, learning_date, student_id, status, marked_at, marked_role,
                              run_id)

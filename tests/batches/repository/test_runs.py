@@ -1,4 +1,4 @@
-"""Runs: one open run a batch, and the records and answers that accept looks at."""
+"""Runs: one open run per batch; the records and stored responses that accept loads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fences of sessions: a run is inserted only if nothing has changed since it was decided."""
+"""Session fences: a run is inserted only if its session is unchanged since the run was planned."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.waiting import somebody_waits_for_a_lock, until
 
 
 async def decided(connection: Connection, school: SchoolIds, day: date = DAY) -> tuple[Run, int]:
-    """A run for everybody in the class, decided on the current state, and the fence of its session."""
+    """Returns a run for the whole class, planned on the current state, and the fence of its session."""
     batch, plan = batch_of(school, day), Plan(tuple(inserts(school.student_ids)), (), ())
     fence, snapshot = await fence_of(connection, batch), (await load_snapshots(connection, [batch]))[batch]
     return new_run(school, plan, batch, snapshot.number + 1, caller=system_caller()), fence
@@ -104,7 +104,7 @@ async def test_two_transactions_that_advance_one_fence_run_one_after_the_other(
             order.append("second")
 
     async def release() -> None:
-        """Once the second waits for the first, as Postgres itself says."""
+        """Releases the first when Postgres reports that the second one waits for it."""
         await has_fence.wait()
         await until(lambda: somebody_waits_for_a_lock(postgres_database))
         order.append("waited")

@@ -1,4 +1,4 @@
-"""Counts: always the sum, always of rows; and closing, which one caller wins."""
+"""Counts of outcomes always equal the total and are derived from rows; exactly one caller closes a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.runs import ACCEPTED_AT, DAY, LATER, batch_of, end_run, fail_
 from tests.support.schools import SchoolIds, make_record
 from tests.support.waiting import somebody_waits_for_a_lock, until
 
-# What may be in the rows about one student: the version that the job saw, the version of the record, whose it is.
+# Possible rows of one student: the job's expected version, the record's version, and the record's run.
 seen = st.none() | st.integers(min_value=1, max_value=2)
 record = st.none() | st.tuples(st.integers(min_value=1, max_value=3), st.booleans(), st.booleans())
 Rows = list[tuple[int | None, tuple[int, bool, bool] | None, bool]]
@@ -113,7 +113,7 @@ async def test_a_run_is_closed_with_the_counts_of_its_rows(database: Database, s
 async def test_a_run_that_ends_during_the_check_is_returned_as_ended(
     database: Database, school: SchoolIds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the statement that says that it is open, and before the one that counts."""
+    """It ends between the statement that reads its state and the one that counts."""
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=2)
 
@@ -160,7 +160,7 @@ async def test_one_of_many_concurrent_closers_closes_a_run(database: Database, s
 async def test_the_counts_of_a_closed_run_include_rows_of_a_concurrent_worker(
     postgres_database: Database, postgres_school: SchoolIds
 ) -> None:
-    """The closer waits for the worker's transaction, and counts what it wrote, not what was there when it began."""
+    """The closer waits for the worker's transaction, and counts after its commit."""
     async with postgres_database.transaction() as connection:
         run = await make_run(connection, postgres_school, inserts(postgres_school.student_ids))
 
@@ -206,7 +206,7 @@ async def test_only_runs_without_pending_jobs_are_closed(database: Database, sch
 async def test_closing_many_runs_concurrently_in_any_order_causes_no_deadlock(
     database: Database, school: SchoolIds
 ) -> None:
-    """They lock in the order of the runs' ids: else Postgres would end one of them for a deadlock."""
+    """The statements lock runs in the order of their ids."""
     days = [Batch(school.class_id, school.session_id, DAY + timedelta(number)) for number in range(40)]
     async with database.transaction() as connection:
         made = [await make_run(connection, school, inserts(school.student_ids), batch=batch) for batch in days]

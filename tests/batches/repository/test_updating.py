@@ -1,4 +1,4 @@
-"""Jobs that update: exactly the version that accept saw, with what was kept as a change."""
+"""Jobs that update: change exactly the version that accept loaded, and store the previous mark as a change."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Change = tuple[int, str | None, str | None, str | None, str | None, str | None]
 
 
 async def process(connection: AsyncConnection, run: Run) -> None:
-    """As the processor does."""
+    """Records a chunk as the processor does."""
     await jobs.insert_records(connection, slices(run))
     await jobs.update_records(connection, slices(run))
     await jobs.fail_pending_jobs(connection, slices(run), "not_enrolled", LATER)
@@ -37,7 +37,7 @@ async def changes(connection: AsyncConnection) -> list[Change]:
 async def recorded(
     connection: AsyncConnection, school: SchoolIds, status: str | None = "present", **more: object
 ) -> int:
-    """The first student of the school, with a record."""
+    """Creates a record of the first student of the school."""
     student_id = school.student_ids[0]
     await make_record(connection, school.school_id, batch_of(school), student_id, status=status, **more)
     return student_id

@@ -1,4 +1,4 @@
-"""What the tests of the sweeper share with those of batches: everything wired, on real servers."""
+"""Fixtures for tests of the sweeper: services on real servers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from adsum.platform.settings import Settings
 
 @pytest.fixture
 def settings(database_url: str, redis_url: str) -> Settings:
-    """Chunks of ten students, and runs that are swept as soon as they are accepted."""
+    """Chunks of ten students; runs are swept immediately after acceptance."""
     return Settings(
         database_url=database_url,
         redis_url=redis_url,

@@ -1,4 +1,4 @@
-"""A run of three chunks that is cancelled after its first."""
+"""Cancels a run of three chunks after its first chunk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sweeper where it meets others: a leader, an outage, another run's lock, more runs than a page."""
+"""The sweeper with other leaders, outages, locks of other runs, and more runs than a page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DAYS = ("2024-12-23", "2024-12-24", "2024-12-25")
 
 @pytest.fixture
 def sweeper(adsum: Adsum) -> Sweeper:
-    """A sweeper that looks at one run at a time."""
+    """Returns a sweeper with a page size of one run."""
     return Sweeper(
         adsum.database,
         adsum.queue,
@@ -73,7 +73,7 @@ async def test_ended_runs_of_several_pages_are_all_released(
 
 
 async def end(adsum: Adsum, run: Run, moment: datetime) -> None:
-    """Records a run whole and closes it, as somebody does who does not live to release it."""
+    """Records a run completely and closes it, without releasing it."""
     async with adsum.database.transaction() as connection:
         await jobs.insert_records(connection, [JobSlice(run.run_id, number) for number in range(len(run.chunks))])
         assert await runs.close_runs(connection, [run.run_id], moment)
@@ -137,7 +137,7 @@ async def _has_asked_since(redis: Redis, before: int) -> bool:
 
 
 async def _asked(redis: Redis) -> int:
-    """How often anybody asked to lead."""
+    """Returns the number of attempts to lead."""
     told = await cast("Any", redis).info("commandstats")
     return int(told.get("cmdstat_set", {}).get("calls", 0))
 

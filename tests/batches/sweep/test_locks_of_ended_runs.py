@@ -1,4 +1,4 @@
-"""A run that ended and was never released: its lock is in the way of the next one, and harms it in nothing."""
+"""A run ended without being released. Its lock does not harm the next run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SYSTEM = system_caller()
 
 @pytest.fixture
 async def cancelled(adsum: Adsum, school: SchoolIds) -> Run:
-    """Whoever cancelled it died before its release."""
+    """A cancelled run whose process died before its release."""
     await adsum.attendances.create_batch(submission(school), SYSTEM)
     async with adsum.database.transaction() as connection:
         run = await runs.open_run(connection, batch_of(school))

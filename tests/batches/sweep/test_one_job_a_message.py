@@ -1,4 +1,4 @@
-"""`ADSUM_CHUNK_SIZE=1`: each student is one BullMQ job under the seed's id, which is the same in every run."""
+"""`ADSUM_CHUNK_SIZE=1`: each student is one BullMQ job with the seed's id, which is the same in every run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_each_student_is_one_job_with_the_seeds_id(
 async def test_a_run_whose_messages_bullmq_dropped_as_duplicates_is_rescued(
     adsum: Adsum, api: Api, worker: RunWorker
 ) -> None:
-    """BullMQ drops a message while one of the same id is being finished; then the sweeper sends it again."""
+    """BullMQ drops a message while one with the same id is being finished; the sweeper sends it again."""
     stop = asyncio.Event()
     sweeping = asyncio.create_task(adsum.sweeper.run(stop))
     students = api.school.student_ids[:3]

@@ -1,4 +1,4 @@
-"""A paused queue: what is accepted waits, the sweeper neither doubles nor drops it, and resumed it is done once."""
+"""A paused queue: accepted batches wait, the sweeper neither duplicates nor drops them, and each is processed once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database was restored to a moment before some runs, while Redis was kept: what Redis has of them does no harm."""
+"""The database is restored to a time before some runs, while Redis is kept. Leftover keys do no harm."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.support.waiting import until
 
 
 async def forget_everything(adsum: Adsum) -> None:
-    """As if the database had been restored to the moment before the first batch."""
+    """Deletes all runs, as a restore to a time before the first batch does."""
     async with adsum.database.transaction() as connection:
         for table in (attendances, job_failures, batch_runs):
             await connection.execute(delete(table))
 
 
 async def forgotten(adsum: Adsum, school: SchoolIds) -> Run:
-    """A run that Redis has, and the database does not know."""
+    """A run that Redis has and the database does not have."""
     _, run = await accepted(adsum, school)
     await forget_everything(adsum)
     return run
@@ -81,7 +81,7 @@ async def test_chunks_of_an_unknown_run_do_not_release_the_batch_of_the_next_run
 async def test_a_run_that_is_open_again_after_a_restore_is_completed(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker
 ) -> None:
-    """Redis says that it completed; the database of before says that nothing is recorded."""
+    """Redis has its completion marker; the restored database has no records."""
     result, _ = await accepted(adsum, school)
     async with worker():
         await ended(adsum, result.batch_id)

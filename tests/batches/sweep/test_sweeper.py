@@ -1,4 +1,4 @@
-"""The sweeper rebuilds from the database alone whatever Redis lost, and touches nothing that is as it should be."""
+"""The sweeper restores lost Redis keys from the database alone, and changes no healthy run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A browser as the tests use it: signed in, and watched for whatever a page must not do."""
+"""Browser windows for the tests: signed in, and checked for console errors and requests to other hosts."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from tests.system.browser.running_system import RunningSystem
 
-# A refusal that the page itself expects and shows: browsers write it to the console all the same.
+# An error response that the page handles; browsers still log it to the console.
 EXPECTED = "Failed to load resource: the server responded with a status of"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
 @dataclass
 class Browsing:
-    """Opens pages of one system, and remembers what they did that no page may do."""
+    """Opens pages of one system, and collects console errors and requests to other hosts."""
 
     browser: Browser
     system: RunningSystem
@@ -26,9 +26,9 @@ class Browsing:
     contexts: list[BrowserContext] = field(default_factory=list[BrowserContext])
 
     def visitor(self, email: str | None = None, **options: object) -> Page:
-        """A new browser window; of who has this email, already signed in.
+        """Opens a browser window, signed in as the user with this email.
 
-        The form is filled in once for each person: a password takes a second of a slow machine, as it should.
+        Each user signs in once: hashing a password takes a second on a slow machine.
         """
         kept = self.system.sessions.get(email or "")
         context = self.browser.new_context(base_url=self.system.url, storage_state=kept, **options)  # pyright: ignore[reportArgumentType]
@@ -43,7 +43,7 @@ class Browsing:
 
     def _sign_in(self, page: Page, email: str) -> None:
         page.goto("/")
-        if urlsplit(page.url).path == "/sign-in":  # for the first time, or signed out everywhere
+        if urlsplit(page.url).path == "/sign-in":  # first sign-in, or the sessions have ended
             sign_in(page, email, self.system.passwords[email])
             self.system.sessions[email] = page.context.storage_state()
 
@@ -70,14 +70,14 @@ def sign_in(page: Page, email: str, password: str) -> None:
 
 
 def assert_accessible(page: Page) -> None:
-    """No violation of WCAG 2.2 AA that axe can find."""
+    """Requires that axe finds no violation of WCAG 2.2 AA."""
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-    # Of what passes, which is most of a page, nothing is reported: that would take longer than the checks themselves.
+    # Passed checks are not reported, since collecting them takes longer than the checks.
     options = {"runOnly": {"type": "tag", "values": tags}, "resultTypes": ["violations"]}
     found: Any = Axe().run(page, options=options)  # pyright: ignore[reportUnknownMemberType]
     assert found.violations_count == 0, found.generate_report()
 
 
 def assert_fits(page: Page) -> None:
-    """Nothing makes the page wider than the window."""
+    """Requires that the page is not wider than the window."""
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

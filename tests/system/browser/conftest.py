@@ -1,4 +1,4 @@
-"""One system for all tests of pages of a process, one browser a module; each test has windows of its own."""
+"""One system per test process, one browser per module, and separate windows per test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.system.browser.browsing import Browsing
 from tests.system.browser.running_system import RunningSystem, running_system
 
 CHROMIUM = shutil.which("chromium")
-# Of a machine that has much else to do.
+# For a busy machine.
 PATIENCE_MS = 20_000
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
@@ -23,7 +23,7 @@ def system() -> Generator[RunningSystem]:
         yield opened
 
 
-# Of a module: while Playwright runs, no other test of this process can run a loop of its own.
+# Scoped to a module, since no other event loop can run in this process while Playwright runs.
 @pytest.fixture(scope="module")
 def chromium() -> Generator[Browser]:
     if CHROMIUM is None:
@@ -37,7 +37,7 @@ def chromium() -> Generator[Browser]:
 
 @pytest.fixture
 def browsing(system: RunningSystem, chromium: Browser) -> Generator[Browsing]:
-    """At its end nothing may stand in a console, and nothing may have been asked of any other host."""
+    """Fails the test at its end if a console has messages or another host was requested."""
     browsing = Browsing(chromium, system)
     yield browsing
     browsing.close()

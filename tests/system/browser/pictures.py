@@ -1,7 +1,7 @@
-"""Pictures of every page: `python -m tests.system.browser.pictures` makes `docs/images` anew.
+"""Screenshots of all pages: `python -m tests.system.browser.pictures` rewrites `docs/images`.
 
-Light, dark and on a phone, and some laid out from right to left; on the real system with its demo school, in which some
-weeks are marked first.
+Light, dark and on a phone, and some laid out from right to left; on the real system with its demo school and several
+weeks of generated marks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
     "dark": DESK | {"color_scheme": "dark"},
     "phone": PHONE | {"device_scale_factor": 1.5},
 }
-# No translation into a language that is written from right to left is here yet: these are English, laid out for one.
+# English pages laid out from right to left, since no translation into such a language exists.
 RIGHT_TO_LEFT = "right-to-left"
 TURNED = ("today", "register", "overview", "batches", "student", "calendar")
 TODAY = datetime.now(UTC).date()
@@ -54,7 +54,7 @@ PAGES = {
 
 
 def main() -> int:
-    """Makes all pictures, or those of the pages that are named."""
+    """Takes all screenshots, or those of the named pages."""
     if CHROMIUM is None:
         sys.stderr.write("Chromium is not on this machine\n")
         return 1
@@ -73,7 +73,7 @@ def main() -> int:
 
 
 def take(browser: Browser, system: RunningSystem, name: str, look: str, options: Mapping[str, Any]) -> None:
-    """One picture of what is to be seen without scrolling."""
+    """Takes one screenshot of the visible part of the page."""
     email, path = PAGES[name]
     context = browser.new_context(base_url=system.url, **options)
     page = context.new_page()
@@ -88,7 +88,7 @@ def take(browser: Browser, system: RunningSystem, name: str, look: str, options:
 
 
 def mark_some_weeks(system: RunningSystem) -> None:
-    """The schooldays of the last weeks but today, with a few who are absent, late or excused, each in their turn."""
+    """Marks the schooldays of the last weeks except today, with a few students absent, late or excused."""
     days = [TODAY - timedelta(back) for back in range(60, 0, -1)]
     lines = ["class,session,student,date,status,note"]
     for number, day in enumerate(each for each in days if each.weekday() < 5 or each == TODAY - timedelta(1)):
@@ -100,7 +100,7 @@ def mark_some_weeks(system: RunningSystem) -> None:
 
 
 def status_of(student: int, number: int, day: date) -> str:
-    """Mostly present; student 4 is often away."""
+    """Returns mostly present; student 4 is often absent."""
     turn = (student * 7 + number * 11 + day.day) % 40
     if student == 4 and number % 4 == 0:
         return "absent"

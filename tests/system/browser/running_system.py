@@ -1,4 +1,4 @@
-"""The whole system as `adsum up` starts it, with its demo school, for browsers to look at."""
+"""The whole system as `adsum up` starts it, with its demo school, for browser tests."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tests.support.servers.processes import short_folder, stop
 
 @dataclass(frozen=True, slots=True)
 class RunningSystem:
-    """A running system: where it is, who may sign in with which password, and its command line.
+    """A running system: its address, passwords by email, and its command line.
 
     Attributes:
-        sessions: by email, what the browser of who has signed in once has kept.
+        sessions: by email, the browser storage of users who have signed in.
     """
 
     url: str
@@ -37,7 +37,7 @@ class RunningSystem:
 
 @contextlib.contextmanager
 def running_system() -> Generator[RunningSystem]:
-    """From when it is ready until the block ends."""
+    """Starts the system and stops it at the end of the block."""
     with short_folder() as folder:
         data = folder / "data"
         up = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The admin pages in a browser: people, statuses, the calendar, the timetable."""
+"""The admin pages in a browser: users, statuses, the calendar, the timetable."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_teacher_has_no_admin_pages_and_an_office_sees_only_its_own_school(bro
     office.goto("/admin/people")
     expect(office.get_by_text(TEACHER)).to_be_visible()
     expect(office.get_by_role("heading", name="Add a login")).to_have_count(0)
-    # What the page does not offer is refused, too.
+    # The server also refuses actions that the page does not offer.
     token = office.request.post(
         "/admin/people/password?school=1", form={"email": TEACHER}, headers={"Sec-Fetch-Site": "same-origin"}
     )

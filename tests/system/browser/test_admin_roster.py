@@ -1,4 +1,4 @@
-"""Importing a roster in a browser: seen first, then done, with scripts and without."""
+"""Import of a roster in a browser: preview, then import, with and without scripts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def zipped(roster: Roster) -> bytes:
 
 
 def with_school(school: str, students: int) -> Roster:
-    """A roster of a school of its own, so that nothing else in the house changes."""
+    """Returns a roster of a separate school, so that the demo school does not change."""
     roster = a_school(students=students)
     for rows in roster.tables.values():
         for row in rows:

@@ -1,4 +1,4 @@
-"""The pages of batches, in a browser: what runs, what failed and why, and what somebody may do about it."""
+"""The pages of batches in a browser: running batches, failures with reasons, and actions by role."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def batch_of(day: str) -> str:
 
 
 def send(system: RunningSystem, day: str) -> None:
-    """Marks class 123 on a day, as its office does over HTTP."""
+    """Marks class 123 on a day over HTTP as its office."""
     form = {"username": OFFICE, "password": system.passwords[OFFICE]}
     token = httpx2.post(f"{system.url}/auth/token", data=form).json()["access_token"]
     body = {"classId": 123, "sessionId": 456, "learningDate": day, "isSelectedAll": True}
@@ -47,7 +47,7 @@ async def set_paused(system: RunningSystem, is_paused: bool) -> None:
 
 @contextlib.contextmanager
 def paused(system: RunningSystem) -> Generator[None]:
-    """While the block lasts, what is sent waits. (In a thread: Playwright's own loop runs in this one.)"""
+    """Pauses the queue until the block ends. (Runs in a thread, since Playwright's event loop runs in this one.)"""
     with ThreadPoolExecutor() as threads:
         threads.submit(asyncio.run, set_paused(system, is_paused=True)).result()
         try:
@@ -57,7 +57,7 @@ def paused(system: RunningSystem) -> Generator[None]:
 
 
 def kill_workers(system: RunningSystem) -> None:
-    """By the process ids that they are known by; `adsum up` starts others."""
+    """Kills workers by process id; `adsum up` starts new ones."""
 
     async def known() -> list[str]:
         async with open_queue_control(Settings(data_dir=system.data)) as control:
@@ -69,14 +69,14 @@ def kill_workers(system: RunningSystem) -> None:
 
 
 def enrol_until(system: RunningSystem, day: str | None) -> None:
-    """Students 7 and 11 leave class 123 on a day, or do not leave it."""
+    """Sets or removes the last day of students 7 and 11 in class 123."""
     with contextlib.closing(sqlite3.connect(system.data / "adsum.db", timeout=30)) as database, database:
         of_two = "WHERE class_id = 123 AND student_id IN (7, 11)"
         database.execute(f"UPDATE enrolments SET end_date = ? {of_two}", (day,))
 
 
 def fail_two(page: Page, system: RunningSystem, day: str) -> None:
-    """Makes a batch of the day in which two students failed, who are enrolled again when it has ended."""
+    """Creates a batch of the day in which two students failed, who are enrolled again after its end."""
     with paused(system):
         send(system, day)
         enrol_until(system, "2024-09-03")
@@ -85,7 +85,7 @@ def fail_two(page: Page, system: RunningSystem, day: str) -> None:
 
 
 def see_the_end(page: Page, day: str) -> None:
-    """Looks at the batch until it has ended."""
+    """Opens the page of the batch and waits until it has ended."""
     page.goto(f"/batches/{batch_of(day)}")
     expect(page.locator(".timeline .ended")).to_be_visible(timeout=PATIENCE_MS)
 

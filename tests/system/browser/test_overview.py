@@ -1,4 +1,4 @@
-"""The office's pages: a day overseen and settled in place, who is in the system, and one record corrected."""
+"""The office's pages: overview of a day, explaining absences in place, students on site, and correcting a record."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from playwright.sync_api import Page, expect
 from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, assert_fits
 
 OFFICE, TEACHER, VIEWER = "office@school.example", "teacher@school.example", "viewer@school.example"
-# Days of this file's own: all tests of pages share one system.
+# Days that only this file uses: all browser tests share one system.
 OVERSEEN, CORRECTED = "2025-03-04", "2025-03-11"
 
 
 def marked(browsing: Browsing, day: str, **fields: object) -> int:
-    """Class 123, marked by its teacher and recorded; returns the id of the first student's record."""
+    """Marks class 123 as its teacher and waits until it is recorded. Returns the id of the first student's record."""
     page = browsing.visitor(TEACHER)
     page.goto("/sign-in")
     body = {"classId": 123, "sessionId": 456, "learningDate": day, **fields}
     sent = page.request.post("/attendances/create-batch", data=body, headers={"Origin": browsing.system.url})
     assert sent.ok, sent.text()
-    # In a loop of its own: what waits for a function takes the promise that it returns for what it waits for.
+    # Polls explicitly, since `wait_for_function` takes a returned promise for the result.
     page.evaluate(
         "async (url) => { while (!(await (await fetch(url)).json()).isCompleted); }", sent.json()["statusUrl"]
     )
@@ -31,7 +31,7 @@ def marked(browsing: Browsing, day: str, **fields: object) -> int:
 
 
 def click(page: Page, button: str, told: str) -> None:
-    """A button, and what the page says then."""
+    """Clicks a button and waits for the page's message."""
     page.get_by_role("button", name=button).click()
     expect(page.get_by_role("status")).to_contain_text(told)
 

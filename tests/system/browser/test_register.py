@@ -1,4 +1,4 @@
-"""Taking a register, in a browser, on the real system."""
+"""Takes a register in a browser, on the real system."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STUDENTS = 30
 
 
 def a_day(number: int) -> str:
-    """One that no other test marks."""
+    """Returns a day that no other test marks."""
     return (date(2025, 1, 1) + timedelta(number)).isoformat()
 
 
@@ -36,7 +36,7 @@ def states(page: Page, state: str) -> Locator:
 
 
 def records(browsing: Browsing, day: str) -> dict[int, str]:
-    """Records in the database, read by the command line."""
+    """Reads records from the database with the command line."""
     listed = browsing.system.commands.output(
         "attendance", "list", "--class", "123", "--from", day, "--to", day, "--limit", "200", "--json"
     )
@@ -90,7 +90,7 @@ def test_marks_made_without_a_network_are_kept_and_sent_once(browsing: Browsing)
             return
         keys.append(route.request.header_value("idempotency-key"))
         if len(keys) == 1:
-            route.fetch()  # it arrives, and its answer is lost
+            route.fetch()  # the request arrives, and its response is lost
             route.abort()
         else:
             route.continue_()
@@ -148,7 +148,7 @@ def test_without_scripts_the_register_is_taken_and_saved(browsing: Browsing) -> 
     page, day = take(browsing.visitor(TEACHER, java_script_enabled=False), a_day(6)), a_day(6)
     row(page, 2).get_by_role("radio", name="Absent").check()
     page.get_by_label("All without a mark are present").check()
-    with page.expect_navigation():  # a page that is asked for before the answer came would end the saving
+    with page.expect_navigation():  # leaving the page before the response would abort the request
         page.get_by_role("button", name="Save", exact=False).click()
     page.reload()
     expect(row(page, 2).locator(":checked")).to_have_value("absent")

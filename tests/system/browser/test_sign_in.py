@@ -1,4 +1,4 @@
-"""Signing in, in a browser."""
+"""Sign-in in a browser."""
 
 from __future__ import annotations
 

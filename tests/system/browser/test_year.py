@@ -1,4 +1,4 @@
-"""Reports over the year, in a browser."""
+"""Reports of the school year in a browser."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ BOTH_LISTS = ("/year/chronic", "/year/in-a-row")
 
 @pytest.fixture(scope="module")
 def taken(system: RunningSystem, chromium: Browser) -> Generator[list[int]]:
-    """Three weeks of class 123: its first student absent on each of the last five days, the second one late once and
-    excused once. The ids of the two.
+    """Records three weeks of class 123: the first student absent on each of the last five days, the second one late
+    once and excused once. Returns the ids of both.
     """
     context = chromium.new_context(base_url=system.url)
     yield _take(system, context.request)

@@ -1,4 +1,4 @@
-"""Fixtures for histories: a world for the machine, closed at the end."""
+"""Fixtures for histories: a world for the state machine, closed at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NewWorld = Callable[[str, int], World]
 
 @pytest.fixture
 def new_world(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Generator[NewWorld]:
-    """Gives the machine a world of a database and a chunk size, in which nobody is impatient: so it repeats itself."""
+    """Creates a world with a database and a chunk size. Long timeouts make its histories reproducible."""
     monkeypatch.setattr(service, "REQUEST_DEADLINE_S", 60)
     opened: list[World] = []
 

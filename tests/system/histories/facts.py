@@ -41,7 +41,7 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Version:
-    """One version of a record: what it says, what it said before, and the run that made it; None: a person."""
+    """One version of a record: its mark, the previous mark, and the run that wrote it; None for a person."""
 
     number: int
     status: str | None
@@ -51,7 +51,7 @@ class Version:
 
 @dataclass(slots=True)
 class Facts:
-    """The runs in the order of their acceptance; of each student the record, its changes, and why jobs failed."""
+    """The runs in the order of their acceptance; the record, its changes and the failures of each student."""
 
     runs: dict[str, RunRow] = field(default_factory=dict[str, RunRow])
     records: dict[int, Version] = field(default_factory=dict[int, Version])
@@ -72,11 +72,11 @@ class Facts:
         return self.counts(self.newest) if self.newest is not None else Counter()
 
     def versions(self, student: int) -> list[Version]:
-        """All versions of a student's record, the first one too."""
+        """Returns all versions of a student's record, including the first."""
         record, changes = self.records.get(student), self.changes.get(student, [])
         if record is None:
             return []
-        first = changes[0].before if changes else record.status  # a record is made with version 1
+        first = changes[0].before if changes else record.status  # records start at version 1
         return [Version(1, first, None, record.run_id), *changes]
 
     def outcomes(self, run: RunRow) -> dict[int, str]:
@@ -94,7 +94,7 @@ class Facts:
         return "cancelled" if run.state == "cancelled" else "pending"
 
     def counts(self, run: RunRow) -> Counter[str]:
-        """Every job of a run once, and what a retry carries on."""
+        """Counts each job of a run once, including those carried over by a retry."""
         return Counter(self.outcomes(run).values()) + run.carried
 
 

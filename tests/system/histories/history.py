@@ -1,4 +1,4 @@
-"""One history: a batch in the world, what is known of it after each step, and what has been done to it."""
+"""One history: a batch in the world, its rows and keys after each step, and the steps so far."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ MANY_ROUNDS = 20
 
 
 class History:
-    """Begins with a school of its own and an empty Redis.
+    """Starts with a separate school and an empty Redis.
 
     Attributes:
-        facts: what the database says, as of the last check.
-        kept: what is in Redis, as of the last check.
+        facts: the rows as of the last check.
+        kept: the keys in Redis as of the last check.
         chunks: every message that was ever to be sent.
-        faults: processes that died, or came very late.
-        hurt: the runs that were there when Redis lost something.
+        faults: processes that died, or continued very late.
+        hurt: the runs that existed when Redis lost keys.
     """
 
     def __init__(self, world: World) -> None:
@@ -57,7 +57,7 @@ class History:
         self.enrolled = set(self.school.student_ids)
 
     def submit(self, marks: Mapping[int, str], mode: OnExisting, death: str | None) -> None:
-        """Marks students, by their place in the class; those who have left cannot be named."""
+        """Marks students by their index in the class. Students who have left cannot be marked."""
         named = {self.school.student_ids[place]: status for place, status in marks.items()}
         chosen = [StudentMark(who, Mark(status)) for who, status in named.items() if who in self.enrolled]
         if chosen:
@@ -72,25 +72,27 @@ class History:
         await self.world.enqueuer.enqueue_after_commit(result.run, ended=result.closed)
 
     def ask(self, work: Coroutine[Any, Any, object], death: str | None) -> None:
-        """Makes a request that may be refused without an effect."""
+        """Sends a request that may be refused without an effect."""
         try:
             self.let(work, death)
         except AdsumError:
             return
 
     def let(self, work: Coroutine[Any, Any, object], death: str | None) -> bool:
-        """Does the work, as a process that may die at it; returns whether it lived."""
+        """Runs work in a process that may die. Returns whether it survived."""
         lived = self.world.may_die(work, death)
         self.faults += not lived
         return lived
 
     def messages(self) -> list[Chunk]:
-        """In the order of their runs, so that a history can be repeated: run ids differ each time."""
+        """Returns messages in the order of their runs. Run ids differ each time, so they cannot give a reproducible
+        order.
+        """
         order = {run_id: number for number, run_id in enumerate(self.facts.runs)}
         return sorted(self.kept.messages, key=lambda chunk: (order[chunk.run_id], chunk.number, chunk.student_id or 0))
 
     def deliver(self, messages: Sequence[Chunk], death: str | None) -> None:
-        """A worker takes messages; if it dies, BullMQ keeps them for another one."""
+        """Delivers messages to a worker. If the worker dies, BullMQ keeps them for another one."""
         if messages and self.let(self.world.processor.process(messages), death):
             self.world.wait(self.world.view.remove(*messages))
 
@@ -98,14 +100,14 @@ class History:
         self._is_swept = self.let(self.world.sweeper.sweep(), death)
 
     def lose(self, keys: Sequence[str], messages: Sequence[Chunk] = ()) -> None:
-        """Redis loses these keys and messages; "*": all that it has."""
+        """Removes keys and messages from Redis; "*" removes all."""
         self.hurt |= self.facts.runs.keys()
         self._has_just_lost = bool(keys)
         self.world.wait(self.world.view.lose_everything() if "*" in keys else self.world.view.lose(*keys))
         self.world.wait(self.world.view.remove(*messages))
 
     def check(self) -> None:
-        """Everything that has to be so after each step."""
+        """Checks all invariants after a step."""
         before, kept = self.facts, self.kept
         status = self.look()
         invariants.check_writes(before, self.facts)
@@ -120,7 +122,7 @@ class History:
             invariants.check_status(self.facts, status)
 
     def look(self) -> BatchStatus | None:
-        """Sees how everything is now, and, if anything is new in the database, what users would be told."""
+        """Reads the current state and, if rows have changed, the statuses that users see."""
         return self.world.wait(self._look())
 
     async def _look(self) -> BatchStatus | None:
@@ -132,7 +134,7 @@ class History:
             return await tallies.batch_status(connection, SYSTEM, self.batch)
 
     def end(self) -> None:
-        """The faults are over: workers and the sweeper bring everything to its end."""
+        """Ends the faults and lets workers and the sweeper finish all work."""
         for _ in range(MANY_ROUNDS):
             if not self.kept.messages and not self.facts.open_runs:
                 break
@@ -141,7 +143,7 @@ class History:
             self.check()
         self.sweep(None)
         self.check()
-        # With one student a message, BullMQ drops what a second run sends while the first one's messages wait: then one
-        # death before the second one's release is enough to leave tickets, which nobody's message names.
+        # With one student per message, BullMQ drops the second run's messages while those of the first wait. Then one
+        # death before the second run's release leaves tickets that no message names.
         bearable = 1 if self.world.chunk_size > 1 else 0
         invariants.check_end(self.batch, self.facts, self.kept, strictly=not self.hurt and self.faults <= bearable)

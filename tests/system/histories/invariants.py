@@ -13,7 +13,7 @@ from tests.system.histories.redis_view import Kept
 
 
 def check_counts(facts: Facts) -> None:
-    """Every job has exactly one outcome, and ended runs keep the counts that their rows have."""
+    """Each job has exactly one outcome, and ended runs store the counts of their rows."""
     assert facts.record_rows == len(facts.records), "a student has two records"
     assert len(facts.open_runs) <= 1, "two runs are open"
     for run in facts.runs.values():
@@ -26,7 +26,7 @@ def check_counts(facts: Facts) -> None:
 
 
 def check_status(facts: Facts, status: BatchStatus) -> None:
-    """Statuses that users see agree with the rows."""
+    """The statuses that users see agree with the rows."""
     run = facts.newest
     assert run is not None
     counts, tally = facts.counts(run), status.tally
@@ -39,7 +39,7 @@ def check_status(facts: Facts, status: BatchStatus) -> None:
 
 
 def check_writes(before: Facts, after: Facts) -> None:
-    """Versions are only added, by open runs, over what these had seen; ended runs stay as they are."""
+    """Only open runs add versions, and only to the versions that they loaded; ended runs do not change."""
     for student in after.records:
         old, new = before.versions(student), after.versions(student)
         assert new[: len(old)] == old, "a version was rewritten"
@@ -61,7 +61,7 @@ def check_writes(before: Facts, after: Facts) -> None:
 
 
 def check_redis(batch: Batch, facts: Facts, kept: Kept, *, swept: bool) -> None:
-    """Every key of ours has a time to live; Redis knows no more than the database."""
+    """Each key has a time to live, and Redis has no runs that the database lacks."""
     keys = LedgerKeys("", batch)
     assert all(seconds >= 0 for seconds in kept.lifetimes.values()), "a key lives for ever"
     holder = kept.values.get(keys.lock)
@@ -73,7 +73,7 @@ def check_redis(batch: Batch, facts: Facts, kept: Kept, *, swept: bool) -> None:
 
 
 def check_lock(batch: Batch, facts: Facts, before: Kept, after: Kept) -> None:
-    """Where Redis loses nothing, an open run keeps its lock."""
+    """An open run keeps its lock unless Redis loses keys."""
     name = LedgerKeys("", batch).lock
     held = before.values.get(name)
     if held is not None and facts.runs[held].state == "open":
@@ -81,8 +81,8 @@ def check_lock(batch: Batch, facts: Facts, before: Kept, after: Kept) -> None:
 
 
 def check_ledger(batch: Batch, facts: Facts, kept: Kept, uncounted: Container[str]) -> None:
-    """The counter of an open run is how many tickets it owns: but where Redis has lost something since its acceptance,
-    or where it took over the lock of a run that had ended, and so has neither.
+    """The counter of an open run equals its number of tickets, unless Redis has lost keys since its acceptance, or the
+    run took over the lock of an ended run and so has neither.
     """
     keys = LedgerKeys("", batch)
     holder = kept.values.get(keys.lock)
@@ -92,9 +92,9 @@ def check_ledger(batch: Batch, facts: Facts, kept: Kept, uncounted: Container[st
 
 
 def check_end(batch: Batch, facts: Facts, kept: Kept, *, strictly: bool) -> None:
-    """Every run has ended, and Redis has nothing but the completion marker, where one completed.
+    """Each run has ended, and Redis has only the completion marker, if a run completed.
 
-    After losses and repeated deaths a ticket, or a counter without a lock, may wait for the end of its time.
+    After losses and repeated deaths a ticket, or a counter without a lock, may remain until it expires.
     """
     keys = LedgerKeys("", batch)
     assert facts.open_runs == []

@@ -1,4 +1,4 @@
-"""Histories of one batch: whatever people, workers, the sweeper and misfortune do to it, in any order."""
+"""Random histories of one batch: requests, workers, the sweeper and faults in any order."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ Event = Callable[[st.DataObject], None]
 students = st.integers(0, STUDENTS - 1)
 statuses = st.sampled_from([status.code for status in DEFAULTS])
 marks_of_some = st.dictionaries(students, statuses, min_size=1)
-# Changes take the most steps until one is wrong: of a batch that has ended, and is corrected before a worker comes.
+# Violations of changes take the most steps: an ended batch, corrected before a worker processes it.
 modes = st.sampled_from([OnExisting.UPDATE] * 4 + [OnExisting.SKIP, OnExisting.FAIL])
-# Drawn before the work is made: a draw may end the history, and work that nobody awaits is a warning.
+# Drawn before the coroutine is created: a draw may end the history, and an unawaited coroutine is a warning.
 deaths = st.sampled_from([None] * len(DEATHS) + list(DEATHS))
 
 
 class Histories(RuleBasedStateMachine):
-    """`steps` counts what was done, over all histories.
+    """`steps` counts the steps of all histories.
 
-    A rule chooses among what can happen now. One rule for each would not do: Hypothesis leaves half of the rules out of
-    each history, and what goes wrong takes four or five of them.
+    One rule chooses among all possible steps. With a rule per step Hypothesis would omit half of the rules from each
+    history, and violations take four or five of them.
     """
 
     world: ClassVar[World]
@@ -39,7 +39,7 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.is_wrong = True  # until it has begun, and whenever a check fails
+        self.is_wrong = True  # before the start, and after a failed check
 
     @initialize(status=statuses, is_recorded=st.booleans(), death=deaths)
     def begin(self, status: str, is_recorded: bool, death: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Keys in Redis, read in one call; and their removal, as by BullMQ or as a loss."""
+"""Reads keys in Redis in one call, and removes them, as BullMQ does or as a loss."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ return found
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Every key of ours with its value and its seconds to live, and the messages that BullMQ has."""
+    """Each key with its value and its seconds to live, and BullMQ's messages."""
 
     values: dict[str, str] = field(default_factory=dict[str, str])
     lifetimes: dict[str, int] = field(default_factory=dict[str, int])
@@ -34,7 +34,7 @@ class Kept:
 
 
 class RedisView:
-    """Looks at a Redis, and takes things out of it."""
+    """Reads and removes keys of a Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -51,7 +51,7 @@ class RedisView:
         return kept
 
     async def remove(self, *chunks: Chunk) -> None:
-        """The messages are gone, as when BullMQ has finished them."""
+        """Removes messages, as BullMQ does when it has finished them."""
         if not chunks:
             return
         pipe: Any = self._redis.pipeline(transaction=True)

@@ -1,4 +1,4 @@
-"""Running histories: the same ones at each run and in each process, and never fewer than were asked for."""
+"""Runs histories: the same ones in each run and each process, with a minimum number of steps."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.system.histories.machine import Histories
 
 STEPS_A_HISTORY = 50
-# Most histories are as long as they may be, but not all.
+# Most histories have the maximum length, but not all.
 MORE_HISTORIES = 1.18
 
 
 def run_histories(steps: int, *, shrink: bool = True) -> None:
-    """Makes at least so many steps, each followed by every check. Raises what the first wrong history raises."""
+    """Makes at least the given number of steps, each followed by every check. Raises the error of the first failed
+    history.
+    """
     Histories.steps = 0
     run_state_machine_as_test(
         Histories,

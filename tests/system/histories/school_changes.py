@@ -1,4 +1,4 @@
-"""Changes by others while a batch is processed: of a single record, and of the class's students."""
+"""Changes by others while a batch is processed: of one record, and of the class's students."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 async def end_all_runs(database: Database) -> None:
-    """Runs that a failed history has left open must not change the next one."""
+    """Ends runs that a failed history has left open, so that they do not affect the next one."""
     c = batch_runs.c
     counts = {"recorded_jobs": 0, "skipped_jobs": 0, "failed_jobs": 0, "cancelled_jobs": c.total_jobs}
     ended = update(batch_runs).where(c.state == RunState.OPEN)
@@ -28,7 +28,7 @@ async def end_all_runs(database: Database) -> None:
 
 
 async def correct(database: Database, batch: Batch, student_id: int, status: str | None, now: datetime) -> None:
-    """The next version of a record, if there is one, with its change."""
+    """Writes the next version of a record, if it exists, with its change."""
     c = attendances.c
     which = (c.session_id == batch.session_id, c.learning_date == batch.learning_date, c.student_id == student_id)
     async with database.transaction() as connection:
@@ -46,7 +46,7 @@ async def correct(database: Database, batch: Batch, student_id: int, status: str
 
 
 async def set_enrolled(database: Database, class_id: int, student_id: int, *, stays: bool) -> None:
-    """From now on, for every day, the student is in the class, or never was."""
+    """Enrols the student in the class for all days, or removes the enrolment."""
     c = enrolments.c
     which = (c.class_id == class_id, c.student_id == student_id)
     async with database.transaction() as connection:

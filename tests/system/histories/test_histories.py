@@ -1,6 +1,6 @@
-"""Any history of a batch keeps the invariants, and comes to its end: the real ledger and the real store together.
+"""Random histories of a batch keep the invariants and end, on the real ledger and the real database.
 
-7,750 steps in all, each followed by every check. The five students of a run are five chunks, three, or one.
+7,750 steps in all, each followed by every check. The five students of a run form five chunks, three, or one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Histories can fail: without a safeguard of the real statements and scripts they find what goes wrong."""
+"""Histories detect violations: they fail if a safeguard is removed from a statement or script."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tests.system.histories.runs import run_histories
 
 STEPS = 4_000
 LOCK_TAKEN = "an open run lost its lock to another one"
-# Script, what protects, what stands there instead, what is seen. (What counts without tickets, a history of the ledger
-# alone finds sooner: see tests/batches/queue.)
+# Script, safeguard, replacement, violation. (Histories of the ledger alone detect counting without tickets: see
+# tests/batches/queue.)
 WEAKER_SCRIPTS = [
     ("release", "if holder ~= ARGV[1] then", "if not holder then", LOCK_TAKEN),
     ("claim", "if holder then", "if false then", LOCK_TAKEN),
     ("claim", ", 'EX', ARGV[2])\nfor", ")\nfor", "a key lives for ever"),
 ]
 WEAKER_SCRIPTS_BY = ["release without compare", "claim without asking", "no time to live"]
-# What protects, wherever it stands in a statement, and what is seen without it.
+# The safeguard in a statement, and the violation without it.
 WEAKER_STATEMENTS = [
     ("AND r.state = 'open'", AssertionError, "a run that had ended wrote a record"),
     (" AND a.version = job.expected_version", AssertionError, "a change and its record differ"),
-    # The table's own check of the counts refuses it.
+    # The table's check constraint refuses the counts.
     (" AND tally.remaining = 0", RejectedRows, "IntegrityError"),
 ]
 WEAKER_STATEMENTS_BY = ["no fence", "update of any version", "close whatever is pending"]
@@ -43,7 +43,7 @@ def test_histories_find_a_script_without_its_safeguard(
 
 @contextmanager
 def statements_without(piece: str) -> Generator[list[str]]:
-    """Whatever is sent to a database meanwhile lacks this; gives what was weakened."""
+    """Removes a safeguard from all statements sent in the block. Yields the changed statements."""
     weakened: list[str] = []
 
     def weaken(

@@ -1,4 +1,4 @@
-"""The real services on real servers, with a clock of our own, and processes that die where a test wants it."""
+"""The real services on real servers, with a controlled clock, and processes that die at chosen places."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DEATHS = ("before claim", "after claim", "before settle", "after settle", "befor
 
 
 class Clock:
-    """Every look at it is a millisecond later: a history takes less than the sweeper's overlap."""
+    """Advances by a millisecond per reading: a history takes less time than the sweeper's overlap."""
 
     def __init__(self) -> None:
         self._moment = datetime(2025, 1, 1, tzinfo=UTC)
@@ -47,11 +47,11 @@ class Clock:
 
 
 class DiedHere(Exception):
-    """The process is gone at this place: what it had not done, it will not do."""
+    """The process dies at this place and does nothing more."""
 
 
 class MortalLedger(Ledger):
-    """The ledger of a process that dies before or after it asks for something, if `death` says so."""
+    """The ledger of a process that dies before or after a call, as `death` says."""
 
     death: str | None = None
 
@@ -60,7 +60,7 @@ class MortalLedger(Ledger):
         self.taken_over = set[str]()
 
     def weaken(self, name: str, piece: str, instead: str) -> None:
-        """Replaces a piece of one of the scripts: what protects is gone, to see that it is missed."""
+        """Removes a safeguard from one of the scripts."""
         text = files("adsum.batches.queue").joinpath(f"{name}.lua").read_text(encoding="utf-8")
         assert piece in text
         setattr(self, f"_{name}", self.redis.register_script(text.replace(piece, instead)))
@@ -75,7 +75,7 @@ class MortalLedger(Ledger):
         self._survive("before claim")
         await super().claim(tickets, pipe)
         if self.death == "after claim":
-            await pipe.execute()  # the pipeline is cut before the messages that would come next
+            await pipe.execute()  # the pipeline is cut before the next messages
         self._survive("after claim")
 
     @override
@@ -99,7 +99,7 @@ class MortalLedger(Ledger):
 
 
 class World:
-    """Everything that histories need, opened once for all of them. `wait` runs its work."""
+    """Servers and services of all histories, opened once. `wait` runs a coroutine."""
 
     def __init__(self, database_url: str, redis_url: str, *, chunk_size: int) -> None:
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
@@ -132,7 +132,7 @@ class World:
         return self._runner.run(work)
 
     def may_die(self, work: Coroutine[Any, Any, object], death: str | None) -> bool:
-        """Does the work, as a process that may die at it; returns whether it lived."""
+        """Runs work in a process that may die. Returns whether it survived."""
         self.ledger.death = death
         try:
             self.wait(work)

@@ -1,4 +1,4 @@
-"""Classes of which every text is unmistakable, with everything in them that an endpoint could tell."""
+"""Classes whose texts are unique, with every kind of data that an endpoint can return."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.schools import assign, caller, enrol, make_class, make_sessio
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A class, and one of everything in it. `word` is in each of its texts, and nowhere else."""
+    """A class with one row of each kind. `word` is part of all its texts, and of no other."""
 
     word: str
     school_id: int
@@ -38,7 +38,7 @@ class Place:
 
     @property
     def paths(self) -> dict[str, int | str]:
-        """Ids in a path, by the word before them."""
+        """Ids in a path, by the preceding word."""
         return {
             "attendances": self.record_id,
             "absences": self.absence_id,
@@ -67,7 +67,7 @@ class Place:
 
 
 async def make_place(adsum: Adsum, worker: RunWorker, school_id: int, word: str, day: date) -> Place:
-    """A register that the office has taken, corrected and contradicted, with an absence known beforehand."""
+    """Creates a register that the office has taken, corrected and disputed, with a planned absence."""
     async with adsum.database.transaction() as connection:
         class_id = await make_class(connection, school_id, title=f"{word}-class", source_id=f"{word}-c")
         session_id = await make_session(connection, class_id, title=f"{word}-session")

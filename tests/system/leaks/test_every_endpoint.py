@@ -1,7 +1,7 @@
-"""Nothing that reads tells of a child of a class that the caller may not see: every GET there is, in every form.
+"""No GET endpoint reveals data of a class that the caller does not see, in any format.
 
-The list is that of the application itself. A new endpoint is walked by itself; of a new parameter this has to be told,
-in `tests/system/leaks/places.py` or in `HARMLESS`, or the walk fails.
+The endpoints are those of the application, so new ones are included automatically. Add each new parameter to
+`tests/system/leaks/places.py` or to `HARMLESS`; otherwise the test fails.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from tests.system.leaks.places import Place, make_place
 
 __all__ = ["adsum", "redis", "settings", "worker"]
 
-# Of the description and its page: they tell everybody the same, whatever is in the database.
+# The OpenAPI document and its page are the same for every caller.
 UNDESCRIBED = {"/docs", "/docs/{asset}", "/openapi.json"}
-# They narrow, and name nothing that is anybody's.
+# Filters that name no data of a school.
 HARMLESS = {"limit", "cursor", "state", "outcome", "status", "revoked", "active", "retired", "onBehalfOf"}
 
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
-    """One database is enough: the one rule of what is seen is tested on both."""
+    """One database is enough, since the rule of visibility is tested on both."""
     return sqlite_url
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A GET of the application: its path, what its query may and must have, and which files it answers with."""
+    """A GET of the application: its path, its query parameters, and its file formats."""
 
     path: str
     parameters: frozenset[str]
@@ -58,7 +58,7 @@ class Endpoint:
         return "{" in self.path
 
     def at(self, place: Place) -> str:
-        """The path, with the ids of a place: each is of what the word before it says."""
+        """Returns the path with the ids of a place, each by the preceding word."""
         parts = self.path.split("/")
         for i, part in enumerate(parts):
             if part.startswith("{"):
@@ -66,14 +66,16 @@ class Endpoint:
         return "/".join(parts)
 
     def plain(self, own: Place) -> dict[str, Any]:
-        """A query that narrows as little as it may."""
+        """Returns a query with as few filters as possible."""
         day = own.day.isoformat()
         told: dict[str, Any] = {"from": day, "to": day, "date": day, "percent": 1, "leastDays": 1, "by": "student"}
         told = {name: value for name, value in told.items() if name in self.parameters}
         return told | {name: own.filters[name] for name in self.required - told.keys()}
 
     def queries(self, own: Place, other: Place) -> Iterator[dict[str, Any]]:
-        """As plain as may be; narrowed by each thing of the other place; by all of them; in each grouping."""
+        """Returns queries without filters, with each filter of the other place, with all of them, and with each
+        grouping.
+        """
         plain = self.plain(own)
         named = self.parameters - HARMLESS - (plain.keys() - self.required)
         foreign = {name: other.filters[name] for name in sorted(named - {"from", "to", "by"})}
@@ -87,7 +89,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Walker:
-    """Somebody who asks for everything, and the place that is theirs."""
+    """A caller that requests everything, and the place that it may see."""
 
     client: httpx2.AsyncClient
     token: str
@@ -98,18 +100,18 @@ class Walker:
         return await self.client.get(path, params=query, headers=headers)
 
     async def told(self, other: Place) -> dict[str, str]:
-        """Responses to requests for the other school, or for everything."""
+        """Returns responses to requests for the other school, or without filters."""
         told: dict[str, str] = {}
         for endpoint in endpoints():
             for path in {endpoint.at(self.own), endpoint.at(other)}:
-                # A file is made of the pages that JSON has, however they are narrowed: so it is asked for once.
+                # A file is made of the same pages as JSON for any filters, so it is requested once.
                 asked = [(query, "*/*") for query in endpoint.queries(self.own, other)]
                 for query, kind in asked + [(endpoint.plain(self.own), kind) for kind in endpoint.files]:
                     told[f"{path} {query} {kind}"] = text_of(await self.get(path, query, kind))
         return told
 
     async def statuses(self, place: Place) -> dict[str, int]:
-        """Responses of the endpoints of single items to requests for those of this school."""
+        """Returns responses of the endpoints of single items to requests for those of this school."""
         of_one = [endpoint for endpoint in endpoints() if endpoint.is_of_one]
         return {each.path: (await self.get(each.at(place), each.plain(self.own))).status_code for each in of_one}
 
@@ -137,7 +139,7 @@ class Schools:
 async def schools(adsum: Adsum, worker: RunWorker) -> AsyncGenerator[Schools]:
     async with adsum.database.transaction() as connection:
         here, there = await make_bare_school(connection), await make_bare_school(connection)
-    # Today, since one report is of now.
+    # Today, since one report covers the current day.
     day = datetime.now(UTC).date()
     places = [
         await make_place(adsum, worker, school, word, day)
@@ -152,7 +154,7 @@ async def schools(adsum: Adsum, worker: RunWorker) -> AsyncGenerator[Schools]:
 
 @cache
 def endpoints() -> list[Endpoint]:
-    """Every GET of the application."""
+    """Returns every GET of the application."""
     described = [_endpoint(path, methods["get"]) for path, methods in present()["paths"].items() if "get" in methods]
     routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
     assert {route.path for route in routes if "GET" in (route.methods or ())} == {
@@ -173,7 +175,7 @@ def _endpoint(path: str, described: dict[str, Any]) -> Endpoint:
 
 
 def text_of(answer: httpx2.Response) -> str:
-    """All that an answer tells; of a workbook the texts of its sheets."""
+    """Returns all text of a response; of a workbook, the texts of its sheets."""
     if answer.headers.get("content-type") != FileKind.XLSX:
         return answer.text
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
@@ -214,7 +216,7 @@ async def test_an_operator_learns_nothing_about_any_student(schools: Schools) ->
 
 
 async def test_the_office_receives_everything_that_the_other_tests_search_for(schools: Schools) -> None:
-    """Else the walk might find nothing because there is nothing."""
+    """Otherwise the other tests would pass without data."""
     office = await schools.walker(Role.OFFICE, schools.shown)
 
     told = "".join((await office.told(schools.hidden)).values())
