@@ -1,4 +1,4 @@
-"""Steps of the system itself: submitters that enqueue, workers, the sweeper, and releases of ended runs."""
+"""Steps of the system: submitters that enqueue, workers, the sweeper, and releases of ended runs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Worker = tuple[int, int, int, bool]
 
 
 def system_steps(state: State, rules: Rules, *, calm: bool = False) -> Iterator[Step]:
-    """Every step that an actor can make now. In the calm the sweeper waits for who submits."""
+    """Yields each possible step of an actor. In calm configurations the sweeper waits for submitters."""
     for place, (step, holder) in enumerate(state.queuers):
         if step != DONE:
             yield _queue(state, place + 1, step, holder, rules)
@@ -57,7 +57,7 @@ def system_steps(state: State, rules: Rules, *, calm: bool = False) -> Iterator[
 
 
 def _claim(state: State, run: int, students: Collection[int], rules: Rules) -> tuple[State, int]:
-    """State after a claim, and the run that holds the batch instead."""
+    """Returns the state after a claim, and the run that holds the batch instead."""
     after = ledger.claim(state, run, students, rules)
     return after, ledger.refused_by(after, run)
 
@@ -67,7 +67,7 @@ def _queue(state: State, run: int, step: int, holder: int, rules: Rules) -> Step
         return state._replace(queuers=put(state.queuers, run - 1, (step, holder)))
 
     if step == CLAIM:
-        # The messages come in the same pipeline, whatever became of the claim: it may be cut in between.
+        # The messages follow in the same pipeline, even if the claim was refused; the pipeline may be cut in between.
         claimed, holder = _claim(state, run, planned(state, run), rules)
         return ("submitter claims run", run), then(claimed, ENQUEUE, holder)
     if step == ENQUEUE:
@@ -80,9 +80,9 @@ def _queue(state: State, run: int, step: int, holder: int, rules: Rules) -> Step
 def _replace(
     state: State, run: int, step: int, holder: int, students: Collection[int], rules: Rules
 ) -> tuple[tuple[str | int, ...], State, int]:
-    """A refused claim: description of the step, the state after it, and the next step."""
+    """Yields a refused claim: a description of the step, the state after it, and the next step."""
     if step == ASK:
-        # The holder has ended; not the run itself, whose process only was slow.
+        # The holder has ended, but the run itself has not: its process was only slow.
         is_left_over = state.runs[holder - 1] != OPEN == state.runs[run - 1]
         return ("asks about run", holder), state, FREE if is_left_over else DONE
     if step == FREE:
@@ -92,7 +92,7 @@ def _replace(
 
 
 def enqueued(state: State, run: int, students: Iterable[int]) -> State:
-    """BullMQ drops a message whose id it still has."""
+    """Adds messages. BullMQ drops a message whose id it still has."""
     queue = list(state.queue)
     for student in students:
         queue[state.place(run, student)] = queue[state.place(run, student)] or WAITING
@@ -100,12 +100,12 @@ def enqueued(state: State, run: int, students: Iterable[int]) -> State:
 
 
 def at_work(state: State, place: int, worker: Worker) -> State:
-    """The workers are alike, so they stand in order: that halves the states."""
+    """Sorts the workers, which are alike: that halves the number of states."""
     return state._replace(workers=tuple(sorted(put(state.workers, place, worker))))
 
 
 def taken(state: State, place: int, message: int, step: int) -> State:
-    """A worker has taken a waiting message."""
+    """Lets a worker fetch a waiting message."""
     run, student = divmod(message, len(state.tickets))
     state = state._replace(queue=put(state.queue, message, ACTIVE))
     return at_work(state, place, (step, run + 1, student, True))
@@ -113,7 +113,7 @@ def taken(state: State, place: int, message: int, step: int) -> State:
 
 def _take(state: State, place: int) -> Iterator[Step]:
     if place and state.workers[place - 1][0] == IDLE:
-        return  # the one before it is as good
+        return  # equivalent to the previous worker
     for message, where in enumerate(state.queue):
         if where == WAITING:
             run, student = divmod(message, len(state.tickets))
@@ -141,7 +141,7 @@ def _work(state: State, place: int, worker: Worker, rules: Rules) -> Step:
             after, FINISH if not ended or not rules.close_before_releasing else RELEASE
         )
     if step in {RELEASE, RELEASE_WHOLE}:
-        # Where the counter came to zero each ticket was taken away; what was recorded whole was never counted.
+        # At zero each ticket was removed; completely recorded runs are never counted.
         is_whole = step == RELEASE_WHOLE and rules.release_all_tickets_of_what_was_recorded_whole
         completed = state.runs[run - 1] == CLOSED or not rules.close_before_releasing
         after = ledger.release(state, run, planned(state, run) if is_whole else (), completed=completed, rules=rules)
@@ -182,7 +182,7 @@ def _sweep(state: State, rules: Rules) -> Iterator[Step]:
 
 
 def _look(state: State, rules: Rules) -> Iterator[Step]:
-    """At the messages of the open run; and at the lock, whether its holder has ended."""
+    """Checks the messages of the open run, and whether the lock's holder has ended."""
     run = state.open_run
     if run and rules.sweeper_drives_open_runs:
         missing = [student for student in planned(state, run) if state.queue[state.place(run, student)] == GONE]
@@ -195,7 +195,7 @@ def _look(state: State, rules: Rules) -> Iterator[Step]:
 
 
 def _look_closer(state: State, run: int, missing: int, rules: Rules) -> Step:
-    """At what is pending: nothing, and the run is closed; else the lost messages of it are sent again."""
+    """Checks the pending jobs: closes the run if there are none; otherwise sends its lost messages again."""
     due = pending(state, run)
     if not due:
         ended = state.runs[run - 1] != OPEN
@@ -210,7 +210,7 @@ def _look_closer(state: State, run: int, missing: int, rules: Rules) -> Step:
 
 
 def packed(students: Iterable[int]) -> int:
-    """As bits."""
+    """Encodes a set as bits."""
     return sum(1 << student for student in students)
 
 

@@ -1,4 +1,4 @@
-"""The worlds that are searched. Together they have every actor, every fault and every request; each is small."""
+"""The configurations to search. Together they contain every actor, fault and request; each is small."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ONE, BOTH = (0,), (0, 1)
 MARK_ONE, MARK_BOTH = Submission(ONE), Submission(BOTH)
 CHANGE_ONE, CHANGE_BOTH = Submission(ONE, update=True), Submission(BOTH, update=True)
 
-# With a sweeper that may come between any two steps of anybody.
+# With a sweeper that may act between any two steps of other actors.
 TWO_FAULTS = Configuration(2, 1, (MARK_BOTH,), faults=2)
 A_CANCEL = Configuration(2, 2, (MARK_BOTH,), cancels=1)
 A_CANCEL_AND_ANOTHER_RUN = Configuration(1, 1, (MARK_ONE, MARK_ONE), cancels=1)
@@ -19,7 +19,7 @@ A_CORRECTION_BEFORE_AN_UPDATE = Configuration(1, 2, (CHANGE_ONE,), corrections=1
 A_CORRECTION_BESIDE_AN_UPDATE = Configuration(2, 1, (CHANGE_BOTH,), corrections=1, recorded=True)
 TWO_UPDATES = Configuration(1, 1, (CHANGE_ONE, CHANGE_ONE), recorded=True)
 
-# In the calm, where there is room for more at once.
+# Calm configurations, which allow more concurrent events.
 CALM_CANCEL = Configuration(2, 2, (MARK_BOTH,), cancels=1, calm=True)
 CALM_CANCEL_AND_ANOTHER_RUN = Configuration(2, 1, (MARK_BOTH, MARK_BOTH), cancels=1, calm=True)
 CALM_CANCEL_BETWEEN_TWO_WORKERS = Configuration(1, 2, (MARK_ONE, MARK_ONE), cancels=1, calm=True)

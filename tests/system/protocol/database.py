@@ -1,4 +1,4 @@
-"""The transactions, each one step: accept, retry, write, give up, close, cancel, correct."""
+"""The transactions, one step each: accept, retry, write, give up, close, cancel, correct."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ T = TypeVar("T")
 
 
 def put(values: tuple[T, ...], place: int, value: T) -> tuple[T, ...]:
-    """The tuple with another value at one place."""
+    """Returns the tuple with one element replaced."""
     return (*values[:place], value, *values[place + 1 :])
 
 
 def accept(state: State, students: Sequence[int], *, update: bool, rules: Rules) -> State:
-    """Makes an open run of what is asked, unless another is open. That one is closed, if nothing of it is pending."""
+    """Inserts an open run for the marks, unless another run is open. Closes that one if it has no pending job."""
     standing = state.open_run
     if standing and rules.one_open_run_a_batch:
         if pending(state, standing):
@@ -42,7 +42,7 @@ def accept(state: State, students: Sequence[int], *, update: bool, rules: Rules)
 
 
 def retry(state: State) -> State:
-    """Makes an open run of those students of the newest run who failed and have no record."""
+    """Inserts an open run for students who failed in the newest run and have no record."""
     newest = state.newest_run
     if newest == 0 or state.runs[newest - 1] == OPEN:
         return state
@@ -56,7 +56,7 @@ def retry(state: State) -> State:
 
 
 def insert_run(state: State, plan: Sequence[int]) -> State:
-    """An open run, and who is to queue it; none for an empty plan."""
+    """Inserts an open run and its submitter; nothing for an empty plan."""
     if max(plan) == NOT_PLANNED:
         return state
     place = state.newest_run
@@ -68,7 +68,7 @@ def insert_run(state: State, plan: Sequence[int]) -> State:
 
 
 def write(state: State, run: int, student: int, rules: Rules) -> State:
-    """Inserts or updates the record of one job, if its run is open; a run that an insert records whole is closed."""
+    """Inserts or updates the record of one job if its run is open. Closes a run that the insert records completely."""
     if state.runs[run - 1] != OPEN and rules.insert_only_for_open_runs:
         return state
     seen, record = state.plans[run - 1][student], state.records[student]
@@ -83,32 +83,32 @@ def write(state: State, run: int, student: int, rules: Rules) -> State:
 
 
 def give_up(state: State, run: int, student: int) -> State:
-    """Records a job as failed that has no outcome, if its run is open."""
+    """Fails a job without an outcome, if its run is open."""
     if state.runs[run - 1] != OPEN or outcome(state, run, student) != PENDING:
         return state
     return _fail(state, run, [student], FAILED)
 
 
 def close(state: State, run: int, rules: Rules) -> State:
-    """Closes a run that is open and of which nothing is pending: one conditional UPDATE."""
+    """Closes an open run without pending jobs: one conditional UPDATE."""
     if state.runs[run - 1] != OPEN or (rules.close_only_what_has_nothing_pending and pending(state, run)):
         return state
     return state._replace(runs=put(state.runs, run - 1, CLOSED))
 
 
 def cancel(state: State, run: int) -> State:
-    """Ends the open run; a run with nothing to cancel is closed."""
+    """Ends the open run. Closes a run without pending jobs instead."""
     withdrawn = pending(state, run)
     return end(_fail(state, run, withdrawn, WITHDRAWN), run, CANCELLED if withdrawn else CLOSED)
 
 
 def correct(state: State, student: int) -> State:
-    """A person changes a record: its next version."""
+    """Changes a record as a person: adds its next version."""
     return state._replace(records=put(state.records, student, (*state.records[student], PERSON)))
 
 
 def end(state: State, run: int, how: int) -> State:
-    """Ends a run from outside its workers; whoever did it goes on to release it."""
+    """Ends a run outside its workers. The same process then releases it."""
     return state._replace(runs=put(state.runs, run - 1, how), releasing=put(state.releasing, run - 1, value=True))
 
 

@@ -1,4 +1,4 @@
-"""The three scripts of the ledger, each one step."""
+"""The three scripts of the ledger, one step each."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from tests.system.protocol.state import LOST, NOBODY, OPEN, State
 
 
 def claim(state: State, run: int, students: Collection[int], rules: Rules) -> State:
-    """Takes lock, counter and tickets for a run, if no other run holds the batch."""
+    """Takes lock, counter and tickets for a run, unless another run holds the batch."""
     if state.lock == run and rules.claiming_again_changes_nothing:
         return state
     if state.lock not in (NOBODY, run) and rules.claim_only_what_nobody_else_holds:
         return state
     tickets = tuple([run if student in students else owner for student, owner in enumerate(state.tickets)])
-    # Beside tickets that outlived a lost lock the counter is too low: then only the database knows.
+    # If tickets outlived a lost lock, the counter is too low: then only the database knows.
     return state._replace(lock=run, counter=len(students), tickets=tickets, exact=tickets.count(run) == len(students))
 
 
 def refused_by(state: State, run: int) -> int:
-    """The run that holds the batch instead of this one."""
+    """Returns the run that holds the batch instead of this one."""
     return state.lock if state.lock != run else NOBODY
 
 
 def take_over(state: State, run: int) -> State:
-    """Takes the lock alone, if nobody has it: what remains of the run only the database knows."""
+    """Takes only the lock, if it is free: the number of remaining jobs is known to the database alone."""
     return state if state.lock else state._replace(lock=run, counter=LOST)
 
 
 def settle(state: State, run: int, student: int, rules: Rules) -> tuple[State, int | None]:
-    """Takes a job's ticket away and counts it. None: only the database knows what remains."""
+    """Removes a job's ticket and counts it. Returns None if only the database knows the remaining number."""
     taken = state.tickets[student] == run
     if taken:
         tickets = list(state.tickets)
@@ -44,8 +44,8 @@ def settle(state: State, run: int, student: int, rules: Rules) -> tuple[State, i
 
 
 def release(state: State, run: int, students: Collection[int], *, completed: bool, rules: Rules) -> State:
-    """Frees what an ended run holds; a counter without a lock is nobody's. The marker tells of the run that completed
-    last, whoever holds the batch by then.
+    """Removes the keys of an ended run, and a counter without a lock. The marker names the run that completed last,
+    even if another run holds the batch.
     """
     if run in state.tickets:
         tickets = tuple(

@@ -1,4 +1,4 @@
-"""Events from outside: submissions, retries, cancels, corrections, and every fault."""
+"""Events from outside: submissions, retries, cancellations, corrections, and all faults."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.system.protocol.state import (
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """Whom a submission marks, and whether it changes the records that are there."""
+    """The students that a submission marks, and whether it changes existing records."""
 
     students: tuple[int, ...]
     update: bool = False
@@ -34,7 +34,7 @@ class Submission:
 def outside_steps(
     state: State, submissions: Sequence[Submission], rules: Rules, *, calm: bool = False
 ) -> Iterator[Step]:
-    """Steps of people, and faults, each only so often. In the calm Redis loses nothing while the sweeper works."""
+    """Yields requests and faults within the budget. In calm ones Redis loses nothing during a sweep."""
     left = state.left
     yield from _requests(state, submissions, rules)
     if left.given_up:
@@ -44,7 +44,7 @@ def outside_steps(
         yield from _crashes(hit)
         yield from _crashes_of_workers(hit)
         if not calm or state.sweeper[0] == DONE:
-            # Counted where something is asked of it: else it would tell states apart that are the same.
+            # Counted only where a configuration limits it; otherwise it would distinguish equivalent states.
             yield from _losses(hit._replace(left=hit.left._replace(losses=left.losses + calm)))
 
 
@@ -68,7 +68,7 @@ def _accept(state: State, submission: Submission, rules: Rules) -> Iterator[Step
     used = state._replace(left=state.left._replace(submissions=state.left.submissions - 1))
     after = database.accept(used, submission.students, update=submission.update, rules=rules)
     if after is used:
-        return  # refused, or nothing to do: as if it had never come
+        return  # refused or without effect: the state is unchanged
     if rules.commit_before_queueing or after.newest_run == state.newest_run:
         yield ("SUBMISSION makes run", after.newest_run), after
         return
@@ -78,7 +78,7 @@ def _accept(state: State, submission: Submission, rules: Rules) -> Iterator[Step
 
 
 def _give_up(state: State) -> Iterator[Step]:
-    """A message that was stalled too often is given up by the next worker that takes it."""
+    """Gives up a message that has stalled too often, when the next worker fetches it."""
     idle = [place for place, worker in enumerate(state.workers) if worker[0] == IDLE]
     for message, where in enumerate(state.queue):
         if where == WAITING and idle:
@@ -105,7 +105,7 @@ def _crashes(state: State) -> Iterator[Step]:
 
 
 def _crashes_of_workers(state: State) -> Iterator[Step]:
-    """BullMQ delivers the message again; the worker itself may be dead, or only slow."""
+    """BullMQ delivers the message again; the worker itself may be dead or only slow."""
     for place, (step, run, student, owned) in enumerate(state.workers):
         if step == IDLE:
             continue
@@ -139,6 +139,6 @@ def _losses(state: State) -> Iterator[Step]:
 
 
 def _disowned(state: State, run: int, student: int) -> State:
-    """The worker that has the message works on and finishes nothing: a message that is sent again is another one."""
+    """The worker continues but cannot finish its message, since a message that is sent again is a new one."""
     workers = [(step, of, whose, owned and (of, whose) != (run, student)) for step, of, whose, owned in state.workers]
     return state._replace(workers=tuple(sorted(workers)))

@@ -1,4 +1,4 @@
-"""Properties of every state and of every step, and the states in which everything ends."""
+"""Properties of every state and of every step, and the final states."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.system.protocol.state import (
 
 
 def wrong_state(state: State) -> str | None:
-    """Violation in a single state; None if there is none."""
+    """Returns the violation in a single state, or None."""
     if state.runs.count(OPEN) > 1:
         return "two runs of the batch are open"
     for place, how in enumerate(state.runs):
@@ -33,7 +33,7 @@ def wrong_state(state: State) -> str | None:
 
 
 def _wrong_count(state: State) -> str | None:
-    """Of a ledger that has lost nothing since it was claimed."""
+    """Checks the count of a ledger that has lost nothing since it was claimed."""
     if state.counter != state.tickets.count(state.lock):
         return f"the counter is {state.counter}, and run {state.lock} has {state.tickets.count(state.lock)} tickets"
     if state.counter == 0 and pending(state, state.lock):
@@ -42,7 +42,7 @@ def _wrong_count(state: State) -> str | None:
 
 
 def wrong_step(before: State, after: State, *, fault: bool) -> str | None:
-    """Violation in the step from one state to the other; None if there is none."""
+    """Returns the violation in the step from one state to the other, or None."""
     if after.records is not before.records and (problem := _wrong_write(before, after)):
         return problem
     for place, how in enumerate(before.runs):
@@ -72,7 +72,7 @@ def _wrong_write(before: State, after: State) -> str | None:
 
 
 def is_quiet(state: State) -> bool:
-    """Nobody does anything, and no message waits."""
+    """Returns whether no actor is active and no message waits."""
     return (
         not any(state.queue)
         and state.sweeper[0] == DONE
@@ -83,7 +83,7 @@ def is_quiet(state: State) -> bool:
 
 
 def wrong_in_the_calm(state: State) -> str | None:
-    """Violation where the sweeper does not come between others: it must not be needed to close a run."""
+    """Returns a violation if a run needs the sweeper to be closed, although the sweeper does not interfere."""
     held = state.lock
     if holder_is_open(state) and state.exact and state.counter != LOST and is_quiet(state) and not pending(state, held):
         return f"the last worker of run {held} left without closing it"
@@ -91,7 +91,7 @@ def wrong_in_the_calm(state: State) -> str | None:
 
 
 def _wrong_marker(state: State) -> str | None:
-    """Of a batch whose runs have all ended, where Redis has lost nothing."""
+    """Checks the marker of a batch whose runs have all ended and whose keys were never lost."""
     completed = [place + 1 for place, how in enumerate(state.runs) if how == CLOSED]
     if completed and state.marker != completed[-1]:
         return f"run {completed[-1]} has completed, and no marker will ever tell"
@@ -103,10 +103,10 @@ def _has_nothing_left_to_do(state: State) -> bool:
 
 
 def is_over(state: State, *, calm: bool) -> bool:
-    """Where everything has to end: each run has ended, and nothing of it is in Redis but its completion marker.
+    """Returns whether each run has ended and Redis has only completion markers.
 
-    A ticket, or a counter without a lock, may be left until its time to live is over: where Redis lost something, or
-    the sweeper claimed a run that was ending. It is in nobody's way.
+    A ticket, or a counter without a lock, may remain until it expires, if Redis lost keys or the sweeper claimed a run
+    that was ending. It blocks no run.
     """
     if not _has_nothing_left_to_do(state):
         return False

@@ -1,4 +1,4 @@
-"""The rules of the protocol, each of which can be left out, to see what goes wrong without it."""
+"""The rules of the protocol. Each can be disabled, to find the violation that it prevents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """As the product has them: all."""
+    """All rules are enabled, as in the product."""
 
     one_open_run_a_batch: bool = True
     commit_before_queueing: bool = True

@@ -1,4 +1,4 @@
-"""Visits every state that can be reached, the nearest first, and tells the shortest way to the first that is wrong."""
+"""Breadth-first search of all reachable states. Reports the shortest path to the first violation."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tests.system.protocol.state import Budget, State, first_state
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A world that is small enough to be seen whole. One student is one chunk.
+    """A configuration small enough for a complete search. One student is one chunk.
 
-    `recorded`: each student has a record before. `calm`: the sweeper leaves those runs alone that somebody still
-    queues, as its grace makes it do, and Redis loses nothing between its look and its claim; then more is asked.
+    `recorded`: each student already has a record. `calm`: the sweeper skips runs that are still being enqueued, as its
+    grace period makes it do, and Redis loses nothing between its check and its claim; then stronger properties hold.
     """
 
     students: int
@@ -40,14 +40,14 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Result of a search. `problem` is empty where everything is safe and live."""
+    """Result of a search. `problem` is empty if every state is safe and live."""
 
     states: int
     problem: str = ""
 
 
 class Search:
-    """One search of one configuration, by some rules."""
+    """A search of one configuration under a set of rules."""
 
     def __init__(self, configuration: Configuration, rules: Rules = ALL) -> None:
         self._configuration = configuration
@@ -57,13 +57,13 @@ class Search:
         self._numbers = {first: 0}
         self._states = [first]
         self._parents = array("i", [-1])
-        # The steps of the system alone, state by state: by these it has to come to an end when the faults are over.
+        # The system's own steps by state: these must lead to a final state once the faults are over.
         self._targets = array("I")
         self._ends = array("I")
 
     def run(self) -> Verdict:
-        """Looks at every state, and then whether from each of them everything can end."""
-        for number, state in enumerate(self._states):  # grows while it is walked
+        """Visits all states, then checks that each of them leads to a final state."""
+        for number, state in enumerate(self._states):  # grows during the iteration
             problem = wrong_state(state) or (self._calm and wrong_in_the_calm(state)) or self._follow(number, state)
             if problem:
                 return Verdict(len(self._states), f"{problem}\n{self._way(number)}")
@@ -95,9 +95,9 @@ class Search:
         return number
 
     def _stuck(self) -> int | None:
-        """The nearest state from which the system's own steps lead to no end.
+        """Returns the nearest state from which the system's own steps lead to no final state.
 
-        If there is none, a system whose actors all go on comes to an end: from wherever it is, there is a way.
+        If there is none, the system always finishes, provided that its actors continue.
         """
         good = bytearray(is_over(state, calm=self._calm) for state in self._states)
         changed = True
@@ -112,7 +112,7 @@ class Search:
         return good.find(0) if 0 in good else None
 
     def _way(self, number: int) -> str:
-        """The steps to a state, one a line, and the state."""
+        """Returns the steps to a state, one per line, and the state."""
         state, steps = self._states[number], list[str]()
         while number:
             parent = self._parents[number]

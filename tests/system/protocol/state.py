@@ -1,7 +1,7 @@
 """State of the model: the database, Redis, BullMQ's messages, and the step of each actor.
 
-Everything is a tuple of small numbers, since hundreds of thousands of states are kept. One student is one chunk; runs
-are numbered from 1 in the order of their acceptance, so that run `r` stands at place `r - 1` of every tuple of runs.
+States are tuples of small integers, since the search stores hundreds of thousands. One student is one chunk; runs are
+numbered from 1 in the order of their acceptance, so run `r` is element `r - 1` of each tuple of runs.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ from typing import NamedTuple
 
 # The state of a run in the database.
 UNBORN, OPEN, CLOSED, CANCELLED = range(4)
-# What became of a job. NO_JOB: the run does not ask for this student.
+# Outcomes of a job. NO_JOB: the run's plan does not contain this student.
 NO_JOB, PENDING, RECORDED, SKIPPED, FAILED, WITHDRAWN = range(6)
 # A message of BullMQ.
 GONE, WAITING, ACTIVE = range(3)
-# Who accepted a run and queues it; who was refused, asks the database about the holder, and takes its lock over.
+# Steps of a submitter: enqueues its run; if refused, reads the holder's state and takes over its lock.
 DONE, CLAIM, ENQUEUE, ASK, FREE, TAKE_OVER = range(6)
-# The sweeper, beside the steps that it shares with who accepted.
+# Steps of the sweeper, besides those that it shares with submitters.
 LOOK = 6
-# A worker, in the order of its work.
+# Steps of a worker, in order.
 IDLE, WRITE, GIVE_UP, SETTLE, CLOSE, RELEASE, RELEASE_WHOLE, FINISH = range(8)
 
 NOBODY = 0  # holds the lock, owns a ticket
-LOST = -1  # the counter is not there
-PERSON = 0  # who made a version of a record, where it was no run
-NOT_PLANNED = -1  # beside the versions that a plan saw: 0 is no record
+LOST = -1  # the counter is missing
+PERSON = 0  # the author of a version of a record that no run wrote
+NOT_PLANNED = -1  # besides the versions that a plan loaded; 0 is no record
 
 AT_REST = (DONE, 0, 0, 0, 0)
 
 
 class Budget(NamedTuple):
-    """Number of times that each event from outside may still happen, and that Redis has lost something in the calm."""
+    """The remaining number of each event from outside, and whether Redis has lost keys in a calm configuration."""
 
     faults: int = 0
     submissions: int = 0
@@ -42,24 +42,24 @@ class Budget(NamedTuple):
 
 
 class State(NamedTuple):
-    """One moment.
+    """One state.
 
     Attributes:
         runs: the state of each run.
-        plans: of each run, for each student: the version that accept saw, or NOT_PLANNED.
-        records: of each student, who made each version of the record: a run, or a PERSON; () is no record.
-        failures: of each run, for each student: 0, FAILED or WITHDRAWN.
+        plans: for each run and student, the version that accept loaded, or NOT_PLANNED.
+        records: for each student, the author of each version of the record: a run, or a PERSON; () is no record.
+        failures: for each run and student, 0, FAILED or WITHDRAWN.
         lock: the run that holds the batch.
-        counter: how many jobs remain, as the ledger says; LOST.
-        tickets: of each student, the run that owns the ticket.
-        marker: the run whose completion the marker tells.
-        exact: whether the counter still counts what its claim counted: no ticket was lost or left over since.
+        counter: the number of remaining jobs in the ledger, or LOST.
+        tickets: for each student, the run that owns the ticket.
+        marker: the run named by the completion marker.
+        exact: whether the counter is exact: no ticket was lost or left over since the claim.
         queue: the message of each run and student, run by run.
-        queuers: of each run, the step of who accepted it, and the holder that refused it.
-        releasing: of each run, whether somebody who ended it is about to release it.
-        workers: of each, in order: the step, the run, the student, and whether the message is still its own.
+        queuers: for each run, the step of its submitter, and the holder that refused it.
+        releasing: for each run, whether the process that ended it is about to release it.
+        workers: for each worker, in order, the step, the run, the student, and whether it still owns the message.
         sweeper: the step, the run, the students to enqueue and to claim as bits, the holder that refused.
-        left: what may still happen from outside.
+        left: the remaining events from outside.
     """
 
     runs: tuple[int, ...]
@@ -80,7 +80,7 @@ class State(NamedTuple):
 
     @property
     def open_run(self) -> int:
-        """The open run; 0: there is none."""
+        """Returns the open run, or 0."""
         return self.runs.index(OPEN) + 1 if OPEN in self.runs else 0
 
     @property
@@ -88,12 +88,12 @@ class State(NamedTuple):
         return sum(state != UNBORN for state in self.runs)
 
     def place(self, run: int, student: int) -> int:
-        """Where the message of a run and student stands in `queue`."""
+        """Returns the index of the message of a run and student in `queue`."""
         return (run - 1) * len(self.tickets) + student
 
 
 def first_state(runs: int, students: int, workers: int, left: Budget, *, recorded: bool = False) -> State:
-    """Nothing has happened yet, but for a record of each student that a person made."""
+    """Returns the initial state: empty, except for a record of each student if the configuration has records."""
     return State(
         runs=(UNBORN,) * runs,
         plans=((NOT_PLANNED,) * students,) * runs,
@@ -114,7 +114,7 @@ def first_state(runs: int, students: int, workers: int, left: Budget, *, recorde
 
 
 def outcome(state: State, run: int, student: int) -> int:
-    """Outcome of one job, computed from the rows alone."""
+    """Returns the outcome of one job, computed from the rows alone."""
     seen, record = state.plans[run - 1][student], state.records[student]
     if seen == NOT_PLANNED:
         return NO_JOB
@@ -128,10 +128,10 @@ def outcome(state: State, run: int, student: int) -> int:
 
 
 def pending(state: State, run: int) -> list[int]:
-    """The students whose job has no outcome yet."""
+    """Returns the students whose job has no outcome yet."""
     return [student for student in range(len(state.tickets)) if outcome(state, run, student) == PENDING]
 
 
 def planned(state: State, run: int) -> list[int]:
-    """The students whom a run asks for."""
+    """Returns the students in the plan of a run."""
     return [student for student, seen in enumerate(state.plans[run - 1]) if seen != NOT_PLANNED]

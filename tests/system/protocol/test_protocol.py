@@ -1,7 +1,7 @@
-"""The protocol is safe and live: every state of several small worlds is visited.
+"""The protocol is safe and live: the search visits every state of several small configurations.
 
-Safe: no state and no step is one of those that `properties` names. Live: from wherever the world has come to, the
-system's own steps lead, once the faults are over, to where every run has ended and Redis is clean.
+Safe: no state and no step violates a property in `properties`. Live: from each state the system's own steps lead, once
+the faults are over, to a state in which every run has ended and Redis is clean.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ EVERY = {name: each for name, each in vars(configurations).items() if isinstance
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_every_state_of_a_small_world_is_safe_and_leads_to_an_end(name: str) -> None:
+def test_every_state_of_a_small_configuration_is_safe_and_leads_to_an_end(name: str) -> None:
     verdict = Search(EVERY[name]).run()
     assert verdict.problem == ""
-    assert verdict.states > 4_000  # a search that stops early has not seen the world
+    assert verdict.states > 4_000  # detects a search that stops early

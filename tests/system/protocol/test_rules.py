@@ -1,4 +1,4 @@
-"""No rule of the protocol can be left out: the search finds what goes wrong without it. So it can find things."""
+"""Each rule of the protocol is necessary: without it the search finds a violation. This also tests the search."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ WITHOUT: dict[str, tuple[Configuration, str]] = {
 }
 
 
-def test_every_rule_is_left_out_once() -> None:
+def test_every_rule_is_disabled_once() -> None:
     assert list(WITHOUT) == [each.name for each in fields(Rules)]
 
 
 @pytest.mark.parametrize("rule", WITHOUT)
-def test_the_search_finds_a_violation_when_a_rule_is_left_out(rule: str) -> None:
+def test_the_search_finds_a_violation_if_a_rule_is_disabled(rule: str) -> None:
     configuration, expected = WITHOUT[rule]
     problem = Search(configuration, replace(ALL, **{rule: False})).run().problem
     assert expected in problem.splitlines()[0]
 
 
-def test_the_shortest_way_to_a_violation_is_listed_step_by_step() -> None:
+def test_the_shortest_path_to_a_violation_is_listed_step_by_step() -> None:
     verdict = Search(CALM_RETRY_BETWEEN_TWO_WORKERS, replace(ALL, insert_only_for_open_runs=False)).run()
     first, *steps, state = verdict.problem.splitlines()
     assert first == "run 1 is not open, and wrote the record of student 0, at the step after these"
