@@ -1,1 +1,1 @@
-"""Servers, fixtures and builders that the tests of all features share."""
+"""Servers, fixtures and builders shared by the tests of all features."""

@@ -1,4 +1,4 @@
-"""The HTTP API as clients see it, in the test's own process, on real servers."""
+"""The HTTP API for clients, in the test's process, on real servers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PEOPLE = (Role.OFFICE, Role.VIEWER, Role.OPERATOR, Role.TEACHER)
 
 @dataclass
 class Api:
-    """Requests as the people of one school send them. The teacher is the one of the school's class."""
+    """Sends requests as users of one school. The teacher teaches the school's class."""
 
     client: httpx2.AsyncClient
     adsum: Adsum
@@ -30,7 +30,7 @@ class Api:
     tokens: dict[str, str] = field(default_factory=dict[str, str])
 
     async def sign_in(self, role: Role, school_id: int | None) -> None:
-        """Makes a person in `role`, and keeps their token under the role's name."""
+        """Creates a user in `role`, and stores the user's token under the role's name."""
         email = f"{role.value}@school{school_id or 0}.example"
         async with self.adsum.database.transaction() as connection:
             await make_user(connection, role, school_id, email=email)
@@ -43,7 +43,7 @@ class Api:
         self.tokens["teacher"] = (await self.adsum.tokens.create(email)).text
 
     async def create(self, role: str = "office", key: str | None = None, **fields: Any) -> httpx2.Response:
-        """`create-batch`, of the whole class unless `fields` say otherwise."""
+        """Sends `create-batch` for the whole class, unless `fields` override this."""
         body = {
             "classId": self.school.class_id,
             "sessionId": self.school.session_id,
@@ -57,7 +57,7 @@ class Api:
         return await self.client.post(path, json=body, headers=self._authorised(role) | (headers or {}))
 
     async def change(self, method: str, path: str, role: str, version: str | None, **options: Any) -> httpx2.Response:
-        """PATCH or DELETE of one record, of the version that `If-Match` names."""
+        """Sends PATCH or DELETE for one record, with `version` in `If-Match`."""
         headers = self._authorised(role) | ({"If-Match": version} if version is not None else {})
         return await self.client.request(method, path, headers=headers, **options)
 
@@ -65,7 +65,7 @@ class Api:
         return await self.client.get(path, params=query, headers=self._authorised(role))
 
     async def statuses(self) -> dict[int, str]:
-        """The status of each student of the school who has a record on any day."""
+        """Returns the status of each student of the school with a record on any day."""
         items = (await self.get("/attendances", limit=200)).json()["items"]
         return {item["studentId"]: item["status"] for item in items}
 
@@ -75,7 +75,7 @@ class Api:
 
 @asynccontextmanager
 async def opened_api(adsum: Adsum, school: SchoolIds, people: Sequence[Role] = PEOPLE) -> AsyncGenerator[Api]:
-    """The API with these people of the school signed in; a teacher is the one of its class."""
+    """Opens the API with these users of the school signed in; the teacher teaches its class."""
     async with (
         running_app(adsum.settings) as app,
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://adsum.test") as client,
@@ -87,6 +87,6 @@ async def opened_api(adsum: Adsum, school: SchoolIds, people: Sequence[Role] = P
 
 
 def violations(response: httpx2.Response) -> set[tuple[str, str]]:
-    """Pointer and code of each violation of a problem."""
+    """Returns pointer and code of each violation in a problem response."""
     assert response.headers["content-type"] == "application/problem+json"
     return {(error["pointer"], error["code"]) for error in response.json()["errors"]}

@@ -1,4 +1,4 @@
-"""The application in the test's own process. Its routes are the same for all tests, and are built once."""
+"""The application in the test's process. Its routes are built once for all tests."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Build = Callable[[Settings], FastAPI]
 
 @asynccontextmanager
 async def running_app(settings: Settings, build: Build = create_app) -> AsyncGenerator[FastAPI]:
-    """The application between its start and its end, on the servers of these settings.
+    """Runs the application from startup to shutdown on the servers of these settings.
 
-    FastAPI works out what a route asks for when it is first met, and 100 of them take longer than most tests. All that
-    an application keeps from one test to the next are its routes; what it opens is opened and closed here.
+    FastAPI analyses each route when it is added, and 100 routes take longer than most tests. An application keeps only
+    its routes between tests; connections are opened and closed here.
     """
     idle = _idle(build, settings.max_body_bytes, settings.max_import_bytes)
     app = idle.pop() if idle else build(settings)
@@ -32,5 +32,5 @@ async def running_app(settings: Settings, build: Build = create_app) -> AsyncGen
 
 @cache
 def _idle(_build: Build, *_limits: int) -> list[FastAPI]:
-    """Those that nobody uses now, of one kind."""
+    """Returns the unused applications of one kind."""
     return []

@@ -1,4 +1,4 @@
-"""`adsum` as a process of its own."""
+"""Runs `adsum` in a separate process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Commands:
         return run_forked(arguments, environment(**self.settings) | environ, stdin)
 
     def output(self, *arguments: str, stdin: str = "", **environ: str) -> str:
-        """Output of a command that succeeds and writes nothing to stderr."""
+        """Returns the output of a command, which must succeed and write nothing to stderr."""
         ended = self.run(*arguments, stdin=stdin, **environ)
         assert (ended.returncode, ended.stderr) == (0, "")
         return ended.stdout

@@ -1,4 +1,4 @@
-"""The demo school behind the command line, and a worker beside it."""
+"""The demo school for commands, and a worker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.shared import made_once
 
 @pytest.fixture(scope="session")
 def demo_template(sqlite_template: Path, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with the demo school in it, to be copied: to load it takes longer than most of these tests."""
+    """A SQLite file with the demo school, to be copied: loading it takes longer than most tests."""
 
     def load_into(path: Path) -> None:
         shutil.copyfile(sqlite_template, path)
@@ -46,7 +46,7 @@ def demo(sqlite_url: str, demo_template: Path, redis_url: str) -> Commands:
 
 @pytest.fixture
 def demo_worker(demo: Commands, tmp_path: Path) -> Generator[Forked]:
-    """A worker process; it is drained at the end."""
+    """A worker process, drained at the end."""
     log = tmp_path / "worker.log"
     process = start_forked(["worker"], environment(**demo.settings | {"log_level": "INFO"}), log)
     try:

@@ -1,4 +1,4 @@
-"""The fixtures that give tests real servers. Each pytest process has its own; each test has its own data."""
+"""Fixtures for real servers. Each pytest process has its own servers, each test its own data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NewDatabase = Callable[[], str]
 
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test sees the developer's own ADSUM_ variables or `.env`."""
+    """Hides the developer's ADSUM_ variables and `.env` from all tests."""
     for name in [name for name in os.environ if name.startswith("ADSUM_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
@@ -47,21 +47,21 @@ def valkey_url(valkey: Valkey) -> str:
 
 @pytest.fixture
 def redis_url(valkey: Valkey) -> str:
-    """A Valkey with nothing in it."""
+    """An empty Valkey."""
     assert tell(valkey, "FLUSHALL") == "+OK"
     return url_of(valkey)
 
 
 @pytest.fixture
 def own_valkey() -> Generator[Valkey]:
-    """A server of one test, which may stop it, change its configuration or count its commands."""
+    """A server for one test, which may stop it, change its configuration or count its commands."""
     with temporary_valkey() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def postgres_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data of a server that does not run. Its database `adsum_template` has the schema of this version."""
+    """Data of a stopped server. Its database `adsum_template` has the current schema."""
     return made_once(tmp_path_factory, "postgres", _make_postgres_data)
 
 
@@ -74,7 +74,7 @@ def postgres(postgres_data: Path) -> Generator[Postgres]:
 
 @pytest.fixture
 def own_postgres(postgres_data: Path) -> Generator[Postgres]:
-    """A server of one test, which may stop it."""
+    """A server for one test, which may stop it."""
     with temporary_postgres(postgres_data) as server:
         yield server
 
@@ -94,7 +94,7 @@ def postgres_databases(postgres: Postgres) -> Databases:
 
 @pytest.fixture
 def new_postgres_database(postgres: Postgres, postgres_databases: Databases) -> Generator[NewDatabase]:
-    """Gives migrated, empty databases, which are taken back after the test; each call returns the URL of another."""
+    """Creates migrated, empty databases; each call returns the URL of another one. Reclaims them after the test."""
     taken: list[str] = []
 
     def take() -> str:
@@ -108,7 +108,7 @@ def new_postgres_database(postgres: Postgres, postgres_databases: Databases) -> 
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with the schema of this version."""
+    """A SQLite file with the current schema."""
     return made_once(tmp_path_factory, "schema.db", _make_sqlite_file)
 
 
@@ -120,7 +120,7 @@ def _make_sqlite_file(path: Path) -> None:
 
 @pytest.fixture
 def new_sqlite_database(sqlite_template: Path, tmp_path: Path) -> NewDatabase:
-    """Makes migrated, empty SQLite files; each call returns the URL of a new one."""
+    """Creates migrated, empty SQLite files; each call returns the URL of a new one."""
     numbers = itertools.count()
 
     def copy() -> str:
@@ -143,7 +143,7 @@ def postgres_url(new_postgres_database: NewDatabase) -> str:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def new_database(request: pytest.FixtureRequest) -> NewDatabase:
-    """Makes migrated, empty databases; the test runs once on SQLite and once on Postgres."""
+    """Creates migrated, empty databases; the test runs once on SQLite and once on Postgres."""
     make: NewDatabase = request.getfixturevalue(f"new_{request.param}_database")
     return make
 
@@ -170,6 +170,6 @@ async def postgres_database(postgres_url: str) -> AsyncGenerator[Database]:
 
 
 def _migrate(url: str) -> None:
-    from adsum.wiring import migrate  # noqa: PLC0415 - not before a test needs a database
+    from adsum.wiring import migrate  # noqa: PLC0415 - imported only if a test needs a database
 
     run_apart(migrate(Settings(database_url=url)))

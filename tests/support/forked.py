@@ -1,7 +1,7 @@
-"""`adsum` commands as real processes, forked from one that has imported their modules.
+"""`adsum` commands as real processes, forked from a process that has imported their modules.
 
-A command that starts from scratch spends seconds of CPU time on imports, and the tests start hundreds of them. Tests of
-how `adsum` itself starts are elsewhere: in `tests/system/test_root_command.py`, and wherever a server starts.
+A new interpreter spends seconds of CPU time on imports, and the tests start hundreds of commands.
+`tests/system/test_root_command.py` and the tests that start servers test the start of `adsum` itself.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def run_forked(
 
 @dataclass(frozen=True, slots=True)
 class Forked:
-    """A command that was started. `log` has everything that it writes."""
+    """A started command. `log` contains all its output."""
 
     process: ForkServerProcess
     log: Path
@@ -64,14 +64,14 @@ class Forked:
         os.kill(self.pid, number)
 
     def wait(self, seconds: float) -> int:
-        """Waits for the end of the command; returns its exit status, which is negative after a signal."""
+        """Waits for the end of the command. Returns its exit status, negative after a signal."""
         self.process.join(seconds)
         if self.process.exitcode is None:
             raise TimeoutError(f"not ended within {seconds} s: {self.log.read_text()[-2000:]}")
         return self.process.exitcode
 
     def stop(self) -> None:
-        """Ends the command, by force if it takes too long."""
+        """Terminates the command; kills it after a timeout."""
         if self.is_running:
             self.send_signal(signal.SIGTERM)
             self.process.join(STOP_S)
@@ -97,14 +97,14 @@ def _fork(
 def _forks() -> ForkServerContext:
     context = get_context("forkserver")
     context.set_forkserver_preload(["tests.support.preloaded"])
-    # It looks for modules in the folder where it starts, and a test has a folder of its own.
+    # The fork server imports modules from its working directory, and each test changes to its own.
     with chdir(Path(__file__).parents[2]):
         ensure_running()
     return context
 
 
 def _become(arguments: Sequence[str], environment: dict[str, str], streams: tuple[Path, Path, Path], cwd: Path) -> None:
-    """The forked process: `adsum` in a session of its own, which the kernel kills when the forking process ends."""
+    """Runs in the forked process: `adsum` in its own session, which the kernel kills when the forking process ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     os.setsid()
     for number, path in enumerate(streams):

@@ -42,7 +42,7 @@ class Deaf(errors.Unavailable):
 
 
 def trial_router(failures: dict[str, Exception]) -> APIRouter:
-    """Endpoints that echo, demand a permission, or fail as they are told."""
+    """Returns endpoints that echo, require a permission, or raise a given error."""
     router = APIRouter(prefix="/trial")
 
     @router.post("/echo/{class_id}")
@@ -77,7 +77,7 @@ FAILURES: dict[str, Exception] = {
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The application, and a client that asks it."""
+    """The application, and a client that sends requests to it."""
 
     app: FastAPI
     client: httpx2.AsyncClient
@@ -89,7 +89,7 @@ class Frame:
         return opened
 
     async def token(self, role: Role, school_id: int | None = None) -> str:
-        """A token of a new user in this role."""
+        """Returns a token of a new user in this role."""
         email = f"{role}@school.example"
         async with self.adsum.database.transaction() as connection:
             await make_user(connection, role, school_id, email=email, password_hash="-")
@@ -98,7 +98,7 @@ class Frame:
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncGenerator[Frame]:
-    """The application with the endpoints of its own, between its start and its end."""
+    """Runs the application with the test endpoints."""
     async with running_app(settings, on_trial) as app:
         transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url="http://adsum.example") as client:
@@ -113,7 +113,7 @@ def on_trial(settings: Settings) -> FastAPI:
 
 @pytest.fixture
 async def full_frame(database_url: str, redis_url: str) -> AsyncGenerator[Frame]:
-    """With a database, on SQLite and on Postgres, and Redis."""
+    """The application with a database, on SQLite and on Postgres, and Redis."""
     settings = Settings(database_url=database_url, redis_url=redis_url, secret_key=SecretStr(SECRET))
     async with running(settings) as opened:
         yield opened
@@ -121,7 +121,7 @@ async def full_frame(database_url: str, redis_url: str) -> AsyncGenerator[Frame]
 
 @pytest.fixture
 async def frame(sqlite_url: str) -> AsyncGenerator[Frame]:
-    """For what asks no server at all."""
+    """The application for requests that need no server."""
     settings = Settings(database_url=sqlite_url, redis_url=NOBODY_LISTENS, secret_key=SecretStr(SECRET))
     async with running(settings) as opened:
         yield opened

@@ -36,7 +36,9 @@ def settings(database_url: str, redis_url: str) -> Settings:
 
 @pytest.fixture
 async def adsum(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Adsum]:
-    """Everything wired. A machine that is slow for a moment is no outage: here is no sweeper to make up for it."""
+    """All services. Raises the deadline of Redis calls, since a slow test machine is not an outage and no sweeper runs
+    here.
+    """
     monkeypatch.setattr(service, "REQUEST_DEADLINE_S", 10.0)
     async with wiring.open_adsum(settings) as opened:
         yield opened
@@ -59,7 +61,7 @@ async def redis(settings: Settings) -> AsyncGenerator[Redis]:
 
 @pytest.fixture
 def worker(adsum: Adsum) -> RunWorker:
-    """Runs a real worker while the block lasts, and drains it at the end."""
+    """Runs a real worker until the block ends, then drains it."""
 
     @asynccontextmanager
     async def run() -> AsyncGenerator[None]:
@@ -88,12 +90,12 @@ async def ended(adsum: Adsum, batch_id: str) -> BatchStatus:
             status = await adsum.attendances.get_batch_status(batch_id, system_caller())
             if status.remaining_jobs == 0 and not status.is_locked:
                 return status
-            await asyncio.sleep(0.01)  # a condition is polled, with a deadline
+            await asyncio.sleep(0.01)  # polls a condition, with a deadline
 
 
 @asynccontextmanager
 async def one_student_away(adsum: Adsum, student_id: int) -> AsyncGenerator[None]:
-    """While the block lasts the student is enrolled no more: their job fails."""
+    """Ends the student's enrolment until the block ends: the student's job fails."""
     of_student = update(enrolments).where(enrolments.c.student_id == student_id)
     async with adsum.database.transaction() as connection:
         await connection.execute(of_student.values(end_date=date(2024, 9, 3)))
@@ -103,7 +105,7 @@ async def one_student_away(adsum: Adsum, student_id: int) -> AsyncGenerator[None
 
 
 async def queue_keys(redis: Redis, prefix: str = "") -> dict[str, Any]:
-    """Every key of ours that is in Redis, with its value or kind; BullMQ's fixed keys are left out."""
+    """Returns each key in Redis with its value or type, without BullMQ's permanent keys."""
     fixed = {f"{prefix}bull:attendance:{name}" for name in ("meta", "id", "events", "stalled-check", "marker")}
     found: dict[str, Any] = {}
     keys: list[str] = [key async for key in redis.scan_iter()]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]

@@ -1,4 +1,4 @@
-"""`adsum serve` as a process of its own, on a free port."""
+"""`adsum serve` in a separate process, on a free port."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ SECRET = "s" * 40
 
 @dataclass(slots=True)
 class Live:
-    """A server that listens, and its log, whose lines are read in their order."""
+    """A listening server and its log, whose lines are read in order."""
 
     process: Forked
     port: int = 0
     read: int = 0
 
     def log_until(self, event: str) -> list[dict[str, Any]]:
-        """The lines that were not read yet, up to the one of `event`, which is waited for."""
+        """Returns the unread lines up to that of `event`. Waits for it."""
         wait_until(lambda: self._knows(event) or not self.process.is_running, START_S, event)
         lines = self._lines()
         events = [line["event"] for line in lines]
@@ -45,7 +45,7 @@ class Live:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """The environment of a command that has these settings and no others."""
+    """Returns the environment of a command with exactly these settings."""
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("ADSUM_", "FORCE_COLOR"))}
     given = {f"ADSUM_{name.upper()}": value for name, value in settings.items()}
     return outside | {"PYTHONPATH": str(ROOT / "src"), "COLUMNS": "200"} | given
@@ -53,7 +53,7 @@ def environment(**settings: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def serving(database_url: str, redis_url: str, **settings: str) -> Generator[Live]:
-    """Runs the server while the block lasts."""
+    """Runs the server until the block ends."""
     given = {"port": "0", "log_format": "json", "secret_key": SECRET} | settings
     with short_folder() as folder:
         variables = environment(database_url=database_url, redis_url=redis_url, **given)

@@ -1,4 +1,4 @@
-"""Modules that commands import when they run. Only the process that forks commands imports this one."""
+"""Imports the modules of commands. Only the process that forks commands imports this module."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ WARM = (
     "uvicorn.protocols.http.httptools_impl",
 )
 
-# As without a terminal: Typer reads this once, when it is imported.
+# As without a terminal. Typer reads this once, at import.
 os.environ["TYPER_USE_RICH"] = "0"
 for module in WARM:
     importlib.import_module(module)
-gc.freeze()  # a collection in a forked process would copy the pages of all that was imported
+gc.freeze()  # a garbage collection in a forked process would copy the pages of all imported modules

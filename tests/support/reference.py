@@ -1,4 +1,4 @@
-"""The generated pages of docs/reference, settings and command line: `python -m tests.support.reference` writes them.
+"""Generates pages of docs/reference, settings and command line: `python -m tests.support.reference`.
 
 A test compares the pages with the code, so neither can change without the other.
 """
@@ -44,7 +44,7 @@ honoured. In a clone of the repository the command is `./adsum`.
 
 
 def settings_page() -> str:
-    """`settings.md`: one row for each setting."""
+    """Returns `settings.md`: one row per setting."""
     rows = [
         f"| `{PREFIX}{name.upper()}` | {_default(field)} | {field.description}{_range(field)} |\n"
         for name, field in Settings.model_fields.items()
@@ -53,7 +53,7 @@ def settings_page() -> str:
 
 
 def commands_page() -> str:
-    """`command-line.md`: the help of every command."""
+    """Returns `command-line.md`: the help of every command."""
     sections = [COMMANDS_HEAD]
     for path, command in _commands():
         heading = "#" * (len(path) + 1)
@@ -87,7 +87,7 @@ def _range(field: FieldInfo) -> str:
 
 
 def _commands() -> Iterator[tuple[tuple[str, ...], Any]]:
-    """The path and the object of every command, groups before their members, in the order of `adsum --help`."""
+    """Yields the path and the object of every command, groups before their members, in the order of `adsum --help`."""
     for name, single in root.SINGLE.items():
         yield (name,), root.load_command(single.place)
     for name, lazy in root.GROUPS.items():

@@ -1,4 +1,4 @@
-"""Runs for the tests: accepted straight into the database, and what became of them there."""
+"""Runs for the tests: inserted directly into the database, and their rows there."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def inserts(student_ids: Iterable[int], status: str = PRESENT) -> list[Attendanc
 
 
 def updates(versions: Mapping[int, int], status: str = PRESENT, note: str | None = None) -> list[AttendanceJob]:
-    """Jobs that change the record of each student, if it is of that version."""
+    """Returns jobs that change the record of each student if it has that version."""
     return [AttendanceJob(student_id, Mark(status, note), version) for student_id, version in versions.items()]
 
 
@@ -51,7 +51,7 @@ async def make_run(
     batch: Batch | None = None,
     caller: Caller | None = None,
 ) -> Run:
-    """An open run, as accept makes it."""
+    """Inserts an open run, as accept does."""
     plan, of = Plan(tuple(wanted), tuple(kept), ()), batch or batch_of(school)
     number = (await load_snapshots(connection, [of]))[of].number
     run = new_run(school, plan, of, number + 1, chunk_size=chunk_size, caller=caller or system_caller())
@@ -61,7 +61,7 @@ async def make_run(
 
 
 def new_run(school: SchoolIds, plan: Plan, batch: Batch, number: int, *, chunk_size: int = 500, caller: Caller) -> Run:
-    """A run that is not inserted yet."""
+    """Returns a run that is not inserted yet."""
     return Run(
         run_id=str(uuid7()),
         school_id=school.school_id,
@@ -80,7 +80,7 @@ def new_run(school: SchoolIds, plan: Plan, batch: Batch, number: int, *, chunk_s
 
 
 async def fence_of(connection: AsyncConnection, batch: Batch) -> int:
-    """The fence of its session."""
+    """Returns the fence of the batch's session."""
     query = ContextQuery(batch.class_id, batch.session_id, None)
     fence = (await find_class_contexts(connection, [query]))[query].fence
     assert fence is not None
@@ -88,7 +88,7 @@ async def fence_of(connection: AsyncConnection, batch: Batch) -> int:
 
 
 async def end_run(connection: AsyncConnection, run: Run, state: RunState) -> None:
-    """Ends a run from outside, whatever became of its jobs."""
+    """Ends a run externally, regardless of its jobs."""
     counts = {"recorded_jobs": batch_runs.c.total_jobs, "skipped_jobs": 0, "failed_jobs": 0, "cancelled_jobs": 0}
     ended = update(batch_runs).where(batch_runs.c.run_id == run.run_id)
     await connection.execute(ended.values(state=state, ended_at=LATER, **counts))
@@ -100,18 +100,18 @@ async def fail_job(connection: AsyncConnection, run: Run, student_id: int) -> No
 
 
 def slices(*of: Run) -> list[JobSlice]:
-    """All chunks of these runs."""
+    """Returns all chunks of these runs."""
     return [JobSlice(run.run_id, number) for run in of for number in range(len(run.chunks))]
 
 
 async def outcomes(connection: AsyncConnection, *of: Run) -> dict[int, str]:
-    """Outcome of each student's job in these runs."""
+    """Returns the outcome of each student's job in these runs."""
     found = await jobs.job_outcomes(connection, slices(*of))
     return {student_id: outcome.value for (_, student_id), outcome in found.items()}
 
 
 async def records(connection: AsyncConnection, batch: Batch) -> Mapping[int, RecordedMark]:
-    """Current record of each student, whatever its source."""
+    """Returns the current record of each student, from any source."""
     standing = (await load_snapshots(connection, [batch]))[batch].records
     return {student_id: replace(each, is_offices=False) for student_id, each in standing.items()}
 

@@ -1,4 +1,4 @@
-"""Schools for the tests: small builders that write rows with SQLAlchemy Core, each answering with the ids it made."""
+"""Schools for the tests: builders that insert rows with SQLAlchemy Core and return their ids."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MARKED_AT = datetime(2024, 12, 25, 8, 30, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class SchoolIds:
-    """A school with one class of one session, its students, and the teacher of that class."""
+    """A school with one class, its session, its students and its teacher."""
 
     school_id: int
     class_id: int
@@ -34,7 +34,7 @@ class SchoolIds:
 async def make_school(
     connection: AsyncConnection, *, students: int = 3, begin: date | None = TERM_BEGINS, time_zone: str = "UTC"
 ) -> SchoolIds:
-    """A whole school: everybody enrolled, and the teacher assigned, from `begin` on without end."""
+    """Creates a complete school: all students enrolled and the teacher assigned from `begin` on, without end."""
     school_id = await make_bare_school(connection, time_zone=time_zone)
     class_id = await make_class(connection, school_id)
     session_id = await make_session(connection, class_id)
@@ -68,7 +68,7 @@ async def make_student(
 
 
 async def make_students(connection: AsyncConnection, school_id: int, count: int) -> list[int]:
-    """Students named Given 1 Family 0001 and so on, so that the school's order is the order of their ids."""
+    """Creates students named Given 1 Family 0001 and so on, so that names and ids have the same order."""
     rows = [
         {"school_id": school_id, "given_name": f"Given {number}", "family_name": f"Family {number:04}"}
         for number in range(1, count + 1)
@@ -84,7 +84,7 @@ async def enrol(
     begin: date | None = TERM_BEGINS,
     end: date | None = None,
 ) -> list[int]:
-    """Enrols from `begin` on, up to but without `end`."""
+    """Enrols from `begin` until the day before `end`."""
     rows = [
         {"class_id": class_id, "student_id": student_id, "begin_date": begin, "end_date": end}
         for student_id in student_ids
@@ -104,7 +104,7 @@ async def assign(
     begin: date | None = TERM_BEGINS,
     end: date | None = None,
 ) -> int:
-    """Lets a teacher teach a class from `begin` on, up to but without `end`."""
+    """Assigns a teacher to a class from `begin` until the day before `end`."""
     return await _make(
         connection, tables.class_teachers, class_id=class_id, user_id=user_id, begin_date=begin, end_date=end
     )
@@ -119,7 +119,7 @@ async def make_record(
     status: str | None = "present",
     **columns: Any,
 ) -> int:
-    """One attendance record, as a run would have written it."""
+    """Creates one attendance record, as a run writes it."""
     row = _record(school_id, batch, student_id) | {"status": status} | columns
     return await _make(connection, tables.attendances, **row)
 
@@ -127,7 +127,7 @@ async def make_record(
 async def make_records(
     connection: AsyncConnection, school_id: int, batches: Iterable[Batch], student_ids: Iterable[int]
 ) -> None:
-    """Many records at once: every one of these students in every one of these batches."""
+    """Creates a record for each of these students in each of these batches."""
     pairs = itertools.product(batches, student_ids)
     await connection.execute(insert(tables.attendances), [_record(school_id, *pair) for pair in pairs])
 
@@ -147,7 +147,7 @@ def _record(school_id: int, batch: Batch, student_id: int) -> dict[str, Any]:
 
 
 def caller(role: Role, school_id: int | None = None, user_id: int | None = None) -> Caller:
-    """A person in `role`, with the permissions of it; without a school, of every school."""
+    """Returns a caller in `role` with its permissions; without a school, for all schools."""
     schools = None if school_id is None else frozenset({school_id})
     return Caller(role=role, permissions=PERMISSIONS[role], user_id=user_id, schools=schools)
 
@@ -157,7 +157,7 @@ async def _make(connection: AsyncConnection, table: Table, **columns: Any) -> in
 
 
 async def _make_all(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> list[int]:
-    """Many rows in one statement; their ids in the order of the rows."""
+    """Inserts many rows in one statement. Returns their ids in the order of the rows."""
     if not rows:
         return []
     statement = insert(table).returning(table.c.id, sort_by_parameter_order=True)

@@ -1,4 +1,4 @@
-"""Files that are expensive to make: made by the first of the pytest processes that run side by side, used by all."""
+"""Expensive files, created by the first of the concurrent pytest processes and used by all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """The file or folder that `make` writes to the path that it is given."""
+    """Returns the file or folder that `make` writes. Creates it if no other process has."""
     own = factory.getbasetemp()
     folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     path, unfinished = folder / name, folder / f"{name}.unfinished"

@@ -1,6 +1,6 @@
-"""A process that tests of `up` start in place of the API and the worker: `python stand_in.py serve|worker|…`.
+"""A process that replaces the API and the worker in tests of `up`: `python stand_in.py serve|worker|…`.
 
-Each writes its process id to `<role>.pid` in the data folder when it is up, and a line to `order` when it stops.
+Each writes its process id to `<role>.pid` in the data folder when it is ready, and a line to `order` when it stops.
 """
 
 from __future__ import annotations

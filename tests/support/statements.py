@@ -1,4 +1,4 @@
-"""Which statements a database is sent."""
+"""Records the statements that a database receives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Sent = list[tuple[str, Any]]
 
 @contextmanager
 def statements_sent(database: Database) -> Generator[Sent]:
-    """Collects statements that are sent in the block, by SQLAlchemy or directly; many rows at once count as one."""
+    """Collects statements sent in the block, by SQLAlchemy or directly. A statement for many rows counts as one."""
     sent: Sent = []
     drivers: set[Any] = set()
 
@@ -44,5 +44,5 @@ def statements_sent(database: Database) -> Generator[Sent]:
 
 
 def count_of(sent: Sent, words: str) -> int:
-    """Number of these statements that contain these words."""
+    """Returns the number of statements that contain these words."""
     return sum(words in statement for statement, _ in sent)

@@ -13,7 +13,7 @@ from tests.support.schools import SchoolIds
 
 
 def submission(school: SchoolIds, **fields: Any) -> Submission:
-    """The whole class is present on `DAY`, but for what `fields` say."""
+    """Returns a submission that marks the whole class present on `DAY`, unless `fields` override this."""
     wanted: dict[str, Any] = {"learning_date": DAY.isoformat(), "selection": Selection(is_selected_all=True)}
     return Submission(school.class_id, school.session_id, **wanted | fields)
 
@@ -23,6 +23,6 @@ async def status_of(adsum: Adsum, result: BatchResult) -> BatchStatus:
 
 
 async def failed_students(adsum: Adsum, run: Run) -> list[str]:
-    """Why each student failed who did."""
+    """Returns the failure code of each failed student."""
     async with adsum.database.snapshot() as connection:
         return list((await failures(connection, run)).values())

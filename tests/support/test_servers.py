@@ -1,4 +1,4 @@
-"""The servers that every other test stands on."""
+"""Tests the servers that all other tests use."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ async def tables_of(url: str) -> list[str]:
     return found
 
 
-async def test_a_database_is_migrated_on_both_kinds(database_url: str) -> None:
+async def test_a_database_is_migrated_on_sqlite_and_postgres(database_url: str) -> None:
     assert await tables_of(database_url)
 
 
-async def test_two_databases_of_one_test_are_two(new_database: NewDatabase) -> None:
+async def test_a_test_gets_separate_databases(new_database: NewDatabase) -> None:
     assert new_database() != new_database()
 
 
-def test_a_test_leaves_a_key(valkey: Valkey, redis_url: str) -> None:
+def test_a_test_may_leave_a_key(valkey: Valkey, redis_url: str) -> None:
     assert tell(valkey, "DBSIZE") == ":0"
     assert tell(valkey, "SET left behind") == "+OK"
 
 
-def test_and_another_test_does_not_see_it(valkey: Valkey, redis_url: str) -> None:
+def test_the_next_test_does_not_see_the_left_key(valkey: Valkey, redis_url: str) -> None:
     assert tell(valkey, "DBSIZE") == ":0"
     assert tell(valkey, "SET left behind") == "+OK"

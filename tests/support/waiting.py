@@ -1,4 +1,4 @@
-"""Waiting for a condition, with a deadline: never for a time."""
+"""Waits for conditions, with a deadline and never for a fixed time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DEADLINE_S = 15.0
 
 
 async def until(condition: Callable[[], Awaitable[object]], seconds: float = DEADLINE_S) -> None:
-    """Asks until the condition holds."""
+    """Polls until the condition holds."""
     async with asyncio.timeout(seconds):
         while True:
             if await condition():
@@ -20,12 +20,12 @@ async def until(condition: Callable[[], Awaitable[object]], seconds: float = DEA
 
 
 async def somebody_waits_for_a_lock(database: Database) -> bool:
-    """Whether Postgres says that a transaction waits for another one's."""
+    """Returns whether a transaction on Postgres waits for a lock."""
     return await waiting_for_locks(database) > 0
 
 
 async def waiting_for_locks(database: Database) -> int:
-    """Number of transactions that wait for a lock, according to Postgres."""
+    """Returns the number of transactions on Postgres that wait for a lock."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     async with database.snapshot() as connection:
         return int((await connection.exec_driver_sql(waiting)).scalar_one())

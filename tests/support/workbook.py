@@ -1,4 +1,4 @@
-"""Workbooks as a spreadsheet reads them: what each cell of the sheets says."""
+"""Reads workbooks as a spreadsheet does: the value of each cell."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from xml.etree import ElementTree as ET
 from zipfile import ZipFile
 
 _NAMES = {"m": "http://schemas.openxmlformats.org/spreadsheetml/2006/main"}
-_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - a cell has no zone
+_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - cells have no time zone
 
 
 def rows_of(content: bytes, sheet: int = 1) -> list[dict[str, str | float]]:
-    """The cells of each row by the letter of their column: texts, or numbers."""
+    """Returns the cells of each row by column letter: texts or numbers."""
     tree = _sheet(content, sheet)
     return [
         {re.sub("[0-9]", "", cell.attrib["r"]): _value(cell) for cell in row.findall("m:c", _NAMES)}
@@ -22,7 +22,7 @@ def rows_of(content: bytes, sheet: int = 1) -> list[dict[str, str | float]]:
 
 
 def frozen_rows(content: bytes) -> int:
-    """Number of rows that stay in view."""
+    """Returns the number of frozen rows."""
     pane = _sheet(content, 1).find(".//m:pane[@state='frozen']", _NAMES)
     return 0 if pane is None else int(pane.attrib["ySplit"])
 
@@ -32,7 +32,7 @@ def formulas(content: bytes) -> int:
 
 
 def format_of(content: bytes, cell: str) -> str:
-    """Format of a number."""
+    """Returns the number format of a cell."""
     style = int(_cell(content, cell).attrib["s"])
     with ZipFile(io.BytesIO(content)) as archive:
         styles = ET.fromstring(archive.read("xl/styles.xml"))
@@ -42,7 +42,7 @@ def format_of(content: bytes, cell: str) -> str:
 
 
 def moment(number: str | float) -> datetime:
-    """Date of a cell."""
+    """Returns the date of a cell."""
     assert isinstance(number, float)
     return _EPOCH + timedelta(seconds=round(number * 86400))
 

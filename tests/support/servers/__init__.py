@@ -1,1 +1,1 @@
-"""Real servers for the tests: a Valkey and a Postgres for each pytest process, SQLite files from a template."""
+"""Real servers for the tests: a Valkey and a Postgres per pytest process, SQLite files copied from a template."""

@@ -1,4 +1,4 @@
-"""A server that a test stops, kills, freezes and starts again, while the test's own loop goes on."""
+"""A server that a test stops, kills, freezes and restarts, without blocking the test's event loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.servers.processes import START_S, eventually, short_folder, s
 
 
 class Controlled:
-    """One server, the same data each time that it starts."""
+    """One server, with the same data at each start."""
 
     def __init__(self, command: Sequence[str], log: Path, answers: Callable[[], bool]) -> None:
         self._command = command
@@ -24,9 +24,9 @@ class Controlled:
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        """Returns when it answers."""
+        """Returns when the server answers."""
         with self._log.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - it must not die with a thread
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - the server must not end with a thread
                 die_with_this_process(self._command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -40,7 +40,7 @@ class Controlled:
         self._process.send_signal(signal_number)
 
     async def down(self, signal_number: signal.Signals = signal.SIGKILL) -> None:
-        """Ends it, at once unless another signal is named, and returns when it is gone."""
+        """Ends the server, by SIGKILL unless another signal is given. Returns when it has ended."""
         process = self._process
         assert process is not None
         process.send_signal(signal_number)
@@ -58,7 +58,7 @@ class Controlled:
 
 @contextmanager
 def controlled_valkey() -> Generator[tuple[Controlled, Valkey]]:
-    """A Valkey that does not run yet, with a folder of its own."""
+    """Yields a stopped Valkey with its own folder."""
     with short_folder() as folder:
         server = Valkey(folder, folder / "valkey.sock")
         controlled = Controlled(server.prepare(), server.log, server.answers)
@@ -70,7 +70,7 @@ def controlled_valkey() -> Generator[tuple[Controlled, Valkey]]:
 
 @contextmanager
 def controlled_postgres(data: Path | None = None, *, durable: bool = False) -> Generator[tuple[Controlled, str]]:
-    """A Postgres that does not run yet, and the URL of its database `postgres`. Its data are a copy, or are empty."""
+    """Yields a stopped Postgres and the URL of its database `postgres`. Its data are a copy, or empty."""
     with new_postgres(data) as server:
         controlled = Controlled(command_of(server, durable=durable), server.log, server.answers)
         try:

@@ -1,4 +1,4 @@
-"""Migrated, empty Postgres databases for tests. One that was used is emptied for the next test, where that is safe."""
+"""Migrated, empty Postgres databases for tests. Used ones are emptied and reused if their schema is unchanged."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import subprocess
 
 from tests.support.servers.postgres import Postgres
 
-# A new database is a copy of some 400 files, and its first connection builds caches that later ones find: several times
-# the work of emptying one. Foreign keys are not looked at meanwhile, as everything goes.
+# Creating a database copies some 400 files, and its first connection builds caches: several times the work of emptying
+# one. Foreign keys are not checked, since all rows are deleted.
 _EMPTY = """DO $$
 DECLARE each regclass;
 BEGIN
@@ -22,8 +22,8 @@ BEGIN
     LOOP PERFORM setval(each, 1, false); END LOOP;
 END $$"""
 
-# What a test may have changed that emptying does not bring back. Of a table with many dead rows the next test would
-# measure the size; and one that was analysed would be taken for as large as it was then.
+# Changes that deleting rows does not undo: the schema, many dead rows, which distort sizes, and statistics of an
+# analysed table, which distort query plans.
 _SHAPE = """SELECT md5(concat_ws('|',
     (SELECT string_agg(oid || relname, ',' ORDER BY oid) FROM pg_class WHERE relnamespace = 'public'::regnamespace),
     (SELECT count(*) FROM pg_attribute), (SELECT count(*) FROM pg_trigger), (SELECT count(*) FROM pg_constraint),
@@ -33,7 +33,7 @@ _SHAPE = """SELECT md5(concat_ws('|',
 
 
 class Databases:
-    """The databases of one server, made from one template."""
+    """The databases of one server, created from one template."""
 
     def __init__(self, postgres: Postgres, template: str) -> None:
         self._postgres = postgres
@@ -43,7 +43,7 @@ class Databases:
         self._empty: list[str] = []
 
     def take(self) -> str:
-        """The name of one that is empty."""
+        """Returns the name of an empty database."""
         if self._empty:
             return self._empty.pop()
         name = f"adsum_test_{next(self._numbers)}"
@@ -51,11 +51,11 @@ class Databases:
         return name
 
     def give_back(self, name: str) -> None:
-        """Empties one that nobody uses any more, whoever is connected to it; or drops it, if it was changed."""
+        """Empties an unused database and ends its connections. Drops it if it was changed."""
         try:
             shape = self._postgres.ask(name, _EMPTY, _SHAPE)
         except subprocess.CalledProcessError:
-            shape = "a table that was there is not"
+            shape = "a table is missing"
         if shape == self._shape:
             self._empty.append(name)
         else:

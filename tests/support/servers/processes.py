@@ -1,4 +1,4 @@
-"""Starting a server for the tests, and waiting until it answers."""
+"""Starts servers for the tests, and waits until they answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STOP_S = 10
 
 @contextlib.contextmanager
 def short_folder() -> Generator[Path]:
-    """A folder with a path that is short enough for unix sockets, which other users may pass through."""
+    """Yields a folder whose path is short enough for unix sockets and which other users may traverse."""
     with tempfile.TemporaryDirectory(prefix="adsum-", dir="/tmp", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -33,7 +33,7 @@ def short_folder() -> Generator[Path]:
 def running(
     command: Sequence[str], log: Path, answers: Callable[[], bool], *, stop_signal: signal.Signals = signal.SIGTERM
 ) -> Generator[subprocess.Popen[bytes]]:
-    """A server from when it answers until the block ends; it cannot outlive this process."""
+    """Runs a server until the block ends. Yields when it answers. The server cannot outlive this process."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             die_with_this_process(command),
@@ -52,7 +52,7 @@ def running(
 def stop(
     process: subprocess.Popen[bytes] | subprocess.Popen[str], stop_signal: signal.Signals = signal.SIGTERM
 ) -> None:
-    """Ends a server, by force if it takes too long."""
+    """Terminates a server; kills it after a timeout."""
     process.send_signal(stop_signal)
     try:
         process.wait(STOP_S)
@@ -62,12 +62,12 @@ def stop(
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process is there and has not ended."""
+    """Returns whether the process exists and has not ended."""
     return start_time(pid) != ""
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Asks until the condition holds; a test that waits for ever says what for."""
+    """Polls until the condition holds. `what` describes the condition in the error after a timeout."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -76,14 +76,14 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str) -> No
 
 
 async def eventually(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Asks until the condition holds, while the loop does its work."""
+    """Polls until the condition holds, without blocking the event loop."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - conditions of other processes, which set no event of ours
+        while not condition():  # noqa: ASYNC110 - conditions of other processes have no event
             await asyncio.sleep(0.01)
 
 
 def run_apart(work: Coroutine[Any, Any, object]) -> None:
-    """Runs asynchronous work in a thread with its own loop, whatever loop the caller is in."""
+    """Runs a coroutine in a thread with its own event loop."""
     with ThreadPoolExecutor(max_workers=1) as thread:
         thread.submit(asyncio.run, work).result()
 

@@ -1,6 +1,8 @@
-"""Becomes another user and then a command, bound to the parent: `python unprivileged.py PARENT UID GID COMMAND…`.
+"""Changes the user, then executes a command that ends with its parent: `python unprivileged.py PARENT UID GID
+COMMAND…`.
 
-Postgres refuses to run as root. The kernel forgets the bond when a process changes its user, so it is made after that.
+Postgres refuses to run as root. The kernel resets the parent-death signal when a process changes its user, so it is set
+afterwards.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A Valkey for tests, started by the code that `adsum up` starts it with."""
+"""A Valkey for tests, started with the code of `adsum up`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.servers.processes import running, short_folder
 
 @contextlib.contextmanager
 def valkey_in(folder: Path) -> Generator[Valkey]:
-    """A server with its data and its socket in `folder`; starting it there again finds the data again."""
+    """Runs a server with its data and its socket in `folder`. Existing data are loaded."""
     server = Valkey(folder, folder / "valkey.sock")
     with running(server.prepare(), server.log, server.answers):
         yield server
@@ -23,7 +23,7 @@ def valkey_in(folder: Path) -> Generator[Valkey]:
 
 @contextlib.contextmanager
 def temporary_valkey() -> Generator[Valkey]:
-    """A server of its own, for a test that stops it or fills it."""
+    """Runs a server in a temporary folder, for a test that stops or fills it."""
     with short_folder() as folder, valkey_in(folder) as server:
         yield server
 
@@ -33,7 +33,7 @@ def url_of(server: Valkey) -> str:
 
 
 def tell(server: Valkey, command: str) -> str:
-    """Sends one command without spaces in its arguments; returns the reply, if it is a line or a text."""
+    """Sends one command whose arguments have no spaces. Returns a reply that is a line or a text."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(10)
         connection.connect(str(server.socket))
@@ -45,7 +45,7 @@ def tell(server: Valkey, command: str) -> str:
 
 @contextlib.contextmanager
 def frozen(server: Valkey) -> Generator[None]:
-    """The server accepts connections and answers nothing while the block lasts."""
+    """Freezes the server until the block ends: it accepts connections and answers nothing."""
     pid = int(_info(server)["process_id"])
     os.kill(pid, signal.SIGSTOP)
     try:
