@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 from zlib import crc32
 
 import pytest
@@ -19,19 +20,25 @@ SYSTEM = "tests/system/"
 FAULTS = "tests/system/faults/"
 # Tests of statements, and of transactions that meet, always run on both databases.
 OF_STATEMENTS = (
+    "tests/absences/test_absences",
+    "tests/absences/test_registers",
     "tests/batches/repository/",
     "tests/batches/sweep/",
     "tests/batches/test_accept",
     "tests/batches/test_dispatcher",
     "tests/batches/test_outages",
     "tests/batches/test_process",
+    "tests/batches/test_undo",
     "tests/operations/test_pruning",
     "tests/platform/database/",
+    "tests/privacy/test_student_data",
+    "tests/registers/test_service",
     "tests/reports/test_by_hand",
+    "tests/reports/test_concurrency",
     "tests/reports/test_summaries",
-    "tests/reports/test_taking_turns",
     "tests/reports/test_whole_months",
     "tests/reports/test_year",
+    "tests/roster/timetable/test_timetables",
 )
 # Tests that run other processes or adapters: measuring them costs half of their time, and they are not what covers
 # the modules that decide.
@@ -47,6 +54,11 @@ UNMEASURED = (
     "tests/processes/",
     "tests/support/",
 )
+
+
+ROOT = Path(__file__).resolve().parents[1]
+for prefix in (*OF_STATEMENTS, *UNMEASURED):
+    assert any(ROOT.glob(f"{prefix}*")), f"no test begins with {prefix}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -44,7 +44,7 @@ class RequestedMark(Schema):
 
 
 class CreateBatch(Schema):
-    """The seed's request. `learningDate`: a plain day, or a timestamp; see the README for how it becomes a day."""
+    """The seed's request. `learningDate` is a plain day, or a timestamp: see the HTTP reference."""
 
     class_id: Id
     session_id: Id

@@ -57,7 +57,7 @@ batch_runs = Table(
     Column("cancelled_jobs", Integer),
     # Why attendance was recorded although the school was closed on that day.
     Column("forced_reason", String(500)),
-    # Whether what its records say is in the summaries that reports read: see reports/summaries_repository.py.
+    # Whether the summaries that reports read include its records: see reports/repository/summaries.py.
     Column("summarised", Boolean, nullable=False, server_default=false()),
     # When the plan and the failures of a run that ended long ago were removed; the counts above stay.
     Column("pruned_at", Instant),

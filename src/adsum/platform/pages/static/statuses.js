@@ -1,4 +1,4 @@
-// Shows how a mark will look while its status is being typed. What counts for its look is said in admin/statuses.py.
+// Previews how a mark will look while its status is being typed. attendance/statuses/pages.py decides the look.
 function lookOf(form) {
   const counts = form.elements.counts_as?.value;
   if (!counts) return null;
