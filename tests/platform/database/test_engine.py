@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,27 @@ def test_an_unusable_url_is_refused_and_not_quoted(url: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         async_url(url)
     assert not url or url not in str(error.value)
+
+
+async def test_a_locked_file_is_usable(tmp_path: Path) -> None:
+    """For example during a restore, or while another program holds a backup's lock."""
+    path = tmp_path / "adsum.db"
+    database = open_database(f"sqlite:///{path}")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE x (y)")
+        other.execute("BEGIN EXCLUSIVE")
+        await database.require_connection()
+    await database.require_connection()
+    await database.close()
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "adsum.db"
+    path.write_text("This is no database. " * 99)
+    database = open_database(f"sqlite:///{path}")
+    with pytest.raises(ConfigurationError, match="file is not a database"):
+        await database.require_connection()
+    await database.close()
 
 
 async def test_an_unreadable_file_is_not_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

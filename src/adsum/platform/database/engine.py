@@ -147,16 +147,18 @@ class Database:
             return False
 
     async def require_connection(self) -> None:
-        """Connects once. Raises ConfigurationError with the reason if that fails."""
+        """Connects once. Raises ConfigurationError with the reason if that fails. A locked SQLite file is usable."""
         try:
             if self.file is not None:
                 # Not with aiosqlite, whose thread prints an error if the event loop ends right after a failure.
-                with closing(sqlite3.connect(self.file)) as connection:
+                with closing(sqlite3.connect(self.file, timeout=0)) as connection:
                     connection.execute("PRAGMA schema_version")
             else:
                 async with self.engine.connect():
                     pass
         except (sqlite3.Error, DBAPIError, asyncpg.PostgresError, *_OUTAGES) as error:
+            if _is_locked(error):
+                return
             cause = error.orig if isinstance(error, DBAPIError) else error
             reason = " ".join(str(cause).rpartition("'>: ")[2].split()) or type(cause).__name__
             raise ConfigurationError(f"ADSUM_DATABASE_URL: the database cannot be used: {reason}") from None
@@ -264,6 +266,12 @@ def is_outage(error: DBAPIError | asyncpg.PostgresError) -> bool:
     if isinstance(state, str):
         return not state.startswith(_WRONG_ROW_CLASSES)
     return not isinstance(error, DataError | IntegrityError)
+
+
+def _is_locked(error: BaseException) -> bool:
+    """Whether another process holds a lock on the SQLite file."""
+    code = getattr(error, "sqlite_errorcode", None)  # an extended code holds the primary code in its low byte
+    return isinstance(code, int) and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _name(error: DBAPIError | asyncpg.PostgresError) -> str:
