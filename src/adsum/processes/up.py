@@ -43,7 +43,7 @@ def run_up(settings: Settings, *, demo: bool, open_browser: bool, commands: Comm
 
     Raises:
         ConfigurationError: the folder or a port is in use, there is no Valkey server, or a configured server cannot be
-            used; no server was started.
+            used; no server runs.
         Unavailable: a program cannot start, with its last lines; all programs are stopped.
     """
     folder, address = DataFolder.of(settings), Address(settings.host, settings.port).settled("ADSUM_PORT")
@@ -60,7 +60,8 @@ def run_up(settings: Settings, *, demo: bool, open_browser: bool, commands: Comm
         parts = programs(
             commands or Commands(), environment_of(settings, folder, address), demo=demo and folder.demo_wanted.exists()
         )
-        up = _Up(parts, valkey, address, Supervisor(folder.running, show, warnings_as(settings.log_format, "up")))
+        supervisor = Supervisor(folder.running, show, warnings_as(settings.log_format, "up"))
+        up = _Up(parts, valkey, address, supervisor, prepare_first=settings.database_url is not None)
         asyncio.run(up.run(lambda: _announce(folder, address, demo=demo, open_browser=open_browser)))
 
 
@@ -71,11 +72,22 @@ def _valkey(settings: Settings, folder: DataFolder) -> Valkey:
 
 
 class _Up:
-    def __init__(self, parts: Programs, valkey: Valkey | None, address: Address, supervisor: Supervisor) -> None:
+    """Everything that `up` runs.
+
+    Args:
+        valkey: the Valkey of the data folder; None if ADSUM_REDIS_URL is set.
+        prepare_first: prepare the database before Valkey starts, not beside it. An unusable ADSUM_DATABASE_URL then
+            ends the command before any server starts.
+    """
+
+    def __init__(
+        self, parts: Programs, valkey: Valkey | None, address: Address, supervisor: Supervisor, *, prepare_first: bool
+    ) -> None:
         self.parts = parts
         self.valkey = valkey
         self.address = address
         self.supervisor = supervisor
+        self.prepare_first = prepare_first
         self.signals = StopSignals(supervisor)
 
     async def run(self, when_ready: Callable[[], None]) -> None:
@@ -104,20 +116,23 @@ class _Up:
         return False
 
     async def _start(self) -> None:
-        with Steps(total=3) as steps:
-            # First, so that an unusable ADSUM_DATABASE_URL or ADSUM_REDIS_URL ends the command before servers start.
-            steps.step("Preparing the database")
-            await self._prepare()
+        with Steps(total=2 if self.valkey is None else 3) as steps:
+            if self.prepare_first:
+                await self._prepare(steps)
             if self.valkey is not None:
                 steps.step("Starting Valkey")
                 self.supervisor.keep(valkey_program(self.valkey))
+            if not self.prepare_first:
+                await self._prepare(steps)
+            if self.valkey is not None:
                 await self.supervisor.until(_async(self.valkey.answers), VALKEY_START_S, "Valkey")
             steps.step("Starting the API and a worker")
             self.supervisor.keep(self.parts.serve)
             self.supervisor.keep(self.parts.worker)
             await self.supervisor.until(self.address.is_ready, READY_S, f"{self.address.url}/readyz")
 
-    async def _prepare(self) -> None:
+    async def _prepare(self, steps: Steps) -> None:
+        steps.step("Preparing the database")
         try:
             await self.supervisor.run(self.parts.prepare)
         except ProgramFailed as failed:
