@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from adsum.embedded import backup
-from adsum.embedded.archive import BackupRefused, Manifest
+from adsum.embedded.archive import BackupManifest, BackupRefused
 from adsum.embedded.backup import back_up
 from adsum.embedded.data_folder import DataFolder
 from adsum.platform.database.schema import newest_revision
@@ -61,7 +61,7 @@ def test_a_file_that_appears_during_a_backup_is_not_overwritten(
 ) -> None:
     target, pack = tmp_path / "backup.tar.gz", backup.pack
 
-    def appear(archive: Path, manifest: Manifest, workspace: Path) -> None:
+    def appear(archive: Path, manifest: BackupManifest, workspace: Path) -> None:
         pack(archive, manifest, workspace)
         target.write_text("another one")
 

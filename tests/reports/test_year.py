@@ -11,7 +11,7 @@ from adsum.accounts.access import Role
 from adsum.attendance.statuses.repository import set_status
 from adsum.attendance.statuses.rules import CountsAs, Status
 from adsum.platform.errors import Forbidden, Invalid, NotFound
-from adsum.reports.rules import ChronicRule, Counts, StudentMark, UsualDays
+from adsum.reports.rules import ChronicRule, Counts, ReportedMark, UsualDays
 from adsum.reports.service import Summaries
 from adsum.reports.year import Year
 from adsum.roster.service import Directory
@@ -69,8 +69,8 @@ async def test_a_teacher_reads_the_newest_day_and_the_marks_of_their_own_classes
     first = date(2024, 6, 5)  # 90 days, the newest among them
     assert await year.usual_days(school_id, reported.teacher) == UsualDays(first, WEEK[0], is_year=False)
 
-    late = StudentMark(WEEK[0], "7b", "Attendance", "late", None, None, None)
-    absent = StudentMark(WEEK[1], "Choir", "Singing", "absent", None, None, None)
+    late = ReportedMark(WEEK[0], "7b", "Attendance", "late", None, None, None)
+    absent = ReportedMark(WEEK[1], "Choir", "Singing", "absent", None, None, None)
     scope = reported.scope(student_id=bo)
     assert (await year.marks(scope, reported.office)).items == [absent, late]
     assert (await year.marks(scope, reported.teacher)).items == [late]

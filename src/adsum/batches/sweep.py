@@ -193,7 +193,7 @@ class Sweeper:
         stopped = [(run, chunks) for run, chunks in zip(page, missing, strict=True) if chunks]
         if not stopped:
             return 0
-        pending = await pending_students(self._database, [run for run, _ in stopped])
+        pending = await pending_students_of_runs(self._database, [run for run, _ in stopped])
         finished = [run for run, _ in stopped if run.run_id not in pending]
         return await self._completion.close(finished) + await self._rescue(_stalled(stopped, pending))
 
@@ -226,7 +226,7 @@ def _stalled(stopped: Sequence[tuple[Run, list[Chunk]]], pending: Mapping[str, s
     return stalled
 
 
-async def pending_students(database: Database, open_runs: Sequence[Run]) -> dict[str, set[int]]:
+async def pending_students_of_runs(database: Database, open_runs: Sequence[Run]) -> dict[str, set[int]]:
     """By run, the students whose job has no outcome; runs without such jobs are left out."""
     slices = [JobSlice(run.run_id, number) for run in open_runs for number in range(len(run.chunks))]
     async with database.snapshot() as connection:

@@ -40,7 +40,7 @@ class BackupRefused(AdsumError):
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class BackupManifest:
     """The contents of a backup.
 
     Attributes:
@@ -61,7 +61,7 @@ class Manifest:
         return json.dumps({**fields, "files": files}, indent=2).encode()
 
 
-def pack(archive: Path, manifest: Manifest, folder: Path) -> None:
+def pack(archive: Path, manifest: BackupManifest, folder: Path) -> None:
     """Writes a new file that only this user can read, and flushes it to disk."""
     descriptor = os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -75,7 +75,7 @@ def pack(archive: Path, manifest: Manifest, folder: Path) -> None:
         os.fsync(file.fileno())
 
 
-def unpack(archive: Path, folder: Path) -> Manifest:
+def unpack(archive: Path, folder: Path) -> BackupManifest:
     """Writes the files of a backup into an empty folder, and flushes them to disk.
 
     Raises:
@@ -139,7 +139,7 @@ def _entry(name: str, size: int, made_at: datetime) -> tarfile.TarInfo:
     return entry
 
 
-def _read_manifest(tar: tarfile.TarFile, member: tarfile.TarInfo | None) -> Manifest:
+def _read_manifest(tar: tarfile.TarFile, member: tarfile.TarInfo | None) -> BackupManifest:
     if member is None or member.name != MANIFEST or member.size > _LARGEST_MANIFEST:
         raise ValueError
     fields: dict[str, Any] = json.loads(_opened(tar, member).read())
@@ -150,7 +150,7 @@ def _read_manifest(tar: tarfile.TarFile, member: tarfile.TarInfo | None) -> Mani
     if DATABASE not in files or not files.keys() <= set(FILES):
         raise ValueError
     made_at = datetime.fromisoformat(fields["madeAt"])
-    return Manifest(str(fields["version"]), str(fields["schema"]), made_at, files)
+    return BackupManifest(str(fields["version"]), str(fields["schema"]), made_at, files)
 
 
 def _extract(

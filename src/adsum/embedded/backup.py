@@ -18,8 +18,8 @@ from urllib.parse import quote
 from adsum.embedded.archive import (
     DATABASE,
     FILES,
+    BackupManifest,
     BackupRefused,
-    Manifest,
     checked_revision,
     digest_of,
     pack,
@@ -31,7 +31,7 @@ from adsum.embedded.data_folder import DataFolder
 _PAGES = 4096
 _WORKSPACE = ".adsum-backup-"
 
-Progress = Callable[[int], None]
+ReportProgress = Callable[[int], None]
 """Receives the percentage of the database that is copied."""
 
 
@@ -41,10 +41,10 @@ class Backup:
 
     path: Path
     size: int
-    manifest: Manifest
+    manifest: BackupManifest
 
 
-def back_up(folder: DataFolder, target: Path, *, version: str, now: datetime, progress: Progress) -> Backup:
+def back_up(folder: DataFolder, target: Path, *, version: str, now: datetime, progress: ReportProgress) -> Backup:
     """Writes the complete file, or nothing.
 
     Args:
@@ -83,7 +83,9 @@ def _reason(error: OSError | sqlite3.Error) -> str:
     return str(error)
 
 
-def _collect(folder: DataFolder, workspace: Path, version: str, now: datetime, progress: Progress) -> Manifest:
+def _collect(
+    folder: DataFolder, workspace: Path, version: str, now: datetime, progress: ReportProgress
+) -> BackupManifest:
     for name in FILES:
         if name != DATABASE and (folder.root / name).exists():
             shutil.copyfile(folder.root / name, workspace / name)
@@ -91,10 +93,10 @@ def _collect(folder: DataFolder, workspace: Path, version: str, now: datetime, p
     _copy_database(folder.database, copy, progress)
     revision = checked_revision(copy)
     files = {name: digest_of(workspace / name) for name in FILES if (workspace / name).exists()}
-    return Manifest(version, revision, now, files)
+    return BackupManifest(version, revision, now, files)
 
 
-def _copy_database(source: Path, target: Path, progress: Progress) -> None:
+def _copy_database(source: Path, target: Path, progress: ReportProgress) -> None:
     """Copies one state of the database. The copy reads in one transaction, which in WAL mode blocks no writer."""
 
     def show(_status: int, remaining: int, total: int) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from adsum.embedded.archive import FILES, BackupRefused, Manifest, checked_revision, unpack, workspace_in
+from adsum.embedded.archive import FILES, BackupManifest, BackupRefused, checked_revision, unpack, workspace_in
 from adsum.embedded.backup import sync_folder
 from adsum.embedded.data_folder import DataFolder
 
@@ -21,7 +21,7 @@ STATE = ("adsum.db", "adsum.db-wal", "adsum.db-shm", "adsum.db-journal", *FILES[
 class Restored:
     """The manifest of the restored backup, and the folder with the previous files, if there were any."""
 
-    manifest: Manifest
+    manifest: BackupManifest
     kept_aside: Path | None
 
 
@@ -78,7 +78,7 @@ def _remove(folder: DataFolder, made: Sequence[Path]) -> None:
             path.rmdir()
 
 
-def _check(staging: Path, manifest: Manifest, newest_schema: str) -> None:
+def _check(staging: Path, manifest: BackupManifest, newest_schema: str) -> None:
     revision = checked_revision(staging / "adsum.db")
     if revision > newest_schema:
         raise BackupRefused(

@@ -13,7 +13,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.errors import ConfigurationError, Unavailable
 
 # A probe has to answer before its client times out.
-REQUEST_DEADLINE_S = 2.0
+CHECK_DEADLINE_S = 2.0
 OK = "ok"
 UNREACHABLE = "unreachable"
 
@@ -52,7 +52,7 @@ class Readiness:
         self._now = now
 
     async def report(self) -> ReadinessReport:
-        """Runs all checks. Takes at most `REQUEST_DEADLINE_S`, even if a server hangs."""
+        """Runs all checks. Takes at most `CHECK_DEADLINE_S`, even if a server hangs."""
         migrations, redis = await asyncio.gather(self._migrations(), self._redis())
         database = UNREACHABLE if migrations == UNREACHABLE else OK
         return ReadinessReport({"database": database, "migrations": migrations, "redis": redis})
@@ -81,7 +81,7 @@ class Readiness:
 
     async def _migrations(self) -> str:
         try:
-            async with asyncio.timeout(REQUEST_DEADLINE_S):
+            async with asyncio.timeout(CHECK_DEADLINE_S):
                 state = await migration_state(self._database)
         except (Unavailable, TimeoutError):
             return UNREACHABLE
@@ -89,7 +89,7 @@ class Readiness:
 
     async def _redis(self) -> str:
         try:
-            async with asyncio.timeout(REQUEST_DEADLINE_S):
+            async with asyncio.timeout(CHECK_DEADLINE_S):
                 await self._ping()
         except (Unavailable, TimeoutError):
             return UNREACHABLE
@@ -97,7 +97,7 @@ class Readiness:
 
     async def _depth(self) -> int | None:
         try:
-            async with asyncio.timeout(REQUEST_DEADLINE_S):
+            async with asyncio.timeout(CHECK_DEADLINE_S):
                 return await self._queue_depth()
         except (Unavailable, TimeoutError):
             return None

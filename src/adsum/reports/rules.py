@@ -152,7 +152,7 @@ class StudentDay:
 
 
 @dataclass(frozen=True, slots=True)
-class StudentMark:
+class ReportedMark:
     """The mark of one student in one session. `status` is a code of the school; times are local 'HH:MM', or None."""
 
     day: date

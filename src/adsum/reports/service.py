@@ -30,7 +30,7 @@ from adsum.reports.rules import (
     total,
     validate_days,
 )
-from adsum.roster.repository.students import is_visible_student
+from adsum.roster.repository.students import is_visible_student_of_school
 from adsum.schools.repository import lock_school
 from adsum.schools.service import require_school
 
@@ -172,7 +172,7 @@ class Reports:
         """
         await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
-            if not await is_visible_student(connection, caller, scope.school_id, student_id):
+            if not await is_visible_student_of_school(connection, caller, scope.school_id, student_id):
                 raise NotFound(f"there is no student {student_id}", studentId=student_id)
             visible = await _days(connection, replace(scope, student_id=student_id), caller)
             days = await reading.days_of_student(connection, visible)
@@ -234,7 +234,7 @@ async def _periods(connection: Connection, scope: Scope, caller: Caller) -> Visi
 async def _names(connection: Connection, caller: Caller, student_ids: Sequence[int]) -> dict[int, str]:
     """The names of students; none for a caller without `roster:read`."""
     may_read_names = caller.may(Permission.ROSTER_READ)
-    return await reading.names_of_students(connection, student_ids) if may_read_names else {}
+    return await reading.full_names(connection, student_ids) if may_read_names else {}
 
 
 async def _statuses(connection: Connection, school_id: int) -> SchoolStatuses:

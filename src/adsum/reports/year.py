@@ -19,8 +19,8 @@ from adsum.reports.rules import (
     Counts,
     GroupBy,
     Rate,
+    ReportedMark,
     Scope,
-    StudentMark,
     UsualDays,
     rates_by_period,
     total,
@@ -71,7 +71,7 @@ class Choices:
 class StudentMarks:
     """Marks of a student, and the statuses of the school."""
 
-    items: Sequence[StudentMark]
+    items: Sequence[ReportedMark]
     statuses: SchoolStatuses
 
 

@@ -19,7 +19,7 @@ from adsum.roster.repository.classes import (
     sizes_of_schools,
     titles_of_sessions,
 )
-from adsum.roster.repository.students import find_student, list_students, names_of_students
+from adsum.roster.repository.students import find_student, list_students, visible_student_names
 from adsum.roster.rules import (
     ClassFilters,
     ClassRow,
@@ -101,7 +101,7 @@ class Directory:
         """Names by student id; of a teacher, of students of the classes that they teach on any day."""
         require_permission(caller, Permission.ROSTER_READ)
         async with self._database.snapshot() as connection:
-            return await names_of_students(connection, caller, student_ids)
+            return await visible_student_names(connection, caller, student_ids)
 
     async def sizes_of_schools(self, school_ids: Collection[int], caller: Caller) -> dict[int, SchoolSize]:
         """Sizes by school id, of schools that the caller was shown. Raises Forbidden without `school:manage`."""

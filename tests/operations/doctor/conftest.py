@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adsum.operations.doctor.findings import Finding, Severity
-from adsum.operations.doctor.service import Doctor, Report
+from adsum.operations.doctor.service import CheckReport, Doctor
 from adsum.platform.settings import Settings
 from adsum.wiring import open_doctor
 
@@ -31,16 +31,16 @@ async def doctor(settings: Settings) -> AsyncGenerator[Doctor]:
         yield opened
 
 
-def wrong(report: Report) -> dict[str, Finding]:
+def wrong(report: CheckReport) -> dict[str, Finding]:
     """The faults by check."""
     return {each.check: each for each in report.findings if each.severity is not Severity.OK}
 
 
-def severities(report: Report) -> dict[str, str]:
+def severities(report: CheckReport) -> dict[str, str]:
     """The severities of the faults by check."""
     return {check: finding.severity.value for check, finding in wrong(report).items()}
 
 
-async def repaired(doctor: Doctor) -> tuple[list[str], Report]:
+async def repaired(doctor: Doctor) -> tuple[list[str], CheckReport]:
     """The repairs that were made, and the report after them."""
     return await doctor.repair(await doctor.check()), await doctor.check()

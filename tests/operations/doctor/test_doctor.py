@@ -210,7 +210,7 @@ async def test_a_scan_that_was_cut_off_is_reported(
     adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await redis.mset({f"theirs-{number}": "x" for number in range(5000)})
-    stale_keys = await find_stale_keys(adsum.database, doctor._deployment.leftovers, now, limit=1)  # pyright: ignore[reportPrivateUsage]
+    stale_keys = await find_stale_keys(adsum.database, doctor._deployment.key_scanner, now, limit=1)  # pyright: ignore[reportPrivateUsage]
     assert [each.check for each in check_stale_keys(stale_keys)] == ["keys"]
     assert "too many keys" in check_stale_keys(stale_keys)[0].message
 

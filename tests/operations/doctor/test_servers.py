@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from adsum.embedded.valkey import Valkey
 from adsum.operations.doctor import environment
-from adsum.operations.doctor.environment import Server, check_database, check_redis
+from adsum.operations.doctor.environment import InspectedServer, check_database, check_redis
 from adsum.operations.doctor.findings import Finding, Severity
 from adsum.operations.repository import DatabaseFacts
 from adsum.platform.clock import system_clock as now
@@ -30,7 +30,7 @@ from tests.operations.doctor.conftest import wrong
 from tests.support.servers.postgres import Postgres, temporary_postgres
 from tests.support.servers.valkey import frozen, tell, temporary_valkey, url_of
 
-PLACE = Server("here", "start it", "valkey-cli")
+PLACE = InspectedServer("here", "start it", "valkey-cli")
 NOON = datetime(2024, 12, 25, 12, tzinfo=UTC)
 GOOD = RedisFacts("Valkey", "9.1.2", (7, 2, 4), NOON, "noeviction", None, False, True, None, 2**20, 0)
 GOOD_DATABASE = DatabaseFacts("PostgreSQL", (18, 1), NOON, is_replica=False)
@@ -87,7 +87,9 @@ async def test_each_thing_that_is_wrong_with_redis_has_a_remedy(
 
 async def test_the_server_of_up_is_configured_by_starting_it_again() -> None:
     inspection = FakeInspection(replace(GOOD, eviction="allkeys-lru"))
-    found = {each.check: each for each in await check_redis(inspection, Server("here", "adsum up"), lambda: NOON)}
+    found = {
+        each.check: each for each in await check_redis(inspection, InspectedServer("here", "adsum up"), lambda: NOON)
+    }
     assert found["eviction"].remedy == "adsum up  # stopped and started again"
 
 

@@ -12,7 +12,7 @@ from adsum.platform.errors import Violation
 from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.files import UnreadableRoster, roster_files
 from adsum.roster.oneroster.package import read_package
-from adsum.roster.oneroster.records import Person
+from adsum.roster.oneroster.records import PersonRecord
 from tests.roster.files import a_school, csv_of, in_zip
 
 GOOD = a_school().files()
@@ -78,7 +78,9 @@ def test_every_name_that_csv_can_write_is_read_as_it_is(names: list[str], all_qu
     records, violations = read(GOOD | {"users.csv": text.getvalue().encode()})
 
     assert violations == []
-    assert [record.given_name for record in records if isinstance(record, Person)] == [name.strip() for name in names]
+    assert [record.given_name for record in records if isinstance(record, PersonRecord)] == [
+        name.strip() for name in names
+    ]
 
 
 @given(name=READABLE.filter(lambda text: len(text) > 3), cut=st.integers(1, 300))

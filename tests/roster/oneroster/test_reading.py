@@ -11,7 +11,7 @@ from adsum.platform.errors import Violation
 from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.files import UnreadableRoster, roster_files
 from adsum.roster.oneroster.package import read_package
-from adsum.roster.oneroster.records import Enrolment, Person, SchoolClass
+from adsum.roster.oneroster.records import Enrolment, PersonRecord, SchoolClass
 from tests.roster.files import Roster, a_school, a_school_of_1_2, in_zip
 
 NAME = "Given student-1"
@@ -188,7 +188,7 @@ def test_a_repeated_sourced_id_is_imported_once() -> None:
 
     assert violations_of(roster, "users") == [("users.csv:3", "repeated_id", "sourcedId")]
     assert [entry.is_repeated for entry in left_out(roster, "users")] == [True]
-    people = (entry for entry in entries(roster, "users") if isinstance(entry, Person))
+    people = (entry for entry in entries(roster, "users") if isinstance(entry, PersonRecord))
     assert next((person.source_id, person.family_name) for person in people) == ("student-1", "Family")
 
 

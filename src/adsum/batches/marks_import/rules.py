@@ -103,7 +103,7 @@ class Violations:
             raise Invalid(f"{len(self.items)} things{more} are wrong with these marks", self.by_line())
 
 
-class Names:
+class RosterNames:
     """Finds classes, sessions and students of a school by name. Source ids take precedence over Adsum's ids."""
 
     def __init__(self, sessions: Iterable[NamedSession], students: Iterable[NamedStudent]) -> None:
@@ -204,7 +204,7 @@ def read_marks(content: bytes) -> Iterator[MarkRow | Violation]:
         yield MarkRow(line.number, cells["class"], cells["session"], cells["student"], day, mark)
 
 
-def group_marks(rows: Iterable[MarkRow | Violation], names: Names, violations: Violations) -> list[Group]:
+def group_marks(rows: Iterable[MarkRow | Violation], names: RosterNames, violations: Violations) -> list[Group]:
     """Groups the lines by class, session and day, in the order of the file.
 
     Raises:

@@ -12,7 +12,7 @@ from adsum.batches.marks_import.rules import (
     Group,
     MarksOptions,
     MarksReport,
-    Names,
+    RosterNames,
     Violations,
     group_marks,
     read_marks,
@@ -82,11 +82,11 @@ class MarksImport:
         log.info("marks are imported", actor=caller.actor, school_id=school_id, rows=rows, accepted=len(batches))
         return MarksReport(options.dry_run, rows, batches)
 
-    async def _names(self, school_id: int, caller: Caller) -> Names:
+    async def _names(self, school_id: int, caller: Caller) -> RosterNames:
         async with self._database.snapshot() as connection:
             await require_school(connection, caller, school_id)
             sessions = await visible_sessions(connection, caller, school_id)
-            return Names(sessions, await visible_students(connection, caller, school_id))
+            return RosterNames(sessions, await visible_students(connection, caller, school_id))
 
     async def _validate(self, parts: Sequence[_Part], caller: Caller, violations: Violations) -> list[BatchResult]:
         """The expected result of each part. Adds the violations of invalid parts to `violations`."""

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adsum.operations.doctor.findings import Finding, Severity, counted, has_no_error
-from adsum.operations.doctor.service import Doctor, Report
+from adsum.operations.doctor.service import CheckReport, Doctor
 from adsum.operations.schemas import DoctorReport, FindingItem
 from adsum.platform.command_line.output import Json, show_item
 from adsum.platform.command_line.progress import waiting
@@ -33,7 +33,7 @@ def doctor(
 ) -> None:
     """Check the database, Valkey or Redis, the workers and every open batch. Exits with 1 if there is an error."""
 
-    async def work(doctor: Doctor) -> tuple[Report, list[str]]:
+    async def work(doctor: Doctor) -> tuple[CheckReport, list[str]]:
         return await _check(doctor, fix=fix)
 
     with waiting("Checking everything"):
@@ -49,7 +49,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-async def _check(doctor: Doctor, *, fix: bool) -> tuple[Report, list[str]]:
+async def _check(doctor: Doctor, *, fix: bool) -> tuple[CheckReport, list[str]]:
     report = await doctor.check()
     if not fix:
         return report, []
@@ -60,7 +60,7 @@ async def _check(doctor: Doctor, *, fix: bool) -> tuple[Report, list[str]]:
     return await doctor.check(), repairs
 
 
-def _show_table(report: Report, repairs: Sequence[str]) -> None:
+def _show_table(report: CheckReport, repairs: Sequence[str]) -> None:
     """For a terminal: a sign and the name of the check, with the remedy below the message."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
@@ -83,7 +83,7 @@ def _show_table(report: Report, repairs: Sequence[str]) -> None:
     console.print(Text(_summary(report.findings), style=f"bold {SIGNS[list(Severity)[worst]][1]}"))
 
 
-def _show_lines(report: Report, repairs: Sequence[str]) -> None:
+def _show_lines(report: CheckReport, repairs: Sequence[str]) -> None:
     """For a file or a pipe: one line for each finding."""
     for finding in report.findings:
         remedy = f"  ->  {finding.remedy}" if finding.remedy is not None else ""
@@ -95,7 +95,7 @@ def _show_lines(report: Report, repairs: Sequence[str]) -> None:
     typer.echo(_summary(report.findings))
 
 
-def _skipped(report: Report) -> list[str]:
+def _skipped(report: CheckReport) -> list[str]:
     return [f"Not checked: {', '.join(report.skipped)}."] if report.skipped else []
 
 

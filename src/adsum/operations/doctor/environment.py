@@ -38,7 +38,7 @@ NO_SPACE = 200 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class InspectedServer:
     """The name of a server and the commands for it.
 
     Attributes:
@@ -56,7 +56,7 @@ class Server:
         return "adsum up  # stopped and started again" if self.client is None else f"{self.client} {command}"
 
 
-async def check_database(database: Database, server: Server, now: Clock) -> list[Finding]:
+async def check_database(database: Database, server: InspectedServer, now: Clock) -> list[Finding]:
     """Takes at most `SERVER_TIMEOUT_S`."""
     if database.is_missing:
         return [error("database", f"there is no database {server.name} yet", server.start)]
@@ -78,7 +78,7 @@ async def check_database(database: Database, server: Server, now: Clock) -> list
     return findings
 
 
-def _version(facts: DatabaseFacts, server: Server) -> list[Finding]:
+def _version(facts: DatabaseFacts, server: InspectedServer) -> list[Finding]:
     version, oldest = _dotted(facts.version), OLDEST[facts.name]
     if facts.version < oldest:
         return [error("database", f"{facts.name} {version} is older than {_dotted(oldest)}", f"upgrade {facts.name}")]
@@ -95,7 +95,7 @@ def _migrations(state: MigrationState) -> Finding:
     return ok("migrations", f"at revision {newest_revision()}, which is this version's")
 
 
-async def check_redis(inspection: RedisInspection, server: Server, now: Clock) -> list[Finding]:
+async def check_redis(inspection: RedisInspection, server: InspectedServer, now: Clock) -> list[Finding]:
     """Takes at most `SERVER_TIMEOUT_S`."""
     try:
         async with asyncio.timeout(SERVER_TIMEOUT_S):
@@ -118,7 +118,7 @@ async def check_redis(inspection: RedisInspection, server: Server, now: Clock) -
     return findings
 
 
-def _redis_version(facts: RedisFacts, server: Server) -> Finding:
+def _redis_version(facts: RedisFacts, server: InspectedServer) -> Finding:
     name = f"{facts.name} {facts.version}"
     if facts.redis_version < OLDEST_REDIS:
         return error("redis", f"{name} is older than Redis {_dotted(OLDEST_REDIS)}", "upgrade to Valkey 8 or Redis 7")
@@ -130,14 +130,14 @@ def _redis_version(facts: RedisFacts, server: Server) -> Finding:
     return ok("redis", f"{name}, {server.name}")
 
 
-def _eviction(facts: RedisFacts, server: Server) -> Finding:
+def _eviction(facts: RedisFacts, server: InspectedServer) -> Finding:
     if facts.eviction == "noeviction":
         return ok("eviction", "maxmemory-policy is noeviction")
     message = f"maxmemory-policy is {facts.eviction}: a full server drops parts of the queue"
     return error("eviction", message, server.run("CONFIG SET maxmemory-policy noeviction"))
 
 
-def _persistence(facts: RedisFacts, server: Server) -> Finding:
+def _persistence(facts: RedisFacts, server: InspectedServer) -> Finding:
     if facts.failing_write is not None:
         message = f"the server could not write {facts.failing_write}: its disk may be full"
         return error("persistence", message, "df -h  # on the machine of the server")

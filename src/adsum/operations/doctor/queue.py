@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from adsum.batches.queue.chunks import Chunk, chunks_of
 from adsum.batches.queue.control import QueueControl, QueueState, WorkerSeen
-from adsum.batches.queue.leftovers import Kind, Leftovers, OurKey, OurKeys
+from adsum.batches.queue.key_scanner import KeyKind, KeyScanner, ScannedKey, ScannedKeys
 from adsum.batches.queue.service import QueueService
 from adsum.batches.repository import runs
 from adsum.batches.repository.runs import find_endings
 from adsum.batches.run import Run
-from adsum.batches.sweep import PAGE_JOBS, pending_students
+from adsum.batches.sweep import PAGE_JOBS, pending_students_of_runs
 from adsum.operations.doctor.findings import FIX, Finding, counted, error, ok, warning
 from adsum.operations.repository import known_batches, open_runs
 from adsum.platform.clock import Clock
@@ -68,12 +68,12 @@ class StaleKeys:
         immortal: keys without a time to live.
     """
 
-    scanned: OurKeys
-    locks: Sequence[OurKey]
-    tickets: Sequence[OurKey]
-    counters: Sequence[OurKey]
-    markers: Sequence[OurKey]
-    immortal: Sequence[OurKey]
+    scanned: ScannedKeys
+    locks: Sequence[ScannedKey]
+    tickets: Sequence[ScannedKey]
+    counters: Sequence[ScannedKey]
+    markers: Sequence[ScannedKey]
+    immortal: Sequence[ScannedKey]
 
 
 async def find_open_batches(database: Database, queue: QueueService, control: QueueControl, now: Clock) -> OpenBatches:
@@ -82,7 +82,7 @@ async def find_open_batches(database: Database, queue: QueueService, control: Qu
         number, since = await open_runs(connection)
         old = await runs.open_runs_after(connection, None, now() - STALLED_AFTER, MAX_RUNS, most_jobs=PAGE_JOBS)
     missing = await queue.find_missing(old)
-    pending = await pending_students(database, old)
+    pending = await pending_students_of_runs(database, old)
     stalled, orphaned, remaining = list[str](), list[str](), MAX_MESSAGES
     for run, missing_chunks in zip(old, missing, strict=True):
         due = _due_chunks(run, pending.get(run.run_id, set()))
@@ -144,22 +144,24 @@ def check_workers(workers: Sequence[WorkerSeen], state: QueueState, batches: Ope
     return findings
 
 
-async def find_stale_keys(database: Database, leftovers: Leftovers, now: Clock, limit: int = MAX_KEYS) -> StaleKeys:
+async def find_stale_keys(database: Database, key_scanner: KeyScanner, now: Clock, limit: int = MAX_KEYS) -> StaleKeys:
     """Reads Redis first and the database second. The database stores a run before Redis does, so that a run that the
     database does not know is older than a restored backup.
     """
-    scanned = await leftovers.scan(limit)
-    locks, tickets = scanned.of(Kind.LOCK), scanned.of(Kind.TICKET)
-    ended = await _ended_runs(database, {key.holds for key in (*locks, *tickets)}, now())
-    unknown = await _unknown_batches(database, {key.batch for key in scanned.of(Kind.MARKER) if key.batch is not None})
+    scanned = await key_scanner.scan(limit)
+    locks, tickets = scanned.of(KeyKind.LOCK), scanned.of(KeyKind.TICKET)
+    ended = await _ended_runs(database, {key.value for key in (*locks, *tickets)}, now())
+    unknown = await _unknown_batches(
+        database, {key.batch for key in scanned.of(KeyKind.MARKER) if key.batch is not None}
+    )
     locked = {key.batch for key in locks}
     return StaleKeys(
         scanned,
-        locks=[key for key in locks if key.holds in ended],
-        tickets=[key for key in tickets if key.holds in ended],
+        locks=[key for key in locks if key.value in ended],
+        tickets=[key for key in tickets if key.value in ended],
         # After an incomplete scan, a lock may exist that the scan has not read.
-        counters=[key for key in scanned.of(Kind.COUNTER) if key.batch not in locked and not scanned.is_cut_off],
-        markers=[key for key in scanned.of(Kind.MARKER) if key.batch in unknown],
+        counters=[key for key in scanned.of(KeyKind.COUNTER) if key.batch not in locked and not scanned.is_cut_off],
+        markers=[key for key in scanned.of(KeyKind.MARKER) if key.batch in unknown],
         immortal=[key for key in scanned.keys if key.lifetime is None],
     )
 
@@ -184,9 +186,9 @@ def check_stale_keys(stale: StaleKeys) -> list[Finding]:
     return findings or [ok("keys", f"{counted(len(stale.scanned.keys), 'key')} of ours in Redis, all in order")]
 
 
-def _example(keys: Sequence[OurKey]) -> str:
+def _example(keys: Sequence[ScannedKey]) -> str:
     """The name of a key. The name of a ticket contains the id of a student and is not shown."""
-    names = [key.name for key in keys if key.kind is not Kind.TICKET]
+    names = [key.name for key in keys if key.kind is not KeyKind.TICKET]
     return f", such as {names[0]}" if names else ""
 
 

@@ -6,13 +6,13 @@ import asyncio
 from dataclasses import dataclass, field
 
 from adsum.batches.queue.control import QueueControl, QueueState
+from adsum.batches.queue.key_scanner import KeyKind, KeyScanner
 from adsum.batches.queue.ledger import Tickets
-from adsum.batches.queue.leftovers import Kind, Leftovers
 from adsum.batches.queue.service import QueueService
 from adsum.batches.sweep import Sweeper
 from adsum.operations.doctor.environment import (
+    InspectedServer,
     Installation,
-    Server,
     check_database,
     check_installation,
     check_redis,
@@ -47,17 +47,17 @@ class Deployment:
     """The servers and files that the doctor checks."""
 
     database: Database
-    database_server: Server
-    redis_server: Server
+    database_server: InspectedServer
+    redis_server: InspectedServer
     inspection: RedisInspection
     queue: QueueService
     control: QueueControl
-    leftovers: Leftovers
+    key_scanner: KeyScanner
     installation: Installation
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CheckReport:
     """The findings, and the faults that can be repaired. `stale_keys` None: a server was unavailable."""
 
     findings: list[Finding]
@@ -81,7 +81,7 @@ class Doctor:
         self._repair = repair
         self._now = now
 
-    async def check(self) -> Report:
+    async def check(self) -> CheckReport:
         """Runs all checks. Changes nothing. An unavailable server is a finding."""
         parts = self._deployment
         database, redis = await asyncio.gather(
@@ -91,7 +91,7 @@ class Doctor:
         findings = [*database, *redis, *check_installation(parts.installation, free_bytes)]
         # A Redis with wrong settings still responds.
         if not (has_no_error(database) and has_no_error(each for each in redis if each.check == "redis")):
-            return Report(findings)
+            return CheckReport(findings)
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 return await self._check_batches(findings)
@@ -100,9 +100,9 @@ class Doctor:
             findings.append(error("batches", f"a server went away meanwhile: {cause}", "adsum doctor"))
         except TimeoutError:
             findings.append(error("batches", f"not finished within {TIMEOUT_S:g} s", "adsum doctor"))
-        return Report(findings)
+        return CheckReport(findings)
 
-    async def repair(self, report: Report) -> list[str]:
+    async def repair(self, report: CheckReport) -> list[str]:
         """Repairs what is safe to repair at any time. Returns a line for each repair.
 
         Raises:
@@ -116,18 +116,18 @@ class Doctor:
             done += await self._repair.rescue(report.batches)
         return done
 
-    async def _check_batches(self, findings: list[Finding]) -> Report:
+    async def _check_batches(self, findings: list[Finding]) -> CheckReport:
         parts = self._deployment
         state = await parts.control.state()
         batches = await find_open_batches(parts.database, parts.queue, parts.control, self._now)
-        stale_keys = await find_stale_keys(parts.database, parts.leftovers, self._now)
+        stale_keys = await find_stale_keys(parts.database, parts.key_scanner, self._now)
         more = [
             *check_queue(state),
             *await self._check_workers(state, batches),
             check_open_batches(batches),
             *check_stale_keys(stale_keys),
         ]
-        return Report([*findings, *more], batches, stale_keys)
+        return CheckReport([*findings, *more], batches, stale_keys)
 
     async def _check_workers(self, state: QueueState, batches: OpenBatches) -> list[Finding]:
         try:
@@ -146,7 +146,7 @@ class Repair:
         self,
         queue: QueueService,
         control: QueueControl,
-        leftovers: Leftovers,
+        key_scanner: KeyScanner,
         sweeper: Sweeper,
         *,
         lock_ttl: int,
@@ -154,7 +154,7 @@ class Repair:
     ) -> None:
         self._queue = queue
         self._control = control
-        self._leftovers = leftovers
+        self._key_scanner = key_scanner
         self._sweeper = sweeper
         self._lock_ttl = lock_ttl
         self._completed_ttl = completed_ttl
@@ -163,15 +163,15 @@ class Repair:
         """Deletes stale keys, and sets a time to live for keys without one."""
         # A counter without a lock belongs to no run. The release compares with an empty lock.
         releases = [
-            Tickets(key.batch, key.holds if key.kind is Kind.LOCK else "", [], None)
+            Tickets(key.batch, key.value if key.kind is KeyKind.LOCK else "", [], None)
             for key in (*stale.locks, *stale.counters)
             if key.batch is not None  # the name contains the batch
         ]
         await self._queue.release_all(releases)
-        await self._leftovers.drop({key.name: key.holds for key in (*stale.tickets, *stale.markers)})
-        for kind in Kind:
+        await self._key_scanner.drop({key.name: key.value for key in (*stale.tickets, *stale.markers)})
+        for kind in KeyKind:
             names = [key.name for key in stale.immortal if key.kind is kind]
-            await self._leftovers.limit(names, self._completed_ttl if kind is Kind.MARKER else self._lock_ttl)
+            await self._key_scanner.limit(names, self._completed_ttl if kind is KeyKind.MARKER else self._lock_ttl)
         cleared = {
             "lock": stale.locks,
             "counter": stale.counters,

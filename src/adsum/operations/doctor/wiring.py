@@ -5,9 +5,9 @@ from __future__ import annotations
 from urllib.parse import unquote, urlsplit
 
 from adsum.batches.complete import Completion
-from adsum.batches.queue.leftovers import Leftovers
+from adsum.batches.queue.key_scanner import KeyScanner
 from adsum.batches.wiring import new_sweeper, queue_control, queue_service
-from adsum.operations.doctor.environment import Installation, Server
+from adsum.operations.doctor.environment import InspectedServer, Installation
 from adsum.operations.doctor.service import Deployment, Doctor, Repair
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
@@ -28,7 +28,7 @@ def new_doctor(
 ) -> Doctor:
     """The doctor of a deployment. `redis_url` is the address of the open Redis connection."""
     queue, control = queue_service(settings, redis), queue_control(settings, redis)
-    leftovers = Leftovers(redis, settings.key_prefix)
+    key_scanner = KeyScanner(redis, settings.key_prefix)
     deployment = Deployment(
         database=database,
         database_server=_database_server(settings, database),
@@ -36,31 +36,31 @@ def new_doctor(
         inspection=RedisInspection(redis, settings.key_prefix),
         queue=queue,
         control=control,
-        leftovers=leftovers,
+        key_scanner=key_scanner,
         installation=installation,
     )
     sweeper = new_sweeper(settings, database, queue, Completion(database, queue, now), now)
     repair = Repair(
-        queue, control, leftovers, sweeper, lock_ttl=settings.lock_ttl, completed_ttl=settings.completed_ttl
+        queue, control, key_scanner, sweeper, lock_ttl=settings.lock_ttl, completed_ttl=settings.completed_ttl
     )
     return Doctor(deployment, repair, now)
 
 
-def _database_server(settings: Settings, database: Database) -> Server:
+def _database_server(settings: Settings, database: Database) -> InspectedServer:
     if settings.database_url is None:
-        return Server(str(database.file), "adsum up")
+        return InspectedServer(str(database.file), "adsum up")
     url = database.engine.url
     name = database.file or f"{url.host or url.query.get('host')}:{url.port or 5432}/{url.database}"
-    return Server(str(name), "adsum migrate" if database.is_missing else CHECK_URL)
+    return InspectedServer(str(name), "adsum migrate" if database.is_missing else CHECK_URL)
 
 
-def _redis_server(settings: Settings, redis_url: str) -> Server:
+def _redis_server(settings: Settings, redis_url: str) -> InspectedServer:
     """The command contains no password: `valkey-cli` reads it from `REDISCLI_AUTH`."""
     url = urlsplit(redis_url)
     if settings.redis_url is None:
-        return Server(unquote(url.path), "adsum up")
+        return InspectedServer(unquote(url.path), "adsum up")
     if url.scheme == "unix":
-        return Server(unquote(url.path), CHECK_URL, f"valkey-cli -s {unquote(url.path)}")
+        return InspectedServer(unquote(url.path), CHECK_URL, f"valkey-cli -s {unquote(url.path)}")
     host, port = url.hostname, url.port or 6379
     tls = " --tls" if url.scheme == "rediss" else ""
-    return Server(f"{host}:{port}", CHECK_URL, f"valkey-cli -h {host} -p {port}{tls}")
+    return InspectedServer(f"{host}:{port}", CHECK_URL, f"valkey-cli -h {host} -p {port}{tls}")

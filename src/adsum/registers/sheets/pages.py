@@ -27,7 +27,7 @@ from adsum.platform.ids import Batch
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute, wants_json
 from adsum.registers.sheets.rules import RegisterSheet
-from adsum.registers.sheets.schemas import SavedSheetAnswer, SentSheet, SheetAnswer, StatusItem
+from adsum.registers.sheets.schemas import SavedSheetAnswer, SentSheet, SheetAnswer, SheetStatus
 from adsum.registers.sheets.service import RegisterSheets
 
 router = APIRouter(prefix="/take", include_in_schema=False, route_class=PageRoute)
@@ -93,7 +93,7 @@ def _page(
 ) -> Response:
     site = site_of(request)
     translated = site.language_of(request).gettext
-    statuses = [StatusItem.of(each, translated(each.label)) for each in sheet.statuses if each.is_in_use]
+    statuses = [SheetStatus.of(each, translated(each.label)) for each in sheet.statuses if each.is_in_use]
     return site.page(
         request,
         "register.html",

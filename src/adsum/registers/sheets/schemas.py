@@ -44,7 +44,7 @@ class SentSheet(Schema):
         return SubmittedSheet(batch, self.roster_version, marks, idempotency_key, force=self.force, reason=self.reason)
 
 
-class StatusItem(Schema):
+class SheetStatus(Schema):
     """A status that can be given. `letter` is its key, `look` its class of the stylesheet."""
 
     code: str
@@ -53,7 +53,7 @@ class StatusItem(Schema):
     look: str
 
     @classmethod
-    def of(cls, status: Status, label: str) -> StatusItem:
+    def of(cls, status: Status, label: str) -> SheetStatus:
         return cls(code=status.code, label=label, letter=status.letter, look=tone_of(status))
 
 

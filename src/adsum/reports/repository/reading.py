@@ -27,7 +27,7 @@ from adsum.reports.repository.summaries import (
     is_absent,
     weekday_of,
 )
-from adsum.reports.rules import Counts, Scope, StudentDay, StudentMark, whole_months
+from adsum.reports.rules import Counts, ReportedMark, Scope, StudentDay, whole_months
 from adsum.reports.tables import class_days, school_days, student_days, student_months
 from adsum.roster.tables import classes, enrolments, sessions, students
 from adsum.roster.timetable.repository import is_open
@@ -127,7 +127,7 @@ async def days_of_student(connection: AsyncConnection, days: VisibleDays) -> lis
 
 async def marks_of_student(
     connection: AsyncConnection, caller: Caller, scope: Scope, codes: Collection[str]
-) -> list[StudentMark]:
+) -> list[ReportedMark]:
     """The visible marks of the scope's student with one of these statuses that reports count, the newest first."""
     a = attendances.c
     statement = (
@@ -143,10 +143,10 @@ async def marks_of_student(
         )
         .order_by(a.learning_date.desc(), sessions.c.period, sessions.c.id)
     )
-    return [StudentMark(*row) for row in await connection.execute(statement)]
+    return [ReportedMark(*row) for row in await connection.execute(statement)]
 
 
-async def names_of_students(connection: AsyncConnection, student_ids: Sequence[int]) -> dict[int, str]:
+async def full_names(connection: AsyncConnection, student_ids: Sequence[int]) -> dict[int, str]:
     """Given and family name by student id."""
     c = students.c
     rows = await connection.execute(select(c.id, c.given_name, c.family_name).where(c.id.in_(student_ids)))

@@ -12,7 +12,7 @@ from adsum.platform.errors import Invalid, Violation
 from adsum.platform.telemetry import logger
 from adsum.roster.importing.repository.staging import begin_staging, end_staging
 from adsum.roster.importing.rules import MAX_REMOVED_PERCENT, ImportReport, Removal
-from adsum.roster.importing.steps import Progress, RosterSteps
+from adsum.roster.importing.steps import ReportProgress, RosterSteps
 from adsum.roster.oneroster.files import RosterFiles, file_violation
 from adsum.roster.oneroster.package import read_package
 
@@ -42,7 +42,7 @@ class RosterImport:
         strict: bool = False,
         allow_removals: bool = False,
         time_zone: str | None = None,
-        progress: Progress | None = None,
+        progress: ReportProgress | None = None,
     ) -> ImportReport:
         """Makes the roster equal to the files. Invalid rows, and rows that depend on them, are left out and reported.
 
@@ -53,7 +53,7 @@ class RosterImport:
             strict: refuses the whole import if there is a violation.
             allow_removals: allows more than 10 % of the active students, classes or enrolments to end.
             time_zone: IANA name for new schools, instead of the default.
-            progress: see `Progress`.
+            progress: see `ReportProgress`.
 
         Raises:
             UnreadableRoster: a file or column is missing or damaged, or the files are not OneRoster.

@@ -13,7 +13,15 @@ from adsum.platform.database.engine import Connection
 from adsum.platform.days import today_in
 from adsum.platform.errors import Forbidden, Violation
 from adsum.roster.importing.repository import changes, staging
-from adsum.roster.importing.repository.changes import CLASSES, ENROLMENTS, SLICE, STUDENTS, TEACHERS, TEACHINGS, Kind
+from adsum.roster.importing.repository.changes import (
+    CLASSES,
+    ENROLMENTS,
+    SLICE,
+    STUDENTS,
+    TEACHERS,
+    TEACHINGS,
+    ImportTable,
+)
 from adsum.roster.importing.roster_mapping.classes import ClassMapping
 from adsum.roster.importing.roster_mapping.enrolments import FILE as ENROLMENTS_FILE
 from adsum.roster.importing.roster_mapping.enrolments import EnrolmentMapping, References, reassigned_id
@@ -36,7 +44,7 @@ from adsum.roster.oneroster.records import STUDENT, TEACHER
 BATCH = 5_000
 
 Item = TypeVar("Item")
-Progress = Callable[[str, int, int], None]
+ReportProgress = Callable[[str, int, int], None]
 """Called with the name of a file or table, the units done, and the units in total."""
 
 
@@ -44,7 +52,7 @@ class RosterSteps:
     """One import. `run` fills `findings` and `removals`."""
 
     def __init__(
-        self, connection: Connection, package: Package, caller: Caller, now: datetime, progress: Progress | None
+        self, connection: Connection, package: Package, caller: Caller, now: datetime, progress: ReportProgress | None
     ) -> None:
         self._connection = connection
         self._package = package
@@ -114,7 +122,7 @@ class RosterSteps:
         await staging.index_staged(self._connection, import_classes)
         return classes
 
-    async def _apply(self, kind: Kind, name: str) -> TableReport:
+    async def _apply(self, kind: ImportTable, name: str) -> TableReport:
         added = changed = 0
         last = await changes.last_row(self._connection, kind)
         for start in range(0, last + 1, SLICE):
@@ -124,7 +132,7 @@ class RosterSteps:
         present = await changes.count_present(self._connection, kind)
         return TableReport(added, changed, unchanged=present - added - changed)
 
-    async def _apply_and_end(self, kind: Kind, name: str) -> TableReport:
+    async def _apply_and_end(self, kind: ImportTable, name: str) -> TableReport:
         """As `_apply`, and ends missing students or classes."""
         table = await self._apply(kind, name)
         absent = self._absence_means_gone("users" if kind is STUDENTS else "classes")

@@ -20,7 +20,7 @@ from adsum.platform.days import WrongDay, plain_day
 from adsum.platform.errors import Violation
 from adsum.roster.oneroster.files import SourceFile, UnreadableRoster, file_violation, row_violation
 
-Record = TypeVar("Record")
+RosterRecord = TypeVar("RosterRecord")
 
 MAX_ROWS = 10_000_000
 MAX_LINE_LENGTH = 2**20
@@ -36,7 +36,7 @@ class CsvTable:
         self.position = 0
         self.layout = self._checked_layout(mode, columns, required)
 
-    def records(self, read: Callable[[Row], Record], key: str = "sourcedId") -> Iterator[Record | LeftOut]:
+    def records(self, read: Callable[[Row], RosterRecord], key: str = "sourcedId") -> Iterator[RosterRecord | LeftOut]:
         """Each row as a record or a `LeftOut`. `key` is the column with the source id."""
         for row in self._rows(key):
             if isinstance(row, LeftOut):

@@ -12,7 +12,7 @@ from adsum.roster.oneroster.files import RosterFiles, UnreadableRoster, file_vio
 from adsum.roster.oneroster.records import (
     Enrolment,
     Org,
-    Person,
+    PersonRecord,
     PersonRole,
     SchoolClass,
     read_class,
@@ -38,7 +38,7 @@ VERSIONS = ("1.1", "1.2")
 MANIFEST = "manifest.csv"
 ROLE_OF_1_1 = ("role", "orgSourcedIds")
 
-Record = TypeVar("Record", Org, Person, SchoolClass)
+RosterRecord = TypeVar("RosterRecord", Org, PersonRecord, SchoolClass)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Package:
     def orgs(self) -> Iterator[Org | LeftOut]:
         return _once(self.tables["orgs"].name, self.tables["orgs"].records(read_org)) if self._has("orgs") else iter(())
 
-    def people(self) -> Iterator[Person | LeftOut]:
+    def people(self) -> Iterator[PersonRecord | LeftOut]:
         if not self._has("users"):
             return iter(())
         read = read_person_of_1_2 if self._has("roles") else read_person_of_1_1
@@ -140,7 +140,7 @@ def _table(files: RosterFiles, name: str, mode: Mode, *, has_roles: bool) -> Csv
     return CsvTable(source, mode, (*required, *optional), required)
 
 
-def _once(file: str, records: Iterator[Record | LeftOut]) -> Iterator[Record | LeftOut]:
+def _once(file: str, records: Iterator[RosterRecord | LeftOut]) -> Iterator[RosterRecord | LeftOut]:
     """The first row of each sourcedId; later rows are left out."""
     first: dict[str, int] = {}
     for record in records:

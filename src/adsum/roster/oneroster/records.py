@@ -43,7 +43,7 @@ class Org:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PersonRecord:
     """A row of users.csv. `role` and `orgs` are those of OneRoster 1.1; 1.2 has them in roles.csv."""
 
     row: int
@@ -109,19 +109,19 @@ def read_org(row: Row) -> Org:
     )
 
 
-def read_person_of_1_1(row: Row) -> Person:
+def read_person_of_1_1(row: Row) -> PersonRecord:
     """Reads a row of users.csv in OneRoster 1.1, with role and orgs."""
     return _person(row, carries_role=True)
 
 
-def read_person_of_1_2(row: Row) -> Person:
+def read_person_of_1_2(row: Row) -> PersonRecord:
     """Reads a row of users.csv in OneRoster 1.2, whose roles are in roles.csv."""
     return _person(row, carries_role=False)
 
 
-def _person(row: Row, *, carries_role: bool) -> Person:
+def _person(row: Row, *, carries_role: bool) -> PersonRecord:
     is_gone = row.is_gone()
-    person = Person(
+    person = PersonRecord(
         row=row.number,
         source_id=row.source_id(),
         is_gone=is_gone,

@@ -58,7 +58,9 @@ async def find_student(connection: AsyncConnection, caller: Caller, student_id: 
     return None if row is None else StudentRow(*row)
 
 
-async def is_visible_student(connection: AsyncConnection, caller: Caller, school_id: int, student_id: int) -> bool:
+async def is_visible_student_of_school(
+    connection: AsyncConnection, caller: Caller, school_id: int, student_id: int
+) -> bool:
     """Whether the school has this student and the caller sees them, as in `find_student`."""
     found = await find_student(connection, caller, student_id)
     return found is not None and found.school_id == school_id
@@ -87,7 +89,7 @@ async def schools_of_students(
     return {row.id: row.school_id for row in await connection.execute(found)}
 
 
-async def names_of_students(
+async def visible_student_names(
     connection: AsyncConnection, caller: Caller, student_ids: Collection[int]
 ) -> dict[int, StudentName]:
     """Names by student id, of the students whom the caller sees, as in `find_student`."""

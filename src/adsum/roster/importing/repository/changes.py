@@ -42,7 +42,7 @@ SLICE = 20_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kind:
+class ImportTable:
     """A table of the roster and the staged table that is applied to it.
 
     Attributes:
@@ -71,26 +71,26 @@ class Kind:
         return and_(staged.c.state == Staged.ACTIVE.value, *(staged.c[name].is_not(None) for name in self.fixed))
 
 
-STUDENTS = Kind(
+STUDENTS = ImportTable(
     students, import_students, "school_id", ("given_name", "family_name", "grade"), constants={"active": True}
 )
-TEACHERS = Kind(users, import_teachers, "school_id", ("given_name", "family_name"), initial={"role": "teacher"})
-CLASSES = Kind(classes, import_classes, "school_id", ("title", "code"), constants={"active": True})
-ENROLMENTS = Kind(enrolments, import_enrolments, "class_id", ("begin_date", "end_date"), fixed=("student_id",))
-TEACHINGS = Kind(class_teachers, import_enrolments, "class_id", ("begin_date", "end_date"), fixed=("user_id",))
+TEACHERS = ImportTable(users, import_teachers, "school_id", ("given_name", "family_name"), initial={"role": "teacher"})
+CLASSES = ImportTable(classes, import_classes, "school_id", ("title", "code"), constants={"active": True})
+ENROLMENTS = ImportTable(enrolments, import_enrolments, "class_id", ("begin_date", "end_date"), fixed=("student_id",))
+TEACHINGS = ImportTable(class_teachers, import_enrolments, "class_id", ("begin_date", "end_date"), fixed=("user_id",))
 
 
-async def count_present(connection: AsyncConnection, kind: Kind) -> int:
+async def count_present(connection: AsyncConnection, kind: ImportTable) -> int:
     """The number of valid rows of the file, once for each school."""
     return await connection.scalar(select(func.count()).where(kind.is_present(kind.staged))) or 0
 
 
-async def last_row(connection: AsyncConnection, kind: Kind) -> int:
+async def last_row(connection: AsyncConnection, kind: ImportTable) -> int:
     """The last staged row of the file; 0 if there is none."""
     return await connection.scalar(select(func.max(kind.staged.c.row))) or 0
 
 
-async def add_new(connection: AsyncConnection, kind: Kind, start: int) -> int:
+async def add_new(connection: AsyncConnection, kind: ImportTable, start: int) -> int:
     """Inserts the new rows of a slice, in the order of the file; returns their number."""
     staged = kind.staged
     copied = [kind.owner, "source_id", *kind.fixed, *kind.compared]
@@ -103,7 +103,7 @@ async def add_new(connection: AsyncConnection, kind: Kind, start: int) -> int:
     return (await connection.execute(insert(kind.table).from_select([*copied, *values], new_rows))).rowcount
 
 
-async def change_differing(connection: AsyncConnection, kind: Kind, start: int) -> int:
+async def change_differing(connection: AsyncConnection, kind: ImportTable, start: int) -> int:
     """Updates the differing rows of a slice, and activates inactive ones; returns their number."""
     table, staged = kind.table, kind.staged
     differs = [
@@ -118,7 +118,7 @@ async def change_differing(connection: AsyncConnection, kind: Kind, start: int) 
     return (await connection.execute(statement)).rowcount
 
 
-async def reassigned(connection: AsyncConnection, kind: Kind) -> list[int]:
+async def reassigned(connection: AsyncConnection, kind: ImportTable) -> list[int]:
     """Rows of the file whose source id belongs to another person's enrolment in the same class."""
     person = kind.fixed[0]
     statement = (
@@ -167,14 +167,14 @@ def _ended_session(same: ColumnElement[bool]) -> ColumnElement[bool]:
     )
 
 
-async def end_missing(connection: AsyncConnection, kind: Kind, *, absent: bool) -> int:
+async def end_missing(connection: AsyncConnection, kind: ImportTable, *, absent: bool) -> int:
     """Deactivates students or classes that are deleted; with `absent`, also those that are not in the file."""
     statement = update(kind.table).where(kind.table.c.active, *_of_import(kind), _missing(kind, absent=absent))
     return (await connection.execute(statement.values(active=False))).rowcount
 
 
 async def end_missing_enrolments(
-    connection: AsyncConnection, kind: Kind, *, absent: bool, teachers_absent: bool
+    connection: AsyncConnection, kind: ImportTable, *, absent: bool, teachers_absent: bool
 ) -> int:
     """Ends enrolments that are deleted, or whose class or person is, on the current day of their school.
 
@@ -207,7 +207,7 @@ async def end_missing_enrolments(
     return ended
 
 
-async def count_open(connection: AsyncConnection, kind: Kind) -> int:
+async def count_open(connection: AsyncConnection, kind: ImportTable) -> int:
     """The number of active students or classes, or open enrolments, with a source id in the schools of the import."""
     table = kind.table
     counted = select(func.count()).select_from(table).where(table.c.source_id.is_not(None))
@@ -228,13 +228,13 @@ def _is_open(table: Table, today: ColumnElement[Any]) -> ColumnElement[bool]:
     return or_(end.is_(None), and_(end > today, or_(begin.is_(None), begin < end)))
 
 
-def _of_import(kind: Kind) -> tuple[ColumnElement[bool], ...]:
+def _of_import(kind: ImportTable) -> tuple[ColumnElement[bool], ...]:
     """Rows with a source id in the schools of the import. Other rows never end."""
     owned = kind.table.c.school_id.in_(select(import_schools.c.school_id))
     return kind.table.c.source_id.is_not(None), owned
 
 
-def _missing(kind: Kind, *, absent: bool) -> ColumnElement[bool]:
+def _missing(kind: ImportTable, *, absent: bool) -> ColumnElement[bool]:
     staged, table = kind.staged, kind.table
     present = exists().where(kind.is_present(staged), kind.same(staged))
     kept = exists().where(staged.c.state == Staged.KEPT.value, staged.c.source_id == table.c.source_id)

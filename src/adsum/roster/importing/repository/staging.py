@@ -10,7 +10,7 @@ from sqlalchemy import Table, exists, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
-from adsum.roster.importing.repository.changes import CLASSES, STUDENTS, TEACHERS, Kind
+from adsum.roster.importing.repository.changes import CLASSES, STUDENTS, TEACHERS, ImportTable
 from adsum.roster.importing.rules import ImportSchool, Staged
 from adsum.roster.importing.tables import import_enrolments, import_schools, staging
 from adsum.schools.tables import schools
@@ -126,7 +126,9 @@ async def teachers(connection: AsyncConnection, *, staged_only: bool = False) ->
     return await _ids(connection, TEACHERS, staged_only=staged_only)
 
 
-async def _ids(connection: AsyncConnection, kind: Kind, *, staged_only: bool = False) -> dict[tuple[int, str], int]:
+async def _ids(
+    connection: AsyncConnection, kind: ImportTable, *, staged_only: bool = False
+) -> dict[tuple[int, str], int]:
     table = kind.table
     statement = (
         select(table.c.school_id, table.c.source_id, table.c.id)

@@ -10,7 +10,7 @@ from adsum.roster.importing.roster_mapping.schools import Orgs
 from adsum.roster.importing.rules import Findings, Staged
 from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.files import row_violation
-from adsum.roster.oneroster.records import STUDENT, TEACHER, Person, PersonRole
+from adsum.roster.oneroster.records import STUDENT, TEACHER, PersonRecord, PersonRole
 
 FILE = "users.csv"
 ROLES_FILE = "roles.csv"
@@ -47,7 +47,7 @@ class PeopleMapping:
             else:
                 self._by_user.setdefault(entry.user, []).append(entry)
 
-    def map(self, entries: Iterable[Person | LeftOut]) -> None:
+    def map(self, entries: Iterable[PersonRecord | LeftOut]) -> None:
         for person in self._listed(entries):
             if self._by_user is None:
                 self._map_with_orgs(person)
@@ -74,7 +74,7 @@ class PeopleMapping:
                 )
                 self._findings.add(violation)
 
-    def _listed(self, entries: Iterable[Person | LeftOut]) -> Iterable[Person]:
+    def _listed(self, entries: Iterable[PersonRecord | LeftOut]) -> Iterable[PersonRecord]:
         for entry in entries:
             if isinstance(entry, LeftOut):
                 self._leave_out(FILE, entry)
@@ -88,7 +88,7 @@ class PeopleMapping:
             else:
                 yield entry
 
-    def _stage(self, person: Person, orgs: Mapping[str, tuple[str, ...]], column: str) -> bool:
+    def _stage(self, person: PersonRecord, orgs: Mapping[str, tuple[str, ...]], column: str) -> bool:
         """Stages the person at each school where they are student or teacher; False if the row is left out."""
         used = {role: sources for role, sources in orgs.items() if role in ROLES}
         sources = tuple(dict.fromkeys(source for of_role in used.values() for source in of_role))
@@ -104,18 +104,18 @@ class PeopleMapping:
                 self.staged.active(role, school_id, person)
         return True
 
-    def _validate_orgs(self, person: Person, sources: tuple[str, ...], column: str) -> tuple[Violation, ...]:
+    def _validate_orgs(self, person: PersonRecord, sources: tuple[str, ...], column: str) -> tuple[Violation, ...]:
         violations = tuple(self._orgs.violations(sources, FILE, person.row, column))
         if violations or self._orgs.found(sources) or self._orgs.are_gone(sources):
             return violations
         return (row_violation("no_school", FILE, person.row, "this user is of no school", column=column),)
 
-    def _map_with_orgs(self, person: Person) -> None:
+    def _map_with_orgs(self, person: PersonRecord) -> None:
         """OneRoster 1.1: a user has one role at each of their orgs."""
         if self._stage(person, {person.role: person.orgs}, "orgSourcedIds") and self._is_delta:
             self.staged.gone_everywhere(person.row, person.source_id)  # except at the schools staged above
 
-    def _map_with_roles(self, person: Person, roles: list[PersonRole]) -> None:
+    def _map_with_roles(self, person: PersonRecord, roles: list[PersonRole]) -> None:
         """OneRoster 1.2: a role is at one org; the primary role is also at the user's primary org."""
         orgs: dict[str, tuple[str, ...]] = {}
         for role in roles:
@@ -129,7 +129,7 @@ class PeopleMapping:
         elif not self._is_delta:
             self._end(person)
 
-    def _map_with_stored_roles(self, person: Person) -> None:
+    def _map_with_stored_roles(self, person: PersonRecord) -> None:
         """A delta row without a role, such as a new name: the stored roles and schools stay."""
         places = [
             (role, school_id)
@@ -142,7 +142,7 @@ class PeopleMapping:
         if not places:
             self._findings.ignore(FILE, "no role")
 
-    def _end(self, person: Person) -> None:
+    def _end(self, person: PersonRecord) -> None:
         self.gone.add(person.source_id)
         self.staged.gone_everywhere(person.row, person.source_id)
 
@@ -170,7 +170,7 @@ class StagedPeople:
         self._rows = {role: [] for role in ROLES}
         return taken
 
-    def active(self, role: str, school_id: int, person: Person) -> None:
+    def active(self, role: str, school_id: int, person: PersonRecord) -> None:
         names = {"given_name": person.given_name, "family_name": person.family_name}
         grade = person.grade or None
         self._add(role, person.row, school_id, person.source_id, Staged.ACTIVE, names, grade)
