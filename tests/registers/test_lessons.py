@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 from adsum.accounts.access import Role
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.attendance.statuses.service import Statuses
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.registers.lessons import LessonState, LocalTime, timetable_of_day
 from adsum.registers.rules import Register
@@ -58,7 +58,7 @@ def test_no_lesson_of_a_later_day_is_due() -> None:
     assert lesson.state is LessonState.UPCOMING
 
 
-def timetables(database: Database, now: Callable[[], datetime]) -> DayTimetables:
+def timetables(database: Database, now: Clock) -> DayTimetables:
     return DayTimetables(Schools(database), Registers(database, now), Statuses(database, now), now)
 
 

@@ -35,9 +35,9 @@ Times = Mapping[int, Sequence[SessionTime]]
 class DueAbsences:
     """Applies the absences that wait for open runs."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, now: Clock) -> None:
         self._database = database
-        self._clock = clock
+        self._now = now
 
     async def apply(self) -> int:
         """Applies the due absences whose runs have ended, and returns the number of changed records.
@@ -55,7 +55,7 @@ class DueAbsences:
                 assert planned is not None, "due_absences references it"
                 (newest,) = await list_versions(connection, absence_id, None, 1)
                 caller = Caller(Role(newest.changed_role), frozenset(), newest.user_id, newest.key_id)
-                changed += await apply_absences(connection, [planned], Author(caller, self._clock()))
+                changed += await apply_absences(connection, [planned], Author(caller, self._now()))
             await remove_due_absences(connection, due)
         return changed
 

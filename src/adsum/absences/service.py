@@ -57,9 +57,9 @@ class AbsenceChanged(StaleVersion):
 class Absences:
     """Planned absences. Every method raises Forbidden without `attendance:overrule`."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, now: Clock) -> None:
         self._database = database
-        self._clock = clock
+        self._now = now
 
     async def add(self, student_ids: Sequence[int], absence: Absence, caller: Caller) -> AbsenceResult:
         """Enters the same absence for each student.
@@ -74,7 +74,7 @@ class Absences:
         async with self._database.transaction() as connection:
             school_id = await _validate(connection, student_ids, absence, caller)
             await _fence_sessions(connection, student_ids)
-            author = Author(caller, self._clock())
+            author = Author(caller, self._now())
             added = await add_absences(connection, school_id, student_ids, absence, author)
             await queue_due_absences(connection, added)
             return AbsenceResult(added, await apply_absences(connection, added, author))
@@ -144,12 +144,12 @@ class Absences:
             if planned.revoked_at is not None:
                 return AbsenceResult([planned], 0)
             _require_version(planned, versions)
-            revoked = replace(planned, version=planned.version + 1, revoked_at=self._clock())
+            revoked = replace(planned, version=planned.version + 1, revoked_at=self._now())
             return await self._store(connection, revoked, caller)
 
     async def _store(self, connection: Connection, changed: PlannedAbsence, caller: Caller) -> AbsenceResult:
         await _fence_sessions(connection, [changed.student_id])
-        author = Author(caller, self._clock())
+        author = Author(caller, self._now())
         await change_absence(connection, changed, author)
         await queue_due_absences(connection, [changed])
         return AbsenceResult([changed], await apply_absences(connection, [changed], author))

@@ -25,9 +25,9 @@ StudentDay = tuple[int, date]
 class UnexplainedAbsences:
     """Finds and explains them. Every method raises NotFound for a school that the caller may not see."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, now: Clock) -> None:
         self._database = database
-        self._clock = clock
+        self._now = now
 
     async def find(
         self, school_id: int, student_days: Collection[StudentDay], caller: Caller
@@ -65,7 +65,7 @@ class UnexplainedAbsences:
             refuse([*_validate_status(status, statuses), *_validate_reason(reason)])
             codes = _unexplained(statuses)
             records = await find_records_with_statuses(connection, caller, school_id, [student_day], codes, lock=True)
-            now, correction = self._clock(), Correction(status=status, reason=reason.strip())
+            now, correction = self._now(), Correction(status=status, reason=reason.strip())
             for record in records:
                 await resolve_dispute(connection, record.id, now)
             await apply_changes(

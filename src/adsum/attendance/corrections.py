@@ -43,9 +43,9 @@ class RecordChanged(StaleVersion):
 class Corrections:
     """Reads, corrects and clears single records."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, now: Clock) -> None:
         self._database = database
-        self._clock = clock
+        self._now = now
 
     async def record(self, record_id: int, caller: Caller) -> VisibleRecord:
         """One record, with the open dispute about it.
@@ -107,7 +107,7 @@ class Corrections:
             return await _visible_record(connection, await _find(connection, record_id, caller), caller)
 
     async def _validate(self, connection: Connection, record: Record, correction: Correction, caller: Caller) -> None:
-        window = await edit_window_of(connection, record.school_id, self._clock())
+        window = await edit_window_of(connection, record.school_id, self._now())
         statuses = (await find_statuses(connection, [record.school_id]))[record.school_id]
         refuse(
             [
@@ -117,7 +117,7 @@ class Corrections:
         )
 
     async def _correct(self, connection: Connection, record: Record, correction: Correction, caller: Caller) -> None:
-        change = change_of(record, correction, caller, self._clock())
+        change = change_of(record, correction, caller, self._now())
         if caller.overrules:
             # Any correction by the office settles the dispute, also one that keeps the mark.
             await resolve_dispute(connection, record.id, change.changed_at)

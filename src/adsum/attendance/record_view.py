@@ -36,13 +36,13 @@ class RecordViews:
     """Combines a record with its school, statuses, history and names."""
 
     def __init__(
-        self, corrections: Corrections, schools: Schools, statuses: Statuses, naming: Naming, clock: Clock
+        self, corrections: Corrections, schools: Schools, statuses: Statuses, naming: Naming, now: Clock
     ) -> None:
         self._corrections = corrections
         self._schools = schools
         self._statuses = statuses
         self._naming = naming
-        self._clock = clock
+        self._now = now
 
     async def view(self, record_id: int, caller: Caller, cursor: str | None = None) -> RecordView:
         """A record with the page of its history at `cursor`.
@@ -64,7 +64,7 @@ class RecordViews:
             sessions=[record.session_id],
             people={user_id for user_id in people if user_id is not None},
         )
-        window = EditWindow(school.edit_window_days, today_in(school.time_zone, self._clock()))
+        window = EditWindow(school.edit_window_days, today_in(school.time_zone, self._now()))
         return RecordView(
             record=record,
             dispute=dispute,

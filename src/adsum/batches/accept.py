@@ -7,7 +7,7 @@ since its state was read. The others are decided again, each alone, in a transac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,6 +29,7 @@ from adsum.batches.rules import OnExisting, RunState
 from adsum.batches.run import MarkConflict, Plan, Run, conflicts_with, make_plan, recorded_already
 from adsum.batches.submission import BatchResult, Submission, result_of_json
 from adsum.batches.validate import CheckedSubmission, Request, check_submissions
+from adsum.platform.clock import Clock
 from adsum.platform.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
 from adsum.platform.database.engine import Connection, Database, RejectedRows, StorageOutage
 from adsum.platform.errors import AdsumError, IdempotencyKeyReused, RecordsExist, Violation, caught
@@ -65,9 +66,7 @@ class TooManyMarks(Exception):
 class Acceptance:
     """Accepts submissions. `now` is the clock; `chunk_size` and `max_batch_size` count students."""
 
-    def __init__(
-        self, database: Database, now: Callable[[], datetime], *, chunk_size: int, max_batch_size: int
-    ) -> None:
+    def __init__(self, database: Database, now: Clock, *, chunk_size: int, max_batch_size: int) -> None:
         self._database = database
         self._now = now
         self._chunk_size = chunk_size

@@ -5,7 +5,7 @@ The order makes the completion marker in Redis imply the closed run in the datab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from adsum.batches.queue.control import process_name
@@ -15,6 +15,7 @@ from adsum.batches.repository import runs
 from adsum.batches.repository.jobs import SliceOutcome
 from adsum.batches.rules import RunState, Tally
 from adsum.batches.run import Run
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
 from adsum.platform.retries import retry_forever
@@ -31,7 +32,7 @@ def tickets_of(run: Run, completed_at: datetime | None) -> Tickets:
 class Completion:
     """Closes and releases runs. `now` is the clock."""
 
-    def __init__(self, database: Database, queue: QueueService, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, queue: QueueService, now: Clock) -> None:
         self._database = database
         self._queue = queue
         self._now = now

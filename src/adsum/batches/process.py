@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from adsum.batches.complete import Completion
 from adsum.batches.job_outcomes import Reason
@@ -18,6 +17,7 @@ from adsum.batches.queue.worker import NotNow
 from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice, SliceOutcome
 from adsum.batches.rules import RunState
+from adsum.platform.clock import Clock
 from adsum.platform.coalescer import Coalescer
 from adsum.platform.database.engine import Database, RejectedRows
 from adsum.platform.errors import Unavailable
@@ -47,7 +47,7 @@ class AttendanceProcessor:
         database: Database,
         queue: QueueService,
         completion: Completion,
-        now: Callable[[], datetime],
+        now: Clock,
     ) -> None:
         self._database = database
         self._queue = queue

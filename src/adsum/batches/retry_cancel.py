@@ -52,10 +52,10 @@ class RetryCancel:
     `chunk_size` is the number of students of one message.
     """
 
-    def __init__(self, database: Database, enqueuer: Enqueuer, clock: Clock, *, chunk_size: int) -> None:
+    def __init__(self, database: Database, enqueuer: Enqueuer, now: Clock, *, chunk_size: int) -> None:
         self._database = database
         self._enqueuer = enqueuer
-        self._clock = clock
+        self._now = now
         self._chunk_size = chunk_size
 
     async def retry(self, batch_id: str, caller: Caller) -> BatchStatus:
@@ -88,7 +88,7 @@ class RetryCancel:
         async with self._database.transaction() as connection:
             await require_status(connection, caller, batch)
             open_run = await runs.open_run(connection, batch)
-            ended = await runs.cancel_run(connection, open_run, self._clock()) if open_run is not None else None
+            ended = await runs.cancel_run(connection, open_run, self._now()) if open_run is not None else None
             status = await require_status(connection, caller, batch)
         await self._enqueuer.enqueue_after_commit(None, ended=ended)
         return status
@@ -124,7 +124,7 @@ class RetryCancel:
             chunks=plan.chunks(self._chunk_size),
             kept=plan.kept,
             carried=plan.carried,
-            accepted_at=self._clock(),
+            accepted_at=self._now(),
             accepted_role=caller.role,
             user_id=caller.user_id,
             key_id=caller.key_id,

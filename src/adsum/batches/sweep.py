@@ -20,6 +20,7 @@ from adsum.batches.queue.service import QueueService, RunToEnqueue
 from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice
 from adsum.batches.run import Run
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Unavailable
 from adsum.platform.telemetry import LogIcon, logger
@@ -62,7 +63,7 @@ class UnreleasedRuns:
         self,
         database: Database,
         queue: QueueService,
-        now: Callable[[], datetime],
+        now: Clock,
         *,
         lock_ttl: timedelta,
         page: int = ENDED_PAGE,
@@ -131,7 +132,7 @@ class Sweeper:
         queue: QueueService,
         completion: Completion,
         unreleased: UnreleasedRuns,
-        now: Callable[[], datetime],
+        now: Clock,
         *,
         interval: float,
         grace: timedelta,

@@ -39,9 +39,9 @@ class UndoResult:
 class Undo:
     """Undoes the newest run of a batch."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, now: Clock) -> None:
         self._database = database
-        self._clock = clock
+        self._now = now
 
     async def undo(self, batch_id: str, caller: Caller, reason: str | None = None) -> UndoResult:
         """Sets every record back to before the newest run, and writes a change entry for each. It is idempotent.
@@ -64,6 +64,6 @@ class Undo:
             status = await require_status(connection, caller, batch)
             if status.state is BatchState.PROCESSING:
                 raise BatchIsOpen(f"batch {batch_id} is being processed: cancel it first", batchId=batch_id)
-            request = UndoRequest(batch, status.run_id, caller, self._clock(), reason)
+            request = UndoRequest(batch, status.run_id, caller, self._now(), reason)
             kept = await undoing.changed_since(connection, request)
             return UndoResult(batch_id, status.run_id, await undoing.undo_run(connection, request), kept)

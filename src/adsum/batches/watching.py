@@ -49,7 +49,7 @@ Show: TypeAlias = Callable[[BatchStatus], None]
 async def watch_batch(
     progress: Progress,
     control: QueueControl,
-    clock: Clock,
+    now: Clock,
     batch_id: str,
     *,
     as_json: bool,
@@ -61,7 +61,7 @@ async def watch_batch(
         NotFound: there is no such batch.
     """
     async with progress.watch(batch_id, system_caller()) as states:
-        with json_lines() if as_json else display(clock) as show:
+        with json_lines() if as_json else display(now) as show:
             status = await anext(states)
             show(status)
             if status.has_ended:
@@ -127,10 +127,10 @@ def is_shown_on_terminal() -> bool:
 
 
 @contextmanager
-def display(clock: Clock) -> Generator[Show]:
+def display(now: Clock) -> Generator[Show]:
     """Shows states on stderr: as a bar on a terminal, else as lines."""
     console = Console(stderr=True)
-    with _live_bar(console, clock) if _can_draw(console) else _lines(console) as show:
+    with _live_bar(console, now) if _can_draw(console) else _lines(console) as show:
         yield show
 
 
@@ -145,8 +145,8 @@ def _can_draw(console: Console) -> bool:
 
 
 @contextmanager
-def _live_bar(console: Console, clock: Clock) -> Generator[Show]:
-    bar = BatchBar(clock)
+def _live_bar(console: Console, now: Clock) -> Generator[Show]:
+    bar = BatchBar(now)
     live = Live(bar, console=console, refresh_per_second=REFRESHES_A_SECOND, redirect_stdout=False)
     with live, _logs_above_the_bar():
         yield bar.show
@@ -184,8 +184,8 @@ def _lines(console: Console) -> Generator[Show]:
 class BatchBar:
     """Three lines: the batch and its state; the bar with the elapsed time; the counts."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, now: Clock) -> None:
+        self._now = now
         self._status: BatchStatus | None = None
 
     def show(self, status: BatchStatus) -> None:
@@ -215,7 +215,7 @@ class BatchBar:
 
     def _elapsed(self, status: BatchStatus) -> str:
         """The time since the run was accepted; 0 if the clock of this machine is behind."""
-        took = (status.completed_at or self._clock()) - status.started_at
+        took = (status.completed_at or self._now()) - status.started_at
         minutes, seconds = divmod(max(0, int(took.total_seconds())), 60)
         hours, minutes = divmod(minutes, 60)
         return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

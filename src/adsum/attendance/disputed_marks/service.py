@@ -24,9 +24,9 @@ from adsum.platform.texts import validate_reason
 class DisputedMarks:
     """Teachers may list the disputes of their classes. Only the office settles a dispute."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, now: Clock) -> None:
         self._database = database
-        self._clock = clock
+        self._now = now
 
     async def page(self, caller: Caller, filters: DisputeFilters, page: PageRequest) -> Page[OpenDispute]:
         """A page of the visible open disputes, the newest day first.
@@ -73,7 +73,7 @@ class DisputedMarks:
             assert record is not None, "the caller may see the dispute, and so the record"
             if version not in (None, record.version):
                 raise StaleVersion(f"attendance {record.id} was changed meanwhile: it is version {record.version} now")
-            now = self._clock()
+            now = self._now()
             await resolve_dispute(connection, record.id, now)
             if holds is Holds.SAID:
                 note = Keep.AS_IS if dispute.disputed_note is None else dispute.disputed_note

@@ -35,9 +35,9 @@ class StatusNeeded(Conflict):
 class Statuses:
     """The statuses of schools, as their managers see and change them."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, now: Clock) -> None:
         self._database = database
-        self._clock = clock
+        self._now = now
 
     async def all_of(self, school_id: int, caller: Caller) -> SchoolStatuses:
         """The statuses of a school, including retired ones.
@@ -97,7 +97,7 @@ class Statuses:
     def _changed(self, status: Status, change: StatusChange) -> Status:
         retired_at = status.retired_at
         if change.retired is not None and change.retired == status.is_in_use:
-            retired_at = self._clock() if change.retired else None
+            retired_at = self._now() if change.retired else None
         return replace(
             status,
             label=status.label if change.label is None else change.label,

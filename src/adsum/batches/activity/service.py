@@ -56,10 +56,10 @@ class QueueView:
 class ActivityService:
     """Reads figures from the database and from the queue."""
 
-    def __init__(self, database: Database, control: QueueControl, clock: Clock) -> None:
+    def __init__(self, database: Database, control: QueueControl, now: Clock) -> None:
         self._database = database
         self._control = control
-        self._clock = clock
+        self._now = now
 
     async def now(self, caller: Caller) -> Activity:
         """The activity of the last minutes. It does not need Redis.
@@ -68,7 +68,7 @@ class ActivityService:
             Forbidden: without `batch:read`.
         """
         require_permission(caller, Permission.BATCH_READ)
-        at = self._clock()
+        at = self._now()
         begin = first_minute(at)
         async with self._database.snapshot() as connection:
             runs = await runs_by_minute(connection, caller, begin)
