@@ -23,7 +23,7 @@ from adsum.platform.errors import StaleVersion
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, PathId
-from adsum.platform.http.versions import SeenVersions, etag
+from adsum.platform.http.versions import IfMatchVersions, etag
 
 router = APIRouter(prefix="/absences", tags=["absences"], dependencies=[Depends(each_named_once)])
 AbsenceId = Annotated[PathId, Path(alias="id")]
@@ -60,7 +60,7 @@ async def show_absence(
 async def change_absence(
     absence_id: AbsenceId,
     body: ChangeAbsence,
-    versions: SeenVersions,
+    versions: IfMatchVersions,
     absences: AbsencesService,
     caller: Office,
     response: Response,
@@ -75,7 +75,7 @@ async def change_absence(
 
 @router.delete("/{id}", name="revokeAbsence", summary="Revoke an absence")
 async def revoke_absence(
-    absence_id: AbsenceId, versions: SeenVersions, absences: AbsencesService, caller: Office, response: Response
+    absence_id: AbsenceId, versions: IfMatchVersions, absences: AbsencesService, caller: Office, response: Response
 ) -> AbsenceItem:
     """It stays with its history, and applies to no day. Records return to the mark before it."""
     try:

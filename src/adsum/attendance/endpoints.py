@@ -26,7 +26,7 @@ from adsum.platform.http.dependencies import provided
 from adsum.platform.http.list_files import AS_FILE, Accept, file_answer, wanted_file
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, PathId
-from adsum.platform.http.versions import SeenVersions, etag
+from adsum.platform.http.versions import IfMatchVersions, etag
 
 router = APIRouter(prefix="/attendances", tags=["attendances"], dependencies=[Depends(each_named_once)])
 
@@ -76,7 +76,7 @@ async def show_record(
 async def correct_record(
     record_id: RecordId,
     body: CorrectRecord,
-    versions: SeenVersions,
+    versions: IfMatchVersions,
     corrections: CorrectionsService,
     caller: Corrector,
     response: Response,
@@ -95,7 +95,7 @@ async def correct_record(
 @router.delete("/{id}", name="clearAttendance", summary="Clear one mark")
 async def clear_record(
     record_id: RecordId,
-    versions: SeenVersions,
+    versions: IfMatchVersions,
     corrections: CorrectionsService,
     caller: Corrector,
     response: Response,

@@ -335,11 +335,11 @@ class Decisions:
         if not snapshot.has_office_marks:
             return check.requested
         batch, caller, school_id = check.batch, check.caller, check.context.school_id
-        known = absences_of_session(
-            snapshot.known, batch.session_id, batch.learning_date, tuple(check.context.calendar.times)
+        absences = absences_of_session(
+            snapshot.planned_absences, batch.session_id, batch.learning_date, tuple(check.context.calendar.times)
         )
         statuses = self._statuses.get(school_id) or SchoolStatuses()
-        ruling = Precedence(known, snapshot.records, statuses).resolve(
+        ruling = Precedence(absences, snapshot.records, statuses).resolve(
             check.requested, check.submission.selection.deliberate, overrules=caller.overrules
         )
         self._disputed += [

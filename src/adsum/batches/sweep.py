@@ -56,7 +56,7 @@ class UnreleasedRuns:
         queue: knows which run holds each lock.
         now: the clock.
         lock_ttl: time to live of a lock: older runs hold none.
-        page: number of runs that are looked at together.
+        page: number of runs that are checked together.
     """
 
     def __init__(
@@ -72,24 +72,24 @@ class UnreleasedRuns:
         self._queue = queue
         self._now = now
         self._page = page
-        self._seen_until = now() - lock_ttl
+        self._released_until = now() - lock_ttl
         self._past: Position | None = None
 
     async def release(self) -> int:
-        """Releases runs that ended since the last pass, and looks at one more page of older ones.
+        """Releases runs that ended since the last pass, and checks one more page of older ones.
 
         Returns:
             The number of runs that were released.
         """
         began = self._now()
-        if self._seen_until < began - RECENT:  # the first pass, or another process led for a while
-            self._past = self._past or (self._seen_until, FIRST_RUN_ID)
-            self._seen_until = began - RECENT
-        released, position = 0, (self._seen_until, FIRST_RUN_ID)
+        if self._released_until < began - RECENT:  # the first pass, or another process led for a while
+            self._past = self._past or (self._released_until, FIRST_RUN_ID)
+            self._released_until = began - RECENT
+        released, position = 0, (self._released_until, FIRST_RUN_ID)
         while position is not None:
             count, position = await self._release_page(position)
             released += count
-        self._seen_until = began - OVERLAP
+        self._released_until = began - OVERLAP
         if self._past is not None:
             count, self._past = await self._release_page(self._past)
             released += count
@@ -183,7 +183,7 @@ class Sweeper:
         moved, last, before = 0, None, self._now() - self._grace
         while True:
             async with self._database.snapshot() as connection:
-                page = await runs.open_runs_after(connection, last, before, self._page, most_jobs=PAGE_JOBS)
+                page = await runs.open_runs_after(connection, last, before, self._page, max_jobs=PAGE_JOBS)
             if not page:
                 return moved
             moved += await self._sweep_page(page)

@@ -31,7 +31,7 @@ class DayRoster:
         version: a digest of the students. A client sends it back with create-batch.
         students: the students.
         session: the session of the request; None: the request names none.
-        known: by student, the status of the absence that is known beforehand for the session.
+        planned_absences: by student, the status of the absence that is known beforehand for the session.
     """
 
     of: ClassRow
@@ -39,7 +39,7 @@ class DayRoster:
     version: str
     students: Sequence[RosterStudent]
     session: SessionRow | None = None
-    known: Mapping[int, str] = field(default_factory=dict[int, str])
+    planned_absences: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
 class DayRosters:
@@ -97,5 +97,5 @@ async def _session(connection: Connection, caller: Caller, batch: Batch) -> Sess
 async def _known(connection: Connection, batch: Batch) -> dict[int, str]:
     found = (await load_snapshots(connection, [batch]))[batch]
     times = await times_of(connection, batch.session_id)
-    known = absences_of_session(found.known, batch.session_id, batch.learning_date, times)
+    known = absences_of_session(found.planned_absences, batch.session_id, batch.learning_date, times)
     return {student_id: each.absence.status for student_id, each in known.items()}

@@ -75,7 +75,9 @@ class RosterAnswer(Schema):
             class_id=roster.of.id,
             day=roster.day,
             roster_version=roster.version,
-            items=[RosterItem.of(student, roster.known.get(student.student_id)) for student in roster.students],
+            items=[
+                RosterItem.of(student, roster.planned_absences.get(student.student_id)) for student in roster.students
+            ],
         )
 
 

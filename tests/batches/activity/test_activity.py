@@ -13,7 +13,7 @@ from adsum import wiring
 from adsum.accounts.access import Role
 from adsum.batches.activity.rules import RunsOfMinutes, first_minute, minutes_of
 from adsum.batches.activity.service import ActivityService, QueueView
-from adsum.batches.queue.control import WorkerSeen
+from adsum.batches.queue.control import ConnectedWorker
 from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice
 from adsum.batches.rules import BatchFilters, BatchState, FailureCount
@@ -180,7 +180,7 @@ async def test_the_queue_reports_whether_it_is_paused_and_its_number_of_workers(
     view = await adsum.activity.queue(operator)
     assert view is not None
     assert (view.state.is_paused, view.workers, view.alive) == (True, [], 0)
-    assert QueueView(view.state, [WorkerSeen("a:1", 2), WorkerSeen("a:2", 40)]).alive == 1
+    assert QueueView(view.state, [ConnectedWorker("a:1", 2), ConnectedWorker("a:2", 40)]).alive == 1
 
 
 async def test_the_queue_depth_is_known_although_the_server_denies_the_list_of_clients(sqlite_url: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from adsum.batches.queue.chunks import chunks_of
-from adsum.batches.queue.control import SILENT_AFTER_S, QueueControl, QueueState, WorkerSeen
+from adsum.batches.queue.control import SILENT_AFTER_S, ConnectedWorker, QueueControl, QueueState
 from adsum.batches.queue.service import QueueService, RunToEnqueue
 from adsum.platform.redis.connection import QueueOutage, open_redis
 from tests.batches.queue.conftest import FIRST, OTHER_BATCH, SECOND, run_of
@@ -108,8 +108,8 @@ async def test_workers_of_another_installation_are_not_counted(redis: Redis, red
 
 
 def test_a_worker_that_sends_nothing_for_long_is_not_alive() -> None:
-    assert WorkerSeen("host:1", SILENT_AFTER_S - 1).is_alive
-    assert not WorkerSeen("host:1", SILENT_AFTER_S).is_alive
+    assert ConnectedWorker("host:1", SILENT_AFTER_S - 1).is_alive
+    assert not ConnectedWorker("host:1", SILENT_AFTER_S).is_alive
 
 
 async def test_a_message_in_no_list_is_orphaned_and_a_waiting_one_is_not(

@@ -84,18 +84,18 @@ async def test_the_state_of_each_run_is_returned(database: Database, school: Sch
     assert ended == {closed: LATER, cancelled: None, NOBODY: None}
 
 
-@pytest.mark.parametrize(("most_jobs", "number"), [(1, 1), (2, 1), (4, 2), (5, 2), (6, 3), (100, 3)])
+@pytest.mark.parametrize(("max_jobs", "number"), [(1, 1), (2, 1), (4, 2), (5, 2), (6, 3), (100, 3)])
 async def test_a_page_of_open_runs_is_limited_by_jobs_and_has_at_least_one_run(
-    database: Database, school: SchoolIds, most_jobs: int, number: int
+    database: Database, school: SchoolIds, max_jobs: int, number: int
 ) -> None:
     async with database.transaction() as connection:
         made = [
             await make_run(connection, school, inserts(school.student_ids[:2]), batch=batch_of(school, day))
             for day in (DAY, DAY + timedelta(1), DAY + timedelta(2))
         ]
-        page = await runs.open_runs_after(connection, None, LATER, 10, most_jobs=most_jobs)
+        page = await runs.open_runs_after(connection, None, LATER, 10, max_jobs=max_jobs)
         assert page == made[:number]
-        following = await runs.open_runs_after(connection, page[-1].run_id, LATER, 10, most_jobs=100)
+        following = await runs.open_runs_after(connection, page[-1].run_id, LATER, 10, max_jobs=100)
     assert page + following == made
 
 

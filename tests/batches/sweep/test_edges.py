@@ -49,7 +49,7 @@ async def three_runs(adsum: Adsum, school: SchoolIds) -> list[Run]:
         asked = Submission(school.class_id, school.session_id, day, Selection(is_selected_all=True))
         await adsum.attendances.create_batch(asked, system_caller())
     async with adsum.database.snapshot() as connection:
-        return await runs.open_runs_after(connection, None, system_clock(), 10, most_jobs=1000)
+        return await runs.open_runs_after(connection, None, system_clock(), 10, max_jobs=1000)
 
 
 async def test_stalled_runs_of_several_pages_are_all_rescued(

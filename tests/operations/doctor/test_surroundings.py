@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from adsum.accounts.access import system_caller
-from adsum.batches.queue.control import QueueControl, QueueState, WorkerSeen
+from adsum.batches.queue.control import ConnectedWorker, QueueControl, QueueState
 from adsum.batches.submission import Selection, Submission
 from adsum.batches.wiring import queue_service
 from adsum.embedded.valkey import Valkey
@@ -35,7 +35,7 @@ from tests.support.schools import SchoolIds
 from tests.support.servers.valkey import tell
 
 IDLE = QueueState(is_paused=False, waiting=0, active=0, delayed=0, failed=0)
-SOMEBODY = WorkerSeen("host:1", 0)
+SOMEBODY = ConnectedWorker("host:1", 0)
 
 
 async def test_a_paused_queue_is_a_warning_and_not_resumed_by_itself(
@@ -124,7 +124,7 @@ def test_too_few_workers_and_silent_ones_are_warnings() -> None:
     assert few.message == "too few: 3 open batches, the oldest for 3 h"
     paused = QueueState(is_paused=True, waiting=3, active=0, delayed=0, failed=0)
     assert [each.severity.value for each in check_workers([SOMEBODY], paused, late)] == ["ok"]
-    gone = check_workers([WorkerSeen("host:2", 300)], IDLE, OpenBatches())
+    gone = check_workers([ConnectedWorker("host:2", 300)], IDLE, OpenBatches())
     assert [each.severity.value for each in gone] == ["error", "warning"]
     assert (gone[0].message, gone[1].remedy) == ("there is none", "kill -9 2  # on host")
 

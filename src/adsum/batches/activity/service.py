@@ -9,7 +9,7 @@ from datetime import datetime
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.batches.activity.repository import oldest_open_run, runs_by_minute
 from adsum.batches.activity.rules import Minute, first_minute, minutes_of
-from adsum.batches.queue.control import QueueControl, QueueState, WorkerSeen
+from adsum.batches.queue.control import ConnectedWorker, QueueControl, QueueState
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.redis.connection import QueueOutage, redis_deadline
@@ -45,7 +45,7 @@ class QueueView:
     """
 
     state: QueueState
-    workers: Sequence[WorkerSeen] | None
+    workers: Sequence[ConnectedWorker] | None
 
     @property
     def alive(self) -> int | None:

@@ -41,7 +41,7 @@ class QueueState:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerSeen:
+class ConnectedWorker:
     """A connected worker process, `host:pid`, and the seconds since its last command."""
 
     name: str
@@ -78,7 +78,7 @@ class QueueControl:
         waiting = counts["waiting"] + counts["paused"]
         return QueueState(is_paused, waiting, counts["active"], counts["delayed"], counts["failed"])
 
-    async def workers(self) -> list[WorkerSeen]:
+    async def workers(self) -> list[ConnectedWorker]:
         """The connected workers of this queue, by name.
 
         Raises:
@@ -89,10 +89,10 @@ class QueueControl:
         silent: dict[str, int] = {}
         for client in clients:
             if "rawname" not in client:
-                raise QueueOutage("the server does not tell who is connected to it")
+                raise QueueOutage("the server does not list its clients")
             name, seconds = client["rawname"].rpartition(":w:")[2], int(client["idle"])
             silent[name] = min(silent.get(name, seconds), seconds)
-        return [WorkerSeen(name, seconds) for name, seconds in sorted(silent.items())]
+        return [ConnectedWorker(name, seconds) for name, seconds in sorted(silent.items())]
 
     async def orphaned_messages(self, message_ids: Sequence[str]) -> list[str]:
         """The messages that BullMQ has and will never deliver: they are in none of its lists, or among the failed or

@@ -134,17 +134,17 @@ async def find_runs(connection: AsyncConnection, run_ids: Collection[str]) -> di
 
 
 async def open_runs_after(
-    connection: AsyncConnection, run_id: str | None, accepted_before: datetime, limit: int, *, most_jobs: int
+    connection: AsyncConnection, run_id: str | None, accepted_before: datetime, limit: int, *, max_jobs: int
 ) -> list[Run]:
     """The next open runs after `run_id`, in the order of their ids, which is that of their acceptance.
 
-    At most `limit`, and at least one, but no more than have `most_jobs` together: their plans are held in memory.
+    At most `limit`, and at least one, but no more than have `max_jobs` together: their plans are held in memory.
     """
     c = batch_runs.c
     waiting = (c.state == RunState.OPEN, c.accepted_at < accepted_before)
     sizes = select(c.run_id, c.total_jobs).where(*waiting).order_by(c.run_id).limit(limit)
     rows = await connection.execute(sizes if run_id is None else sizes.where(c.run_id > run_id))
-    chosen = _within([(row.run_id, row.total_jobs) for row in rows], most_jobs)
+    chosen = _within([(row.run_id, row.total_jobs) for row in rows], max_jobs)
     if not chosen:
         return []
     whole = _runs().where(c.run_id.in_(chosen)).order_by(c.run_id)

@@ -183,7 +183,7 @@ class BatchSnapshot:
         number: of the newest run; 0: there is none.
         newest_run: its id, or None.
         records: the record of each student in this session and day, including cleared marks.
-        known: planned absences on that day of students of the class, without reasons.
+        planned_absences: planned absences on that day of students of the class, without reasons.
         open_run: the newest run, if it is open. Only the newest run can be open.
         is_finished: whether every job of the open run has an outcome: then `accept` closes it.
         closed: the finished run that `accept` has closed.
@@ -192,7 +192,7 @@ class BatchSnapshot:
     number: int
     newest_run: str | None
     records: Mapping[int, RecordedMark]
-    known: Sequence[StudentAbsence] = ()
+    planned_absences: Sequence[StudentAbsence] = ()
     open_run: Run | None = None
     is_finished: bool = False
     closed: Run | None = None
@@ -200,7 +200,7 @@ class BatchSnapshot:
     @property
     def has_office_marks(self) -> bool:
         """Whether the office has set anything that takes precedence over a teacher's mark."""
-        return bool(self.known) or any(record.is_offices for record in self.records.values())
+        return bool(self.planned_absences) or any(record.is_offices for record in self.records.values())
 
 
 async def load_snapshots(connection: AsyncConnection, batches: Collection[Batch]) -> dict[Batch, BatchSnapshot]:
@@ -217,7 +217,7 @@ async def load_snapshots(connection: AsyncConnection, batches: Collection[Batch]
     )
     loaded: dict[Batch, BatchSnapshot] = {}
     open_ids: dict[Batch, str] = {}
-    for *ids, newest, records, known in await _LOAD_SNAPSHOTS.fetch_all(connection, rows):
+    for *ids, newest, records, absences in await _LOAD_SNAPSHOTS.fetch_all(connection, rows):
         batch, (number, run_id, state) = Batch(*ids), newest or (0, None, None)
         if run_id is not None and state == RunState.OPEN:
             open_ids[batch] = run_id
@@ -225,7 +225,7 @@ async def load_snapshots(connection: AsyncConnection, batches: Collection[Batch]
             number=number,
             newest_run=run_id,
             records={student_id: _recorded(*record) for student_id, *record in records or ()},
-            known=tuple(_known(*absence) for absence in known or ()),
+            planned_absences=tuple(_student_absence(*absence) for absence in absences or ()),
         )
     return loaded | await _with_open_runs(connection, loaded, open_ids) if open_ids else loaded
 
@@ -246,7 +246,9 @@ def _recorded(status: str | None, note: str | None, version: int, *more: Any) ->
     return RecordedMark(status, note, version, arrived_at, left_at, bool(is_offices))
 
 
-def _known(absence_id: int, student_id: int, first_day: str, last_day: str, status: str, *more: Any) -> StudentAbsence:
+def _student_absence(
+    absence_id: int, student_id: int, first_day: str, last_day: str, status: str, *more: Any
+) -> StudentAbsence:
     sessions, from_time, to_time = more
     # SQLite returns JSON within JSON as text.
     listed: list[int] | None = json.loads(sessions) if isinstance(sessions, str) else sessions

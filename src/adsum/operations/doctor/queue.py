@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TypeVar
 
 from adsum.batches.queue.chunks import Chunk, chunks_of
-from adsum.batches.queue.control import QueueControl, QueueState, WorkerSeen
+from adsum.batches.queue.control import ConnectedWorker, QueueControl, QueueState
 from adsum.batches.queue.key_scanner import KeyKind, KeyScanner, ScannedKey, ScannedKeys
 from adsum.batches.queue.service import QueueService
 from adsum.batches.repository import runs
@@ -80,7 +80,7 @@ async def find_open_batches(database: Database, queue: QueueService, control: Qu
     """Reads the messages first and the outcomes second, so that a job processed in between has an outcome."""
     async with database.snapshot() as connection:
         number, since = await open_runs(connection)
-        old = await runs.open_runs_after(connection, None, now() - STALLED_AFTER, MAX_RUNS, most_jobs=PAGE_JOBS)
+        old = await runs.open_runs_after(connection, None, now() - STALLED_AFTER, MAX_RUNS, max_jobs=PAGE_JOBS)
     missing = await queue.find_missing(old)
     pending = await pending_students_of_runs(database, old)
     stalled, orphaned, remaining = list[str](), list[str](), MAX_MESSAGES
@@ -125,7 +125,7 @@ def check_queue(state: QueueState) -> list[Finding]:
     return findings
 
 
-def check_workers(workers: Sequence[WorkerSeen], state: QueueState, batches: OpenBatches) -> list[Finding]:
+def check_workers(workers: Sequence[ConnectedWorker], state: QueueState, batches: OpenBatches) -> list[Finding]:
     """Checks that there are enough workers, and that all of them respond."""
     alive = [worker.name for worker in workers if worker.is_alive]
     silent = [worker.name for worker in workers if not worker.is_alive]

@@ -31,4 +31,4 @@ async def _versions(
     return frozenset(int(version) for version in _VERSION.findall(if_match))
 
 
-SeenVersions = Annotated[frozenset[int], Depends(_versions)]
+IfMatchVersions = Annotated[frozenset[int], Depends(_versions)]

@@ -68,11 +68,11 @@ async def list_covers(
 
 
 async def find_cover(
-    connection: AsyncConnection, caller: Caller, cover_id: int, *, to_change: bool = False
+    connection: AsyncConnection, caller: Caller, cover_id: int, *, lock: bool = False
 ) -> CoverRow | None:
-    """A cover of the caller's schools. `to_change` locks its row until the transaction ends."""
+    """A cover of the caller's schools. `lock` locks its row until the transaction ends."""
     statement = _covers(caller).where(class_covers.c.id == cover_id)
-    locked = statement.with_for_update(of=class_covers) if to_change else statement
+    locked = statement.with_for_update(of=class_covers) if lock else statement
     row = (await connection.execute(locked)).one_or_none()
     return None if row is None else _row(*row)
 

@@ -73,7 +73,7 @@ class Covers:
         """
         require_permission(caller, Permission.SCHOOL_MANAGE)
         async with self._database.transaction() as connection:
-            row = await _found(connection, cover_id, caller, to_change=True)
+            row = await _found(connection, cover_id, caller, lock=True)
             await covers.end_cover(connection, row, today_in(row.time_zone, self._now()))
 
 
@@ -150,8 +150,8 @@ async def _check(connection: Connection, cover: Cover, caller: Caller) -> int:
     return found.school_id
 
 
-async def _found(connection: Connection, cover_id: int, caller: Caller, *, to_change: bool = False) -> CoverRow:
-    row = await covers.find_cover(connection, caller, cover_id, to_change=to_change)
+async def _found(connection: Connection, cover_id: int, caller: Caller, *, lock: bool = False) -> CoverRow:
+    row = await covers.find_cover(connection, caller, cover_id, lock=lock)
     if row is None:
         raise NotFound(f"there is no cover {cover_id}", id=cover_id)
     return row
