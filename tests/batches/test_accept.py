@@ -35,8 +35,8 @@ def marking(*student_ids: int, mark: Mark = LATE) -> Selection:
 async def test_twenty_concurrent_requests_with_one_key_make_one_run_and_get_one_response(
     adsum: Adsum, school: SchoolIds
 ) -> None:
-    asked = submission(school, idempotency_key="monday")
-    results = await asyncio.gather(*(adsum.attendances.create_batch(asked, SYSTEM) for _ in range(20)))
+    request = submission(school, idempotency_key="monday")
+    results = await asyncio.gather(*(adsum.attendances.create_batch(request, SYSTEM) for _ in range(20)))
     assert sorted(result.is_repeated for result in results) == [False] + [True] * 19
     assert all(replace(result, is_repeated=True) == replace(results[0], is_repeated=True) for result in results)
     assert (results[0].added_jobs, results[0].is_skipped) == (30, False)
@@ -56,11 +56,11 @@ async def test_a_key_reused_with_another_body_is_refused(adsum: Adsum, school: S
 
 
 async def test_keys_of_different_callers_are_independent(adsum: Adsum, school: SchoolIds) -> None:
-    asked = submission(school, idempotency_key="monday")
-    first = await adsum.attendances.create_batch(asked, SYSTEM)
+    request = submission(school, idempotency_key="monday")
+    first = await adsum.attendances.create_batch(request, SYSTEM)
     teacher = caller(Role.TEACHER, school.school_id, school.teacher_id)
     assert not first.is_skipped
-    assert (await adsum.attendances.create_batch(asked, teacher)).is_skipped
+    assert (await adsum.attendances.create_batch(request, teacher)).is_skipped
 
 
 async def test_marks_of_a_second_teacher_that_are_not_applied_are_conflicts(adsum: Adsum, school: SchoolIds) -> None:
@@ -85,8 +85,8 @@ async def test_a_correction_made_while_the_run_is_open_is_the_current_mark(adsum
     async with adsum.database.transaction() as connection:
         await make_record(connection, school.school_id, batch_of(school), one, status="late", version=3)
         await make_run(connection, school, updates({one: 1, school.student_ids[1]: 1}))
-    asked = submission(school, selection=marking(one, mark=Mark("late")))
-    result = await adsum.attendances.create_batch(asked, SYSTEM)
+    request = submission(school, selection=marking(one, mark=Mark("late")))
+    result = await adsum.attendances.create_batch(request, SYSTEM)
     assert (result.is_skipped, result.conflicts) == (True, ())
 
 
@@ -111,12 +111,12 @@ async def test_an_open_run_without_pending_jobs_is_closed_first_and_its_lock_rel
 async def test_no_run_is_created_if_closing_the_open_run_leaves_no_job(
     adsum: Adsum, school: SchoolIds, redis: Redis
 ) -> None:
-    asked = submission(school)
-    first = await adsum.attendances.create_batch(asked, SYSTEM)
+    request = submission(school)
+    first = await adsum.attendances.create_batch(request, SYSTEM)
     async with adsum.database.transaction() as connection:
         assert first.run_id is not None
         await jobs.insert_records(connection, [jobs.JobSlice(first.run_id, 0)])
-    second = await adsum.attendances.create_batch(asked, SYSTEM)
+    second = await adsum.attendances.create_batch(request, SYSTEM)
     assert (second.run_id, second.is_new_run, second.is_skipped, second.skipped_jobs) == (
         first.run_id,
         False,
@@ -142,9 +142,9 @@ async def test_on_existing_fail_refuses_the_request_if_any_student_is_recorded(a
     one, two, *_ = school.student_ids
     async with adsum.database.transaction() as connection:
         await make_record(connection, school.school_id, batch_of(school), two)
-    asked = submission(school, selection=marking(one, two), on_existing=OnExisting.FAIL)
+    request = submission(school, selection=marking(one, two), on_existing=OnExisting.FAIL)
     with pytest.raises(RecordsExist) as error:
-        await adsum.attendances.create_batch(asked, SYSTEM)
+        await adsum.attendances.create_batch(request, SYSTEM)
     assert [(violation.pointer, violation.params) for violation in error.value.violations] == [
         ("/marks/1/studentId", {"studentId": two})
     ]
@@ -160,13 +160,13 @@ async def test_a_caller_without_permission_is_refused_before_validation(adsum: A
 
 
 async def test_all_violations_are_named_including_an_invalid_roster_version(adsum: Adsum, school: SchoolIds) -> None:
-    asked = submission(
+    request = submission(
         school,
         roster_version="nonsense",
         selection=Selection(False, selected=[school.student_ids[0], 999_999], unselected=[school.student_ids[0]]),
     )
     with pytest.raises(Invalid) as error:
-        await adsum.attendances.create_batch(asked, SYSTEM)
+        await adsum.attendances.create_batch(request, SYSTEM)
     assert {violation.code for violation in error.value.violations} == {
         "wrong_roster_version",
         "student_in_both_lists",
@@ -176,11 +176,11 @@ async def test_all_violations_are_named_including_an_invalid_roster_version(adsu
 
 async def test_a_list_of_attendances_is_one_batch(adsum: Adsum, school: SchoolIds, worker: RunWorker) -> None:
     one, two, *_ = school.student_ids
-    wanted = [
+    attendances = [
         Attendance(school.class_id, school.session_id, DAY, one),
         Attendance(school.class_id, school.session_id, DAY, two, "late", "bus"),
     ]
-    result = await adsum.attendances.process_batch_attendances(wanted, SYSTEM)
+    result = await adsum.attendances.process_batch_attendances(attendances, SYSTEM)
     async with worker():
         assert (await ended(adsum, result.batch_id)).tally.recorded == 2
     async with adsum.database.snapshot() as connection:
@@ -191,9 +191,9 @@ async def test_a_list_of_attendances_is_one_batch(adsum: Adsum, school: SchoolId
 async def test_attendances_of_two_sessions_are_refused_and_the_differing_ones_named(
     adsum: Adsum, school: SchoolIds
 ) -> None:
-    wanted = [Attendance(school.class_id, session, DAY, each) for each, session in enumerate([9, 9, 8, 9])]
+    attendances = [Attendance(school.class_id, session, DAY, each) for each, session in enumerate([9, 9, 8, 9])]
     with pytest.raises(Invalid) as error:
-        await adsum.attendances.process_batch_attendances(wanted, SYSTEM)
+        await adsum.attendances.process_batch_attendances(attendances, SYSTEM)
     assert [violation.pointer for violation in error.value.violations] == ["/2"]
 
 
@@ -204,9 +204,9 @@ async def test_an_empty_list_of_attendances_is_refused(adsum: Adsum) -> None:
 
 @pytest.mark.parametrize("note", ["x" * 501, "nul \x00", "half a letter \ud83d"])
 async def test_a_note_that_cannot_be_stored_is_refused(adsum: Adsum, school: SchoolIds, note: str) -> None:
-    wanted = [Attendance(school.class_id, school.session_id, DAY, school.student_ids[0], "late", note)]
+    attendances = [Attendance(school.class_id, school.session_id, DAY, school.student_ids[0], "late", note)]
     with pytest.raises(Invalid):
-        await adsum.attendances.process_batch_attendances(wanted, SYSTEM)
+        await adsum.attendances.process_batch_attendances(attendances, SYSTEM)
     async with adsum.database.snapshot() as connection:
         assert await count_records(connection) == 0
 

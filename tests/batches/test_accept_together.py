@@ -39,9 +39,9 @@ async def schools(adsum: Adsum) -> list[SchoolIds]:
         return [await make_school(connection) for _ in range(8)]
 
 
-async def together(adsum: Adsum, asked: Sequence[Submission]) -> list[BatchResult | BaseException]:
+async def submit_all(adsum: Adsum, requests: Sequence[Submission]) -> list[BatchResult | BaseException]:
     return await asyncio.gather(
-        *(adsum.attendances.create_batch(each, SYSTEM) for each in asked), return_exceptions=True
+        *(adsum.attendances.create_batch(each, SYSTEM) for each in requests), return_exceptions=True
     )
 
 
@@ -49,7 +49,7 @@ async def test_concurrent_submissions_are_accepted_by_one_statement_and_all_enqu
     adsum: Adsum, schools: list[SchoolIds], redis: Redis
 ) -> None:
     with statements_sent(adsum.database) as sent:
-        results = await together(adsum, [submission(each) for each in schools])
+        results = await submit_all(adsum, [submission(each) for each in schools])
     assert [each.added_jobs for each in results if isinstance(each, BatchResult)] == [3] * 8
     assert count_of(sent, "INSERT INTO batch_runs") == 1
     keys = await queue_keys(redis)
@@ -61,13 +61,13 @@ async def test_an_invalid_submission_fails_alone(adsum: Adsum, schools: list[Sch
     nowhere, empty, recorded, *fine = schools
     async with adsum.database.transaction() as connection:
         await make_record(connection, recorded.school_id, batch_of(recorded), recorded.student_ids[0])
-    asked = [
+    requests = [
         replace(submission(nowhere), class_id=999_999),
         submission(empty, selection=Selection(is_selected_all=False)),
         submission(recorded, on_existing=OnExisting.FAIL),
         *map(submission, fine),
     ]
-    results = await together(adsum, asked)
+    results = await submit_all(adsum, requests)
     assert [type(each) for each in results] == [NotFound, Invalid, RecordsExist, *[BatchResult] * 5]
 
 
@@ -77,8 +77,10 @@ async def test_grouped_submissions_are_checked_with_the_visibility_of_their_call
     one, two, *_ = schools
     teacher = caller(Role.TEACHER, one.school_id, one.teacher_id)
     office = caller(Role.OFFICE, two.school_id, two.teacher_id)
-    asked = [(submission(one), teacher), (submission(two), teacher), (submission(one), office)]
-    results = await asyncio.gather(*(adsum.attendances.create_batch(*each) for each in asked), return_exceptions=True)
+    requests = [(submission(one), teacher), (submission(two), teacher), (submission(one), office)]
+    results = await asyncio.gather(
+        *(adsum.attendances.create_batch(*each) for each in requests), return_exceptions=True
+    )
     assert [type(each) for each in results] == [BatchResult, NotFound, NotFound]
 
 
@@ -86,19 +88,19 @@ async def test_only_an_open_run_without_pending_jobs_is_closed(
     adsum: Adsum, schools: list[SchoolIds], redis: Redis
 ) -> None:
     done, busy, *_ = schools
-    first, standing = await together(adsum, [submission(done), submission(busy)])
+    first, open_result = await submit_all(adsum, [submission(done), submission(busy)])
     assert isinstance(first, BatchResult)
-    assert isinstance(standing, BatchResult)
+    assert isinstance(open_result, BatchResult)
     assert first.run_id is not None
     async with adsum.database.transaction() as connection:
         await jobs.insert_records(connection, [jobs.JobSlice(first.run_id, 0)])
-    again, skipped = await together(adsum, [submission(done), submission(busy)])
+    again, skipped = await submit_all(adsum, [submission(done), submission(busy)])
     assert isinstance(again, BatchResult)
     assert isinstance(skipped, BatchResult)
     assert (again.is_skipped, again.skipped_jobs, again.conflicts) == (False, 3, ())
-    assert (skipped.is_skipped, skipped.run_id) == (True, standing.run_id)
+    assert (skipped.is_skipped, skipped.run_id) == (True, open_result.run_id)
     assert await redis.exists(LedgerKeys("", batch_of(done)).marker)
-    assert await redis.get(LedgerKeys("", batch_of(busy)).lock) == standing.run_id
+    assert await redis.get(LedgerKeys("", batch_of(busy)).lock) == open_result.run_id
 
 
 async def test_a_submission_that_waits_for_a_fence_does_not_block_others(postgres_url: str, redis_url: str) -> None:
@@ -150,11 +152,11 @@ async def test_a_stored_response_does_not_name_a_student_erased_meanwhile(
         return loaded
 
     monkeypatch.setattr(accepting, "load_snapshots", load)
-    asked = submission(school, idempotency_key="monday")
-    assert (await adsum.attendances.create_batch(asked, SYSTEM)).added_jobs == 0
-    kept = await adsum.attendances.create_batch(asked, SYSTEM)
-    assert kept.is_repeated
-    assert [each.student_id for each in kept.conflicts] == school.student_ids[1:]
+    requests = submission(school, idempotency_key="monday")
+    assert (await adsum.attendances.create_batch(requests, SYSTEM)).added_jobs == 0
+    repeated = await adsum.attendances.create_batch(requests, SYSTEM)
+    assert repeated.is_repeated
+    assert [each.student_id for each in repeated.conflicts] == school.student_ids[1:]
 
 
 async def test_two_waiting_requests_with_one_key_make_one_run_and_get_one_response(
@@ -164,10 +166,10 @@ async def test_two_waiting_requests_with_one_key_make_one_run_and_get_one_respon
     async with open_adsum(Settings(database_url=postgres_url, redis_url=redis_url)) as adsum:
         async with adsum.database.transaction() as connection:
             school = await make_school(connection)
-        asked = submission(school, idempotency_key="monday")
+        requests = submission(school, idempotency_key="monday")
         async with adsum.database.transaction() as holding:
             await advance_fences(holding, [school.session_id])
-            both = [asyncio.create_task(adsum.attendances.create_batch(asked, SYSTEM)) for _ in range(2)]
+            both = [asyncio.create_task(adsum.attendances.create_batch(requests, SYSTEM)) for _ in range(2)]
             await until(lambda: both_wait(adsum.database))
         one, other = await asyncio.gather(*both)
         assert sorted([one.is_repeated, other.is_repeated]) == [False, True]
@@ -184,11 +186,11 @@ async def test_the_slower_of_two_requests_with_one_key_gets_the_response_of_the_
         async with adsum.database.transaction() as connection:
             school, other = [await make_school(connection) for _ in range(2)]
         faster = await adsum.attendances.create_batch(submission(other), SYSTEM)
-        asked = submission(school, idempotency_key="monday")
-        answer = {AnswerKey(SYSTEM.actor, "monday"): StoredAnswer(asked.digest(), faster.to_json())}
+        requests = submission(school, idempotency_key="monday")
+        answer = {AnswerKey(SYSTEM.actor, "monday"): StoredAnswer(requests.digest(), faster.to_json())}
         async with adsum.database.transaction() as holding:
             await submissions.store_answers(holding, answer, ACCEPTED_AT)
-            slower = asyncio.create_task(adsum.attendances.create_batch(asked, SYSTEM))
+            slower = asyncio.create_task(adsum.attendances.create_batch(requests, SYSTEM))
             await until(lambda: somebody_waits_for_a_lock(adsum.database))
         assert replace(await slower, is_repeated=False) == faster
         async with adsum.database.autocommit_read() as connection:
@@ -204,7 +206,7 @@ async def test_marks_beyond_the_limit_of_a_transaction_are_accepted_in_several(
 ) -> None:
     monkeypatch.setattr(accepting, "MARKS_AT_MOST", 6)
     with statements_sent(adsum.database) as sent:
-        results = await together(adsum, [submission(each) for each in schools])
+        results = await submit_all(adsum, [submission(each) for each in schools])
     assert [each.added_jobs for each in results if isinstance(each, BatchResult)] == [3] * 8
     assert count_of(sent, "INSERT INTO batch_runs") == 4
 
@@ -216,10 +218,10 @@ async def test_requests_beyond_the_queue_limit_are_refused_and_can_be_retried(
     async with open_adsum(settings) as adsum:
         async with adsum.database.transaction() as connection:
             schools = [await make_school(connection) for _ in range(5)]
-        results = await together(adsum, [submission(each) for each in schools])
+        results = await submit_all(adsum, [submission(each) for each in schools])
         refused = [each for each, result in zip(schools, results, strict=True) if isinstance(result, Overloaded)]
         assert len(refused) == 2
-        again = await together(adsum, [submission(each) for each in refused])
+        again = await submit_all(adsum, [submission(each) for each in refused])
         assert [each.added_jobs for each in again if isinstance(each, BatchResult)] == [3, 3]
 
 

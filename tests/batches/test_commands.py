@@ -46,8 +46,8 @@ def test_a_waiting_batch_is_shown_and_cancelled(demo: Commands) -> None:
     assert (watched.returncode, "Exit 1 where students failed or were cancelled" in watch_help()) == (1, True)
     assert "adsum: cancelled: 3 of 3 students; see adsum batch show " + BATCH_ID in watched.stderr
     retried = demo.run("batch", "retry", BATCH_ID)
-    told = f"adsum: nobody of batch {BATCH_ID} failed; 3 were cancelled: mark the class again\n"
-    assert (retried.returncode, retried.stderr) == (1, told)
+    message = f"adsum: nobody of batch {BATCH_ID} failed; 3 were cancelled: mark the class again\n"
+    assert (retried.returncode, retried.stderr) == (1, message)
 
 
 def watch_help() -> str:
@@ -119,9 +119,9 @@ def test_a_batch_is_shown_with_its_runs_and_students(demo: Commands) -> None:
 
 
 def test_an_empty_list_prints_a_sentence_instead_of_a_heading(demo: Commands) -> None:
-    for command, told in (("attendance", "no records"), ("batch", "no batches")):
+    for command, message in (("attendance", "no records"), ("batch", "no batches")):
         listed = demo.run(command, "list", "--class", "999")
-        assert (listed.returncode, listed.stdout, listed.stderr) == (0, "", f"adsum: {told}\n")
+        assert (listed.returncode, listed.stdout, listed.stderr) == (0, "", f"adsum: {message}\n")
         assert demo.output(command, "list", "--class", "999", "--json") == "[]\n"
 
 
@@ -165,15 +165,15 @@ def test_an_invalid_day_and_a_reused_key_name_their_options(demo: Commands) -> N
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         (("--all", "--on-existing", "maybe"), "'--on-existing': 'maybe' is none of skip, update, fail\n"),
         ((), "nobody is named: add --all, or some of --present, --absent, --late, --excused\n"),
     ],
 )
-def test_usage_errors_name_options_instead_of_fields(wrong: tuple[str, ...], told: str) -> None:
+def test_usage_errors_name_options_instead_of_fields(wrong: tuple[str, ...], message: str) -> None:
     ended = commands().run(*CREATE, *wrong)
-    assert (ended.returncode, ended.stderr.endswith(told)) == (2, True), ended.stderr
+    assert (ended.returncode, ended.stderr.endswith(message)) == (2, True), ended.stderr
     assert "Value error" not in ended.stderr
 
 

@@ -75,15 +75,15 @@ async def test_a_batch_is_shown_with_its_status_its_run_and_its_students(
 
 async def test_pages_hold_each_student_once(api: Api) -> None:
     batch_id = (await api.create()).json()["batchId"]
-    seen: list[int] = []
+    student_ids: list[int] = []
     query: dict[str, Any] = {"limit": 7}
     while True:
         jobs = (await api.get(path(batch_id), **query)).json()["jobs"]
-        seen += [job["studentId"] for job in jobs["items"]]
+        student_ids += [job["studentId"] for job in jobs["items"]]
         if jobs["nextCursor"] is None:
             break
         query["cursor"] = jobs["nextCursor"]
-    assert seen == sorted(api.school.student_ids)
+    assert student_ids == sorted(api.school.student_ids)
     refused = await api.get(path(batch_id), limit=7, outcome="failed", cursor=query["cursor"])
     assert (refused.status_code, violations(refused)) == (422, {("/query/cursor", "wrong_cursor")})
 
@@ -143,9 +143,9 @@ async def test_a_skipped_student_has_a_reason(adsum: Adsum, api: Api, worker: Ru
     async with worker():
         await ended(adsum, first["batchId"])
     second = (await api.create(isSelectedAll=False, unselectedStudentIds=[one, two])).json()
-    kept = (await jobs_of(api, second["batchId"]))[one]
-    assert (kept["outcome"], kept["reason"]["code"], kept["status"]) == ("skipped", "already_recorded", None)
-    assert kept["recorded"]["status"] == "present"
+    skipped = (await jobs_of(api, second["batchId"]))[one]
+    assert (skipped["outcome"], skipped["reason"]["code"], skipped["status"]) == ("skipped", "already_recorded", None)
+    assert skipped["recorded"]["status"] == "present"
     async with worker():
         await ended(adsum, second["batchId"])
     third = (await api.create(isSelectedAll=False, selectedStudentIds=[one, two, three], onExisting="update")).json()

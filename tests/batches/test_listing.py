@@ -18,16 +18,16 @@ def batch_ids(answer: dict[str, list[dict[str, str]]]) -> list[str]:
 
 
 async def test_pages_list_each_batch_once_newest_day_first(api: Api) -> None:
-    made = [(await api.create(learningDate=day)).json()["batchId"] for day in DAYS]
-    seen: list[str] = []
+    created = [(await api.create(learningDate=day)).json()["batchId"] for day in DAYS]
+    listed: list[str] = []
     cursor: dict[str, str] = {}
     while True:
         page = (await api.get("/attendances/batches", limit=1, **cursor)).json()
-        seen += batch_ids(page)
+        listed += batch_ids(page)
         if page["nextCursor"] is None:
             break
         cursor = {"cursor": page["nextCursor"]}
-    assert seen == made[::-1]
+    assert listed == created[::-1]
 
 
 async def test_the_list_is_filtered_by_school(api: Api) -> None:

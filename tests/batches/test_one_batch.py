@@ -18,11 +18,11 @@ DAY = date(2024, 12, 25)
 
 
 def submission(school: SchoolIds, **fields: object) -> Submission:
-    wanted: dict[str, object] = {
+    defaults: dict[str, object] = {
         "selection": Selection(is_selected_all=True),
         "learning_date": DAY.isoformat(),
     } | fields
-    return Submission(school.class_id, school.session_id, **wanted)  # pyright: ignore[reportArgumentType]
+    return Submission(school.class_id, school.session_id, **defaults)  # pyright: ignore[reportArgumentType]
 
 
 async def test_a_recorded_class_leaves_only_the_completion_marker(

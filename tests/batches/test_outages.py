@@ -65,7 +65,7 @@ def own_valkey() -> Generator[Valkey]:
         yield server
 
 
-def all_fallen(faults: list[Fault]) -> bool:
+def all_injected(faults: list[Fault]) -> bool:
     return all(fault.injected.is_set() for fault in faults)
 
 
@@ -89,17 +89,17 @@ async def test_a_commit_that_did_not_arrive_is_an_outage_and_the_request_can_be_
     adsum, proxy = proxied
     lost = Fault(1, Moment.BEFORE, named=promise)
     proxy.arm(lost)
-    asked = submission(proxied_school, idempotency_key=key)
+    request = submission(proxied_school, idempotency_key=key)
     with pytest.raises(StorageOutage):
-        await adsum.attendances.create_batch(asked, SYSTEM)
+        await adsum.attendances.create_batch(request, SYSTEM)
     assert lost.injected.is_set()
-    again = await adsum.attendances.create_batch(asked, SYSTEM)
+    again = await adsum.attendances.create_batch(request, SYSTEM)
     assert (again.is_skipped, again.added_jobs) == (False, 3)
 
 
-@pytest.mark.parametrize(("moment", "comes_to"), [(Moment.AFTER, BatchResult), (Moment.BEFORE, StorageOutage)])
+@pytest.mark.parametrize(("moment", "result_type"), [(Moment.AFTER, BatchResult), (Moment.BEFORE, StorageOutage)])
 async def test_a_request_that_waited_for_a_fence_gets_the_same_response_after_a_broken_commit(
-    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, moment: Moment, comes_to: type
+    proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, moment: Moment, result_type: type
 ) -> None:
     adsum, proxy = proxied
     async with adsum.database.transaction() as holding:
@@ -108,9 +108,9 @@ async def test_a_request_that_waited_for_a_fence_gets_the_same_response_after_a_
         await until(lambda: somebody_waits_for_a_lock(adsum.database))
         lost = Fault(2, moment, named="COMMIT")  # the first COMMIT is the holder's
         proxy.arm(lost)
-    (told,) = await asyncio.gather(waiting, return_exceptions=True)
+    (result,) = await asyncio.gather(waiting, return_exceptions=True)
     assert lost.injected.is_set()
-    assert isinstance(told, comes_to)
+    assert isinstance(result, result_type)
 
 
 async def test_a_lost_reply_to_a_request_without_a_run_is_an_outage_and_a_retry_has_the_same_effect(
@@ -118,11 +118,11 @@ async def test_a_lost_reply_to_a_request_without_a_run_is_an_outage_and_a_retry_
 ) -> None:
     adsum, proxy = proxied
     first = await adsum.attendances.create_batch(submission(proxied_school), SYSTEM)
-    asked = submission(proxied_school, idempotency_key="monday")
+    request = submission(proxied_school, idempotency_key="monday")
     proxy.arm(Fault(1, Moment.AFTER, named="COMMIT"))
     with pytest.raises(StorageOutage):
-        await adsum.attendances.create_batch(asked, SYSTEM)
-    again = await adsum.attendances.create_batch(asked, SYSTEM)
+        await adsum.attendances.create_batch(request, SYSTEM)
+    again = await adsum.attendances.create_batch(request, SYSTEM)
     assert (again.is_skipped, again.run_id) == (True, first.run_id)
 
 
@@ -155,7 +155,7 @@ async def test_a_worker_with_lost_requests_and_replies_records_each_student_once
     ]
     proxy.arm(*lost)
     await adsum.processor.process(chunks_of(run))
-    assert all_fallen(lost)
+    assert all_injected(lost)
     status = await status_of(adsum, result)
     assert (status.state, status.tally) == (BatchState.COMPLETED, Tally(recorded=3))
 
@@ -239,7 +239,7 @@ async def test_a_worker_waits_for_valkey_and_then_completes_the_batch(
 async def test_an_outage_is_retried_and_another_error_is_raised() -> None:
     tried = list[str]()
 
-    async def come_back_at_the_third_time(answer: str) -> str:
+    async def succeed_at_the_third_attempt(answer: str) -> str:
         tried.append(answer)
         if len(tried) < 3:
             raise Unavailable("away")
@@ -249,7 +249,7 @@ async def test_an_outage_is_retried_and_another_error_is_raised() -> None:
         tried.append("failed")
         raise Invalid("wrong")
 
-    assert await retry_forever(come_back_at_the_third_time, "here") == "here"
+    assert await retry_forever(succeed_at_the_third_attempt, "here") == "here"
     with pytest.raises(Invalid):
         await retry_forever(fail)
     assert tried == ["here", "here", "here", "failed"]

@@ -30,8 +30,8 @@ def test_a_student_without_a_record_is_inserted() -> None:
 
 
 def test_an_existing_record_is_kept_and_a_different_mark_is_a_conflict() -> None:
-    standing = RecordedMark("late", "bus", 3)
-    assert make_plan({1: PRESENT}, {1: standing}, SKIP) == Plan((), (1,), (MarkConflict(1, standing, PRESENT),))
+    existing = RecordedMark("late", "bus", 3)
+    assert make_plan({1: PRESENT}, {1: existing}, SKIP) == Plan((), (1,), (MarkConflict(1, existing, PRESENT),))
 
 
 @pytest.mark.parametrize("on_existing", list(OnExisting))
@@ -100,9 +100,9 @@ def test_recorded_students_are_named_regardless_of_their_mark() -> None:
 
 
 def test_every_different_mark_of_a_skipped_request_is_a_conflict() -> None:
-    standing = {1: RecordedMark("present"), 2: RecordedMark("late", "bus")}
-    assert conflicts_with({1: PRESENT, 2: ABSENT, 3: PRESENT}, standing) == (
-        MarkConflict(2, standing[2], ABSENT),
+    existing = {1: RecordedMark("present"), 2: RecordedMark("late", "bus")}
+    assert conflicts_with({1: PRESENT, 2: ABSENT, 3: PRESENT}, existing) == (
+        MarkConflict(2, existing[2], ABSENT),
         MarkConflict(3, None, PRESENT),
     )
 

@@ -178,8 +178,8 @@ async def test_a_message_of_an_ended_run_does_not_process_a_next_run_of_other_st
     async with adsum.database.transaction() as connection:
         first = await make_run(connection, school, inserts([one]), chunk_size=1)
         await end_run(connection, first, RunState.CANCELLED)
-    asked = submission(school, selection=Selection(False, selected=[two]))
-    await adsum.attendances.create_batch(asked, SYSTEM)
+    request = submission(school, selection=Selection(False, selected=[two]))
+    await adsum.attendances.create_batch(request, SYSTEM)
     await adsum.processor.process(chunks_of(first))
     async with adsum.database.snapshot() as connection:
         assert await count_records(connection) == 0

@@ -55,9 +55,9 @@ async def test_each_run_of_a_group_is_completed_once_even_if_one_has_a_failure(
     await adsum.processor.process([message for run in made for message in chunks_of(run)])
 
     assert settled == [made[1].run_id] * 2, "what is recorded whole is not settled, since nothing is left to be counted"
-    told = [record.message for record in caplog.records]
-    assert sum("batch completed" in each for each in told) == 2
-    assert sum("jobs settled" in each for each in told) == 3
+    messages = [record.message for record in caplog.records]
+    assert sum("batch completed" in each for each in messages) == 2
+    assert sum("jobs settled" in each for each in messages) == 3
     states = [(await adsum.attendances.get_batch_status(run.batch.id)).state for run in made]
     assert states == [BatchState.COMPLETED, BatchState.COMPLETED_WITH_ERRORS, BatchState.COMPLETED]
     assert {key.split(":")[0] for key in await queue_keys(redis) if "bull" not in key} == {"batch-completed"}

@@ -25,9 +25,9 @@ def test_status_reports_a_paused_queue(demo: Commands) -> None:
     demo.output(*CREATE, "--all")
     demo.output("queue", "pause")
 
-    asked = demo.run("batch", "status", BATCH_ID)
+    status = demo.run("batch", "status", BATCH_ID)
 
-    assert (asked.returncode, asked.stderr) == (0, f"adsum: {PAUSED}\n")
+    assert (status.returncode, status.stderr) == (0, f"adsum: {PAUSED}\n")
 
 
 def test_watch_reports_once_that_the_queue_was_paused(demo: Commands) -> None:

@@ -53,14 +53,14 @@ async def test_a_retry_of_an_open_batch_or_without_failures_is_a_conflict(
     assert needless.json()["detail"] == f"nobody of batch {created['batchId']} failed"
 
 
-@pytest.mark.parametrize(("number", "told"), [(1, "1 was"), (2, "2 were")])
-async def test_cancelled_students_did_not_fail_and_can_be_marked_again(api: Api, number: int, told: str) -> None:
+@pytest.mark.parametrize(("number", "text"), [(1, "1 was"), (2, "2 were")])
+async def test_cancelled_students_did_not_fail_and_can_be_marked_again(api: Api, number: int, text: str) -> None:
     created = await api.create(isSelectedAll=False, selectedStudentIds=api.school.student_ids[:number])
     batch_id = created.json()["batchId"]
     await api.post(f"/attendances/batches/{batch_id}/cancel", None, "office")
     refused = await api.post(f"/attendances/batches/{batch_id}/retry", None, "office")
     assert (refused.status_code, refused.json()["code"]) == (409, "nothing_failed")
-    assert refused.json()["detail"] == f"nobody of batch {batch_id} failed; {told} cancelled: mark the class again"
+    assert refused.json()["detail"] == f"nobody of batch {batch_id} failed; {text} cancelled: mark the class again"
 
 
 async def test_a_failed_student_with_a_later_record_keeps_it(adsum: Adsum, api: Api, worker: RunWorker) -> None:

@@ -26,12 +26,12 @@ def statuses(selection: Selection, roster: Sequence[int] = ROSTER) -> dict[int, 
     return {student: mark.status for student, mark in requested_marks(selection, roster).items()}
 
 
-def wrong_in(selection: Selection) -> list[Violation]:
+def violations_in(selection: Selection) -> list[Violation]:
     """Validates a selection in a school with the default statuses."""
     return validate_form(selection, SchoolStatuses())
 
 
-def told(violations: Sequence[Violation]) -> list[tuple[str, str]]:
+def codes_of(violations: Sequence[Violation]) -> list[tuple[str, str]]:
     return [(violation.code, violation.pointer) for violation in violations]
 
 
@@ -45,7 +45,7 @@ def noted(note: str) -> StudentMark:
 
 @pytest.mark.parametrize("note", ["", "x" * 500, "\U0001f68c \t\n 日本語"])
 def test_any_text_of_500_characters_is_a_note(note: str) -> None:
-    assert wrong_in(Selection(True, marks=[noted(note)])) == []
+    assert violations_in(Selection(True, marks=[noted(note)])) == []
 
 
 def test_all_selected_are_present_and_those_unselected_absent() -> None:
@@ -82,7 +82,7 @@ def named(selection: Selection) -> set[int]:
 
 def test_a_valid_selection_has_no_violations() -> None:
     selection = Selection(False, selected=[1, 2], unselected=[3], marks=[late(1), late(4)])
-    assert wrong_in(selection) == []
+    assert violations_in(selection) == []
     assert validate_roster(selection, ROSTER, (), sees_school=True) == []
 
 
@@ -102,12 +102,12 @@ def test_a_valid_selection_has_no_violations() -> None:
     ],
 )
 def test_each_violation_names_its_field(selection: Selection, expected: list[tuple[str, str]]) -> None:
-    assert told(wrong_in(selection)) == expected
+    assert codes_of(violations_in(selection)) == expected
 
 
 def test_all_violations_are_named_at_once() -> None:
     selection = Selection(False, selected=[1, 1], unselected=[1], marks=[StudentMark(2, Mark("asleep"))])
-    assert told(wrong_in(selection)) == [
+    assert codes_of(violations_in(selection)) == [
         ("student_repeated", "/selectedStudentIds/1"),
         ("student_in_both_lists", "/unselectedStudentIds/0"),
         ("unknown_status", "/marks/0/status"),
@@ -115,27 +115,27 @@ def test_all_violations_are_named_at_once() -> None:
 
 
 def test_selecting_all_without_names_is_not_empty() -> None:
-    assert wrong_in(Selection(True)) == []
+    assert violations_in(Selection(True)) == []
 
 
 def test_an_unknown_status_is_shortened_and_the_allowed_ones_are_listed() -> None:
-    (violation,) = wrong_in(Selection(True, marks=[StudentMark(1, Mark("x" * 1000))]))
+    (violation,) = violations_in(Selection(True, marks=[StudentMark(1, Mark("x" * 1000))]))
     assert len(violation.detail) < 120
     assert violation.params == {"allowed": ["present", "absent", "late", "excused"]}
 
 
 def test_finding_duplicate_students_takes_linear_time() -> None:
-    few, many = seconds_to_tell_of(500), seconds_to_tell_of(10_000)
+    few, many = seconds_to_validate(500), seconds_to_validate(10_000)
     assert many < 100 * few, "twenty times as many; by the square it were four hundred times"
 
 
-def seconds_to_tell_of(students: int) -> float:
+def seconds_to_validate(students: int) -> float:
     """Returns the shortest CPU time of this process over several runs."""
     selection = Selection(False, selected=[*range(students), *range(students)])
     taken: list[float] = []
     for _ in range(3):
         start = time.process_time()
-        violations = wrong_in(selection)
+        violations = violations_in(selection)
         taken.append(time.process_time() - start)
         assert (len(violations), violations[0].pointer) == (students, f"/selectedStudentIds/{students}")
     return min(taken)
@@ -144,7 +144,7 @@ def seconds_to_tell_of(students: int) -> float:
 def test_a_caller_who_sees_the_school_can_tell_unknown_students_from_those_of_other_classes() -> None:
     selection = Selection(False, selected=[1, 8], unselected=[9], marks=[late(8)])
     violations = validate_roster(selection, ROSTER, known=[8], sees_school=True)
-    assert told(violations) == [
+    assert codes_of(violations) == [
         ("not_enrolled", "/selectedStudentIds/1"),
         ("unknown_student", "/unselectedStudentIds/0"),
         ("not_enrolled", "/marks/0/studentId"),

@@ -80,6 +80,6 @@ def test_a_stored_response_is_loaded_unchanged(result: BatchResult) -> None:
 
 
 def test_a_response_stored_by_an_older_version_has_no_warnings() -> None:
-    kept = BatchResult("class-1-session-2-date-25122024", None, 1, 1, 0, "lock", "done", True, False).to_json()
-    del kept["warnings"]
-    assert result_of_json(kept).warnings == ()
+    stored = BatchResult("class-1-session-2-date-25122024", None, 1, 1, 0, "lock", "done", True, False).to_json()
+    del stored["warnings"]
+    assert result_of_json(stored).warnings == ()

@@ -46,8 +46,8 @@ def test_wrong_usage_is_exit_2_in_plain_text() -> None:
     ],
 )
 def test_a_wrong_choice_is_reported_with_all_valid_ones(arguments: tuple[str, ...], option: str) -> None:
-    told = commands().run(*arguments).stderr
-    assert f"Error: Invalid value for '{option}': 'boss' is none of " in told
+    message = commands().run(*arguments).stderr
+    assert f"Error: Invalid value for '{option}': 'boss' is none of " in message
 
 
 def test_a_wrong_setting_is_reported_in_one_line() -> None:

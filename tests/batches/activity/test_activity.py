@@ -65,22 +65,22 @@ async def run_with_one_failure(connection: Connection, school: SchoolIds) -> Run
 def test_a_run_is_open_in_each_minute_from_its_acceptance_up_to_its_end() -> None:
     begin = first_minute(NOW)
     assert begin == datetime(2024, 12, 25, 9, 53, tzinfo=UTC)
-    ended, standing = RunsOfMinutes(-1, 2, 3, 90, 1), RunsOfMinutes(1, None, 2, 0, 0)
-    minutes = minutes_of(begin, [ended, standing])
+    ended, still_open = RunsOfMinutes(-1, 2, 3, 90, 1), RunsOfMinutes(1, None, 2, 0, 0)
+    minutes = minutes_of(begin, [ended, still_open])
     assert [each.open for each in minutes] == [3, 5, *[2] * 13]
     assert (minutes[2].recorded, minutes[2].failed, minutes[2].begin) == (90, 1, begin + timedelta(minutes=2))
     assert sum(each.recorded for each in minutes) == 90
 
 
 @pytest.fixture
-async def looking(adsum: Adsum) -> AsyncGenerator[ActivityService]:
+async def activity_service(adsum: Adsum) -> AsyncGenerator[ActivityService]:
     """Opens the activity service at 10:07:30."""
     async with wiring.open_queue_control(adsum.settings) as control:
         yield ActivityService(adsum.database, control, lambda: NOW)
 
 
 async def test_minutes_count_the_own_work_of_each_run_of_visible_schools(
-    adsum: Adsum, school: SchoolIds, looking: ActivityService
+    adsum: Adsum, school: SchoolIds, activity_service: ActivityService
 ) -> None:
     operator = caller(Role.OPERATOR, school.school_id)
     async with adsum.database.transaction() as connection:
@@ -95,17 +95,19 @@ async def test_minutes_count_the_own_work_of_each_run_of_visible_schools(
         assert await runs.close_runs(connection, [retried.run_id], LATER)
         eve = batch_of(school, date(2024, 12, 24))
         await make_run(connection, school, inserts(school.student_ids), batch=eve)
-    activity = await looking.now(operator)
+    activity = await activity_service.now(operator)
     assert (activity.at, activity.time_zone, activity.oldest) == (NOW, "Asia/Tokyo", ACCEPTED_AT)
     ten = activity.minutes[7]
     assert (ten.begin, ten.recorded, ten.failed, ten.open) == (LATER, 4, 1, 1)
     assert sum(each.recorded for each in activity.minutes) == 4
-    assert (await looking.now(caller(Role.TEACHER, school.school_id, school.teacher_id))).minutes == activity.minutes
-    elsewhere = await looking.now(caller(Role.OPERATOR, other.school_id))
-    assert (elsewhere.oldest, {each.open for each in elsewhere.minutes}) == (None, {0})
-    assert (await looking.now(caller(Role.ADMIN))).time_zone == "UTC"
+    assert (
+        await activity_service.now(caller(Role.TEACHER, school.school_id, school.teacher_id))
+    ).minutes == activity.minutes
+    in_other_school = await activity_service.now(caller(Role.OPERATOR, other.school_id))
+    assert (in_other_school.oldest, {each.open for each in in_other_school.minutes}) == (None, {0})
+    assert (await activity_service.now(caller(Role.ADMIN))).time_zone == "UTC"
     with pytest.raises(Forbidden):
-        await looking.now(caller(Role.KEY))
+        await activity_service.now(caller(Role.KEY))
 
 
 async def test_batches_are_listed_by_their_state(adsum: Adsum, school: SchoolIds) -> None:

@@ -51,11 +51,11 @@ async def test_each_class_session_and_day_is_a_batch_and_a_second_import_changes
     assert again.status_code == HTTPStatus.OK
     assert {(batch["addedJobs"], len(batch["conflicts"])) for batch in again.json()["batches"]} == {(0, 0)}
     items = (await files.api.get("/attendances")).json()["items"]
-    told = {
+    listed = {
         (each["studentId"], each["learningDate"], each["status"], each["note"], each["arrivedAt"], each["leftAt"])
         for each in items
     }
-    assert told == {
+    assert listed == {
         (first, DAY, "late", "bus, again", "08:10", None),
         (second, DAY, "present", None, None, "11:00"),
         (elsewhere.student_id, DAY, "absent", None, None, None),
@@ -83,13 +83,13 @@ async def test_existing_records_are_kept_and_listed_or_corrected_on_request(
     meanwhile = (await files.send(files.line(first, "absent"))).json()["batches"][0]
     async with worker():
         await ended(adsum, before.json()["batches"][0]["batchId"])
-        kept = await files.send(files.line(first, "absent"), dryRun=True)
+        checked = await files.send(files.line(first, "absent"), dryRun=True)
         corrected = await files.send(files.line(first, "absent"), onExisting="update")
         await ended(adsum, corrected.json()["batches"][0]["batchId"])
 
     conflict = {"studentId": first, "recorded": "present", "requested": "absent"}
     assert meanwhile["isSkipped"]
-    for batch in (meanwhile, kept.json()["batches"][0]):
+    for batch in (meanwhile, checked.json()["batches"][0]):
         assert [{name: each[name] for name in conflict} for each in batch["conflicts"]] == [conflict]
     assert corrected.json()["batches"][0]["addedJobs"] == 1
     assert await files.api.statuses() == {first: "absent", second: "present"}
@@ -114,13 +114,13 @@ async def test_a_change_between_check_and_acceptance_is_reported_and_other_batch
 ) -> None:
     leaver, create_batch = files.students[0], adsum.attendances.create_batch
 
-    async def who_leaves_first(submission: Submission, who: Caller) -> BatchResult:
+    async def create_after_leaving(submission: Submission, user: Caller) -> BatchResult:
         async with adsum.database.transaction() as connection:
             of_student = update(enrolments).where(enrolments.c.student_id == leaver)
             await connection.execute(of_student.values(end_date=date(2024, 12, 26)))
-        return await create_batch(submission, who)
+        return await create_batch(submission, user)
 
-    monkeypatch.setattr(adsum.attendances, "create_batch", who_leaves_first)
+    monkeypatch.setattr(adsum.attendances, "create_batch", create_after_leaving)
     content = f"{HEADER}\n{files.line(leaver)}\n{files.line(leaver, day=NEXT_DAY)}\n".encode()
 
     with pytest.raises(ImportInterrupted) as interrupted:
@@ -137,7 +137,7 @@ async def test_an_error_that_concerns_no_line_is_raised_unchanged(
 ) -> None:
     content = f"{HEADER}\n{files.line(files.students[0])}\n".encode()
 
-    async def fails(submission: Submission, who: Caller) -> BatchResult:
+    async def fails(submission: Submission, user: Caller) -> BatchResult:
         raise error
 
     monkeypatch.setattr(adsum.attendances, "create_batch", fails)

@@ -69,9 +69,9 @@ async def test_the_number_of_reported_errors_is_limited(files: Files, monkeypatc
 
 async def test_the_number_of_lines_and_batches_is_limited(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [files.line(files.students[0], day=day) for day in ("2024-12-02", "2024-12-03")]
-    for most in ("MAX_ROWS", "MAX_BATCHES"):
+    for limit in ("MAX_ROWS", "MAX_BATCHES"):
         with monkeypatch.context() as patched:
-            patched.setattr(rules, most, 1)
+            patched.setattr(rules, limit, 1)
             assert violations(await files.send(*lines)) == {("marks.csv", "too_long")}
 
 
@@ -79,7 +79,7 @@ async def test_a_teacher_imports_own_classes_and_learns_nothing_about_others(
     adsum: Adsum, files: Files, elsewhere: Elsewhere
 ) -> None:
     before_they_taught = files.line(files.students[0], day="2024-09-01")
-    own = await files.send(files.line(files.students[0]), role="teacher", dryRun=True)
+    accepted = await files.send(files.line(files.students[0]), role="teacher", dryRun=True)
     others = await files.send(
         files.line("s-99", class_id="ma-7c", session="2"),
         files.line("s-99", class_id="nowhere", session="2"),
@@ -90,7 +90,7 @@ async def test_a_teacher_imports_own_classes_and_learns_nothing_about_others(
         role="teacher",
     )
 
-    assert own.status_code == HTTPStatus.OK, own.text
+    assert accepted.status_code == HTTPStatus.OK, accepted.text
     assert violations(others) == {
         ("marks.csv:2", "unknown_class"),
         ("marks.csv:3", "unknown_class"),

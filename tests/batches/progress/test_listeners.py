@@ -61,9 +61,9 @@ async def test_a_caller_without_permission_or_visibility_is_refused_at_once(
         (SYSTEM, "class-1-session-99-date-25122024", NotFound),
         (SYSTEM, "nonsense", NotFound),
     ]
-    for who, batch_id, error in watchers:
+    for user, batch_id, error in watchers:
         with pytest.raises(error):
-            async with adsum.progress.watch(batch_id, who):
+            async with adsum.progress.watch(batch_id, user):
                 pytest.fail("it listens")
     assert (adsum.progress.listeners, adsum.progress.is_idle) == (0, True)
     async with adsum.progress.watch(moving.batch.id, caller(Role.TEACHER, school.school_id, school.teacher_id)):

@@ -36,13 +36,13 @@ async def test_streams_end_at_once_on_shutdown_and_the_process_exits(
         with client.stream("GET", url, headers={"Authorization": f"Bearer {token}"}) as response:
             lines = response.iter_lines()
             assert next(lines) == "event: status"
-            told = time.monotonic()
+            terminated_at = time.monotonic()
             live.process.send_signal(number)
             rest = list(lines)  # the response is complete
         assert not any(line.startswith("event") for line in rest)
         log = live.log_until("stopped")
         assert live.process.wait(2 * DRAIN_S) == 0
-        assert time.monotonic() - told < DRAIN_S, "it waited for the streams as long as it may"
-    (seen,) = [line for line in log if line["event"] == "request"]
-    assert (seen["route"], seen["status"]) == ("/attendances/batches/{batchId}/events", 200)
+        assert time.monotonic() - terminated_at < DRAIN_S, "it waited for the streams as long as it may"
+    (logged,) = [line for line in log if line["event"] == "request"]
+    assert (logged["route"], logged["status"]) == ("/attendances/batches/{batchId}/events", 200)
     assert "error" not in {line["level"] for line in log}

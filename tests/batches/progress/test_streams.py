@@ -42,11 +42,11 @@ async def token(adsum: Adsum) -> str:
     return await token_of(adsum)
 
 
-async def nobody_listens(api: Served) -> None:
-    async def alone() -> bool:
+async def has_no_streams(api: Served) -> None:
+    async def has_no_listeners() -> bool:
         return api.adsum.progress.listeners == 0
 
-    await until(alone)
+    await until(has_no_listeners)
 
 
 async def test_a_stream_reports_progress_from_the_first_student_to_the_last(
@@ -86,23 +86,23 @@ async def test_a_disconnected_client_is_removed_at_once(moving: MovingRun, api: 
     async with api.events(moving.batch.id, token) as stream:
         await stream.next()
         assert api.adsum.progress.listeners == 1
-    await nobody_listens(api)
+    await has_no_streams(api)
 
 
 async def test_a_client_that_does_not_read_delays_no_other_and_is_removed_on_disconnect(
     moving: MovingRun, api: Served, token: str
 ) -> None:
     request = f"GET {api.path(moving.batch.id)} HTTP/1.1\r\nHost: adsum\r\nAuthorization: Bearer {token}\r\n\r\n"
-    with socket.socket() as deaf:
-        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-        deaf.connect(("127.0.0.1", api.port))
-        deaf.sendall(request.encode())
+    with socket.socket() as slow_client:
+        slow_client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        slow_client.connect(("127.0.0.1", api.port))
+        slow_client.sendall(request.encode())
         async with api.events(moving.batch.id, token) as stream:
             assert (await stream.next()).settled == 0
             for chunk in range(3):
                 await moving.record(chunk)
                 assert (await stream.next()).settled == 10 * (chunk + 1)
-    await nobody_listens(api)
+    await has_no_streams(api)
 
 
 async def test_comments_keep_an_idle_connection_open(
@@ -138,7 +138,7 @@ async def test_errors_before_the_stream_are_problem_details(
     office = await token_of(adsum, Role.OFFICE, elsewhere)
     key = await adsum.api_keys.create("lms", [Permission.ATTENDANCE_CREATE], [school.school_id])
     unknown = "class-1-session-99-date-25122024"
-    asked: list[tuple[str, dict[str, str], int]] = [
+    refusals: list[tuple[str, dict[str, str], int]] = [
         (moving.batch.id, {}, 401),
         (moving.batch.id, {"X-API-Key": key.secret}, 403),
         (moving.batch.id, {"Authorization": f"Bearer {office}"}, 404),
@@ -146,7 +146,7 @@ async def test_errors_before_the_stream_are_problem_details(
         ("nonsense", {"Authorization": f"Bearer {token}"}, 404),
     ]
     async with httpx2.AsyncClient() as client:
-        for batch_id, headers, status in asked:
+        for batch_id, headers, status in refusals:
             refused = await client.get(api.path(batch_id), headers=headers)
             assert (refused.status_code, refused.headers["content-type"]) == (status, "application/problem+json")
 

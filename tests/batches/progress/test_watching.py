@@ -29,16 +29,16 @@ async def test_a_watch_yields_the_current_state_each_newer_state_and_one_termina
 ) -> None:
     await moving.record(0)
     async with adsum.progress.watch(moving.batch.id, SYSTEM) as watch:
-        seen = [await next_of(watch)]
+        states = [await next_of(watch)]
         for chunk in (1, 2):
             await moving.record(chunk)
-            seen.append(await next_of(watch))
-        assert [status.state for status in seen] == [BatchState.PROCESSING] * 3
+            states.append(await next_of(watch))
+        assert [status.state for status in states] == [BatchState.PROCESSING] * 3
         await moving.close()
-        seen += await rest_of(watch)
-    assert settled(*seen) == [10, 20, 30, 30]
-    assert [status.tally.progress for status in seen] == [33, 66, 100, 100]
-    assert seen[-1].state is BatchState.COMPLETED
+        states += await rest_of(watch)
+    assert settled(*states) == [10, 20, 30, 30]
+    assert [status.tally.progress for status in states] == [33, 66, 100, 100]
+    assert states[-1].state is BatchState.COMPLETED
 
 
 async def test_with_a_real_worker_progress_never_decreases_and_ends_at_100(
@@ -46,11 +46,11 @@ async def test_with_a_real_worker_progress_never_decreases_and_ends_at_100(
 ) -> None:
     result = await adsum.attendances.create_batch(submission(school), SYSTEM)
     async with worker(), adsum.progress.watch(result.batch_id, SYSTEM) as watch:
-        seen = await rest_of(watch)
-    assert settled(*seen) == sorted(settled(*seen))
-    assert (seen[-1].state, seen[-1].tally.progress) == (BatchState.COMPLETED, 100)
-    assert all(status.tally.progress < 100 or status.remaining_jobs == 0 for status in seen)
-    assert [status.has_ended for status in seen].count(True) == 1
+        states = await rest_of(watch)
+    assert settled(*states) == sorted(settled(*states))
+    assert (states[-1].state, states[-1].tally.progress) == (BatchState.COMPLETED, 100)
+    assert all(status.tally.progress < 100 or status.remaining_jobs == 0 for status in states)
+    assert [status.has_ended for status in states].count(True) == 1
 
 
 async def test_a_resumed_watch_yields_nothing_until_the_state_changes(
@@ -92,13 +92,13 @@ async def test_a_newer_run_replaces_the_older_one_and_is_watched_to_its_end(
         # No round starts in between.
         await moving.cancel()
         newer = await begin_run(adsum.database, school)
-        seen = [await next_of(watch)]
+        states = [await next_of(watch)]
         await newer.cancel()
-        seen += await rest_of(watch)
-    newest = [status for status in seen if status.run_id == newer.run.run_id]
+        states += await rest_of(watch)
+    newest = [status for status in states if status.run_id == newer.run.run_id]
     assert first.run_id == moving.run.run_id
     assert newest[-1].state is BatchState.CANCELLED
-    assert seen[-1] == newest[-1]
+    assert states[-1] == newest[-1]
 
 
 async def test_a_state_older_than_one_already_yielded_is_dropped(

@@ -63,7 +63,7 @@ async def one_worker_waits(control: QueueControl) -> bool:
     return len(await control.workers()) == 1
 
 
-async def nobody_is_there(control: QueueControl) -> bool:
+async def has_no_workers(control: QueueControl) -> bool:
     return not await control.workers()
 
 
@@ -75,11 +75,11 @@ async def test_a_running_worker_is_listed_with_its_host_and_process(control: Que
     assert await control.workers() == []
     async with working(redis_url, ready_desk()):
         await until(lambda: one_worker_waits(control))
-        (seen,) = await control.workers()
-        assert seen.name.endswith(f":{os.getpid()}")
-        assert seen.is_alive
+        (listed,) = await control.workers()
+        assert listed.name.endswith(f":{os.getpid()}")
+        assert listed.is_alive
     # The server notices a closed connection with a delay.
-    await until(lambda: nobody_is_there(control))
+    await until(lambda: has_no_workers(control))
 
 
 async def test_a_worker_is_listed_again_after_it_reconnects(

@@ -148,8 +148,8 @@ async def test_a_frozen_server_delays_a_request_at_most_by_the_deadline(
     redis = open_redis(url_of(own_valkey), connections=8, socket_timeout=5)
     queue = new_queue(redis)
     await queue.ping()
-    with frozen(own_valkey), monkeypatch.context() as patience:
-        patience.setattr(service, "REQUEST_DEADLINE_S", REQUEST_DEADLINE_S)
+    with frozen(own_valkey), monkeypatch.context() as patched:
+        patched.setattr(service, "REQUEST_DEADLINE_S", REQUEST_DEADLINE_S)
         start = time.monotonic()
         with pytest.raises(QueueOutage):
             await queue.enqueue([run_of(FIRST, [1, 2])])

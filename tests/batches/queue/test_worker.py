@@ -80,7 +80,7 @@ async def test_the_processor_receives_the_number_of_stalls(queue: QueueService, 
 async def test_a_stopping_worker_finishes_its_chunks_and_fetches_no_more(
     queue: QueueService, redis: Any, redis_url: str
 ) -> None:
-    async def nobody_waits_for_chunks() -> bool:
+    async def no_worker_waits() -> bool:
         return not await somebody_waits_for_chunks(redis)
 
     desk = Desk()
@@ -89,7 +89,7 @@ async def test_a_stopping_worker_finishes_its_chunks_and_fetches_no_more(
         await desk.begun.wait()
         await until(lambda: somebody_waits_for_chunks(redis))
         stop.set()
-        await until(nobody_waits_for_chunks)
+        await until(no_worker_waits)
         await queue.enqueue([run_of(SECOND, [1, 2], batch=OTHER_BATCH)])
         desk.go_on.set()
     assert desk.processed == chunks_of(run_of(FIRST, [1, 2]))
@@ -108,11 +108,11 @@ async def test_a_postponed_chunk_is_delivered_again_soon(queue: QueueService, re
 async def test_a_chunk_in_transit_to_a_stopping_worker_is_finished(
     queue: QueueService, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, paused = asyncio.Event(), asyncio.Event()
+    stopping, paused = asyncio.Event(), asyncio.Event()
 
     class Observed(FetchingWorker):
         async def pause(self, do_not_wait_active: bool = False) -> None:
-            told.set()
+            stopping.set()
             await super().pause(do_not_wait_active)
             paused.set()
 
@@ -125,7 +125,7 @@ async def test_a_chunk_in_transit_to_a_stopping_worker_is_finished(
         async with working(proxied, desk, concurrency=1) as stop:
             await fetch.injected.wait()
             stop.set()
-            await told.wait()
+            await stopping.wait()
             fetch.resumed.set()
             await paused.wait()
             for _ in range(10):
@@ -136,9 +136,9 @@ async def test_a_chunk_in_transit_to_a_stopping_worker_is_finished(
 
 
 async def test_workers_that_stop_during_the_check_for_stalled_chunks_leave_no_connection(redis_url: str) -> None:
-    for turns in range(0, 200, 10):  # some workers are in the middle of the check
+    for iterations in range(0, 200, 10):  # some workers are in the middle of the check
         async with working(redis_url, ready_desk(), stall_interval=0.001):
-            for _ in range(turns):
+            for _ in range(iterations):
                 await asyncio.sleep(0)
         gc.collect()  # an unclosed connection warns here, and warnings are errors
 
@@ -197,7 +197,7 @@ async def test_a_worker_without_a_server_stops_on_request(tmp_path: Path) -> Non
     async with working(f"unix://{tmp_path}/nobody.sock", ready_desk(), drain_timeout=0.5):
         await asyncio.sleep(0)
     with temporary_valkey() as server:
-        gone = url_of(server)
+        stopped_url = url_of(server)
         stack = AsyncExitStack()
-        await stack.enter_async_context(working(gone, ready_desk(), drain_timeout=0.5))
+        await stack.enter_async_context(working(stopped_url, ready_desk(), drain_timeout=0.5))
     await stack.aclose()

@@ -22,12 +22,12 @@ from tests.support.waiting import until, waiting_for_locks
 async def test_the_returned_runs_match_the_rows(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids), chunk_size=2)
-        (told,) = await jobs.record_jobs(connection, slices(run), LATER)
+        (result,) = await jobs.record_jobs(connection, slices(run), LATER)
         (read,) = await jobs.slice_outcomes(connection, slices(run))
-    assert replace(told, closed=None, closed_at=None, run_state=RunState.CLOSED) == read
+    assert replace(result, closed=None, closed_at=None, run_state=RunState.CLOSED) == read
     assert (read.recorded, read.pending, read.planned, sorted(read.ended)) == (4, 0, 4, school.student_ids)
-    assert told.closed is not None
-    assert (told.closed, told.closed_at) == (Tally(recorded=4), LATER)
+    assert result.closed is not None
+    assert (result.closed, result.closed_at) == (Tally(recorded=4), LATER)
 
 
 @pytest.mark.parametrize("is_counted", [False, True], ids=["with its last record", "once all are counted"])
@@ -54,8 +54,8 @@ async def test_a_skipped_or_unenrolled_student_keeps_the_run_open(database: Data
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts([*school.student_ids, 999]))
         await make_record(connection, school.school_id, run.batch, school.student_ids[0])
-        (told,) = await jobs.record_jobs(connection, slices(run), LATER)
-        assert (told.recorded, told.closed, told.pending > 0) == (3, None, True)
+        (result,) = await jobs.record_jobs(connection, slices(run), LATER)
+        assert (result.recorded, result.closed, result.pending > 0) == (3, None, True)
         await jobs.fail_pending_jobs(connection, slices(run), "not_enrolled", LATER)
         (read,) = await jobs.slice_outcomes(connection, slices(run))
     assert (read.recorded, read.pending, len(read.ended), read.run_state) == (3, 0, 5, RunState.OPEN)
@@ -65,8 +65,8 @@ async def test_an_ended_run_records_nothing_and_is_not_closed_again(database: Da
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
         await end_run(connection, run, RunState.CANCELLED)
-        told = await jobs.record_jobs(connection, slices(run), LATER)
-    assert not any(each.recorded or each.closed for each in told)
+        result = await jobs.record_jobs(connection, slices(run), LATER)
+    assert not any(each.recorded or each.closed for each in result)
 
 
 async def test_the_counts_equal_those_counted_from_rows(database: Database, school: SchoolIds) -> None:
@@ -75,11 +75,11 @@ async def test_the_counts_equal_those_counted_from_rows(database: Database, scho
         run = await make_run(connection, school, inserts(others), kept=[one])
         carried = {"carried_recorded": 5, "carried_skipped": 2, "carried_cancelled": 1, "total_jobs": 12}
         await connection.execute(update(batch_runs).where(batch_runs.c.run_id == run.run_id).values(carried))
-        (told,) = await jobs.record_jobs(connection, slices(run), LATER)
-        assert told.closed is not None
+        (result,) = await jobs.record_jobs(connection, slices(run), LATER)
+        assert result.closed is not None
         await connection.execute(update(batch_runs).where(batch_runs.c.run_id == run.run_id).values(state="open"))
-        assert await runs.close_runs(connection, [run.run_id], LATER) == {run.run_id: told.closed}
-    assert told.closed == Tally(recorded=8, skipped=3, cancelled=1)
+        assert await runs.close_runs(connection, [run.run_id], LATER) == {run.run_id: result.closed}
+    assert result.closed == Tally(recorded=8, skipped=3, cancelled=1)
 
 
 async def test_a_repeated_chunk_does_not_close_its_run_again(database: Database, school: SchoolIds) -> None:
@@ -117,5 +117,5 @@ async def test_two_workers_with_chunks_of_one_run_do_not_deadlock(postgres_datab
             await until(both_wait)
             raise Undone
 
-    told = [each for found in await asyncio.gather(*workers) for each in found]
-    assert [bool(each.closed) for each in told] == [True]
+    result = [each for found in await asyncio.gather(*workers) for each in found]
+    assert [bool(each.closed) for each in result] == [True]

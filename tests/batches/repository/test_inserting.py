@@ -39,9 +39,9 @@ NOBODY = "01930000-0000-7000-8000-00000000ffff"
 
 async def test_an_open_runs_jobs_are_recorded_as_planned(database: Database, school: SchoolIds) -> None:
     one, two, *_ = school.student_ids
-    wanted = [AttendanceJob(one, Mark("late", "bus \U0001f68c 'ü'")), AttendanceJob(two, Mark("absent"))]
+    planned = [AttendanceJob(one, Mark("late", "bus \U0001f68c 'ü'")), AttendanceJob(two, Mark("absent"))]
     async with database.transaction() as connection:
-        run = await make_run(connection, school, wanted)
+        run = await make_run(connection, school, planned)
         await jobs.insert_records(connection, slices(run))
         assert await outcomes(connection, run) == {one: "recorded", two: "recorded"}
         assert await records(connection, batch_of(school)) == {
@@ -113,19 +113,24 @@ async def test_a_corrected_record_still_counts_as_recorded(database: Database, s
 async def test_the_job_of_a_student_who_left_the_class_fails_with_the_reason(
     database: Database, school: SchoolIds
 ) -> None:
-    gone, ended, future, stays = school.student_ids
+    unenrolled, ended, future, stays = school.student_ids
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
         c = enrolments.c
-        await connection.execute(delete(enrolments).where(c.student_id == gone))
+        await connection.execute(delete(enrolments).where(c.student_id == unenrolled))
         await connection.execute(update(enrolments).where(c.student_id == ended).values(end_date=DAY))
         await connection.execute(
             update(enrolments).where(c.student_id == future).values(begin_date=DAY + timedelta(days=1))
         )
         await jobs.insert_records(connection, slices(run))
         await jobs.fail_pending_jobs(connection, slices(run), "not_enrolled", LATER)
-        assert await outcomes(connection, run) == {gone: "failed", ended: "failed", future: "failed", stays: "recorded"}
-        assert await failures(connection, run) == dict.fromkeys([gone, ended, future], "not_enrolled")
+        assert await outcomes(connection, run) == {
+            unenrolled: "failed",
+            ended: "failed",
+            future: "failed",
+            stays: "recorded",
+        }
+        assert await failures(connection, run) == dict.fromkeys([unenrolled, ended, future], "not_enrolled")
 
 
 async def test_only_pending_jobs_are_failed_and_only_once(database: Database, school: SchoolIds) -> None:
@@ -197,9 +202,9 @@ async def test_two_workers_with_the_same_chunks_in_different_order_write_each_on
             for number in range(6)
         ]
 
-    async def work(turn: int) -> None:
+    async def work(rotation: int) -> None:
         async with database.transaction() as connection:
-            await jobs.insert_records(connection, slices(*made[turn:], *made[:turn]))
+            await jobs.insert_records(connection, slices(*made[rotation:], *made[:rotation]))
 
     await asyncio.gather(*map(work, range(6)))
     async with database.snapshot() as connection:

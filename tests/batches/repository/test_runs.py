@@ -25,16 +25,16 @@ NOBODY = "01930000-0000-7000-8000-00000000ffff"
 
 
 async def test_a_run_is_loaded_as_it_was_stored(database: Database, school: SchoolIds) -> None:
-    wanted = [
+    planned = [
         AttendanceJob(1, Mark("present")),
         AttendanceJob(2, Mark("late", "bus \U0001f68c")),
         AttendanceJob(3, Mark("absent"), 4),
     ]
     async with database.transaction() as connection:
-        made = await make_run(connection, school, wanted, chunk_size=2)
-        assert await runs.find_run(connection, made.run_id) == made
-        assert await runs.open_run(connection, made.batch) == made
-        assert await runs.newest_run(connection, made.batch) == made
+        stored = await make_run(connection, school, planned, chunk_size=2)
+        assert await runs.find_run(connection, stored.run_id) == stored
+        assert await runs.open_run(connection, stored.batch) == stored
+        assert await runs.newest_run(connection, stored.batch) == stored
 
 
 async def test_a_batch_that_was_never_marked_has_no_run(database: Database, school: SchoolIds) -> None:
@@ -64,22 +64,22 @@ async def test_other_days_and_sessions_have_open_runs_of_their_own(database: Dat
         session_id = await make_session(connection, school.class_id, period="2")
         today = batch_of(school)
         batches = [today, replace(today, learning_date=DAY - timedelta(days=1)), replace(today, session_id=session_id)]
-        made = [await make_run(connection, school, inserts([1]), batch=batch) for batch in batches]
-        assert [await runs.open_run(connection, batch) for batch in batches] == made
+        stored = [await make_run(connection, school, inserts([1]), batch=batch) for batch in batches]
+        assert [await runs.open_run(connection, batch) for batch in batches] == stored
 
 
 async def test_the_state_of_each_run_is_returned(database: Database, school: SchoolIds) -> None:
     async with database.transaction() as connection:
-        made = list[str]()
+        stored = list[str]()
         for state in (RunState.CLOSED, RunState.CANCELLED, RunState.OPEN):
             run = await make_run(connection, school, inserts(school.student_ids))
             if state is not RunState.OPEN:
                 await end_run(connection, run, state)
-            made.append(run.run_id)
-        endings = await runs.find_endings(connection, [*made, NOBODY])
-        ended = await runs.find_ended(connection, [*made, NOBODY])
-    closed, cancelled, still_open = made
-    assert endings.keys() == set(made)
+            stored.append(run.run_id)
+        endings = await runs.find_endings(connection, [*stored, NOBODY])
+        ended = await runs.find_ended(connection, [*stored, NOBODY])
+    closed, cancelled, still_open = stored
+    assert endings.keys() == set(stored)
     assert endings[still_open] == (RunState.OPEN, None)
     assert ended == {closed: LATER, cancelled: None, NOBODY: None}
 
@@ -89,14 +89,14 @@ async def test_a_page_of_open_runs_is_limited_by_jobs_and_has_at_least_one_run(
     database: Database, school: SchoolIds, max_jobs: int, number: int
 ) -> None:
     async with database.transaction() as connection:
-        made = [
+        stored = [
             await make_run(connection, school, inserts(school.student_ids[:2]), batch=batch_of(school, day))
             for day in (DAY, DAY + timedelta(1), DAY + timedelta(2))
         ]
         page = await runs.open_runs_after(connection, None, LATER, 10, max_jobs=max_jobs)
-        assert page == made[:number]
+        assert page == stored[:number]
         following = await runs.open_runs_after(connection, page[-1].run_id, LATER, 10, max_jobs=100)
-    assert page + following == made
+    assert page + following == stored
 
 
 async def test_existing_records_are_those_of_the_session_and_day_with_cleared_marks(
@@ -119,8 +119,8 @@ async def test_a_response_is_stored_under_its_actor_and_key(database: Database) 
     answer: dict[str, Any] = {"batchId": "x", "conflicts": [], "text": "'ü\U0001f68c"}
     async with database.transaction() as connection:
         await submissions.store_answers(connection, {KEY: StoredAnswer("digest", answer)}, LATER)
-        asked = [KEY, AnswerKey("user-2", "key"), AnswerKey("user-1", "KEY")]
-        assert await submissions.find_answers(connection, asked) == {KEY: StoredAnswer("digest", answer)}
+        keys = [KEY, AnswerKey("user-2", "key"), AnswerKey("user-1", "KEY")]
+        assert await submissions.find_answers(connection, keys) == {KEY: StoredAnswer("digest", answer)}
 
 
 async def test_a_key_is_stored_once(database: Database) -> None:

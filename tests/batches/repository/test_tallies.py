@@ -25,18 +25,18 @@ from tests.support.schools import SchoolIds, make_record
 from tests.support.waiting import somebody_waits_for_a_lock, until
 
 # Possible rows of one student: the job's expected version, the record's version, and the record's run.
-seen = st.none() | st.integers(min_value=1, max_value=2)
+expected_version = st.none() | st.integers(min_value=1, max_value=2)
 record = st.none() | st.tuples(st.integers(min_value=1, max_value=3), st.booleans(), st.booleans())
 Rows = list[tuple[int | None, tuple[int, bool, bool] | None, bool]]
-rows_of_student = st.tuples(seen, record, st.booleans())
+rows_of_student = st.tuples(expected_version, record, st.booleans())
 
 
 async def arrange(connection: AsyncConnection, school: SchoolIds, rows: Rows) -> Run:
-    wanted = [
+    planned = [
         AttendanceJob(student, Mark("absent"), version)
         for student, (version, _, _) in zip(school.student_ids, rows, strict=False)
     ]
-    run = await make_run(connection, school, wanted, kept=[901, 902], chunk_size=2)
+    run = await make_run(connection, school, planned, kept=[901, 902], chunk_size=2)
     for student, (_, found, failed) in zip(school.student_ids, rows, strict=False):
         if failed:
             await fail_job(connection, run, student)

@@ -46,8 +46,8 @@ def sweeper(adsum: Adsum) -> Sweeper:
 
 async def three_runs(adsum: Adsum, school: SchoolIds) -> list[Run]:
     for day in DAYS:
-        asked = Submission(school.class_id, school.session_id, day, Selection(is_selected_all=True))
-        await adsum.attendances.create_batch(asked, system_caller())
+        request = Submission(school.class_id, school.session_id, day, Selection(is_selected_all=True))
+        await adsum.attendances.create_batch(request, system_caller())
     async with adsum.database.snapshot() as connection:
         return await runs.open_runs_after(connection, None, system_clock(), 10, max_jobs=1000)
 
@@ -123,8 +123,8 @@ async def test_a_sweeper_that_does_not_lead_does_no_chores_and_applies_again(ads
         done.set()
 
     sweeping = asyncio.create_task(adsum.sweeper.run(stop, [chore]))
-    before = await _asked(redis)
-    await until(lambda: _has_asked_since(redis, before))
+    before = await _lead_attempts(redis)
+    await until(lambda: _has_attempted_since(redis, before))
     assert not done.is_set()
     await redis.delete("attendance-sweeper")
     await asyncio.wait_for(done.wait(), 20)
@@ -132,14 +132,14 @@ async def test_a_sweeper_that_does_not_lead_does_no_chores_and_applies_again(ads
     await sweeping
 
 
-async def _has_asked_since(redis: Redis, before: int) -> bool:
-    return await _asked(redis) >= before + 2
+async def _has_attempted_since(redis: Redis, before: int) -> bool:
+    return await _lead_attempts(redis) >= before + 2
 
 
-async def _asked(redis: Redis) -> int:
+async def _lead_attempts(redis: Redis) -> int:
     """Returns the number of attempts to lead."""
-    told = await cast("Any", redis).info("commandstats")
-    return int(told.get("cmdstat_set", {}).get("calls", 0))
+    statistics = await cast("Any", redis).info("commandstats")
+    return int(statistics.get("cmdstat_set", {}).get("calls", 0))
 
 
 async def _is_free(redis: Redis) -> bool:
@@ -154,10 +154,10 @@ async def test_an_outage_ends_the_pass_but_not_the_sweeper(
         stop = asyncio.Event()
         sweeping = asyncio.create_task(adsum.sweeper.run(stop))
 
-        async def met_two() -> bool:
+        async def two_attempts_made() -> bool:
             return sum("outage, sweeping later" in record.message for record in caplog.records) >= 2
 
-        await until(met_two)
+        await until(two_attempts_made)
         stop.set()
         await sweeping
 

@@ -56,11 +56,11 @@ async def test_a_run_that_cannot_take_over_the_lock_is_enqueued_and_completed(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def away(*_: object) -> bool:
+    async def fail(*_: object) -> bool:
         raise StorageOutage("the database is away just now")
 
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(Completion, "take_over", away)
+    monkeypatch.setattr(Completion, "take_over", fail)
     result = await adsum.attendances.create_batch(submission(school), SYSTEM)
     assert "batch queued, and another run holds it" in caplog.messages
     async with worker():

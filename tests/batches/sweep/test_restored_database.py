@@ -19,22 +19,22 @@ from tests.support.schools import SchoolIds
 from tests.support.waiting import until
 
 
-async def forget_everything(adsum: Adsum) -> None:
+async def delete_all_runs(adsum: Adsum) -> None:
     """Deletes all runs, as a restore to a time before the first batch does."""
     async with adsum.database.transaction() as connection:
         for table in (attendances, job_failures, batch_runs):
             await connection.execute(delete(table))
 
 
-async def forgotten(adsum: Adsum, school: SchoolIds) -> Run:
+async def unknown_run(adsum: Adsum, school: SchoolIds) -> Run:
     """A run that Redis has and the database does not have."""
     _, run = await accepted(adsum, school)
-    await forget_everything(adsum)
+    await delete_all_runs(adsum)
     return run
 
 
 async def test_an_unknown_batch_is_not_found_even_if_redis_has_its_keys(adsum: Adsum, school: SchoolIds) -> None:
-    run = await forgotten(adsum, school)
+    run = await unknown_run(adsum, school)
     with pytest.raises(NotFound):
         await adsum.attendances.get_batch_status(run.batch.id, system_caller())
 
@@ -42,7 +42,7 @@ async def test_an_unknown_batch_is_not_found_even_if_redis_has_its_keys(adsum: A
 async def test_a_batch_locked_by_an_unknown_run_is_claimed_and_completed(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker
 ) -> None:
-    old = await forgotten(adsum, school)
+    old = await unknown_run(adsum, school)
     result, run = await accepted(adsum, school)
     assert await redis.get(f"attendance-batch-lock:{run.batch.id}") == run.run_id != old.run_id
     async with worker():
@@ -54,7 +54,7 @@ async def test_a_batch_locked_by_an_unknown_run_is_claimed_and_completed(
 async def test_chunks_of_an_unknown_run_are_finished_at_once_and_release_its_batch(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = await forgotten(adsum, school)
+    run = await unknown_run(adsum, school)
 
     async def is_over() -> bool:
         return await adsum.queue.depth() == 0
@@ -71,7 +71,7 @@ async def test_chunks_of_an_unknown_run_are_finished_at_once_and_release_its_bat
 async def test_chunks_of_an_unknown_run_do_not_release_the_batch_of_the_next_run(
     adsum: Adsum, school: SchoolIds, redis: Redis
 ) -> None:
-    old = await forgotten(adsum, school)
+    old = await unknown_run(adsum, school)
     _, run = await accepted(adsum, school)
     await adsum.processor.process(chunks_of(old))
     assert await redis.get(f"attendance-batch-lock:{run.batch.id}") == run.run_id

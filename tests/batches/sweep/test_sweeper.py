@@ -65,8 +65,8 @@ LOSSES: list[Loss] = [
 
 
 async def accepted(adsum: Adsum, school: SchoolIds) -> tuple[BatchResult, Run]:
-    asked = Submission(school.class_id, school.session_id, "2024-12-25", Selection(is_selected_all=True))
-    result = await adsum.attendances.create_batch(asked, system_caller())
+    request = Submission(school.class_id, school.session_id, "2024-12-25", Selection(is_selected_all=True))
+    result = await adsum.attendances.create_batch(request, system_caller())
     async with adsum.database.snapshot() as connection:
         run = await runs.open_run(connection, batch_of(school))
     assert run is not None

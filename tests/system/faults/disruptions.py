@@ -54,10 +54,10 @@ class Site:
         """Waits until a request is answered with 503."""
         before = self.load.refusals
 
-        async def is_told() -> bool:
+        async def is_refused() -> bool:
             return self.load.refusals > before
 
-        await until(is_told)
+        await until(is_refused)
 
     async def accumulate_backlog(self) -> None:
         """Kills the worker, so that batches are queued when the disruption begins."""

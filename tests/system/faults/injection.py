@@ -165,21 +165,21 @@ class ApiTarget:
         """Sends the request until it is answered. Returns the promises made on the way."""
         for _ in range(3):
             try:
-                answer = await self.platform.mark(batch)
+                response = await self.platform.mark(batch)
             except httpx2.TransportError:
                 await self.victim.wait_until_ended()
                 self.victim, address = await self.installation.api(self.stack)
                 self.platform = await self.stack.enter_async_context(platform(address, self.platform.classes))
                 continue
-            match answer.status_code:
+            match response.status_code:
                 case 202:
-                    return [self.platform.promise(answer)]
+                    return [self.platform.promise(response)]
                 case 200:  # an earlier request was accepted
                     return []
                 case 503:
-                    assert answer.headers["Retry-After"]
+                    assert response.headers["Retry-After"]
                 case other:
-                    raise AssertionError(f"{other}: {answer.text}")
+                    raise AssertionError(f"{other}: {response.text}")
         raise AssertionError("three times without an answer")
 
     async def _status(self, batch: Batch) -> tuple[int, str]:

@@ -74,9 +74,9 @@ class Member:
     async def wait_for_event(self, event: str) -> dict[str, object]:
         """Waits for a log event and returns it."""
         await eventually(lambda: self._find_event(event) is not None)
-        said = self._find_event(event)
-        assert said is not None
-        return said
+        found = self._find_event(event)
+        assert found is not None
+        return found
 
     def _find_event(self, event: str) -> dict[str, object] | None:
         lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []

@@ -33,26 +33,26 @@ class Load:
         """Sends one request until it is answered with 202, or with 200 because an earlier request was accepted."""
         while batch not in self.accepted:
             try:
-                answer = await self.platform.mark(batch)
+                response = await self.platform.mark(batch)
             except httpx2.TransportError:
                 self.losses += 1  # the API was killed, or the connection was cut
             else:
-                self._take(batch, answer)
+                self._record(batch, response)
             if batch not in self.accepted:
                 await asyncio.sleep(RETRY_PAUSE_S)  # the client's pause before it retries
 
-    def _take(self, batch: Batch, answer: httpx2.Response) -> None:
-        match answer.status_code:
+    def _record(self, batch: Batch, response: httpx2.Response) -> None:
+        match response.status_code:
             case 202:
-                self.promises.append(self.platform.promise(answer))
+                self.promises.append(self.platform.promise(response))
                 self.accepted.add(batch)
             case 200:  # an earlier attempt was accepted
                 self.accepted.add(batch)
             case 503:
-                assert answer.headers["Retry-After"]
+                assert response.headers["Retry-After"]
                 self.refusals += 1
             case other:
-                raise AssertionError(f"{other}: {answer.text}")
+                raise AssertionError(f"{other}: {response.text}")
 
 
 @asynccontextmanager

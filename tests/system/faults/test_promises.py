@@ -214,11 +214,11 @@ async def test_a_rolling_restart_under_load_loses_no_answered_request_and_fails_
 async def wait_until_injected(installation: Installation, fault: Fault) -> None:
     """Waits for a fault, and sweeps, since the victim does not: the API may not enqueue a run in time."""
 
-    async def has_fallen() -> bool:
+    async def is_injected() -> bool:
         await installation.adsum.sweeper.sweep()
         return fault.injected.is_set()
 
-    await until(has_fallen)
+    await until(is_injected)
 
 
 async def more(load: Load) -> None:

@@ -51,8 +51,8 @@ async def _freeze(testbed: Testbed) -> tuple[bool, bool]:
     injected = await inject_fault(testbed, victim, victim.freeze, breaks=False)
     if injected is None:
         return False, False
-    fault, struck = injected
-    runs = struck.run_ids
+    fault, stopped_worker = injected
+    runs = stopped_worker.run_ids
 
     async def are_ended() -> bool:
         return await testbed.number(ENDED, runs=runs) == len(runs)

@@ -44,22 +44,23 @@ def add(result: Result) -> None:
     older: list[dict[str, Any]] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
     others = [each for each in older if (each["part"], each["seed"]) != (result.part, result.seed)]
     now = {"when": datetime.now(UTC).isoformat(timespec="minutes"), "machine": machine()}
-    kept = sorted([*others, asdict(result) | now], key=lambda each: (each["part"], each["seed"]))
-    RESULTS.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-    PAGE.write_text(PREFACE + "".join(_row(each) for each in kept) + _machines(kept), encoding="utf-8")
+    results = sorted([*others, asdict(result) | now], key=lambda each: (each["part"], each["seed"]))
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    PAGE.write_text(PREFACE + "".join(_row(each) for each in results) + _machines(results), encoding="utf-8")
 
 
 def machine() -> str:
     return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
 
 
-def _row(kept: dict[str, Any]) -> str:
-    figures = "; ".join(f"{name} {number}" for name, number in kept["figures"].items())
-    reached = "reached" if kept["reached"] else "**missed**"
-    return f"| {kept['part']} | {kept['goal']} | {figures} | {kept['seed']} | {kept['seconds']:.0f} s | {reached} |\n"
+def _row(result: dict[str, Any]) -> str:
+    figures = "; ".join(f"{name} {number}" for name, number in result["figures"].items())
+    reached = "reached" if result["reached"] else "**missed**"
+    cells = (result["part"], result["goal"], figures, result["seed"], f"{result['seconds']:.0f} s", reached)
+    return f"| {' | '.join(map(str, cells))} |\n"
 
 
-def _machines(kept: list[dict[str, Any]]) -> str:
-    machines = "; ".join(sorted({each["machine"] for each in kept}))
-    first, last = min(each["when"] for each in kept), max(each["when"] for each in kept)
+def _machines(results: list[dict[str, Any]]) -> str:
+    machines = "; ".join(sorted({each["machine"] for each in results}))
+    first, last = min(each["when"] for each in results), max(each["when"] for each in results)
     return f"\nOn: {machines}. From {first} to {last}.\n"
