@@ -142,7 +142,7 @@ def _work(state: State, place: int, worker: Worker, rules: Rules) -> Step:
         )
     if step in {RELEASE, RELEASE_WHOLE}:
         # At zero each ticket was removed; completely recorded runs are never counted.
-        is_whole = step == RELEASE_WHOLE and rules.release_all_tickets_of_what_was_recorded_whole
+        is_whole = step == RELEASE_WHOLE and rules.release_all_tickets_of_completely_recorded_runs
         completed = state.runs[run - 1] == CLOSED or not rules.close_before_releasing
         after = ledger.release(state, run, planned(state, run) if is_whole else (), completed=completed, rules=rules)
         is_over = rules.close_before_releasing or step == RELEASE_WHOLE
@@ -184,7 +184,7 @@ def _sweep(state: State, rules: Rules) -> Iterator[Step]:
 def _look(state: State, rules: Rules) -> Iterator[Step]:
     """Checks the messages of the open run, and whether the lock's holder has ended."""
     run = state.open_run
-    if run and rules.sweeper_drives_open_runs:
+    if run and rules.sweeper_rescues_open_runs:
         missing = [student for student in planned(state, run) if state.queue[state.place(run, student)] == GONE]
         if missing:
             yield ("sweeper looks at run", run), state._replace(sweeper=(LOOK, run, packed(missing), 0, 0))
@@ -204,8 +204,8 @@ def _look_closer(state: State, run: int, missing: int, rules: Rules) -> Step:
     lost = packed(due) & missing
     if not lost:
         return ("sweeper leaves run", run), state._replace(sweeper=AT_REST)
-    claims = packed(due) if rules.sweeper_claims_all_that_is_pending else lost
-    claims = claims if rules.sweeper_claims_only_what_is_pending else packed(planned(state, run))
+    claims = packed(due) if rules.sweeper_claims_all_pending_jobs else lost
+    claims = claims if rules.sweeper_claims_only_pending_jobs else packed(planned(state, run))
     return ("sweeper drives run", run), state._replace(sweeper=(CLAIM, run, lost, claims, 0))
 
 

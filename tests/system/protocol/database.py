@@ -73,9 +73,9 @@ def write(state: State, run: int, student: int, rules: Rules) -> State:
         return state
     seen, record = state.plans[run - 1][student], state.records[student]
     if seen == 0:
-        allowed = not record or not rules.insert_only_where_nothing_is
+        allowed = not record or not rules.insert_only_without_a_record
     else:
-        allowed = len(record) == seen or not rules.update_only_the_version_that_was_seen
+        allowed = len(record) == seen or not rules.update_only_the_expected_version
     if not allowed:
         return state
     written = state._replace(records=put(state.records, student, (*record, run)))
@@ -91,7 +91,7 @@ def give_up(state: State, run: int, student: int) -> State:
 
 def close(state: State, run: int, rules: Rules) -> State:
     """Closes an open run without pending jobs: one conditional UPDATE."""
-    if state.runs[run - 1] != OPEN or (rules.close_only_what_has_nothing_pending and pending(state, run)):
+    if state.runs[run - 1] != OPEN or (rules.close_only_without_pending_jobs and pending(state, run)):
         return state
     return state._replace(runs=put(state.runs, run - 1, CLOSED))
 

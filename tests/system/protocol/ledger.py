@@ -12,7 +12,7 @@ def claim(state: State, run: int, students: Collection[int], rules: Rules) -> St
     """Takes lock, counter and tickets for a run, unless another run holds the batch."""
     if state.lock == run and rules.claiming_again_changes_nothing:
         return state
-    if state.lock not in (NOBODY, run) and rules.claim_only_what_nobody_else_holds:
+    if state.lock not in (NOBODY, run) and rules.claim_only_unheld_batches:
         return state
     tickets = tuple([run if student in students else owner for student, owner in enumerate(state.tickets)])
     # If tickets outlived a lost lock, the counter is too low: then only the database knows.
@@ -38,7 +38,7 @@ def settle(state: State, run: int, student: int, rules: Rules) -> tuple[State, i
         state = state._replace(tickets=tuple(tickets))
     if state.lock != run or state.counter == LOST:
         return state, None
-    counted = taken or not rules.count_only_who_gives_a_ticket
+    counted = taken or not rules.count_only_removed_tickets
     remaining = max(0, state.counter - counted)
     return state._replace(counter=remaining), remaining
 
@@ -52,9 +52,9 @@ def release(state: State, run: int, students: Collection[int], *, completed: boo
             [NOBODY if owner == run and student in students else owner for student, owner in enumerate(state.tickets)]
         )
         state = state._replace(tickets=tickets)
-    if completed and run > state.marker and (state.lock == run or rules.mark_whoever_holds_the_batch):
+    if completed and run > state.marker and (state.lock == run or rules.mark_regardless_of_the_holder):
         state = state._replace(marker=run)
-    if state.lock != run and rules.release_only_what_the_run_holds:
+    if state.lock != run and rules.release_only_keys_of_the_run:
         return state if state.lock else state._replace(counter=LOST, exact=True)
     return state._replace(lock=NOBODY, counter=LOST, exact=True)
 

@@ -69,7 +69,7 @@ def _accept(state: State, submission: Submission, rules: Rules) -> Iterator[Step
     after = database.accept(used, submission.students, update=submission.update, rules=rules)
     if after is used:
         return  # refused or without effect: the state is unchanged
-    if rules.commit_before_queueing or after.newest_run == state.newest_run:
+    if rules.commit_before_enqueueing or after.newest_run == state.newest_run:
         yield ("SUBMISSION makes run", after.newest_run), after
         return
     run = after.newest_run

@@ -18,7 +18,7 @@ from tests.system.protocol.state import (
 )
 
 
-def wrong_state(state: State) -> str | None:
+def state_violation(state: State) -> str | None:
     """Returns the violation in a single state, or None."""
     if state.runs.count(OPEN) > 1:
         return "two runs of the batch are open"
@@ -26,7 +26,7 @@ def wrong_state(state: State) -> str | None:
         if how == CLOSED and pending(state, place + 1):
             return f"run {place + 1} is closed, and not every job of it has an outcome"
     if state.marker and state.runs[state.marker - 1] != CLOSED:
-        return f"the marker tells of run {state.marker}, which the database has not closed"
+        return f"the marker names run {state.marker}, which the database has not closed"
     if any(run and state.runs[run - 1] == UNBORN for run in (state.lock, *state.tickets)):
         return "Redis knows a run that the database does not"
     return _wrong_count(state) if state.exact and state.counter != LOST and holder_is_open(state) else None
@@ -37,11 +37,11 @@ def _wrong_count(state: State) -> str | None:
     if state.counter != state.tickets.count(state.lock):
         return f"the counter is {state.counter}, and run {state.lock} has {state.tickets.count(state.lock)} tickets"
     if state.counter == 0 and pending(state, state.lock):
-        return f"nothing remains of run {state.lock}, says the counter; the database says otherwise"
+        return f"the counter of run {state.lock} is 0, although the database has pending jobs"
     return None
 
 
-def wrong_step(before: State, after: State, *, fault: bool) -> str | None:
+def step_violation(before: State, after: State, *, fault: bool) -> str | None:
     """Returns the violation in the step from one state to the other, or None."""
     if after.records is not before.records and (problem := _wrong_write(before, after)):
         return problem
@@ -64,10 +64,10 @@ def _wrong_write(before: State, after: State) -> str | None:
         if run != PERSON and before.runs[run - 1] != OPEN:
             return f"run {run} is not open, and wrote the record of student {student}"
         if run != PERSON and before.plans[run - 1][student] != len(old):
-            return f"run {run} wrote over what it had not seen of student {student}"
+            return f"run {run} overwrote an unexpected version of student {student}"
         ended = [place + 1 for place, how in enumerate(before.runs) if how not in (UNBORN, OPEN)]
         if any(outcome(before, run, student) != outcome(after, run, student) for run in ended):
-            return f"what became of student {student} in a run that had ended was changed"
+            return f"the outcome of student {student} in an ended run changed"
     return None
 
 
@@ -82,7 +82,7 @@ def is_quiet(state: State) -> bool:
     )
 
 
-def wrong_in_the_calm(state: State) -> str | None:
+def calm_violation(state: State) -> str | None:
     """Returns a violation if a run needs the sweeper to be closed, although the sweeper does not interfere."""
     held = state.lock
     if holder_is_open(state) and state.exact and state.counter != LOST and is_quiet(state) and not pending(state, held):
@@ -94,7 +94,7 @@ def _wrong_marker(state: State) -> str | None:
     """Checks the marker of a batch whose runs have all ended and whose keys were never lost."""
     completed = [place + 1 for place, how in enumerate(state.runs) if how == CLOSED]
     if completed and state.marker != completed[-1]:
-        return f"run {completed[-1]} has completed, and no marker will ever tell"
+        return f"run {completed[-1]} has completed, and no marker will be written"
     return None
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tests.system.protocol.actors import Step, system_steps
 from tests.system.protocol.outside import Submission, outside_steps
-from tests.system.protocol.properties import is_over, wrong_in_the_calm, wrong_state, wrong_step
+from tests.system.protocol.properties import calm_violation, is_over, state_violation, step_violation
 from tests.system.protocol.rules import ALL, Rules
 from tests.system.protocol.state import Budget, State, first_state
 
@@ -64,22 +64,22 @@ class Search:
     def run(self) -> Verdict:
         """Visits all states, then checks that each of them leads to a final state."""
         for number, state in enumerate(self._states):  # grows during the iteration
-            problem = wrong_state(state) or (self._calm and wrong_in_the_calm(state)) or self._follow(number, state)
+            problem = state_violation(state) or (self._calm and calm_violation(state)) or self._follow(number, state)
             if problem:
                 return Verdict(len(self._states), f"{problem}\n{self._way(number)}")
         stuck = self._stuck()
         if stuck is None:
             return Verdict(len(self._states))
-        return Verdict(len(self._states), f"from here nothing ends any more\n{self._way(stuck)}")
+        return Verdict(len(self._states), f"no final state is reachable from here\n{self._way(stuck)}")
 
     def _follow(self, number: int, state: State) -> str | None:
         for _, after in system_steps(state, self._rules, calm=self._calm):
-            if problem := wrong_step(state, after, fault=False):
+            if problem := step_violation(state, after, fault=False):
                 return f"{problem}, at the step after these"
             self._targets.append(self._number(after, number))
         self._ends.append(len(self._targets))
         for _, after in self._outside(state):
-            if problem := wrong_step(state, after, fault=True):
+            if problem := step_violation(state, after, fault=True):
                 return f"{problem}, at the step after these"
             self._number(after, number)
         return None

@@ -16,27 +16,27 @@ from tests.system.protocol.configurations import (
 from tests.system.protocol.rules import ALL, Rules
 from tests.system.protocol.search import Configuration, Search
 
-STUCK = "from here nothing ends any more"
+STUCK = "no final state is reachable from here"
 LOCK_TAKEN = "is open, and its lock was taken away"
 LEFT_OPEN = "the last worker of run 1 left without closing it"
 
 WITHOUT: dict[str, tuple[Configuration, str]] = {
     "one_open_run_a_batch": (CALM_CANCEL_BETWEEN_TWO_WORKERS, "two runs of the batch are open"),
-    "commit_before_queueing": (CALM_RETRY_BETWEEN_TWO_WORKERS, "Redis knows a run that the database does not"),
+    "commit_before_enqueueing": (CALM_RETRY_BETWEEN_TWO_WORKERS, "Redis knows a run that the database does not"),
     "insert_only_for_open_runs": (CALM_RETRY_BETWEEN_TWO_WORKERS, "run 1 is not open, and wrote"),
-    "insert_only_where_nothing_is": (TWO_FAULTS, "run 1 wrote over what it had not seen"),
-    "update_only_the_version_that_was_seen": (A_CORRECTION_BEFORE_AN_UPDATE, "run 1 wrote over what it had not seen"),
-    "count_only_who_gives_a_ticket": (CALM_RETRY, "the counter is 0, and run 1 has 1 tickets"),
-    "close_only_what_has_nothing_pending": (CALM_RETRY, "run 1 is closed, and not every job of it has an outcome"),
+    "insert_only_without_a_record": (TWO_FAULTS, "run 1 overwrote an unexpected version"),
+    "update_only_the_expected_version": (A_CORRECTION_BEFORE_AN_UPDATE, "run 1 overwrote an unexpected version"),
+    "count_only_removed_tickets": (CALM_RETRY, "the counter is 0, and run 1 has 1 tickets"),
+    "close_only_without_pending_jobs": (CALM_RETRY, "run 1 is closed, and not every job of it has an outcome"),
     "close_before_releasing": (CALM_RETRY_BETWEEN_TWO_WORKERS, LOCK_TAKEN),
-    "release_only_what_the_run_holds": (CALM_RETRY_BETWEEN_TWO_WORKERS, LOCK_TAKEN),
-    "mark_whoever_holds_the_batch": (CALM_RETRY, "run 2 has completed, and no marker will ever tell"),
-    "release_all_tickets_of_what_was_recorded_whole": (CALM_RETRY_BETWEEN_TWO_WORKERS, STUCK),
+    "release_only_keys_of_the_run": (CALM_RETRY_BETWEEN_TWO_WORKERS, LOCK_TAKEN),
+    "mark_regardless_of_the_holder": (CALM_RETRY, "run 2 has completed, and no marker will be written"),
+    "release_all_tickets_of_completely_recorded_runs": (CALM_RETRY_BETWEEN_TWO_WORKERS, STUCK),
     "claiming_again_changes_nothing": (CALM_RETRY, LEFT_OPEN),
-    "claim_only_what_nobody_else_holds": (CALM_RETRY_BETWEEN_TWO_WORKERS, LOCK_TAKEN),
-    "sweeper_claims_only_what_is_pending": (CALM_RETRY, LEFT_OPEN),
-    "sweeper_claims_all_that_is_pending": (TWO_FAULTS, "nothing remains of run 1, says the counter"),
-    "sweeper_drives_open_runs": (CALM_RETRY_BETWEEN_TWO_WORKERS, STUCK),
+    "claim_only_unheld_batches": (CALM_RETRY_BETWEEN_TWO_WORKERS, LOCK_TAKEN),
+    "sweeper_claims_only_pending_jobs": (CALM_RETRY, LEFT_OPEN),
+    "sweeper_claims_all_pending_jobs": (TWO_FAULTS, "the counter of run 1 is 0, although"),
+    "sweeper_rescues_open_runs": (CALM_RETRY_BETWEEN_TWO_WORKERS, STUCK),
     "sweeper_releases_ended_runs": (A_CORRECTION_BEFORE_AN_UPDATE, STUCK),
 }
 
