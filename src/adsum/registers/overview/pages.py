@@ -90,9 +90,7 @@ async def explain(
     """Explains all absences of a student on a day."""
     absent = (form.student, form.absent)
     try:
-        explained = await unexplained_absences.unexplained(
-            form.school, absent, form.status, form.reason, visitor.caller
-        )
+        explained = await unexplained_absences.explain(form.school, absent, form.status, form.reason, visitor.caller)
     except Invalid as error:
         of = await school_day(schools, visitor, form.school, form.date, now)
         content = await _read(overviews, visitor, of, Cursors())
