@@ -152,7 +152,7 @@ def test_the_json_of_a_conflict_contains_both_notes(demo: Commands) -> None:
 def test_marks_that_are_not_applied_change_the_exit_status(demo: Commands, demo_worker: Forked) -> None:
     assert demo.run(*CREATE, "--present", "1,2,3", "--watch").returncode == 0
     again = demo.run(*CREATE, "--present", "1", "--absent", "2,3")
-    assert "Nothing to do: all 3 attendances are recorded already, 2 of them otherwise than asked\n" in again.stdout
+    assert "Nothing to do: all 3 attendances are recorded already, 2 of them with a different mark\n" in again.stdout
     assert again.stderr.count("adsum: not applied: student ") == 2
 
 

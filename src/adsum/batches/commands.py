@@ -1,4 +1,4 @@
-"""`adsum batch`: mark a whole class, and follow what becomes of it."""
+"""`adsum batch`: mark a whole class, and follow the batch to its end."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ RUN_COLUMNS = (
 )
 # A narrow terminal keeps the failures.
 DISPENSABLE = ("skippedJobs", "recordedJobs", "startedAt", "acceptedAt", "totalJobs", "cancelledJobs")
-JOB_COLUMNS = ("studentId", "asked", "outcome", "recorded", "reason")
+JOB_COLUMNS = ("studentId", "requested", "outcome", "recorded", "reason")
 OPTIONS = {"/learningDate": "--date", "/reason": "--reason"}
 """The options for the JSON pointers of the API."""
 
@@ -61,7 +61,7 @@ def create(
     class_id: Annotated[int, typer.Option("--class", metavar="ID", min=1, max=MAX_ID)],
     session_id: Annotated[int, typer.Option("--session", metavar="ID", min=1, max=MAX_ID)],
     date: Annotated[str, typer.Option(metavar="DAY", help="YYYY-MM-DD, a day of the school.")],
-    select_all: Annotated[bool, typer.Option("--all", help="Everybody is present who is not named otherwise.")] = False,
+    select_all: Annotated[bool, typer.Option("--all", help="Mark all other students present.")] = False,
     present: StudentIds = [],  # noqa: B006 - never mutated
     absent: StudentIds = [],  # noqa: B006 - never mutated
     late: StudentIds = [],  # noqa: B006 - never mutated
@@ -71,11 +71,9 @@ def create(
     ] = [],  # noqa: B006 - never mutated
     on_existing: Annotated[
         OnExisting,
-        typer.Option(
-            parser=one_of(OnExisting), metavar="|".join(OnExisting), help="What to do about who has a record."
-        ),
+        typer.Option(parser=one_of(OnExisting), metavar="|".join(OnExisting), help="For students who have a record."),
     ] = OnExisting.SKIP,
-    idempotency_key: Annotated[str | None, typer.Option(help="The same key gets the same answer.")] = None,
+    idempotency_key: Annotated[str | None, typer.Option(help="A repeated key returns the first result.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Although the school is closed on that day.")] = False,
     reason: Annotated[str | None, typer.Option(help="Why it is forced.")] = None,
     watch: Annotated[bool, typer.Option(help="Stay until every student is recorded.")] = False,
@@ -109,7 +107,7 @@ def create(
 
 @app.command()
 def status(batch_id: BatchId, *, as_json: Json = False) -> None:
-    """Show how far a batch has come."""
+    """Show the progress of a batch."""
     _show_status(run_with_services(lambda services: _read_status(services, batch_id)), as_json=as_json)
 
 
@@ -120,7 +118,7 @@ def show(
     failed: Annotated[bool, typer.Option("--failed", help="Only the students who failed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show a batch with its runs, and what became of each student."""
+    """Show a batch with its runs and the outcome of each student."""
     filters = JobFilters(Outcome.FAILED if failed else None)
     details, jobs = run_with(Batches, lambda batches: _read_details(batches, batch_id, filters))
     if as_json:
@@ -146,13 +144,13 @@ def watch(batch_id: BatchId, *, as_json: Json = False) -> None:
 
 @app.command()
 def retry(batch_id: BatchId, *, as_json: Json = False) -> None:
-    """Record those who failed, once more; the batch keeps its totals."""
+    """Retry the students who failed. The batch keeps its totals."""
     _show_status(run_with_services(lambda services: _retry(services, batch_id)), as_json=as_json)
 
 
 @app.command()
 def cancel(batch_id: BatchId, *, as_json: Json = False) -> None:
-    """Stop what is not processed yet; what is recorded stays."""
+    """Cancel the jobs that are not processed yet. Recorded marks stay."""
     cancelled = run_with(RetryCancel, lambda retry_cancel: retry_cancel.cancel(batch_id, system_caller()))
     _show_status(cancelled, as_json=as_json)
 
@@ -164,7 +162,7 @@ def undo(
     reason: Annotated[str | None, typer.Option(help="Why, for the history.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Take the newest run back: what it overwrote stands again, what it recorded anew is cleared."""
+    """Undo the newest run: restore the marks that it overwrote, and clear those that it added."""
     result = run_with(Undo, lambda undo: undo.undo(batch_id, system_caller(), reason))
     answer = UndoneAnswer.of(result)
     if as_json:
@@ -224,7 +222,7 @@ async def _read_details(batches: Batches, batch_id: str, filters: JobFilters) ->
 
 
 def _follow(batch_id: str, *, as_json: bool = False, pause_is_reported: bool = False) -> BatchStatus:
-    """See `watch_batch`. An interrupt is answered with the note that the batch is still processed."""
+    """See `watch_batch`. An interrupt prints a note that the batch is still being processed."""
     try:
         return run_with_services(
             lambda services: watch_batch(
@@ -290,7 +288,7 @@ def _message(result: BatchResult) -> str:
     """The message, with the number of conflicts if there is nothing to do."""
     if result.added_jobs or result.is_skipped or not result.conflicts:
         return result.message
-    return f"{result.message}, {len(result.conflicts)} of them otherwise than asked"
+    return f"{result.message}, {len(result.conflicts)} of them with a different mark"
 
 
 def _show_status(status: BatchStatus, *, as_json: bool) -> None:
@@ -305,7 +303,7 @@ def _show_status(status: BatchStatus, *, as_json: bool) -> None:
 def _job_cells(job: JobItem) -> dict[str, Any]:
     return {
         "studentId": job.student_id,
-        "asked": job.status,
+        "requested": job.status,
         "outcome": job.outcome,
         "recorded": job.recorded.status if job.recorded is not None else None,
         "reason": job.reason.detail if job.reason is not None else None,

@@ -128,7 +128,7 @@ async def list_batches(
 
 @router.get("/batch-status/{batchId}", name="batchStatus", summary="How far a batch has come")
 async def batch_status(batch_id: BatchId, attendances: AttendancesDependency, caller: Reader) -> BatchStatusAnswer:
-    """404 for a batch that is not there, and for one of a class that the caller does not see."""
+    """404 for a batch that does not exist, or whose class the caller does not see."""
     return BatchStatusAnswer.of(await attendances.get_batch_status(batch_id, caller))
 
 
@@ -141,26 +141,26 @@ async def batch_status(batch_id: BatchId, attendances: AttendancesDependency, ca
 async def show_batch(
     batch_id: BatchId, query: Annotated[JobQuery, Query()], batches: BatchesDependency, caller: Reader
 ) -> BatchDetailsAnswer:
-    """What became of each student, by id, and why; of a batch that was retried, of those who were not retried, too.
+    """The outcome of each student with its reason, by id. After a retry this includes students of the runs before it.
 
-    With `runId`: of the students of that run alone.
+    With `runId`: only the students of that run.
     """
     return BatchDetailsAnswer.of_details(await batches.details(batch_id, caller, query.filters, query.page))
 
 
 @router.post(
-    "/batches/{batchId}/retry", name="retryBatch", summary="Retry what failed", status_code=HTTPStatus.ACCEPTED
+    "/batches/{batchId}/retry", name="retryBatch", summary="Retry failed students", status_code=HTTPStatus.ACCEPTED
 )
 async def retry_batch(batch_id: BatchId, retry_cancel: RetryCancelDependency, caller: Operator) -> BatchStatusAnswer:
-    """A new run of those who failed; the batch keeps its totals. 409 while it is processed, if nobody failed, or once
-    it is pruned.
+    """Starts a new run for the students who failed; the batch keeps its totals. 409 while it is processed, if nobody
+    failed, or once it is pruned.
     """
     return BatchStatusAnswer.of(await retry_cancel.retry(batch_id, caller))
 
 
-@router.post("/batches/{batchId}/cancel", name="cancelBatch", summary="Cancel what is not processed yet")
+@router.post("/batches/{batchId}/cancel", name="cancelBatch", summary="Cancel the pending jobs of a batch")
 async def cancel_batch(batch_id: BatchId, retry_cancel: RetryCancelDependency, caller: Operator) -> BatchStatusAnswer:
-    """What is recorded stays. A batch that has ended is answered as it is."""
+    """Recorded marks stay. A batch that has ended is returned unchanged."""
     return BatchStatusAnswer.of(await retry_cancel.cancel(batch_id, caller))
 
 
@@ -171,7 +171,7 @@ async def undo_batch(
     caller: Marker,
     body: UndoBatch | None = None,
 ) -> UndoneAnswer:
-    """Every record is set back to before the newest run, as a change that its history keeps. Twice is once.
+    """Sets every record back to its state before the newest run, as a change in its history. A repetition does nothing.
 
     409 while the batch is being processed: cancel it first.
     """

@@ -20,7 +20,7 @@ class RunState(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of one attendance job, as the rows of the database say it."""
+    """The outcome of one attendance job, as the database has it."""
 
     RECORDED = "recorded"
     SKIPPED = "skipped"
@@ -30,7 +30,7 @@ class Outcome(StrEnum):
 
 
 class OnExisting(StrEnum):
-    """What a run does about students who have a record already."""
+    """How a run treats students who already have a record."""
 
     SKIP = "skip"
     UPDATE = "update"

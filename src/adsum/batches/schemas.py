@@ -77,7 +77,7 @@ class CreateBatch(Schema):
 
 
 class ConflictOfMarks(Schema):
-    """A mark that was not applied. `recorded`: what stands, or is being recorded; null: nothing is."""
+    """A mark that was not applied. `recorded`: the status that is recorded or being recorded; null: none."""
 
     student_id: int
     recorded: str | None
@@ -98,7 +98,7 @@ class ConflictOfMarks(Schema):
 
 
 class Warned(Schema):
-    """Something that is odd about the request, which was done all the same."""
+    """A warning about a request that was accepted."""
 
     code: str
     detail: str
@@ -209,14 +209,14 @@ class RunItem(Schema):
 
 
 class ReasonOfOutcome(Schema):
-    """Why. `code` never changes; `detail` is for people, and may."""
+    """The reason of an outcome. `code` never changes; `detail` is for people and may change."""
 
     code: str
     detail: str
 
 
 class RecordOfStudent(Schema):
-    """What the student's record says now, whoever wrote it. `status` is null where the mark was cleared."""
+    """The student's current record, from this or any other source. `status` is null if the mark was cleared."""
 
     id: int
     status: str | None
@@ -225,12 +225,12 @@ class RecordOfStudent(Schema):
 
 
 class JobItem(Schema):
-    """One student of the batch. `status`, `note` and `recorded` are null to who may not read records."""
+    """One student of the batch. `status`, `note` and `recorded` are null for callers who may not read records."""
 
     job_id: str
     student_id: int
     run_id: Annotated[str, Field(description="The run whose outcome this is")]
-    status: Annotated[str | None, Field(description="As asked; null: the record was kept from the start")]
+    status: Annotated[str | None, Field(description="The requested status; null: the record was kept from the start")]
     note: str | None
     outcome: Outcome
     reason: Annotated[ReasonOfOutcome | None, Field(description="null: recorded, or pending")]
@@ -266,7 +266,7 @@ class BatchDetailsAnswer(BatchStatusAnswer):
 
 
 class UndoBatch(Schema):
-    """What may be said about an undo."""
+    """Options of an undo."""
 
     reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="Why, for the history")] | None = None
 
@@ -281,7 +281,7 @@ class KeptRecord(Schema):
 
 
 class UndoneAnswer(Schema):
-    """What became of an undo."""
+    """The result of an undo."""
 
     batch_id: str
     run_id: Annotated[str, Field(description="The newest run, which was undone")]

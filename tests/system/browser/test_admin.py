@@ -90,7 +90,7 @@ def test_a_cover_is_assigned_to_a_class_found_by_search_and_is_ended(browsing: B
     page.locator("#assign .links a").first.click()
 
     today = page.get_by_label("From").input_value()
-    page.get_by_label("Who stands in").select_option(index=0)
+    page.get_by_label("Cover teacher").select_option(index=0)
     page.get_by_label("Session").select_option(index=1)
     page.get_by_label("Last day").fill("2024-01-01")
     page.get_by_role("button", name="Assign").click()

@@ -106,7 +106,7 @@ def test_a_record_is_corrected_without_overwriting_the_correction_of_another_use
     click(teacher, "Save", "kept beside it")
 
     office.goto(f"/overview?date={CORRECTED}")
-    click(office, "What was said in class holds", "Settled")
+    click(office, "Use the mark from class", "Settled")
     office.goto(record)
     office.get_by_text("Clear the mark").first.click()
     click(office, "Clear the mark", "cleared")

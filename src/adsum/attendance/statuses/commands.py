@@ -26,7 +26,7 @@ COLUMNS = ("code", "label", "letter", "countsAs", "flags", "position", "retiredA
 SchoolId = Annotated[
     int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Needed where there are several.")
 ]
-Code = Annotated[str, typer.Argument(metavar="CODE", help="What is recorded, such as `trip`.")]
+Code = Annotated[str, typer.Argument(metavar="CODE", help="The code of the status, such as `trip`.")]
 Letter = Annotated[str | None, typer.Option(help="One character, on registers and on the keyboard.")]
 Position = Annotated[int | None, typer.Option(help="In lists; the lowest first.")]
 

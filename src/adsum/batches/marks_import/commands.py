@@ -1,4 +1,4 @@
-"""`adsum attendance import`: marks from a CSV, tried first or recorded at once."""
+"""`adsum attendance import`: imports marks from a CSV file, with a dry run on request."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ CHOICES = (OnExisting.SKIP, OnExisting.UPDATE)
 def import_marks(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, metavar="PATH")],
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be recorded, and record nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Validate the file, and record nothing.")] = False,
     on_existing: Annotated[
         OnExisting,
-        typer.Option(parser=one_of(CHOICES), metavar="|".join(CHOICES), help="What to do about who has a record."),
+        typer.Option(parser=one_of(CHOICES), metavar="|".join(CHOICES), help="For students who have a record."),
     ] = OnExisting.SKIP,
     school_id: Annotated[
         int | None,

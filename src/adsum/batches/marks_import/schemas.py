@@ -10,7 +10,7 @@ from adsum.platform.http.schemas import Schema
 
 
 class MarksAnswer(Schema):
-    """What was accepted, or would be: as of `create-batch`, for each class, session and day."""
+    """The accepted batches, or those of a dry run: one response of `create-batch` for each class, session and day."""
 
     dry_run: bool
     rows: int

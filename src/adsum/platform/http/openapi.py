@@ -24,7 +24,7 @@ _ENTRY = {
         "pointer": {"type": "string", "description": "JSON pointer into the body; empty for anything else."},
         "detail": {"type": "string", "description": "For people; it may change."},
         "code": {"type": "string", "description": "For programs; it does not change."},
-        "params": {"type": "object", "description": "What belongs to the code.", "additionalProperties": True},
+        "params": {"type": "object", "description": "The parameters of the code.", "additionalProperties": True},
     },
 }
 _PROBLEM = {
@@ -37,7 +37,7 @@ _PROBLEM = {
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "For people; it may change."},
         "code": {"type": "string", "description": "For programs; it does not change."},
-        "params": {"type": "object", "description": "What belongs to the code.", "additionalProperties": True},
+        "params": {"type": "object", "description": "The parameters of the code.", "additionalProperties": True},
         "errors": {"type": "array", "items": {"$ref": "#/components/schemas/ProblemEntry"}},
     },
 }

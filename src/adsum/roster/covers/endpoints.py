@@ -51,7 +51,7 @@ async def assign_cover(body: AssignCover, covers: CoversService, caller: Manager
     return CoverItem.of(assigned.row)
 
 
-@router.get("", name="listCovers", summary="Who stands in for whom")
+@router.get("", name="listCovers", summary="Covers of classes and sessions")
 async def list_covers(query: Annotated[CoverQuery, Query()], covers: CoversService, caller: Manager) -> Page[CoverItem]:
     """Those that begin last first."""
     page = await covers.page(caller, query.filters, query.page)

@@ -13,7 +13,7 @@ MAX_DAYS = 400
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """What a teacher covers.
+    """A class or session that a teacher covers, and the days.
 
     Attributes:
         class_id: of the class.

@@ -10,7 +10,7 @@ from adsum.roster.importing.rules import ImportReport
 
 
 class TableItem(Schema):
-    """What became, or would become, of one table's rows."""
+    """The numbers of rows of one table by their change. A dry run returns the expected numbers."""
 
     added: int
     changed: int
@@ -28,7 +28,7 @@ class ImportEntry(Schema):
 
 
 class ImportAnswer(Schema):
-    """The outcome of an import. `refused`: of a dry run, in earnest nothing would be imported.
+    """The outcome of an import. `refused`: of a dry run; the real import would be refused.
 
     `errors` are 10,000 at most; `errorCount` counts all of them.
     """

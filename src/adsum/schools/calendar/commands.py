@@ -36,12 +36,12 @@ SchoolId = Annotated[
 def close(
     day: ClosedOn,
     *,
-    reason: Annotated[str, typer.Option(help="Why: it is shown to who wants to mark a class then.")],
+    reason: Annotated[str, typer.Option(help="The reason. It is shown when a class is marked on that day.")],
     from_time: Annotated[str | None, typer.Option(metavar="HH:MM", help="From then on. [default: all day]")] = None,
     school_id: SchoolId = None,
     as_json: Json = False,
 ) -> None:
-    """Close a school on a day. What is recorded already stays."""
+    """Close a school on a day. Records that exist stay."""
     closed = ClosedDay(day, reason, from_time)
     row = _run(school_id, lambda calendar, school: calendar.close_day(school, closed, system_caller()))
     show_item(ClosedDayItem.model_validate(row), as_json=as_json)
@@ -49,7 +49,7 @@ def close(
 
 @app.command("open")
 def open_again(day: ClosedOn, *, school_id: SchoolId = None, as_json: Json = False) -> None:
-    """Take a closed day back."""
+    """Open a school again on a closed day."""
     _run(school_id, lambda calendar, school: calendar.open_day(school, day, system_caller()))
     show_one({"date": day, "closed": False}, as_json=as_json)
 

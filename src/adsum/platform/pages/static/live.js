@@ -1,5 +1,5 @@
-// A part of a page that asks for itself again and again: it rests while nobody looks, and says when it is not fresh.
-// Once a form is sent it asks no more: an answer that has the page loaded anew would take the place of the form's.
+// Parts of a page that poll for updates. Polling pauses while the page is hidden, and a note shows stale content.
+// It stops when a form is submitted: a response that reloads the page would replace the response of the form.
 let leaving = false;
 const stale = document.querySelector("[data-stale]");
 

@@ -1,4 +1,4 @@
-// Handing in what is new or changed, and following it until every student is really recorded.
+// Saves new and changed marks, and follows the batch until every student is recorded.
 
 const PAUSES_MS = [1000, 2000, 4000, 8000];
 
@@ -13,7 +13,7 @@ export class Saving {
     this.done = document.getElementById("done");
     this.isBusy = false;
     this.isReceived = false;
-    this.pending = null; // what is on its way, under one key until it is answered
+    this.pending = null; // the unanswered request, with its idempotency key
     addEventListener("online", () => { if (this.pending) this.send(); });
   }
 
@@ -37,7 +37,7 @@ export class Saving {
     await this.send();
   }
 
-  // The same key at each try: however often it is sent, it is done once.
+  // Every retry sends the same idempotency key, so the server executes the request once.
   async send() {
     const { body, key } = this.pending;
     this.busy(true);
@@ -57,36 +57,36 @@ export class Saving {
     }
     clearTimeout(this.retrying);
     if (answer.status === 401) { this.askToSignIn(); return; }
-    const told = await answer.json();
+    const result = await answer.json();
     const { rows } = this.pending;
     this.pending = null;
     this.busy(false);
-    if (answer.ok) this.accepted(told, rows);
-    else await this.refused(told, rows);
+    if (answer.ok) this.accepted(result, rows);
+    else await this.refused(result, rows);
   }
 
-  accepted(told, rows) {
-    this.isReceived = !told.isSkipped;
+  accepted(result, rows) {
+    this.isReceived = !result.isSkipped;
     for (const row of rows) row.show("unsaved", this.texts.unsaved);
-    if (told.isQueued) for (const row of rows) if (row.recorded.status === null) row.show("saving", this.texts.saving);
-    const contested = this.sheet.update(told.sheet);
-    const refused = rows.filter((row) => told.refused[row.id]);
-    if (told.isSkipped) this.say(this.texts.skipped, "warn");
-    else if (told.isQueued) this.say(this.texts.received, "good");
-    if (told.batchId && (told.isQueued || told.isSkipped)) this.follow(told.batchId);
+    if (result.isQueued) for (const row of rows) if (row.recorded.status === null) row.show("saving", this.texts.saving);
+    const contested = this.sheet.update(result.sheet);
+    const refused = rows.filter((row) => result.refused[row.id]);
+    if (result.isSkipped) this.say(this.texts.skipped, "warn");
+    else if (result.isQueued) this.say(this.texts.received, "good");
+    if (result.batchId && (result.isQueued || result.isSkipped)) this.follow(result.batchId);
     this.showContested([...new Set([...contested, ...refused])]);
-    if (!told.isQueued && !told.isSkipped && !refused.length) this.finish(told.sheet);
+    if (!result.isQueued && !result.isSkipped && !refused.length) this.finish(result.sheet);
   }
 
-  async refused(told, rows) {
+  async refused(result, rows) {
     for (const row of rows) this.sheet.describe(row);
-    if (told.code === "roster_changed") { await this.reload(told.params); return; }
+    if (result.code === "roster_changed") { await this.reload(result.params); return; }
     const list = el("ul");
-    for (const each of told.errors.slice(0, 30)) list.append(el("li", each.detail));
+    for (const each of result.errors.slice(0, 30)) list.append(el("li", each.detail));
     this.say(this.texts.refused, "bad", list);
   }
 
-  // Follows the batch by its events; where they end without an end, the server is asked again.
+  // Follows the events of the batch. If the stream ends before the batch, it connects again.
   follow(batchId) {
     this.source?.close();
     this.progress.hidden = false;
@@ -110,7 +110,7 @@ export class Saving {
     this.finish(sheet);
   }
 
-  // What stands now, by whoever; null while the server does not answer.
+  // Loads the current sheet; null while the server does not answer.
   async refresh() {
     let sheet;
     try {
@@ -165,7 +165,7 @@ export class Saving {
     this.done.append(el("h3", `${title} ${rows.length}`), names);
   }
 
-  // Somebody else has given another mark meanwhile: the one here is neither lost nor written over theirs unasked.
+  // Another user saved a different mark meanwhile. The row keeps both until the user chooses one.
   showContested(rows) {
     for (const row of rows) {
       const theirs = this.sheet.statuses.find((each) => each.code === row.recorded.status);
@@ -177,7 +177,7 @@ export class Saving {
     }
   }
 
-  // Who joined gets a row without a mark, who left keeps theirs as it was; every other mark stays.
+  // Adds rows without a mark for students who joined, and disables the rows of students who left.
   async reload({ joined, left }) {
     const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -232,7 +232,7 @@ function el(name, text) {
   return element;
 }
 
-// randomUUID is there over HTTPS and on loopback alone.
+// Not randomUUID, which exists only over HTTPS and on loopback.
 function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((each) => each.toString(16).padStart(2, "0")).join("");
 }

@@ -1,4 +1,4 @@
-// What stands on the page: rows of students, each with what is recorded and what is chosen.
+// The rows of a register: one per student, with the recorded and the selected mark.
 
 class Row {
   constructor(element, recorded) {
@@ -9,7 +9,7 @@ class Row {
     this.details = element.querySelector(".note");
     this.say = element.querySelector("[data-say]");
     this.state = element.dataset.state;
-    this.known = this.state === "known" ? this.chosen : null; // what the office knows beforehand
+    this.known = this.state === "known" ? this.chosen : null; // the status of a planned absence
   }
 
   get name() { return this.element.querySelector(".who bdi").textContent; }
@@ -22,13 +22,13 @@ class Row {
   focus(options) { (this.element.querySelector("[type=radio]:checked") ?? this.radios[0])?.focus(options); }
   openNote() { this.details.open = true; this.note.focus(); }
 
-  // What is chosen says something else than what is recorded.
+  // Whether the selected mark differs from the recorded one.
   get isChanged() {
     if (this.chosen === null || this.isGone) return false;
     return this.chosen !== this.recorded.status || this.note.value.trim() !== (this.recorded.note ?? "");
   }
 
-  // Somebody has said so here; what is known beforehand stands on the page by itself.
+  // Whether the user changed the row. The preselected status of a planned absence is no change.
   get isUnsaved() { return this.isChanged && (this.known === null || this.chosen !== this.known || this.note.value.trim() !== ""); }
 
   show(state, text) {
@@ -63,7 +63,7 @@ export class Sheet {
     return this.statuses[Number(key) - 1] ?? this.statuses.find((each) => each.letter.toLowerCase() === key.toLowerCase());
   }
 
-  // What was set before is spared, as is what the office knows beforehand.
+  // Marks all rows without a status as present. Rows with a status, also of a planned absence, keep it.
   markRest() {
     for (const row of this.rows) if (!row.isGone && row.chosen === null) { row.choose("present"); this.describe(row); }
     this.count();
@@ -103,7 +103,7 @@ export class Sheet {
     }
   }
 
-  // Brings what is recorded up to date. Answers with who has meanwhile got another mark than is chosen here.
+  // Updates the recorded marks. Returns the rows whose new recorded mark conflicts with an unsaved one.
   update(sheet) {
     const contested = [];
     for (const each of sheet.rows) {
@@ -147,7 +147,7 @@ export class Sheet {
     }
   }
 
-  // Marks that are not saved outlive a page that is loaded again, in this window alone.
+  // Keeps unsaved marks in the session storage of this tab, so that they survive a reload.
   keep() {
     const marks = this.unsaved.map((row) => [row.id, row.chosen, row.note.value]);
     if (marks.length) sessionStorage.setItem(this.draftKey, JSON.stringify(marks));

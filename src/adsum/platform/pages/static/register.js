@@ -46,7 +46,7 @@ if (form) {
     const row = sheet.rowOf(event.target);
     if (isText) {
       if (event.key === "Escape" || (event.key === "Enter" && row)) { event.preventDefault(); (row ?? sheet.rows[0]).focus(); }
-      else if (event.key === "Enter") event.preventDefault(); // a line that is searched for is no reason to save
+      else if (event.key === "Enter") event.preventDefault(); // Enter in the search field must not submit the form
       return;
     }
     if (event.key === "/" && search) { event.preventDefault(); search.focus(); return; }

@@ -1,4 +1,4 @@
-// Previews how a mark will look while its status is being typed. attendance/statuses/pages.py decides the look.
+// Previews a mark while its status is edited. `attendance/statuses/pages.py` decides its appearance.
 function lookOf(form) {
   const counts = form.elements.counts_as?.value;
   if (!counts) return null;
