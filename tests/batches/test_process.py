@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from adsum.accounts.access import system_caller
 from adsum.batches.queue.chunks import Chunk, chunks_of
 from adsum.batches.queue.ledger import LedgerKeys, Tickets
-from adsum.batches.repository.runs import find_run
+from adsum.batches.repository.runs import find_runs
 from adsum.batches.rules import BatchState, RunState, Tally
 from adsum.batches.run import Run
 from adsum.batches.submission import BatchResult, Selection
@@ -50,8 +50,7 @@ async def create(adsum: Adsum, school: SchoolIds) -> tuple[BatchResult, Run]:
     result = await adsum.attendances.create_batch(submission(school), SYSTEM)
     async with adsum.database.snapshot() as connection:
         assert result.run_id is not None
-        run = await find_run(connection, result.run_id)
-    assert run is not None
+        run = (await find_runs(connection, [result.run_id]))[result.run_id]
     return result, run
 
 

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from adsum.accounts.access import system_caller
 from adsum.batches.queue.chunks import chunks_of
 from adsum.batches.queue.service import QueueService
-from adsum.batches.repository.runs import find_run
+from adsum.batches.repository.runs import find_runs
 from adsum.batches.rules import BatchState
 from adsum.batches.run import Run
 from adsum.wiring import Adsum
@@ -28,8 +28,7 @@ async def accepted(adsum: Adsum, school: SchoolIds) -> list[Run]:
         result = await adsum.attendances.create_batch(submission(school, learning_date=day), system_caller())
         assert result.run_id is not None
         async with adsum.database.snapshot() as connection:
-            run = await find_run(connection, result.run_id)
-        assert run is not None
+            run = (await find_runs(connection, [result.run_id]))[result.run_id]
         runs.append(run)
     return runs
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from datetime import date
 from typing import Any
 
@@ -12,11 +12,11 @@ from adsum.batches.repository import jobs, tallies
 from adsum.batches.repository.jobs import JobSlice
 from adsum.batches.repository.listing import is_run_of, list_jobs, runs_of_batch
 from adsum.batches.rules import BatchStatus, Outcome, RunState, Tally
-from adsum.platform.database.engine import Connection, Database, open_database
+from adsum.platform.database.engine import Database, open_database
 from adsum.platform.ids import Batch
 from tests.support.runs import ACCEPTED_AT
 from tests.support.schools import RUN_ID
-from tests.support.statements import statements_sent
+from tests.support.statements import Ask, plans_of, scanned
 
 DAY = date(2024, 12, 25)
 BATCHES = [Batch(1, session, day) for session in (1, 2, 3) for day in (DAY, date(2024, 12, 24))]
@@ -24,28 +24,12 @@ STATUS = BatchStatus(BATCHES[0].id, RUN_ID, 1, RunState.OPEN, Tally(), ACCEPTED_
 # With the aliases of the statements.
 TABLES = {"batch_runs", "r", "attendances", "a", "attendance_changes", "c", "job_failures", "f", "enrolments", "e"}
 
-Ask = Callable[[Connection], Awaitable[object]]
-
 
 @pytest.fixture
 async def sqlite(sqlite_url: str) -> AsyncGenerator[Database]:
     opened = open_database(sqlite_url)
     yield opened
     await opened.close()
-
-
-async def plans_of(database: Database, ask: Ask) -> list[list[str]]:
-    """Returns SQLite's query plan of each statement."""
-    async with database.transaction() as connection:
-        with statements_sent(database) as sent:
-            await ask(connection)
-        explained = [await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {each}", values) for each, values in sent]
-        return [[step["detail"] for step in plan.mappings()] for plan in explained]
-
-
-def scanned(plan: list[str]) -> set[str]:
-    """Returns the tables that are scanned."""
-    return {line.split()[1] for line in plan if line.startswith("SCAN")}
 
 
 STUDENTS: dict[str, Any] = {"batch": BATCHES[0], "run_id": RUN_ID, "limit": 51}

@@ -11,7 +11,7 @@ from sqlalchemy import Table, func, select, update
 
 from adsum import wiring
 from adsum.attendance.tables import attendances
-from adsum.batches.repository.runs import find_run, runs_ended_after
+from adsum.batches.repository.runs import find_runs, runs_ended_after
 from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
 from adsum.operations.pruning import Pruning
 from adsum.operations.repository import prune_answers, prune_runs
@@ -60,9 +60,8 @@ async def test_a_pruned_batch_is_shown_as_before_and_its_records_stay(
     assert [(await api.get(path)).json() for path in (status, listed)] == before
     assert [await count(adsum, table) for table in (attendances, job_failures)] == [29, 0]
     async with adsum.database.snapshot() as connection:
-        run = await find_run(connection, before[0]["runId"])
+        (run,) = (await find_runs(connection, [before[0]["runId"]])).values()
         plan, kept = (await connection.execute(select(batch_runs.c.plan, batch_runs.c.kept))).one()
-    assert run is not None
     assert (run.is_pruned, plan, kept) == (True, [], [])
 
 

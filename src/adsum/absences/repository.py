@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Integer, Select, insert, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.rules import (
@@ -17,6 +17,7 @@ from adsum.absences.rules import (
     AbsenceVersion,
     Author,
     PlannedAbsence,
+    StudentAbsence,
 )
 from adsum.absences.tables import absence_versions, absences, due_absences
 from adsum.accounts.access import Caller
@@ -26,7 +27,7 @@ from adsum.attendance.rules import Record, RecordedMark
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.platform.database.columns import RunId
 from adsum.platform.database.sql_files import input_rows, sql_file
-from adsum.roster.tables import enrolments, session_times, sessions
+from adsum.roster.tables import classes, enrolments, session_times, sessions
 from adsum.schools.calendar.rules import SessionTime
 
 _QUEUE_DUE_ABSENCES = sql_file("adsum.absences", "queue_due_absences")
@@ -69,6 +70,21 @@ async def list_planned_absences(
     if after is not None:
         statement = statement.where(tuple_(c.first_day, c.id) < after)
     return [_planned_absence(*row) for row in await connection.execute(statement)]
+
+
+async def planned_absences_of_class(connection: AsyncConnection, class_id: int, day: date) -> list[StudentAbsence]:
+    """The absences, without reasons, that apply on a day to students who have ever been enrolled in a class."""
+    c = absences.c
+    school_id = select(classes.c.school_id).where(classes.c.id == class_id).scalar_subquery()
+    ever_enrolled = select(enrolments.c.student_id).where(enrolments.c.class_id == class_id)
+    statement = (
+        select(c.id, c.student_id)
+        .add_columns(c.first_day, c.last_day, c.status, literal(""), c.session_ids, c.from_time, c.to_time)
+        .where(c.school_id == school_id, c.student_id.in_(ever_enrolled))
+        .where(c.last_day >= day, c.first_day <= day, c.revoked_at.is_(None))
+    )
+    rows = await connection.execute(statement)
+    return [StudentAbsence(absence_id, student_id, _absence(*content)) for absence_id, student_id, *content in rows]
 
 
 async def find_absence(
@@ -194,10 +210,13 @@ def _matches(filters: AbsenceFilters) -> list[ColumnElement[bool]]:
 def _planned_absence(
     absence_id: int, school_id: int, student_id: int, version: int, revoked_at: datetime | None, *content: Any
 ) -> PlannedAbsence:
-    first_day, last_day, status, reason, session_ids, from_time, to_time = content
+    return PlannedAbsence(absence_id, school_id, student_id, _absence(*content), version, revoked_at)
+
+
+def _absence(first_day: date, last_day: date, status: str, reason: str, session_ids: Any, *times: Any) -> Absence:
+    from_time, to_time = times
     sessions_or_all = None if session_ids is None else tuple(session_ids)
-    absence = Absence(first_day, last_day, status, reason, sessions_or_all, from_time, to_time)
-    return PlannedAbsence(absence_id, school_id, student_id, absence, version, revoked_at)
+    return Absence(first_day, last_day, status, reason, sessions_or_all, from_time, to_time)
 
 
 def _columns(absence: Absence) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.disputed_marks.repository import resolve_dispute
 from adsum.attendance.repository import apply_changes, find_records_with_statuses
 from adsum.attendance.rules import Correction, Record, change_of
-from adsum.attendance.statuses.repository import find_statuses
+from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, Status, StatusFlag
 from adsum.platform.clock import Clock
-from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.engine import Database
 from adsum.platform.errors import Violation, refuse
 from adsum.platform.texts import validate_reason
 from adsum.schools.service import require_school
@@ -36,7 +36,7 @@ class UnexplainedAbsences:
         require_permission(caller, Permission.ATTENDANCE_READ)
         async with self._database.snapshot() as connection:
             await require_school(connection, caller, school_id)
-            codes = _unexplained(await _statuses(connection, school_id))
+            codes = _unexplained(await statuses_of_school(connection, school_id))
             records = await find_records_with_statuses(connection, caller, school_id, student_days, codes)
         found: defaultdict[StudentDay, list[Record]] = defaultdict(list)
         for record in records:
@@ -61,7 +61,7 @@ class UnexplainedAbsences:
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
-            statuses = await _statuses(connection, school_id)
+            statuses = await statuses_of_school(connection, school_id)
             refuse([*_validate_status(status, statuses), *_validate_reason(reason)])
             codes = _unexplained(statuses)
             records = await find_records_with_statuses(connection, caller, school_id, [student_day], codes, lock=True)
@@ -90,10 +90,6 @@ def _is_absence(status: Status) -> bool:
 
 def _is_authorised(status: Status) -> bool:
     return StatusFlag.AUTHORISED in status.flags
-
-
-async def _statuses(connection: Connection, school_id: int) -> SchoolStatuses:
-    return (await find_statuses(connection, [school_id]))[school_id]
 
 
 def _validate_status(status: str, statuses: SchoolStatuses) -> list[Violation]:

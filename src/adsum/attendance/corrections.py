@@ -19,7 +19,7 @@ from adsum.attendance.rules import (
     change_of,
     validate_correction,
 )
-from adsum.attendance.statuses.repository import find_statuses
+from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.statuses.rules import PRESENT
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
@@ -108,7 +108,7 @@ class Corrections:
 
     async def _validate(self, connection: Connection, record: Record, correction: Correction, caller: Caller) -> None:
         window = await edit_window_of(connection, record.school_id, self._now())
-        statuses = (await find_statuses(connection, [record.school_id]))[record.school_id]
+        statuses = await statuses_of_school(connection, record.school_id)
         refuse(
             [
                 *validate_correction(correction, record.mark, statuses),

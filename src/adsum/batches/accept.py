@@ -106,7 +106,7 @@ class Acceptance:
         return [outcome for _, outcome in decisions.outcomes]
 
     async def close(self) -> None:
-        """Ends the flush that runs. Call it when nothing is submitted any more."""
+        """Cancels the running flush and the waiting submissions. Call it after the last one was submitted."""
         await self._together.close()
 
     async def _accept_once(self, request: Request) -> Accepted:

@@ -50,7 +50,7 @@ class Enqueuer:
             log.info(detail, mark=LogIcon.LOCK, batch_id=run.batch.id, run_id=run.run_id, jobs=jobs, chunks=chunks)
 
     async def close(self) -> None:
-        """Ends the flush that runs. Call it when nothing is enqueued any more."""
+        """Cancels the running flush and the waiting runs. Call it after the last one was enqueued."""
         await self._together.close()
 
     async def _enqueue_and_release(self, committed: Sequence[tuple[Run | None, Run | None]]) -> list[bool]:

@@ -204,7 +204,7 @@ class Dispatcher:
             await self._processor.process([chunk])
 
     async def close(self) -> None:
-        """Ends the group that is processed. Call it when no chunk is taken any more."""
+        """Cancels the group that is processed and the waiting chunks. Call it after the last chunk."""
         await self._groups.close()
 
     async def _process_suspect(self, chunk: Chunk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -9,6 +10,13 @@ from typing import assert_never
 from uuid import UUID
 
 from adsum.platform.ids import Batch
+
+_RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_run_id(text: str) -> bool:
+    """Whether the text has the form of a run id, a UUID in lower case."""
+    return _RUN_ID.fullmatch(text) is not None
 
 
 class RunState(StrEnum):

@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from adsum.batches.activity.metrics import BatchMetrics
+from adsum.batches.activity.metrics import BUCKETS_S, BatchMetrics
 from adsum.batches.rules import Tally
 from adsum.operations.repository import runs_ended_since
 from adsum.platform.clock import Clock
@@ -27,7 +27,6 @@ from adsum.platform.database.engine import Database
 from adsum.platform.errors import ConfigurationError
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-_REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _RUN_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0)
 # Clocks differ, and a run becomes visible after its `ended_at`. Runs of the last seconds are read twice.
 OVERLAP = timedelta(seconds=30)
@@ -55,13 +54,13 @@ class Metrics:
             "skipped_jobs", "Attendance jobs whose student had a record, of all processes."
         )
         self.failed_jobs = self._counter("failed_jobs", "Attendance jobs that failed, of all processes.")
-        self.chunk_seconds = self._histogram("chunk_seconds", "Processing of one chunk.", _REQUEST_BUCKETS)
+        self.chunk_seconds = self._histogram("chunk_seconds", "Processing of one chunk.", BUCKETS_S)
         self.run_seconds = self._histogram("run_seconds", "From a run's acceptance to its end.", _RUN_BUCKETS)
         self._requests = Histogram(
             "adsum_request_seconds",
             "From a request to the start of its answer.",
             ("method", "route", "status"),
-            buckets=_REQUEST_BUCKETS,
+            buckets=BUCKETS_S,
             registry=self.registry,
         )
         self._open_runs = self._gauge("open_runs", "Runs that have not ended, of all processes.")

@@ -17,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.absences.tables import absence_versions, absences, due_absences
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
-from adsum.attendance.statuses.repository import find_statuses
+from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.tables import attendance_changes, attendances, contradictions
+from adsum.batches.run import STUDENT, AttendanceJob
 from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
 from adsum.platform.database.columns import BigInt, Instant, Json, RunId
 from adsum.platform.database.sql_files import FileStatement, sql_file
@@ -239,13 +240,14 @@ def _place(run: Row) -> dict[str, Any]:
 def _requests(run: Row, student_id: int) -> Iterator[Row]:
     for chunk in run["plan"]:
         for job in chunk:
-            if job["student"] == student_id:
+            if job[STUDENT] == student_id:
+                mark = AttendanceJob.from_json(job).mark
                 yield {
-                    "status": job["status"],
-                    "note": job.get("note"),
-                    "arrived_at": job.get("arrived"),
-                    "left_at": job.get("left"),
-                    "absence_id": job.get("absence"),
+                    "status": mark.status,
+                    "note": mark.note,
+                    "arrived_at": mark.arrived_at,
+                    "left_at": mark.left_at,
+                    "absence_id": mark.absence_id,
                 }
 
 
@@ -316,7 +318,7 @@ async def erase_student(connection: AsyncConnection, student_id: int) -> int:
     await connection.execute(delete(attendance_changes).where(attendance_changes.c.attendance_id.in_(records)))
     erased = await connection.execute(delete(attendances).where(attendances.c.student_id == student_id))
     await erase_from_summaries(connection, school_id, student_id)
-    statuses = (await find_statuses(connection, [school_id]))[school_id]
+    statuses = await statuses_of_school(connection, school_id)
     await summarise_classes(connection, school_id, places, statuses)
     await connection.execute(delete(job_failures).where(job_failures.c.student_id == student_id))
     of_student = select(absences.c.id).where(absences.c.student_id == student_id)
@@ -348,7 +350,7 @@ async def _erase_from_plans(connection: AsyncConnection, student_id: int) -> Non
     changed = [
         {
             "of_run": run["run_id"],
-            "plan": [[job for job in chunk if job["student"] != student_id] for chunk in run["plan"]],
+            "plan": [[job for job in chunk if job[STUDENT] != student_id] for chunk in run["plan"]],
             "kept": [kept for kept in run["kept"] if kept != student_id],
         }
         for run in await _rows(connection, _RUNS, student_id)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from adsum.absences.repository import planned_absences_of_class
 from adsum.absences.rules import absences_of_session
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.batches.repository.submissions import load_snapshots
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
@@ -95,7 +95,7 @@ async def _session(connection: Connection, caller: Caller, batch: Batch) -> Sess
 
 
 async def _known(connection: Connection, batch: Batch) -> dict[int, str]:
-    found = (await load_snapshots(connection, [batch]))[batch]
+    planned = await planned_absences_of_class(connection, batch.class_id, batch.learning_date)
     times = await times_of(connection, batch.session_id)
-    known = absences_of_session(found.planned_absences, batch.session_id, batch.learning_date, times)
+    known = absences_of_session(planned, batch.session_id, batch.learning_date, times)
     return {student_id: each.absence.status for student_id, each in known.items()}

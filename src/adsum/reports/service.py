@@ -8,8 +8,7 @@ from datetime import date
 from typing import TypeVar, assert_never
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.attendance.statuses.repository import find_statuses
-from adsum.attendance.statuses.rules import SchoolStatuses
+from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import NotFound, refuse
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
@@ -100,7 +99,7 @@ class Summaries:
             async with self._database.transaction() as connection:
                 await lock_school(connection, school_id)
                 # The previous holder of the lock may have summarised this day. A second time gives the same rows.
-                await summarise(connection, school_id, day, await _statuses(connection, school_id))
+                await summarise(connection, school_id, day, await statuses_of_school(connection, school_id))
             refreshed += 1
         return refreshed
 
@@ -203,7 +202,7 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
             by_student = await reading.counts_by_student(connection, await _periods(connection, scope, caller))
             return _rates_by_id(by_student, await _names(connection, caller, list(by_student)))
         case GroupBy.CLASS:
-            statuses = await _statuses(connection, scope.school_id)
+            statuses = await statuses_of_school(connection, scope.school_id)
             by_class = await reading.counts_by_class(connection, caller, scope, statuses)
             may_read_names = caller.may(Permission.ROSTER_READ)
             titles = await reading.titles_of_classes(connection, list(by_class)) if may_read_names else {}
@@ -212,7 +211,7 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
             by_grade = await reading.counts_by_grade(connection, await _periods(connection, scope, caller))
             return [Rate(grade, grade, counts, (place,)) for place, (grade, counts) in enumerate(by_grade.items())]
         case GroupBy.SCHOOL | GroupBy.DAY | GroupBy.WEEK | GroupBy.MONTH:
-            statuses = await _statuses(connection, scope.school_id)
+            statuses = await statuses_of_school(connection, scope.school_id)
             by_day = await reading.counts_by_day(connection, caller, scope, statuses)
             return rates_by_period(by_day, by, scope.first_day)
         case _:
@@ -224,21 +223,17 @@ def _rates_by_id(counts: Mapping[int, Counts], names: Mapping[int, str]) -> list
 
 
 async def _days(connection: Connection, scope: Scope, caller: Caller) -> VisibleDays:
-    return visible_days(caller, scope, await _statuses(connection, scope.school_id))
+    return visible_days(caller, scope, await statuses_of_school(connection, scope.school_id))
 
 
 async def _periods(connection: Connection, scope: Scope, caller: Caller) -> VisiblePeriods:
-    return visible_periods(caller, scope, await _statuses(connection, scope.school_id))
+    return visible_periods(caller, scope, await statuses_of_school(connection, scope.school_id))
 
 
 async def _names(connection: Connection, caller: Caller, student_ids: Sequence[int]) -> dict[int, str]:
     """The names of students; none for a caller without `roster:read`."""
     may_read_names = caller.may(Permission.ROSTER_READ)
     return await reading.full_names(connection, student_ids) if may_read_names else {}
-
-
-async def _statuses(connection: Connection, school_id: int) -> SchoolStatuses:
-    return (await find_statuses(connection, [school_id]))[school_id]
 
 
 def _page(rows: Iterable[tuple[Key, Row]], page: PageRequest, query: object) -> Page[Row]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.attendance.statuses.repository import find_statuses
+from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
 from adsum.platform.database.engine import Database
 from adsum.platform.days import Span
@@ -130,7 +130,7 @@ class Year:
         """The absences and late arrivals of the scope's student, the newest first."""
         await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
-            statuses = (await find_statuses(connection, [scope.school_id]))[scope.school_id]
+            statuses = await statuses_of_school(connection, scope.school_id)
             codes = [
                 status.code
                 for status in statuses

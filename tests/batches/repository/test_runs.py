@@ -32,7 +32,7 @@ async def test_a_run_is_loaded_as_it_was_stored(database: Database, school: Scho
     ]
     async with database.transaction() as connection:
         stored = await make_run(connection, school, planned, chunk_size=2)
-        assert await runs.find_run(connection, stored.run_id) == stored
+        assert await runs.find_runs(connection, [stored.run_id]) == {stored.run_id: stored}
         assert await runs.open_run(connection, stored.batch) == stored
         assert await runs.newest_run(connection, stored.batch) == stored
 
@@ -41,7 +41,7 @@ async def test_a_batch_that_was_never_marked_has_no_run(database: Database, scho
     async with database.snapshot() as connection:
         assert await runs.open_run(connection, batch_of(school)) is None
         assert await runs.newest_run(connection, batch_of(school)) is None
-        assert await runs.find_run(connection, NOBODY) is None
+        assert await runs.find_runs(connection, [NOBODY]) == {}
 
 
 @pytest.mark.parametrize("state", [RunState.CLOSED, RunState.CANCELLED])

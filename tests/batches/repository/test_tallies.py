@@ -65,7 +65,7 @@ async def test_each_job_counts_once_for_any_combination_of_rows(
             run = await arrange(connection, school, rows)
             if state is RunState.CANCELLED:
                 await end_run(connection, run, state)
-            tally = await tallies.tally_of(connection, run.run_id)
+            tally = (await tallies.tallies_of(connection, [run.run_id]))[run.run_id]
             found = list((await outcomes(connection, run)).values())
             assert tally.total == len(rows) + 2
             assert tally == Tally(

@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import closing
 from functools import cache
 from importlib import import_module
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,11 @@ def test_a_file_is_loaded_by_a_module(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=_id)
-def test_a_file_has_a_comment_at_its_head_and_none_after_code(file: Path) -> None:
+def test_the_head_comment_of_a_file_names_its_locks_and_no_comment_follows_code(file: Path) -> None:
     lines = file.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("-- ")
+    head = "\n".join(takewhile(lambda line: line.startswith("--"), lines))
+    assert re.search(r"\block(s|ed)?\b|SQLite has one writer\.", head, re.IGNORECASE), "what does it lock?"
     assert [line for line in lines if "/*" in line or ("--" in line and not line.lstrip().startswith("--"))] == []
 
 

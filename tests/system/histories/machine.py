@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from typing_extensions import override
 
 from adsum.attendance.statuses.rules import DEFAULTS
-from adsum.batches.repository.runs import find_run
+from adsum.batches.repository.runs import find_runs
 from adsum.batches.rules import OnExisting
 from tests.system.histories import school_changes
 from tests.system.histories.history import STUDENTS, SYSTEM, History
@@ -146,7 +146,7 @@ class Histories(RuleBasedStateMachine):
 
     async def _queue_late(self, run_id: str) -> None:
         async with self.world.database.snapshot() as connection:
-            run = await find_run(connection, run_id)
+            run = (await find_runs(connection, [run_id])).get(run_id)
         await self.world.enqueuer.enqueue_after_commit(run=run)
 
     def the_sweeper_makes_a_pass(self, data: st.DataObject) -> None:

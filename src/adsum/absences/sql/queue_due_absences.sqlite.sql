@@ -1,6 +1,6 @@
 -- Queues absences for the open runs of the students' classes: these runs record the students without the absences.
--- Locks the rows that it inserts. The caller holds the fences of all sessions of the students, in the order of ids, so
--- that no run is opened meanwhile.
+-- SQLite has one writer.
+-- The runs are joined by session, for the index uq_batch_runs_open: no index begins with batch_runs.class_id.
 WITH input AS (
     SELECT value ->> 'absence_id' AS absence_id
     FROM json_each(:input_rows)
@@ -10,7 +10,8 @@ SELECT DISTINCT r.run_id, a.id
 FROM input
 JOIN absences AS a ON a.id = input.absence_id
 JOIN enrolments AS e ON e.student_id = a.student_id
-JOIN batch_runs AS r ON r.class_id = e.class_id
+JOIN sessions AS s ON s.class_id = e.class_id
+JOIN batch_runs AS r ON r.session_id = s.id
 WHERE r.state = 'open'
     AND r.learning_date >= a.first_day
     AND r.learning_date <= a.last_day

@@ -1,2 +1,2 @@
--- Lists the ids of all schools.
+-- Lists the ids of all schools. Locks nothing.
 SELECT id FROM schools ORDER BY id

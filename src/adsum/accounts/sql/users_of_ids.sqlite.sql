@@ -1,4 +1,4 @@
--- Loads users by id. Runs for every request that carries a token.
+-- Loads users by id. Runs for every request that carries a token. Locks nothing.
 WITH input AS (SELECT value ->> 'id' AS id FROM json_each(:input_rows))
 SELECT u.id, u.school_id, u.source_id, u.email, u.password_hash, u.role, u.disabled, u.token_generation
 FROM input

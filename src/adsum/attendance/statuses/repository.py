@@ -23,6 +23,11 @@ async def find_statuses(connection: AsyncConnection, school_ids: Collection[int]
     return {school_id: SchoolStatuses(own[school_id]) for school_id in school_ids}
 
 
+async def statuses_of_school(connection: AsyncConnection, school_id: int) -> SchoolStatuses:
+    """The statuses of one school."""
+    return (await find_statuses(connection, [school_id]))[school_id]
+
+
 async def visible_codes(connection: AsyncConnection, caller: Caller) -> set[str]:
     """The codes of all visible schools, including retired ones."""
     own = select(statuses.c.code).where(in_visible_school(caller, statuses.c.school_id)).distinct()

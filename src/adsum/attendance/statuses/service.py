@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.attendance.statuses.repository import find_statuses, set_status
+from adsum.attendance.statuses.repository import set_status, statuses_of_school
 from adsum.attendance.statuses.rules import ALWAYS_IN_USE, SchoolStatuses, Status, StatusChange, validate_status
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
@@ -49,7 +49,7 @@ class Statuses:
         require_permission(caller, Permission.ROSTER_READ)
         async with self._database.snapshot() as connection:
             await require_school(connection, caller, school_id)
-            return await _of_school(connection, school_id)
+            return await statuses_of_school(connection, school_id)
 
     async def add(self, school_id: int, status: Status, caller: Caller) -> Status:
         """Adds a status.
@@ -110,11 +110,7 @@ class Statuses:
 async def _locked(connection: Connection, school_id: int, caller: Caller) -> SchoolStatuses:
     await require_school(connection, caller, school_id)
     await lock_school(connection, school_id)
-    return await _of_school(connection, school_id)
-
-
-async def _of_school(connection: Connection, school_id: int) -> SchoolStatuses:
-    return (await find_statuses(connection, [school_id]))[school_id]
+    return await statuses_of_school(connection, school_id)
 
 
 def _require_free_letter(statuses: SchoolStatuses, status: Status) -> None:

@@ -5,16 +5,15 @@ The message has the id of the run and the number of the chunk in its plan. The m
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, cast
 
+from adsum.batches.rules import is_run_id
 from adsum.batches.run import Run
 from adsum.platform.ids import MAX_ID, Batch, parse_batch_id
 
 VERSION = 1
 NAME = "createAttendance"
-_RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MAX_NUMBER = 2**31 - 1
 
 
@@ -85,7 +84,7 @@ def chunk_of(data: object) -> Chunk:
     if isinstance(version, int) and version > VERSION:
         raise NewerChunk(f"version {version}")
     batch = parse_batch_id(str(fields.get("batchId")))
-    if version != VERSION or batch is None or not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
+    if version != VERSION or batch is None or not isinstance(run_id, str) or not is_run_id(run_id):
         raise UnreadableChunk
     number = _whole(fields.get("chunk"), 0, _MAX_NUMBER)
     return Chunk(batch, run_id, number, None if student_id is None else _whole(student_id, 1, MAX_ID))

@@ -55,8 +55,7 @@ class FetchingWorker(Worker):
     """Fetches one message at a time while the queue is empty, and twice as many after each message found.
 
     BullMQ's worker fetches once for each free slot. With a concurrency of 64, one message for an idle worker caused
-    some
-    250 more scripts on the server: a third of the load of a busy worker, and a delay for a single class.
+    some 250 more scripts on the server: a third of the load of a busy worker, and a delay for a single class.
     """
 
     def __init__(self, *arguments: Any) -> None:
@@ -212,10 +211,9 @@ async def _finished(worker: Any) -> None:
     """Pauses a worker and waits for its chunks, including one that was being fetched when the worker was stopped.
 
     `worker.processing` contains the task that fetches such a chunk, and then the task that processes it. The second
-    task
-    has begun when the wait for the first ends: BullMQ's loop is woken by the same fetch, and needs fewer steps. That is
-    why the wait is a task of its own. BullMQ's own wait is not used: once its task is cancelled, as an ending event
-    loop does, it loops without yielding, and the process never ends.
+    task has begun when the wait for the first ends: BullMQ's loop is woken by the same fetch, and needs fewer steps.
+    That is why the wait is a task of its own. BullMQ's own wait is not used: once its task is cancelled, as an ending
+    event loop does, it loops without yielding, and the process never ends.
     """
     await worker.pause(do_not_wait_active=True)
     while under_way := {task for task in worker.processing if not task.done()}:

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Date, String
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.batches.repository.tallies import FINAL_COUNTS
 from adsum.batches.rules import Outcome, RunState, Tally
 from adsum.platform.database.columns import BigInt, Instant, Json, RunId
 from adsum.platform.database.sql_files import input_rows, sql_file
@@ -74,13 +75,12 @@ _SLICE_OUTCOME: dict[str, Any] = {
     "pending": BigInt,
     "planned": BigInt,
 }
-_FINAL_COUNTS = dict.fromkeys(("recorded_jobs", "skipped_jobs", "failed_jobs", "cancelled_jobs"), BigInt)
 
 _RECORD_JOBS = sql_file(
-    "adsum.batches", "record_jobs", parameters={"now": Instant()}, returns={**_SLICE_OUTCOME, **_FINAL_COUNTS}
+    "adsum.batches", "record_jobs", parameters={"now": Instant()}, returns={**_SLICE_OUTCOME, **FINAL_COUNTS}
 )
 _CLOSE_RECORDED_RUNS = sql_file(
-    "adsum.batches", "close_recorded_runs", parameters={"now": Instant()}, returns={"run_id": RunId, **_FINAL_COUNTS}
+    "adsum.batches", "close_recorded_runs", parameters={"now": Instant()}, returns={"run_id": RunId, **FINAL_COUNTS}
 )
 _INSERT_RECORDS = sql_file("adsum.batches", "insert_records")
 _INSERT_CHANGES = sql_file("adsum.batches", "insert_changes")

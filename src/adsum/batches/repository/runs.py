@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
@@ -12,22 +11,20 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.batches.rules import OnExisting, RunState, Tally
+from adsum.batches.repository.tallies import FINAL_COUNTS
+from adsum.batches.rules import OnExisting, RunState, Tally, is_run_id
 from adsum.batches.run import AttendanceJob, Run
 from adsum.batches.tables import batch_runs
-from adsum.platform.database.columns import BigInt, Instant, RunId
+from adsum.platform.database.columns import Instant, RunId
 from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.ids import Batch
 
-_RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-_FINAL_COUNTS = dict.fromkeys(("recorded_jobs", "skipped_jobs", "failed_jobs", "cancelled_jobs"), BigInt)
 _INSERT_RUNS = sql_file(
     "adsum.batches", "insert_runs", parameters={"accepted_at": Instant()}, returns={"run_id": RunId}
 )
 _LOCK_RUNS = sql_file("adsum.batches", "lock_runs")
 _CLOSE_RUNS = sql_file(
-    "adsum.batches", "close_runs", parameters={"now": Instant()}, returns={"run_id": RunId, **_FINAL_COUNTS}
+    "adsum.batches", "close_runs", parameters={"now": Instant()}, returns={"run_id": RunId, **FINAL_COUNTS}
 )
 _CANCEL_JOBS = sql_file("adsum.batches", "cancel_jobs", parameters={"now": Instant()})
 
@@ -122,11 +119,6 @@ async def newest_run(connection: AsyncConnection, batch: Batch) -> Run | None:
     return await _one_run(connection, _runs().where(*of_batch(batch)).order_by(batch_runs.c.number.desc()).limit(1))
 
 
-async def find_run(connection: AsyncConnection, run_id: str) -> Run | None:
-    """The run with this id, if it exists."""
-    return (await find_runs(connection, [run_id])).get(run_id)
-
-
 async def find_runs(connection: AsyncConnection, run_ids: Collection[str]) -> dict[str, Run]:
     """The runs with these ids, as far as they exist."""
     rows = await connection.execute(_runs().where(batch_runs.c.run_id.in_(run_ids)))
@@ -181,7 +173,7 @@ async def find_endings(
 ) -> dict[str, tuple[RunState, datetime | None]]:
     """The state of runs and the time at which they ended. Strings that are no run id, as a lock may hold, have none."""
     c = batch_runs.c
-    valid = [run_id for run_id in run_ids if _RUN_ID.fullmatch(run_id)]
+    valid = [run_id for run_id in run_ids if is_run_id(run_id)]
     rows = await connection.execute(select(c.run_id, c.state, c.ended_at).where(c.run_id.in_(valid)))
     return {run_id: (RunState(state), ended_at) for run_id, state, ended_at in rows}
 

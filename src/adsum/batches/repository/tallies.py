@@ -18,6 +18,9 @@ from adsum.platform.database.sql_files import sql_file
 from adsum.platform.database.statements import Statement
 from adsum.platform.ids import Batch
 
+FINAL_COUNTS = dict.fromkeys(("recorded_jobs", "skipped_jobs", "failed_jobs", "cancelled_jobs"), BigInt)
+"""The columns of `batch_runs` with the counts of a run that has ended, with their type."""
+
 _COUNTS = dict.fromkeys(("recorded", "skipped", "failed", "cancelled", "remaining"), BigInt)
 
 STATUS_COLUMNS = (
@@ -105,11 +108,6 @@ def _status_of_row(batch: Batch, row: Sequence[Any], tallies: Mapping[str, Tally
     run_id, state, number, accepted_at, ended_at, *counts = row
     tally = tallies[run_id] if state == RunState.OPEN else Tally(*counts)
     return BatchStatus(batch.id, run_id, number, RunState(state), tally, accepted_at, ended_at)
-
-
-async def tally_of(connection: AsyncConnection, run_id: str) -> Tally:
-    """The counts of one run."""
-    return (await tallies_of(connection, [run_id]))[run_id]
 
 
 async def tallies_of(connection: AsyncConnection, run_ids: Sequence[str]) -> dict[str, Tally]:

@@ -1,5 +1,5 @@
--- Updates the records of jobs of open runs to the changes that `insert_changes` inserted, in the same transaction. The
--- runs and the records are locked by then.
+-- Updates the records of jobs of open runs to the changes that `insert_changes` inserted, in the same transaction.
+-- Locks nothing new: `insert_changes` has locked the runs and the records.
 -- :input_rows is a JSON array of slices {"run_id", "chunk", "start", "stop"}: the jobs start (inclusive) to stop
 -- (exclusive) of one chunk of a run's plan.
 WITH input AS (

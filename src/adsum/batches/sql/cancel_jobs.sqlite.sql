@@ -1,6 +1,7 @@
 -- Records the code 'cancelled' for each job of open runs that has no outcome yet.
 -- :run_ids is a JSON array of run ids.
 -- A stored failure takes precedence over the record of another run: a later run must not change how this one ended.
+-- SQLite has one writer.
 WITH run AS (
     SELECT * FROM batch_runs WHERE run_id IN (SELECT value FROM json_each(:run_ids))
 ),

@@ -1,6 +1,7 @@
 -- Closes runs whose jobs are all recorded, and returns their final counts.
 -- SQLite only: on Postgres `record_jobs` does it.
 -- Nothing is counted: a record never disappears and never changes its run, so "all jobs recorded" is final.
+-- SQLite has one writer.
 UPDATE batch_runs
 SET state = 'closed', ended_at = :now, ended_by = :ended_by, failed_jobs = 0, cancelled_jobs = carried_cancelled,
     skipped_jobs = carried_skipped + json_array_length(kept),

@@ -1,7 +1,6 @@
 -- Ends open runs whose every job has an outcome, and stores their final counts: one conditional UPDATE, which only one
 -- caller wins. :state is 'closed', or 'cancelled' after `cancel_jobs`. Returns the final counts of the runs that it
--- ended.
--- A retry includes the counts that it carries over from the run before it. :run_ids is a JSON array of run ids.
+-- ended. A retry includes the counts that it carries over from the run before it. :run_ids is a JSON array of run ids.
 -- A stored failure takes precedence over the record of another run: a later run must not change how this one ended.
 -- Locks: the updated runs, which `lock_runs` has locked in the order of run_id before.
 -- Each run is looked up by LATERAL with LIMIT 1: a plan that Postgres made while the table was empty would scan all of

@@ -1,8 +1,8 @@
 -- Ends open runs whose every job has an outcome, and stores their final counts: one conditional UPDATE, which only one
 -- caller wins. :state is 'closed', or 'cancelled' after `cancel_jobs`. Returns the final counts of the runs that it
--- ended.
--- A retry includes the counts that it carries over from the run before it. :run_ids is a JSON array of run ids.
+-- ended. A retry includes the counts that it carries over from the run before it. :run_ids is a JSON array of run ids.
 -- A stored failure takes precedence over the record of another run: a later run must not change how this one ended.
+-- SQLite has one writer.
 WITH run AS (
     SELECT * FROM batch_runs WHERE run_id IN (SELECT value FROM json_each(:run_ids))
 ),

@@ -1,7 +1,7 @@
 -- Records a failure, with the code :code, for each job of open runs that has no outcome yet.
 -- A stored failure takes precedence over the record of another run: a later run must not change how this one ended.
 -- :input_rows is a JSON array of slices {"run_id", "chunk", "start", "stop"}: the jobs start (inclusive) to stop
--- (exclusive) of one chunk of a run's plan.
+-- (exclusive) of one chunk of a run's plan. SQLite has one writer.
 WITH input AS (
     SELECT value ->> 'run_id' AS run_id, value ->> 'chunk' AS chunk, value ->> 'start' AS start,
            value ->> 'stop' AS stop

@@ -5,6 +5,7 @@
 -- :input_rows is a JSON array of slices {"run_id", "chunk", "start", "stop"}: the jobs start (inclusive) to stop
 -- (exclusive) of one chunk of a run's plan.
 -- CROSS JOIN fixes the order of the joins: otherwise SQLite unfolds the plan once for each record of the class.
+-- SQLite has one writer.
 WITH input AS (
     SELECT value ->> 'run_id' AS run_id, value ->> 'chunk' AS chunk, value ->> 'start' AS start,
            value ->> 'stop' AS stop

@@ -1,7 +1,7 @@
 -- Inserts the records of jobs of open runs, for students who are enrolled on the learning date. An existing record
 -- stays.
 -- :input_rows is a JSON array of slices {"run_id", "chunk", "start", "stop"}: the jobs start (inclusive) to stop
--- (exclusive) of one chunk of a run's plan.
+-- (exclusive) of one chunk of a run's plan. SQLite has one writer.
 WITH input AS (
     SELECT value ->> 'run_id' AS run_id, value ->> 'chunk' AS chunk, value ->> 'start' AS start,
            value ->> 'stop' AS stop

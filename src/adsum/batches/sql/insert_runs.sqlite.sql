@@ -2,6 +2,7 @@
 -- decided: the session's fence still has the value that was read, and no other run has the number. Returns the ids of
 -- those inserted.
 -- Two unique indexes refuse the others: one open run per batch, and one run per batch and number.
+-- SQLite has one writer.
 WITH input AS (
     SELECT value ->> 'run_id' AS run_id, value ->> 'school_id' AS school_id, value ->> 'class_id' AS class_id,
            value ->> 'session_id' AS session_id, value ->> 'learning_date' AS learning_date,

@@ -1,6 +1,6 @@
 -- Writes a change entry for each record that an undo sets back: those whose current version is that of the run, or of
 -- a run that it carries on (chain). Records that are cleared already are left out.
--- The transaction holds the lock of the database. :overrules false leaves out records that the office has set.
+-- SQLite has one writer. :overrules false leaves out records that the office has set.
 INSERT INTO attendance_changes (
     attendance_id, version, old_status, new_status, old_note, new_note, old_arrived_at, new_arrived_at, old_left_at,
     new_left_at, changed_at, changed_role, user_id, key_id, reason, run_id, undoes_run_id

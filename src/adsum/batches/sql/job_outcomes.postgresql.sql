@@ -1,6 +1,5 @@
 -- The outcome of each job of slices, whatever the state of the run. The CASE expression is the definition of an
--- outcome:
--- every other statement that needs one repeats it word for word, and a test compares them. Locks nothing.
+-- outcome: every other statement that needs one repeats it word for word, and a test compares them. Locks nothing.
 -- A stored failure takes precedence over the record of another run: a later run must not change how this one ended.
 -- :input_rows is a JSON array of slices {"run_id", "chunk", "start", "stop"}: the jobs start (inclusive) to stop
 -- (exclusive) of one chunk of a run's plan.

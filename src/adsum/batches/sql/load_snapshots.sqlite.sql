@@ -1,7 +1,5 @@
 -- The recorded state of batches, one row per batch: the newest run, the records of the session and day, and the planned
 -- absences of students of the class on that day. Locks nothing.
--- The newest run is a scalar subquery, not a join: a plan that Postgres made while the table was empty would scan all
--- of it.
 -- One row per batch because one object per record would dominate the cost of accepting a class that is marked again.
 WITH input AS (
     SELECT value ->> 'class_id' AS class_id, value ->> 'session_id' AS session_id,

@@ -1,4 +1,4 @@
--- Loads the responses under idempotency keys that name a student in a conflict.
+-- Loads the responses under idempotency keys that name a student in a conflict. Locks nothing.
 SELECT k.actor, k.key, k.created_at, k.answer
 FROM idempotency_keys k
 WHERE EXISTS (

@@ -1,4 +1,4 @@
--- Exports the versions of the planned absences of a student.
+-- Exports the versions of the planned absences of a student. Locks nothing.
 SELECT
     v.absence_id,
     v.version,

@@ -1,4 +1,4 @@
--- Exports the planned absences of a student, revoked ones too.
+-- Exports the planned absences of a student, revoked ones too. Locks nothing.
 SELECT
     b.id,
     b.first_day,

@@ -1,4 +1,4 @@
--- Exports the changes of the attendance records of a student.
+-- Exports the changes of the attendance records of a student. Locks nothing.
 SELECT
     ch.attendance_id,
     ch.version,

@@ -1,4 +1,4 @@
--- Exports the disputed marks of a student.
+-- Exports the disputed marks of a student. Locks nothing.
 SELECT
     d.learning_date,
     d.class_id,

@@ -1,4 +1,4 @@
--- Exports the daily summaries of a student.
+-- Exports the daily summaries of a student. Locks nothing.
 SELECT
     d.day,
     d.sessions,

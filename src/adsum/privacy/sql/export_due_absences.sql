@@ -1,4 +1,4 @@
--- Exports the batches to which planned absences of a student are applied when their open run ends.
+-- Exports the batches to which planned absences of a student are applied when their open run ends. Locks nothing.
 SELECT
     d.absence_id,
     r.learning_date,

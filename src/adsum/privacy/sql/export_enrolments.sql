@@ -1,4 +1,4 @@
--- Exports the enrolments of a student.
+-- Exports the enrolments of a student. Locks nothing.
 SELECT
     e.class_id,
     c.title AS class_title,

@@ -1,4 +1,4 @@
--- Exports the attendance jobs of a student that failed.
+-- Exports the attendance jobs of a student that failed. Locks nothing.
 SELECT
     r.learning_date,
     r.class_id,

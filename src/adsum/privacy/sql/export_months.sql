@@ -1,4 +1,4 @@
--- Exports the monthly summaries of a student.
+-- Exports the monthly summaries of a student. Locks nothing.
 SELECT
     m.month,
     m.sessions,

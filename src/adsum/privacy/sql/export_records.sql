@@ -1,4 +1,4 @@
--- Exports the attendance records of a student.
+-- Exports the attendance records of a student. Locks nothing.
 SELECT
     a.id,
     a.learning_date,

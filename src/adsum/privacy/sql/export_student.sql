@@ -1,4 +1,4 @@
--- Exports the row of a student, with the name of the school.
+-- Exports the row of a student, with the name of the school. Locks nothing.
 SELECT
     st.id,
     st.source_id AS sourced_id,

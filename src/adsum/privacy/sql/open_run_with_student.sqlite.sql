@@ -1,4 +1,5 @@
 -- Finds an open run that names a student: in a job of the plan, or among the records that it left unchanged.
+-- Locks nothing.
 SELECT r.run_id
 FROM batch_runs r
 WHERE r.state = 'open'

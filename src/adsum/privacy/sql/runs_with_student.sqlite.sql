@@ -1,4 +1,5 @@
 -- Loads the runs that name a student: in a job of the plan, or among the records that the run left unchanged.
+-- Locks nothing.
 SELECT r.run_id, r.learning_date, r.class_id, r.session_id, r.accepted_at, r.plan, r.kept
 FROM batch_runs r
 WHERE EXISTS (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.attendance.statuses.repository import find_statuses
+from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
@@ -73,7 +73,7 @@ class OnSite:
         """The school's today, and the codes of statuses of students who are on site."""
         await require_school(connection, caller, school_id)
         today = (await edit_window_of(connection, school_id, self._now())).today
-        return today, _on_site_codes((await find_statuses(connection, [school_id]))[school_id])
+        return today, _on_site_codes(await statuses_of_school(connection, school_id))
 
 
 def _on_site_codes(statuses: SchoolStatuses) -> list[str]:

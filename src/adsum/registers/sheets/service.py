@@ -9,7 +9,7 @@ from datetime import date
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.rules import Correction, Mark
-from adsum.attendance.statuses.repository import find_statuses
+from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.batches.repository import tallies
 from adsum.batches.service import AttendancesService
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
@@ -51,7 +51,7 @@ class RegisterSheets:
         batch, now = Batch(class_id, session_id, day), self._now()
         async with self._database.snapshot() as connection:
             roster = await read_day_roster(connection, caller, class_id, day, session_id, now)
-            statuses = (await find_statuses(connection, [roster.of.school_id]))[roster.of.school_id]
+            statuses = await statuses_of_school(connection, roster.of.school_id)
             records = await records_of_batch(connection, batch)
             newest = await tallies.batch_status(connection, caller, batch)
             failures = await failures_of_run(connection, newest.run_id) if newest is not None else {}

@@ -1,5 +1,5 @@
 -- Increments the fences of sessions (column `turn`) and returns the new values.
--- SQLite has one writer at a time.
+-- SQLite has one writer.
 WITH input AS (
     SELECT value ->> 'session_id' AS session_id
     FROM json_each(:input_rows)

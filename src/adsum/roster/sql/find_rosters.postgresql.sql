@@ -1,4 +1,4 @@
--- The students who are enrolled in each given class on its day. Takes no locks.
+-- The students who are enrolled in each given class on its day. Locks nothing.
 -- A scalar subquery per class: with a join, Postgres overestimates `input` and reads every enrolment.
 WITH input AS (
     SELECT * FROM jsonb_to_recordset(CAST(:input_rows AS jsonb)) AS i (class_id bigint, day date)

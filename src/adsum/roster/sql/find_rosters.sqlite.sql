@@ -1,4 +1,4 @@
--- The students who are enrolled in each given class on its day. Takes no locks.
+-- The students who are enrolled in each given class on its day. Locks nothing.
 WITH input AS (
     SELECT value ->> 'class_id' AS class_id, value ->> 'day' AS day FROM json_each(:input_rows)
 )

@@ -52,7 +52,8 @@ async def times_by_session(
 async def replace_times(connection: AsyncConnection, times: Mapping[int, Sequence[SessionTime]]) -> None:
     """Replaces all times of each of these sessions."""
     session_ids = input_rows({"session_id": session_id} for session_id in times)
-    await _LOCK_SCHOOLS.fetch_all(connection, session_ids)
+    if connection.dialect.name != "sqlite":  # SQLite has one writer
+        await _LOCK_SCHOOLS.fetch_all(connection, session_ids)
     await _DELETE_TIMES.fetch_all(connection, session_ids)
     rows = [{"session_id": session_id, **asdict(time)} for session_id, each in times.items() for time in each]
     if rows:

@@ -1,4 +1,4 @@
--- Marks the summaries of the ended runs of a school between two learning dates as out of date.
+-- Marks the summaries of the ended runs of a school between two learning dates as out of date. SQLite has one writer.
 UPDATE batch_runs
 SET summarised = FALSE
 WHERE school_id = :school_id

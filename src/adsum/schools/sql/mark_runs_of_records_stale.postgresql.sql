@@ -1,6 +1,8 @@
 -- Marks the summaries of the runs that made some records as out of date.
--- Locks the runs in the order of their ids, and so waits for transactions that summarise them. `stale_runs` has their
--- state after that wait: the update also changes runs that became summarised meanwhile.
+-- Locks the runs in the order of their ids, and so waits for transactions that summarise them.
+-- One UPDATE is right under READ COMMITTED: a row that a concurrent transaction has changed is read again after the
+-- wait. So `stale_runs.summarised` is the newest value, and runs that became summarised meanwhile are changed, too.
+-- The condition `batch_runs.summarised` would miss them: it would be checked on the row before that change.
 WITH stale_runs AS (
     SELECT run_id, summarised
     FROM batch_runs

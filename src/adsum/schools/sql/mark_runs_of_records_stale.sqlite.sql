@@ -1,4 +1,4 @@
--- Marks the summaries of the runs that made some records as out of date.
+-- Marks the summaries of the runs that made some records as out of date. SQLite has one writer.
 UPDATE batch_runs
 SET summarised = FALSE
 WHERE run_id IN (
