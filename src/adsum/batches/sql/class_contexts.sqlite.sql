@@ -1,6 +1,6 @@
 -- Everything that validating a submission needs, in one statement: the school and its calendar, the session with its
 -- fence and timetable, when the user teaches or covers it, and the roster of the day if exactly one day is requested.
--- One statement because accepting a class is mostly waiting for round trips. Locks nothing.
+-- Locks nothing.
 WITH input AS (
     SELECT value ->> 'class_id' AS class_id, value ->> 'session_id' AS session_id, value ->> 'user_id' AS user_id,
            value ->> 'first_day' AS first_day, value ->> 'last_day' AS last_day
