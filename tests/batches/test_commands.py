@@ -43,7 +43,7 @@ def test_a_waiting_batch_is_shown_and_cancelled(demo: Commands) -> None:
     assert json.loads(demo.output("batch", "status", BATCH_ID, "--json"))["remainingJobs"] == 3
     assert json.loads(demo.output("batch", "cancel", BATCH_ID, "--json"))["state"] == "cancelled"
     watched = demo.run("batch", "watch", BATCH_ID)
-    assert (watched.returncode, "Exit 1 where students failed or were cancelled" in watch_help()) == (1, True)
+    assert (watched.returncode, "Exits with 1 if students failed or were cancelled" in watch_help()) == (1, True)
     assert "adsum: cancelled: 3 of 3 students; see adsum batch show " + BATCH_ID in watched.stderr
     retried = demo.run("batch", "retry", BATCH_ID)
     message = f"adsum: nobody of batch {BATCH_ID} failed; 3 were cancelled: mark the class again\n"

@@ -74,8 +74,8 @@ def create(
         typer.Option(parser=one_of(OnExisting), metavar="|".join(OnExisting), help="For students who have a record."),
     ] = OnExisting.SKIP,
     idempotency_key: Annotated[str | None, typer.Option(help="A repeated key returns the first result.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Although the school is closed on that day.")] = False,
-    reason: Annotated[str | None, typer.Option(help="Why it is forced.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Record although the school is closed on that day.")] = False,
+    reason: Annotated[str | None, typer.Option(help="The reason for --force.")] = None,
     watch: Annotated[bool, typer.Option(help="Stay until every student is recorded.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -137,7 +137,7 @@ def show(
 def watch(batch_id: BatchId, *, as_json: Json = False) -> None:
     """Follow a batch until it ends. With --json, each newer state is a line.
 
-    Exit 1 where students failed or were cancelled: not everybody is recorded.
+    Exits with 1 if students failed or were cancelled.
     """
     _end(_follow(batch_id, as_json=as_json), as_json=as_json)
 
@@ -159,7 +159,7 @@ def cancel(batch_id: BatchId, *, as_json: Json = False) -> None:
 def undo(
     batch_id: BatchId,
     *,
-    reason: Annotated[str | None, typer.Option(help="Why, for the history.")] = None,
+    reason: Annotated[str | None, typer.Option(help="The reason, for the history.")] = None,
     as_json: Json = False,
 ) -> None:
     """Undo the newest run: restore the marks that it overwrote, and clear those that it added."""

@@ -121,12 +121,12 @@ async def create_batch(
 async def list_batches(
     query: Annotated[BatchQuery, Query()], batches: BatchesDependency, caller: Reader
 ) -> Page[BatchStatusAnswer]:
-    """The latest learning date first; each batch as its newest run has it."""
+    """Batches by learning date, the latest first, each with the state of its newest run."""
     page = await batches.page(caller, query.filters, query.page)
     return Page(items=[BatchStatusAnswer.of(row.status) for row in page.items], next_cursor=page.next_cursor)
 
 
-@router.get("/batch-status/{batchId}", name="batchStatus", summary="How far a batch has come")
+@router.get("/batch-status/{batchId}", name="batchStatus", summary="Progress of a batch")
 async def batch_status(batch_id: BatchId, attendances: AttendancesDependency, caller: Reader) -> BatchStatusAnswer:
     """404 for a batch that does not exist, or whose class the caller does not see."""
     return BatchStatusAnswer.of(await attendances.get_batch_status(batch_id, caller))
@@ -164,7 +164,7 @@ async def cancel_batch(batch_id: BatchId, retry_cancel: RetryCancelDependency, c
     return BatchStatusAnswer.of(await retry_cancel.cancel(batch_id, caller))
 
 
-@router.post("/batches/{batchId}/undo", name="undoBatch", summary="Take the newest run back")
+@router.post("/batches/{batchId}/undo", name="undoBatch", summary="Undo the newest run")
 async def undo_batch(
     batch_id: BatchId,
     undo: Annotated[Undo, Depends(provided(Undo))],
@@ -202,7 +202,7 @@ async def batch_events(watch: Annotated[Watch, Depends(_watch)]) -> EventStream:
     """The state now, each newer state, and one terminal state; then the stream ends.
 
     The `id` of an event is `{runId}:{settled jobs}:{state}`. With `Last-Event-ID` nothing is sent until there is a
-    newer state; a terminal state is always sent. After 15 minutes a stream ends without one: ask again.
+    newer state; a terminal state is always sent. After 15 minutes a stream ends without one: connect again.
     """
     return EventStream(_event_lines(watch), headers=STREAM_HEADERS)
 

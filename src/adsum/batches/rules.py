@@ -20,7 +20,7 @@ def is_run_id(text: str) -> bool:
 
 
 class RunState(StrEnum):
-    """Being open is the fence: nothing of a run that is not open is ever written."""
+    """The state of a run. Marks are written only for an open run."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -97,12 +97,12 @@ class BatchStatus:
 
     @property
     def is_locked(self) -> bool:
-        """While a run is open, a second submission is refused as skipped: that is the seed's lock."""
+        """Whether a run is open: then a second submission is skipped, as by the seed's lock."""
         return self.run_state is RunState.OPEN
 
     @property
     def has_ended(self) -> bool:
-        """Whether the state is terminal: of this run nothing changes any more."""
+        """Whether the state is terminal: the run does not change any more."""
         return self.run_state is not RunState.OPEN
 
     @property
@@ -124,20 +124,20 @@ class ListedRun:
 
     Attributes:
         run_id: of the run.
-        number: counts the runs of the batch from 1.
+        number: of the run in its batch, from 1.
         state: as users see it.
-        on_existing: what it did about students who had a record.
-        tally: what its jobs came to; of a retry with what it carried on.
-        carried: how many jobs of `tally` are those of the runs before it.
-        accepted_at: when it was sent.
-        accepted_role: the role of who sent it.
-        user_id: who sent it; None: an API key that acts for nobody, or the command line.
-        key_id: of the API key that sent it, whoever it acts for.
-        ended_at: when it was closed or cancelled.
-        ended_by: the process that closed it, as `host:pid`: the worker that had the last of its students in hand, or
-            whose sweeper found it done; None: a request did, such as one that cancels.
-        pruned_at: since when what became of each of its students is not kept any more; the counts are.
-        forced_reason: why the class was marked on a closed day or after the edit window; None: on neither.
+        on_existing: how it treats students who have a record.
+        tally: the outcomes of its jobs; of a retry, including the jobs of the runs before it.
+        carried: the number of jobs in `tally` that belong to the runs before it.
+        accepted_at: the time of the request.
+        accepted_role: the role of its author.
+        user_id: its author; None: an API key without a user, or the command line.
+        key_id: of the API key that sent it, also if the key acts for a user.
+        ended_at: the time at which it was closed or cancelled.
+        ended_by: the worker that closed it, as `host:pid`: it processed the last students, or its sweeper found the
+            run finished; None: a request closed it, for example a cancellation.
+        pruned_at: the time at which the outcomes of its students were deleted; the counts are kept.
+        forced_reason: the reason for marking on a closed day or after the edit window; None: neither applies.
     """
 
     run_id: str

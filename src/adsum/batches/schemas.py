@@ -34,7 +34,7 @@ Bounded = BeforeValidator(_bounded)
 
 
 class RequestedMark(Schema):
-    """One student's own status; it wins over both lists."""
+    """The status of one student. It takes precedence over both lists."""
 
     student_id: Id
     status: Annotated[PlainText, Field(max_length=32)]
@@ -56,7 +56,7 @@ class CreateBatch(Schema):
     on_existing: OnExisting = OnExisting.SKIP
     roster_version: Annotated[str, Field(max_length=MAX_VERSION_LENGTH)] | None = None
     force: Annotated[Flag, Field(description="Record although the school is closed on that day")] = False
-    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="Why it is forced")] | None = None
+    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason for `force`")] | None = None
 
     def to_submission(self, idempotency_key: str | None) -> Submission:
         marks = [
@@ -137,7 +137,7 @@ class BatchAnswer(Schema):
 
 
 class BatchStatusAnswer(Schema):
-    """The newest run of the batch; every count is one of database rows."""
+    """The newest run of the batch. All counts are counts of database rows."""
 
     batch_id: str
     is_locked: bool
@@ -164,7 +164,7 @@ class RunItem(Schema):
     """One accepted submission of the batch. A retry's counts hold the `carriedJobs` of the runs before it."""
 
     run_id: str
-    number: Annotated[int, Field(description="Of the batch's runs, from 1")]
+    number: Annotated[int, Field(description="Number of the run in its batch, from 1")]
     state: BatchState
     on_existing: OnExisting
     total_jobs: int
@@ -177,15 +177,15 @@ class RunItem(Schema):
     accepted_at: Moment
     accepted_by_role: str
     accepted_by_user_id: Annotated[
-        int | None, Field(description="null: an API key that acts for nobody, or the command line")
+        int | None, Field(description="null: an API key without a user, or the command line")
     ]
-    accepted_by_key_id: Annotated[int | None, Field(description="of an API key")] = None
+    accepted_by_key_id: Annotated[int | None, Field(description="The API key of the request")] = None
     ended_at: Moment | None
     ended_by: Annotated[
         str | None, Field(description="The process that ended it, as `host:pid`: a worker; null: a request")
     ] = None
-    pruned_at: Annotated[Moment | None, Field(description="Since then the outcomes of its students are not kept")]
-    forced_reason: Annotated[str | None, Field(description="Why, although the school was closed")] = None
+    pruned_at: Annotated[Moment | None, Field(description="When the outcomes of its students were deleted")]
+    forced_reason: Annotated[str | None, Field(description="The reason for marking on a closed day")] = None
 
     @classmethod
     def of(cls, run: ListedRun) -> Self:
@@ -268,7 +268,7 @@ class BatchDetailsAnswer(BatchStatusAnswer):
 class UndoBatch(Schema):
     """Options of an undo."""
 
-    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="Why, for the history")] | None = None
+    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason, for the history")] | None = None
 
 
 class KeptRecord(Schema):

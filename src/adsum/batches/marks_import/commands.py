@@ -34,15 +34,16 @@ def import_marks(
     ] = OnExisting.SKIP,
     school_id: Annotated[
         int | None,
-        typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="May be left out where there is one."),
+        typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Optional if there is one school."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Although the school is closed on some of the days.")] = False,
-    reason: Annotated[str | None, typer.Option(help="Why it is forced.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Record although the school is closed on some days.")] = False,
+    reason: Annotated[str | None, typer.Option(help="The reason for --force.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Import marks: CSV with the columns class,session,student,date,status and, if wanted, note,arrivedAt,leftAt.
+    """Import marks from a CSV file.
 
-    If a line is wrong, nothing is recorded. Sending the same file again is safe.
+    Columns: class,session,student,date,status; optional: note,arrivedAt,leftAt.
+    If a line is invalid, nothing is recorded. Sending the same file again is safe.
     """
     content = file.read_bytes()
     options = MarksOptions(on_existing, dry_run, force, reason)

@@ -27,13 +27,13 @@ _BODY = {"required": True, "content": {CSV_TYPE: {"schema": {"type": "string"}}}
 
 
 class MarksQuery(Schema):
-    """How to import."""
+    """Options of an import of marks."""
 
-    school_id: Annotated[PathId | None, Field(description="May be left out by who sees one school")] = None
-    dry_run: Annotated[bool, Field(description="Say what would be recorded, and record nothing")] = False
+    school_id: Annotated[PathId | None, Field(description="Optional for a caller who sees one school")] = None
+    dry_run: Annotated[bool, Field(description="Validate the file, and record nothing")] = False
     on_existing: Literal["skip", "update"] = "skip"
     force: Annotated[bool, Field(description="Record although the school is closed on some of the days")] = False
-    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="Why it is forced")] | None = None
+    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason for `force`")] | None = None
 
     @property
     def options(self) -> MarksOptions:
@@ -56,10 +56,10 @@ async def import_marks(
     caller: Annotated[Caller, Depends(require(Permission.ATTENDANCE_CREATE))],
     response: Response,
 ) -> MarksAnswer:
-    """Columns class, session, student, date, status; note, arrivedAt and leftAt may be left out. All of it, or nothing.
+    """Columns: class, session, student, date, status; optional: note, arrivedAt, leftAt. Imports all lines or none.
 
-    A class and a student are named by their sourced ids or ours, a session by its period, which may be empty, or by our
-    id. Each class, session and day is a batch; sending the file again is safe.
+    Classes and students are named by their sourced ids or Adsum's ids; sessions by their period, which may be empty, or
+    by Adsum's id. Each class, session and day is a batch. Sending the file again is safe.
     """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != CSV_TYPE:

@@ -24,7 +24,7 @@ def import_timetable(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
     school_id: Annotated[
         int | None,
-        typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="May be left out where there is one."),
+        typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Optional if there is one school."),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -28,7 +28,7 @@ DISPENSABLE = ("createdByRole", "createdAt")
 
 ClosedOn = Annotated[date, typer.Argument(parser=read_day, metavar="DAY", help="Such as 2024-12-24.")]
 SchoolId = Annotated[
-    int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="May be left out where there is one.")
+    int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Optional if there is one school.")
 ]
 
 
@@ -37,7 +37,9 @@ def close(
     day: ClosedOn,
     *,
     reason: Annotated[str, typer.Option(help="The reason. It is shown when a class is marked on that day.")],
-    from_time: Annotated[str | None, typer.Option(metavar="HH:MM", help="From then on. [default: all day]")] = None,
+    from_time: Annotated[
+        str | None, typer.Option(metavar="HH:MM", help="Closed from then on. [default: all day]")
+    ] = None,
     school_id: SchoolId = None,
     as_json: Json = False,
 ) -> None:
