@@ -66,7 +66,9 @@ def test_a_short_date_has_the_order_of_its_language() -> None:
 
 def test_a_refusal_is_in_the_visitors_language_and_names_the_student() -> None:
     template = (
-        open_site(TEMPLATES).environments["de"].from_string('{% from "refusals.html" import said %}{{ said(what) }}')
+        open_site(TEMPLATES)
+        .environments["de"]
+        .from_string('{% from "refusals.html" import refusal_text %}{{ refusal_text(what) }}')
     )
     stranger = Violation("not_enrolled", "student 7 is not enrolled", "/marks/0", {"studentId": 7})
     assert (
