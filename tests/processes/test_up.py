@@ -190,6 +190,19 @@ def test_a_signal_while_it_starts_stops_it(household: Household) -> None:
     assert not household.valkey.answers()
 
 
+def test_valkey_starts_while_the_database_is_prepared(household: Household) -> None:
+    household.start("serve", "worker", "endless")
+    wait_until((household.folder.root / "endless.pid").exists, 10, "the preparation runs")
+    wait_until(household.valkey.answers, 10, "Valkey answers")
+
+
+def test_valkey_starts_after_a_configured_database_was_checked(household: Household) -> None:
+    url = f"sqlite:///{household.folder.root}/other.db"
+    household.start("serve", "worker", "endless", settings={"ADSUM_DATABASE_URL": url})
+    wait_until((household.folder.root / "endless.pid").exists, 10, "the preparation runs")
+    assert not household.valkey.log.exists()
+
+
 def test_with_a_configured_redis_no_valkey_is_started(household: Household, redis_url: str) -> None:
     household.started(settings={"ADSUM_REDIS_URL": redis_url})
 
