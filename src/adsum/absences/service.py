@@ -157,9 +157,7 @@ class Absences:
 
 async def _fence_sessions(connection: Connection, student_ids: Sequence[int]) -> None:
     """Takes the fences of all sessions that may record these students, so that no run of theirs opens meanwhile."""
-    session_ids = await sessions_of_students(connection, student_ids)
-    if session_ids:
-        await advance_fences(connection, session_ids)
+    await advance_fences(connection, await sessions_of_students(connection, student_ids))
 
 
 async def _validate(connection: Connection, student_ids: Sequence[int], absence: Absence, caller: Caller) -> int:

@@ -120,8 +120,8 @@ class Completion:
     async def release_ended(self, ended: Sequence[Run]) -> None:
         """Releases runs that this process has ended while the counter was not zero: tickets may be left."""
         for run in ended:
-            if run.tally is not None:
-                self.log_completed(run.batch, run.tally)
+            assert run.tally is not None, "the run has not ended in this process"
+            self.log_completed(run.batch, run.tally)
         if ended:
             await self._queue.release_all([tickets_of(run, run.completed_at) for run in ended])
 

@@ -18,7 +18,7 @@ from adsum.platform.errors import NotFound
 from adsum.roster.covers.rules import Cover
 from tests.absences.conftest import Office
 from tests.support.api import DAY, violations
-from tests.support.schools import caller, make_school, make_session, make_user
+from tests.support.schools import caller, make_class, make_school, make_session, make_user
 
 EVE, NEXT_DAY = "2024-12-24", "2024-12-26"
 
@@ -212,3 +212,16 @@ async def test_the_page_of_a_school_offers_its_enabled_teachers_and_covers_its_o
     assert [session.id for session in choice.sessions] == [school.session_id]
     assert [row.id for row in page.items] == [assigned.row.id]
     assert names.people == {substitute: "Eve Early"}
+
+
+async def test_the_classes_for_a_cover_are_the_active_ones_of_the_school_with_the_typed_words(office: Office) -> None:
+    planning, school, admin = office.adsum.cover_planning, office.school, caller(Role.ADMIN)
+    async with office.adsum.database.transaction() as connection:
+        chess = await make_class(connection, school.school_id, title="Chess club")
+        await make_class(connection, school.school_id, title="Chess of last year", active=False)
+
+    found = await planning.classes(school.school_id, " chess ", admin)
+    every = await planning.classes(school.school_id, "", admin)
+
+    assert [row.id for row in found.items] == [chess]
+    assert {row.id for row in every.items} == {school.class_id, chess}
