@@ -13,7 +13,7 @@ from adsum.accounts.access import Caller
 from adsum.accounts.visibility import can_see_school, is_taught_by
 from adsum.batches.rules import BatchStatus, RunState, Tally
 from adsum.batches.tables import batch_runs
-from adsum.platform.database.columns import BigInt, RunId
+from adsum.platform.database.columns import BigInt
 from adsum.platform.database.sql_files import sql_file
 from adsum.platform.database.statements import Statement
 from adsum.platform.ids import Batch
@@ -37,7 +37,6 @@ STATUS_COLUMNS = (
 """The columns of which `_status_of_row` makes a status."""
 
 
-_COUNT_OUTCOMES = sql_file("adsum.batches", "count_outcomes", returns={"run_id": RunId, **_COUNTS})
 _RUN_STATUS = sql_file(
     "adsum.batches", "run_status", returns={**{column.name: column.type for column in STATUS_COLUMNS}, **_COUNTS}
 )
@@ -114,5 +113,5 @@ async def tallies_of(connection: AsyncConnection, run_ids: Sequence[str]) -> dic
     """The counts of runs, by run id."""
     if not run_ids:
         return {}
-    rows = await _COUNT_OUTCOMES.fetch_all(connection, {"run_ids": json.dumps(run_ids)})
-    return {run_id: Tally(*counts) for run_id, *counts in rows}
+    rows = await _RUN_STATUS.fetch_all(connection, {"run_ids": json.dumps(run_ids)})
+    return {row[0]: Tally(*row[len(STATUS_COLUMNS) :]) for row in rows}

@@ -1,4 +1,4 @@
--- The columns of runs and the counts of `count_outcomes`, of one moment. Locks nothing.
+-- The columns of runs and the counts of their outcomes, of one moment. Locks nothing.
 -- A retry includes the counts that it carries over from the run before it. :run_ids is a JSON array of run ids.
 -- A stored failure takes precedence over the record of another run: a later run must not change how this one ended.
 -- Each run is looked up by LATERAL with LIMIT 1: a plan that Postgres made while the table was empty would scan all of
