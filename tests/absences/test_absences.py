@@ -157,7 +157,7 @@ async def test_a_repeated_student_and_students_of_several_schools_are_refused(of
         elsewhere = await make_student(connection, await make_bare_school(connection, name="Ahorn"))
 
     assert violations(await office.enter(first, first)) == {("/studentIds", "student_repeated")}
-    absence = Absence(date(2024, 12, 24), date(2024, 12, 24), "excused", "doctor")
+    absence = Absence(date(2024, 12, 24), date(2024, 12, 24), "excused", reason="doctor")
     with pytest.raises(Invalid) as refused:
         await office.adsum.absences.add([first, elsewhere], absence, system_caller())
     assert [violation.code for violation in refused.value.violations] == ["several_schools"]

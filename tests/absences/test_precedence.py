@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import date
 
 from adsum.absences.precedence import Precedence, ResolvedMarks
-from adsum.absences.rules import Absence, StudentAbsence
+from adsum.absences.rules import AppliedAbsence, StudentAbsence
 from adsum.attendance.rules import Mark, RecordedMark
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.rules import OnExisting
 from adsum.batches.run import make_plan
 
 DAY = date(2024, 12, 25)
-ABSENCES = {4: StudentAbsence(9, 4, Absence(DAY, DAY, "excused", "doctor"))}
+ABSENCES = {4: StudentAbsence(9, 4, AppliedAbsence(DAY, DAY, "excused"))}
 EXCUSED = Mark("excused", absence_id=9)
 
 

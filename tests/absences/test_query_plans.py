@@ -11,7 +11,7 @@ from adsum.platform.database.engine import Database
 from tests.support.statements import plans_of
 
 DAY = date(2024, 12, 25)
-PLANNED = PlannedAbsence(1, 1, 1, Absence(DAY, DAY, "excused", "doctor"), 1, None)
+PLANNED = PlannedAbsence(1, 1, 1, 1, None, Absence(DAY, DAY, "excused", reason="doctor"))
 
 
 async def test_queueing_absences_reads_open_runs_only(database: Database) -> None:

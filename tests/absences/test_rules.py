@@ -26,7 +26,7 @@ from adsum.schools.calendar.rules import SessionTime
 TUESDAY = date(2024, 12, 24)
 WEDNESDAY = date(2024, 12, 25)
 MORNING = (SessionTime(2, "08:00", "09:00"), SessionTime(3, "10:00", "11:00"))
-ALL_DAY = Absence(TUESDAY, WEDNESDAY, "excused", "doctor")
+ALL_DAY = Absence(TUESDAY, WEDNESDAY, "excused", reason="doctor")
 
 
 @pytest.mark.parametrize(("day", "expected"), [(TUESDAY - timedelta(1), False), (TUESDAY, True), (WEDNESDAY, True)])

@@ -93,7 +93,7 @@ async def test_an_absence_entered_afterwards_changes_the_summary(reported: Repor
     await reported.take(MONDAY, {0: "late"})
     assert await absent(reported) == 0
 
-    absence = Absence(MONDAY, MONDAY, "excused", "doctor")
+    absence = Absence(MONDAY, MONDAY, "excused", reason="doctor")
     await Absences(reported.database, now).add(reported.school.student_ids[:1], absence, reported.office)
 
     assert await reported.counts(GroupBy.SCHOOL) == {MONDAY: Counts(1, 0, 1, 1, 0, 1, 1)}

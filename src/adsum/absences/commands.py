@@ -50,7 +50,7 @@ def enter(
     """Enter planned absences. Records that exist already are corrected."""
     ids = parse_ids({"student": student, "session": session})
     sessions = tuple(ids["session"]) or None
-    absence = Absence(first_day, last_day or first_day, status, reason, sessions, from_time, to_time)
+    absence = Absence(first_day, last_day or first_day, status, sessions, from_time, to_time, reason=reason)
     result = run_with(Absences, lambda absences: absences.add(ids["student"], absence, system_caller()))
     items = [AbsenceItem.of(each) for each in result.absences]
     show_items(COLUMNS, items, as_json=as_json, dispensable=DISPENSABLE)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from dataclasses import asdict, fields
+from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, insert, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Integer, Select, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.rules import (
@@ -15,6 +16,7 @@ from adsum.absences.rules import (
     AbsenceFilters,
     AbsencePosition,
     AbsenceVersion,
+    AppliedAbsence,
     Author,
     PlannedAbsence,
     StudentAbsence,
@@ -38,11 +40,11 @@ async def add_absences(
     connection: AsyncConnection, school_id: int, student_ids: Sequence[int], absence: Absence, author: Author
 ) -> list[PlannedAbsence]:
     """Adds the same absence for each student, and returns them in this order."""
-    rows = [{"school_id": school_id, "student_id": student_id, **_columns(absence)} for student_id in student_ids]
+    rows = [{"school_id": school_id, "student_id": student_id, **asdict(absence)} for student_id in student_ids]
     statement = insert(absences).returning(absences.c.id, sort_by_parameter_order=True)
     ids = list(await connection.scalars(statement, rows))
     added = [
-        PlannedAbsence(absence_id, school_id, student_id, absence, 1, None)
+        PlannedAbsence(absence_id, school_id, student_id, 1, None, absence)
         for absence_id, student_id in zip(ids, student_ids, strict=True)
     ]
     await _add_versions(connection, added, author)
@@ -54,7 +56,7 @@ async def change_absence(connection: AsyncConnection, changed: PlannedAbsence, a
     await connection.execute(
         update(absences)
         .where(absences.c.id == changed.id)
-        .values(**_columns(changed.absence), version=changed.version, revoked_at=changed.revoked_at)
+        .values(**asdict(changed.absence), version=changed.version, revoked_at=changed.revoked_at)
     )
     await _add_versions(connection, [changed], author)
 
@@ -69,7 +71,7 @@ async def list_planned_absences(
     )
     if after is not None:
         statement = statement.where(tuple_(c.first_day, c.id) < after)
-    return [_planned_absence(*row) for row in await connection.execute(statement)]
+    return [PlannedAbsence.of_row(row) for row in (await connection.execute(statement)).mappings()]
 
 
 async def planned_absences_of_class(connection: AsyncConnection, class_id: int, day: date) -> list[StudentAbsence]:
@@ -78,13 +80,12 @@ async def planned_absences_of_class(connection: AsyncConnection, class_id: int, 
     school_id = select(classes.c.school_id).where(classes.c.id == class_id).scalar_subquery()
     ever_enrolled = select(enrolments.c.student_id).where(enrolments.c.class_id == class_id)
     statement = (
-        select(c.id, c.student_id)
-        .add_columns(c.first_day, c.last_day, c.status, literal(""), c.session_ids, c.from_time, c.to_time)
+        select(c.id, c.student_id, *(c[each.name] for each in fields(AppliedAbsence)))
         .where(c.school_id == school_id, c.student_id.in_(ever_enrolled))
         .where(c.last_day >= day, c.first_day <= day, c.revoked_at.is_(None))
     )
-    rows = await connection.execute(statement)
-    return [StudentAbsence(absence_id, student_id, _absence(*content)) for absence_id, student_id, *content in rows]
+    rows = (await connection.execute(statement)).mappings()
+    return [StudentAbsence(row["id"], row["student_id"], AppliedAbsence.of_row(row)) for row in rows]
 
 
 async def find_absence(
@@ -92,8 +93,9 @@ async def find_absence(
 ) -> PlannedAbsence | None:
     """One absence, if the caller may see it. `lock`: keeps others from changing it until the transaction ends."""
     statement = _select_absences(caller).where(absences.c.id == absence_id)
-    row = (await connection.execute(statement.with_for_update() if lock else statement)).one_or_none()
-    return None if row is None else _planned_absence(*row)
+    found = await connection.execute(statement.with_for_update() if lock else statement)
+    row = found.mappings().one_or_none()
+    return None if row is None else PlannedAbsence.of_row(row)
 
 
 async def list_versions(
@@ -181,11 +183,7 @@ async def previous_marks(connection: AsyncConnection, record_ids: Collection[int
 
 
 def _select_absences(caller: Caller) -> Select[*tuple[Any, ...]]:
-    c = absences.c
-    return select(
-        *(c.id, c.school_id, c.student_id, c.version, c.revoked_at),
-        *(c.first_day, c.last_day, c.status, c.reason, c.session_ids, c.from_time, c.to_time),
-    ).where(in_visible_school(caller, c.school_id))
+    return select(absences).where(in_visible_school(caller, absences.c.school_id))
 
 
 def _matches(filters: AbsenceFilters) -> list[ColumnElement[bool]]:
@@ -205,30 +203,6 @@ def _matches(filters: AbsenceFilters) -> list[ColumnElement[bool]]:
     if filters.last_day is not None:
         conditions += [c.first_day <= filters.last_day]
     return conditions
-
-
-def _planned_absence(
-    absence_id: int, school_id: int, student_id: int, version: int, revoked_at: datetime | None, *content: Any
-) -> PlannedAbsence:
-    return PlannedAbsence(absence_id, school_id, student_id, _absence(*content), version, revoked_at)
-
-
-def _absence(first_day: date, last_day: date, status: str, reason: str, session_ids: Any, *times: Any) -> Absence:
-    from_time, to_time = times
-    sessions_or_all = None if session_ids is None else tuple(session_ids)
-    return Absence(first_day, last_day, status, reason, sessions_or_all, from_time, to_time)
-
-
-def _columns(absence: Absence) -> dict[str, Any]:
-    return {
-        "first_day": absence.first_day,
-        "last_day": absence.last_day,
-        "status": absence.status,
-        "reason": absence.reason,
-        "session_ids": None if absence.session_ids is None else list(absence.session_ids),
-        "from_time": absence.from_time,
-        "to_time": absence.to_time,
-    }
 
 
 async def _add_versions(connection: AsyncConnection, planned: Sequence[PlannedAbsence], author: Author) -> None:

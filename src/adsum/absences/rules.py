@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Self
+
+from pydantic.alias_generators import to_camel
 
 from adsum.accounts.access import Caller
 from adsum.attendance.statuses.rules import SchoolStatuses
@@ -36,13 +38,12 @@ class AbsenceFilters:
 
 
 @dataclass(frozen=True, slots=True)
-class Absence:
-    """The content of an absence.
+class AppliedAbsence:
+    """The part of an absence that registers read.
 
     Attributes:
         first_day, last_day: both inclusive.
         status: a code of the school's, which registers record.
-        reason: free text that only the office reads.
         session_ids: only these sessions; None: all sessions.
         from_time, to_time: only sessions that meet between these local times 'HH:MM'; None: all day.
     """
@@ -50,10 +51,14 @@ class Absence:
     first_day: date
     last_day: date
     status: str
-    reason: str
     session_ids: tuple[int, ...] | None = None
     from_time: str | None = None
     to_time: str | None = None
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Self:
+        """From a row whose columns have the names of the fields."""
+        return cls(**{each.name: row[each.name] for each in fields(cls)})
 
     def applies_to(self, session_id: int, day: date, times: Collection[SessionTime]) -> bool:
         """Whether the student is absent from a session on a day. `times` are the session's, of the whole week.
@@ -69,17 +74,30 @@ class Absence:
         times_of_day = (time for time in times if time.weekday == day.isoweekday())
         return any(time.begins < self.to_time and time.ends > self.from_time for time in times_of_day)
 
+
+@dataclass(frozen=True, slots=True)
+class Absence(AppliedAbsence):
+    """The content of an absence. A new field is also a column in `tables`, and a field of the models in `schemas`.
+
+    Attributes:
+        reason: free text that only the office reads.
+    """
+
+    reason: str = field(kw_only=True)
+
     def to_json(self) -> dict[str, Any]:
         """The form in `absence_versions.said`, with the field names of the API."""
-        return {
-            "from": self.first_day.isoformat(),
-            "to": self.last_day.isoformat(),
-            "sessionIds": None if self.session_ids is None else list(self.session_ids),
-            "fromTime": self.from_time,
-            "toTime": self.to_time,
-            "status": self.status,
-            "reason": self.reason,
-        }
+        values = asdict(self).items()
+        return {_json_name(name): value.isoformat() if isinstance(value, date) else value for name, value in values}
+
+
+def content_by_field(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON of `Absence.to_json` by the names of the fields; None for a field that it lacks."""
+    return {each.name: content.get(_json_name(each.name)) for each in fields(Absence)}
+
+
+def _json_name(name: str) -> str:
+    return {"first_day": "from", "last_day": "to"}.get(name) or to_camel(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +106,7 @@ class StudentAbsence:
 
     id: int
     student_id: int
-    absence: Absence
+    absence: AppliedAbsence
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +116,15 @@ class PlannedAbsence:
     id: int
     school_id: int
     student_id: int
-    absence: Absence
     version: int
     revoked_at: datetime | None
+    absence: Absence
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> PlannedAbsence:
+        """From a row of `absences`."""
+        own = {each.name: row[each.name] for each in fields(cls) if each.name != "absence"}
+        return cls(**own, absence=Absence.of_row(row))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import MISSING, asdict, fields, replace
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from adsum.absences.rules import (
     MAX_SESSIONS,
@@ -24,7 +24,9 @@ from adsum.platform.http.schemas import Id, Moment, PathId, PlainText, Schema
 from adsum.platform.texts import MAX_REASON
 
 Time = Annotated[str, Field(pattern=TIME_PATTERN)]
-Sessions = Annotated[Sequence[Id], Field(max_length=MAX_SESSIONS, description="Only these; else every session")]
+Sessions = Annotated[
+    Sequence[Id], Field(max_length=MAX_SESSIONS, description="Only these; else every session"), AfterValidator(tuple)
+]
 Status = Annotated[PlainText, Field(max_length=MAX_CODE, description="The status that registers record")]
 Reason = Annotated[PlainText, Field(min_length=1, max_length=MAX_REASON, description="Why, for the office alone")]
 
@@ -41,9 +43,8 @@ class AbsenceQuery(PageQuery):
 
     @property
     def filters(self) -> AbsenceFilters:
-        return AbsenceFilters(
-            self.school_id, self.class_id, self.student_id, self.first_day, self.last_day, self.revoked
-        )
+        filters = self.model_dump(exclude={"limit", "cursor", "revoked"}, by_alias=False)
+        return AbsenceFilters(**filters, with_revoked=self.revoked)
 
 
 class EnterAbsence(Schema):
@@ -59,15 +60,7 @@ class EnterAbsence(Schema):
     reason: Reason
 
     def to_absence(self) -> Absence:
-        return Absence(
-            self.first_day,
-            self.last_day,
-            self.status,
-            self.reason,
-            None if self.session_ids is None else tuple(self.session_ids),
-            self.from_time,
-            self.to_time,
-        )
+        return Absence(**{each.name: getattr(self, each.name) for each in fields(Absence)})
 
 
 class ChangeAbsence(Schema):
@@ -82,12 +75,9 @@ class ChangeAbsence(Schema):
     reason: Reason | None = None
 
     def applied_to(self, absence: Absence) -> Absence:
+        required = {each.name for each in fields(Absence) if each.default is MISSING}
         given: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
-        for name in ("first_day", "last_day", "status", "reason"):
-            if given.get(name) is None:
-                given.pop(name, None)
-        if given.get("session_ids") is not None:
-            given["session_ids"] = tuple(given["session_ids"])
+        given = {name: value for name, value in given.items() if value is not None or name not in required}
         return replace(absence, **given)
 
 
@@ -108,19 +98,12 @@ class AbsenceItem(Schema):
 
     @classmethod
     def of(cls, planned: PlannedAbsence) -> AbsenceItem:
-        absence = planned.absence
         return cls(
             id=planned.id,
             student_id=planned.student_id,
-            first_day=absence.first_day,
-            last_day=absence.last_day,
-            session_ids=absence.session_ids,
-            from_time=absence.from_time,
-            to_time=absence.to_time,
-            status=absence.status,
-            reason=absence.reason,
             version=planned.version,
             revoked_at=planned.revoked_at,
+            **asdict(planned.absence),
         )
 
 

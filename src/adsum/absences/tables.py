@@ -1,4 +1,4 @@
-"""Tables: planned absences."""
+"""Tables: planned absences. The columns of `absences` have the names of the fields of `rules.PlannedAbsence`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy import (
     Table,
 )
 
-from adsum.platform.database.columns import BigInt, Instant, Json, RunId, id_column, metadata, reference
+from adsum.platform.database.columns import BigInt, Ids, Instant, Json, RunId, id_column, metadata, reference
 
 # Planned absences of single students. Rows are deleted only with the student.
 absences = Table(
@@ -25,7 +25,7 @@ absences = Table(
     Column("first_day", Date, nullable=False),
     Column("last_day", Date, nullable=False),
     # [456, …]: only these sessions. NULL: all sessions, or those between the times.
-    Column("session_ids", Json),
+    Column("session_ids", Ids),
     # Local 'HH:MM': only sessions that meet between them, by the timetable. Both or neither.
     Column("from_time", String(5)),
     Column("to_time", String(5)),

@@ -121,22 +121,6 @@ class FailureOfData(Schema):
     failed_at: Moment
 
 
-class AbsenceVersionOfData(Schema):
-    """One version of a planned absence."""
-
-    version: int
-    first_day: date
-    last_day: date
-    session_ids: list[int] | None
-    from_time: str | None
-    to_time: str | None
-    status: str
-    reason: str
-    revoked: bool
-    changed_at: Moment
-    changed_role: str
-
-
 class PendingBatchOfData(Schema):
     """A batch to which an absence is applied when its open run ends."""
 
@@ -145,10 +129,9 @@ class PendingBatchOfData(Schema):
     session_id: int
 
 
-class AbsenceOfData(Schema):
-    """A planned absence. Revoked absences are included."""
+class AbsenceContentOfData(Schema):
+    """The fields of a planned absence."""
 
-    id: int
     first_day: date
     last_day: date
     session_ids: list[int] | None
@@ -156,6 +139,21 @@ class AbsenceOfData(Schema):
     to_time: str | None
     status: str
     reason: str
+
+
+class AbsenceVersionOfData(AbsenceContentOfData):
+    """One version of a planned absence."""
+
+    version: int
+    revoked: bool
+    changed_at: Moment
+    changed_role: str
+
+
+class AbsenceOfData(AbsenceContentOfData):
+    """A planned absence. Revoked absences are included."""
+
+    id: int
     version: int
     revoked_at: Moment | None
     versions: list[AbsenceVersionOfData] = []  # noqa: RUF012 - pydantic copies it

@@ -80,7 +80,7 @@ async def make_place(adsum: Adsum, worker: RunWorker, school_id: int, word: str,
         )
         await assign(connection, class_id, teacher_id)
     office, teacher = caller(Role.OFFICE, school_id), caller(Role.TEACHER, school_id, teacher_id)
-    entered = await adsum.absences.add([other_id], Absence(day, day, "excused", f"{word}-reason"), office)
+    entered = await adsum.absences.add([other_id], Absence(day, day, "excused", reason=f"{word}-reason"), office)
     marks = [StudentMark(student_id, Mark("late", f"{word}-note"))]
     submission = Submission(class_id, session_id, day.isoformat(), Selection(is_selected_all=True, marks=marks))
     result = await adsum.attendances.create_batch(submission, office)

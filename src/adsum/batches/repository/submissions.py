@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -11,7 +10,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Boolean, Date, Integer, String, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.absences.rules import Absence, StudentAbsence
+from adsum.absences.rules import AppliedAbsence, StudentAbsence
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import can_see_school
 from adsum.attendance.rules import RecordedMark
@@ -225,7 +224,7 @@ async def load_snapshots(connection: AsyncConnection, batches: Collection[Batch]
             number=number,
             newest_run=run_id,
             records={student_id: _recorded(*record) for student_id, *record in records or ()},
-            planned_absences=tuple(_student_absence(*absence) for absence in absences or ()),
+            planned_absences=tuple(map(_student_absence, absences or ())),
         )
     return loaded | await _with_open_runs(connection, loaded, open_ids) if open_ids else loaded
 
@@ -246,22 +245,11 @@ def _recorded(status: str | None, note: str | None, version: int, *more: Any) ->
     return RecordedMark(status, note, version, arrived_at, left_at, bool(is_offices))
 
 
-def _student_absence(
-    absence_id: int, student_id: int, first_day: str, last_day: str, status: str, *more: Any
-) -> StudentAbsence:
-    sessions, from_time, to_time = more
-    # SQLite returns JSON within JSON as text.
-    listed: list[int] | None = json.loads(sessions) if isinstance(sessions, str) else sessions
-    absence = Absence(
-        date.fromisoformat(first_day),
-        date.fromisoformat(last_day),
-        status,
-        reason="",
-        session_ids=None if listed is None else tuple(listed),
-        from_time=from_time,
-        to_time=to_time,
-    )
-    return StudentAbsence(absence_id, student_id, absence)
+def _student_absence(row: dict[str, Any]) -> StudentAbsence:
+    days = {name: date.fromisoformat(row[name]) for name in ("first_day", "last_day")}
+    session_ids = None if row["session_ids"] is None else tuple(row["session_ids"])
+    absence = AppliedAbsence.of_row(row | days | {"session_ids": session_ids})
+    return StudentAbsence(row["id"], row["student_id"], absence)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ SELECT input.class_id, input.session_id, input.learning_date,
          a.absence_id IS NOT NULL OR a.marked_role IN ('office', 'admin')))
      FROM attendances a
      WHERE a.session_id = input.session_id AND a.learning_date = input.learning_date) AS records,
-    (SELECT jsonb_agg(jsonb_build_array(
-         b.id, b.student_id, b.first_day, b.last_day, b.status, b.session_ids, b.from_time, b.to_time))
+    (SELECT jsonb_agg(jsonb_build_object(
+         'id', b.id, 'student_id', b.student_id, 'status', b.status, 'first_day', b.first_day, 'last_day', b.last_day,
+         'session_ids', b.session_ids, 'from_time', b.from_time, 'to_time', b.to_time))
      FROM absences b
      WHERE b.school_id = (SELECT c.school_id FROM classes c WHERE c.id = input.class_id)
        AND b.last_day >= input.learning_date AND b.first_day <= input.learning_date AND b.revoked_at IS NULL
