@@ -300,13 +300,13 @@ def _attendance(on: _Servers) -> AttendanceServices:
 def _batches(on: _Servers, schools: SchoolServices) -> BatchServices:
     settings, database, now = on.settings, on.database, on.now
     queue, control = queue_service(settings, on.redis), queue_control(settings, on.redis)
-    completion = Completion(database, queue, now)
+    completion = Completion(database, queue.ledger, now)
     enqueuer = on.closing(Enqueuer(queue, completion))
     acceptance = on.closing(
         Acceptance(database, now, chunk_size=settings.chunk_size, max_batch_size=settings.max_batch_size)
     )
     attendances = AttendancesService(database, acceptance, enqueuer)
-    processor = AttendanceProcessor(database, queue, completion, now)
+    processor = AttendanceProcessor(database, queue.ledger, completion, now)
     return BatchServices(
         queue=queue,
         queue_control=control,
@@ -317,7 +317,7 @@ def _batches(on: _Servers, schools: SchoolServices) -> BatchServices:
         retry_cancel=RetryCancel(database, enqueuer, now, chunk_size=settings.chunk_size),
         undo=Undo(database, now),
         batches=Batches(database),
-        timeline=Timeline(database, queue),
+        timeline=Timeline(database, queue.ledger),
         progress=on.closing(Progress(database, attendances)),
         activity=ActivityService(database, control, now),
         marks_import=MarksImport(database, attendances, schools.schools),

@@ -214,12 +214,12 @@ async def test_a_run_claimed_again_while_it_is_closed_leaves_no_ticket(
     """The lock is lost, so the worker closes the run by its rows. A sweeper that checked earlier claims in between."""
     async with adsum.database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
-    release_all = adsum.queue.release_all
+    release_all = adsum.queue.ledger.release_all
 
     async def claimed_before(releases: Sequence[Tickets]) -> list[bool]:
         await claim(new_ledger(redis), run.batch, run.run_id, school.student_ids)
         return await release_all(releases)
 
-    monkeypatch.setattr(adsum.queue, "release_all", claimed_before)
+    monkeypatch.setattr(adsum.queue.ledger, "release_all", claimed_before)
     await adsum.processor.process(chunks_of(run))
     assert list(await queue_keys(redis)) == [LedgerKeys("", run.batch).marker]

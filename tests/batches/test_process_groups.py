@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from adsum.accounts.access import system_caller
 from adsum.batches.queue.chunks import chunks_of
-from adsum.batches.queue.service import QueueService
+from adsum.batches.queue.ledger import Ledger
 from adsum.batches.repository.runs import find_runs
 from adsum.batches.rules import BatchState
 from adsum.batches.run import Run
@@ -37,13 +37,13 @@ async def test_each_run_of_a_group_is_completed_once_even_if_one_has_a_failure(
     adsum: Adsum, school: SchoolIds, redis: Redis, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, settled = await accepted(adsum, school), list[str]()
-    keep_settling = QueueService.settle_all
+    keep_settling = Ledger.settle_all
 
-    async def settle_all(queue: QueueService, settlements: list[object]) -> object:
+    async def settle_all(ledger: Ledger, settlements: list[object]) -> object:
         settled.extend(each.run_id for each in settlements)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType, reportUnknownMemberType]
-        return await keep_settling(queue, settlements)  # pyright: ignore[reportArgumentType]
+        return await keep_settling(ledger, settlements)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(QueueService, "settle_all", settle_all)
+    monkeypatch.setattr(Ledger, "settle_all", settle_all)
     caplog.set_level(logging.INFO)
     # One run has already ended with a failed student, and its chunk is delivered again with the others.
     async with one_student_away(adsum, school.student_ids[0]):

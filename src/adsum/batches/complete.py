@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from adsum.batches.queue.control import process_name
-from adsum.batches.queue.ledger import Tickets
-from adsum.batches.queue.service import QueueService, RunToEnqueue
+from adsum.batches.queue.ledger import Ledger, Tickets
+from adsum.batches.queue.service import RunToEnqueue
 from adsum.batches.repository import runs
 from adsum.batches.repository.jobs import SliceOutcome
 from adsum.batches.rules import RunState, Tally
@@ -32,9 +32,9 @@ def tickets_of(run: Run, completed_at: datetime | None) -> Tickets:
 class Completion:
     """Closes and releases runs. `now` is the clock."""
 
-    def __init__(self, database: Database, queue: QueueService, now: Clock) -> None:
+    def __init__(self, database: Database, ledger: Ledger, now: Clock) -> None:
         self._database = database
-        self._queue = queue
+        self._ledger = ledger
         self._now = now
 
     async def complete(self, counted: Mapping[str, Batch], uncounted: Mapping[str, Batch]) -> None:
@@ -51,7 +51,7 @@ class Completion:
             return
         releases = await retry_forever(self._close_without_pending, counted, uncounted)
         if releases:
-            await retry_forever(self._queue.release_all, releases)
+            await retry_forever(self._ledger.release_all, releases)
 
     async def _close_without_pending(
         self, counted: Mapping[str, Batch], uncounted: Mapping[str, Batch]
@@ -85,7 +85,7 @@ class Completion:
         """
         if outcomes:
             releases = [Tickets(each.batch, each.run_id, each.ended, each.closed_at) for each in outcomes]
-            await retry_forever(self._queue.release_all, releases)
+            await retry_forever(self._ledger.release_all, releases)
 
     async def take_over(self, run: Run | RunToEnqueue, holder: str) -> bool:
         """Gives the lock of a batch from a run that has ended to an enqueued run that has not.
@@ -99,7 +99,7 @@ class Completion:
             ended = await runs.find_ended(connection, [holder, run.run_id])
         if holder not in ended or run.run_id in ended:
             return False
-        return await self._queue.take_over(Tickets(run.batch, holder, run.student_ids, ended[holder]), run.run_id)
+        return await self._ledger.take_over(Tickets(run.batch, holder, run.student_ids, ended[holder]), run.run_id)
 
     async def close(self, finished: Sequence[Run]) -> int:
         """Closes runs that have no pending job by the database, and releases their batches.
@@ -123,7 +123,7 @@ class Completion:
             assert run.tally is not None, "the run has not ended in this process"
             self.log_completed(run.batch, run.tally)
         if ended:
-            await self._queue.release_all([tickets_of(run, run.completed_at) for run in ended])
+            await self._ledger.release_all([tickets_of(run, run.completed_at) for run in ended])
 
     def log_completed(self, batch: Batch, tally: Tally) -> None:
         """Logs the completion of a batch. Only the process that closed its run calls this: logged once."""

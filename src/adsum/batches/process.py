@@ -11,8 +11,7 @@ from adsum.batches.complete import Completion
 from adsum.batches.job_outcomes import Reason
 from adsum.batches.queue.chunks import Chunk, chunks_of
 from adsum.batches.queue.control import process_name
-from adsum.batches.queue.ledger import Tickets
-from adsum.batches.queue.service import QueueService
+from adsum.batches.queue.ledger import Ledger, Tickets
 from adsum.batches.queue.worker import NotNow
 from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice, SliceOutcome
@@ -45,12 +44,12 @@ class AttendanceProcessor:
     def __init__(
         self,
         database: Database,
-        queue: QueueService,
+        ledger: Ledger,
         completion: Completion,
         now: Clock,
     ) -> None:
         self._database = database
-        self._queue = queue
+        self._ledger = ledger
         self._completion = completion
         self._now = now
 
@@ -141,7 +140,7 @@ class AttendanceProcessor:
         for each in closed:
             _log_settled(Tickets(each.batch, each.run_id, each.ended), remaining=0)
         settlements = _ended_tickets(each for each in outcomes if not each.closed)
-        remaining = await retry_forever(self._queue.settle_all, settlements) if settlements else []
+        remaining = await retry_forever(self._ledger.settle_all, settlements) if settlements else []
         counted, uncounted = dict[str, Batch](), dict[str, Batch]()
         for tickets, left in zip(settlements, remaining, strict=True):
             _log_settled(tickets, left)

@@ -16,6 +16,7 @@ from uuid6 import uuid7
 
 from adsum.batches.complete import Completion, tickets_of
 from adsum.batches.queue.chunks import Chunk
+from adsum.batches.queue.ledger import Ledger
 from adsum.batches.queue.service import QueueService, RunToEnqueue
 from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice
@@ -53,7 +54,7 @@ class UnreleasedRuns:
 
     Args:
         database: knows which runs have ended.
-        queue: knows which run holds each lock.
+        ledger: knows which run holds each lock.
         now: the clock.
         lock_ttl: time to live of a lock: older runs hold none.
         page: number of runs that are checked together.
@@ -62,14 +63,14 @@ class UnreleasedRuns:
     def __init__(
         self,
         database: Database,
-        queue: QueueService,
+        ledger: Ledger,
         now: Clock,
         *,
         lock_ttl: timedelta,
         page: int = ENDED_PAGE,
     ) -> None:
         self._database = database
-        self._queue = queue
+        self._ledger = ledger
         self._now = now
         self._page = page
         self._released_until = now() - lock_ttl
@@ -99,7 +100,7 @@ class UnreleasedRuns:
         """One page after `position`: the number of runs released, and the position of the next page."""
         async with self._database.snapshot() as connection:
             page = await runs.runs_ended_after(connection, position, self._page)
-        holders = await self._queue.holders([batch for _, _, batch in page])
+        holders = await self._ledger.holders([batch for _, _, batch in page])
         held = [run_id for (_, run_id, _), holder in zip(page, holders, strict=True) if holder == run_id]
         released = 0
         for first in range(0, len(held), RELEASED_AT_ONCE):
@@ -109,7 +110,7 @@ class UnreleasedRuns:
     async def _release(self, run_ids: Sequence[str]) -> int:
         async with self._database.snapshot() as connection:
             ended = await runs.find_runs(connection, run_ids)
-        return sum(await self._queue.release_all([tickets_of(run, run.completed_at) for run in ended.values()]))
+        return sum(await self._ledger.release_all([tickets_of(run, run.completed_at) for run in ended.values()]))
 
 
 class Sweeper:
@@ -166,7 +167,7 @@ class Sweeper:
 
     async def sweep_if_leading(self) -> bool:
         """Makes a pass unless another sweeper leads. Returns whether it did."""
-        leads = await self._queue.lead(self._name, 2 * self._interval)
+        leads = await self._queue.ledger.lead(self._name, 2 * self._interval)
         if leads:
             await self.sweep()
         return leads

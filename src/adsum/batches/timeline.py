@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.batches.listing import parse_or_refuse, require_status
-from adsum.batches.queue.service import QueueService
+from adsum.batches.queue.ledger import Ledger
 from adsum.batches.repository.listing import count_failures, runs_that_may_have_failed
 from adsum.batches.repository.undoing import undone_runs
 from adsum.batches.rules import BatchStatus, FailureCount, ListedRun, UndoneRun
@@ -80,9 +80,9 @@ class BatchTimeline:
 class Timeline:
     """Reads the timelines of batches. They hold no names and no marks."""
 
-    def __init__(self, database: Database, queue: QueueService) -> None:
+    def __init__(self, database: Database, ledger: Ledger) -> None:
         self._database = database
-        self._queue = queue
+        self._ledger = ledger
 
     async def of_batch(self, batch_id: str, caller: Caller, max_runs: int) -> BatchTimeline:
         """The timeline of one batch, with the failures of the newest `max_runs` runs that have any.
@@ -116,7 +116,7 @@ class Timeline:
             return None
         try:
             async with redis_deadline():
-                (holder,) = await self._queue.holders([batch])
+                (holder,) = await self._ledger.holders([batch])
         except QueueOutage:
             return None
         return holder == status.run_id

@@ -43,7 +43,7 @@ def new_sweeper(
     settings: Settings, database: Database, queue: QueueService, completion: Completion, now: Clock
 ) -> Sweeper:
     """The sweeper of a worker."""
-    unreleased = UnreleasedRuns(database, queue, now, lock_ttl=timedelta(seconds=settings.lock_ttl))
+    unreleased = UnreleasedRuns(database, queue.ledger, now, lock_ttl=timedelta(seconds=settings.lock_ttl))
     return Sweeper(
         database,
         queue,

@@ -85,10 +85,10 @@ async def test_the_lock_of_an_ended_run_is_taken_over_and_its_keys_are_dropped(
 ) -> None:
     """Only the lock is taken over: the run's finished jobs must not be counted again."""
     await queue.enqueue([run_of(FIRST, [1, 2])])
-    assert await queue.take_over(Tickets(BATCH, FIRST, [1, 2], None), SECOND)
+    assert await queue.ledger.take_over(Tickets(BATCH, FIRST, [1, 2], None), SECOND)
     assert await values(redis) == {KEYS.lock: SECOND}
-    assert await queue.settle_all([Tickets(BATCH, SECOND, [1])]) == [None]
-    assert await queue.release_all([Tickets(BATCH, SECOND, [1, 2], NOW)]) == [True]
+    assert await queue.ledger.settle_all([Tickets(BATCH, SECOND, [1])]) == [None]
+    assert await queue.ledger.release_all([Tickets(BATCH, SECOND, [1, 2], NOW)]) == [True]
     assert await values(redis) == {KEYS.marker: NOW.isoformat()}
 
 
@@ -133,13 +133,6 @@ async def test_the_depth_is_the_number_of_unfinished_chunks(queue: QueueService)
 
 async def test_the_lock_is_reported_under_its_public_name(queue: QueueService) -> None:
     assert queue.lock_key(BATCH.id) == KEYS.lock
-
-
-async def test_the_queue_settles_and_releases_with_the_ledger(queue: QueueService, redis: Redis) -> None:
-    await queue.enqueue([run_of(FIRST, [1, 2])])
-    assert await queue.settle_all([Tickets(BATCH, FIRST, [1])]) == [1]
-    assert await queue.release_all([Tickets(BATCH, FIRST, [1, 2], None)]) == [True]
-    assert await values(redis) == {}
 
 
 async def test_a_frozen_server_delays_a_request_at_most_by_the_deadline(

@@ -35,8 +35,8 @@ def sweeper(adsum: Adsum) -> Sweeper:
     return Sweeper(
         adsum.database,
         adsum.queue,
-        Completion(adsum.database, adsum.queue, system_clock),
-        UnreleasedRuns(adsum.database, adsum.queue, system_clock, lock_ttl=timedelta(hours=1), page=1),
+        Completion(adsum.database, adsum.queue.ledger, system_clock),
+        UnreleasedRuns(adsum.database, adsum.queue.ledger, system_clock, lock_ttl=timedelta(hours=1), page=1),
         system_clock,
         interval=1,
         grace=timedelta(0),
@@ -86,7 +86,7 @@ async def test_recently_ended_runs_are_released_in_one_pass_and_older_ones_page_
     first, second, last = await three_runs(adsum, school)
     for run in (first, second):
         await end(adsum, run, moment - timedelta(minutes=30))
-    unreleased = UnreleasedRuns(adsum.database, adsum.queue, lambda: moment, lock_ttl=timedelta(hours=1), page=1)
+    unreleased = UnreleasedRuns(adsum.database, adsum.queue.ledger, lambda: moment, lock_ttl=timedelta(hours=1), page=1)
     await end(adsum, last, moment)
     assert [await unreleased.release() for _ in range(3)] == [2, 1, 0]
 
@@ -94,7 +94,9 @@ async def test_recently_ended_runs_are_released_in_one_pass_and_older_ones_page_
 async def test_runs_that_ended_under_another_leader_are_checked(adsum: Adsum, school: SchoolIds) -> None:
     moments = [system_clock()]
     runs_of_three = await three_runs(adsum, school)
-    unreleased = UnreleasedRuns(adsum.database, adsum.queue, lambda: moments[-1], lock_ttl=timedelta(hours=1), page=1)
+    unreleased = UnreleasedRuns(
+        adsum.database, adsum.queue.ledger, lambda: moments[-1], lock_ttl=timedelta(hours=1), page=1
+    )
     assert await unreleased.release() == 0
     for number, run in enumerate(runs_of_three, start=1):
         await end(adsum, run, moments[0] + timedelta(minutes=number))
@@ -184,6 +186,6 @@ async def test_a_batch_held_by_another_open_run_is_not_taken_over(
 async def test_a_run_closed_by_another_process_is_not_closed_again(adsum: Adsum, school: SchoolIds) -> None:
     _, run = await accepted(adsum, school)
     await adsum.processor.process(chunks_of(run))
-    completion = Completion(adsum.database, adsum.queue, system_clock)
+    completion = Completion(adsum.database, adsum.queue.ledger, system_clock)
     assert await completion.close([run]) == 0
     assert await completion.close([]) == 0

@@ -171,7 +171,8 @@ async def test_a_run_whose_lock_has_expired_is_completed_when_a_worker_starts(
     async def is_unlocked() -> bool:
         status = await school.client.get(f"/attendances/batch-status/{batch.id}")
         return (
-            await installation.adsum.queue.holders([batch]) != [promise.run_id] and status.json()["remainingJobs"] == 30
+            await installation.adsum.queue.ledger.holders([batch]) != [promise.run_id]
+            and status.json()["remainingJobs"] == 30
         )
 
     await until(is_unlocked)

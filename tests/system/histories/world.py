@@ -112,9 +112,9 @@ class World:
         self.view = RedisView(self.redis)
         self.ledger = MortalLedger(self.redis, "", lock_ttl=LOCK_TTL, completed_ttl=COMPLETED_TTL)
         self.queue = QueueService(self.redis, self.ledger, queue_name="attendance", key_prefix="")
-        self.completion = Completion(self.database, self.queue, self.clock)
+        self.completion = Completion(self.database, self.ledger, self.clock)
         self.enqueuer = Enqueuer(self.queue, self.completion)
-        self.processor = AttendanceProcessor(self.database, self.queue, self.completion, self.clock)
+        self.processor = AttendanceProcessor(self.database, self.ledger, self.completion, self.clock)
         self.acceptance = Acceptance(self.database, self.clock, chunk_size=chunk_size, max_batch_size=100)
         self.attendances = AttendancesService(self.database, self.acceptance, self.enqueuer)
         self.retry_cancel = RetryCancel(self.database, self.enqueuer, self.clock, chunk_size=chunk_size)
@@ -122,7 +122,7 @@ class World:
             self.database,
             self.queue,
             self.completion,
-            UnreleasedRuns(self.database, self.queue, self.clock, lock_ttl=timedelta(seconds=LOCK_TTL)),
+            UnreleasedRuns(self.database, self.ledger, self.clock, lock_ttl=timedelta(seconds=LOCK_TTL)),
             self.clock,
             interval=1,
             grace=timedelta(0),

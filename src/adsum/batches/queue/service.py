@@ -41,11 +41,11 @@ class RunToEnqueue:
 
 
 class QueueService:
-    """The queue and the ledger. Every method raises `QueueOutage` if Redis does not answer or refuses."""
+    """The queue, and the ledger of its batches. Every method raises `QueueOutage` if Redis does not answer or refuses."""
 
     def __init__(self, redis: Redis, ledger: Ledger, *, queue_name: str, key_prefix: str) -> None:
         self._redis = redis
-        self._ledger = ledger
+        self.ledger = ledger
         self._queue: Any = Queue(queue_name, cast("Any", {"connection": redis, "prefix": bullmq_prefix(key_prefix)}))
 
     async def enqueue(self, accepted: Sequence[Run]) -> list[str | None]:
@@ -68,7 +68,7 @@ class QueueService:
 
         Returns:
             For each run None if it holds the lock of its batch; else the run that does. Either that run has ended and
-            was not released, see `take_over`; or this run has ended, and nothing is left to do.
+            was not released, see `Ledger.take_over`; or this run has ended, and nothing is left to do.
         """
         replies: list[Any] = []
         claimed_at: list[int] = []
@@ -78,7 +78,7 @@ class QueueService:
                     for piece in pieces:
                         if isinstance(piece, Tickets):
                             claimed_at.append(len(replies) + len(pipe))
-                            await self._ledger.claim(piece, pipe)
+                            await self.ledger.claim(piece, pipe)
                         else:
                             await self._enqueue(piece, pipe)
                     replies += await pipe.execute()
@@ -93,7 +93,7 @@ class QueueService:
     async def renew_and_find_missing(self, waiting: Sequence[Run]) -> list[list[Chunk]]:
         """As `find_missing`; and renews the keys of these runs in the ledger."""
         missing = await self.find_missing(waiting)
-        await self._ledger.renew([Tickets(run.batch, run.run_id, run.student_ids) for run in waiting])
+        await self.ledger.renew([Tickets(run.batch, run.run_id, run.student_ids) for run in waiting])
         return missing
 
     async def find_missing(self, waiting: Sequence[Run]) -> list[list[Chunk]]:
@@ -105,26 +105,6 @@ class QueueService:
                     pipe.exists(self._queue.toKey(chunk.message_id))
                 exist = iter(await pipe.execute())
         return [[chunk for chunk in each if not next(exist)] for each in chunks]
-
-    async def take_over(self, ended: Tickets, run_id: str) -> bool:
-        """See `Ledger.take_over`."""
-        return await self._ledger.take_over(ended, run_id)
-
-    async def holders(self, batches: Sequence[Batch]) -> list[str | None]:
-        """See `Ledger.holders`."""
-        return await self._ledger.holders(batches)
-
-    async def lead(self, candidate: str, seconds: float) -> bool:
-        """Whether `candidate` is the leading sweeper for so many seconds. Two leaders at once do no harm."""
-        return await self._ledger.lead(candidate, seconds)
-
-    async def settle_all(self, settlements: Sequence[Tickets]) -> list[int | None]:
-        """See `Ledger.settle_all`."""
-        return await self._ledger.settle_all(settlements)
-
-    async def release_all(self, releases: Sequence[Tickets]) -> list[bool]:
-        """See `Ledger.release_all`."""
-        return await self._ledger.release_all(releases)
 
     async def depth(self) -> int:
         """The number of chunks that wait, are paused, or are being processed."""

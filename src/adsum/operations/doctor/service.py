@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from adsum.batches.queue.control import QueueControl, QueueState
 from adsum.batches.queue.key_scanner import KeyKind, KeyScanner
-from adsum.batches.queue.ledger import Tickets
+from adsum.batches.queue.ledger import Ledger, Tickets
 from adsum.batches.queue.service import QueueService
 from adsum.batches.sweep import Sweeper
 from adsum.operations.doctor.environment import (
@@ -144,7 +144,7 @@ class Repair:
 
     def __init__(
         self,
-        queue: QueueService,
+        ledger: Ledger,
         control: QueueControl,
         key_scanner: KeyScanner,
         sweeper: Sweeper,
@@ -152,7 +152,7 @@ class Repair:
         lock_ttl: int,
         completed_ttl: int,
     ) -> None:
-        self._queue = queue
+        self._ledger = ledger
         self._control = control
         self._key_scanner = key_scanner
         self._sweeper = sweeper
@@ -167,7 +167,7 @@ class Repair:
             for key in (*stale.locks, *stale.counters)
             if key.batch is not None  # the name contains the batch
         ]
-        await self._queue.release_all(releases)
+        await self._ledger.release_all(releases)
         await self._key_scanner.drop({key.name: key.value for key in (*stale.tickets, *stale.markers)})
         for kind in KeyKind:
             names = [key.name for key in stale.immortal if key.kind is kind]

@@ -39,9 +39,9 @@ def new_doctor(
         key_scanner=key_scanner,
         installation=installation,
     )
-    sweeper = new_sweeper(settings, database, queue, Completion(database, queue, now), now)
+    sweeper = new_sweeper(settings, database, queue, Completion(database, queue.ledger, now), now)
     repair = Repair(
-        queue, control, key_scanner, sweeper, lock_ttl=settings.lock_ttl, completed_ttl=settings.completed_ttl
+        queue.ledger, control, key_scanner, sweeper, lock_ttl=settings.lock_ttl, completed_ttl=settings.completed_ttl
     )
     return Doctor(deployment, repair, now)
 
