@@ -16,10 +16,9 @@ from adsum.absences.schemas import (
     EnteredAbsences,
     VersionOfAbsence,
 )
-from adsum.absences.service import AbsenceChanged, Absences
+from adsum.absences.service import Absences
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
-from adsum.platform.errors import StaleVersion
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, PathId
@@ -66,10 +65,7 @@ async def change_absence(
     response: Response,
 ) -> AbsenceItem:
     """412 if it is not of the version in `If-Match` any more; 428 without that. Records follow it."""
-    try:
-        result = await absences.change(absence_id, versions, body.applied_to, caller)
-    except AbsenceChanged as error:
-        raise _conflict(error) from error
+    result = await absences.change(absence_id, versions, body.applied_to, caller)
     return _answer(result.absences[0], response)
 
 
@@ -78,10 +74,7 @@ async def revoke_absence(
     absence_id: AbsenceId, versions: IfMatchVersions, absences: AbsencesService, caller: Office, response: Response
 ) -> AbsenceItem:
     """It stays with its history, and applies to no day. Records return to the mark before it."""
-    try:
-        result = await absences.revoke(absence_id, versions, caller)
-    except AbsenceChanged as error:
-        raise _conflict(error) from error
+    result = await absences.revoke(absence_id, versions, caller)
     return _answer(result.absences[0], response)
 
 
@@ -97,9 +90,3 @@ async def absence_history(
 def _answer(planned: PlannedAbsence, response: Response) -> AbsenceItem:
     response.headers["ETag"] = etag(planned.version)
     return AbsenceItem.of(planned)
-
-
-def _conflict(error: AbsenceChanged) -> StaleVersion:
-    item = AbsenceItem.of(error.absence)
-    current = item.model_dump(mode="json", by_alias=True, exclude={"id", "student_id", "revoked_at"})
-    return StaleVersion(error.detail, current=current, changes=[])

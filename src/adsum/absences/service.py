@@ -46,14 +46,6 @@ class AbsenceResult:
     changed_records: int
 
 
-class AbsenceChanged(StaleVersion):
-    """The absence has been changed since the caller read it."""
-
-    def __init__(self, absence: PlannedAbsence) -> None:
-        super().__init__(f"absence {absence.id} was changed meanwhile: it is version {absence.version} now")
-        self.absence = absence
-
-
 class Absences:
     """Planned absences. Every method raises Forbidden without `attendance:overrule`."""
 
@@ -120,7 +112,7 @@ class Absences:
 
         Raises:
             NotFound: no visible school has this absence.
-            AbsenceChanged: the absence has another version.
+            StaleVersion: the absence has another version.
             Invalid: with all violations; or the absence is revoked.
         """
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
@@ -197,7 +189,8 @@ def _validate_sessions(absence: Absence, known: Collection[int]) -> Iterator[Vio
 
 def _require_version(planned: PlannedAbsence, versions: Collection[int] | None) -> None:
     if versions is not None and planned.version not in versions:
-        raise AbsenceChanged(planned)
+        detail = f"absence {planned.id} was changed meanwhile: it is version {planned.version} now"
+        raise StaleVersion(detail, current={**planned.absence.to_json(), "version": planned.version}, changes=[])
 
 
 async def _find(connection: Connection, absence_id: int, caller: Caller, *, lock: bool = False) -> PlannedAbsence:

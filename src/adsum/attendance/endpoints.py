@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -86,10 +88,8 @@ async def correct_record(
     Nothing is written where nothing changes. The same correction sent again is answered as the first time. A mark that
     the office has set stays: a teacher's mark is kept beside it, as `contradiction`.
     """
-    try:
+    with _described_conflict():
         return _answer(await corrections.correct(record_id, versions, body.to_correction(), caller), response)
-    except RecordChanged as error:
-        raise _conflict(error) from error
 
 
 @router.delete("/{id}", name="clearAttendance", summary="Clear one mark")
@@ -103,10 +103,8 @@ async def clear_record(
 ) -> RecordItem:
     """A change like any other: the record stays, without a status, and keeps its history."""
     correction = Correction(status=None, reason=reason)
-    try:
+    with _described_conflict():
         return _answer(await corrections.correct(record_id, versions, correction, caller), response)
-    except RecordChanged as error:
-        raise _conflict(error) from error
 
 
 @router.get("/{id}/history", name="attendanceHistory", summary="Every change of one record")
@@ -123,8 +121,13 @@ def _answer(visible: VisibleRecord, response: Response) -> RecordItem:
     return RecordItem.of_visible(visible)
 
 
-def _conflict(error: RecordChanged) -> StaleVersion:
-    record = error.record
-    current = {"version": record.version, "status": record.status, "note": record.note}
-    changes = [ChangeItem.of(change).model_dump(mode="json", by_alias=True) for change in error.changes]
-    return StaleVersion(error.detail, current=current, changes=changes)
+@contextmanager
+def _described_conflict() -> Generator[None]:
+    """Adds the record and its changes to a 412, in the form of the API."""
+    try:
+        yield
+    except RecordChanged as error:
+        record = error.record
+        current = {"version": record.version, "status": record.status, "note": record.note}
+        changes = [ChangeItem.of(change).model_dump(mode="json", by_alias=True) for change in error.changes]
+        raise StaleVersion(error.detail, current=current, changes=changes) from error

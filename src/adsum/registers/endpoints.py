@@ -11,7 +11,7 @@ from pydantic import Field
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.http.dependencies import provided
-from adsum.platform.http.list_files import AS_FILE, Accept, list_file, wanted_file
+from adsum.platform.http.list_files import AS_FILE, Accept, page_or_file
 from adsum.platform.http.queries import Day, PageQuery, WholeQuery
 from adsum.platform.http.schemas import Page, PathId
 from adsum.platform.paging import PageRequest
@@ -102,9 +102,7 @@ async def list_on_site(
         found = await on_site.page(query.school_id, caller, page)
         return Page(items=[PresentItem.model_validate(row) for row in found.items], next_cursor=found.next_cursor)
 
-    if (file := wanted_file(accept)) is not None:
-        return await list_file(file, "in-the-house", caller.actor, query, PresentItem, fetch)
-    return await fetch(query.page)
+    return await page_or_file(accept, "in-the-house", caller.actor, query, PresentItem, fetch)
 
 
 async def _page(

@@ -11,7 +11,7 @@ from pydantic import Field
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.http.dependencies import provided
-from adsum.platform.http.list_files import AS_FILE, Accept, list_file, wanted_file
+from adsum.platform.http.list_files import AS_FILE, Accept, page_or_file
 from adsum.platform.http.queries import Day, PageQuery, Words
 from adsum.platform.http.schemas import PathId
 from adsum.platform.paging import PageRequest
@@ -94,9 +94,7 @@ async def rates(
     async def fetch(page: PageRequest) -> RatesAnswer:
         return RatesAnswer.of(await reports.rates(query.scope, query.by, caller, page))
 
-    if (file := wanted_file(accept)) is not None:
-        return await list_file(file, "rates", caller.actor, query, RateItem, fetch)
-    return await fetch(query.page)
+    return await page_or_file(accept, "rates", caller.actor, query, RateItem, fetch)
 
 
 @router.get(
@@ -114,9 +112,7 @@ async def chronic(
     async def fetch(page: PageRequest) -> RatesAnswer:
         return RatesAnswer.of(await reports.chronic(query.scope, query.rule, caller, page))
 
-    if (file := wanted_file(accept)) is not None:
-        return await list_file(file, "chronic-absence", caller.actor, query, RateItem, fetch)
-    return await fetch(query.page)
+    return await page_or_file(accept, "chronic-absence", caller.actor, query, RateItem, fetch)
 
 
 @router.get(
@@ -134,9 +130,7 @@ async def streaks(
     async def fetch(page: PageRequest) -> StreaksAnswer:
         return StreaksAnswer.of(await reports.streaks(query.scope, query.least_days, caller, page))
 
-    if (file := wanted_file(accept)) is not None:
-        return await list_file(file, "absences-in-a-row", caller.actor, query, StreakItem, fetch)
-    return await fetch(query.page)
+    return await page_or_file(accept, "absences-in-a-row", caller.actor, query, StreakItem, fetch)
 
 
 @router.get(
@@ -154,9 +148,7 @@ async def unexplained(
     async def fetch(page: PageRequest) -> UnexplainedAnswer:
         return UnexplainedAnswer.of(await reports.unexplained(query.scope, caller, page))
 
-    if (file := wanted_file(accept)) is not None:
-        return await list_file(file, "unexplained-absences", caller.actor, query, UnexplainedItem, fetch)
-    return await fetch(query.page)
+    return await page_or_file(accept, "unexplained-absences", caller.actor, query, UnexplainedItem, fetch)
 
 
 @router.get("/students/{id}", name="reportStudent", summary="A student's record, day by day")

@@ -41,7 +41,7 @@ class RunToEnqueue:
 
 
 class QueueService:
-    """The queue, and the ledger of its batches. Every method raises `QueueOutage` if Redis does not answer or refuses."""
+    """The queue and the ledger of its batches. All methods raise `QueueOutage` if Redis does not answer or refuses."""
 
     def __init__(self, redis: Redis, ledger: Ledger, *, queue_name: str, key_prefix: str) -> None:
         self._redis = redis

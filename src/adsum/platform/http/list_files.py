@@ -19,6 +19,7 @@ from adsum.platform.telemetry import log_export
 from adsum.platform.workbooks import make_workbook
 
 Item = TypeVar("Item", bound=Schema)
+ItemPage = TypeVar("ItemPage", bound=Page[Any])
 Pieces = AsyncGenerator[Sequence[Sequence[Cell]]]
 
 _READ_AT_ONCE = 64 * 1024
@@ -53,25 +54,28 @@ def wanted_file(accept: str) -> FileKind | None:
     return next((kinds[each] for each in named if each in kinds), None)
 
 
-async def list_file(
-    file: FileKind,
+async def page_or_file(
+    accept: str,
     name: str,
     actor: str,
     query: PageQuery,
     kind: type[Item],
-    ask: Callable[[PageRequest], Awaitable[Page[Item]]],
-) -> StreamingResponse:
-    """Returns all pages of a list in one file. The first page is read before the response begins, so that errors are
-    returned as problems.
+    ask: Callable[[PageRequest], Awaitable[ItemPage]],
+) -> ItemPage | StreamingResponse:
+    """Returns the page that the query asks for, or all pages in one file if the client accepts a file format. The first
+    page is read before the response begins, so that errors are returned as problems.
 
     Args:
-        file: the format.
+        accept: the header of the request.
         name: the name of the file and of the list in the log.
         actor: the caller, for the log.
         query: the query of the list.
         kind: the model of the items, whose fields are the columns.
         ask: returns one page.
     """
+    file = wanted_file(accept)
+    if file is None:
+        return await ask(query.page)
     first = await ask(PageRequest(limit=MAX_LIMIT))
     narrowed = query.model_dump(exclude={"limit", "cursor"}, exclude_none=True, by_alias=False)
     log_export(name, file.ending, actor, narrowed)
@@ -88,7 +92,7 @@ async def file_answer(file: FileKind, name: str, columns: Sequence[str], pieces:
     return StreamingResponse(_content(book), media_type=file, headers=headers)
 
 
-async def _pieces(first: Page[Item], ask: Callable[[PageRequest], Awaitable[Page[Item]]]) -> Pieces:
+async def _pieces(first: ItemPage, ask: Callable[[PageRequest], Awaitable[ItemPage]]) -> Pieces:
     page = first
     while True:
         yield [[getattr(item, name) for name in type(item).model_fields] for item in page.items]
