@@ -6,7 +6,8 @@
 - A cover gives the same rights as an assignment. A cover of one session shows the class and its roster, but only the
   records of that session.
 
-A `.sql` file that needs the rule writes it in the form that these functions produce:
+A `.sql` file that needs the rule writes it in the form that these functions produce, and
+`tests/registers/test_visibility_in_statements.py` compares the two:
 
     EXISTS (
       SELECT 1

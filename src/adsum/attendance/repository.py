@@ -121,7 +121,10 @@ def select_records() -> Select[*tuple[Any, ...]]:
 
 
 def is_set_by_office() -> ColumnElement[bool]:
-    """Records whose mark a person of the office set. A mark that a planned absence set is the office's, too."""
+    """Records whose mark a person of the office set. A mark that a planned absence set is the office's, too.
+
+    Statements in files write `marked_role IN ('office', 'admin')`; a test compares them with this function.
+    """
     return attendances.c.marked_role.in_([Role.OFFICE.value, Role.ADMIN.value])
 
 

@@ -16,6 +16,10 @@ from typing import Any
 import pytest
 
 import adsum
+from adsum.accounts.access import PERMISSIONS, Permission, Role
+from adsum.attendance.repository import is_set_by_office
+from adsum.batches.job_outcomes import Reason
+from adsum.batches.rules import Outcome, RunState
 from adsum.platform.database.driver import driver_of
 from adsum.platform.database.engine import open_database
 from adsum.platform.database.sql_files import FileStatement, read_sql, without_comments
@@ -33,6 +37,10 @@ VALID_ON = re.compile(
     rf"AND \((?P=row)end_date IS NULL OR (?P=row)end_date > {_DAY}\)"
 )
 TERMS = re.compile(rf"(?P<row>\w+\.)begin_date <= {_DAY} AND (?P=row)end_date > {_DAY}")
+# The rules that several files repeat, with the literals in them.
+OFFICE = re.compile(r"marked_role (?:NOT )?IN \(([^()]*)\)")
+OUTCOME = re.compile(r"CASE (?:WHEN job\.is_kept THEN 'skipped' )?(WHEN c\.attendance_id .*? ELSE '\w+') END")
+STATE = re.compile(r"\bstate (?:=|<>) '(\w+)'")
 COMPARED = re.compile(r"\b(begin_date|end_date) *(<|>)|(<|>)=? *(\w+\.)?(begin_date|end_date)\b")
 
 
@@ -43,6 +51,12 @@ def _package_and_name(file: Path) -> tuple[str, str]:
 
 def _id(file: Path) -> str:
     return "/".join((*_package_and_name(file)[0].split(".")[1:], file.name))
+
+
+@cache
+def _texts() -> list[tuple[Path, str]]:
+    """Each file with its statement on one line."""
+    return [(file, " ".join(without_comments(file.read_text(encoding="utf-8")).split())) for file in FILES]
 
 
 def _of_dialect(dialect: str) -> list[Path]:
@@ -81,6 +95,25 @@ def test_a_file_writes_validity_in_the_canonical_form(file: Path) -> None:
     if "FROM terms" in statement:
         statement = TERMS.sub("", statement)
     assert COMPARED.search(VALID_ON.sub("", statement)) is None
+
+
+def test_the_office_is_the_same_roles_in_all_files() -> None:
+    roles = {role.value for role in Role if Permission.ATTENDANCE_OVERRULE in PERMISSIONS[role]}
+    assert set(is_set_by_office().right.value) == roles  # pyright: ignore[reportAttributeAccessIssue]
+    found = [roles for _, text in _texts() for roles in OFFICE.findall(text)]
+    assert found
+    assert {frozenset(re.findall(r"'(\w+)'", each)) for each in found} == {frozenset(roles)}
+
+
+def test_the_outcome_of_a_job_is_the_same_rule_in_all_files() -> None:
+    (rule,) = {rule for _, text in _texts() for rule in OUTCOME.findall(text)}
+    assert [file.name for file, text in _texts() if "THEN 'recorded'" in text and not OUTCOME.search(text)] == []
+    assert set(re.findall(r"(?:THEN|ELSE) '(\w+)'", rule)) == set(Outcome)
+    assert re.findall(r"f\.code = '(\w+)'", rule) == [Reason.CANCELLED]
+
+
+def test_every_state_of_a_run_in_a_file_is_one_of_the_rules() -> None:
+    assert {state for _, text in _texts() for state in STATE.findall(text)} <= set(RunState)
 
 
 @pytest.fixture(scope="module")
