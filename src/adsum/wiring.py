@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cached_property
 from typing import Protocol, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from adsum.absences.apply import DueAbsences
 from adsum.absences.service import Absences
@@ -20,7 +21,7 @@ from adsum.accounts.sign_in import SigningIn
 from adsum.accounts.tokens import Tokens
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.disputed_marks.service import DisputedMarks
-from adsum.attendance.record_view import RecordViews
+from adsum.attendance.page_data import RecordPageData
 from adsum.attendance.service import Records
 from adsum.attendance.statuses.service import Statuses
 from adsum.batches.accept import Acceptance
@@ -30,10 +31,11 @@ from adsum.batches.complete import Completion
 from adsum.batches.enqueue import Enqueuer
 from adsum.batches.listing import Batches
 from adsum.batches.marks_import.service import MarksImport
-from adsum.batches.page_data import BatchPages
+from adsum.batches.page_data import BatchPageData
 from adsum.batches.process import AttendanceProcessor, Dispatcher
 from adsum.batches.progress import Progress
 from adsum.batches.queue.control import QueueControl
+from adsum.batches.queue.key_scanner import KeyScanner
 from adsum.batches.queue.service import QueueService
 from adsum.batches.retry_cancel import RetryCancel
 from adsum.batches.service import AttendancesService
@@ -42,9 +44,8 @@ from adsum.batches.timeline import Timeline
 from adsum.batches.undo import Undo
 from adsum.batches.wiring import new_dispatcher, new_sweeper, queue_control, queue_service
 from adsum.embedded.data_folder import DataFolder
-from adsum.operations.doctor.environment import Installation
-from adsum.operations.doctor.service import Doctor
-from adsum.operations.doctor.wiring import new_doctor
+from adsum.operations.doctor.environment import InspectedServer, Installation
+from adsum.operations.doctor.service import Deployment, Doctor, Repair
 from adsum.operations.metrics import Metrics, RunMetrics
 from adsum.operations.pruning import Pruning
 from adsum.operations.readiness import Readiness
@@ -54,19 +55,22 @@ from adsum.platform.database.engine import Database, open_database
 from adsum.platform.paging import PageRequest
 from adsum.platform.redis.attempts import FailedAttempts
 from adsum.platform.redis.connection import RedisClient
+from adsum.platform.redis.inspection import RedisInspection
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings
 from adsum.privacy.service import StudentData
 from adsum.registers.day_roster import DayRosters
 from adsum.registers.on_site.service import OnSite
-from adsum.registers.overview.service import DayOverviews
+from adsum.registers.overview.page_data import OverviewPageData
+from adsum.registers.page_data import TodayPageData
 from adsum.registers.rules import RegisterFilters
-from adsum.registers.service import DayTimetables, Registers
+from adsum.registers.service import Registers
 from adsum.registers.sheets.service import RegisterSheets
 from adsum.reports.service import Reports, Summaries
 from adsum.reports.year import Year
 from adsum.roster.by_source.service import SourcedRoster
-from adsum.roster.covers.service import CoverPlanning, Covers
+from adsum.roster.covers.page_data import CoverPageData
+from adsum.roster.covers.service import Covers
 from adsum.roster.demo import service as demo
 from adsum.roster.importing.service import RosterImport
 from adsum.roster.people.service import People
@@ -75,6 +79,8 @@ from adsum.roster.timetable.service import Timetables
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.service import Schools
 from adsum.servers import database_url, open_queue, open_servers, redis_url, signing_key
+
+CHECK_URL = "adsum config show  # is the URL right?"
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,6 @@ class RosterServices:
     people: People
     directory: Directory
     covers: Covers
-    cover_planning: CoverPlanning
     timetables: Timetables
     naming: Naming
     roster_import: RosterImport
@@ -167,12 +172,13 @@ class RegisterServices:
 
 @dataclass(frozen=True)
 class PageServices:
-    """Pages that combine several features."""
+    """The data of pages that combine several services."""
 
-    batch_pages: BatchPages
-    record_views: RecordViews
-    day_timetables: DayTimetables
-    day_overviews: DayOverviews
+    batch_page_data: BatchPageData
+    cover_page_data: CoverPageData
+    overview_page_data: OverviewPageData
+    record_page_data: RecordPageData
+    today_page_data: TodayPageData
 
 
 @dataclass(frozen=True)
@@ -272,17 +278,12 @@ def _accounts(on: _Servers) -> AccountServices:
 
 
 def _roster(on: _Servers, accounts: AccountServices) -> RosterServices:
-    people = People(on.database, accounts.accounts)
-    directory = Directory(on.database, on.now)
-    covers = Covers(on.database, on.now)
-    naming = Naming(on.database)
     return RosterServices(
-        people=people,
-        directory=directory,
-        covers=covers,
-        cover_planning=CoverPlanning(covers, directory, people, naming),
+        people=People(on.database, accounts.accounts),
+        directory=Directory(on.database, on.now),
+        covers=Covers(on.database, on.now),
         timetables=Timetables(on.database, on.now),
-        naming=naming,
+        naming=Naming(on.database),
         roster_import=RosterImport(on.database, on.settings.timezone, on.now),
         sourced_roster=SourcedRoster(on.database),
     )
@@ -349,7 +350,7 @@ def _pages(
     registers: RegisterServices,
 ) -> PageServices:
     return PageServices(
-        batch_pages=BatchPages(
+        batch_page_data=BatchPageData(
             batches.attendances,
             batches.batches,
             batches.timeline,
@@ -360,9 +361,12 @@ def _pages(
                 caller, RegisterFilters(), PageRequest(limit=limit)
             ),
         ),
-        record_views=RecordViews(attendance.corrections, schools.schools, attendance.statuses, roster.naming, on.now),
-        day_timetables=DayTimetables(schools.schools, registers.registers, attendance.statuses, on.now),
-        day_overviews=DayOverviews(
+        cover_page_data=CoverPageData(roster.covers, roster.directory, roster.people, roster.naming),
+        record_page_data=RecordPageData(
+            attendance.corrections, schools.schools, attendance.statuses, roster.naming, on.now
+        ),
+        today_page_data=TodayPageData(schools.schools, registers.registers, attendance.statuses, on.now),
+        overview_page_data=OverviewPageData(
             registers=registers.registers,
             on_site=registers.on_site,
             reports=reports.reports,
@@ -422,7 +426,55 @@ async def open_doctor(settings: Settings) -> AsyncGenerator[Doctor]:
         create_key="export ADSUM_SECRET_KEY=$(openssl rand -hex 32)" if settings.database_url else "adsum up",
     )
     async with open_servers(settings) as (database, redis):
-        yield new_doctor(settings, database, redis, redis_url(settings), installation, system_clock)
+        yield _doctor(settings, database, redis, redis_url(settings), installation, system_clock)
+
+
+def _doctor(
+    settings: Settings,
+    database: Database,
+    redis: RedisClient,
+    redis_url: str,
+    installation: Installation,
+    now: Clock,
+) -> Doctor:
+    """The doctor of a deployment. `redis_url` is the address of the open Redis connection."""
+    queue, control = queue_service(settings, redis), queue_control(settings, redis)
+    key_scanner = KeyScanner(redis, settings.key_prefix)
+    deployment = Deployment(
+        database=database,
+        database_server=_database_server(settings, database),
+        redis_server=_redis_server(settings, redis_url),
+        inspection=RedisInspection(redis, settings.key_prefix),
+        queue=queue,
+        control=control,
+        key_scanner=key_scanner,
+        installation=installation,
+    )
+    sweeper = new_sweeper(settings, database, queue, Completion(database, queue.ledger, now), now)
+    repair = Repair(
+        queue.ledger, control, key_scanner, sweeper, lock_ttl=settings.lock_ttl, completed_ttl=settings.completed_ttl
+    )
+    return Doctor(deployment, repair, now)
+
+
+def _database_server(settings: Settings, database: Database) -> InspectedServer:
+    if settings.database_url is None:
+        return InspectedServer(str(database.file), "adsum up")
+    url = database.engine.url
+    name = database.file or f"{url.host or url.query.get('host')}:{url.port or 5432}/{url.database}"
+    return InspectedServer(str(name), "adsum migrate" if database.is_missing else CHECK_URL)
+
+
+def _redis_server(settings: Settings, redis_url: str) -> InspectedServer:
+    """The command contains no password: `valkey-cli` reads it from `REDISCLI_AUTH`."""
+    url = urlsplit(redis_url)
+    if settings.redis_url is None:
+        return InspectedServer(unquote(url.path), "adsum up")
+    if url.scheme == "unix":
+        return InspectedServer(unquote(url.path), CHECK_URL, f"valkey-cli -s {unquote(url.path)}")
+    host, port = url.hostname, url.port or 6379
+    tls = " --tls" if url.scheme == "rediss" else ""
+    return InspectedServer(f"{host}:{port}", CHECK_URL, f"valkey-cli -h {host} -p {port}{tls}")
 
 
 @asynccontextmanager

@@ -9,9 +9,9 @@ from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.attendance.statuses.service import Statuses
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
-from adsum.registers.lessons import LessonState, LocalTime, timetable_of_day
+from adsum.registers.page_data import LessonState, LocalTime, TodayPageData, timetable_of_day
 from adsum.registers.rules import Register
-from adsum.registers.service import DayTimetables, Registers
+from adsum.registers.service import Registers
 from adsum.schools.service import Schools
 from tests.support.schools import caller, make_bare_school, make_school
 
@@ -58,8 +58,8 @@ def test_no_lesson_of_a_later_day_is_due() -> None:
     assert lesson.state is LessonState.UPCOMING
 
 
-def timetables(database: Database, now: Clock) -> DayTimetables:
-    return DayTimetables(Schools(database), Registers(database, now), Statuses(database, now), now)
+def timetables(database: Database, now: Clock) -> TodayPageData:
+    return TodayPageData(Schools(database), Registers(database, now), Statuses(database, now), now)
 
 
 async def test_the_timetable_of_today_follows_the_clock_and_the_time_zone_of_the_school(database: Database) -> None:

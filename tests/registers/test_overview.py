@@ -9,7 +9,7 @@ import pytest
 
 from adsum.accounts.access import Permission, Role
 from adsum.platform.errors import NotFound
-from adsum.registers.overview.service import Cursors
+from adsum.registers.overview.page_data import Cursors
 from adsum.wiring import Adsum
 from tests.absences.conftest import Office
 from tests.support.schools import caller
@@ -23,7 +23,7 @@ async def test_the_overview_shows_unexplained_absences_and_the_figures_of_a_day(
     await office.take(unselectedStudentIds=[absent])
     who = caller(Role.OFFICE, school.school_id)
 
-    overview = await adsum.day_overviews.read(who, school.school_id, DAY, Cursors(), is_today=False)
+    overview = await adsum.overview_page_data.read(who, school.school_id, DAY, Cursors(), is_today=False)
 
     assert overview.registers.items == []  # it is taken
     (absence,) = overview.unexplained.items
@@ -39,7 +39,7 @@ async def test_the_overview_of_today_counts_students_on_site_and_lists_registers
     adsum: Adsum, office: Office
 ) -> None:
     who = caller(Role.OFFICE, office.school.school_id)
-    overview = await adsum.day_overviews.read(who, office.school.school_id, DAY, Cursors(), is_today=True)
+    overview = await adsum.overview_page_data.read(who, office.school.school_id, DAY, Cursors(), is_today=True)
     assert overview.figures.on_site == 0
     assert [register.class_id for register in overview.registers.items] == [office.school.class_id]
 
@@ -48,11 +48,11 @@ async def test_failed_batches_are_shown_only_with_their_permission(adsum: Adsum,
     school_id = office.school.school_id
     office_caller = caller(Role.OFFICE, school_id)
     who = replace(office_caller, permissions=office_caller.permissions - {Permission.BATCH_READ})
-    overview = await adsum.day_overviews.read(who, school_id, DAY, Cursors(), is_today=False)
+    overview = await adsum.overview_page_data.read(who, school_id, DAY, Cursors(), is_today=False)
     assert (overview.failed.items, overview.failed.next_cursor) == ([], None)
 
 
 async def test_another_school_has_no_overview(adsum: Adsum, office: Office) -> None:
     who = caller(Role.OFFICE, office.school.school_id)
     with pytest.raises(NotFound):
-        await adsum.day_overviews.read(who, office.school.school_id + 1, DAY, Cursors(), is_today=False)
+        await adsum.overview_page_data.read(who, office.school.school_id + 1, DAY, Cursors(), is_today=False)

@@ -10,7 +10,6 @@ WARM = (
     "adsum.main",
     "adsum.app",
     "adsum.wiring",
-    "adsum.operations.doctor.wiring",
     "adsum.platform.workbooks",
     "adsum.processes.commands",
     "adsum.processes.serve",

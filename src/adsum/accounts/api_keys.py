@@ -12,8 +12,7 @@ from adsum.accounts import repository as statements
 from adsum.accounts.access import Caller, Permission, Role
 from adsum.accounts.repository import StoredKey
 from adsum.platform.clock import Clock
-from adsum.platform.coalescer import BatchedLookup
-from adsum.platform.database.engine import Database
+from adsum.platform.database.engine import BatchedLookup, Database
 from adsum.platform.errors import NotFound, Unauthenticated, Violation, refuse
 
 PREFIX = "adsum_"  # lets secret scanners recognise a key

@@ -16,7 +16,7 @@ from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.callers import Callers
 from adsum.accounts.visitors import session_token
-from adsum.platform.errors import Unauthenticated, Violation, refuse
+from adsum.platform.errors import Invalid, Unauthenticated, Violation, refuse
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import ON_BEHALF_OF
 from adsum.platform.http.transport import require_same_origin
@@ -46,7 +46,14 @@ async def authenticated(
     else:
         raise Unauthenticated("send a bearer token in Authorization, or an API key in X-API-Key")
     email = _on_behalf_of(request)
-    return caller if email is None else await callers.on_behalf_of(caller, email)
+    if email is None:
+        return caller
+    person = await callers.on_behalf_of(caller, email)
+    if person is None:
+        detail = "nobody of the key's schools signs in with this email"
+        params = {"in": "query", "name": ON_BEHALF_OF}
+        raise Invalid(detail, [Violation("unknown_person", detail, f"/query/{ON_BEHALF_OF}", params)])
+    return person
 
 
 def _on_behalf_of(request: Request) -> str | None:

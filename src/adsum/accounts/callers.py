@@ -7,10 +7,7 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.api_keys import ApiKeys
 from adsum.accounts.service import MAX_EMAIL, caller_of_user, normalised_email
 from adsum.accounts.tokens import Tokens
-from adsum.platform.coalescer import BatchedLookup
-from adsum.platform.database.engine import Database
-from adsum.platform.errors import Invalid, Violation
-from adsum.platform.http.queries import ON_BEHALF_OF
+from adsum.platform.database.engine import BatchedLookup, Database
 
 
 class Callers:
@@ -28,31 +25,24 @@ class Impersonation:
     def __init__(self, database: Database) -> None:
         self._users = BatchedLookup(database, statements.users_of_emails)
 
-    async def on_behalf_of(self, key: Caller, email: str) -> Caller:
+    async def on_behalf_of(self, key: Caller, email: str) -> Caller | None:
         """The key on behalf of the person with this email.
+
+        None: no such user, a disabled user, or a user of another school. All three look the same, so that a key learns
+        nothing about users outside its schools.
 
         Raises:
             Forbidden: the key lacks `attendance:act-as`, which no person has.
-            Invalid: no such user, a disabled user, or a user of another school. The error is the same for all three, so
-                that a key learns nothing about users outside its schools.
         """
         require_permission(key, Permission.ATTENDANCE_ACT_AS)
         name = normalised_email(email)
         # Postgres refuses a NUL, and a lone surrogate has no UTF-8 form. No user has such an email.
         user = await self._users.find(name) if len(name) <= MAX_EMAIL and name.isprintable() else None
         if user is None or user.disabled:
-            raise _unknown()
+            return None
         caller = key.on_behalf_of(caller_of_user(user))
-        if caller.schools is not None and not caller.schools:
-            raise _unknown()
-        return caller
+        return None if caller.schools is not None and not caller.schools else caller
 
     async def close(self) -> None:
         """Stops pending lookups. Called after the last request."""
         await self._users.close()
-
-
-def _unknown() -> Invalid:
-    detail = "nobody of the key's schools signs in with this email"
-    params = {"in": "query", "name": ON_BEHALF_OF}
-    return Invalid(detail, [Violation("unknown_person", detail, f"/query/{ON_BEHALF_OF}", params)])

@@ -15,8 +15,7 @@ from adsum.accounts.access import Caller
 from adsum.accounts.repository import StoredUser
 from adsum.accounts.service import caller_of_user, normalised_email
 from adsum.platform.clock import Clock
-from adsum.platform.coalescer import BatchedLookup
-from adsum.platform.database.engine import Database
+from adsum.platform.database.engine import BatchedLookup, Database
 from adsum.platform.errors import ConfigurationError, NotFound, Unauthenticated
 from adsum.platform.ids import MAX_ID
 from adsum.platform.settings import NO_SIGNING_KEY

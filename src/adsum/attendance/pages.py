@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.attendance.corrections import Corrections
-from adsum.attendance.record_view import RecordViews
+from adsum.attendance.page_data import RecordPageData
 from adsum.attendance.rules import Correction, Keep, Record
 from adsum.platform.errors import AdsumError, Invalid, StaleVersion
 from adsum.platform.http.dependencies import provided
@@ -27,7 +27,7 @@ RecordId = Annotated[PathId, Path(alias="id")]
 Reader = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_READ, Permission.ROSTER_READ))]
 Corrector = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_CREATE, Permission.ROSTER_READ))]
 CorrectionsService = Annotated[Corrections, Depends(provided(Corrections))]
-RecordViewsService = Annotated[RecordViews, Depends(provided(RecordViews))]
+PageDataService = Annotated[RecordPageData, Depends(provided(RecordPageData))]
 
 
 class RecordForm(BaseModel):
@@ -46,7 +46,7 @@ class RecordForm(BaseModel):
 async def show(
     request: Request,
     record_id: RecordId,
-    views: RecordViewsService,
+    views: PageDataService,
     visitor: Reader,
     history: str | None = None,
     done: str = "",
@@ -61,7 +61,7 @@ async def correct(
     request: Request,
     record_id: RecordId,
     corrections: CorrectionsService,
-    views: RecordViewsService,
+    views: PageDataService,
     visitor: Corrector,
     form: Annotated[RecordForm, Form()],
 ) -> Response:
@@ -83,7 +83,7 @@ async def clear(
     request: Request,
     record_id: RecordId,
     corrections: CorrectionsService,
-    views: RecordViewsService,
+    views: PageDataService,
     visitor: Corrector,
     version: Annotated[int, Form()],
     reason: Annotated[PlainText, Form()] = "",
@@ -100,7 +100,7 @@ async def clear(
 
 
 async def _refused(
-    request: Request, record_id: int, views: RecordViews, visitor: Visitor, form: RecordForm, error: AdsumError
+    request: Request, record_id: int, views: RecordPageData, visitor: Visitor, form: RecordForm, error: AdsumError
 ) -> Response:
     """The submitted form beside the present record, with the present version: saving it again overwrites the record."""
     view = await views.view(record_id, visitor.caller)

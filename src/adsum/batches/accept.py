@@ -88,8 +88,8 @@ class Acceptance:
         require_permission(caller, Permission.ATTENDANCE_CREATE)
         # Of two requests with one idempotency key, the database rejects the slower; then it finds the stored answer.
         with suppress(RejectedRows):
-            return await self._accept_once((submission, caller))
-        return await self._accept_once((submission, caller))
+            return await self._accept_once(Request(submission, caller))
+        return await self._accept_once(Request(submission, caller))
 
     async def preview(self, requested: Sequence[Submission], caller: Caller) -> list[Accepted | AdsumError]:
         """The current outcome of each submission, or its error. Writes nothing and promises nothing.
@@ -144,7 +144,7 @@ class Acceptance:
         decisions: Decisions | None = None
         try:
             async with self._database.transaction() as connection:
-                await advance_fences(connection, [request[0].session_id])
+                await advance_fences(connection, [request.submission.session_id])
                 decisions = await self._read_and_decide(connection, [request], closes_finished=True)
                 await decisions.write(connection)
         except StorageOutage:
@@ -304,7 +304,7 @@ class Decisions:
         if key is not None:
             _, given_now = self._answers.get(key, (None, None))
             if (stored := given_now or self._stored.get(key)) is not None:
-                return Accepted(_repeated(request[0], stored))
+                return Accepted(_repeated(request.submission, stored))
         if isinstance(check, AdsumError):
             raise check
         accepted = self._decide_new(check)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from adsum.batches.complete import Completion
 from adsum.batches.queue.service import QueueService
@@ -19,13 +20,20 @@ from adsum.platform.telemetry import LogIcon, logger
 log = logger(__name__)
 
 
+class Committed(NamedTuple):
+    """The runs of one transaction: the new one, and the one that it ended."""
+
+    new: Run | None
+    ended: Run | None
+
+
 class Enqueuer:
     """Brings the queue and the ledger up to date after a commit. Requests that arrive together share a pipeline."""
 
     def __init__(self, queue: QueueService, completion: Completion) -> None:
         self._queue = queue
         self._completion = completion
-        self._together: Coalescer[tuple[Run | None, Run | None], bool] = Coalescer(
+        self._together: Coalescer[Committed, bool] = Coalescer(
             self._enqueue_and_release, at_most=REQUESTS_AT_MOST, waiting_at_most=WAITING_AT_MOST
         )
 
@@ -39,7 +47,7 @@ class Enqueuer:
             return
         try:
             async with redis_deadline():  # includes the time to wait for the flush before
-                is_locked = await self._together.submit((run, ended))
+                is_locked = await self._together.submit(Committed(run, ended))
         except Unavailable as error:
             detail = "queue is away: the run waits in the database"
             log.error(detail, mark=LogIcon.ERROR, run_id=named.run_id, code=error.code)
@@ -53,13 +61,13 @@ class Enqueuer:
         """Cancels the running flush and the waiting runs. Call it after the last one was enqueued."""
         await self._together.close()
 
-    async def _enqueue_and_release(self, committed: Sequence[tuple[Run | None, Run | None]]) -> list[bool]:
+    async def _enqueue_and_release(self, committed: Sequence[Committed]) -> list[bool]:
         """New runs first, since they matter more; they take over the locks of the runs that ended."""
-        new = [run for run, _ in committed if run is not None]
+        new = [each.new for each in committed if each.new is not None]
         locked = await self._enqueue(new) if new else set[str]()
         async with redis_deadline():
-            await self._completion.release_ended([ended for _, ended in committed if ended is not None])
-        return [run is not None and run.run_id in locked for run, _ in committed]
+            await self._completion.release_ended([each.ended for each in committed if each.ended is not None])
+        return [each.new is not None and each.new.run_id in locked for each in committed]
 
     async def _enqueue(self, new: Sequence[Run]) -> set[str]:
         """Claims the batches of runs and enqueues their chunks. Returns the ids of the runs that hold their locks."""

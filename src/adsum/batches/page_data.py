@@ -72,7 +72,7 @@ class TypedFilters:
         )
 
 
-class BatchPages:
+class BatchPageData:
     """Collects the values that the templates of batches show.
 
     Args:

@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse
 
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
-from adsum.batches.page_data import BatchPages, TypedFilters
+from adsum.batches.page_data import BatchPageData, TypedFilters
 from adsum.batches.retry_cancel import RetryCancel
 from adsum.batches.undo import Undo
 from adsum.platform.errors import AdsumError, Conflict, Invalid
@@ -27,7 +27,7 @@ BatchId = Annotated[str, Path(alias="batchId")]
 Watcher = Annotated[Visitor, Depends(visitor_with(Permission.BATCH_READ))]
 Operator = Annotated[Visitor, Depends(visitor_with(Permission.BATCH_READ, Permission.BATCH_OPERATE))]
 Corrector = Annotated[Visitor, Depends(visitor_with(Permission.BATCH_READ, Permission.ATTENDANCE_CREATE))]
-BatchPagesDependency = Annotated[BatchPages, Depends(provided(BatchPages))]
+PageDataService = Annotated[BatchPageData, Depends(provided(BatchPageData))]
 RetryCancelDependency = Annotated[RetryCancel, Depends(provided(RetryCancel))]
 
 
@@ -60,7 +60,7 @@ async def _action_result(
 @router.get("")
 async def batches_page(
     request: Request,
-    pages: BatchPagesDependency,
+    pages: PageDataService,
     visitor: Watcher,
     typed: Annotated[TypedFilters, Depends(_typed_filters)],
     cursor: Annotated[str | None, Query()] = None,
@@ -71,7 +71,7 @@ async def batches_page(
 
 
 @router.get("/now")
-async def batches_now(request: Request, pages: BatchPagesDependency, visitor: Watcher) -> Response:
+async def batches_now(request: Request, pages: PageDataService, visitor: Watcher) -> Response:
     """The part of the list that the page refreshes."""
     values = await pages.live(visitor.caller)
     return site_of(request).page(request, "batches_now.html", visitor=visitor, **values)
@@ -81,7 +81,7 @@ async def batches_now(request: Request, pages: BatchPagesDependency, visitor: Wa
 async def batch_page(
     request: Request,
     batch_id: BatchId,
-    pages: BatchPagesDependency,
+    pages: PageDataService,
     visitor: Watcher,
     result: Annotated[ActionResult, Depends(_action_result)],
     outcome: str = "",
@@ -95,7 +95,7 @@ async def batch_page(
 async def batch_now(
     request: Request,
     batch_id: BatchId,
-    pages: BatchPagesDependency,
+    pages: PageDataService,
     visitor: Watcher,
     run: str = "",
     state: str = "",
@@ -114,7 +114,7 @@ async def retry(
     request: Request,
     batch_id: BatchId,
     retry_cancel: RetryCancelDependency,
-    pages: BatchPagesDependency,
+    pages: PageDataService,
     visitor: Operator,
 ) -> Response:
     """Retries the students who failed, and redirects to the page."""
@@ -137,7 +137,7 @@ async def undo(
     request: Request,
     batch_id: BatchId,
     undo: Annotated[Undo, Depends(provided(Undo))],
-    pages: BatchPagesDependency,
+    pages: PageDataService,
     visitor: Corrector,
     reason: Annotated[str, Form()] = "",
 ) -> Response:
@@ -152,7 +152,7 @@ async def undo(
 
 async def _batch_page(
     request: Request,
-    pages: BatchPages,
+    pages: BatchPageData,
     visitor: Visitor,
     batch_id: str,
     result: ActionResult,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import TypeAlias
+from typing import NamedTuple
 
 from adsum.accounts.access import Caller, Permission
 from adsum.attendance.rules import Mark
@@ -23,8 +23,12 @@ from adsum.roster.rules import WrongVersion, roster_change
 from adsum.schools.calendar.rules import violation_of_closure
 from adsum.schools.rules import EditWindow
 
-Request: TypeAlias = tuple[Submission, Caller]
-"""A submission and its sender."""
+
+class Request(NamedTuple):
+    """A submission and its sender."""
+
+    submission: Submission
+    caller: Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,8 @@ async def check_submissions(
         For each the checked submission or its error. NotFound: the caller sees no such class on that day. Invalid: has
         one violation for everything that is wrong. RosterChanged: the client has another version of the roster.
     """
-    contexts = await find_class_contexts(connection, {_query(*each) for each in requests if _is_id(each[0].class_id)})
+    queries = {_query(*each) for each in requests if _is_id(each.submission.class_id)}
+    contexts = await find_class_contexts(connection, queries)
     statuses = await _find_statuses(connection, requests, contexts)
     checks = [
         caught(_check_class, *each, contexts.get(_query(*each)), statuses, now, max_batch_size) for each in requests
@@ -103,7 +108,7 @@ async def _find_statuses(
     connection: Connection, requests: Sequence[Request], contexts: Mapping[ContextQuery, ClassContext]
 ) -> Mapping[int, SchoolStatuses]:
     """By school, where a submission names statuses: `present` and `absent` always exist."""
-    naming = (contexts.get(_query(*each)) for each in requests if each[0].selection.marks)
+    naming = (contexts.get(_query(*each)) for each in requests if each.submission.selection.marks)
     schools = {context.school_id for context in naming if context is not None}
     return await find_statuses(connection, schools) if schools else {}
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Generic, TypeVar
 
-from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Overloaded, Unavailable
 
 # Requests in one flush. Others wait for it.
@@ -111,38 +110,3 @@ class Coalescer(Generic[Item, Result]):
         for _, done in together:
             if not done.done():
                 done.set_exception(error)
-
-
-Key = TypeVar("Key")
-Row = TypeVar("Row")
-
-
-class BatchedLookup(Generic[Key, Row]):
-    """Finds rows by key, many keys in one statement. `find` is that statement; it omits keys without a row."""
-
-    def __init__(
-        self, database: Database, find: Callable[[Connection, Collection[Key]], Awaitable[Mapping[Key, Row]]]
-    ) -> None:
-        self._database = database
-        self._find = find
-        self._together: Coalescer[Key, Row | None] = Coalescer(
-            self._find_all, at_most=REQUESTS_AT_MOST, waiting_at_most=WAITING_AT_MOST
-        )
-
-    async def find(self, key: Key) -> Row | None:
-        """The current row of a key.
-
-        Raises:
-            StorageOutage: the database does not answer.
-            Overloaded: too many lookups wait.
-        """
-        return await self._together.submit(key)
-
-    async def close(self) -> None:
-        """Cancels running lookups. Call it after the last `find`."""
-        await self._together.close()
-
-    async def _find_all(self, keys: Sequence[Key]) -> list[Row | None]:
-        async with self._database.autocommit_read() as connection:
-            rows = await self._find(connection, set(keys))
-        return [rows.get(key) for key in keys]

@@ -14,7 +14,7 @@ from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import Day
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
-from adsum.registers.service import DayTimetables
+from adsum.registers.page_data import TodayPageData
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Teacher = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_CREATE, Permission.ROSTER_READ))]
@@ -23,13 +23,13 @@ Teacher = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_CREATE, 
 @router.get("/today")
 async def today(
     request: Request,
-    timetables: Annotated[DayTimetables, Depends(provided(DayTimetables))],
+    page_data: Annotated[TodayPageData, Depends(provided(TodayPageData))],
     visitor: Teacher,
     day: Annotated[Day | None, Query(alias="date")] = None,
     cursor: str | None = None,
 ) -> HTMLResponse:
     """The timetable of a day; by default today."""
-    timetable = await timetables.read(visitor.caller, day, cursor)
+    timetable = await page_data.read(visitor.caller, day, cursor)
     return site_of(request).page(
         request,
         "today.html",

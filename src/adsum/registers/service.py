@@ -1,20 +1,15 @@
-"""Registers that are due, and the timetable of a day."""
+"""Registers that are due."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import replace
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.attendance.statuses.service import Statuses
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
-from adsum.platform.paging import MAX_LIMIT, Key, Page, PageRequest, begin_of, every_item, page_of
-from adsum.registers.lessons import Lesson, LocalTime, timetable_of_day
+from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
 from adsum.registers.repository import RegisterPosition, count_registers, list_registers
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters
-from adsum.schools.service import Schools
 
 
 class Registers:
@@ -56,42 +51,3 @@ class Registers:
 def _position(key: Key) -> RegisterPosition:
     class_id, session_id = key
     return class_id, session_id
-
-
-@dataclass(frozen=True, slots=True)
-class DayTimetable:
-    """A page of the timetable of a day. `is_today`: the day is today at a school of the caller."""
-
-    day: date
-    is_today: bool
-    lessons: Sequence[Lesson]
-    next_cursor: str | None
-
-
-class DayTimetables:
-    """Reads the timetable of a day, for the page on which a teacher begins. `now` is the clock."""
-
-    def __init__(self, schools: Schools, registers: Registers, statuses: Statuses, now: Clock) -> None:
-        self._schools = schools
-        self._registers = registers
-        self._statuses = statuses
-        self._now = now
-
-    async def read(self, caller: Caller, day: date | None, cursor: str | None) -> DayTimetable:
-        """The timetable of `day`, or of the schools' today.
-
-        Raises:
-            Forbidden: without `attendance:read` and `roster:read`.
-            Invalid: the cursor belongs to another query, or is not a cursor.
-        """
-        now = self._now()
-        schools = await every_item(lambda page: self._schools.page(caller, page))
-        local_times = {school.id: LocalTime.at(school.time_zone, now) for school in schools}
-        filters = RegisterFilters(day=day, missing_only=False, with_upcoming=True)
-        page = await self._registers.page(caller, filters, PageRequest(cursor, MAX_LIMIT))
-        school_ids = {register.school_id for register in page.items}
-        statuses = {school_id: await self._statuses.all_of(school_id, caller) for school_id in school_ids}
-        lessons = timetable_of_day(page.items, statuses, local_times)
-        days = {local.day for local in local_times.values()}
-        shown = day or (lessons[0].register.learning_date if lessons else min(days, default=now.date()))
-        return DayTimetable(shown, shown in days, lessons, page.next_cursor)

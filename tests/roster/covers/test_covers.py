@@ -196,17 +196,17 @@ async def token_of_office(office: Office, school_id: int) -> str:
 async def test_the_page_of_a_school_offers_its_enabled_teachers_and_covers_its_own_classes_only(
     office: Office, substitute: int
 ) -> None:
-    planning, school, admin = office.adsum.cover_planning, office.school, caller(Role.ADMIN)
+    page_data, school, admin = office.adsum.cover_page_data, office.school, caller(Role.ADMIN)
     async with office.adsum.database.transaction() as connection:
         await make_user(connection, Role.TEACHER, school.school_id, disabled=True)
         elsewhere = await make_school(connection)
     day = today_in("UTC", system_clock())
 
-    choice = await planning.choice(school.school_id, school.class_id, admin)
+    choice = await page_data.choice(school.school_id, school.class_id, admin)
     with pytest.raises(NotFound):
-        await planning.assign(school.school_id, Cover(elsewhere.class_id, None, substitute, day, day), admin)
-    assigned = await planning.assign(school.school_id, Cover(school.class_id, None, substitute, day, day), admin)
-    page, names = await planning.covers_since(school.school_id, day, admin, None)
+        await page_data.assign(school.school_id, Cover(elsewhere.class_id, None, substitute, day, day), admin)
+    assigned = await page_data.assign(school.school_id, Cover(school.class_id, None, substitute, day, day), admin)
+    page, names = await page_data.covers_since(school.school_id, day, admin, None)
 
     assert {teacher.id for teacher in choice.teachers} == {school.teacher_id, substitute}
     assert [session.id for session in choice.sessions] == [school.session_id]
@@ -215,13 +215,13 @@ async def test_the_page_of_a_school_offers_its_enabled_teachers_and_covers_its_o
 
 
 async def test_the_classes_for_a_cover_are_the_active_ones_of_the_school_with_the_typed_words(office: Office) -> None:
-    planning, school, admin = office.adsum.cover_planning, office.school, caller(Role.ADMIN)
+    page_data, school, admin = office.adsum.cover_page_data, office.school, caller(Role.ADMIN)
     async with office.adsum.database.transaction() as connection:
         chess = await make_class(connection, school.school_id, title="Chess club")
         await make_class(connection, school.school_id, title="Chess of last year", active=False)
 
-    found = await planning.classes(school.school_id, " chess ", admin)
-    every = await planning.classes(school.school_id, "", admin)
+    found = await page_data.classes(school.school_id, " chess ", admin)
+    every = await page_data.classes(school.school_id, "", admin)
 
     assert [row.id for row in found.items] == [chess]
     assert {row.id for row in every.items} == {school.class_id, chess}

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has types of its own, but no marker of them
 from sqlalchemy import event, make_url
@@ -24,6 +24,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from adsum.platform.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
 from adsum.platform.database.driver import execute_raw, replace_ended, roll_back
 from adsum.platform.errors import ConfigurationError, Unavailable
 
@@ -277,3 +278,38 @@ def _is_locked(error: BaseException) -> bool:
 def _name(error: DBAPIError | asyncpg.PostgresError) -> str:
     """The class of the error. Its text may quote a row."""
     return type(error.orig if isinstance(error, DBAPIError) else error).__name__
+
+
+Key = TypeVar("Key")
+Row = TypeVar("Row")
+
+
+class BatchedLookup(Generic[Key, Row]):
+    """Finds rows by key, many keys in one statement. `find` is that statement; it omits keys without a row."""
+
+    def __init__(
+        self, database: Database, find: Callable[[Connection, Collection[Key]], Awaitable[Mapping[Key, Row]]]
+    ) -> None:
+        self._database = database
+        self._find = find
+        self._together: Coalescer[Key, Row | None] = Coalescer(
+            self._find_all, at_most=REQUESTS_AT_MOST, waiting_at_most=WAITING_AT_MOST
+        )
+
+    async def find(self, key: Key) -> Row | None:
+        """The current row of a key.
+
+        Raises:
+            StorageOutage: the database does not answer.
+            Overloaded: too many lookups wait.
+        """
+        return await self._together.submit(key)
+
+    async def close(self) -> None:
+        """Cancels running lookups. Call it after the last `find`."""
+        await self._together.close()
+
+    async def _find_all(self, keys: Sequence[Key]) -> list[Row | None]:
+        async with self._database.autocommit_read() as connection:
+            rows = await self._find(connection, set(keys))
+        return [rows.get(key) for key in keys]

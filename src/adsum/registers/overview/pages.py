@@ -21,7 +21,7 @@ from adsum.platform.http.queries import Day
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
-from adsum.registers.overview.service import Cursors, DayOverview, DayOverviews, few_missing
+from adsum.registers.overview.page_data import Cursors, DayOverview, OverviewPageData, few_missing
 from adsum.schools.context import RequestedDay, SchoolDay, SchoolsService, school_day
 
 router = APIRouter(prefix="/overview", include_in_schema=False, route_class=PageRoute)
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/overview", include_in_schema=False, route_class=Page
 Reader = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_READ, Permission.ROSTER_READ))]
 Office = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_OVERRULE, Permission.ROSTER_READ))]
 Operator = Annotated[Visitor, Depends(visitor_with(Permission.BATCH_OPERATE))]
-OverviewsService = Annotated[DayOverviews, Depends(provided(DayOverviews))]
+OverviewsService = Annotated[OverviewPageData, Depends(provided(OverviewPageData))]
 
 
 class DayForm(BaseModel):
@@ -125,7 +125,7 @@ async def retry(
     return _redirect(form, "retried")
 
 
-async def _read(overviews: DayOverviews, visitor: Visitor, of: SchoolDay, cursors: Cursors) -> DayOverview:
+async def _read(overviews: OverviewPageData, visitor: Visitor, of: SchoolDay, cursors: Cursors) -> DayOverview:
     return await overviews.read(visitor.caller, of.school.id, of.day, cursors, is_today=of.is_today)
 
 

@@ -17,15 +17,16 @@ from adsum.platform.ids import MAX_ID
 from adsum.platform.pages.forms import WRONG, day_typed, done, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
+from adsum.roster.covers.page_data import CoverPageData
 from adsum.roster.covers.rules import Cover
-from adsum.roster.covers.service import CoverPlanning, Covers
+from adsum.roster.covers.service import Covers
 from adsum.schools.context import CurrentSchool, SchoolContext
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 # Covers that ended within this time are shown, and can still be assigned, so that the teacher can mark yesterday.
 RECENT = timedelta(days=14)
-Planning = Annotated[CoverPlanning, Depends(provided(CoverPlanning))]
+PageDataService = Annotated[CoverPageData, Depends(provided(CoverPageData))]
 CoversService = Annotated[Covers, Depends(provided(Covers))]
 Text = Annotated[PlainText, Form(max_length=20)]
 
@@ -33,7 +34,7 @@ Text = Annotated[PlainText, Form(max_length=20)]
 @router.get("/admin/covers")
 async def covers(
     request: Request,
-    planning: Planning,
+    page_data: PageDataService,
     context: CurrentSchool,
     words: Annotated[Words, Query()] = "",
     cursor: str | None = None,
@@ -41,15 +42,15 @@ async def covers(
 ) -> Response:
     """Recent and later covers. `class`: the class that the form assigns a cover of."""
     try:
-        return await _page(request, planning, context, class_id, words=words, cursor=cursor)
+        return await _page(request, page_data, context, class_id, words=words, cursor=cursor)
     except Invalid:  # The cursor comes from a page of yesterday, which had another first day.
-        return await _page(request, planning, context, class_id, words=words)
+        return await _page(request, page_data, context, class_id, words=words)
 
 
 @router.post("/admin/covers")
 async def assign(
     request: Request,
-    planning: Planning,
+    page_data: PageDataService,
     context: CurrentSchool,
     class_id: Annotated[PathId, Form(alias="class")],
     teacher: Annotated[PathId, Form()],
@@ -63,10 +64,10 @@ async def assign(
         last = day_typed(last_day, "/to") if last_day else first
         _refuse_old(max(first, last), context)
         cover = Cover(class_id, session or None, teacher, first, last)
-        assigned = await planning.assign(context.school.id, cover, context.caller)
+        assigned = await page_data.assign(context.school.id, cover, context.caller)
     except WRONG as error:
         typed = {"teacher": teacher, "session": session, "first_day": first_day, "last_day": last_day}
-        return await _page(request, planning, context, class_id, typed=typed, error=error)
+        return await _page(request, page_data, context, class_id, typed=typed, error=error)
     return done(f"{context.at('covers')}#cover-{assigned.row.id}")
 
 
@@ -80,7 +81,7 @@ async def end(covers: CoversService, context: CurrentSchool, cover: Annotated[Pa
 
 async def _page(
     request: Request,
-    planning: CoverPlanning,
+    page_data: CoverPageData,
     context: SchoolContext,
     class_id: int | None,
     *,
@@ -90,9 +91,9 @@ async def _page(
     error: AdsumError | None = None,
 ) -> Response:
     school_id, caller = context.school.id, context.caller
-    page, names = await planning.covers_since(school_id, context.today - RECENT, caller, cursor)
-    choice = await planning.choice(school_id, class_id, caller) if class_id is not None else None
-    classes = await planning.classes(school_id, words, caller) if choice is None else None
+    page, names = await page_data.covers_since(school_id, context.today - RECENT, caller, cursor)
+    choice = await page_data.choice(school_id, class_id, caller) if class_id is not None else None
+    classes = await page_data.classes(school_id, words, caller) if choice is None else None
     return site_of(request).page(
         *(request, "admin/covers.html"),
         status=status_with(error),

@@ -1,15 +1,21 @@
-"""The timetable of a day for a teacher: registers in the order in which to take them."""
+"""Collects what the page `/today` shows: the timetable of a day, with registers in the order in which to take them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from adsum.accounts.access import Caller
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses
-from adsum.registers.rules import Register, RegisterState
+from adsum.attendance.statuses.service import Statuses
+from adsum.platform.clock import Clock
+from adsum.platform.paging import MAX_LIMIT, PageRequest, every_item
+from adsum.registers.rules import Register, RegisterFilters, RegisterState
+from adsum.registers.service import Registers
+from adsum.schools.service import Schools
 
 
 class LessonState(StrEnum):
@@ -100,3 +106,42 @@ def _state(register: Register, now: LocalTime) -> LessonState:
         return LessonState.PARTIAL
     has_not_begun = is_today and bool(register.times) and register.times[0][0] > now.time
     return LessonState.UPCOMING if has_not_begun or register.learning_date > now.day else LessonState.DUE
+
+
+@dataclass(frozen=True, slots=True)
+class DayTimetable:
+    """A page of the timetable of a day. `is_today`: the day is today at a school of the caller."""
+
+    day: date
+    is_today: bool
+    lessons: Sequence[Lesson]
+    next_cursor: str | None
+
+
+class TodayPageData:
+    """Reads the timetable of a day, for the page on which a teacher begins. `now` is the clock."""
+
+    def __init__(self, schools: Schools, registers: Registers, statuses: Statuses, now: Clock) -> None:
+        self._schools = schools
+        self._registers = registers
+        self._statuses = statuses
+        self._now = now
+
+    async def read(self, caller: Caller, day: date | None, cursor: str | None) -> DayTimetable:
+        """The timetable of `day`, or of the schools' today.
+
+        Raises:
+            Forbidden: without `attendance:read` and `roster:read`.
+            Invalid: the cursor belongs to another query, or is not a cursor.
+        """
+        now = self._now()
+        schools = await every_item(lambda page: self._schools.page(caller, page))
+        local_times = {school.id: LocalTime.at(school.time_zone, now) for school in schools}
+        filters = RegisterFilters(day=day, missing_only=False, with_upcoming=True)
+        page = await self._registers.page(caller, filters, PageRequest(cursor, MAX_LIMIT))
+        school_ids = {register.school_id for register in page.items}
+        statuses = {school_id: await self._statuses.all_of(school_id, caller) for school_id in school_ids}
+        lessons = timetable_of_day(page.items, statuses, local_times)
+        days = {local.day for local in local_times.values()}
+        shown = day or (lessons[0].register.learning_date if lessons else min(days, default=now.date()))
+        return DayTimetable(shown, shown in days, lessons, page.next_cursor)

@@ -1,4 +1,4 @@
-"""The day of a school for the office: registers, absences, disputed marks and failed batches that need attention."""
+"""Collects what the overview of a day shows: registers, absences, disputes and failed batches that need attention."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Cursors:
     unexplained: str | None = None
 
 
-class DayOverviews:
+class OverviewPageData:
     """Reads the overview of a day from the services of the API, with their permissions."""
 
     def __init__(

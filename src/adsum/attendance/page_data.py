@@ -1,4 +1,4 @@
-"""Reads all data of the page of one record."""
+"""Collects what the page of one record shows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RecordView:
     is_late: bool
 
 
-class RecordViews:
+class RecordPageData:
     """Combines a record with its school, statuses, history and names."""
 
     def __init__(
