@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import adsum.batches
+from adsum.batches.job_outcomes import Reason
+from adsum.batches.rules import Outcome
 from adsum.batches.run import PLAN_KEYS
 from adsum.platform.database.sql_files import without_comments
 
@@ -24,7 +26,9 @@ def test_all_statements_define_the_outcome_of_a_job_identically() -> None:
     found = [each.group() for text in texts for each in OUTCOME.finditer(text)]
     assert len(found) == sum(text.count("ELSE 'pending'") for text in texts)
     assert len(found) >= 12
-    assert len(set(found)) == 1
+    (definition,) = set(found)
+    assert set(re.findall(r"(?:THEN|ELSE) '(\w+)'", definition)) == set(Outcome)
+    assert re.findall(r"f\.code = '(\w+)'", definition) == [Reason.CANCELLED]
 
 
 def test_statements_read_the_plan_keys_that_python_writes() -> None:

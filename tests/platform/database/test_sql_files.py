@@ -18,8 +18,7 @@ import pytest
 import adsum
 from adsum.accounts.access import PERMISSIONS, Permission, Role
 from adsum.attendance.repository import is_set_by_office
-from adsum.batches.job_outcomes import Reason
-from adsum.batches.rules import Outcome, RunState
+from adsum.batches.rules import RunState
 from adsum.platform.database.driver import driver_of
 from adsum.platform.database.engine import open_database
 from adsum.platform.database.sql_files import FileStatement, read_sql, without_comments
@@ -39,7 +38,6 @@ VALID_ON = re.compile(
 TERMS = re.compile(rf"(?P<row>\w+\.)begin_date <= {_DAY} AND (?P=row)end_date > {_DAY}")
 # The rules that several files repeat, with the literals in them.
 OFFICE = re.compile(r"marked_role (?:NOT )?IN \(([^()]*)\)")
-OUTCOME = re.compile(r"CASE (?:WHEN job\.is_kept THEN 'skipped' )?(WHEN c\.attendance_id .*? ELSE '\w+') END")
 STATE = re.compile(r"\bstate (?:=|<>) '(\w+)'")
 COMPARED = re.compile(r"\b(begin_date|end_date) *(<|>)|(<|>)=? *(\w+\.)?(begin_date|end_date)\b")
 
@@ -103,13 +101,6 @@ def test_the_office_is_the_same_roles_in_all_files() -> None:
     found = [roles for _, text in _texts() for roles in OFFICE.findall(text)]
     assert found
     assert {frozenset(re.findall(r"'(\w+)'", each)) for each in found} == {frozenset(roles)}
-
-
-def test_the_outcome_of_a_job_is_the_same_rule_in_all_files() -> None:
-    (rule,) = {rule for _, text in _texts() for rule in OUTCOME.findall(text)}
-    assert [file.name for file, text in _texts() if "THEN 'recorded'" in text and not OUTCOME.search(text)] == []
-    assert set(re.findall(r"(?:THEN|ELSE) '(\w+)'", rule)) == set(Outcome)
-    assert re.findall(r"f\.code = '(\w+)'", rule) == [Reason.CANCELLED]
 
 
 def test_every_state_of_a_run_in_a_file_is_one_of_the_rules() -> None:
