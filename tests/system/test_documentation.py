@@ -43,6 +43,20 @@ def test_every_file_that_is_named_exists(document: Path) -> None:
     assert [each for each in named if not (ROOT / each).exists() and not (ROOT / "src/adsum" / each).exists()] == []
 
 
+def test_every_answer_of_the_architecture_is_in_the_file_that_it_names() -> None:
+    rows = re.findall(
+        r"^\| [^|]+\? \| `([^`]+)` \| (.+) \|$", (DOCS / "architecture.md").read_text("utf-8"), re.MULTILINE
+    )
+    missing = [
+        (file, name)
+        for file, names in rows
+        for name in re.findall(r"`(\w+)`", names)
+        if not re.search(rf"\b{name}\b", (ROOT / "src/adsum" / file).read_text(encoding="utf-8"))
+    ]
+    assert len(rows) >= 20
+    assert missing == []
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_generated_page_is_that_of_the_code(name: str) -> None:
     assert (FOLDER / name).read_text(encoding="utf-8") == PAGES[name](), f"run {COMMAND}"

@@ -1,6 +1,8 @@
 """Completes runs: a run whose every job has an outcome is closed in the database, and then its lock is released.
 
-The order makes the completion marker in Redis imply the closed run in the database, never the other way round.
+A run that is recorded whole is closed by the statement that writes its last record (`jobs.record_jobs`), every other
+run here. The order makes the completion marker in Redis imply the closed run in the database, never the other way
+round.
 """
 
 from __future__ import annotations

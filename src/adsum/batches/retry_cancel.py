@@ -1,4 +1,9 @@
-"""Retry: a new run of the students who failed. Cancel: ends the open run of a batch."""
+"""Retry: a new run of the students who failed. Cancel: ends the open run of a batch.
+
+A retry records nobody twice. It is decided under the fence of the session, so that no other run opens meanwhile, and
+leaves out students who have a record by now. Its run only inserts: a record that is written before the run is processed
+stays, and the job is skipped.
+"""
 
 from __future__ import annotations
 

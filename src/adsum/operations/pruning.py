@@ -1,4 +1,8 @@
-"""Prunes old runs to their counts, and deletes old responses, so that the database does not grow without limit."""
+"""Prunes old runs to their counts, and deletes old responses, so that the database does not grow without limit.
+
+After `ADSUM_KEEP_RUNS_DAYS`, a run that has ended loses its plan and its failures, and a stored response is deleted, so
+that its idempotency key can be used again. Records, their history and absences are never pruned.
+"""
 
 from __future__ import annotations
 

@@ -82,8 +82,9 @@ async def list_registers(
 ) -> list[Register]:
     """At most `limit` registers that are due and that the caller sees on that day, by class and session.
 
-    Today a register is due once its session has begun; on a later day none is due. `filters.with_upcoming` includes
-    registers that are not due yet. Each register has the ids of the students without a mark.
+    A register is due if the school is open for the session on that day: today once the session has begun, or at any
+    time if it has no times; on a later day none is due. `filters.with_upcoming` includes registers that are not due
+    yet. Each register has the ids of the students without a mark.
     """
     zones = await _due_by_zone(connection, caller, filters, now)
     if not zones:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from typing import Annotated
 
 import httpx2
 import pytest
+from fastapi import Depends
 
-from adsum.accounts.access import Role
+from adsum.accounts.access import Caller, Role
+from adsum.accounts.authentication import Permitted, authenticated
 from tests.platform.http.permissions import COMMAND, PEOPLE, RECORD, Endpoint, endpoints, present
 from tests.support.frame import Frame
 from tests.support.schools import make_bare_school
@@ -29,6 +33,26 @@ async def test_each_endpoint_admits_the_roles_in_the_table(frame: Frame, role: R
     asked = {each: await ask(frame, each, headers) for each in endpoints()}
 
     assert {each: said(answer) for each, answer in asked.items()} == {each: expected(each, role) for each in asked}
+
+
+async def test_services_refuse_where_an_endpoint_would_not(frame: Frame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the checks of the dependencies. A request that is wrong in itself reaches no service."""
+
+    async def unchecked(_self: Permitted, caller: Annotated[Caller, Depends(authenticated)]) -> Caller:
+        return caller
+
+    monkeypatch.setattr(Permitted, "__call__", unchecked)
+    statuses: defaultdict[int, set[str]] = defaultdict(set)
+    for role in PEOPLE:
+        headers = await authorisation(frame, role)
+        for each in endpoints():
+            if each.lacking(role):
+                statuses[(await ask(frame, each, headers)).status_code].add(f"{each.method} {each.path}")
+
+    # The metrics of a process have no service.
+    assert statuses.keys() - {403, 422} == {200}
+    assert statuses[200] == {"GET /metrics"}
+    assert len(statuses[403]) > 30
 
 
 async def authorisation(full_frame: Frame, role: Role | None) -> dict[str, str]:
