@@ -56,7 +56,7 @@ class AppliedAbsence:
     to_time: str | None = None
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> Self:
+    def of_row(cls, row: Mapping[Any, Any]) -> Self:
         """From a row whose columns have the names of the fields."""
         return cls(**{each.name: row[each.name] for each in fields(cls)})
 
@@ -121,7 +121,7 @@ class PlannedAbsence:
     absence: Absence
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> PlannedAbsence:
+    def of_row(cls, row: Mapping[Any, Any]) -> PlannedAbsence:
         """From a row of `absences`."""
         own = {each.name: row[each.name] for each in fields(cls) if each.name != "absence"}
         return cls(**own, absence=Absence.of_row(row))

@@ -100,7 +100,7 @@ class Acceptance:
             Forbidden: without `attendance:create`.
         """
         require_permission(caller, Permission.ATTENDANCE_CREATE)
-        requests = [(submission, caller) for submission in requested]
+        requests = [Request(submission, caller) for submission in requested]
         async with self._database.snapshot() as connection:
             decisions = await self._read_and_decide(connection, requests, reads_answers=False)
         return [outcome for _, outcome in decisions.outcomes]

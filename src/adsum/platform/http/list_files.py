@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing
 from enum import StrEnum
 from typing import Annotated, Any, BinaryIO, TypeVar
@@ -18,7 +18,6 @@ from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.platform.telemetry import log_export
 from adsum.platform.workbooks import make_workbook
 
-Item = TypeVar("Item", bound=Schema)
 ItemPage = TypeVar("ItemPage", bound=Page[Any])
 Pieces = AsyncGenerator[Sequence[Sequence[Cell]]]
 
@@ -59,7 +58,7 @@ async def page_or_file(
     name: str,
     actor: str,
     query: PageQuery,
-    kind: type[Item],
+    kind: type[Schema],
     ask: Callable[[PageRequest], Awaitable[ItemPage]],
 ) -> ItemPage | StreamingResponse:
     """Returns the page that the query asks for, or all pages in one file if the client accepts a file format. The first
@@ -80,7 +79,7 @@ async def page_or_file(
     narrowed = query.model_dump(exclude={"limit", "cursor"}, exclude_none=True, by_alias=False)
     log_export(name, file.ending, actor, narrowed)
     columns = [field.alias or name for name, field in kind.model_fields.items()]
-    return await file_answer(file, name, columns, _pieces(first, ask))
+    return await file_answer(file, name, columns, _pieces(first, kind.model_fields, ask))
 
 
 async def file_answer(file: FileKind, name: str, columns: Sequence[str], pieces: Pieces) -> StreamingResponse:
@@ -92,10 +91,12 @@ async def file_answer(file: FileKind, name: str, columns: Sequence[str], pieces:
     return StreamingResponse(_content(book), media_type=file, headers=headers)
 
 
-async def _pieces(first: ItemPage, ask: Callable[[PageRequest], Awaitable[ItemPage]]) -> Pieces:
+async def _pieces(
+    first: Page[Any], fields: Collection[str], ask: Callable[[PageRequest], Awaitable[Page[Any]]]
+) -> Pieces:
     page = first
     while True:
-        yield [[getattr(item, name) for name in type(item).model_fields] for item in page.items]
+        yield [[getattr(item, name) for name in fields] for item in page.items]
         if page.next_cursor is None:
             return
         page = await ask(PageRequest(page.next_cursor, MAX_LIMIT))
