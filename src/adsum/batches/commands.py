@@ -129,7 +129,7 @@ def show(
     typer.echo()
     show_items(RUN_COLUMNS, [RunItem.of(run) for run in details.runs], as_json=False, dispensable=DISPENSABLE)
     typer.echo()
-    none = "nobody failed" if failed else "what became of each student is not kept any more"
+    none = "nobody failed" if failed else "the outcomes of its students are no longer stored"
     show_rows(JOB_COLUMNS, [_job_cells(JobItem.of(job)) for job in jobs], as_json=False, none=none)
 
 

@@ -31,7 +31,7 @@ def translatable(text: str) -> str:
 
 
 REASON_TEXTS: Mapping[str, str] = {
-    Reason.NOT_ENROLLED: translatable("the student was not enrolled on that day any more when the job was processed"),
+    Reason.NOT_ENROLLED: translatable("the student was no longer enrolled on that day when the job was processed"),
     Reason.REJECTED: translatable("the database refused this record"),
     Reason.WORKER_DIED: translatable("every worker that processed this job crashed"),
     Reason.CANCELLED: translatable("the batch was cancelled before this job was processed"),

@@ -1,7 +1,7 @@
 """Registers: which classes were marked in a session on a day, and the pages on which they are marked.
 
 - `service`: registers that are due, and the timetable of a day (`/today`). `rules` and `lessons` decide their states.
-- `day_roster`: the roster of a class on a day, with absences known beforehand.
+- `day_roster`: the roster of a class on a day, with the statuses of planned absences.
 - `sheets`: taking a register (`/take/…`).
 - `overview`: the day of a school for the office (`/overview`).
 - `on_site`: the students who are on site now (`/house`).

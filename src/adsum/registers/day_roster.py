@@ -1,4 +1,4 @@
-"""The roster of a class on a day, with the statuses that absences known beforehand give to its students."""
+"""The roster of a class on a day, with the statuses of planned absences."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DayRoster:
         version: a digest of the students. A client sends it back with create-batch.
         students: the students.
         session: the session of the request; None: the request names none.
-        planned_absences: by student, the status of the absence that is known beforehand for the session.
+        planned_absences: by student, the status of the planned absence that applies to the session.
     """
 
     of: ClassRow
@@ -52,7 +52,7 @@ class DayRosters:
     async def roster(
         self, caller: Caller, class_id: int, day: date | None = None, session_id: int | None = None
     ) -> DayRoster:
-        """The roster of a class on `day`, or on the school's today; with a session, the absences known beforehand.
+        """The roster of a class on `day`, or on the school's today; with a session, its planned absences.
 
         Raises:
             Forbidden: without `roster:read`.

@@ -43,7 +43,7 @@ class RosterQuery(WholeQuery):
     """The day and the session of a roster."""
 
     day: Annotated[Day | None, Field(alias="date", description="Without it, the school's today")] = None
-    session_id: Annotated[PathId | None, Field(description="Adds absences known beforehand for this session")] = None
+    session_id: Annotated[PathId | None, Field(description="Adds the planned absences of this session")] = None
 
 
 class OnSiteQuery(PageQuery):

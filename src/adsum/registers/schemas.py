@@ -46,7 +46,7 @@ class RosterItem(Schema):
     family_name: str
     grade: str | None
     known_status: Annotated[
-        str | None, Field(description="The status of an absence known beforehand for that session")
+        str | None, Field(description="The status of the planned absence that applies to that session")
     ] = None
 
     @classmethod

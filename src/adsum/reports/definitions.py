@@ -39,7 +39,7 @@ _DAY = Sentence(
     "A day is absent when at least half of its taken session time was missed, by the timetable; where a session has no "
     "times, half of the sessions."
 )
-_UNEXPLAINED = Sentence("Absences whose status is not authorised, one line a student and day.")
+_UNEXPLAINED = Sentence("Absences whose status is not authorised, one line per student and day.")
 
 
 def definition_of_rates() -> Definition:
@@ -50,7 +50,7 @@ def definition_of_rates() -> Definition:
 def definition_of_chronic_absence(rule: ChronicRule) -> Definition:
     """The rule of chronic absence."""
     first = Sentence(
-        "Absent, excused included, on at least %(percent)s %% of the days on which anything of theirs was taken, "
+        "Absent, excused included, on at least %(percent)s %% of the days on which a register of theirs was taken, "
         "with at least %(days)s such days.",
         {"percent": rule.percent, "days": rule.least_days},
     )
@@ -60,7 +60,7 @@ def definition_of_chronic_absence(rule: ChronicRule) -> Definition:
 def definition_of_streaks(least_days: int) -> Definition:
     """The rule of absences in a row."""
     first = Sentence(
-        "Absent on each of the newest %(days)s or more days of the period on which anything of theirs was taken.",
+        "Absent on each of the newest %(days)s or more days of the period on which a register of theirs was taken.",
         {"days": least_days},
     )
     return (first, _DAY, _COUNTED)

@@ -16,7 +16,7 @@ async def test_an_unknown_address_is_a_page_in_the_visitors_language(frame: Fram
     answer = await frame.client.get(path, headers=OF_A_BROWSER)
     assert answer.status_code == HTTPStatus.NOT_FOUND
     assert answer.headers["Content-Type"].startswith("text/html")
-    assert "Das gibt es hier nicht" in answer.text
+    assert "Seite nicht gefunden" in answer.text
 
 
 async def test_an_unknown_address_is_a_problem_for_programs(frame: Frame) -> None:

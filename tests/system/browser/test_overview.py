@@ -42,7 +42,7 @@ def test_an_absence_is_explained_in_place_and_a_viewer_only_reads(browsing: Brow
     for page in (office, viewer):
         page.goto(f"/overview?date={OVERSEEN}")
         expect(page.get_by_text("5 of 30")).to_be_visible()
-        expect(page.get_by_text("25 need you")).to_be_visible()
+        expect(page.get_by_text("25 without a mark")).to_be_visible()
         assert_accessible(page)
     expect(viewer.get_by_text("Dmitri")).to_be_visible()
     expect(viewer.locator("main").get_by_role("button")).to_have_text(["Show"])
@@ -98,7 +98,7 @@ def test_a_record_is_corrected_without_overwriting_the_correction_of_another_use
     expect(office.get_by_role("alert")).to_contain_text("the bus")
     expect(office.get_by_label("Office's note")).to_have_value("call back")
     assert_accessible(office)
-    click(office, "Save once more", "Saved")
+    click(office, "Save again", "Saved")
 
     teacher.goto(record)
     expect(teacher.get_by_text("call back")).to_have_count(0)

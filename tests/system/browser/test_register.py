@@ -127,7 +127,7 @@ def test_two_browsers_on_one_class_overwrite_no_marks_that_they_have_not_shown(b
 
     row(office, 7).get_by_role("radio", name="Absent").check()
     office.keyboard.press("Control+s")
-    expect(row(office, 7)).to_contain_text("meanwhile saved by somebody else")
+    expect(row(office, 7)).to_contain_text("saved by another user in the meantime")
     assert records(browsing, day)[7] == "present"
     row(office, 7).get_by_role("button", name="Keep mine").click()
     office.keyboard.press("Control+s")
@@ -178,4 +178,4 @@ def test_a_teacher_of_another_class_finds_no_register(browsing: Browsing) -> Non
     answer = page.goto(f"/take/123/456/{a_day(8)}")
     assert answer is not None
     assert answer.status == 404
-    expect(page.get_by_role("heading", level=1)).to_have_text("This is not here")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")

@@ -1,4 +1,4 @@
-"""Absences known beforehand, and whose mark stands"""
+"""Planned absences, and precedence of marks"""
 
 from typing import Any
 

@@ -39,7 +39,7 @@ class SheetRow:
     Attributes:
         student_id, given_name, family_name: the student.
         distinction: grade and id, if another student of the sheet has the same name; else None.
-        known_status: the status of an absence that is known beforehand, or None.
+        known_status: the status of the planned absence that applies, or None.
         record: the recorded mark; None: there is none, or it was cleared.
         failure: the code of the reason why the newest run could not record the student, or None.
     """
