@@ -76,9 +76,9 @@ async def read_day_roster(
     students = await roster_of(connection, class_id, day)
     batch = Batch(class_id, session_id, day) if session_id is not None else None
     session = await _session(connection, caller, batch) if batch is not None else None
-    known = await _known(connection, batch) if batch is not None else {}
+    planned = await _planned_statuses(connection, batch) if batch is not None else {}
     version = roster_version(student.student_id for student in students)
-    return DayRoster(found, day, version, students, session, known)
+    return DayRoster(found, day, version, students, session, planned)
 
 
 async def _session(connection: Connection, caller: Caller, batch: Batch) -> SessionRow:
@@ -94,8 +94,8 @@ async def _session(connection: Connection, caller: Caller, batch: Batch) -> Sess
     return session
 
 
-async def _known(connection: Connection, batch: Batch) -> dict[int, str]:
+async def _planned_statuses(connection: Connection, batch: Batch) -> dict[int, str]:
     planned = await planned_absences_of_class(connection, batch.class_id, batch.learning_date)
     times = await times_of(connection, batch.session_id)
-    known = absences_of_session(planned, batch.session_id, batch.learning_date, times)
-    return {student_id: each.absence.status for student_id, each in known.items()}
+    applying = absences_of_session(planned, batch.session_id, batch.learning_date, times)
+    return {student_id: each.absence.status for student_id, each in applying.items()}

@@ -50,9 +50,9 @@ class RosterItem(Schema):
     ] = None
 
     @classmethod
-    def of(cls, student: RosterStudent, known_status: str | None) -> RosterItem:
+    def of(cls, student: RosterStudent, planned_status: str | None) -> RosterItem:
         return cls(
-            known_status=known_status,
+            known_status=planned_status,
             student_id=student.student_id,
             sourced_id=student.source_id,
             given_name=student.given_name,

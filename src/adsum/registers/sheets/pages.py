@@ -103,7 +103,7 @@ def _page(
         statuses=[each.model_dump() for each in statuses],
         sheet_json=SheetAnswer.of(sheet).model_dump(mode="json"),
         looks={each.code: tone_of(each) for each in sheet.statuses},
-        known_statuses={each.code: each for each in sheet.statuses},
+        statuses_by_code={each.code: each for each in sheet.statuses},
         **{"error": None, "typed": {}, "refused": {}, **context},
     )
 

@@ -39,7 +39,7 @@ class SheetRow:
     Attributes:
         student_id, given_name, family_name: the student.
         distinction: grade and id, if another student of the sheet has the same name; else None.
-        known_status: the status of the planned absence that applies, or None.
+        planned_status: the status of the planned absence that applies, or None.
         record: the recorded mark; None: there is none, or it was cleared.
         failure: the code of the reason why the newest run could not record the student, or None.
     """
@@ -48,7 +48,7 @@ class SheetRow:
     given_name: str
     family_name: str
     distinction: str | None
-    known_status: str | None
+    planned_status: str | None
     record: SheetRecord | None
     failure: str | None
 

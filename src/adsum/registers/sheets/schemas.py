@@ -58,7 +58,7 @@ class SheetStatus(Schema):
 
 
 class SheetRowItem(Schema):
-    """A student of the sheet. `said` is the disputed status from class."""
+    """A student of the sheet. `disputed_status` is the disputed mark from class."""
 
     student_id: int
     record_id: int | None = None
@@ -66,7 +66,7 @@ class SheetRowItem(Schema):
     status: str | None = None
     note: str | None = None
     is_offices: bool = False
-    said: str | None = None
+    disputed_status: str | None = None
     failure: str | None
 
     @classmethod
@@ -81,7 +81,7 @@ class SheetRowItem(Schema):
             status=record.status,
             note=record.note,
             is_offices=record.is_offices,
-            said=record.disputed_status,
+            disputed_status=record.disputed_status,
             failure=row.failure,
         )
 

@@ -126,7 +126,7 @@ def _rows(roster: DayRoster, records: Mapping[int, SheetRecord], failures: Mappi
             given_name=each.given_name,
             family_name=each.family_name,
             distinction=_distinction(each) if names[each.family_name, each.given_name] > 1 else None,
-            known_status=roster.planned_absences.get(each.student_id),
+            planned_status=roster.planned_absences.get(each.student_id),
             record=records.get(each.student_id),
             failure=failures.get(each.student_id) if each.student_id not in records else None,
         )

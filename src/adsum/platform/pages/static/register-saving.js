@@ -22,7 +22,7 @@ export class Saving {
   async save() {
     if (this.isBusy) return;
     const rows = this.sheet.changed;
-    if (!rows.length) { this.say(this.texts.nothing, "good"); return; }
+    if (!rows.length) { this.announce(this.texts.nothing, "good"); return; }
     const marks = rows.map((row) => ({
       studentId: row.id, status: row.chosen, note: row.note.value.trim() || null,
       ...(row.recorded.status !== null ? { recordId: row.recorded.recordId, version: row.recorded.version } : {}),
@@ -49,7 +49,7 @@ export class Saving {
       });
       if (answer.status === 503 || answer.status === 502 || answer.status === 504) throw new TypeError("away");
     } catch {
-      this.say(this.texts.offline, "warn");
+      this.announce(this.texts.offline, "warn");
       const pause = PAUSES_MS[Math.min(this.pending.tries++, PAUSES_MS.length - 1)];
       clearTimeout(this.retrying);
       this.retrying = setTimeout(() => this.pending && this.send(), pause);
@@ -71,8 +71,8 @@ export class Saving {
     if (result.isQueued) for (const row of rows) if (row.recorded.status === null) row.show("saving", this.texts.saving);
     const contested = this.sheet.update(result.sheet);
     const refused = rows.filter((row) => result.refused[row.id]);
-    if (result.isSkipped) this.say(this.texts.skipped, "warn");
-    else if (result.isQueued) this.say(this.texts.received, "good");
+    if (result.isSkipped) this.announce(this.texts.skipped, "warn");
+    else if (result.isQueued) this.announce(this.texts.received, "good");
     if (result.batchId && (result.isQueued || result.isSkipped)) this.follow(result.batchId);
     this.showContested([...new Set([...contested, ...refused])]);
     if (!result.isQueued && !result.isSkipped && !refused.length) this.finish(result.sheet);
@@ -83,7 +83,7 @@ export class Saving {
     if (result.code === "roster_changed") { await this.reload(result.params); return; }
     const list = el("ul");
     for (const each of result.errors.slice(0, 30)) list.append(el("li", each.detail));
-    this.say(this.texts.refused, "bad", list);
+    this.announce(this.texts.refused, "bad", list);
   }
 
   // Follows the events of the batch. If the stream ends before the batch, it connects again.
@@ -141,7 +141,7 @@ export class Saving {
     tools.append(back);
     this.done.append(tools);
     this.done.hidden = false;
-    if (!this.sheet.unsaved.length) { this.say(null); this.done.focus({ preventScroll: true }); this.done.scrollIntoView({ block: "nearest" }); }
+    if (!this.sheet.unsaved.length) { this.announce(null); this.done.focus({ preventScroll: true }); this.done.scrollIntoView({ block: "nearest" }); }
   }
 
   retryButton(batchId) {
@@ -171,7 +171,7 @@ export class Saving {
       const theirs = this.sheet.statuses.find((each) => each.code === row.recorded.status);
       row.show("unsaved", `${this.texts.meanwhile} ${theirs?.label ?? row.recorded.status} `);
       const take = el("button", this.texts.theirs), keep = el("button", this.texts.mine);
-      for (const button of [take, keep]) { button.type = "button"; button.className = "link"; row.say.append(button); }
+      for (const button of [take, keep]) { button.type = "button"; button.className = "link"; row.stateText.append(button); }
       take.addEventListener("click", () => { this.sheet.take(row); this.sheet.touched(row); });
       keep.addEventListener("click", () => row.show("unsaved", this.texts.unsaved));
     }
@@ -181,9 +181,9 @@ export class Saving {
   async reload({ joined, left }) {
     const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const known = JSON.parse(page.getElementById("known").textContent).sheet;
-    this.sheet.version.value = known.rosterVersion;
-    this.sheet.add(joined.map((id) => page.querySelector(`[data-student="${id}"]`)).filter(Boolean), new Map(known.rows.map((each) => [each.studentId, each])));
+    const data = JSON.parse(page.getElementById("register-data").textContent).sheet;
+    this.sheet.version.value = data.rosterVersion;
+    this.sheet.add(joined.map((id) => page.querySelector(`[data-student="${id}"]`)).filter(Boolean), new Map(data.rows.map((each) => [each.studentId, each])));
     this.sheet.remove(left.filter((id) => this.sheet.byId.has(id)));
     this.sheet.count();
     const list = el("ul");
@@ -191,7 +191,7 @@ export class Saving {
       const names = ids.map((id) => this.sheet.byId.get(id)?.name).filter(Boolean);
       if (names.length) list.append(el("li", `${text} ${names.join("; ")}`));
     }
-    this.say(this.texts.changed_roster, "warn", list);
+    this.announce(this.texts.changed_roster, "warn", list);
   }
 
   askToSignIn() {
@@ -215,7 +215,7 @@ export class Saving {
 
   busy(isBusy) { this.isBusy = isBusy; this.button.disabled = isBusy; }
 
-  say(text, kind, more) {
+  announce(text, kind, more) {
     this.banner.replaceChildren();
     if (!text) return;
     const notice = el("div");

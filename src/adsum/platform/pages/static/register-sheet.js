@@ -7,9 +7,9 @@ class Row {
     this.recorded = recorded;
     this.note = element.querySelector(`[name="note-${this.id}"]`);
     this.details = element.querySelector(".note");
-    this.say = element.querySelector("[data-say]");
+    this.stateText = element.querySelector("[data-state-text]");
     this.state = element.dataset.state;
-    this.known = this.state === "known" ? this.chosen : null; // the status of a planned absence
+    this.plannedStatus = this.state === "planned" ? this.chosen : null; // of a planned absence
   }
 
   get name() { return this.element.querySelector(".who bdi").textContent; }
@@ -29,22 +29,22 @@ class Row {
   }
 
   // Whether the user changed the row. The preselected status of a planned absence is no change.
-  get isUnsaved() { return this.isChanged && (this.known === null || this.chosen !== this.known || this.note.value.trim() !== ""); }
+  get isUnsaved() { return this.isChanged && (this.plannedStatus === null || this.chosen !== this.plannedStatus || this.note.value.trim() !== ""); }
 
   show(state, text) {
     this.state = this.element.dataset.state = state;
-    this.say.textContent = text;
+    this.stateText.textContent = text;
   }
 }
 
 export class Sheet {
-  constructor(form, known) {
-    this.texts = known.texts;
-    this.statuses = known.statuses;
+  constructor(form, data) {
+    this.texts = data.texts;
+    this.statuses = data.statuses;
     this.version = form.elements.rosterVersion;
     this.list = document.getElementById("students");
     this.draftKey = `adsum:${location.pathname}`;
-    const recorded = new Map(known.sheet.rows.map((each) => [each.studentId, each]));
+    const recorded = new Map(data.sheet.rows.map((each) => [each.studentId, each]));
     this.rows = [...this.list.children].map((each) => new Row(each, recorded.get(Number(each.dataset.student))));
     this.byId = new Map(this.rows.map((row) => [row.id, row]));
   }
@@ -79,13 +79,13 @@ export class Sheet {
   describe(row) {
     const { recorded } = row;
     if (row.isUnsaved) row.show("unsaved", this.texts.unsaved);
-    else if (row.isChanged) row.show("known", this.texts.known);
-    else if (recorded.status !== null) row.show("saved", this.standing(recorded));
+    else if (row.isChanged) row.show("planned", this.texts.planned);
+    else if (recorded.status !== null) row.show("saved", this.stateOf(recorded));
     else if (recorded.failure) row.show("failed", this.texts.failed);
   }
 
-  standing(recorded) {
-    if (recorded.said) return this.texts.said;
+  stateOf(recorded) {
+    if (recorded.disputedStatus) return this.texts.disputed;
     return recorded.isOffices ? this.texts.offices : this.texts.saved;
   }
 

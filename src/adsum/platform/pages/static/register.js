@@ -4,9 +4,9 @@ import { Saving } from "./register-saving.js";
 
 const form = document.getElementById("register");
 if (form) {
-  const known = JSON.parse(document.getElementById("known").textContent);
-  const sheet = new Sheet(form, known);
-  const saving = new Saving(form, sheet, known.texts);
+  const data = JSON.parse(document.getElementById("register-data").textContent);
+  const sheet = new Sheet(form, data);
+  const saving = new Saving(form, sheet, data.texts);
   const search = document.getElementById("search");
   const rest = document.getElementById("rest");
 
@@ -32,7 +32,7 @@ if (form) {
   setInterval(() => { if (!document.hidden && !saving.isBusy) saving.refresh(); }, 15000);
 
   sheet.restore();
-  if (known.sheet.newestRun?.state === "processing") saving.follow(known.sheet.newestRun.batchId);
+  if (data.sheet.newestRun?.state === "processing") saving.follow(data.sheet.newestRun.batchId);
   else if (matchMedia("(hover: hover)").matches) sheet.firstOpen()?.focus({ preventScroll: true });
 
   function markRest() {
