@@ -56,22 +56,22 @@ SINGLE = {
         "adsum.processes.commands:up", "Start everything in one data folder: servers, API, worker, demo school."
     ),
     "serve": LazyCommand("adsum.processes.commands:serve", "Run the HTTP API alone."),
-    "worker": LazyCommand("adsum.processes.commands:worker", "Run a queue worker alone; as many as wanted."),
-    "migrate": LazyCommand("adsum.processes.commands:migrate", "Bring the database to this version's schema."),
+    "worker": LazyCommand("adsum.processes.commands:worker", "Run queue workers alone."),
+    "migrate": LazyCommand("adsum.processes.commands:migrate", "Migrate the database to the schema of this version."),
     "doctor": LazyCommand(
         "adsum.operations.doctor.commands:doctor", "Report problems, and the command that repairs each."
     ),
     "backup": LazyCommand(
         "adsum.processes.commands:backup", "Copy the data folder of `up` into one file, while it runs."
     ),
-    "restore": LazyCommand("adsum.processes.commands:restore", "Make a data folder from a backup."),
+    "restore": LazyCommand("adsum.processes.commands:restore", "Restore a data folder from a backup."),
 }
 GROUPS = {
     "roster": LazyGroup(
         "adsum.roster.importing.commands:app", "Import schools, classes and students from OneRoster files."
     ),
-    "batch": LazyGroup("adsum.batches.commands:app", "Mark a whole class, and follow what becomes of it."),
-    "queue": LazyGroup("adsum.operations.commands:queue_app", "Pause the workers, let them go on, see what waits."),
+    "batch": LazyGroup("adsum.batches.commands:app", "Mark a whole class, and follow the batch."),
+    "queue": LazyGroup("adsum.operations.commands:queue_app", "Pause, resume and inspect the queue."),
     "attendance": LazyGroup(
         "adsum.attendance.commands:app",
         "Attendance records: list, correct and export them.",
@@ -81,21 +81,21 @@ GROUPS = {
     "contradiction": LazyGroup(
         "adsum.attendance.disputed_marks.commands:app", "Disputed marks: marks from class that contradict the office's."
     ),
-    "register": LazyGroup("adsum.registers.commands:app", "Which classes were not marked."),
-    "cover": LazyGroup("adsum.roster.covers.commands:app", "Let a teacher stand in for another."),
-    "report": LazyGroup("adsum.reports.commands:app", "Rates, chronic absence, and what nobody has explained."),
+    "register": LazyGroup("adsum.registers.commands:app", "Registers that were not taken."),
+    "cover": LazyGroup("adsum.roster.covers.commands:app", "Teachers who cover the classes of others."),
+    "report": LazyGroup("adsum.reports.commands:app", "Attendance rates, chronic absence, unexplained absences."),
     "calendar": LazyGroup(
         "adsum.schools.calendar.commands:app",
-        "Days on which a school is closed, and its timetable.",
+        "Closed days and the timetable of a school.",
         (ExtraCommand("import", "adsum.roster.timetable.commands:import_timetable", after="show"),),
     ),
-    "school": LazyGroup("adsum.schools.commands:app", "The schools that there are."),
+    "school": LazyGroup("adsum.schools.commands:app", "Schools and their edit windows."),
     "status": LazyGroup("adsum.attendance.statuses.commands:app", "The statuses of a school: present, absent, a trip."),
-    "student": LazyGroup("adsum.privacy.commands:app", "Hand over or erase what is kept about a student."),
-    "user": LazyGroup("adsum.accounts.commands:user_app", "People who may sign in."),
+    "student": LazyGroup("adsum.privacy.commands:app", "Export or erase the data of a student."),
+    "user": LazyGroup("adsum.accounts.commands:user_app", "Users who can sign in."),
     "token": LazyGroup("adsum.accounts.commands:token_app", "Bearer tokens."),
     "key": LazyGroup("adsum.accounts.commands:key_app", "API keys of programs."),
-    "config": LazyGroup("adsum.operations.commands:config_app", "Settings, and where they come from."),
+    "config": LazyGroup("adsum.operations.commands:config_app", "Settings and their origins."),
 }
 
 

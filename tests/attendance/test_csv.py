@@ -114,7 +114,7 @@ async def test_an_export_is_logged_with_its_caller_and_filters(
 
     await records.export(caller(Role.OFFICE, 3, user_id=7), filters, "xlsx")
 
-    (line,) = [vars(each) for each in caplog.records if each.message == "a list is exported"]
+    (line,) = [vars(each) for each in caplog.records if each.message == "list exported"]
     assert {name: line[name] for name in ("actor", "list", "form", "filters", "class_id", "first_day")} == {
         "actor": "user-7",
         "list": "attendances",

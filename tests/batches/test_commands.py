@@ -46,7 +46,7 @@ def test_a_waiting_batch_is_shown_and_cancelled(demo: Commands) -> None:
     assert (watched.returncode, "Exits with 1 if students failed or were cancelled" in watch_help()) == (1, True)
     assert "adsum: cancelled: 3 of 3 students; see adsum batch show " + BATCH_ID in watched.stderr
     retried = demo.run("batch", "retry", BATCH_ID)
-    message = f"adsum: nobody of batch {BATCH_ID} failed; 3 were cancelled: mark the class again\n"
+    message = f"adsum: no student of batch {BATCH_ID} failed; 3 were cancelled: mark the class again\n"
     assert (retried.returncode, retried.stderr) == (1, message)
 
 
@@ -69,7 +69,7 @@ def test_ending_a_watch_does_not_stop_the_batch(demo: Commands) -> None:
         assert watching.stderr is not None
         assert watching.stderr.readline() == f"{BATCH_ID}: 0 % processing\n"
         watching.send_signal(signal.SIGINT)
-        assert watching.stderr.read() == f"adsum: the batch goes on: adsum batch watch {BATCH_ID}\n"
+        assert watching.stderr.read() == f"adsum: the batch continues: adsum batch watch {BATCH_ID}\n"
     assert watching.returncode == 130
 
 
@@ -113,7 +113,7 @@ def test_a_batch_is_shown_with_its_runs_and_students(demo: Commands) -> None:
     assert runs.split()[:2] == ["Number", "State"]
     assert [line.split() for line in students.splitlines()[1:]][2] == ["3", "absent", "pending", "-", "-"]
     assert json.loads(demo.output("batch", "show", BATCH_ID, "--failed", "--json"))["jobs"] == []
-    assert demo.run("batch", "show", BATCH_ID, "--failed").stderr == "adsum: nobody failed\n"
+    assert demo.run("batch", "show", BATCH_ID, "--failed").stderr == "adsum: no student failed\n"
     unknown = demo.run("batch", "show", "class-1-session-1-date-25122024")
     assert (unknown.returncode, unknown.stderr.startswith("adsum: there is no batch")) == (1, True)
 
@@ -168,7 +168,7 @@ def test_an_invalid_day_and_a_reused_key_name_their_options(demo: Commands) -> N
     ("wrong", "message"),
     [
         (("--all", "--on-existing", "maybe"), "'--on-existing': 'maybe' is none of skip, update, fail\n"),
-        ((), "nobody is named: add --all, or some of --present, --absent, --late, --excused\n"),
+        ((), "no student is named: add --all, or one of --present, --absent, --late, --excused\n"),
     ],
 )
 def test_usage_errors_name_options_instead_of_fields(wrong: tuple[str, ...], message: str) -> None:

@@ -50,7 +50,7 @@ async def test_a_retry_of_an_open_batch_or_without_failures_is_a_conflict(
         await ended(adsum, created["batchId"])
     needless = await api.post(path, None, "office")
     assert (needless.status_code, needless.json()["code"]) == (409, "nothing_failed")
-    assert needless.json()["detail"] == f"nobody of batch {created['batchId']} failed"
+    assert needless.json()["detail"] == f"no student of batch {created['batchId']} failed"
 
 
 @pytest.mark.parametrize(("number", "text"), [(1, "1 was"), (2, "2 were")])
@@ -60,7 +60,7 @@ async def test_cancelled_students_did_not_fail_and_can_be_marked_again(api: Api,
     await api.post(f"/attendances/batches/{batch_id}/cancel", None, "office")
     refused = await api.post(f"/attendances/batches/{batch_id}/retry", None, "office")
     assert (refused.status_code, refused.json()["code"]) == (409, "nothing_failed")
-    assert refused.json()["detail"] == f"nobody of batch {batch_id} failed; {text} cancelled: mark the class again"
+    assert refused.json()["detail"] == f"no student of batch {batch_id} failed; {text} cancelled: mark the class again"
 
 
 async def test_a_failed_student_with_a_later_record_keeps_it(adsum: Adsum, api: Api, worker: RunWorker) -> None:
@@ -72,7 +72,7 @@ async def test_a_failed_student_with_a_later_record_keeps_it(adsum: Adsum, api: 
         await connection.execute(insert(attendances).values(record))
     refused = await api.post(f"/attendances/batches/{batch_id}/retry", None, "office")
     assert (refused.status_code, refused.json()["code"]) == (409, "nothing_failed")
-    assert refused.json()["detail"].endswith("is left to be retried: those who failed have a record by now")
+    assert refused.json()["detail"].endswith("has no student to retry: those who failed have a record by now")
 
 
 async def test_ten_concurrent_retries_create_one_run(adsum: Adsum, api: Api, worker: RunWorker) -> None:

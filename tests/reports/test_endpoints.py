@@ -95,7 +95,7 @@ async def test_a_report_as_a_file_is_logged(
     assert book.headers["content-disposition"] == f'attachment; filename="{path}.xlsx"'
     header, *lines = rows_of(book.content)
     assert (list(header.values()), len(lines)) == (list(expected), len(rows))
-    logged = [vars(each) for each in caplog.records if each.message == "a list is exported"]
+    logged = [vars(each) for each in caplog.records if each.message == "list exported"]
     assert [(line["list"], line["form"]) for line in logged] == [(path, "csv"), (path, "xlsx"), (path, "csv")]
     assert {line["school_id"] for line in logged} == {str(api.school.school_id)}
     assert all(line["actor"].startswith("user-") and line["first_day"] == PERIOD["from"] for line in logged)

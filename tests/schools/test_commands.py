@@ -27,7 +27,7 @@ def test_a_closed_day_is_shown_keeps_classes_from_being_marked_and_is_opened_aga
 
 def test_the_school_is_required_where_there_are_several(demo: Commands) -> None:
     refused = demo.run("calendar", "show")
-    assert (refused.returncode, refused.stderr) == (1, "adsum: there are several schools: say which\n")
+    assert (refused.returncode, refused.stderr) == (1, "adsum: there are several schools: name one\n")
 
 
 def test_a_timetable_is_tried_and_imported_with_errors_by_line(demo: Commands, tmp_path: Path) -> None:

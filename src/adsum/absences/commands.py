@@ -27,9 +27,11 @@ COLUMNS = (
 )
 DISPENSABLE = ("version", "revokedAt", "sessionIds", "toTime", "fromTime")
 
-AbsenceId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="Of the absence: see `list`.")]
-Time = Annotated[str | None, typer.Option(metavar="HH:MM", help="Only sessions that meet then, by the timetable.")]
-Reason = Annotated[str, typer.Option(help="Why, for the office alone.")]
+AbsenceId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="The id of the absence: see `list`.")]
+Time = Annotated[
+    str | None, typer.Option(metavar="HH:MM", help="Only sessions that meet then according to the timetable.")
+]
+Reason = Annotated[str, typer.Option(help="The reason, which only the office sees.")]
 
 
 @app.command()
@@ -47,7 +49,7 @@ def enter(
     session: Annotated[list[str], typer.Option(metavar="IDS", help="Only these sessions.")] = [],  # noqa: B006 - never changed
     as_json: Json = False,
 ) -> None:
-    """Enter planned absences. Records that exist already are corrected."""
+    """Enter planned absences. Existing records are corrected."""
     ids = parse_ids({"student": student, "session": session})
     sessions = tuple(ids["session"]) or None
     absence = Absence(first_day, last_day or first_day, status, sessions, from_time, to_time, reason=reason)
@@ -64,10 +66,10 @@ def list_absences(
     student_id: StudentId = None,
     first_day: FirstDay = None,
     last_day: LastDay = None,
-    revoked: Annotated[bool, typer.Option("--revoked", help="With those that were revoked.")] = False,
+    revoked: Annotated[bool, typer.Option("--revoked", help="Include revoked absences.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show absences, those that begin last first."""
+    """Show absences, the latest first day first."""
     filters = AbsenceFilters(school_id, class_id, student_id, first_day, last_day, revoked)
     found = run_with(Absences, lambda absences: every_item(lambda page: absences.page(system_caller(), filters, page)))
     items = [AbsenceItem.of(each) for each in found]
@@ -81,14 +83,14 @@ def change(
     first_day: Annotated[date | None, typer.Option("--from", parser=read_day, metavar="DATE")] = None,
     last_day: Annotated[date | None, typer.Option("--to", parser=read_day, metavar="DATE")] = None,
     status: Annotated[str | None, typer.Option(metavar="CODE", help="The status that registers record.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Why, for the office alone.")] = None,
+    reason: Annotated[str | None, typer.Option(help="The reason, which only the office sees.")] = None,
     as_json: Json = False,
 ) -> None:
     """Change an absence, and the records whose mark comes from it."""
     given = {"first_day": first_day, "last_day": last_day, "status": status, "reason": reason}
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if not values:
-        raise typer.BadParameter("say what is to be changed: --from, --to, --status or --reason")
+        raise typer.BadParameter("nothing to change: use --from, --to, --status or --reason")
     result = run_with(
         Absences,
         lambda absences: absences.change(absence_id, None, lambda absence: replace(absence, **values), system_caller()),
@@ -98,6 +100,6 @@ def change(
 
 @app.command()
 def revoke(*, absence_id: AbsenceId, as_json: Json = False) -> None:
-    """Revoke an absence. It stays with its history; records return to the mark before it."""
+    """Revoke an absence. It keeps its history; records return to their previous marks."""
     result = run_with(Absences, lambda absences: absences.revoke(absence_id, None, system_caller()))
     show_item(AbsenceItem.of(result.absences[0]), as_json=as_json)

@@ -32,7 +32,7 @@ AbsencesService = Annotated[Absences, Depends(provided(Absences))]
 
 @router.post("", name="enterAbsence", summary="Enter planned absences", status_code=HTTPStatus.CREATED)
 async def enter_absence(body: EnterAbsence, absences: AbsencesService, caller: Office) -> EnteredAbsences:
-    """Registers that are taken later record the status. Records that exist already are corrected."""
+    """Registers that are taken later record the status. Existing records are corrected."""
     result = await absences.add(body.student_ids, body.to_absence(), caller)
     items = [AbsenceItem.of(each) for each in result.absences]
     return EnteredAbsences(items=items, corrected_records=result.changed_records)
@@ -42,7 +42,7 @@ async def enter_absence(body: EnterAbsence, absences: AbsencesService, caller: O
 async def list_absences(
     query: Annotated[AbsenceQuery, Query()], absences: AbsencesService, caller: Office
 ) -> Page[AbsenceItem]:
-    """Those that begin last first."""
+    """The latest first day first."""
     page = await absences.page(caller, query.filters, query.page)
     return Page(items=[AbsenceItem.of(each) for each in page.items], next_cursor=page.next_cursor)
 

@@ -166,7 +166,7 @@ def validate_absence(absence: Absence, statuses: SchoolStatuses) -> Iterator[Vio
     if violation is not None:
         yield violation
     if not absence.reason.strip():
-        yield Violation("too_short", "say why", "/reason", {"minimum": 1})
+        yield Violation("too_short", "a reason is required", "/reason", {"minimum": 1})
     yield from validate_reason(absence.reason)
     yield from _validate_times(absence)
 
@@ -180,22 +180,22 @@ def _validate_times(absence: Absence) -> Iterator[Violation]:
     if absence.session_ids is not None and (begin is not None or end is not None):
         yield Violation("sessions_and_times", "give sessions, or times, not both", "/sessionIds")
     if absence.session_ids == ():
-        yield Violation("too_short", "name a session, or leave sessionIds out", "/sessionIds", {"minimum": 1})
+        yield Violation("too_short", "name at least one session, or omit sessionIds", "/sessionIds", {"minimum": 1})
 
 
 def validate_numbers(student_ids: Sequence[int], absence: Absence) -> list[Violation]:
     """Violations of the limits of one request: students, sessions, and days of students."""
     violations: list[Violation] = []
     if not student_ids:
-        violations.append(Violation("too_short", "name a student", "/studentIds", {"minimum": 1}))
+        violations.append(Violation("too_short", "name at least one student", "/studentIds", {"minimum": 1}))
     if len(student_ids) > MAX_STUDENTS:
         violations.append(Violation("too_long", f"at most {MAX_STUDENTS} students at once", "/studentIds"))
     if len(set(student_ids)) < len(student_ids):
-        violations.append(Violation("student_repeated", "a student stands twice in studentIds", "/studentIds"))
+        violations.append(Violation("student_repeated", "a student occurs twice in studentIds", "/studentIds"))
     if len(absence.session_ids or ()) > MAX_SESSIONS:
         violations.append(Violation("too_long", f"at most {MAX_SESSIONS} sessions", "/sessionIds"))
     days = (absence.last_day - absence.first_day).days + 1
     if not violations and len(student_ids) * days > MAX_STUDENT_DAYS:
-        detail = f"{len(student_ids)} students on {days} days are too much at once: at most {MAX_STUDENT_DAYS} together"
+        detail = f"{len(student_ids)} students on {days} days are too many: at most {MAX_STUDENT_DAYS} together"
         violations.append(Violation("too_long", detail, "/studentIds", {"maximum": MAX_STUDENT_DAYS}))
     return violations

@@ -28,18 +28,20 @@ Sessions = Annotated[
     Sequence[Id], Field(max_length=MAX_SESSIONS, description="Only these; else every session"), AfterValidator(tuple)
 ]
 Status = Annotated[PlainText, Field(max_length=MAX_CODE, description="The status that registers record")]
-Reason = Annotated[PlainText, Field(min_length=1, max_length=MAX_REASON, description="Why, for the office alone")]
+Reason = Annotated[
+    PlainText, Field(min_length=1, max_length=MAX_REASON, description="The reason, which only the office sees")
+]
 
 
 class AbsenceQuery(PageQuery):
-    """Filters of the list; of the days those that an absence touches."""
+    """Filters of the list. Days select the absences that include any of them."""
 
     school_id: PathId | None = None
     class_id: PathId | None = None
     student_id: PathId | None = None
     first_day: Annotated[Day | None, Field(alias="from")] = None
     last_day: Annotated[Day | None, Field(alias="to")] = None
-    revoked: Annotated[bool, Field(description="With those that were revoked")] = False
+    revoked: Annotated[bool, Field(description="Include revoked absences")] = False
 
     @property
     def filters(self) -> AbsenceFilters:
@@ -48,14 +50,14 @@ class AbsenceQuery(PageQuery):
 
 
 class EnterAbsence(Schema):
-    """The same absence of each student. Give `sessionIds`, or both times, or neither: then it is all day."""
+    """The same absence for each student. Without `sessionIds` and times it applies all day."""
 
     student_ids: Annotated[Sequence[Id], Field(min_length=1, max_length=MAX_STUDENTS)]
     first_day: Annotated[Day, Field(alias="from")]
     last_day: Annotated[Day, Field(alias="to", description="Inclusive")]
     session_ids: Sessions | None = None
-    from_time: Annotated[Time | None, Field(description="Only sessions that meet after it, by the timetable")] = None
-    to_time: Annotated[Time | None, Field(description="Only sessions that meet before it, by the timetable")] = None
+    from_time: Annotated[Time | None, Field(description="Only sessions that meet after this time")] = None
+    to_time: Annotated[Time | None, Field(description="Only sessions that meet before this time")] = None
     status: Status
     reason: Reason
 
@@ -64,7 +66,7 @@ class EnterAbsence(Schema):
 
 
 class ChangeAbsence(Schema):
-    """A change of an absence. A field that is left out stays; null removes sessions or times."""
+    """A change of an absence. Omitted fields stay; null removes sessions or times."""
 
     first_day: Annotated[Day | None, Field(alias="from")] = None
     last_day: Annotated[Day | None, Field(alias="to")] = None
@@ -111,7 +113,7 @@ class EnteredAbsences(Schema):
     """The absences that were entered, in the order of `studentIds`."""
 
     items: Sequence[AbsenceItem]
-    corrected_records: Annotated[int, Field(description="Existing records that have the status since")]
+    corrected_records: Annotated[int, Field(description="Number of existing records that were corrected")]
 
 
 class VersionOfAbsence(Schema):

@@ -119,7 +119,7 @@ class Absences:
         async with self._database.transaction() as connection:
             planned = await _find(connection, absence_id, caller, lock=True)
             if planned.revoked_at is not None:
-                detail = f"absence {absence_id} was revoked: enter another one"
+                detail = f"absence {absence_id} was revoked: enter a new absence"
                 raise Invalid(detail, [Violation("absence_revoked", detail, "/id")])
             absence = change(planned.absence)
             if absence == planned.absence:
@@ -178,7 +178,9 @@ def _validate_students(
             detail = f"there is no student {student_id}"
             yield Violation("unknown_student", detail, f"/studentIds/{i}", {"studentId": student_id})
     if len(schools) > 1:
-        yield Violation("several_schools", "these students are of several schools: enter them apart", "/studentIds")
+        yield Violation(
+            "several_schools", "these students belong to several schools: enter each school separately", "/studentIds"
+        )
 
 
 def _validate_sessions(absence: Absence, known: Collection[int]) -> Iterator[Violation]:

@@ -96,11 +96,11 @@ def _validate_status(status: str, statuses: SchoolStatuses) -> list[Violation]:
     allowed = explanations(statuses)
     if status in allowed:
         return []
-    detail = f"{status[:40]!r} explains no absence here: one of {', '.join(allowed)}"
+    detail = f"{status[:40]!r} is not an authorised absence of this school: use one of {', '.join(allowed)}"
     return [Violation("unknown_status", detail, "/status", {"allowed": allowed})]
 
 
 def _validate_reason(reason: str) -> list[Violation]:
     if not reason.strip():
-        return [Violation("reason_missing", "say why the student was absent", "/reason")]
+        return [Violation("reason_missing", "a reason is required", "/reason")]
     return list(validate_reason(reason.strip()))

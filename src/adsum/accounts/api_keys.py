@@ -121,7 +121,7 @@ def _validate(
         violations.append(Violation("permissions_missing", "a key needs at least one permission", "/permissions"))
     if schools == ():
         violations.append(
-            Violation("schools_missing", "name a school, or leave schools out for all of them", "/schools")
+            Violation("schools_missing", "name at least one school, or omit schools for all of them", "/schools")
         )
     violations.extend(
         Violation("unknown_school", f"there is no school {school_id}", "/schools", {"schoolId": school_id})

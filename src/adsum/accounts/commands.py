@@ -36,16 +36,17 @@ def add_user(
     email: Email,
     *,
     role: Annotated[Role, typer.Option(parser=one_of(ROLES), metavar="|".join(ROLES))],
-    school: Annotated[int | None, typer.Option(help="Our id of the school; needed where there are several.")] = None,
+    school: Annotated[int | None, typer.Option(help="The id of the school; required if there are several.")] = None,
     teacher: Annotated[
-        str | None, typer.Option(metavar="SOURCEDID", help="The teacher of the roster who gets this login.")
+        str | None,
+        typer.Option(metavar="SOURCEDID", help="The source id of the teacher of the roster who gets this login."),
     ] = None,
     password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from stdin; else one is generated and shown.")
+        bool, typer.Option("--password-stdin", help="Read the password from stdin. [default: generate and show one]")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Add somebody who may sign in."""
+    """Add a user who can sign in."""
     password = _read_line() if password_stdin else None
     login = run_with(
         Accounts,
@@ -56,7 +57,7 @@ def add_user(
 
 @user_app.command("list")
 def list_users(*, as_json: Json = False) -> None:
-    """Show everyone who may sign in."""
+    """Show all users who can sign in."""
     users = run_with(Accounts, lambda accounts: accounts.list_users())
     show_items(USER_COLUMNS, [UserItem.model_validate(user) for user in users], as_json=as_json)
 
@@ -65,10 +66,10 @@ def list_users(*, as_json: Json = False) -> None:
 def set_password(
     email: Email,
     *,
-    generate: Annotated[bool, typer.Option("--generate", help="Make a password and show it.")] = False,
+    generate: Annotated[bool, typer.Option("--generate", help="Generate a password and show it.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Set a new password, asked for at a terminal, else read from stdin. It ends all tokens of the user."""
+    """Set a new password, from a prompt or from stdin. It ends all tokens of the user."""
     password = None if generate else _prompt_password()
     login = run_with(Accounts, lambda accounts: accounts.set_password(email, password))
     _show_user(login.user, login.password if generate else None, as_json=as_json)
@@ -76,38 +77,38 @@ def set_password(
 
 @user_app.command("disable")
 def disable_user(email: Email, *, as_json: Json = False) -> None:
-    """Let somebody sign in no more; all their tokens end at once."""
+    """Disable a user, and end all their tokens at once."""
     _show_user(run_with(Accounts, lambda accounts: accounts.disable(email)), as_json=as_json)
 
 
 @user_app.command("enable")
 def enable_user(email: Email, *, as_json: Json = False) -> None:
-    """Let somebody sign in again. Tokens from before stay ended."""
+    """Enable a disabled user. Earlier tokens stay ended."""
     _show_user(run_with(Accounts, lambda accounts: accounts.enable(email)), as_json=as_json)
 
 
 @key_app.command("create")
 def create_key(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="For people, so that they know which one to revoke.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name that identifies the key.")],
     *,
     permission: Annotated[
         list[Permission],
-        typer.Option(parser=one_of(Permission), metavar="|".join(Permission), help="Again for each permission."),
+        typer.Option(parser=one_of(Permission), metavar="|".join(Permission), help="Repeatable."),
     ],
     school: Annotated[
         list[int] | None,
-        typer.Option(metavar="ID", min=1, max=MAX_ID, help="Again for each school.  [default: every school]"),
+        typer.Option(metavar="ID", min=1, max=MAX_ID, help="Repeatable.  [default: every school]"),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a key. Its secret, sent as X-API-Key, is shown now and never again."""
+    """Create an API key. Its secret, for the header X-API-Key, is shown only once."""
     new = run_with(ApiKeys, lambda api_keys: api_keys.create(name, permission, school or None))
     show_one(_key_row(new.key, as_json=as_json) | {"secret": new.secret}, as_json=as_json)
 
 
 @key_app.command("list")
 def list_keys(*, as_json: Json = False) -> None:
-    """Show all keys, without their secrets, revoked ones too."""
+    """Show all keys, including revoked ones, without their secrets."""
     keys = run_with(ApiKeys, lambda api_keys: api_keys.list_keys())
     rows = [_key_row(key, as_json=as_json) for key in keys]
     show_rows(KEY_COLUMNS, rows, as_json=as_json, dispensable=("createdAt",))
@@ -115,7 +116,7 @@ def list_keys(*, as_json: Json = False) -> None:
 
 @key_app.command("revoke")
 def revoke_key(key_id: KeyId, *, as_json: Json = False) -> None:
-    """End a key at once and for ever."""
+    """Revoke an API key permanently."""
     run_with(ApiKeys, lambda api_keys: api_keys.revoke(key_id))
     show_one({"id": key_id, "revoked": True}, as_json=as_json)
 
@@ -128,10 +129,10 @@ def tokens() -> None:
 def _duration(text: str) -> timedelta:
     match = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text)
     if match is None:
-        raise typer.BadParameter(f"{text!r} is no duration such as 30m, 12h or 7d")
+        raise typer.BadParameter(f"{text!r} is not a duration such as 30m, 12h or 7d")
     duration = timedelta(**{UNITS[match[2]]: int(match[1])})
     if duration > MAX_LIFETIME:
-        raise typer.BadParameter(f"a token lasts at most {MAX_LIFETIME.days} days; for longer, make an API key")
+        raise typer.BadParameter(f"a token lasts at most {MAX_LIFETIME.days} days; for longer use, create an API key")
     return duration
 
 
@@ -144,7 +145,7 @@ def create_token(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print a token of this user, and nothing else: TOKEN=$(adsum token create admin@school.example)."""
+    """Print a token of this user: TOKEN=$(adsum token create admin@school.example)."""
     token = run_with(Tokens, lambda tokens: tokens.create(email, expires))
     if as_json:
         show_item(TokenItem(access_token=token.text, expires_in=token.expires_in), as_json=True)

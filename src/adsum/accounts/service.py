@@ -186,7 +186,7 @@ def caller_of_user(user: StoredUser) -> Caller:
 def _validate_email(email: str) -> list[Violation]:
     if len(email) <= MAX_EMAIL and _EMAIL.fullmatch(email):
         return []
-    return [Violation("wrong_email", "this is no email address", "/email")]
+    return [Violation("wrong_email", "this is not an email address", "/email")]
 
 
 def _validate_password(password: str) -> list[Violation]:
@@ -204,11 +204,11 @@ def _validate_role(role: Role, school_id: int | None, teacher: str | None) -> li
         )
     if role is Role.ADMIN and school_id is not None:
         violations.append(
-            Violation("admin_of_one_school", "an admin is of every school: leave the school out", "/school")
+            Violation("admin_of_one_school", "an admin belongs to every school: omit the school", "/school")
         )
     if teacher is not None and role is not Role.TEACHER:
         violations.append(
-            Violation("not_a_teacher", "only the role teacher goes with a teacher of the roster", "/teacher")
+            Violation("not_a_teacher", "only the role teacher can be linked to a teacher of the roster", "/teacher")
         )
     return violations
 
@@ -217,7 +217,11 @@ def _chosen_school(known: Sequence[int], school_id: int | None) -> int:
     if school_id is None:
         if len(known) == 1:
             return known[0]
-        detail = "name a school: every role but admin has one" if known else "there is no school yet: import a roster"
+        detail = (
+            "a school is required: every role except admin has one"
+            if known
+            else "there is no school yet: import a roster"
+        )
         raise Invalid(detail, [Violation("school_missing", detail, "/school")])
     if school_id not in known:
         detail = f"there is no school {school_id}"
@@ -234,13 +238,13 @@ def _linkable(person: StoredUser | None, teacher: str) -> StoredUser:
 
 
 def _taken(email: str) -> EmailTaken:
-    detail = "somebody signs in with this email already"
+    detail = "another user has this email"
     return EmailTaken(detail, [Violation(EmailTaken.code, detail, "/email", {"email": email})])
 
 
 def _known(user: StoredUser | None) -> StoredUser:
     if user is None or user.email is None:
-        raise NotFound("nobody signs in with this email")
+        raise NotFound("no user has this email")
     return user
 
 

@@ -77,7 +77,7 @@ class SigningIn:
             seconds = await self._attempts.seconds_to_wait(allowance, whom)
             if seconds:
                 log.warning("too many wrong passwords", by=allowance.kind, seconds=seconds)
-                detail = f"too many wrong passwords: the next one is looked at in {seconds} seconds"
+                detail = f"too many wrong passwords: try again in {seconds} seconds"
                 raise TooManyAttempts(detail, retryAfter=seconds)
 
 

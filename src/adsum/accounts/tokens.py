@@ -71,7 +71,7 @@ class Tokens:
         async with self._database.snapshot() as connection:
             user = await statements.user_of_email(connection, normalised_email(email))
         if user is None or user.disabled:
-            raise NotFound("nobody may sign in with this email")
+            raise NotFound("no enabled user has this email")
         return self._signed(user, key, lifetime or self._lifetime)
 
     async def caller_of(self, token: str) -> Caller:

@@ -50,7 +50,7 @@ class FileFormat(StrEnum):
     XLSX = "xlsx"
 
 
-RecordId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="Of the record: see `list`.")]
+RecordId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="The id of the record: see `list`.")]
 FormatOption = Annotated[
     FileFormat | None,
     typer.Option(
@@ -72,17 +72,17 @@ def export(
     first_day: FirstDay = None,
     last_day: LastDay = None,
     status: Status = None,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Else it goes to stdout.")] = STDOUT,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="[default: stdout]")] = STDOUT,
     file_format: FormatOption = None,
     as_json: Json = False,
 ) -> None:
-    """Write everything that matches as CSV or XLSX. `--json` is about the summary, which a file gets."""
+    """Export all matching records as CSV or XLSX. `--json` prints the summary of an export to a file as JSON."""
     filters = _filters(school_id, class_id, session_id, student_id, first_day, last_day, status)
     file_format = file_format or (FileFormat.XLSX if output.suffix.lower() == ".xlsx" else FileFormat.CSV)
     if output == STDOUT:
         at_terminal = sys.stdout.isatty()
         if file_format is FileFormat.XLSX and at_terminal:
-            raise typer.BadParameter("a workbook is nothing for a terminal: name a file", param_hint="--output")
+            raise typer.BadParameter("a workbook cannot be written to a terminal: name a file", param_hint="--output")
         _write(filters, file_format, sys.stdout.buffer, Counting("records", shown=not at_terminal))
         return
     with whole_file(output) as file:
@@ -100,16 +100,16 @@ def list_records(
     first_day: FirstDay = None,
     last_day: LastDay = None,
     status: Status = None,
-    limit: Annotated[int, typer.Option(min=1, help="Records, at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of records.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """Show what is recorded, by learning date, session and student."""
+    """Show records by learning date, session and student."""
     filters = _filters(school_id, class_id, session_id, student_id, first_day, last_day, status)
     found, has_more = run_with(Records, lambda records: _first_records(records, filters, limit))
     items = [RecordItem.of(record) for record in found]
     show_items(SHOWN, items, as_json=as_json, dispensable=DISPENSABLE, none="no records")
     if has_more:
-        typer.echo(f"adsum: there are more than these {limit}: see --limit, and adsum attendance export", err=True)
+        typer.echo(f"adsum: there are more than {limit} records: see --limit and adsum attendance export", err=True)
 
 
 @app.command()
@@ -117,23 +117,23 @@ def correct(
     *,
     record_id: RecordId,
     status: Status = None,
-    note: Annotated[str | None, typer.Option(help="Written beside the status; '' takes the note away.")] = None,
-    arrived: Annotated[str | None, typer.Option(metavar="HH:MM", help="When they came; '' takes it away.")] = None,
-    left: Annotated[str | None, typer.Option(metavar="HH:MM", help="When they left; '' takes it away.")] = None,
-    office_note: Annotated[str | None, typer.Option(help="For the office alone; '' takes it away.")] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="Take the mark back: the record stays, without one.")] = False,
-    reason: Annotated[str | None, typer.Option(help="Why, for the history.")] = None,
+    note: Annotated[str | None, typer.Option(help="A note; '' removes it.")] = None,
+    arrived: Annotated[str | None, typer.Option(metavar="HH:MM", help="The time of arrival; '' removes it.")] = None,
+    left: Annotated[str | None, typer.Option(metavar="HH:MM", help="The time of leaving; '' removes it.")] = None,
+    office_note: Annotated[str | None, typer.Option(help="A note that only the office sees; '' removes it.")] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Clear the mark: the record stays, without a status.")] = False,
+    reason: Annotated[str | None, typer.Option(help="The reason, for the history.")] = None,
     version: Annotated[
         int | None, typer.Option(min=1, help="Only if the record still has this version. [default: any]")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Correct one record. Its history keeps the mark before."""
+    """Correct one record. Its history contains the previous mark."""
     has_changes = any(given is not None for given in (status, note, arrived, left, office_note))
     if clear and has_changes:
-        raise typer.BadParameter("a mark is cleared or changed, not both", param_hint="--clear")
+        raise typer.BadParameter("a mark is either cleared or changed", param_hint="--clear")
     if not clear and not has_changes:
-        raise typer.BadParameter("say what is to be changed: --status, --note or --clear", param_hint="--status")
+        raise typer.BadParameter("nothing to change: use --status, --note or --clear", param_hint="--status")
     correction = Correction(
         status=None if clear else status or Keep.AS_IS,
         note=_given(note),
@@ -151,7 +151,7 @@ def correct(
 
 @app.command()
 def history(*, record_id: RecordId, as_json: Json = False) -> None:
-    """Show every change of one record, the newest first, down to the mark that it began with."""
+    """Show every change of one record, the newest first, down to its first mark."""
     changes = run_with(
         Corrections,
         lambda corrections: every_item(lambda page: corrections.history(record_id, system_caller(), page)),

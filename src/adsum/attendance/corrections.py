@@ -35,7 +35,7 @@ class RecordChanged(StaleVersion):
     """The record has been changed since the caller read it. `changes` are the changes since."""
 
     def __init__(self, record: Record, changes: Sequence[Change]) -> None:
-        super().__init__(f"attendance {record.id} was changed meanwhile: it is version {record.version} now")
+        super().__init__(f"attendance {record.id} was changed meanwhile: its version is {record.version} now")
         self.record = record
         self.changes = changes
 
@@ -135,7 +135,7 @@ def _require_right_to_correct(record: Record, correction: Correction, caller: Ca
     if caller.overrules:
         return
     if correction.office_note is not Keep.AS_IS:
-        detail = "the office's note is written by the office"
+        detail = "only the office may write the office's note"
         raise Forbidden(detail, [Violation("office_note_not_allowed", detail, "/officeNote")])
     if record.is_offices and correction.status is None:
         detail = "the office has set this mark: only the office may clear it"

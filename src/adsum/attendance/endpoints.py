@@ -55,8 +55,8 @@ async def list_attendances(
 ) -> Page[RecordItem] | StreamingResponse:
     """The records that you see, by learning date, session and student; a teacher those of days on which they taught.
 
-    With `Accept: text/csv`, or that of XLSX: all that match in one file, whatever `limit` and `cursor` say. Cells that
-    a spreadsheet would take for a formula begin with an apostrophe.
+    With `Accept: text/csv`, or that of XLSX: all matching records in one file, without `limit` and `cursor`. Cells that
+    a spreadsheet would interpret as a formula begin with an apostrophe.
     """
     if (file := wanted_file(accept)) is not None:
         chunks = await records.export(caller, query.filters, file.ending)
@@ -83,10 +83,10 @@ async def correct_record(
     caller: Corrector,
     response: Response,
 ) -> RecordItem:
-    """412, with what was changed, if the record is not of the version in `If-Match` any more; 428 without that.
+    """412, with the changes, if the record no longer has the version in `If-Match`; 428 without `If-Match`.
 
-    Nothing is written where nothing changes. The same correction sent again is answered as the first time. A mark that
-    the office has set stays: a teacher's mark is kept beside it, as `contradiction`.
+    A correction without changes writes nothing. A repeated correction returns the same response. A mark that
+    the office has set stays: a teacher's mark is stored beside it, as `contradiction`.
     """
     with _described_conflict():
         return _answer(await corrections.correct(record_id, versions, body.to_correction(), caller), response)
@@ -101,7 +101,7 @@ async def clear_record(
     response: Response,
     reason: Annotated[Reason | None, Query()] = None,
 ) -> RecordItem:
-    """A change like any other: the record stays, without a status, and keeps its history."""
+    """Clears the mark. The record stays, without a status, and keeps its history."""
     correction = Correction(status=None, reason=reason)
     with _described_conflict():
         return _answer(await corrections.correct(record_id, versions, correction, caller), response)
@@ -111,7 +111,7 @@ async def clear_record(
 async def history(
     record_id: RecordId, query: Annotated[PageQuery, Query()], corrections: CorrectionsService, caller: Reader
 ) -> Page[ChangeItem]:
-    """The newest change first, down to the mark that the record began with."""
+    """The newest change first, down to the first mark of the record."""
     page = await corrections.history(record_id, caller, query.page)
     return Page(items=[ChangeItem.of(change) for change in page.items], next_cursor=page.next_cursor)
 

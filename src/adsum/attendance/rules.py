@@ -267,9 +267,9 @@ def validate_correction(correction: Correction, recorded: RecordedMark, statuses
 def _validate_status(correction: Correction, recorded: RecordedMark, statuses: SchoolStatuses) -> Iterator[Violation]:
     if not correction.changes_mark:
         if correction.office_note is Keep.AS_IS:
-            yield Violation("empty_correction", "nothing is to be changed: give a status, a note or both")
+            yield Violation("empty_correction", "nothing to change: give a status, a note or both")
     elif correction.status is Keep.AS_IS and recorded.status is None:
-        yield Violation("mark_cleared", "the mark was cleared: a note alone needs a status beside it", "/status")
+        yield Violation("mark_cleared", "the mark was cleared: a note needs a status", "/status")
     elif isinstance(correction.status, str) and correction.status != recorded.status:
         violation = statuses.violation_of(correction.status, "/status")
         if violation is not None:

@@ -18,7 +18,7 @@ from adsum.platform.http.queries import Day, PageQuery, StatusCode
 from adsum.platform.http.schemas import Moment, PathId, PlainText, Schema
 from adsum.platform.texts import MAX_NOTE, MAX_REASON
 
-Reason = Annotated[PlainText, Field(max_length=MAX_REASON, description="Why, for the history")]
+Reason = Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason, for the history")]
 
 
 class RecordQuery(PageQuery):
@@ -90,11 +90,11 @@ class RecordItem(Schema):
     marked_at: Moment
     marked_by_role: str
     marked_by_user_id: Annotated[
-        int | None, Field(description="null: an API key that acts for nobody, or the command line")
+        int | None, Field(description="null: an API key without a person, or the command line")
     ]
     arrived_at: Annotated[str | None, Field(description="Local HH:MM")] = None
     left_at: Annotated[str | None, Field(description="Local HH:MM")] = None
-    office_note: Annotated[str | None, Field(description="For the office alone; to others always null")] = None
+    office_note: Annotated[str | None, Field(description="Only the office sees it; null for others")] = None
     absence_id: Annotated[int | None, Field(description="Of the planned absence that the mark comes from")] = None
     contradiction: Annotated[
         SaidInClass | None, Field(description="Only of a single record; for lists, see `/contradictions`")
@@ -151,14 +151,14 @@ async def rows_of_cells(
 
 
 class CorrectRecord(Schema):
-    """A correction. A field that is left out stays; null, but for `status`, removes the value."""
+    """A correction. Omitted fields stay; null removes the value, except of `status`."""
 
     status: Annotated[PlainText, Field(max_length=32)] | None = None
     note: Annotated[PlainText, Field(max_length=MAX_NOTE)] | None = None
     reason: Reason | None = None
     arrived_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = None
     left_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = None
-    office_note: Annotated[PlainText, Field(max_length=MAX_NOTE, description="For the office alone")] | None = None
+    office_note: Annotated[PlainText, Field(max_length=MAX_NOTE, description="Only the office sees it")] | None = None
 
     def to_correction(self) -> Correction:
         return Correction(
@@ -181,7 +181,7 @@ class MarkOfVersion(Schema):
     note: str | None
     arrived_at: str | None = None
     left_at: str | None = None
-    office_note: Annotated[str | None, Field(description="null where the change left the office's note alone")] = None
+    office_note: Annotated[str | None, Field(description="null: the change kept the office's note")] = None
 
 
 class ChangeItem(Schema):
@@ -196,7 +196,7 @@ class ChangeItem(Schema):
     changed_by_key_id: Annotated[int | None, Field(description="of an API key")]
     reason: str | None
     run_id: Annotated[str | None, Field(description="The run that made this version; null: a correction")]
-    undoes_run_id: Annotated[str | None, Field(description="The run that was undone by this version")] = None
+    undoes_run_id: Annotated[str | None, Field(description="The run that this version undoes")] = None
     absence_id: Annotated[int | None, Field(description="Of the planned absence that the new mark comes from")] = None
 
     @classmethod

@@ -67,7 +67,9 @@ class Records:
         async with self._database.snapshot() as connection:
             codes = await visible_codes(connection, caller)
         if filters.status not in codes:
-            detail = f"status: {filters.status[:40]!r} is no status here: one of {', '.join(sorted(codes))}"
+            detail = (
+                f"status: {filters.status[:40]!r} is not a status of the school: use one of {', '.join(sorted(codes))}"
+            )
             params = {"in": "query", "name": "status", "allowed": sorted(codes)}
             raise Invalid(detail, [Violation("unknown_status", detail, "/query/status", params)])
 

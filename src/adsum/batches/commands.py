@@ -76,7 +76,7 @@ def create(
     idempotency_key: Annotated[str | None, typer.Option(help="A repeated key returns the first result.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Record although the school is closed on that day.")] = False,
     reason: Annotated[str | None, typer.Option(help="The reason for --force.")] = None,
-    watch: Annotated[bool, typer.Option(help="Stay until every student is recorded.")] = False,
+    watch: Annotated[bool, typer.Option(help="Wait until every student is recorded.")] = False,
     as_json: Json = False,
 ) -> None:
     """Mark a whole class: one attendance job a student. With --watch it ends as `adsum batch watch` does."""
@@ -129,7 +129,7 @@ def show(
     typer.echo()
     show_items(RUN_COLUMNS, [RunItem.of(run) for run in details.runs], as_json=False, dispensable=DISPENSABLE)
     typer.echo()
-    none = "nobody failed" if failed else "the outcomes of its students are no longer stored"
+    none = "no student failed" if failed else "the outcomes of its students are no longer stored"
     show_rows(JOB_COLUMNS, [_job_cells(JobItem.of(job)) for job in jobs], as_json=False, none=none)
 
 
@@ -235,7 +235,7 @@ def _follow(batch_id: str, *, as_json: bool = False, pause_is_reported: bool = F
             )
         )
     except KeyboardInterrupt:
-        typer.echo(f"adsum: the batch goes on: adsum batch watch {batch_id}", err=True)
+        typer.echo(f"adsum: the batch continues: adsum batch watch {batch_id}", err=True)
         raise
 
 
@@ -245,7 +245,7 @@ def _named_as_options() -> Generator[None]:
     try:
         yield
     except IdempotencyKeyReused:
-        detail = "--idempotency-key: this key was sent before, and something else with it"
+        detail = "--idempotency-key: this key was sent before with another request"
         raise IdempotencyKeyReused(detail) from None
     except Invalid as error:
         violations = [_named_as_option(violation) for violation in error.violations]
@@ -260,7 +260,7 @@ def _named_as_option(violation: Violation) -> Violation:
 def _selection(select_all: bool, named: dict[str, list[str]], marked: dict[str, list[str]]) -> Selection:
     ids = parse_ids(named | {f"mark {code}": lists for code, lists in marked.items()})
     if not select_all and not any(ids.values()):
-        raise typer.BadParameter(f"nobody is named: add --all, or some of --{', --'.join(named)}")
+        raise typer.BadParameter(f"no student is named: add --all, or one of --{', --'.join(named)}")
     options = {"late": "late", "excused": "excused"} | {f"mark {code}": code for code in marked}
     single = [StudentMark(student_id, Mark(code)) for option, code in options.items() for student_id in ids[option]]
     return Selection(select_all, ids["present"], ids["absent"], single)
@@ -315,7 +315,7 @@ def _end(status: BatchStatus, *, as_json: bool) -> None:
     if not as_json and not is_shown_on_terminal():
         _show_status(status, as_json=False)
     if status.state is BatchState.COMPLETED_WITH_ERRORS:
-        typer.echo(f"adsum: see who failed, and why: adsum batch show {status.batch_id} --failed", err=True)
+        typer.echo(f"adsum: for the failures, see adsum batch show {status.batch_id} --failed", err=True)
     if status.state is BatchState.CANCELLED:
         count = status.tally.cancelled
         typer.echo(

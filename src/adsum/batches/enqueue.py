@@ -49,12 +49,12 @@ class Enqueuer:
             async with redis_deadline():  # includes the time to wait for the flush before
                 is_locked = await self._together.submit(Committed(run, ended))
         except Unavailable as error:
-            detail = "queue is away: the run waits in the database"
+            detail = "queue unavailable: the run waits in the database"
             log.error(detail, mark=LogIcon.ERROR, run_id=named.run_id, code=error.code)
             return
         if run is not None:
             jobs, chunks = len(run.jobs), len(run.chunks)
-            detail = "batch locked and queued" if is_locked else "batch queued, and another run holds it"
+            detail = "batch locked and queued" if is_locked else "batch queued, and another run holds its lock"
             log.info(detail, mark=LogIcon.LOCK, batch_id=run.batch.id, run_id=run.run_id, jobs=jobs, chunks=chunks)
 
     async def close(self) -> None:

@@ -216,7 +216,7 @@ class Progress:
                 statuses = await tallies.newest_statuses(connection, batches)
         except Unavailable as error:
             if not self._is_database_away:
-                log.error("outage, showing progress later", mark=LogIcon.ERROR, code=error.code)
+                log.error("outage, progress delayed", mark=LogIcon.ERROR, code=error.code)
             self._is_database_away = True
             return
         self._is_database_away = False

@@ -105,13 +105,13 @@ class RetryCancel:
             raise BatchIsOpen(f"batch {batch.id} is being processed", batchId=batch.id)
         if newest.is_pruned and status.tally.failed:
             raise RunPruned(
-                f"batch {batch.id} ended so long ago that its plan was pruned: mark those who failed anew",
+                f"batch {batch.id} was pruned, and its marks are no longer stored: mark the failed students again",
                 batchId=batch.id,
             )
         snapshot = (await load_snapshots(connection, [batch]))[batch]
         plan = await _plan_of_failed(connection, newest, status.tally, snapshot)
         if not plan.jobs:
-            raise NothingFailed(_why_nobody(batch, status.tally), batchId=batch.id)
+            raise NothingFailed(_explain_nothing_to_retry(batch, status.tally), batchId=batch.id)
         run = self._new_run(newest, plan, snapshot.number + 1, caller)
         inserted = await runs.insert_runs(connection, [run], fences)
         assert inserted == {run.run_id}, "the state changed although the transaction holds the fence"
@@ -136,14 +136,14 @@ class RetryCancel:
         )
 
 
-def _why_nobody(batch: Batch, tally: Tally) -> str:
+def _explain_nothing_to_retry(batch: Batch, tally: Tally) -> str:
     """Explains why no student is left to retry, and how to record the students without a record."""
     if tally.failed:
-        return f"nobody of batch {batch.id} is left to be retried: those who failed have a record by now"
+        return f"batch {batch.id} has no student to retry: those who failed have a record by now"
     if tally.cancelled:
         were = "was" if tally.cancelled == 1 else "were"
-        return f"nobody of batch {batch.id} failed; {tally.cancelled} {were} cancelled: mark the class again"
-    return f"nobody of batch {batch.id} failed"
+        return f"no student of batch {batch.id} failed; {tally.cancelled} {were} cancelled: mark the class again"
+    return f"no student of batch {batch.id} failed"
 
 
 async def _plan_of_failed(connection: Connection, run: Run, tally: Tally, snapshot: BatchSnapshot) -> Plan:

@@ -216,7 +216,7 @@ def _in_both(selection: Selection) -> Iterator[Violation]:
     selected = set(selection.selected)
     for i, student_id in enumerate(selection.unselected):
         if student_id in selected:
-            detail = f"student {student_id} stands in selectedStudentIds and in unselectedStudentIds"
+            detail = f"student {student_id} is in both selectedStudentIds and unselectedStudentIds"
             yield Violation("student_in_both_lists", detail, f"{UNSELECTED}/{i}", {"studentId": student_id})
 
 

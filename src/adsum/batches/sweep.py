@@ -160,7 +160,7 @@ class Sweeper:
                     for chore in chores:
                         await chore()
             except Unavailable as error:
-                log.error("outage, sweeping later", mark=LogIcon.ERROR, code=error.code)
+                log.error("outage, sweep postponed", mark=LogIcon.ERROR, code=error.code)
             pause = max(self._interval, (time.monotonic() - began) / SHARE)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
@@ -207,7 +207,7 @@ class Sweeper:
             if holder is not None and not await self._completion.take_over(run, holder):
                 continue
             log.info(
-                "run driven on",
+                "run rescued",
                 mark=LogIcon.LOCK,
                 batch_id=run.batch.id,
                 run_id=run.run_id,

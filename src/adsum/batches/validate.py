@@ -176,7 +176,7 @@ def _with_roster(
     requested = requested_marks(submission.selection, roster)
     if submission.selection.is_selected_all and not roster:
         day = check.batch.learning_date.isoformat()
-        detail = f"nobody is enrolled in class {submission.class_id} on {day}"
+        detail = f"no student is enrolled in class {submission.class_id} on {day}"
         violations.append(Violation("empty_roster", detail, "/classId"))
     if len(requested) > max_batch_size:
         violations.append(_too_large(len(requested), max_batch_size))
@@ -204,7 +204,7 @@ def _validate_session(submission: Submission, context: ClassContext) -> list[Vio
 
 
 def _force_not_allowed() -> Forbidden:
-    detail = "the school is closed on a day until its office says otherwise: a teacher cannot force it"
+    detail = "only the office may force a closed day"
     return Forbidden(detail, [Violation("force_not_allowed", detail, "/force")])
 
 
@@ -225,11 +225,9 @@ def _validate_day(
 
 def _validate_force(submission: Submission, *, is_late: bool) -> list[Violation]:
     if submission.force and not (submission.reason or "").strip():
-        return [Violation("missing_field", "what is forced needs a reason", "/reason")]
+        return [Violation("missing_field", "force requires a reason", "/reason")]
     if submission.reason is not None and not submission.force and not is_late:
-        return [
-            Violation("reason_without_force", "a reason is for what is forced: send force: true with it", "/reason")
-        ]
+        return [Violation("reason_without_force", "a reason requires force: true", "/reason")]
     return list(validate_reason(submission.reason))
 
 
@@ -242,7 +240,7 @@ def _validate_size(submission: Submission, max_batch_size: int) -> list[Violatio
 
 
 def _too_large(number: int, max_batch_size: int) -> Violation:
-    detail = f"{number} students are more than the {max_batch_size} that a batch may have"
+    detail = f"a batch has at most {max_batch_size} students, not {number}"
     return Violation("batch_too_large", detail, SELECTED, {"most": max_batch_size})
 
 

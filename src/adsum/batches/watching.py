@@ -28,7 +28,7 @@ from adsum.platform.command_line.output import show_line
 from adsum.platform.redis.connection import QueueOutage, redis_deadline
 
 PAUSED = "the queue is paused: nothing is processed until adsum queue resume"
-AWAY = "Valkey or Redis does not answer: accepted; it is queued when that is back"
+AWAY = "Valkey or Redis does not answer: the batch is accepted, and queued after the outage"
 POLL_INTERVAL_S = 1.0
 
 SPINNER, PLAIN_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"

@@ -88,7 +88,7 @@ def unpack(archive: Path, folder: Path) -> BackupManifest:
             for name in manifest.files:
                 _extract(tar, next(members, None), name, manifest.files[name], folder)
             if next(members, None) is not None:
-                raise BackupRefused(f"{archive} holds more than its manifest says")
+                raise BackupRefused(f"{archive} contains more than its manifest lists")
     except (
         tarfile.TarError,
         EOFError,
@@ -99,7 +99,7 @@ def unpack(archive: Path, folder: Path) -> BackupManifest:
         OverflowError,
         RecursionError,
     ) as error:
-        raise BackupRefused(f"{archive} is no backup of Adsum, or it is damaged") from error
+        raise BackupRefused(f"{archive} is not a backup of Adsum, or it is damaged") from error
     except OSError as error:
         raise BackupRefused(f"{archive} cannot be read or unpacked: {error}") from error
     return manifest
@@ -127,9 +127,9 @@ def checked_revision(database: Path) -> str:
             (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
             revision = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.DatabaseError as error:
-        raise BackupRefused(f"the database is not whole: {error}") from error
+        raise BackupRefused(f"the database is damaged: {error}") from error
     if verdict != "ok" or revision is None:
-        raise BackupRefused(f"the database is not whole: {verdict}")
+        raise BackupRefused(f"the database is damaged: {verdict}")
     return str(revision[0])
 
 
@@ -165,7 +165,7 @@ def _extract(
         file.flush()
         os.fsync(file.fileno())
     if digest_of(target) != promised:
-        raise BackupRefused(f"{name} in the backup is not what its manifest says: its checksum differs")
+        raise BackupRefused(f"{name} in the backup differs from the checksum in its manifest")
 
 
 def _opened(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:

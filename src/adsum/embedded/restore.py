@@ -36,7 +36,7 @@ def restore(folder: DataFolder, archive: Path, *, newest_schema: str, now: datet
     with _ready(folder):
         present = [name for name in STATE if _is_nonempty(folder.root / name)]
         if present and not force:
-            raise BackupRefused(f"{folder.root} holds data already: --force keeps it aside and restores the backup")
+            raise BackupRefused(f"{folder.root} contains data: --force moves it aside and restores the backup")
         with workspace_in(folder.root, ".restore-") as staging:
             manifest = unpack(archive, staging)
             _check(staging, manifest, newest_schema)
@@ -44,7 +44,7 @@ def restore(folder: DataFolder, archive: Path, *, newest_schema: str, now: datet
             try:
                 _swap(folder, staging, aside, present)
             except OSError as error:
-                raise BackupRefused(f"{folder.root} is as it was: {error}") from error
+                raise BackupRefused(f"{folder.root} is unchanged: {error}") from error
     return Restored(manifest, aside)
 
 

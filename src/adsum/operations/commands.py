@@ -26,7 +26,7 @@ _QUERY_SECRET = re.compile(r"([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&]*",
 
 @queue_app.command()
 def pause(*, as_json: Json = False) -> None:
-    """Let all workers finish what they have and take nothing new. Batches are accepted, and wait."""
+    """Pause the queue: workers finish their chunks and take no new ones. Accepted batches wait."""
 
     async def pause_queue(control: QueueControl) -> QueueItem:
         await control.pause()
@@ -37,7 +37,7 @@ def pause(*, as_json: Json = False) -> None:
 
 @queue_app.command()
 def resume(*, as_json: Json = False) -> None:
-    """Let the workers go on."""
+    """Resume the queue."""
 
     async def resume_queue(control: QueueControl) -> QueueItem:
         await control.resume()
@@ -48,7 +48,7 @@ def resume(*, as_json: Json = False) -> None:
 
 @queue_app.command()
 def status(*, as_json: Json = False) -> None:
-    """Show whether the queue is paused, how many messages are where, and who works."""
+    """Show whether the queue is paused, the number of messages in each state, and the workers."""
     show_item(run_with_queue(QueueControl, _state), as_json=as_json)
 
 
@@ -74,7 +74,7 @@ async def _workers(control: QueueControl) -> list[str] | None:
 
 @config_app.callback()
 def config() -> None:
-    """Settings, and where they come from."""
+    """Settings and their origins."""
 
 
 @config_app.command()

@@ -19,24 +19,24 @@ router = APIRouter(tags=["operations"])
 ReadinessService = Annotated[Readiness, Depends(provided(Readiness))]
 
 
-NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": ReadinessAnswer, "description": "Not now"}}
+NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": ReadinessAnswer, "description": "Not ready"}}
 
 
-@router.get("/livez", name="isAlive", summary="Is the process alive?")
+@router.get("/livez", name="isAlive", summary="Liveness")
 async def is_alive() -> Liveness:
-    """Asks nothing of any other server: a process is not to be killed because its database is away."""
+    """Contacts no other server: an outage of the database is no reason to restart the process."""
     return Liveness()
 
 
 @router.get(
     "/readyz",
     name="isReady",
-    summary="Can it do its work now?",
+    summary="Readiness",
     responses=NOT_READY,
 )
-@router.get("/healthz", name="isHealthy", summary="The same, under an older name", responses=NOT_READY)
+@router.get("/healthz", name="isHealthy", summary="Readiness, under its former path", responses=NOT_READY)
 async def is_ready(readiness: ReadinessService, response: Response) -> ReadinessAnswer:
-    """Database reachable, its schema not behind this version, Redis answering: 200, else 503."""
+    """200 if the database is reachable and migrated, and Redis answers; else 503."""
     report = await readiness.report()
     if not report.is_ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
@@ -44,7 +44,7 @@ async def is_ready(readiness: ReadinessService, response: Response) -> Readiness
     return ReadinessAnswer(status="ok" if report.is_ready else "unavailable", checks=report.checks)
 
 
-@router.get("/version", name="version", summary="Which version is it?")
+@router.get("/version", name="version", summary="Version")
 async def version() -> Version:
     """The version that this process runs."""
     return Version(version=__version__)
@@ -63,6 +63,6 @@ async def show_metrics(
     readiness: ReadinessService,
     _caller: Annotated[Caller, Depends(require(Permission.METRICS_READ))],
 ) -> Response:
-    """Prometheus' text format, for who has `metrics:read`. Nothing in it names a person, a class or a batch."""
+    """The text format of Prometheus. No label names a person, a class or a batch."""
     await run_metrics.update()
     return Response(metrics.exposition(await readiness.backlog()), media_type=CONTENT_TYPE)

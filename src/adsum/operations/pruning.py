@@ -52,5 +52,5 @@ class Pruning:
         if max(runs, answers) < self._page:
             self._due = now + PAUSE
         if runs or answers:
-            log.info("old runs and responses were pruned", rows=runs + answers)
+            log.info("old runs and responses pruned", rows=runs + answers)
         return runs + answers

@@ -54,7 +54,7 @@ class Coalescer(Generic[Item, Result]):
             Exception: the error of the flush for this item alone.
         """
         if len(self._waiting) >= self._waiting_at_most:
-            raise Overloaded("too much is waiting to be done")
+            raise Overloaded("too many requests are waiting")
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
         self._begin()

@@ -56,9 +56,9 @@ class CsvForm:
                 else:
                     yield Line(number, {}, self._wrong_length(number, len(cells), len(names)))
         except UnicodeDecodeError:
-            raise self._unreadable("this is no text in UTF-8") from None
+            raise self._unreadable("this is not UTF-8") from None
         except csv.Error as error:
-            raise self._unreadable(f"this is no CSV: {error}") from None
+            raise self._unreadable(f"this is not CSV: {error}") from None
 
     def violation(self, line: int, violation: Violation) -> Violation:
         """The violation with the number of its line."""

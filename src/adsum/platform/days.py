@@ -130,7 +130,7 @@ def _calendar_day(text: str, zone: ZoneInfo) -> date:
 
 
 def _impossible(text: str) -> WrongDay:
-    return WrongDay("date_impossible", f"{text[:40]} is no moment of the calendar")
+    return WrongDay("date_impossible", f"{text[:40]} is not a time of the calendar")
 
 
 def _is_midnight_utc(moment: datetime) -> bool:
@@ -149,7 +149,7 @@ TIME_PATTERN = f"^{TIME.pattern}$"
 
 def violation_of_time_text(text: str, pointer: str) -> Violation:
     """The violation for a text that is no local time."""
-    return Violation("wrong_form", f"{text[:20]!r} is no time of the form HH:MM", pointer, {"pattern": TIME_PATTERN})
+    return Violation("wrong_form", f"{text[:20]!r} is not a time of the form HH:MM", pointer, {"pattern": TIME_PATTERN})
 
 
 def validate_stretch(first: tuple[str, str | None], last: tuple[str, str | None]) -> Iterator[Violation]:

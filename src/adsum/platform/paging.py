@@ -84,12 +84,12 @@ def parsed(cursor: str) -> list[Any]:
         padded = cursor[:MAX_CURSOR_LENGTH] + "=" * (-len(cursor) % 4)
         content = json.loads(base64.b64decode(padded, b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError):
-        raise WrongCursor("this is no cursor") from None
+        raise WrongCursor("this is not a cursor") from None
     match content:
         case [str() as digest, *key] if all(type(part) is int and 0 <= part <= MAX_ID for part in key):
             return [digest, *key]
         case _:
-            raise WrongCursor("this is no cursor")
+            raise WrongCursor("this is not a cursor")
 
 
 def _digest(query: object) -> str:

@@ -44,4 +44,4 @@ def _retrying() -> AsyncRetrying:
 def _log_outage(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome is not None else None
     assert isinstance(error, Unavailable)  # other errors are not retried
-    log.error("outage, trying again", mark=LogIcon.ERROR, code=error.code, attempt=state.attempt_number)
+    log.error("outage, retrying", mark=LogIcon.ERROR, code=error.code, attempt=state.attempt_number)

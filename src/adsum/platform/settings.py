@@ -66,7 +66,9 @@ def _addresses(text: str) -> str:
         try:
             ip_network(each)
         except ValueError:
-            raise ValueError(f"{each!r} is no IP address and no network, such as 10.0.0.7 or 10.0.0.0/8") from None
+            raise ValueError(
+                f"{each!r} is neither an IP address nor a network, such as 10.0.0.7 or 10.0.0.0/8"
+            ) from None
     return text
 
 
@@ -158,7 +160,9 @@ class Settings(BaseSettings):
         int,
         Field(ge=1, le=5000, description="Students in one BullMQ message. With 1, message ids are the seed's job ids."),
     ] = 500
-    max_batch_size: Annotated[int, Field(ge=1, le=20_000, description="Students in one batch, at most.")] = 10_000
+    max_batch_size: Annotated[int, Field(ge=1, le=20_000, description="Maximum number of students in one batch.")] = (
+        10_000
+    )
     worker_processes: Annotated[
         Annotated[int, Field(ge=1, le=256)] | None,
         Field(

@@ -69,7 +69,7 @@ def log_export(name: str, form: str, actor: str, filters: Mapping[str, Any]) -> 
         filters: the filters of the list by name.
     """
     quoted = {field: str(value) for field, value in filters.items() if field in _QUOTED}
-    logger(__name__).info("a list is exported", actor=actor, list=name, form=form, filters=sorted(filters), **quoted)
+    logger(__name__).info("list exported", actor=actor, list=name, form=form, filters=sorted(filters), **quoted)
 
 
 def configure_logs(settings: Settings) -> None:

@@ -29,4 +29,4 @@ def _validate_text(name: str, text: str | None, limit: int, pointer: str) -> Ite
     if len(text) > limit:
         yield Violation(f"{name}_too_long", f"a {name} has at most {limit} characters", pointer, {"most": limit})
     elif UNSTORABLE.search(text):
-        yield Violation(f"{name}_not_text", f"a {name} has no NUL and no half of a character", pointer)
+        yield Violation(f"{name}_not_text", f"a {name} must not contain NUL or unpaired surrogates", pointer)

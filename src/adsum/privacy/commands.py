@@ -18,16 +18,16 @@ from adsum.privacy.service import StudentData
 
 app = typer.Typer(no_args_is_help=True)
 
-StudentId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="Our id of the student.")]
+StudentId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="The id of the student.")]
 
 
 @app.command()
 def export(
     student_id: StudentId,
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Else it goes to stdout.")] = STDOUT,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="[default: stdout]")] = STDOUT,
 ) -> None:
-    """Write everything that is kept about a student, as JSON: for them, or for their parents."""
+    """Export all data about a student as JSON, for the student or their parents."""
     data = run_with(StudentData, lambda student_data: student_data.export(student_id, system_caller()))
     answer = StudentDataAnswer.model_validate(data).model_dump(mode="json", by_alias=True)
     text = json.dumps(answer, indent=2, ensure_ascii=False) + "\n"
@@ -42,10 +42,10 @@ def export(
 def erase(
     student_id: StudentId,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Delete a student with all records and their history; the counts of batches stay. It cannot be taken back."""
+    """Delete a student with all records and their history; the counts of batches stay. It cannot be undone."""
     if not yes and not _confirmed(student_id):
         raise typer.Exit(1)
     erased = run_with(StudentData, lambda student_data: student_data.erase(student_id, system_caller()))
@@ -54,5 +54,5 @@ def erase(
 
 def _confirmed(student_id: int) -> bool:
     if not sys.stdin.isatty():
-        raise typer.BadParameter("this cannot be taken back: say so with --yes", param_hint="--yes")
+        raise typer.BadParameter("this cannot be undone: confirm it with --yes", param_hint="--yes")
     return typer.confirm(f"Erase student {student_id} for ever?", err=True)

@@ -19,11 +19,11 @@ StudentId = Annotated[PathId, Path(alias="id")]
 Responsible = Annotated[Caller, Depends(require(Permission.STUDENT_DATA))]
 
 
-@router.get("/{id}/data", name="exportStudent", summary="Everything that is kept about a student")
+@router.get("/{id}/data", name="exportStudent", summary="All data about a student")
 async def export_student(
     student_id: StudentId, student_data: StudentDataService, caller: Responsible
 ) -> StudentDataAnswer:
-    """For the student or their parents. It is logged who asked, and about whom."""
+    """For the student or their parents. Each export is logged with its caller and the id of the student."""
     return StudentDataAnswer.model_validate(await student_data.export(student_id, caller))
 
 
@@ -31,6 +31,6 @@ async def export_student(
 async def erase_student(student_id: StudentId, student_data: StudentDataService, caller: Responsible) -> ErasedAnswer:
     """Enrolments, records, history, failures and marks in plans. The counts of batches stay: they name nobody.
 
-    409 while a batch with the student is being processed. It cannot be taken back.
+    409 while a batch with the student is being processed. It cannot be undone.
     """
     return ErasedAnswer.model_validate(await student_data.erase(student_id, caller))

@@ -20,7 +20,7 @@ class StudentOfData(Schema):
 
 
 class EnrolmentOfData(Schema):
-    """In which class, from when on, and up to but without `endDate`."""
+    """An enrolment. `endDate` is the first day without the student."""
 
     class_id: int
     class_title: str
@@ -71,7 +71,7 @@ class RecordOfData(Schema):
 
 
 class RequestOfData(Schema):
-    """A mark that was asked for, in a run whose plan is still kept."""
+    """A requested mark, in a run whose plan is still stored."""
 
     learning_date: date
     class_id: int
@@ -112,7 +112,7 @@ class ConflictOfData(Schema):
 
 
 class FailureOfData(Schema):
-    """A mark that could not be recorded, and why."""
+    """A mark that could not be recorded, and the reason."""
 
     learning_date: date
     class_id: int
@@ -203,7 +203,7 @@ class MonthOfData(Schema):
 
 
 class StudentDataAnswer(Schema):
-    """Everything that is kept about a student."""
+    """All data about a student."""
 
     student: StudentOfData
     enrolments: list[EnrolmentOfData]

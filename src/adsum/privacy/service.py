@@ -37,7 +37,7 @@ class StudentData:
         async with self._database.snapshot() as connection:
             await _require_student(connection, student_id, caller)
             data = await personal_data(connection, student_id)
-        log.info("a student's data was exported", student_id=student_id, actor=caller.actor)
+        log.info("student data exported", student_id=student_id, actor=caller.actor)
         return data
 
     async def erase(self, student_id: int, caller: Caller) -> Erased:
@@ -63,7 +63,7 @@ class StudentData:
                     studentId=student_id,
                 )
             records = await erase_student(connection, student_id)
-        log.info("a student was erased", student_id=student_id, rows=records, actor=caller.actor)
+        log.info("student erased", student_id=student_id, rows=records, actor=caller.actor)
         return Erased(student_id, records)
 
 

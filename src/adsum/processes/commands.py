@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from adsum.embedded.data_folder import DataFolder
     from adsum.platform.settings import Settings
 
-DataDir = Annotated[Path | None, typer.Option(help="Where everything is kept.  [default: ADSUM_DATA_DIR]")]
+DataDir = Annotated[Path | None, typer.Option(help="The data folder.  [default: ADSUM_DATA_DIR]")]
 Host = Annotated[str | None, typer.Option(help="The address to listen on.  [default: ADSUM_HOST]")]
 Port = Annotated[int | None, typer.Option(help="The port to listen on.  [default: ADSUM_PORT]")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -48,10 +48,10 @@ def worker(
         int | None, typer.Option(help="Workers to keep running.  [default: ADSUM_WORKER_PROCESSES]")
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(help="Chunks at once in each.  [default: ADSUM_WORKER_CONCURRENCY]")
+        int | None, typer.Option(help="Concurrent chunks of each worker.  [default: ADSUM_WORKER_CONCURRENCY]")
     ] = None,
 ) -> None:
-    """Run queue workers alone; as many as wanted, on as many machines."""
+    """Run queue workers alone. Any number may run, on any number of machines."""
     from adsum.platform.settings import load_settings
     from adsum.platform.telemetry import configure_logs
     from adsum.processes.worker import default_processes, run_worker, run_workers
@@ -66,7 +66,7 @@ def worker(
 
 
 def migrate(*, as_json: Json = False) -> None:
-    """Bring the database to this version's schema. Doing it again changes nothing."""
+    """Migrate the database to the schema of this version. A repetition changes nothing."""
     import asyncio
 
     from adsum import wiring
@@ -80,14 +80,14 @@ def migrate(*, as_json: Json = False) -> None:
 
 
 def backup(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A file that is not there yet, or a folder.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A new file, or a folder.")],
     *,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Copy database, secret key and demo accounts into one file that only you can read. `up` may run meanwhile.
 
-    The queue is not in it: whatever waits is queued again from the database.
+    The file does not contain the queue: waiting batches are queued again from the database.
     """
     from adsum import __version__
     from adsum.embedded.backup import back_up
@@ -107,10 +107,12 @@ def restore(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A file that `adsum backup` made.")],
     *,
     data_dir: DataDir = None,
-    force: Annotated[bool, typer.Option("--force", help="Also into a folder with data, which is kept aside.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Restore into a folder with data, which is moved aside.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make a data folder from a backup. The next `up` migrates it if need be, and queues again whatever waits."""
+    """Restore a data folder from a backup. The next `up` migrates it if necessary, and queues waiting batches again."""
     from adsum.embedded.restore import restore as restore_backup
     from adsum.platform.clock import system_clock
     from adsum.platform.command_line.output import show_one

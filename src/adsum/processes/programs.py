@@ -101,7 +101,7 @@ class StopSignals:
         if self.stop_requested.is_set():
             self._supervisor.kill()
             return
-        show("Stopping, once what was begun is finished. Again stops at once.\n")
+        show("Finishing running work, then stopping. A second signal stops at once.\n")
         self.stop_requested.set()
 
 

@@ -28,7 +28,7 @@ DISPENSABLE = ("sessionTitle", "learningDate", "sessionId", "classId", "teachers
 
 @app.callback()
 def register() -> None:
-    """Which classes were not marked."""
+    """Registers that were not taken."""
 
 
 @app.command()
@@ -40,7 +40,7 @@ def missing(
     school_id: Annotated[int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the registers of a day that were not taken, or only in part."""
+    """Show the registers of a day that are not taken, or only partly."""
     filters = RegisterFilters(day, school_id, missing_only=True)
     found = run_with(
         Registers,

@@ -30,10 +30,10 @@ RegistersService = Annotated[Registers, Depends(provided(Registers))]
 class RegisterQuery(PageQuery):
     """Filters of the list of registers."""
 
-    day: Annotated[Day | None, Field(alias="date", description="Without it, the school's today")] = None
+    day: Annotated[Day | None, Field(alias="date", description="Default: the school's today")] = None
     school_id: PathId | None = None
     class_id: PathId | None = None
-    teacher_id: Annotated[PathId | None, Field(description="Our id of a user who teaches the class that day")] = None
+    teacher_id: Annotated[PathId | None, Field(description="The id of a user who teaches the class on that day")] = None
 
     def filters(self, *, missing_only: bool) -> RegisterFilters:
         return RegisterFilters(self.day, self.school_id, self.class_id, self.teacher_id, missing_only)
@@ -42,7 +42,7 @@ class RegisterQuery(PageQuery):
 class RosterQuery(WholeQuery):
     """The day and the session of a roster."""
 
-    day: Annotated[Day | None, Field(alias="date", description="Without it, the school's today")] = None
+    day: Annotated[Day | None, Field(alias="date", description="Default: the school's today")] = None
     session_id: Annotated[PathId | None, Field(description="Adds the planned absences of this session")] = None
 
 

@@ -32,10 +32,10 @@ Last = Annotated[
     date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="The last day. [default: today]")
 ]
 SchoolId = Annotated[
-    int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Needed where there are several.")
+    int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Required if there are several.")
 ]
 Grade = Annotated[str | None, typer.Option(help="Only students who are in this grade now.")]
-Percent = Annotated[int, typer.Option(min=1, max=100, help="Of the days, or more.")]
+Percent = Annotated[int, typer.Option(min=1, max=100, help="Minimum percentage of the days.")]
 LeastDays = Annotated[int, typer.Option(min=1, help="Leave out students with fewer days.")]
 
 
@@ -56,7 +56,7 @@ def rates(
         lambda reports, scope, page: reports.rates(scope, by, system_caller(), page),
     )
     items = [RateItem.of(rate) for rate in found]
-    show_items(RATES, items, as_json=as_json, dispensable=DISPENSABLE, none="nothing was taken")
+    show_items(RATES, items, as_json=as_json, dispensable=DISPENSABLE, none="no register was taken")
 
 
 @app.command()
@@ -71,7 +71,7 @@ def chronic(
     grade: Grade = None,
     as_json: Json = False,
 ) -> None:
-    """Show students who are absent on so many of their days, excused included."""
+    """Show students who are chronically absent, excused absences included."""
     rule = ChronicRule(percent, least_days)
     found = _every_item(
         lambda services: report_scope(services, school, first_day, last_day, class_id, grade),
@@ -86,13 +86,13 @@ def streaks(
     *,
     first_day: First,
     last_day: Last = None,
-    least_days: Annotated[int, typer.Option(min=1, help="Of how many days, at least.")] = DEFAULT_STREAK_DAYS,
+    least_days: Annotated[int, typer.Option(min=1, help="Minimum number of days.")] = DEFAULT_STREAK_DAYS,
     school: SchoolId = None,
     class_id: ClassId = None,
     grade: Grade = None,
     as_json: Json = False,
 ) -> None:
-    """Show students who are absent day after day, up to the last day."""
+    """Show students who are absent on consecutive days, up to the last day."""
     found = _every_item(
         lambda services: report_scope(services, school, first_day, last_day, class_id, grade),
         lambda reports, scope, page: reports.streaks(scope, least_days, system_caller(), page),
@@ -111,13 +111,13 @@ def unexplained(
     grade: Grade = None,
     as_json: Json = False,
 ) -> None:
-    """Show absences that nobody has explained, one line a student and day."""
+    """Show unexplained absences, one line per student and day."""
     found = _every_item(
         lambda services: report_scope(services, school, first_day, last_day, class_id, grade),
         lambda reports, scope, page: reports.unexplained(scope, system_caller(), page),
     )
     items = [UnexplainedItem.of(each) for each in found]
-    show_items(("date", "studentId", "name", "unexplained"), items, as_json=as_json, none="nothing is unexplained")
+    show_items(("date", "studentId", "name", "unexplained"), items, as_json=as_json, none="no unexplained absences")
 
 
 @app.command()

@@ -30,7 +30,7 @@ from adsum.reports.service import Reports
 router = APIRouter(prefix="/reports", tags=["reports"], dependencies=[Depends(each_named_once)])
 Reader = Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))]
 ReportsService = Annotated[Reports, Depends(provided(Reports))]
-Percent = Annotated[int, Field(ge=1, le=100, description="Of the days, or more")]
+Percent = Annotated[int, Field(ge=1, le=100, description="Minimum percentage of the days")]
 LeastDays = Annotated[int, Field(ge=1, le=MAX_LEAST_DAYS, description="Students with fewer days are left out")]
 
 
@@ -118,14 +118,14 @@ async def chronic(
 @router.get(
     "/absences-in-a-row",
     name="reportAbsencesInARow",
-    summary="Students who are absent day after day",
+    summary="Students who are absent on consecutive days",
     response_model=StreaksAnswer,
     responses=AS_FILE,
 )
 async def streaks(
     query: Annotated[StreaksQuery, Query()], reports: ReportsService, caller: Reader, accept: Accept = ""
 ) -> StreaksAnswer | StreamingResponse:
-    """Students who are absent day after day up to the last day of the period, the most days first."""
+    """Students who are absent on consecutive days up to the last day of the period, the most days first."""
 
     async def fetch(page: PageRequest) -> StreaksAnswer:
         return StreaksAnswer.of(await reports.streaks(query.scope, query.least_days, caller, page))
@@ -136,14 +136,14 @@ async def streaks(
 @router.get(
     "/unexplained-absences",
     name="reportUnexplained",
-    summary="Absences that nobody has explained",
+    summary="Unexplained absences",
     response_model=UnexplainedAnswer,
     responses=AS_FILE,
 )
 async def unexplained(
     query: Annotated[ReportQuery, Query()], reports: ReportsService, caller: Reader, accept: Accept = ""
 ) -> UnexplainedAnswer | StreamingResponse:
-    """Absences that nobody has explained, one item for each student and day, the newest day first."""
+    """Unexplained absences, one item for each student and day, the newest day first."""
 
     async def fetch(page: PageRequest) -> UnexplainedAnswer:
         return UnexplainedAnswer.of(await reports.unexplained(query.scope, caller, page))

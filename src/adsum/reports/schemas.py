@@ -59,7 +59,7 @@ class StudentDayItem(Schema):
 
 
 class UnexplainedItem(Schema):
-    """A day of a student with absences that nobody has explained."""
+    """A day of a student with unexplained absences."""
 
     day: Annotated[date, Field(alias="date")]
     student_id: int

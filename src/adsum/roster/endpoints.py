@@ -27,7 +27,7 @@ class ClassQuery(PageQuery):
     school_id: PathId | None = None
     q: Annotated[Words | None, Field(description="Words in the title, the code or the sourced id")] = None
     sourced_id: SourcedId | None = None
-    active: Annotated[bool | None, Field(description="Whether the newest roster file still has it")] = None
+    active: Annotated[bool | None, Field(description="Whether the newest roster file contains it")] = None
 
     @property
     def filters(self) -> ClassFilters:
@@ -53,7 +53,7 @@ class StudentQuery(PageQuery):
     sourced_id: SourcedId | None = None
     class_id: Annotated[PathId | None, Field(description="Enrolled in this class")] = None
     day: Annotated[
-        Day | None, Field(alias="date", description="Enrolled on this day; with `classId`, without it: today")
+        Day | None, Field(alias="date", description="Enrolled on this day; default with `classId`: today")
     ] = None
 
     @property

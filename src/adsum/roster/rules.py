@@ -206,9 +206,9 @@ def _unpacked(version: str) -> frozenset[int]:
         )
         gaps = struct.unpack(f"<{len(packed) // 8}q", packed)
     except (binascii.Error, ValueError, zlib.error, struct.error):
-        raise WrongVersion("this is no roster version") from None
+        raise WrongVersion("this is not a roster version") from None
     if not inflate.eof:
-        raise WrongVersion("this is no roster version")
+        raise WrongVersion("this is not a roster version")
     ids: list[int] = []
     for gap in gaps:
         ids.append((ids[-1] if ids else 0) + gap)

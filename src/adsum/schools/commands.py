@@ -19,7 +19,7 @@ app = typer.Typer(no_args_is_help=True)
 
 COLUMNS = ("id", "name", "timeZone", "editWindowDays", "sourcedId")
 SchoolId = Annotated[
-    int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Needed where there are several.")
+    int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Required if there are several.")
 ]
 
 
@@ -33,12 +33,14 @@ def list_schools(*, as_json: Json = False) -> None:
 @app.command("edit-window")
 def edit_window(
     *,
-    days: Annotated[int | None, typer.Option(min=0, max=MAX_EDIT_WINDOW_DAYS, help="After the learning date.")] = None,
-    ever: Annotated[bool, typer.Option("--ever", help="Teachers may write about any day.")] = False,
+    days: Annotated[
+        int | None, typer.Option(min=0, max=MAX_EDIT_WINDOW_DAYS, help="Days after the learning date.")
+    ] = None,
+    ever: Annotated[bool, typer.Option("--ever", help="Without limit.")] = False,
     school: SchoolId = None,
     as_json: Json = False,
 ) -> None:
-    """Set for how many days teachers may write about a day. The office may always, with a reason."""
+    """Set for how many days teachers may mark and correct. Later, only the office may, with a reason."""
     if ever == (days is not None):
         raise typer.BadParameter("give --days or --ever", param_hint="--days")
 

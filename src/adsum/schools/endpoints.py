@@ -30,9 +30,9 @@ async def list_schools(
     return Page(items=[SchoolItem.model_validate(row) for row in page.items], next_cursor=page.next_cursor)
 
 
-@router.patch("/{schoolId}", name="changeSchool", summary="Set for how long teachers may write about a day")
+@router.patch("/{schoolId}", name="changeSchool", summary="Set the edit window")
 async def change_school(
     school_id: SchoolId, body: ChangeSchool, schools: SchoolsService, caller: Manager
 ) -> SchoolItem:
-    """The office may always, with a reason."""
+    """After the window, only the office may mark and correct, with a reason."""
     return SchoolItem.model_validate(await schools.set_edit_window(school_id, body.edit_window_days, caller))

@@ -56,5 +56,5 @@ class EditWindow:
             detail = f"{learning_date.isoformat()} is more than {self.days} days ago: now only the office may write"
             yield Violation("edit_window_over", detail, pointer, params)
         elif not (reason or "").strip():
-            detail = f"{learning_date.isoformat()} is more than {self.days} days ago: say why it is written about now"
+            detail = f"{learning_date.isoformat()} is more than {self.days} days ago: a reason is required"
             yield Violation("reason_missing", detail, "/reason", params)

@@ -17,7 +17,7 @@ class SchoolItem(Schema):
     sourced_id: Annotated[str | None, Field(validation_alias="source_id")]
     name: str
     time_zone: str
-    edit_window_days: Annotated[int | None, Field(description="null: teachers may write about any day")] = None
+    edit_window_days: Annotated[int | None, Field(description="null: no limit")] = None
 
 
 class ChangeSchool(Schema):

@@ -24,6 +24,6 @@ def test_a_file_is_checked_and_imported_and_errors_name_their_line(demo: Command
 
     assert (tried["dryRun"], tried["rows"], tried["batches"][0]["addedJobs"]) == (True, 2, 2)
     assert "class-123-session-456-date-25122024" in done
-    assert differing.stderr == "adsum: marks not applied, since something else is recorded: 1; see --json\n"
+    assert differing.stderr == "adsum: marks not applied, because other marks are recorded: 1; see --json\n"
     assert refused.returncode == 1
     assert [line.partition(":")[2][:8] for line in refused.stderr.splitlines()] == [" line 2:", " line 3:"]

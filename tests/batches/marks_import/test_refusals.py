@@ -46,7 +46,7 @@ async def test_every_invalid_line_is_named_and_nothing_is_recorded(files: Files,
     assert violations(with_times) == {("marks.csv:2", "date_in_future"), ("marks.csv:2", "wrong_form")}
     details = {error["pointer"]: error["detail"] for error in answer.json()["errors"]}
     assert details["marks.csv:5"] == "line 5: there is no student 'nobody'"
-    assert "stands in line 2 already" in details["marks.csv:11"]
+    assert "is already in line 2" in details["marks.csv:11"]
     assert (await files.api.get("/attendances/batches")).json()["items"] == []
 
 
@@ -64,7 +64,7 @@ async def test_the_number_of_reported_errors_is_limited(files: Files, monkeypatc
     answer = await files.send(right, *["x,,y,2024-12-25,present"] * 3)
 
     assert violations(answer) == {("marks.csv:3", "unknown_class"), ("marks.csv:4", "unknown_class")}
-    assert answer.json()["detail"] == "2 things at least are wrong with these marks"
+    assert answer.json()["detail"] == "the file has at least 2 errors"
 
 
 async def test_the_number_of_lines_and_batches_is_limited(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

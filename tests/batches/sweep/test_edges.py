@@ -157,7 +157,7 @@ async def test_an_outage_ends_the_pass_but_not_the_sweeper(
         sweeping = asyncio.create_task(adsum.sweeper.run(stop))
 
         async def two_attempts_made() -> bool:
-            return sum("outage, sweeping later" in record.message for record in caplog.records) >= 2
+            return sum("outage, sweep postponed" in record.message for record in caplog.records) >= 2
 
         await until(two_attempts_made)
         stop.set()

@@ -62,7 +62,7 @@ async def test_a_run_that_cannot_take_over_the_lock_is_enqueued_and_completed(
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(Completion, "take_over", fail)
     result = await adsum.attendances.create_batch(submission(school), SYSTEM)
-    assert "batch queued, and another run holds it" in caplog.messages
+    assert "batch queued, and another run holds its lock" in caplog.messages
     async with worker():
         status = await ended(adsum, result.batch_id)
     assert (status.state, status.run_id) == (BatchState.COMPLETED, result.run_id)

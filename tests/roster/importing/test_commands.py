@@ -37,7 +37,7 @@ async def test_the_real_files_are_imported_and_the_second_time_nothing_changes(
 
     assert "Imported." in first
     assert "students    86     0        0      0" in first
-    assert "Nothing changes: the roster is what the files say." in second
+    assert "Nothing changes: the roster equals the files." in second
     assert {row["time_zone"] for row in await importing.rows(tables.schools)} == {"America/Chicago"}
 
 
@@ -100,7 +100,7 @@ def test_a_file_that_is_not_a_roster_is_refused_with_exit_1(adsum: Commands, tmp
 
     ended = adsum.run("roster", "import", str(tmp_path / "empty"))
 
-    assert (ended.returncode, ended.stderr) == (1, "adsum: there is no CSV file in it\n")
+    assert (ended.returncode, ended.stderr) == (1, "adsum: it contains no CSV file\n")
 
 
 @pytest.mark.parametrize("arguments", [["nowhere"], [REAL, "--timezone", "Mars/Olympus"], [REAL, "--fast"], []])

@@ -36,7 +36,7 @@ def list_contradictions(
     last_day: LastDay = None,
     as_json: Json = False,
 ) -> None:
-    """Show the contradictions that are not settled, the newest day first."""
+    """Show open contradictions, the newest day first."""
     filters = DisputeFilters(school_id, class_id, student_id, first_day, last_day)
     disputes = run_with(
         DisputedMarks,
@@ -50,11 +50,11 @@ def list_contradictions(
 def settle(
     *,
     contradiction_id: Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="See `list`.")],
-    holds: Annotated[Holds, typer.Option(parser=one_of(Holds), metavar="|".join(Holds), help="Which of the two.")],
-    reason: Annotated[str | None, typer.Option(help="Why, for the history.")] = None,
+    holds: Annotated[Holds, typer.Option(parser=one_of(Holds), metavar="|".join(Holds), help="The mark that holds.")],
+    reason: Annotated[str | None, typer.Option(help="The reason, for the history.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Choose which of the two marks holds: the recorded one, or the one that was said in class."""
+    """Choose the mark that holds: the recorded one, or the one from class."""
     record = run_with(
         DisputedMarks,
         lambda disputed_marks: disputed_marks.settle(contradiction_id, holds, reason, system_caller()),

@@ -24,17 +24,17 @@ async def list_contradictions(
     disputed_marks: DisputedMarksService,
     caller: Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))],
 ) -> Page[ContradictionItem]:
-    """Those that are not settled, the newest day first; a teacher sees those of the days on which they taught."""
+    """Open contradictions, the newest day first; a teacher sees those of the days on which they taught."""
     page = await disputed_marks.page(caller, query.filters, query.page)
     return Page(items=[ContradictionItem.of(each) for each in page.items], next_cursor=page.next_cursor)
 
 
-@router.post("/{id}/settle", name="settleContradiction", summary="Choose which of the two marks holds")
+@router.post("/{id}/settle", name="settleContradiction", summary="Choose the mark that holds")
 async def settle_contradiction(
     contradiction_id: Annotated[PathId, Path(alias="id")],
     body: Settle,
     disputed_marks: DisputedMarksService,
     caller: Annotated[Caller, Depends(require(Permission.ATTENDANCE_OVERRULE))],
 ) -> RecordItem:
-    """The record after the decision. 404 where it is settled already."""
+    """Returns the record after the decision. 404 if the contradiction is settled already."""
     return RecordItem.of(await disputed_marks.settle(contradiction_id, body.holds, body.reason, caller))

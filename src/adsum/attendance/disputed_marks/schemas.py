@@ -69,7 +69,7 @@ class ContradictionItem(Schema):
 
 
 class Settle(Schema):
-    """Which of the two holds."""
+    """The mark that holds."""
 
     holds: Holds
-    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="Why, for the history")] | None = None
+    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason, for the history")] | None = None

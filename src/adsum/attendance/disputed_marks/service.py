@@ -72,7 +72,7 @@ class DisputedMarks:
             record = await find_record(connection, caller, dispute.attendance_id, lock=True)
             assert record is not None, "the caller may see the dispute, and so the record"
             if version not in (None, record.version):
-                raise StaleVersion(f"attendance {record.id} was changed meanwhile: it is version {record.version} now")
+                raise StaleVersion(f"attendance {record.id} was changed meanwhile: its version is {record.version} now")
             now = self._now()
             await resolve_dispute(connection, record.id, now)
             if holds is Holds.SAID:

@@ -24,11 +24,11 @@ app = typer.Typer(no_args_is_help=True)
 
 COLUMNS = ("code", "label", "letter", "countsAs", "flags", "position", "retiredAt")
 SchoolId = Annotated[
-    int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Needed where there are several.")
+    int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Required if there are several.")
 ]
 Code = Annotated[str, typer.Argument(metavar="CODE", help="The code of the status, such as `trip`.")]
 Letter = Annotated[str | None, typer.Option(help="One character, on registers and on the keyboard.")]
-Position = Annotated[int | None, typer.Option(help="In lists; the lowest first.")]
+Position = Annotated[int | None, typer.Option(help="The position in lists, the lowest first.")]
 
 
 @app.command("list")
@@ -67,7 +67,7 @@ def change(
     letter: Letter = None,
     position: Position = None,
     retired: Annotated[
-        bool | None, typer.Option("--retire/--reuse", help="Not given any more, or again; history keeps it.")
+        bool | None, typer.Option("--retire/--reuse", help="Retire the status, or use it again; records keep it.")
     ] = None,
     school: SchoolId = None,
     as_json: Json = False,

@@ -29,7 +29,7 @@ async def list_statuses(
     statuses: StatusesService,
     caller: Reader,
     *,
-    retired: Annotated[bool, Query(description="With those that are not given any more")] = False,
+    retired: Annotated[bool, Query(description="Include retired statuses")] = False,
 ) -> Page[StatusItem]:
     """In the school's order."""
     found = await statuses.all_of(school_id, caller)
@@ -38,7 +38,7 @@ async def list_statuses(
 
 @router.post("", name="addStatus", summary="Add a status", status_code=HTTPStatus.CREATED)
 async def add_status(school_id: SchoolId, body: NewStatus, statuses: StatusesService, caller: Manager) -> StatusItem:
-    """409 where the code exists, retired or not, or the letter is another one's."""
+    """409 if the code exists, retired or not, or if another status has the letter."""
     return StatusItem.of(await statuses.add(school_id, body.to_status(), caller))
 
 
@@ -46,5 +46,5 @@ async def add_status(school_id: SchoolId, body: NewStatus, statuses: StatusesSer
 async def change_status(
     school_id: SchoolId, code: Code, body: ChangeStatus, statuses: StatusesService, caller: Manager
 ) -> StatusItem:
-    """Records that have it keep it. `present` and `absent` cannot be retired."""
+    """Records keep the status. `present` and `absent` cannot be retired."""
     return StatusItem.of(await statuses.change(school_id, code, body.to_change(), caller))

@@ -109,12 +109,13 @@ class SchoolStatuses:
         status, params = self.get(code), {"allowed": self.in_use}
         if status is None:
             return Violation(
-                "unknown_status", f"{code[:40]!r} is no status here: one of {self._allowed}", pointer, params
+                "unknown_status",
+                f"{code[:40]!r} is not a status of the school: use one of {self._allowed}",
+                pointer,
+                params,
             )
         if not status.is_in_use:
-            return Violation(
-                "retired_status", f"{code!r} is not given any more: one of {self._allowed}", pointer, params
-            )
+            return Violation("retired_status", f"{code!r} is retired: use one of {self._allowed}", pointer, params)
         return None
 
     @property

@@ -31,7 +31,7 @@ class StatusItem(Schema):
     counts_as: CountsAs
     flags: list[StatusFlag]
     position: int
-    retired_at: Annotated[Moment | None, Field(description="Since then it is not given any more")]
+    retired_at: Annotated[Moment | None, Field(description="The time at which it was retired")]
 
     @classmethod
     def of(cls, status: Status) -> StatusItem:
@@ -61,12 +61,12 @@ class NewStatus(Schema):
 
 
 class ChangeStatus(Schema):
-    """A change of a status. A field that is left out stays."""
+    """A change of a status. Omitted fields stay."""
 
     label: Label | None = None
     letter: Letter | None = None
     position: Position | None = None
-    retired: Annotated[Flag, Field(description="true: not given any more; history keeps it")] | None = None
+    retired: Annotated[Flag, Field(description="true: retired; records keep it")] | None = None
 
     def to_change(self) -> StatusChange:
         return StatusChange(self.label, self.letter, self.position, self.retired)

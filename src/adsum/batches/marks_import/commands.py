@@ -53,10 +53,10 @@ def import_marks(
         show_item(answer, as_json=True)
         return
     rows = [batch.model_dump(by_alias=True) | {"conflicts": len(batch.conflicts)} for batch in answer.batches]
-    show_rows(COLUMNS, rows, as_json=False, dispensable=("runId", "skippedJobs"), none="there are no marks in it")
+    show_rows(COLUMNS, rows, as_json=False, dispensable=("runId", "skippedJobs"), none="the file has no marks")
     conflicts = sum(len(batch.conflicts) for batch in answer.batches)
     if conflicts:
-        typer.echo(f"adsum: marks not applied, since something else is recorded: {conflicts}; see --json", err=True)
+        typer.echo(f"adsum: marks not applied, because other marks are recorded: {conflicts}; see --json", err=True)
 
 
 async def _import(services: Services, school_id: int | None, content: bytes, options: MarksOptions) -> MarksReport:

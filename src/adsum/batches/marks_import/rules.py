@@ -99,8 +99,8 @@ class Violations:
     def refuse(self) -> None:
         """Raises Invalid, if there are any."""
         if self.items:
-            more = " at least" if self.is_full else ""
-            raise Invalid(f"{len(self.items)} things{more} are wrong with these marks", self.by_line())
+            at_least = "at least " if self.is_full else ""
+            raise Invalid(f"the file has {at_least}{len(self.items)} errors", self.by_line())
 
 
 class RosterNames:
@@ -255,10 +255,10 @@ def _with_name(violation: Violation, name: str) -> Violation:
 
 
 def _repeated(row: MarkRow, earlier: int) -> Violation:
-    detail = f"student {row.student_name[:40]!r} stands in line {earlier} already, for the same class, session and day"
+    detail = f"student {row.student_name[:40]!r} is already in line {earlier}, for the same class, session and day"
     return Violation("student_repeated", detail, params={"earlierRow": earlier})
 
 
 def _too_long(things: str, maximum: int) -> Invalid:
-    detail = f"one import takes {maximum:,} {things} at most: send the file in parts"
+    detail = f"one import takes at most {maximum:,} {things}: send the file in parts"
     return Invalid(detail, [Violation("too_long", detail, MARKS.file, {"file": MARKS.file, "maximum": maximum})])

@@ -79,7 +79,7 @@ class MarksImport:
         violations.refuse()
         batches = previews if options.dry_run else await self._accept(parts, caller)
         rows = sum(len(group.marks) for group in groups)
-        log.info("marks are imported", actor=caller.actor, school_id=school_id, rows=rows, accepted=len(batches))
+        log.info("marks imported", actor=caller.actor, school_id=school_id, rows=rows, accepted=len(batches))
         return MarksReport(options.dry_run, rows, batches)
 
     async def _names(self, school_id: int, caller: Caller) -> RosterNames:
@@ -118,9 +118,7 @@ class MarksImport:
                 else:
                     results.append(answer)
         if violations.items:
-            detail = (
-                f"things changed meanwhile: {len(results)} of {len(parts)} batches are accepted, send the file again"
-            )
+            detail = f"data changed meanwhile: {len(results)} of {len(parts)} batches are accepted; send the file again"
             raise ImportInterrupted(detail, violations.by_line(), accepted=len(results), batches=len(parts))
         return results
 

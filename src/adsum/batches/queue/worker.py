@@ -142,7 +142,7 @@ class ChunkWorker:
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not stopping.done():
             # BullMQ's loop ends early only on an error: no Redis at the start, or a defect.
-            log.error("the queue's loop ended, starting it again", mark=LogIcon.ERROR, error=_kind(running))
+            log.error("queue loop ended, restarting it", mark=LogIcon.ERROR, error=_kind(running))
             await asyncio.wait({stopping}, timeout=RECONNECT_MS / 1000)
         await self._drain(worker)
         await asyncio.gather(running, return_exceptions=True)
@@ -158,7 +158,7 @@ class ChunkWorker:
         drained, _ = await asyncio.wait({pausing}, timeout=self._options.drain_timeout)
         if not drained:
             # Unfinished chunks are delivered again to another worker; their jobs are recorded once all the same.
-            log.error("the drain took too long, leaving the rest to others", mark=LogIcon.ERROR)
+            log.error("drain timed out, leaving unfinished chunks to other workers", mark=LogIcon.ERROR)
         await worker.close(force=True)
         await pausing
 
@@ -188,7 +188,7 @@ class ChunkWorker:
         try:
             chunk = chunk_of(job.data)
         except UnreadableChunk:
-            log.error("a message that is no chunk was dropped", mark=LogIcon.ERROR)
+            log.error("unreadable message dropped", mark=LogIcon.ERROR)
             return
         except NewerChunk:
             raise await _delayed(job, token, NEWER_CHUNK_PAUSE_MS) from None
@@ -197,7 +197,7 @@ class ChunkWorker:
         except NotNow:
             raise await _delayed(job, token, NOT_NOW_PAUSE_MS) from None
         except Exception as error:
-            log.exception("a chunk could not be processed", mark=LogIcon.ERROR, chunk=chunk.message_id)
+            log.exception("chunk failed", mark=LogIcon.ERROR, chunk=chunk.message_id)
             # BullMQ publishes the text of the error, and the text of the real error may contain a row.
             raise ProcessingFailed(type(error).__name__) from None
 
@@ -222,7 +222,7 @@ async def _finished(worker: Any) -> None:
 
 def _log_error(error: BaseException, *_: object) -> None:
     """Must not raise: an error in a listener silently ends BullMQ's check for stalled chunks."""
-    log.error("the queue's worker met an error", mark=LogIcon.ERROR, error=type(error).__name__)
+    log.error("queue worker error", mark=LogIcon.ERROR, error=type(error).__name__)
 
 
 def _kind(task: asyncio.Future[Any]) -> str:

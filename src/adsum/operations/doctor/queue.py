@@ -181,9 +181,9 @@ def check_stale_keys(stale: StaleKeys) -> list[Finding]:
         if keys
     ]
     if stale.scanned.is_cut_off:
-        message = "the server holds too many keys to look at all of them: a Redis of Adsum's own shows more"
+        message = "the server has too many keys to scan all of them: a Redis of its own for Adsum allows it"
         findings.append(warning("keys", message, "set ADSUM_REDIS_URL to a server or a database number of its own"))
-    return findings or [ok("keys", f"{counted(len(stale.scanned.keys), 'key')} of ours in Redis, all in order")]
+    return findings or [ok("keys", f"{counted(len(stale.scanned.keys), 'key')} in Redis, none of them stale")]
 
 
 def _example(keys: Sequence[ScannedKey]) -> str:

@@ -97,7 +97,7 @@ class Doctor:
                 return await self._check_batches(findings)
         except (Unavailable, RejectedRows) as outage:
             cause = reason(outage) if isinstance(outage, Unavailable) else str(outage)
-            findings.append(error("batches", f"a server went away meanwhile: {cause}", "adsum doctor"))
+            findings.append(error("batches", f"a server became unavailable: {cause}", "adsum doctor"))
         except TimeoutError:
             findings.append(error("batches", f"not finished within {TIMEOUT_S:g} s", "adsum doctor"))
         return CheckReport(findings)

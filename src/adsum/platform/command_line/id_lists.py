@@ -69,14 +69,14 @@ def _ids_of(option: str, texts: Sequence[str], wrong: list[str]) -> Iterator[int
 def _range_of(part: str) -> range:
     match = _ID_OR_RANGE.fullmatch(part)
     if match is None:
-        raise _WrongPart("is no id and no range such as 10-20")
+        raise _WrongPart("is neither an id nor a range such as 10-20")
     begin, end = int(match[1]), int(match[2] or match[1])
     if not (1 <= begin <= MAX_ID and 1 <= end <= MAX_ID):
         raise _WrongPart(f"is out of range: ids are 1 to {MAX_ID}")
     if end < begin:
-        raise _WrongPart(f"is the wrong way round: {end}-{begin}")
+        raise _WrongPart(f"is reversed: {end}-{begin}")
     if end - begin >= _WIDEST_RANGE:
-        raise _WrongPart(f"is too much: a range has at most {_WIDEST_RANGE:,} ids")
+        raise _WrongPart(f"is too large: a range has at most {_WIDEST_RANGE:,} ids")
     return range(begin, end + 1)
 
 

@@ -210,7 +210,7 @@ def async_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise ConfigurationError("ADSUM_DATABASE_URL: this is no database URL") from None
+        raise ConfigurationError("ADSUM_DATABASE_URL: this is not a database URL") from None
     match parsed.get_backend_name():
         case "postgresql" | "postgres":
             return _for_asyncpg(parsed)

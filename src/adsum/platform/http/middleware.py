@@ -42,7 +42,7 @@ class Observation:
             try:
                 await self.app(scope, receive, response.send)
             except Exception:
-                log.exception("a request failed", mark=LogIcon.ERROR, method=scope["method"], route=_route(scope))
+                log.exception("request failed", mark=LogIcon.ERROR, method=scope["method"], route=_route(scope))
                 if response.status is not None:
                     raise  # the response is incomplete: the connection must break
                 await unexpected_problem()(scope, receive, response.send)

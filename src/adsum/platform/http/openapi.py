@@ -29,7 +29,7 @@ _ENTRY = {
 }
 _PROBLEM = {
     "type": "object",
-    "description": "RFC 9457, with one entry in `errors` for every wrong thing.",
+    "description": "RFC 9457, with one entry in `errors` for each violation.",
     "required": ["type", "title", "status", "detail", "code", "params", "errors"],
     "properties": {
         "type": {"type": "string"},
@@ -116,7 +116,7 @@ async def page() -> Response:
 def asset(asset: str) -> Response:
     """One file of the page. Not `async`, so that a thread reads the megabyte."""
     if asset not in MEDIA_TYPES:
-        raise NotFound("the page loads no such file")
+        raise NotFound("there is no such file")
     file = _ours(asset) if asset == OUR_SCRIPT else files("fastapi_offline") / "static" / asset
     return Response(file.read_bytes(), media_type=MEDIA_TYPES[asset], headers=CACHED_FOR_AN_HOUR)
 

@@ -77,7 +77,9 @@ def problem_of(error: AdsumError) -> Response:
 def unexpected_problem() -> Response:
     """A 500 without details. The log has them under the request id."""
     return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Adsum failed; the log has more, under X-Request-ID"
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "internal error; the log has details under this X-Request-ID",
     )
 
 
@@ -136,7 +138,7 @@ def _problem_of_validation(error: RequestValidationError) -> Response:
         detail = "send the body with Content-Type: application/json"
         return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
     violations = [violation_of(each) for each in found[:MAX_ENTRIES]]
-    detail = violations[0].detail if len(found) == 1 else f"{len(found)} things are wrong with the request"
+    detail = violations[0].detail if len(found) == 1 else f"the request has {len(found)} errors"
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, errors.Invalid.code, detail, violations)
 
 
@@ -145,7 +147,7 @@ def problem_of_http(error: HTTPException) -> Response:
     status = HTTPStatus(error.status_code)
     code = ROUTING_CODES.get(status, status.name.lower())
     if status is HTTPStatus.BAD_REQUEST:
-        return problem(status, code, "the request's body cannot be read")
+        return problem(status, code, "the body of the request cannot be read")
     return problem(status, code, status.description or status.phrase, headers=error.headers)
 
 
@@ -227,7 +229,7 @@ def _code_and_params(kind: str, context: Mapping[str, Any]) -> tuple[str, dict[s
 def _complaint(code: str, params: Mapping[str, Any], message: str) -> str:
     complaints = {
         "missing_field": "is missing",
-        "unknown_field": "is no field of this request",
+        "unknown_field": "is not a field of this request",
         "wrong_type": f"must be of type {params.get('expected')}",
         "unknown_value": f"must be {params.get('expected')}",
         "out_of_range": f"must be {_bounds(params)}",

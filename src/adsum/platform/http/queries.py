@@ -31,7 +31,7 @@ def _cursor(text: str) -> str:
     try:
         parsed(text)
     except WrongCursor:
-        raise PydanticCustomError("wrong_cursor", "this is no nextCursor of an earlier page") from None
+        raise PydanticCustomError("wrong_cursor", "this is not the nextCursor of an earlier page") from None
     return text
 
 
@@ -63,10 +63,10 @@ class WholeQuery(Schema):
 class PageQuery(WholeQuery):
     """The query of a list."""
 
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Items a page, at most")] = DEFAULT_LIMIT
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Maximum number of items per page")] = DEFAULT_LIMIT
     cursor: Annotated[
         Annotated[str, StringConstraints(max_length=MAX_CURSOR_LENGTH), AfterValidator(_cursor)] | None,
-        Field(description="The `nextCursor` of the page before, with the same filters"),
+        Field(description="The `nextCursor` of the previous page, with the same filters"),
     ] = None
 
     @property

@@ -16,7 +16,7 @@ from adsum.platform.texts import UNSTORABLE
 def _storable(text: str) -> str:
     # Postgres refuses a whole statement for one NUL, and half a surrogate pair cannot be written as UTF-8.
     if UNSTORABLE.search(text):
-        raise PydanticCustomError("wrong_text", "a text holds no NUL and no half of a surrogate pair")
+        raise PydanticCustomError("wrong_text", "a text must not contain NUL or unpaired surrogates")
     return text
 
 

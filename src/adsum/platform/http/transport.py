@@ -57,7 +57,7 @@ def require_same_origin(request: Request) -> None:
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     is_ours = site == "same-origin" if site is not None else origin is not None and _is_ours(origin, request)
     if not is_ours:
-        detail = "a change that a session cookie allows has to come from a page of Adsum"
+        detail = "a change with a session cookie has to come from a page of Adsum"
         raise Forbidden(detail, [Violation("cross_origin", detail)])
 
 

@@ -19,13 +19,15 @@ def etag(version: int) -> str:
 
 
 async def _versions(
-    if_match: Annotated[str | None, Header(description='The version that you saw, in quotes: `"3"`')] = None,
+    if_match: Annotated[
+        str | None, Header(description='The version on which the change is based, in quotes: `"3"`')
+    ] = None,
 ) -> frozenset[int]:
     """The versions in `If-Match`. Weak tags do not count, and `*`, which matches any version, is refused."""
     if if_match is None or if_match.strip() == "*":
-        raise VersionRequired('name the version that you saw, as the ETag has it: If-Match: "3"')
+        raise VersionRequired('name the version on which the change is based, as in its ETag: If-Match: "3"')
     if _ETAGS.fullmatch(if_match.strip()) is None:
-        detail = f'{if_match[:40]!r} is no ETag: write the version in quotes, as in If-Match: "3"'
+        detail = f'{if_match[:40]!r} is not an ETag: write the version in quotes, as in If-Match: "3"'
         violation = Violation("wrong_form", detail, "/header/If-Match", {"in": "header", "name": "If-Match"})
         raise Invalid(detail, [violation])
     return frozenset(int(version) for version in _VERSION.findall(if_match))

@@ -27,7 +27,7 @@ def number_typed(text: str, pointer: str) -> int:
     """Parses a number field. Raises Invalid."""
     if text.isascii() and text.isdigit() and len(text) <= 9:
         return int(text)
-    detail = f"{text[:40]!r} is no whole number"
+    detail = f"{text[:40]!r} is not a whole number"
     raise Invalid(detail, [Violation("wrong_type", detail, pointer)])
 
 

@@ -24,7 +24,7 @@ from adsum.schools.service import Schools
 
 router = APIRouter(tags=["roster"], dependencies=[Depends(each_named_once)])
 Importer = Annotated[Caller, Depends(require(Permission.ROSTER_IMPORT))]
-OwnId = Annotated[SourcedId, Path(alias="sourcedId", min_length=1, description="The platform's own id")]
+OwnId = Annotated[SourcedId, Path(alias="sourcedId", min_length=1, description="The id on the other platform")]
 RosterService = Annotated[SourcedRoster, Depends(provided(SourcedRoster))]
 
 
@@ -32,7 +32,7 @@ async def _school(
     schools: Annotated[Schools, Depends(provided(Schools))],
     caller: Importer,
     school_id: Annotated[
-        PathId | None, Query(alias="schoolId", description="May be left out by who sees one school")
+        PathId | None, Query(alias="schoolId", description="Optional for callers who see one school")
     ] = None,
 ) -> int:
     return school_id or (await schools.only(caller)).id
@@ -45,7 +45,7 @@ School = Annotated[int, Depends(_school)]
 async def put_class(
     own: OwnId, body: ClassOfPlatform, school: School, roster: RosterService, caller: Importer, response: Response
 ) -> PutAnswer:
-    """201 if the class is new. Omitted fields get their defaults. Nothing is written if nothing changes."""
+    """201 if the class is new. Omitted fields get their defaults. A request without changes writes nothing."""
     return _answer(await roster.put_class(school, own, body.to_class(), caller), own, school, response)
 
 
@@ -69,7 +69,7 @@ async def put_session(
 async def put_enrolment(
     own: OwnId, body: EnrolmentOfPlatform, school: School, roster: RosterService, caller: Importer, response: Response
 ) -> PutAnswer:
-    """To end it, put it again with an `endDate`: the first day without the student."""
+    """To end an enrolment, send it again with an `endDate`, the first day without the student."""
     return _answer(await roster.put_enrolment(school, own, body.to_enrolment(), caller), own, school, response)
 
 

@@ -79,8 +79,8 @@ def _validate_text(pointer: str, text: str | None, maximum: int) -> Iterator[Vio
     if text is None:
         return
     if not text.strip():
-        yield Violation("too_short", "this needs a visible character", pointer, {"minimum": 1})
+        yield Violation("too_short", "this needs at least one visible character", pointer, {"minimum": 1})
     if len(text) > maximum:
         yield Violation("too_long", f"this has at most {maximum} characters", pointer, {"maximum": maximum})
     if UNSTORABLE.search(text):
-        yield Violation("wrong_text", "this has no NUL and no half of a character", pointer)
+        yield Violation("wrong_text", "this must not contain NUL or unpaired surrogates", pointer)

@@ -22,7 +22,7 @@ app = typer.Typer(no_args_is_help=True)
 COLUMNS = ("id", "classId", "sessionId", "teacherId", "from", "to", "createdAt", "createdByRole")
 DISPENSABLE = ("createdByRole", "createdAt")
 
-TEACHER = typer.Option("--teacher", min=1, max=MAX_ID, metavar="ID", help="Our id of a user: see `user list --json`.")
+TEACHER = typer.Option("--teacher", min=1, max=MAX_ID, metavar="ID", help="The id of a user: see `user list --json`.")
 FirstDay = Annotated[date | None, typer.Option("--from", parser=read_day, metavar="DATE", help="The first day.")]
 LastDay = Annotated[date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="The last day.")]
 
@@ -39,7 +39,7 @@ def assign(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Let a teacher stand in for another, in a class or in one session of it."""
+    """Assign a cover: a teacher who replaces another in a class, or in one of its sessions."""
     cover = Cover(class_id, session_id, teacher_id, first_day, last_day or first_day)
     assigned = run_with(Covers, lambda covers: covers.assign(cover, system_caller()))
     show_item(CoverItem.of(assigned.row), as_json=as_json)
@@ -55,7 +55,7 @@ def list_covers(
     last_day: LastDay = None,
     as_json: Json = False,
 ) -> None:
-    """Show covers, those that begin last first."""
+    """Show covers, the latest first day first."""
     filters = CoverFilters(school_id, class_id, teacher_id, first_day, last_day)
     rows = run_with(Covers, lambda covers: every_item(lambda page: covers.page(system_caller(), filters, page)))
     items = [CoverItem.of(row) for row in rows]
@@ -65,9 +65,9 @@ def list_covers(
 @app.command()
 def end(
     *,
-    cover_id: Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="Of the cover: see `list`.")],
+    cover_id: Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="The id of the cover: see `list`.")],
     as_json: Json = False,
 ) -> None:
-    """End a cover from today on. Its days before stay."""
+    """End a cover from today on. Earlier days stay covered."""
     run_with(Covers, lambda covers: covers.end(cover_id, system_caller()))
     show_one({"id": cover_id, "ended": True}, as_json=as_json)

@@ -23,11 +23,11 @@ CoversService = Annotated[Covers, Depends(provided(Covers))]
 
 
 class CoverQuery(PageQuery):
-    """Filters of the list; of the days those that a cover touches."""
+    """Filters of the list. Days select the covers that include any of them."""
 
     school_id: PathId | None = None
     class_id: PathId | None = None
-    teacher_id: Annotated[PathId | None, Field(description="Our id of the user who stands in")] = None
+    teacher_id: Annotated[PathId | None, Field(description="The id of the covering user")] = None
     first_day: Annotated[Day | None, Field(alias="from")] = None
     last_day: Annotated[Day | None, Field(alias="to")] = None
 
@@ -39,12 +39,12 @@ class CoverQuery(PageQuery):
 @router.post(
     "",
     name="assignCover",
-    summary="Let a teacher stand in for another",
+    summary="Assign a cover",
     status_code=HTTPStatus.CREATED,
     responses={HTTPStatus.OK.value: {"model": CoverItem, "description": "It was assigned already"}},
 )
 async def assign_cover(body: AssignCover, covers: CoversService, caller: Manager, response: Response) -> CoverItem:
-    """On these days the teacher sees and marks what they cover as if it were their own: of a session no other one."""
+    """On these days the teacher sees and marks the covered class or session like their own."""
     assigned = await covers.assign(body.to_cover(), caller)
     if not assigned.is_new:
         response.status_code = HTTPStatus.OK
@@ -53,12 +53,12 @@ async def assign_cover(body: AssignCover, covers: CoversService, caller: Manager
 
 @router.get("", name="listCovers", summary="Covers of classes and sessions")
 async def list_covers(query: Annotated[CoverQuery, Query()], covers: CoversService, caller: Manager) -> Page[CoverItem]:
-    """Those that begin last first."""
+    """The latest first day first."""
     page = await covers.page(caller, query.filters, query.page)
     return Page(items=[CoverItem.of(row) for row in page.items], next_cursor=page.next_cursor)
 
 
 @router.delete("/{id}", name="endCover", summary="End a cover", status_code=HTTPStatus.NO_CONTENT)
 async def end_cover(cover_id: Annotated[PathId, Path(alias="id")], covers: CoversService, caller: Manager) -> None:
-    """From the school's today on it holds no more; its days before stay. One that has none is gone."""
+    """Ends the cover before the school's today. A cover without earlier days is deleted."""
     await covers.end(cover_id, caller)

@@ -13,11 +13,11 @@ from adsum.roster.covers.rules import Cover, CoverRow
 
 
 class AssignCover(Schema):
-    """A teacher of the class's school stands in, on these days."""
+    """A cover by a teacher of the school, on these days."""
 
     class_id: Id
-    session_id: Annotated[Id | None, Field(description="This session alone; else all of the class")] = None
-    teacher_id: Annotated[Id, Field(description="Our id of the user who stands in")]
+    session_id: Annotated[Id | None, Field(description="Only this session; default: the whole class")] = None
+    teacher_id: Annotated[Id, Field(description="The id of the covering user")]
     first_day: Annotated[Day, Field(alias="from")]
     last_day: Annotated[Day, Field(alias="to", description="Inclusive")]
 
@@ -30,7 +30,7 @@ class CoverItem(Schema):
 
     id: int
     class_id: int
-    session_id: Annotated[int | None, Field(description="null: all of the class")]
+    session_id: Annotated[int | None, Field(description="null: the whole class")]
     teacher_id: int
     first_day: Annotated[date, Field(alias="from")]
     last_day: Annotated[date, Field(alias="to")]

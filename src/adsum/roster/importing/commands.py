@@ -48,14 +48,14 @@ def import_roster(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without making them.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Import nothing if any row is wrong.")] = False,
     allow_removals: Annotated[
-        bool, typer.Option("--allow-removals", help="Let more than 10 % of students, classes or enrolments end.")
+        bool, typer.Option("--allow-removals", help="Allow more than 10 % of students, classes or enrolments to end.")
     ] = False,
     timezone: Annotated[
-        str | None, typer.Option(parser=_known_timezone, metavar="ZONE", help="Of schools that are new.")
+        str | None, typer.Option(parser=_known_timezone, metavar="ZONE", help="The time zone of new schools.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Import OneRoster 1.1 or 1.2 CSV files. Exit 1 where anything was left out or refused."""
+    """Import OneRoster 1.1 or 1.2 CSV files. Exits with 1 if rows were left out or the import was refused."""
 
     async def run(roster_import: RosterImport) -> ImportReport:
         with roster_files(path) as files, ImportProgress() as progress:
@@ -114,11 +114,9 @@ def _summary(report: ImportReport) -> str:
     if report.refused:
         return "A dry run. Without --dry-run nothing would be imported, for the reasons below."
     if report.changes_nothing:
-        return (
-            "Nothing changes: the roster is what the files say." if not report.violation_count else "Nothing changes."
-        )
+        return "Nothing changes: the roster equals the files." if not report.violation_count else "Nothing changes."
     if report.dry_run:
-        return "A dry run: this would change, and nothing was changed."
+        return "A dry run: these are the changes; nothing was changed."
     return "Imported."
 
 

@@ -41,10 +41,10 @@ _BODY = {
 class ImportQuery(WholeQuery):
     """How to import."""
 
-    dry_run: Annotated[bool, Field(description="Say what would change, and change nothing")] = False
+    dry_run: Annotated[bool, Field(description="Report the changes without making them")] = False
     strict: Annotated[bool, Field(description="Import nothing if any row is wrong")] = False
     allow_removals: Annotated[
-        bool, Field(description="Let more than 10 % of the students, classes or enrolments end")
+        bool, Field(description="Allow more than 10 % of the students, classes or enrolments to end")
     ] = False
 
 
@@ -61,7 +61,7 @@ async def import_roster(
     roster_import: Annotated[RosterImport, Depends(provided(RosterImport))],
     caller: Annotated[Caller, Depends(require(Permission.ROSTER_IMPORT))],
 ) -> ImportAnswer:
-    """OneRoster 1.1 or 1.2 CSV files in a zip. Wrong rows, and what depends on them, are left out and listed."""
+    """OneRoster 1.1 or 1.2 CSV files in a zip. Invalid rows, and rows that depend on them, are left out and listed."""
     async with _uploaded_zip(request) as archive:
         with roster_files(archive) as files:
             report = await roster_import.run(

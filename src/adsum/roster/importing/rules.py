@@ -102,7 +102,7 @@ class Findings:
         self.add(*entry.violations)
         if entry.source_id is None and file not in self._partly_read:
             self._partly_read.add(file)
-            detail = "some rows cannot be read, so nobody is ended for not being in this file"
+            detail = "some rows cannot be read, so rows that are missing from this file do not end"
             self.add(file_violation("partly_read", file, detail))
 
     def is_wholly_read(self, file: str) -> bool:

@@ -110,7 +110,7 @@ def _roll_back_or_refuse(report: ImportReport, removals: Sequence[Violation]) ->
     if report.dry_run:
         raise _DryRunRollback(report)
     if report.refused and removals:
-        raise ImportRefused("nothing was imported: too much would end", report.violations)
+        raise ImportRefused("nothing was imported: too many rows would end", report.violations)
     if report.refused:
         raise ImportRefused(
             "nothing was imported: the files have violations, and the import is strict", report.violations

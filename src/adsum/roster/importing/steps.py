@@ -244,10 +244,10 @@ def _refuse_invisible_schools(orgs: Orgs, known: Mapping[str, ImportSchool], cal
     for source, row in rows.items():
         school = known.get(source)
         if school is None or not _is_visible(caller, school):
-            detail = f"school {source} is not one of yours"
+            detail = f"school {source} is not one of your schools"
             violations.append(row_violation("not_your_school", ORGS_FILE, row, detail, column="sourcedId", org=source))
     if violations:
-        raise Forbidden("these files are about schools that are not yours", violations)
+        raise Forbidden("these files contain schools that are not yours", violations)
 
 
 def _is_visible(caller: Caller, school: ImportSchool) -> bool:

@@ -106,7 +106,7 @@ class CsvTable:
             if column not in found
         ]
         violations += [
-            file_violation("repeated_column", self.name, f"the column {column} stands there twice", column=column)
+            file_violation("repeated_column", self.name, f"the column {column} occurs twice", column=column)
             for column in columns
             if found.count(column) > 1
         ]
@@ -227,7 +227,7 @@ class Row:
             case "" if self._layout.mode is Mode.BULK:
                 return False
             case "":
-                self.violation("missing_value", "status", "is empty; a delta file has to say active or tobedeleted")
+                self.violation("missing_value", "status", "is empty; in a delta file it is active or tobedeleted")
             case _:
                 self.violation("unknown_status", "status", "is neither active nor tobedeleted")
         return False
@@ -239,7 +239,7 @@ class Row:
         found = _day(text)
         if isinstance(found, date):
             return found
-        self.violation(found, column, "is no day of the form YYYY-MM-DD")
+        self.violation(found, column, "is not a day of the form YYYY-MM-DD")
         return None
 
     def listed(self, column: str) -> tuple[str, ...]:

@@ -67,8 +67,8 @@ def _files_in_zip(archive: zipfile.ZipFile) -> RosterFiles:
     csvs = [entry for entry in entries if _is_roster_csv(PurePosixPath(entry.filename))]
     folders = {PurePosixPath(entry.filename).parent for entry in csvs}
     if len(folders) > 1 or any(len(folder.parts) > 1 for folder in folders):
-        violation = Violation("scattered_files", "the CSV files have to lie side by side, at the top or in one folder")
-        raise UnreadableRoster("this zip file has its CSV files in several places", [violation])
+        violation = Violation("scattered_files", "the CSV files have to be in one folder, or at the top")
+        raise UnreadableRoster("this zip file has CSV files in several folders", [violation])
     return _by_name(
         [
             SourceFile(PurePosixPath(entry.filename).name, entry.file_size, partial(archive.open, entry))
@@ -120,9 +120,9 @@ def _by_name(files: Sequence[SourceFile]) -> RosterFiles:
         if count > 1
     ]
     if violations:
-        raise UnreadableRoster("a file is there more than once", violations)
+        raise UnreadableRoster("a file occurs more than once", violations)
     if not files:
-        raise UnreadableRoster("there is no CSV file in it", [Violation("missing_file", "there is no CSV file in it")])
+        raise UnreadableRoster("it contains no CSV file", [Violation("missing_file", "it contains no CSV file")])
     return {file.name.lower(): file for file in files}
 
 

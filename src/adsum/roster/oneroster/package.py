@@ -112,7 +112,7 @@ def _modes(files: RosterFiles, manifest: Manifest | None) -> dict[str, Mode]:
     if manifest is None:
         return {name: Mode.BULK for name in USED if name in present or name != "roles"}
     violations = [
-        file_violation("undeclared_file", f"{name}.csv", "manifest.csv does not say whether this file is bulk or delta")
+        file_violation("undeclared_file", f"{name}.csv", "manifest.csv does not declare this file")
         for name in USED
         if name in present and name not in manifest.modes
     ]
@@ -198,7 +198,7 @@ def read_manifest(files: RosterFiles) -> Manifest | None:
     if not modes and not violations:
         violations.append(file_violation("empty_manifest", MANIFEST, "it names no file"))
     if violations:
-        raise UnreadableRoster("manifest.csv cannot be followed", violations)
+        raise UnreadableRoster("manifest.csv is invalid", violations)
     return Manifest(modes)
 
 

@@ -193,5 +193,5 @@ def _role(row: Row, *, required: bool) -> str:
         return role
     if role.startswith("ext:"):
         return EXTENSION
-    row.violation("unknown_role", "role", "is no role of OneRoster")
+    row.violation("unknown_role", "role", "is not a role of OneRoster")
     return ""

@@ -77,7 +77,7 @@ class People:
         _require_may_grant(caller, role)
         if role is not Role.ADMIN:
             if school_id is None:
-                detail = "name a school: every role but admin has one"
+                detail = "a school is required: every role except admin has one"
                 raise Invalid(detail, [Violation("school_missing", detail, "/school")])
             async with self._database.snapshot() as connection:
                 await require_school(connection, caller, school_id)
@@ -106,7 +106,7 @@ class People:
         async with self._database.snapshot() as connection:
             user = await user_of_email(connection, normalised_email(email))
         if user is None or (caller.schools is not None and user.school_id not in caller.schools):
-            raise NotFound("nobody signs in with this email")
+            raise NotFound("no user has this email")
         _require_may_grant(caller, Role(user.role))
         return user.id
 

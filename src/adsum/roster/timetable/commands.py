@@ -21,7 +21,7 @@ from adsum.schools.service import Schools
 def import_timetable(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE")],
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without making them.")] = False,
     school_id: Annotated[
         int | None,
         typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Optional if there is one school."),

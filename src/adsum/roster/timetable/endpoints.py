@@ -31,18 +31,18 @@ TimetablesService = Annotated[Timetables, Depends(provided(Timetables))]
 class TimetableQuery(WholeQuery):
     """How to import."""
 
-    dry_run: Annotated[bool, Field(description="Say what would change, and change nothing")] = False
+    dry_run: Annotated[bool, Field(description="Report the changes without making them")] = False
 
 
-@router.get("/sessions/{id}/times", name="readTimes", summary="When a session meets")
+@router.get("/sessions/{id}/times", name="readTimes", summary="Times of a session")
 async def read_times(session_id: SessionId, timetables: TimetablesService, caller: Reader) -> Times:
     """In the order of the week. Empty if the times are not known."""
     return Times.of(await timetables.times(session_id, caller))
 
 
-@router.put("/sessions/{id}/times", name="replaceTimes", summary="Say when a session meets")
+@router.put("/sessions/{id}/times", name="replaceTimes", summary="Set the times of a session")
 async def replace_times(session_id: SessionId, body: Times, timetables: TimetablesService, caller: Manager) -> Times:
-    """All times of the session are replaced by these."""
+    """Replaces all times of the session."""
     times = [SessionTime(time.weekday, time.begins, time.ends) for time in body.times]
     return Times.of(await timetables.replace(session_id, times, caller))
 

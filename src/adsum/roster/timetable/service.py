@@ -102,7 +102,7 @@ class Timetables:
             for row in rows:
                 plan.add(row)
             if plan.violations:
-                raise Invalid(f"{len(plan.violations)} things are wrong with this timetable", plan.violations)
+                raise Invalid(f"the timetable has {len(plan.violations)} errors", plan.violations)
             if not dry_run:
                 await replace_times(connection, plan.times)
         return TimetableReport(dry_run, len(plan.times), sum(map(len, plan.times.values())))

@@ -42,13 +42,11 @@ async def close_day(
     return ClosedDayItem.model_validate(await calendar.close_day(school_id, closed, caller))
 
 
-@router.delete(
-    "/closed-days/{day}", name="openDay", summary="Take a closed day back", status_code=HTTPStatus.NO_CONTENT
-)
+@router.delete("/closed-days/{day}", name="openDay", summary="Remove a closed day", status_code=HTTPStatus.NO_CONTENT)
 async def open_day(
     school_id: SchoolId, day: Annotated[Day, Path()], calendar: CalendarService, caller: Manager
 ) -> None:
-    """404 where the school is not closed on that day."""
+    """404 if the school is not closed on that day."""
     await calendar.open_day(school_id, day, caller)
 
 

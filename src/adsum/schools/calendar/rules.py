@@ -138,7 +138,7 @@ def validate_times(times: Sequence[SessionTime]) -> Iterator[tuple[int, Violatio
 
 def _validate_time(time: SessionTime) -> Iterator[Violation]:
     if not 1 <= time.weekday <= 7:
-        detail = f"{time.weekday} is no weekday: 1 is Monday, 7 is Sunday"
+        detail = f"{time.weekday} is not a weekday: 1 is Monday, 7 is Sunday"
         yield Violation("out_of_range", detail, "/weekday", {"minimum": 1, "maximum": 7})
     wrong = [(name, text) for name, text in (("begins", time.begins), ("ends", time.ends)) if not TIME.fullmatch(text)]
     for name, text in wrong:

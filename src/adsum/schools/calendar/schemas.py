@@ -31,7 +31,7 @@ class CloseDay(Schema):
     reason: Annotated[PlainText, Field(min_length=1, max_length=MAX_REASON)]
     from_time: Annotated[
         Annotated[str, Field(pattern=TIME_PATTERN)] | None,
-        Field(description="Local time, from which on; without it, all day"),
+        Field(description="Local time from which the school is closed; default: all day"),
     ] = None
 
 

@@ -115,7 +115,7 @@ class SchoolCalendar:
 def _validate_closed_day(closed: ClosedDay) -> list[Violation]:
     violations = list(validate_reason(closed.reason))
     if not closed.reason.strip():
-        violations.append(Violation("too_short", "say why the school is closed", "/reason", {"minimum": 1}))
+        violations.append(Violation("too_short", "a reason is required", "/reason", {"minimum": 1}))
     if closed.from_time is not None and not TIME.fullmatch(closed.from_time):
         violations.append(violation_of_time_text(closed.from_time, "/fromTime"))
     return violations
@@ -139,7 +139,7 @@ def _validate_term(title: str, begin: date, end: date) -> list[Violation]:
             Violation("too_long", f"a title has at most {MAX_TITLE} characters", "/title", {"maximum": MAX_TITLE})
         )
     if UNSTORABLE.search(title):
-        violations.append(Violation("wrong_text", "a title has no NUL and no half of a character", "/title"))
+        violations.append(Violation("wrong_text", "a title must not contain NUL or unpaired surrogates", "/title"))
     if end <= begin:
         violations.append(
             Violation("days_reversed", f"the end, {end}, is not after the beginning, {begin}", "/endDate")

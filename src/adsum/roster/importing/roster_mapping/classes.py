@@ -90,4 +90,4 @@ def session_title(period: str) -> str:
 
 
 def _no_school(entry: SchoolClass) -> Violation:
-    return row_violation("no_school", FILE, entry.row, f"org {entry.school} is no school", column="schoolSourcedId")
+    return row_violation("no_school", FILE, entry.row, f"org {entry.school} is not a school", column="schoolSourcedId")

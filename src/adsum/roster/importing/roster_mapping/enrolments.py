@@ -98,7 +98,7 @@ class EnrolmentMapping:
         elif entry.user not in known.people:
             yield _violation("unknown_user", entry, "userSourcedId", f"there is no user {entry.user}")
         elif entry.class_ in known.classes:
-            detail = f"user {entry.user} is no {entry.role} of the school of class {entry.class_}"
+            detail = f"user {entry.user} is not a {entry.role} of the school of class {entry.class_}"
             people = known.students if entry.role == STUDENT else known.teachers
             if (known.classes[entry.class_][0], entry.user) not in people:
                 yield _violation("wrong_user", entry, "userSourcedId", detail)
