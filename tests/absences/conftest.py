@@ -1,4 +1,4 @@
-"""A class of three students, and requests of its office."""
+"""Fixtures for tests of absences: a class of three students, and requests of its office."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class Office:
         return self.api.school
 
     async def enter(self, *students: int, role: str = "office", **fields: Any) -> httpx2.Response:
-        """All of them away on `DAY`, unless `fields` say otherwise."""
+        """Enters an absence of all students on `DAY`, unless `fields` override this."""
         body = {"studentIds": students, "from": DAY, "to": DAY, "status": "excused", "reason": "doctor"} | fields
         return await self.api.post("/absences", body, role)
 
     async def planned(self, *students: int, **fields: Any) -> int:
-        """The id of the first."""
+        """Returns the id of the first planned absence."""
         answer = await self.enter(*students, **fields)
         assert answer.status_code == HTTPStatus.CREATED, answer.text
         return answer.json()["items"][0]["id"]
 
     async def take(self, role: str = "teacher", **fields: Any) -> dict[str, Any]:
-        """Takes the register, and waits until that has ended."""
+        """Takes the register, and waits until its run has ended."""
         answer = await self.api.create(role, **fields)
         assert answer.is_success, answer.text
         if answer.status_code == HTTPStatus.ACCEPTED:

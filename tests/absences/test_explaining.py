@@ -1,4 +1,4 @@
-"""Unexplained absences: the office explains all of a student's of one day at once."""
+"""Unexplained absences: the office explains all absences of a student on a day together."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def unexplained_absences(database: Database) -> UnexplainedAbsences:
 
 
 async def absent_twice(database: Database) -> tuple[SchoolIds, list[int]]:
-    """The first student absent in two sessions of a day and on the next; the second excused; the third present."""
+    """The first student is absent in two sessions of a day and the next; the second is excused, the third present."""
     async with database.transaction() as connection:
         school = await make_school(connection, students=3)
         second = await make_session(connection, school.class_id, period="2")

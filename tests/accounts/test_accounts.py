@@ -35,7 +35,7 @@ async def test_the_only_school_need_not_be_named(accounts: Accounts, database: D
     assert (await accounts.add_user("office@school.example", Role.OFFICE)).user.school_id == school_id
 
 
-async def test_without_a_password_one_is_generated_that_signs_in(accounts: Accounts) -> None:
+async def test_a_user_added_without_a_password_signs_in_with_a_generated_one(accounts: Accounts) -> None:
     added = await accounts.add_user("admin@school.example", Role.ADMIN)
     assert (await accounts.authenticate("admin@school.example", added.password)).role is Role.ADMIN
 
@@ -105,7 +105,7 @@ async def test_a_teacher_gets_one_login_only(accounts: Accounts, database: Datab
         await accounts.add_user("u@school.example", Role.TEACHER, teacher="T1")
 
 
-async def test_the_list_has_those_with_a_login_by_email(accounts: Accounts, database: Database) -> None:
+async def test_the_list_contains_users_with_a_login_by_email(accounts: Accounts, database: Database) -> None:
     school_id = await new_school(database)
     async with database.transaction() as connection:
         await make_user(connection, Role.TEACHER, school_id, source_id="T1")
@@ -139,12 +139,12 @@ async def test_wrong_password_unknown_email_no_password_and_disabled_look_the_sa
         ("bare@school.example", PASSWORD),
         ("off@school.example", PASSWORD),
     ]
-    told: set[str] = set()
+    details: set[str] = set()
     for email, password in attempts:
         with pytest.raises(Unauthenticated) as caught:
             await accounts.authenticate(email, password)
-        told.add(caught.value.detail)
-    assert len(told) == 1
+        details.add(caught.value.detail)
+    assert len(details) == 1
 
 
 async def test_an_enabled_user_signs_in_again(accounts: Accounts) -> None:

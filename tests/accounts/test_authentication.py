@@ -34,7 +34,7 @@ async def test_signing_in_returns_a_valid_token(full_frame: Frame) -> None:
     assert marks.json() == {"role": "admin", "schools": None}
 
 
-async def test_wrong_credentials_are_one_and_the_same_401(full_frame: Frame) -> None:
+async def test_all_wrong_credentials_get_the_same_401(full_frame: Frame) -> None:
     await full_frame.adsum.accounts.add_user("admin@school.example", Role.ADMIN, password="correct horse")
     await full_frame.adsum.accounts.add_user("off@school.example", Role.ADMIN, password="correct horse")
     await full_frame.adsum.accounts.disable("off@school.example")
@@ -55,7 +55,7 @@ async def test_a_sign_in_without_its_fields_is_refused(full_frame: Frame) -> Non
     assert [entry["pointer"] for entry in problem_of(answer)["errors"]] == ["/password"]
 
 
-async def test_without_credentials_and_with_bad_ones_the_answer_is_401(full_frame: Frame) -> None:
+async def test_missing_and_invalid_credentials_get_401(full_frame: Frame) -> None:
     token = await full_frame.token(Role.ADMIN)
     now = system_clock()
     claims: dict[str, Any] = {"sub": "1", "gen": 0, "iat": now, "exp": now + timedelta(hours=1)}
@@ -102,7 +102,7 @@ async def test_marking_needs_the_permission(full_frame: Frame, role: Role, statu
         assert answer.json()["schools"] == (None if role is Role.ADMIN else [school_id])
 
 
-async def test_an_api_key_serves_with_its_own_permissions_until_it_is_revoked(full_frame: Frame) -> None:
+async def test_an_api_key_acts_with_its_own_permissions_until_it_is_revoked(full_frame: Frame) -> None:
     marking = await full_frame.adsum.api_keys.create("marks", [Permission.ATTENDANCE_CREATE])
     reading = await full_frame.adsum.api_keys.create("reads", [Permission.ATTENDANCE_READ])
     assert (await full_frame.client.get("/trial/marks", headers={"X-API-Key": reading.secret})).status_code == 403
@@ -122,7 +122,7 @@ async def test_every_endpoint_but_the_public_ones_needs_a_caller(frame: Frame) -
             assert operation["security"] == [{"bearerToken": []}, {"apiKey": []}], path
             url = path.replace("{", "").replace("}", "")
             answer = await frame.client.request(method, url)
-            # A body that cannot be read is refused before anybody asks who sent it.
+            # A malformed body is refused before authentication.
             assert answer.status_code == 401, f"{method} {path}: {answer.status_code}"
             asked += 1
     assert asked

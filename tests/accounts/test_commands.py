@@ -33,7 +33,7 @@ def test_users_are_added_listed_and_disabled(sqlite_url: str) -> None:
     assert (ended.returncode, ended.stdout) == (1, "")
 
 
-def test_a_list_that_goes_to_a_file_is_plain_and_aligned(adsum: Commands) -> None:
+def test_a_list_written_to_a_file_is_plain_and_aligned(adsum: Commands) -> None:
     adsum.output("user", "add", ADMIN, "--role", "admin", "--password-stdin", stdin="correct horse\n")
     heading, user = adsum.output("user", "list").splitlines()
     assert heading.split() == ["Email", "Role", "School", "id", "Sourced", "id", "Disabled"]
@@ -74,7 +74,7 @@ def test_a_token_needs_a_secret_key(sqlite_url: str) -> None:
     assert "ADSUM_SECRET_KEY" in ended.stderr
 
 
-def test_keys_are_made_shown_once_and_revoked(adsum: Commands) -> None:
+def test_keys_are_created_shown_once_and_revoked(adsum: Commands) -> None:
     made = json.loads(adsum.output("key", "create", "prometheus", "--permission", "metrics:read", "--json"))
     secret = made.pop("secret")
     assert (made["permissions"], made["schools"], made["revokedAt"]) == (["metrics:read"], None, None)

@@ -17,7 +17,7 @@ READ_AND_MARK = (Permission.ATTENDANCE_CREATE, Permission.ATTENDANCE_READ, Permi
 
 
 class Platform:
-    """A program with a key of one school, which it uses in the name of that school's people."""
+    """A program with the API key of a school, which acts on behalf of people of that school."""
 
     def __init__(self, api: Api, secret: str, key_id: int) -> None:
         self.api = api
@@ -85,7 +85,7 @@ async def test_only_permissions_of_both_the_person_and_the_key_apply(adsum: Adsu
     assert (await platform.mark(platform.teacher, classId=colleagues, sessionId=session_id)).status_code == 404
     assert (await platform.mark(platform.person(Role.VIEWER))).status_code == 403
     assert (await platform.mark(platform.person(Role.OFFICE))).status_code == 202
-    # The office may; the key was not made for it.
+    # The office has this permission; the key does not.
     assert (await platform.ask("/absences", platform.person(Role.OFFICE))).status_code == 403
 
 

@@ -27,7 +27,7 @@ async def test_a_password_typed_on_another_keyboard_is_the_same() -> None:
     assert await checker.matches(decomposed, await checker.hash(composed))
 
 
-async def test_an_account_without_a_password_costs_as_much_to_try_and_never_matches() -> None:
+async def test_checking_an_account_without_a_password_takes_as_long_and_never_matches() -> None:
     real = await Passwords().hash("correct horse")
     assert extract_parameters(DECOY) == extract_parameters(real)
     # Argon2 computes the whole hash before it compares: a mismatch, not a hash that cannot be read.

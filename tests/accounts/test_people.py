@@ -32,7 +32,7 @@ async def new_school(database: Database) -> int:
 
 
 def head_of(school_id: int) -> Caller:
-    """Who manages the logins of one school, and otherwise may do what its office may."""
+    """Returns a caller with the permissions of the office of a school, and that to manage logins."""
     permissions = PERMISSIONS[Role.OFFICE] | {Permission.USER_MANAGE}
     return replace(caller(Role.OFFICE, school_id), permissions=permissions)
 

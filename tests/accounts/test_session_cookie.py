@@ -31,11 +31,11 @@ async def test_a_cookie_is_enough_to_read(frame: Frame) -> None:
         ({}, 403),
     ],
 )
-async def test_a_change_has_to_come_from_a_page_of_ours(frame: Frame, headers: dict[str, str], status: int) -> None:
+async def test_a_change_has_to_come_from_a_page_of_adsum(frame: Frame, headers: dict[str, str], status: int) -> None:
     assert await ask(frame, "POST", **headers) == status
 
 
-async def test_over_https_only_the_cookie_that_browsers_keep_to_this_host_counts(frame: Frame) -> None:
+async def test_over_https_only_the_host_bound_cookie_is_accepted(frame: Frame) -> None:
     token = await frame.token(Role.ADMIN)
     for name, status in (("adsum", 401), ("__Host-adsum", 200)):
         answer = await frame.client.get("https://adsum.example/trial/marks", headers={"Cookie": f"{name}={token}"})

@@ -26,7 +26,7 @@ AN_HOUR_S = 3600
 
 @pytest.fixture
 async def redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Redis]:
-    """A machine that is slow for a moment is no outage here."""
+    """Raises the deadline of Redis calls, since a slow test machine is not an outage."""
     monkeypatch.setattr(service, "REQUEST_DEADLINE_S", 10.0)
     client = open_redis(redis_url, connections=4, socket_timeout=5)
     yield client

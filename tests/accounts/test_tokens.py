@@ -100,7 +100,7 @@ async def test_a_token_without_a_claim_is_refused(tokens: Tokens, database: Data
 
 
 @pytest.mark.parametrize("subject", ["0", "-1", "1e3", "a@school.example", str(2**63), "\uff19", "9" * 5000])
-async def test_a_subject_that_is_no_user_is_refused(tokens: Tokens, database: Database, subject: str) -> None:
+async def test_a_subject_that_is_not_a_user_is_refused(tokens: Tokens, database: Database, subject: str) -> None:
     await new_user(database)
     await assert_refused(tokens, signed(claims_of(0, sub=subject)))
 
@@ -136,7 +136,7 @@ async def test_a_token_of_an_earlier_generation_is_refused(tokens: Tokens, datab
     await assert_refused(tokens, signed(claims_of(user_id, gen="0")))
 
 
-async def test_disabling_ends_all_tokens_at_once_and_enabling_brings_none_back(
+async def test_disabling_ends_all_tokens_at_once_and_enabling_restores_none(
     tokens: Tokens, accounts: Accounts, database: Database
 ) -> None:
     await new_user(database)

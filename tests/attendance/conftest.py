@@ -25,7 +25,7 @@ NOON_OF_THE_25TH = datetime(2024, 12, 25, 12, tzinfo=UTC)
 
 @pytest.fixture
 def directory(database: Database) -> Directory:
-    """On Christmas Day 2024, at noon in UTC."""
+    """The directory on Christmas Day 2024, at noon in UTC."""
     return Directory(database, lambda: NOON_OF_THE_25TH)
 
 
@@ -41,13 +41,13 @@ def records(database: Database) -> Records:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """The whole application, asked over HTTP by whoever signs in."""
+    """The whole application over HTTP, with the token of the last user who signed in."""
 
     adsum: Adsum
     client: httpx2.AsyncClient
 
     async def sign_in(self, role: Role, school_id: int | None = None) -> int:
-        """Sends all later requests as a new user in this role, and answers with the user's id."""
+        """Sends all later requests as a new user in this role. Returns the user's id."""
         email = f"{role}-{school_id or 'all'}@school.example"
         async with self.adsum.database.transaction() as connection:
             user_id = await make_user(connection, role, school_id, email=email, password_hash="-")

@@ -1,4 +1,4 @@
-"""`adsum attendance`, run as an operator runs them."""
+"""`adsum attendance`, run as an operator runs it."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ async def school(reader: Reader) -> SchoolIds:
 
 
 def wrong_in(answer: httpx2.Response) -> set[str]:
-    """The names of the parameters that a 422 finds wrong."""
+    """Returns the names of the invalid parameters in a 422."""
     assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     return {entry["params"]["name"] for entry in answer.json()["errors"]}

@@ -1,4 +1,4 @@
-"""No list of records scans the whole table, by SQLite's query plans."""
+"""No list of records scans the whole table, according to SQLite's query plans."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def test_a_correction_makes_the_next_version_of_a_record(
 
 
 def wrong_in(correction: Correction, recorded: RecordedMark) -> list[str]:
-    """In a school that does not give `late` any more."""
+    """Validates a correction in a school that has retired `late`."""
     late = replace(SchoolStatuses().get("late") or DEFAULTS[0], retired_at=datetime(2024, 12, 1, tzinfo=UTC))
     return [violation.code for violation in validate_correction(correction, recorded, SchoolStatuses([late]))]
 

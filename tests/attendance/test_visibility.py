@@ -51,8 +51,8 @@ async def teacher_until_the_20th(database: Database, school: SchoolIds) -> Calle
     return caller(Role.TEACHER, school.school_id, user_id)
 
 
-async def seen_by(directory: Directory, who: Caller) -> tuple[list[int], list[int], list[int]]:
-    """Ids of the classes, the sessions and the students that somebody finds."""
+async def visible_ids(directory: Directory, who: Caller) -> tuple[list[int], list[int], list[int]]:
+    """Returns the ids of the classes, sessions and students that a caller sees."""
     classes = await directory.classes(who, ClassFilters(), FIRST)
     sessions = await directory.sessions(who, SessionFilters(), FIRST)
     students = await directory.students(who, StudentFilters(), FIRST)
@@ -60,7 +60,7 @@ async def seen_by(directory: Directory, who: Caller) -> tuple[list[int], list[in
 
 
 async def test_an_admin_sees_every_school(directory: Directory, school: SchoolIds, other_school: SchoolIds) -> None:
-    assert await seen_by(directory, caller(Role.ADMIN)) == (
+    assert await visible_ids(directory, caller(Role.ADMIN)) == (
         [school.class_id, other_school.class_id],
         [school.session_id, other_school.session_id],
         [*school.student_ids, *other_school.student_ids],
@@ -73,7 +73,7 @@ async def test_staff_of_a_school_see_only_that_school(
 ) -> None:
     who = caller(role, school.school_id)
 
-    assert await seen_by(directory, who) == ([school.class_id], [school.session_id], school.student_ids)
+    assert await visible_ids(directory, who) == ([school.class_id], [school.session_id], school.student_ids)
     with pytest.raises(NotFound):
         await day_rosters.roster(who, other_school.class_id)
 
@@ -85,12 +85,12 @@ async def test_an_api_key_sees_the_schools_that_it_names(
     of_one = Caller(Role.KEY, permissions, key_id=1, schools=frozenset({other_school.school_id}))
     of_none = Caller(Role.KEY, permissions, key_id=2, schools=frozenset())
 
-    assert await seen_by(directory, of_one) == (
+    assert await visible_ids(directory, of_one) == (
         [other_school.class_id],
         [other_school.session_id],
         other_school.student_ids,
     )
-    assert await seen_by(directory, of_none) == ([], [], [])
+    assert await visible_ids(directory, of_none) == ([], [], [])
 
 
 async def test_a_teacher_sees_the_classes_that_they_teach(
@@ -101,7 +101,7 @@ async def test_a_teacher_sees_the_classes_that_they_teach(
         await make_session(connection, colleagues)
     who = caller(Role.TEACHER, school.school_id, school.teacher_id)
 
-    assert await seen_by(directory, who) == ([school.class_id], [school.session_id], school.student_ids)
+    assert await visible_ids(directory, who) == ([school.class_id], [school.session_id], school.student_ids)
     assert (await day_rosters.roster(who, school.class_id)).day == CHRISTMAS
     with pytest.raises(NotFound):
         await day_rosters.roster(who, colleagues)
@@ -114,7 +114,7 @@ async def test_a_teacher_whose_assignment_ended_sees_the_days_before_and_nothing
 ) -> None:
     who = await teacher_until_the_20th(database, school)
 
-    assert await seen_by(directory, who) == ([], [], [])
+    assert await visible_ids(directory, who) == ([], [], [])
     assert len((await day_rosters.roster(who, school.class_id, date(2024, 12, 19))).students) == 2
     for day in (TWENTIETH, None):
         with pytest.raises(NotFound):
@@ -131,7 +131,7 @@ async def test_a_teacher_sees_nothing_before_their_first_day(
         await assign(connection, school.class_id, user_id, begin=date(2024, 12, 26))
     who = caller(Role.TEACHER, school.school_id, user_id)
 
-    assert await seen_by(directory, who) == ([], [], [])
+    assert await visible_ids(directory, who) == ([], [], [])
     assert len((await day_rosters.roster(who, school.class_id, date(2024, 12, 26))).students) == 2
 
 
@@ -195,8 +195,8 @@ async def test_today_is_in_the_time_zone_of_the_school(
     teacher_there = caller(Role.TEACHER, there.school_id, there.teacher_id)
     admin = caller(Role.ADMIN)
 
-    assert await seen_by(directory, teacher_here) == ([], [], [])
-    assert await seen_by(directory, teacher_there) == ([there.class_id], [there.session_id], there.student_ids)
+    assert await visible_ids(directory, teacher_here) == ([], [], [])
+    assert await visible_ids(directory, teacher_there) == ([there.class_id], [there.session_id], there.student_ids)
     assert (await day_rosters.roster(admin, there.class_id)).day == date(2024, 12, 26)
     assert (await day_rosters.roster(admin, here.class_id)).day == CHRISTMAS
     assert (await directory.students(admin, StudentFilters(class_id=here.class_id), FIRST)).items == []

@@ -27,7 +27,7 @@ from tests.support.runs import ACCEPTED_AT, batch_of
 from tests.support.schools import SchoolIds, caller, make_record, make_school
 from tests.support.statements import count_of, statements_sent
 from tests.support.submissions import submission
-from tests.support.waiting import somebody_waits_for_a_lock, until, waiting_for_locks
+from tests.support.waiting import has_transaction_waiting_for_a_lock, until, waiting_for_locks
 
 SYSTEM = system_caller()
 
@@ -191,7 +191,7 @@ async def test_the_slower_of_two_requests_with_one_key_gets_the_response_of_the_
         async with adsum.database.transaction() as holding:
             await submissions.store_answers(holding, answer, ACCEPTED_AT)
             slower = asyncio.create_task(adsum.attendances.create_batch(requests, SYSTEM))
-            await until(lambda: somebody_waits_for_a_lock(adsum.database))
+            await until(lambda: has_transaction_waiting_for_a_lock(adsum.database))
         assert replace(await slower, is_repeated=False) == faster
         async with adsum.database.autocommit_read() as connection:
             assert await runs.open_run(connection, batch_of(school)) is None

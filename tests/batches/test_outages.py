@@ -30,7 +30,7 @@ from tests.support.servers.counting import CountingProxy, Fault, Moment, countin
 from tests.support.servers.processes import short_folder
 from tests.support.servers.valkey import frozen, tell, temporary_valkey, url_of
 from tests.support.submissions import status_of, submission
-from tests.support.waiting import somebody_waits_for_a_lock, until
+from tests.support.waiting import has_transaction_waiting_for_a_lock, until
 
 SYSTEM = system_caller()
 
@@ -105,7 +105,7 @@ async def test_a_request_that_waited_for_a_fence_gets_the_same_response_after_a_
     async with adsum.database.transaction() as holding:
         await advance_fences(holding, [proxied_school.session_id])
         waiting = asyncio.create_task(adsum.attendances.create_batch(submission(proxied_school), SYSTEM))
-        await until(lambda: somebody_waits_for_a_lock(adsum.database))
+        await until(lambda: has_transaction_waiting_for_a_lock(adsum.database))
         lost = Fault(2, moment, named="COMMIT")  # the first COMMIT is the holder's
         proxy.arm(lost)
     (result,) = await asyncio.gather(waiting, return_exceptions=True)

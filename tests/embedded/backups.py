@@ -1,4 +1,4 @@
-"""Backing up and restoring as the tests do it, and what of a folder they compare."""
+"""Helpers that back up and restore a data folder, and compare its files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def put_back(folder: DataFolder, archive: Path, *, force: bool = False, newest: 
 
 
 def state(folder: DataFolder) -> dict[str, bytes]:
-    """Every file of a folder, but for what belongs to a process."""
+    """Returns the files of a folder, except those of a running process."""
     return {
         str(path.relative_to(folder.root)): path.read_bytes()
         for path in sorted(folder.root.rglob("*"))

@@ -1,4 +1,4 @@
-"""A data folder as `up` leaves one, to be backed up, and a place to restore it to."""
+"""Fixtures for tests of backups: a data folder as `up` leaves it, and the path of a restored one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adsum.embedded.data_folder import DataFolder
 
 @pytest.fixture
 def folder(tmp_path: Path, sqlite_template: Path) -> DataFolder:
-    """As `up` leaves one: a database, a secret, accounts, and Valkey's files."""
+    """A data folder as `up` leaves it: a database, a secret, accounts, and Valkey's files."""
     made = DataFolder(tmp_path / "data")
     made.create()
     shutil.copyfile(sqlite_template, made.database)
@@ -24,5 +24,5 @@ def folder(tmp_path: Path, sqlite_template: Path) -> DataFolder:
 
 @pytest.fixture
 def other(tmp_path: Path) -> DataFolder:
-    """A folder that is not there yet."""
+    """The path of a folder that does not exist."""
     return DataFolder(tmp_path / "other")

@@ -1,4 +1,4 @@
-"""A backup is one whole file or none."""
+"""A backup is one complete file or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A restore is all of it or nothing."""
+"""A restore is complete, or changes nothing."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def test_a_backup_of_a_newer_schema_is_refused(folder: DataFolder, other: DataFo
 
 
 @pytest.mark.parametrize(
-    ("error", "told"), [(OSError("no more"), BackupRefused), (KeyboardInterrupt(), KeyboardInterrupt)]
+    ("error", "raised"), [(OSError("no more"), BackupRefused), (KeyboardInterrupt(), KeyboardInterrupt)]
 )
 def test_a_failed_move_moves_all_files_back(
     folder: DataFolder,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     error: BaseException,
-    told: type[BaseException],
+    raised: type[BaseException],
 ) -> None:
     archive = make(folder, tmp_path / "backup.tar.gz").path
     write_school(folder.database, "after the backup")
@@ -63,7 +63,7 @@ def test_a_failed_move_moves_all_files_back(
         return rename(self, target)
 
     monkeypatch.setattr(restoring.Path, "rename", fail_at_last)
-    with pytest.raises(told):
+    with pytest.raises(raised):
         put_back(folder, archive, force=True)
     assert state(folder) == before
     folder.ensure_whole()

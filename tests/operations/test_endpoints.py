@@ -29,25 +29,25 @@ async def readiness_of(settings: Settings) -> tuple[int, dict[str, Any]]:
         return answer.status_code, answer.json()
 
 
-async def test_with_all_servers_it_is_ready(full_frame: Frame) -> None:
+async def test_the_api_is_ready_with_all_servers(full_frame: Frame) -> None:
     answer = await full_frame.client.get("/readyz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok", "checks": GOOD})
 
 
-async def test_without_redis_it_is_alive_and_not_ready(database_url: str) -> None:
+async def test_the_api_is_alive_and_not_ready_without_redis(database_url: str) -> None:
     settings = Settings(database_url=database_url, redis_url=NOBODY_LISTENS, secret_key=SecretStr(SECRET))
     status, body = await readiness_of(settings)
     assert (status, body) == (503, {"status": "unavailable", "checks": GOOD | {"redis": "unreachable"}})
 
 
-async def test_without_postgres_it_is_alive_and_not_ready(redis_url: str) -> None:
+async def test_the_api_is_alive_and_not_ready_without_postgres(redis_url: str) -> None:
     nowhere = "postgresql://adsum@127.0.0.1:1/adsum"
     status, body = await readiness_of(Settings(database_url=nowhere, redis_url=redis_url))
     assert status == 503
     assert body["checks"] == {"database": "unreachable", "migrations": "unreachable", "redis": "ok"}
 
 
-async def test_without_its_migrations_it_is_not_ready(full_frame: Frame) -> None:
+async def test_the_api_is_not_ready_without_migrations(full_frame: Frame) -> None:
     async with full_frame.adsum.database.transaction() as connection:
         await connection.execute(text("DELETE FROM alembic_version"))
     answer = await full_frame.client.get("/readyz")
@@ -55,7 +55,7 @@ async def test_without_its_migrations_it_is_not_ready(full_frame: Frame) -> None
     assert answer.json()["checks"] == GOOD | {"migrations": "behind"}
 
 
-async def test_a_process_needs_its_migrations_to_start(full_frame: Frame) -> None:
+async def test_a_process_does_not_start_without_migrations(full_frame: Frame) -> None:
     await full_frame.adsum.readiness.require_current_schema()
     async with full_frame.adsum.database.transaction() as connection:
         await connection.execute(text("DELETE FROM alembic_version"))
@@ -63,14 +63,14 @@ async def test_a_process_needs_its_migrations_to_start(full_frame: Frame) -> Non
         await full_frame.adsum.readiness.require_current_schema()
 
 
-async def test_without_a_sqlite_file_it_is_not_ready_and_makes_none(redis_url: str, tmp_path: Any) -> None:
+async def test_the_api_is_not_ready_without_a_sqlite_file_and_creates_none(redis_url: str, tmp_path: Any) -> None:
     file = tmp_path / "nothing.db"
     status, body = await readiness_of(Settings(database_url=f"sqlite:///{file}", redis_url=redis_url))
     assert (status, body["checks"]["migrations"]) == (503, "behind")
     assert not file.exists()
 
 
-async def test_the_schema_of_the_next_version_serves_this_one_too(full_frame: Frame) -> None:
+async def test_the_api_is_ready_on_the_schema_of_the_next_version(full_frame: Frame) -> None:
     async with full_frame.adsum.database.transaction() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     assert (await full_frame.client.get("/readyz")).status_code == 200
@@ -133,7 +133,7 @@ async def test_metrics_count_each_ended_run_of_any_process_once(full_frame: Fram
         assert shown["adsum_run_seconds_count"] == number - 1
 
 
-async def test_without_redis_the_queue_is_of_unknown_length(database_url: str) -> None:
+async def test_the_depth_of_the_queue_is_unknown_without_redis(database_url: str) -> None:
     settings = Settings(database_url=database_url, redis_url=NOBODY_LISTENS, secret_key=SecretStr(SECRET))
     async with running(settings) as full_frame:
         depth = (await scraped(full_frame))["adsum_queue_depth"]
@@ -141,7 +141,7 @@ async def test_without_redis_the_queue_is_of_unknown_length(database_url: str) -
 
 
 async def scraped(full_frame: Frame) -> dict[str, float]:
-    """What Prometheus gets, by series."""
+    """Returns the scraped metrics by series."""
     key = await full_frame.adsum.api_keys.create("prometheus", [Permission.METRICS_READ])
     answer = await full_frame.client.get("/metrics", headers={"X-API-Key": key.secret})
     assert answer.status_code == 200

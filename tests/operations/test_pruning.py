@@ -29,7 +29,7 @@ KEEP = timedelta(days=30)
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.time = system_clock()
@@ -44,7 +44,7 @@ async def count(adsum: Adsum, table: Table) -> int:
 
 
 async def pruned(adsum: Adsum) -> int:
-    """Everything that has ended by now, as if `KEEP` were over."""
+    """Prunes everything that has ended, as if `KEEP` had passed."""
     clock = Clock()
     clock.time += KEEP + timedelta(days=1)
     return await Pruning(adsum.database, clock, keep=KEEP).prune_if_due()
@@ -140,7 +140,7 @@ async def test_pruning_runs_hourly_and_at_once_after_a_full_page(adsum: Adsum, a
 
 
 async def age(adsum: Adsum, by: timedelta) -> None:
-    """As if every run had ended so much earlier."""
+    """Moves the end of every run into the past."""
     async with adsum.database.transaction() as connection:
         for run_id, ended_at in (await connection.execute(select(batch_runs.c.run_id, batch_runs.c.ended_at))).all():
             if ended_at is not None:

@@ -1,4 +1,4 @@
-"""Learning dates: the texts of the schools' own check 7, and everything around them."""
+"""Learning dates: forms, time zones, and refusals."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_25th_of_a_school_in_ho_chi_minh(text: str) -> None:
         ("2024-12-25T17:00:00Z", "date_in_future"),
     ],
 )
-def test_a_text_that_is_no_learning_date_is_refused_with_a_code(text: str, code: str) -> None:
+def test_a_text_that_is_not_a_learning_date_is_refused_with_a_code(text: str, code: str) -> None:
     assert refused(text, now=datetime(2024, 12, 25, 16, 59, tzinfo=UTC)) == code
 
 

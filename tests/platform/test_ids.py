@@ -37,7 +37,7 @@ def test_two_batches_never_share_an_id(one: Batch, other: Batch) -> None:
 
 
 @given(batches, ids)
-def test_no_id_is_one_that_bullmq_refuses(batch: Batch, student_id: int) -> None:
+def test_bullmq_refuses_no_id(batch: Batch, student_id: int) -> None:
     for name in (batch.id, batch.job_id(student_id)):
         assert ":" not in name
         assert not name.isdigit()
@@ -72,5 +72,5 @@ def test_a_text_that_resembles_a_batch_id_is_none(text: str) -> None:
     assert parse_batch_id(text) is None
 
 
-def test_the_largest_ids_are_ids() -> None:
+def test_the_largest_ids_are_valid() -> None:
     assert parse_batch_id(f"class-{MAX_ID}-session-{MAX_ID}-date-25122024") == Batch(MAX_ID, MAX_ID, date(2024, 12, 25))

@@ -1,4 +1,4 @@
-"""`adsum student`: a child's data at the command line."""
+"""`adsum student`: export and erasure on the command line."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ async def with_traces_everywhere(register: Register) -> None:
 
 
 def tables_after(words: str, sent: Sent) -> set[str]:
-    """The tables that stand in these statements after one of `words`, such as `FROM|JOIN`."""
+    """Returns the tables that follow one of `words`, such as `FROM|JOIN`, in these statements."""
     pattern = re.compile(rf"\b(?:{words})\s+(\w+)", re.IGNORECASE)
     return {table for statement, _ in sent for table in pattern.findall(statement)}
 
@@ -119,7 +119,7 @@ async def test_every_table_that_an_erasure_changes_is_exported(register: Registe
         await student_data.erase(student_of(register), system_caller())
 
     changed = tables_after("DELETE FROM|UPDATE", erased)
-    # Totals of a class and of a school are no personal data.
+    # Totals of a class and of a school are not personal data.
     changed -= {"class_days", "school_days"}
     assert {"students", "attendances", "absence_versions", "idempotency_keys", "batch_runs"} <= changed
     assert changed - tables_after("FROM|JOIN", exported) == set()
@@ -211,6 +211,6 @@ async def test_exports_and_erasures_are_logged_with_caller_and_student(
     await register.api.get(f"/students/{student_of(register)}/data")
     await erase(register.api, student_of(register))
 
-    told = [vars(each) for each in caplog.records if each.message.startswith("a student")]
-    assert [each["message"] for each in told] == ["student data exported", "student erased"]
-    assert {(each["student_id"], each["actor"].split("-")[0]) for each in told} == {(student_of(register), "user")}
+    logged = [vars(each) for each in caplog.records if each.message.startswith("a student")]
+    assert [each["message"] for each in logged] == ["student data exported", "student erased"]
+    assert {(each["student_id"], each["actor"].split("-")[0]) for each in logged} == {(student_of(register), "user")}

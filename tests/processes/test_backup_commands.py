@@ -1,4 +1,4 @@
-"""`adsum backup` and `adsum restore`, as operators type them."""
+"""`adsum backup` and `adsum restore`."""
 
 from __future__ import annotations
 

@@ -82,18 +82,18 @@ def refusal(**settings: str) -> str:
     return ended.stderr
 
 
-def test_without_a_secret_key_it_does_not_start(sqlite_url: str) -> None:
+def test_the_server_does_not_start_without_a_secret_key(sqlite_url: str) -> None:
     assert "ADSUM_SECRET_KEY" in refusal(database_url=sqlite_url)
 
 
-def test_with_a_short_secret_key_it_does_not_start_and_does_not_show_it(sqlite_url: str) -> None:
+def test_the_server_does_not_start_with_a_short_secret_key_and_does_not_show_it(sqlite_url: str) -> None:
     said = refusal(database_url=sqlite_url, secret_key="hunter2")
     assert "ADSUM_SECRET_KEY" in said
     assert "32" in said
     assert "hunter2" not in said
 
 
-def test_the_secret_of_the_data_folder_serves(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
+def test_the_server_uses_the_secret_key_of_the_data_folder(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "secret.key").write_text("short")
@@ -104,16 +104,16 @@ def test_the_secret_of_the_data_folder_serves(sqlite_url: str, redis_url: str, t
         assert httpx2.get(f"http://127.0.0.1:{live.port}/readyz").status_code == 200
 
 
-def test_on_a_database_without_its_migrations_it_does_not_start(tmp_path: Path) -> None:
+def test_the_server_does_not_start_on_a_database_without_migrations(tmp_path: Path) -> None:
     said = refusal(database_url=f"sqlite:///{tmp_path}/new.db", secret_key=SECRET)
     assert "adsum migrate" in said
 
 
-def test_without_its_database_it_does_not_start() -> None:
+def test_the_server_does_not_start_without_a_database() -> None:
     assert "database" in refusal(database_url="postgresql://adsum@127.0.0.1:1/adsum", secret_key=SECRET)
 
 
-def test_on_a_port_in_use_it_does_not_start(sqlite_url: str) -> None:
+def test_the_server_does_not_start_on_a_port_in_use(sqlite_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert port in refusal(database_url=sqlite_url, secret_key=SECRET, port=port)

@@ -37,7 +37,7 @@ def line_of_up(folder: Path, **settings: str) -> str:
         timeout=60,
     )
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert time.monotonic() - begin < 30  # most of it is the start of two Python processes on a busy machine
+    assert time.monotonic() - begin < 30  # mostly for the start of two Python processes on a busy machine
     *steps, line = ended.stderr.splitlines()
     assert steps in ([], ["Preparing the database"])
     assert list((folder / "running").iterdir()) == []
@@ -56,13 +56,13 @@ def test_a_database_url_of_another_kind_is_refused(folder: Path, url: str) -> No
     assert line_of_up(folder, DATABASE_URL=url).startswith("adsum: ADSUM_DATABASE_URL: ")
 
 
-def test_a_database_server_that_is_not_there_is_refused(folder: Path) -> None:
+def test_an_unreachable_database_server_is_refused(folder: Path) -> None:
     line = line_of_up(folder, DATABASE_URL=f"postgresql://adsum:a-secret-word@127.0.0.1:{closed_port()}/adsum")
     assert line.startswith("adsum: ADSUM_DATABASE_URL: the database cannot be used: ")
     assert "a-secret-word" not in line
 
 
-def test_a_database_host_that_is_not_known_is_refused(folder: Path) -> None:
+def test_an_unknown_database_host_is_refused(folder: Path) -> None:
     line = line_of_up(folder, DATABASE_URL="postgresql://adsum@nowhere.invalid/adsum")
     assert line.startswith("adsum: ADSUM_DATABASE_URL: the database cannot be used: ")
 
@@ -84,7 +84,7 @@ def test_a_redis_url_of_another_kind_is_refused(folder: Path, url: str) -> None:
     assert line_of_up(folder, REDIS_URL=url).startswith("adsum: ADSUM_REDIS_URL: ")
 
 
-def test_a_redis_that_is_not_there_is_refused(folder: Path) -> None:
+def test_an_unreachable_redis_is_refused(folder: Path) -> None:
     line = line_of_up(folder, REDIS_URL=f"redis://:a-secret-word@127.0.0.1:{closed_port()}")
     assert line.startswith("adsum: ADSUM_REDIS_URL: Valkey or Redis cannot be used: ")
     assert "a-secret-word" not in line

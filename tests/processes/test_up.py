@@ -26,8 +26,8 @@ NONE: Mapping[str, str] = {}
 RUN_UP = Path(__file__).with_name("run_up.py")
 
 
-class Household:
-    """One data folder, the `up` on it, and what that `up` started."""
+class UpRunner:
+    """A data folder, the `up` that runs on it, and the processes that it started."""
 
     def __init__(self, root: Path, stack: ExitStack) -> None:
         self.folder = DataFolder(root / "data")
@@ -60,8 +60,8 @@ class Household:
     def pid(self, role: str) -> int:
         return int((self.folder.running / role).read_text().split()[0])
 
-    def came_back(self, role: str, before: int) -> bool:
-        """Between two lives a role has no file."""
+    def has_restarted(self, role: str, before: int) -> bool:
+        """Whether the program has restarted. Between two starts it has no file."""
         with contextlib.suppress(FileNotFoundError):
             return self.pid(role) != before and is_alive(self.pid(role))
         return False
@@ -74,9 +74,9 @@ class Household:
 
 
 @pytest.fixture
-def household() -> Generator[Household]:
+def runner() -> Generator[UpRunner]:
     with short_folder() as root, ExitStack() as stack:
-        yield Household(root, stack)
+        yield UpRunner(root, stack)
 
 
 def free_port() -> int:
@@ -86,66 +86,65 @@ def free_port() -> int:
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_one_signal_stops_everything_in_order(household: Household, signal_number: signal.Signals) -> None:
-    up = household.started()
-    pids = household.pids()
+def test_one_signal_stops_everything_in_order(runner: UpRunner, signal_number: signal.Signals) -> None:
+    up = runner.started()
+    pids = runner.pids()
     assert len(pids) == 3
 
     up.send_signal(signal_number)
 
     assert up.wait(10) == 0
-    assert household.stop_order() == {"serve", "worker"}
+    assert runner.stop_order() == {"serve", "worker"}
     assert not any(map(is_alive, pids))
-    assert "ready to exit, bye bye" in household.valkey.log.read_text()
+    assert "ready to exit, bye bye" in runner.valkey.log.read_text()
 
 
-def test_nothing_is_left_when_up_is_killed_and_the_next_start_goes_on(household: Household) -> None:
-    up = household.started()
-    pids = household.pids()
-    tell(household.valkey, "SET kept yes")
+def test_a_killed_up_leaves_no_process_and_the_next_start_continues(runner: UpRunner) -> None:
+    up = runner.started()
+    pids = runner.pids()
+    tell(runner.valkey, "SET kept yes")
 
     up.kill()
 
     wait_until(lambda: not any(map(is_alive, pids)), 5, "all of its processes are gone")
-    household.started()
-    assert tell(household.valkey, "GET kept") == "yes"
+    runner.started()
+    assert tell(runner.valkey, "GET kept") == "yes"
 
 
 @pytest.mark.parametrize("role", ["serve", "worker", "valkey"])
-def test_a_program_that_dies_is_restarted(household: Household, role: str) -> None:
-    household.started()
-    first = household.pid(role)
+def test_a_program_that_dies_is_restarted(runner: UpRunner, role: str) -> None:
+    runner.started()
+    first = runner.pid(role)
 
     os.kill(first, signal.SIGKILL)
 
-    wait_until(lambda: household.came_back(role, first), 20, f"{role} is back")
-    wait_until(household.valkey.answers, 10, "Valkey answers")
+    wait_until(lambda: runner.has_restarted(role, first), 20, f"{role} is back")
+    wait_until(runner.valkey.answers, 10, "Valkey answers")
 
 
-def test_a_second_up_on_the_folder_names_the_first(household: Household) -> None:
-    first = household.started()
+def test_a_second_up_on_the_folder_names_the_first(runner: UpRunner) -> None:
+    first = runner.started()
 
-    second = household.start(settings={"ADSUM_PORT": str(free_port())})
+    second = runner.start(settings={"ADSUM_PORT": str(free_port())})
     _, errors = second.communicate(timeout=10)
 
     assert second.returncode == 1
     assert errors == (
-        f"{household.folder.root} is in use by another `adsum up`: "
-        f"process {first.pid}, http://127.0.0.1:{household.port}\n"
+        f"{runner.folder.root} is in use by another `adsum up`: process {first.pid}, http://127.0.0.1:{runner.port}\n"
     )
 
 
 @pytest.mark.parametrize("setting", ["ADSUM_PORT", "ADSUM_VALKEY_PORT"])
-def test_a_port_in_use_is_one_line_and_nothing_is_started(household: Household, setting: str) -> None:
+def test_a_port_in_use_is_one_line_and_nothing_is_started(runner: UpRunner, setting: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        up = household.start(settings={setting: str(port)})
+        up = runner.start(settings={setting: str(port)})
         _, errors = up.communicate(timeout=10)
 
     assert up.returncode == 1
     assert errors == f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another {setting}\n"
-    assert household.pids() == []
-    assert not household.valkey.log.exists()
+    assert runner.pids() == []
+    assert not runner.valkey.log.exists()
 
 
 @pytest.mark.parametrize(
@@ -157,22 +156,22 @@ def test_a_port_in_use_is_one_line_and_nothing_is_started(household: Household, 
     ],
 )
 def test_a_program_that_cannot_start_ends_up_with_its_last_lines(
-    household: Household, roles: tuple[str, str, str], story: str
+    runner: UpRunner, roles: tuple[str, str, str], story: str
 ) -> None:
-    up = household.start(*roles)
+    up = runner.start(*roles)
     _, errors = up.communicate(timeout=20)
 
     assert up.returncode == 1
     assert errors.endswith(story)
-    assert household.pids() == []
-    assert not household.valkey.answers()
+    assert runner.pids() == []
+    assert not runner.valkey.answers()
 
 
-def test_a_second_signal_stops_at_once(household: Household) -> None:
-    up = household.started("serve", "stubborn", "pass")
-    pids = household.pids()
+def test_a_second_signal_stops_at_once(runner: UpRunner) -> None:
+    up = runner.started("serve", "stubborn", "pass")
+    pids = runner.pids()
     up.terminate()
-    wait_until((household.folder.root / "order").exists, 10, "the stop has begun")
+    wait_until((runner.folder.root / "order").exists, 10, "the stop has begun")
 
     up.terminate()
 
@@ -180,72 +179,72 @@ def test_a_second_signal_stops_at_once(household: Household) -> None:
     assert not any(map(is_alive, pids))
 
 
-def test_a_signal_while_it_starts_stops_it(household: Household) -> None:
-    up = household.start("serve", "worker", "endless")
-    wait_until((household.folder.root / "endless.pid").exists, 10, "the preparation runs")
+def test_a_signal_during_the_start_stops_up(runner: UpRunner) -> None:
+    up = runner.start("serve", "worker", "endless")
+    wait_until((runner.folder.root / "endless.pid").exists, 10, "the preparation runs")
 
     up.terminate()
 
     assert up.wait(10) == 0
-    assert not household.valkey.answers()
+    assert not runner.valkey.answers()
 
 
-def test_valkey_starts_while_the_database_is_prepared(household: Household) -> None:
-    household.start("serve", "worker", "endless")
-    wait_until((household.folder.root / "endless.pid").exists, 10, "the preparation runs")
-    wait_until(household.valkey.answers, 10, "Valkey answers")
+def test_valkey_starts_while_the_database_is_prepared(runner: UpRunner) -> None:
+    runner.start("serve", "worker", "endless")
+    wait_until((runner.folder.root / "endless.pid").exists, 10, "the preparation runs")
+    wait_until(runner.valkey.answers, 10, "Valkey answers")
 
 
-def test_valkey_starts_after_a_configured_database_was_checked(household: Household) -> None:
-    url = f"sqlite:///{household.folder.root}/other.db"
-    household.start("serve", "worker", "endless", settings={"ADSUM_DATABASE_URL": url})
-    wait_until((household.folder.root / "endless.pid").exists, 10, "the preparation runs")
-    assert not household.valkey.log.exists()
+def test_valkey_starts_after_a_configured_database_was_checked(runner: UpRunner) -> None:
+    url = f"sqlite:///{runner.folder.root}/other.db"
+    runner.start("serve", "worker", "endless", settings={"ADSUM_DATABASE_URL": url})
+    wait_until((runner.folder.root / "endless.pid").exists, 10, "the preparation runs")
+    assert not runner.valkey.log.exists()
 
 
-def test_with_a_configured_redis_no_valkey_is_started(household: Household, redis_url: str) -> None:
-    household.started(settings={"ADSUM_REDIS_URL": redis_url})
+def test_with_a_configured_redis_no_valkey_is_started(runner: UpRunner, redis_url: str) -> None:
+    runner.started(settings={"ADSUM_REDIS_URL": redis_url})
 
-    assert {path.name for path in household.folder.running.iterdir()} == {"serve", "worker"}
+    assert {path.name for path in runner.folder.running.iterdir()} == {"serve", "worker"}
 
 
-def test_after_an_unfinished_restore_up_creates_no_database(household: Household) -> None:
-    household.folder.create()
-    household.folder.half_restored.touch()
-    up = household.start()
+def test_after_an_unfinished_restore_up_creates_no_database(runner: UpRunner) -> None:
+    runner.folder.create()
+    runner.folder.half_restored.touch()
+    up = runner.start()
     _, errors = up.communicate(timeout=10)
     assert (up.returncode, errors.count("\n")) == (1, 1)
     assert "`adsum restore PATH --force` again" in errors
-    assert not household.folder.database.exists()
+    assert not runner.folder.database.exists()
 
 
-def test_the_demo_school_is_loaded_only_into_a_new_database(household: Household) -> None:
-    stop(household.started())
-    assert household.folder.demo_wanted.exists()
+def test_the_demo_school_is_loaded_only_into_a_new_database(runner: UpRunner) -> None:
+    stop(runner.started())
+    assert runner.folder.demo_wanted.exists()
 
-    household.folder.demo_wanted.unlink()
-    household.folder.database.touch()
-    stop(household.started())
-    assert not household.folder.demo_wanted.exists()
+    runner.folder.demo_wanted.unlink()
+    runner.folder.database.touch()
+    stop(runner.started())
+    assert not runner.folder.demo_wanted.exists()
 
 
-def test_passwords_are_shown_only_on_a_terminal(household: Household) -> None:
-    household.folder.create()
-    household.folder.keep_credentials({"admin@school.example": "a-secret-word"})
-    up = household.started()
+def test_passwords_are_shown_only_on_a_terminal(runner: UpRunner) -> None:
+    runner.folder.create()
+    runner.folder.keep_credentials({"admin@school.example": "a-secret-word"})
+    up = runner.started()
     up.terminate()
     output, errors = up.communicate(timeout=10)
     assert "a-secret-word" not in output + errors
 
     terminal, end = pty.openpty()
-    household.start(stdout=end, settings={"TERM": "xterm", "COLUMNS": "120"})
+    runner.start(stdout=end, settings={"TERM": "xterm", "COLUMNS": "120"})
     os.close(end)
     seen = ""
     while "Ctrl-C" not in seen:
         seen += os.read(terminal, 4096).decode()
     os.close(terminal)
     assert "a-secret-word" in seen
-    assert json.loads(household.folder.credentials.read_text()) == {"admin@school.example": "a-secret-word"}
+    assert json.loads(runner.folder.credentials.read_text()) == {"admin@school.example": "a-secret-word"}
 
 
 def test_up_imports_no_server_libraries() -> None:

@@ -58,7 +58,7 @@ async def school(database: Database) -> SchoolIds:
 
 @pytest.fixture
 def registers(database: Database) -> Registers:
-    """On Wednesday, Christmas Day 2024, at noon in UTC."""
+    """The registers on Wednesday, Christmas Day 2024, at noon in UTC."""
     return Registers(database, lambda: NOON)
 
 

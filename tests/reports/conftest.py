@@ -28,7 +28,7 @@ WEEK = [MONDAY + timedelta(days) for days in range(5)]
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A school, and its reports as somebody reads them."""
+    """A school, and its reports for different callers."""
 
     database: Database
     school: SchoolIds
@@ -46,7 +46,7 @@ class Reported:
         return replace(Scope(self.school.school_id, WEEK[0], WEEK[-1]), **fields)
 
     async def take(self, day: date, marks: Mapping[int, str], session_id: int | None = None, **of: Any) -> None:
-        """A register that was taken: what each student, by their place in the class, was marked."""
+        """Takes a register. `marks` has the status of each student by their position in the class."""
         batch = Batch(of.get("class_id", self.school.class_id), session_id or self.school.session_id, day)
         jobs = [AttendanceJob(self.school.student_ids[place], Mark(status)) for place, status in sorted(marks.items())]
         async with self.database.transaction() as connection:
@@ -76,5 +76,5 @@ async def reported_school(database: Database) -> Reported:
 
 
 async def absent(reported: Reported) -> int:
-    """How many sessions were missed in that week, as the report has it."""
+    """Returns the number of missed sessions in that week according to the report."""
     return sum(counts.absent for counts in (await reported.counts(GroupBy.DAY)).values())

@@ -20,7 +20,7 @@ from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.repository import lock_school
 from tests.reports.conftest import MONDAY, WEEK, Reported, absent
 from tests.support.schools import make_session
-from tests.support.waiting import somebody_waits_for_a_lock, until, waiting_for_locks
+from tests.support.waiting import has_transaction_waiting_for_a_lock, until, waiting_for_locks
 
 
 async def test_a_record_corrected_while_its_day_is_summarised_is_summarised_again(
@@ -37,7 +37,7 @@ async def test_a_record_corrected_while_its_day_is_summarised_is_summarised_agai
         corrected = asyncio.create_task(correcting.correct(1, None, Correction(status="absent"), system_caller()))
 
         async def is_done_or_waits() -> bool:
-            return corrected.done() or await somebody_waits_for_a_lock(reported.database)
+            return corrected.done() or await has_transaction_waiting_for_a_lock(reported.database)
 
         await until(is_done_or_waits)
     await corrected
@@ -55,7 +55,7 @@ async def test_a_term_applies_to_a_day_that_is_summarised_while_the_term_is_adde
     async with reported.database.transaction() as connection:
         await connection.exec_driver_sql("LOCK TABLE terms IN SHARE MODE")
         added = asyncio.create_task(calendar.add_term(school_id, "Autumn", WEEK[2], WEEK[4], reported.office))
-        await until(lambda: somebody_waits_for_a_lock(reported.database))
+        await until(lambda: has_transaction_waiting_for_a_lock(reported.database))
         await reported.take(MONDAY, {0: "absent"})
         refreshed = asyncio.create_task(Summaries(reported.database).refresh(school_id))
 
@@ -71,7 +71,7 @@ async def test_a_term_applies_to_a_day_that_is_summarised_while_the_term_is_adde
 async def test_summarising_a_day_does_not_restore_a_student_who_is_being_erased(
     reported_on_postgres: Reported,
 ) -> None:
-    """Of a day that is made anew for another session, all records are read: also those of a run that nobody locks."""
+    """Summarising a day again reads all of its records, including those of runs that are not locked."""
     reported, school = reported_on_postgres, reported_on_postgres.school
     async with reported.database.transaction() as connection:
         second = await make_session(connection, school.class_id, period="2")
@@ -83,7 +83,7 @@ async def test_summarising_a_day_does_not_restore_a_student_who_is_being_erased(
         await lock_school(connection, school.school_id)
         await summarise(connection, school.school_id, MONDAY, SchoolStatuses())
         erased = asyncio.create_task(StudentData(reported.database).erase(school.student_ids[0], reported.office))
-        await until(lambda: somebody_waits_for_a_lock(reported.database))
+        await until(lambda: has_transaction_waiting_for_a_lock(reported.database))
     await erased
 
     async with reported.database.snapshot() as connection:
@@ -91,7 +91,7 @@ async def test_summarising_a_day_does_not_restore_a_student_who_is_being_erased(
 
 
 async def test_erasing_a_student_and_correcting_their_record_do_not_deadlock(reported_on_postgres: Reported) -> None:
-    """Both lock the record before its run: else each could have what the other one waits for."""
+    """Both lock the record before its run; otherwise they could deadlock."""
     reported = reported_on_postgres
     await reported.take(MONDAY, {0: "present", 1: "present"})
     assert await absent(reported) == 0
@@ -100,7 +100,7 @@ async def test_erasing_a_student_and_correcting_their_record_do_not_deadlock(rep
     async with reported.database.transaction() as connection:
         await connection.exec_driver_sql("LOCK TABLE attendance_changes IN SHARE MODE")
         corrected = asyncio.create_task(correcting.correct(1, None, Correction(status="absent"), system_caller()))
-        await until(lambda: somebody_waits_for_a_lock(reported.database))
+        await until(lambda: has_transaction_waiting_for_a_lock(reported.database))
         erased = asyncio.create_task(student_data.erase(reported.school.student_ids[0], reported.office))
 
         async def both_wait() -> bool:

@@ -37,7 +37,7 @@ def database_url(sqlite_url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A line of one of the files: of a day in a school, or of a day in a section of one. Each is a class here."""
+    """A line of one of the files: a day in a school, or in a section of a school. Each section is a class here."""
 
     class_name: str
     student: str
@@ -77,7 +77,7 @@ def _events(name: str, class_column: str) -> list[Event]:
 
 @pytest.fixture
 async def school_id(adsum: Adsum, events: list[Event]) -> int:
-    """A school in which everybody is in the classes that the files have them in."""
+    """A school whose students are in the classes of the files."""
     async with adsum.database.transaction() as connection:
         school_id = await make_bare_school(connection)
         classes, students = dict[str, int](), dict[str, int]()
@@ -120,7 +120,7 @@ async def test_a_year_is_counted_as_in_the_files_and_their_one_contradiction_is_
 
 
 def _expected(events: Iterable[Event]) -> dict[str, tuple[int, ...]]:
-    """By student: all events, absences, of these the excused ones, and tardies."""
+    """Returns by student the numbers of events, absences, excused absences and tardies."""
     by_student: dict[str, Counter[str]] = {}
     for event in events:
         by_student.setdefault(event.student, Counter())[STATUSES[event.category]] += 1

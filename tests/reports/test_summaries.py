@@ -171,7 +171,7 @@ async def test_an_erased_student_is_in_no_summary_of_students(reported: Reported
 
 
 async def test_an_erased_student_counts_in_no_class(reported: Reported) -> None:
-    """Whether the day is summarised before or not, the numbers of the class and of the school agree."""
+    """The numbers of the class and of the school agree, whether or not the day is summarised before."""
     for day in WEEK[:2]:
         await reported.take(day, {0: "absent", 1: "present"})
     assert (await reported.counts(GroupBy.CLASS))[reported.school.class_id].sessions == 4
@@ -203,7 +203,7 @@ async def test_concurrent_readers_summarise_each_day_once(reported: Reported) ->
 
 
 async def test_the_search_for_stale_days_uses_an_index(reported: Reported) -> None:
-    """Of all runs of a school's years nearly none is: to look at each would be most of what a report costs."""
+    """Few of a school's runs are stale. Reading all of them would dominate the cost of a report."""
     async with reported.database.snapshot() as connection:
         statement = str(
             stale(reported.school.school_id).compile(connection.engine, compile_kwargs={"literal_binds": True})

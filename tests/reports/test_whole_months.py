@@ -57,7 +57,7 @@ def test_whole_months_between_two_days(
 
 
 async def marked(reported: Reported, chance: random.Random) -> Marks:
-    """A term in which absences come in rows, as they do."""
+    """Records a term with absences on consecutive days."""
     marks: Marks = {}
     last = ["present"] * len(reported.school.student_ids)
     for day in EACH_DAY:
@@ -68,7 +68,7 @@ async def marked(reported: Reported, chance: random.Random) -> Marks:
 
 
 def counted(marks: Marks, first_day: date, last_day: date) -> dict[int, Counts]:
-    """The same numbers, one mark after the other."""
+    """Computes the same numbers from single marks."""
     of: defaultdict[int, list[Counts]] = defaultdict(list)
     for (student_id, day), status in marks.items():
         if first_day <= day <= last_day:

@@ -1,4 +1,4 @@
-"""What the tests of rosters share: a database, and imports into it on a day that the test sets."""
+"""Fixtures for tests of rosters: a database, and imports into it on a day that the test sets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TODAY = date(2024, 10, 15)
 
 @dataclass
 class Importing:
-    """Imports rosters into one database; `today` is the day that it is in UTC."""
+    """Imports rosters into one database; `today` is the current day in UTC."""
 
     database: Database
     today: date = TODAY
@@ -61,7 +61,7 @@ class Importing:
         return {table.name: await self.rows(table) for table in written}
 
     async def spans(self) -> dict[str, tuple[date | None, date | None]]:
-        """From when until when each enrolment of a student holds, by its sourcedId."""
+        """The first and the last day of each enrolment of a student, by its sourcedId."""
         rows = await self.rows(tables.enrolments)
         return {row["source_id"]: (row["begin_date"], row["end_date"]) for row in rows}
 
@@ -70,8 +70,8 @@ class Importing:
         return {row["source_id"]: row["active"] for row in await self.rows(table)}
 
 
-def where(violations: tuple[Violation, ...]) -> list[tuple[str, str]]:
-    """Place and code of each violation."""
+def places_and_codes(violations: tuple[Violation, ...]) -> list[tuple[str, str]]:
+    """Returns pointer and code of each violation."""
     return [(violation.pointer, violation.code) for violation in violations]
 
 

@@ -1,4 +1,4 @@
-"""Rosters for the tests: OneRoster files as lists of rows, changed a row at a time, then written as CSV."""
+"""Rosters for the tests: OneRoster files as lists of rows, which tests change and write as CSV."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MANIFEST = "manifest.csv"
 
 @dataclass
 class Roster:
-    """OneRoster files in the making. `modes` become the manifest; without any there is none."""
+    """OneRoster files as rows. `modes` become the manifest; without modes there is none."""
 
     tables: Tables
     modes: dict[str, str] = field(default_factory=dict[str, str])
@@ -29,7 +29,7 @@ class Roster:
         return next(row for row in self.tables[table] if row["sourcedId"] == source_id)
 
     def add(self, table: str, **cells: str) -> None:
-        """A row with what is given; other columns are blank."""
+        """Adds a row with these cells; other columns are blank."""
         first = self.tables[table][0] if self.tables[table] else cells
         self.tables[table].append({**dict.fromkeys(first, ""), **cells})
 
@@ -131,7 +131,7 @@ def manifest(modes: Mapping[str, str], version: str = "1.1") -> bytes:
 
 
 def csv_of(rows: Sequence[Mapping[str, str]]) -> bytes:
-    """The rows as CSV with CRLF, as OneRoster wants it."""
+    """Returns the rows as CSV with CRLF, as OneRoster requires."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]))
     writer.writeheader()

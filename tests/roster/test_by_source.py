@@ -1,4 +1,4 @@
-"""The roster of a platform without OneRoster files, put one thing at a time under the platform's own ids."""
+"""Upserts by source id, for platforms without OneRoster files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo school: the ids of the documentation's first request, two imported schools, and people who sign in."""
+"""The demo data: the ids of the first request in the documentation, two imported schools, and logins."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_class_123_has_session_456_and_students_1_to_30(settings: Settings
     assert len(set(names)) == 30
 
 
-async def test_two_larger_schools_stand_beside_it(settings: Settings, importing: Importing) -> None:
+async def test_the_demo_includes_two_larger_schools(settings: Settings, importing: Importing) -> None:
     await wiring.load_demo(settings)
 
     schools = {row["name"]: row["time_zone"] for row in await importing.rows(tables.schools)}

@@ -1,4 +1,4 @@
-"""Who is on the roster of a class on a day."""
+"""The roster of a class on a day."""
 
 from __future__ import annotations
 

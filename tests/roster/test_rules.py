@@ -1,4 +1,4 @@
-"""Roster versions: packed by us, sent back by anybody."""
+"""Roster versions: packed by the server, sent back by clients."""
 
 from __future__ import annotations
 

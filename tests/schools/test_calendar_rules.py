@@ -40,7 +40,7 @@ def test_a_closed_day_closes_that_day_alone() -> None:
         ([SessionTime(4, "14:00", "14:45")], False),
     ],
 )
-def test_a_day_that_ends_early_closes_what_begins_then_or_later(times: list[SessionTime], is_closed: bool) -> None:
+def test_an_early_closing_closes_sessions_that_begin_then_or_later(times: list[SessionTime], is_closed: bool) -> None:
     assert (Calendar(closed=[FROM_NOON], times=times).closure(WEDNESDAY) is not None) == is_closed
 
 

@@ -1,4 +1,4 @@
-"""Services of the admin pages for a school's calendar and timetable."""
+"""Services of the admin pages: calendar, timetable, and sizes of schools."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.schools import caller, make_bare_school, make_class, make_sch
 CHRISTMAS = date(2024, 12, 23)
 
 
-async def test_days_in_a_row_are_closed_at_once_or_not_at_all(adsum: Adsum) -> None:
+async def test_consecutive_days_are_all_closed_or_none(adsum: Adsum) -> None:
     async with adsum.database.transaction() as connection:
         school_id = (await make_school(connection)).school_id
     office = caller(Role.OFFICE, school_id)
@@ -33,7 +33,7 @@ async def test_days_in_a_row_are_closed_at_once_or_not_at_all(adsum: Adsum) -> N
     assert (rows[0].day, rows[-1].day, len(rows)) == (CHRISTMAS, date(2025, 1, 3), 12)
 
 
-async def test_the_times_of_many_classes_are_read_at_once(adsum: Adsum) -> None:
+async def test_the_times_of_many_classes_are_read_in_one_call(adsum: Adsum) -> None:
     async with adsum.database.transaction() as connection:
         school = await make_school(connection)
         english = await make_session(connection, school.class_id, period="2")
@@ -51,7 +51,7 @@ async def test_the_times_of_many_classes_are_read_at_once(adsum: Adsum) -> None:
         await adsum.timetables.of_classes(school.school_id, [school.class_id], teacher)
 
 
-async def test_a_school_and_a_class_are_found_by_those_who_see_them_with_their_size(adsum: Adsum) -> None:
+async def test_visible_schools_and_classes_are_found_with_their_sizes(adsum: Adsum) -> None:
     async with adsum.database.transaction() as connection:
         school = await make_school(connection)
         await make_class(connection, school.school_id, active=False)

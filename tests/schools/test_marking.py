@@ -31,7 +31,7 @@ async def say_when(api: Api, *times: tuple[int, str]) -> None:
 
 
 @pytest.mark.parametrize("role", ["teacher", "office"])
-async def test_nobody_marks_a_class_on_a_closed_day_by_mistake(closed: Api, role: str) -> None:
+async def test_marking_a_class_on_a_closed_day_is_refused(closed: Api, role: str) -> None:
     answer = await closed.create(role)
     assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
     (error,) = answer.json()["errors"]
@@ -40,7 +40,7 @@ async def test_nobody_marks_a_class_on_a_closed_day_by_mistake(closed: Api, role
 
 
 @pytest.mark.parametrize("day", ["2024-12-25T00:00:00.000Z", "2024-12-25T23:30:00+00:00", "2024-12-26T08:00:00+14:00"])
-async def test_the_day_counts_however_it_is_written(closed: Api, day: str) -> None:
+async def test_a_closed_day_applies_to_every_form_of_its_date(closed: Api, day: str) -> None:
     assert violations(await closed.create(learningDate=day)) == {("/learningDate", "school_closed")}
 
 
@@ -111,7 +111,7 @@ async def test_a_day_outside_of_all_terms_is_refused(api: Api, calendar: str) ->
     assert (await api.create("teacher", learningDate="2024-12-24")).status_code == HTTPStatus.ACCEPTED
 
 
-async def test_a_day_that_ends_early_is_closed_to_what_begins_later(api: Api, calendar: str) -> None:
+async def test_an_early_closing_refuses_sessions_that_begin_later(api: Api, calendar: str) -> None:
     heat = {"reason": "Heat", "fromTime": "12:00"}
     await api.change("PUT", f"{calendar}/closed-days/2024-12-25", "office", None, json=heat)
     await say_when(api, (3, "12:00"))
@@ -140,7 +140,7 @@ async def test_a_repeated_response_has_the_warnings_of_the_first(api: Api, calen
 
 
 async def test_the_calendar_costs_no_statement_of_its_own(adsum: Adsum, closed: Api) -> None:
-    """Accepting is the hot path: what a calendar says comes with the class and its time zone."""
+    """Accepting is the hot path, so the calendar is read together with the class and its time zone."""
     await say_when(closed, (4, "08:00"))
     school = closed.school
     submission = Submission(school.class_id, school.session_id, "2024-12-26", Selection(is_selected_all=True))

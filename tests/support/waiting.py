@@ -19,7 +19,7 @@ async def until(condition: Callable[[], Awaitable[object]], seconds: float = DEA
             await asyncio.sleep(0.01)
 
 
-async def somebody_waits_for_a_lock(database: Database) -> bool:
+async def has_transaction_waiting_for_a_lock(database: Database) -> bool:
     """Returns whether a transaction on Postgres waits for a lock."""
     return await waiting_for_locks(database) > 0
 

@@ -1,4 +1,4 @@
-"""The documentation: every link has a target, every named file exists, every generated page is that of the code."""
+"""The documentation: every link has a target, every named file exists, every generated page is up to date."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ documents = pytest.mark.parametrize("document", WRITTEN, ids=lambda path: str(pa
 
 
 @documents
-def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
+def test_every_link_to_a_file_has_a_target(document: Path) -> None:
     targets = [target for target, _ in LINK.findall(document.read_text(encoding="utf-8")) if "://" not in target]
     assert [target for target in targets if not (document.parent / target).exists()] == []
 
 
 @documents
-def test_every_link_to_a_heading_finds_it(document: Path) -> None:
+def test_every_link_to_a_heading_has_a_target(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     anchors = re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", text)
     missing = [
@@ -37,7 +37,7 @@ def test_every_link_to_a_heading_finds_it(document: Path) -> None:
 
 
 @documents
-def test_every_file_that_is_named_exists(document: Path) -> None:
+def test_every_named_file_exists(document: Path) -> None:
     """Paths are relative to the root of the repository or to `src/adsum`."""
     named = PLACE.findall(document.read_text(encoding="utf-8"))
     assert [each for each in named if not (ROOT / each).exists() and not (ROOT / "src/adsum" / each).exists()] == []
@@ -58,7 +58,7 @@ def test_every_answer_of_the_architecture_is_in_the_file_that_it_names() -> None
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_generated_page_is_that_of_the_code(name: str) -> None:
+def test_a_generated_page_equals_the_output_of_its_generator(name: str) -> None:
     assert (FOLDER / name).read_text(encoding="utf-8") == PAGES[name](), f"run {COMMAND}"
 
 
@@ -68,7 +68,7 @@ def test_the_index_lists_every_page() -> None:
     assert [str(page) for page in pages if str(page) != "README.md" and f"({page})" not in index] == []
 
 
-def test_the_readme_is_read_in_five_minutes() -> None:
+def test_the_readme_has_at_most_150_lines() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
 
 

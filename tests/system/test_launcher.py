@@ -1,4 +1,4 @@
-"""`./adsum`, on a copy that installs one small package from a folder: fast, and without a network."""
+"""The launcher `./adsum`, on a copy that installs one small package from a folder, without a network."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_the_environment_is_built_once_kept_up_to_date_and_survives_a_move(clone
     assert "adsum: making .venv" not in errors
 
 
-def test_an_interrupted_installation_is_made_anew(started_clone: Clone) -> None:
+def test_an_interrupted_installation_is_repeated(started_clone: Clone) -> None:
     clone = started_clone
     (clone.root / ".venv" / "adsum-stamp.json").unlink()
     (clone.root / ".venv" / "adsum-unfinished").touch()
@@ -127,7 +127,7 @@ def test_an_interrupted_installation_is_made_anew(started_clone: Clone) -> None:
     assert (status, output) == (0, "started with second and tiny 1.0")
 
 
-def test_an_environment_whose_python_is_gone_is_made_anew(started_clone: Clone) -> None:
+def test_an_environment_whose_python_is_missing_is_rebuilt(started_clone: Clone) -> None:
     clone = started_clone
     (clone.root / ".venv" / "bin" / "python").unlink()
 
@@ -151,7 +151,7 @@ def test_a_failed_installation_shows_why_and_the_next_start_repairs_it(clone_for
     assert clone.run("up")[:2] == (0, "started with up and tiny 1.0")
 
 
-def test_two_starts_at_once_build_one_environment(clone: Clone) -> None:
+def test_two_concurrent_starts_build_one_environment(clone: Clone) -> None:
     starts = [clone.start(str(number)) for number in range(2)]
     outcomes = [start.communicate(timeout=60) for start in starts]
 
@@ -162,7 +162,7 @@ def test_two_starts_at_once_build_one_environment(clone: Clone) -> None:
     assert sum("making .venv" in errors for _, errors in outcomes) == 1
 
 
-def test_the_development_environment_runs_the_gates_and_serves_the_rest_too(clone: Clone) -> None:
+def test_the_development_environment_runs_the_gates_and_all_other_commands(clone: Clone) -> None:
     status, output, errors = clone.run("test", "-k", "something")
     assert (status, output) == (0, "gates with -k something")
     assert "requirements/development.txt" in errors

@@ -18,7 +18,7 @@ def test_the_version_is_printed() -> None:
     assert commands().output("--version") == f"adsum {__version__}\n"
 
 
-def test_help_names_every_command_without_loading_any(tmp_path: Path) -> None:
+def test_help_lists_every_command_without_importing_any(tmp_path: Path) -> None:
     shown = commands().output("--help")
     for name in (*SINGLE, *GROUPS):
         assert f"  {name} " in shown

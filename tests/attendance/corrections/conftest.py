@@ -18,7 +18,7 @@ from tests.support.schools import make_school
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """A class that is marked, and requests about its records as the people of the school send them."""
+    """A class that is marked, and requests about its records by users of the school."""
 
     api: Api
     adsum: Adsum
@@ -27,7 +27,7 @@ class Register:
 
     @property
     def path(self) -> str:
-        """Of the first student's record."""
+        """The path of the first student's record."""
         return f"/attendances/{self.records[0]}"
 
     async def correct(self, role: str = "teacher", version: str | None = '"1"', **body: Any) -> httpx2.Response:
@@ -42,7 +42,7 @@ class Register:
         return answer.json()
 
     async def mark(self, **fields: Any) -> dict[str, Any]:
-        """Marks the class again, and waits until that has ended."""
+        """Marks the class again, and waits until the run has ended."""
         answer = await self.api.create("teacher", **fields)
         assert answer.is_success, answer.text
         async with self.worker():
@@ -62,5 +62,5 @@ async def register(adsum: Adsum, worker: RunWorker) -> AsyncGenerator[Register]:
 
 
 def mark(said: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Status and note of a version."""
+    """Returns status and note of a version."""
     return said["status"], said["note"]

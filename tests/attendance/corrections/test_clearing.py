@@ -1,4 +1,4 @@
-"""Clearing a mark: a change like any other, after which the student can be marked again."""
+"""Clearing a mark: a change in the history, after which the student can be marked again."""
 
 from __future__ import annotations
 

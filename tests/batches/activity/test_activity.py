@@ -1,4 +1,4 @@
-"""What operators see: runs per minute, the queue, and the timelines of batches. Callers see only their own school."""
+"""Activity of the callers' own schools: runs per minute, the queue, and the timelines of batches."""
 
 from __future__ import annotations
 

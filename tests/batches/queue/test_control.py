@@ -15,7 +15,7 @@ from adsum.batches.queue.control import SILENT_AFTER_S, ConnectedWorker, QueueCo
 from adsum.batches.queue.service import QueueService, RunToEnqueue
 from adsum.platform.redis.connection import QueueOutage, open_redis
 from tests.batches.queue.conftest import FIRST, OTHER_BATCH, SECOND, run_of
-from tests.batches.queue.test_worker import Desk, emptied, ready_desk, working
+from tests.batches.queue.test_worker import StubProcessor, running_worker, unblocked_processor, wait_until_empty
 from tests.support.waiting import until
 
 CHUNKS = chunks_of(run_of(FIRST, [1, 2], [3]))
@@ -29,34 +29,34 @@ def control(redis: Redis) -> QueueControl:
 async def test_a_paused_queue_delivers_nothing_until_it_is_resumed(
     queue: QueueService, control: QueueControl, redis_url: str
 ) -> None:
-    desk = ready_desk()
-    async with working(redis_url, desk):
+    processor = unblocked_processor()
+    async with running_worker(redis_url, processor):
         await control.pause()
         await queue.enqueue([run_of(FIRST, [1, 2], [3])])
         assert await control.state() == QueueState(is_paused=True, waiting=2, active=0, delayed=0, failed=0)
         await until(lambda: one_worker_waits(control))
-        assert desk.processed == []
+        assert processor.processed == []
         await control.resume()
-        await emptied(queue)
-    assert sorted(chunk.number for chunk in desk.processed) == [0, 1]
+        await wait_until_empty(queue)
+    assert sorted(chunk.number for chunk in processor.processed) == [0, 1]
     assert not (await control.state()).is_paused
 
 
 async def test_pausing_lets_workers_finish_their_chunks(
     queue: QueueService, control: QueueControl, redis_url: str
 ) -> None:
-    desk = Desk()
+    processor = StubProcessor()
     await queue.enqueue([run_of(FIRST, [1, 2])])
-    async with working(redis_url, desk):
-        await desk.begun.wait()
+    async with running_worker(redis_url, processor):
+        await processor.started.wait()
         await control.pause()
         await queue.enqueue([run_of(SECOND, [1, 2], batch=OTHER_BATCH)])
-        desk.go_on.set()
+        processor.unblocked.set()
         await until(lambda: nothing_is_active(control))
-        assert [chunk.run_id for chunk in desk.processed] == [FIRST]
+        assert [chunk.run_id for chunk in processor.processed] == [FIRST]
         assert (await control.state()).waiting == 1
         await control.resume()
-        await emptied(queue)
+        await wait_until_empty(queue)
 
 
 async def one_worker_waits(control: QueueControl) -> bool:
@@ -73,7 +73,7 @@ async def nothing_is_active(control: QueueControl) -> bool:
 
 async def test_a_running_worker_is_listed_with_its_host_and_process(control: QueueControl, redis_url: str) -> None:
     assert await control.workers() == []
-    async with working(redis_url, ready_desk()):
+    async with running_worker(redis_url, unblocked_processor()):
         await until(lambda: one_worker_waits(control))
         (listed,) = await control.workers()
         assert listed.name.endswith(f":{os.getpid()}")
@@ -88,20 +88,20 @@ async def test_a_worker_is_listed_again_after_it_reconnects(
     async def waits_for_chunks() -> bool:
         return any(client["cmd"] == "bzpopmin" for client in await redis.client_list())
 
-    async with working(redis_url, ready_desk()):
+    async with running_worker(redis_url, unblocked_processor()):
         await until(waits_for_chunks)
         for client in await redis.client_list():
             if ":w:" in client["name"]:
                 await redis.client_kill_filter(client["id"])
         await queue.enqueue([run_of(FIRST, [1, 2])])
-        await emptied(queue)
+        await wait_until_empty(queue)
         await until(waits_for_chunks)
         assert await one_worker_waits(control)
 
 
 async def test_workers_of_another_installation_are_not_counted(redis: Redis, redis_url: str) -> None:
     other = QueueControl(redis, queue_name="attendance", key_prefix="other:")
-    async with working(redis_url, ready_desk()):
+    async with running_worker(redis_url, unblocked_processor()):
         ours = QueueControl(redis, queue_name="attendance", key_prefix="")
         await until(lambda: one_worker_waits(ours))
         assert await other.workers() == []

@@ -14,32 +14,39 @@ from adsum.batches.queue.service import QueueService
 from adsum.batches.queue.worker import FetchingWorker
 from adsum.platform.redis.connection import open_redis
 from tests.batches.queue.conftest import FIRST, run_of
-from tests.batches.queue.desk import Desk, emptied, ready_desk, scripts_called, somebody_waits_for_chunks, working
+from tests.batches.queue.stub_processor import (
+    StubProcessor,
+    has_waiting_worker,
+    running_worker,
+    scripts_called,
+    unblocked_processor,
+    wait_until_empty,
+)
 from tests.support.waiting import until
 
 
 async def test_an_idle_worker_fetches_a_new_chunk_from_one_slot_only(
     queue: QueueService, redis: Redis, redis_url: str
 ) -> None:
-    desk = ready_desk()
-    async with working(redis_url, desk, concurrency=64, stall_interval=60):
-        await until(lambda: somebody_waits_for_chunks(redis))
+    processor = unblocked_processor()
+    async with running_worker(redis_url, processor, concurrency=64, stall_interval=60):
+        await until(lambda: has_waiting_worker(redis))
         before = await scripts_called(redis)
         await queue.enqueue([run_of(FIRST, [1, 2])])
-        await emptied(queue)
-        await until(lambda: somebody_waits_for_chunks(redis))
+        await wait_until_empty(queue)
+        await until(lambda: has_waiting_worker(redis))
     # Claim, add, fetch, finish, and a check for more. BullMQ without the override makes 260 calls.
     assert await scripts_called(redis) - before <= 16
 
 
 async def test_many_chunks_are_fetched_concurrently(queue: QueueService, redis: Redis, redis_url: str) -> None:
-    desk = Desk()
+    processor = StubProcessor()
     await queue.enqueue([run_of(FIRST, *([student_id] for student_id in range(1, 31)))])
-    async with working(redis_url, desk, concurrency=30):
+    async with running_worker(redis_url, processor, concurrency=30):
         await until(lambda: all_are_taken(redis, 30))
-        desk.go_on.set()
-        await emptied(queue)
-    assert len(desk.processed) == 30
+        processor.unblocked.set()
+        await wait_until_empty(queue)
+    assert len(processor.processed) == 30
 
 
 async def all_are_taken(redis: Any, count: int) -> bool:

@@ -248,7 +248,7 @@ async def test_a_corrupted_ledger_blocks_no_other(ledger: Ledger, redis: Redis) 
     assert await ledger.release_all(releases) == [False, True]
 
 
-async def test_a_counter_that_is_no_number_counts_nothing(ledger: Ledger, redis: Redis) -> None:
+async def test_a_counter_that_is_not_a_number_counts_nothing(ledger: Ledger, redis: Redis) -> None:
     await claim(ledger, BATCH, FIRST, [1, 2])
     await redis.set(KEYS.counter, "theirs", keepttl=True)
     assert await settle(ledger, BATCH, FIRST, [1]) is None

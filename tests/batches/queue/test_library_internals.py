@@ -16,7 +16,7 @@ from adsum.batches.queue.chunks import chunks_of
 from adsum.batches.queue.service import QueueService
 from adsum.batches.queue.worker import FetchingWorker
 from tests.batches.queue.conftest import FIRST, new_queue, run_of
-from tests.batches.queue.desk import emptied, ready_desk, working
+from tests.batches.queue.stub_processor import running_worker, unblocked_processor, wait_until_empty
 
 RUN = run_of(FIRST, [1, 2], [3])
 
@@ -57,11 +57,11 @@ async def test_bullmq_fetches_every_message_by_get_next_job(
             return await super().getNextJob(token)
 
     monkeypatch.setattr("adsum.batches.queue.worker.FetchingWorker", Observed)
-    desk = ready_desk()
-    async with working(redis_url, desk):
+    processor = unblocked_processor()
+    async with running_worker(redis_url, processor):
         await queue.enqueue([RUN])
-        await emptied(queue)
-    assert sorted(chunk.number for chunk in desk.processed) == [0, 1]
+        await wait_until_empty(queue)
+    assert sorted(chunk.number for chunk in processor.processed) == [0, 1]
     assert len(tokens) >= 2
     assert callable(Worker.getNextJob)
     worker: Any = Worker("attendance", None, {"connection": redis_url, "autorun": False})  # pyright: ignore[reportArgumentType]

@@ -19,7 +19,13 @@ from adsum.batches.queue.service import QueueService
 from adsum.batches.queue.worker import FetchingWorker
 from adsum.platform.redis.connection import open_redis
 from tests.batches.queue.conftest import BATCH, FIRST, OTHER_BATCH, SECOND, names, new_queue, run_of
-from tests.batches.queue.desk import Desk, emptied, ready_desk, somebody_waits_for_chunks, working
+from tests.batches.queue.stub_processor import (
+    StubProcessor,
+    has_waiting_worker,
+    running_worker,
+    unblocked_processor,
+    wait_until_empty,
+)
 from tests.support.live import environment
 from tests.support.servers.counting import Fault, Moment, counting_valkey
 from tests.support.servers.processes import short_folder
@@ -35,11 +41,11 @@ async def send(redis: Redis, data: object) -> None:
 async def test_each_chunk_is_processed_and_its_message_removed(
     queue: QueueService, redis: Redis, redis_url: str
 ) -> None:
-    desk, run = ready_desk(), run_of(FIRST, [1, 2], [3])
+    processor, run = unblocked_processor(), run_of(FIRST, [1, 2], [3])
     await queue.enqueue([run])
-    async with working(redis_url, desk):
-        await emptied(queue)
-    assert sorted(desk.processed, key=lambda chunk: chunk.number) == chunks_of(run)
+    async with running_worker(redis_url, processor):
+        await wait_until_empty(queue)
+    assert sorted(processor.processed, key=lambda chunk: chunk.number) == chunks_of(run)
     left = {name.removeprefix("bull:attendance:") for name in await names(redis) if "bull:" in name}
     assert left <= {"meta", "id", "events", "stalled-check", "marker"}
 
@@ -47,62 +53,62 @@ async def test_each_chunk_is_processed_and_its_message_removed(
 async def test_an_unreadable_message_is_dropped_and_the_next_one_processed(
     queue: QueueService, redis: Redis, redis_url: str
 ) -> None:
-    desk = ready_desk()
+    processor = unblocked_processor()
     await send(redis, {"v": 1, "batchId": BATCH.id, "runId": "x", "chunk": 0})
     await queue.enqueue([run_of(FIRST, [1, 2])])
-    async with working(redis_url, desk):
-        await emptied(queue)
-    assert desk.processed == chunks_of(run_of(FIRST, [1, 2]))
+    async with running_worker(redis_url, processor):
+        await wait_until_empty(queue)
+    assert processor.processed == chunks_of(run_of(FIRST, [1, 2]))
 
 
 async def test_a_message_of_a_newer_version_stays_for_newer_workers(
     queue: QueueService, redis: Redis, redis_url: str
 ) -> None:
-    desk = ready_desk()
+    processor = unblocked_processor()
     await send(redis, {"v": 2, "somethingElse": True})
     await queue.enqueue([run_of(FIRST, [1, 2])])
-    async with working(redis_url, desk):
-        await desk.done.wait()
+    async with running_worker(redis_url, processor):
+        await processor.done.wait()
         await until(lambda: redis.exists("bull:attendance:delayed"))
     assert await queue.depth() == 1
-    assert (len(desk.processed), await redis.exists("bull:attendance:theirs")) == (1, 1)
+    assert (len(processor.processed), await redis.exists("bull:attendance:theirs")) == (1, 1)
 
 
 async def test_the_processor_receives_the_number_of_stalls(queue: QueueService, redis: Redis, redis_url: str) -> None:
-    desk, run = ready_desk(), run_of(FIRST, [1, 2])
+    processor, run = unblocked_processor(), run_of(FIRST, [1, 2])
     await queue.enqueue([run])
     await redis.hset(f"bull:attendance:{chunks_of(run)[0].message_id}", "stc", "7")  # pyright: ignore[reportGeneralTypeIssues]
-    async with working(redis_url, desk):
-        await emptied(queue)
-    assert desk.stalls == [7]
+    async with running_worker(redis_url, processor):
+        await wait_until_empty(queue)
+    assert processor.stalls == [7]
 
 
 async def test_a_stopping_worker_finishes_its_chunks_and_fetches_no_more(
     queue: QueueService, redis: Any, redis_url: str
 ) -> None:
     async def no_worker_waits() -> bool:
-        return not await somebody_waits_for_chunks(redis)
+        return not await has_waiting_worker(redis)
 
-    desk = Desk()
+    processor = StubProcessor()
     await queue.enqueue([run_of(FIRST, [1, 2])])
-    async with working(redis_url, desk) as stop:
-        await desk.begun.wait()
-        await until(lambda: somebody_waits_for_chunks(redis))
+    async with running_worker(redis_url, processor) as stop:
+        await processor.started.wait()
+        await until(lambda: has_waiting_worker(redis))
         stop.set()
         await until(no_worker_waits)
         await queue.enqueue([run_of(SECOND, [1, 2], batch=OTHER_BATCH)])
-        desk.go_on.set()
-    assert desk.processed == chunks_of(run_of(FIRST, [1, 2]))
+        processor.unblocked.set()
+    assert processor.processed == chunks_of(run_of(FIRST, [1, 2]))
     assert await queue.depth() == 1
 
 
 async def test_a_postponed_chunk_is_delivered_again_soon(queue: QueueService, redis_url: str) -> None:
-    desk = ready_desk()
-    desk.refusals = 2
+    processor = unblocked_processor()
+    processor.refusals = 2
     await queue.enqueue([run_of(FIRST, [1, 2])])
-    async with working(redis_url, desk):
-        await emptied(queue)
-    assert (desk.refusals, desk.processed) == (0, chunks_of(run_of(FIRST, [1, 2])))
+    async with running_worker(redis_url, processor):
+        await wait_until_empty(queue)
+    assert (processor.refusals, processor.processed) == (0, chunks_of(run_of(FIRST, [1, 2])))
 
 
 async def test_a_chunk_in_transit_to_a_stopping_worker_is_finished(
@@ -117,12 +123,12 @@ async def test_a_chunk_in_transit_to_a_stopping_worker_is_finished(
             paused.set()
 
     monkeypatch.setattr("adsum.batches.queue.worker.FetchingWorker", Observed)
-    desk = Desk()
+    processor = StubProcessor()
     await queue.enqueue([run_of(FIRST, [1, 2])])
     async with counting_valkey(redis_url, tmp_path) as (proxy, proxied):
         fetch = Fault(1, Moment.BEFORE, named="EVALSHA", breaks=False)
         proxy.arm(fetch)
-        async with working(proxied, desk, concurrency=1) as stop:
+        async with running_worker(proxied, processor, concurrency=1) as stop:
             await fetch.injected.wait()
             stop.set()
             await stopping.wait()
@@ -130,14 +136,14 @@ async def test_a_chunk_in_transit_to_a_stopping_worker_is_finished(
             await paused.wait()
             for _ in range(10):
                 await asyncio.sleep(0)  # iterations of the event loop, enough for a worker to discard the chunk
-            desk.go_on.set()
-    assert desk.processed == chunks_of(run_of(FIRST, [1, 2]))
+            processor.unblocked.set()
+    assert processor.processed == chunks_of(run_of(FIRST, [1, 2]))
     assert await queue.depth() == 0
 
 
 async def test_workers_that_stop_during_the_check_for_stalled_chunks_leave_no_connection(redis_url: str) -> None:
     for iterations in range(0, 200, 10):  # some workers are in the middle of the check
-        async with working(redis_url, ready_desk(), stall_interval=0.001):
+        async with running_worker(redis_url, unblocked_processor(), stall_interval=0.001):
             for _ in range(iterations):
                 await asyncio.sleep(0)
         gc.collect()  # an unclosed connection warns here, and warnings are errors
@@ -146,13 +152,13 @@ async def test_workers_that_stop_during_the_check_for_stalled_chunks_leave_no_co
 async def test_a_drain_beyond_its_deadline_leaves_the_chunk_to_another_worker(
     queue: QueueService, redis_url: str
 ) -> None:
-    stuck, other = Desk(), ready_desk()
+    stuck, other = StubProcessor(), unblocked_processor()
     await queue.enqueue([run_of(FIRST, [1, 2])])
-    async with working(redis_url, stuck, drain_timeout=0.2):
-        await stuck.begun.wait()
+    async with running_worker(redis_url, stuck, drain_timeout=0.2):
+        await stuck.started.wait()
     assert (stuck.processed, await queue.depth()) == ([], 1)
-    async with working(redis_url, other):
-        await emptied(queue)
+    async with running_worker(redis_url, other):
+        await wait_until_empty(queue)
     assert other.processed == chunks_of(run_of(FIRST, [1, 2]))
 
 
@@ -163,12 +169,12 @@ import asyncio
 from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
 
 async def main():
-    stop, begun = asyncio.Event(), asyncio.Event()
+    stop, started = asyncio.Event(), asyncio.Event()
     async def process(chunk, stalls):
-        begun.set()
+        started.set()
         await asyncio.Event().wait()
     running = asyncio.create_task(ChunkWorker(WorkerOptions({redis_url!r}, "attendance", "", 4), process).run(stop))
-    await begun.wait()
+    await started.wait()
     stop.set()
     await asyncio.wait({{running}}, timeout=0.2)  # long enough to begin with the drain
 
@@ -183,21 +189,21 @@ asyncio.run(main())
 
 
 async def test_a_worker_started_before_its_server_begins_once_the_server_runs() -> None:
-    desk = ready_desk()
+    processor = unblocked_processor()
     with short_folder() as folder:
-        async with working(f"unix://{folder}/valkey.sock", desk, drain_timeout=0.5):
+        async with running_worker(f"unix://{folder}/valkey.sock", processor, drain_timeout=0.5):
             with valkey_in(folder) as server:
                 redis = open_redis(url_of(server), connections=4, socket_timeout=5)
                 await new_queue(redis).enqueue([run_of(FIRST, [1, 2])])
-                await asyncio.wait_for(desk.done.wait(), DEADLINE_S)
+                await asyncio.wait_for(processor.done.wait(), DEADLINE_S)
                 await redis.aclose()
 
 
 async def test_a_worker_without_a_server_stops_on_request(tmp_path: Path) -> None:
-    async with working(f"unix://{tmp_path}/nobody.sock", ready_desk(), drain_timeout=0.5):
+    async with running_worker(f"unix://{tmp_path}/nobody.sock", unblocked_processor(), drain_timeout=0.5):
         await asyncio.sleep(0)
     with temporary_valkey() as server:
         stopped_url = url_of(server)
         stack = AsyncExitStack()
-        await stack.enter_async_context(working(stopped_url, ready_desk(), drain_timeout=0.5))
+        await stack.enter_async_context(running_worker(stopped_url, unblocked_processor(), drain_timeout=0.5))
     await stack.aclose()

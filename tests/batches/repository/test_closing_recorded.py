@@ -31,7 +31,7 @@ async def test_the_returned_runs_match_the_rows(database: Database, school: Scho
 
 
 @pytest.mark.parametrize("is_counted", [False, True], ids=["with its last record", "once all are counted"])
-async def test_the_actor_who_ended_a_run_is_stored(database: Database, school: SchoolIds, is_counted: bool) -> None:
+async def test_the_process_that_ended_a_run_is_stored(database: Database, school: SchoolIds, is_counted: bool) -> None:
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts(school.student_ids))
         if is_counted:

@@ -110,7 +110,7 @@ async def test_a_corrected_record_still_counts_as_recorded(database: Database, s
         assert await records(connection, batch_of(school)) == {one: RecordedMark(None, None, 2)}
 
 
-async def test_the_job_of_a_student_who_left_the_class_fails_with_the_reason(
+async def test_the_job_of_a_student_who_left_the_class_fails_with_its_reason(
     database: Database, school: SchoolIds
 ) -> None:
     unenrolled, ended, future, stays = school.student_ids
@@ -146,7 +146,7 @@ async def test_only_pending_jobs_are_failed_and_only_once(database: Database, sc
         assert await outcomes(connection, run) == {one: "skipped", two: "failed", three: "recorded", four: "failed"}
 
 
-async def test_a_record_beats_a_failure_of_the_same_run(database: Database, school: SchoolIds) -> None:
+async def test_a_record_takes_precedence_over_a_failure_of_the_same_run(database: Database, school: SchoolIds) -> None:
     one = school.student_ids[0]
     async with database.transaction() as connection:
         run = await make_run(connection, school, inserts([one]))

@@ -14,7 +14,7 @@ from adsum.platform.database.engine import Connection, Database
 from adsum.roster.session_fence import advance_fences
 from tests.support.runs import DAY, batch_of, end_run, fence_of, inserts, new_run
 from tests.support.schools import SchoolIds, make_record, make_school
-from tests.support.waiting import somebody_waits_for_a_lock, until
+from tests.support.waiting import has_transaction_waiting_for_a_lock, until
 
 
 async def decided(connection: Connection, school: SchoolIds, day: date = DAY) -> tuple[Run, int]:
@@ -106,7 +106,7 @@ async def test_two_transactions_that_advance_one_fence_run_one_after_the_other(
     async def release() -> None:
         """Releases the first when Postgres reports that the second one waits for it."""
         await has_fence.wait()
-        await until(lambda: somebody_waits_for_a_lock(postgres_database))
+        await until(lambda: has_transaction_waiting_for_a_lock(postgres_database))
         order.append("waited")
         may_go.set()
 

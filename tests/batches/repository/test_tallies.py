@@ -22,7 +22,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
 from tests.support.runs import ACCEPTED_AT, DAY, LATER, batch_of, end_run, fail_job, inserts, make_run, outcomes, slices
 from tests.support.schools import SchoolIds, make_record
-from tests.support.waiting import somebody_waits_for_a_lock, until
+from tests.support.waiting import has_transaction_waiting_for_a_lock, until
 
 # Possible rows of one student: the job's expected version, the record's version, and the record's run.
 expected_version = st.none() | st.integers(min_value=1, max_value=2)
@@ -50,7 +50,7 @@ async def arrange(connection: AsyncConnection, school: SchoolIds, rows: Rows) ->
     return run
 
 
-class AsIfNothingHadBeen(Exception):
+class RolledBack(Exception):
     """Rolls an example back."""
 
 
@@ -75,12 +75,12 @@ async def test_each_job_counts_once_for_any_combination_of_rows(
                 cancelled=found.count("cancelled"),
                 remaining=found.count("pending"),
             )
-            raise AsIfNothingHadBeen
+            raise RolledBack
 
     @given(st.lists(rows_of_student, max_size=4))
     @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     def every_example(rows: Rows) -> None:
-        with pytest.raises(AsIfNothingHadBeen):
+        with pytest.raises(RolledBack):
             asyncio.run_coroutine_threadsafe(check(rows), loop).result()
 
     await asyncio.to_thread(every_example)
@@ -171,7 +171,7 @@ async def test_the_counts_of_a_closed_run_include_rows_of_a_concurrent_worker(
     async with postgres_database.transaction() as connection:
         await jobs.insert_records(connection, slices(run))
         closer = asyncio.create_task(close())
-        await until(lambda: somebody_waits_for_a_lock(postgres_database))
+        await until(lambda: has_transaction_waiting_for_a_lock(postgres_database))
     closed = await closer
     assert closed is not None
     assert closed == Tally(recorded=4)

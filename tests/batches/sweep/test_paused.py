@@ -37,7 +37,7 @@ async def test_a_batch_accepted_while_the_queue_is_paused_is_recorded_once_after
     assert created.status_code == 202
     messages = (await control.state()).waiting
     async with worker():
-        await until(lambda: somebody_works(control))
+        await until(lambda: has_worker(control))
         for _ in range(5):
             assert await adsum.sweeper.sweep() == 0
         state = await control.state()
@@ -67,5 +67,5 @@ async def test_a_pause_is_lost_with_redis_and_waiting_chunks_are_enqueued_again(
     assert (status.tally.recorded, (await control.state()).is_paused) == (30, False)
 
 
-async def somebody_works(control: QueueControl) -> bool:
+async def has_worker(control: QueueControl) -> bool:
     return bool(await control.workers())

@@ -1,4 +1,4 @@
-"""`adsum doctor`, as operators type it: at a terminal, in a script, with servers and without."""
+"""`adsum doctor`: at a terminal, in a script, with servers and without."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def test_an_empty_folder_is_reported_line_by_line_without_a_traceback(tmp_path: 
 
 def test_a_signing_key_that_is_too_short_is_one_finding_among_others(tmp_path: Path) -> None:
     (tmp_path / "secret.key").write_text("short")
-    told = json.loads(commands(data_dir=str(tmp_path), secret_key="").run("doctor", "--json").stdout)
-    found = {each["check"]: each for each in told["findings"]}
+    output = json.loads(commands(data_dir=str(tmp_path), secret_key="").run("doctor", "--json").stdout)
+    found = {each["check"]: each for each in output["findings"]}
     assert (found["signing key"]["severity"], found["signing key"]["remedy"]) == ("error", "adsum config show")
     assert found["database"]["severity"] == "error"
 
@@ -44,11 +44,11 @@ def test_servers_are_named_without_their_passwords(tmp_path: Path) -> None:
         "redis_url": "redis://:hunter2@127.0.0.1:1/0",
         "database_url": "postgresql://adsum:hunter2@127.0.0.1:1/adsum",
     }
-    told = commands(data_dir=str(tmp_path), **urls).run("doctor").stdout
-    assert "\nNot checked: migrations, eviction, " in told
-    assert "127.0.0.1:1/adsum does not answer" in told
-    assert "127.0.0.1:1 does not answer" in told
-    assert "hunter2" not in told
+    output = commands(data_dir=str(tmp_path), **urls).run("doctor").stdout
+    assert "\nNot checked: migrations, eviction, " in output
+    assert "127.0.0.1:1/adsum does not answer" in output
+    assert "127.0.0.1:1 does not answer" in output
+    assert "hunter2" not in output
 
 
 def test_fix_repairs_and_checks_again(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
@@ -56,9 +56,9 @@ def test_fix_repairs_and_checks_again(sqlite_url: str, redis_url: str, tmp_path:
     with Redis.from_url(redis_url) as redis:  # pyright: ignore[reportUnknownMemberType]
         redis.set(lock, "01930000-0000-7000-8000-00000000ffff")
         adsum = commands(database_url=sqlite_url, redis_url=redis_url, data_dir=str(tmp_path))
-        told = json.loads(adsum.run("doctor", "--json").stdout)
-        mendable = {each["check"] for each in told["findings"] if each["isMendable"]}
-        assert (told["mended"], mendable, told["notLookedAt"]) == ([], {"locks", "lifetimes"}, [])
+        output = json.loads(adsum.run("doctor", "--json").stdout)
+        mendable = {each["check"] for each in output["findings"] if each["isMendable"]}
+        assert (output["mended"], mendable, output["notLookedAt"]) == ([], {"locks", "lifetimes"}, [])
         tmp_path.chmod(0o700)
         ended = adsum.run("doctor", "--fix")
         assert "repaired cleared 1 lock\n" in ended.stdout
@@ -66,8 +66,8 @@ def test_fix_repairs_and_checks_again(sqlite_url: str, redis_url: str, tmp_path:
         assert redis.exists(lock) == 0
 
 
-def test_warnings_alone_are_no_failure(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
-    """Whoever runs it every hour is called for errors only."""
+def test_warnings_alone_do_not_fail_the_command(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
+    """An hourly run alerts on errors only."""
     tmp_path.chmod(0o700)
     adsum = commands(database_url=sqlite_url, redis_url=redis_url, data_dir=str(tmp_path))
     log = tmp_path / "worker.log"

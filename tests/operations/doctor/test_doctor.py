@@ -1,4 +1,4 @@
-"""The doctor on a system that works, and on one in which things went wrong; and what `--fix` makes of it."""
+"""The doctor on a working system and on faulty ones, and the repairs of `--fix`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.support.waiting import until
 
 
 async def age(adsum: Adsum, run: Run, by: timedelta) -> None:
-    """As if the run had been accepted, and had ended, so much earlier."""
+    """Moves the acceptance and the end of a run into the past."""
     of_run = update(batch_runs).where(batch_runs.c.run_id == run.run_id)
     async with adsum.database.transaction() as connection:
         await connection.execute(of_run.values(accepted_at=now() - by))
@@ -48,10 +48,10 @@ async def test_a_working_system_has_no_fault(
     async with worker(), open_queue_control(settings) as control:
         await ended(adsum, result.batch_id)
 
-        async def somebody_works() -> bool:
+        async def has_worker() -> bool:
             return bool(await control.workers())
 
-        await until(somebody_works)
+        await until(has_worker)
         report = await doctor.check()
     assert wrong(report) == {}
     assert set(SERVER_CHECKS) <= {each.check for each in report.findings}
@@ -66,7 +66,7 @@ async def test_checks_that_an_unavailable_server_prevents_are_listed(settings: S
     assert [check for check in SERVER_CHECKS if check not in report.skipped] == ["migrations"]
 
 
-async def test_without_a_worker_it_says_what_waits(adsum: Adsum, school: SchoolIds, doctor: Doctor) -> None:
+async def test_without_a_worker_waiting_batches_are_reported(adsum: Adsum, school: SchoolIds, doctor: Doctor) -> None:
     _, run = await accepted(adsum, school)
     await age(adsum, run, timedelta(minutes=3))
     found = wrong(await doctor.check())
@@ -150,7 +150,7 @@ async def test_keys_of_ended_runs_are_found_and_cleared(
     async with adsum.database.transaction() as connection:
         await end_run(connection, run, RunState.CANCELLED)
     await age(adsum, run, timedelta(seconds=10))
-    assert {"locks", "tickets"}.isdisjoint(wrong(await doctor.check()))  # whoever ended it may be about to release it
+    assert {"locks", "tickets"}.isdisjoint(wrong(await doctor.check()))  # it may be about to be released
     await age(adsum, run, timedelta(minutes=1))
     found = await doctor.check()
     assert severities(found) == {"workers": "error", "locks": "warning", "tickets": "warning"}

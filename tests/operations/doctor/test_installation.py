@@ -1,4 +1,4 @@
-"""What is on this machine: the signing key, who may read what, how much room is left."""
+"""Checks of this machine: the signing key, the permissions of files, the free disk space."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from adsum.operations.doctor.environment import (
     Installation,
     check_installation,
     close_to_others,
-    free_bytes,
     open_to_others,
 )
 from adsum.operations.doctor.findings import FIX, Finding
@@ -19,8 +18,8 @@ from adsum.platform.errors import ConfigurationError
 GIB = 1024**3
 
 
-def checked(installation: Installation, room: int = 100 * GIB) -> dict[str, Finding]:
-    return {each.check: each for each in check_installation(installation, lambda _: room)}
+def checked(installation: Installation, free_space: int = 100 * GIB) -> dict[str, Finding]:
+    return {each.check: each for each in check_installation(installation, lambda _: free_space)}
 
 
 def installation(folder: Path, key: str | None = "key") -> Installation:
@@ -34,11 +33,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_a_folder_of_this_user_alone_is_well(folder: Path) -> None:
+def test_a_private_folder_has_no_fault(folder: Path) -> None:
     assert {each.severity.value for each in checked(installation(folder)).values()} == {"ok"}
 
 
-def test_no_signing_key_is_an_error_with_the_command_that_makes_one(folder: Path) -> None:
+def test_a_missing_signing_key_is_an_error_with_the_command_that_creates_one(folder: Path) -> None:
     finding = checked(installation(folder, key=None))["signing key"]
     assert (finding.severity.value, finding.remedy) == ("error", "adsum up")
 
@@ -71,12 +70,12 @@ def test_files_of_another_user_are_left_unchanged(folder: Path, monkeypatch: pyt
     assert close_to_others(open_to_others(installation(folder))) == []
 
 
-@pytest.mark.parametrize(("room", "severity"), [(2 * GIB, "ok"), (GIB // 2, "warning"), (GIB // 10, "error")])
-def test_low_disk_space_is_reported(folder: Path, room: int, severity: str) -> None:
-    assert checked(installation(folder), room)["disk"].severity.value == severity
+@pytest.mark.parametrize(("free_space", "severity"), [(2 * GIB, "ok"), (GIB // 2, "warning"), (GIB // 10, "error")])
+def test_low_disk_space_is_reported(folder: Path, free_space: int, severity: str) -> None:
+    assert checked(installation(folder), free_space)["disk"].severity.value == severity
     assert free_bytes(folder) > 0
 
 
-def test_a_disk_on_which_nothing_is_kept_is_skipped(folder: Path) -> None:
+def test_a_disk_without_data_is_skipped(folder: Path) -> None:
     assert "disk" not in checked(Installation((), None, lambda: "key", ""))
     assert "disk" not in checked(Installation((), folder / "missing", lambda: "key", ""))

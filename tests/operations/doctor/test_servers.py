@@ -1,4 +1,4 @@
-"""The servers: there, new enough, fit for their work; and when they are away, said so in time."""
+"""Checks of the servers: reachable, new enough, correctly configured. An unavailable server is reported in time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ GOOD_DATABASE = DatabaseFacts("PostgreSQL", (18, 1), NOON, is_replica=False)
 
 
 class FakeInspection(RedisInspection):
-    """A server that says what it is told to say."""
+    """A server that returns the given facts."""
 
     def __init__(self, facts: RedisFacts) -> None:
         self._facts = facts
@@ -54,7 +54,7 @@ async def redis_findings(**facts: object) -> dict[str, Finding]:
     return {each.check: each for each in found}
 
 
-async def test_a_server_that_is_as_it_should_be_is_well() -> None:
+async def test_a_correctly_configured_redis_has_no_fault() -> None:
     assert {each.severity for each in (await redis_findings()).values()} == {Severity.OK}
 
 
@@ -76,7 +76,7 @@ async def test_a_server_that_is_as_it_should_be_is_well() -> None:
         ({"clock": NOON + timedelta(seconds=31)}, "redis clock", "error", "31 s away", "timedatectl"),
     ],
 )
-async def test_each_thing_that_is_wrong_with_redis_has_a_remedy(
+async def test_each_fault_of_redis_has_a_remedy(
     facts: dict[str, object], check: str, severity: str, said: str, remedy: str | None
 ) -> None:
     finding = (await redis_findings(**facts))[check]
@@ -85,7 +85,7 @@ async def test_each_thing_that_is_wrong_with_redis_has_a_remedy(
     assert finding.remedy is None if remedy is None else remedy in (finding.remedy or "")
 
 
-async def test_the_server_of_up_is_configured_by_starting_it_again() -> None:
+async def test_the_remedy_for_the_server_of_up_is_a_restart() -> None:
     inspection = FakeInspection(replace(GOOD, eviction="allkeys-lru"))
     found = {
         each.check: each for each in await check_redis(inspection, InspectedServer("here", "adsum up"), lambda: NOON)
@@ -111,10 +111,10 @@ async def test_each_fault_of_a_database_is_reported(
     severity: str,
     said: str,
 ) -> None:
-    async def told(_database: Database) -> DatabaseFacts:
+    async def given_facts(_database: Database) -> DatabaseFacts:
         return replace(GOOD_DATABASE, **facts)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(environment, "database_facts", told)
+    monkeypatch.setattr(environment, "database_facts", given_facts)
     found = {each.check: each for each in await check_database(sqlite, PLACE, lambda: NOON)}
     assert found[check].severity.value == severity
     assert said in found[check].message
@@ -140,7 +140,7 @@ async def test_a_schema_of_another_version_is_reported(
     assert said in found["migrations"].message
 
 
-async def test_a_database_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+async def test_a_missing_database_is_reported_and_not_created(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{tmp_path}/none.db")
     (finding,) = await check_database(database, PLACE, now)
     assert (finding.severity, finding.remedy) == (Severity.ERROR, "start it")
@@ -148,7 +148,7 @@ async def test_a_database_that_is_not_there_is_told_and_not_made(tmp_path: Path)
     await database.close()
 
 
-async def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
     (tmp_path / "no.db").write_text("no database at all, though long enough to be taken for one" * 100)
     database = open_database(f"sqlite:///{tmp_path}/no.db")
     (finding,) = await check_database(database, PLACE, now)
@@ -156,7 +156,7 @@ async def test_a_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_a_redis_that_is_away_is_told_with_its_reason(tmp_path: Path) -> None:
+async def test_an_unavailable_redis_is_reported_with_its_reason(tmp_path: Path) -> None:
     redis = open_redis(f"unix://{tmp_path}/nowhere", connections=2, socket_timeout=5)
     (finding,) = await check_redis(RedisInspection(redis, ""), PLACE, now)
     assert finding.severity is Severity.ERROR
@@ -170,7 +170,7 @@ def own_valkey() -> Generator[Valkey]:
         yield server
 
 
-async def test_a_redis_that_is_full_says_why_it_refuses(own_valkey: Valkey) -> None:
+async def test_a_full_redis_is_reported_with_the_reason_of_its_refusal(own_valkey: Valkey) -> None:
     tell(own_valkey, "CONFIG SET maxmemory 1")
     redis = open_redis(url_of(own_valkey), connections=2, socket_timeout=5)
     (finding,) = await check_redis(RedisInspection(redis, ""), PLACE, now)
@@ -180,7 +180,7 @@ async def test_a_redis_that_is_full_says_why_it_refuses(own_valkey: Valkey) -> N
 
 @contextmanager
 def standing_still(postgres: Postgres) -> Generator[None]:
-    """The server and all of its processes answer nothing while the block lasts."""
+    """Freezes the server and all of its processes until the block ends."""
     leader = int((postgres.folder / "data" / "postmaster.pid").read_text().split()[0])
     children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
     pids = [leader, *map(int, children)]
@@ -194,7 +194,7 @@ def standing_still(postgres: Postgres) -> Generator[None]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
-async def test_two_servers_that_hang_cost_no_more_than_our_patience(
+async def test_two_hanging_servers_take_no_longer_than_the_limit(
     own_valkey: Valkey, postgres_data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(environment, "SERVER_TIMEOUT_S", 1.0)

@@ -1,4 +1,4 @@
-"""Lists of ids, as they are typed and mistyped."""
+"""Parsing of lists of ids."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_ids_and_ranges_keep_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("1-999999999", "--present: '1-999999999' is too large: a range has at most 100,000 ids"),
         ("1-100001", "--present: '1-100001' is too large: a range has at most 100,000 ids"),
@@ -32,10 +32,10 @@ def test_ids_and_ranges_keep_their_order() -> None:
         ),
     ],
 )
-def test_each_kind_of_error_has_its_own_message(text: str, told: str) -> None:
+def test_each_kind_of_error_has_its_own_message(text: str, message: str) -> None:
     with pytest.raises(typer.BadParameter) as wrong:
         parse_ids({"present": [text]})
-    assert wrong.value.message == told
+    assert wrong.value.message == message
 
 
 def test_all_errors_are_reported_at_once() -> None:

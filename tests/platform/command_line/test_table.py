@@ -1,4 +1,4 @@
-"""Lists as a terminal shows them, wide and narrow."""
+"""Tables on wide and narrow terminals."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BATCH: dict[str, Any] = {
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Shows rows at a terminal that has so many columns."""
+    """Shows rows on a terminal of the given width."""
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setenv("LINES", "50")
 
@@ -64,9 +64,9 @@ def test_without_enough_room_lines_are_longer_than_the_terminal(shown: Any) -> N
 
 
 def test_a_long_text_wraps(shown: Any) -> None:
-    told = shown(40, ("studentId", "note"), {"studentId": 7, "note": "came late, since the bus did not come"})
-    assert "7        came late, since the bus did" in told
-    assert max(map(len, told.splitlines())) <= 40
+    output = shown(40, ("studentId", "note"), {"studentId": 7, "note": "came late, since the bus did not come"})
+    assert "7        came late, since the bus did" in output
+    assert max(map(len, output.splitlines())) <= 40
 
 
 def test_output_to_a_file_has_all_columns(capsys: pytest.CaptureFixture[str]) -> None:

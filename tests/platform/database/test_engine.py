@@ -52,16 +52,16 @@ async def test_a_failed_transaction_leaves_nothing(database: Database, error: ty
 async def test_a_cancellation_during_begin_leaves_no_transaction_open(
     postgres_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else what comes next on the connection would be part of it, and gone with it."""
+    """Otherwise later statements on the connection would be part of it, and rolled back with it."""
 
-    async def begin_and_be_cancelled(connection: AsyncConnection, words: str) -> str:
-        answer = await driver.execute_raw(connection, words)
-        if words == "BEGIN":
+    async def begin_then_cancel(connection: AsyncConnection, command: str) -> str:
+        answer = await driver.execute_raw(connection, command)
+        if command == "BEGIN":
             raise asyncio.CancelledError
         return answer
 
     with monkeypatch.context() as cancelling:
-        cancelling.setattr(database_module, "execute_raw", begin_and_be_cancelled)
+        cancelling.setattr(database_module, "execute_raw", begin_then_cancel)
         with pytest.raises(asyncio.CancelledError):
             await add_school(postgres_database)
 
@@ -76,11 +76,11 @@ async def test_a_second_cancellation_waits_for_the_rollback(
     begun, rolling, gate = asyncio.Event(), asyncio.Event(), asyncio.Event()
     said = driver.execute_raw
 
-    async def say_slowly(connection: AsyncConnection, words: str) -> str:
-        if words == "ROLLBACK":
+    async def execute_slowly(connection: AsyncConnection, command: str) -> str:
+        if command == "ROLLBACK":
             rolling.set()
             await gate.wait()
-        return await said(connection, words)
+        return await said(connection, command)
 
     async def wait_within() -> None:
         async with database.transaction() as connection:
@@ -89,7 +89,7 @@ async def test_a_second_cancellation_waits_for_the_rollback(
             await asyncio.Event().wait()
 
     with monkeypatch.context() as slow:
-        slow.setattr(driver, "execute_raw", say_slowly)
+        slow.setattr(driver, "execute_raw", execute_slowly)
         waiting = asyncio.create_task(wait_within())
         await begun.wait()
         waiting.cancel()
@@ -142,7 +142,7 @@ async def test_a_row_without_a_required_value_is_rejected(database: Database) ->
 
 
 async def test_a_snapshot_of_postgres_cannot_write(postgres_database: Database) -> None:
-    with pytest.raises(Exception):  # noqa: B017, PT011 - which one it is does not matter here
+    with pytest.raises(Exception):  # noqa: B017, PT011 - any error
         async with postgres_database.snapshot() as connection:
             await connection.execute(insert(schools).values(name="x", time_zone="UTC"))
     assert await count(postgres_database) == 0
@@ -216,7 +216,7 @@ async def test_a_locked_file_is_usable(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "adsum.db"
     path.write_text("This is no database. " * 99)
     database = open_database(f"sqlite:///{path}")
@@ -226,7 +226,7 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 
 async def test_an_unreadable_file_is_not_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Simulated: root, as whom tests may run, is refused nothing."""
+    """Simulated, since root, which may run the tests, is never refused."""
 
     def refuse(self: Path) -> bool:
         raise PermissionError

@@ -55,7 +55,7 @@ async def test_a_file_in_a_missing_folder_is_an_outage(tmp_path: Path) -> None:
     await sqlite_threads_ended()
 
 
-async def test_a_file_that_is_no_database_is_an_outage(tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_database_is_an_outage(tmp_path: Path) -> None:
     (tmp_path / "adsum.db").write_bytes(b"no database at all" * 100)
     database = open_database(f"sqlite:///{tmp_path}/adsum.db")
     with pytest.raises(StorageOutage):

@@ -1,4 +1,4 @@
-"""Whether a client of the recorded OpenAPI description can live with the present one.
+"""Checks whether the present OpenAPI description is compatible with the recorded one.
 
 Within a major version only optional fields, new endpoints and documented enum values are added (`product.md`, HTTP).
 """
@@ -12,7 +12,7 @@ Json = Any
 
 # For people: may change at will.
 WORDS = frozenset({"description", "summary", "title", "example", "examples", "tags", "info"})
-# Below these, names are a server's or a client's own, and new ones do no harm.
+# Below these keys, new names are compatible.
 OPEN = frozenset({"paths", "properties", "responses", "schemas", "content", "securitySchemes", "headers"})
 METHODS = frozenset({"get", "put", "post", "delete", "patch"})
 

@@ -45,7 +45,7 @@ class Endpoint:
 
 
 def endpoints() -> list[Endpoint]:
-    """All of the application, in the order of the table: by path, then by method."""
+    """All endpoints of the application, by path and method."""
     every = [route for router in ROUTERS for route in router.routes]
     routes = [route for route in every if isinstance(route, APIRoute) and route.include_in_schema]
     found = [_endpoint(route, method) for route in routes for method in route.methods or ()]
@@ -53,14 +53,14 @@ def endpoints() -> list[Endpoint]:
 
 
 def table(of: Sequence[Endpoint]) -> str:
-    """The page, whole."""
+    """The complete page."""
     head = ["Endpoint", "Permission", *(role.value for role in PEOPLE)]
     lines = [head, ["---"] * len(head), *(_row(each) for each in of)]
     return "\n".join([INTRODUCTION, *(_line(cells) for cells in lines)]) + "\n"
 
 
 def present() -> str:
-    """The page as this very code has it."""
+    """The page of the present code."""
     return table(endpoints())
 
 

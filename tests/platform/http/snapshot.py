@@ -1,7 +1,7 @@
 """The recorded OpenAPI description, `docs/openapi.json`: `python -m tests.platform.http.snapshot` brings it up to date.
 
-It refuses what would break a client, unless it is told `--breaking`: that is for a new major version, or for endpoints
-that no release has had.
+It refuses incompatible changes, unless `--breaking` is given: for a new major version, or for endpoints that no release
+has had.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ COMMAND = "python -m tests.platform.http.snapshot"
 
 
 def present() -> dict[str, Any]:
-    """The description of this very code; the version is left out, since it changes with every release."""
+    """The description of the present code, without the version, which changes with every release."""
     description = create_app(Settings()).openapi()
     return json.loads(json.dumps(description | {"info": {"title": description["info"]["title"], "version": "1"}}))
 
 
 def recorded() -> dict[str, Any]:
-    """The description that was committed; empty where there is none yet."""
+    """The committed description; empty if there is none yet."""
     description: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
     return description
 

@@ -100,7 +100,7 @@ def test_a_removal_or_a_new_requirement_is_incompatible(change: Change) -> None:
     assert found_after(change) != []
 
 
-def test_the_api_is_the_recorded_one() -> None:
+def test_the_api_equals_the_recorded_description() -> None:
     before, now = recorded(), present()
     assert list(incompatibilities(before, now)) == [], "this would break clients"
     assert before == now, f"the API has grown: record it with `{COMMAND}`"

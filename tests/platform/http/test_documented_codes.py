@@ -1,4 +1,4 @@
-"""Clients rely on codes: the page about HTTP names each of them."""
+"""The HTTP reference names every code, since clients rely on them."""
 
 from __future__ import annotations
 

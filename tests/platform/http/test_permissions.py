@@ -17,7 +17,7 @@ from tests.support.frame import Frame
 from tests.support.schools import make_bare_school
 
 
-def test_the_table_is_the_recorded_one() -> None:
+def test_the_table_equals_the_recorded_page() -> None:
     assert RECORD.read_text(encoding="utf-8") == present(), f"record it with `{COMMAND}`"
 
 
@@ -30,9 +30,11 @@ def test_only_these_endpoints_need_no_authentication() -> None:
 @pytest.mark.parametrize("role", [None, *PEOPLE])
 async def test_each_endpoint_admits_the_roles_in_the_table(frame: Frame, role: Role | None) -> None:
     headers = await authorisation(frame, role)
-    asked = {each: await ask(frame, each, headers) for each in endpoints()}
+    answers = {each: await ask(frame, each, headers) for each in endpoints()}
 
-    assert {each: said(answer) for each, answer in asked.items()} == {each: expected(each, role) for each in asked}
+    assert {each: access_of(answer) for each, answer in answers.items()} == {
+        each: expected(each, role) for each in answers
+    }
 
 
 async def test_services_refuse_where_an_endpoint_would_not(frame: Frame, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,26 +67,26 @@ async def authorisation(full_frame: Frame, role: Role | None) -> dict[str, str]:
 
 
 async def ask(full_frame: Frame, endpoint: Endpoint, headers: dict[str, str]) -> httpx2.Response:
-    """Requests something that does not exist, with an empty body. The permission is checked first."""
+    """Requests a row that does not exist, with an empty body. The permission is checked first."""
     path = re.sub(r"\{\w+\}", "7", endpoint.path)
     body: dict[str, str] | None = {} if endpoint.method in {"POST", "PUT", "PATCH"} else None
     return await full_frame.client.request(endpoint.method, path, headers=headers | {"If-Match": '"1"'}, json=body)
 
 
-def said(answer: httpx2.Response) -> str:
+def access_of(answer: httpx2.Response) -> str:
     match answer.status_code:
         case 401:
             return "who are you?"
         case 403:
-            return f"not without {answer.json()['params']['permission']}"
+            return f"requires {answer.json()['params']['permission']}"
         case _:
-            return "you may"
+            return "permitted"
 
 
 def expected(endpoint: Endpoint, role: Role | None) -> str:
     if endpoint.is_public:
-        return "you may"
+        return "permitted"
     if role is None:
         return "who are you?"
     lacking = endpoint.lacking(role)
-    return f"not without {lacking[0].value}" if lacking else "you may"
+    return f"requires {lacking[0].value}" if lacking else "permitted"

@@ -13,7 +13,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 def problem_of(response: httpx2.Response) -> dict[str, Any]:
-    """The problem in an answer, after a look at its form."""
+    """Returns the problem in a response. Checks its form."""
     assert response.headers["content-type"] == "application/problem+json"
     problem: dict[str, Any] = response.json()
     assert problem.keys() == MEMBERS
@@ -161,7 +161,7 @@ async def test_codes_have_their_params(frame: Frame) -> None:
 
 
 @pytest.mark.parametrize("body", [[], "text", 7, None])
-async def test_a_body_that_is_no_object_is_refused(frame: Frame, body: Any) -> None:
+async def test_a_body_that_is_not_an_object_is_refused(frame: Frame, body: Any) -> None:
     response = await echo(frame, body)
     assert response.status_code == 422
     assert codes_by_pointer(response) in ({"": "wrong_type"}, {"": "missing_field"})
@@ -174,7 +174,7 @@ async def test_half_a_surrogate_pair_is_refused_everywhere(frame: Frame) -> None
         assert problem_of(response)["errors"]
 
 
-async def test_nan_is_no_number(frame: Frame) -> None:
+async def test_nan_is_not_a_number(frame: Frame) -> None:
     response = await frame.client.post("/trial/echo/3", content=b'{"classId": NaN}', headers=JSON)
     assert codes_by_pointer(response) == {"/classId": "wrong_type"}
 

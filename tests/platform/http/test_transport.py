@@ -44,7 +44,7 @@ def behind_a_proxy(database_with_ada: str, redis_url: str) -> Generator[Live]:
 
 
 def sign_in(live: Live, password: str = PASSWORD, **headers: str) -> httpx2.Response:
-    """As a browser's form does it."""
+    """Signs in as the form of a browser does."""
     url = f"http://127.0.0.1:{live.port}/sign-in"
     own = {"Origin": f"http://127.0.0.1:{live.port}", **headers}
     return httpx2.post(url, data={"email": EMAIL, "password": password}, headers=own, timeout=30)

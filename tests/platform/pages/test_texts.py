@@ -1,4 +1,4 @@
-"""Every text of the pages in every language: nothing is missing, nothing is left over, no place in a text is lost."""
+"""The translations of the pages: each text has one, with the same placeholders, and no translation is unused."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from babel.messages.catalog import Catalog, Message
 from adsum.platform.pages.languages import TRANSLATED
 from tests.platform.pages.texts import COMMAND, catalogue_file, texts, translations, up_to_date
 
-# Where a value goes, a percent sign of the text itself or one that lacks its other half, and tags.
-PLACES = re.compile(r"%\(\w+\)s|%%|%|</?[^>]+>")
+# Placeholders of values, percent signs of the text, and tags.
+PLACEHOLDERS = re.compile(r"%\(\w+\)s|%%|%|</?[^>]+>")
 
 languages = pytest.mark.parametrize("language", TRANSLATED)
 
@@ -26,13 +26,15 @@ def present() -> Catalog:
 @languages
 def test_every_text_of_the_pages_is_translated(language: str) -> None:
     known = translations(language)
-    missing = [said(message)[0] for message in present() if message.id and not is_translated(known, message)]
+    missing = [source_forms(message)[0] for message in present() if message.id and not is_translated(known, message)]
     assert missing == [], f"run {COMMAND}, and translate these in {catalogue_file(language)}"
 
 
 @languages
 def test_every_translation_belongs_to_a_text_of_a_page(language: str) -> None:
-    unused = [said(message)[0] for message in translations(language) if message.id and message.id not in present()]
+    unused = [
+        source_forms(message)[0] for message in translations(language) if message.id and message.id not in present()
+    ]
     assert unused == [], f"{COMMAND} removes them"
 
 
@@ -43,7 +45,7 @@ def test_a_translation_has_the_placeholders_and_tags_of_its_text(language: str) 
         for message in translations(language)
         if message.id
         for text, source in zip(*forms(message), strict=True)
-        if text and sorted(PLACES.findall(text)) != sorted(PLACES.findall(source))
+        if text and sorted(PLACEHOLDERS.findall(text)) != sorted(PLACEHOLDERS.findall(source))
     ]
     assert wrong == []
 
@@ -59,20 +61,20 @@ def test_a_catalogue_has_the_format_of_the_command(language: str) -> None:
     assert catalogue_file(language).read_text(encoding="utf-8") == up_to_date(language, present()), f"run {COMMAND}"
 
 
-def said(message: Message) -> tuple[str, ...]:
-    """A text, or its singular and plural."""
+def source_forms(message: Message) -> tuple[str, ...]:
+    """The text of a message, or its singular and plural."""
     return as_forms(message.id)
 
 
 def forms(message: Message) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The translations of a text, and what each translates: the first the singular, all others the plural."""
-    translated, source = as_forms(message.string), said(message)
+    """The translations of a message, and the source of each: the singular for the first, the plural for the others."""
+    translated, source = as_forms(message.string), source_forms(message)
     return translated, (source[0], *(source[-1] for _ in translated[1:]))
 
 
 def is_translated(known: Catalog, message: Message) -> bool:
-    """Whether all forms that the language has of a text are there."""
-    found = known.get(said(message)[0])
+    """Whether all plural forms of the language are translated."""
+    found = known.get(source_forms(message)[0])
     if found is None or found.pluralizable != message.pluralizable or found.fuzzy:
         return False
     number = known.num_plurals if message.pluralizable else 1

@@ -37,7 +37,7 @@ def test_dates_and_numbers_have_the_format_of_the_language() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "goes_to"),
+    ("next_path", "redirect"),
     [
         ("/take/1/2/2024-12-25?x=1", "/take/1/2/2024-12-25?x=1"),
         ("//evil.example/", "/"),
@@ -47,8 +47,8 @@ def test_dates_and_numbers_have_the_format_of_the_language() -> None:
         ("", "/"),
     ],
 )
-def test_signing_in_never_redirects_to_another_site(asked: str, goes_to: str) -> None:
-    assert local_path(asked) == goes_to
+def test_signing_in_never_redirects_to_another_site(next_path: str, redirect: str) -> None:
+    assert local_path(next_path) == redirect
 
 
 @pytest.mark.parametrize("language", ["en", "de"])

@@ -1,7 +1,7 @@
 """The texts of the pages and their translations: `python -m tests.platform.pages.texts` updates the catalogues.
 
-New texts come in without a translation, which `test_texts.py` then asks for; texts that no page has any more are
-removed. Nothing else changes, so that a diff shows only the changed texts.
+New texts are added without a translation, which `test_texts.py` reports. Unused texts are removed. Nothing else
+changes, so that a diff shows only the changed texts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SOURCE: Final = Path("src/adsum")
 CATALOGUES: Final = SOURCE / "platform/pages/locale"
 # The functions that translate the texts of pages. N_ only marks a text that is translated elsewhere.
 FUNCTIONS: Final = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None}
-# Whatever the environment of the pages compiles, these read in the same way: see rendering.py.
+# The options of the environment that renders the pages: see rendering.py.
 TEMPLATES: Final = {
     "extensions": "jinja2.ext.i18n,jinja2.ext.do",
     "newstyle_gettext": "true",
@@ -33,8 +33,7 @@ TEMPLATES: Final = {
     "lstrip_blocks": "true",
     "silent": "false",
 }
-# The domain speaks English and knows no catalogue. What it says on pages is the words of a rule, and the labels that
-# every school begins with.
+# Texts of `rules` and `definitions` that pages show: definitions of reports, default labels, and reasons of outcomes.
 OF_DOMAIN: Final = {
     "reports/definitions.py": {"Sentence": None},
     "attendance/statuses/rules.py": {"Status": (2,)},
@@ -42,7 +41,7 @@ OF_DOMAIN: Final = {
 }
 
 Text = str | tuple[str, ...]
-"""A text as pages have it: one, or its singular and plural."""
+"""A text, or its singular and plural."""
 
 
 def texts(root: Path = ROOT) -> Catalog:
@@ -68,7 +67,7 @@ def translations(language: str) -> Catalog:
 
 
 def up_to_date(language: str, present: Catalog) -> str:
-    """The catalogue of a language with the texts that there are now; its header, and what is translated, stay."""
+    """The catalogue of a language with the present texts. Its header and its translations stay."""
     header = catalogue_file(language).read_text(encoding="utf-8").split("\n\n", 1)[0].rstrip()
     known = translations(language)
     catalogue = Catalog(locale=language)
@@ -98,7 +97,7 @@ def _of_pages(pages: Path) -> Iterator[Text]:
 
 
 def _plain(text: Text) -> Text:
-    """A plural has other arguments too, which are none of its texts."""
+    """The texts of a call. A plural has further arguments, which are not texts."""
     return text if isinstance(text, str) else tuple(part for part in text if part)[:2]
 
 

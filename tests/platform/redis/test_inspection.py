@@ -93,7 +93,7 @@ async def test_the_probe_leaves_nothing_behind(redis: Redis, inspection: RedisIn
     await until(is_gone)
 
 
-async def test_a_server_that_is_away_is_an_outage(tmp_path: Path) -> None:
+async def test_an_unavailable_server_is_an_outage(tmp_path: Path) -> None:
     redis = open_redis(f"unix://{tmp_path}/nobody.sock", connections=4, socket_timeout=5)
     with pytest.raises(QueueOutage):
         await RedisInspection(redis, "").facts()

@@ -62,7 +62,7 @@ async def test_scripts_are_loaded_again_after_a_script_flush(client: Redis, redi
     assert sorted(await asyncio.gather(*(add(keys=["sum"], args=[1]) for _ in range(3)))) == [2, 3, 4]
 
 
-async def test_whoever_is_cancelled_harms_no_other(client: Redis) -> None:
+async def test_a_cancelled_caller_affects_no_other(client: Redis) -> None:
     add = adding(client)
     calls = [asyncio.ensure_future(add(keys=["sum"], args=[1])) for _ in range(3)]
     await asyncio.sleep(0)
@@ -71,7 +71,7 @@ async def test_whoever_is_cancelled_harms_no_other(client: Redis) -> None:
     assert [type(reply) for reply in replies] == [int, asyncio.CancelledError, int]
 
 
-async def test_a_server_that_is_away_is_an_outage_for_each(client: Redis, redis: Redis) -> None:
+async def test_an_unavailable_server_is_an_outage_for_each_caller(client: Redis, redis: Redis) -> None:
     add = adding(client)
     await add(keys=["sum"], args=[1])
     await client.connection_pool.disconnect()

@@ -1,4 +1,4 @@
-"""`adsum cover`, run as an office runs it, and a key that acts for people."""
+"""`adsum cover`, and an API key that acts on behalf of people."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ DAY = "2024-12-24"
 def test_a_cover_is_assigned_listed_and_ended_on_the_command_line(demo: Commands) -> None:
     users = json.loads(demo.output("user", "list", "--json"))
     teacher = next(user["id"] for user in users if user["role"] == "teacher" and user["schoolId"] == 1)
-    told = ("--class", "123", "--teacher", str(teacher), "--from", DAY)
+    options = ("--class", "123", "--teacher", str(teacher), "--from", DAY)
 
-    assigned = json.loads(demo.output("cover", "assign", *told, "--session", "456", "--json"))
+    assigned = json.loads(demo.output("cover", "assign", *options, "--session", "456", "--json"))
     shown = json.loads(demo.output("cover", "list", "--class", "123", "--json"))
-    wrong = demo.run("cover", "assign", *told, "--to", "2024-12-01", "--session", "999")
+    wrong = demo.run("cover", "assign", *options, "--to", "2024-12-01", "--session", "999")
 
     assert (assigned["teacherId"], assigned["from"], assigned["to"]) == (teacher, DAY, DAY)
     assert shown == [assigned]

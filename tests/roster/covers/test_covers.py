@@ -1,4 +1,4 @@
-"""A teacher who stands in for another: what they see and mark, on which days, and what they do not."""
+"""Covers: the classes, sessions and days that a covering teacher sees and marks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def afternoon(office: Office) -> int:
 
 
 async def assign(office: Office, teacher_id: int, role: str = "office", **fields: Any) -> httpx2.Response:
-    """Of the whole class on `DAY`, unless `fields` say otherwise."""
+    """Assigns a cover of the whole class on `DAY`, unless `fields` override this."""
     body = {"classId": office.school.class_id, "teacherId": teacher_id, "from": DAY, "to": DAY} | fields
     return await office.api.post("/covers", body, role)
 

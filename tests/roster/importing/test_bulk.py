@@ -1,4 +1,4 @@
-"""Files that hold everything: who is not in them any more has left, and their history stays."""
+"""Complete files: rows that are missing from them end, and their history stays."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_reading_may_take_longer_than_another_transaction_may_pause(
 
     def read_slowly(file: str, _done: int, _total: int) -> None:
         if not read:
-            time.sleep(1.5)  # what Postgres measures is time
+            time.sleep(1.5)  # Postgres measures time, not a condition
         read.append(file)
 
     report = await Importing(database).run(a_school(students=3), progress=read_slowly)
@@ -100,7 +100,7 @@ async def test_differing_rows_are_changed_and_keep_their_ids(importing: Importin
 
 async def test_a_student_absent_from_a_complete_file_ends_today_at_their_school(importing: Importing) -> None:
     roster = a_school(students=12)
-    await importing.run(roster, time_zone="Pacific/Auckland")  # where it is the 16th already
+    await importing.run(roster, time_zone="Pacific/Auckland")  # places_and_codes it is the 16th already
     roster.drop("users", "student-5")
     roster.drop("enrollments", "class-1-student-5")
 

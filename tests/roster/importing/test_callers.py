@@ -1,4 +1,4 @@
-"""Who may import what."""
+"""Permissions of imports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from adsum.accounts.access import Caller, Permission, Role
 from adsum.migrations import tables
 from adsum.platform.errors import Forbidden
-from tests.roster.conftest import Importing, where
+from tests.roster.conftest import Importing, places_and_codes
 from tests.roster.files import Roster, a_school
 from tests.support.schools import caller, make_bare_school
 
@@ -42,7 +42,7 @@ async def test_an_office_imports_no_other_school(importing: Importing, school_id
     with pytest.raises(Forbidden) as refused:
         await importing.run(roster, caller(Role.OFFICE, other))
 
-    assert where(refused.value.violations) == [("orgs.csv:2", "not_your_school")]
+    assert places_and_codes(refused.value.violations) == [("orgs.csv:2", "not_your_school")]
     assert await importing.everything() == before
 
 
@@ -55,7 +55,7 @@ async def test_an_office_learns_nothing_of_another_school_that_its_files_name(
 
     report = await importing.run(roster, caller(Role.OFFICE, other))
 
-    assert {code for _, code in where(report.violations)} == {"unknown_school"}
+    assert {code for _, code in places_and_codes(report.violations)} == {"unknown_school"}
     assert report.changes_nothing
 
 

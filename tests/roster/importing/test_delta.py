@@ -1,4 +1,4 @@
-"""Files that hold changes only: who is not in them stays as they are."""
+"""Delta files: rows that are missing from them do not change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from adsum.migrations import tables
 from adsum.roster.importing.service import ImportRefused
-from tests.roster.conftest import Importing, counts, where
+from tests.roster.conftest import Importing, counts, places_and_codes
 from tests.roster.files import SCHOOL, Roster, a_class, a_school, enrolment, user
 
 DELTA = {"users": "delta", "classes": "delta", "enrollments": "delta"}
@@ -23,7 +23,7 @@ async def school(importing: Importing) -> Roster:
 
 
 def changes(*, users: list[dict[str, str]] | None = None, **others: list[dict[str, str]]) -> Roster:
-    """A roster with just these rows."""
+    """Returns a roster with these rows only."""
     given = {"users": users or [], **others}
     present = {name: rows for name, rows in given.items() if rows}
     return Roster(present, modes=dict.fromkeys(present, "delta"))
@@ -174,7 +174,10 @@ async def test_a_reference_to_an_unknown_school_is_reported(importing: Importing
 
     report = await importing.run(roster)
 
-    assert where(report.violations) == [("enrollments.csv:2", "depends_on_left_out"), ("users.csv:2", "unknown_school")]
+    assert places_and_codes(report.violations) == [
+        ("enrollments.csv:2", "depends_on_left_out"),
+        ("users.csv:2", "unknown_school"),
+    ]
     assert report.changes_nothing
 
 
@@ -200,7 +203,7 @@ async def test_schools_in_invalid_rows_are_not_part_of_the_import(importing: Imp
 
     report = await importing.run(roster)
 
-    assert [code for _, code in where(report.violations)] == ["missing_value"] * 3
+    assert [code for _, code in places_and_codes(report.violations)] == ["missing_value"] * 3
     assert report.changes_nothing
 
 
@@ -209,7 +212,7 @@ async def test_an_enrolment_of_a_student_who_has_left_is_reported(importing: Imp
 
     report = await importing.run(changes(enrollments=[school.row("enrollments", "class-1-student-1")]))
 
-    assert where(report.violations) == [("enrollments.csv:2", "unknown_user")]
+    assert places_and_codes(report.violations) == [("enrollments.csv:2", "unknown_user")]
 
 
 async def test_bulk_and_delta_files_may_come_together(importing: Importing, school: Roster) -> None:

@@ -1,4 +1,4 @@
-"""`POST /rosters/import`, as a school's platform sends it."""
+"""`POST /rosters/import`, as the platform of a school sends it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIMIT = 200_000
 
 @pytest.fixture
 async def client(database_url: str, redis_url: str) -> AsyncGenerator[httpx2.AsyncClient]:
-    """Of an admin; an office's token is sent with `as_office`."""
+    """A client with the token of an admin. `as_office` sends that of an office."""
     settings = Settings(
         database_url=database_url, redis_url=redis_url, secret_key=SecretStr("k" * 40), max_import_bytes=LIMIT
     )
@@ -177,9 +177,7 @@ async def test_a_file_that_is_not_a_roster_is_a_problem(
 
 
 @pytest.mark.parametrize("query", ["dryrun=true", "dryRun=maybe", "dryRun=true&dryRun=false"])
-async def test_a_query_that_is_misspelt_imports_nothing(
-    client: httpx2.AsyncClient, importing: Importing, query: str
-) -> None:
+async def test_a_misspelt_query_imports_nothing(client: httpx2.AsyncClient, importing: Importing, query: str) -> None:
     content = in_zip(a_school().files()).getvalue()
 
     answer = await client.post(f"/rosters/import?{query}", content=content, headers=ZIP)

@@ -1,11 +1,11 @@
-"""OneRoster 1.2, where roles stand in a file of their own."""
+"""OneRoster 1.2, whose roles are in a file of their own."""
 
 from __future__ import annotations
 
 import pytest
 
 from adsum.migrations import tables
-from tests.roster.conftest import Importing, counts, where
+from tests.roster.conftest import Importing, counts, places_and_codes
 from tests.roster.files import SCHOOL, Roster, Tables, a_school, a_school_of_1_2, role_of
 
 MODES = {"orgs": "bulk", "users": "bulk", "roles": "bulk", "classes": "bulk", "enrollments": "bulk"}
@@ -62,7 +62,10 @@ async def test_a_user_without_a_role_is_left_out(importing: Importing, roster: R
 
     report = await importing.run(roster)
 
-    assert where(report.violations) == [("enrollments.csv:2", "depends_on_left_out"), ("users.csv:2", "missing_role")]
+    assert places_and_codes(report.violations) == [
+        ("enrollments.csv:2", "depends_on_left_out"),
+        ("users.csv:2", "missing_role"),
+    ]
 
 
 async def test_a_user_whose_role_is_wrong_stays_as_they_were(importing: Importing, roster: Roster) -> None:
@@ -71,7 +74,7 @@ async def test_a_user_whose_role_is_wrong_stays_as_they_were(importing: Importin
 
     report = await importing.run(roster)
 
-    assert where(report.violations) == [
+    assert places_and_codes(report.violations) == [
         ("enrollments.csv:2", "depends_on_left_out"),
         ("roles.csv:2", "unknown_role"),
         ("users.csv:2", "depends_on_left_out"),
@@ -84,7 +87,7 @@ async def test_a_role_of_an_unknown_user_is_reported(importing: Importing, roste
 
     report = await importing.run(roster)
 
-    assert where(report.violations) == [("roles.csv:15", "unknown_user")]
+    assert places_and_codes(report.violations) == [("roles.csv:15", "unknown_user")]
 
 
 async def test_an_invalid_role_of_an_unknown_user_is_reported_once(importing: Importing, roster: Roster) -> None:
@@ -92,7 +95,7 @@ async def test_an_invalid_role_of_an_unknown_user_is_reported_once(importing: Im
 
     report = await importing.run(roster)
 
-    assert where(report.violations) == [("roles.csv:15", "unknown_role")]
+    assert places_and_codes(report.violations) == [("roles.csv:15", "unknown_role")]
 
 
 async def test_a_user_without_remaining_roles_leaves(importing: Importing, roster: Roster) -> None:
@@ -113,7 +116,7 @@ async def test_a_truncated_file_of_roles_ends_no_student(importing: Importing, r
 
     report = await importing.run(files)
 
-    assert ("roles.csv", "partly_read") in where(report.violations)
+    assert ("roles.csv", "partly_read") in places_and_codes(report.violations)
     assert report.changes_nothing
 
 
@@ -179,4 +182,4 @@ async def test_a_new_role_of_a_user_who_is_not_in_the_files_is_reported(importin
 
     report = await importing.run(delta)
 
-    assert where(report.violations) == [("roles.csv:3", "unknown_user"), ("roles.csv:4", "unknown_role")]
+    assert places_and_codes(report.violations) == [("roles.csv:3", "unknown_user"), ("roles.csv:4", "unknown_role")]

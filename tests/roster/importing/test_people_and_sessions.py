@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from adsum.migrations import tables
 from adsum.platform.ids import Batch
-from tests.roster.conftest import Importing, counts, where
+from tests.roster.conftest import Importing, counts, places_and_codes
 from tests.roster.files import SCHOOL, a_class, a_school, enrolment
 from tests.support.schools import make_record
 
@@ -25,7 +25,7 @@ async def test_a_teacher_who_leaves_keeps_their_login_and_is_unassigned(importin
 
     report = await importing.run(roster)
 
-    assert where(report.violations) == [("enrollments.csv:5", "unknown_user")]
+    assert places_and_codes(report.violations) == [("enrollments.csv:5", "unknown_user")]
     assert counts(report)[TEACHINGS] == (0, 0, 1, 0)
     assert await importing.rows(tables.users) == [before]
     assert [row["end_date"] for row in await importing.rows(tables.class_teachers)] == [date(2024, 10, 15)]

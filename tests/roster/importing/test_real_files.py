@@ -1,4 +1,4 @@
-"""The real files that the project carries: two high schools of 86 students in 28 classes."""
+"""The packaged sample files: two high schools of 86 students in 28 classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that refer to what is not there, and rows that are there twice: named, left out, and nothing changes by them."""
+"""Rows with unknown references and repeated rows are reported and left out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from adsum.migrations import tables
-from tests.roster.conftest import Importing, counts, where
+from tests.roster.conftest import Importing, counts, places_and_codes
 from tests.roster.files import SCHOOL, a_school, enrolment, user
 
 TEACHINGS = "teachings"
@@ -44,7 +44,7 @@ async def test_other_roles_and_orgs_are_ignored_and_counted(importing: Importing
         (("classes", "class-2", "schoolSourcedId", "nameless"), ("classes.csv:3", "depends_on_left_out")),
     ],
 )
-async def test_a_reference_to_an_org_that_is_no_school_here_is_named_and_changes_nothing(
+async def test_a_reference_to_an_org_that_is_not_a_school_is_reported_and_changes_nothing(
     importing: Importing, change: tuple[str, str, str, str], violation: tuple[str, str]
 ) -> None:
     roster = a_school(classes=2)
@@ -57,8 +57,12 @@ async def test_a_reference_to_an_org_that_is_no_school_here_is_named_and_changes
 
     report = await importing.run(roster)
 
-    assert violation in where(report.violations)
-    assert {code for _, code in where(report.violations)} <= {violation[1], "depends_on_left_out", "missing_value"}
+    assert violation in places_and_codes(report.violations)
+    assert {code for _, code in places_and_codes(report.violations)} <= {
+        violation[1],
+        "depends_on_left_out",
+        "missing_value",
+    }
     assert await importing.everything() == before
 
 
@@ -84,7 +88,7 @@ async def test_an_orphan_enrolment_is_reported_and_the_stored_one_stays(
 
     report = await importing.run(roster)
 
-    assert where(report.violations) == [("enrollments.csv:2", code)]
+    assert places_and_codes(report.violations) == [("enrollments.csv:2", code)]
     assert await importing.everything() == before
 
 
@@ -97,7 +101,7 @@ async def test_a_student_with_an_invalid_row_stays_unchanged(importing: Importin
 
     report = await importing.run(roster)
 
-    assert where(report.violations) == [
+    assert places_and_codes(report.violations) == [
         ("classes.csv:2", "missing_value"),
         ("enrollments.csv:2", "depends_on_left_out"),
         ("enrollments.csv:2", "depends_on_left_out"),
@@ -117,7 +121,7 @@ async def test_an_enrolment_cannot_become_somebody_elses(importing: Importing) -
 
     report = await importing.run(roster)
 
-    assert where(report.violations) == [("enrollments.csv:2", "reassigned_id")]
+    assert places_and_codes(report.violations) == [("enrollments.csv:2", "reassigned_id")]
     assert await importing.everything() == before
 
 
@@ -128,7 +132,7 @@ async def test_a_repeated_sourced_id_is_imported_once(importing: Importing) -> N
 
     report = await importing.run(roster)
 
-    assert where(report.violations) == [("enrollments.csv:5", "repeated_id"), ("users.csv:5", "repeated_id")]
+    assert places_and_codes(report.violations) == [("enrollments.csv:5", "repeated_id"), ("users.csv:5", "repeated_id")]
     assert (await importing.spans())["class-1-student-1"] == (date(2024, 9, 2), None)
     assert counts(report)["enrolments"] == (2, 0, 0, 0)
     assert (await importing.run(roster)).changes_nothing
@@ -141,7 +145,7 @@ async def test_repeated_orgs_and_classes_are_imported_once(importing: Importing)
 
     report = await importing.run(roster)
 
-    assert where(report.violations) == [("classes.csv:3", "repeated_id"), ("orgs.csv:3", "repeated_id")]
+    assert places_and_codes(report.violations) == [("classes.csv:3", "repeated_id"), ("orgs.csv:3", "repeated_id")]
     assert [row["name"] for row in await importing.rows(tables.schools)] == ["Lindenhof"]
     assert [row["title"] for row in await importing.rows(tables.classes)] == ["Title of class-1"]
     assert counts(report)["enrolments"] == (3, 0, 0, 0)

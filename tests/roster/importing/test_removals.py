@@ -1,4 +1,4 @@
-"""What a file may not end: more than a tenth, or anything at all if it could not be read to its end."""
+"""Limits on removals: a file ends at most a tenth of the rows, and none if it is truncated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from adsum.migrations import tables
 from adsum.roster.covers.rules import Cover
 from adsum.roster.covers.service import Covers
 from adsum.roster.importing.service import ImportRefused
-from tests.roster.conftest import TODAY, Importing, counts, where
+from tests.roster.conftest import TODAY, Importing, counts, places_and_codes
 from tests.roster.files import a_school, enrolment
 
 TEACHINGS = "teachings"
@@ -27,8 +27,8 @@ async def test_a_truncated_file_ends_no_student(importing: Importing) -> None:
 
     report = await importing.run(files)
 
-    assert ("users.csv", "partly_read") in where(report.violations)
-    assert ("enrollments.csv", "partly_read") in where(report.violations)
+    assert ("users.csv", "partly_read") in places_and_codes(report.violations)
+    assert ("enrollments.csv", "partly_read") in places_and_codes(report.violations)
     assert await importing.everything() == before
 
 
@@ -56,7 +56,7 @@ async def test_more_than_a_tenth_of_the_students_end_only_if_that_is_allowed(
     assert counts(await importing.run(roster, allow_removals=True))["students"] == (0, 0, gone, students - gone)
 
 
-async def test_every_table_that_would_end_is_named_and_a_dry_run_says_so_too(importing: Importing) -> None:
+async def test_every_table_with_too_many_removals_is_named_also_in_a_dry_run(importing: Importing) -> None:
     await importing.run(a_school(students=4, classes=4))
     roster = a_school(students=2, classes=2)
 
@@ -79,7 +79,7 @@ async def test_a_complete_file_with_a_header_only_is_accepted(importing: Importi
     assert refused.value.violations[0].code == "too_many_removals"
 
 
-async def test_a_cover_is_not_ended_by_a_file_that_knows_nothing_of_it(importing: Importing) -> None:
+async def test_an_import_ends_no_cover(importing: Importing) -> None:
     roster = a_school(students=12)
     await importing.run(roster)
     (the_class,) = await importing.rows(tables.classes)

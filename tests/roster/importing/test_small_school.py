@@ -11,13 +11,13 @@ import pytest
 
 from adsum.migrations import tables
 from adsum.roster.importing.service import ImportRefused
-from tests.roster.conftest import Importing, counts, where
+from tests.roster.conftest import Importing, counts, places_and_codes
 from tests.roster.files import Roster, a_school, enrolment, in_folder, user
 
 
 @pytest.fixture
 def roster() -> Roster:
-    """Good rows and bad ones: line 5 of users.csv has no name, lines 6 to 8 of enrollments.csv lead nowhere."""
+    """Line 5 of users.csv has no name, lines 6 to 8 of enrollments.csv have unknown references."""
     roster = a_school(students=3)
     roster.tables["users"].insert(3, user("nameless", "student", "", ""))
     roster.tables["enrollments"][4:] = [
@@ -50,7 +50,7 @@ async def test_a_bom_crlf_commas_in_quotes_and_japanese_names_are_read(importing
     assert names == [("Marco, Jr.", 'O"Hara'), ("花子", "山田")]
 
 
-async def test_columns_may_stand_in_another_order_and_others_between_them(importing: Importing) -> None:
+async def test_columns_may_have_another_order_with_unknown_columns_between_them(importing: Importing) -> None:
     files = a_school().files()
     await importing.run(files)
     for name, content in files.items():
@@ -70,51 +70,51 @@ async def test_columns_may_stand_in_another_order_and_others_between_them(import
 async def test_a_dry_run_lists_errors_by_file_and_row_and_changes_nothing(importing: Importing, roster: Roster) -> None:
     report = await importing.run(roster, dry_run=True)
 
-    assert where(report.violations) == BAD_ROWS
+    assert places_and_codes(report.violations) == BAD_ROWS
     assert [violation.params["row"] for violation in report.violations] == [6, 7, 8, 5]
     assert counts(report)["students"] == (3, 0, 0, 0)
     assert not any((await importing.everything()).values())
 
 
-async def test_bad_rows_and_what_depends_on_them_are_left_out_and_the_rest_is_imported(
+async def test_invalid_rows_and_their_dependents_are_left_out_and_the_rest_is_imported(
     importing: Importing, roster: Roster
 ) -> None:
     report = await importing.run(roster)
 
-    assert where(report.violations) == BAD_ROWS
+    assert places_and_codes(report.violations) == BAD_ROWS
     assert list(await importing.active(tables.students)) == ["student-1", "student-2", "student-3"]
     assert list(await importing.spans()) == ["class-1-student-1", "class-1-student-2", "class-1-student-3"]
 
 
-async def test_strict_imports_nothing_where_a_row_is_bad(importing: Importing, roster: Roster) -> None:
+async def test_strict_imports_nothing_if_a_row_is_invalid(importing: Importing, roster: Roster) -> None:
     with pytest.raises(ImportRefused) as refused:
         await importing.run(roster, strict=True)
 
-    assert where(refused.value.violations) == BAD_ROWS
+    assert places_and_codes(refused.value.violations) == BAD_ROWS
     assert not any((await importing.everything()).values())
 
 
-async def test_strict_imports_everything_where_no_row_is_bad(importing: Importing) -> None:
+async def test_strict_imports_everything_if_no_row_is_invalid(importing: Importing) -> None:
     assert counts(await importing.run(a_school(), strict=True))["students"] == (3, 0, 0, 0)
 
 
-async def test_a_dry_run_says_that_strict_would_refuse(importing: Importing, roster: Roster) -> None:
+async def test_a_dry_run_reports_that_strict_would_refuse(importing: Importing, roster: Roster) -> None:
     assert (await importing.run(roster, strict=True, dry_run=True)).refused
     assert not (await importing.run(roster, dry_run=True)).refused
 
 
-async def test_a_second_import_changes_nothing_and_says_so(importing: Importing, roster: Roster) -> None:
+async def test_a_second_import_reports_that_nothing_changes(importing: Importing, roster: Roster) -> None:
     await importing.run(roster)
     before = await importing.everything()
 
     report = await importing.run(roster)
 
     assert report.changes_nothing
-    assert where(report.violations) == BAD_ROWS
+    assert places_and_codes(report.violations) == BAD_ROWS
     assert await importing.everything() == before
 
 
-async def test_the_second_import_of_another_day_changes_nothing_either(importing: Importing, roster: Roster) -> None:
+async def test_a_second_import_on_another_day_changes_nothing(importing: Importing, roster: Roster) -> None:
     roster.row("users", "student-2")["status"] = "tobedeleted"
     await importing.run(roster)
     before = await importing.everything()
@@ -159,7 +159,7 @@ async def test_a_folder_is_imported_like_a_zip(importing: Importing, tmp_path: P
     assert report.changes_nothing
 
 
-async def test_two_imports_at_once_are_one(importing: Importing, roster: Roster) -> None:
+async def test_two_concurrent_imports_have_the_effect_of_one(importing: Importing, roster: Roster) -> None:
     reports = await asyncio.gather(importing.run(roster), importing.run(roster))
 
     assert sorted(report.changes_nothing for report in reports) == [False, True]

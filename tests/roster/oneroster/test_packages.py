@@ -1,4 +1,4 @@
-"""Which files are read: the manifest, missing files and columns, and files that are no CSV."""
+"""The files that are read: the manifest, missing files and columns, and files that are not CSV."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME = "Given student-1"
 
 
 def refusal(files: Mapping[str, bytes]) -> list[tuple[str, str]]:
-    """Place and code of each reason for which the files are not read at all."""
+    """Returns pointer and code of each violation for which the files are refused."""
     with pytest.raises(UnreadableRoster) as refused, roster_files(in_zip(files)) as opened:
         read_package(opened)
     return [(violation.pointer, violation.code) for violation in refused.value.violations]
@@ -104,7 +104,7 @@ def test_users_and_roles_have_to_be_of_one_mode() -> None:
         (b"\x00\x01\x02", "missing_column"),
     ],
 )
-def test_a_file_that_is_no_csv_of_utf_8_is_refused(content: bytes, code: str) -> None:
+def test_a_file_that_is_not_csv_in_utf_8_is_refused(content: bytes, code: str) -> None:
     assert ("orgs.csv", code) in refusal(a_school().files() | {"orgs.csv": content})
 
 

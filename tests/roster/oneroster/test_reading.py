@@ -1,4 +1,4 @@
-"""Reading single rows: every kind of violation, by file, row and column, and never with what stands in a cell."""
+"""Reading single rows: every kind of violation, by file, row and column, and never with the content of a cell."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def entries(roster: Roster | Mapping[str, bytes], table: str) -> list[object]:
 
 
 def violations_of(roster: Roster | Mapping[str, bytes], table: str) -> list[tuple[str, str, object]]:
-    """Place, code and column of each violation."""
+    """Returns pointer, code and column of each violation."""
     found = [violation for entry in left_out(roster, table) for violation in entry.violations]
     assert not any(NAME in violation.detail for violation in found)
     return [(violation.pointer, violation.code, violation.params.get("column")) for violation in found]
@@ -104,7 +104,7 @@ def test_blanks_of_other_scripts_are_letters_of_a_name() -> None:
     assert violations_of(roster, "users") == []
 
 
-def test_a_cell_that_is_no_utf_8_leaves_out_its_row_alone() -> None:
+def test_a_cell_that_is_not_utf_8_leaves_out_its_row_only() -> None:
     roster = a_school()
     roster.row("users", "student-2")["familyName"] = "Müller"
     files = roster.files()
@@ -236,7 +236,7 @@ def test_a_role_that_a_system_added_itself_is_read() -> None:
     assert violations_of(roster, "users") == []
 
 
-def test_a_delta_file_has_to_say_a_status() -> None:
+def test_a_delta_file_requires_a_status() -> None:
     roster = a_school()
     roster.modes = {"users": "delta"}
     roster.row("users", "student-1")["status"] = ""
@@ -251,7 +251,7 @@ def test_a_role_whose_row_is_wrong_is_known_by_its_user() -> None:
     assert [entry.source_id for entry in left_out(roster, "roles")] == ["student-1"]
 
 
-def test_violations_can_be_told_apart_by_machines() -> None:
+def test_each_kind_of_violation_has_its_own_code() -> None:
     roster = a_school()
     roster.row("classes", "class-1")["title"] = "x" * 300
 

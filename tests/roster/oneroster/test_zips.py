@@ -1,4 +1,4 @@
-"""Zips that nobody should open, and where the files may lie in a good one."""
+"""Unsafe zip files are refused. In a valid one, the files are at the top or in one folder."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_link_in_a_zip_is_refused() -> None:
     assert refusal(zip_with({link: b"/etc/passwd"})) == ["unsafe_path"]
 
 
-def test_a_file_that_is_there_twice_is_refused() -> None:
+def test_a_repeated_file_is_refused() -> None:
     assert refusal(zip_with({"USERS.csv": b""})) == ["repeated_file"]
 
 
@@ -94,7 +94,7 @@ def test_a_zip_bomb_is_refused_by_what_it_declares(monkeypatch: pytest.MonkeyPat
 
 def test_a_zip_bomb_that_declares_less_than_it_holds_is_not_unpacked() -> None:
     bomb = in_zip({"users.csv": b"0" * 5_000_000}).getvalue()
-    # The size stands in the local header and in the directory; both lie.
+    # Both the local header and the directory declare a wrong size.
     lying = bomb.replace((5_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
 
     assert lying != bomb

@@ -1,4 +1,4 @@
-"""A timetable as CSV."""
+"""Parsing of timetables in CSV."""
 
 from __future__ import annotations
 

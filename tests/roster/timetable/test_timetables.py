@@ -1,4 +1,4 @@
-"""Times of sessions, one session's and a whole school's."""
+"""Times of one session and of all sessions of a school."""
 
 from __future__ import annotations
 

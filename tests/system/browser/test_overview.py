@@ -30,10 +30,10 @@ def marked(browsing: Browsing, day: str, **fields: object) -> int:
     return int(listed["items"][0]["id"])
 
 
-def click(page: Page, button: str, told: str) -> None:
+def click(page: Page, button: str, message: str) -> None:
     """Clicks a button and waits for the page's message."""
     page.get_by_role("button", name=button).click()
-    expect(page.get_by_role("status")).to_contain_text(told)
+    expect(page.get_by_role("status")).to_contain_text(message)
 
 
 def test_an_absence_is_explained_in_place_and_a_viewer_only_reads(browsing: Browsing) -> None:
@@ -103,7 +103,7 @@ def test_a_record_is_corrected_without_overwriting_the_correction_of_another_use
     teacher.goto(record)
     expect(teacher.get_by_text("call back")).to_have_count(0)
     teacher.get_by_label("Status").select_option("present")
-    click(teacher, "Save", "kept beside it")
+    click(teacher, "Save", "stored as disputed")
 
     office.goto(f"/overview?date={CORRECTED}")
     click(office, "Use the mark from class", "Settled")

@@ -57,7 +57,7 @@ class Endpoint:
     def is_of_one(self) -> bool:
         return "{" in self.path
 
-    def at(self, place: Place) -> str:
+    def path_to(self, place: Place) -> str:
         """Returns the path with the ids of a place, each by the preceding word."""
         parts = self.path.split("/")
         for i, part in enumerate(parts):
@@ -68,9 +68,9 @@ class Endpoint:
     def plain(self, own: Place) -> dict[str, Any]:
         """Returns a query with as few filters as possible."""
         day = own.day.isoformat()
-        told: dict[str, Any] = {"from": day, "to": day, "date": day, "percent": 1, "leastDays": 1, "by": "student"}
-        told = {name: value for name, value in told.items() if name in self.parameters}
-        return told | {name: own.filters[name] for name in self.required - told.keys()}
+        values: dict[str, Any] = {"from": day, "to": day, "date": day, "percent": 1, "leastDays": 1, "by": "student"}
+        values = {name: value for name, value in values.items() if name in self.parameters}
+        return values | {name: own.filters[name] for name in self.required - values.keys()}
 
     def queries(self, own: Place, other: Place) -> Iterator[dict[str, Any]]:
         """Returns queries without filters, with each filter of the other place, with all of them, and with each
@@ -88,8 +88,8 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Walker:
-    """A caller that requests everything, and the place that it may see."""
+class Reader:
+    """A caller that sends every request, and the place that it may see."""
 
     client: httpx2.AsyncClient
     token: str
@@ -99,21 +99,21 @@ class Walker:
         headers = {"Authorization": f"Bearer {self.token}", "Accept": kind}
         return await self.client.get(path, params=query, headers=headers)
 
-    async def told(self, other: Place) -> dict[str, str]:
+    async def visible_responses(self, other: Place) -> dict[str, str]:
         """Returns responses to requests for the other school, or without filters."""
-        told: dict[str, str] = {}
+        responses: dict[str, str] = {}
         for endpoint in endpoints():
-            for path in {endpoint.at(self.own), endpoint.at(other)}:
+            for path in {endpoint.path_to(self.own), endpoint.path_to(other)}:
                 # A file is made of the same pages as JSON for any filters, so it is requested once.
-                asked = [(query, "*/*") for query in endpoint.queries(self.own, other)]
-                for query, kind in asked + [(endpoint.plain(self.own), kind) for kind in endpoint.files]:
-                    told[f"{path} {query} {kind}"] = text_of(await self.get(path, query, kind))
-        return told
+                requests = [(query, "*/*") for query in endpoint.queries(self.own, other)]
+                for query, kind in requests + [(endpoint.plain(self.own), kind) for kind in endpoint.files]:
+                    responses[f"{path} {query} {kind}"] = text_of(await self.get(path, query, kind))
+        return responses
 
     async def statuses(self, place: Place) -> dict[str, int]:
         """Returns responses of the endpoints of single items to requests for those of this school."""
         of_one = [endpoint for endpoint in endpoints() if endpoint.is_of_one]
-        return {each.path: (await self.get(each.at(place), each.plain(self.own))).status_code for each in of_one}
+        return {each.path: (await self.get(each.path_to(place), each.plain(self.own))).status_code for each in of_one}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +126,13 @@ class Schools:
     hidden: Place
     elsewhere: Place
 
-    async def walker(self, role: Role, own: Place) -> Walker:
+    async def reader(self, role: Role, own: Place) -> Reader:
         if role is Role.TEACHER:
-            return Walker(self.client, (await self.adsum.tokens.create(own.teacher_email)).text, own)
+            return Reader(self.client, (await self.adsum.tokens.create(own.teacher_email)).text, own)
         email = f"{role.value}@example.com"
         async with self.adsum.database.transaction() as connection:
             await make_user(connection, role, own.school_id, email=email)
-        return Walker(self.client, (await self.adsum.tokens.create(email)).text, own)
+        return Reader(self.client, (await self.adsum.tokens.create(email)).text, own)
 
 
 @pytest.fixture
@@ -182,52 +182,52 @@ def text_of(answer: httpx2.Response) -> str:
         return "".join(archive.read(name).decode() for name in archive.namelist())
 
 
-def those_with(word: str, told: dict[str, str]) -> list[str]:
-    return [asked for asked, answer in told.items() if word in answer]
+def requests_with(word: str, responses: dict[str, str]) -> list[str]:
+    return [request for request, answer in responses.items() if word in answer]
 
 
 async def test_a_teacher_learns_nothing_about_the_class_of_a_colleague(schools: Schools) -> None:
-    teacher = await schools.walker(Role.TEACHER, schools.shown)
+    teacher = await schools.reader(Role.TEACHER, schools.shown)
 
-    told = await teacher.told(schools.hidden)
+    responses = await teacher.visible_responses(schools.hidden)
 
-    assert those_with(schools.hidden.word, told) == []
-    assert len(those_with(schools.shown.word, told)) > 20
+    assert requests_with(schools.hidden.word, responses) == []
+    assert len(requests_with(schools.shown.word, responses)) > 20
     await _assert_hidden(teacher, schools.hidden, except_of={"schools"})
 
 
 async def test_a_viewer_learns_nothing_about_another_school(schools: Schools) -> None:
-    viewer = await schools.walker(Role.VIEWER, schools.elsewhere)
+    viewer = await schools.reader(Role.VIEWER, schools.elsewhere)
 
-    told = await viewer.told(schools.hidden)
+    responses = await viewer.visible_responses(schools.hidden)
 
-    assert those_with(schools.hidden.word, told) == those_with(schools.shown.word, told) == []
-    assert len(those_with(schools.elsewhere.word, told)) > 20
+    assert requests_with(schools.hidden.word, responses) == requests_with(schools.shown.word, responses) == []
+    assert len(requests_with(schools.elsewhere.word, responses)) > 20
     await _assert_hidden(viewer, schools.hidden)
 
 
 async def test_an_operator_learns_nothing_about_any_student(schools: Schools) -> None:
-    operator = await schools.walker(Role.OPERATOR, schools.shown)
+    operator = await schools.reader(Role.OPERATOR, schools.shown)
 
-    told = await operator.told(schools.hidden)
+    responses = await operator.visible_responses(schools.hidden)
 
-    assert those_with("zq", told) == []
+    assert requests_with("zq", responses) == []
     await _assert_hidden(operator, schools.elsewhere)
 
 
 async def test_the_office_receives_everything_that_the_other_tests_search_for(schools: Schools) -> None:
     """Otherwise the other tests would pass without data."""
-    office = await schools.walker(Role.OFFICE, schools.shown)
+    office = await schools.reader(Role.OFFICE, schools.shown)
 
-    told = "".join((await office.told(schools.hidden)).values())
+    responses = "".join((await office.visible_responses(schools.hidden)).values())
 
     for text in ("given", "family", "s", "note", "corrected", "said", "office", "why", "reason", "class", "teacher"):
-        assert f"{schools.hidden.word}-{text}" in told, text
+        assert f"{schools.hidden.word}-{text}" in responses, text
 
 
-async def _assert_hidden(walker: Walker, other: Place, except_of: frozenset[str] | set[str] = frozenset()) -> None:
+async def _assert_hidden(reader: Reader, other: Place, except_of: frozenset[str] | set[str] = frozenset()) -> None:
     """Items of one school are 404 for callers of the other; items that a role cannot read at all are 403 for both."""
-    own, others = await walker.statuses(walker.own), await walker.statuses(other)
+    own, others = await reader.statuses(reader.own), await reader.statuses(other)
     seen = {path: status for path, status in own.items() if path.split("/")[1] not in except_of}
     assert set(own.values()) <= {HTTPStatus.OK, HTTPStatus.FORBIDDEN}, own
     expected = {path: HTTPStatus.NOT_FOUND if status == HTTPStatus.OK else status for path, status in seen.items()}

@@ -1,4 +1,4 @@
-"""The name of a visitor, and signing out everywhere."""
+"""The name of a user, and signing out everywhere."""
 
 from __future__ import annotations
 

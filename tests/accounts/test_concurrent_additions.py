@@ -1,4 +1,4 @@
-"""Two people who are given one email at the same moment."""
+"""Two concurrent requests that add a user with the same email."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adsum.accounts.passwords import Passwords
 from adsum.accounts.service import Accounts, EmailTaken
 from adsum.accounts.tables import users
 from adsum.platform.database.engine import open_database
-from tests.support.waiting import somebody_waits_for_a_lock, until
+from tests.support.waiting import has_transaction_waiting_for_a_lock, until
 
 EMAIL = "head@school.example"
 
@@ -22,7 +22,7 @@ async def test_of_two_concurrent_requests_the_slower_one_fails_with_email_taken(
     async with database.transaction() as faster:
         await faster.execute(insert(users).values(email=EMAIL, role=Role.ADMIN))
         slower = asyncio.create_task(Accounts(database, Passwords()).add_user(EMAIL, Role.ADMIN))
-        await until(lambda: somebody_waits_for_a_lock(database))
+        await until(lambda: has_transaction_waiting_for_a_lock(database))
     with pytest.raises(EmailTaken):
         await slower
     await database.close()

@@ -15,44 +15,49 @@ from tests.support.waiting import DEADLINE_S, until
 
 
 @dataclass
-class Desk:
-    """Takes chunks in place of the processor and records them. While `hold` is set, finishes none."""
+class StubProcessor:
+    """Replaces the processor: lists the chunks that it processes. It finishes no chunk before `unblocked` is set."""
 
     processed: list[Chunk] = field(default_factory=list[Chunk])
     stalls: list[int] = field(default_factory=list[int])
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    started: asyncio.Event = field(default_factory=asyncio.Event)
     done: asyncio.Event = field(default_factory=asyncio.Event)
-    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    unblocked: asyncio.Event = field(default_factory=asyncio.Event)
 
     refusals: int = 0
 
     async def process(self, chunk: Chunk, stalls: int) -> None:
-        self.begun.set()
+        self.started.set()
         if self.refusals:
             self.refusals -= 1
             raise NotNow
-        await self.go_on.wait()
+        await self.unblocked.wait()
         self.processed.append(chunk)
         self.stalls.append(stalls)
         self.done.set()
 
 
-def ready_desk() -> Desk:
-    desk = Desk()
-    desk.go_on.set()
-    return desk
+def unblocked_processor() -> StubProcessor:
+    processor = StubProcessor()
+    processor.unblocked.set()
+    return processor
 
 
 @asynccontextmanager
-async def working(
-    url: str, desk: Desk, *, concurrency: int = 4, drain_timeout: float = 10.0, stall_interval: float = 1.0
+async def running_worker(
+    url: str,
+    processor: StubProcessor,
+    *,
+    concurrency: int = 4,
+    drain_timeout: float = 10.0,
+    stall_interval: float = 1.0,
 ) -> AsyncGenerator[asyncio.Event]:
     """Runs a worker until the block ends or the yielded event is set."""
     options = WorkerOptions(
         url, "attendance", "", concurrency, stall_interval=stall_interval, drain_timeout=drain_timeout
     )
     stop = asyncio.Event()
-    running = asyncio.create_task(ChunkWorker(options, desk.process).run(stop))
+    running = asyncio.create_task(ChunkWorker(options, processor.process).run(stop))
     try:
         yield stop
     finally:
@@ -60,14 +65,14 @@ async def working(
         await asyncio.wait_for(running, DEADLINE_S)
 
 
-async def emptied(queue: QueueService) -> None:
+async def wait_until_empty(queue: QueueService) -> None:
     async def nothing_waits() -> bool:
         return await queue.depth() == 0
 
     await until(nothing_waits)
 
 
-async def somebody_waits_for_chunks(redis: Any) -> bool:
+async def has_waiting_worker(redis: Any) -> bool:
     # Blocked, not only with BZPOPMIN as the last command, which also holds between two waits.
     return any("b" in client["flags"] for client in await redis.client_list())
 
