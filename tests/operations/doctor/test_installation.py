@@ -10,6 +10,7 @@ from adsum.operations.doctor.environment import (
     Installation,
     check_installation,
     close_to_others,
+    free_bytes,
     open_to_others,
 )
 from adsum.operations.doctor.findings import FIX, Finding
