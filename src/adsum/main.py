@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 class LazyCommand(NamedTuple):
-    """A command on the first level. `place` is the `module:attribute` of its function."""
+    """A command on the first level. `target` is the `module:attribute` of its function."""
 
-    place: str
+    target: str
     summary: str
 
 
@@ -33,12 +33,12 @@ class LazyGroup(NamedTuple):
     """A group of commands.
 
     Attributes:
-        place: the `module:attribute` of its Typer application.
+        target: the `module:attribute` of its Typer application.
         summary: its line in `adsum --help`.
         extra: commands whose functions live in other packages.
     """
 
-    place: str
+    target: str
     summary: str
     extra: tuple[ExtraCommand, ...] = ()
 
@@ -47,7 +47,7 @@ class ExtraCommand(NamedTuple):
     """A command of a group, at the `module:attribute` of its function, listed behind the command `after`."""
 
     name: str
-    place: str
+    target: str
     after: str
 
 
@@ -108,30 +108,30 @@ class _Deferred(typer.core.TyperCommand):
 
     @override
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        command = load_group(self._lazy) if isinstance(self._lazy, LazyGroup) else load_command(self._lazy.place)
+        command = load_group(self._lazy) if isinstance(self._lazy, LazyGroup) else load_command(self._lazy.target)
         return command.make_context(info_name, args, parent, **extra)
 
 
 def load_group(lazy: LazyGroup) -> typer.core.TyperGroup:
     """Imports a group with all of its commands."""
-    group = typer.main.get_group(_imported(lazy.place))
+    group = typer.main.get_group(_imported(lazy.target))
     for extra in lazy.extra:
         names = list(group.commands)
         names.insert(names.index(extra.after) + 1, extra.name)
-        group.add_command(load_command(extra.place), extra.name)
+        group.add_command(load_command(extra.target), extra.name)
         group.commands = {name: group.commands[name] for name in names}
     return group
 
 
-def load_command(place: str) -> Any:
+def load_command(target: str) -> Any:
     """Imports the command at `module:attribute`."""
     single = typer.Typer(add_completion=False)
-    single.command()(_imported(place))
+    single.command()(_imported(target))
     return typer.main.get_command(single)
 
 
-def _imported(place: str) -> Any:
-    module, _, attribute = place.partition(":")
+def _imported(target: str) -> Any:
+    module, _, attribute = target.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
 

@@ -1,4 +1,4 @@
-"""Applies planned absences to existing records, and takes back the marks of absences that do not apply any more.
+"""Applies planned absences to existing records, and restores the previous marks of records to which none applies now.
 
 An absence does not change a mark that the office has set. Marks of open runs are corrected after the run has ended.
 """

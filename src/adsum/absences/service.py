@@ -101,7 +101,7 @@ class Absences:
     ) -> AbsenceResult:
         """Changes an absence, if its version is one of `versions`, or any version if that is None.
 
-        Records to which the absence does not apply any more return to the mark before it. A record that began with the
+        Records to which the absence no longer applies return to the mark before it. A record that began with the
         absence is cleared.
 
         Args:

@@ -48,7 +48,7 @@ class UnexplainedAbsences:
     ) -> Sequence[Record]:
         """Gives all unexplained records of a student on a day an authorised status, each with an entry in its history.
 
-        Records that have been explained meanwhile, or are not absent any more, keep their marks.
+        Records that have been explained meanwhile, or are no longer absent, keep their marks.
 
         Returns:
             The records before the change; empty if all have been explained meanwhile.

@@ -65,7 +65,7 @@ async def correct(
     visitor: Corrector,
     form: Annotated[RecordForm, Form()],
 ) -> Response:
-    """Applies the fields that differ from the record, if nobody has changed the record since it was shown."""
+    """Applies the fields that differ from the record, if the record is unchanged since it was shown."""
     before = (await corrections.record(record_id, visitor.caller)).record
     correction = correction_of(form, before)
     if correction is None:

@@ -22,8 +22,8 @@ The life of a batch, in the order of the calls, each with the reason why it is s
 7. Sweep: `Sweeper.sweep` repeats steps 3 to 6 for every open run that has stalled. It needs only the database, so
    Redis may be lost at any moment.
 
-A run is *finished* when every job has an outcome, *closed* or *cancelled* when its row says so, *released* when its
-lock is gone.
+A run is *finished* when every job has an outcome, *closed* or *cancelled* when its row has that state, *released* when
+its lock is deleted.
 
 Fifteen files to read, in this order: `service`, `submission`, `validate`, `accept`, `run`, `rules`,
 `repository/submissions`, `repository/runs`, `repository/jobs` (statements in `sql/`), `enqueue`, `queue/service`,

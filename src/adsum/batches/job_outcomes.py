@@ -71,7 +71,7 @@ class BatchJob:
         mark: the requested mark; None: the student's record was kept from the start, and the mark is not stored.
         outcome: of the job.
         reason: a code of `Reason`; None: the job is recorded or pending.
-        recorded: the student's current record, whoever wrote it; None: there is none.
+        recorded: the student's current record, from any source; None: there is none.
     """
 
     batch: Batch

@@ -146,7 +146,7 @@ class AttendanceProcessor:
             _log_settled(tickets, left)
             if left == 0:
                 counted[tickets.run_id] = tickets.batch
-            elif left is None:  # the ledger was lost, or is another run's: only the database knows
+            elif left is None:  # the ledger is lost or belongs to another run: the database decides
                 uncounted[tickets.run_id] = tickets.batch
         await self._completion.complete(counted, uncounted | unknown)
 
@@ -172,7 +172,7 @@ class AttendanceProcessor:
 
 
 class Dispatcher:
-    """Decides how a chunk is processed: in a group, alone, or not any more.
+    """Decides how a chunk is processed: in a group, alone, or given up.
 
     Args:
         processor: processes the chunks.
@@ -249,7 +249,7 @@ def _ended_tickets(outcomes: Iterable[SliceOutcome]) -> list[Tickets]:
 def _unknown_runs(chunks: Iterable[Chunk], outcomes: Iterable[SliceOutcome]) -> dict[str, Batch]:
     """Runs of which the database has no job: it was restored to a moment before them, and Redis was not.
 
-    Their batches are released. Their tickets expire, and prevent nobody from claiming.
+    Their batches are released. Their tickets expire, and prevent no claim.
     """
     known = {each.run_id for each in outcomes}
     return {chunk.run_id: chunk.batch for chunk in chunks if chunk.run_id not in known}

@@ -53,14 +53,14 @@ class LastEvent:
     settled: int
 
     def covers(self, status: BatchStatus) -> bool:
-        """Whether the listener knows this state. A terminal state is always sent again, so that no listener waits for
-        an end that it has missed.
+        """Whether the listener has received this state. A terminal state is always sent again, so that no listener waits
+        for an end that it has missed.
         """
         return not status.has_ended and status.run_id == self.run_id and status.tally.settled <= self.settled
 
 
 def parse_event_id(text: str | None) -> LastEvent | None:
-    """Parses `Last-Event-ID`. None: it is not an id of ours, so the current state is sent."""
+    """Parses `Last-Event-ID`. None: it is not a valid id, so the current state is sent."""
     match = _EVENT_ID.fullmatch(text or "")
     return LastEvent(match["run_id"], int(match["settled"])) if match is not None else None
 

@@ -40,7 +40,7 @@ class NothingFailed(Conflict):
 
 
 class RunPruned(Conflict):
-    """The plan of the newest run was pruned, so its marks are not known any more."""
+    """The plan of the newest run was pruned, so its marks are no longer stored."""
 
     code = "run_pruned"
 
@@ -71,7 +71,7 @@ class RetryCancel:
             NotFound: there is no such batch, or the caller does not see it.
             BatchIsOpen: it is being processed.
             NothingFailed: no student is left to retry.
-            RunPruned: the marks of the students who failed are not stored any more.
+            RunPruned: the marks of the students who failed are no longer stored.
         """
         require_permission(caller, Permission.BATCH_OPERATE)
         batch = parse_or_refuse(batch_id)

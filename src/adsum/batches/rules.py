@@ -102,7 +102,7 @@ class BatchStatus:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the state is terminal: the run does not change any more."""
+        """Whether the state is terminal: the run no longer changes."""
         return self.run_state is not RunState.OPEN
 
     @property

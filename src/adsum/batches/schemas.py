@@ -272,7 +272,7 @@ class UndoBatch(Schema):
 
 
 class KeptRecord(Schema):
-    """A record that an undo left as it is, since somebody changed it after the run."""
+    """A record that an undo left unchanged, because it was changed after the run."""
 
     student_id: int
     status: str | None

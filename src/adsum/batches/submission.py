@@ -41,7 +41,7 @@ class Selection:
 
     @property
     def deliberate(self) -> frozenset[int]:
-        """Students who are named. The others are only part of "all present", which says nothing about each of them."""
+        """Students who are named. The others are only part of "all present"."""
         return frozenset(student_id for _, student_id in self.mentioned)
 
     @property
@@ -183,7 +183,7 @@ def validate_roster(
         roster: ids of the students enrolled on that day.
         known: ids of the request that belong to students of this school.
         sees_school: whether the caller may read the whole school. For others, a student of another class and one who
-            does not exist are the same error, so that nobody can probe for ids.
+            does not exist are the same error, so that ids cannot be probed.
     """
     enrolled, existing = set(roster), set(known)
     return [

@@ -35,13 +35,13 @@ SHARE = 0.2
 ENDED_PAGE = 1_000
 RELEASED_AT_ONCE = 10
 FIRST_RUN_ID = "00000000-0000-0000-0000-000000000000"
-# Clocks differ: the runs of the last moments are looked at twice.
+# Clocks differ, so the runs of the last moments are checked twice.
 OVERLAP = timedelta(seconds=5)
-# Older runs were looked at by the leader of that time. Where there was none, they are looked at one page per pass.
+# The previous leader has checked older runs. If there was none, each pass checks one page of them.
 RECENT = timedelta(seconds=60)
 
 Chore: TypeAlias = Callable[[], Awaitable[object]]
-"""Other periodic work of the leading sweeper; it knows itself whether anything is due."""
+"""Other periodic work of the leading sweeper. It checks by itself whether anything is due."""
 
 Position: TypeAlias = tuple[datetime, str]
 """The position of a run in the order in which runs ended: the time and its id."""
@@ -124,7 +124,7 @@ class Sweeper:
         now: the clock.
         interval: seconds between two passes.
         grace: time that the process which accepted a run has to enqueue it.
-        page: number of open runs that are looked at together.
+        page: number of open runs that are checked together.
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class Sweeper:
         return leads
 
     async def sweep(self) -> int:
-        """Looks at every open run once, and at the runs that ended since the last pass.
+        """Checks every open run once, and the runs that ended since the last pass.
 
         Returns:
             The number of runs that were closed, rescued or released.
@@ -218,7 +218,7 @@ class Sweeper:
 
 
 def _stalled(stopped: Sequence[tuple[Run, list[Chunk]]], pending: Mapping[str, set[int]]) -> list[RunToEnqueue]:
-    """Runs with pending jobs in chunks that BullMQ does not have: nobody would process them."""
+    """Runs with pending jobs in chunks that BullMQ does not have: no worker would process them."""
     stalled: list[RunToEnqueue] = []
     for run, missing in stopped:
         students = pending.get(run.run_id, set())

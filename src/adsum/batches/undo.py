@@ -27,7 +27,7 @@ class UndoResult:
         batch_id: of the batch.
         run_id: of its newest run, which was undone.
         undone: the number of records that this call has set back; 0 if the run was undone before.
-        kept: by student, the records that stay as they are because somebody changed them after the run.
+        kept: by student, the records that stay because they were changed after the run.
     """
 
     batch_id: str

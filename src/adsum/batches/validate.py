@@ -76,7 +76,7 @@ async def check_submissions(
 
     Returns:
         For each the checked submission or its error. NotFound: the caller sees no such class on that day. Invalid: has
-        one violation for everything that is wrong. RosterChanged: the client has another version of the roster.
+        one violation for each error. RosterChanged: the client has another version of the roster.
     """
     queries = {_query(*each) for each in requests if _is_id(each.submission.class_id)}
     contexts = await find_class_contexts(connection, queries)
@@ -198,7 +198,7 @@ def _day_of(submission: Submission, zone: str, now: datetime) -> tuple[date | No
 def _validate_session(submission: Submission, context: ClassContext) -> list[Violation]:
     if context.fence is not None:
         return []
-    # The same error for a session of another class and one that does not exist, so that nobody can probe for ids.
+    # The same error for a session of another class and one that does not exist, so that ids cannot be probed.
     detail = f"class {submission.class_id} has no session {submission.session_id}"
     return [Violation("session_not_of_class", detail, "/sessionId", {"sessionId": submission.session_id})]
 
@@ -232,7 +232,7 @@ def _validate_force(submission: Submission, *, is_late: bool) -> list[Violation]
 
 
 def _validate_size(submission: Submission, max_batch_size: int) -> list[Violation]:
-    """Checked before the ids are looked at: a body may name a hundred thousand."""
+    """Checked before the ids are looked up: a body may name a hundred thousand."""
     selection = submission.selection
     named = len(selection.selected) + len(selection.unselected) + len(selection.marks)
     # A student may be in a list and in `marks`.

@@ -15,7 +15,7 @@ _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - re
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A host and a port to listen on. Port 0 stands for any free port."""
+    """A host and a port to listen on. Port 0 is any free port."""
 
     host: str
     port: int

@@ -79,7 +79,7 @@ def unpack(archive: Path, folder: Path) -> BackupManifest:
     """Writes the files of a backup into an empty folder, and flushes them to disk.
 
     Raises:
-        BackupRefused: the archive is no backup, or its files differ from the manifest.
+        BackupRefused: the archive is not a backup, or its files differ from the manifest.
     """
     try:
         with tarfile.open(archive, "r:gz") as tar:

@@ -73,7 +73,7 @@ def _ready(folder: DataFolder) -> Generator[None]:
 def _remove(folder: DataFolder, made: Sequence[Path]) -> None:
     if folder.root in made:  # in an older folder an `up` may hold the lock file open
         folder.lock.unlink(missing_ok=True)
-    with suppress(OSError):  # the folder is not empty any more
+    with suppress(OSError):  # the folder is no longer empty
         for path in made:
             path.rmdir()
 

@@ -26,7 +26,7 @@ _TIMESTAMP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The half-open period from `begin` to `end`. None stands for an open end."""
+    """The half-open period from `begin` to `end`. None is an open end."""
 
     begin: date | None
     end: date | None
@@ -36,7 +36,7 @@ class Span:
 
 
 class WrongDay(ValueError):
-    """A text is no learning date. `code` is stable, the message is for people."""
+    """A text is not a learning date. `code` is stable, the message is for people."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -55,7 +55,7 @@ def learning_date(text: str, zone: str, now: datetime) -> date:
         now: the current time, with an offset. Days after the school's today are refused.
 
     Raises:
-        WrongDay: the text is no date, the date does not exist, the offset is missing, or the date is out of range.
+        WrongDay: the text is not a date, the date does not exist, the offset is missing, or the date is out of range.
     """
     day = _calendar_day(text, ZoneInfo(zone))
     today = today_in(zone, now)
@@ -72,7 +72,7 @@ def today_in(zone: str, now: datetime) -> date:
 
 
 def days_meant(text: str) -> tuple[date, date] | None:
-    """The first and the last day that `text` can mean in any time zone; None: it is no learning date."""
+    """The first and the last day that `text` can mean in any time zone; None: it is not a learning date."""
     try:
         written = date.fromisoformat(text[:10])
         if _PLAIN.fullmatch(text) or _MIDNIGHT.fullmatch(text):
@@ -148,14 +148,14 @@ TIME_PATTERN = f"^{TIME.pattern}$"
 
 
 def violation_of_time_text(text: str, pointer: str) -> Violation:
-    """The violation for a text that is no local time."""
+    """The violation for a text that is not a local time."""
     return Violation("wrong_form", f"{text[:20]!r} is not a time of the form HH:MM", pointer, {"pattern": TIME_PATTERN})
 
 
 def validate_stretch(first: tuple[str, str | None], last: tuple[str, str | None]) -> Iterator[Violation]:
     """Validates the begin and the end of a period, each with its JSON pointer: their form and their order.
 
-    None stands for a missing time.
+    None is a missing time.
     """
     wrong = [
         violation_of_time_text(text, at) for at, text in (first, last) if text is not None and not TIME.fullmatch(text)

@@ -35,7 +35,7 @@ def formatted(day: date) -> str:
 
 
 def parse_batch_id(text: str) -> Batch | None:
-    """Parses a batch id. None: the text is no batch id, or its date does not exist."""
+    """Parses a batch id. None: the text is not a batch id, or its date does not exist."""
     match = _BATCH_ID.fullmatch(text)
     if match is None:
         return None

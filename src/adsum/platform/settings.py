@@ -61,7 +61,7 @@ def _origin(url: str) -> str:
 
 
 def _addresses(text: str) -> str:
-    """Checks addresses and networks that are separated by commas. `*` alone stands for all."""
+    """Checks addresses and networks that are separated by commas. `*` alone is all addresses."""
     for each in (part.strip() for part in text.split(",") if text.strip() != "*"):
         try:
             ip_network(each)

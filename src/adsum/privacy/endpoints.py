@@ -29,7 +29,7 @@ async def export_student(
 
 @router.delete("/{id}", name="eraseStudent", summary="Erase a student")
 async def erase_student(student_id: StudentId, student_data: StudentDataService, caller: Responsible) -> ErasedAnswer:
-    """Enrolments, records, history, failures and marks in plans. The counts of batches stay: they name nobody.
+    """Deletes enrolments, records, history, failures and marks in plans. The counts of batches stay.
 
     409 while a batch with the student is being processed. It cannot be undone.
     """

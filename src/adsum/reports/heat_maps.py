@@ -1,4 +1,4 @@
-"""A calendar heat map: one cell for each day, one column for each week, and a look for the counts of the day."""
+"""A calendar heat map: one cell for each day, one column for each week, and an appearance for the counts of the day."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCHOOL_DAYS: Final = 5
 WIDTH: Final = 980
 SMALLEST: Final = 17
 LARGEST: Final = 30
-# From each of these percentages of absence on, a day of many students looks one step worse.
+# The look of a day of many students gets one step darker at each of these percentages of absence.
 STEPS: Final = (2, 5, 10, 20)
 
 

@@ -57,7 +57,7 @@ YearService = Annotated[Year, Depends(provided(Year))]
 
 
 class YearQuery(PageQuery):
-    """The query of every page of reports. An empty text, which a form sends for an empty field, is no value."""
+    """The query of every page of reports. An empty text, which a form sends for an empty field, counts as None."""
 
     school: PathId | None = None
     first_day: Annotated[Day | None, Field(alias="from")] = None

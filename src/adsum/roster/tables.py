@@ -70,7 +70,7 @@ session_times = Table(
     UniqueConstraint("session_id", "weekday", "begins"),
 )
 
-# A student is enrolled from begin_date until before end_date, as in OneRoster; NULL is no bound.
+# A student is enrolled from begin_date until before end_date, as in OneRoster; NULL: no bound.
 enrolments = Table(
     "enrolments",
     metadata,

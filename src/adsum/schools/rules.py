@@ -18,7 +18,7 @@ class School:
     Attributes:
         source_id: its id in the roster file.
         time_zone: an IANA name.
-        edit_window_days: days after a learning date within which teachers may write; None: no limit.
+        edit_window_days: days after a learning date within which teachers may mark and correct; None: no limit.
     """
 
     id: int

@@ -21,6 +21,6 @@ class SchoolItem(Schema):
 
 
 class ChangeSchool(Schema):
-    """`editWindowDays`: for so many days after a learning date its teachers may still write; null: for ever."""
+    """`editWindowDays`: days after a learning date within which teachers may mark and correct; null: no limit."""
 
     edit_window_days: Annotated[int, Field(ge=0, le=MAX_EDIT_WINDOW_DAYS, strict=True)] | None

@@ -73,7 +73,7 @@ async def resolve_dispute(connection: AsyncConnection, record_id: int, now: date
 
 
 def _open_disputes(caller: Caller) -> Select[*tuple[Any, ...]]:
-    """A mark that the record has by now is not disputed any more, and neither is a cleared mark."""
+    """A mark that the record has by now is no longer disputed, and neither is a cleared mark."""
     c, a = contradictions.c, attendances.c
     return (
         select(

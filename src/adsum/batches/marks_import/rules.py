@@ -141,7 +141,7 @@ class RosterNames:
     def student_of(self, name: str) -> int:
         """The id of a student. An unknown name gets a negative id, always the same one.
 
-        The validation of the submission refuses that id: it knows what the caller may learn about the student.
+        The validation of the submission refuses that id, and reveals no student whom the caller may not see.
         """
         return self._students.setdefault(name, -1 - len(self._students))
 

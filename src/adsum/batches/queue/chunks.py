@@ -91,7 +91,7 @@ def chunk_of(data: object) -> Chunk:
 
 
 def _whole(value: object, minimum: int, maximum: int) -> int:
-    """As strict as the database: a value that it rejects would be taken for a rejected record."""
+    """As strict as the database, since a value that the database rejects would count as a rejected record."""
     if type(value) is int and minimum <= value <= maximum:
         return value
     raise UnreadableChunk

@@ -16,7 +16,7 @@ from adsum.batches.queue.ledger import bullmq_prefix
 from adsum.platform.redis.connection import QueueOutage, translated
 
 # An idle worker fetches every two seconds, and a busy one renews its locks. A worker that is silent for longer is
-# frozen, or its machine is gone and the server has not noticed yet.
+# frozen, or its machine is down and the server has not noticed yet.
 SILENT_AFTER_S = 30
 # Messages per call of BullMQ.
 PAGE = 200

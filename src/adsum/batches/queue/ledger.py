@@ -1,6 +1,6 @@
 """The ledger of a batch in Redis: lock, counter, tickets and completion marker, under the seed's keys.
 
-Three scripts change it, each atomically. Its counter tells a worker that it has settled the last job. It decides
+Three scripts change it, each atomically. Its counter is zero for the worker that settles the last job. It decides
 nothing: everything that it may lose can be computed from the database.
 """
 
@@ -126,7 +126,7 @@ class Ledger:
 
         Returns:
             For each the number of jobs of its run that remain; 0 also if the last chunk is settled again. None: the run
-            does not hold the lock, or the ledger is lost or damaged, so that only the database knows.
+            does not hold the lock, or the ledger is lost or damaged, so that only the database has the count.
         """
         calls = [self._settle_call(settlement) for settlement in settlements]
         left = await self._together(self._settle, calls)
@@ -159,7 +159,7 @@ class Ledger:
         return results
 
     async def renew(self, held: Sequence[Tickets]) -> None:
-        """Renews the keys that runs hold, once half of their time to live is over. Keys that are gone stay gone."""
+        """Renews the keys that runs hold, once half of their time to live is over. Missing keys are not created."""
         keys = [LedgerKeys(self._key_prefix, tickets.batch) for tickets in held]
         with translated():
             async with self.redis.pipeline(transaction=False) as pipe:

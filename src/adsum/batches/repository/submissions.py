@@ -203,7 +203,7 @@ class BatchSnapshot:
 
 
 async def load_snapshots(connection: AsyncConnection, batches: Collection[Batch]) -> dict[Batch, BatchSnapshot]:
-    """The current state of batches. Locks nothing and waits for nobody."""
+    """The current state of batches. Locks nothing and waits for no lock."""
     if not batches:
         return {}
     rows = input_rows(

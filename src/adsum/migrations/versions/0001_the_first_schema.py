@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 revision = "0001"
 down_revision = None
 
-# Frozen here, not taken from the tables: a migration says what was true when it was written.
+# Copied, not imported: a migration uses the values of the time at which it was written.
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 RUN_ID = sa.String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")

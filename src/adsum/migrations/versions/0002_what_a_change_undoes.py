@@ -1,4 +1,4 @@
-"""What a change undoes"""
+"""The run that a change undoes"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The id that a platform has for a session"""
+"""The id of a session on another platform"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Who stands in for a teacher"""
+"""Teachers who cover for others"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""An index of runs in which students failed, for who looks after them"""
+"""An index of runs in which students failed"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("school_id", "month", "student_id", name="pk_student_months"),
     )
     op.create_index("ix_student_months_student_id", "student_months", ["student_id"], unique=False)
-    # What was summarised has no months yet: the next report makes all of it anew.
+    # Summarised runs have no months yet: the next report summarises all of them again.
     op.execute("UPDATE batch_runs SET summarised = false WHERE summarised")
 
 

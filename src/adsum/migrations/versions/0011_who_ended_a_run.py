@@ -1,4 +1,4 @@
-"""Which process ended a run, for who follows a batch"""
+"""The process that ended a run"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Whether anything has happened in a session since a submission looked at it"""
+"""The fence of a session: whether its state has changed since a submission read it"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -11,7 +11,7 @@ Day = date | ColumnElement[date]
 
 
 def valid_on(rows: FromClause, day: Day) -> ColumnElement[bool]:
-    """Rows that are valid on `day`: from `begin_date` to the day before `end_date`. NULL stands for an open end."""
+    """Rows that are valid on `day`: from `begin_date` to the day before `end_date`. NULL is an open end."""
     on = literal(day, Date) if isinstance(day, date) else day
     return and_(
         or_(rows.c.begin_date.is_(None), rows.c.begin_date <= on),

@@ -70,7 +70,7 @@ class _Response:
 
 def _observe(scope: Scope, response: _Response) -> None:
     if response.status is None:
-        return  # the client went away
+        return  # the client has disconnected
     route, method = _route(scope), scope["method"]
     count: Any = getattr(scope["app"].state, "count_request", None)
     if count is not None:

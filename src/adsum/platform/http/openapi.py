@@ -96,7 +96,7 @@ router = APIRouter(include_in_schema=False)
 PAGE_POLICY = f"{POLICY}; img-src 'self' data:"
 CACHED_FOR_AN_HOUR = {"Cache-Control": "public, max-age=3600"}
 OUR_SCRIPT = "docs.js"
-# The files of the page. All but our own script belong to Swagger UI, from the package `fastapi_offline`.
+# The files of the page. All except the script of Adsum belong to Swagger UI, from the package `fastapi_offline`.
 MEDIA_TYPES = {
     OUR_SCRIPT: "text/javascript",
     "swagger-ui-bundle.js": "text/javascript",

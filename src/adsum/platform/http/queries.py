@@ -39,7 +39,7 @@ Day = Annotated[date, _read_by(day_near)]
 """A plain `YYYY-MM-DD` of the years 2 to 9998."""
 
 SourcedDay = Annotated[date, _read_by(plain_day)]
-"""A plain `YYYY-MM-DD` of the roster, where 9999-12-31 stands for an open end."""
+"""A plain `YYYY-MM-DD` of the roster, where 9999-12-31 is an open end."""
 
 Words = Annotated[PlainText, StringConstraints(max_length=100)]
 """Search words. Each word must occur."""

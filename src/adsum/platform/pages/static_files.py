@@ -1,4 +1,4 @@
-"""Stylesheets, scripts and images of the pages, cached for ever under an address with a hash of their content."""
+"""Stylesheets, scripts and images of the pages, cached permanently under an address with a hash of their content."""
 
 from __future__ import annotations
 

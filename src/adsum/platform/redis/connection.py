@@ -34,7 +34,7 @@ def open_redis(url: str, *, connections: int, socket_timeout: float, kind: type[
         url: `redis://`, `rediss://` or `unix://`.
         connections: the size of the pool; further callers wait for a connection.
         socket_timeout: seconds until a command without a reply fails. Never None: after a network cut, a reader without
-            a timeout waits for ever.
+            a timeout waits forever.
         kind: the class of the client.
 
     Raises:
@@ -42,7 +42,7 @@ def open_redis(url: str, *, connections: int, socket_timeout: float, kind: type[
     """
     try:
         # One immediate retry: a pooled connection may belong to a server that has restarted. All commands of Adsum may
-        # run twice. The caller decides about further retries, because it knows the time that is left.
+        # run twice. The caller decides about further retries, because it has the remaining time.
         pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType] - its **kwargs have no types
             url,
             max_connections=connections,

@@ -109,7 +109,7 @@ class PipeliningRedis(Redis):
 
     @override
     async def aclose(self, *arguments: Any, **options: Any) -> None:
-        # A later command would open a new connection, which nobody closes.
+        # A later command would open a new connection, which would never be closed.
         for _, reply in self._calls:
             reply.cancel()
         self._calls.clear()

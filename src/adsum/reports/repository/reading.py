@@ -182,7 +182,7 @@ def visible_days(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Visi
 def visible_class_days(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Subquery:
     """The days of classes in the scope that the caller sees.
 
-    Where a teacher covers one session of a class, the row is made of the runs of that session alone.
+    If a teacher covers one session of a class, the row is made of the runs of that session alone.
     """
     c, r = class_days.c, batch_runs.c
     names = ("day", "class_id", *COUNTED)

@@ -61,7 +61,7 @@ class SourcedSession:
 
 @dataclass(frozen=True, slots=True)
 class SourcedEnrolment:
-    """A student in a class from `begin_date` until before `end_date`; None is no bound."""
+    """A student in a class from `begin_date` until before `end_date`; None: no bound."""
 
     class_source_id: str
     student_source_id: str

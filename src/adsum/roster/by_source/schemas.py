@@ -45,7 +45,7 @@ class StudentOfPlatform(Schema):
 
 
 class SessionOfPlatform(Schema):
-    """A session of a class; `period` tells its sessions apart."""
+    """A session of a class; `period` is unique in the class."""
 
     class_sourced_id: Name
     title: Name

@@ -36,7 +36,7 @@ class Covers:
         """Assigns a cover, so that the teacher sees and marks the class on its days. Idempotent.
 
         Raises:
-            Invalid: with one violation for every wrong thing.
+            Invalid: with every violation.
         """
         require_permission(caller, Permission.SCHOOL_MANAGE)
         async with self._database.transaction() as connection:

@@ -39,7 +39,7 @@ _BODY = {
 
 
 class ImportQuery(WholeQuery):
-    """How to import."""
+    """Options of an import."""
 
     dry_run: Annotated[bool, Field(description="Report the changes without making them")] = False
     strict: Annotated[bool, Field(description="Import nothing if any row is wrong")] = False

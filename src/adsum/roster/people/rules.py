@@ -26,7 +26,7 @@ class PersonRow:
 
 @dataclass(frozen=True, slots=True)
 class TeachingRow:
-    """A person teaches a class from `begin_date` until before `end_date`; None is no bound."""
+    """A person teaches a class from `begin_date` until before `end_date`; None: no bound."""
 
     user_id: int
     class_id: int

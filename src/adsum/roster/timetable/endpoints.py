@@ -29,7 +29,7 @@ TimetablesService = Annotated[Timetables, Depends(provided(Timetables))]
 
 
 class TimetableQuery(WholeQuery):
-    """How to import."""
+    """Options of an import."""
 
     dry_run: Annotated[bool, Field(description="Report the changes without making them")] = False
 
@@ -62,7 +62,7 @@ async def import_timetable(
 ) -> TimetableAnswer:
     """Columns class, session, weekday, begins, ends. Every session that is named gets these times; all, or nothing.
 
-    A class is named by its sourced id or ours, a session by its period, which may be empty, or by our id.
+    A class is named by its sourced id or Adsum's id; a session by its period, which may be empty, or by Adsum's id.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != CSV_TYPE:

@@ -112,7 +112,7 @@ class SessionNames:
     """Finds the session of a school that a line of a timetable names."""
 
     def __init__(self, places: Sequence[SessionPlace]) -> None:
-        # Source ids and periods take precedence over our ids.
+        # Source ids and periods take precedence over Adsum's ids.
         self._classes = {str(place.class_id): place.class_id for place in places}
         self._classes |= {place.class_source_id: place.class_id for place in places if place.class_source_id}
         self._sessions = {(place.class_id, str(place.session_id)): place.session_id for place in places}

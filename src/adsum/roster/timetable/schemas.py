@@ -33,7 +33,7 @@ class Times(Schema):
 
 
 class TimetableAnswer(Schema):
-    """How many sessions got, or would get, how many times."""
+    """The number of sessions that get times, and of these times."""
 
     dry_run: bool
     sessions: int

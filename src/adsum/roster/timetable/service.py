@@ -85,8 +85,8 @@ class Timetables:
     ) -> TimetableReport:
         """Replaces all times of every session in the file, or changes nothing.
 
-        A class is named by its source id or ours; a session by its period, which is empty for the only session of a
-        class, or by our id.
+        A class is named by its source id or Adsum's id; a session by its period, which is empty for the only session of
+        a class, or by Adsum's id.
 
         Raises:
             Forbidden: without `school:manage`.

@@ -15,7 +15,7 @@ from adsum.schools.calendar.rules import MAX_TITLE, ClosedDayFilters
 
 
 class ClosedDayQuery(PageQuery):
-    """Which closed days."""
+    """Filters of the list of closed days."""
 
     first_day: Annotated[Day | None, Field(alias="from", description="First day")] = None
     last_day: Annotated[Day | None, Field(alias="to", description="Last day")] = None
@@ -26,7 +26,7 @@ class ClosedDayQuery(PageQuery):
 
 
 class CloseDay(Schema):
-    """Why the school is closed, and from when on."""
+    """A closed day: its reason, and the time from which the school is closed."""
 
     reason: Annotated[PlainText, Field(min_length=1, max_length=MAX_REASON)]
     from_time: Annotated[
