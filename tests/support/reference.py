@@ -89,7 +89,7 @@ def _range(field: FieldInfo) -> str:
 def _commands() -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yields the path and the object of every command, groups before their members, in the order of `adsum --help`."""
     for name, single in root.SINGLE.items():
-        yield (name,), root.load_command(single.place)
+        yield (name,), root.load_command(single.target)
     for name, lazy in root.GROUPS.items():
         group: Any = root.load_group(lazy)
         yield (name,), group

@@ -53,8 +53,8 @@ class LastEvent:
     settled: int
 
     def covers(self, status: BatchStatus) -> bool:
-        """Whether the listener has received this state. A terminal state is always sent again, so that no listener waits
-        for an end that it has missed.
+        """Whether the listener has received this state. A terminal state is always sent again, so that no listener
+        waits for an end that it has missed.
         """
         return not status.has_ended and status.run_id == self.run_id and status.tally.settled <= self.settled
 
