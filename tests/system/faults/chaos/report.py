@@ -16,11 +16,11 @@ PAGE = DOCS / "reliability.md"
 
 PREFACE = """# Reliability: results of the fault tests
 
-Written by `./adsum chaos`, part by part, on real processes: workers and the API killed, frozen and restarted, Valkey
-and Postgres (`fsync` and `synchronous_commit` on) killed, restarted and emptied, while classes of 30 are marked
-continuously. At the end of each part an oracle, which shares no code with the product, compares every promise, every
-record, every count and every key in Redis, sweeps three times, and compares again: anything lost, doubled, stuck or
-left over fails the part. Faults that interrupted no work are not counted.
+`./adsum chaos` writes this page. It kills, freezes and restarts workers and the API, and kills, restarts and empties
+Valkey and Postgres (`fsync` and `synchronous_commit` on), while classes of 30 are marked continuously. At the end of
+each part an oracle, which shares no code with the product, compares every promise, every record, every count and every
+key in Redis, sweeps three times, and compares again. A part fails if anything is lost, doubled, stuck or left over.
+Faults that interrupted no work are not counted.
 
 | Part | Goal | Measured | Seed | Duration | |
 |---|---|---|---|---|---|
