@@ -179,8 +179,8 @@ async def test_correct_refuses_invalid_options_and_stale_versions(
 
     assert [each.code for each in (nothing, both, stale, unknown)] == [2, 2, 1, 1]
     assert "--status, --note or --clear" in nothing.err
-    assert "cleared or changed, not both" in both.err
-    assert "is version 1 now" in stale.err
+    assert "either cleared or changed" in both.err
+    assert "its version is 1 now" in stale.err
     assert "no attendance 999" in unknown.err
 
 

@@ -93,7 +93,7 @@ async def test_failures_are_filtered_by_outcome_and_have_reasons(adsum: Adsum, a
     (failed,) = (await jobs_of(api, batch_id, outcome="failed")).values()
     assert (failed["studentId"], failed["status"], failed["recorded"]) == (api.school.student_ids[0], "present", None)
     assert failed["reason"]["code"] == "not_enrolled"
-    assert "not enrolled" in failed["reason"]["detail"]
+    assert "no longer enrolled" in failed["reason"]["detail"]
     assert len(await jobs_of(api, batch_id, outcome="recorded")) == 29
     assert await jobs_of(api, batch_id, outcome="cancelled") == {}
     page = (await api.get(path(batch_id), outcome="recorded", limit=20)).json()["jobs"]

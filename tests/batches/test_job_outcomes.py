@@ -41,7 +41,7 @@ def test_an_outcome_has_its_reason(
 
 def test_every_reason_has_a_text_and_an_unknown_code_is_spelled_out() -> None:
     assert REASON_TEXTS.keys() == set(Reason)
-    assert reason_text("not_enrolled").startswith("the student was not enrolled")
+    assert reason_text("not_enrolled").startswith("the student was no longer enrolled")
     assert reason_text("struck_by_lightning") == "struck by lightning"
 
 

@@ -56,13 +56,18 @@ def test_failed_students_are_shown_first_by_default() -> None:
 
 def test_filter_values_are_parsed_or_reported_as_invalid() -> None:
     good = TypedFilters("completed", "123", "2024-12-01", "2024-12-31")
-    assert good.wrong == frozenset()
+    assert good.invalid_fields == frozenset()
     assert good.filters == BatchFilters(
         class_id=123, first_day=date(2024, 12, 1), last_day=date(2024, 12, 31), state=BatchState.COMPLETED
     )
     assert good.query(cursor="abc") == "state=completed&classId=123&from=2024-12-01&to=2024-12-31&cursor=abc"
-    assert TypedFilters("done", "12abc", "25/12/2024", "2025-02-29").wrong == {"state", "classId", "from", "to"}
-    assert TypedFilters(class_id="9" * 30).wrong == {"classId"}
+    assert TypedFilters("done", "12abc", "25/12/2024", "2025-02-29").invalid_fields == {
+        "state",
+        "classId",
+        "from",
+        "to",
+    }
+    assert TypedFilters(class_id="9" * 30).invalid_fields == {"classId"}
     assert TypedFilters().filters == BatchFilters()
 
 

@@ -74,7 +74,7 @@ def test_if_the_old_files_cannot_be_kept_nothing_is_moved_and_up_may_start(folde
     archive = make(folder, tmp_path / "backup.tar.gz").path
     (folder.root / "before-restore-20261123-173000").mkdir()  # of a restore in the same second
     before = state(folder)
-    with pytest.raises(BackupRefused, match="is as it was"):
+    with pytest.raises(BackupRefused, match="is unchanged"):
         put_back(folder, archive, force=True)
     assert state(folder) == before
     folder.ensure_whole()

@@ -22,7 +22,7 @@ def test_weeks_are_columns_and_the_label_of_a_month_is_above_its_first_week() ->
     ]
     # The label of October would overlap that of November, so its two days have none.
     assert drawn.months == [(date(2024, 11, 1), 0), (date(2024, 12, 1), 5)]
-    assert (drawn.columns, drawn.rows, [cell.day for cell in drawn.taken]) == (6, 5, [date(2024, 11, 4)])
+    assert (drawn.columns, drawn.rows, [cell.day for cell in drawn.days_with_counts]) == (6, 5, [date(2024, 11, 4)])
     assert [day.weekday() for day in drawn.weekdays] == [0, 1, 2, 3, 4]
 
 

@@ -171,10 +171,10 @@ async def _validate(connection: Connection, student_ids: Sequence[int], absence:
 
 
 def _validate_students(
-    student_ids: Sequence[int], known: Collection[int], schools: Collection[int]
+    student_ids: Sequence[int], existing: Collection[int], schools: Collection[int]
 ) -> Iterator[Violation]:
     for i, student_id in enumerate(student_ids):
-        if student_id not in known:
+        if student_id not in existing:
             detail = f"there is no student {student_id}"
             yield Violation("unknown_student", detail, f"/studentIds/{i}", {"studentId": student_id})
     if len(schools) > 1:
@@ -183,9 +183,9 @@ def _validate_students(
         )
 
 
-def _validate_sessions(absence: Absence, known: Collection[int]) -> Iterator[Violation]:
+def _validate_sessions(absence: Absence, existing: Collection[int]) -> Iterator[Violation]:
     for i, session_id in enumerate(absence.session_ids or ()):
-        if session_id not in known:
+        if session_id not in existing:
             yield Violation("unknown_session", f"the school has no session {session_id}", f"/sessionIds/{i}")
 
 

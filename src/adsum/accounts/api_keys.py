@@ -84,8 +84,8 @@ class ApiKeys:
     async def revoke(self, key_id: int) -> None:
         """Revokes a key for good. Raises NotFound."""
         async with self._database.transaction() as connection:
-            known = await statements.revoke_key(connection, key_id, self._now())
-        if not known:
+            exists = await statements.revoke_key(connection, key_id, self._now())
+        if not exists:
             raise NotFound(f"there is no key {key_id}")
 
     async def caller_of(self, secret: str) -> Caller:
@@ -112,7 +112,7 @@ def _hashed(secret: str) -> str:
 
 
 def _validate(
-    name: str, permissions: tuple[Permission, ...], schools: tuple[int, ...] | None, known: Collection[int]
+    name: str, permissions: tuple[Permission, ...], schools: tuple[int, ...] | None, school_ids: Collection[int]
 ) -> list[Violation]:
     violations: list[Violation] = []
     if not name.strip() or len(name) > MAX_NAME:
@@ -126,7 +126,7 @@ def _validate(
     violations.extend(
         Violation("unknown_school", f"there is no school {school_id}", "/schools", {"schoolId": school_id})
         for school_id in schools or ()
-        if school_id not in known
+        if school_id not in school_ids
     )
     return violations
 

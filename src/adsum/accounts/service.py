@@ -102,7 +102,7 @@ class Accounts:
         refuse(_validate_password(password))
         password_hash = await self._passwords.hash(password)
         async with self._database.transaction() as connection:
-            user = _known(await statements.user_of_email(connection, normalised_email(email)))
+            user = _require_user(await statements.user_of_email(connection, normalised_email(email)))
             await statements.set_password(connection, user.id, password_hash)
         return NewLogin(_user(user), password)
 
@@ -147,7 +147,7 @@ class Accounts:
         try:
             async with self._database.transaction() as connection:
                 if await statements.user_of_email(connection, email):
-                    raise _taken(email)
+                    raise _email_taken(email)
                 if role is not Role.ADMIN:
                     school_id = _chosen_school(await statements.school_ids(connection), school_id)
                 if teacher is None or school_id is None:
@@ -158,17 +158,17 @@ class Accounts:
                 await statements.set_login(connection, person.id, email=email, password_hash=password_hash)
                 return person.id
         except RejectedRows:
-            raise _taken(email) from None  # a concurrent request has added the email
+            raise _email_taken(email) from None  # a concurrent request has added the email
 
     async def _user(self, user_id: int) -> User:
         async with self._database.snapshot() as connection:
-            return _user(_known((await statements.users_of_ids(connection, [user_id])).get(user_id)))
+            return _user(_require_user((await statements.users_of_ids(connection, [user_id])).get(user_id)))
 
     async def _set_disabled(self, email: str, *, disabled: bool) -> User:
         async with self._database.transaction() as connection:
-            user = _known(await statements.user_of_email(connection, normalised_email(email)))
+            user = _require_user(await statements.user_of_email(connection, normalised_email(email)))
             await statements.set_disabled(connection, user.id, disabled=disabled)
-            return _user(_known((await statements.users_of_ids(connection, [user.id])).get(user.id)))
+            return _user(_require_user((await statements.users_of_ids(connection, [user.id])).get(user.id)))
 
 
 def normalised_email(email: str) -> str:
@@ -213,17 +213,17 @@ def _validate_role(role: Role, school_id: int | None, teacher: str | None) -> li
     return violations
 
 
-def _chosen_school(known: Sequence[int], school_id: int | None) -> int:
+def _chosen_school(school_ids: Sequence[int], school_id: int | None) -> int:
     if school_id is None:
-        if len(known) == 1:
-            return known[0]
+        if len(school_ids) == 1:
+            return school_ids[0]
         detail = (
             "a school is required: every role except admin has one"
-            if known
+            if school_ids
             else "there is no school yet: import a roster"
         )
         raise Invalid(detail, [Violation("school_missing", detail, "/school")])
-    if school_id not in known:
+    if school_id not in school_ids:
         detail = f"there is no school {school_id}"
         raise Invalid(detail, [Violation("unknown_school", detail, "/school", {"schoolId": school_id})])
     return school_id
@@ -237,12 +237,12 @@ def _linkable(person: StoredUser | None, teacher: str) -> StoredUser:
     return person
 
 
-def _taken(email: str) -> EmailTaken:
+def _email_taken(email: str) -> EmailTaken:
     detail = "another user has this email"
     return EmailTaken(detail, [Violation(EmailTaken.code, detail, "/email", {"email": email})])
 
 
-def _known(user: StoredUser | None) -> StoredUser:
+def _require_user(user: StoredUser | None) -> StoredUser:
     if user is None or user.email is None:
         raise NotFound("no user has this email")
     return user

@@ -136,11 +136,11 @@ def correct(
         raise typer.BadParameter("nothing to change: use --status, --note or --clear", param_hint="--status")
     correction = Correction(
         status=None if clear else status or Keep.AS_IS,
-        note=_given(note),
+        note=_value_or_keep(note),
         reason=reason,
-        arrived_at=_given(arrived),
-        left_at=_given(left),
-        office_note=_given(office_note),
+        arrived_at=_value_or_keep(arrived),
+        left_at=_value_or_keep(left),
+        office_note=_value_or_keep(office_note),
     )
     versions = None if version is None else [version]
     corrected = run_with(
@@ -165,7 +165,7 @@ def history(*, record_id: RecordId, as_json: Json = False) -> None:
     show_rows(CHANGE, rows, as_json=False, dispensable=CHANGE[:2:-1])
 
 
-def _given(text: str | None) -> str | Keep | None:
+def _value_or_keep(text: str | None) -> str | Keep | None:
     return Keep.AS_IS if text is None else text or None
 
 

@@ -216,14 +216,14 @@ class Correction:
         is_same = status == recorded.status
         return RecordedMark(
             status,
-            _chosen(self.note, recorded.note if recorded.status is not None else None),
+            _requested_or_recorded(self.note, recorded.note if recorded.status is not None else None),
             version,
-            arrived_at=_chosen(self.arrived_at, recorded.arrived_at if is_same else None),
-            left_at=_chosen(self.left_at, recorded.left_at if is_same else None),
+            arrived_at=_requested_or_recorded(self.arrived_at, recorded.arrived_at if is_same else None),
+            left_at=_requested_or_recorded(self.left_at, recorded.left_at if is_same else None),
         )
 
 
-def _chosen(requested: str | Keep | None, recorded: str | None) -> str | None:
+def _requested_or_recorded(requested: str | Keep | None, recorded: str | None) -> str | None:
     return recorded if requested is Keep.AS_IS else requested
 
 

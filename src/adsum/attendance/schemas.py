@@ -163,14 +163,14 @@ class CorrectRecord(Schema):
     def to_correction(self) -> Correction:
         return Correction(
             status=self.status if self.status is not None else Keep.AS_IS,
-            note=self._given("note", self.note),
+            note=self._value_or_keep("note", self.note),
             reason=self.reason,
-            arrived_at=self._given("arrived_at", self.arrived_at),
-            left_at=self._given("left_at", self.left_at),
-            office_note=self._given("office_note", self.office_note),
+            arrived_at=self._value_or_keep("arrived_at", self.arrived_at),
+            left_at=self._value_or_keep("left_at", self.left_at),
+            office_note=self._value_or_keep("office_note", self.office_note),
         )
 
-    def _given(self, name: str, value: str | None) -> str | Keep | None:
+    def _value_or_keep(self, name: str, value: str | None) -> str | Keep | None:
         return value if name in self.model_fields_set else Keep.AS_IS
 
 

@@ -53,7 +53,7 @@ class TypedFilters:
         return urlencode({name: value for name, value in values.items() if value})
 
     @property
-    def wrong(self) -> frozenset[str]:
+    def invalid_fields(self) -> frozenset[str]:
         """The names of the fields that cannot be parsed."""
         is_valid = {
             "state": self.state in {"", *BatchState},
@@ -65,7 +65,7 @@ class TypedFilters:
 
     @property
     def filters(self) -> BatchFilters:
-        """The parsed filters. Call it only if nothing is `wrong`."""
+        """The parsed filters. Call it only if `invalid_fields` is empty."""
         state = BatchState(self.state) if self.state else None
         return BatchFilters(
             class_id=_number(self.class_id), first_day=_day(self.first), last_day=_day(self.last), state=state
@@ -124,7 +124,9 @@ class BatchPageData:
     async def list(self, caller: Caller, typed: TypedFilters, cursor: str | None) -> dict[str, Any]:
         """The values of `batches.html`. `page` is None if a filter cannot be parsed."""
         live = await self.live(caller)
-        page = None if typed.wrong else await self._batches.page(caller, typed.filters, PageRequest(cursor, ROWS))
+        page = (
+            None if typed.invalid_fields else await self._batches.page(caller, typed.filters, PageRequest(cursor, ROWS))
+        )
         return {
             **live,
             "typed": typed,

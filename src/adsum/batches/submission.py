@@ -174,18 +174,18 @@ def validate_form(selection: Selection, statuses: SchoolStatuses) -> list[Violat
 
 
 def validate_roster(
-    selection: Selection, roster: Collection[int], known: Collection[int], *, sees_school: bool
+    selection: Selection, roster: Collection[int], school_students: Collection[int], *, sees_school: bool
 ) -> list[Violation]:
     """A violation for each named student who is not on the roster of the day.
 
     Args:
         selection: of the request.
         roster: ids of the students enrolled on that day.
-        known: ids of the request that belong to students of this school.
+        school_students: ids of the request that belong to students of the school.
         sees_school: whether the caller may read the whole school. For others, a student of another class and one who
             does not exist are the same error, so that ids cannot be probed.
     """
-    enrolled, existing = set(roster), set(known)
+    enrolled, existing = set(roster), set(school_students)
     return [
         _off_roster(pointer, student_id, exists=student_id in existing, sees_school=sees_school)
         for pointer, student_id in selection.mentioned

@@ -117,11 +117,11 @@ async def _find_rosters(
     connection: Connection, checks: Sequence[CheckedSubmission]
 ) -> dict[tuple[int, date], Sequence[int]]:
     """The context has the roster, unless the day is known only with the time zone of the school."""
-    known = {
+    loaded = {
         _class_and_day(each): each.context.roster for each in checks if each.context.day == each.batch.learning_date
     }
-    others = {_class_and_day(each) for each in checks}.difference(known)
-    return known | (await find_rosters(connection, others) if others else {})
+    others = {_class_and_day(each) for each in checks}.difference(loaded)
+    return loaded | (await find_rosters(connection, others) if others else {})
 
 
 def _class_and_day(check: CheckedSubmission) -> tuple[int, date]:

@@ -96,14 +96,14 @@ def _digest(query: object) -> str:
     return hashlib.sha256(repr(query).encode()).hexdigest()[:16]
 
 
-def begin_of(page: PageRequest, query: object, place: Callable[[Key], Place]) -> Place | None:
+def begin_of(page: PageRequest, query: object, to_position: Callable[[Key], Place]) -> Place | None:
     """The position after which a page begins; None: the first page.
 
     Args:
         page: the requested page.
         query: the filters of the list.
-        place: converts the sort key in the cursor into a position. It raises ValueError, OverflowError or TypeError if
-            the key is none.
+        to_position: converts the sort key in the cursor into a position. It raises ValueError, OverflowError or
+            TypeError if the key is not a position.
 
     Raises:
         Invalid: with the violation `wrong_cursor`.
@@ -111,7 +111,7 @@ def begin_of(page: PageRequest, query: object, place: Callable[[Key], Place]) ->
     if page.cursor is None:
         return None
     try:
-        return place(position(page.cursor, query))
+        return to_position(position(page.cursor, query))
     except (WrongCursor, ValueError, OverflowError, TypeError):
         detail = "cursor: not the nextCursor of an earlier page of this query; begin again without it"
         violation = Violation("wrong_cursor", detail, "/query/cursor", {"in": "query", "name": "cursor"})

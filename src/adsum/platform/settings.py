@@ -245,12 +245,12 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         wrong = "; ".join(
-            f"{PREFIX}{str(e['loc'][0]).upper()}: {_why(dict(e))}" for e in error.errors(include_input=False)
+            f"{PREFIX}{str(e['loc'][0]).upper()}: {_reason_of(dict(e))}" for e in error.errors(include_input=False)
         )
         raise ConfigurationError(f"wrong settings: {wrong}") from None
 
 
-def _why(error: dict[str, Any]) -> str:
+def _reason_of(error: dict[str, Any]) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
 

@@ -190,8 +190,8 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
         student=student,
         enrolments=await _rows(connection, _ENROLMENTS, student_id),
         records=[row | {"changes": changes[row["id"]]} for row in await _rows(connection, _RECORDS, student_id)],
-        requests=[{**_place(run), **request} for run in runs for request in _requests(run, student_id)],
-        kept_records=[_place(run) for run in runs if student_id in run["kept"]],
+        requests=[{**_class_session_and_day(run), **request} for run in runs for request in _requests(run, student_id)],
+        kept_records=[_class_session_and_day(run) for run in runs if student_id in run["kept"]],
         failures=await _rows(connection, _FAILURES, student_id),
         conflicts=[
             conflict
@@ -221,7 +221,7 @@ def _by(rows: Iterable[dict[str, Any]], column: str) -> Mapping[int, Sequence[Ro
     return groups
 
 
-def _place(run: Row) -> dict[str, Any]:
+def _class_session_and_day(run: Row) -> dict[str, Any]:
     return {name: run[name] for name in ("learning_date", "class_id", "session_id", "accepted_at")}
 
 

@@ -77,7 +77,7 @@ class HeatMap:
         return [monday + row * A_DAY for row in range(self.rows)]
 
     @property
-    def taken(self) -> Sequence[Cell]:
+    def days_with_counts(self) -> Sequence[Cell]:
         """The cells with counts, for the table below the map."""
         return [cell for cell in self.cells if cell.counts is not None]
 

@@ -36,4 +36,4 @@ def test_wrong_use_is_refused(demo: Commands) -> None:
     assert "there are several schools: name one" in several.stderr
     assert "'trip' is not CODE=IDS" in formless.stderr
     assert "student 4 is named 2 times" in twice.stderr
-    assert "'asleep' is no status here" in unknown.stderr
+    assert "'asleep' is not a status of the school" in unknown.stderr

@@ -12,7 +12,7 @@ from adsum.attendance.statuses.service import Statuses
 from adsum.platform.errors import AdsumError
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.schemas import PlainText
-from adsum.platform.pages.forms import WRONG, done, number_typed, status_with
+from adsum.platform.pages.forms import WRONG, number_typed, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.schools.context import CurrentSchool, SchoolContext
@@ -52,7 +52,7 @@ async def add_status(
         await service.add(context.school.id, status, context.caller)
     except WRONG as error:
         return await _page(request, service, context, typed={**typed, "flags": flags}, error=error)
-    return done(f"{context.at('statuses')}#status-{status.code}")
+    return redirect_to(f"{context.at('statuses')}#status-{status.code}")
 
 
 @router.post("/admin/statuses/{code}")
@@ -75,7 +75,7 @@ async def change_status(
     except WRONG as error:
         typed = {"label": label, "letter": letter, "position": position}
         return await _page(request, service, context, changed=code, typed=typed, error=error)
-    return done(f"{context.at('statuses')}#status-{code}")
+    return redirect_to(f"{context.at('statuses')}#status-{code}")
 
 
 async def _page(

@@ -86,11 +86,11 @@ def chunk_of(data: object) -> Chunk:
     batch = parse_batch_id(str(fields.get("batchId")))
     if version != VERSION or batch is None or not isinstance(run_id, str) or not is_run_id(run_id):
         raise UnreadableChunk
-    number = _whole(fields.get("chunk"), 0, _MAX_NUMBER)
-    return Chunk(batch, run_id, number, None if student_id is None else _whole(student_id, 1, MAX_ID))
+    number = _bounded_integer(fields.get("chunk"), 0, _MAX_NUMBER)
+    return Chunk(batch, run_id, number, None if student_id is None else _bounded_integer(student_id, 1, MAX_ID))
 
 
-def _whole(value: object, minimum: int, maximum: int) -> int:
+def _bounded_integer(value: object, minimum: int, maximum: int) -> int:
     """As strict as the database, since a value that the database rejects would count as a rejected record."""
     if type(value) is int and minimum <= value <= maximum:
         return value

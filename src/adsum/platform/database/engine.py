@@ -81,10 +81,10 @@ class Database:
             RejectedRows: the server rejected the data.
         """
         if self.is_postgres:
-            async with self._begun("BEGIN", "COMMIT") as connection:
+            async with self._within_transaction("BEGIN", "COMMIT") as connection:
                 yield connection
             return
-        async with _translated(), self._writing(), self._begun("BEGIN IMMEDIATE", "COMMIT") as connection:
+        async with _translated(), self._writing(), self._within_transaction("BEGIN IMMEDIATE", "COMMIT") as connection:
             yield connection
 
     @asynccontextmanager
@@ -101,11 +101,11 @@ class Database:
     async def snapshot(self) -> AsyncGenerator[AsyncConnection]:
         """A transaction that reads one state of the database."""
         begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY" if self.is_postgres else "BEGIN"
-        async with self._begun(begin, "ROLLBACK") as connection:
+        async with self._within_transaction(begin, "ROLLBACK") as connection:
             yield connection
 
     @asynccontextmanager
-    async def _begun(self, begin: str, end: str) -> AsyncGenerator[AsyncConnection]:
+    async def _within_transaction(self, begin: str, end: str) -> AsyncGenerator[AsyncConnection]:
         async with _translated(), self.engine.connect() as connection:
             try:
                 await execute_raw(connection, begin)

@@ -95,10 +95,10 @@ router = APIRouter(include_in_schema=False)
 # The stylesheet of Swagger UI holds images as data: URLs.
 PAGE_POLICY = f"{POLICY}; img-src 'self' data:"
 CACHED_FOR_AN_HOUR = {"Cache-Control": "public, max-age=3600"}
-OUR_SCRIPT = "docs.js"
+OWN_SCRIPT = "docs.js"
 # The files of the page. All except the script of Adsum belong to Swagger UI, from the package `fastapi_offline`.
 MEDIA_TYPES = {
-    OUR_SCRIPT: "text/javascript",
+    OWN_SCRIPT: "text/javascript",
     "swagger-ui-bundle.js": "text/javascript",
     "swagger-ui.css": "text/css",
     "favicon.png": "image/png",
@@ -108,7 +108,7 @@ MEDIA_TYPES = {
 @router.get("/docs")
 async def page() -> Response:
     """The page that shows `/openapi.json`. It loads Swagger UI from this server, and has no inline scripts."""
-    content = _ours("docs.html").read_bytes()
+    content = _own_file("docs.html").read_bytes()
     return Response(content, media_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
 
 
@@ -117,7 +117,7 @@ def asset(asset: str) -> Response:
     """One file of the page. Not `async`, so that a thread reads the megabyte."""
     if asset not in MEDIA_TYPES:
         raise NotFound("there is no such file")
-    file = _ours(asset) if asset == OUR_SCRIPT else files("fastapi_offline") / "static" / asset
+    file = _own_file(asset) if asset == OWN_SCRIPT else files("fastapi_offline") / "static" / asset
     return Response(file.read_bytes(), media_type=MEDIA_TYPES[asset], headers=CACHED_FOR_AN_HOUR)
 
 
@@ -128,5 +128,5 @@ async def openapi(request: Request) -> JSONResponse:
     return JSONResponse(description)
 
 
-def _ours(name: str) -> Traversable:
+def _own_file(name: str) -> Traversable:
     return files("adsum.platform.http") / "assets" / name

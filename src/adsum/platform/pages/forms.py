@@ -36,6 +36,6 @@ def status_with(error: AdsumError | None) -> HTTPStatus:
     return HTTPStatus.OK if error is None else status_of(error) or HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def done(address: str) -> RedirectResponse:
+def redirect_to(address: str) -> RedirectResponse:
     """A redirect to the page that shows the result."""
     return RedirectResponse(address, HTTPStatus.SEE_OTHER)

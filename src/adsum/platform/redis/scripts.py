@@ -23,26 +23,26 @@ class ScriptedRedis(Redis):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)  # pyright: ignore[reportUnknownMemberType]
-        self._known: set[str] = set()
+        self._loaded: set[str] = set()
 
     @override
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
-        return _Pipeline(self, transaction, shard_hint, self._known)
+        return _Pipeline(self, transaction, shard_hint, self._loaded)
 
 
 class _Pipeline(Pipeline):
-    """`known` holds the digests of the scripts that the server has. All pipelines of a client share it."""
+    """`loaded` holds the digests of the scripts that the server has. All pipelines of a client share it."""
 
-    def __init__(self, client: Redis, transaction: bool, shard_hint: str | None, known: set[str]) -> None:
+    def __init__(self, client: Redis, transaction: bool, shard_hint: str | None, loaded: set[str]) -> None:
         super().__init__(client.connection_pool, client.response_callbacks, transaction, shard_hint)
-        self._known = known
+        self._loaded = loaded
 
     @override
     async def load_scripts(self) -> None:
         shas = {script.sha for script in self.scripts}
-        if not shas <= self._known:
+        if not shas <= self._loaded:
             await super().load_scripts()
-            self._known |= shas
+            self._loaded |= shas
 
     @override
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
@@ -50,7 +50,7 @@ class _Pipeline(Pipeline):
         try:
             return await super().execute(raise_on_error)
         except NoScriptError:
-            self._known.clear()
+            self._loaded.clear()
             self.command_stack, self.scripts = commands, scripts
             return await super().execute(raise_on_error)
 

@@ -14,7 +14,7 @@ from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import Words
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.ids import MAX_ID
-from adsum.platform.pages.forms import WRONG, day_typed, done, status_with
+from adsum.platform.pages.forms import WRONG, day_typed, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.roster.covers.page_data import CoverPageData
@@ -76,7 +76,7 @@ async def end(covers: CoversService, context: CurrentSchool, cover: Annotated[Pa
     """Ends a cover before today. A second click finds no cover and reports no error."""
     with suppress(NotFound):
         await covers.end(cover, context.caller)
-    return done(context.at("covers"))
+    return redirect_to(context.at("covers"))
 
 
 async def _page(

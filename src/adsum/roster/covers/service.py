@@ -45,7 +45,7 @@ class Covers:
             if existing is not None:
                 return AssignedCover(existing, is_new=False)
             cover_id = await covers.add_cover(connection, school_id, cover, caller, self._now())
-            return AssignedCover(await _found(connection, cover_id, caller), is_new=True)
+            return AssignedCover(await _require_cover(connection, cover_id, caller), is_new=True)
 
     async def page(self, caller: Caller, filters: CoverFilters, page: PageRequest) -> Page[CoverRow]:
         """A page of covers of the caller's schools, by descending first day. Raises Invalid for a wrong cursor."""
@@ -64,7 +64,7 @@ class Covers:
         """
         require_permission(caller, Permission.SCHOOL_MANAGE)
         async with self._database.transaction() as connection:
-            row = await _found(connection, cover_id, caller, lock=True)
+            row = await _require_cover(connection, cover_id, caller, lock=True)
             await covers.end_cover(connection, row, today_in(row.time_zone, self._now()))
 
 
@@ -87,7 +87,7 @@ async def _check(connection: Connection, cover: Cover, caller: Caller) -> int:
     return found.school_id
 
 
-async def _found(connection: Connection, cover_id: int, caller: Caller, *, lock: bool = False) -> CoverRow:
+async def _require_cover(connection: Connection, cover_id: int, caller: Caller, *, lock: bool = False) -> CoverRow:
     row = await covers.find_cover(connection, caller, cover_id, lock=lock)
     if row is None:
         raise NotFound(f"there is no cover {cover_id}", id=cover_id)

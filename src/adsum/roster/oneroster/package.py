@@ -57,13 +57,17 @@ class Package:
         return "roles" in self.tables
 
     def orgs(self) -> Iterator[Org | LeftOut]:
-        return _once(self.tables["orgs"].name, self.tables["orgs"].records(read_org)) if self._has("orgs") else iter(())
+        return (
+            _first_rows(self.tables["orgs"].name, self.tables["orgs"].records(read_org))
+            if self._has("orgs")
+            else iter(())
+        )
 
     def people(self) -> Iterator[PersonRecord | LeftOut]:
         if not self._has("users"):
             return iter(())
         read = read_person_of_1_2 if self._has("roles") else read_person_of_1_1
-        return _once(self.tables["users"].name, self.tables["users"].records(read))
+        return _first_rows(self.tables["users"].name, self.tables["users"].records(read))
 
     def roles(self) -> Iterator[PersonRole | LeftOut]:
         """OneRoster 1.2 only. The `source_id` of a left-out row is the user's."""
@@ -72,7 +76,7 @@ class Package:
     def classes(self) -> Iterator[SchoolClass | LeftOut]:
         if not self._has("classes"):
             return iter(())
-        return _once(self.tables["classes"].name, self.tables["classes"].records(read_class))
+        return _first_rows(self.tables["classes"].name, self.tables["classes"].records(read_class))
 
     def enrolments(self) -> Iterator[Enrolment | LeftOut]:
         """In the order of the file, with repeated ids: there may be millions, so the database finds repetitions."""
@@ -140,7 +144,7 @@ def _table(files: RosterFiles, name: str, mode: Mode, *, has_roles: bool) -> Csv
     return CsvTable(source, mode, (*required, *optional), required)
 
 
-def _once(file: str, records: Iterator[RosterRecord | LeftOut]) -> Iterator[RosterRecord | LeftOut]:
+def _first_rows(file: str, records: Iterator[RosterRecord | LeftOut]) -> Iterator[RosterRecord | LeftOut]:
     """The first row of each sourcedId; later rows are left out."""
     first: dict[str, int] = {}
     for record in records:

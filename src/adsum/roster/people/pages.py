@@ -13,7 +13,7 @@ from adsum.platform.errors import AdsumError, NotFound
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import Words
 from adsum.platform.http.schemas import PlainText
-from adsum.platform.pages.forms import WRONG, done, status_with
+from adsum.platform.pages.forms import WRONG, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import Page, PageRequest
@@ -75,14 +75,14 @@ async def new_password(request: Request, service: PeopleService, context: Curren
 async def disable(service: PeopleService, context: CurrentSchool, email: Text) -> Response:
     """Disables a login."""
     user = await service.disable(email, context.caller)
-    return done(f"{context.at('people')}#person-{user.id}")
+    return redirect_to(f"{context.at('people')}#person-{user.id}")
 
 
 @router.post("/admin/people/enable")
 async def enable(service: PeopleService, context: CurrentSchool, email: Text) -> Response:
     """Enables a login."""
     user = await service.enable(email, context.caller)
-    return done(f"{context.at('people')}#person-{user.id}")
+    return redirect_to(f"{context.at('people')}#person-{user.id}")
 
 
 async def _page(

@@ -14,7 +14,7 @@ from adsum.platform.errors import AdsumError, NotFound
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import Words
 from adsum.platform.http.schemas import PathId, PlainText
-from adsum.platform.pages.forms import WRONG, done, status_with
+from adsum.platform.pages.forms import WRONG, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.pages.uploads import Upload, is_scripted, uploaded
@@ -120,7 +120,7 @@ async def replace_times(
         await timetables.replace(session, times, context.caller)
     except WRONG as error:
         return await _page(request, timetables, context, class_id, session_id=session, typed=times, error=error)
-    return done(f"{context.at(f'timetable/{class_id}')}&saved={session}#session-{session}")
+    return redirect_to(f"{context.at(f'timetable/{class_id}')}&saved={session}#session-{session}")
 
 
 async def _page(
