@@ -16,48 +16,48 @@ from tests.support.api import DAY, violations
 
 
 async def test_a_planned_absence_is_recorded_when_a_register_is_taken(office: Office) -> None:
-    away, *others = office.school.student_ids
-    absence_id = await office.planned(away)
+    absentee, *others = office.school.student_ids
+    absence_id = await office.planned(absentee)
     assert (await office.api.statuses()) == {}
 
     taken = await office.take()
 
     assert (taken["addedJobs"], taken["conflicts"]) == (3, [])
-    assert await office.api.statuses() == {away: "excused", **dict.fromkeys(others, "present")}
-    assert (await office.record(away))["absenceId"] == absence_id
+    assert await office.api.statuses() == {absentee: "excused", **dict.fromkeys(others, "present")}
+    assert (await office.record(absentee))["absenceId"] == absence_id
     assert await office.contradictions() == []
 
 
 async def test_an_absence_of_some_hours_does_not_apply_to_sessions_at_other_hours(office: Office) -> None:
-    away = office.school.student_ids[0]
+    absentee = office.school.student_ids[0]
     async with office.adsum.database.transaction() as connection:
         await replace_times(connection, {office.school.session_id: [SessionTime(3, "08:00", "09:00")]})
-    await office.planned(away, fromTime="09:00", toTime="12:00")
-    await office.planned(away, sessionIds=[office.school.session_id], status="late")
+    await office.planned(absentee, fromTime="09:00", toTime="12:00")
+    await office.planned(absentee, sessionIds=[office.school.session_id], status="late")
 
     await office.take()
 
-    assert (await office.api.statuses())[away] == "late"
+    assert (await office.api.statuses())[absentee] == "late"
 
 
 async def test_an_explicit_mark_of_a_teacher_is_stored_beside_the_absence_and_shown_to_both(office: Office) -> None:
-    away = office.school.student_ids[0]
-    await office.planned(away)
+    absentee = office.school.student_ids[0]
+    await office.planned(absentee)
 
-    await office.take(marks=[{"studentId": away, "status": "late", "note": "came at ten"}])
+    await office.take(marks=[{"studentId": absentee, "status": "late", "note": "came at ten"}])
 
     for role in ("office", "teacher"):
         (dispute,) = await office.contradictions(role, classId=office.school.class_id)
         assert (dispute["recorded"], dispute["said"], dispute["saidNote"]) == ("excused", "late", "came at ten")
-        disputed = (await office.record(away, role))["contradiction"]
+        disputed = (await office.record(absentee, role))["contradiction"]
         assert (disputed["status"], disputed["saidByRole"]) == ("late", "teacher")
     assert await office.contradictions(studentId=office.school.student_ids[1]) == []
 
 
 async def test_the_office_lets_a_disputed_mark_hold(office: Office) -> None:
-    away = office.school.student_ids[0]
-    await office.planned(away)
-    await office.take(marks=[{"studentId": away, "status": "late"}])
+    absentee = office.school.student_ids[0]
+    await office.planned(absentee)
+    await office.take(marks=[{"studentId": absentee, "status": "late"}])
     (dispute,) = await office.contradictions()
     path = f"/contradictions/{dispute['id']}/settle"
     assert (await office.api.post(path, {"holds": "said"}, "teacher")).status_code == HTTPStatus.FORBIDDEN
@@ -70,16 +70,16 @@ async def test_the_office_lets_a_disputed_mark_hold(office: Office) -> None:
 
 
 async def test_the_office_lets_the_recorded_mark_hold_and_the_record_stays_unchanged(office: Office) -> None:
-    away = office.school.student_ids[0]
-    await office.planned(away)
-    await office.take(marks=[{"studentId": away, "status": "present", "note": "here!"}])
+    absentee = office.school.student_ids[0]
+    await office.planned(absentee)
+    await office.take(marks=[{"studentId": absentee, "status": "present", "note": "here!"}])
     (dispute,) = await office.contradictions()
     path = f"/contradictions/{dispute['id']}/settle"
 
     settled = await office.api.post(path, {"holds": "recorded"}, "office")
 
     assert (settled.json()["status"], settled.json()["version"]) == ("excused", 1)
-    assert (await office.record(away))["contradiction"] is None
+    assert (await office.record(absentee))["contradiction"] is None
 
 
 async def test_a_teacher_does_not_overwrite_the_offices_mark(office: Office) -> None:
@@ -159,9 +159,9 @@ async def test_the_list_of_contradictions_is_paged_and_narrowed_to_a_school(offi
 
 
 async def test_an_invalid_reason_and_a_stale_version_settle_nothing(office: Office) -> None:
-    away = office.school.student_ids[0]
-    await office.planned(away)
-    await office.take(marks=[{"studentId": away, "status": "late"}])
+    absentee = office.school.student_ids[0]
+    await office.planned(absentee)
+    await office.take(marks=[{"studentId": absentee, "status": "late"}])
     (dispute,) = await office.contradictions()
 
     with pytest.raises(Invalid, match="reason"):
@@ -173,15 +173,15 @@ async def test_an_invalid_reason_and_a_stale_version_settle_nothing(office: Offi
 
 
 async def test_the_roster_shows_the_status_of_planned_absences(office: Office) -> None:
-    away, *others = office.school.student_ids
-    await office.planned(away)
+    absentee, *others = office.school.student_ids
+    await office.planned(absentee)
     path = f"/classes/{office.school.class_id}/roster"
 
     roster = await office.api.get(path, "teacher", date=DAY, sessionId=office.school.session_id)
     wrong = await office.api.get(path, "teacher", date=DAY, sessionId=999)
 
     assert {each["studentId"]: each["knownStatus"] for each in roster.json()["items"]} == {
-        away: "excused",
+        absentee: "excused",
         **dict.fromkeys(others),
     }
     assert violations(wrong) == {("/query/sessionId", "session_not_of_class")}

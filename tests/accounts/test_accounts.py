@@ -57,7 +57,7 @@ async def test_all_violations_of_a_new_user_are_reported_at_once(accounts: Accou
     assert await codes_of(attempt) == {"wrong_email", "wrong_password_length", "admin_of_one_school", "not_a_teacher"}
 
 
-async def test_nobody_is_added_in_the_role_of_an_api_key(accounts: Accounts) -> None:
+async def test_a_user_cannot_have_the_role_of_an_api_key(accounts: Accounts) -> None:
     assert await codes_of(accounts.add_user("a@school.example", Role.KEY)) == {"unknown_role"}
 
 

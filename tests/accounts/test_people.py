@@ -72,7 +72,7 @@ async def test_a_login_is_added_gets_a_new_password_and_is_disabled_and_enabled(
     assert (await accounts.authenticate("v@school.example", login.password)).school_id == school_id
 
 
-async def test_nobody_can_grant_more_than_their_own_permissions(people: People, database: Database) -> None:
+async def test_a_caller_cannot_grant_more_than_their_own_permissions(people: People, database: Database) -> None:
     school_id = await new_school(database)
     await people.add_login("a@school.example", Role.ADMIN, ADMIN, school_id=None)
     await people.add_login("o@school.example", Role.OPERATOR, ADMIN, school_id=school_id)
@@ -107,7 +107,7 @@ async def test_logins_of_other_schools_are_not_found(people: People, database: D
         await people.add_login("b@school.example", Role.VIEWER, head, school_id=None)
 
 
-async def test_nobody_disables_their_own_login(people: People) -> None:
+async def test_a_caller_cannot_disable_their_own_login(people: People) -> None:
     login = await people.add_login("a@school.example", Role.ADMIN, ADMIN, school_id=None)
     with pytest.raises(OwnLogin):
         await people.disable("a@school.example", caller(Role.ADMIN, user_id=login.user.id))

@@ -111,7 +111,7 @@ async def test_keys_of_failures_have_the_prefix_expire_and_contain_no_personal_d
     assert all([0 < await redis.ttl(key) <= AN_HOUR_S for key in keys])
 
 
-async def test_without_redis_each_process_counts_failures_by_itself(
+async def test_without_redis_each_process_counts_failures_separately(
     accounts: Accounts, tokens: Tokens, redis: Redis, user: str
 ) -> None:
     nowhere = open_redis("redis://127.0.0.1:1/0", connections=4, socket_timeout=1)

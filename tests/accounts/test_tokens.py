@@ -60,7 +60,7 @@ async def test_every_user_but_an_admin_sees_only_their_school(tokens: Tokens, da
     assert caller.permissions == PERMISSIONS[role]
 
 
-async def test_a_role_without_its_school_sees_no_school_at_all(tokens: Tokens, database: Database) -> None:
+async def test_a_role_without_its_school_sees_no_school(tokens: Tokens, database: Database) -> None:
     await new_user(database, Role.OFFICE)
     assert (await tokens.caller_of((await tokens.create(EMAIL)).text)).schools == frozenset()
 

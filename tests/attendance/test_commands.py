@@ -134,7 +134,7 @@ async def test_export_logs_its_caller_and_filters(database_url: str, school: Sch
         (["export", "-o", "no/such/folder/x.csv"], "cannot write"),
     ],
 )
-async def test_wrong_use_is_refused_with_exit_2(sqlite_url: str, arguments: list[str], complaint: str) -> None:
+async def test_usage_errors_exit_with_2(sqlite_url: str, arguments: list[str], complaint: str) -> None:
     ended = await attendance(sqlite_url, *arguments)
 
     assert ended.code == 2

@@ -42,8 +42,8 @@ def test_every_other_text_is_written_as_it_is(note: str, number: int) -> None:
     assert csv_lines([[number]]) == f"{number}\r\n"
 
 
-async def exported(records: Records, who: Caller) -> list[Sequence[Cell]]:
-    chunks = [rows async for rows in rows_of_cells(await records.export(who, RecordFilters(), "csv"))]
+async def exported(records: Records, actor: Caller) -> list[Sequence[Cell]]:
+    chunks = [rows async for rows in rows_of_cells(await records.export(actor, RecordFilters(), "csv"))]
     assert all(len(rows) <= EXPORT_CHUNK_SIZE for rows in chunks)
     return [row for rows in chunks for row in rows]
 

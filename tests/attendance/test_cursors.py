@@ -79,12 +79,12 @@ async def test_paging_returns_every_row_once_and_in_order_despite_concurrent_ins
     await write(database, school, before)
     written = set(before)
 
-    seen: list[Record] = []
+    listed: list[Record] = []
     cursor: str | None = None
     while True:
         page = await records.page(caller(Role.OFFICE, school.school_id), RecordFilters(), PageRequest(cursor, limit))
         assert len(page.items) <= limit
-        seen += page.items
+        listed += page.items
         cursor = page.next_cursor
         if cursor is None:
             break
@@ -93,9 +93,9 @@ async def test_paging_returns_every_row_once_and_in_order_despite_concurrent_ins
             await write(database, school, new)
             written |= new
 
-    positions = [row.position for row in seen]
+    positions = [row.position for row in listed]
     assert positions == sorted(set(positions))
-    assert before <= {place(school, row) for row in seen}
+    assert before <= {place(school, row) for row in listed}
 
 
 def place(school: SchoolIds, row: Record) -> tuple[int, int]:

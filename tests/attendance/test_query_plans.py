@@ -25,11 +25,11 @@ async def sqlite(sqlite_url: str) -> AsyncGenerator[Database]:
     await opened.close()
 
 
-async def plan_of(database: Database, who: Caller, filters: RecordFilters) -> list[str]:
+async def plan_of(database: Database, actor: Caller, filters: RecordFilters) -> list[str]:
     """SQLite's plan for a page of records."""
     async with database.snapshot() as connection:
         with statements_sent(database) as sent:
-            await list_records(connection, who, filters, AFTER, 51)
+            await list_records(connection, actor, filters, AFTER, 51)
         statement, parameters = sent[-1]
         steps = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
         return [step["detail"] for step in steps.mappings()]
@@ -48,10 +48,12 @@ async def plan_of(database: Database, who: Caller, filters: RecordFilters) -> li
     ],
 )
 @pytest.mark.parametrize(
-    "who", [caller(Role.ADMIN), caller(Role.OFFICE, 1), caller(Role.TEACHER, 1, 1)], ids=["admin", "office", "teacher"]
+    "actor",
+    [caller(Role.ADMIN), caller(Role.OFFICE, 1), caller(Role.TEACHER, 1, 1)],
+    ids=["admin", "office", "teacher"],
 )
-async def test_a_page_of_records_is_found_by_an_index(sqlite: Database, who: Caller, filters: RecordFilters) -> None:
-    plan = await plan_of(sqlite, who, filters)
+async def test_a_page_of_records_is_found_by_an_index(sqlite: Database, actor: Caller, filters: RecordFilters) -> None:
+    plan = await plan_of(sqlite, actor, filters)
 
     assert any(line.startswith("SEARCH attendances USING INDEX") for line in plan), plan
     assert not any(line.startswith("SCAN attendances") for line in plan), plan

@@ -51,11 +51,11 @@ async def teacher_until_the_20th(database: Database, school: SchoolIds) -> Calle
     return caller(Role.TEACHER, school.school_id, user_id)
 
 
-async def visible_ids(directory: Directory, who: Caller) -> tuple[list[int], list[int], list[int]]:
+async def visible_ids(directory: Directory, actor: Caller) -> tuple[list[int], list[int], list[int]]:
     """Returns the ids of the classes, sessions and students that a caller sees."""
-    classes = await directory.classes(who, ClassFilters(), FIRST)
-    sessions = await directory.sessions(who, SessionFilters(), FIRST)
-    students = await directory.students(who, StudentFilters(), FIRST)
+    classes = await directory.classes(actor, ClassFilters(), FIRST)
+    sessions = await directory.sessions(actor, SessionFilters(), FIRST)
+    students = await directory.students(actor, StudentFilters(), FIRST)
     return [row.id for row in classes.items], [row.id for row in sessions.items], [row.id for row in students.items]
 
 
@@ -71,11 +71,11 @@ async def test_an_admin_sees_every_school(directory: Directory, school: SchoolId
 async def test_staff_of_a_school_see_only_that_school(
     directory: Directory, day_rosters: DayRosters, school: SchoolIds, other_school: SchoolIds, role: Role
 ) -> None:
-    who = caller(role, school.school_id)
+    actor = caller(role, school.school_id)
 
-    assert await visible_ids(directory, who) == ([school.class_id], [school.session_id], school.student_ids)
+    assert await visible_ids(directory, actor) == ([school.class_id], [school.session_id], school.student_ids)
     with pytest.raises(NotFound):
-        await day_rosters.roster(who, other_school.class_id)
+        await day_rosters.roster(actor, other_school.class_id)
 
 
 async def test_an_api_key_sees_the_schools_that_it_names(
@@ -99,27 +99,27 @@ async def test_a_teacher_sees_the_classes_that_they_teach(
     async with database.transaction() as connection:
         colleagues = await make_class(connection, school.school_id)
         await make_session(connection, colleagues)
-    who = caller(Role.TEACHER, school.school_id, school.teacher_id)
+    actor = caller(Role.TEACHER, school.school_id, school.teacher_id)
 
-    assert await visible_ids(directory, who) == ([school.class_id], [school.session_id], school.student_ids)
-    assert (await day_rosters.roster(who, school.class_id)).day == CHRISTMAS
+    assert await visible_ids(directory, actor) == ([school.class_id], [school.session_id], school.student_ids)
+    assert (await day_rosters.roster(actor, school.class_id)).day == CHRISTMAS
     with pytest.raises(NotFound):
-        await day_rosters.roster(who, colleagues)
-    assert (await directory.students(who, StudentFilters(class_id=colleagues), FIRST)).items == []
-    assert (await directory.sessions(who, SessionFilters(class_id=colleagues), FIRST)).items == []
+        await day_rosters.roster(actor, colleagues)
+    assert (await directory.students(actor, StudentFilters(class_id=colleagues), FIRST)).items == []
+    assert (await directory.sessions(actor, SessionFilters(class_id=colleagues), FIRST)).items == []
 
 
 async def test_a_teacher_whose_assignment_ended_sees_the_days_before_and_nothing_since(
     database: Database, directory: Directory, day_rosters: DayRosters, school: SchoolIds
 ) -> None:
-    who = await teacher_until_the_20th(database, school)
+    actor = await teacher_until_the_20th(database, school)
 
-    assert await visible_ids(directory, who) == ([], [], [])
-    assert len((await day_rosters.roster(who, school.class_id, date(2024, 12, 19))).students) == 2
+    assert await visible_ids(directory, actor) == ([], [], [])
+    assert len((await day_rosters.roster(actor, school.class_id, date(2024, 12, 19))).students) == 2
     for day in (TWENTIETH, None):
         with pytest.raises(NotFound):
-            await day_rosters.roster(who, school.class_id, day)
-    then = await directory.students(who, StudentFilters(day=date(2024, 12, 19)), FIRST)
+            await day_rosters.roster(actor, school.class_id, day)
+    then = await directory.students(actor, StudentFilters(day=date(2024, 12, 19)), FIRST)
     assert [row.id for row in then.items] == school.student_ids
 
 
@@ -129,22 +129,22 @@ async def test_a_teacher_sees_nothing_before_their_first_day(
     async with database.transaction() as connection:
         user_id = await make_user(connection, Role.TEACHER, school.school_id)
         await assign(connection, school.class_id, user_id, begin=date(2024, 12, 26))
-    who = caller(Role.TEACHER, school.school_id, user_id)
+    actor = caller(Role.TEACHER, school.school_id, user_id)
 
-    assert await visible_ids(directory, who) == ([], [], [])
-    assert len((await day_rosters.roster(who, school.class_id, date(2024, 12, 26))).students) == 2
+    assert await visible_ids(directory, actor) == ([], [], [])
+    assert len((await day_rosters.roster(actor, school.class_id, date(2024, 12, 26))).students) == 2
 
 
 async def test_a_teacher_sees_the_records_of_the_days_on_which_they_taught(
     database: Database, records: Records, school: SchoolIds
 ) -> None:
-    who = await teacher_until_the_20th(database, school)
+    actor = await teacher_until_the_20th(database, school)
     async with database.transaction() as connection:
         for day in (19, 20):
             batch = Batch(school.class_id, school.session_id, date(2024, 12, day))
             await make_record(connection, school.school_id, batch, school.student_ids[0])
 
-    found = await records.page(who, RecordFilters(), FIRST)
+    found = await records.page(actor, RecordFilters(), FIRST)
 
     assert [row.learning_date.day for row in found.items] == [19]
 
@@ -156,32 +156,32 @@ async def test_records_of_another_school_are_not_in_the_list(
         for ids in (school, other_school):
             batch = Batch(ids.class_id, ids.session_id, CHRISTMAS)
             await make_record(connection, ids.school_id, batch, ids.student_ids[0])
-    who = caller(Role.VIEWER, school.school_id)
+    actor = caller(Role.VIEWER, school.school_id)
 
-    found = await records.page(who, RecordFilters(), FIRST)
-    asked_for = await records.page(who, RecordFilters(class_id=other_school.class_id), FIRST)
+    found = await records.page(actor, RecordFilters(), FIRST)
+    filtered = await records.page(actor, RecordFilters(class_id=other_school.class_id), FIRST)
 
     assert [row.school_id for row in found.items] == [school.school_id]
-    assert asked_for.items == []
+    assert filtered.items == []
 
 
 async def test_an_operator_sees_no_student(
     directory: Directory, day_rosters: DayRosters, records: Records, school: SchoolIds
 ) -> None:
-    who = caller(Role.OPERATOR, school.school_id)
+    actor = caller(Role.OPERATOR, school.school_id)
 
     with pytest.raises(Forbidden):
-        await day_rosters.roster(who, school.class_id)
+        await day_rosters.roster(actor, school.class_id)
     with pytest.raises(Forbidden):
-        await directory.classes(who, ClassFilters(), FIRST)
+        await directory.classes(actor, ClassFilters(), FIRST)
     with pytest.raises(Forbidden):
-        await directory.sessions(who, SessionFilters(), FIRST)
+        await directory.sessions(actor, SessionFilters(), FIRST)
     with pytest.raises(Forbidden):
-        await directory.students(who, StudentFilters(), FIRST)
+        await directory.students(actor, StudentFilters(), FIRST)
     with pytest.raises(Forbidden):
-        await records.page(who, RecordFilters(), FIRST)
+        await records.page(actor, RecordFilters(), FIRST)
     with pytest.raises(Forbidden):
-        await records.export(who, RecordFilters(), "csv")
+        await records.export(actor, RecordFilters(), "csv")
 
 
 async def test_today_is_in_the_time_zone_of_the_school(

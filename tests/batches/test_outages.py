@@ -129,7 +129,7 @@ async def test_a_lost_reply_to_a_request_without_a_run_is_an_outage_and_a_retry_
 async def test_an_outage_right_after_the_commit_does_not_revoke_the_acceptance(
     proxied: tuple[Adsum, CountingProxy], proxied_school: SchoolIds, redis: Redis
 ) -> None:
-    """An ended run still holds the lock, and the database cannot be asked whether it has ended."""
+    """An ended run still holds the lock, and the database cannot be read."""
     adsum, proxy = proxied
     await redis.set(LedgerKeys("", batch_of(proxied_school)).lock, "01930000-0000-7000-8000-00000000ffff", ex=60)
     proxy.arm(Fault(1, Moment.BEFORE, lambda: setattr(proxy, "is_cut", True), named="SELECT batch_runs"))

@@ -35,7 +35,7 @@ def test_an_existing_record_is_kept_and_a_different_mark_is_a_conflict() -> None
 
 
 @pytest.mark.parametrize("on_existing", list(OnExisting))
-def test_an_existing_record_with_the_same_mark_is_no_conflict(on_existing: OnExisting) -> None:
+def test_an_existing_record_with_the_same_mark_is_not_a_conflict(on_existing: OnExisting) -> None:
     assert make_plan({1: PRESENT}, {1: RecordedMark("present", None, 2)}, on_existing) == Plan((), (1,), ())
 
 

@@ -46,5 +46,5 @@ def test_outside_a_terminal_each_setting_is_one_line() -> None:
         ("redis://[::1]:6379/0", "redis://[::1]:6379/0"),
     ],
 )
-def test_a_password_is_masked_wherever_it_stands(url: str, masked: str) -> None:
+def test_a_password_is_masked_anywhere_in_a_url(url: str, masked: str) -> None:
     assert masked_url(url) == masked

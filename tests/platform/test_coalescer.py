@@ -149,11 +149,11 @@ async def test_a_failing_item_is_isolated_and_the_others_succeed(
 async def test_an_outage_is_raised_to_all_without_halving() -> None:
     flushes: list[int] = []
 
-    async def away(items: Sequence[int]) -> list[int]:
+    async def fail(items: Sequence[int]) -> list[int]:
         flushes.append(len(items))
         raise Unavailable("away")
 
-    coalescer = Coalescer(away, at_most=9, waiting_at_most=9)
+    coalescer = Coalescer(fail, at_most=9, waiting_at_most=9)
     errors = [await errors_of(task) for task in await submitted(coalescer, range(8))]
     assert [type(error) for error in errors] == [Unavailable] * 8
     assert flushes == [8]

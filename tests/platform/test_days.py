@@ -112,7 +112,10 @@ def test_fractions_may_be_written_with_a_comma() -> None:
 @pytest.mark.parametrize(
     ("text", "day"),
     [
-        ("2024-03-10T04:59:59Z", date(2024, 3, 9)),  # the day on which New York turns to summer time, still -05:00
+        (
+            "2024-03-10T04:59:59Z",
+            date(2024, 3, 9),
+        ),  # the day on which daylight saving time begins in New York, still -05:00
         ("2024-03-10T05:00:00Z", date(2024, 3, 10)),
         ("2024-03-11T03:59:59Z", date(2024, 3, 10)),  # now -04:00
         ("2024-03-11T04:00:00Z", date(2024, 3, 11)),
@@ -121,7 +124,7 @@ def test_fractions_may_be_written_with_a_comma() -> None:
         ("2024-11-04T05:00:00Z", date(2024, 11, 4)),
     ],
 )
-def test_summer_time_moves_the_end_of_the_day(text: str, day: date) -> None:
+def test_daylight_saving_time_moves_the_end_of_the_day(text: str, day: date) -> None:
     assert learning_date(text, "America/New_York", LATER) == day
 
 
@@ -174,7 +177,7 @@ def test_every_text_is_a_day_or_a_wrong_day(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "code"), [("2025-02-29", "date_impossible"), ("2024-12-25T00:00:00Z", "date_format"), ("", "date_format")]
 )
-def test_a_plain_day_is_no_timestamp_and_no_29th_of_february(text: str, code: str) -> None:
+def test_a_plain_day_is_neither_a_timestamp_nor_a_29th_of_february(text: str, code: str) -> None:
     with pytest.raises(WrongDay) as error:
         plain_day(text)
     assert error.value.code == code

@@ -44,7 +44,7 @@ def test_bullmq_refuses_no_id(batch: Batch, student_id: int) -> None:
 
 
 @given(st.text())
-def test_any_other_text_is_no_batch_id(text: str) -> None:
+def test_any_other_text_is_not_a_batch_id(text: str) -> None:
     batch = parse_batch_id(text)
     assert batch is None or batch.id == text
 
@@ -68,7 +68,7 @@ def test_any_other_text_is_no_batch_id(text: str) -> None:
         f"class-{'9' * 40}-session-456-date-25122024",
     ],
 )
-def test_a_text_that_resembles_a_batch_id_is_none(text: str) -> None:
+def test_a_text_that_resembles_a_batch_id_is_refused(text: str) -> None:
     assert parse_batch_id(text) is None
 
 

@@ -34,15 +34,15 @@ def test_backup_and_restore_copy_a_data_folder(folder: DataFolder, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("verb", "url", "said"),
+    ("verb", "url", "message"),
     [
         ("backup", "postgresql://adsum:hunter2@db.example/adsum", "use pg_dump"),
         ("restore", "postgresql://adsum:hunter2@db.example/adsum", "use pg_restore"),
         ("backup", "sqlite:////srv/adsum.db", "a database of your own"),
     ],
 )
-def test_backup_refuses_a_configured_database(verb: str, url: str, said: str, tmp_path: Path) -> None:
+def test_backup_refuses_a_configured_database(verb: str, url: str, message: str, tmp_path: Path) -> None:
     ended = commands(database_url=url).run(verb, str(tmp_path / "backup.tar.gz"))
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
-    assert said in ended.stderr
+    assert message in ended.stderr
     assert "hunter2" not in ended.stderr

@@ -87,10 +87,10 @@ def test_the_server_does_not_start_without_a_secret_key(sqlite_url: str) -> None
 
 
 def test_the_server_does_not_start_with_a_short_secret_key_and_does_not_show_it(sqlite_url: str) -> None:
-    said = refusal(database_url=sqlite_url, secret_key="hunter2")
-    assert "ADSUM_SECRET_KEY" in said
-    assert "32" in said
-    assert "hunter2" not in said
+    output = refusal(database_url=sqlite_url, secret_key="hunter2")
+    assert "ADSUM_SECRET_KEY" in output
+    assert "32" in output
+    assert "hunter2" not in output
 
 
 def test_the_server_uses_the_secret_key_of_the_data_folder(sqlite_url: str, redis_url: str, tmp_path: Path) -> None:
@@ -105,8 +105,8 @@ def test_the_server_uses_the_secret_key_of_the_data_folder(sqlite_url: str, redi
 
 
 def test_the_server_does_not_start_on_a_database_without_migrations(tmp_path: Path) -> None:
-    said = refusal(database_url=f"sqlite:///{tmp_path}/new.db", secret_key=SECRET)
-    assert "adsum migrate" in said
+    output = refusal(database_url=f"sqlite:///{tmp_path}/new.db", secret_key=SECRET)
+    assert "adsum migrate" in output
 
 
 def test_the_server_does_not_start_without_a_database() -> None:

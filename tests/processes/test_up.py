@@ -239,21 +239,21 @@ def test_passwords_are_shown_only_on_a_terminal(runner: UpRunner) -> None:
     terminal, end = pty.openpty()
     runner.start(stdout=end, settings={"TERM": "xterm", "COLUMNS": "120"})
     os.close(end)
-    seen = ""
-    while "Ctrl-C" not in seen:
-        seen += os.read(terminal, 4096).decode()
+    terminal_output = ""
+    while "Ctrl-C" not in terminal_output:
+        terminal_output += os.read(terminal, 4096).decode()
     os.close(terminal)
-    assert "a-secret-word" in seen
+    assert "a-secret-word" in terminal_output
     assert json.loads(runner.folder.credentials.read_text()) == {"admin@school.example": "a-secret-word"}
 
 
 def test_up_imports_no_server_libraries() -> None:
     heavy = "{'fastapi', 'sqlalchemy', 'bullmq', 'redis', 'alembic'} & {name.split('.')[0] for name in sys.modules}"
-    seen = subprocess.run(
+    terminal_output = subprocess.run(
         [sys.executable, "-c", f"import sys, adsum.processes.up; print({heavy})"],
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert seen.stdout == "set()\n"
+    assert terminal_output.stdout == "set()\n"

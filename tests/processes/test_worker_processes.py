@@ -48,9 +48,9 @@ def test_a_worker_that_dies_is_restarted_and_all_end_with_the_command(
         assert other in now
         assert len(now - {victim, other}) == 1
     assert command.returncode == 0
-    said = log.read_text(encoding="utf-8")
-    assert re.search(r"worker 1 was ended by SIGKILL; it is started again in 0\.2 s", said)
-    assert said.count("worker stopped") == 2
+    output = log.read_text(encoding="utf-8")
+    assert re.search(r"worker 1 was ended by SIGKILL; it is started again in 0\.2 s", output)
+    assert output.count("worker stopped") == 2
     assert not any(is_alive(pid) for pid in now)
 
 

@@ -24,9 +24,9 @@ def at_noon() -> datetime:
     return datetime(2024, 9, 2, 12, tzinfo=UTC)
 
 
-async def on_site(reported: Reported, who: Caller | None = None) -> list[int]:
+async def on_site(reported: Reported, actor: Caller | None = None) -> list[int]:
     page = await OnSite(reported.database, at_noon).page(
-        reported.school.school_id, who or reported.office, PageRequest()
+        reported.school.school_id, actor or reported.office, PageRequest()
     )
     return [reported.school.student_ids.index(row.student_id) for row in page.items]
 

@@ -21,7 +21,7 @@ async def test_the_overview_shows_unexplained_absences_and_the_figures_of_a_day(
     school = office.school
     absent = school.student_ids[0]
     await office.take(unselectedStudentIds=[absent])
-    who = caller(Role.OFFICE, school.school_id)
+    actor = caller(Role.OFFICE, school.school_id)
 
     overview = await adsum.overview_page_data.read(who, school.school_id, DAY, Cursors(), is_today=False)
 
@@ -53,6 +53,6 @@ async def test_failed_batches_are_shown_only_with_their_permission(adsum: Adsum,
 
 
 async def test_another_school_has_no_overview(adsum: Adsum, office: Office) -> None:
-    who = caller(Role.OFFICE, office.school.school_id)
+    actor = caller(Role.OFFICE, office.school.school_id)
     with pytest.raises(NotFound):
         await adsum.overview_page_data.read(who, office.school.school_id + 1, DAY, Cursors(), is_today=False)

@@ -62,8 +62,8 @@ def registers(database: Database) -> Registers:
     return Registers(database, lambda: NOON)
 
 
-async def due(registers: Registers, who: Caller = ADMIN, **filters: Any) -> list[Register]:
-    return list((await registers.page(who, RegisterFilters(**filters), PageRequest())).items)
+async def due(registers: Registers, actor: Caller = ADMIN, **filters: Any) -> list[Register]:
+    return list((await registers.page(actor, RegisterFilters(**filters), PageRequest())).items)
 
 
 async def mark(database: Database, school: SchoolIds, day: date, students: list[int]) -> None:

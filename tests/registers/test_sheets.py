@@ -37,8 +37,8 @@ def batch_of(school: SchoolIds) -> Batch:
     return Batch(school.class_id, school.session_id, DAY)
 
 
-async def sheet_of(adsum: Adsum, school: SchoolIds, who: Caller) -> RegisterSheet:
-    return await adsum.register_sheets.sheet(school.class_id, school.session_id, DAY, who)
+async def sheet_of(adsum: Adsum, school: SchoolIds, actor: Caller) -> RegisterSheet:
+    return await adsum.register_sheets.sheet(school.class_id, school.session_id, DAY, actor)
 
 
 def taken(sheet: RegisterSheet, marks: Sequence[SheetMark]) -> SubmittedSheet:
@@ -154,10 +154,10 @@ async def test_an_outage_in_the_middle_is_reported_as_unavailable(
         await make_record(connection, school.school_id, batch_of(school), student, marked_role="teacher")
     shown = await sheet_of(adsum, school, teacher)
 
-    async def away(*_: object) -> None:
+    async def fail(*_: object) -> None:
         raise StorageOutage("the database does not answer")
 
-    monkeypatch.setattr(Corrections, "correct", away)
+    monkeypatch.setattr(Corrections, "correct", fail)
     with pytest.raises(StorageOutage):
         await adsum.register_sheets.save(taken(shown, [as_shown(shown, student, "late")]), teacher)
 

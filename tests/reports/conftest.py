@@ -54,8 +54,8 @@ class Reported:
             await insert_records(connection, slices(run))
             await close_runs(connection, [run.run_id], LATER)
 
-    async def counts(self, by: GroupBy, who: Caller | None = None, **fields: Any) -> dict[Any, Counts]:
-        report = await self.reports.rates(self.scope(**fields), by, who or self.office, PageRequest(limit=200))
+    async def counts(self, by: GroupBy, actor: Caller | None = None, **fields: Any) -> dict[Any, Counts]:
+        report = await self.reports.rates(self.scope(**fields), by, actor or self.office, PageRequest(limit=200))
         return {rate.key: rate.counts for rate in report.items}
 
 

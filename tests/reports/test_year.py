@@ -96,12 +96,12 @@ async def test_listed_marks_are_absences_and_late_arrivals_that_reports_count(re
 async def test_a_year_is_for_those_who_may_read_attendance_of_the_school(reported: Reported, year: Year) -> None:
     operator = caller(Role.OPERATOR, reported.school.school_id)
     stranger = caller(Role.OFFICE, reported.school.school_id + 99)
-    for who, error in ((operator, Forbidden), (stranger, NotFound)):
+    for actor, error in ((operator, Forbidden), (stranger, NotFound)):
         for request in (
-            year.usual_days(reported.school.school_id, who),
-            year.overview(reported.scope(), ChronicRule(), who),
-            year.choices(reported.scope(), who),
-            year.marks(reported.scope(student_id=1), who),
+            year.usual_days(reported.school.school_id, actor),
+            year.overview(reported.scope(), ChronicRule(), actor),
+            year.choices(reported.scope(), actor),
+            year.marks(reported.scope(student_id=1), actor),
         ):
             with pytest.raises(error):
                 await request

@@ -53,10 +53,10 @@ def a_school(*, students: int = 3, classes: int = 1) -> Roster:
                 *(user(pupil, "student", f"Given {pupil}", "Family") for pupil in pupils),
                 user("teacher-1", "teacher", "Ada", "Byron"),
             ],
-            "classes": [a_class(room) for room in rooms],
+            "classes": [a_class(class_id) for class_id in rooms],
             "enrollments": [
-                *(enrolment(room, pupil) for room in rooms for pupil in pupils),
-                *(enrolment(room, "teacher-1", role="teacher") for room in rooms),
+                *(enrolment(class_id, pupil) for class_id in rooms for pupil in pupils),
+                *(enrolment(class_id, "teacher-1", role="teacher") for class_id in rooms),
             ],
         }
     )
@@ -109,12 +109,12 @@ def a_class(source_id: str, *, periods: str = "", school: str = SCHOOL) -> Row:
 
 
 def enrolment(
-    room: str, person: str, *, role: str = "student", begin: str = "2024-09-02", end: str = "", school: str = SCHOOL
+    class_id: str, person: str, *, role: str = "student", begin: str = "2024-09-02", end: str = "", school: str = SCHOOL
 ) -> Row:
     return {
-        "sourcedId": f"{room}-{person}",
+        "sourcedId": f"{class_id}-{person}",
         "status": "active",
-        "classSourcedId": room,
+        "classSourcedId": class_id,
         "schoolSourcedId": school,
         "userSourcedId": person,
         "role": role,

@@ -31,15 +31,17 @@ async def api(adsum: Adsum) -> AsyncGenerator[Api]:
         yield opened
 
 
-async def put(api: Api, what: str, source_id: str, role: str = "office", **body: Any) -> httpx2.Response:
+async def upsert(api: Api, what: str, source_id: str, role: str = "office", **body: Any) -> httpx2.Response:
     return await api.change("PUT", f"/{what}/by-source/{source_id}", role, None, json=body)
 
 
 async def test_a_class_that_a_platform_upserts_can_be_marked(adsum: Adsum, api: Api, worker: RunWorker) -> None:
-    of_class = await put(api, "classes", "c-1", title="7b")
-    pupil = await put(api, "students", "s-1", givenName="Ada", familyName="Byron", grade="07")
-    session = await put(api, "sessions", "p-1", classSourcedId="c-1", title="Homeroom")
-    enrolled = await put(api, "enrolments", "e-1", classSourcedId="c-1", studentSourcedId="s-1", beginDate="2024-09-02")
+    of_class = await upsert(api, "classes", "c-1", title="7b")
+    pupil = await upsert(api, "students", "s-1", givenName="Ada", familyName="Byron", grade="07")
+    session = await upsert(api, "sessions", "p-1", classSourcedId="c-1", title="Homeroom")
+    enrolled = await upsert(
+        api, "enrolments", "e-1", classSourcedId="c-1", studentSourcedId="s-1", beginDate="2024-09-02"
+    )
 
     assert {each.status_code for each in (of_class, pupil, session, enrolled)} == {HTTPStatus.CREATED}
     marked = await api.create(classId=of_class.json()["id"], sessionId=session.json()["id"])
@@ -49,9 +51,9 @@ async def test_a_class_that_a_platform_upserts_can_be_marked(adsum: Adsum, api: 
 
 
 async def test_a_repeated_upsert_changes_nothing_and_a_differing_one_updates(api: Api) -> None:
-    first = await put(api, "classes", "c-1", title="7b")
-    again = await put(api, "classes", "c-1", title="7b")
-    renamed = await put(api, "classes", "c-1", title="7c", active=False)
+    first = await upsert(api, "classes", "c-1", title="7b")
+    again = await upsert(api, "classes", "c-1", title="7b")
+    renamed = await upsert(api, "classes", "c-1", title="7c", active=False)
 
     assert [each.status_code for each in (first, again, renamed)] == [201, 200, 200]
     assert first.json() == again.json() == renamed.json()
@@ -60,7 +62,7 @@ async def test_a_repeated_upsert_changes_nothing_and_a_differing_one_updates(api
 
 
 async def test_concurrent_upserts_create_one_row(adsum: Adsum, api: Api) -> None:
-    answers = await asyncio.gather(*(put(api, "classes", "c-1", title="7b") for _ in range(5)))
+    answers = await asyncio.gather(*(upsert(api, "classes", "c-1", title="7b") for _ in range(5)))
 
     assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 200, 201]
     async with adsum.database.snapshot() as connection:
@@ -69,15 +71,15 @@ async def test_concurrent_upserts_create_one_row(adsum: Adsum, api: Api) -> None
 
 
 async def test_an_upserted_enrolment_is_ended_and_cannot_become_another_students(adsum: Adsum, api: Api) -> None:
-    await put(api, "classes", "c-1", title="7b")
+    await upsert(api, "classes", "c-1", title="7b")
     for student in ("s-1", "s-2"):
-        await put(api, "students", student, givenName="Ada", familyName="Byron")
+        await upsert(api, "students", student, givenName="Ada", familyName="Byron")
     where = {"classSourcedId": "c-1", "beginDate": "2024-09-02"}
-    await put(api, "enrolments", "e-1", studentSourcedId="s-1", **where)
+    await upsert(api, "enrolments", "e-1", studentSourcedId="s-1", **where)
 
-    ended_on = await put(api, "enrolments", "e-1", studentSourcedId="s-1", endDate="2024-12-01", **where)
-    other = await put(api, "enrolments", "e-1", studentSourcedId="s-2", **where)
-    wrong = await put(api, "enrolments", "e-2", studentSourcedId="s-2", endDate="2024-01-01", **where)
+    ended_on = await upsert(api, "enrolments", "e-1", studentSourcedId="s-1", endDate="2024-12-01", **where)
+    other = await upsert(api, "enrolments", "e-1", studentSourcedId="s-2", **where)
+    wrong = await upsert(api, "enrolments", "e-2", studentSourcedId="s-2", endDate="2024-01-01", **where)
 
     assert ended_on.status_code == HTTPStatus.OK
     assert violations(other) == {("/studentSourcedId", "reassigned_id")}
@@ -88,13 +90,13 @@ async def test_an_upserted_enrolment_is_ended_and_cannot_become_another_students
 
 
 async def test_a_session_from_a_roster_file_gets_the_source_id(adsum: Adsum, api: Api) -> None:
-    await put(api, "classes", "c-1", title="7b")
-    first = await put(api, "sessions", "p-1", classSourcedId="c-1", title="First", period="1")
+    await upsert(api, "classes", "c-1", title="7b")
+    first = await upsert(api, "sessions", "p-1", classSourcedId="c-1", title="First", period="1")
     async with adsum.database.transaction() as connection:
         await connection.execute(sessions.update().values(source_id=None))
 
-    adopted = await put(api, "sessions", "p-9", classSourcedId="c-1", title="Homeroom", period="1")
-    moved = await put(api, "sessions", "p-9", classSourcedId="c-1", title="Homeroom", period="2")
+    adopted = await upsert(api, "sessions", "p-9", classSourcedId="c-1", title="Homeroom", period="1")
+    moved = await upsert(api, "sessions", "p-9", classSourcedId="c-1", title="Homeroom", period="2")
 
     assert (adopted.status_code, adopted.json()["id"]) == (HTTPStatus.OK, first.json()["id"])
     assert moved.json()["id"] == first.json()["id"]
@@ -102,19 +104,19 @@ async def test_a_session_from_a_roster_file_gets_the_source_id(adsum: Adsum, api
 
 async def test_a_session_stays_with_its_class_and_a_period_with_its_session(api: Api) -> None:
     for source_id in ("c-1", "c-2"):
-        await put(api, "classes", source_id, title="7b")
-    await put(api, "sessions", "p-1", classSourcedId="c-1", title="First", period="1")
+        await upsert(api, "classes", source_id, title="7b")
+    await upsert(api, "sessions", "p-1", classSourcedId="c-1", title="First", period="1")
 
-    elsewhere = await put(api, "sessions", "p-1", classSourcedId="c-2", title="First", period="1")
-    taken = await put(api, "sessions", "p-2", classSourcedId="c-1", title="Other", period="1")
+    elsewhere = await upsert(api, "sessions", "p-1", classSourcedId="c-2", title="First", period="1")
+    taken = await upsert(api, "sessions", "p-2", classSourcedId="c-1", title="Other", period="1")
 
     assert violations(elsewhere) == {("/classSourcedId", "reassigned_id")}
     assert violations(taken) == {("/period", "period_taken")}
 
 
 async def test_every_violation_of_an_upsert_is_reported(api: Api) -> None:
-    enrolment = await put(api, "enrolments", "e-1", classSourcedId="c-9", studentSourcedId="s-9")
-    session = await put(api, "sessions", "p-1", classSourcedId="c-9", title=" ")
+    enrolment = await upsert(api, "enrolments", "e-1", classSourcedId="c-9", studentSourcedId="s-9")
+    session = await upsert(api, "sessions", "p-1", classSourcedId="c-9", title=" ")
 
     assert violations(enrolment) == {("/classSourcedId", "unknown_class"), ("/studentSourcedId", "unknown_student")}
     assert violations(session) == {("/classSourcedId", "unknown_class"), ("/title", "too_short")}
@@ -132,4 +134,4 @@ async def test_only_importers_may_upsert_and_only_in_their_schools(adsum: Adsum,
 
     assert other.status_code == HTTPStatus.NOT_FOUND
     for role in ("teacher", "viewer", "operator"):
-        assert (await put(api, "classes", "c-1", role, title="7b")).status_code == HTTPStatus.FORBIDDEN
+        assert (await upsert(api, "classes", "c-1", role, title="7b")).status_code == HTTPStatus.FORBIDDEN

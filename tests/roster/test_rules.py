@@ -74,6 +74,6 @@ def test_a_small_text_that_unpacks_to_a_gigabyte_is_not_a_roster_version() -> No
         roster_change(packed(bomb), ())
 
 
-def test_a_made_up_version_of_strange_numbers_only_names_them() -> None:
+def test_a_forged_version_with_unknown_ids_reports_them_as_left() -> None:
     version = packed(zlib.compress(struct.pack("<3q", -5, MAX_ID, MAX_ID)))
     assert roster_change(version, [7]) == RosterChange((7,), (-5, MAX_ID - 5, 2 * MAX_ID - 5))

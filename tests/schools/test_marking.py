@@ -147,6 +147,6 @@ async def test_the_calendar_costs_no_statement_of_its_own(adsum: Adsum, closed: 
     with statements_sent(adsum.database) as sent:
         await adsum.attendances.create_batch(submission, system_caller())
 
-    asked = [each for each, _ in sent if any(table in each for table in ("closed_days", "session_times", "terms"))]
-    assert len(asked) == 1
-    assert "time_zone" in asked[0]
+    reading = [each for each, _ in sent if any(table in each for table in ("closed_days", "session_times", "terms"))]
+    assert len(reading) == 1
+    assert "time_zone" in reading[0]

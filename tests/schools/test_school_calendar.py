@@ -126,6 +126,6 @@ async def test_the_only_school_needs_no_name(adsum: Adsum, api: Api) -> None:
     async with adsum.database.transaction() as connection:
         other = await make_bare_school(connection)
     assert (await adsum.schools.only(caller(Role.OFFICE, other))).id == other
-    for who, detail in ((admin, "several"), (caller(Role.OFFICE, other + 1), "no school")):
+    for actor, detail in ((admin, "several"), (caller(Role.OFFICE, other + 1), "no school")):
         with pytest.raises(Invalid, match=detail):
-            await adsum.schools.only(who)
+            await adsum.schools.only(actor)

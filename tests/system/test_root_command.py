@@ -28,7 +28,7 @@ def test_help_lists_every_command_without_importing_any(tmp_path: Path) -> None:
     assert not {"fastapi", "sqlalchemy", "pydantic", "bullmq"} & set(loaded)
 
 
-def test_wrong_usage_is_exit_2_in_plain_text() -> None:
+def test_usage_errors_exit_with_2_in_plain_text() -> None:
     for arguments in (["nonsense"], ["user", "nonsense"], ["token", "create"], ["user", "add", "a", "--role", "boss"]):
         ended = commands().run(*arguments)
         assert (ended.returncode, ended.stdout) == (2, "")

@@ -61,6 +61,6 @@ async def register(adsum: Adsum, worker: RunWorker) -> AsyncGenerator[Register]:
         yield Register(api, adsum, worker, [item["id"] for item in items])
 
 
-def mark(said: dict[str, Any]) -> tuple[str | None, str | None]:
+def mark(mark_of_version: dict[str, Any]) -> tuple[str | None, str | None]:
     """Returns status and note of a version."""
-    return said["status"], said["note"]
+    return mark_of_version["status"], mark_of_version["note"]

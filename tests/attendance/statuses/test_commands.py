@@ -26,7 +26,7 @@ def test_a_status_is_added_used_renamed_and_retired(demo: Commands) -> None:
     assert [line.split()[0] for line in listed.splitlines()[1:]] == ["present", "absent", "late", "excused", "trip"]
 
 
-def test_wrong_use_is_refused(demo: Commands) -> None:
+def test_usage_errors_are_refused(demo: Commands) -> None:
     several = demo.run("status", "list")
     formless = demo.run(*CREATE, "--mark", "trip")
     twice = demo.run(*CREATE, "--mark", "late=4", "--late", "4")

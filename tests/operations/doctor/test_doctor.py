@@ -126,7 +126,7 @@ async def test_a_batch_that_no_worker_will_receive_is_found_and_rescued(
     assert status.tally.recorded == 30
 
 
-async def test_a_batch_that_nobody_closed_is_found_and_closed(
+async def test_a_finished_batch_that_is_still_open_is_found_and_closed(
     adsum: Adsum, school: SchoolIds, doctor: Doctor, redis: Redis
 ) -> None:
     result, run = await accepted(adsum, school)
@@ -225,5 +225,5 @@ async def test_many_runs_are_looked_up_page_by_page(
 
 
 async def accepted_on(adsum: Adsum, school: SchoolIds, day: str) -> None:
-    asked = Submission(school.class_id, school.session_id, day, Selection(is_selected_all=True))
-    await adsum.attendances.create_batch(asked, system_caller())
+    request = Submission(school.class_id, school.session_id, day, Selection(is_selected_all=True))
+    await adsum.attendances.create_batch(request, system_caller())

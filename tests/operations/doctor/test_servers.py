@@ -59,7 +59,7 @@ async def test_a_correctly_configured_redis_has_no_fault() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "check", "severity", "said", "remedy"),
+    ("facts", "check", "severity", "detail", "remedy"),
     [
         ({"redis_version": (6, 0, 16)}, "redis", "error", "older than Redis 6.2", "upgrade"),
         ({"primary": "10.0.0.1:6379"}, "redis", "error", "read-only replica", "10.0.0.1:6379"),
@@ -77,11 +77,11 @@ async def test_a_correctly_configured_redis_has_no_fault() -> None:
     ],
 )
 async def test_each_fault_of_redis_has_a_remedy(
-    facts: dict[str, object], check: str, severity: str, said: str, remedy: str | None
+    facts: dict[str, object], check: str, severity: str, detail: str, remedy: str | None
 ) -> None:
     finding = (await redis_findings(**facts))[check]
     assert finding.severity.value == severity
-    assert said in finding.message
+    assert detail in finding.message
     assert finding.remedy is None if remedy is None else remedy in (finding.remedy or "")
 
 
@@ -94,7 +94,7 @@ async def test_the_remedy_for_the_server_of_up_is_a_restart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "check", "severity", "said"),
+    ("facts", "check", "severity", "detail"),
     [
         ({}, "database", "ok", "PostgreSQL 18.1"),
         ({"version": (12, 9)}, "database", "error", "older than 13"),
@@ -109,7 +109,7 @@ async def test_each_fault_of_a_database_is_reported(
     facts: dict[str, object],
     check: str,
     severity: str,
-    said: str,
+    detail: str,
 ) -> None:
     async def given_facts(_database: Database) -> DatabaseFacts:
         return replace(GOOD_DATABASE, **facts)  # pyright: ignore[reportArgumentType]
@@ -117,7 +117,7 @@ async def test_each_fault_of_a_database_is_reported(
     monkeypatch.setattr(environment, "database_facts", given_facts)
     found = {each.check: each for each in await check_database(sqlite, PLACE, lambda: NOON)}
     assert found[check].severity.value == severity
-    assert said in found[check].message
+    assert detail in found[check].message
 
 
 @pytest.fixture
@@ -128,16 +128,16 @@ async def sqlite(sqlite_url: str) -> AsyncGenerator[Database]:
 
 
 @pytest.mark.parametrize(
-    ("revision", "severity", "said"), [("0000", "error", "lacks migrations"), ("9999", "warning", "newer version")]
+    ("revision", "severity", "detail"), [("0000", "error", "lacks migrations"), ("9999", "warning", "newer version")]
 )
 async def test_a_schema_of_another_version_is_reported(
-    sqlite: Database, revision: str, severity: str, said: str
+    sqlite: Database, revision: str, severity: str, detail: str
 ) -> None:
     async with sqlite.transaction() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": revision})
     found = {each.check: each for each in await check_database(sqlite, PLACE, now)}
     assert found["migrations"].severity.value == severity
-    assert said in found["migrations"].message
+    assert detail in found["migrations"].message
 
 
 async def test_a_missing_database_is_reported_and_not_created(tmp_path: Path) -> None:

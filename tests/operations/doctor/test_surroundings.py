@@ -38,9 +38,7 @@ IDLE = QueueState(is_paused=False, waiting=0, active=0, delayed=0, failed=0)
 SOMEBODY = ConnectedWorker("host:1", 0)
 
 
-async def test_a_paused_queue_is_a_warning_and_not_resumed_by_itself(
-    settings: Settings, adsum: Adsum, doctor: Doctor
-) -> None:
+async def test_a_paused_queue_is_a_warning_and_is_not_resumed(settings: Settings, adsum: Adsum, doctor: Doctor) -> None:
     async with open_queue_control(settings) as control:
         await control.pause()
         _, after = await repaired(doctor)
@@ -67,7 +65,7 @@ async def test_without_redis_the_rest_is_checked_and_nothing_is_repaired(
     assert any(each.check == "migrations" for each in report.findings)
 
 
-async def test_a_redis_that_evicts_keys_is_checked_all_the_same(
+async def test_a_redis_that_evicts_keys_is_still_checked(
     settings: Settings, adsum: Adsum, school: SchoolIds, doctor: Doctor, valkey: Valkey
 ) -> None:
     tell(valkey, "CONFIG SET maxmemory-policy allkeys-lru")
@@ -92,8 +90,8 @@ async def test_the_number_of_checked_messages_is_limited(
     adsum: Adsum, school: SchoolIds, settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for day in ("2024-12-24", "2024-12-25"):
-        asked = Submission(school.class_id, school.session_id, day, Selection(is_selected_all=True))
-        await adsum.attendances.create_batch(asked, system_caller())
+        request = Submission(school.class_id, school.session_id, day, Selection(is_selected_all=True))
+        await adsum.attendances.create_batch(request, system_caller())
     monkeypatch.setattr(queue_checks, "MAX_MESSAGES", 4)  # of six
     asked_about: list[str] = []
 

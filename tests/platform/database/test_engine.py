@@ -74,13 +74,13 @@ async def test_a_second_cancellation_waits_for_the_rollback(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, rolling, gate = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    said = driver.execute_raw
+    execute_at_once = driver.execute_raw
 
     async def execute_slowly(connection: AsyncConnection, command: str) -> str:
         if command == "ROLLBACK":
             rolling.set()
             await gate.wait()
-        return await said(connection, command)
+        return await execute_at_once(connection, command)
 
     async def wait_within() -> None:
         async with database.transaction() as connection:

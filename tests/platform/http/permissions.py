@@ -65,9 +65,9 @@ def present() -> str:
 
 
 def _endpoint(route: APIRoute, method: str) -> Endpoint:
-    asked = list(_dependencies(route.dependant))
-    permissions = tuple(dict.fromkeys(each.call.permission for each in asked if isinstance(each.call, Permitted)))
-    return Endpoint(method, route.path, permissions, is_public=all(each.call is not authenticated for each in asked))
+    checks = list(_dependencies(route.dependant))
+    permissions = tuple(dict.fromkeys(each.call.permission for each in checks if isinstance(each.call, Permitted)))
+    return Endpoint(method, route.path, permissions, is_public=all(each.call is not authenticated for each in checks))
 
 
 def _dependencies(dependant: Dependant) -> Iterator[Dependant]:

@@ -10,7 +10,7 @@ from tests.support.frame import Frame
 
 
 class Loads(HTMLParser):
-    """Collects what a page loads, and what it holds inline."""
+    """Collects the addresses that a page loads, and its inline content."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -88,11 +88,11 @@ async def test_a_teacher_who_covers_one_session_sees_and_marks_that_session_only
     scope: dict[str, Any] = {"schoolId": office.school.school_id, "from": DAY, "to": DAY}
     roster = f"/classes/{class_id}/roster"
 
-    seen = await items(office, "/attendances")
-    assert {record["sessionId"] for record in seen} == {afternoon}
+    visible = await items(office, "/attendances")
+    assert {record["sessionId"] for record in visible} == {afternoon}
     corrected = [
         await office.api.change("PATCH", f"/attendances/{record['id']}", "substitute", '"1"', json={"status": "late"})
-        for record in (seen[0], of_others[0])
+        for record in (visible[0], of_others[0])
     ]
     assert [answer.status_code for answer in corrected] == [200, 404]
     assert [await marks(office, sessionId=each) for each in (afternoon, morning)] == [200, 404]

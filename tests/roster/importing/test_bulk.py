@@ -48,7 +48,7 @@ async def test_the_first_import_adds_everything(importing: Importing) -> None:
     assert [row["begin_date"] for row in everything["class_teachers"]] == [date(2024, 9, 2)] * 2
 
 
-async def test_reading_may_take_longer_than_another_transaction_may_pause(
+async def test_an_import_may_read_longer_than_the_timeout_of_idle_transactions(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database_module, "IDLE_IN_TRANSACTION_TIMEOUT_S", 1)
@@ -116,8 +116,8 @@ async def test_a_student_who_returns_is_active_again_under_the_same_id(importing
     roster = a_school(students=12)
     await importing.run(roster)
     before = await importing.everything()
-    away = a_school(students=11)
-    await importing.run(away)
+    without_a_student = a_school(students=11)
+    await importing.run(without_a_student)
 
     report = await importing.run(roster)
 

@@ -160,7 +160,7 @@ async def test_a_school_with_status_tobedeleted_ends_with_its_students_and_class
     assert counts(report)["teachings"] == (0, 0, 2, 0)
 
 
-async def test_a_district_beside_a_known_school_is_no_violation(importing: Importing, school: Roster) -> None:
+async def test_a_district_beside_an_existing_school_is_not_a_violation(importing: Importing, school: Roster) -> None:
     student = {**school.row("users", "student-1"), "orgSourcedIds": f"district,{SCHOOL}"}
 
     assert (await importing.run(changes(users=[student]))).violations == ()

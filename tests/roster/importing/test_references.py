@@ -113,7 +113,7 @@ async def test_a_student_with_an_invalid_row_stays_unchanged(importing: Importin
     assert await importing.everything() == before
 
 
-async def test_an_enrolment_cannot_become_somebody_elses(importing: Importing) -> None:
+async def test_an_enrolment_cannot_move_to_another_student(importing: Importing) -> None:
     roster = a_school(students=2)
     await importing.run(roster)
     before = await importing.everything()

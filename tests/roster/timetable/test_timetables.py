@@ -20,7 +20,7 @@ TUESDAY: dict[str, Any] = {"weekday": 2, "begins": "10:00", "ends": "10:45"}
 HEADER = "class,session,weekday,begins,ends\n"
 
 
-async def put(api: Api, *times: dict[str, Any], role: str = "office") -> httpx2.Response:
+async def replace_times(api: Api, *times: dict[str, Any], role: str = "office") -> httpx2.Response:
     path = f"/sessions/{api.school.session_id}/times"
     return await api.change("PUT", path, role, None, json={"times": list(times)})
 
@@ -41,21 +41,21 @@ async def send(api: Api, rows: str, role: str = "office", kind: str = "text/csv"
 
 
 async def test_the_times_of_a_session_are_replaced_by_others(api: Api) -> None:
-    assert (await put(api, TUESDAY, MONDAY)).json() == {"times": [MONDAY, TUESDAY]}
-    await put(api, TUESDAY)
+    assert (await replace_times(api, TUESDAY, MONDAY)).json() == {"times": [MONDAY, TUESDAY]}
+    await replace_times(api, TUESDAY)
     assert (await api.get(f"/sessions/{api.school.session_id}/times", "teacher")).json() == {"times": [TUESDAY]}
-    await put(api)
+    await replace_times(api)
     assert await times_of(api, api.school.session_id) == []
 
 
 async def test_every_violation_of_the_times_of_a_session_is_reported(api: Api) -> None:
-    answer = await put(api, {"weekday": 8, "begins": "8:00", "ends": "25:00"})
+    answer = await replace_times(api, {"weekday": 8, "begins": "8:00", "ends": "25:00"})
     assert violations(answer) == {
         ("/times/0/weekday", "out_of_range"),
         ("/times/0/begins", "wrong_form"),
         ("/times/0/ends", "wrong_form"),
     }
-    answer = await put(api, MONDAY, MONDAY | {"ends": "07:00"})
+    answer = await replace_times(api, MONDAY, MONDAY | {"ends": "07:00"})
     assert violations(answer) == {("/times/1/begins", "time_repeated"), ("/times/1/ends", "times_reversed")}
 
 
@@ -67,7 +67,7 @@ async def test_a_program_cannot_give_a_session_more_times_than_a_client(adsum: A
 
 
 async def test_only_the_office_may_replace_the_times_of_a_session(adsum: Adsum, api: Api) -> None:
-    assert (await put(api, MONDAY, role="teacher")).status_code == HTTPStatus.FORBIDDEN
+    assert (await replace_times(api, MONDAY, role="teacher")).status_code == HTTPStatus.FORBIDDEN
     assert (await send(api, "", "teacher")).status_code == HTTPStatus.FORBIDDEN
     async with adsum.database.transaction() as connection:
         colleagues = await make_session(connection, await make_class(connection, api.school.school_id))
@@ -104,14 +104,14 @@ async def test_a_timetable_names_classes_and_sessions_as_the_roster_file_does_or
 async def test_importing_a_timetable_leaves_other_sessions_unchanged(adsum: Adsum, api: Api) -> None:
     async with adsum.database.transaction() as connection:
         second = await make_session(connection, api.school.class_id, period="2")
-    await put(api, MONDAY)
+    await replace_times(api, MONDAY)
     await send(api, f"{api.school.class_id},2,2,08:00,08:45\n")
     assert await times_of(api, api.school.session_id) == [(1, "08:00")]
     assert await times_of(api, second) == [(2, "08:00")]
 
 
 async def test_a_dry_run_changes_nothing(api: Api) -> None:
-    await put(api, MONDAY)
+    await replace_times(api, MONDAY)
     answer = await send(api, f"{api.school.class_id},,2,08:00,08:45\n", dryRun=True)
     assert answer.json() == {"dryRun": True, "sessions": 1, "times": 1}
     assert await times_of(api, api.school.session_id) == [(1, "08:00")]
@@ -151,7 +151,7 @@ async def test_a_timetable_that_is_not_csv_is_refused(api: Api) -> None:
 async def test_a_class_has_its_sessions_with_their_times_in_its_own_school_only(adsum: Adsum, api: Api) -> None:
     async with adsum.database.transaction() as connection:
         elsewhere = await make_bare_school(connection)
-    await put(api, MONDAY)
+    await replace_times(api, MONDAY)
     school, admin = api.school, caller(Role.ADMIN)
 
     found, sessions = await adsum.timetables.of_class(school.school_id, school.class_id, admin)

@@ -34,9 +34,9 @@ class Browsing:
         context = self.browser.new_context(base_url=self.system.url, storage_state=kept, **options)  # pyright: ignore[reportArgumentType]
         self.contexts.append(context)
         page = context.new_page()
-        page.on("console", self._heard)
+        page.on("console", self._collect_message)
         page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
-        page.on("request", self._asked)
+        page.on("request", self._check_host)
         if email is not None:
             self._sign_in(page, email)
         return page
@@ -51,14 +51,14 @@ class Browsing:
         for context in self.contexts:
             context.close()
 
-    def _heard(self, message: ConsoleMessage) -> None:
+    def _collect_message(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"} and not message.text.startswith(EXPECTED):
             self.complaints.append(f"console: {message.text}")
 
-    def _asked(self, request: Request) -> None:
+    def _check_host(self, request: Request) -> None:
         parts = urlsplit(request.url)
         if parts.scheme in {"http", "https"} and not self.system.url.endswith(parts.netloc):
-            self.complaints.append(f"asked outside: {request.url}")
+            self.complaints.append(f"requested from another host: {request.url}")
 
 
 def sign_in(page: Page, email: str, password: str) -> None:

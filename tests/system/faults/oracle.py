@@ -79,7 +79,7 @@ async def find_defects(installation: Installation, promises: Iterable[Promise] =
     for row in records:
         plan = _jobs(runs[row["run_id"]]) if row["run_id"] in runs else {}
         if row["student_id"] not in plan:
-            found.append(f"a record of student {row['student_id']} that no run asked for")
+            found.append(f"a record of student {row['student_id']} that no run requested")
         elif row["version"] == 1 and plan[row["student_id"]]["status"] != row["status"]:
             found.append(f"student {row['student_id']} is recorded as {row['status']}, against the plan")
     found += [f"{key} is left in Redis" for key in await find_leftover_keys(installation)]
