@@ -143,7 +143,7 @@ def seconds_to_validate(students: int) -> float:
 
 def test_a_caller_who_sees_the_school_can_tell_unknown_students_from_those_of_other_classes() -> None:
     selection = Selection(False, selected=[1, 8], unselected=[9], marks=[late(8)])
-    violations = validate_roster(selection, ROSTER, known=[8], sees_school=True)
+    violations = validate_roster(selection, ROSTER, school_students=[8], sees_school=True)
     assert codes_of(violations) == [
         ("not_enrolled", "/selectedStudentIds/1"),
         ("unknown_student", "/unselectedStudentIds/0"),
@@ -154,6 +154,6 @@ def test_a_caller_who_sees_the_school_can_tell_unknown_students_from_those_of_ot
 
 def test_a_caller_who_sees_only_classes_cannot_tell_them_apart() -> None:
     selection = Selection(False, selected=[8, 9])
-    one, other = validate_roster(selection, ROSTER, known=[8], sees_school=False)
+    one, other = validate_roster(selection, ROSTER, school_students=[8], sees_school=False)
     assert one.code == other.code == "not_on_roster"
     assert one.detail.replace("8", "9") == other.detail
