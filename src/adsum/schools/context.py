@@ -37,7 +37,7 @@ class SchoolContext:
     def caller(self) -> Caller:
         return self.visitor.caller
 
-    def at(self, path: str) -> str:
+    def address(self, path: str) -> str:
         """The address of an admin page of this school."""
         return f"/admin/{path}?school={self.school.id}"
 

@@ -52,7 +52,7 @@ async def add_status(
         await service.add(context.school.id, status, context.caller)
     except WRONG as error:
         return await _page(request, service, context, typed={**typed, "flags": flags}, error=error)
-    return redirect_to(f"{context.at('statuses')}#status-{status.code}")
+    return redirect_to(f"{context.address('statuses')}#status-{status.code}")
 
 
 @router.post("/admin/statuses/{code}")
@@ -75,7 +75,7 @@ async def change_status(
     except WRONG as error:
         typed = {"label": label, "letter": letter, "position": position}
         return await _page(request, service, context, changed=code, typed=typed, error=error)
-    return redirect_to(f"{context.at('statuses')}#status-{code}")
+    return redirect_to(f"{context.address('statuses')}#status-{code}")
 
 
 async def _page(

@@ -76,7 +76,7 @@ async def end(covers: CoversService, context: CurrentSchool, cover: Annotated[Pa
     """Ends a cover before today. A second click finds no cover and reports no error."""
     with suppress(NotFound):
         await covers.end(cover, context.caller)
-    return redirect_to(context.at("covers"))
+    return redirect_to(context.address("covers"))
 
 
 async def _page(

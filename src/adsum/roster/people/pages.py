@@ -75,14 +75,14 @@ async def new_password(request: Request, service: PeopleService, context: Curren
 async def disable(service: PeopleService, context: CurrentSchool, email: Text) -> Response:
     """Disables a login."""
     user = await service.disable(email, context.caller)
-    return redirect_to(f"{context.at('people')}#person-{user.id}")
+    return redirect_to(f"{context.address('people')}#person-{user.id}")
 
 
 @router.post("/admin/people/enable")
 async def enable(service: PeopleService, context: CurrentSchool, email: Text) -> Response:
     """Enables a login."""
     user = await service.enable(email, context.caller)
-    return redirect_to(f"{context.at('people')}#person-{user.id}")
+    return redirect_to(f"{context.address('people')}#person-{user.id}")
 
 
 async def _page(

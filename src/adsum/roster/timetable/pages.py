@@ -120,7 +120,7 @@ async def replace_times(
         await timetables.replace(session, times, context.caller)
     except WRONG as error:
         return await _page(request, timetables, context, class_id, session_id=session, typed=times, error=error)
-    return redirect_to(f"{context.at(f'timetable/{class_id}')}&saved={session}#session-{session}")
+    return redirect_to(f"{context.address(f'timetable/{class_id}')}&saved={session}#session-{session}")
 
 
 async def _page(

@@ -79,7 +79,7 @@ async def close_days(
     except WRONG as error:
         typed = {"day": day, "last_day": last_day, "reason": reason, "from_time": from_time}
         return await _page(request, calendar, context, form="closed", typed=typed, error=error)
-    return redirect_to(f"{context.at('calendar')}&year={first.year}#closed-{first}")
+    return redirect_to(f"{context.address('calendar')}&year={first.year}#closed-{first}")
 
 
 @router.post("/admin/calendar/open")
@@ -87,7 +87,7 @@ async def open_day(calendar: CalendarService, context: CurrentSchool, day: Text)
     """Removes a closed day."""
     opened = day_typed(day, "/date")
     await calendar.open_day(context.school.id, opened, context.caller)
-    return redirect_to(f"{context.at('calendar')}&year={opened.year}#closed")
+    return redirect_to(f"{context.address('calendar')}&year={opened.year}#closed")
 
 
 @router.post("/admin/calendar/terms")
@@ -106,14 +106,14 @@ async def add_term(
     except WRONG as error:
         typed = {"title": title, "begin": begin, "end": end}
         return await _page(request, calendar, context, form="terms", typed=typed, error=error)
-    return redirect_to(f"{context.at('calendar')}&year={first.year}#terms")
+    return redirect_to(f"{context.address('calendar')}&year={first.year}#terms")
 
 
 @router.post("/admin/calendar/terms/remove")
 async def remove_term(calendar: CalendarService, context: CurrentSchool, term: Annotated[PathId, Form()]) -> Response:
     """Removes a term."""
     await calendar.remove_term(context.school.id, term, context.caller)
-    return redirect_to(f"{context.at('calendar')}#terms")
+    return redirect_to(f"{context.address('calendar')}#terms")
 
 
 @router.post("/admin/calendar/window")
@@ -126,7 +126,7 @@ async def set_edit_window(
         await schools.set_edit_window(context.school.id, window, context.caller)
     except WRONG as error:
         return await _page(request, calendar, context, form="window", typed={"days": days}, error=error)
-    return redirect_to(f"{context.at('calendar')}#window")
+    return redirect_to(f"{context.address('calendar')}#window")
 
 
 async def _page(
