@@ -46,7 +46,7 @@ class Schools:
         """The only visible school. Raises Invalid if there are several or none."""
         found = (await self.page(caller, PageRequest(limit=2))).items
         if len(found) != 1:
-            detail = "there are several schools: name one" if found else "there is not a school"
+            detail = "there are several schools: name one" if found else "there is no school"
             raise Invalid(detail, [Violation("missing_field", detail, "/schoolId")])
         return found[0]
 
