@@ -80,7 +80,7 @@ from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.service import Schools
 from adsum.servers import database_url, open_queue, open_servers, redis_url, signing_key
 
-CHECK_URL = "adsum config show  # is the URL right?"
+CHECK_URL = "adsum config show  # check the URL"
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ async def test_the_overview_shows_unexplained_absences_and_the_figures_of_a_day(
     await office.take(unselectedStudentIds=[absent])
     actor = caller(Role.OFFICE, school.school_id)
 
-    overview = await adsum.overview_page_data.read(who, school.school_id, DAY, Cursors(), is_today=False)
+    overview = await adsum.overview_page_data.read(actor, school.school_id, DAY, Cursors(), is_today=False)
 
     assert overview.registers.items == []  # it is taken
     (absence,) = overview.unexplained.items
@@ -38,8 +38,8 @@ async def test_the_overview_shows_unexplained_absences_and_the_figures_of_a_day(
 async def test_the_overview_of_today_counts_students_on_site_and_lists_registers_that_are_not_taken(
     adsum: Adsum, office: Office
 ) -> None:
-    who = caller(Role.OFFICE, office.school.school_id)
-    overview = await adsum.overview_page_data.read(who, office.school.school_id, DAY, Cursors(), is_today=True)
+    actor = caller(Role.OFFICE, office.school.school_id)
+    overview = await adsum.overview_page_data.read(actor, office.school.school_id, DAY, Cursors(), is_today=True)
     assert overview.figures.on_site == 0
     assert [register.class_id for register in overview.registers.items] == [office.school.class_id]
 
@@ -47,12 +47,12 @@ async def test_the_overview_of_today_counts_students_on_site_and_lists_registers
 async def test_failed_batches_are_shown_only_with_their_permission(adsum: Adsum, office: Office) -> None:
     school_id = office.school.school_id
     office_caller = caller(Role.OFFICE, school_id)
-    who = replace(office_caller, permissions=office_caller.permissions - {Permission.BATCH_READ})
-    overview = await adsum.overview_page_data.read(who, school_id, DAY, Cursors(), is_today=False)
+    actor = replace(office_caller, permissions=office_caller.permissions - {Permission.BATCH_READ})
+    overview = await adsum.overview_page_data.read(actor, school_id, DAY, Cursors(), is_today=False)
     assert (overview.failed.items, overview.failed.next_cursor) == ([], None)
 
 
 async def test_another_school_has_no_overview(adsum: Adsum, office: Office) -> None:
     actor = caller(Role.OFFICE, office.school.school_id)
     with pytest.raises(NotFound):
-        await adsum.overview_page_data.read(who, office.school.school_id + 1, DAY, Cursors(), is_today=False)
+        await adsum.overview_page_data.read(actor, office.school.school_id + 1, DAY, Cursors(), is_today=False)

@@ -64,7 +64,7 @@ async def change_absence(
     caller: Office,
     response: Response,
 ) -> AbsenceItem:
-    """412 if it is not of the version in `If-Match` any more; 428 without that. Records follow it."""
+    """412 if the absence no longer has the version in `If-Match`; 428 without `If-Match`. Records follow the change."""
     result = await absences.change(absence_id, versions, body.applied_to, caller)
     return _answer(result.absences[0], response)
 
@@ -73,7 +73,7 @@ async def change_absence(
 async def revoke_absence(
     absence_id: AbsenceId, versions: IfMatchVersions, absences: AbsencesService, caller: Office, response: Response
 ) -> AbsenceItem:
-    """It stays with its history, and applies to no day. Records return to the mark before it."""
+    """The absence keeps its history and applies to no day. Records return to their previous marks."""
     result = await absences.revoke(absence_id, versions, caller)
     return _answer(result.absences[0], response)
 

@@ -25,7 +25,9 @@ from adsum.platform.texts import MAX_REASON
 
 Time = Annotated[str, Field(pattern=TIME_PATTERN)]
 Sessions = Annotated[
-    Sequence[Id], Field(max_length=MAX_SESSIONS, description="Only these; else every session"), AfterValidator(tuple)
+    Sequence[Id],
+    Field(max_length=MAX_SESSIONS, description="Only these sessions; default: all sessions"),
+    AfterValidator(tuple),
 ]
 Status = Annotated[PlainText, Field(max_length=MAX_CODE, description="The status that registers record")]
 Reason = Annotated[

@@ -191,7 +191,7 @@ def _validate_sessions(absence: Absence, existing: Collection[int]) -> Iterator[
 
 def _require_version(planned: PlannedAbsence, versions: Collection[int] | None) -> None:
     if versions is not None and planned.version not in versions:
-        detail = f"absence {planned.id} was changed meanwhile: it is version {planned.version} now"
+        detail = f"absence {planned.id} was changed meanwhile: its version is {planned.version} now"
         raise StaleVersion(detail, current={**planned.absence.to_json(), "version": planned.version}, changes=[])
 
 

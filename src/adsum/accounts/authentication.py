@@ -50,7 +50,7 @@ async def authenticated(
         return caller
     person = await callers.on_behalf_of(caller, email)
     if person is None:
-        detail = "nobody of the key's schools signs in with this email"
+        detail = "no user of the key's schools has this email"
         params = {"in": "query", "name": ON_BEHALF_OF}
         raise Invalid(detail, [Violation("unknown_person", detail, f"/query/{ON_BEHALF_OF}", params)])
     return person

@@ -1,4 +1,4 @@
-"""Collects what the page of one record shows."""
+"""Collects the data of the page of one record."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class UnreleasedRuns:
     """Releases runs that ended and whose process died before it released them. Bounded work per pass.
 
     Args:
-        database: knows which runs have ended.
+        database: has the state of every run.
         ledger: knows which run holds each lock.
         now: the clock.
         lock_ttl: time to live of a lock: older runs hold none.

@@ -1,4 +1,4 @@
-"""Collects what the page `/today` shows: the timetable of a day, with registers in the order in which to take them."""
+"""Collects the data of the page `/today`: the timetable of a day, with registers in the order in which to take them."""
 
 from __future__ import annotations
 

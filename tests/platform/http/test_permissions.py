@@ -38,7 +38,7 @@ async def test_each_endpoint_admits_the_roles_in_the_table(frame: Frame, role: R
 
 
 async def test_services_refuse_where_an_endpoint_would_not(frame: Frame, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the checks of the dependencies. A request that is wrong in itself reaches no service."""
+    """Without the checks of the dependencies. A malformed request reaches no service."""
 
     async def unchecked(_self: Permitted, caller: Annotated[Caller, Depends(authenticated)]) -> Caller:
         return caller
@@ -51,7 +51,7 @@ async def test_services_refuse_where_an_endpoint_would_not(frame: Frame, monkeyp
             if each.lacking(role):
                 statuses[(await ask(frame, each, headers)).status_code].add(f"{each.method} {each.path}")
 
-    # 415 and 422: the request itself is wrong. The metrics of a process have no service.
+    # 415 and 422: the request is malformed. The metrics of a process have no service.
     assert statuses.keys() <= {200, 403, 415, 422}
     assert statuses[200] == {"GET /metrics"}
     assert len(statuses[403]) > 30

@@ -61,7 +61,7 @@ async def page_or_file(
     kind: type[Schema],
     ask: Callable[[PageRequest], Awaitable[ItemPage]],
 ) -> ItemPage | StreamingResponse:
-    """Returns the page that the query asks for, or all pages in one file if the client accepts a file format. The first
+    """Returns the requested page, or all pages in one file if the client accepts a file format. The first
     page is read before the response begins, so that errors are returned as problems.
 
     Args:

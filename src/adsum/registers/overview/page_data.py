@@ -1,4 +1,4 @@
-"""Collects what the overview of a day shows: registers, absences, disputes and failed batches that need attention."""
+"""Collects the data of the overview of a day: registers, absences, disputes and failed batches that need attention."""
 
 from __future__ import annotations
 

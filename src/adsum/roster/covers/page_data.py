@@ -1,4 +1,4 @@
-"""Collects what the page `/admin/covers` shows."""
+"""Collects the data of the page `/admin/covers`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from adsum.roster.rules import ClassFilters, ClassRow, NamedIds, Names, SessionF
 from adsum.roster.service import Directory, Naming
 
 COVERS_PER_PAGE = 100
-# A longer list is not useful: a word of the title finds the class.
+# A longer list is not useful: search by a word of the title.
 MAX_CLASSES = 12
 
 

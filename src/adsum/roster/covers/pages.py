@@ -68,7 +68,7 @@ async def assign(
     except WRONG as error:
         typed = {"teacher": teacher, "session": session, "first_day": first_day, "last_day": last_day}
         return await _page(request, page_data, context, class_id, typed=typed, error=error)
-    return done(f"{context.at('covers')}#cover-{assigned.row.id}")
+    return redirect_to(f"{context.address('covers')}#cover-{assigned.row.id}")
 
 
 @router.post("/admin/covers/end")
