@@ -35,6 +35,13 @@ def test_an_explicit_present_is_stored_beside_the_planned_absence() -> None:
     assert resolve({4: Mark("present")}, explicit={4}) == ResolvedMarks({4: EXCUSED}, {4: Mark("present")})
 
 
+def test_an_explicit_late_is_stored_beside_the_planned_absence_and_keeps_its_time() -> None:
+    resolved = resolve({4: Mark("late", arrived_at="08:20")}, explicit={4})
+
+    recorded = Mark("excused", arrived_at="08:20", absence_id=9)
+    assert resolved == ResolvedMarks({4: recorded}, {4: Mark("late", arrived_at="08:20")})
+
+
 def test_an_explicit_absent_agrees_with_the_planned_absence_and_keeps_its_note() -> None:
     resolved = resolve({4: Mark("absent", "not here")}, explicit={4})
 

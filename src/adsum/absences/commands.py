@@ -25,13 +25,13 @@ COLUMNS = (
     *("id", "studentId", "from", "to", "fromTime", "toTime", "sessionIds"),
     *("status", "reason", "version", "revokedAt"),
 )
-DISPENSABLE = ("version", "revokedAt", "sessionIds", "toTime", "fromTime")
+DROPPED_FIRST = ("version", "revokedAt", "sessionIds", "toTime", "fromTime")
 
 AbsenceId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="The id of the absence: see `list`.")]
 Time = Annotated[
     str | None, typer.Option(metavar="HH:MM", help="Only sessions that meet then according to the timetable.")
 ]
-Reason = Annotated[str, typer.Option(help="The reason, which only the office sees.")]
+ReasonOption = Annotated[str, typer.Option(help="The reason, which only the office sees.")]
 
 
 @app.command()
@@ -42,7 +42,7 @@ def enter(
     last_day: Annotated[
         date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="The last day. [default: the first]")
     ] = None,
-    reason: Reason,
+    reason: ReasonOption,
     status: Annotated[str, typer.Option(metavar="CODE", help="The status that registers record.")] = "excused",
     from_time: Time = None,
     to_time: Time = None,
@@ -55,7 +55,7 @@ def enter(
     absence = Absence(first_day, last_day or first_day, status, sessions, from_time, to_time, reason=reason)
     result = run_with(Absences, lambda absences: absences.add(ids["student"], absence, system_caller()))
     items = [AbsenceItem.of(each) for each in result.absences]
-    show_items(COLUMNS, items, as_json=as_json, dispensable=DISPENSABLE)
+    show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST)
 
 
 @app.command("list")
@@ -73,7 +73,7 @@ def list_absences(
     filters = AbsenceFilters(school_id, class_id, student_id, first_day, last_day, revoked)
     found = run_with(Absences, lambda absences: every_item(lambda page: absences.page(system_caller(), filters, page)))
     items = [AbsenceItem.of(each) for each in found]
-    show_items(COLUMNS, items, as_json=as_json, dispensable=DISPENSABLE, none="no absences")
+    show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no absences")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Precedence of marks: the office's mark over a teacher's, and a planned absence over `present`."""
+"""Precedence of marks: the office's mark over a teacher's, and a planned absence over any mark but the office's."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Precedence:
             return mark
         record = self.recorded.get(student_id)
         if record is not None and record.is_offices and record.status not in (None, planned.absence.status):
-            return mark  # the office entered the absence, and has recorded another status since
+            return mark  # an explicit mark of the office, which stays
         # The note and times are the teacher's observation. The reason of the absence stays with the office.
         return Mark(planned.absence.status, mark.note, mark.arrived_at, mark.left_at, planned.id)
 

@@ -30,7 +30,7 @@ Sessions = Annotated[
     AfterValidator(tuple),
 ]
 Status = Annotated[PlainText, Field(max_length=MAX_CODE, description="The status that registers record")]
-Reason = Annotated[
+AbsenceReason = Annotated[
     PlainText, Field(min_length=1, max_length=MAX_REASON, description="The reason, which only the office sees")
 ]
 
@@ -61,7 +61,7 @@ class EnterAbsence(Schema):
     from_time: Annotated[Time | None, Field(description="Only sessions that meet after this time")] = None
     to_time: Annotated[Time | None, Field(description="Only sessions that meet before this time")] = None
     status: Status
-    reason: Reason
+    reason: AbsenceReason
 
     def to_absence(self) -> Absence:
         return Absence(**{each.name: getattr(self, each.name) for each in fields(Absence)})
@@ -76,7 +76,7 @@ class ChangeAbsence(Schema):
     from_time: Time | None = None
     to_time: Time | None = None
     status: Status | None = None
-    reason: Reason | None = None
+    reason: AbsenceReason | None = None
 
     def applied_to(self, absence: Absence) -> Absence:
         required = {each.name for each in fields(Absence) if each.default is MISSING}

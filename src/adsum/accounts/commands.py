@@ -111,7 +111,7 @@ def list_keys(*, as_json: Json = False) -> None:
     """Show all keys, including revoked ones, without their secrets."""
     keys = run_with(ApiKeys, lambda api_keys: api_keys.list_keys())
     rows = [_key_row(key, as_json=as_json) for key in keys]
-    show_rows(KEY_COLUMNS, rows, as_json=as_json, dispensable=("createdAt",))
+    show_rows(KEY_COLUMNS, rows, as_json=as_json, dropped_first=("createdAt",))
 
 
 @key_app.command("revoke")

@@ -39,7 +39,7 @@ from adsum.platform.workbooks import make_workbook
 app = typer.Typer(no_args_is_help=True)
 
 SHOWN = ("id", "learningDate", "classId", "sessionId", "studentId", "status", "note", "markedAt", "markedByRole")
-DISPENSABLE = ("markedByRole", "markedAt", "note", "classId", "sessionId")
+DROPPED_FIRST = ("markedByRole", "markedAt", "note", "classId", "sessionId")
 CHANGE = ("version", "status", "note", "changedAt", "changedByRole", "changedByUserId", "reason", "runId")
 
 
@@ -107,7 +107,7 @@ def list_records(
     filters = _filters(school_id, class_id, session_id, student_id, first_day, last_day, status)
     found, has_more = run_with(Records, lambda records: _first_records(records, filters, limit))
     items = [RecordItem.of(record) for record in found]
-    show_items(SHOWN, items, as_json=as_json, dispensable=DISPENSABLE, none="no records")
+    show_items(SHOWN, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no records")
     if has_more:
         typer.echo(f"adsum: there are more than {limit} records: see --limit and adsum attendance export", err=True)
 
@@ -162,7 +162,7 @@ def history(*, record_id: RecordId, as_json: Json = False) -> None:
         return
     # A table shows the new mark of each version; the old one is in the line below.
     rows = [item.model_dump(by_alias=True) | item.new.model_dump(by_alias=True) for item in items]
-    show_rows(CHANGE, rows, as_json=False, dispensable=CHANGE[:2:-1])
+    show_rows(CHANGE, rows, as_json=False, dropped_first=CHANGE[:2:-1])
 
 
 def _value_or_keep(text: str | None) -> str | Keep | None:

@@ -16,8 +16,8 @@ from adsum.attendance.rules import Correction, VisibleRecord
 from adsum.attendance.schemas import (
     COLUMNS,
     ChangeItem,
+    CorrectionReason,
     CorrectRecord,
-    Reason,
     RecordItem,
     RecordQuery,
     rows_of_cells,
@@ -99,7 +99,7 @@ async def clear_record(
     corrections: CorrectionsService,
     caller: Corrector,
     response: Response,
-    reason: Annotated[Reason | None, Query()] = None,
+    reason: Annotated[CorrectionReason | None, Query()] = None,
 ) -> RecordItem:
     """Clears the mark. The record stays, without a status, and keeps its history."""
     correction = Correction(status=None, reason=reason)

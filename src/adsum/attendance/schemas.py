@@ -18,7 +18,7 @@ from adsum.platform.http.queries import Day, PageQuery, StatusCode
 from adsum.platform.http.schemas import Moment, PathId, PlainText, Schema
 from adsum.platform.texts import MAX_NOTE, MAX_REASON
 
-Reason = Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason, for the history")]
+CorrectionReason = Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason, for the history")]
 
 
 class RecordQuery(PageQuery):
@@ -155,7 +155,7 @@ class CorrectRecord(Schema):
 
     status: Annotated[PlainText, Field(max_length=32)] | None = None
     note: Annotated[PlainText, Field(max_length=MAX_NOTE)] | None = None
-    reason: Reason | None = None
+    reason: CorrectionReason | None = None
     arrived_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = None
     left_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = None
     office_note: Annotated[PlainText, Field(max_length=MAX_NOTE, description="Only the office sees it")] | None = None

@@ -340,7 +340,7 @@ class Decisions:
         )
         statuses = self._statuses.get(school_id) or SchoolStatuses()
         ruling = Precedence(absences, snapshot.records, statuses).resolve(
-            check.requested, check.submission.selection.deliberate, overrules=caller.overrules
+            check.requested, check.submission.selection.explicit, overrules=caller.overrules
         )
         self._disputed += [
             DisputedMark(school_id, batch, student_id, mark, caller, self._now)

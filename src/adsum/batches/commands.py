@@ -45,7 +45,7 @@ RUN_COLUMNS = (
     "acceptedAt",
 )
 # A narrow terminal keeps the failures.
-DISPENSABLE = ("skippedJobs", "recordedJobs", "startedAt", "acceptedAt", "totalJobs", "cancelledJobs")
+DROPPED_FIRST = ("skippedJobs", "recordedJobs", "startedAt", "acceptedAt", "totalJobs", "cancelledJobs")
 JOB_COLUMNS = ("studentId", "requested", "outcome", "recorded", "reason")
 OPTIONS = {"/learningDate": "--date", "/reason": "--reason"}
 """The options for the JSON pointers of the API."""
@@ -127,7 +127,7 @@ def show(
         return
     _show_status(details.status, as_json=False)
     typer.echo()
-    show_items(RUN_COLUMNS, [RunItem.of(run) for run in details.runs], as_json=False, dispensable=DISPENSABLE)
+    show_items(RUN_COLUMNS, [RunItem.of(run) for run in details.runs], as_json=False, dropped_first=DROPPED_FIRST)
     typer.echo()
     none = "no student failed" if failed else "the outcomes of its students are no longer stored"
     show_rows(JOB_COLUMNS, [_job_cells(JobItem.of(job)) for job in jobs], as_json=False, none=none)
@@ -186,7 +186,7 @@ def list_batches(
     filters = BatchFilters(class_id=class_id, state=state)
     page = run_with(Batches, lambda batches: batches.page(system_caller(), filters, PageRequest(limit=limit)))
     items = [BatchStatusAnswer.of(each.status) for each in page.items]
-    show_items(STATUS_COLUMNS, items, as_json=as_json, dispensable=DISPENSABLE, none="no batches")
+    show_items(STATUS_COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no batches")
 
 
 async def _create(services: Services, submission: Submission) -> tuple[BatchResult, bool]:

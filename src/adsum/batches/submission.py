@@ -40,7 +40,7 @@ class Selection:
     marks: Sequence[StudentMark] = ()
 
     @property
-    def deliberate(self) -> frozenset[int]:
+    def explicit(self) -> frozenset[int]:
         """Students who are named. The others are only part of "all present"."""
         return frozenset(student_id for _, student_id in self.mentioned)
 

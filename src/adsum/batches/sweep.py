@@ -122,8 +122,8 @@ class Sweeper:
         completion: closes runs that have no pending job.
         unreleased: releases runs that ended and still hold their lock.
         now: the clock.
-        interval: seconds between two passes.
-        grace: time that the process which accepted a run has to enqueue it.
+        interval: seconds between two passes, `ADSUM_SWEEP_INTERVAL`.
+        grace: age from which an open run counts as stalled, `ADSUM_SWEEP_GRACE`. Its own process enqueues it before.
         page: number of open runs that are checked together.
     """
 

@@ -23,7 +23,7 @@ COLUMNS = (
     *("classId", "className", "sessionId", "sessionTitle", "learningDate"),
     *("teachers", "state", "marked", "expected"),
 )
-DISPENSABLE = ("sessionTitle", "learningDate", "sessionId", "classId", "teachers")
+DROPPED_FIRST = ("sessionTitle", "learningDate", "sessionId", "classId", "teachers")
 
 
 @app.callback()
@@ -52,4 +52,4 @@ def missing(
         show_items(COLUMNS, items, as_json=True, none=none)
     else:
         rows = [item.model_dump(by_alias=True) | {"teachers": [each.name for each in item.teachers]} for item in items]
-        show_rows(COLUMNS, rows, as_json=False, dispensable=DISPENSABLE, none=none)
+        show_rows(COLUMNS, rows, as_json=False, dropped_first=DROPPED_FIRST, none=none)

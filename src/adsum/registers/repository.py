@@ -40,7 +40,7 @@ from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.database.validity import valid_on
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters, RegisterTeacher
 from adsum.roster.tables import classes, enrolments, sessions
-from adsum.roster.timetable.repository import is_held
+from adsum.roster.timetable.repository import has_begun
 from adsum.schools.tables import schools
 
 Value = TypeVar("Value")
@@ -167,7 +167,7 @@ def _counted(
                 in_visible_school(caller, classes.c.school_id),
                 in_visible_session(caller, classes.c.id, sessions.c.id, day),
             ),
-            *is_held(day, weekday, time),
+            *has_begun(day, weekday, time),
         )
     )
     if after is not None:

@@ -24,7 +24,7 @@ class RegisterFilters:
         day: the day; None: the today of each school.
         school_id, class_id: of the class.
         teacher_id: of a user who teaches or covers the session on that day.
-        missing_only: leaves out registers that are taken.
+        missing_only: leaves out registers that are taken; those that are taken in part stay.
         with_upcoming: includes registers that are not due yet: of a later time today, or of a later day.
     """
 

@@ -25,7 +25,7 @@ app = typer.Typer(no_args_is_help=True)
 Row = TypeVar("Row")
 
 RATES = ("key", "name", "sessions", "absent", "late", "attendanceRate", "days", "daysAbsent", "daysAttendanceRate")
-DISPENSABLE = ("late", "sessions", "days", "absent")
+DROPPED_FIRST = ("late", "sessions", "days", "absent")
 
 First = Annotated[date, typer.Option("--from", parser=read_day, metavar="DATE", help="The first day.")]
 Last = Annotated[
@@ -56,7 +56,7 @@ def rates(
         lambda reports, scope, page: reports.rates(scope, by, system_caller(), page),
     )
     items = [RateItem.of(rate) for rate in found]
-    show_items(RATES, items, as_json=as_json, dispensable=DISPENSABLE, none="no register was taken")
+    show_items(RATES, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no register was taken")
 
 
 @app.command()
@@ -78,7 +78,7 @@ def chronic(
         lambda reports, scope, page: reports.chronic(scope, rule, system_caller(), page),
     )
     items = [RateItem.of(rate) for rate in found]
-    show_items(RATES, items, as_json=as_json, dispensable=DISPENSABLE, none="nobody is")
+    show_items(RATES, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="nobody is")
 
 
 @app.command("in-a-row")

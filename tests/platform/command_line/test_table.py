@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adsum.batches.commands import DISPENSABLE, STATUS_COLUMNS
+from adsum.batches.commands import DROPPED_FIRST, STATUS_COLUMNS
 from adsum.platform.command_line import output
 from adsum.platform.http.schemas import Moment, Schema
 
@@ -33,10 +33,10 @@ def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setenv("LINES", "50")
 
-    def show(width: int, columns: tuple[str, ...], row: dict[str, Any], dispensable: tuple[str, ...] = ()) -> str:
+    def show(width: int, columns: tuple[str, ...], row: dict[str, Any], dropped_first: tuple[str, ...] = ()) -> str:
         monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
         monkeypatch.setenv("COLUMNS", str(width))
-        output.show_rows(columns, [row], as_json=False, dispensable=dispensable)
+        output.show_rows(columns, [row], as_json=False, dropped_first=dropped_first)
         return capsys.readouterr().out
 
     return show
@@ -44,7 +44,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.parametrize("width", [80, 120, 200])
 def test_no_id_state_or_time_is_wrapped_and_no_line_is_too_long(shown: Any, width: int) -> None:
-    lines = shown(width, STATUS_COLUMNS, BATCH, DISPENSABLE).splitlines()
+    lines = shown(width, STATUS_COLUMNS, BATCH, DROPPED_FIRST).splitlines()
     (row,) = [line for line in lines if line.startswith(BATCH_ID)]
     assert row.split()[:3] == [BATCH_ID, "completed_with_errors", "100"]
     assert "17" in row.split()
@@ -54,13 +54,13 @@ def test_no_id_state_or_time_is_wrapped_and_no_line_is_too_long(shown: Any, widt
 
 def test_omitted_columns_are_named(shown: Any) -> None:
     assert "Not shown, because the terminal is too narrow: Recorded jobs, Skipped jobs\n" in shown(
-        120, STATUS_COLUMNS, BATCH, DISPENSABLE
+        120, STATUS_COLUMNS, BATCH, DROPPED_FIRST
     )
-    assert "Not shown" not in shown(200, STATUS_COLUMNS, BATCH, DISPENSABLE)
+    assert "Not shown" not in shown(200, STATUS_COLUMNS, BATCH, DROPPED_FIRST)
 
 
 def test_without_enough_room_lines_are_longer_than_the_terminal(shown: Any) -> None:
-    assert f"{BATCH_ID}  completed_with_errors  100" in shown(30, STATUS_COLUMNS, BATCH, DISPENSABLE)
+    assert f"{BATCH_ID}  completed_with_errors  100" in shown(30, STATUS_COLUMNS, BATCH, DROPPED_FIRST)
 
 
 def test_a_long_text_wraps(shown: Any) -> None:
@@ -70,7 +70,7 @@ def test_a_long_text_wraps(shown: Any) -> None:
 
 
 def test_output_to_a_file_has_all_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    output.show_rows(STATUS_COLUMNS, [BATCH], as_json=False, dispensable=DISPENSABLE)
+    output.show_rows(STATUS_COLUMNS, [BATCH], as_json=False, dropped_first=DROPPED_FIRST)
     heading, row = capsys.readouterr().out.splitlines()
     assert "Cancelled jobs" in heading
     assert row.split() == [

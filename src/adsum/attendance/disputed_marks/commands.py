@@ -23,7 +23,7 @@ COLUMNS = (
     *("id", "learningDate", "classId", "sessionId", "studentId"),
     *("recorded", "said", "saidNote", "saidAt", "saidByRole"),
 )
-DISPENSABLE = ("saidByRole", "saidAt", "saidNote", "sessionId")
+DROPPED_FIRST = ("saidByRole", "saidAt", "saidNote", "sessionId")
 
 
 @app.command("list")
@@ -43,7 +43,7 @@ def list_contradictions(
         lambda disputed_marks: every_item(lambda page: disputed_marks.page(system_caller(), filters, page)),
     )
     items = [ContradictionItem.of(each) for each in disputes]
-    show_items(COLUMNS, items, as_json=as_json, dispensable=DISPENSABLE, none="no contradictions")
+    show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no contradictions")
 
 
 @app.command()

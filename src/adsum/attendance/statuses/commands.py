@@ -36,7 +36,7 @@ def list_statuses(*, school: SchoolId = None, as_json: Json = False) -> None:
     """Show the statuses of a school, in its order; retired ones too."""
     found = _of_school(school, lambda statuses, school_id: statuses.all_of(school_id, system_caller()))
     items = [StatusItem.of(each) for each in found]
-    show_items(COLUMNS, items, as_json=as_json, dispensable=("position", "flags"))
+    show_items(COLUMNS, items, as_json=as_json, dropped_first=("position", "flags"))
 
 
 @app.command()

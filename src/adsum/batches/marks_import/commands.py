@@ -53,7 +53,7 @@ def import_marks(
         show_item(answer, as_json=True)
         return
     rows = [batch.model_dump(by_alias=True) | {"conflicts": len(batch.conflicts)} for batch in answer.batches]
-    show_rows(COLUMNS, rows, as_json=False, dispensable=("runId", "skippedJobs"), none="the file has no marks")
+    show_rows(COLUMNS, rows, as_json=False, dropped_first=("runId", "skippedJobs"), none="the file has no marks")
     conflicts = sum(len(batch.conflicts) for batch in answer.batches)
     if conflicts:
         typer.echo(f"adsum: marks not applied, because other marks are recorded: {conflicts}; see --json", err=True)

@@ -3,11 +3,9 @@
 -- ended. A retry includes the counts that it carries over from the run before it. :run_ids is a JSON array of run ids.
 -- A stored failure takes precedence over the record of another run: a later run must not change how this one ended.
 -- Locks: the updated runs, which `lock_runs` has locked in the order of run_id before.
--- Each run is looked up by LATERAL with LIMIT 1: a plan that Postgres made while the table was empty would scan all of
--- it.
--- LATERAL with LIMIT 1: Postgres overestimates the number of jobs in a plan, and would scan attendances,
--- attendance_changes and job_failures. A job has at most one row in each of them, so LIMIT forces one index lookup per
--- job.
+-- LATERAL with LIMIT 1 forces one index lookup per run and per job. Otherwise Postgres would scan the tables: batch_runs
+-- by a plan that it made while the table was empty, and attendances, attendance_changes and job_failures because it
+-- overestimates the number of jobs in a plan.
 WITH run AS (
     SELECT r.*
     FROM (

@@ -30,7 +30,7 @@ def show_items(
     items: Sequence[Schema],
     *,
     as_json: bool,
-    dispensable: Sequence[str] = (),
+    dropped_first: Sequence[str] = (),
     none: str = "",
 ) -> None:
     """Prints a list of the API's models: in JSON exactly as the API returns them, else one line each.
@@ -39,12 +39,12 @@ def show_items(
         columns: names of the JSON fields that people see.
         items: the models.
         as_json: print JSON.
-        dispensable: columns that a narrow terminal omits, the least important first.
+        dropped_first: columns that a narrow terminal omits, the least important first.
         none: printed on stderr if the list is empty.
     """
     mode = "json" if as_json else "python"
     rows = [item.model_dump(mode=mode, by_alias=True) for item in items]
-    show_rows(columns, rows, as_json=as_json, dispensable=dispensable, none=none)
+    show_rows(columns, rows, as_json=as_json, dropped_first=dropped_first, none=none)
 
 
 def show_item(item: Schema, *, as_json: bool) -> None:
@@ -53,7 +53,7 @@ def show_item(item: Schema, *, as_json: bool) -> None:
 
 
 def show_rows(
-    columns: Sequence[str], rows: Sequence[Row], *, as_json: bool, dispensable: Sequence[str] = (), none: str = ""
+    columns: Sequence[str], rows: Sequence[Row], *, as_json: bool, dropped_first: Sequence[str] = (), none: str = ""
 ) -> None:
     """Prints a list of results: an array in JSON, else one line each.
 
@@ -61,7 +61,7 @@ def show_rows(
         columns: the keys that people see.
         rows: the results.
         as_json: print JSON.
-        dispensable: columns that a narrow terminal omits, the least important first.
+        dropped_first: columns that a narrow terminal omits, the least important first.
         none: printed on stderr if the list is empty.
     """
     if as_json:
@@ -70,7 +70,7 @@ def show_rows(
         typer.echo(f"adsum: {none}", err=True)
     elif sys.stdout.isatty():
         texts = [{name: _text(row[name]) for name in columns} for row in rows]
-        print_table({name: _heading(name) for name in columns}, texts, dispensable)
+        print_table({name: _heading(name) for name in columns}, texts, dropped_first)
     else:
         _show_aligned([[_heading(name) for name in columns], *([_text(row[name]) for name in columns] for row in rows)])
 

@@ -17,18 +17,18 @@ NARROWEST_WRAPPED = 18  # the longest permission is not broken
 GAP = 2  # the gap between two columns of `box.SIMPLE_HEAD` with a padding of one blank
 
 
-def print_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, str]], dispensable: Sequence[str]) -> None:
+def print_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, str]], dropped_first: Sequence[str]) -> None:
     """Prints a table to stdout.
 
     Args:
         columns: the heading of each column by its name.
         rows: the texts of each row by the name of the column.
-        dispensable: columns that a narrow terminal omits, the least important first. The omitted columns are listed. If
-            the others do not fit either, lines are longer than the terminal.
+        dropped_first: columns that a narrow terminal omits, the least important first. The omitted columns are listed.
+            If the others do not fit either, lines are longer than the terminal.
     """
     room = Console().width
     min_width = {name: _min_width(name, heading, [row[name] for row in rows]) for name, heading in columns.items()}
-    shown = _fitting(min_width, room, dispensable)
+    shown = _fitting(min_width, room, dropped_first)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for name in shown:
         heading = "\n".join(textwrap.wrap(columns[name], min_width[name], break_long_words=False))
@@ -46,9 +46,9 @@ def _min_width(name: str, heading: str, texts: Iterable[str]) -> int:
     return min(widest, NARROWEST_WRAPPED) if name in WRAPPED else widest
 
 
-def _fitting(min_width: Mapping[str, int], room: int, dispensable: Sequence[str]) -> list[str]:
+def _fitting(min_width: Mapping[str, int], room: int, dropped_first: Sequence[str]) -> list[str]:
     shown = list(min_width)
-    for name in dispensable:
+    for name in dropped_first:
         if name in shown and _needed(min_width, shown) > room:
             shown.remove(name)
     return shown

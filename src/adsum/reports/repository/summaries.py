@@ -131,8 +131,15 @@ async def erase_from_summaries(connection: AsyncConnection, school_id: int, stud
 
 
 def is_absent(day: Any) -> ColumnElement[bool]:
-    """Whether at least half of the time was missed. `day` has the columns of `student_days`."""
-    return 2 * day.time_missed >= day.time
+    """Whether at least half of the time was missed. `day` has the columns of `student_days`.
+
+    `add_up_day.sql` and `add_up_month.sql` repeat this condition.
+    """
+    return _is_absent(day.time, day.time_missed)
+
+
+def _is_absent(time: Any, time_missed: Any) -> ColumnElement[bool]:
+    return 2 * time_missed >= time
 
 
 def days_of_students(
@@ -202,7 +209,7 @@ def _by_student(mark: Subquery, school_id: int) -> Select[*tuple[Any, ...]]:
 def _by_class(mark: Subquery, school_id: int) -> Select[*tuple[Any, ...]]:
     m = mark.c
     student = (
-        select(m.day, m.class_id, *_sums(m), _one_if(2 * _time_missed(m) >= _time(m)).label("days_absent"))
+        select(m.day, m.class_id, *_sums(m), _one_if(_is_absent(_time(m), _time_missed(m))).label("days_absent"))
         .group_by(m.day, m.class_id, m.student_id)
         .subquery("student")
     )

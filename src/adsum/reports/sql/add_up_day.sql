@@ -1,4 +1,5 @@
 -- Adds up the days of all students of a school on one day. Writes one row of school_days, or none if nobody has a day.
+-- A day counts as absent if at least half of its time was missed, as `is_absent` has it.
 -- Locks: none of its own. The caller holds the lock of the school and has deleted the previous row.
 INSERT INTO school_days (school_id, day, sessions, attended, absent, authorised, late, days, days_absent)
 SELECT

@@ -1,6 +1,7 @@
 -- Adds up the days of each student of a school in one month. Writes one row of student_months for each student.
 -- attended_on is the last day on which the student was not absent. absent_after and absent_from describe the days after
 -- it, on all of which the student was absent: their number, and the first of them.
+-- A day counts as absent if at least half of its time was missed, as `is_absent` has it.
 -- Locks: none of its own. The caller holds the lock of the school and has deleted the previous rows.
 INSERT INTO student_months (
     school_id, month, student_id, sessions, attended, absent, authorised, late, days, days_absent,

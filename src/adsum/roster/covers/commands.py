@@ -20,7 +20,7 @@ from adsum.roster.covers.service import Covers
 app = typer.Typer(no_args_is_help=True)
 
 COLUMNS = ("id", "classId", "sessionId", "teacherId", "from", "to", "createdAt", "createdByRole")
-DISPENSABLE = ("createdByRole", "createdAt")
+DROPPED_FIRST = ("createdByRole", "createdAt")
 
 TEACHER = typer.Option("--teacher", min=1, max=MAX_ID, metavar="ID", help="The id of a user: see `user list --json`.")
 FirstDay = Annotated[date | None, typer.Option("--from", parser=read_day, metavar="DATE", help="The first day.")]
@@ -59,7 +59,7 @@ def list_covers(
     filters = CoverFilters(school_id, class_id, teacher_id, first_day, last_day)
     rows = run_with(Covers, lambda covers: every_item(lambda page: covers.page(system_caller(), filters, page)))
     items = [CoverItem.of(row) for row in rows]
-    show_items(COLUMNS, items, as_json=as_json, dispensable=DISPENSABLE, none="no covers")
+    show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no covers")
 
 
 @app.command()

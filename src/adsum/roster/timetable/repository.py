@@ -71,7 +71,7 @@ async def sessions_of_school(connection: AsyncConnection, school_id: int) -> lis
     return [SessionPlace(*row) for row in await connection.execute(statement)]
 
 
-def is_held(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]) -> Collection[ColumnElement[bool]]:
+def has_begun(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]) -> Collection[ColumnElement[bool]]:
     """Conditions on classes with their schools and sessions: the session is held on `day` and has begun by `time`.
 
     A session without times counts as begun.

@@ -24,7 +24,7 @@ app = typer.Typer(no_args_is_help=True)
 Result = TypeVar("Result")
 
 COLUMNS = ("date", "fromTime", "reason", "createdAt", "createdByRole")
-DISPENSABLE = ("createdByRole", "createdAt")
+DROPPED_FIRST = ("createdByRole", "createdAt")
 
 ClosedOn = Annotated[date, typer.Argument(parser=read_day, metavar="DAY", help="Such as 2024-12-24.")]
 SchoolId = Annotated[
@@ -67,7 +67,7 @@ def show(
         lambda calendar, school: every_item(lambda page: calendar.closed_days(school, filters, system_caller(), page)),
     )
     items = [ClosedDayItem.model_validate(row) for row in rows]
-    show_items(COLUMNS, items, as_json=as_json, dispensable=DISPENSABLE, none="no closed days")
+    show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no closed days")
 
 
 def _run(school_id: int | None, work: Callable[[SchoolCalendar, int], Awaitable[Result]]) -> Result:
