@@ -67,6 +67,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="what would run on SQLite and on Postgres runs on one of them, half of it on each; statements on both",
     )
+    parser.addoption("--seed", type=int, help="the random histories from this seed, and ten times as many of them")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

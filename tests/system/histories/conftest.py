@@ -7,10 +7,11 @@ from collections.abc import Callable, Generator
 import pytest
 
 from adsum.batches.queue import service
-from tests.system.histories.machine import Histories
+from tests.system.histories.runs import run_histories
 from tests.system.histories.world import World
 
 NewWorld = Callable[[str, int], World]
+RunHistories = Callable[[World, int], None]
 
 
 @pytest.fixture
@@ -21,9 +22,17 @@ def new_world(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Generator[NewW
 
     def new(database_url: str, chunk_size: int) -> World:
         opened.append(World(database_url, redis_url, chunk_size=chunk_size))
-        Histories.world = opened[-1]
         return opened[-1]
 
     yield new
     for world in opened:
         world.close()
+
+
+@pytest.fixture
+def run(request: pytest.FixtureRequest) -> RunHistories:
+    """Makes at least a number of steps in a world: with `--seed` ten times as many."""
+    seed: int | None = request.config.getoption("--seed")
+    if seed is None:
+        return run_histories
+    return lambda world, steps: run_histories(world, 10 * steps, seed=seed)

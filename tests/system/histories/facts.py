@@ -71,6 +71,16 @@ class Facts:
     def counts_of_newest(self) -> Counter[str]:
         return self.counts(self.newest) if self.newest is not None else Counter()
 
+    @property
+    def pending_changes(self) -> list[int]:
+        """Returns students with a record that the open run is to change and has not changed yet."""
+        return [
+            student
+            for run in self.open_runs
+            for student, outcome in sorted(self.outcomes(run).items())
+            if outcome == "pending" and "version" in run.jobs[student]
+        ]
+
     def versions(self, student: int) -> list[Version]:
         """Returns all versions of a student's record, including the first."""
         record, changes = self.records.get(student), self.changes.get(student, [])

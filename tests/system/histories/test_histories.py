@@ -1,22 +1,23 @@
 """Random histories of a batch keep the invariants and end, on the real ledger and the real database.
 
-7,750 steps in all, each followed by every check. The five students of a run form five chunks, three, or one.
+2,200 steps in all, each followed by every check. The five students of a run form five chunks, three, or one.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from tests.system.histories.conftest import NewWorld
-from tests.system.histories.runs import run_histories
+from tests.system.histories.conftest import NewWorld, RunHistories
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 500])
-def test_any_history_on_sqlite_keeps_the_invariants(new_world: NewWorld, sqlite_url: str, chunk_size: int) -> None:
-    new_world(sqlite_url, chunk_size)
-    run_histories(2_250)
+def test_any_history_on_sqlite_keeps_the_invariants(
+    new_world: NewWorld, run: RunHistories, sqlite_url: str, chunk_size: int
+) -> None:
+    run(new_world(sqlite_url, chunk_size), 600)
 
 
-def test_any_history_on_postgres_keeps_the_invariants(new_world: NewWorld, postgres_url: str) -> None:
-    new_world(postgres_url, 2)
-    run_histories(1_000)
+def test_any_history_on_postgres_keeps_the_invariants(
+    new_world: NewWorld, run: RunHistories, postgres_url: str
+) -> None:
+    run(new_world(postgres_url, 2), 400)
