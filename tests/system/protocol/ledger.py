@@ -5,40 +5,40 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from tests.system.protocol.rules import Rules
-from tests.system.protocol.state import LOST, NOBODY, OPEN, State
+from tests.system.protocol.state import NO_COUNTER, NO_RUN, OPEN, State
 
 
 def claim(state: State, run: int, students: Collection[int], rules: Rules) -> State:
     """Takes lock, counter and tickets for a run, unless another run holds the batch."""
     if state.lock == run and rules.claiming_again_changes_nothing:
         return state
-    if state.lock not in (NOBODY, run) and rules.claim_only_unheld_batches:
+    if state.lock not in (NO_RUN, run) and rules.claim_only_unheld_batches:
         return state
     tickets = tuple([run if student in students else owner for student, owner in enumerate(state.tickets)])
-    # If tickets outlived a lost lock, the counter is too low: then only the database knows.
+    # If tickets outlived a lost lock, the counter is too low: then only the database has the count.
     return state._replace(lock=run, counter=len(students), tickets=tickets, exact=tickets.count(run) == len(students))
 
 
 def refused_by(state: State, run: int) -> int:
     """Returns the run that holds the batch instead of this one."""
-    return state.lock if state.lock != run else NOBODY
+    return state.lock if state.lock != run else NO_RUN
 
 
 def take_over(state: State, run: int) -> State:
-    """Takes only the lock, if it is free: the number of remaining jobs is known to the database alone."""
-    return state if state.lock else state._replace(lock=run, counter=LOST)
+    """Takes only the lock, if it is free: only the database has the number of remaining jobs."""
+    return state if state.lock else state._replace(lock=run, counter=NO_COUNTER)
 
 
 def settle(state: State, run: int, student: int, rules: Rules) -> tuple[State, int | None]:
-    """Removes a job's ticket and counts it. Returns None if only the database knows the remaining number."""
-    taken = state.tickets[student] == run
-    if taken:
+    """Removes a job's ticket and counts it. Returns None if only the database has the remaining number."""
+    is_owned = state.tickets[student] == run
+    if is_owned:
         tickets = list(state.tickets)
-        tickets[student] = NOBODY
+        tickets[student] = NO_RUN
         state = state._replace(tickets=tuple(tickets))
-    if state.lock != run or state.counter == LOST:
+    if state.lock != run or state.counter == NO_COUNTER:
         return state, None
-    counted = taken or not rules.count_only_removed_tickets
+    counted = is_owned or not rules.count_only_removed_tickets
     remaining = max(0, state.counter - counted)
     return state._replace(counter=remaining), remaining
 
@@ -49,15 +49,15 @@ def release(state: State, run: int, students: Collection[int], *, completed: boo
     """
     if run in state.tickets:
         tickets = tuple(
-            [NOBODY if owner == run and student in students else owner for student, owner in enumerate(state.tickets)]
+            [NO_RUN if owner == run and student in students else owner for student, owner in enumerate(state.tickets)]
         )
         state = state._replace(tickets=tickets)
     if completed and run > state.marker and (state.lock == run or rules.mark_regardless_of_the_holder):
         state = state._replace(marker=run)
     if state.lock != run and rules.release_only_keys_of_the_run:
-        return state if state.lock else state._replace(counter=LOST, exact=True)
-    return state._replace(lock=NOBODY, counter=LOST, exact=True)
+        return state if state.lock else state._replace(counter=NO_COUNTER, exact=True)
+    return state._replace(lock=NO_RUN, counter=NO_COUNTER, exact=True)
 
 
 def holder_is_open(state: State) -> bool:
-    return state.lock != NOBODY and state.runs[state.lock - 1] == OPEN
+    return state.lock != NO_RUN and state.runs[state.lock - 1] == OPEN

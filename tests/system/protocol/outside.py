@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.system.protocol import database
-from tests.system.protocol.actors import Step, at_work, taken
-from tests.system.protocol.database import put
+from tests.system.protocol.actors import Step, with_message_taken, with_worker
+from tests.system.protocol.database import replaced_at
 from tests.system.protocol.rules import Rules
 from tests.system.protocol.state import (
-    AT_REST,
+    ABSENT,
     DONE,
     GIVE_UP,
-    GONE,
     IDLE,
-    LOST,
-    NOBODY,
+    NO_COUNTER,
+    NO_RUN,
+    SWEEPER_IDLE,
     WAITING,
     State,
     planned,
@@ -35,37 +35,37 @@ def outside_steps(
     state: State, submissions: Sequence[Submission], rules: Rules, *, calm: bool = False
 ) -> Iterator[Step]:
     """Yields requests and faults within the budget. In calm ones Redis loses nothing during a sweep."""
-    left = state.left
+    budget = state.budget
     yield from _requests(state, submissions, rules)
-    if left.given_up:
-        yield from _give_up(state._replace(left=left._replace(given_up=left.given_up - 1)))
-    if left.faults:
-        hit = state._replace(left=left._replace(faults=left.faults - 1))
+    if budget.given_up:
+        yield from _give_up(state._replace(budget=budget._replace(given_up=budget.given_up - 1)))
+    if budget.faults:
+        hit = state._replace(budget=budget._replace(faults=budget.faults - 1))
         yield from _crashes(hit)
         yield from _crashes_of_workers(hit)
         if not calm or state.sweeper[0] == DONE:
             # Counted only where a configuration limits it; otherwise it would distinguish equivalent states.
-            yield from _losses(hit._replace(left=hit.left._replace(losses=left.losses + calm)))
+            yield from _losses(hit._replace(budget=hit.budget._replace(losses=budget.losses + calm)))
 
 
 def _requests(state: State, submissions: Sequence[Submission], rules: Rules) -> Iterator[Step]:
-    left, run = state.left, state.open_run
-    if left.submissions:
-        yield from _accept(state, submissions[len(submissions) - left.submissions], rules)
-    if left.retries:
+    budget, run = state.budget, state.open_run
+    if budget.submissions:
+        yield from _accept(state, submissions[len(submissions) - budget.submissions], rules)
+    if budget.retries:
         after = database.retry(state)
         if after is not state:
-            yield ("PERSON retries",), after._replace(left=left._replace(retries=left.retries - 1))
-    if left.cancels and run:
+            yield ("PERSON retries",), after._replace(budget=budget._replace(retries=budget.retries - 1))
+    if budget.cancels and run:
         after = database.cancel(state, run)
-        yield ("PERSON cancels run", run), after._replace(left=left._replace(cancels=left.cancels - 1))
-    if left.corrections and state.records[0]:
+        yield ("PERSON cancels run", run), after._replace(budget=budget._replace(cancels=budget.cancels - 1))
+    if budget.corrections and state.records[0]:
         after = database.correct(state, 0)
-        yield ("PERSON corrects student", 0), after._replace(left=left._replace(corrections=left.corrections - 1))
+        yield ("PERSON corrects student", 0), after._replace(budget=budget._replace(corrections=budget.corrections - 1))
 
 
 def _accept(state: State, submission: Submission, rules: Rules) -> Iterator[Step]:
-    used = state._replace(left=state.left._replace(submissions=state.left.submissions - 1))
+    used = state._replace(budget=state.budget._replace(submissions=state.budget.submissions - 1))
     after = database.accept(used, submission.students, update=submission.update, rules=rules)
     if after is used:
         return  # refused or without effect: the state is unchanged
@@ -74,7 +74,7 @@ def _accept(state: State, submission: Submission, rules: Rules) -> Iterator[Step
         return
     run = after.newest_run
     queued = state._replace(lock=run, counter=len(planned(after, run)))
-    yield ("SUBMISSION claims before its commit, run", run), queued._replace(left=after.left)
+    yield ("SUBMISSION claims before its commit, run", run), queued._replace(budget=after.budget)
 
 
 def _give_up(state: State) -> Iterator[Step]:
@@ -84,61 +84,64 @@ def _give_up(state: State) -> Iterator[Step]:
         if where == WAITING and idle:
             run, student = divmod(message, len(state.tickets))
             what = ("STALLED TOO OFTEN: worker takes run", run + 1, "student", student)
-            yield what, taken(state, idle[0], message, GIVE_UP)
+            yield what, with_message_taken(state, idle[0], message, GIVE_UP)
 
 
 def _crashes(state: State) -> Iterator[Step]:
-    for place, (step, _) in enumerate(state.queuers):
+    for place, (step, _) in enumerate(state.submitters):
         if step != DONE:
             yield (
-                ("CRASH of who submitted run", place + 1),
-                state._replace(queuers=put(state.queuers, place, (DONE, 0))),
+                ("CRASH of the submitter of run", place + 1),
+                state._replace(submitters=replaced_at(state.submitters, place, (DONE, 0))),
             )
     for place, due in enumerate(state.releasing):
         if due:
             yield (
                 ("CRASH before the release of run", place + 1),
-                state._replace(releasing=put(state.releasing, place, value=False)),
+                state._replace(releasing=replaced_at(state.releasing, place, value=False)),
             )
     if state.sweeper[0] != DONE:
-        yield ("CRASH of the sweeper",), state._replace(sweeper=AT_REST)
+        yield ("CRASH of the sweeper",), state._replace(sweeper=SWEEPER_IDLE)
 
 
 def _crashes_of_workers(state: State) -> Iterator[Step]:
     """BullMQ delivers the message again; the worker itself may be dead or only slow."""
-    for place, (step, run, student, owned) in enumerate(state.workers):
+    for place, (step, run, student, owns_message) in enumerate(state.workers):
         if step == IDLE:
             continue
-        back = put(state.queue, state.place(run, student), WAITING) if owned else state.queue
+        back = replaced_at(state.queue, state.place(run, student), WAITING) if owns_message else state.queue
         again = state._replace(queue=back)
-        yield ("CRASH of the worker with run", run, "student", student), at_work(again, place, (IDLE, 0, 0, False))
-        if owned:
-            what = ("DELIVERED AGAIN, the old worker lives on: run", run, "student", student)
-            yield what, at_work(again, place, (step, run, student, False))
+        yield ("CRASH of the worker with run", run, "student", student), with_worker(again, place, (IDLE, 0, 0, False))
+        if owns_message:
+            what = ("REDELIVERY while the old worker is alive: run", run, "student", student)
+            yield what, with_worker(again, place, (step, run, student, False))
 
 
 def _losses(state: State) -> Iterator[Step]:
     orphans = tuple(sorted((step, run, student, False) for step, run, student, _ in state.workers))
-    expired = state._replace(lock=NOBODY, counter=LOST, tickets=(NOBODY,) * len(state.tickets), exact=True)
-    yield ("FLUSHALL",), expired._replace(marker=NOBODY, queue=(GONE,) * len(state.queue), workers=orphans)
+    expired = state._replace(lock=NO_RUN, counter=NO_COUNTER, tickets=(NO_RUN,) * len(state.tickets), exact=True)
+    yield ("FLUSHALL",), expired._replace(marker=NO_RUN, queue=(ABSENT,) * len(state.queue), workers=orphans)
     if state.lock:
         yield ("EXPIRY of the ledger",), expired
-        yield ("LOSS of the lock",), state._replace(lock=NOBODY)
-    if state.counter != LOST:
-        yield ("LOSS of the counter",), state._replace(counter=LOST)
+        yield ("LOSS of the lock",), state._replace(lock=NO_RUN)
+    if state.counter != NO_COUNTER:
+        yield ("LOSS of the counter",), state._replace(counter=NO_COUNTER)
     for student, owner in enumerate(state.tickets):
         if owner:
-            lost = state._replace(tickets=put(state.tickets, student, NOBODY))
+            lost = state._replace(tickets=replaced_at(state.tickets, student, NO_RUN))
             yield ("LOSS of the ticket of student", student), lost._replace(exact=False)
     for message, where in enumerate(state.queue):
-        if where != GONE:
+        if where != ABSENT:
             run, student = divmod(message, len(state.tickets))
-            lost = state._replace(queue=put(state.queue, message, GONE))
+            lost = state._replace(queue=replaced_at(state.queue, message, ABSENT))
             what = ("LOSS of the message of run", run + 1, "student", student)
             yield what, lost if where == WAITING else _disowned(lost, run + 1, student)
 
 
 def _disowned(state: State, run: int, student: int) -> State:
     """The worker continues but cannot finish its message, since a message that is sent again is a new one."""
-    workers = [(step, of, whose, owned and (of, whose) != (run, student)) for step, of, whose, owned in state.workers]
+    workers = [
+        (step, its_run, its_student, owns_message and (its_run, its_student) != (run, student))
+        for step, its_run, its_student, owns_message in state.workers
+    ]
     return state._replace(workers=tuple(sorted(workers)))

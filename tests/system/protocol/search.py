@@ -33,9 +33,9 @@ class Configuration:
     calm: bool = False
 
     def first(self) -> State:
-        left = Budget(self.faults, len(self.submissions), self.retries, self.cancels, self.corrections, self.given_up)
+        budget = Budget(self.faults, len(self.submissions), self.retries, self.cancels, self.corrections, self.given_up)
         runs = len(self.submissions) + self.retries
-        return first_state(runs, self.students, self.workers, left, recorded=self.recorded)
+        return first_state(runs, self.students, self.workers, budget, recorded=self.recorded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,11 @@ class Search:
         for number, state in enumerate(self._states):  # grows during the iteration
             problem = state_violation(state) or (self._calm and calm_violation(state)) or self._follow(number, state)
             if problem:
-                return Verdict(len(self._states), f"{problem}\n{self._way(number)}")
+                return Verdict(len(self._states), f"{problem}\n{self._path_to(number)}")
         stuck = self._stuck()
         if stuck is None:
             return Verdict(len(self._states))
-        return Verdict(len(self._states), f"no final state is reachable from here\n{self._way(stuck)}")
+        return Verdict(len(self._states), f"no final state is reachable from here\n{self._path_to(stuck)}")
 
     def _follow(self, number: int, state: State) -> str | None:
         for _, after in system_steps(state, self._rules, calm=self._calm):
@@ -111,7 +111,7 @@ class Search:
                 begin_of_next = begin
         return good.find(0) if 0 in good else None
 
-    def _way(self, number: int) -> str:
+    def _path_to(self, number: int) -> str:
         """Returns the steps to a state, one per line, and the state."""
         state, steps = self._states[number], list[str]()
         while number:
@@ -126,4 +126,4 @@ class Search:
             for what, state in steps:
                 if state == after:
                     return " ".join(map(str, what))
-        raise AssertionError("a state has no way to it")
+        raise AssertionError("a state cannot be reached")

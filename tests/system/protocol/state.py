@@ -9,24 +9,24 @@ from __future__ import annotations
 from typing import NamedTuple
 
 # The state of a run in the database.
-UNBORN, OPEN, CLOSED, CANCELLED = range(4)
+NOT_ACCEPTED, OPEN, CLOSED, CANCELLED = range(4)
 # Outcomes of a job. NO_JOB: the run's plan does not contain this student.
-NO_JOB, PENDING, RECORDED, SKIPPED, FAILED, WITHDRAWN = range(6)
+NO_JOB, PENDING, RECORDED, SKIPPED, FAILED, JOB_CANCELLED = range(6)
 # A message of BullMQ.
-GONE, WAITING, ACTIVE = range(3)
+ABSENT, WAITING, ACTIVE = range(3)
 # Steps of a submitter: enqueues its run; if refused, reads the holder's state and takes over its lock.
-DONE, CLAIM, ENQUEUE, ASK, FREE, TAKE_OVER = range(6)
+DONE, CLAIM, ENQUEUE, READ_HOLDER, RELEASE_HOLDER, TAKE_OVER = range(6)
 # Steps of the sweeper, besides those that it shares with submitters.
-LOOK = 6
+CHECK_JOBS = 6
 # Steps of a worker, in order.
-IDLE, WRITE, GIVE_UP, SETTLE, CLOSE, RELEASE, RELEASE_WHOLE, FINISH = range(8)
+IDLE, WRITE, GIVE_UP, SETTLE, CLOSE, RELEASE, RELEASE_ALL, FINISH = range(8)
 
-NOBODY = 0  # holds the lock, owns a ticket
-LOST = -1  # the counter is missing
+NO_RUN = 0  # as the holder of the lock, or the owner of a ticket
+NO_COUNTER = -1
 PERSON = 0  # the author of a version of a record that no run wrote
 NOT_PLANNED = -1  # besides the versions that a plan loaded; 0 is no record
 
-AT_REST = (DONE, 0, 0, 0, 0)
+SWEEPER_IDLE = (DONE, 0, 0, 0, 0)
 
 
 class Budget(NamedTuple):
@@ -48,18 +48,18 @@ class State(NamedTuple):
         runs: the state of each run.
         plans: for each run and student, the version that accept loaded, or NOT_PLANNED.
         records: for each student, the author of each version of the record: a run, or a PERSON; () is no record.
-        failures: for each run and student, 0, FAILED or WITHDRAWN.
+        failures: for each run and student, 0, FAILED or JOB_CANCELLED.
         lock: the run that holds the batch.
-        counter: the number of remaining jobs in the ledger, or LOST.
+        counter: the number of remaining jobs in the ledger, or NO_COUNTER.
         tickets: for each student, the run that owns the ticket.
         marker: the run named by the completion marker.
         exact: whether the counter is exact: no ticket was lost or left over since the claim.
         queue: the message of each run and student, run by run.
-        queuers: for each run, the step of its submitter, and the holder that refused it.
+        submitters: for each run, the step of its submitter, and the holder that refused it.
         releasing: for each run, whether the process that ended it is about to release it.
         workers: for each worker, in order, the step, the run, the student, and whether it still owns the message.
         sweeper: the step, the run, the students to enqueue and to claim as bits, the holder that refused.
-        left: the remaining events from outside.
+        budget: the remaining events from outside.
     """
 
     runs: tuple[int, ...]
@@ -72,11 +72,11 @@ class State(NamedTuple):
     marker: int
     exact: bool
     queue: tuple[int, ...]
-    queuers: tuple[tuple[int, int], ...]
+    submitters: tuple[tuple[int, int], ...]
     releasing: tuple[bool, ...]
     workers: tuple[tuple[int, int, int, bool], ...]
     sweeper: tuple[int, int, int, int, int]
-    left: Budget
+    budget: Budget
 
     @property
     def open_run(self) -> int:
@@ -85,46 +85,46 @@ class State(NamedTuple):
 
     @property
     def newest_run(self) -> int:
-        return sum(state != UNBORN for state in self.runs)
+        return sum(state != NOT_ACCEPTED for state in self.runs)
 
     def place(self, run: int, student: int) -> int:
         """Returns the index of the message of a run and student in `queue`."""
         return (run - 1) * len(self.tickets) + student
 
 
-def first_state(runs: int, students: int, workers: int, left: Budget, *, recorded: bool = False) -> State:
+def first_state(runs: int, students: int, workers: int, budget: Budget, *, recorded: bool = False) -> State:
     """Returns the initial state: empty, except for a record of each student if the configuration has records."""
     return State(
-        runs=(UNBORN,) * runs,
+        runs=(NOT_ACCEPTED,) * runs,
         plans=((NOT_PLANNED,) * students,) * runs,
         records=((PERSON,) if recorded else (),) * students,
         failures=((0,) * students,) * runs,
-        lock=NOBODY,
-        counter=LOST,
-        tickets=(NOBODY,) * students,
-        marker=NOBODY,
+        lock=NO_RUN,
+        counter=NO_COUNTER,
+        tickets=(NO_RUN,) * students,
+        marker=NO_RUN,
         exact=True,
-        queue=(GONE,) * (runs * students),
-        queuers=((DONE, 0),) * runs,
+        queue=(ABSENT,) * (runs * students),
+        submitters=((DONE, 0),) * runs,
         releasing=(False,) * runs,
         workers=((IDLE, 0, 0, False),) * workers,
-        sweeper=AT_REST,
-        left=left,
+        sweeper=SWEEPER_IDLE,
+        budget=budget,
     )
 
 
 def outcome(state: State, run: int, student: int) -> int:
     """Returns the outcome of one job, computed from the rows alone."""
-    seen, record = state.plans[run - 1][student], state.records[student]
-    if seen == NOT_PLANNED:
+    loaded, record = state.plans[run - 1][student], state.records[student]
+    if loaded == NOT_PLANNED:
         return NO_JOB
-    if run in record[1:] if seen else record[:1] == (run,):
+    if run in record[1:] if loaded else record[:1] == (run,):
         return RECORDED
     if failure := state.failures[run - 1][student]:
         return failure
-    if len(record) > seen:
+    if len(record) > loaded:
         return SKIPPED
-    return WITHDRAWN if state.runs[run - 1] == CANCELLED else PENDING
+    return JOB_CANCELLED if state.runs[run - 1] == CANCELLED else PENDING
 
 
 def pending(state: State, run: int) -> list[int]:
@@ -134,4 +134,4 @@ def pending(state: State, run: int) -> list[int]:
 
 def planned(state: State, run: int) -> list[int]:
     """Returns the students in the plan of a run."""
-    return [student for student, seen in enumerate(state.plans[run - 1]) if seen != NOT_PLANNED]
+    return [student for student, loaded in enumerate(state.plans[run - 1]) if loaded != NOT_PLANNED]

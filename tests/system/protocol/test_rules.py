@@ -18,11 +18,11 @@ from tests.system.protocol.search import Configuration, Search
 
 STUCK = "no final state is reachable from here"
 LOCK_TAKEN = "is open, and its lock was taken away"
-LEFT_OPEN = "the last worker of run 1 left without closing it"
+LEFT_OPEN = "the last worker of run 1 did not close it"
 
 WITHOUT: dict[str, tuple[Configuration, str]] = {
     "one_open_run_a_batch": (CALM_CANCEL_BETWEEN_TWO_WORKERS, "two runs of the batch are open"),
-    "commit_before_enqueueing": (CALM_RETRY_BETWEEN_TWO_WORKERS, "Redis knows a run that the database does not"),
+    "commit_before_enqueueing": (CALM_RETRY_BETWEEN_TWO_WORKERS, "Redis has a run that the database does not have"),
     "insert_only_for_open_runs": (CALM_RETRY_BETWEEN_TWO_WORKERS, "run 1 is not open, and wrote"),
     "insert_only_without_a_record": (TWO_FAULTS, "run 1 overwrote an unexpected version"),
     "update_only_the_expected_version": (A_CORRECTION_BEFORE_AN_UPDATE, "run 1 overwrote an unexpected version"),
