@@ -141,7 +141,8 @@ def create_token(
     email: Email,
     *,
     expires: Annotated[
-        timedelta | None, typer.Option(parser=_duration, metavar="DURATION", help="Such as 30m, 12h or 7d.")
+        timedelta | None,
+        typer.Option(parser=_duration, metavar="DURATION", help="The lifetime, such as 30m, 12h or 7d."),
     ] = None,
     as_json: Json = False,
 ) -> None:

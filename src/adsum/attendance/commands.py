@@ -72,7 +72,9 @@ def export(
     first_day: FirstDay = None,
     last_day: LastDay = None,
     status: Status = None,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="[default: stdout]")] = STDOUT,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The path of the file; - is stdout.")
+    ] = STDOUT,
     file_format: FormatOption = None,
     as_json: Json = False,
 ) -> None:

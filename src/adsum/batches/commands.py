@@ -52,7 +52,9 @@ OPTIONS = {"/learningDate": "--date", "/reason": "--reason"}
 
 app = typer.Typer(no_args_is_help=True)
 
-BatchId = Annotated[str, typer.Argument(metavar="ID", help="Such as class-123-session-456-date-25122024.")]
+BatchId = Annotated[
+    str, typer.Argument(metavar="ID", help="The id of the batch, such as class-123-session-456-date-25122024.")
+]
 
 
 @app.command()
@@ -79,7 +81,7 @@ def create(
     watch: Annotated[bool, typer.Option(help="Wait until every student is recorded.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Mark a whole class: one attendance job a student. With --watch it ends as `adsum batch watch` does."""
+    """Mark a whole class: one attendance job per student. With --watch it ends as `adsum batch watch` does."""
     submission = Submission(
         class_id=class_id,
         session_id=session_id,

@@ -204,7 +204,7 @@ class Settings(BaseSettings):
         Field(
             ge=0,
             le=36_500,
-            description="Days after which an ended run is reduced to its counts. 0: runs are kept whole for ever.",
+            description="Days after which an ended run is reduced to its counts. 0: runs are kept permanently.",
         ),
     ] = 400
     max_body_bytes: Annotated[int, Field(ge=1024, description="The largest request body, in bytes.")] = 4 * 1024 * 1024

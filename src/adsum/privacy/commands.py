@@ -25,7 +25,9 @@ StudentId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help=
 def export(
     student_id: StudentId,
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="[default: stdout]")] = STDOUT,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The path of the file; - is stdout.")
+    ] = STDOUT,
 ) -> None:
     """Export all data about a student as JSON, for the student or their parents."""
     data = run_with(StudentData, lambda student_data: student_data.export(student_id, system_caller()))
@@ -55,4 +57,4 @@ def erase(
 def _confirmed(student_id: int) -> bool:
     if not sys.stdin.isatty():
         raise typer.BadParameter("this cannot be undone: confirm it with --yes", param_hint="--yes")
-    return typer.confirm(f"Erase student {student_id} for ever?", err=True)
+    return typer.confirm(f"Erase student {student_id} permanently?", err=True)

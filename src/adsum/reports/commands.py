@@ -42,7 +42,9 @@ LeastDays = Annotated[int, typer.Option(min=1, help="Leave out students with few
 @app.command()
 def rates(
     *,
-    by: Annotated[GroupBy, typer.Option(parser=one_of(GroupBy), metavar="|".join(GroupBy), help="The groups.")],
+    by: Annotated[
+        GroupBy, typer.Option(parser=one_of(GroupBy), metavar="|".join(GroupBy), help="The grouping of the rates.")
+    ],
     first_day: First,
     last_day: Last = None,
     school: SchoolId = None,

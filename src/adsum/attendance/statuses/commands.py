@@ -33,7 +33,7 @@ Position = Annotated[int | None, typer.Option(help="The position in lists, the l
 
 @app.command("list")
 def list_statuses(*, school: SchoolId = None, as_json: Json = False) -> None:
-    """Show the statuses of a school, in its order; retired ones too."""
+    """Show the statuses of a school in its order, including retired ones."""
     found = _of_school(school, lambda statuses, school_id: statuses.all_of(school_id, system_caller()))
     items = [StatusItem.of(each) for each in found]
     show_items(COLUMNS, items, as_json=as_json, dropped_first=("position", "flags"))
@@ -43,7 +43,7 @@ def list_statuses(*, school: SchoolId = None, as_json: Json = False) -> None:
 def add(
     code: Code,
     *,
-    label: Annotated[str, typer.Option(help="For people.")],
+    label: Annotated[str, typer.Option(help="The name of the status.")],
     letter: Annotated[str, typer.Option(help="One character, on registers and on the keyboard.")],
     counts_as: Annotated[CountsAs, typer.Option(parser=one_of(CountsAs), metavar="|".join(CountsAs))],
     flag: Annotated[
@@ -53,7 +53,7 @@ def add(
     school: SchoolId = None,
     as_json: Json = False,
 ) -> None:
-    """Add a status. Its code, what it counts as and its flags never change: history keeps its meaning."""
+    """Add a status. Its code, its effect on counts and its flags never change."""
     status = Status(code, label, letter, counts_as, frozenset(flag), 100 if position is None else position)
     added = _of_school(school, lambda statuses, school_id: statuses.add(school_id, status, system_caller()))
     show_item(StatusItem.of(added), as_json=as_json)
@@ -63,7 +63,7 @@ def add(
 def change(
     code: Code,
     *,
-    label: Annotated[str | None, typer.Option(help="For people.")] = None,
+    label: Annotated[str | None, typer.Option(help="The name of the status.")] = None,
     letter: Letter = None,
     position: Position = None,
     retired: Annotated[

@@ -17,13 +17,13 @@ from adsum.attendance.statuses.rules import (
 )
 from adsum.platform.http.schemas import Flag, Moment, PlainText, Schema
 
-Label = Annotated[PlainText, Field(max_length=MAX_LABEL, description="For people")]
+Label = Annotated[PlainText, Field(max_length=MAX_LABEL, description="The name of the status")]
 Letter = Annotated[PlainText, Field(max_length=8, description="One character, on registers and on the keyboard")]
 Position = Annotated[int, Field(ge=0, le=MAX_POSITION, strict=True, description="The lowest first")]
 
 
 class StatusItem(Schema):
-    """A status. Its `code`, what it counts as and its flags never change; the rest may."""
+    """A status. Its `code`, its effect on counts and its flags never change."""
 
     code: str
     label: str

@@ -46,7 +46,7 @@ def import_roster(
     path: Annotated[Path, typer.Argument(exists=True, readable=True, metavar="PATH", help="A folder or a zip file.")],
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without making them.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Import nothing if any row is wrong.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Import nothing if any row is invalid.")] = False,
     allow_removals: Annotated[
         bool, typer.Option("--allow-removals", help="Allow more than 10 % of students, classes or enrolments to end.")
     ] = False,

@@ -42,7 +42,7 @@ class ImportQuery(WholeQuery):
     """Options of an import."""
 
     dry_run: Annotated[bool, Field(description="Report the changes without making them")] = False
-    strict: Annotated[bool, Field(description="Import nothing if any row is wrong")] = False
+    strict: Annotated[bool, Field(description="Import nothing if any row is invalid")] = False
     allow_removals: Annotated[
         bool, Field(description="Allow more than 10 % of the students, classes or enrolments to end")
     ] = False

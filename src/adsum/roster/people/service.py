@@ -91,7 +91,7 @@ class People:
     async def disable(self, email: str, caller: Caller) -> User:
         """Disables a login and revokes its tokens. Raises OwnLogin for the caller's own login."""
         if await self._manageable(email, caller) == caller.user_id:
-            detail = "this is your own login: somebody else has to disable it"
+            detail = "this is your own login: another user has to disable it"
             raise OwnLogin(detail, [Violation(OwnLogin.code, detail, "/email")])
         return await self._accounts.disable(email)
 

@@ -28,7 +28,7 @@ def import_timetable(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Import a timetable: CSV with the columns class,session,weekday,begins,ends. All of it, or nothing."""
+    """Import a timetable: CSV with the columns class,session,weekday,begins,ends. Imports all lines or none."""
     content = file.read_bytes()
 
     async def work(services: Services) -> TimetableReport:

@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 COLUMNS = ("date", "fromTime", "reason", "createdAt", "createdByRole")
 DROPPED_FIRST = ("createdByRole", "createdAt")
 
-ClosedOn = Annotated[date, typer.Argument(parser=read_day, metavar="DAY", help="Such as 2024-12-24.")]
+ClosedOn = Annotated[date, typer.Argument(parser=read_day, metavar="DAY", help="The day, such as 2024-12-24.")]
 SchoolId = Annotated[
     int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Optional if there is one school.")
 ]
@@ -43,7 +43,7 @@ def close(
     school_id: SchoolId = None,
     as_json: Json = False,
 ) -> None:
-    """Close a school on a day. Records that exist stay."""
+    """Close a school on a day. Existing records stay."""
     closed = ClosedDay(day, reason, from_time)
     row = _run(school_id, lambda calendar, school: calendar.close_day(school, closed, system_caller()))
     show_item(ClosedDayItem.model_validate(row), as_json=as_json)

@@ -137,5 +137,5 @@ def _violation(code: str, entry: Enrolment, column: str, detail: str) -> Violati
 
 def reassigned_id(row: int) -> Violation:
     """The violation of an enrolment whose source id belongs to another person."""
-    detail = "this sourcedId is the enrolment of somebody else in the same class"
+    detail = "this sourcedId is the enrolment of another person in the same class"
     return row_violation("reassigned_id", FILE, row, detail, column="userSourcedId")
