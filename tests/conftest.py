@@ -1,4 +1,4 @@
-"""Options of all tests, and the fixtures that every folder may use: see `tests/support`."""
+"""Options of pytest, the selection and order of tests, and the fixtures of all folders: see `tests/support`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytest_plugins = [
 
 SYSTEM = "tests/system/"
 FAULTS = "tests/system/faults/"
-# Tests of statements, and of transactions that meet, always run on both databases.
+# Tests of statements and of concurrent transactions run on both databases.
 OF_STATEMENTS = (
     "tests/absences/test_absences",
     "tests/absences/test_registers",
@@ -40,8 +40,8 @@ OF_STATEMENTS = (
     "tests/reports/test_year",
     "tests/roster/timetable/test_timetables",
 )
-# Tests that run other processes or adapters: measuring them costs half of their time, and they are not what covers
-# the modules that decide.
+# Tests of processes and adapters run without coverage. Measuring costs half of their time, and the modules whose
+# coverage is required have other tests.
 UNMEASURED = (
     SYSTEM,
     "tests/batches/queue/",
@@ -65,24 +65,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--either",
         action="store_true",
-        help="what would run on SQLite and on Postgres runs on one of them, half of it on each; statements on both",
+        help="run tests on one database, half of them on each, instead of on both; tests of statements on both",
     )
     parser.addoption("--seed", type=int, help="the random histories from this seed, and ten times as many of them")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--either"):
-        left_out = [item for item in items if _runs_on_the_other(item)]
+        left_out = [item for item in items if _is_left_out(item)]
         items[:] = [item for item in items if item not in set(left_out)]
         config.hook.pytest_deselected(items=left_out)
-    items[:] = _spread(items)
+    items[:] = _in_running_order(items)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Pauses the measuring of coverage, where there is one, for tests that cover nothing that others do not."""
+    """Pauses the measurement of coverage for the tests in `UNMEASURED`."""
     measuring = Coverage.current()
-    if measuring is None or not _is_unmeasured(item):
+    if measuring is None or not _is_without_coverage(item):
         return (yield)
     measuring.stop()
     try:
@@ -91,19 +91,19 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         measuring.start()
 
 
-def _runs_on_the_other(item: pytest.Item) -> bool:
-    """By its name, so that it is the same in every run."""
+def _is_left_out(item: pytest.Item) -> bool:
+    """Whether `--either` leaves out this test. Its name decides, so that every run has the same selection."""
     database = _database(item)
     if database is None or item.nodeid.startswith(OF_STATEMENTS):
         return False
-    chosen = ("sqlite", "postgres")[crc32(item.nodeid.replace(database, "").encode()) % 2]
-    return database != chosen
+    database_to_run = ("sqlite", "postgres")[crc32(item.nodeid.replace(database, "").encode()) % 2]
+    return database != database_to_run
 
 
-def _is_unmeasured(item: pytest.Item) -> bool:
-    """Where a test runs on both databases, measuring it on SQLite is enough."""
-    is_twin = item.nodeid.startswith(OF_STATEMENTS) and _database(item) == "postgres"
-    return is_twin or item.nodeid.startswith(UNMEASURED)
+def _is_without_coverage(item: pytest.Item) -> bool:
+    """Whether coverage is not measured. A test that runs on both databases is measured on SQLite only."""
+    is_second_run = item.nodeid.startswith(OF_STATEMENTS) and _database(item) == "postgres"
+    return is_second_run or item.nodeid.startswith(UNMEASURED)
 
 
 def _database(item: pytest.Item) -> str | None:
@@ -111,8 +111,8 @@ def _database(item: pytest.Item) -> str | None:
     return callspec.params.get("new_database") if callspec is not None else None
 
 
-def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The longest tests first; then those of faults, which mostly wait, evenly among those of features, which work."""
+def _in_running_order(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Runs the longest tests first, then fault tests, which mostly wait, distributed evenly among tests of features."""
     waiting = [item for item in items if item.nodeid.startswith(FAULTS)]
     working = [item for item in items if not item.nodeid.startswith(SYSTEM)]
     others = [item for item in items if item.nodeid.startswith(SYSTEM) and not item.nodeid.startswith(FAULTS)]

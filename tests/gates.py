@@ -1,6 +1,6 @@
 """Every gate of this repository: `./adsum test` runs them here and in CI.
 
-With arguments it runs pytest alone, with these.
+With arguments it runs pytest with these arguments only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHON = (sys.executable, "-m")
 IMPORTS = "import sys; from importlinter.cli import lint_imports_command as lint; sys.argv[0] = 'lint-imports'; lint()"
 BROWSER = "tests/system/browser"
-# Dozens of processes import the same modules, and each would compile them anew.
+# Dozens of processes import the same modules. Without cached bytecode each would compile them.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 # More processes than cores, since tests of faults and of commands mostly wait.
 WORKERS = str(min((os.cpu_count() or 2) + 2, 12))
@@ -38,7 +38,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a gate ended. `cpu` includes its child processes."""
+    """The result of a gate. `cpu` includes its child processes."""
 
     name: str
     passed: bool
@@ -51,7 +51,7 @@ FIRST = (
     Gate("Lint", (*PYTHON, "ruff", "check", ".")),
     Gate("Imports", (sys.executable, "-c", IMPORTS, "--no-logo")),
 )
-# Side by side: while one waits, another works.
+# These run concurrently: while one waits, another uses the CPU.
 TOGETHER = (
     Gate(
         "Tests",
@@ -100,11 +100,11 @@ def run(gate: Gate) -> Result:
         process.returncode = os.waitstatus_to_exitcode(status)
         if not gate.is_live:
             output.seek(0)
-            print(f"{headed(gate)}\n{output.read().decode(errors='replace')}", end="", flush=True)
+            print(f"{heading_of(gate)}\n{output.read().decode(errors='replace')}", end="", flush=True)
     return Result(gate.name, process.returncode == 0, time.monotonic() - start, usage.ru_utime + usage.ru_stime)
 
 
-def headed(gate: Gate) -> str:
+def heading_of(gate: Gate) -> str:
     """The line above the output of a gate."""
     return f"\n{styled('1', f'── {gate.name} ')}{'─' * (70 - len(gate.name))}"
 
@@ -121,7 +121,7 @@ def summarise(results: Iterable[Result], seconds: float) -> None:
 
 
 def styled(code: str, text: str) -> str:
-    """The text in a terminal's style, where there is a terminal."""
+    """The text with an ANSI style code, if stdout is a terminal."""
     return f"\x1b[{code}m{text}\x1b[0m" if sys.stdout.isatty() else text
 
 
