@@ -93,7 +93,7 @@ def run(gate: Gate) -> Result:
     start = time.monotonic()
     with TemporaryFile() as output:
         if gate.is_live:
-            print(headed(gate), flush=True)
+            print(heading_of(gate), flush=True)
         to = None if gate.is_live else output
         process = subprocess.Popen(gate.command, cwd=ROOT, env=ENVIRONMENT, stdout=to, stderr=to)
         _, status, usage = os.wait4(process.pid, 0)
