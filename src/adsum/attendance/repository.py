@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, String, Table, insert, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Table, insert, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller, Role
 from adsum.accounts.visibility import in_visible_school, in_visible_session
 from adsum.attendance.rules import Change, Record, RecordFilters, RecordPosition
 from adsum.attendance.tables import attendance_changes, attendances
-from adsum.platform.database.columns import Instant, RunId
+from adsum.platform.database.columns import Instant
 from adsum.platform.database.sql_files import sql_file
 from adsum.roster.tables import classes, sessions, students
 from adsum.schools.stale_days import mark_stale_records
@@ -27,30 +27,11 @@ _ORDER = (
 )
 
 _APPLY_CHANGE = sql_file("adsum.attendance", "apply_change", parameters={"marked_at": Instant()})
+# Its columns are the fields of `Change`, in their order.
 _LIST_CHANGES = sql_file(
     "adsum.attendance",
     "list_changes",
-    returns={
-        "version": Integer(),
-        "old_status": String(),
-        "old_note": String(),
-        "new_status": String(),
-        "new_note": String(),
-        "changed_at": Instant(),
-        "changed_role": String(),
-        "user_id": Integer(),
-        "key_id": Integer(),
-        "reason": String(),
-        "run_id": RunId,
-        "undoes_run_id": RunId,
-        "old_arrived_at": String(),
-        "old_left_at": String(),
-        "new_arrived_at": String(),
-        "new_left_at": String(),
-        "old_office_note": String(),
-        "new_office_note": String(),
-        "absence_id": Integer(),
-    },
+    returns={each.name: attendance_changes.c[each.name].type for each in fields(Change)},
 )
 
 
@@ -111,13 +92,10 @@ async def find_records_with_statuses(
 
 
 def select_records() -> Select[*tuple[Any, ...]]:
-    """The columns of `Record`, without a condition."""
-    a = attendances.c
-    return select(
-        *(a.id, a.school_id, a.class_id, a.session_id, a.learning_date, a.student_id, a.status, a.note, a.version),
-        *(a.marked_at, a.marked_role, a.user_id, a.arrived_at, a.left_at, a.office_note, a.absence_id),
-        or_(is_set_by_office(), a.absence_id.is_not(None)),
-    )
+    """The fields of `Record`, in their order, without a condition. The last is computed, the others are columns."""
+    *stored, is_offices = (each.name for each in fields(Record))
+    computed = or_(is_set_by_office(), attendances.c.absence_id.is_not(None)).label(is_offices)
+    return select(*(attendances.c[name] for name in stored), computed)
 
 
 def is_set_by_office() -> ColumnElement[bool]:
