@@ -75,7 +75,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if _is_left_out(item)]
         items[:] = [item for item in items if item not in set(left_out)]
         config.hook.pytest_deselected(items=left_out)
-    items[:] = _in_running_order(items)
+    workers: dict[str, int] = getattr(config, "workerinput", {})
+    items[:] = _in_running_order(items, workers.get("workercount", 1))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -111,10 +112,16 @@ def _database(item: pytest.Item) -> str | None:
     return callspec.params.get("new_database") if callspec is not None else None
 
 
-def _in_running_order(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Runs the longest tests first, then fault tests, which mostly wait, distributed evenly among tests of features."""
+def _in_running_order(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Runs the longest tests first, then fault tests, which mostly wait, distributed evenly among tests of features.
+
+    xdist gives each worker one block of the tests, so each block begins with its part of the longest.
+    """
     waiting = [item for item in items if item.nodeid.startswith(FAULTS)]
     working = [item for item in items if not item.nodeid.startswith(SYSTEM)]
     others = [item for item in items if item.nodeid.startswith(SYSTEM) and not item.nodeid.startswith(FAULTS)]
     places = [((number + 0.5) / len(each), item) for each in (waiting, working) for number, item in enumerate(each)]
-    return [*others, *(item for _, item in sorted(places, key=lambda place: place[0]))]
+    mixed = [item for _, item in sorted(places, key=lambda place: place[0])]
+    ends = [len(mixed) * number // workers for number in range(workers + 1)]
+    blocks = [(others[number::workers], mixed[ends[number] : ends[number + 1]]) for number in range(workers)]
+    return [item for longest, rest in blocks for item in (*longest, *rest)]
