@@ -92,14 +92,14 @@ class Facts:
     def outcomes(self, run: RunRow) -> dict[int, str]:
         return {student: self._outcome(run, student, job.get("version")) for student, job in run.jobs.items()}
 
-    def _outcome(self, run: RunRow, student: int, seen: int | None) -> str:
+    def _outcome(self, run: RunRow, student: int, expected_version: int | None) -> str:
         versions = self.versions(student)
-        if any(each.run_id == run.run_id for each in (versions[1:] if seen else versions[:1])):
+        if any(each.run_id == run.run_id for each in (versions[1:] if expected_version else versions[:1])):
             return "recorded"
         failure = self.failures.get((run.run_id, student))
         if failure is not None:
             return "cancelled" if failure == "cancelled" else "failed"
-        if len(versions) > (seen or 0):
+        if len(versions) > (expected_version or 0):
             return "skipped"
         return "cancelled" if run.state == "cancelled" else "pending"
 

@@ -9,7 +9,7 @@ from adsum.batches.queue.ledger import LedgerKeys
 from adsum.batches.rules import BatchStatus
 from adsum.platform.ids import Batch
 from tests.system.histories.facts import Facts
-from tests.system.histories.redis_view import Kept
+from tests.system.histories.redis_view import RedisContent
 
 
 def check_counts(facts: Facts) -> None:
@@ -18,7 +18,7 @@ def check_counts(facts: Facts) -> None:
     assert len(facts.open_runs) <= 1, "two runs are open"
     for run in facts.runs.values():
         counts = facts.counts(run)
-        assert counts.total() == run.total, "a job was counted twice, or never"
+        assert counts.total() == run.total, "a job was counted twice or not at all"
         if run.final is not None:
             assert counts["pending"] == 0, f"an ended run has pending jobs: {run}"
             ended = tuple(counts[name] for name in ("recorded", "skipped", "failed", "cancelled"))
@@ -31,9 +31,9 @@ def check_status(facts: Facts, status: BatchStatus) -> None:
     assert run is not None
     counts, tally = facts.counts(run), status.tally
     assert (status.run_id, status.run_state) == (run.run_id, run.state)
-    told = (tally.recorded, tally.skipped, tally.failed, tally.cancelled, tally.remaining)
+    shown_counts = (tally.recorded, tally.skipped, tally.failed, tally.cancelled, tally.remaining)
     rows = tuple(counts[name] for name in ("recorded", "skipped", "failed", "cancelled", "pending"))
-    assert told == rows, "users are told other counts than the rows have"
+    assert shown_counts == rows, "users see other counts than the rows have"
     assert tally.total == run.total
     assert (tally.progress == 100) == (tally.remaining == 0)
 
@@ -51,28 +51,30 @@ def check_writes(before: Facts, after: Facts) -> None:
             if made.run_id is not None:
                 run = before.runs[made.run_id]
                 assert run.state == "open", "a run that had ended wrote a record"
-                assert run.jobs[student].get("version", 0) == made.number - 1, "a run wrote over what it had not seen"
+                assert run.jobs[student].get("version", 0) == made.number - 1, (
+                    "a run overwrote a version that it had not loaded"
+                )
                 assert run.jobs[student]["status"] == made.status
     for run in before.runs.values():
         if run.final is not None:
             assert (after.runs[run.run_id].state, after.runs[run.run_id].final) == (run.state, run.final)
-            assert after.outcomes(run) == before.outcomes(run), "what became of a job in an ended run was changed"
+            assert after.outcomes(run) == before.outcomes(run), "the outcome of a job in an ended run changed"
         assert after.counts(run)["pending"] <= before.counts(run)["pending"], "a job is pending again"
 
 
-def check_redis(batch: Batch, facts: Facts, kept: Kept, *, swept: bool) -> None:
+def check_redis(batch: Batch, facts: Facts, content: RedisContent, *, swept: bool) -> None:
     """Each key has a time to live, and Redis has no runs that the database lacks."""
     keys = LedgerKeys("", batch)
-    assert all(seconds >= 0 for seconds in kept.lifetimes.values()), "a key lives for ever"
-    holder = kept.values.get(keys.lock)
+    assert all(seconds >= 0 for seconds in content.lifetimes.values()), "a key has no time to live"
+    holder = content.values.get(keys.lock)
     assert holder is None or holder in facts.runs
-    if keys.marker in kept.values:
+    if keys.marker in content.values:
         assert any(run.state == "closed" for run in facts.runs.values()), "the marker is before the database"
     if swept and holder is not None:
         assert facts.runs[holder].state == "open", "an ended run holds the lock, and the sweeper left it"
 
 
-def check_lock(batch: Batch, facts: Facts, before: Kept, after: Kept) -> None:
+def check_lock(batch: Batch, facts: Facts, before: RedisContent, after: RedisContent) -> None:
     """An open run keeps its lock unless Redis loses keys."""
     name = LedgerKeys("", batch).lock
     held = before.values.get(name)
@@ -80,25 +82,25 @@ def check_lock(batch: Batch, facts: Facts, before: Kept, after: Kept) -> None:
         assert after.values.get(name) == held, "an open run lost its lock to another one"
 
 
-def check_ledger(batch: Batch, facts: Facts, kept: Kept, uncounted: Container[str]) -> None:
+def check_ledger(batch: Batch, facts: Facts, content: RedisContent, uncounted: Container[str]) -> None:
     """The counter of an open run equals its number of tickets, unless Redis has lost keys since its acceptance, or the
     run took over the lock of an ended run and so has neither.
     """
     keys = LedgerKeys("", batch)
-    holder = kept.values.get(keys.lock)
+    holder = content.values.get(keys.lock)
     if holder is not None and holder not in uncounted and facts.runs[holder].state == "open":
-        owned = sum(owner == holder for name, owner in kept.values.items() if name.startswith("student-"))
-        assert int(kept.values.get(keys.counter, -1)) == owned, "the counter is not how many tickets its run owns"
+        owned = sum(owner == holder for name, owner in content.values.items() if name.startswith("student-"))
+        assert int(content.values.get(keys.counter, -1)) == owned, "the counter differs from the tickets of its run"
 
 
-def check_end(batch: Batch, facts: Facts, kept: Kept, *, strictly: bool) -> None:
+def check_end(batch: Batch, facts: Facts, content: RedisContent, *, strictly: bool) -> None:
     """Each run has ended, and Redis has only the completion marker, if a run completed.
 
     After losses and repeated deaths a ticket, or a counter without a lock, may remain until it expires.
     """
     keys = LedgerKeys("", batch)
     assert facts.open_runs == []
-    assert kept.messages == []
-    assert keys.lock not in kept.values
+    assert content.messages == []
+    assert keys.lock not in content.values
     markers = {keys.marker} if any(run.state == "closed" for run in facts.runs.values()) else set[str]()
-    assert not strictly or kept.values.keys() == markers, kept.values
+    assert not strictly or content.values.keys() == markers, content.values

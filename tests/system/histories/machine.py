@@ -22,9 +22,9 @@ RECENT = 6
 
 
 class RandomHistory:
-    """A history whose steps a generator of random numbers chooses. `steps` are the names of those so far.
+    """A history whose steps a generator of random numbers chooses. `steps` has the names of the steps so far.
 
-    Not by Hypothesis: it repeats parts of earlier histories in most of its own, and finds violations much later.
+    Hypothesis is not used: its histories repeat parts of earlier ones, and find violations much later.
     """
 
     def __init__(self, world: World, random: Random) -> None:
@@ -39,8 +39,8 @@ class RandomHistory:
             self.history.check()
 
     def make_step(self) -> None:
-        """Lets something happen, and checks everything."""
-        events = self._random.choice([self._of_people, self._of_workers, self._of_others])()
+        """Makes a random step, and checks all invariants."""
+        events = self._random.choice([self._requests_and_changes, self._worker_steps, self._sweeps_and_losses])()
         event = self._random.choice(events)
         self.steps.append(event.__name__)
         event()
@@ -49,50 +49,50 @@ class RandomHistory:
     def _death(self) -> str | None:
         return self._random.choice([*[None] * 2 * len(DEATHS), *DEATHS])
 
-    def _of_people(self) -> list[Event]:
+    def _requests_and_changes(self) -> list[Event]:
         facts = self.history.facts
         return (
-            [self.somebody_submits] * 3
-            + [self.somebody_corrects_a_record] * 2 * bool(facts.records)
-            + [self.somebody_corrects_what_a_run_is_about_to_change] * 3 * bool(facts.pending_changes)
-            + [self.somebody_cancels] * bool(facts.open_runs)
-            + [self.somebody_retries] * bool(facts.counts_of_newest["failed"])
-            + [self.a_student_leaves_or_comes_back]
+            [self.submit_marks] * 3
+            + [self.correct_a_record] * 2 * bool(facts.records)
+            + [self.correct_a_record_with_a_pending_job] * 3 * bool(facts.pending_changes)
+            + [self.cancel_the_batch] * bool(facts.open_runs)
+            + [self.retry_the_batch] * bool(facts.counts_of_newest["failed"])
+            + [self.change_an_enrolment]
         )
 
-    def _of_workers(self) -> list[Event]:
-        waiting = bool(self.history.kept.messages)
+    def _worker_steps(self) -> list[Event]:
+        waiting = bool(self.history.redis_content.messages)
         return (
-            [self.a_worker_processes_messages] * 3 * waiting
-            + [self.the_workers_catch_up] * waiting
-            + [self.a_message_that_was_stalled_too_often_is_given_up] * waiting
-            + [self.a_worker_that_was_slow_goes_on_with_an_old_chunk] * 2
+            [self.process_messages] * 3 * waiting
+            + [self.process_all_messages] * waiting
+            + [self.give_up_a_message] * waiting
+            + [self.process_an_old_chunk] * 2
         )
 
-    def _of_others(self) -> list[Event]:
-        kept = self.history.kept
+    def _sweeps_and_losses(self) -> list[Event]:
+        redis_content = self.history.redis_content
         return (
-            [self.the_sweeper_makes_a_pass] * 2
-            + [self.who_submitted_was_slow_and_queues_a_run_only_now]
-            + [self.redis_loses_keys] * 2 * bool(kept.values)
-            + [self.redis_loses_a_message] * bool(kept.messages)
+            [self.sweep] * 2
+            + [self.enqueue_a_run_late]
+            + [self.lose_keys] * 2 * bool(redis_content.values)
+            + [self.lose_a_message] * bool(redis_content.messages)
         )
 
-    def somebody_submits(self) -> None:
+    def submit_marks(self) -> None:
         students = self._random.sample(range(STUDENTS), self._random.randint(1, STUDENTS))
         marks = {student: self._random.choice(STATUSES) for student in students}
         self.history.submit(marks, self._random.choice(MODES), self._death())
 
-    def somebody_retries(self) -> None:
-        self.history.ask(self.world.retry_cancel.retry(self.history.batch.id, SYSTEM), self._death())
+    def retry_the_batch(self) -> None:
+        self.history.send(self.world.retry_cancel.retry(self.history.batch.id, SYSTEM), self._death())
 
-    def somebody_cancels(self) -> None:
-        self.history.ask(self.world.retry_cancel.cancel(self.history.batch.id, SYSTEM), self._death())
+    def cancel_the_batch(self) -> None:
+        self.history.send(self.world.retry_cancel.cancel(self.history.batch.id, SYSTEM), self._death())
 
-    def somebody_corrects_a_record(self) -> None:
+    def correct_a_record(self) -> None:
         self._correct(sorted(self.history.facts.records))
 
-    def somebody_corrects_what_a_run_is_about_to_change(self) -> None:
+    def correct_a_record_with_a_pending_job(self) -> None:
         self._correct(self.history.facts.pending_changes)
 
     def _correct(self, recorded: Sequence[int]) -> None:
@@ -100,49 +100,49 @@ class RandomHistory:
         status = self._random.choice([None, *STATUSES])
         self.world.wait(school_changes.correct(self.world.database, self.history.batch, who, status, now))
 
-    def a_student_leaves_or_comes_back(self) -> None:
+    def change_an_enrolment(self) -> None:
         who = self._random.choice(self.history.school.student_ids)
         self.history.enrolled ^= {who}
         stays, class_id = who in self.history.enrolled, self.history.batch.class_id
         self.world.wait(school_changes.set_enrolled(self.world.database, class_id, who, stays=stays))
 
-    def a_worker_processes_messages(self) -> None:
+    def process_messages(self) -> None:
         messages = self.history.messages()
         start = self._random.randrange(len(messages))
         self.history.deliver(messages[start : start + self._random.randint(1, 3)], self._death())
 
-    def the_workers_catch_up(self) -> None:
+    def process_all_messages(self) -> None:
         self.history.deliver(self.history.messages(), None)
 
-    def a_worker_that_was_slow_goes_on_with_an_old_chunk(self) -> None:
+    def process_an_old_chunk(self) -> None:
         chunks = self.history.chunks
         chunk = self._random.choice(self._random.choice([chunks, chunks[-RECENT:]]))
-        self.history.let(self.world.processor.process([chunk]), self._death())
+        self.history.run(self.world.processor.process([chunk]), self._death())
 
-    def a_message_that_was_stalled_too_often_is_given_up(self) -> None:
+    def give_up_a_message(self) -> None:
         message = self._random.choice(self.history.messages())
-        if self.history.let(self.world.processor.give_up(message), self._death()):
+        if self.history.run(self.world.processor.give_up(message), self._death()):
             self.world.wait(self.world.view.remove(message))
 
-    def who_submitted_was_slow_and_queues_a_run_only_now(self) -> None:
+    def enqueue_a_run_late(self) -> None:
         self.history.faults += 1
         run_id = self._random.choice(list(self.history.facts.runs))
-        self.history.let(self._queue_late(run_id), self._death())
+        self.history.run(self._enqueue_late(run_id), self._death())
 
-    async def _queue_late(self, run_id: str) -> None:
+    async def _enqueue_late(self, run_id: str) -> None:
         async with self.world.database.snapshot() as connection:
             run = (await find_runs(connection, [run_id])).get(run_id)
         await self.world.enqueuer.enqueue_after_commit(run=run)
 
-    def the_sweeper_makes_a_pass(self) -> None:
+    def sweep(self) -> None:
         self.history.sweep(self._death())
 
-    def redis_loses_keys(self) -> None:
+    def lose_keys(self) -> None:
         keys, students = self.history.keys, self.history.school.student_ids
-        tickets = [key for who in students if (key := keys.ticket(who)) in self.history.kept.values]
+        tickets = [key for who in students if (key := keys.ticket(who)) in self.history.redis_content.values]
         ledger = [keys.lock, keys.counter, *tickets]
         one_ticket = [[self._random.choice(tickets)]] if tickets else []
         self.history.lose(self._random.choice([[keys.lock], [keys.counter], ledger, ["*"], *one_ticket]))
 
-    def redis_loses_a_message(self) -> None:
+    def lose_a_message(self) -> None:
         self.history.lose([], [self._random.choice(self.history.messages())])

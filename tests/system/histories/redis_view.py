@@ -12,7 +12,7 @@ from adsum.batches.queue.chunks import Chunk, chunk_of
 
 QUEUE = "bull:attendance:"
 FIXED = frozenset(f"{QUEUE}{name}" for name in ("meta", "id", "events", "marker", "wait"))
-_LOOK = """
+_READ = """
 local found = {}
 for _, key in ipairs(redis.call('KEYS', '*')) do
   local kind, value = redis.call('TYPE', key).ok, ''
@@ -25,7 +25,7 @@ return found
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RedisContent:
     """Each key with its value and its seconds to live, and BullMQ's messages."""
 
     values: dict[str, str] = field(default_factory=dict[str, str])
@@ -38,17 +38,17 @@ class RedisView:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._look = redis.register_script(_LOOK)
+        self._read = redis.register_script(_READ)
 
-    async def look(self) -> Kept:
-        rows = cast("list[tuple[str, int, str]]", await self._look())
-        kept = Kept()
+    async def read(self) -> RedisContent:
+        rows = cast("list[tuple[str, int, str]]", await self._read())
+        content = RedisContent()
         for key, seconds, value in rows:
             if key.startswith(QUEUE) and key not in FIXED:
-                kept.messages.append(chunk_of(json.loads(value)))
+                content.messages.append(chunk_of(json.loads(value)))
             elif key not in FIXED:
-                kept.values[key], kept.lifetimes[key] = value, seconds
-        return kept
+                content.values[key], content.lifetimes[key] = value, seconds
+        return content
 
     async def remove(self, *chunks: Chunk) -> None:
         """Removes messages, as BullMQ does when it has finished them."""

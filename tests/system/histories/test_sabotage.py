@@ -19,9 +19,9 @@ LOCK_TAKEN = "an open run lost its lock to another one"
 WEAKER_SCRIPTS = [
     ("release", "if holder ~= ARGV[1] then", "if not holder then", LOCK_TAKEN),
     ("claim", "if holder then", "if false then", LOCK_TAKEN),
-    ("claim", ", 'EX', ARGV[2])\nfor", ")\nfor", "a key lives for ever"),
+    ("claim", ", 'EX', ARGV[2])\nfor", ")\nfor", "a key has no time to live"),
 ]
-WEAKER_SCRIPTS_BY = ["release without compare", "claim without asking", "no time to live"]
+WEAKER_SCRIPTS_BY = ["release without compare", "claim without checking the holder", "no time to live"]
 # The safeguard in a statement, and the violation without it.
 WEAKER_STATEMENTS = [
     ("AND r.state = 'open'", AssertionError, "a run that had ended wrote a record"),
@@ -29,16 +29,16 @@ WEAKER_STATEMENTS = [
     # The table's check constraint refuses the counts.
     (" AND tally.remaining = 0", RejectedRows, "IntegrityError"),
 ]
-WEAKER_STATEMENTS_BY = ["no fence", "update of any version", "close whatever is pending"]
+WEAKER_STATEMENTS_BY = ["no fence", "update of any version", "close with pending jobs"]
 
 
-@pytest.mark.parametrize(("name", "piece", "instead", "seen"), WEAKER_SCRIPTS, ids=WEAKER_SCRIPTS_BY)
+@pytest.mark.parametrize(("name", "piece", "instead", "violation"), WEAKER_SCRIPTS, ids=WEAKER_SCRIPTS_BY)
 def test_histories_find_a_script_without_its_safeguard(
-    new_world: NewWorld, run: RunHistories, sqlite_url: str, name: str, piece: str, instead: str, seen: str
+    new_world: NewWorld, run: RunHistories, sqlite_url: str, name: str, piece: str, instead: str, violation: str
 ) -> None:
     world = new_world(sqlite_url, 2)
     world.ledger.weaken(name, piece, instead)
-    with pytest.raises(AssertionError, match=seen):
+    with pytest.raises(AssertionError, match=violation):
         run(world, STEPS)
 
 
@@ -61,11 +61,11 @@ def statements_without(piece: str) -> Generator[list[str]]:
         event.remove(Engine, "before_cursor_execute", weaken)
 
 
-@pytest.mark.parametrize(("piece", "error", "seen"), WEAKER_STATEMENTS, ids=WEAKER_STATEMENTS_BY)
+@pytest.mark.parametrize(("piece", "error", "violation"), WEAKER_STATEMENTS, ids=WEAKER_STATEMENTS_BY)
 def test_histories_find_a_statement_without_its_safeguard(
-    new_world: NewWorld, run: RunHistories, sqlite_url: str, piece: str, error: type[Exception], seen: str
+    new_world: NewWorld, run: RunHistories, sqlite_url: str, piece: str, error: type[Exception], violation: str
 ) -> None:
     world = new_world(sqlite_url, 2)
-    with statements_without(piece) as weakened, pytest.raises(error, match=seen):
+    with statements_without(piece) as weakened, pytest.raises(error, match=violation):
         run(world, STEPS)
     assert weakened

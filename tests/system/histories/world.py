@@ -46,12 +46,12 @@ class Clock:
         self._moment += timedelta(hours=2)
 
 
-class DiedHere(Exception):
+class ProcessDied(Exception):
     """The process dies at this place and does nothing more."""
 
 
-class MortalLedger(Ledger):
-    """The ledger of a process that dies before or after a call, as `death` says."""
+class FailingLedger(Ledger):
+    """The ledger of a process that dies before or after the call that `death` names."""
 
     death: str | None = None
 
@@ -68,7 +68,7 @@ class MortalLedger(Ledger):
     def _survive(self, place: str) -> None:
         if self.death == place:
             self.death = None
-            raise DiedHere(place)
+            raise ProcessDied(place)
 
     @override
     async def claim(self, tickets: Tickets, pipe: Pipeline) -> None:
@@ -110,7 +110,7 @@ class World:
             event.listen(self.database.engine.sync_engine, "connect", _without_waiting_for_the_disk)
         self.redis = open_redis(redis_url, connections=4, socket_timeout=30)
         self.view = RedisView(self.redis)
-        self.ledger = MortalLedger(self.redis, "", lock_ttl=LOCK_TTL, completed_ttl=COMPLETED_TTL)
+        self.ledger = FailingLedger(self.redis, "", lock_ttl=LOCK_TTL, completed_ttl=COMPLETED_TTL)
         self.queue = QueueService(self.redis, self.ledger, queue_name="attendance", key_prefix="")
         self.completion = Completion(self.database, self.ledger, self.clock)
         self.enqueuer = Enqueuer(self.queue, self.completion)
@@ -136,7 +136,7 @@ class World:
         self.ledger.death = death
         try:
             self.wait(work)
-        except DiedHere:
+        except ProcessDied:
             return False
         finally:
             self.ledger.death = None
