@@ -27,7 +27,7 @@ class Live:
 
     def log_until(self, event: str) -> list[dict[str, Any]]:
         """Returns the unread lines up to that of `event`. Waits for it."""
-        wait_until(lambda: self._knows(event) or not self.process.is_running, START_S, event)
+        wait_until(lambda: self._has_event(event) or not self.process.is_running, START_S, event)
         lines = self._lines()
         events = [line["event"] for line in lines]
         assert event in events, f"the server ended before {event!r}: {lines}"
@@ -35,7 +35,7 @@ class Live:
         self.read += len(found)
         return found
 
-    def _knows(self, event: str) -> bool:
+    def _has_event(self, event: str) -> bool:
         return any(line["event"] == event for line in self._lines())
 
     def _lines(self) -> list[dict[str, Any]]:

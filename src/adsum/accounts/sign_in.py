@@ -60,8 +60,8 @@ class SigningIn:
             try:
                 user = await self._accounts.authenticate(email, password)
             except Unauthenticated:
-                for allowance, whom in limits:
-                    await self._attempts.count(allowance, whom)
+                for allowance, subject in limits:
+                    await self._attempts.count(allowance, subject)
                 raise
         await self._attempts.reset(*limits[0])
         return await self._tokens.create(user.email)
@@ -73,8 +73,8 @@ class SigningIn:
         return [by_account] if address is None else [by_account, (self._by_address, _network(address))]
 
     async def _require_allowed(self, limits: list[tuple[Allowance, str]]) -> None:
-        for allowance, whom in limits:
-            seconds = await self._attempts.seconds_to_wait(allowance, whom)
+        for allowance, subject in limits:
+            seconds = await self._attempts.seconds_to_wait(allowance, subject)
             if seconds:
                 log.warning("too many wrong passwords", by=allowance.kind, seconds=seconds)
                 detail = f"too many wrong passwords: try again in {seconds} seconds"

@@ -59,12 +59,12 @@ def paused(system: RunningSystem) -> Generator[None]:
 def kill_workers(system: RunningSystem) -> None:
     """Kills workers by process id; `adsum up` starts new ones."""
 
-    async def known() -> list[str]:
+    async def worker_names() -> list[str]:
         async with open_queue_control(Settings(data_dir=system.data)) as control:
             return [worker.name for worker in await control.workers()]
 
     with ThreadPoolExecutor() as threads:
-        for name in threads.submit(asyncio.run, known()).result():
+        for name in threads.submit(asyncio.run, worker_names()).result():
             os.kill(int(name.rpartition(":")[2]), signal.SIGKILL)
 
 

@@ -228,7 +228,9 @@ async def test_the_office_receives_everything_that_the_other_tests_search_for(sc
 async def _assert_hidden(reader: Reader, other: Place, except_of: frozenset[str] | set[str] = frozenset()) -> None:
     """Items of one school are 404 for callers of the other; items that a role cannot read at all are 403 for both."""
     own, others = await reader.statuses(reader.own), await reader.statuses(other)
-    seen = {path: status for path, status in own.items() if path.split("/")[1] not in except_of}
+    own_statuses = {path: status for path, status in own.items() if path.split("/")[1] not in except_of}
     assert set(own.values()) <= {HTTPStatus.OK, HTTPStatus.FORBIDDEN}, own
-    expected = {path: HTTPStatus.NOT_FOUND if status == HTTPStatus.OK else status for path, status in seen.items()}
-    assert {path: others[path] for path in seen} == expected
+    expected = {
+        path: HTTPStatus.NOT_FOUND if status == HTTPStatus.OK else status for path, status in own_statuses.items()
+    }
+    assert {path: others[path] for path in own_statuses} == expected

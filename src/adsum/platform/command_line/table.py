@@ -26,16 +26,16 @@ def print_table(columns: Mapping[str, str], rows: Sequence[Mapping[str, str]], d
         dropped_first: columns that a narrow terminal omits, the least important first. The omitted columns are listed.
             If the others do not fit either, lines are longer than the terminal.
     """
-    room = Console().width
+    width = Console().width
     min_width = {name: _min_width(name, heading, [row[name] for row in rows]) for name, heading in columns.items()}
-    shown = _fitting(min_width, room, dropped_first)
+    shown = _fitting(min_width, width, dropped_first)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for name in shown:
         heading = "\n".join(textwrap.wrap(columns[name], min_width[name], break_long_words=False))
         table.add_column(heading, no_wrap=name not in WRAPPED, overflow="fold")
     for row in rows:
         table.add_row(*(Text(row[name]) for name in shown))
-    Console(width=max(room, _needed(min_width, shown))).print(table)
+    Console(width=max(width, _needed(min_width, shown))).print(table)
     if left_out := [heading for name, heading in columns.items() if name not in shown]:
         Console().print(Text(f"Not shown, because the terminal is too narrow: {', '.join(left_out)}", style="dim"))
 
@@ -46,10 +46,10 @@ def _min_width(name: str, heading: str, texts: Iterable[str]) -> int:
     return min(widest, NARROWEST_WRAPPED) if name in WRAPPED else widest
 
 
-def _fitting(min_width: Mapping[str, int], room: int, dropped_first: Sequence[str]) -> list[str]:
+def _fitting(min_width: Mapping[str, int], width: int, dropped_first: Sequence[str]) -> list[str]:
     shown = list(min_width)
     for name in dropped_first:
-        if name in shown and _needed(min_width, shown) > room:
+        if name in shown and _needed(min_width, shown) > width:
             shown.remove(name)
     return shown
 

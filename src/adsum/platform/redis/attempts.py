@@ -48,18 +48,18 @@ class FailedAttempts:
         self._own = FixedWindowRateLimiter(MemoryStorage())
         self._paused_until = 0.0
 
-    async def seconds_to_wait(self, allowance: Allowance, whom: str) -> int:
+    async def seconds_to_wait(self, allowance: Allowance, subject: str) -> int:
         """The seconds until the next attempt is allowed; 0: it is allowed now."""
-        stats = await self._call(lambda limiter: limiter.get_window_stats(allowance.item, whom))
+        stats = await self._call(lambda limiter: limiter.get_window_stats(allowance.item, subject))
         return 0 if stats.remaining > 0 else max(1, math.ceil(stats.reset_time - time.time()))
 
-    async def count(self, allowance: Allowance, whom: str) -> None:
+    async def count(self, allowance: Allowance, subject: str) -> None:
         """Counts one failure."""
-        await self._call(lambda limiter: limiter.hit(allowance.item, whom))
+        await self._call(lambda limiter: limiter.hit(allowance.item, subject))
 
-    async def reset(self, allowance: Allowance, whom: str) -> None:
+    async def reset(self, allowance: Allowance, subject: str) -> None:
         """Resets the count to zero."""
-        await self._call(lambda limiter: limiter.clear(allowance.item, whom))
+        await self._call(lambda limiter: limiter.clear(allowance.item, subject))
 
     async def _call(self, call: Callable[[FixedWindowRateLimiter], Awaitable[Answer]]) -> Answer:
         if time.monotonic() >= self._paused_until:
