@@ -34,7 +34,7 @@ PAGES = {
     "today": ("teacher@school.example", "/today"),
     "register": ("teacher@school.example", f"/take/123/456/{TODAY - timedelta(1)}"),
     "overview": ("office@school.example", "/overview"),
-    "in-the-house": ("office@school.example", "/house"),
+    "on-site": ("office@school.example", "/house"),
     "record": ("office@school.example", "/record/1"),
     "batches": ("operator@school.example", "/batches"),
     "batch": (
