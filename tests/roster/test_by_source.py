@@ -50,6 +50,16 @@ async def test_a_class_that_a_platform_upserts_can_be_marked(adsum: Adsum, api: 
     assert status.tally.recorded == 1
 
 
+async def test_a_student_is_found_by_the_newest_name(api: Api) -> None:
+    async def found(words: str) -> int:
+        return len((await api.get("/students", q=words)).json()["items"])
+
+    await upsert(api, "students", "s-1", givenName="Sof\u00eda", familyName="N\u00fa\u00f1ez")
+    assert await found("Nunez, Sofia") == 1
+    await upsert(api, "students", "s-1", givenName="Sof\u00eda", familyName="Ib\u00e1\u00f1ez")
+    assert (await found("sofia nunez"), await found("sofia ibanez")) == (0, 1)
+
+
 async def test_a_repeated_upsert_changes_nothing_and_a_differing_one_updates(api: Api) -> None:
     first = await upsert(api, "classes", "c-1", title="7b")
     again = await upsert(api, "classes", "c-1", title="7b")
@@ -57,7 +67,7 @@ async def test_a_repeated_upsert_changes_nothing_and_a_differing_one_updates(api
 
     assert [each.status_code for each in (first, again, renamed)] == [201, 200, 200]
     assert first.json() == again.json() == renamed.json()
-    listed = (await api.get("/classes", sourcedId="c-1")).json()["items"]
+    listed = (await api.get("/classes", sourcedId="c-1", q="7C")).json()["items"]
     assert [(item["title"], item["active"]) for item in listed] == [("7c", False)]
 
 

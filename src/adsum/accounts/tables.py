@@ -16,6 +16,7 @@ from sqlalchemy import (
 )
 
 from adsum.platform.database.columns import BigInt, Instant, Json, id_column, metadata, reference
+from adsum.platform.database.search import search_column
 
 # A roster import adds teachers without an email and a password. `user add --teacher` sets both.
 users = Table(
@@ -28,6 +29,7 @@ users = Table(
     Column("password_hash", String(255)),
     Column("given_name", String(255), nullable=False, server_default=""),
     Column("family_name", String(255), nullable=False, server_default=""),
+    search_column("given_name", "family_name", "source_id"),
     Column("role", String(32), nullable=False),
     Column("disabled", Boolean, nullable=False, server_default=false()),
     # A token contains the generation in which it was made. Incrementing it ends all tokens of the user.

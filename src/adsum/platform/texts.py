@@ -1,8 +1,9 @@
-"""Free texts: their greatest lengths, and the characters that no database stores."""
+"""Free texts: their greatest lengths, the characters that no database stores, and the form that is compared."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from adsum.platform.errors import Violation
@@ -11,6 +12,38 @@ MAX_NOTE = 500
 MAX_REASON = 500
 # NUL, and halves of UTF-16 pairs.
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+# Letters that are no letter with an accent to Unicode.
+_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "\u0131": "i", "ħ": "h", "ŧ": "t"}
+)
+# Letters that are also written as two, where a keyboard lacks them: Müller and Mueller, Søren and Soeren.
+_TRANSCRIBED = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
+# As typed, in typesetting and in transcriptions of Arabic and Hawaiian.
+_APOSTROPHES = "'`\u00b4\u2018\u2019\u201b\u2032\uff07\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\u02c8"
+_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212"
+_UNIFIED = str.maketrans({**dict.fromkeys(_APOSTROPHES, ""), **dict.fromkeys(_DASHES, "-")})
+_BETWEEN_WORDS = re.compile(rf"[\s,;،、]+|(?<=[^\W\d_])[-{_DASHES}](?=[^\W\d_])")
+
+
+def folded(text: str) -> str:
+    """The text without case and accents: Åberg is aberg, de Vries is de vries, Łukasz is lukasz."""
+    if text.isascii():
+        return text.lower()
+    letters = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def search_spellings(text: str) -> list[str]:
+    """The folded spellings under which a text is found, without apostrophes: O'Núñez is onunez, Müller also mueller."""
+    plain = unicodedata.normalize("NFC", text).translate(_UNIFIED)
+    transcribed = plain.casefold().translate(_TRANSCRIBED)
+    return list(dict.fromkeys((folded(plain), folded(transcribed))))
+
+
+def search_words(text: str) -> list[str]:
+    """The words that are searched: `Family, Given` and `Anna-Lena` are two, `k-7` is one."""
+    return [word for word in _BETWEEN_WORDS.split(text) if word]
 
 
 def validate_note(note: str | None, pointer: str = "/note") -> Iterator[Violation]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
-import unicodedata
 import zlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+
+from adsum.platform.texts import folded
 
 MAX_VERSION_LENGTH = 200_000
 _MAX_UNPACKED_BYTES = 8 * 100_000
@@ -119,7 +120,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class ClassFilters:
-    """Filters of classes. Each of `words` occurs in the title, the code or the source id; case is ignored."""
+    """Filters of classes. Each of `words` occurs in the title, the code or the source id: see `search_spellings`."""
 
     school_id: int | None = None
     words: str | None = None
@@ -137,7 +138,7 @@ class SessionFilters:
 
 @dataclass(frozen=True, slots=True)
 class StudentFilters:
-    """Filters of students. Each of `words` occurs in a name or the source id; case is ignored.
+    """Filters of students. Each of `words` occurs in a name or the source id: see `search_spellings`.
 
     `day`: enrolled on this day, in `class_id` or in any class. With a class and no day, the day is the school's today.
     """
@@ -154,13 +155,7 @@ def name_order(family_name: str, given_name: str, person_id: int) -> tuple[str, 
 
     Sorted in Python, because the collations of the two databases differ.
     """
-    return _folded(family_name), _folded(given_name), person_id
-
-
-def _folded(name: str) -> str:
-    """Åberg sorts as aberg, de Vries as de vries."""
-    letters = unicodedata.normalize("NFKD", name.casefold())
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return folded(family_name), folded(given_name), person_id
 
 
 class WrongVersion(ValueError):

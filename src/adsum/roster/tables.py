@@ -15,6 +15,7 @@ from sqlalchemy import (
 )
 
 from adsum.platform.database.columns import id_column, metadata, reference
+from adsum.platform.database.search import search_column
 
 students = Table(
     "students",
@@ -25,6 +26,7 @@ students = Table(
     Column("given_name", String(255), nullable=False),
     Column("family_name", String(255), nullable=False),
     Column("grade", String(32)),
+    search_column("given_name", "family_name", "source_id"),
     Column("active", Boolean, nullable=False, server_default=true()),
     UniqueConstraint("school_id", "source_id"),
 )
@@ -37,6 +39,7 @@ classes = Table(
     Column("source_id", String(255)),
     Column("title", String(255), nullable=False),
     Column("code", String(255)),
+    search_column("title", "code", "source_id"),
     Column("active", Boolean, nullable=False, server_default=true()),
     UniqueConstraint("school_id", "source_id"),
 )

@@ -76,6 +76,7 @@ async def test_differing_rows_are_changed_and_keep_their_ids(importing: Importin
     roster.row("classes", "class-1")["classCode"] = ""
     roster.row("enrollments", "class-1-student-2")["endDate"] = "2025-07-01"
     roster.row("enrollments", "class-1-teacher-1")["beginDate"] = ""
+    assert "augusta" not in before["users"][0]["search_text"]
 
     report = await importing.run(roster, time_zone="UTC")
 
@@ -93,6 +94,8 @@ async def test_differing_rows_are_changed_and_keep_their_ids(importing: Importin
         name: [row["id"] for row in rows] for name, rows in before.items()
     }
     assert after["students"][0]["family_name"] == "Married"
+    for name, first in {"students": "married student-1", "users": "augusta", "classes": "class-1"}.items():
+        assert first in after[name][0]["search_text"]
     assert after["classes"][0]["code"] is None
     assert after["schools"][0]["time_zone"] == "Europe/Berlin"
     assert after["class_teachers"][0]["begin_date"] is None

@@ -1,16 +1,51 @@
-"""Conditions for full-text search by words."""
+"""Search by words: the column `search_text` holds what is searched, and `mentions` is the condition.
+
+Databases compare accents, apostrophes and the case of non-ASCII letters differently, and not at all in SQLite. The
+column therefore holds a folded text, which Python computes for both: see `search_spellings`.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, or_
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Table, Text, and_, or_
+from sqlalchemy.engine.default import DefaultExecutionContext
+
+from adsum.platform.texts import search_spellings, search_words
+
+SEARCH_TEXT = "search_text"
+_SEARCHED = "searched"
 
 
-def mentions(words: str, *columns: ColumnElement[str] | ColumnElement[str | None]) -> ColumnElement[bool]:
-    """Rows where each word occurs in one of the columns, ignoring case."""
-    return and_(True, *(or_(*(_contains(column, word) for column in columns)) for word in words.split()))
+def search_column(*searched: str) -> Column[str]:
+    """The column `search_text`: the spellings of these columns of its table.
+
+    An INSERT of values fills it. An UPDATE sets it with `with_search_text`, and INSERT … SELECT selects it.
+    """
+
+    def filled(context: DefaultExecutionContext) -> str:
+        return _search_text(searched, context.get_current_parameters())
+
+    return Column(SEARCH_TEXT, Text, nullable=False, default=filled, server_default="", info={_SEARCHED: searched})
 
 
-def _contains(column: ColumnElement[str] | ColumnElement[str | None], word: str) -> ColumnElement[bool]:
-    # SQLite ignores the case of ASCII letters only. Other words are searched in their usual spellings.
-    spellings = {word} if word.isascii() else {word, word.lower(), word.upper(), word.title()}
-    return or_(*(column.icontains(spelling, autoescape=True) for spelling in sorted(spellings)))
+def with_search_text(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
+    """New values of a row and their `search_text`. They contain every column that is searched."""
+    return {**values, SEARCH_TEXT: _search_text(table.c[SEARCH_TEXT].info[_SEARCHED], values)}
+
+
+def mentions(words: str, search_text: ColumnElement[str], *more: ColumnElement[str | None]) -> ColumnElement[bool]:
+    """Rows where each word occurs in `search_text`, or in one of `more`, which hold lower case."""
+    found = (
+        or_(
+            *(search_text.contains(spelling, autoescape=True) for spelling in search_spellings(word)),
+            *(column.contains(word.lower(), autoescape=True) for column in more),
+        )
+        for word in search_words(words)
+    )
+    return and_(True, *found)
+
+
+def _search_text(searched: tuple[str, ...], values: Mapping[str, Any]) -> str:
+    return " ".join(search_spellings(" ".join(values[name] for name in searched if values.get(name))))

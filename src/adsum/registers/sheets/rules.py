@@ -12,6 +12,7 @@ from adsum.batches.rules import BatchStatus
 from adsum.batches.submission import BatchResult
 from adsum.platform.errors import AdsumError
 from adsum.platform.ids import Batch
+from adsum.platform.texts import search_spellings
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,12 @@ class SheetRow:
     planned_status: str | None
     record: SheetRecord | None
     failure: str | None
+
+    @property
+    def search_text(self) -> str:
+        """The spellings of the name, and the name in lower case."""
+        name = f"{self.family_name} {self.given_name}"
+        return " ".join([*search_spellings(name), name.lower()])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Table, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.platform.database.search import with_search_text
 from adsum.roster.tables import classes, enrolments, sessions, students
 
 
@@ -75,12 +76,12 @@ async def enrolment_of(connection: AsyncConnection, school_id: int, source_id: s
 
 async def upsert_class(connection: AsyncConnection, row_id: int | None, values: dict[str, Any]) -> int:
     """Inserts a class if `row_id` is None, else updates it if it differs; returns its id."""
-    return await _upsert(connection, classes, row_id, values)
+    return await _upsert(connection, classes, row_id, with_search_text(classes, values))
 
 
 async def upsert_student(connection: AsyncConnection, row_id: int | None, values: dict[str, Any]) -> int:
     """Inserts a student if `row_id` is None, else updates it if it differs; returns its id."""
-    return await _upsert(connection, students, row_id, values)
+    return await _upsert(connection, students, row_id, with_search_text(students, values))
 
 
 async def upsert_session(connection: AsyncConnection, row_id: int | None, values: dict[str, Any]) -> int:

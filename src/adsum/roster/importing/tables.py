@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Boolean, Column, Date, Index, Integer, MetaData, String, Table
 
 from adsum.platform.database.columns import BigInt
+from adsum.platform.database.search import search_column
 
 staging = MetaData()
 
@@ -44,13 +45,24 @@ import_students = _staged(
     Column("given_name", String(255)),
     Column("family_name", String(255)),
     Column("grade", String(32)),
+    search_column("given_name", "family_name", "source_id"),
 )
 
 import_teachers = _staged(
-    "import_teachers", "school_id", Column("given_name", String(255)), Column("family_name", String(255))
+    "import_teachers",
+    "school_id",
+    Column("given_name", String(255)),
+    Column("family_name", String(255)),
+    search_column("given_name", "family_name", "source_id"),
 )
 
-import_classes = _staged("import_classes", "school_id", Column("title", String(255)), Column("code", String(255)))
+import_classes = _staged(
+    "import_classes",
+    "school_id",
+    Column("title", String(255)),
+    Column("code", String(255)),
+    search_column("title", "code", "source_id"),
+)
 
 import_sessions = _table(
     "import_sessions",

@@ -24,7 +24,7 @@ async def list_people(connection: AsyncConnection, filters: PersonFilters, after
         .limit(limit)
     )
     if filters.words is not None:
-        statement = statement.where(mentions(filters.words, c.given_name, c.family_name, c.email, c.source_id))
+        statement = statement.where(mentions(filters.words, c.search_text, c.email))
     return [PersonRow(*row) for row in await connection.execute(statement)]
 
 

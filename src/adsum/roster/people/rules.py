@@ -8,6 +8,7 @@ from datetime import date
 
 from adsum.accounts.access import PERMISSIONS, Caller, Role
 from adsum.accounts.service import ROLES
+from adsum.platform.texts import folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Person:
 class PersonFilters:
     """Filters of people. `school_id` None selects those who belong to every school.
 
-    Each of `words` occurs in a name, the email or the source id; case is ignored.
+    Each of `words` occurs in a name, the email or the source id: see `search_spellings`.
     """
 
     school_id: int | None
@@ -56,7 +57,7 @@ class PersonFilters:
 
 def by_name(row: PersonRow) -> tuple[str, str, str]:
     """The key that sorts people on a page: by name, or by email if they have none."""
-    return row.family_name.casefold() or (row.email or ""), row.given_name.casefold(), row.email or ""
+    return folded(row.family_name) or (row.email or ""), folded(row.given_name), row.email or ""
 
 
 def grantable_roles(caller: Caller) -> list[Role]:

@@ -45,7 +45,7 @@ async def list_classes(
     if filters.school_id is not None:
         statement = statement.where(classes.c.school_id == filters.school_id)
     if filters.words is not None:
-        statement = statement.where(mentions(filters.words, classes.c.title, classes.c.code, classes.c.source_id))
+        statement = statement.where(mentions(filters.words, classes.c.search_text))
     if filters.source_id is not None:
         statement = statement.where(classes.c.source_id == filters.source_id)
     if filters.active is not None:

@@ -40,8 +40,7 @@ async def list_students(
     if caller.teaches_only or filters.class_id is not None or filters.day is not None:
         statement = statement.where(_enrolled(caller, filters.class_id, filters.day or today))
     if filters.words is not None:
-        names = (students.c.given_name, students.c.family_name, students.c.source_id)
-        statement = statement.where(mentions(filters.words, *names))
+        statement = statement.where(mentions(filters.words, students.c.search_text))
     if filters.source_id is not None:
         statement = statement.where(students.c.source_id == filters.source_id)
     if filters.school_id is not None:

@@ -96,10 +96,12 @@ export class Sheet {
   }
 
   narrow(words) {
-    const wanted = words.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+    // data-search has the spellings that search_spellings makes of the name, and the name as it is.
+    const wanted = words.toLowerCase().split(/[\s,;]+/).filter(Boolean);
+    const folded = (word) => word.normalize("NFKD").replace(/[\p{M}\p{Lm}'`´‘’′]/gu, "");
     for (const row of this.rows) {
-      const name = row.name.toLocaleLowerCase();
-      row.element.hidden = !wanted.every((each) => name.includes(each));
+      const { search } = row.element.dataset;
+      row.element.hidden = !wanted.every((each) => search.includes(each) || search.includes(folded(each)));
     }
   }
 

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.tables import class_teachers, users
+from adsum.platform.database.search import SEARCH_TEXT
 from adsum.roster.importing.rules import Staged
 from adsum.roster.importing.tables import (
     import_classes,
@@ -72,10 +73,16 @@ class ImportTable:
 
 
 STUDENTS = ImportTable(
-    students, import_students, "school_id", ("given_name", "family_name", "grade"), constants={"active": True}
+    students,
+    import_students,
+    "school_id",
+    ("given_name", "family_name", "grade", SEARCH_TEXT),
+    constants={"active": True},
 )
-TEACHERS = ImportTable(users, import_teachers, "school_id", ("given_name", "family_name"), initial={"role": "teacher"})
-CLASSES = ImportTable(classes, import_classes, "school_id", ("title", "code"), constants={"active": True})
+TEACHERS = ImportTable(
+    users, import_teachers, "school_id", ("given_name", "family_name", SEARCH_TEXT), initial={"role": "teacher"}
+)
+CLASSES = ImportTable(classes, import_classes, "school_id", ("title", "code", SEARCH_TEXT), constants={"active": True})
 ENROLMENTS = ImportTable(enrolments, import_enrolments, "class_id", ("begin_date", "end_date"), fixed=("student_id",))
 TEACHINGS = ImportTable(class_teachers, import_enrolments, "class_id", ("begin_date", "end_date"), fixed=("user_id",))
 
