@@ -25,7 +25,10 @@ class ClassQuery(PageQuery):
     """Filters of the list of classes."""
 
     school_id: PathId | None = None
-    q: Annotated[Words | None, Field(description="Words in the title, the code or the sourced id, without case, accents and apostrophes")] = None
+    q: Annotated[
+        Words | None,
+        Field(description="Words of the title, code or sourced id, however accented"),
+    ] = None
     sourced_id: SourcedId | None = None
     active: Annotated[bool | None, Field(description="Whether the newest roster file contains it")] = None
 
@@ -49,7 +52,7 @@ class StudentQuery(PageQuery):
     """Filters of the list of students."""
 
     school_id: PathId | None = None
-    q: Annotated[Words | None, Field(description="Words in the names or the sourced id, without case, accents and apostrophes")] = None
+    q: Annotated[Words | None, Field(description="Words of the names or the sourced id, however accented")] = None
     sourced_id: SourcedId | None = None
     class_id: Annotated[PathId | None, Field(description="Enrolled in this class")] = None
     day: Annotated[
