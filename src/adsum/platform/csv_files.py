@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import chain
 
 from adsum.platform.errors import Malformed, Violation
 
@@ -29,12 +30,12 @@ class CsvForm:
 
     Attributes:
         file: the name of the file in errors.
-        columns: the required columns.
+        columns: the required columns; of several in one tuple, at least one.
         more: the optional columns.
     """
 
     file: str
-    columns: tuple[str, ...]
+    columns: tuple[tuple[str, ...], ...]
     more: tuple[str, ...] = ()
 
     def lines(self, content: bytes) -> Iterator[Line]:
@@ -66,13 +67,13 @@ class CsvForm:
         return Violation(violation.code, f"line {line}: {violation.detail}", f"{self.file}:{line}", params)
 
     def _names(self, header: list[str]) -> list[str]:
-        known = {name.lower(): name for name in (*self.columns, *self.more)}
+        known = {name.lower(): name for name in (*chain(*self.columns), *self.more)}
         names = [known.get(name.strip().lower(), "") for name in header]
-        if len(set(names)) < len(names) or not set(self.columns) <= set(names) <= set(known.values()):
+        is_complete = all(set(names) & set(alternatives) for alternatives in self.columns)
+        if len(set(names)) < len(names) or "" in names or not is_complete:
+            required = ",".join(" or ".join(alternatives) for alternatives in self.columns)
             may = f", may name {','.join(self.more)}" if self.more else ""
-            raise self._unreadable(
-                f"the first line has to name the columns {','.join(self.columns)}{may}, and no others, each once"
-            )
+            raise self._unreadable(f"the first line has to name the columns {required}{may}, and no others, each once")
         return names
 
     def _wrong_length(self, number: int, cells: int, columns: int) -> Violation:

@@ -13,7 +13,7 @@ from adsum.wiring import Adsum
 from tests.support.api import DAY, Api, opened_api
 from tests.support.schools import make_class, make_school, make_session, make_student
 
-HEADER = "class,session,student,date,status"
+HEADER = "class,classId,session,sessionId,student,studentId,date,status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,9 @@ class Files:
     def line(
         self, student: Any, status: str = "present", day: str = DAY, class_id: Any = None, session: Any = ""
     ) -> str:
-        return f"{class_id or self.api.school.class_id},{session},{student},{day},{status}"
+        """A number is an id of Adsum, a text a source id or a period."""
+        names = (class_id or self.api.school.class_id, session, student)
+        return f"{','.join(map(_in_its_column, names))},{day},{status}"
 
     async def send(
         self, *lines: str, header: str = HEADER, role: str = "office", kind: str = "text/csv", **query: Any
@@ -42,6 +44,10 @@ class Files:
     ) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {self.api.tokens[role]}", "Content-Type": kind}
         return await self.api.client.post("/attendances/import", content=content, params=query, headers=headers)
+
+
+def _in_its_column(name: str | int) -> str:
+    return f",{name}" if isinstance(name, int) else f"{name},"
 
 
 @dataclass(frozen=True, slots=True)

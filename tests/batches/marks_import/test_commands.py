@@ -12,7 +12,7 @@ SCHOOL = ("--school", "1")
 
 def test_a_file_is_checked_and_imported_and_errors_name_their_line(demo: Commands, tmp_path: Path) -> None:
     file, wrong = tmp_path / "marks.csv", tmp_path / "wrong.csv"
-    header = "class,session,student,date,status\n"
+    header = "classId,sessionId,studentId,date,status\n"
     file.write_text(f"{header}123,456,1,2024-12-25,late\n123,456,2,2024-12-25,present\n")
     wrong.write_text(f"{header}123,456,1,2024-12-25,asleep\n123,456,31,2024-12-25,late\n")
 

@@ -10,7 +10,7 @@ from adsum.batches.marks_import import rules
 from adsum.wiring import Adsum
 from tests.batches.marks_import.conftest import HEADER, Elsewhere, Files
 from tests.support.api import violations
-from tests.support.schools import make_bare_school
+from tests.support.schools import enrol, make_bare_school, make_class, make_session, make_student
 
 
 async def test_every_invalid_line_is_named_and_nothing_is_recorded(files: Files, elsewhere: Elsewhere) -> None:
@@ -26,7 +26,7 @@ async def test_every_invalid_line_is_named_and_nothing_is_recorded(files: Files,
         files.line(second, day="2025-02-29"),
         f"{files.api.school.class_id},,{third}",
         files.line(first, "absent"),
-        ",,,,",
+        ",,,,,,,",
         f"{files.line(third, day='2099-01-01')},,8:00,",
     ]
     answer = await files.send(*lines[:-1])
@@ -50,6 +50,56 @@ async def test_every_invalid_line_is_named_and_nothing_is_recorded(files: Files,
     assert (await files.api.get("/attendances/batches")).json()["items"] == []
 
 
+async def test_a_source_id_without_its_zeros_marks_no_other_student(adsum: Adsum, files: Files) -> None:
+    async with adsum.database.transaction() as connection:
+        school = files.api.school
+        class_id = await make_class(connection, school.school_id, source_id="k-7")
+        await make_session(connection, class_id, period="1")
+        zeros = await make_student(connection, school.school_id, source_id="0117")
+        other = await make_student(connection, school.school_id, id=117)
+        await enrol(connection, class_id, [zeros, other])
+    header = "class,session,student,date,status"
+
+    refused = await files.send("k-7,1,117,2024-12-25,absent", "k-7,1,0117,2024-12-25,late", header=header)
+    teacher = await files.send("k-7,1,117,2024-12-25,absent", header=header, role="teacher")
+
+    (error,) = refused.json()["errors"]
+    assert (error["pointer"], error["code"], error["params"]["close"]) == ("marks.csv:2", "unknown_student", ["0117"])
+    assert error["detail"] == ("line 2: there is no student '117'; '0117' exists: the file may have lost leading zeros")
+    assert "0117" not in teacher.text
+    assert await files.api.statuses() == {}
+    assert (await files.api.get("/attendances/batches")).json()["items"] == []
+
+
+async def test_names_of_students_close_to_an_unknown_one_are_shown_to_who_sees_them(
+    adsum: Adsum, files: Files, elsewhere: Elsewhere
+) -> None:
+    async with adsum.database.transaction() as connection:
+        school = files.api.school
+        await enrol(connection, elsewhere.class_id, [elsewhere.student_id])
+        await enrol(connection, school.class_id, [await make_student(connection, school.school_id, source_id="s-0104")])
+    lines = [files.line(name) for name in ("S-99", "S-0104")]
+
+    by_office, by_teacher = await files.send(*lines), await files.send(*lines, role="teacher")
+
+    assert [error["params"].get("close") for error in by_office.json()["errors"]] == [["s-99"], ["s-0104"]]
+    assert [error["params"].get("close") for error in by_teacher.json()["errors"]] == [None, ["s-0104"]]
+
+
+async def test_a_row_with_both_names_or_neither_is_refused(files: Files) -> None:
+    own, first = files.api.school.class_id, files.students[0]
+
+    answer = await files.send(f"7b,{own},,,s-1,{first},2024-12-25,late", ",,,,,,25.12.2024,late")
+
+    assert [(error["pointer"], error["code"]) for error in answer.json()["errors"]] == [
+        ("marks.csv:2", "two_names"),
+        ("marks.csv:2", "two_names"),
+        ("marks.csv:3", "missing_value"),
+        ("marks.csv:3", "missing_value"),
+        ("marks.csv:3", "date_format"),
+    ]
+
+
 async def test_a_file_without_marks_is_refused(files: Files) -> None:
     answer = await files.send_bytes(f"{HEADER}\n1,,1,2024-12-25,Späti\n".encode("latin-1"))
 
@@ -61,7 +111,7 @@ async def test_the_number_of_reported_errors_is_limited(files: Files, monkeypatc
     monkeypatch.setattr(rules, "MAX_VIOLATIONS", 2)
     right = files.line(files.students[0])
 
-    answer = await files.send(right, *["x,,y,2024-12-25,present"] * 3)
+    answer = await files.send(right, *[files.line("y", class_id="x")] * 3)
 
     assert violations(answer) == {("marks.csv:3", "unknown_class"), ("marks.csv:4", "unknown_class")}
     assert answer.json()["detail"] == "the file has at least 2 errors"

@@ -7,10 +7,15 @@ from datetime import date
 import pytest
 
 from adsum.attendance.rules import Mark
-from adsum.batches.marks_import.rules import MarkRow, read_marks
-from adsum.platform.errors import Malformed, Violation
+from adsum.batches.marks_import.rules import MarkRow, WrongRow, read_marks
+from adsum.platform.errors import Malformed
+from adsum.roster.naming.rules import Name
 
 DAY = date(2024, 12, 25)
+
+
+def names(class_name: str, session: str, student: str) -> tuple[Name, Name, Name]:
+    return Name("class", class_name), Name("session", session), Name("student", student)
 
 
 def test_a_byte_order_mark_crlf_another_column_order_and_blank_lines_are_accepted() -> None:
@@ -21,16 +26,18 @@ def test_a_byte_order_mark_crlf_another_column_order_and_blank_lines_are_accepte
     ).encode()
 
     assert list(read_marks(content)) == [
-        MarkRow(2, "7b", "", "s-1", DAY, Mark("late", "bus,\r\nagain")),
-        MarkRow(5, "7b", "2", "s-2", DAY, Mark("present")),
+        MarkRow(2, *names("7b", "", "s-1"), DAY, Mark("late", "bus,\r\nagain")),
+        MarkRow(5, *names("7b", "2", "s-2"), DAY, Mark("present")),
     ]
 
 
 def test_an_incomplete_line_and_an_invalid_day_are_violations_with_their_line() -> None:
-    rows = list(read_marks(b"class,session,student,date,status\n7b,,1\n7b,,1,25/12/2024,present\n"))
+    rows = list(read_marks(b"class,session,student,date,status\n7b,,1\n7b,,,25/12/2024,present\n"))
 
-    assert [(row.pointer, row.code) for row in rows if isinstance(row, Violation)] == [
+    violations = [violation for row in rows if isinstance(row, WrongRow) for violation in row.violations]
+    assert [(violation.pointer, violation.code) for violation in violations] == [
         ("marks.csv:2", "wrong_form"),
+        ("marks.csv:3", "missing_value"),
         ("marks.csv:3", "date_format"),
     ]
 

@@ -17,7 +17,7 @@ from tests.support.schools import caller, make_bare_school, make_class, make_ses
 
 MONDAY: dict[str, Any] = {"weekday": 1, "begins": "08:00", "ends": "08:45"}
 TUESDAY: dict[str, Any] = {"weekday": 2, "begins": "10:00", "ends": "10:45"}
-HEADER = "class,session,weekday,begins,ends\n"
+HEADER = "class,classId,session,sessionId,weekday,begins,ends\n"
 
 
 async def replace_times(api: Api, *times: dict[str, Any], role: str = "office") -> httpx2.Response:
@@ -93,33 +93,47 @@ async def test_a_timetable_names_classes_and_sessions_as_the_roster_file_does_or
         second = await make_session(connection, class_id, period="2")
         default = await make_session(connection, class_id)
     own = api.school.session_id
-    rows = f"ma-7b,2,1,08:00,08:45\nma-7b,,2,08:00,08:45\n{api.school.class_id},{own},3,08:00,08:45\n"
-    answer = await send(api, rows + "ma-7b,2,1,10:00,10:45\n")
+    rows = f"ma-7b,,2,,1,08:00,08:45\nma-7b,,,,2,08:00,08:45\n,{api.school.class_id},,{own},3,08:00,08:45\n"
+    answer = await send(api, rows + "ma-7b,,2,,1,10:00,10:45\n")
     assert answer.json() == {"dryRun": False, "sessions": 3, "times": 4}
     assert await times_of(api, second) == [(1, "08:00"), (1, "10:00")]
     assert await times_of(api, default) == [(2, "08:00")]
     assert await times_of(api, own) == [(3, "08:00")]
 
 
+async def test_a_source_id_in_a_timetable_is_no_id_of_adsum(adsum: Adsum, api: Api) -> None:
+    own = api.school.class_id
+    async with adsum.database.transaction() as connection:
+        other = await make_class(connection, api.school.school_id, source_id=f"0{own}")
+        await make_session(connection, other)
+
+    answer = await send(api, f"{own},,,,1,08:00,08:45\n{own},{own},,,1,08:00,08:45\n")
+
+    first, second = answer.json()["errors"]
+    assert (first["code"], first["params"]["close"], second["code"]) == ("unknown_class", [f"0{own}"], "two_names")
+    assert "the file may have lost leading zeros" in first["detail"]
+    assert await times_of(api, api.school.session_id) == []
+
+
 async def test_importing_a_timetable_leaves_other_sessions_unchanged(adsum: Adsum, api: Api) -> None:
     async with adsum.database.transaction() as connection:
         second = await make_session(connection, api.school.class_id, period="2")
     await replace_times(api, MONDAY)
-    await send(api, f"{api.school.class_id},2,2,08:00,08:45\n")
+    await send(api, f",{api.school.class_id},2,,2,08:00,08:45\n")
     assert await times_of(api, api.school.session_id) == [(1, "08:00")]
     assert await times_of(api, second) == [(2, "08:00")]
 
 
 async def test_a_dry_run_changes_nothing(api: Api) -> None:
     await replace_times(api, MONDAY)
-    answer = await send(api, f"{api.school.class_id},,2,08:00,08:45\n", dryRun=True)
+    answer = await send(api, f",{api.school.class_id},,,2,08:00,08:45\n", dryRun=True)
     assert answer.json() == {"dryRun": True, "sessions": 1, "times": 1}
     assert await times_of(api, api.school.session_id) == [(1, "08:00")]
 
 
 async def test_one_wrong_line_refuses_the_whole_timetable(api: Api) -> None:
-    right = f"{api.school.class_id},,2,08:00,08:45\n"
-    rows = f"{right}{right}nowhere,,1,08:00,08:45\n{api.school.class_id},9,Mon,8:00,08:45\nshort\n"
+    right = f",{api.school.class_id},,,2,08:00,08:45\n"
+    rows = f"{right}{right}nowhere,,,,1,08:00,08:45\n,{api.school.class_id},9,,Mon,8:00,08:45\nshort\n"
     answer = await send(api, rows)
     assert violations(answer) == {
         ("timetable.csv:3", "time_repeated"),
@@ -133,7 +147,7 @@ async def test_one_wrong_line_refuses_the_whole_timetable(api: Api) -> None:
 
 
 async def test_a_timetable_with_too_many_times_for_a_session_is_refused(api: Api) -> None:
-    rows = "".join(f"{api.school.class_id},,1,{i // 60:02}:{i % 60:02},23:00\n" for i in range(MAX_TIMES + 1))
+    rows = "".join(f",{api.school.class_id},,,1,{i // 60:02}:{i % 60:02},23:00\n" for i in range(MAX_TIMES + 1))
     assert violations(await send(api, rows)) == {(f"timetable.csv:{MAX_TIMES + 2}", "too_long")}
 
 

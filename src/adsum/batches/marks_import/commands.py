@@ -42,7 +42,8 @@ def import_marks(
 ) -> None:
     """Import marks from a CSV file.
 
-    Columns: class,session,student,date,status; optional: note,arrivedAt,leftAt.
+    Columns: class,session,student,date,status; optional: note,arrivedAt,leftAt. Adsum's ids are in the columns
+    classId,sessionId,studentId instead.
     If a line is invalid, nothing is recorded. Sending the same file again is safe.
     """
     content = file.read_bytes()

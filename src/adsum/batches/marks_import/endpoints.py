@@ -58,8 +58,9 @@ async def import_marks(
 ) -> MarksAnswer:
     """Columns: class, session, student, date, status; optional: note, arrivedAt, leftAt. Imports all lines or none.
 
-    Classes and students are named by their sourced ids or Adsum's ids; sessions by their period, which may be empty, or
-    by Adsum's id. Each class, session and day is a batch. Sending the file again is safe.
+    `class` and `student` are sourced ids; `session` is a period, which may be empty, or a sourced id. Adsum's ids have
+    columns of their own: classId, sessionId, studentId. Each class, session and day is a batch. Sending the file again
+    is safe.
     """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != CSV_TYPE:

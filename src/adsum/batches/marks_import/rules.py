@@ -1,6 +1,7 @@
 """A file of marks: its lines, and from them one submission for each class, session and day.
 
-The file is CSV with the columns `class,session,student,date,status` and optionally `note,arrivedAt,leftAt`.
+The file is CSV with the columns `class`, `session`, `student`, `date`, `status` and optionally `note`, `arrivedAt`,
+`leftAt`. `classId`, `sessionId` and `studentId` hold Adsum's ids instead of source ids.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from datetime import date
 from adsum.attendance.rules import Mark
 from adsum.batches.rules import OnExisting
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
-from adsum.platform.csv_files import CsvForm
+from adsum.platform.csv_files import CsvForm, Line
 from adsum.platform.days import WrongDay, plain_day
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.ids import Batch
+from adsum.roster.naming.rules import CLASS, SESSION, STUDENT, Name, RosterNames, name_in
 
-MARKS = CsvForm("marks.csv", ("class", "session", "student", "date", "status"), ("note", "arrivedAt", "leftAt"))
+MARKS = CsvForm("marks.csv", (CLASS, SESSION, STUDENT, ("date",), ("status",)), ("note", "arrivedAt", "leftAt"))
 MAX_ROWS = 200_000
 MAX_BATCHES = 10_000
 MAX_VIOLATIONS = 1_000
@@ -45,32 +47,21 @@ class MarksReport:
 
 @dataclass(frozen=True, slots=True)
 class MarkRow:
-    """A parsed line. `line` is its number in the file, where the header is line 1."""
+    """A line without wrong names and days. `line` is its number in the file, where the header is line 1."""
 
     line: int
-    class_name: str
-    session_name: str
-    student_name: str
+    class_name: Name
+    session_name: Name
+    student_name: Name
     day: date
     mark: Mark
 
 
 @dataclass(frozen=True, slots=True)
-class NamedSession:
-    """A session with the names that a file may use for it. `period` is empty for the only session of a class."""
+class WrongRow:
+    """A line with violations, which name the line."""
 
-    session_id: int
-    period: str
-    class_id: int
-    class_source_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class NamedStudent:
-    """A student with the names that a file may use for them."""
-
-    id: int
-    source_id: str | None
+    violations: Sequence[Violation]
 
 
 @dataclass(slots=True)
@@ -85,12 +76,11 @@ class Violations:
 
     def add(self, line: int, violation: Violation) -> None:
         """Adds a violation of a line."""
-        self.add_located(MARKS.violation(line, violation))
+        self.add_located([MARKS.violation(line, violation)])
 
-    def add_located(self, violation: Violation) -> None:
-        """Adds a violation that names its line already."""
-        if not self.is_full:
-            self.items.append(violation)
+    def add_located(self, violations: Sequence[Violation]) -> None:
+        """Adds violations that name their line already."""
+        self.items += violations[: MAX_VIOLATIONS - len(self.items)]
 
     def by_line(self) -> list[Violation]:
         """The violations in the order of the lines."""
@@ -103,58 +93,15 @@ class Violations:
             raise Invalid(f"the file has {at_least}{len(self.items)} errors", self.by_line())
 
 
-class RosterNames:
-    """Finds classes, sessions and students of a school by name. Source ids take precedence over Adsum's ids."""
-
-    def __init__(self, sessions: Iterable[NamedSession], students: Iterable[NamedStudent]) -> None:
-        self._classes: dict[str, int] = {}
-        self._sessions: dict[tuple[int, str], int] = {}
-        sourced_classes: dict[str, int] = {}
-        periods: dict[tuple[int, str], int] = {}
-        for session in sessions:
-            self._classes[str(session.class_id)] = session.class_id
-            self._sessions[session.class_id, str(session.session_id)] = session.session_id
-            periods[session.class_id, session.period] = session.session_id
-            if session.class_source_id:
-                sourced_classes[session.class_source_id] = session.class_id
-        self._classes |= sourced_classes
-        self._sessions |= periods
-        self._students: dict[str, int] = {}
-        sourced_students: dict[str, int] = {}
-        for student in students:
-            self._students[str(student.id)] = student.id
-            if student.source_id:
-                sourced_students[student.source_id] = student.id
-        self._students |= sourced_students
-
-    def batch_of(self, row: MarkRow) -> Batch | Violation:
-        """The batch of a line, or the violation if its class or session is unknown."""
-        class_id = self._classes.get(row.class_name)
-        if class_id is None:
-            return unknown_class(row.class_name)
-        session_id = self._sessions.get((class_id, row.session_name))
-        if session_id is None:
-            detail = f"class {row.class_name[:40]!r} has no session {row.session_name[:40]!r}"
-            return Violation("session_not_of_class", detail)
-        return Batch(class_id, session_id, row.day)
-
-    def student_of(self, name: str) -> int:
-        """The id of a student. An unknown name gets a negative id, always the same one.
-
-        The validation of the submission refuses that id, and reveals no student whom the caller may not see.
-        """
-        return self._students.setdefault(name, -1 - len(self._students))
-
-
 @dataclass(slots=True)
 class Group:
     """The lines of one class, session and day. `lines` and `names` are in the order of `marks`."""
 
     batch: Batch
-    class_name: str
+    class_name: Name
     lines: dict[int, int] = field(default_factory=dict[int, int])
     """The line of each student."""
-    names: list[str] = field(default_factory=list[str])
+    names: list[Name] = field(default_factory=list[Name])
     marks: list[StudentMark] = field(default_factory=list[StudentMark])
 
     def submission(self, options: MarksOptions) -> Submission:
@@ -169,7 +116,7 @@ class Group:
             reason=options.reason,
         )
 
-    def add_violations(self, violations: Sequence[Violation], into: Violations) -> None:
+    def add_violations(self, violations: Sequence[Violation], names: RosterNames, into: Violations) -> None:
         """Adds violations of the submission to its lines. A violation of the whole submission goes to each line."""
         lines = list(self.lines.values())
         for violation in violations:
@@ -178,33 +125,46 @@ class Group:
                 for line in lines:
                     into.add(line, Violation(violation.code, violation.detail, params=violation.params))
                 continue
-            index, _, name = mark_pointer.partition("/")
-            is_student = name == "studentId"
-            into.add(lines[int(index)], _with_name(violation, self.names[int(index)]) if is_student else violation)
+            index, _, field_name = mark_pointer.partition("/")
+            is_student = field_name == "studentId"
+            named = _of_student(violation, self.names[int(index)], names) if is_student else violation
+            into.add(lines[int(index)], named)
 
 
-def read_marks(content: bytes) -> Iterator[MarkRow | Violation]:
-    """Parses each line, or returns its violation. A date is a plain YYYY-MM-DD.
+def read_marks(content: bytes) -> Iterator[MarkRow | WrongRow]:
+    """Parses each line, or returns its violations. A date is a plain YYYY-MM-DD.
 
     Raises:
         Malformed: the content is not UTF-8, or not CSV with these columns.
     """
     for line in MARKS.lines(content):
+        violations: list[Violation] = []
+        row = _mark_row(line, violations) if line.violation is None else None
         if line.violation is not None:
-            yield line.violation
-            continue
-        cells = line.cells
-        try:
-            day = plain_day(cells["date"])
-        except WrongDay as error:
-            yield MARKS.violation(line.number, Violation(error.code, str(error)))
-            continue
-        note, arrived_at, left_at = (cells.get(name) or None for name in MARKS.more)
-        mark = Mark(cells["status"], note, arrived_at, left_at)
-        yield MarkRow(line.number, cells["class"], cells["session"], cells["student"], day, mark)
+            yield WrongRow([line.violation])
+        else:
+            yield row or WrongRow([MARKS.violation(line.number, violation) for violation in violations])
 
 
-def group_marks(rows: Iterable[MarkRow | Violation], names: RosterNames, violations: Violations) -> list[Group]:
+def _mark_row(line: Line, violations: list[Violation]) -> MarkRow | None:
+    """The row, or None and its violations."""
+    cells = line.cells
+    class_name = name_in(cells, CLASS, violations)
+    session_name = name_in(cells, SESSION, violations, may_be_empty=True)
+    student_name = name_in(cells, STUDENT, violations)
+    day: date | None = None
+    try:
+        day = plain_day(cells["date"])
+    except WrongDay as error:
+        violations.append(Violation(error.code, str(error)))
+    if class_name is None or session_name is None or student_name is None or day is None:
+        return None
+    note, arrived_at, left_at = (cells.get(name) or None for name in MARKS.more)
+    mark = Mark(cells["status"], note, arrived_at, left_at)
+    return MarkRow(line.number, class_name, session_name, student_name, day, mark)
+
+
+def group_marks(rows: Iterable[MarkRow | WrongRow], names: RosterNames, violations: Violations) -> list[Group]:
     """Groups the lines by class, session and day, in the order of the file.
 
     Raises:
@@ -212,17 +172,18 @@ def group_marks(rows: Iterable[MarkRow | Violation], names: RosterNames, violati
     """
     groups: dict[Batch, Group] = {}
     # Equal marks and names are stored once.
-    shared: dict[Mark | str, Mark | str] = {}
+    shared: dict[Mark | Name, Mark | Name] = {}
     for count, row in enumerate(rows, start=1):
         if count > MAX_ROWS:
             raise _too_long("lines", MAX_ROWS)
-        if isinstance(row, Violation):
-            violations.add_located(row)
+        if isinstance(row, WrongRow):
+            violations.add_located(row.violations)
             continue
-        batch = names.batch_of(row)
-        if isinstance(batch, Violation):
-            violations.add(row.line, batch)
+        session = names.session_of(row.class_name, row.session_name)
+        if isinstance(session, Violation):
+            violations.add(row.line, session)
             continue
+        batch = Batch(session.class_id, session.id, row.day)
         group = groups.setdefault(batch, Group(batch, row.class_name))
         if len(groups) > MAX_BATCHES:
             raise _too_long("batches", MAX_BATCHES)
@@ -231,31 +192,26 @@ def group_marks(rows: Iterable[MarkRow | Violation], names: RosterNames, violati
             violations.add(row.line, _repeated(row, group.lines[student_id]))
             continue
         group.lines[student_id] = row.line
-        group.names.append(str(shared.setdefault(row.student_name, row.student_name)))
-        mark = shared.setdefault(row.mark, row.mark)
+        name, mark = shared.setdefault(row.student_name, row.student_name), shared.setdefault(row.mark, row.mark)
+        assert isinstance(name, Name)
         assert isinstance(mark, Mark)
+        group.names.append(name)
         group.marks.append(StudentMark(student_id, mark))
     return list(groups.values())
 
 
-def unknown_class(name: str) -> Violation:
-    """The violation for a class that does not exist, or that the caller does not see."""
-    return Violation("unknown_class", f"there is no class {name[:40]!r} with a session")
-
-
-def _with_name(violation: Violation, name: str) -> Violation:
+def _of_student(violation: Violation, name: Name, names: RosterNames) -> Violation:
     """Names the student as the file does: its reader may not know Adsum's id."""
-    student = f"student {name[:40]!r}"
     details = {
-        "unknown_student": f"there is no {student}",
-        "not_enrolled": f"{student} is not enrolled in this class on that day",
-        "not_on_roster": f"{student} is not on the roster of this class on that day",
+        "unknown_student": f"there is no {name}",
+        "not_enrolled": f"{name} is not enrolled in this class on that day",
+        "not_on_roster": f"{name} is not on the roster of this class on that day",
     }
-    return Violation(violation.code, details[violation.code])
+    return names.unknown_student(violation.code, details[violation.code], name)
 
 
 def _repeated(row: MarkRow, earlier: int) -> Violation:
-    detail = f"student {row.student_name[:40]!r} is already in line {earlier}, for the same class, session and day"
+    detail = f"{row.student_name} is already in line {earlier}, for the same class, session and day"
     return Violation("student_repeated", detail, params={"earlierRow": earlier})
 
 

@@ -7,16 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.batches.marks_import.repository import visible_sessions, visible_students
 from adsum.batches.marks_import.rules import (
     Group,
     MarksOptions,
     MarksReport,
-    RosterNames,
     Violations,
     group_marks,
     read_marks,
-    unknown_class,
 )
 from adsum.batches.service import AttendancesService
 from adsum.batches.submission import BatchResult, Submission
@@ -24,6 +21,8 @@ from adsum.platform.coalescer import REQUESTS_AT_MOST
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import AdsumError, Conflict, Invalid, NotFound
 from adsum.platform.telemetry import logger
+from adsum.roster.naming.repository import visible_sessions, visible_students
+from adsum.roster.naming.rules import RosterNames
 from adsum.schools.service import Schools, require_school
 
 # Marks of the submissions that one query validates.
@@ -75,9 +74,9 @@ class MarksImport:
         # In a thread: a long file must not block other requests.
         groups = await asyncio.to_thread(group_marks, read_marks(content), names, violations)
         parts = [_Part(group, group.submission(options)) for group in groups]
-        previews = await self._validate(parts, caller, violations)
+        previews = await self._validate(parts, names, caller, violations)
         violations.refuse()
-        batches = previews if options.dry_run else await self._accept(parts, caller)
+        batches = previews if options.dry_run else await self._accept(parts, names, caller)
         rows = sum(len(group.marks) for group in groups)
         log.info("marks imported", actor=caller.actor, school_id=school_id, rows=rows, accepted=len(batches))
         return MarksReport(options.dry_run, rows, batches)
@@ -88,7 +87,9 @@ class MarksImport:
             sessions = await visible_sessions(connection, caller, school_id)
             return RosterNames(sessions, await visible_students(connection, caller, school_id))
 
-    async def _validate(self, parts: Sequence[_Part], caller: Caller, violations: Violations) -> list[BatchResult]:
+    async def _validate(
+        self, parts: Sequence[_Part], names: RosterNames, caller: Caller, violations: Violations
+    ) -> list[BatchResult]:
         """The expected result of each part. Adds the violations of invalid parts to `violations`."""
         results: list[BatchResult] = []
         for some in _slices(parts):
@@ -97,13 +98,13 @@ class MarksImport:
             previews = await self._attendances.preview_batches([each.submission for each in some], caller)
             for part, preview in zip(some, previews, strict=True):
                 if isinstance(preview, AdsumError):
-                    _add_error(preview, part.group, violations)
+                    _add_error(preview, part.group, names, violations)
                 else:
                     # The run that would be created has no id yet.
                     results.append(replace(preview, run_id=None) if preview.is_new_run else preview)
         return results
 
-    async def _accept(self, parts: Sequence[_Part], caller: Caller) -> list[BatchResult]:
+    async def _accept(self, parts: Sequence[_Part], names: RosterNames, caller: Caller) -> list[BatchResult]:
         """Accepts each part, as many concurrently as are validated together."""
         results: list[BatchResult] = []
         violations = Violations()
@@ -112,7 +113,7 @@ class MarksImport:
             answers = await asyncio.gather(*submitted, return_exceptions=True)
             for part, answer in zip(some, answers, strict=True):
                 if isinstance(answer, AdsumError):
-                    _add_error(answer, part.group, violations)
+                    _add_error(answer, part.group, names, violations)
                 elif isinstance(answer, BaseException):
                     raise answer
                 else:
@@ -137,12 +138,12 @@ def _slices(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
         yield some
 
 
-def _add_error(error: AdsumError, group: Group, violations: Violations) -> None:
+def _add_error(error: AdsumError, group: Group, names: RosterNames, violations: Violations) -> None:
     """Adds the error as violations of the group's lines. Raises it if it does not belong to any line."""
     match error:
         case NotFound():
-            group.add_violations([unknown_class(group.class_name)], violations)
+            group.add_violations([names.unknown_class(group.class_name)], names, violations)
         case Invalid():
-            group.add_violations(error.violations, violations)
+            group.add_violations(error.violations, names, violations)
         case _:
             raise error

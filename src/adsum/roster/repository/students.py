@@ -52,7 +52,7 @@ async def find_student(connection: AsyncConnection, caller: Caller, student_id: 
     """The student, if the caller sees them; a teacher sees students of the classes that they teach on any day."""
     statement = _students().where(students.c.id == student_id, in_visible_school(caller, students.c.school_id))
     if caller.teaches_only:
-        statement = statement.where(_ever_taught(caller))
+        statement = statement.where(ever_taught(caller))
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else StudentRow(*row)
 
@@ -96,7 +96,7 @@ async def visible_student_names(
         students.c.id.in_(student_ids), in_visible_school(caller, students.c.school_id)
     )
     if caller.teaches_only:
-        found = found.where(_ever_taught(caller))
+        found = found.where(ever_taught(caller))
     return {row.id: StudentName(row.given_name, row.family_name) for row in await connection.execute(found)}
 
 
@@ -146,7 +146,7 @@ def _enrolled(caller: Caller, class_id: int | None, day: Day) -> ColumnElement[b
     return exists(enrolled if class_id is None else enrolled.where(enrolments.c.class_id == class_id))
 
 
-def _ever_taught(caller: Caller) -> ColumnElement[bool]:
+def ever_taught(caller: Caller) -> ColumnElement[bool]:
     """Students with an enrolment, of any date, in a class that the caller teaches on any day."""
     return exists().where(
         enrolments.c.student_id == students.c.id, in_visible_class(caller, enrolments.c.class_id, None)

@@ -28,7 +28,10 @@ def import_timetable(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Import a timetable: CSV with the columns class,session,weekday,begins,ends. Imports all lines or none."""
+    """Import a timetable: CSV with the columns class,session,weekday,begins,ends. Imports all lines or none.
+
+    Adsum's ids are in the columns classId,sessionId instead.
+    """
     content = file.read_bytes()
 
     async def work(services: Services) -> TimetableReport:

@@ -62,7 +62,8 @@ async def import_timetable(
 ) -> TimetableAnswer:
     """Columns class, session, weekday, begins, ends. Every session that is named gets these times; all, or nothing.
 
-    A class is named by its sourced id or Adsum's id; a session by its period, which may be empty, or by Adsum's id.
+    `class` is a sourced id; `session` is a period, which may be empty, or a sourced id. Adsum's ids have columns of
+    their own: classId, sessionId.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != CSV_TYPE:

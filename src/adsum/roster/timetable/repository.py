@@ -12,7 +12,7 @@ from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.database.validity import Day, valid_on
 from adsum.roster.rules import SessionRow
 from adsum.roster.tables import classes, session_times, sessions
-from adsum.roster.timetable.rules import SessionPlace, TimedSession
+from adsum.roster.timetable.rules import TimedSession
 from adsum.schools.calendar.rules import SessionTime
 from adsum.schools.stale_days import mark_stale_sessions
 from adsum.schools.tables import closed_days, schools, terms
@@ -59,16 +59,6 @@ async def replace_times(connection: AsyncConnection, times: Mapping[int, Sequenc
     if rows:
         await connection.execute(insert(session_times), rows)
     await mark_stale_sessions(connection, times.keys())
-
-
-async def sessions_of_school(connection: AsyncConnection, school_id: int) -> list[SessionPlace]:
-    """The active sessions of the active classes of a school."""
-    statement = (
-        select(sessions.c.id, sessions.c.period, classes.c.id, classes.c.source_id)
-        .join(classes, classes.c.id == sessions.c.class_id)
-        .where(classes.c.school_id == school_id, classes.c.active, sessions.c.active)
-    )
-    return [SessionPlace(*row) for row in await connection.execute(statement)]
 
 
 def has_begun(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]) -> Collection[ColumnElement[bool]]:

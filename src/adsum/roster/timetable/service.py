@@ -8,11 +8,12 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, refuse
+from adsum.roster.naming.repository import visible_sessions
+from adsum.roster.naming.rules import RosterNames
 from adsum.roster.repository.classes import find_class, is_visible_session
 from adsum.roster.rules import ClassRow
-from adsum.roster.timetable.repository import replace_times, sessions_of_school, times_by_session, times_of
+from adsum.roster.timetable.repository import replace_times, times_by_session, times_of
 from adsum.roster.timetable.rules import (
-    SessionNames,
     TimedSession,
     TimetablePlan,
     TimetableReport,
@@ -85,8 +86,8 @@ class Timetables:
     ) -> TimetableReport:
         """Replaces all times of every session in the file, or changes nothing.
 
-        A class is named by its source id or Adsum's id; a session by its period, which is empty for the only session of
-        a class, or by Adsum's id.
+        `class` is a source id; `session` a period, which is empty for the only session of a class, or a source id.
+        `classId` and `sessionId` are Adsum's ids.
 
         Raises:
             Forbidden: without `school:manage`.
@@ -98,7 +99,7 @@ class Timetables:
         rows = read_timetable(content)
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
-            plan = TimetablePlan(SessionNames(await sessions_of_school(connection, school_id)))
+            plan = TimetablePlan(RosterNames(await visible_sessions(connection, caller, school_id, active=True)))
             for row in rows:
                 plan.add(row)
             if plan.violations:
