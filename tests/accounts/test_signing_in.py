@@ -11,7 +11,6 @@ from adsum.accounts.access import Role
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_in import SigningIn
 from adsum.accounts.tokens import Tokens
-from adsum.batches.queue import service
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import TooManyAttempts, Unauthenticated
 from adsum.platform.redis.attempts import Allowance, FailedAttempts
@@ -25,9 +24,7 @@ AN_HOUR_S = 3600
 
 
 @pytest.fixture
-async def redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Redis]:
-    """Raises the deadline of Redis calls, since a slow test machine is not an outage."""
-    monkeypatch.setattr(service, "REQUEST_DEADLINE_S", 10.0)
+async def redis(redis_url: str) -> AsyncGenerator[Redis]:
     client = open_redis(redis_url, connections=4, socket_timeout=5)
     yield client
     await client.aclose()

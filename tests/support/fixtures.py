@@ -14,6 +14,7 @@ import pytest
 
 from adsum.embedded.valkey import Valkey
 from adsum.platform.database.engine import Database, open_database
+from adsum.platform.redis import connection
 from adsum.platform.settings import Settings
 from tests.support.servers.databases import Databases
 from tests.support.servers.postgres import Postgres, copy_data, new_postgres, running_postgres, temporary_postgres
@@ -22,6 +23,7 @@ from tests.support.servers.valkey import tell, temporary_valkey, url_of
 from tests.support.shared import made_once
 
 TEMPLATE = "adsum_template"
+REQUEST_S = 10.0
 
 NewDatabase = Callable[[], str]
 
@@ -32,6 +34,15 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     for name in [name for name in os.environ if name.startswith("ADSUM_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def time_for_requests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raises the deadline of Redis calls, since a slow test machine is not an outage. Tests with a Valkey of their own
+    keep it: some of them stop or freeze it to test the deadline.
+    """
+    if "own_valkey" not in request.fixturenames:
+        monkeypatch.setattr(connection, "REQUEST_DEADLINE_S", REQUEST_S)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ from sqlalchemy import update
 
 from adsum import wiring
 from adsum.accounts.access import system_caller
-from adsum.batches.queue import service
 from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
 from adsum.batches.rules import BatchStatus
 from adsum.platform.redis.connection import open_redis
@@ -35,11 +34,8 @@ def settings(database_url: str, redis_url: str) -> Settings:
 
 
 @pytest.fixture
-async def adsum(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Adsum]:
-    """All services. Raises the deadline of Redis calls, since a slow test machine is not an outage and no sweeper runs
-    here.
-    """
-    monkeypatch.setattr(service, "REQUEST_DEADLINE_S", 10.0)
+async def adsum(settings: Settings) -> AsyncGenerator[Adsum]:
+    """All services."""
     async with wiring.open_adsum(settings) as opened:
         yield opened
 

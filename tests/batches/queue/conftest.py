@@ -11,7 +11,6 @@ from redis.asyncio import Redis
 
 from adsum.attendance.rules import Mark
 from adsum.attendance.statuses.rules import PRESENT
-from adsum.batches.queue import service
 from adsum.batches.queue.ledger import Ledger, LedgerKeys, Tickets, holder_of_reply
 from adsum.batches.queue.service import QueueService
 from adsum.batches.rules import OnExisting, RunState
@@ -26,12 +25,6 @@ KEYS = LedgerKeys("", BATCH)
 FIRST, SECOND = "01930000-0000-7000-8000-000000000001", "01930000-0000-7000-8000-000000000002"
 
 NewQueue = Callable[[Redis], QueueService]
-
-
-@pytest.fixture(autouse=True)
-def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Raises the deadline of requests, except in tests that freeze a server, since test machines may be slow."""
-    monkeypatch.setattr(service, "REQUEST_DEADLINE_S", 3.0)
 
 
 @pytest.fixture

@@ -135,14 +135,11 @@ async def test_the_lock_is_reported_under_its_public_name(queue: QueueService) -
     assert queue.lock_key(BATCH.id) == KEYS.lock
 
 
-async def test_a_frozen_server_delays_a_request_at_most_by_the_deadline(
-    own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_frozen_server_delays_a_request_at_most_by_the_deadline(own_valkey: Valkey) -> None:
     redis = open_redis(url_of(own_valkey), connections=8, socket_timeout=5)
     queue = new_queue(redis)
     await queue.ping()
-    with frozen(own_valkey), monkeypatch.context() as patched:
-        patched.setattr(service, "REQUEST_DEADLINE_S", REQUEST_DEADLINE_S)
+    with frozen(own_valkey):
         start = time.monotonic()
         with pytest.raises(QueueOutage):
             await queue.enqueue([run_of(FIRST, [1, 2])])

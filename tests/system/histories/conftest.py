@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-from adsum.batches.queue import service
+from adsum.platform.redis import connection
 from tests.system.histories.runs import run_histories
 from tests.system.histories.world import World
 
@@ -17,7 +17,7 @@ RunHistories = Callable[[World, int], None]
 @pytest.fixture
 def new_world(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Generator[NewWorld]:
     """Creates a world with a database and a chunk size. Long timeouts make its histories reproducible."""
-    monkeypatch.setattr(service, "REQUEST_DEADLINE_S", 60)
+    monkeypatch.setattr(connection, "REQUEST_DEADLINE_S", 60)
     opened: list[World] = []
 
     def new(database_url: str, chunk_size: int) -> World:
