@@ -84,7 +84,7 @@ async def test_a_teacher_of_the_roster_gets_a_login_and_keeps_role_and_classes(
     school_id = await new_school(database)
     async with database.transaction() as connection:
         person = await make_user(connection, Role.TEACHER, school_id, source_id="T1")
-    added = await accounts.add_user("t@school.example", Role.TEACHER, teacher="T1", password=PASSWORD)
+    added = await accounts.add_user("t@school.example", Role.TEACHER, teacher=" T1\n", password=PASSWORD)
     assert added.user == User(person, "t@school.example", Role.TEACHER, school_id, disabled=False, source_id="T1")
     assert (await accounts.authenticate("t@school.example", PASSWORD)).id == person
 
@@ -94,6 +94,12 @@ async def test_a_teacher_who_is_not_on_the_roster_gets_no_login(accounts: Accoun
     with pytest.raises(NotFound):
         await accounts.add_user("t@school.example", Role.TEACHER, teacher="T1")
     assert await accounts.list_users() == []
+
+
+async def test_a_source_id_with_control_characters_is_refused(accounts: Accounts) -> None:
+    for teacher in ("T\n1", "T\x001", "T\udc801"):
+        attempt = accounts.add_user("t@school.example", Role.TEACHER, teacher=teacher)
+        assert await codes_of(attempt) == {"wrong_text"}
 
 
 async def test_a_teacher_gets_one_login_only(accounts: Accounts, database: Database) -> None:

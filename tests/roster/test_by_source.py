@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 import httpx2
 import pytest
@@ -126,14 +127,58 @@ async def test_a_session_stays_with_its_class_and_a_period_with_its_session(api:
 
 async def test_every_violation_of_an_upsert_is_reported(api: Api) -> None:
     enrolment = await upsert(api, "enrolments", "e-1", classSourcedId="c-9", studentSourcedId="s-9")
-    session = await upsert(api, "sessions", "p-1", classSourcedId="c-9", title=" ")
+    session = await upsert(api, "sessions", "p-1", classSourcedId="c-9", title="First")
+    blank = await upsert(api, "sessions", "%20", classSourcedId=" ", title=" ")
 
     assert violations(enrolment) == {("/classSourcedId", "unknown_class"), ("/studentSourcedId", "unknown_student")}
-    assert violations(session) == {("/classSourcedId", "unknown_class"), ("/title", "too_short")}
+    assert violations(session) == {("/classSourcedId", "unknown_class")}
+    nothing = {("/path/sourcedId", "too_short"), ("/classSourcedId", "too_short"), ("/title", "too_short")}
+    assert violations(blank) == nothing
     row = SourcedClass("x" * 256, "\x00")
     with pytest.raises(Invalid) as refused:
         await api.adsum.sourced_roster.put_class(api.school.school_id, " ", row, system_caller())
     assert {violation.code for violation in refused.value.violations} == {"wrong_form", "too_long", "wrong_text"}
+
+
+async def test_an_id_may_hold_a_slash(api: Api) -> None:
+    for what, body in (
+        ("classes", {"title": "7b"}),
+        ("students", {"givenName": "Ada", "familyName": "Byron"}),
+        ("sessions", {"classSourcedId": "2026/7B", "title": "Homeroom"}),
+        ("enrolments", {"classSourcedId": "2026/7B", "studentSourcedId": "2026/7B"}),
+    ):
+        added = await upsert(api, what, "2026%2F7B", **body)
+        assert (added.status_code, added.json().get("sourcedId", added.text)) == (HTTPStatus.CREATED, "2026/7B")
+        assert (await upsert(api, what, "2026/7B", **body)).status_code == HTTPStatus.OK
+    for what in ("classes", "students"):
+        assert len((await api.get(f"/{what}", sourcedId="2026/7B")).json()["items"]) == 1
+
+
+async def test_blanks_at_the_ends_of_ids_and_names_are_stripped(api: Api) -> None:
+    first = await upsert(api, "students", "%20x", givenName="Ada ", familyName="\u00a0Byron", grade=" 07")
+    again = await upsert(api, "students", "x%C2%A0", givenName="Ada", familyName="Byron", grade="07")
+    await upsert(api, "classes", "c-1", title="7b")
+    enrolled = await upsert(api, "enrolments", "e-1", classSourcedId=" c-1", studentSourcedId="x\t")
+    (listed,) = (await api.get("/students", sourcedId="x ")).json()["items"]
+
+    assert (first.json()["sourcedId"], again.status_code) == ("x", HTTPStatus.OK)
+    assert first.json() == again.json()
+    assert enrolled.status_code == HTTPStatus.CREATED
+    assert (listed["sourcedId"], listed["givenName"], listed["grade"]) == ("x", "Ada", "07")
+
+
+@pytest.mark.parametrize("character", ["%0A", "%00", "%1F", "%7F", "%C2%85", "%E2%80%A8"])
+async def test_control_characters_in_ids_are_refused(api: Api, character: str) -> None:
+    in_path = await upsert(api, "students", f"a{character}b", givenName="Ada", familyName="B\nyron")
+    in_query = await api.get("/students", sourcedId=unquote(f"a{character}b"))
+
+    assert violations(in_path) == {("/path/sourcedId", "wrong_text"), ("/familyName", "wrong_text")}
+    assert violations(in_query) == {("/query/sourcedId", "wrong_text")}
+    row = SourcedClass("7b")
+    for source_id, codes in (("a\nb", {"wrong_text"}), ("x ", {"wrong_form"})):
+        with pytest.raises(Invalid) as refused:
+            await api.adsum.sourced_roster.put_class(api.school.school_id, source_id, row, system_caller())
+        assert {violation.code for violation in refused.value.violations} == codes
 
 
 async def test_only_importers_may_upsert_and_only_in_their_schools(adsum: Adsum, api: Api) -> None:

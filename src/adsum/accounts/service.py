@@ -12,6 +12,7 @@ from adsum.accounts.passwords import MAX_LENGTH, MIN_LENGTH, Passwords, generate
 from adsum.accounts.repository import StoredUser
 from adsum.platform.database.engine import Database, RejectedRows
 from adsum.platform.errors import Conflict, Invalid, NotFound, Unauthenticated, Violation, refuse
+from adsum.platform.texts import validate_roster_text
 
 ROLES = tuple(role for role in Role if role is not Role.KEY)
 MAX_EMAIL = 254
@@ -75,11 +76,13 @@ class Accounts:
             NotFound: the roster of the school has no such teacher.
         """
         email = normalised_email(email)
+        teacher = None if teacher is None else teacher.strip()
         password = generated_password() if password is None else password
         violations = [
             *_validate_email(email),
             *_validate_password(password),
             *_validate_role(role, school_id, teacher),
+            *validate_roster_text(teacher or "", "/teacher"),
         ]
         refuse(violations)
         password_hash = await self._passwords.hash(password)

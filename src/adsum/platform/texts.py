@@ -1,4 +1,4 @@
-"""Free texts: their greatest lengths, the characters that no database stores, and the form that is compared."""
+"""Texts: limits of free texts, characters that no text of the roster contains, and the form that is compared."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ MAX_NOTE = 500
 MAX_REASON = 500
 # NUL, and halves of UTF-16 pairs.
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+# Control characters, and the line and paragraph separators of Unicode.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+WRONG_ROSTER_TEXT = "this must not contain control characters, such as NUL or a line break, or unpaired surrogates"
+
 
 # Letters that are no letter with an accent to Unicode.
 _LETTERS = str.maketrans(
@@ -24,6 +28,17 @@ _APOSTROPHES = "'`\u00b4\u2018\u2019\u201b\u2032\uff07\u02b9\u02bb\u02bc\u02bd\u
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212"
 _UNIFIED = str.maketrans({**dict.fromkeys(_APOSTROPHES, ""), **dict.fromkeys(_DASHES, "-")})
 _BETWEEN_WORDS = re.compile(rf"[\s,;،、]+|(?<=[^\W\d_])[-{_DASHES}](?=[^\W\d_])")
+
+
+def is_roster_text(text: str) -> bool:
+    """Whether a text may be an id or a name in the roster, once blanks at its ends are stripped."""
+    return CONTROL.search(text) is None and UNSTORABLE.search(text) is None
+
+
+def validate_roster_text(text: str, pointer: str) -> Iterator[Violation]:
+    """The violation of a text that `is_roster_text` refuses."""
+    if not is_roster_text(text):
+        yield Violation("wrong_text", WRONG_ROSTER_TEXT, pointer)
 
 
 def folded(text: str) -> str:

@@ -67,7 +67,9 @@ def present() -> str:
 def _endpoint(route: APIRoute, method: str) -> Endpoint:
     checks = list(_dependencies(route.dependant))
     permissions = tuple(dict.fromkeys(each.call.permission for each in checks if isinstance(each.call, Permitted)))
-    return Endpoint(method, route.path, permissions, is_public=all(each.call is not authenticated for each in checks))
+    return Endpoint(
+        method, route.path_format, permissions, is_public=all(each.call is not authenticated for each in checks)
+    )
 
 
 def _dependencies(dependant: Dependant) -> Iterator[Dependant]:

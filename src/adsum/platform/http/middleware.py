@@ -81,7 +81,7 @@ def _observe(scope: Scope, response: _Response) -> None:
 
 def _route(scope: Scope) -> str:
     """The template of the path. The path itself may hold personal data, and its number of values is unbounded."""
-    return str(getattr(scope.get("route"), "path", "unknown"))
+    return str(getattr(scope.get("route"), "path_format", "unknown"))
 
 
 def _request_id(scope: Scope) -> str:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic_core import PydanticCustomError
 
 from adsum.platform.days import WrongDay, day_near, plain_day
-from adsum.platform.http.schemas import PlainText, Schema
+from adsum.platform.http.schemas import PlainText, RosterText, Schema
 from adsum.platform.paging import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT, PageRequest, WrongCursor, parsed
 
 ON_BEHALF_OF = "onBehalfOf"
@@ -44,7 +44,7 @@ SourcedDay = Annotated[date, _read_by(plain_day)]
 Words = Annotated[PlainText, StringConstraints(max_length=100)]
 """Search words. Each word must occur."""
 
-SourcedId = Annotated[PlainText, StringConstraints(max_length=255)]
+SourcedId = Annotated[RosterText, StringConstraints(max_length=255)]
 """An id in a roster file."""
 
 StatusCode = PlainText

@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from adsum.platform.ids import MAX_ID
-from adsum.platform.texts import UNSTORABLE
+from adsum.platform.texts import UNSTORABLE, WRONG_ROSTER_TEXT, is_roster_text
 
 
 def _storable(text: str) -> str:
@@ -18,6 +18,13 @@ def _storable(text: str) -> str:
     if UNSTORABLE.search(text):
         raise PydanticCustomError("wrong_text", "a text must not contain NUL or unpaired surrogates")
     return text
+
+
+def _roster_text(text: str) -> str:
+    stripped = text.strip()
+    if not is_roster_text(stripped):
+        raise PydanticCustomError("wrong_text", WRONG_ROSTER_TEXT)
+    return stripped
 
 
 Id = Annotated[int, Strict(), Field(ge=1, le=MAX_ID)]
@@ -31,6 +38,9 @@ Flag = Annotated[bool, Strict()]
 
 PlainText = Annotated[str, AfterValidator(_storable)]
 """A text that both databases can store."""
+
+RosterText = Annotated[str, AfterValidator(_roster_text)]
+"""An id or a name in the roster, read as in roster files: without blanks at its ends and control characters."""
 
 Moment = Annotated[
     AwareDatetime,

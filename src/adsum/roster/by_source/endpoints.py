@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
@@ -22,6 +23,14 @@ from adsum.roster.by_source.schemas import (
 from adsum.roster.by_source.service import SourcedRoster, Upserted
 from adsum.schools.service import Schools
 
+
+class RestOfPath(PathConvertor):
+    """The rest of a path, because `%2F` in an id is decoded before routing. Line breaks match, and are then refused."""
+
+    regex = r"[\s\S]+"
+
+
+register_url_convertor("rest", RestOfPath())
 router = APIRouter(tags=["roster"], dependencies=[Depends(each_named_once)])
 Importer = Annotated[Caller, Depends(require(Permission.ROSTER_IMPORT))]
 OwnId = Annotated[SourcedId, Path(alias="sourcedId", min_length=1, description="The id on the other platform")]
@@ -41,7 +50,7 @@ async def _school(
 School = Annotated[int, Depends(_school)]
 
 
-@router.put("/classes/by-source/{sourcedId}", name="putClass", summary="Add or change a class")
+@router.put("/classes/by-source/{sourcedId:rest}", name="putClass", summary="Add or change a class")
 async def put_class(
     own: OwnId, body: ClassOfPlatform, school: School, roster: RosterService, caller: Importer, response: Response
 ) -> PutAnswer:
@@ -49,7 +58,7 @@ async def put_class(
     return _answer(await roster.put_class(school, own, body.to_class(), caller), own, school, response)
 
 
-@router.put("/students/by-source/{sourcedId}", name="putStudent", summary="Add or change a student")
+@router.put("/students/by-source/{sourcedId:rest}", name="putStudent", summary="Add or change a student")
 async def put_student(
     own: OwnId, body: StudentOfPlatform, school: School, roster: RosterService, caller: Importer, response: Response
 ) -> PutAnswer:
@@ -57,7 +66,7 @@ async def put_student(
     return _answer(await roster.put_student(school, own, body.to_student(), caller), own, school, response)
 
 
-@router.put("/sessions/by-source/{sourcedId}", name="putSession", summary="Add or change a session of a class")
+@router.put("/sessions/by-source/{sourcedId:rest}", name="putSession", summary="Add or change a session of a class")
 async def put_session(
     own: OwnId, body: SessionOfPlatform, school: School, roster: RosterService, caller: Importer, response: Response
 ) -> PutAnswer:
@@ -65,7 +74,7 @@ async def put_session(
     return _answer(await roster.put_session(school, own, body.to_session(), caller), own, school, response)
 
 
-@router.put("/enrolments/by-source/{sourcedId}", name="putEnrolment", summary="Add or change an enrolment")
+@router.put("/enrolments/by-source/{sourcedId:rest}", name="putEnrolment", summary="Add or change an enrolment")
 async def put_enrolment(
     own: OwnId, body: EnrolmentOfPlatform, school: School, roster: RosterService, caller: Importer, response: Response
 ) -> PutAnswer:

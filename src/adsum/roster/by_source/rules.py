@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from adsum.platform.errors import Violation
-from adsum.platform.texts import UNSTORABLE
+from adsum.platform.texts import validate_roster_text
 
 MAX_NAME = 255
 MAX_GRADE = 32
@@ -82,5 +82,4 @@ def _validate_text(pointer: str, text: str | None, maximum: int) -> Iterator[Vio
         yield Violation("too_short", "this needs at least one visible character", pointer, {"minimum": 1})
     if len(text) > maximum:
         yield Violation("too_long", f"this has at most {maximum} characters", pointer, {"maximum": maximum})
-    if UNSTORABLE.search(text):
-        yield Violation("wrong_text", "this must not contain NUL or unpaired surrogates", pointer)
+    yield from validate_roster_text(text, pointer)

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from adsum.platform.http.queries import SourcedDay
-from adsum.platform.http.schemas import Flag, PlainText, Schema
+from adsum.platform.http.schemas import Flag, RosterText, Schema
 from adsum.roster.by_source.rules import (
     MAX_GRADE,
     MAX_NAME,
@@ -18,7 +18,7 @@ from adsum.roster.by_source.rules import (
     SourcedStudent,
 )
 
-Name = Annotated[PlainText, Field(min_length=1, max_length=MAX_NAME)]
+Name = Annotated[RosterText, Field(min_length=1, max_length=MAX_NAME)]
 
 
 class ClassOfPlatform(Schema):
@@ -37,7 +37,7 @@ class StudentOfPlatform(Schema):
 
     given_name: Name
     family_name: Name
-    grade: Annotated[PlainText, Field(max_length=MAX_GRADE)] | None = None
+    grade: Annotated[RosterText, Field(max_length=MAX_GRADE)] | None = None
     active: Flag = True
 
     def to_student(self) -> SourcedStudent:
@@ -49,7 +49,7 @@ class SessionOfPlatform(Schema):
 
     class_sourced_id: Name
     title: Name
-    period: Annotated[PlainText, Field(max_length=MAX_PERIOD)] = ""
+    period: Annotated[RosterText, Field(max_length=MAX_PERIOD)] = ""
     active: Flag = True
 
     def to_session(self) -> SourcedSession:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Violation, refuse
+from adsum.platform.texts import validate_roster_text
 from adsum.roster.by_source import repository as statements
 from adsum.roster.by_source.rules import MAX_NAME, SourcedClass, SourcedEnrolment, SourcedSession, SourcedStudent
 from adsum.schools.repository import lock_school
@@ -107,8 +108,10 @@ class SourcedRoster:
 
 
 def _validate_id(source_id: str) -> Iterable[Violation]:
-    if not source_id.strip() or len(source_id) > MAX_NAME:
-        yield Violation("wrong_form", f"an id has 1 to {MAX_NAME} characters", "/path/sourcedId")
+    if not source_id or source_id != source_id.strip() or len(source_id) > MAX_NAME:
+        detail = f"an id has 1 to {MAX_NAME} characters, and no blanks at its ends"
+        yield Violation("wrong_form", detail, "/path/sourcedId")
+    yield from validate_roster_text(source_id, "/path/sourcedId")
 
 
 def _validate_reference(kind: str, source_id: str, row_id: int | None) -> Iterable[Violation]:

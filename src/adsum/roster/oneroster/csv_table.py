@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 
 from adsum.platform.days import WrongDay, plain_day
 from adsum.platform.errors import Violation
+from adsum.platform.texts import CONTROL, UNSTORABLE, is_roster_text
 from adsum.roster.oneroster.files import SourceFile, UnreadableRoster, file_violation, row_violation
 
 RosterRecord = TypeVar("RosterRecord")
@@ -254,12 +254,11 @@ class Row:
         )
 
     def _is_clean(self, column: str, value: str) -> bool:
-        kinds = {unicodedata.category(character) for character in value}
-        if "Cs" in kinds:  # a surrogate for a byte that is not UTF-8
-            self.violation("not_utf8", column, "is not UTF-8")
-        elif "Cc" in kinds:
+        if CONTROL.search(value):
             self.violation("control_character", column, "holds a control character, such as NUL or a line break")
-        return kinds.isdisjoint({"Cs", "Cc"})
+        elif UNSTORABLE.search(value):  # a surrogate for a byte that is not UTF-8
+            self.violation("not_utf8", column, "is not UTF-8")
+        return is_roster_text(value)
 
 
 @lru_cache(maxsize=8192)
