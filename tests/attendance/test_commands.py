@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -103,7 +104,9 @@ async def test_export_writes_a_file_and_reports_the_number_of_records(
     ended = await attendance(database_url, "export", "-o", "register.csv", "--json")
 
     assert json.loads(ended.out) == {"file": "register.csv", "records": 6}
-    assert len((tmp_path / "register.csv").read_text(encoding="utf-8").splitlines()) == 7
+    written = (tmp_path / "register.csv").read_bytes()
+    assert written.startswith(BOM_UTF8 + b"id,")
+    assert len(written.splitlines()) == 7
 
 
 async def test_export_writes_a_workbook_by_the_ending_of_the_file_or_by_format(

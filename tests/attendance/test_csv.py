@@ -6,20 +6,30 @@ import csv
 import io
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.accounts.access import Caller, Role
+from adsum.accounts.access import Caller, Permission, Role
 from adsum.attendance.rules import RecordFilters
 from adsum.attendance.schemas import COLUMNS, rows_of_cells
 from adsum.attendance.service import EXPORT_CHUNK_SIZE, Records
 from adsum.platform.csv_files import Cell, csv_lines
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
-from tests.support.schools import caller, make_record, make_records, make_school
+from tests.support.schools import (
+    caller,
+    make_bare_school,
+    make_class,
+    make_record,
+    make_records,
+    make_school,
+    make_session,
+    make_student,
+)
 
 DANGEROUS = ["=1+1", "+49 30 1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠1"]  # noqa: RUF001
 
@@ -73,7 +83,32 @@ async def test_every_field_of_a_record_is_exported(database: Database, records: 
         "office",
         "7",
         *[""] * 4,
+        *("", "Given 1", "Family 0001"),
+        *("", "7b"),
+        *("", "", "Attendance"),
     ]
+
+
+async def test_source_ids_are_exported_and_names_to_callers_who_may_read_them(
+    database: Database, records: Records
+) -> None:
+    async with database.transaction() as connection:
+        school_id = await make_bare_school(connection)
+        class_id = await make_class(connection, school_id, title="7b", source_id="k-7")
+        session_id = await make_session(connection, class_id, period="1", title="Period 1", source_id="k-7/1")
+        student_id = await make_student(connection, school_id, given="Ada", family="Byron", source_id="0117")
+        await make_record(connection, school_id, Batch(class_id, session_id, date(2024, 12, 25)), student_id)
+    office = caller(Role.OFFICE, school_id)
+    without_names = replace(office, permissions=office.permissions - {Permission.ROSTER_READ})
+
+    async def described(actor: Caller) -> dict[str, Cell]:
+        (row,) = await exported(records, actor)
+        return dict(zip(COLUMNS[-8:], row[-8:], strict=True))
+
+    ids = {"studentSourcedId": "0117", "classSourcedId": "k-7", "sessionSourcedId": "k-7/1", "period": "1"}
+    names = {"givenName": "Ada", "familyName": "Byron", "classTitle": "7b", "sessionTitle": "Period 1"}
+    assert await described(office) == ids | names
+    assert await described(without_names) == ids | dict.fromkeys(names)
 
 
 async def test_only_the_office_gets_the_offices_note(database: Database, records: Records) -> None:
@@ -86,7 +121,8 @@ async def test_only_the_office_gets_the_offices_note(database: Database, records
 
     async def last_cells(role: Role) -> list[Cell]:
         (row,) = await exported(records, caller(role, school.school_id))
-        return list(row[-4:])
+        first = COLUMNS.index("arrivedAt")
+        return list(row[first : first + 4])
 
     assert await last_cells(Role.OFFICE) == ["08:10", None, "lawyer called", None]
     assert await last_cells(Role.VIEWER) == ["08:10", None, None, None]

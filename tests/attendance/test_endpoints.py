@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from datetime import date
 from http import HTTPStatus
 
@@ -170,6 +171,20 @@ async def test_a_client_that_accepts_csv_gets_all_records_as_csv(reader: Reader,
     assert answer.headers["content-disposition"] == 'attachment; filename="attendances.csv"'
     assert answer.headers["vary"] == "Accept"
     assert len(answer.text.splitlines()) == 3
+    assert answer.content[:3] != BOM_UTF8
+    for_excel = await reader.get("/attendances", accept="text/csv; bom=true")
+    assert for_excel.content == BOM_UTF8 + (await reader.get("/attendances", accept="text/csv")).content
+
+
+async def test_records_have_names_and_source_ids(reader: Reader, school: SchoolIds) -> None:
+    await reader.sign_in(Role.OFFICE, school.school_id)
+
+    item = (await reader.get("/attendances?limit=1")).json()["items"][0]
+    one = (await reader.get(f"/attendances/{item['id']}")).json()
+
+    assert (item["givenName"], item["familyName"], item["classTitle"]) == ("Given 1", "Family 0001", "7b")
+    assert (item["studentSourcedId"], item["sessionTitle"]) == (None, "Attendance")
+    assert (one["givenName"], one["classTitle"]) == ("Given 1", "7b")
 
 
 @pytest.mark.parametrize("path", PATHS)

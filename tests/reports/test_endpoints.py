@@ -101,6 +101,7 @@ async def test_a_report_as_a_file_is_logged(
     assert all(line["actor"].startswith("user-") and line["first_day"] == PERIOD["from"] for line in logged)
     assert "grade" in logged[2]["filters"]
     assert "Ada" not in str(logged)
+    assert "sourcedId" in expected
 
 
 async def test_each_wrong_parameter_of_a_report_is_a_violation(api: Api) -> None:

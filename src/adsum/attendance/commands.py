@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import date
@@ -15,7 +16,7 @@ import typer
 
 from adsum.accounts.access import system_caller
 from adsum.attendance.corrections import Corrections
-from adsum.attendance.rules import Correction, Keep, Record, RecordFilters
+from adsum.attendance.rules import Correction, DescribedRecord, Keep, RecordFilters
 from adsum.attendance.schemas import COLUMNS, ChangeItem, RecordItem, rows_of_cells
 from adsum.attendance.service import Records
 from adsum.platform.command_line.options import (
@@ -78,7 +79,10 @@ def export(
     file_format: FormatOption = None,
     as_json: Json = False,
 ) -> None:
-    """Export all matching records as CSV or XLSX. `--json` prints the summary of an export to a file as JSON."""
+    """Export all matching records as CSV or XLSX. A CSV file begins with a byte order mark, stdout does not.
+
+    `--json` prints the summary of an export to a file as JSON.
+    """
     filters = _filters(school_id, class_id, session_id, student_id, first_day, last_day, status)
     file_format = file_format or (FileFormat.XLSX if output.suffix.lower() == ".xlsx" else FileFormat.CSV)
     if output == STDOUT:
@@ -88,6 +92,8 @@ def export(
         _write(filters, file_format, sys.stdout.buffer, Counting("records", shown=not at_terminal))
         return
     with whole_file(output) as file:
+        if file_format is FileFormat.CSV:
+            file.write(BOM_UTF8)
         count = _write(filters, file_format, file, Counting("records"))
     show_one({"file": str(output), "records": count}, as_json=as_json)
 
@@ -185,9 +191,9 @@ def _filters(
     return RecordFilters(school_id, class_id, session_id, student_id, first_day, last_day, status)
 
 
-async def _first_records(records: Records, filters: RecordFilters, limit: int) -> tuple[list[Record], bool]:
+async def _first_records(records: Records, filters: RecordFilters, limit: int) -> tuple[list[DescribedRecord], bool]:
     """At most `limit` records, and whether there are more."""
-    found: list[Record] = []
+    found: list[DescribedRecord] = []
     cursor: str | None = None
     while len(found) < limit:
         request = PageRequest(cursor, min(limit - len(found), MAX_LIMIT))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.disputed_marks.repository import add_disputed_marks, find_dispute_of_record, resolve_dispute
-from adsum.attendance.repository import apply_changes, find_record, list_changes
+from adsum.attendance.repository import apply_changes, describe, find_record, list_changes
 from adsum.attendance.rules import (
     Change,
     Correction,
@@ -150,7 +150,8 @@ async def _find(connection: Connection, record_id: int, caller: Caller, *, lock:
 
 
 async def _visible_record(connection: Connection, record: Record, caller: Caller) -> VisibleRecord:
-    return VisibleRecord(record.visible_to(caller), await find_dispute_of_record(connection, caller, record.id))
+    (described,) = await describe(connection, [record.visible_to(caller)], caller)
+    return VisibleRecord(described, await find_dispute_of_record(connection, caller, record.id))
 
 
 def _is_repeated(record: Record, correction: Correction, unseen: Sequence[Change], caller: Caller) -> bool:

@@ -56,10 +56,11 @@ async def list_attendances(
     """The records that you see, by learning date, session and student; a teacher those of days on which they taught.
 
     With `Accept: text/csv`, or that of XLSX: all matching records in one file, without `limit` and `cursor`. Cells that
-    a spreadsheet would interpret as a formula begin with an apostrophe.
+    a spreadsheet would interpret as a formula begin with an apostrophe. `text/csv; bom=true` begins with a byte order
+    mark, by which Excel recognises UTF-8. Names need `roster:read`.
     """
     if (file := wanted_file(accept)) is not None:
-        chunks = await records.export(caller, query.filters, file.ending)
+        chunks = await records.export(caller, query.filters, file.kind.ending)
         return await file_answer(file, "attendances", COLUMNS, rows_of_cells(chunks))
     response.headers["Vary"] = "Accept"
     page = await records.page(caller, query.filters, query.page)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import date
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, insert, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.accounts.access import Caller, Role
+from adsum.accounts.access import Caller, Permission, Role
 from adsum.accounts.visibility import in_visible_school, in_visible_session
-from adsum.attendance.rules import Change, Record, RecordFilters, RecordPosition
+from adsum.attendance.rules import Change, DescribedRecord, Record, RecordFilters, RecordPosition
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.platform.database.columns import Instant
 from adsum.platform.database.sql_files import sql_file
 from adsum.roster.tables import classes, sessions, students
 from adsum.schools.stale_days import mark_stale_records
 
+_stored = attrgetter(*(each.name for each in fields(Record)))
 _ORDER = (
     attendances.c.school_id,
     attendances.c.learning_date,
@@ -51,6 +53,31 @@ async def list_records(
     if after is not None:
         statement = statement.where(tuple_(*_ORDER) > after)
     return [Record(*row) for row in await connection.execute(statement)]
+
+
+async def describe(connection: AsyncConnection, records: Sequence[Record], caller: Caller) -> list[DescribedRecord]:
+    """The records, with the source ids and, for callers with `roster:read`, the names of student, class and session."""
+    # Two statements by id: joined to the list, they would let a database sort it instead of reading an index.
+    s, m, c = students.c, sessions.c, classes.c
+    of_student = select(s.id, s.source_id, s.given_name, s.family_name).where(
+        s.id.in_({record.student_id for record in records})
+    )
+    of_session = (
+        select(m.id, c.source_id, c.title, m.source_id, m.period, m.title)
+        .join(classes, c.id == m.class_id)
+        .where(m.id.in_({record.session_id for record in records}))
+    )
+    pupils = {id_: texts for id_, *texts in await connection.execute(of_student)}
+    places = {id_: texts for id_, *texts in await connection.execute(of_session)}
+    if not caller.may(Permission.ROSTER_READ):
+        pupils = {id_: (source_id, None, None) for id_, (source_id, _, _) in pupils.items()}
+        places = {
+            id_: (of_class, None, of_session, period, None)
+            for id_, (of_class, _, of_session, period, _) in places.items()
+        }
+    return [
+        DescribedRecord(*_stored(record), *pupils[record.student_id], *places[record.session_id]) for record in records
+    ]
 
 
 async def find_record(

@@ -120,6 +120,27 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class DescribedRecord(Record):
+    """A record, with its student, class and session as the roster has them now. Names need `roster:read`.
+
+    Attributes:
+        student_source_id, class_source_id, session_source_id: in the roster file or on the platform, if they have one.
+        period: of the session; '' if the class has no periods.
+        given_name, family_name: of the student.
+        class_title, session_title: their titles.
+    """
+
+    student_source_id: str | None
+    given_name: str | None
+    family_name: str | None
+    class_source_id: str | None
+    class_title: str | None
+    session_source_id: str | None
+    period: str
+    session_title: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One version of a record, and the values before it.
 
@@ -335,5 +356,5 @@ class OpenDispute:
 class VisibleRecord:
     """A record as a caller sees it, and the open dispute about it, if there is one."""
 
-    record: Record
+    record: DescribedRecord
     dispute: OpenDispute | None

@@ -11,7 +11,15 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from adsum.attendance.rules import Change, Correction, Keep, OpenDispute, Record, RecordFilters, VisibleRecord
+from adsum.attendance.rules import (
+    Change,
+    Correction,
+    DescribedRecord,
+    Keep,
+    OpenDispute,
+    RecordFilters,
+    VisibleRecord,
+)
 from adsum.platform.csv_files import Cell
 from adsum.platform.days import TIME_PATTERN
 from adsum.platform.http.queries import Day, PageQuery, StatusCode
@@ -75,6 +83,9 @@ class SaidInClass(Schema):
         )
 
 
+FromRoster = Annotated[str | None, Field(description="From the roster. Names and titles need `roster:read`")]
+
+
 class RecordItem(Schema):
     """The record of a student in one session on one day. `status` is null where the mark was cleared."""
 
@@ -96,12 +107,20 @@ class RecordItem(Schema):
     left_at: Annotated[str | None, Field(description="Local HH:MM")] = None
     office_note: Annotated[str | None, Field(description="Only the office sees it; null for others")] = None
     absence_id: Annotated[int | None, Field(description="Of the planned absence that the mark comes from")] = None
+    student_sourced_id: FromRoster = None
+    given_name: FromRoster = None
+    family_name: FromRoster = None
+    class_sourced_id: FromRoster = None
+    class_title: FromRoster = None
+    session_sourced_id: FromRoster = None
+    period: FromRoster = None
+    session_title: FromRoster = None
     contradiction: Annotated[
         SaidInClass | None, Field(description="Only of a single record; for lists, see `/contradictions`")
     ] = None
 
     @classmethod
-    def of(cls, record: Record, dispute: OpenDispute | None = None) -> RecordItem:
+    def of(cls, record: DescribedRecord, dispute: OpenDispute | None = None) -> RecordItem:
         return cls(
             id=record.id,
             batch_id=record.batch_id,
@@ -119,6 +138,14 @@ class RecordItem(Schema):
             left_at=record.left_at,
             office_note=record.office_note,
             absence_id=record.absence_id,
+            student_sourced_id=record.student_source_id,
+            given_name=record.given_name,
+            family_name=record.family_name,
+            class_sourced_id=record.class_source_id,
+            class_title=record.class_title,
+            session_sourced_id=record.session_source_id,
+            period=record.period,
+            session_title=record.session_title,
             contradiction=SaidInClass.of(dispute) if dispute is not None else None,
         )
 
@@ -133,16 +160,18 @@ COLUMNS = tuple(field.alias or name for name, field in RecordItem.model_fields.i
 _cells = attrgetter(
     *("id", "batch_id", "class_id", "session_id", "student_id", "learning_date", "status", "note", "version"),
     *("marked_at", "marked_role", "user_id", "arrived_at", "left_at", "office_note", "absence_id"),
+    *("student_source_id", "given_name", "family_name", "class_source_id", "class_title"),
+    *("session_source_id", "period", "session_title"),
 )
 
 
-def cells(record: Record) -> tuple[Cell, ...]:
+def cells(record: DescribedRecord) -> tuple[Cell, ...]:
     """A record under `COLUMNS`. Exports have many rows, so that no model is built for a row."""
     return _cells(record)
 
 
 async def rows_of_cells(
-    chunks: AsyncGenerator[Sequence[Record]],
+    chunks: AsyncGenerator[Sequence[DescribedRecord]],
 ) -> AsyncGenerator[Sequence[Sequence[Cell]]]:
     """Chunks of an export as rows of a file."""
     async with aclosing(chunks):

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.attendance.repository import list_records
-from adsum.attendance.rules import Record, RecordFilters, RecordPosition
+from adsum.attendance.repository import describe, list_records
+from adsum.attendance.rules import DescribedRecord, Record, RecordFilters, RecordPosition
 from adsum.attendance.statuses.repository import visible_codes
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, Violation
@@ -19,12 +19,12 @@ EXPORT_CHUNK_SIZE = 1000
 
 
 class Records:
-    """Attendance records in the order of school, learning date, session and student."""
+    """Attendance records in the order of school, learning date, session and student. Names need `roster:read`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, caller: Caller, filters: RecordFilters, page: PageRequest) -> Page[Record]:
+    async def page(self, caller: Caller, filters: RecordFilters, page: PageRequest) -> Page[DescribedRecord]:
         """A page of the visible records.
 
         Raises:
@@ -38,7 +38,7 @@ class Records:
 
     async def export(
         self, caller: Caller, filters: RecordFilters, file_format: str
-    ) -> AsyncGenerator[Sequence[Record]]:
+    ) -> AsyncGenerator[Sequence[DescribedRecord]]:
         """All visible records in chunks, of which one at a time is in memory. The export is logged.
 
         This method reads the first chunk before it returns, so that errors precede the first byte of the file.
@@ -55,8 +55,8 @@ class Records:
         return self._chunks(caller, filters, first)
 
     async def _chunks(
-        self, caller: Caller, filters: RecordFilters, records: Sequence[Record]
-    ) -> AsyncGenerator[Sequence[Record]]:
+        self, caller: Caller, filters: RecordFilters, records: Sequence[DescribedRecord]
+    ) -> AsyncGenerator[Sequence[DescribedRecord]]:
         while records:
             yield records
             records = await self._read(caller, filters, records[-1].position, EXPORT_CHUNK_SIZE)
@@ -75,11 +75,11 @@ class Records:
 
     async def _read(
         self, caller: Caller, filters: RecordFilters, after: RecordPosition | None, limit: int
-    ) -> list[Record]:
+    ) -> list[DescribedRecord]:
         # One transaction per chunk, since a slow client must not keep a transaction open.
         async with self._database.snapshot() as connection:
             records = await list_records(connection, caller, filters, after, limit)
-        return [record.visible_to(caller) for record in records]
+            return await describe(connection, [record.visible_to(caller) for record in records], caller)
 
 
 def _key(record: Record) -> Key:

@@ -100,7 +100,7 @@ async def list_on_site(
 
     async def fetch(page: PageRequest) -> Page[PresentItem]:
         found = await on_site.page(query.school_id, caller, page)
-        return Page(items=[PresentItem.model_validate(row) for row in found.items], next_cursor=found.next_cursor)
+        return Page(items=[PresentItem.of(row) for row in found.items], next_cursor=found.next_cursor)
 
     return await page_or_file(accept, "in-the-house", caller.actor, query, PresentItem, fetch)
 

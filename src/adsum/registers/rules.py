@@ -103,3 +103,8 @@ class OnSiteStudent:
     session_id: int
     status: str
     marked_at: datetime
+    source_id: str | None
+    class_source_id: str | None
+    class_title: str
+    session_source_id: str | None
+    session_title: str

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from adsum.platform.http.schemas import Moment, Schema
 from adsum.registers.day_roster import DayRoster
-from adsum.registers.rules import RegisterState
+from adsum.registers.rules import OnSiteStudent, RegisterState
 from adsum.roster.rules import RosterStudent
 
 
@@ -92,3 +92,26 @@ class PresentItem(Schema):
     session_id: int
     status: str
     marked_at: Moment
+    sourced_id: Annotated[str | None, Field(description="of the student")] = None
+    class_sourced_id: str | None = None
+    class_title: str | None = None
+    session_sourced_id: str | None = None
+    session_title: str | None = None
+
+    @classmethod
+    def of(cls, found: OnSiteStudent) -> PresentItem:
+        return cls(
+            student_id=found.student_id,
+            given_name=found.given_name,
+            family_name=found.family_name,
+            grade=found.grade,
+            class_id=found.class_id,
+            session_id=found.session_id,
+            status=found.status,
+            marked_at=found.marked_at,
+            sourced_id=found.source_id,
+            class_sourced_id=found.class_source_id,
+            class_title=found.class_title,
+            session_sourced_id=found.session_source_id,
+            session_title=found.session_title,
+        )

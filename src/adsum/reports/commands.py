@@ -99,7 +99,7 @@ def streaks(
         lambda services: report_scope(services, school, first_day, last_day, class_id, grade),
         lambda reports, scope, page: reports.streaks(scope, least_days, system_caller(), page),
     )
-    items = [StreakItem.model_validate(streak) for streak in found]
+    items = [StreakItem.of(streak) for streak in found]
     show_items(("studentId", "name", "days", "since"), items, as_json=as_json, none="nobody is")
 
 

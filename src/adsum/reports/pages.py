@@ -19,7 +19,7 @@ from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.attendance import endpoints as attendances
 from adsum.platform.errors import Invalid, NotFound
 from adsum.platform.http.dependencies import provided
-from adsum.platform.http.list_files import FileKind
+from adsum.platform.http.list_files import FileKind, WantedFile
 from adsum.platform.http.queries import Day, PageQuery, Words
 from adsum.platform.http.schemas import PathId
 from adsum.platform.pages.rendering import site_of
@@ -75,9 +75,9 @@ class YearQuery(PageQuery):
         return {name: value for name, value in fields.items() if value != ""}
 
     @property
-    def file(self) -> FileKind | None:
-        """The kind of file in which the list is requested; None for the page."""
-        return None if self.format is None else FileKind[self.format.upper()]
+    def file(self) -> str | None:
+        """The `Accept` of the file that is requested, which people open in a spreadsheet; None for the page."""
+        return None if self.format is None else WantedFile(FileKind[self.format.upper()], has_bom=True).accept
 
     @property
     def chronic_rule(self) -> ChronicRule:
@@ -342,7 +342,7 @@ def _lowest_rate_first(rate: Rate) -> tuple[float, str]:
     return rate.counts.attendance_rate or 0, rate.name or ""
 
 
-async def _rates_file(reports: Reports, visitor: Visitor, view: YearView, file: FileKind) -> Response:
+async def _rates_file(reports: Reports, visitor: Visitor, view: YearView, file: str) -> Response:
     query = endpoints.RatesQuery(by=view.query.by, **view.list_parameters())
     return _file(await endpoints.rates(query, reports, visitor.caller, file))
 

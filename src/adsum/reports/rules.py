@@ -109,6 +109,17 @@ DEFAULT_CHRONIC_RULE = ChronicRule()
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """The source id of a student or a class, and the name, if the caller may read it."""
+
+    source_id: str | None = None
+    name: str | None = None
+
+
+NAMELESS = Named()
+
+
+@dataclass(frozen=True, slots=True)
 class Rate:
     """The counts of one group.
 
@@ -117,12 +128,14 @@ class Rate:
         name: of the class or student, if there is one and the caller may read it.
         counts: of the group.
         position: the sort key in the list.
+        source_id: of the class or student.
     """
 
     key: int | str | date | None
     name: str | None
     counts: Counts
     position: Key
+    source_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,11 @@ class RateItem(CountsItem):
 
     key: int | str | date | None
     name: str | None
+    sourced_id: Annotated[str | None, Field(description="of the class or the student")] = None
 
     @classmethod
     def of(cls, rate: Rate) -> RateItem:
-        return cls(key=rate.key, name=rate.name, **_fields(rate.counts))
+        return cls(key=rate.key, name=rate.name, sourced_id=rate.source_id, **_fields(rate.counts))
 
 
 class StreakItem(Schema):
@@ -44,6 +45,17 @@ class StreakItem(Schema):
     name: str | None
     days: int
     since: date
+    sourced_id: Annotated[str | None, Field(description="of the student")] = None
+
+    @classmethod
+    def of(cls, streak: Streak) -> StreakItem:
+        return cls(
+            student_id=streak.student_id,
+            name=streak.name,
+            days=streak.days,
+            since=streak.since,
+            sourced_id=streak.source_id,
+        )
 
 
 class StudentDayItem(Schema):
@@ -66,6 +78,7 @@ class UnexplainedItem(Schema):
     name: str | None
     absent: Annotated[int, Field(description="sessions")]
     unexplained: Annotated[int, Field(description="sessions whose status is not authorised")]
+    sourced_id: Annotated[str | None, Field(description="of the student")] = None
 
     @classmethod
     def of(cls, found: Unexplained) -> UnexplainedItem:
@@ -73,9 +86,10 @@ class UnexplainedItem(Schema):
         return cls(
             day=day.day,
             student_id=day.student_id,
-            name=found.name,
+            name=found.student.name,
             absent=day.absent,
             unexplained=day.unexplained,
+            sourced_id=found.student.source_id,
         )
 
 
@@ -97,7 +111,7 @@ class StreaksAnswer(Page[StreakItem]):
 
     @classmethod
     def of(cls, report: Report[Streak]) -> StreaksAnswer:
-        items = [StreakItem.model_validate(streak) for streak in report.items]
+        items = [StreakItem.of(streak) for streak in report.items]
         return cls(items=items, next_cursor=report.next_cursor, definition=report.definition)
 
 

@@ -19,9 +19,11 @@ from adsum.reports.repository.reading import VisibleDays, VisiblePeriods, visibl
 from adsum.reports.repository.summaries import stale_day, summarise
 from adsum.reports.rules import (
     MAX_DAYS,
+    NAMELESS,
     ChronicRule,
     Counts,
     GroupBy,
+    Named,
     Rate,
     Scope,
     StudentDay,
@@ -56,6 +58,7 @@ class Streak:
     name: str | None
     days: int
     since: date
+    source_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Unexplained:
     """A day of a student with absences that are not authorised."""
 
     day: StudentDay
-    name: str | None
+    student: Named
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +145,9 @@ class Reports:
         async with self._database.snapshot() as connection:
             periods = await _periods(connection, scope, caller)
             found = await reading.find_streaks(connection, periods, least_days)
-            names = await _names(connection, caller, [student_id for student_id, _, _ in found])
+            named = await reading.named_students(connection, caller, [student_id for student_id, _, _ in found])
         rows = [
-            ((MAX_DAYS - days, student_id), Streak(student_id, names.get(student_id), days, since))
+            ((MAX_DAYS - days, student_id), _streak(student_id, days, since, named.get(student_id, NAMELESS)))
             for student_id, days, since in found
         ]
         paged = _page(rows, page, ("streaks", scope, least_days))
@@ -158,9 +161,9 @@ class Reports:
         async with self._database.snapshot() as connection:
             days = await _days(connection, scope, caller)
             rows = await reading.unexplained_days(connection, days, after, page.limit + 1)
-            names = await _names(connection, caller, [row.student_id for row in rows])
+            named = await reading.named_students(connection, caller, [row.student_id for row in rows])
         found = page_of(rows, page, query, lambda row: (row.day.toordinal(), row.student_id))
-        items = [Unexplained(row, names.get(row.student_id)) for row in found.items]
+        items = [Unexplained(row, named.get(row.student_id, NAMELESS)) for row in found.items]
         return Report(items, found.next_cursor, definitions.definition_of_unexplained())
 
     async def student(self, scope: Scope, student_id: int, rule: ChronicRule, caller: Caller) -> StudentRecord:
@@ -200,13 +203,11 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
     match by:
         case GroupBy.STUDENT:
             by_student = await reading.counts_by_student(connection, await _periods(connection, scope, caller))
-            return _rates_by_id(by_student, await _names(connection, caller, list(by_student)))
+            return _rates_by_id(by_student, await reading.named_students(connection, caller, list(by_student)))
         case GroupBy.CLASS:
             statuses = await statuses_of_school(connection, scope.school_id)
             by_class = await reading.counts_by_class(connection, caller, scope, statuses)
-            may_read_names = caller.may(Permission.ROSTER_READ)
-            titles = await reading.titles_of_classes(connection, list(by_class)) if may_read_names else {}
-            return _rates_by_id(by_class, titles)
+            return _rates_by_id(by_class, await reading.named_classes(connection, caller, list(by_class)))
         case GroupBy.GRADE:
             by_grade = await reading.counts_by_grade(connection, await _periods(connection, scope, caller))
             return [Rate(grade, grade, counts, (place,)) for place, (grade, counts) in enumerate(by_grade.items())]
@@ -218,8 +219,13 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
             assert_never(by)
 
 
-def _rates_by_id(counts: Mapping[int, Counts], names: Mapping[int, str]) -> list[Rate]:
-    return [Rate(each, names.get(each), of_each, (each,)) for each, of_each in counts.items()]
+def _rates_by_id(counts: Mapping[int, Counts], named: Mapping[int, Named]) -> list[Rate]:
+    found = ((id_, of_group, named.get(id_, NAMELESS)) for id_, of_group in counts.items())
+    return [Rate(id_, each.name, of_group, (id_,), each.source_id) for id_, of_group, each in found]
+
+
+def _streak(student_id: int, days: int, since: date, student: Named) -> Streak:
+    return Streak(student_id, student.name, days, since, student.source_id)
 
 
 async def _days(connection: Connection, scope: Scope, caller: Caller) -> VisibleDays:
@@ -228,12 +234,6 @@ async def _days(connection: Connection, scope: Scope, caller: Caller) -> Visible
 
 async def _periods(connection: Connection, scope: Scope, caller: Caller) -> VisiblePeriods:
     return visible_periods(caller, scope, await statuses_of_school(connection, scope.school_id))
-
-
-async def _names(connection: Connection, caller: Caller, student_ids: Sequence[int]) -> dict[int, str]:
-    """The names of students; none for a caller without `roster:read`."""
-    may_read_names = caller.may(Permission.ROSTER_READ)
-    return await reading.full_names(connection, student_ids) if may_read_names else {}
 
 
 def _page(rows: Iterable[tuple[Key, Row]], page: PageRequest, query: object) -> Page[Row]:

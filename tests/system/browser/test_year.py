@@ -119,7 +119,7 @@ def test_each_list_is_available_as_a_file(browsing: Browsing, taken: list[int]) 
     ):
         answer = page.request.get(f"{path}&{PERIOD}&format=csv")
         assert answer.headers["content-type"].startswith("text/csv"), path
-        assert answer.text().startswith(head), path
+        assert answer.text().startswith(f"\ufeff{head}"), path
         workbook = page.request.get(f"{path}&{PERIOD}&format=xlsx")
         assert workbook.body().startswith(b"PK"), path
 

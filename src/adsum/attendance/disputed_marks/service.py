@@ -12,8 +12,8 @@ from adsum.attendance.disputed_marks.repository import (
     resolve_dispute,
 )
 from adsum.attendance.disputed_marks.rules import DisputeFilters, Holds
-from adsum.attendance.repository import apply_changes, find_record
-from adsum.attendance.rules import Correction, Keep, OpenDispute, Record, change_of
+from adsum.attendance.repository import apply_changes, describe, find_record
+from adsum.attendance.rules import Correction, DescribedRecord, Keep, OpenDispute, change_of
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import NotFound, StaleVersion, refuse
@@ -44,7 +44,7 @@ class DisputedMarks:
 
     async def settle(
         self, dispute_id: int, holds: Holds, reason: str | None, caller: Caller, version: int | None = None
-    ) -> Record:
+    ) -> DescribedRecord:
         """Settles a dispute. If the teacher's mark holds, it becomes the record's, with an entry in the history.
 
         Args:
@@ -80,8 +80,9 @@ class DisputedMarks:
                 correction = Correction(status=dispute.disputed, note=note, reason=reason)
                 await apply_changes(connection, {record.id: change_of(record, correction, caller, now)})
             settled = await find_record(connection, caller, record.id)
-        assert settled is not None, "the transaction has locked the record"
-        return settled
+            assert settled is not None, "the transaction has locked the record"
+            (described,) = await describe(connection, [settled], caller)
+        return described
 
 
 def _position(key: Key) -> DisputePosition:

@@ -1,5 +1,7 @@
 """The folded text by which students, classes and people are found"""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -26,16 +28,19 @@ def upgrade() -> None:
 
 def _fill(table: str, searched: tuple[str, ...]) -> None:
     """Updates the existing rows in slices, each of which takes less than the statement timeout."""
-    rows = sa.table(table, sa.column("id", ID), sa.column("search_text"), *(sa.column(name) for name in searched))
+    rows = sa.table(
+        table,
+        sa.column("id", ID),
+        sa.column("search_text", sa.Text()),
+        *(sa.column(name, sa.String()) for name in searched),
+    )
     page = sa.select(rows.c.id, *(rows.c[name] for name in searched)).order_by(rows.c.id).limit(SLICE)
     update = sa.update(rows).where(rows.c.id == sa.bindparam("of_id")).values(search_text=sa.bindparam("text"))
     connection, after = op.get_bind(), 0
     while found := connection.execute(page.where(rows.c.id > after)).all():
-        connection.execute(
-            update, [{"of_id": id_, "text": " ".join(search_spellings(_joined(texts)))} for id_, *texts in found]
-        )
+        connection.execute(update, [{"of_id": row[0], "text": _search_text(row[1:])} for row in found])
         after = found[-1][0]
 
 
-def _joined(texts: list[str | None]) -> str:
-    return " ".join(text for text in texts if text)
+def _search_text(texts: Sequence[str | None]) -> str:
+    return " ".join(search_spellings(" ".join(text for text in texts if text)))

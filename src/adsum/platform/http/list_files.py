@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, BinaryIO, TypeVar
 
@@ -22,6 +23,8 @@ ItemPage = TypeVar("ItemPage", bound=Page[Any])
 Pieces = AsyncGenerator[Sequence[Sequence[Cell]]]
 
 _READ_AT_ONCE = 64 * 1024
+_BOM = "\ufeff"
+_BOM_REQUESTED = "bom=true"
 
 
 class FileKind(StrEnum):
@@ -35,6 +38,19 @@ class FileKind(StrEnum):
         return self.name.lower()
 
 
+@dataclass(frozen=True, slots=True)
+class WantedFile:
+    """The requested file. `has_bom`: a CSV file begins with a byte order mark, by which Excel recognises UTF-8."""
+
+    kind: FileKind
+    has_bom: bool = False
+
+    @property
+    def accept(self) -> str:
+        """The header that requests this file."""
+        return f"{self.kind}; {_BOM_REQUESTED}" if self.has_bom else self.kind
+
+
 AS_FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
@@ -46,11 +62,14 @@ AS_FILE: dict[int | str, dict[str, Any]] = {
 Accept = Annotated[str, Header(include_in_schema=False)]
 
 
-def wanted_file(accept: str) -> FileKind | None:
-    """The first file format in `Accept`; None: the client accepts JSON."""
+def wanted_file(accept: str) -> WantedFile | None:
+    """The first file format in `Accept`; None: the client accepts JSON. `text/csv; bom=true` requests the mark."""
     kinds = {kind.value: kind for kind in FileKind}
-    named = (each.partition(";")[0].strip().lower() for each in accept.split(","))
-    return next((kinds[each] for each in named if each in kinds), None)
+    for each in accept.split(","):
+        media_type, *parameters = (part.strip().lower() for part in each.split(";"))
+        if media_type in kinds:
+            return WantedFile(kinds[media_type], _BOM_REQUESTED in parameters)
+    return None
 
 
 async def page_or_file(
@@ -77,18 +96,19 @@ async def page_or_file(
         return await ask(query.page)
     first = await ask(PageRequest(limit=MAX_LIMIT))
     narrowed = query.model_dump(exclude={"limit", "cursor"}, exclude_none=True, by_alias=False)
-    log_export(name, file.ending, actor, narrowed)
+    log_export(name, file.kind.ending, actor, narrowed)
     columns = [field.alias or name for name, field in kind.model_fields.items()]
     return await file_answer(file, name, columns, _pieces(first, kind.model_fields, ask))
 
 
-async def file_answer(file: FileKind, name: str, columns: Sequence[str], pieces: Pieces) -> StreamingResponse:
+async def file_answer(file: WantedFile, name: str, columns: Sequence[str], pieces: Pieces) -> StreamingResponse:
     """A response with a file of these rows. A workbook is completed on disk before the response begins."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}.{file.ending}"', "Vary": "Accept"}
-    if file is FileKind.CSV:
-        return StreamingResponse(_lines(columns, pieces), media_type=file, headers=headers)
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{file.kind.ending}"', "Vary": "Accept"}
+    if file.kind is FileKind.CSV:
+        lines = _lines(columns, pieces, _BOM if file.has_bom else "")
+        return StreamingResponse(lines, media_type=file.kind, headers=headers)
     book = await make_workbook(columns, pieces)
-    return StreamingResponse(_content(book), media_type=file, headers=headers)
+    return StreamingResponse(_content(book), media_type=file.kind, headers=headers)
 
 
 async def _pieces(
@@ -102,8 +122,8 @@ async def _pieces(
         page = await ask(PageRequest(page.next_cursor, MAX_LIMIT))
 
 
-async def _lines(columns: Sequence[str], pieces: Pieces) -> AsyncGenerator[str]:
-    yield csv_lines([columns])
+async def _lines(columns: Sequence[str], pieces: Pieces, bom: str) -> AsyncGenerator[str]:
+    yield bom + csv_lines([columns])
     async with aclosing(pieces):
         async for rows in pieces:
             yield csv_lines(rows)

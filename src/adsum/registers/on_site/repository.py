@@ -13,7 +13,7 @@ from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_session
 from adsum.attendance.tables import attendances
 from adsum.registers.rules import OnSiteStudent
-from adsum.roster.tables import session_times, students
+from adsum.roster.tables import classes, session_times, sessions, students
 
 
 async def list_on_site(
@@ -39,7 +39,7 @@ async def count_on_site(
     connection: AsyncConnection, caller: Caller, school_id: int, today: date, statuses: Collection[str]
 ) -> int:
     """The number of students whom `list_on_site` lists."""
-    on_site = _on_site(caller, school_id, today, statuses).subquery("on_site")
+    on_site = _on_site(caller, school_id, today, statuses).with_only_columns(students.c.id).subquery("on_site")
     return (await connection.execute(select(func.count()).select_from(on_site))).scalar_one()
 
 
@@ -65,9 +65,14 @@ def _on_site(
         )
         .subquery("newest")
     )
-    n, s = newest.c, students.c
+    n, s, c, taken = newest.c, students.c, classes.c, sessions.c
     return (
-        select(s.id, s.given_name, s.family_name, s.grade, n.class_id, n.session_id, n.status, n.marked_at)
+        select(
+            *(s.id, s.given_name, s.family_name, s.grade, n.class_id, n.session_id, n.status, n.marked_at),
+            *(s.source_id, c.source_id, c.title, taken.source_id, taken.title),
+        )
         .join(newest, n.student_id == s.id)
+        .join(classes, c.id == n.class_id)
+        .join(sessions, taken.id == n.session_id)
         .where(n.rank == 1, n.left_at.is_(None), n.status.in_(sorted(statuses)))
     )

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import ColumnElement, Integer, Select, Subquery, case, func, literal, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.accounts.access import Caller
+from adsum.accounts.access import Caller, Permission
 from adsum.accounts.visibility import in_fully_visible_class, in_visible_class, in_visible_session
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.attendance.tables import attendances
@@ -27,7 +27,7 @@ from adsum.reports.repository.summaries import (
     is_absent,
     weekday_of,
 )
-from adsum.reports.rules import Counts, ReportedMark, Scope, StudentDay, whole_months
+from adsum.reports.rules import Counts, Named, ReportedMark, Scope, StudentDay, whole_months
 from adsum.reports.tables import class_days, school_days, student_days, student_months
 from adsum.roster.tables import classes, enrolments, sessions, students
 from adsum.roster.timetable.repository import is_open
@@ -146,17 +146,23 @@ async def marks_of_student(
     return [ReportedMark(*row) for row in await connection.execute(statement)]
 
 
-async def full_names(connection: AsyncConnection, student_ids: Sequence[int]) -> dict[int, str]:
-    """Given and family name by student id."""
+async def named_students(connection: AsyncConnection, caller: Caller, ids: Sequence[int]) -> dict[int, Named]:
+    """Source ids and, for callers with `roster:read`, given and family names, by student id."""
     c = students.c
-    rows = await connection.execute(select(c.id, c.given_name, c.family_name).where(c.id.in_(student_ids)))
-    return {student_id: f"{given} {family}" for student_id, given, family in rows}
+    full_name = (c.given_name + " " + c.family_name).label("name")
+    return await _named(connection, caller, select(c.id, c.source_id, full_name).where(c.id.in_(ids)))
 
 
-async def titles_of_classes(connection: AsyncConnection, class_ids: Sequence[int]) -> dict[int, str]:
-    """Title by class id."""
-    rows = await connection.execute(select(classes.c.id, classes.c.title).where(classes.c.id.in_(class_ids)))
-    return {row.id: row.title for row in rows}
+async def named_classes(connection: AsyncConnection, caller: Caller, ids: Sequence[int]) -> dict[int, Named]:
+    """Source ids and, for callers with `roster:read`, titles, by class id."""
+    c = classes.c
+    return await _named(connection, caller, select(c.id, c.source_id, c.title).where(c.id.in_(ids)))
+
+
+async def _named(connection: AsyncConnection, caller: Caller, found: Select[int, str | None, str]) -> dict[int, Named]:
+    may_read_names = caller.may(Permission.ROSTER_READ)
+    rows = await connection.execute(found)
+    return {id_: Named(source_id, name if may_read_names else None) for id_, source_id, name in rows}
 
 
 def visible_periods(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> VisiblePeriods:
