@@ -9,6 +9,8 @@ from zlib import crc32
 import pytest
 from coverage import Coverage
 
+from tests.support.measuring import leave_out_greenlets
+
 pytest_plugins = [
     "tests.support.fixtures",
     "tests.support.installation",
@@ -68,6 +70,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run tests on one database, half of them on each, instead of on both; tests of statements on both",
     )
     parser.addoption("--seed", type=int, help="the random histories from this seed, and ten times as many of them")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart() -> None:
+    if Coverage.current() is not None:
+        leave_out_greenlets()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
