@@ -232,9 +232,13 @@ def test_passwords_are_shown_only_on_a_terminal(runner: UpRunner) -> None:
     runner.folder.create()
     runner.folder.keep_credentials({"admin@school.example": "a-secret-word"})
     up = runner.started()
+    assert up.stdout is not None
+    output = ""
+    while str(runner.folder.credentials) not in output:
+        output += up.stdout.readline()
     up.terminate()
-    output, errors = up.communicate(timeout=10)
-    assert "a-secret-word" not in output + errors
+    rest, errors = up.communicate(timeout=10)
+    assert "a-secret-word" not in output + rest + errors
 
     terminal, end = pty.openpty()
     runner.start(stdout=end, settings={"TERM": "xterm", "COLUMNS": "120"})

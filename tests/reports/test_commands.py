@@ -29,7 +29,7 @@ def test_each_report_is_printed(demo: Commands, demo_worker: Forked) -> None:
     assert [row["studentId"] for row in rows] == [4, 5]
     assert (record["daysAbsent"], record["isChronicallyAbsent"]) == (1, False)
     assert "2024-12-25" in demo.output("report", "unexplained", *SCHOOL)
-    assert demo.run("report", "chronic", *SCHOOL).stderr == "adsum: nobody is\n"
+    assert demo.run("report", "chronic", *SCHOOL).stderr == "adsum: no student is chronically absent\n"
     assert demo_worker.is_running
 
 

@@ -32,7 +32,7 @@ def test_the_school_is_required_where_there_are_several(demo: Commands) -> None:
 
 def test_a_timetable_is_tried_and_imported_with_errors_by_line(demo: Commands, tmp_path: Path) -> None:
     file, wrong = tmp_path / "times.csv", tmp_path / "wrong.csv"
-    header = "class,session,weekday,begins,ends\n"
+    header = "classId,sessionId,weekday,begins,ends\n"
     file.write_text(f"{header}123,456,1,08:00,08:45\n")
     wrong.write_text(f"{header}123,456,Mon,08:00,08:45\n")
 

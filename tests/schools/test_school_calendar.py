@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adsum.accounts.access import Role
+from adsum.accounts.access import Caller, Permission, Role
 from adsum.platform.days import plain_day
 from adsum.platform.errors import Invalid
 from adsum.schools.calendar.rules import ClosedDay
@@ -126,6 +126,9 @@ async def test_the_only_school_needs_no_name(adsum: Adsum, api: Api) -> None:
     async with adsum.database.transaction() as connection:
         other = await make_bare_school(connection)
     assert (await adsum.schools.only(caller(Role.OFFICE, other))).id == other
+    # A platform's key may import a roster and not read it.
+    key = Caller(Role.KEY, frozenset({Permission.ROSTER_IMPORT}), key_id=1, schools=frozenset({other}))
+    assert (await adsum.schools.only(key)).id == other
     for actor, detail in ((admin, "several"), (caller(Role.OFFICE, other + 1), "no school")):
         with pytest.raises(Invalid, match=detail):
             await adsum.schools.only(actor)

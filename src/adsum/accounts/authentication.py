@@ -87,4 +87,4 @@ async def each_named_once(request: Request, _caller: Annotated[Caller, Depends(a
 
 
 def _repeated(name: str, count: int) -> Violation:
-    return Violation("field_repeated", f"{name} stands {count} times", f"/query/{name}", {"in": "query", "name": name})
+    return Violation("field_repeated", f"{name} appears {count} times", f"/query/{name}", {"in": "query", "name": name})

@@ -170,7 +170,8 @@ def undo(
     if as_json:
         show_item(answer, as_json=True)
     else:
-        show_one(_as_json(answer) | {"kept": [record.student_id for record in answer.kept]}, as_json=False)
+        students = [record.student_id for record in answer.kept]
+        show_one({**_as_json(answer), "kept": len(students), "keptStudentIds": students}, as_json=False)
 
 
 @app.command("list")

@@ -208,7 +208,7 @@ def _repeated(pointer: str, student_ids: Sequence[int]) -> Iterator[Violation]:
     last = {student_id: i for i, student_id in enumerate(student_ids)}
     for student_id, count in Counter(student_ids).items():
         if count > 1:
-            detail = f"student {student_id} stands {count} times in {pointer[1:]}"
+            detail = f"student {student_id} appears {count} times in {pointer[1:]}"
             yield Violation("student_repeated", detail, f"{pointer}/{last[student_id]}", {"studentId": student_id})
 
 

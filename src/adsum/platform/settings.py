@@ -251,6 +251,8 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def _reason_of(error: dict[str, Any]) -> str:
+    if error["type"] == "too_short":  # pydantic counts the characters of a secret as items
+        return f"has to have at least {error['ctx']['min_length']} characters"
     return str(error["msg"]).removeprefix("Value error, ")
 
 

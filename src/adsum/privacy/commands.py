@@ -56,5 +56,7 @@ def erase(
 
 def _confirmed(student_id: int) -> bool:
     if not sys.stdin.isatty():
-        raise typer.BadParameter("this cannot be undone: confirm it with --yes", param_hint="--yes")
+        raise typer.BadParameter(
+            f"an erasure cannot be undone; to erase student {student_id}, add --yes", param_hint="ID"
+        )
     return typer.confirm(f"Erase student {student_id} permanently?", err=True)

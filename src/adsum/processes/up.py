@@ -149,7 +149,7 @@ def _async(question: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
 
 
 def _announce(folder: DataFolder, address: Address, *, demo: bool, open_browser: bool) -> None:
-    """Prints the address and, only on a terminal, the demo accounts with their passwords. Then opens the browser."""
+    """Prints the address and the demo accounts, whose passwords only a terminal shows. Then opens the browser."""
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"Adsum is at [bold]{address.url}[/bold]")
     if console.is_terminal:
@@ -157,6 +157,8 @@ def _announce(folder: DataFolder, address: Address, *, demo: bool, open_browser:
         if demo and folder.credentials.exists():
             console.print(_accounts(folder.credentials))
         console.print("Ctrl-C stops everything.")
+    elif demo and folder.credentials.exists():
+        console.print(f"The demo accounts are in {folder.credentials}")
     if open_browser and sys.stdout.isatty() and _has_display():
         # In a thread: it may wait for the browser.
         threading.Thread(target=webbrowser.open, args=(address.url,), daemon=True).start()

@@ -80,7 +80,7 @@ def chronic(
         lambda reports, scope, page: reports.chronic(scope, rule, system_caller(), page),
     )
     items = [RateItem.of(rate) for rate in found]
-    show_items(RATES, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="nobody is")
+    show_items(RATES, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no student is chronically absent")
 
 
 @app.command("in-a-row")
@@ -100,7 +100,7 @@ def streaks(
         lambda reports, scope, page: reports.streaks(scope, least_days, system_caller(), page),
     )
     items = [StreakItem.of(streak) for streak in found]
-    show_items(("studentId", "name", "days", "since"), items, as_json=as_json, none="nobody is")
+    show_items(("studentId", "name", "days", "since"), items, as_json=as_json, none="no student is absent in a row")
 
 
 @app.command()

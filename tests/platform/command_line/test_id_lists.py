@@ -23,7 +23,7 @@ def test_ids_and_ranges_keep_their_order() -> None:
     [
         ("1-999999999", "--present: '1-999999999' is too large: a range has at most 100,000 ids"),
         ("1-100001", "--present: '1-100001' is too large: a range has at most 100,000 ids"),
-        ("10-5", "--present: '10-5' is reversed: 5-10"),
+        ("10-5", "--present: '10-5' is reversed: write 5-10"),
         ("0", f"--present: '0' is out of range: ids are 1 to {MAX_ID}"),
         (f"{MAX_ID + 1}", f"--present: '{MAX_ID + 1}' is out of range: ids are 1 to {MAX_ID}"),
         *(
@@ -43,7 +43,7 @@ def test_all_errors_are_reported_at_once() -> None:
         parse_ids({"present": ["1,x"], "absent": ["9-8,1"], "late": ["4,4"]})
     assert wrong.value.message.splitlines() == [
         "--present: 'x' is neither an id nor a range such as 10-20",
-        "--absent: '9-8' is reversed: 8-9",
+        "--absent: '9-8' is reversed: write 8-9",
         "--present, --absent: student 1 is named 2 times",
         "--late: student 4 is named 2 times",
     ]

@@ -74,7 +74,7 @@ def _range_of(part: str) -> range:
     if not (1 <= begin <= MAX_ID and 1 <= end <= MAX_ID):
         raise _WrongPart(f"is out of range: ids are 1 to {MAX_ID}")
     if end < begin:
-        raise _WrongPart(f"is reversed: {end}-{begin}")
+        raise _WrongPart(f"is reversed: write {end}-{begin}")
     if end - begin >= _WIDEST_RANGE:
         raise _WrongPart(f"is too large: a range has at most {_WIDEST_RANGE:,} ids")
     return range(begin, end + 1)

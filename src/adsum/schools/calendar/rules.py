@@ -144,5 +144,5 @@ def _validate_time(time: SessionTime) -> Iterator[Violation]:
     for name, text in wrong:
         yield violation_of_time_text(text, f"/{name}")
     if not wrong and time.ends <= time.begins:
-        detail = f"it ends at {time.ends}, and does not begin before: {time.begins}"
+        detail = f"it ends at {time.ends}, not after it begins at {time.begins}"
         yield Violation("times_reversed", detail, "/ends", {"begins": time.begins, "ends": time.ends})
