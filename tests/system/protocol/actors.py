@@ -51,7 +51,7 @@ def system_steps(state: State, rules: Rules, *, calm: bool = False) -> Iterator[
         if due:
             run = place + 1
             freed = ledger.release(state, run, planned(state, run), completed=state.runs[place] == CLOSED, rules=rules)
-            yield ("releases run", run), freed._replace(releasing=replaced_at(state.releasing, place, value=False))
+            yield ("releases run", run), freed.but(releasing=replaced_at(state.releasing, place, value=False))
     if not calm or state.sweeper[0] != DONE or all(step == DONE for step, _ in state.submitters):
         yield from _sweep(state, rules)
 
@@ -64,7 +64,7 @@ def _claim(state: State, run: int, students: Collection[int], rules: Rules) -> t
 
 def _submit(state: State, run: int, step: int, holder: int, rules: Rules) -> Step:
     def then(state: State, step: int, holder: int = NO_RUN) -> State:
-        return state._replace(submitters=replaced_at(state.submitters, run - 1, (step, holder)))
+        return state.but(submitters=replaced_at(state.submitters, run - 1, (step, holder)))
 
     if step == CLAIM:
         # The messages follow in the same pipeline, even if the claim was refused; the pipeline may be cut in between.
@@ -100,18 +100,18 @@ def enqueued(state: State, run: int, students: Iterable[int]) -> State:
     queue = list(state.queue)
     for student in students:
         queue[state.place(run, student)] = queue[state.place(run, student)] or WAITING
-    return state._replace(queue=tuple(queue))
+    return state.but(queue=tuple(queue))
 
 
 def with_worker(state: State, place: int, worker: Worker) -> State:
     """Sets the step of a worker. Sorts the workers, which are equivalent: that halves the number of states."""
-    return state._replace(workers=tuple(sorted(replaced_at(state.workers, place, worker))))
+    return state.but(workers=tuple(sorted(replaced_at(state.workers, place, worker))))
 
 
 def with_message_taken(state: State, place: int, message: int, step: int) -> State:
     """The state after a worker has fetched a waiting message."""
     run, student = divmod(message, len(state.tickets))
-    state = state._replace(queue=replaced_at(state.queue, message, ACTIVE))
+    state = state.but(queue=replaced_at(state.queue, message, ACTIVE))
     return with_worker(state, place, (step, run + 1, student, True))
 
 
@@ -152,7 +152,7 @@ def _work(state: State, place: int, worker: Worker, rules: Rules) -> Step:
         is_over = rules.close_before_releasing or step == RELEASE_ALL
         return ("worker releases run", run), then(after, FINISH if is_over else CLOSE)
     queue = replaced_at(state.queue, state.place(run, student), ABSENT) if owns_message else state.queue
-    done = with_worker(state._replace(queue=queue), place, (IDLE, 0, 0, False))
+    done = with_worker(state.but(queue=queue), place, (IDLE, 0, 0, False))
     return ("worker finishes run", run, "student", student), done
 
 
@@ -174,15 +174,15 @@ def _sweep(state: State, rules: Rules) -> Iterator[Step]:
         claimed, holder = _claim(state, run, from_bits(waiting), rules)
         yield (
             ("sweeper claims run", run),
-            claimed._replace(sweeper=(ENQUEUE, run, lost, waiting if holder else 0, holder)),
+            claimed.but(sweeper=(ENQUEUE, run, lost, waiting if holder else 0, holder)),
         )
     elif step == ENQUEUE:
         after = (READ_HOLDER, run, 0, waiting, holder) if holder else SWEEPER_IDLE
-        yield ("sweeper enqueues run", run), enqueued(state, run, from_bits(lost))._replace(sweeper=after)
+        yield ("sweeper enqueues run", run), enqueued(state, run, from_bits(lost)).but(sweeper=after)
     else:
         what, after, following = _take_over(state, run, step, holder, from_bits(waiting), rules)
         sweeper = SWEEPER_IDLE if following == DONE else (following, run, 0, waiting, holder)
-        yield ("sweeper", *what), after._replace(sweeper=sweeper)
+        yield ("sweeper", *what), after.but(sweeper=sweeper)
 
 
 def _check_messages(state: State, rules: Rules) -> Iterator[Step]:
@@ -191,7 +191,7 @@ def _check_messages(state: State, rules: Rules) -> Iterator[Step]:
     if run and rules.sweeper_rescues_open_runs:
         missing = [student for student in planned(state, run) if state.queue[state.place(run, student)] == ABSENT]
         if missing:
-            yield ("sweeper checks run", run), state._replace(sweeper=(CHECK_JOBS, run, to_bits(missing), 0, 0))
+            yield ("sweeper checks run", run), state.but(sweeper=(CHECK_JOBS, run, to_bits(missing), 0, 0))
     holder = state.lock
     if (
         holder
@@ -200,7 +200,7 @@ def _check_messages(state: State, rules: Rules) -> Iterator[Step]:
         and not state.releasing[holder - 1]
     ):
         releasing = replaced_at(state.releasing, holder - 1, value=True)
-        yield ("sweeper finds ended run", holder), state._replace(releasing=releasing)
+        yield ("sweeper finds ended run", holder), state.but(releasing=releasing)
 
 
 def _check_jobs(state: State, run: int, missing: int, rules: Rules) -> Step:
@@ -209,13 +209,13 @@ def _check_jobs(state: State, run: int, missing: int, rules: Rules) -> Step:
     if not due:
         ended = state.runs[run - 1] != OPEN
         after = state if ended else database.end(state, run, CLOSED)
-        return ("sweeper closes run", run), after._replace(sweeper=SWEEPER_IDLE)
+        return ("sweeper closes run", run), after.but(sweeper=SWEEPER_IDLE)
     lost = to_bits(due) & missing
     if not lost:
-        return ("sweeper skips run", run), state._replace(sweeper=SWEEPER_IDLE)
+        return ("sweeper skips run", run), state.but(sweeper=SWEEPER_IDLE)
     claims = to_bits(due) if rules.sweeper_claims_all_pending_jobs else lost
     claims = claims if rules.sweeper_claims_only_pending_jobs else to_bits(planned(state, run))
-    return ("sweeper rescues run", run), state._replace(sweeper=(CLAIM, run, lost, claims, 0))
+    return ("sweeper rescues run", run), state.but(sweeper=(CLAIM, run, lost, claims, 0))
 
 
 def to_bits(students: Iterable[int]) -> int:

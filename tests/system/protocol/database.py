@@ -62,7 +62,7 @@ def insert_run(state: State, plan: Sequence[int]) -> State:
     if max(plan) == NOT_PLANNED:
         return state
     place = state.newest_run
-    return state._replace(
+    return state.but(
         runs=replaced_at(state.runs, place, OPEN),
         plans=replaced_at(state.plans, place, tuple(plan)),
         submitters=replaced_at(state.submitters, place, (CLAIM, 0)),
@@ -80,7 +80,7 @@ def write(state: State, run: int, student: int, rules: Rules) -> State:
         allowed = len(record) == loaded or not rules.update_only_the_expected_version
     if not allowed:
         return state
-    written = state._replace(records=replaced_at(state.records, student, (*record, run)))
+    written = state.but(records=replaced_at(state.records, student, (*record, run)))
     return close(written, run, rules) if loaded == 0 and planned(state, run) == [student] else written
 
 
@@ -95,7 +95,7 @@ def close(state: State, run: int, rules: Rules) -> State:
     """Closes an open run without pending jobs: one conditional UPDATE."""
     if state.runs[run - 1] != OPEN or (rules.close_only_without_pending_jobs and pending(state, run)):
         return state
-    return state._replace(runs=replaced_at(state.runs, run - 1, CLOSED))
+    return state.but(runs=replaced_at(state.runs, run - 1, CLOSED))
 
 
 def cancel(state: State, run: int) -> State:
@@ -106,16 +106,16 @@ def cancel(state: State, run: int) -> State:
 
 def correct(state: State, student: int) -> State:
     """Changes a record as a person: adds its next version."""
-    return state._replace(records=replaced_at(state.records, student, (*state.records[student], PERSON)))
+    return state.but(records=replaced_at(state.records, student, (*state.records[student], PERSON)))
 
 
 def end(state: State, run: int, run_state: int) -> State:
     """Ends a run outside its workers. The same process then releases it."""
-    return state._replace(
+    return state.but(
         runs=replaced_at(state.runs, run - 1, run_state), releasing=replaced_at(state.releasing, run - 1, value=True)
     )
 
 
 def _fail(state: State, run: int, students: Sequence[int], run_state: int) -> State:
     failures = tuple([run_state if student in students else old for student, old in enumerate(state.failures[run - 1])])
-    return state._replace(failures=replaced_at(state.failures, run - 1, failures))
+    return state.but(failures=replaced_at(state.failures, run - 1, failures))

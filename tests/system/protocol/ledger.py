@@ -16,7 +16,7 @@ def claim(state: State, run: int, students: Collection[int], rules: Rules) -> St
         return state
     tickets = tuple([run if student in students else owner for student, owner in enumerate(state.tickets)])
     # If tickets outlived a lost lock, the counter is too low: then only the database has the count.
-    return state._replace(lock=run, counter=len(students), tickets=tickets, exact=tickets.count(run) == len(students))
+    return state.but(lock=run, counter=len(students), tickets=tickets, exact=tickets.count(run) == len(students))
 
 
 def refused_by(state: State, run: int) -> int:
@@ -26,7 +26,7 @@ def refused_by(state: State, run: int) -> int:
 
 def take_over(state: State, run: int) -> State:
     """Takes only the lock, if it is free: only the database has the number of remaining jobs."""
-    return state if state.lock else state._replace(lock=run, counter=NO_COUNTER)
+    return state if state.lock else state.but(lock=run, counter=NO_COUNTER)
 
 
 def settle(state: State, run: int, student: int, rules: Rules) -> tuple[State, int | None]:
@@ -35,12 +35,12 @@ def settle(state: State, run: int, student: int, rules: Rules) -> tuple[State, i
     if is_owned:
         tickets = list(state.tickets)
         tickets[student] = NO_RUN
-        state = state._replace(tickets=tuple(tickets))
+        state = state.but(tickets=tuple(tickets))
     if state.lock != run or state.counter == NO_COUNTER:
         return state, None
     counted = is_owned or not rules.count_only_removed_tickets
     remaining = max(0, state.counter - counted)
-    return state._replace(counter=remaining), remaining
+    return state.but(counter=remaining), remaining
 
 
 def release(state: State, run: int, students: Collection[int], *, completed: bool, rules: Rules) -> State:
@@ -51,12 +51,12 @@ def release(state: State, run: int, students: Collection[int], *, completed: boo
         tickets = tuple(
             [NO_RUN if owner == run and student in students else owner for student, owner in enumerate(state.tickets)]
         )
-        state = state._replace(tickets=tickets)
+        state = state.but(tickets=tickets)
     if completed and run > state.marker and (state.lock == run or rules.mark_regardless_of_the_holder):
-        state = state._replace(marker=run)
+        state = state.but(marker=run)
     if state.lock != run and rules.release_only_keys_of_the_run:
-        return state if state.lock else state._replace(counter=NO_COUNTER, exact=True)
-    return state._replace(lock=NO_RUN, counter=NO_COUNTER, exact=True)
+        return state if state.lock else state.but(counter=NO_COUNTER, exact=True)
+    return state.but(lock=NO_RUN, counter=NO_COUNTER, exact=True)
 
 
 def holder_is_open(state: State) -> bool:

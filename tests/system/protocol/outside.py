@@ -38,14 +38,14 @@ def outside_steps(
     budget = state.budget
     yield from _requests(state, submissions, rules)
     if budget.given_up:
-        yield from _give_up(state._replace(budget=budget._replace(given_up=budget.given_up - 1)))
+        yield from _give_up(state.but(budget=budget._replace(given_up=budget.given_up - 1)))
     if budget.faults:
-        hit = state._replace(budget=budget._replace(faults=budget.faults - 1))
+        hit = state.but(budget=budget._replace(faults=budget.faults - 1))
         yield from _crashes(hit)
         yield from _crashes_of_workers(hit)
         if not calm or state.sweeper[0] == DONE:
             # Counted only where a configuration limits it; otherwise it would distinguish equivalent states.
-            yield from _losses(hit._replace(budget=hit.budget._replace(losses=budget.losses + calm)))
+            yield from _losses(hit.but(budget=hit.budget._replace(losses=budget.losses + calm)))
 
 
 def _requests(state: State, submissions: Sequence[Submission], rules: Rules) -> Iterator[Step]:
@@ -55,17 +55,17 @@ def _requests(state: State, submissions: Sequence[Submission], rules: Rules) -> 
     if budget.retries:
         after = database.retry(state)
         if after is not state:
-            yield ("PERSON retries",), after._replace(budget=budget._replace(retries=budget.retries - 1))
+            yield ("PERSON retries",), after.but(budget=budget._replace(retries=budget.retries - 1))
     if budget.cancels and run:
         after = database.cancel(state, run)
-        yield ("PERSON cancels run", run), after._replace(budget=budget._replace(cancels=budget.cancels - 1))
+        yield ("PERSON cancels run", run), after.but(budget=budget._replace(cancels=budget.cancels - 1))
     if budget.corrections and state.records[0]:
         after = database.correct(state, 0)
-        yield ("PERSON corrects student", 0), after._replace(budget=budget._replace(corrections=budget.corrections - 1))
+        yield ("PERSON corrects student", 0), after.but(budget=budget._replace(corrections=budget.corrections - 1))
 
 
 def _accept(state: State, submission: Submission, rules: Rules) -> Iterator[Step]:
-    used = state._replace(budget=state.budget._replace(submissions=state.budget.submissions - 1))
+    used = state.but(budget=state.budget._replace(submissions=state.budget.submissions - 1))
     after = database.accept(used, submission.students, update=submission.update, rules=rules)
     if after is used:
         return  # refused or without effect: the state is unchanged
@@ -73,8 +73,8 @@ def _accept(state: State, submission: Submission, rules: Rules) -> Iterator[Step
         yield ("SUBMISSION makes run", after.newest_run), after
         return
     run = after.newest_run
-    queued = state._replace(lock=run, counter=len(planned(after, run)))
-    yield ("SUBMISSION claims before its commit, run", run), queued._replace(budget=after.budget)
+    queued = state.but(lock=run, counter=len(planned(after, run)))
+    yield ("SUBMISSION claims before its commit, run", run), queued.but(budget=after.budget)
 
 
 def _give_up(state: State) -> Iterator[Step]:
@@ -92,16 +92,16 @@ def _crashes(state: State) -> Iterator[Step]:
         if step != DONE:
             yield (
                 ("CRASH of the submitter of run", place + 1),
-                state._replace(submitters=replaced_at(state.submitters, place, (DONE, 0))),
+                state.but(submitters=replaced_at(state.submitters, place, (DONE, 0))),
             )
     for place, due in enumerate(state.releasing):
         if due:
             yield (
                 ("CRASH before the release of run", place + 1),
-                state._replace(releasing=replaced_at(state.releasing, place, value=False)),
+                state.but(releasing=replaced_at(state.releasing, place, value=False)),
             )
     if state.sweeper[0] != DONE:
-        yield ("CRASH of the sweeper",), state._replace(sweeper=SWEEPER_IDLE)
+        yield ("CRASH of the sweeper",), state.but(sweeper=SWEEPER_IDLE)
 
 
 def _crashes_of_workers(state: State) -> Iterator[Step]:
@@ -110,7 +110,7 @@ def _crashes_of_workers(state: State) -> Iterator[Step]:
         if step == IDLE:
             continue
         back = replaced_at(state.queue, state.place(run, student), WAITING) if owns_message else state.queue
-        again = state._replace(queue=back)
+        again = state.but(queue=back)
         yield ("CRASH of the worker with run", run, "student", student), with_worker(again, place, (IDLE, 0, 0, False))
         if owns_message:
             what = ("REDELIVERY while the old worker is alive: run", run, "student", student)
@@ -119,21 +119,21 @@ def _crashes_of_workers(state: State) -> Iterator[Step]:
 
 def _losses(state: State) -> Iterator[Step]:
     orphans = tuple(sorted((step, run, student, False) for step, run, student, _ in state.workers))
-    expired = state._replace(lock=NO_RUN, counter=NO_COUNTER, tickets=(NO_RUN,) * len(state.tickets), exact=True)
-    yield ("FLUSHALL",), expired._replace(marker=NO_RUN, queue=(ABSENT,) * len(state.queue), workers=orphans)
+    expired = state.but(lock=NO_RUN, counter=NO_COUNTER, tickets=(NO_RUN,) * len(state.tickets), exact=True)
+    yield ("FLUSHALL",), expired.but(marker=NO_RUN, queue=(ABSENT,) * len(state.queue), workers=orphans)
     if state.lock:
         yield ("EXPIRY of the ledger",), expired
-        yield ("LOSS of the lock",), state._replace(lock=NO_RUN)
+        yield ("LOSS of the lock",), state.but(lock=NO_RUN)
     if state.counter != NO_COUNTER:
-        yield ("LOSS of the counter",), state._replace(counter=NO_COUNTER)
+        yield ("LOSS of the counter",), state.but(counter=NO_COUNTER)
     for student, owner in enumerate(state.tickets):
         if owner:
-            lost = state._replace(tickets=replaced_at(state.tickets, student, NO_RUN))
-            yield ("LOSS of the ticket of student", student), lost._replace(exact=False)
+            lost = state.but(tickets=replaced_at(state.tickets, student, NO_RUN))
+            yield ("LOSS of the ticket of student", student), lost.but(exact=False)
     for message, where in enumerate(state.queue):
         if where != ABSENT:
             run, student = divmod(message, len(state.tickets))
-            lost = state._replace(queue=replaced_at(state.queue, message, ABSENT))
+            lost = state.but(queue=replaced_at(state.queue, message, ABSENT))
             what = ("LOSS of the message of run", run + 1, "student", student)
             yield what, lost if where == WAITING else _disowned(lost, run + 1, student)
 
@@ -144,4 +144,4 @@ def _disowned(state: State, run: int, student: int) -> State:
         (step, its_run, its_student, owns_message and (its_run, its_student) != (run, student))
         for step, its_run, its_student, owns_message in state.workers
     ]
-    return state._replace(workers=tuple(sorted(workers)))
+    return state.but(workers=tuple(sorted(workers)))
