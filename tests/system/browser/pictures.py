@@ -90,7 +90,7 @@ def take(browser: Browser, system: RunningSystem, name: str, look: str, options:
 def mark_some_weeks(system: RunningSystem) -> None:
     """Marks the schooldays of the last weeks except today, with a few students absent, late or excused."""
     days = [TODAY - timedelta(back) for back in range(60, 0, -1)]
-    lines = ["class,session,student,date,status,note"]
+    lines = ["classId,sessionId,studentId,date,status,note"]
     for number, day in enumerate(each for each in days if each.weekday() < 5 or each == TODAY - timedelta(1)):
         lines += [f"123,456,{student},{day},{status_of(student, number, day)}," for student in range(1, 31)]
     file = system.data / "marks.csv"
