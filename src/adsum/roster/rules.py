@@ -150,6 +150,17 @@ class StudentFilters:
     school_id: int | None = None
 
 
+def grade_text(grades: Iterable[str]) -> str | None:
+    """The grades of a student as they are stored: `9`, or `9,10` for several; None for no grade."""
+    return ",".join(grades) or None
+
+
+def grades_of(text: str | None) -> tuple[str, ...]:
+    """The grades in a stored or given text, each once."""
+    items = (item.strip() for item in (text or "").split(","))
+    return tuple(dict.fromkeys(item for item in items if item))
+
+
 def name_order(family_name: str, given_name: str, person_id: int) -> tuple[str, str, int]:
     """The key that sorts people by family name, given name and id, without case and accents.
 

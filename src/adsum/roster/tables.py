@@ -10,6 +10,7 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    Text,
     UniqueConstraint,
     true,
 )
@@ -25,7 +26,8 @@ students = Table(
     Column("source_id", String(255)),
     Column("given_name", String(255), nullable=False),
     Column("family_name", String(255), nullable=False),
-    Column("grade", String(32)),
+    # Several grades are separated by commas. SQLite ignores the length, and a new type would copy its table.
+    Column("grade", Text().with_variant(String(32), "sqlite")),
     search_column("given_name", "family_name", "source_id"),
     Column("active", Boolean, nullable=False, server_default=true()),
     UniqueConstraint("school_id", "source_id"),

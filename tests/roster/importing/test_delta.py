@@ -167,6 +167,17 @@ async def test_a_district_beside_an_existing_school_is_not_a_violation(importing
 
 
 async def test_a_reference_to_an_unknown_school_is_reported(importing: Importing, school: Roster) -> None:
+    roster = changes(users=[{**school.row("users", "student-1"), "orgSourcedIds": "nowhere"}])
+
+    report = await importing.run(roster)
+
+    assert places_and_codes(report.violations) == [("users.csv:2", "unknown_school")]
+    assert report.changes_nothing
+
+
+async def test_a_student_of_an_unknown_school_is_of_the_school_of_the_enrolment(
+    importing: Importing, school: Roster
+) -> None:
     roster = changes(
         users=[{**school.row("users", "student-1"), "orgSourcedIds": "nowhere"}],
         enrollments=[school.row("enrollments", "class-1-student-1")],
@@ -174,11 +185,41 @@ async def test_a_reference_to_an_unknown_school_is_reported(importing: Importing
 
     report = await importing.run(roster)
 
-    assert places_and_codes(report.violations) == [
-        ("enrollments.csv:2", "depends_on_left_out"),
-        ("users.csv:2", "unknown_school"),
-    ]
+    assert places_and_codes(report.warnings) == [("users.csv:2", "unknown_school")]
+    assert report.violations == ()
     assert report.changes_nothing
+
+
+async def test_a_student_whose_org_becomes_the_district_stays_at_the_school(
+    importing: Importing, school: Roster
+) -> None:
+    district = {"sourcedId": "district", "status": "active", "name": "All", "type": "district"}
+    roster = changes(
+        orgs=[district, school.row("orgs", SCHOOL)],
+        users=[{**school.row("users", "student-1"), "orgSourcedIds": "district", "familyName": "Married"}],
+    )
+
+    report = await importing.run(roster)
+
+    assert report.violations == ()
+    assert counts(report)["students"] == (0, 1, 0, 0)
+
+
+async def test_a_teacher_who_is_absent_from_the_files_teaches_where_an_enrolment_says_so(
+    importing: Importing, school: Roster
+) -> None:
+    orgs = [school.row("orgs", SCHOOL), {**school.row("orgs", SCHOOL), "sourcedId": "school-2", "name": "Rosenhof"}]
+    rows = [
+        enrolment("class-3", "teacher-1", role="teacher", school="school-2"),
+        school.row("enrollments", "class-1-teacher-1"),
+    ]
+    roster = changes(orgs=orgs, classes=[a_class("class-3", school="school-2")], enrollments=rows)
+
+    report = await importing.run(roster)
+
+    assert report.violations == ()
+    assert counts(report)["teachers"] == (1, 0, 0, 0)
+    assert counts(report)["teachings"] == (1, 0, 0, 1)
 
 
 async def test_deleting_an_unknown_row_changes_nothing(importing: Importing, school: Roster) -> None:

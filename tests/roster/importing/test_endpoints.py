@@ -82,6 +82,8 @@ async def test_a_zip_as_the_body_is_imported(client: httpx2.AsyncClient, importi
         "ignoredFiles": [],
         "errorCount": 0,
         "errors": [],
+        "warningCount": 0,
+        "warnings": [],
     }
     assert len(await importing.rows(tables.students)) == 3
 

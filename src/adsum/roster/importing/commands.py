@@ -94,7 +94,8 @@ def _show_report(report: ImportReport, *, as_json: bool) -> None:
         typer.echo(f"Ignored: {what}, {count} rows")
     if report.ignored_files:
         typer.echo(f"Not read: {', '.join(report.ignored_files)}")
-    _show_violations(report.violations, report.violation_count)
+    _show_violations("warning", report.warnings, report.warning_count)
+    _show_violations("error", report.violations, report.violation_count)
 
 
 def _show_refusal(error: AdsumError, *, as_json: bool) -> None:
@@ -107,7 +108,7 @@ def _show_refusal(error: AdsumError, *, as_json: bool) -> None:
         show_one({"code": error.code, "detail": error.detail, "errors": violations}, as_json=True)
         return
     typer.echo(f"adsum: {error.detail}", err=True)
-    _show_violations(error.violations, len(error.violations))
+    _show_violations("error", error.violations, len(error.violations))
 
 
 def _summary(report: ImportReport) -> str:
@@ -120,12 +121,12 @@ def _summary(report: ImportReport) -> str:
     return "Imported."
 
 
-def _show_violations(violations: Sequence[Violation], count: int) -> None:
+def _show_violations(kind: str, violations: Sequence[Violation], count: int) -> None:
     """Prints each violation as `enrollments.csv:17: …`, like a compiler."""
     if not violations:
         return
     shown = violations[:MAX_LINES] if sys.stdout.isatty() else violations
-    typer.echo(f"{count} {'error' if count == 1 else 'errors'}:")
+    typer.echo(f"{count} {kind if count == 1 else f'{kind}s'}:")
     for violation in shown:
         typer.echo(f"  {violation.pointer}: {violation.detail}" if violation.pointer else f"  {violation.detail}")
     if count > len(shown):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,6 +41,7 @@ class ImportReport:
         ignored: numbers of rows that are valid and not imported, such as guardians.
         ignored_files: files that are not read.
         violations: by file and row. At most 100,000 are kept; `violation_count` counts all.
+        warnings: as `violations`, of rows that are imported all the same.
     """
 
     dry_run: bool
@@ -50,6 +51,8 @@ class ImportReport:
     ignored_files: tuple[str, ...]
     violations: tuple[Violation, ...]
     violation_count: int
+    warnings: tuple[Violation, ...]
+    warning_count: int
 
     @property
     def changes_nothing(self) -> bool:
@@ -85,17 +88,24 @@ class Staged(StrEnum):
 
 
 class Findings:
-    """Collects the violations and ignored rows of an import. `violations` has at most `MAX_VIOLATIONS` items."""
+    """Collects the violations, warnings and ignored rows of an import: at most `MAX_VIOLATIONS` items of each kind."""
 
     def __init__(self) -> None:
         self.violations: list[Violation] = []
         self.violation_count = 0
+        self.warnings: list[Violation] = []
+        self.warning_count = 0
         self.ignored: Counter[str] = Counter()
         self._partly_read: set[str] = set()
 
     def add(self, *violations: Violation) -> None:
         self.violation_count += len(violations)
         self.violations.extend(violations[: MAX_VIOLATIONS - len(self.violations)])
+
+    def warn(self, *warnings: Violation) -> None:
+        """Adds warnings of a row that is imported."""
+        self.warning_count += len(warnings)
+        self.warnings.extend(warnings[: MAX_VIOLATIONS - len(self.warnings)])
 
     def leave_out(self, file: str, entry: LeftOut) -> None:
         """Adds the violations of a row. Without a source id, absence from the file no longer means deletion."""
@@ -111,11 +121,9 @@ class Findings:
     def ignore(self, file: str, what: str) -> None:
         self.ignored[f"{file}: {what}"] += 1
 
-    def in_order(self) -> tuple[Violation, ...]:
-        """The violations by file and row."""
-        return tuple(
-            sorted(
-                self.violations,
-                key=lambda violation: (violation.params.get("file", ""), violation.params.get("row", 0)),
-            )
-        )
+
+def in_order(violations: Iterable[Violation]) -> tuple[Violation, ...]:
+    """Violations by file and row."""
+    return tuple(
+        sorted(violations, key=lambda violation: (violation.params.get("file", ""), violation.params.get("row", 0)))
+    )

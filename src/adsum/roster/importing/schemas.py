@@ -19,7 +19,7 @@ class TableItem(Schema):
 
 
 class ImportEntry(Schema):
-    """A row that was left out, and why. `pointer`: such as `enrollments.csv:17`."""
+    """A row that was left out, or a warning of one that was not. `pointer`: such as `enrollments.csv:17`."""
 
     pointer: str
     detail: str
@@ -30,7 +30,7 @@ class ImportEntry(Schema):
 class ImportAnswer(Schema):
     """The outcome of an import. `refused`: of a dry run; the real import would be refused.
 
-    `errors` are 10,000 at most; `errorCount` counts all of them.
+    `errors` are 10,000 at most, and so are `warnings`; `errorCount` and `warningCount` count all of them.
     """
 
     dry_run: bool
@@ -41,6 +41,8 @@ class ImportAnswer(Schema):
     ignored_files: list[str]
     error_count: int
     errors: list[ImportEntry]
+    warning_count: int
+    warnings: list[ImportEntry]
 
     @classmethod
     def of(cls, report: ImportReport, max_errors: int | None = None) -> ImportAnswer:
@@ -53,4 +55,6 @@ class ImportAnswer(Schema):
             ignored_files=list(report.ignored_files),
             error_count=report.violation_count,
             errors=[ImportEntry.model_validate(violation) for violation in report.violations[:max_errors]],
+            warning_count=report.warning_count,
+            warnings=[ImportEntry.model_validate(violation) for violation in report.warnings[:max_errors]],
         )

@@ -11,7 +11,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.telemetry import logger
 from adsum.roster.importing.repository.staging import begin_staging, end_staging
-from adsum.roster.importing.rules import MAX_REMOVED_PERCENT, ImportReport, Removal
+from adsum.roster.importing.rules import MAX_REMOVED_PERCENT, ImportReport, Removal, in_order
 from adsum.roster.importing.steps import ReportProgress, RosterSteps
 from adsum.roster.oneroster.files import RosterFiles, file_violation
 from adsum.roster.oneroster.package import read_package
@@ -74,8 +74,10 @@ class RosterImport:
                     tables=tables,
                     ignored=dict(sorted(steps.findings.ignored.items())),
                     ignored_files=package.ignored_files,
-                    violations=(*removals, *steps.findings.in_order()),
+                    violations=(*removals, *in_order(steps.findings.violations)),
                     violation_count=len(removals) + steps.findings.violation_count,
+                    warnings=in_order(steps.findings.warnings),
+                    warning_count=steps.findings.warning_count,
                 )
                 _roll_back_or_refuse(report, removals)
                 await end_staging(connection)

@@ -72,6 +72,7 @@ class RosterSteps:
         schools = await set_schools(self._connection, self._orgs, referenced, self._caller, self._now, time_zone)
         people = await self._map_people()
         classes = await self._map_classes()
+        await self._place_people(people, classes)
         before = {kind: await changes.count_open(self._connection, kind) for kind in (STUDENTS, CLASSES, ENROLMENTS)}
         tables = {
             "schools": schools,
@@ -90,20 +91,29 @@ class RosterSteps:
     async def _map_people(self) -> PeopleMapping:
         has_roles = self._package.has_roles
         is_delta = self._package.mode("roles" if has_roles else "users") is Mode.DELTA
-        people = PeopleMapping(self._orgs, self.findings, is_delta=is_delta)
+        people = PeopleMapping(self._orgs, self.findings, self._now.date(), is_delta=is_delta)
         if has_roles:
-            known = await self._known_people() if is_delta else {}
+            known = await self._stored_people() if is_delta else {}
             await asyncio.to_thread(people.read_roles, self._package.roles(), known)
         async for batch in self._batches("users", self._package.people()):
             await asyncio.to_thread(people.map, batch)
             await self._stage_people(people)
         people.map_roles_without_person()
         await self._stage_people(people)
-        await staging.index_staged(self._connection, import_students)
-        await staging.index_staged(self._connection, import_teachers)
         return people
 
-    async def _known_people(self) -> dict[str, dict[tuple[int, str], int]]:
+    async def _place_people(self, people: PeopleMapping, classes: ClassMapping) -> None:
+        stored_classes = await staging.active_classes(self._connection)
+        schools = {source: school_id for school_id, source in (*stored_classes, *classes.places)}
+        is_complete = self._package.mode("users") is Mode.BULK
+        teachers = {} if is_complete else await staging.stored_teachers(self._connection)
+        stored = await self._stored_people()
+        await asyncio.to_thread(people.place, self._package.enrolments(), schools, stored, teachers)
+        await self._stage_people(people)
+        await staging.index_staged(self._connection, import_students)
+        await staging.index_staged(self._connection, import_teachers)
+
+    async def _stored_people(self) -> dict[str, dict[tuple[int, str], int]]:
         return {
             STUDENT: await staging.active_students(self._connection),
             TEACHER: await staging.teachers(self._connection),
@@ -207,7 +217,7 @@ def _ignore_progress(_name: str, _done: int, _total: int) -> None:
 async def set_schools(
     connection: Connection, orgs: Orgs, referenced: Collection[str], caller: Caller, now: datetime, time_zone: str
 ) -> TableReport:
-    """Adds and renames schools, stages the schools of the import, and fills `orgs.ids`.
+    """Adds and renames schools, stages the schools of the import, and fills `orgs.ids` and `orgs.today`.
 
     Args:
         connection: of the import's transaction.
@@ -230,7 +240,8 @@ async def set_schools(
         await staging.rename_school(connection, known[org.source_id].id, org.name)
     schools = [school for school in await staging.schools_of(connection, sources) if _is_visible(caller, school)]
     orgs.ids = {school.source_id: school.id for school in schools if school.source_id not in orgs.gone}
-    today = [(school.id, today_in(school.time_zone, now), school.source_id in orgs.gone) for school in schools]
+    orgs.today = {school.source_id: today_in(school.time_zone, now) for school in schools}
+    today = [(school.id, orgs.today[school.source_id], school.source_id in orgs.gone) for school in schools]
     await staging.stage_schools(connection, today)
     return TableReport(len(new), len(renamed), unchanged=len(orgs.schools) - len(new) - len(renamed))
 

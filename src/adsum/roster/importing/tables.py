@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Date, Index, Integer, MetaData, String, Table
+from sqlalchemy import Boolean, Column, Date, Index, Integer, MetaData, String, Table, Text
 
 from adsum.platform.database.columns import BigInt
 from adsum.platform.database.search import search_column
@@ -44,7 +44,7 @@ import_students = _staged(
     "school_id",
     Column("given_name", String(255)),
     Column("family_name", String(255)),
-    Column("grade", String(32)),
+    Column("grade", Text),
     search_column("given_name", "family_name", "source_id"),
 )
 

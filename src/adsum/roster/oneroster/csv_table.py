@@ -242,10 +242,15 @@ class Row:
         self.violation(found, column, "is not a day of the form YYYY-MM-DD")
         return None
 
-    def listed(self, column: str) -> tuple[str, ...]:
-        """A OneRoster list, `1` or `"1,2"`, without blanks and repetitions."""
-        items = (item.strip().strip('"').strip() for item in self.text(column).split(","))
-        return tuple(dict.fromkeys(item for item in items if item))
+    def listed(self, column: str, max_length: int = MAX_LENGTH) -> tuple[str, ...]:
+        """A OneRoster list, `1` or `"1,2"`, without blanks and repetitions. `max_length` limits each of its items."""
+        items = (item.strip().strip('"').strip() for item in self.text(column, MAX_LINE_LENGTH).split(","))
+        listed = tuple(dict.fromkeys(item for item in items if item))
+        if any(len(item) > max_length for item in listed):
+            predicate = f"has an item of more than {max_length} characters"
+            self.violation("too_long", column, predicate, limit=max_length)
+            return ()
+        return listed
 
     def violation(self, code: str, column: str, predicate: str, **params: Any) -> None:
         """Adds a violation of a cell. Its text is omitted, because it may be a name in the wrong column."""

@@ -26,8 +26,8 @@ from adsum.roster.oneroster.records import (
 # Of each used file, the required and the optional columns.
 USED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "orgs": (("sourcedId", "name", "type"), ("status",)),
-    "users": (("sourcedId", "givenName", "familyName"), ("status", "grades", "primaryOrgSourcedId")),
-    "roles": (("sourcedId", "userSourcedId", "role", "orgSourcedId"), ("status", "roleType")),
+    "users": (("sourcedId", "givenName", "familyName"), ("status", "grades", "primaryOrgSourcedId", "enabledUser")),
+    "roles": (("sourcedId", "userSourcedId", "role", "orgSourcedId"), ("status", "roleType", "endDate")),
     "classes": (("sourcedId", "title", "schoolSourcedId"), ("status", "classCode", "periods")),
     "enrollments": (
         ("sourcedId", "classSourcedId", "userSourcedId", "role"),
@@ -104,7 +104,8 @@ def read_package(files: RosterFiles) -> Package:
         except UnreadableRoster as error:
             violations.extend(error.violations)
     if modes.get("users", modes.get("roles")) is not modes.get("roles", modes.get("users")):
-        violations.append(file_violation("mixed_modes", MANIFEST, "users and roles have to be both bulk or both delta"))
+        detail = "file.users and file.roles have to be both bulk or both delta"
+        violations.append(file_violation("mixed_modes", MANIFEST, detail, properties=["file.users", "file.roles"]))
     if violations:
         raise UnreadableRoster("these files cannot be imported", violations)
     unused = sorted(file.name for name, file in files.items() if name.removesuffix(".csv") not in {*modes, "manifest"})
@@ -116,15 +117,20 @@ def _modes(files: RosterFiles, manifest: Manifest | None) -> dict[str, Mode]:
     if manifest is None:
         return {name: Mode.BULK for name in USED if name in present or name != "roles"}
     violations = [
-        file_violation("undeclared_file", f"{name}.csv", "manifest.csv does not declare this file")
+        file_violation(
+            "undeclared_file",
+            f"{name}.csv",
+            f"this file is there, and manifest.csv has no property file.{name}",
+            property=f"file.{name}",
+        )
         for name in USED
         if name in present and name not in manifest.modes
     ]
     modes = {name: mode for name in USED if (mode := manifest.modes.get(name, Mode.ABSENT)) is not Mode.ABSENT}
     if not modes:
-        violations.append(
-            file_violation("nothing_to_import", MANIFEST, "orgs, users, classes and enrollments are all absent")
-        )
+        properties = [f"file.{name}" for name in USED]
+        detail = f"{', '.join(properties)} are all absent"
+        violations.append(file_violation("nothing_to_import", MANIFEST, detail, properties=properties))
     if violations:
         raise UnreadableRoster("manifest.csv and the files do not agree", violations)
     return modes
@@ -134,7 +140,7 @@ def _table(files: RosterFiles, name: str, mode: Mode, *, has_roles: bool) -> Csv
     source = files.get(f"{name}.csv")
     if source is None:
         raise UnreadableRoster(
-            f"{name}.csv is missing", [file_violation("missing_file", f"{name}.csv", "the file is missing")]
+            f"{name}.csv is missing", [file_violation("missing_file", f"{name}.csv", _missing(files, name, mode))]
         )
     required, optional = USED[name]
     if name == "users" and not has_roles:
@@ -142,6 +148,10 @@ def _table(files: RosterFiles, name: str, mode: Mode, *, has_roles: bool) -> Csv
     if mode is Mode.DELTA:
         required += ("status",)
     return CsvTable(source, mode, (*required, *optional), required)
+
+
+def _missing(files: RosterFiles, name: str, mode: Mode) -> str:
+    return f"the file is missing; file.{name} of manifest.csv is {mode}" if MANIFEST in files else "the file is missing"
 
 
 def _first_rows(file: str, records: Iterator[RosterRecord | LeftOut]) -> Iterator[RosterRecord | LeftOut]:
@@ -171,8 +181,11 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class _Property:
+    """A row of the manifest. `name` is in lower case, `spelled` as it is in the file."""
+
     row: int
     name: str
+    spelled: str
     value: str
 
 
@@ -192,13 +205,10 @@ def read_manifest(files: RosterFiles) -> Manifest | None:
         if isinstance(entry, LeftOut):
             violations.extend(entry.violations)
         elif entry.name == "oneroster.version" and entry.value not in VERSIONS:
-            violations.append(
-                row_violation(
-                    "unknown_version", MANIFEST, entry.row, f"only OneRoster {' and '.join(VERSIONS)} is read"
-                )
-            )
+            detail = f"only OneRoster {' and '.join(VERSIONS)} is read"
+            violations.append(_wrong_property("unknown_version", entry, detail))
         elif entry.name.startswith("file."):
-            _add_mode(entry, modes, violations)
+            violations.extend(_add_mode(entry, files, modes))
     if not modes and not violations:
         violations.append(file_violation("empty_manifest", MANIFEST, "it names no file"))
     if violations:
@@ -206,12 +216,25 @@ def read_manifest(files: RosterFiles) -> Manifest | None:
     return Manifest(modes)
 
 
-def _add_mode(entry: _Property, modes: dict[str, Mode], violations: list[Violation]) -> None:
-    if entry.value.lower() in set(Mode):
-        modes[entry.name.removeprefix("file.")] = Mode(entry.value.lower())
-    else:
-        violations.append(row_violation("unknown_mode", MANIFEST, entry.row, "a file is bulk, delta or absent"))
+def _add_mode(entry: _Property, files: RosterFiles, modes: dict[str, Mode]) -> Iterator[Violation]:
+    """Adds the mode of a file. An empty mode means absent, unless the file is there and would be read."""
+    name = entry.name.removeprefix("file.")
+    is_read = name in USED and f"{name}.csv" in files
+    value = entry.value.lower() or ("" if is_read else Mode.ABSENT)
+    if value not in set(Mode):
+        detail = "is neither bulk, delta nor absent" if value else f"is empty, and {name}.csv is there"
+        yield _wrong_property("unknown_mode", entry, detail)
+    elif modes.setdefault(name, Mode(value)) is not Mode(value):
+        yield _wrong_property("repeated_property", entry, f"has been {modes[name]} in an earlier row")
+
+
+def _wrong_property(code: str, entry: _Property, predicate: str) -> Violation:
+    """A violation of a value. The value is omitted, as all cells are."""
+    return row_violation(
+        code, MANIFEST, entry.row, f"{entry.spelled}: {predicate}", column="value", property=entry.spelled
+    )
 
 
 def _property(row: Row) -> _Property:
-    return _Property(row.number, row.text("propertyName", required=True).lower(), row.text("value"))
+    spelled = row.text("propertyName", required=True)
+    return _Property(row.number, spelled.lower(), spelled, row.text("value"))

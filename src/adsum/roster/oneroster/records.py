@@ -7,24 +7,28 @@ from datetime import date
 
 from adsum.roster.oneroster.csv_table import Row
 
+MAX_GRADE = 32
+MAX_PERIOD = 64
+
 STUDENT = "student"
 TEACHER = "teacher"
-OTHER_ROLES = frozenset(
+EXTENSION = "extension"
+STAFF_ROLES = frozenset(
     {
+        TEACHER,
+        EXTENSION,
         "administrator",
         "aide",
         "counselor",
         "districtadministrator",
-        "guardian",
-        "parent",
         "principal",
         "proctor",
-        "relative",
         "siteadministrator",
         "systemadministrator",
     }
 )
-EXTENSION = "extension"
+"""Roles of people who teach a class if an enrolment says so."""
+ROLES = STAFF_ROLES | {STUDENT, "guardian", "parent", "relative"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +48,26 @@ class Org:
 
 @dataclass(frozen=True, slots=True)
 class PersonRecord:
-    """A row of users.csv. `role` and `orgs` are those of OneRoster 1.1; 1.2 has them in roles.csv."""
+    """A row of users.csv. `role` and `orgs` are those of OneRoster 1.1; 1.2 has them in roles.csv.
+
+    `is_enabled`: whether the person may sign in; None if the file does not tell.
+    """
 
     row: int
     source_id: str
     is_gone: bool
     given_name: str
     family_name: str
-    grade: str
+    grades: tuple[str, ...]
     role: str
     orgs: tuple[str, ...]
     primary_org: str
+    is_enabled: bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class PersonRole:
-    """A row of OneRoster 1.2's roles.csv."""
+    """A row of OneRoster 1.2's roles.csv; `end` is the first day that the person no longer has the role."""
 
     row: int
     is_gone: bool
@@ -67,6 +75,7 @@ class PersonRole:
     role: str
     org: str
     is_primary: bool
+    end: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +136,11 @@ def _person(row: Row, *, carries_role: bool) -> PersonRecord:
         is_gone=is_gone,
         given_name=row.text("givenName"),
         family_name=row.text("familyName"),
-        grade=row.text("grades", 32),
+        grades=row.listed("grades", MAX_GRADE),
         role=_role(row, required=not is_gone) if carries_role else "",
         orgs=row.listed("orgSourcedIds") if carries_role else (),
         primary_org=row.text("primaryOrgSourcedId"),
+        is_enabled=_is_true(row, "enabledUser"),
     )
     if not is_gone and not row.violations and not person.given_name and not person.family_name:
         row.violation("missing_value", "givenName", "and familyName are both empty")
@@ -147,15 +157,13 @@ def read_role(row: Row) -> PersonRole:
         role=_role(row, required=not is_gone),
         org=row.text("orgSourcedId", required=not is_gone),
         is_primary=row.text("roleType").lower() != "secondary",
+        end=row.day("endDate"),
     )
 
 
 def read_class(row: Row) -> SchoolClass:
     """Reads a row of classes.csv without course and terms."""
     is_gone = row.is_gone()
-    periods = row.listed("periods")
-    if any(len(period) > 64 for period in periods):
-        row.violation("too_long", "periods", "has a period of more than 64 characters", limit=64)
     return SchoolClass(
         row=row.number,
         source_id=row.source_id(),
@@ -163,7 +171,7 @@ def read_class(row: Row) -> SchoolClass:
         title=row.text("title", required=not is_gone),
         code=row.text("classCode"),
         school=row.text("schoolSourcedId", required=not is_gone),
-        periods=periods,
+        periods=row.listed("periods", MAX_PERIOD),
     )
 
 
@@ -186,10 +194,23 @@ def read_enrolment(row: Row) -> Enrolment:
     return enrolment
 
 
+def _is_true(row: Row, column: str) -> bool | None:
+    match row.text(column).lower():
+        case "true" | "1":
+            return True
+        case "false" | "0":
+            return False
+        case "":
+            return None
+        case _:
+            row.violation("wrong_form", column, "is neither true nor false")
+            return None
+
+
 def _role(row: Row, *, required: bool) -> str:
     """One of OneRoster's roles. Other text is omitted from the violation, because it may be a name."""
     role = row.text("role", required=required).lower()
-    if role in {STUDENT, TEACHER, ""} or role in OTHER_ROLES:
+    if not role or role in ROLES - {EXTENSION}:
         return role
     if role.startswith("ext:"):
         return EXTENSION

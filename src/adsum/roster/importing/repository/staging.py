@@ -10,9 +10,12 @@ from sqlalchemy import Table, exists, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
+from adsum.accounts.access import Role
+from adsum.accounts.tables import users
 from adsum.roster.importing.repository.changes import CLASSES, STUDENTS, TEACHERS, ImportTable
 from adsum.roster.importing.rules import ImportSchool, Staged
 from adsum.roster.importing.tables import import_enrolments, import_schools, staging
+from adsum.roster.oneroster.records import TEACHER, PersonRecord
 from adsum.schools.tables import schools
 
 MAX_IDS_PER_STATEMENT = 1000
@@ -124,6 +127,18 @@ async def active_students(connection: AsyncConnection) -> dict[tuple[int, str], 
 async def teachers(connection: AsyncConnection, *, staged_only: bool = False) -> dict[tuple[int, str], int]:
     """Ids of teachers by school and source id. `staged_only`: only teachers in the file."""
     return await _ids(connection, TEACHERS, staged_only=staged_only)
+
+
+async def stored_teachers(connection: AsyncConnection) -> dict[str, PersonRecord]:
+    """Teachers of the schools of the import, by source id."""
+    u = users.c
+    statement = select(u.source_id, u.given_name, u.family_name).where(
+        u.school_id.in_(select(import_schools.c.school_id)), u.source_id.is_not(None), u.role == Role.TEACHER.value
+    )
+    return {
+        source_id or "": PersonRecord(0, source_id or "", False, given, family, (), TEACHER, (), "", None)
+        for source_id, given, family in await connection.execute(statement)
+    }
 
 
 async def _ids(

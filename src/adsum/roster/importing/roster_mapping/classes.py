@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from adsum.platform.errors import Violation
@@ -37,6 +37,11 @@ class ClassMapping:
                 self._stage(entry.row, entry.source_id, Staged.GONE)
             else:
                 self._stage_class(entry)
+
+    @property
+    def places(self) -> Collection[tuple[int, str]]:
+        """School id and source id of each valid class."""
+        return self._periods.keys()
 
     def take_rows(self) -> list[dict[str, Any]]:
         """Returns and removes all staged rows."""

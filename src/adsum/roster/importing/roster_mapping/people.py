@@ -1,8 +1,14 @@
-"""Students and teachers: one staged row for each of their schools."""
+"""Students and teachers: one staged row for each of their schools.
+
+The schools of a person are those of their orgs and those of their enrolments. An enrolment as a teacher makes any
+member of staff a teacher: a teacher whose org is the district, a principal, an aide.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from adsum.platform.errors import Violation
@@ -10,28 +16,53 @@ from adsum.roster.importing.roster_mapping.schools import Orgs
 from adsum.roster.importing.rules import Findings, Staged
 from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.files import row_violation
-from adsum.roster.oneroster.records import STUDENT, TEACHER, PersonRecord, PersonRole
+from adsum.roster.oneroster.records import (
+    STAFF_ROLES,
+    STUDENT,
+    TEACHER,
+    Enrolment,
+    PersonRecord,
+    PersonRole,
+)
+from adsum.roster.rules import grade_text
 
 FILE = "users.csv"
 ROLES_FILE = "roles.csv"
 ROLES = (STUDENT, TEACHER)
+NO_SCHOOL = "this user is of no school, and enrolled at none"
 
 StoredPeople = Mapping[str, Collection[tuple[int, str]]]
 """Stored people by role: pairs of school id and source id."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Unplaced:
+    """A person without a school, unless an enrolment names one. `unknown` has the violations of unknown orgs."""
+
+    person: PersonRecord
+    roles: tuple[str, ...]
+    column: str
+    unknown: tuple[Violation, ...]
+
+
 class PeopleMapping:
     """Maps users.csv, and roles.csv of OneRoster 1.2, to staged rows.
 
-    `listed` has the source ids of all users, `gone` of deleted users, `left_out` of users with an invalid row.
+    `today` is the day of orgs that are not schools. `listed` has the source ids of all users, `gone` of deleted users,
+    `left_out` of users with an invalid row.
     """
 
-    def __init__(self, orgs: Orgs, findings: Findings, *, is_delta: bool) -> None:
+    def __init__(self, orgs: Orgs, findings: Findings, today: date, *, is_delta: bool) -> None:
         self._orgs = orgs
+        self._today = today
         self._findings = findings
         self._is_delta = is_delta
         self._by_user: dict[str, list[PersonRole]] | None = None
         self._stored: StoredPeople = {}
+        self._staff: dict[str, PersonRecord] = {}
+        self._absent_staff: dict[str, PersonRecord] = {}
+        self._unplaced: dict[str, _Unplaced] = {}
+        self._placed: set[tuple[str, int, str]] = set()
         self.staged = StagedPeople()
         self.listed: set[str] = set()
         self.gone: set[str] = set()
@@ -45,7 +76,11 @@ class PeopleMapping:
             if isinstance(entry, LeftOut):
                 self._leave_out(ROLES_FILE, entry)
             else:
-                self._by_user.setdefault(entry.user, []).append(entry)
+                role = replace(entry, is_gone=True) if self._is_over(entry) else entry
+                self._by_user.setdefault(entry.user, []).append(role)
+
+    def _is_over(self, role: PersonRole) -> bool:
+        return role.end is not None and role.end <= self._orgs.today.get(role.org, self._today)
 
     def map(self, entries: Iterable[PersonRecord | LeftOut]) -> None:
         for person in self._listed(entries):
@@ -74,6 +109,68 @@ class PeopleMapping:
                 )
                 self._findings.add(violation)
 
+    def place(
+        self,
+        entries: Iterable[Enrolment | LeftOut],
+        schools_of_classes: Mapping[str, int],
+        stored: StoredPeople,
+        stored_teachers: Mapping[str, PersonRecord],
+    ) -> None:
+        """Adds the schools at which people are enrolled, after `map`. Stored teachers stay teachers of their schools.
+
+        Reports the people who are of no school then. `stored_teachers` has teachers who may be absent from users.csv.
+        """
+        absent = stored_teachers.keys() - self.listed - self.left_out
+        self._absent_staff = {source_id: stored_teachers[source_id] for source_id in absent}
+        for entry in entries:
+            if isinstance(entry, Enrolment) and not entry.is_gone and entry.class_ in schools_of_classes:
+                self._place_enrolled(entry, schools_of_classes[entry.class_], stored)
+        self._place_stored(stored)
+        placed = {source_id for _, _, source_id in self._placed}
+        for source_id, unplaced in self._unplaced.items():
+            if source_id in placed:
+                self._findings.warn(*unplaced.unknown)
+            else:
+                self._report(unplaced)
+
+    def _place_enrolled(self, entry: Enrolment, school_id: int, stored: StoredPeople) -> None:
+        is_stored = (school_id, entry.user) in stored.get(TEACHER, ())
+        if entry.role == STUDENT and (student := self._unplaced_student(entry.user)) is not None:
+            self._place(STUDENT, school_id, student.person)
+        elif entry.role == TEACHER and entry.user in self._staff:
+            self._place(TEACHER, school_id, self._staff[entry.user])
+        elif entry.role == TEACHER and entry.user in self._absent_staff and not is_stored:
+            self._place(TEACHER, school_id, self._absent_staff[entry.user])
+
+    def _place_stored(self, stored: StoredPeople) -> None:
+        """Teachers stay at their schools, and in a delta the students of the district stay at theirs."""
+        for school_id, source_id in stored.get(TEACHER, ()):
+            if source_id in self._staff:
+                self._place(TEACHER, school_id, self._staff[source_id])
+        for school_id, source_id in stored.get(STUDENT, ()) if self._is_delta else ():
+            if (student := self._unplaced_student(source_id)) is not None and not student.unknown:
+                self._place(STUDENT, school_id, student.person)
+
+    def _unplaced_student(self, source_id: str) -> _Unplaced | None:
+        unplaced = self._unplaced.get(source_id)
+        return unplaced if unplaced is not None and STUDENT in unplaced.roles else None
+
+    def _place(self, role: str, school_id: int, person: PersonRecord) -> None:
+        place = (role, school_id, person.source_id)
+        if place not in self._placed:
+            self._placed.add(place)
+            self.staged.active(role, school_id, person)
+
+    def _report(self, unplaced: _Unplaced) -> None:
+        person = unplaced.person
+        if STUDENT in unplaced.roles:
+            no_school = row_violation("no_school", FILE, person.row, NO_SCHOOL, column=unplaced.column)
+            self._leave_out(FILE, LeftOut(person.row, person.source_id, unplaced.unknown or (no_school,)))
+            return
+        self._findings.warn(*unplaced.unknown)
+        without_class = " without a class" if TEACHER in unplaced.roles else ""
+        self._findings.ignore(FILE, " and ".join(unplaced.roles) + without_class)
+
     def _listed(self, entries: Iterable[PersonRecord | LeftOut]) -> Iterable[PersonRecord]:
         for entry in entries:
             if isinstance(entry, LeftOut):
@@ -89,31 +186,41 @@ class PeopleMapping:
                 yield entry
 
     def _stage(self, person: PersonRecord, orgs: Mapping[str, tuple[str, ...]], column: str) -> bool:
-        """Stages the person at each school where they are student or teacher; False if the row is left out."""
+        """Stages the person at each school of `orgs` where they are student or teacher.
+
+        Returns:
+            Whether `orgs` have all schools of a student. Not if the row is left out, or an enrolment has to name them.
+        """
         used = {role: sources for role, sources in orgs.items() if role in ROLES}
         sources = tuple(dict.fromkeys(source for of_role in used.values() for source in of_role))
-        if not used:
-            self._findings.ignore(FILE, " and ".join(sorted(orgs)))
-        elif violations := self._validate_orgs(person, sources, column):
+        if violations := tuple(self._orgs.left_out_orgs(sources, FILE, person.row, column)):
             self._leave_out(FILE, LeftOut(person.row, person.source_id, violations))
             return False
-        elif self._orgs.are_gone(sources):
+        if self._orgs.are_gone(sources):
             self._end(person)
+            return False
+        if not STAFF_ROLES.isdisjoint(orgs):
+            self._staff[person.source_id] = person
+        unknown = tuple(self._orgs.unknown_orgs(sources, FILE, person.row, column))
+        if not self._orgs.found(sources):
+            self._unplaced[person.source_id] = _Unplaced(person, tuple(sorted(orgs)), column, unknown)
+            return not used
+        self._findings.warn(*unknown)
         for role, of_role in used.items():
             for school_id in sorted(self._orgs.found(of_role)):
-                self.staged.active(role, school_id, person)
+                if role == STUDENT:
+                    self.staged.active(STUDENT, school_id, person)
+                else:
+                    self._place(role, school_id, person)
         return True
-
-    def _validate_orgs(self, person: PersonRecord, sources: tuple[str, ...], column: str) -> tuple[Violation, ...]:
-        violations = tuple(self._orgs.violations(sources, FILE, person.row, column))
-        if violations or self._orgs.found(sources) or self._orgs.are_gone(sources):
-            return violations
-        return (row_violation("no_school", FILE, person.row, "this user is of no school", column=column),)
 
     def _map_with_orgs(self, person: PersonRecord) -> None:
         """OneRoster 1.1: a user has one role at each of their orgs."""
-        if self._stage(person, {person.role: person.orgs}, "orgSourcedIds") and self._is_delta:
-            self.staged.gone_everywhere(person.row, person.source_id)  # except at the schools staged above
+        if not self._stage(person, {person.role: person.orgs}, "orgSourcedIds") or not self._is_delta:
+            return
+        self.staged.gone(STUDENT, person.row, None, person.source_id)  # except at the schools staged above
+        if person.source_id not in self._staff:
+            self.staged.gone(TEACHER, person.row, None, person.source_id)
 
     def _map_with_roles(self, person: PersonRecord, roles: list[PersonRole]) -> None:
         """OneRoster 1.2: a role is at one org; the primary role is also at the user's primary org."""
@@ -138,7 +245,7 @@ class PeopleMapping:
             if (school_id, person.source_id) in self._stored.get(role, ())
         ]
         for role, school_id in places:
-            self.staged.active(role, school_id, person)
+            self._place(role, school_id, person)
         if not places:
             self._findings.ignore(FILE, "no role")
 
@@ -172,8 +279,7 @@ class StagedPeople:
 
     def active(self, role: str, school_id: int, person: PersonRecord) -> None:
         names = {"given_name": person.given_name, "family_name": person.family_name}
-        grade = person.grade or None
-        self._add(role, person.row, school_id, person.source_id, Staged.ACTIVE, names, grade)
+        self._add(role, person.row, school_id, person.source_id, Staged.ACTIVE, names, grade_text(person.grades))
 
     def gone(self, role: str, row: int, school_id: int | None, source_id: str) -> None:
         self._add(role, row, school_id, source_id, Staged.GONE)

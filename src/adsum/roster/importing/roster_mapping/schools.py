@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import chain
 
 from adsum.platform.errors import Violation
@@ -18,7 +19,7 @@ FILE = "orgs.csv"
 
 @dataclass(slots=True)
 class Orgs:
-    """The orgs of orgs.csv by kind, and, once they are stored, the ids of the schools.
+    """The orgs of orgs.csv by kind, and, once they are stored, the ids and the current days of the schools.
 
     `is_complete`: the file is complete, so there are no other orgs. `gone` has the rows of deleted orgs.
     """
@@ -29,6 +30,7 @@ class Orgs:
     left_out: set[str] = field(default_factory=set[str])
     others: set[str] = field(default_factory=set[str])
     ids: dict[str, int] = field(default_factory=dict[str, int])
+    today: dict[str, date] = field(default_factory=dict[str, date])
 
     def found(self, sources: Iterable[str]) -> set[int]:
         return {self.ids[source] for source in sources if source in self.ids}
@@ -36,14 +38,24 @@ class Orgs:
     def violations(self, sources: Iterable[str], file: str, row: int, column: str) -> Iterator[Violation]:
         """The violations of a row's references to orgs. Orgs that are not schools are ignored."""
         sources = tuple(sources)
-        found = any(source in self.ids for source in sources)
+        yield from self.left_out_orgs(sources, file, row, column)
+        yield from self.unknown_orgs(sources, file, row, column)
+
+    def left_out_orgs(self, sources: Iterable[str], file: str, row: int, column: str) -> Iterator[Violation]:
+        """References to orgs whose own row is invalid."""
         for source in sources:
             if source in self.left_out:
                 detail = f"depends on org {source}, whose row was left out"
                 yield row_violation("depends_on_left_out", file, row, detail, column=column, org=source)
-            elif not self._is_known(source) and (self.is_complete or not found):
-                detail = f"there is no org {source}"
-                yield row_violation("unknown_school", file, row, detail, column=column, org=source)
+
+    def unknown_orgs(self, sources: Iterable[str], file: str, row: int, column: str) -> Iterator[Violation]:
+        """References to orgs that do not exist. If orgs.csv has changes only, one known school suffices."""
+        sources = tuple(sources)
+        if not self.is_complete and self.found(sources):
+            return
+        for source in sources:
+            if source not in self.left_out and not self._is_known(source):
+                yield row_violation("unknown_school", file, row, f"there is no org {source}", column=column, org=source)
 
     def are_gone(self, sources: Iterable[str]) -> bool:
         """Whether all schools among these orgs are deleted, and there is at least one."""
