@@ -53,6 +53,24 @@ async def test_rates_by_school_student_class_and_grade(reported: Reported) -> No
     assert (everyone.attendance_rate, Counts().attendance_rate, Counts().days_attendance_rate) == (66.67, None, None)
 
 
+async def test_a_student_of_several_grades_counts_in_each(reported: Reported) -> None:
+    await five_days(reported)
+    ada, bo, cy = reported.school.student_ids
+    async with reported.database.transaction() as connection:
+        for student_id, grade in ((ada, "9,10"), (bo, "10,K"), (cy, "k")):
+            await connection.execute(update(students).where(students.c.id == student_id).values(grade=grade))
+
+    of_ada, of_bo, of_cy = Counts(5, 5, 0, 0, 0, 5, 0), Counts(5, 2, 3, 1, 0, 5, 3), Counts(5, 3, 2, 0, 1, 5, 2)
+    by_grade = await reported.counts(GroupBy.GRADE)
+
+    assert by_grade == {"10": Counts(10, 7, 3, 1, 0, 10, 3), "9": of_ada, "K": of_bo, "k": of_cy}
+    assert list(by_grade) == ["10", "9", "K", "k"]
+    assert await reported.counts(GroupBy.STUDENT, grade="9") == {ada: of_ada}
+    assert await reported.counts(GroupBy.STUDENT, grade="10") == {ada: of_ada, bo: of_bo}
+    assert await reported.counts(GroupBy.STUDENT, grade="k") == {cy: of_cy}
+    assert await reported.counts(GroupBy.STUDENT, grade="1") == {}
+
+
 async def test_rates_by_day_week_and_month(reported: Reported) -> None:
     await five_days(reported)
     await reported.take(date(2024, 10, 1), {0: "present"})  # a Tuesday

@@ -47,10 +47,15 @@ async def test_the_overview_of_a_school_has_all_numbers_and_offers_filters(repor
     assert [rate.key for rate in found.students] == [ada, bo, cy]
     assert found.chronic == 1  # Bo, on both days.
 
+    async with reported.database.transaction() as connection:
+        await connection.execute(update(students).where(students.c.id == ada).values(grade="07,08"))
+    found = await year.overview(reported.scope(), ChronicRule(50, 2), reported.office)
+    assert [(rate.key, rate.counts.sessions) for rate in found.grades] == [("07", 2), ("08", 2), (None, 4)]
+
     narrowed = await year.overview(reported.scope(grade="07"), ChronicRule(), reported.office)
     assert (narrowed.counts.sessions, narrowed.chronic) == (2, 0)
     choices = await year.choices(reported.scope(grade="07"), reported.office)
-    assert ([rate.name for rate in choices.classes], choices.grades) == (["7b"], ["07"])
+    assert ([rate.name for rate in choices.classes], choices.grades) == (["7b"], ["07", "08"])
 
 
 async def test_a_teacher_reads_the_newest_day_and_the_marks_of_their_own_classes(

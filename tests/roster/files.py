@@ -83,6 +83,7 @@ def user(source_id: str, role: str, given: str, family: str, orgs: str = SCHOOL)
         "givenName": given,
         "familyName": family,
         "grades": "9",
+        "enabledUser": "",
     }
 
 

@@ -72,6 +72,16 @@ async def test_a_repeated_upsert_changes_nothing_and_a_differing_one_updates(api
     assert [(item["title"], item["active"]) for item in listed] == [("7c", False)]
 
 
+async def test_grades_are_a_list_separated_by_commas(api: Api) -> None:
+    student = {"givenName": "Ada", "familyName": "Byron"}
+    put = await upsert(api, "students", "s-1", **student, grade="07, 08")
+    wrong = await upsert(api, "students", "s-2", **student, grade=f"07,{'8' * 33}")
+
+    assert put.status_code == HTTPStatus.CREATED
+    assert [item["grade"] for item in (await api.get("/students", sourcedId="s-1")).json()["items"]] == ["07,08"]
+    assert [(each["pointer"], each["code"]) for each in wrong.json()["errors"]] == [("/grade", "too_long")]
+
+
 async def test_concurrent_upserts_create_one_row(adsum: Adsum, api: Api) -> None:
     answers = await asyncio.gather(*(upsert(api, "classes", "c-1", title="7b") for _ in range(5)))
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.accounts.tables import api_keys, users
+from adsum.accounts.tables import api_keys, is_disabled, users
 from adsum.platform.database.sql_files import input_rows, sql_file
 
 
@@ -47,7 +47,7 @@ _USER = select(
     users.c.email,
     users.c.password_hash,
     users.c.role,
-    users.c.disabled,
+    is_disabled.label("disabled"),
     users.c.token_generation,
 )
 _KEY = select(
@@ -120,13 +120,15 @@ async def set_password(connection: AsyncConnection, user_id: int, password_hash:
 
 
 async def set_disabled(connection: AsyncConnection, user_id: int, *, disabled: bool) -> None:
-    """Disables or enables a user. A change ends all tokens of the user for good."""
-    increment = case((users.c.disabled == disabled, 0), else_=1)
-    await connection.execute(
-        update(users)
-        .where(users.c.id == user_id)
-        .values(disabled=disabled, token_generation=users.c.token_generation + increment)
-    )
+    """Disables or enables a user. A change ends all tokens of the user for good.
+
+    A user whom the roster has disabled is enabled until a roster file disables them again.
+    """
+    increment = case((is_disabled == disabled, 0), else_=1)
+    values: dict[str, Any] = {"disabled": disabled, "token_generation": users.c.token_generation + increment}
+    if not disabled:
+        values["enabled_in_roster"] = True
+    await connection.execute(update(users).where(users.c.id == user_id).values(values))
 
 
 async def end_tokens(connection: AsyncConnection, user_id: int) -> None:

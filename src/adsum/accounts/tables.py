@@ -12,7 +12,11 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    and_,
     false,
+    not_,
+    or_,
+    true,
 )
 
 from adsum.platform.database.columns import BigInt, Instant, Json, id_column, metadata, reference
@@ -31,11 +35,17 @@ users = Table(
     Column("family_name", String(255), nullable=False, server_default=""),
     search_column("given_name", "family_name", "source_id"),
     Column("role", String(32), nullable=False),
+    # Set by admins. `is_disabled` says who cannot sign in.
     Column("disabled", Boolean, nullable=False, server_default=false()),
+    # `enabledUser` of the newest roster file that has it.
+    Column("enabled_in_roster", Boolean, nullable=False, server_default=true()),
     # A token contains the generation in which it was made. Incrementing it ends all tokens of the user.
     Column("token_generation", Integer, nullable=False, server_default="0"),
     UniqueConstraint("school_id", "source_id"),
 )
+
+# A login that an admin has disabled, or the roster, whose word counts for teachers only.
+is_disabled = or_(users.c.disabled, and_(users.c.role == "teacher", not_(users.c.enabled_in_roster)))
 
 class_teachers = Table(
     "class_teachers",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -92,6 +92,16 @@ def total(counts: Iterable[Counts]) -> Counts:
     """The sum of all counts."""
     rows = [astuple(each) for each in counts]
     return Counts(*map(sum, zip(*rows, strict=True)))
+
+
+def by_grade(students: Iterable[tuple[Sequence[str], Counts]]) -> dict[str | None, Counts]:
+    """Counts by grade, of students with their grades. A student of several grades counts in each; None is no grade."""
+    groups: defaultdict[str | None, list[Counts]] = defaultdict(list)
+    for grades, counts in students:
+        for grade in grades or (None,):
+            groups[grade].append(counts)
+    ordered = sorted(groups.items(), key=lambda item: (item[0] is None, item[0] or ""))
+    return {grade: total(counts) for grade, counts in ordered}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -22,6 +21,7 @@ from adsum.reports.rules import (
     ReportedMark,
     Scope,
     UsualDays,
+    by_grade,
     rates_by_period,
     total,
     usual_days,
@@ -102,7 +102,7 @@ class Year:
             by_day = await rates_by(connection, scope, GroupBy.DAY, caller)
             students = await rates_by(connection, scope, GroupBy.STUDENT, caller)
             classes = await rates_by(connection, scope, GroupBy.CLASS, caller)
-            grade_of = await grades_of_school(connection, scope.school_id)
+            grades = await grades_of_school(connection, scope.school_id)
         days = {rate.key: rate.counts for rate in by_day if isinstance(rate.key, date)}
         return YearOverview(
             counts=total(days.values()),
@@ -110,7 +110,7 @@ class Year:
             weeks=rates_by_period(days, GroupBy.WEEK, scope.first_day),
             months=rates_by_period(days, GroupBy.MONTH, scope.first_day),
             classes=classes,
-            grades=_by_grade(students, grade_of),
+            grades=_by_grade(students, grades),
             students=students,
             chronic=sum(rule.applies(rate.counts) for rate in students),
             rule=definition_of_rates(),
@@ -124,7 +124,7 @@ class Year:
         async with self._database.snapshot() as connection:
             classes = await rates_by(connection, whole, GroupBy.CLASS, caller)
             grades = await grades_of_school(connection, scope.school_id)
-        return Choices(classes, sorted({grade for grade in grades.values() if grade is not None}))
+        return Choices(classes, sorted({grade for of_student in grades.values() for grade in of_student}))
 
     async def marks(self, scope: Scope, caller: Caller) -> StudentMarks:
         """The absences and late arrivals of the scope's student, the newest first."""
@@ -140,11 +140,7 @@ class Year:
             return StudentMarks(await marks_of_student(connection, caller, scope, codes), statuses)
 
 
-def _by_grade(students: Sequence[Rate], grade_of: Mapping[int, str | None]) -> list[Rate]:
-    """Rates by the present grade of the students; the last group has no grade."""
-    groups: defaultdict[str | None, list[Counts]] = defaultdict(list)
-    for rate in students:
-        assert isinstance(rate.key, int)
-        groups[grade_of.get(rate.key)].append(rate.counts)
-    ordered = sorted(groups.items(), key=lambda item: (item[0] is None, item[0] or ""))
-    return [Rate(grade, grade, total(each), (place,)) for place, (grade, each) in enumerate(ordered)]
+def _by_grade(students: Sequence[Rate], grades_of_student: Mapping[int, tuple[str, ...]]) -> list[Rate]:
+    """Rates by the present grades of the students."""
+    rows = [(grades_of_student.get(rate.key, ()), rate.counts) for rate in students if isinstance(rate.key, int)]
+    return [Rate(grade, grade, counts, (place,)) for place, (grade, counts) in enumerate(by_grade(rows).items())]

@@ -12,6 +12,7 @@ from datetime import date
 
 from adsum.platform.texts import folded
 
+MAX_GRADE = 32
 MAX_VERSION_LENGTH = 200_000
 _MAX_UNPACKED_BYTES = 8 * 100_000
 

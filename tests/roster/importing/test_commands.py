@@ -65,6 +65,18 @@ async def test_errors_are_listed_by_file_and_row_with_exit_1(adsum: Commands, in
     assert report["errors"][0]["params"]["row"] == 63
 
 
+def test_warnings_are_listed_with_exit_0(adsum: Commands, tmp_path: Path) -> None:
+    roster = a_school()
+    roster.row("users", "student-1")["orgSourcedIds"] += ",nowhere"
+    path = tmp_path / "roster.zip"
+    path.write_bytes(in_zip(roster.files()).getvalue())
+
+    ended = adsum.run("roster", "import", str(path), "--strict")
+
+    assert ended.returncode == 0
+    assert "1 warning:\n  users.csv:2: there is no org nowhere" in ended.stdout
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 async def test_a_refused_import_prints_the_reasons_with_exit_1(
     adsum: Commands, importing: Importing, invalid: Roster, tmp_path: Path, as_json: bool

@@ -109,6 +109,19 @@ async def test_a_user_without_remaining_roles_leaves(importing: Importing, roste
     assert counts(report)["enrolments"] == (0, 0, 1, 11)
 
 
+@pytest.mark.parametrize(("end", "left"), [("2024-10-15", 1), ("2024-10-16", 0)])
+async def test_a_role_ends_on_its_end_date(importing: Importing, roster: Roster, end: str, left: int) -> None:
+    await importing.run(roster)
+    roster.tables["roles"][0]["endDate"] = end
+    for role in roster.tables["roles"][1:]:
+        role["endDate"] = ""
+
+    report = await importing.run(roster)
+
+    assert report.violations == ()
+    assert counts(report)["students"] == (0, 0, left, 12 - left)
+
+
 async def test_a_truncated_file_of_roles_ends_no_student(importing: Importing, roster: Roster) -> None:
     await importing.run(roster)
     files = roster.files()

@@ -6,6 +6,13 @@ from datetime import date
 
 from sqlalchemy import update
 
+from adsum.accounts.repository import (
+    set_disabled,
+    user_of_source,
+    users_of_emails,
+    users_of_ids,
+    users_with_email,
+)
 from adsum.migrations import tables
 from adsum.platform.ids import Batch
 from tests.roster.conftest import Importing, counts, places_and_codes
@@ -44,6 +51,63 @@ async def test_an_import_does_not_change_logins(importing: Importing) -> None:
     (row,) = await importing.rows(tables.users)
     assert row["family_name"] == "King"
     assert {name: row[name] for name in login} == login
+
+
+async def test_a_teacher_whom_the_roster_disables_cannot_sign_in_until_it_enables_them(importing: Importing) -> None:
+    roster = a_school()
+    await importing.run(roster)
+    async with importing.database.transaction() as connection:
+        await connection.execute(update(tables.users).values(email="ada@school.example", password_hash="hash"))
+
+    async def is_disabled() -> bool:
+        async with importing.database.snapshot() as connection:
+            (user,) = await users_with_email(connection)
+            assert await users_of_ids(connection, [user.id]) == {user.id: user}
+            assert await users_of_emails(connection, ["ada@school.example"]) == {"ada@school.example": user}
+            assert await user_of_source(connection, user.school_id or 0, "teacher-1") == user
+            return user.disabled
+
+    for cell, changed, disabled in [("false", 1, True), ("", 0, True), ("true", 1, False), ("true", 0, False)]:
+        roster.row("users", "teacher-1")["enabledUser"] = cell
+        assert counts(await importing.run(roster))["teachers"] == (0, changed, 0, 1 - changed)
+        assert await is_disabled() is disabled
+
+
+async def test_a_login_that_an_admin_enables_stays_enabled_until_the_next_file(importing: Importing) -> None:
+    roster = a_school()
+    roster.row("users", "teacher-1")["enabledUser"] = "false"
+    assert counts(await importing.run(roster))["teachers"] == (1, 0, 0, 0)
+    (row,) = await importing.rows(tables.users)
+    assert row["enabled_in_roster"] is False
+    async with importing.database.transaction() as connection:
+        await set_disabled(connection, row["id"], disabled=False)
+    (enabled,) = await importing.rows(tables.users)
+    assert (enabled["enabled_in_roster"], enabled["token_generation"]) == (True, row["token_generation"] + 1)
+
+    assert counts(await importing.run(roster))["teachers"] == (0, 1, 0, 0)
+
+
+async def test_a_roster_does_not_disable_an_admin(importing: Importing) -> None:
+    roster = a_school()
+    await importing.run(roster)
+    async with importing.database.transaction() as connection:
+        await connection.execute(update(tables.users).values(email="ada@school.example", role="admin"))
+    roster.row("users", "teacher-1")["enabledUser"] = "false"
+
+    await importing.run(roster)
+
+    async with importing.database.snapshot() as connection:
+        assert [user.disabled for user in await users_with_email(connection)] == [False]
+
+
+async def test_grades_are_a_list(importing: Importing) -> None:
+    roster = a_school(students=1)
+    roster.row("users", "student-1")["grades"] = "09, 10,09"
+    await importing.run(roster)
+
+    assert [row["grade"] for row in await importing.rows(tables.students)] == ["09,10"]
+    roster.row("users", "student-1")["grades"] = ",".join(map(str, range(500)))
+    assert counts(await importing.run(roster))["students"] == (0, 1, 0, 0)
 
 
 async def test_sessions_are_the_periods_of_a_class(importing: Importing) -> None:

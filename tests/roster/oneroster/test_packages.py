@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from adsum.platform.errors import Violation
 from adsum.roster.oneroster.files import UnreadableRoster, roster_files
 from adsum.roster.oneroster.package import Package, read_package
 from tests.roster.files import a_school, a_school_of_1_2, in_zip
@@ -13,11 +14,16 @@ from tests.roster.files import a_school, a_school_of_1_2, in_zip
 NAME = "Given student-1"
 
 
-def refusal(files: Mapping[str, bytes]) -> list[tuple[str, str]]:
-    """Returns pointer and code of each violation for which the files are refused."""
+def violations_of(files: Mapping[str, bytes]) -> tuple[Violation, ...]:
+    """Returns the violations for which the files are refused."""
     with pytest.raises(UnreadableRoster) as refused, roster_files(in_zip(files)) as opened:
         read_package(opened)
-    return [(violation.pointer, violation.code) for violation in refused.value.violations]
+    return tuple(refused.value.violations)
+
+
+def refusal(files: Mapping[str, bytes]) -> list[tuple[str, str]]:
+    """Returns pointer and code of each violation for which the files are refused."""
+    return [(violation.pointer, violation.code) for violation in violations_of(files)]
 
 
 @pytest.mark.parametrize("name", ["orgs", "users", "classes", "enrollments"])
@@ -74,6 +80,62 @@ def test_the_modes_of_a_manifest_decide_which_files_are_read() -> None:
 )
 def test_an_invalid_manifest_is_refused(manifest: bytes, code: str) -> None:
     assert code in [found for _, found in refusal(a_school().files() | {"manifest.csv": manifest})]
+
+
+def manifest_of(**modes: str) -> bytes:
+    """A manifest of the files of `a_school`, with these modes besides."""
+    every = dict.fromkeys(("orgs", "users", "classes", "enrollments"), "bulk") | modes
+    return "\r\n".join(["propertyName,value", *(f"file.{name},{mode}" for name, mode in every.items())]).encode()
+
+
+def test_an_empty_mode_of_a_file_that_is_not_read_means_absent() -> None:
+    files = {"manifest.csv": manifest_of(demographics="", roles="", courses="")}
+
+    with roster_files(in_zip(a_school().files() | files | {"courses.csv": b"sourcedId\r\n"})) as opened:
+        package = read_package(opened)
+
+    assert package.mode("roles").value == "absent"
+    assert package.mode("users").value == "bulk"
+    assert package.ignored_files == ("courses.csv",)
+
+
+def test_an_empty_mode_of_a_missing_file_means_absent() -> None:
+    files = a_school().files() | {"manifest.csv": manifest_of(users="")}
+    del files["users.csv"]
+
+    with roster_files(in_zip(files)) as opened:
+        assert read_package(opened).mode("users").value == "absent"
+
+
+def test_the_violations_of_a_manifest_name_file_row_and_property() -> None:
+    manifest = b"\r\n".join(
+        [
+            *(b"propertyName,value", b"oneroster.version,1.0", b"file.users,", b"file.Courses,whole"),
+            *(b"file.orgs,bulk", b"file.orgs,delta", b"file.orgs,bulk"),
+        ]
+    )
+
+    found = violations_of(a_school().files() | {"manifest.csv": manifest})
+
+    assert [(each.pointer, each.code, each.params["property"]) for each in found] == [
+        ("manifest.csv:2", "unknown_version", "oneroster.version"),
+        ("manifest.csv:3", "unknown_mode", "file.users"),
+        ("manifest.csv:4", "unknown_mode", "file.Courses"),
+        ("manifest.csv:6", "repeated_property", "file.orgs"),
+    ]
+    assert [each.detail for each in found] == [
+        "oneroster.version: only OneRoster 1.1 and 1.2 is read",
+        "file.users: is empty, and users.csv is there",
+        "file.Courses: is neither bulk, delta nor absent",
+        "file.orgs: has been bulk in an earlier row",
+    ]
+
+
+def test_a_declared_file_that_is_missing_is_named_with_its_property() -> None:
+    (found,) = violations_of({"manifest.csv": b"propertyName,value\r\nfile.users,delta\r\n"})
+
+    assert (found.pointer, found.code) == ("users.csv", "missing_file")
+    assert found.detail == "the file is missing; file.users of manifest.csv is delta"
 
 
 def test_a_manifest_must_declare_every_present_file() -> None:

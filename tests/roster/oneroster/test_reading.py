@@ -52,7 +52,9 @@ def violations_of(roster: Roster | Mapping[str, bytes], table: str) -> list[tupl
         ("users", "student-1", "status", "inactive", "unknown_status"),
         ("users", "student-1", "role", "pupil", "unknown_role"),
         ("users", "student-1", "role", "", "missing_value"),
-        ("users", "student-1", "grades", "9" * 33, "too_long"),
+        ("users", "student-1", "grades", f"9,{'9' * 33}", "too_long"),
+        ("users", "student-1", "orgSourcedIds", f"school-1,{'i' * 256}", "too_long"),
+        ("users", "student-1", "enabledUser", "perhaps", "wrong_form"),
         ("users", "student-1", "familyName", "O\0Hara", "control_character"),
         ("users", "student-1", "familyName", "two\nlines", "control_character"),
         ("users", "student-1", "sourcedId", "", "missing_value"),
@@ -76,6 +78,30 @@ def test_a_wrong_cell_is_named_by_file_row_and_column(
     roster.row(table, source_id)[column] = value
 
     assert violations_of(roster, table) == [(f"{table}.csv:2", code, column)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "is_enabled"), [("true", True), ("FALSE", False), ("1", True), ("0", False), ("", None)]
+)
+def test_a_user_is_enabled_or_not_or_the_file_does_not_tell(cell: str, is_enabled: bool | None) -> None:
+    roster = a_school(students=1)
+    roster.row("users", "student-1")["enabledUser"] = cell
+
+    person = entries(roster, "users")[0]
+
+    assert isinstance(person, PersonRecord)
+    assert person.is_enabled is is_enabled
+
+
+def test_lists_have_any_length() -> None:
+    roster = a_school(students=1)
+    grades = [f"grade-{number}" for number in range(1000)]
+    roster.row("users", "student-1")["grades"] = ",".join(grades)
+
+    person = entries(roster, "users")[0]
+
+    assert isinstance(person, PersonRecord)
+    assert list(person.grades) == grades
 
 
 def test_every_wrong_cell_of_a_row_is_named() -> None:

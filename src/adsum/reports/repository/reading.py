@@ -27,8 +27,10 @@ from adsum.reports.repository.summaries import (
     is_absent,
     weekday_of,
 )
-from adsum.reports.rules import Counts, Named, ReportedMark, Scope, StudentDay, whole_months
+from adsum.reports.rules import Counts, Named, ReportedMark, Scope, StudentDay, by_grade, whole_months
 from adsum.reports.tables import class_days, school_days, student_days, student_months
+from adsum.roster.repository.students import is_in_grade
+from adsum.roster.rules import grades_of
 from adsum.roster.tables import classes, enrolments, sessions, students
 from adsum.roster.timetable.repository import is_open
 from adsum.schools.tables import schools
@@ -73,17 +75,13 @@ async def counts_by_student(connection: AsyncConnection, periods: VisiblePeriods
 
 
 async def counts_by_grade(connection: AsyncConnection, periods: VisiblePeriods) -> dict[str | None, Counts]:
-    """Counts by the grade in which the students are now."""
+    """Counts by the grade in which the students are now. A student of several grades counts in each."""
     grade = students.c.grade
     # Grouped by student first, so that each student joins with one row instead of each period.
     each = _summed(periods, periods.c.student_id).order_by(None).subquery("each")
-    statement = (
-        select(grade, *_sums(each))
-        .join(students, students.c.id == each.c.student_id)
-        .group_by(grade)
-        .order_by(grade.is_(None), grade)
-    )
-    return {key: Counts(*counts) for key, *counts in await connection.execute(statement)}
+    statement = select(grade, *_sums(each)).join(students, students.c.id == each.c.student_id).group_by(grade)
+    rows = [(grades_of(text), Counts(*counts)) for text, *counts in await connection.execute(statement)]
+    return by_grade(rows)
 
 
 async def find_streaks(
@@ -250,7 +248,7 @@ def _narrowed(
     if scope.grade is not None:
         s = students.c
         statement = statement.where(
-            student_id.in_(select(s.id).where(s.school_id == scope.school_id, s.grade == scope.grade))
+            student_id.in_(select(s.id).where(s.school_id == scope.school_id, is_in_grade(scope.grade)))
         )
     return statement
 

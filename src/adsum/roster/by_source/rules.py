@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Any
 
 from adsum.platform.errors import Violation
 from adsum.platform.texts import validate_roster_text
+from adsum.roster.rules import MAX_GRADE, grade_text, grades_of
 
 MAX_NAME = 255
-MAX_GRADE = 32
 MAX_PERIOD = 64
 
 
@@ -30,7 +31,7 @@ class SourcedClass:
 
 @dataclass(frozen=True, slots=True)
 class SourcedStudent:
-    """A student. An enrolment adds them to a class."""
+    """A student. An enrolment adds them to a class. Several grades are separated by commas."""
 
     given_name: str
     family_name: str
@@ -41,7 +42,13 @@ class SourcedStudent:
         """All violations."""
         yield from _validate_text("/givenName", self.given_name, MAX_NAME)
         yield from _validate_text("/familyName", self.family_name, MAX_NAME)
-        yield from _validate_text("/grade", self.grade, MAX_GRADE)
+        if self.grade is not None:
+            for grade in self.grade.split(","):
+                yield from _validate_text("/grade", grade, MAX_GRADE)
+
+    def to_row(self) -> dict[str, Any]:
+        """The values of the columns."""
+        return {**asdict(self), "grade": grade_text(grades_of(self.grade))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from pydantic import Field
 from adsum.platform.http.queries import SourcedDay
 from adsum.platform.http.schemas import Flag, RosterText, Schema
 from adsum.roster.by_source.rules import (
-    MAX_GRADE,
     MAX_NAME,
     MAX_PERIOD,
     SourcedClass,
@@ -33,11 +32,11 @@ class ClassOfPlatform(Schema):
 
 
 class StudentOfPlatform(Schema):
-    """A student, whom an enrolment puts into a class."""
+    """A student, whom an enrolment puts into a class. `grade`: `9`, or `9,10` for several."""
 
     given_name: Name
     family_name: Name
-    grade: Annotated[RosterText, Field(max_length=MAX_GRADE)] | None = None
+    grade: RosterText | None = None
     active: Flag = True
 
     def to_student(self) -> SourcedStudent:

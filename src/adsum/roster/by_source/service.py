@@ -47,7 +47,7 @@ class SourcedRoster:
         async with self._locked_school(school_id, caller) as connection:
             refuse([*_validate_id(source_id), *row.violations()])
             student_id = await statements.student_id_of(connection, school_id, source_id)
-            values = {"school_id": school_id, "source_id": source_id, **asdict(row)}
+            values = {"school_id": school_id, "source_id": source_id, **row.to_row()}
             return Upserted(await statements.upsert_student(connection, student_id, values), student_id is None)
 
     async def put_session(self, school_id: int, source_id: str, row: SourcedSession, caller: Caller) -> Upserted:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, select, tuple_, update
+from sqlalchemy import Select, delete, insert, not_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller, Role
-from adsum.accounts.tables import class_covers, users
+from adsum.accounts.tables import class_covers, is_disabled, users
 from adsum.accounts.visibility import in_visible_school
 from adsum.roster.covers.rules import Cover, CoverFilters, CoverRow
 from adsum.schools.tables import schools
@@ -24,7 +24,7 @@ async def is_teacher_of(connection: AsyncConnection, user_id: int, school_id: in
     """Whether the school has this teacher, with an enabled login. Locks the user row until the transaction ends."""
     c = users.c
     found = select(c.id).where(
-        c.id == user_id, c.school_id == school_id, c.role == Role.TEACHER.value, c.disabled.is_(False)
+        c.id == user_id, c.school_id == school_id, c.role == Role.TEACHER.value, not_(is_disabled)
     )
     return await connection.scalar(found.with_for_update(key_share=True)) is not None
 

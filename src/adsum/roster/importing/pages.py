@@ -78,6 +78,7 @@ def _page(
         "violation_count": report.violation_count - len(removals) if report else len(rows),
         "removals": removals,
         "kept": sorted(upload.choices - {"allow_removals"}) if upload else [],
+        "most_warnings": MAX_VIOLATIONS,
         "most_removed": MAX_REMOVED_PERCENT,
         "max_mebibytes": settings.max_import_bytes // 2**20,
         "is_scripted": is_scripted(request),

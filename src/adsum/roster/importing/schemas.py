@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adsum.platform.http.schemas import Schema
@@ -41,8 +41,8 @@ class ImportAnswer(Schema):
     ignored_files: list[str]
     error_count: int
     errors: list[ImportEntry]
-    warning_count: int
-    warnings: list[ImportEntry]
+    warning_count: int = 0
+    warnings: Sequence[ImportEntry] = ()
 
     @classmethod
     def of(cls, report: ImportReport, max_errors: int | None = None) -> ImportAnswer:

@@ -54,6 +54,7 @@ import_teachers = _staged(
     Column("given_name", String(255)),
     Column("family_name", String(255)),
     search_column("given_name", "family_name", "source_id"),
+    Column("enabled_in_roster", Boolean),
 )
 
 import_classes = _staged(

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from adsum.roster.oneroster.csv_table import Row
+from adsum.roster.rules import MAX_GRADE
 
-MAX_GRADE = 32
 MAX_PERIOD = 64
 
 STUDENT = "student"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, Table, func, literal, not_, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.tables import users
+from adsum.accounts.tables import is_disabled, users
 from adsum.accounts.visibility import in_visible_class, in_visible_school, in_visible_session
 from adsum.platform.database.search import mentions
 from adsum.platform.database.validity import Day
@@ -179,7 +179,7 @@ async def sizes_of_schools(connection: AsyncConnection, school_ids: Collection[i
     ids = sorted(school_ids)
     active_classes = await _count_by_school(connection, classes, ids, classes.c.active)
     active_students = await _count_by_school(connection, students, ids, students.c.active)
-    people = await _count_by_school(connection, users, ids, users.c.disabled.is_(False))
+    people = await _count_by_school(connection, users, ids, not_(is_disabled))
     return {id_: SchoolSize(active_classes.get(id_, 0), active_students.get(id_, 0), people.get(id_, 0)) for id_ in ids}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import date
 
-from sqlalchemy import BigInteger, ColumnElement, Date, Select, exists, select
+from sqlalchemy import BigInteger, ColumnElement, Date, Select, exists, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
@@ -15,7 +15,7 @@ from adsum.platform.database.search import mentions
 from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.database.validity import Day, valid_on
 from adsum.platform.ids import MAX_ID
-from adsum.roster.rules import RosterStudent, StudentFilters, StudentName, StudentRow, name_order
+from adsum.roster.rules import RosterStudent, StudentFilters, StudentName, StudentRow, grades_of, name_order
 from adsum.roster.tables import enrolments, students
 from adsum.schools.tables import schools
 
@@ -100,10 +100,16 @@ async def visible_student_names(
     return {row.id: StudentName(row.given_name, row.family_name) for row in await connection.execute(found)}
 
 
-async def grades_of_school(connection: AsyncConnection, school_id: int) -> dict[int, str | None]:
-    """The current grade of each student of a school."""
+async def grades_of_school(connection: AsyncConnection, school_id: int) -> dict[int, tuple[str, ...]]:
+    """The current grades of each student of a school."""
     rows = await connection.execute(select(students.c.id, students.c.grade).where(students.c.school_id == school_id))
-    return {row.id: row.grade for row in rows}
+    return {row.id: grades_of(row.grade) for row in rows}
+
+
+def is_in_grade(grade: str) -> ColumnElement[bool]:
+    """Students who are in this grade, among others or not. LIKE would ignore case on SQLite."""
+    listed = literal(",") + students.c.grade + literal(",")
+    return func.replace(listed, f",{grade},", "") != listed
 
 
 async def find_rosters(

@@ -51,6 +51,7 @@ class ImportTable:
         staged: with the columns `owner`, `source_id`, `compared`, and `fixed`.
         owner: name of the owner's column.
         compared: columns that are updated if they differ.
+        optional: as `compared`, but NULL in the file keeps the value; with the value of a new row for NULL.
         fixed: columns that are set on insert only.
         constants: values of every row that is in the file.
         initial: further values of a new row.
@@ -63,6 +64,7 @@ class ImportTable:
     fixed: tuple[str, ...] = ()
     constants: Mapping[str, Any] = field(default_factory=dict[str, Any])
     initial: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    optional: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def same(self, staged: Table) -> ColumnElement[bool]:
         return and_(staged.c.source_id == self.table.c.source_id, staged.c[self.owner] == self.table.c[self.owner])
@@ -80,7 +82,12 @@ STUDENTS = ImportTable(
     constants={"active": True},
 )
 TEACHERS = ImportTable(
-    users, import_teachers, "school_id", ("given_name", "family_name", SEARCH_TEXT), initial={"role": "teacher"}
+    users,
+    import_teachers,
+    "school_id",
+    ("given_name", "family_name", SEARCH_TEXT),
+    initial={"role": "teacher"},
+    optional={"enabled_in_roster": True},
 )
 CLASSES = ImportTable(classes, import_classes, "school_id", ("title", "code", SEARCH_TEXT), constants={"active": True})
 ENROLMENTS = ImportTable(enrolments, import_enrolments, "class_id", ("begin_date", "end_date"), fixed=("student_id",))
@@ -102,24 +109,29 @@ async def add_new(connection: AsyncConnection, kind: ImportTable, start: int) ->
     staged = kind.staged
     copied = [kind.owner, "source_id", *kind.fixed, *kind.compared]
     values = {**kind.constants, **kind.initial}
+    given = (func.coalesce(staged.c[name], literal(value)) for name, value in kind.optional.items())
     new_rows = (
-        select(*(staged.c[name] for name in copied), *(literal(value) for value in values.values()))
+        select(*(staged.c[name] for name in copied), *(literal(value) for value in values.values()), *given)
         .where(_in_slice(staged, start), kind.is_present(staged), not_(exists().where(kind.same(staged))))
         .order_by(staged.c.row, staged.c[kind.owner])
     )
-    return (await connection.execute(insert(kind.table).from_select([*copied, *values], new_rows))).rowcount
+    return (
+        await connection.execute(insert(kind.table).from_select([*copied, *values, *kind.optional], new_rows))
+    ).rowcount
 
 
 async def change_differing(connection: AsyncConnection, kind: ImportTable, start: int) -> int:
     """Updates the differing rows of a slice, and activates inactive ones; returns their number."""
     table, staged = kind.table, kind.staged
+    given = {name: func.coalesce(staged.c[name], table.c[name]) for name in kind.optional}
     differs = [
         *(table.c[name].is_distinct_from(staged.c[name]) for name in kind.compared),
+        *(table.c[name] != value for name, value in given.items()),
         *(table.c[name] != value for name, value in kind.constants.items()),
     ]
     statement = (
         update(table)
-        .values({**{name: staged.c[name] for name in kind.compared}, **kind.constants})
+        .values({**{name: staged.c[name] for name in kind.compared}, **given, **kind.constants})
         .where(_in_slice(staged, start), kind.is_present(staged), kind.same(staged), or_(*differs))
     )
     return (await connection.execute(statement)).rowcount

@@ -31,6 +31,11 @@ ROLES_FILE = "roles.csv"
 ROLES = (STUDENT, TEACHER)
 NO_SCHOOL = "this user is of no school, and enrolled at none"
 
+EMPTY_CELLS = {
+    STUDENT: dict.fromkeys(("given_name", "family_name", "grade")),
+    TEACHER: dict.fromkeys(("given_name", "family_name", "enabled_in_roster")),
+}
+
 StoredPeople = Mapping[str, Collection[tuple[int, str]]]
 """Stored people by role: pairs of school id and source id."""
 
@@ -278,8 +283,12 @@ class StagedPeople:
         return taken
 
     def active(self, role: str, school_id: int, person: PersonRecord) -> None:
-        names = {"given_name": person.given_name, "family_name": person.family_name}
-        self._add(role, person.row, school_id, person.source_id, Staged.ACTIVE, names, grade_text(person.grades))
+        cells: dict[str, Any] = {"given_name": person.given_name, "family_name": person.family_name}
+        if role == STUDENT:
+            cells["grade"] = grade_text(person.grades)
+        else:
+            cells["enabled_in_roster"] = person.is_enabled
+        self._add(role, person.row, school_id, person.source_id, Staged.ACTIVE, cells)
 
     def gone(self, role: str, row: int, school_id: int | None, source_id: str) -> None:
         self._add(role, row, school_id, source_id, Staged.GONE)
@@ -299,14 +308,7 @@ class StagedPeople:
         school_id: int | None,
         source_id: str,
         state: Staged,
-        names: dict[str, str] | None = None,
-        grade: str | None = None,
+        cells: Mapping[str, Any] | None = None,
     ) -> None:
-        staged: dict[str, Any] = {
-            "row": row,
-            "school_id": school_id,
-            "source_id": source_id,
-            "state": state.value,
-            **(names or {"given_name": None, "family_name": None}),
-        }
-        self._rows[role].append({**staged, "grade": grade} if role == STUDENT else staged)
+        staged = {"row": row, "school_id": school_id, "source_id": source_id, "state": state.value}
+        self._rows[role].append({**staged, **(cells or EMPTY_CELLS[role])})
