@@ -31,7 +31,7 @@ ROLES_FILE = "roles.csv"
 ROLES = (STUDENT, TEACHER)
 NO_SCHOOL = "this user is of no school, and enrolled at none"
 
-EMPTY_CELLS = {
+EMPTY_CELLS: Mapping[str, Mapping[str, Any]] = {
     STUDENT: dict.fromkeys(("given_name", "family_name", "grade")),
     TEACHER: dict.fromkeys(("given_name", "family_name", "enabled_in_roster")),
 }
