@@ -99,6 +99,8 @@ class EnrolmentMapping:
             yield _violation("unknown_user", entry, "userSourcedId", f"there is no user {entry.user}")
         elif entry.class_ in known.classes:
             detail = f"user {entry.user} is not a {entry.role} of the school of class {entry.class_}"
+            if entry.role == TEACHER:
+                detail = f"user {entry.user} is no member of staff, so they cannot teach class {entry.class_}"
             people = known.students if entry.role == STUDENT else known.teachers
             if (known.classes[entry.class_][0], entry.user) not in people:
                 yield _violation("wrong_user", entry, "userSourcedId", detail)
