@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any
 
 import httpx2
@@ -17,7 +18,9 @@ from adsum.accounts.authentication import require
 from adsum.app import create_app
 from adsum.platform import errors
 from adsum.platform.errors import Violation
-from adsum.platform.http.schemas import Flag, Id, PathId, PlainText, Schema
+from adsum.platform.http.json_bodies import JsonRoute
+from adsum.platform.http.queries import Day
+from adsum.platform.http.schemas import Flag, Id, PathId, PlainText, SentSchema
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.support.application import running_app
@@ -27,7 +30,7 @@ SECRET = "s" * 40
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 
 
-class Echo(Schema):
+class Echo(SentSchema):
     """A body with one field of each kind."""
 
     class_id: Id
@@ -35,6 +38,8 @@ class Echo(Schema):
     is_all: Flag = False
     note: Annotated[PlainText, Field(max_length=20)] | None = None
     mode: Permission | None = None
+    marks: Sequence[Id] = ()
+    day: Day = date(2024, 12, 25)
 
 
 class Deaf(errors.Unavailable):
@@ -43,7 +48,7 @@ class Deaf(errors.Unavailable):
 
 def trial_router(failures: dict[str, Exception]) -> APIRouter:
     """Returns endpoints that echo, require a permission, or raise a given error."""
-    router = APIRouter(prefix="/trial")
+    router = APIRouter(prefix="/trial", route_class=JsonRoute)
 
     @router.post("/echo/{class_id}")
     async def echo(class_id: PathId, body: Echo, limit: Annotated[int, Field(le=100)] = 50) -> Echo:

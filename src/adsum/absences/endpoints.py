@@ -20,11 +20,14 @@ from adsum.absences.service import Absences
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, PathId
 from adsum.platform.http.versions import IfMatchVersions, etag
 
-router = APIRouter(prefix="/absences", tags=["absences"], dependencies=[Depends(each_named_once)])
+router = APIRouter(
+    prefix="/absences", tags=["absences"], dependencies=[Depends(each_named_once)], route_class=JsonRoute
+)
 AbsenceId = Annotated[PathId, Path(alias="id")]
 Office = Annotated[Caller, Depends(require(Permission.ATTENDANCE_OVERRULE))]
 AbsencesService = Annotated[Absences, Depends(provided(Absences))]

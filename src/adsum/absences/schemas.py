@@ -20,7 +20,7 @@ from adsum.absences.rules import (
 from adsum.attendance.statuses.rules import MAX_CODE
 from adsum.platform.days import TIME_PATTERN
 from adsum.platform.http.queries import Day, PageQuery
-from adsum.platform.http.schemas import Id, Moment, PathId, PlainText, Schema
+from adsum.platform.http.schemas import Id, Moment, PathId, PlainText, Schema, SentSchema
 from adsum.platform.texts import MAX_REASON
 
 Time = Annotated[str, Field(pattern=TIME_PATTERN)]
@@ -51,7 +51,7 @@ class AbsenceQuery(PageQuery):
         return AbsenceFilters(**filters, with_revoked=self.revoked)
 
 
-class EnterAbsence(Schema):
+class EnterAbsence(SentSchema):
     """The same absence for each student. Without `sessionIds` and times it applies all day."""
 
     student_ids: Annotated[Sequence[Id], Field(min_length=1, max_length=MAX_STUDENTS)]
@@ -67,7 +67,7 @@ class EnterAbsence(Schema):
         return Absence(**{each.name: getattr(self, each.name) for each in fields(Absence)})
 
 
-class ChangeAbsence(Schema):
+class ChangeAbsence(SentSchema):
     """A change of an absence. Omitted fields stay; null removes sessions or times."""
 
     first_day: Annotated[Day | None, Field(alias="from")] = None

@@ -25,12 +25,15 @@ from adsum.attendance.schemas import (
 from adsum.attendance.service import Records
 from adsum.platform.errors import StaleVersion
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.list_files import AS_FILE, Accept, file_answer, wanted_file
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, PathId
 from adsum.platform.http.versions import IfMatchVersions, etag
 
-router = APIRouter(prefix="/attendances", tags=["attendances"], dependencies=[Depends(each_named_once)])
+router = APIRouter(
+    prefix="/attendances", tags=["attendances"], dependencies=[Depends(each_named_once)], route_class=JsonRoute
+)
 
 RecordId = Annotated[PathId, Path(alias="id")]
 Reader = Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))]

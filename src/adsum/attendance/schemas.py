@@ -23,7 +23,7 @@ from adsum.attendance.rules import (
 from adsum.platform.csv_files import Cell
 from adsum.platform.days import TIME_PATTERN
 from adsum.platform.http.queries import Day, PageQuery, StatusCode
-from adsum.platform.http.schemas import Moment, PathId, PlainText, Schema
+from adsum.platform.http.schemas import Moment, PathId, PlainText, Schema, SentSchema
 from adsum.platform.texts import MAX_NOTE, MAX_REASON
 
 CorrectionReason = Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason, for the history")]
@@ -179,7 +179,7 @@ async def rows_of_cells(
             yield [cells(record) for record in records]
 
 
-class CorrectRecord(Schema):
+class CorrectRecord(SentSchema):
     """A correction. Omitted fields stay; null removes the value, except of `status`."""
 
     status: Annotated[PlainText, Field(max_length=32)] | None = None

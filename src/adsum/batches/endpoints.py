@@ -31,10 +31,11 @@ from adsum.batches.schemas import (
 from adsum.batches.service import AttendancesService
 from adsum.batches.undo import Undo
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Page, PathId
 
-router = APIRouter(prefix="/attendances", tags=["batches"])
+router = APIRouter(prefix="/attendances", tags=["batches"], route_class=JsonRoute)
 
 BatchId = Annotated[str, Path(alias="batchId")]
 Reader = Annotated[Caller, Depends(require(Permission.BATCH_READ))]

@@ -15,7 +15,7 @@ from adsum.batches.rules import BatchState, BatchStatus, ListedRun, OnExisting, 
 from adsum.batches.run import MarkConflict
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.batches.undo import UndoResult
-from adsum.platform.http.schemas import Flag, Id, Moment, Page, PlainText, Schema
+from adsum.platform.http.schemas import Flag, Id, Moment, Page, PlainText, Schema, SentSchema
 from adsum.platform.texts import MAX_NOTE, MAX_REASON
 from adsum.roster.rules import MAX_VERSION_LENGTH
 
@@ -33,7 +33,7 @@ Bounded = BeforeValidator(_bounded)
 """Refuses a list of more than `MAX_LISTED` entries."""
 
 
-class RequestedMark(Schema):
+class RequestedMark(SentSchema):
     """The status of one student. It takes precedence over both lists."""
 
     student_id: Id
@@ -43,7 +43,7 @@ class RequestedMark(Schema):
     left_at: Annotated[PlainText, Field(max_length=5, description="Local HH:MM")] | None = None
 
 
-class CreateBatch(Schema):
+class CreateBatch(SentSchema):
     """The seed's request. `learningDate` is a plain day, or a timestamp: see the HTTP reference."""
 
     class_id: Id
@@ -265,7 +265,7 @@ class BatchDetailsAnswer(BatchStatusAnswer):
         )
 
 
-class UndoBatch(Schema):
+class UndoBatch(SentSchema):
     """Options of an undo."""
 
     reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason, for the history")] | None = None

@@ -9,12 +9,13 @@ from fastapi import APIRouter, Depends, Path, Query
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, PathId
 from adsum.schools.schemas import ChangeSchool, SchoolItem
 from adsum.schools.service import Schools
 
-router = APIRouter(prefix="/schools", tags=["schools"], dependencies=[Depends(each_named_once)])
+router = APIRouter(prefix="/schools", tags=["schools"], dependencies=[Depends(each_named_once)], route_class=JsonRoute)
 SchoolsService = Annotated[Schools, Depends(provided(Schools))]
 SchoolId = Annotated[PathId, Path(alias="schoolId")]
 Reader = Annotated[Caller, Depends(require(Permission.ROSTER_READ))]

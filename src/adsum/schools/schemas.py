@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from adsum.platform.http.schemas import Schema
+from adsum.platform.http.schemas import Schema, SentSchema
 from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS
 
 
@@ -20,7 +20,7 @@ class SchoolItem(Schema):
     edit_window_days: Annotated[int | None, Field(description="null: no limit")] = None
 
 
-class ChangeSchool(Schema):
+class ChangeSchool(SentSchema):
     """`editWindowDays`: days after a learning date within which teachers may mark and correct; null: no limit."""
 
     edit_window_days: Annotated[int, Field(ge=0, le=MAX_EDIT_WINDOW_DAYS, strict=True)] | None

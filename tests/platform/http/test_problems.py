@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, get_args
 
 import httpx2
 import pytest
+from fastapi.params import Form
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
+from adsum.accounts.access import Role
+from adsum.app import ROUTERS
+from adsum.platform.http.json_bodies import JsonRoute
 from tests.support.frame import FAILURES, Frame
 
 MEMBERS = {"type", "title", "status", "detail", "code", "params", "errors"}
@@ -31,6 +37,23 @@ def codes_by_pointer(response: httpx2.Response) -> dict[str, str]:
 
 async def echo(full_frame: Frame, body: Any) -> httpx2.Response:
     return await full_frame.client.post("/trial/echo/3", json=body)
+
+
+def is_json(route: APIRoute) -> bool:
+    return route.body_field is not None and not isinstance(route.body_field.field_info, Form)
+
+
+def models_of(field: Any) -> set[type[BaseModel]]:
+    """The model of a body or a query, and the models of its fields."""
+    found: set[type[BaseModel]] = set()
+    waiting = [field.field_info.annotation]
+    while waiting:
+        kind = waiting.pop()
+        waiting.extend(get_args(kind))
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in found:
+            found.add(kind)
+            waiting.extend(each.annotation for each in kind.model_fields.values())
+    return found
 
 
 @pytest.mark.parametrize(
@@ -106,9 +129,10 @@ async def test_unknown_paths_and_methods_are_problems(frame: Frame) -> None:
 
 
 async def test_a_good_body_is_camel_case_in_and_out(frame: Frame) -> None:
+    rest = {"marks": [], "day": "2024-12-25"}
     response = await echo(frame, {"classId": 1, "studentIds": [2], "isAll": True})
     assert response.status_code == 200
-    assert response.json() == {"classId": 1, "studentIds": [2], "isAll": True, "note": "3 50", "mode": None}
+    assert response.json() == {"classId": 1, "studentIds": [2], "isAll": True, "note": "3 50", "mode": None, **rest}
 
 
 @pytest.mark.parametrize(
@@ -119,6 +143,74 @@ async def test_a_body_that_is_not_json_is_malformed(frame: Frame, content: bytes
     response = await frame.client.post("/trial/echo/3", content=content, headers=JSON)
     assert response.status_code == 400
     assert problem_of(response)["code"] == "malformed"
+
+
+async def test_every_repeated_name_is_refused_with_its_place(frame: Frame) -> None:
+    content = b"""{"classId": 1, "note": "a", "marks": [1, {"a": {"x": 1, "x": 2}, "a": 3}], "note": "b", "note": 1}"""
+    response = await frame.client.post("/trial/echo/3", content=content, headers=JSON)
+
+    assert response.status_code == 422
+    assert [(each["pointer"], each["code"], each["detail"]) for each in problem_of(response)["errors"]] == [
+        ("/note", "field_repeated", "note stands 3 times"),
+        ("/marks/1/a", "field_repeated", "a stands 2 times"),
+        ("/marks/1/a/x", "field_repeated", "x stands 2 times"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "pointer"),
+    [
+        (b'{"marks": [{"status": "late", "status": "absent"}]}', "field_repeated", "/marks/0/status"),
+        (b'{"rosterVersion": "x", "marks": null}', "wrong_type", "/marks"),
+        (
+            b'{"rosterVersion": "x", "marks": [{"studentId": "1", "status": "late"}]}',
+            "wrong_type",
+            "/marks/0/studentId",
+        ),
+        (b"{", "malformed", ""),
+        (b'"\xff"', "malformed", ""),
+        (b"9" * 5000, "malformed", ""),
+    ],
+)
+async def test_a_register_sheet_is_read_as_other_bodies(frame: Frame, content: bytes, code: str, pointer: str) -> None:
+    headers = JSON | {"Cookie": f"adsum={await frame.token(Role.ADMIN)}", "Sec-Fetch-Site": "same-origin"}
+    accepts = {"Accept": "application/json"}
+    response = await frame.client.post("/take/1/2/2024-12-25", content=content, headers=headers | accepts)
+    assert codes_by_pointer(response) == {pointer: code}
+
+
+async def test_names_in_snake_case_are_unknown(frame: Frame) -> None:
+    response = await echo(frame, {"classId": 1, "student_ids": [2], "is_all": True})
+    assert codes_by_pointer(response) == {"/student_ids": "unknown_field", "/is_all": "unknown_field"}
+
+
+async def test_null_is_refused_in_plain_words(frame: Frame) -> None:
+    response = await echo(frame, {"classId": None, "studentIds": None, "marks": None, "isAll": None, "day": None})
+    assert {each["pointer"]: each["detail"] for each in problem_of(response)["errors"]} == {
+        "/classId": "classId must be a whole number, not null",
+        "/studentIds": "studentIds must be a list, not null",
+        "/marks": "marks must be a list, not null",
+        "/isAll": "isAll must be true or false, not null",
+        "/day": "day must be a text, not null",
+    }
+
+
+async def test_a_value_that_is_no_list_is_of_the_wrong_type(frame: Frame) -> None:
+    for value in ("abc", {"a": 1}, 7):
+        assert codes_by_pointer(await echo(frame, {"classId": 1, "marks": value})) == {"/marks": "wrong_type"}
+
+
+def test_every_endpoint_reads_its_body_and_query_alike() -> None:
+    """JSON without repeated names; bodies and queries without names in snake_case."""
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    with_body = [route for route in routes if is_json(route)]
+    models = {model for route in with_body for model in models_of(route.body_field)}
+    models |= {model for route in routes for field in route.dependant.query_params for model in models_of(field)}
+
+    assert len(with_body) > 10
+    assert len(models) > 20
+    assert [route.path for route in with_body if not isinstance(route, JsonRoute)] == []
+    assert [model for model in models if model.model_config.get("validate_by_name") is not False] == []
 
 
 async def test_every_violation_has_a_pointer(frame: Frame) -> None:

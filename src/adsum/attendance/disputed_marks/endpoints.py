@@ -12,9 +12,12 @@ from adsum.attendance.disputed_marks.schemas import ContradictionItem, Contradic
 from adsum.attendance.disputed_marks.service import DisputedMarks
 from adsum.attendance.schemas import RecordItem
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import Page, PathId
 
-router = APIRouter(prefix="/contradictions", tags=["contradictions"], dependencies=[Depends(each_named_once)])
+router = APIRouter(
+    prefix="/contradictions", tags=["contradictions"], dependencies=[Depends(each_named_once)], route_class=JsonRoute
+)
 DisputedMarksService = Annotated[DisputedMarks, Depends(provided(DisputedMarks))]
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from adsum.attendance.disputed_marks.rules import DisputeFilters, Holds
 from adsum.attendance.rules import OpenDispute
 from adsum.platform.http.queries import Day, PageQuery
-from adsum.platform.http.schemas import Moment, PathId, PlainText, Schema
+from adsum.platform.http.schemas import Moment, PathId, PlainText, Schema, SentSchema
 from adsum.platform.texts import MAX_REASON
 
 
@@ -68,7 +68,7 @@ class ContradictionItem(Schema):
         )
 
 
-class Settle(Schema):
+class Settle(SentSchema):
     """The mark that holds."""
 
     holds: Holds

@@ -13,9 +13,15 @@ from adsum.attendance.statuses.rules import MAX_CODE
 from adsum.attendance.statuses.schemas import ChangeStatus, NewStatus, StatusItem
 from adsum.attendance.statuses.service import Statuses
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import Page, PathId
 
-router = APIRouter(prefix="/schools/{schoolId}/statuses", tags=["schools"], dependencies=[Depends(each_named_once)])
+router = APIRouter(
+    prefix="/schools/{schoolId}/statuses",
+    tags=["schools"],
+    dependencies=[Depends(each_named_once)],
+    route_class=JsonRoute,
+)
 SchoolId = Annotated[PathId, Path(alias="schoolId")]
 Code = Annotated[str, Path(max_length=MAX_CODE)]
 Reader = Annotated[Caller, Depends(require(Permission.ROSTER_READ))]

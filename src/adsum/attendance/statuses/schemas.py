@@ -15,7 +15,7 @@ from adsum.attendance.statuses.rules import (
     StatusChange,
     StatusFlag,
 )
-from adsum.platform.http.schemas import Flag, Moment, PlainText, Schema
+from adsum.platform.http.schemas import Flag, Moment, PlainText, Schema, SentSchema
 
 Label = Annotated[PlainText, Field(max_length=MAX_LABEL, description="The name of the status")]
 Letter = Annotated[PlainText, Field(max_length=8, description="One character, on registers and on the keyboard")]
@@ -46,7 +46,7 @@ class StatusItem(Schema):
         )
 
 
-class NewStatus(Schema):
+class NewStatus(SentSchema):
     """A status that a school is to have."""
 
     code: Annotated[PlainText, Field(max_length=MAX_CODE)]
@@ -60,7 +60,7 @@ class NewStatus(Schema):
         return Status(self.code, self.label, self.letter, self.counts_as, frozenset(self.flags), self.position)
 
 
-class ChangeStatus(Schema):
+class ChangeStatus(SentSchema):
     """A change of a status. Omitted fields stay."""
 
     label: Label | None = None

@@ -16,7 +16,7 @@ from adsum.batches.marks_import.schemas import MarksAnswer
 from adsum.batches.marks_import.service import MarksImport
 from adsum.batches.rules import OnExisting
 from adsum.platform.http.dependencies import provided
-from adsum.platform.http.schemas import PathId, PlainText, Schema
+from adsum.platform.http.schemas import PathId, PlainText, SentSchema
 from adsum.platform.texts import MAX_REASON
 
 router = APIRouter(prefix="/attendances", tags=["attendances"], dependencies=[Depends(each_named_once)])
@@ -26,7 +26,7 @@ CSV_TYPE = "text/csv"
 _BODY = {"required": True, "content": {CSV_TYPE: {"schema": {"type": "string"}}}}
 
 
-class MarksQuery(Schema):
+class MarksQuery(SentSchema):
     """Options of an import of marks."""
 
     school_id: Annotated[PathId | None, Field(description="Optional for a caller who sees one school")] = None

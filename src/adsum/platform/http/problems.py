@@ -179,8 +179,18 @@ JSON_TYPES: Mapping[str, str] = {
     "bool": "boolean",
     "string": "string",
     "list": "array",
+    "sequence": "array",  # a text
+    "is": "array",  # no instance of Sequence
     "model": "object",
     "dict": "object",
+}
+WORDS_OF_TYPES: Mapping[str, str] = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "a text",
+    "array": "a list",
+    "object": "an object",
 }
 # The keys of pydantic's `ctx` that become `params`. Other keys may hold input of the client.
 PARAMS: Mapping[str, str] = {
@@ -206,7 +216,10 @@ def violation_of(error: Mapping[str, Any]) -> Violation:
         detail = f"the body is not JSON: {error['ctx']['error']} at character {location[-1]}"
         return Violation(code, detail, "", {"position": location[-1]})
     where = ".".join(str(part) for part in location[1:]) or f"the {location[0]}"
-    detail = f"{where} {_complaint(code, params, str(error['msg']))}"
+    complaint = _complaint(code, params, str(error["msg"]))
+    if code == "wrong_type" and error.get("input", ...) is None:
+        complaint = f"must be {WORDS_OF_TYPES[params['expected']]}, not null"
+    detail = f"{where} {complaint}"
     if location[0] == BODY:
         return Violation(code, detail, pointer(location[1:]), params)
     # Outside of the body, the pointer begins with `query`, `path` or `header`. No field of a body has such a name.
@@ -220,7 +233,7 @@ def pointer(location: Sequence[int | str]) -> str:
 
 def _code_and_params(kind: str, context: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     expected = JSON_TYPES.get(kind.split("_", 1)[0])
-    if kind not in CODES and expected and kind.endswith(("_type", "_parsing", "_from_float")):
+    if kind not in CODES and expected and kind.endswith(("_type", "_parsing", "_from_float", "_of", "_str")):
         return "wrong_type", {"expected": expected}
     params = {ours: context[theirs] for theirs, ours in PARAMS.items() if theirs in context}
     return CODES.get(kind, "invalid_value"), params

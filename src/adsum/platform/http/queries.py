@@ -7,10 +7,10 @@ from datetime import date
 from typing import Annotated, Any, LiteralString, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from adsum.platform.days import WrongDay, day_near, plain_day
-from adsum.platform.http.schemas import PlainText, RosterText, Schema
+from adsum.platform.http.schemas import PlainText, RosterText, SentSchema
 from adsum.platform.paging import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT, PageRequest, WrongCursor, parsed
 
 ON_BEHALF_OF = "onBehalfOf"
@@ -19,6 +19,8 @@ ON_BEHALF_OF = "onBehalfOf"
 
 def _read_by(read: Callable[[str], date]) -> BeforeValidator:
     def day(text: object) -> date:
+        if text is None:
+            raise PydanticKnownError("string_type")
         try:
             return read(str(text))
         except WrongDay as error:
@@ -51,7 +53,7 @@ StatusCode = PlainText
 """The code of a status. Each school defines its own."""
 
 
-class WholeQuery(Schema):
+class WholeQuery(SentSchema):
     """The base of every query model. It ignores `onBehalfOf`, which the authentication reads."""
 
     @model_validator(mode="before")

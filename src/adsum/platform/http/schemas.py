@@ -66,6 +66,12 @@ class Schema(BaseModel):
     )
 
 
+class SentSchema(Schema):
+    """The base of bodies and queries that clients send. Their fields have no names in snake_case."""
+
+    model_config = ConfigDict(validate_by_name=False)
+
+
 Item = TypeVar("Item")
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from http import HTTPStatus
+from json import JSONDecodeError
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
@@ -18,9 +19,10 @@ from pydantic import ValidationError
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.attendance.statuses.rules import PRESENT, tone_of
-from adsum.platform.errors import Conflict, Forbidden, Invalid
+from adsum.platform.errors import Conflict, Forbidden, Invalid, Malformed
 from adsum.platform.http.dependencies import provided
-from adsum.platform.http.problems import violation_of
+from adsum.platform.http.json_bodies import read_json
+from adsum.platform.http.problems import BODY, violation_of
 from adsum.platform.http.queries import Day
 from adsum.platform.http.schemas import PathId, Schema
 from adsum.platform.ids import Batch
@@ -112,11 +114,11 @@ async def _sent_sheet(request: Request) -> SentSheet:
     """The marks in the body of the request. Raises Invalid with one violation for each wrong field."""
     is_json = request.headers.get("Content-Type", "").startswith("application/json")
     try:
-        if is_json:
-            return SentSheet.model_validate_json(await request.body())
-        return SentSheet.model_validate(await _form(request))
+        return SentSheet.model_validate(read_json(await request.body()) if is_json else await _form(request))
+    except JSONDecodeError as error:
+        raise Malformed(f"the body is not JSON: {error.msg} at character {error.pos}") from None
     except ValidationError as error:
-        violations = [violation_of(each) for each in error.errors(include_input=False)]
+        violations = [violation_of({**each, "loc": (BODY, *each["loc"])}) for each in error.errors()]
         raise Invalid("; ".join(violation.detail for violation in violations[:5]), violations) from None
 
 

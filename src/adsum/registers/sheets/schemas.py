@@ -9,14 +9,14 @@ from pydantic import Field
 
 from adsum.attendance.statuses.rules import Status, tone_of
 from adsum.batches.schemas import BatchStatusAnswer
-from adsum.platform.http.schemas import Flag, Id, PlainText, Schema
+from adsum.platform.http.schemas import Flag, Id, PlainText, Schema, SentSchema
 from adsum.platform.ids import MAX_ID, Batch
 from adsum.platform.texts import MAX_NOTE, MAX_REASON
 from adsum.registers.sheets.rules import RegisterSheet, SavedSheet, SheetMark, SheetRow, SubmittedSheet
 from adsum.roster.rules import MAX_VERSION_LENGTH
 
 
-class SentMark(Schema):
+class SentMark(SentSchema):
     """A new or changed mark; with the record and its version if the page showed one."""
 
     student_id: Id
@@ -31,7 +31,7 @@ class SentMark(Schema):
         return SheetMark(self.student_id, self.status, self.note, *record)
 
 
-class SentSheet(Schema):
+class SentSheet(SentSchema):
     """The new and changed marks of a sheet."""
 
     roster_version: Annotated[str, Field(max_length=MAX_VERSION_LENGTH)]

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from adsum.platform.http.queries import SourcedDay
-from adsum.platform.http.schemas import Flag, RosterText, Schema
+from adsum.platform.http.schemas import Flag, RosterText, Schema, SentSchema
 from adsum.roster.by_source.rules import (
     MAX_NAME,
     MAX_PERIOD,
@@ -20,7 +20,7 @@ from adsum.roster.by_source.rules import (
 Name = Annotated[RosterText, Field(min_length=1, max_length=MAX_NAME)]
 
 
-class ClassOfPlatform(Schema):
+class ClassOfPlatform(SentSchema):
     """A class."""
 
     title: Name
@@ -31,7 +31,7 @@ class ClassOfPlatform(Schema):
         return SourcedClass(self.title, self.code, self.active)
 
 
-class StudentOfPlatform(Schema):
+class StudentOfPlatform(SentSchema):
     """A student, whom an enrolment puts into a class. `grade`: `9`, or `9,10` for several."""
 
     given_name: Name
@@ -43,7 +43,7 @@ class StudentOfPlatform(Schema):
         return SourcedStudent(self.given_name, self.family_name, self.grade, self.active)
 
 
-class SessionOfPlatform(Schema):
+class SessionOfPlatform(SentSchema):
     """A session of a class; `period` is unique in the class."""
 
     class_sourced_id: Name
@@ -55,7 +55,7 @@ class SessionOfPlatform(Schema):
         return SourcedSession(self.class_sourced_id, self.title, self.period, self.active)
 
 
-class EnrolmentOfPlatform(Schema):
+class EnrolmentOfPlatform(SentSchema):
     """A student in a class. `endDate` is the first day without the student."""
 
     class_sourced_id: Name

@@ -11,13 +11,14 @@ from pydantic import Field
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Page, PathId
 from adsum.roster.covers.rules import CoverFilters
 from adsum.roster.covers.schemas import AssignCover, CoverItem
 from adsum.roster.covers.service import Covers
 
-router = APIRouter(prefix="/covers", tags=["schools"], dependencies=[Depends(each_named_once)])
+router = APIRouter(prefix="/covers", tags=["schools"], dependencies=[Depends(each_named_once)], route_class=JsonRoute)
 Manager = Annotated[Caller, Depends(require(Permission.SCHOOL_MANAGE))]
 CoversService = Annotated[Covers, Depends(provided(Covers))]
 

@@ -8,11 +8,11 @@ from typing import Annotated
 from pydantic import Field
 
 from adsum.platform.http.queries import Day
-from adsum.platform.http.schemas import Id, Moment, Schema
+from adsum.platform.http.schemas import Id, Moment, Schema, SentSchema
 from adsum.roster.covers.rules import Cover, CoverRow
 
 
-class AssignCover(Schema):
+class AssignCover(SentSchema):
     """A cover by a teacher of the school, on these days."""
 
     class_id: Id

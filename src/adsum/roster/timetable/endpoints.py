@@ -11,13 +11,14 @@ from pydantic import Field
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import WholeQuery
 from adsum.platform.http.schemas import PathId
 from adsum.roster.timetable.schemas import Times, TimetableAnswer
 from adsum.roster.timetable.service import Timetables
 from adsum.schools.calendar.rules import SessionTime
 
-router = APIRouter(tags=["calendar"], dependencies=[Depends(each_named_once)])
+router = APIRouter(tags=["calendar"], dependencies=[Depends(each_named_once)], route_class=JsonRoute)
 
 CSV_TYPE = "text/csv"
 _BODY = {"required": True, "content": {CSV_TYPE: {"schema": {"type": "string"}}}}

@@ -8,13 +8,13 @@ from typing import Annotated
 from pydantic import Field, Strict
 
 from adsum.platform.days import TIME_PATTERN
-from adsum.platform.http.schemas import Schema
+from adsum.platform.http.schemas import Schema, SentSchema
 from adsum.schools.calendar.rules import MAX_TIMES, SessionTime
 
 Time = Annotated[str, Field(pattern=TIME_PATTERN)]
 
 
-class TimeItem(Schema):
+class TimeItem(SentSchema):
     """A time of the week: `weekday` 1 is Monday, 7 Sunday; local times as HH:MM."""
 
     weekday: Annotated[int, Strict(), Field(ge=1, le=7)]
@@ -22,7 +22,7 @@ class TimeItem(Schema):
     ends: Time
 
 
-class Times(Schema):
+class Times(SentSchema):
     """All times of a session."""
 
     times: Annotated[Sequence[TimeItem], Field(max_length=MAX_TIMES)]

@@ -10,13 +10,16 @@ from fastapi import APIRouter, Depends, Path, Query
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Page, PathId
 from adsum.schools.calendar.rules import ClosedDay
 from adsum.schools.calendar.schemas import AddTerm, CloseDay, ClosedDayItem, ClosedDayQuery, TermItem
 from adsum.schools.calendar.service import SchoolCalendar
 
-router = APIRouter(prefix="/schools/{schoolId}", tags=["calendar"], dependencies=[Depends(each_named_once)])
+router = APIRouter(
+    prefix="/schools/{schoolId}", tags=["calendar"], dependencies=[Depends(each_named_once)], route_class=JsonRoute
+)
 
 CalendarService = Annotated[SchoolCalendar, Depends(provided(SchoolCalendar))]
 SchoolId = Annotated[PathId, Path(alias="schoolId")]

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from adsum.platform.days import TIME_PATTERN
 from adsum.platform.http.queries import Day, PageQuery
-from adsum.platform.http.schemas import Moment, PlainText, Schema
+from adsum.platform.http.schemas import Moment, PlainText, Schema, SentSchema
 from adsum.platform.texts import MAX_REASON
 from adsum.schools.calendar.rules import MAX_TITLE, ClosedDayFilters
 
@@ -25,7 +25,7 @@ class ClosedDayQuery(PageQuery):
         return ClosedDayFilters(self.first_day, self.last_day)
 
 
-class CloseDay(Schema):
+class CloseDay(SentSchema):
     """A closed day: its reason, and the time from which the school is closed."""
 
     reason: Annotated[PlainText, Field(min_length=1, max_length=MAX_REASON)]
@@ -47,7 +47,7 @@ class ClosedDayItem(Schema):
     created_by_key_id: Annotated[int | None, Field(validation_alias="key_id", description="of an API key")]
 
 
-class AddTerm(Schema):
+class AddTerm(SentSchema):
     """A term. `endDate` is the first day after it."""
 
     title: Annotated[PlainText, Field(min_length=1, max_length=MAX_TITLE)]
