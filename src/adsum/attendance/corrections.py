@@ -25,6 +25,8 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Forbidden, NotFound, StaleVersion, Violation, refuse
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
+from adsum.roster.timetable.repository import times_of
+from adsum.schools.calendar.rules import end_on
 from adsum.schools.repository import edit_window_of
 
 # A conflict lists at most so many changes, the newest first.
@@ -109,9 +111,10 @@ class Corrections:
     async def _validate(self, connection: Connection, record: Record, correction: Correction, caller: Caller) -> None:
         window = await edit_window_of(connection, record.school_id, self._now())
         statuses = await statuses_of_school(connection, record.school_id)
+        ends = end_on(record.learning_date, await times_of(connection, record.session_id))
         refuse(
             [
-                *validate_correction(correction, record.mark, statuses),
+                *validate_correction(correction, record.mark, statuses, ends),
                 *window.violations(record.learning_date, correction.reason, overrules=caller.overrules, pointer="/id"),
             ]
         )

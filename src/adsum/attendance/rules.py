@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import Enum, auto
 
 from adsum.accounts.access import Caller
-from adsum.attendance.statuses.rules import SchoolStatuses
+from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, Status, StatusFlag
 from adsum.platform.days import validate_stretch
 from adsum.platform.errors import Violation
 from adsum.platform.ids import Batch
@@ -273,15 +273,46 @@ def change_of(record: Record, correction: Correction, author: Caller, at: dateti
     )
 
 
-def validate_correction(correction: Correction, recorded: RecordedMark, statuses: SchoolStatuses) -> list[Violation]:
+# With one of these, a status that counts as absent has times: a student is excused until 10:00.
+_MAY_HAVE_TIMES = frozenset({StatusFlag.LATE, StatusFlag.LEFT_EARLY, StatusFlag.PARTIAL, StatusFlag.AUTHORISED})
+
+
+def validate_times_of_mark(
+    status: Status | None, arrived_at: str | None, left_at: str | None, ends: str | None, pointer: str = ""
+) -> Iterator[Violation]:
+    """Violations in the times of a mark.
+
+    Args:
+        status: of the mark; None: unknown, which is a violation of its own.
+        arrived_at, left_at: 'HH:MM', or None.
+        ends: the end of the session on that day; None: unknown.
+        pointer: of the mark.
+    """
+    arrival, departure = (f"{pointer}/arrivedAt", arrived_at), (f"{pointer}/leftAt", left_at)
+    wrong = list(validate_stretch(arrival, departure))
+    yield from wrong
+    if status is not None and status.counts_as is CountsAs.ABSENT and not status.flags & _MAY_HAVE_TIMES:
+        for at, time in (arrival, departure):
+            if time is not None:
+                detail = f"{status.code} means that the student was not there: omit the time, or give another status"
+                yield Violation("absent_with_time", detail, at, {"status": status.code})
+    if not wrong and arrived_at is not None and ends is not None and arrived_at > ends:
+        detail = f"the arrival at {arrived_at} is after the end of the session at {ends}"
+        yield Violation("arrived_after_end", detail, arrival[0], {"ends": ends})
+
+
+def validate_correction(
+    correction: Correction, recorded: RecordedMark, statuses: SchoolStatuses, ends: str | None = None
+) -> list[Violation]:
     """All violations in a correction of this record, in a school with these statuses.
 
-    A record keeps its status although the school has retired it.
+    `ends` is the end of the session on that day; None: unknown. A record keeps its status although the school has
+    retired it.
     """
     return [
         *_validate_status(correction, recorded, statuses),
         *_validate_texts(correction),
-        *_validate_times(correction, recorded),
+        *_validate_times(correction, recorded, statuses, ends),
     ]
 
 
@@ -305,10 +336,13 @@ def _validate_texts(correction: Correction) -> Iterator[Violation]:
     yield from validate_reason(correction.reason)
 
 
-def _validate_times(correction: Correction, recorded: RecordedMark) -> Iterator[Violation]:
+def _validate_times(
+    correction: Correction, recorded: RecordedMark, statuses: SchoolStatuses, ends: str | None
+) -> Iterator[Violation]:
     if correction.arrived_at is not Keep.AS_IS or correction.left_at is not Keep.AS_IS:
         corrected = correction.applied_to(recorded)
-        yield from validate_stretch(("/arrivedAt", corrected.arrived_at), ("/leftAt", corrected.left_at))
+        status = statuses.get(corrected.status) if corrected.status is not None else None
+        yield from validate_times_of_mark(status, corrected.arrived_at, corrected.left_at, ends)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from adsum.attendance.rules import Mark, RecordedMark
+from adsum.attendance.rules import Mark, RecordedMark, validate_times_of_mark
 from adsum.attendance.statuses.rules import ABSENT, PRESENT, SchoolStatuses
 from adsum.batches.rules import OnExisting
 from adsum.batches.run import MarkConflict
-from adsum.platform.days import validate_stretch
 from adsum.platform.errors import Notice, Violation
 from adsum.platform.texts import validate_note
 
@@ -159,8 +158,11 @@ def requested_marks(selection: Selection, roster: Sequence[int]) -> dict[int, Ma
     return {student_id: marks[student_id] for student_id in roster if student_id in marks}
 
 
-def validate_form(selection: Selection, statuses: SchoolStatuses) -> list[Violation]:
-    """Violations that do not depend on the roster: repeated students, unknown statuses, notes, times, no student."""
+def validate_form(selection: Selection, statuses: SchoolStatuses, ends: str | None = None) -> list[Violation]:
+    """Violations that do not depend on the roster: repeated students, unknown statuses, notes, times, no student.
+
+    `ends` is the end of the session on that day; None: unknown.
+    """
     return [
         *_repeated(SELECTED, selection.selected),
         *_repeated(UNSELECTED, selection.unselected),
@@ -168,7 +170,7 @@ def validate_form(selection: Selection, statuses: SchoolStatuses) -> list[Violat
         *_in_both(selection),
         *_wrong_statuses(selection, statuses),
         *_wrong_notes(selection),
-        *_wrong_times(selection),
+        *_wrong_times(selection, statuses, ends),
         *_empty(selection),
     ]
 
@@ -232,11 +234,12 @@ def _wrong_notes(selection: Selection) -> Iterator[Violation]:
         yield from validate_note(entry.mark.note, f"{MARKS}/{i}/note")
 
 
-def _wrong_times(selection: Selection) -> Iterator[Violation]:
+def _wrong_times(selection: Selection, statuses: SchoolStatuses, ends: str | None) -> Iterator[Violation]:
     for i, entry in enumerate(selection.marks):
-        arrived, left = entry.mark.arrived_at, entry.mark.left_at
-        if arrived is not None or left is not None:
-            yield from validate_stretch((f"{MARKS}/{i}/arrivedAt", arrived), (f"{MARKS}/{i}/leftAt", left))
+        mark = entry.mark
+        if mark.arrived_at is not None or mark.left_at is not None:
+            status = statuses.get(mark.status)
+            yield from validate_times_of_mark(status, mark.arrived_at, mark.left_at, ends, f"{MARKS}/{i}")
 
 
 def _empty(selection: Selection) -> Iterator[Violation]:

@@ -20,7 +20,7 @@ from adsum.platform.ids import MAX_ID, Batch
 from adsum.platform.texts import validate_reason
 from adsum.roster.repository.students import find_rosters, students_of_school
 from adsum.roster.rules import WrongVersion, roster_change
-from adsum.schools.calendar.rules import violation_of_closure
+from adsum.schools.calendar.rules import end_on, violation_of_closure
 from adsum.schools.rules import EditWindow
 
 
@@ -147,7 +147,9 @@ def _check_class(
     violations += _validate_session(submission, context)
     violations += _validate_day(submission, caller, context, day, now)
     too_large = _validate_size(submission, max_batch_size)
-    violations += too_large or validate_form(submission.selection, statuses.get(context.school_id) or SchoolStatuses())
+    ends = end_on(day, context.calendar.times) if day is not None else None
+    known_statuses = statuses.get(context.school_id) or SchoolStatuses()
+    violations += too_large or validate_form(submission.selection, known_statuses, ends)
     if day is None or too_large:
         refuse(violations)
     assert day is not None, "a day that cannot be read is a violation"

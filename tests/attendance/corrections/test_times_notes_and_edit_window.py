@@ -8,6 +8,8 @@ import pytest
 
 from adsum.accounts.access import system_caller
 from adsum.platform.errors import Invalid
+from adsum.roster.timetable.repository import replace_times
+from adsum.schools.calendar.rules import SessionTime
 from tests.attendance.corrections.conftest import Register
 from tests.support.api import violations
 
@@ -30,6 +32,27 @@ async def test_a_new_status_drops_the_times_of_the_old_one(register: Register) -
     ]
     newest = (await register.history())["items"][0]
     assert (newest["old"]["arrivedAt"], newest["new"]["arrivedAt"]) == ("08:17", None)
+
+
+async def test_times_that_contradict_the_status_or_the_session_are_refused(register: Register) -> None:
+    school = register.api.school
+    async with register.api.adsum.database.transaction() as connection:
+        times = [SessionTime(weekday, "08:00", "09:30") for weekday in range(1, 8)]
+        await replace_times(connection, {school.session_id: times})
+    first, second, third = school.student_ids[:3]
+    marks = [
+        {"studentId": first, "status": "absent", "arrivedAt": "08:10", "leftAt": "09:00"},
+        {"studentId": second, "status": "late", "arrivedAt": "09:31"},
+        {"studentId": third, "status": "excused", "arrivedAt": "09:30", "leftAt": "12:00"},
+    ]
+    marked = await register.api.create(isSelectedAll=True, onExisting="update", marks=marks)
+    absent = await register.correct(status="absent", arrivedAt="08:10")
+    late = await register.correct(status="late", arrivedAt="09:31")
+
+    in_batch = {("/marks/0/arrivedAt", "absent_with_time"), ("/marks/0/leftAt", "absent_with_time")}
+    assert violations(marked) == {*in_batch, ("/marks/1/arrivedAt", "arrived_after_end")}
+    assert violations(absent) == {("/arrivedAt", "absent_with_time")}
+    assert violations(late) == {("/arrivedAt", "arrived_after_end")}
 
 
 async def test_malformed_times_are_reported(register: Register) -> None:

@@ -125,6 +125,11 @@ def violation_of_closure(closure: Closure) -> Violation:
     return Violation("school_closed", detail, "/learningDate", params)
 
 
+def end_on(day: date, times: Sequence[SessionTime]) -> str | None:
+    """The last end of a session with these times on a day; None: unknown."""
+    return max((time.ends for time in times if time.weekday == day.isoweekday()), default=None)
+
+
 def validate_times(times: Sequence[SessionTime]) -> Iterator[tuple[int, Violation]]:
     """Violations in the times of one session, each with the index of its time."""
     begun: set[tuple[int, str]] = set()
