@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +14,8 @@ from adsum.absences.rules import Absence
 from adsum.accounts.access import system_caller
 from adsum.platform.clock import system_clock as now
 from adsum.platform.errors import Invalid
+from adsum.roster.timetable.repository import replace_times
+from adsum.schools.calendar.rules import SessionTime
 from tests.absences.conftest import Office
 from tests.support.api import DAY, violations
 from tests.support.installation import ended
@@ -188,3 +191,53 @@ async def test_absences_are_listed_by_school_class_student_and_days(office: Offi
     assert len((await office.api.get("/absences", cursor=page["nextCursor"])).json()["items"]) == 2
     assert (await office.api.get(f"/absences/{later}")).headers["etag"] == '"1"'
     assert (await office.api.get("/absences/999999")).status_code == HTTPStatus.NOT_FOUND
+
+
+async def test_the_same_absence_twice_is_one(office: Office) -> None:
+    first, second, third = office.school.student_ids
+    entered = await office.enter(first, second)
+    again = await office.enter(second, first)
+    extended = await office.enter(first, third)
+    other = await office.enter(first, reason="dentist")
+
+    assert [each.status_code for each in (entered, again, extended, other)] == [201, 200, 201, 201]
+    ids = {each["studentId"]: each["id"] for each in entered.json()["items"]}
+    assert [each["id"] for each in again.json()["items"]] == [ids[second], ids[first]]
+    assert extended.json()["items"][0]["id"] == ids[first]
+    assert other.json()["items"][0]["id"] != ids[first]
+    await revoke(office, ids[second])
+    assert (await office.enter(second)).status_code == HTTPStatus.CREATED
+
+
+async def test_of_the_same_absence_entered_at_once_one_is_stored(office: Office) -> None:
+    first = office.school.student_ids[0]
+    answers = await asyncio.gather(*(office.enter(first) for _ in range(4)))
+
+    assert sorted(each.status_code for each in answers) == [200, 200, 200, 201]
+    assert len({each.json()["items"][0]["id"] for each in answers}) == 1
+
+
+async def test_an_absence_of_some_hours_names_the_sessions_that_it_does_not_concern(
+    office: Office,
+) -> None:
+    first, second, _ = office.school.student_ids
+    hours = {"fromTime": "08:00", "toTime": "18:00"}
+    part = await office.enter(first, **hours)
+    (warning,) = part.json()["warnings"]
+    narrowed = await office.enter(second, sessionIds=[office.school.session_id], **hours)
+    await office.take()
+
+    assert (warning["code"], warning["sessionIds"]) == ("sessions_without_times", [office.school.session_id])
+    assert str(office.school.session_id) in warning["detail"]
+    assert narrowed.json()["warnings"] == (await office.enter(first)).json()["warnings"] == []
+    changed = await change(office, part.json()["items"][0]["id"], reason="dentist")
+    assert changed.json()["warnings"] == [warning]
+    statuses = await office.api.statuses()
+    assert statuses[second] == "excused"
+
+
+async def test_an_absence_of_some_hours_warns_of_no_session_with_times(office: Office) -> None:
+    async with office.adsum.database.transaction() as connection:
+        await replace_times(connection, {office.school.session_id: [SessionTime(3, "09:00", "10:00")]})
+    answer = await office.enter(office.school.student_ids[0], fromTime="08:00", toTime="09:30")
+    assert answer.json()["warnings"] == []

@@ -29,7 +29,11 @@ DROPPED_FIRST = ("version", "revokedAt", "sessionIds", "toTime", "fromTime")
 
 AbsenceId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="The id of the absence: see `list`.")]
 Time = Annotated[
-    str | None, typer.Option(metavar="HH:MM", help="Only sessions that meet then according to the timetable.")
+    str | None,
+    typer.Option(
+        metavar="HH:MM",
+        help="Only sessions that meet then by the timetable; with --session, also without times.",
+    ),
 ]
 ReasonOption = Annotated[str, typer.Option(help="The reason, which only the office sees.")]
 
@@ -56,6 +60,8 @@ def enter(
     result = run_with(Absences, lambda absences: absences.add(ids["student"], absence, system_caller()))
     items = [AbsenceItem.of(each) for each in result.absences]
     show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST)
+    for warning in result.warnings:
+        typer.echo(f"Warning: {warning.detail}", err=True)
 
 
 @app.command("list")

@@ -15,8 +15,9 @@ from adsum.absences.schemas import (
     EnterAbsence,
     EnteredAbsences,
     VersionOfAbsence,
+    WarningOfAbsence,
 )
-from adsum.absences.service import Absences
+from adsum.absences.service import AbsenceResult, Absences
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.http.dependencies import provided
@@ -33,12 +34,25 @@ Office = Annotated[Caller, Depends(require(Permission.ATTENDANCE_OVERRULE))]
 AbsencesService = Annotated[Absences, Depends(provided(Absences))]
 
 
-@router.post("", name="enterAbsence", summary="Enter planned absences", status_code=HTTPStatus.CREATED)
-async def enter_absence(body: EnterAbsence, absences: AbsencesService, caller: Office) -> EnteredAbsences:
-    """Registers that are taken later record the status. Existing records are corrected."""
+@router.post(
+    "",
+    name="enterAbsence",
+    summary="Enter planned absences",
+    status_code=HTTPStatus.CREATED,
+    responses={HTTPStatus.OK.value: {"model": EnteredAbsences, "description": "All students have this absence"}},
+)
+async def enter_absence(
+    body: EnterAbsence, absences: AbsencesService, caller: Office, response: Response
+) -> EnteredAbsences:
+    """Registers that are taken later record the status. Existing records are corrected.
+
+    The same absence twice is one: 200 if all students have it.
+    """
     result = await absences.add(body.student_ids, body.to_absence(), caller)
     items = [AbsenceItem.of(each) for each in result.absences]
-    return EnteredAbsences(items=items, corrected_records=result.changed_records)
+    if not result.is_new:
+        response.status_code = HTTPStatus.OK
+    return EnteredAbsences(items=items, warnings=_warnings(result), corrected_records=result.changed_records)
 
 
 @router.get("", name="listAbsences", summary="Planned absences")
@@ -69,7 +83,7 @@ async def change_absence(
 ) -> AbsenceItem:
     """412 if the absence no longer has the version in `If-Match`; 428 without `If-Match`. Records follow the change."""
     result = await absences.change(absence_id, versions, body.applied_to, caller)
-    return _answer(result.absences[0], response)
+    return _answer(result.absences[0], response).model_copy(update={"warnings": _warnings(result)})
 
 
 @router.delete("/{id}", name="revokeAbsence", summary="Revoke an absence")
@@ -88,6 +102,10 @@ async def absence_history(
     """The newest first."""
     page = await absences.history(absence_id, caller, query.page)
     return Page(items=[VersionOfAbsence.of(version) for version in page.items], next_cursor=page.next_cursor)
+
+
+def _warnings(result: AbsenceResult) -> list[WarningOfAbsence]:
+    return [WarningOfAbsence.model_validate(each) for each in result.warnings]
 
 
 def _answer(planned: PlannedAbsence, response: Response) -> AbsenceItem:

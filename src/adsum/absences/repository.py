@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Integer, Select, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.rules import (
@@ -29,7 +29,7 @@ from adsum.attendance.rules import Record, RecordedMark
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.platform.database.columns import RunId
 from adsum.platform.database.sql_files import input_rows, sql_file
-from adsum.roster.tables import classes, enrolments, session_times, sessions
+from adsum.roster.tables import classes, enrolments, session_times, sessions, students
 from adsum.schools.calendar.rules import SessionTime
 
 _QUEUE_DUE_ABSENCES = sql_file("adsum.absences", "queue_due_absences")
@@ -118,6 +118,31 @@ async def sessions_of_students(connection: AsyncConnection, student_ids: Collect
     """The sessions of all classes in which any of the students has ever been enrolled."""
     classes = select(enrolments.c.class_id).where(enrolments.c.student_id.in_(sorted(student_ids)))
     return set(await connection.scalars(select(sessions.c.id).where(sessions.c.class_id.in_(classes))))
+
+
+async def sessions_without_times(connection: AsyncConnection, student_ids: Collection[int], day: date) -> list[int]:
+    """The sessions without times of classes in which any of the students is enrolled on a day or later, by id."""
+    classes_of_students = select(enrolments.c.class_id).where(
+        enrolments.c.student_id.in_(sorted(student_ids)),
+        or_(enrolments.c.end_date.is_(None), enrolments.c.end_date > day),
+    )
+    statement = (
+        select(sessions.c.id)
+        .where(sessions.c.class_id.in_(classes_of_students), sessions.c.active)
+        .where(sessions.c.id.not_in(select(session_times.c.session_id)))
+        .order_by(sessions.c.id)
+    )
+    return list(await connection.scalars(statement))
+
+
+async def lock_absences_of_students(connection: AsyncConnection, student_ids: Collection[int]) -> list[PlannedAbsence]:
+    """The absences of students that are not revoked, by id. Locks the students, so that nobody enters another one."""
+    c, ids = absences.c, sorted(student_ids)
+    # Not FOR UPDATE: records of the students are inserted meanwhile.
+    locked = select(students.c.id).where(students.c.id.in_(ids)).order_by(students.c.id).with_for_update(key_share=True)
+    await connection.execute(locked)
+    found = select(absences).where(c.student_id.in_(ids), c.revoked_at.is_(None)).order_by(c.id)
+    return [PlannedAbsence.of_row(row) for row in (await connection.execute(found)).mappings()]
 
 
 async def queue_due_absences(connection: AsyncConnection, rows: Sequence[PlannedAbsence]) -> None:

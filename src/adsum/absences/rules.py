@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic.alias_generators import to_camel
 
@@ -20,6 +20,7 @@ MAX_STUDENTS = 1_000
 MAX_SESSIONS = 100
 MAX_DAYS = 400
 MAX_STUDENT_DAYS = 20_000
+MAX_LISTED = 20
 
 AbsencePosition = tuple[date, int]
 """The sort key of a list of absences, the latest first day first: the first day, the id."""
@@ -45,7 +46,8 @@ class AppliedAbsence:
         first_day, last_day: both inclusive.
         status: a code of the school's, which registers record.
         session_ids: only these sessions; None: all sessions.
-        from_time, to_time: only sessions that meet between these local times 'HH:MM'; None: all day.
+        from_time, to_time: only sessions that meet between these local times 'HH:MM'; None: all day. A session without
+            times is only meant if `session_ids` names it.
     """
 
     first_day: date
@@ -63,14 +65,17 @@ class AppliedAbsence:
     def applies_to(self, session_id: int, day: date, times: Collection[SessionTime]) -> bool:
         """Whether the student is absent from a session on a day. `times` are the session's, of the whole week.
 
-        An absence of some hours does not apply to a session without times.
+        An absence of some hours applies to a session without times only if it names the session.
         """
         if not self.first_day <= day <= self.last_day:
             return False
-        if self.session_ids is not None:
-            return session_id in self.session_ids
+        is_named = self.session_ids is not None and session_id in self.session_ids
+        if self.session_ids is not None and not is_named:
+            return False
         if self.from_time is None or self.to_time is None:
             return True
+        if not times:
+            return is_named
         times_of_day = (time for time in times if time.weekday == day.isoweekday())
         return any(time.begins < self.to_time and time.ends > self.from_time for time in times_of_day)
 
@@ -128,6 +133,24 @@ class PlannedAbsence:
 
 
 @dataclass(frozen=True, slots=True)
+class AbsenceWarning:
+    """Sessions to which an absence of some hours does not apply, because they have no times."""
+
+    session_ids: Sequence[int]
+
+    code: ClassVar[str] = "sessions_without_times"
+
+    @property
+    def detail(self) -> str:
+        listed = ", ".join(map(str, self.session_ids[:MAX_LISTED]))
+        more = " and others" if len(self.session_ids) > MAX_LISTED else ""
+        return (
+            f"the absence does not apply to sessions that have no times: {listed}{more}. "
+            "Name them in sessionIds if it does."
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class AbsenceVersion:
     """One version of an absence and its author. `content` is the JSON of `Absence.to_json`, with `revoked`."""
 
@@ -177,8 +200,6 @@ def _validate_times(absence: Absence) -> Iterator[Violation]:
     if (begin is None) != (end is None):
         missing = "/fromTime" if begin is None else "/toTime"
         yield Violation("missing_field", "give both times, or neither", missing)
-    if absence.session_ids is not None and (begin is not None or end is not None):
-        yield Violation("sessions_and_times", "give sessions, or times, not both", "/sessionIds")
     if absence.session_ids == ():
         yield Violation("too_short", "name at least one session, or omit sessionIds", "/sessionIds", {"minimum": 1})
 

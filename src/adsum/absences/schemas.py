@@ -52,7 +52,10 @@ class AbsenceQuery(PageQuery):
 
 
 class EnterAbsence(SentSchema):
-    """The same absence for each student. Without `sessionIds` and times it applies all day."""
+    """The same absence for each student. Without `sessionIds` and times it applies all day.
+
+    A session without times is concerned by an absence with times only if `sessionIds` names it.
+    """
 
     student_ids: Annotated[Sequence[Id], Field(min_length=1, max_length=MAX_STUDENTS)]
     first_day: Annotated[Day, Field(alias="from")]
@@ -85,6 +88,14 @@ class ChangeAbsence(SentSchema):
         return replace(absence, **given)
 
 
+class WarningOfAbsence(Schema):
+    """A warning about an absence that was accepted."""
+
+    code: str
+    detail: str
+    session_ids: Annotated[Sequence[int], Field(description="The sessions that it is about")]
+
+
 class AbsenceItem(Schema):
     """An absence of one student. `version` counts its changes."""
 
@@ -99,6 +110,7 @@ class AbsenceItem(Schema):
     reason: str
     version: int
     revoked_at: Moment | None
+    warnings: Annotated[Sequence[WarningOfAbsence], Field(description="In the answer to a change only")] = ()
 
     @classmethod
     def of(cls, planned: PlannedAbsence) -> AbsenceItem:
@@ -115,6 +127,7 @@ class EnteredAbsences(Schema):
     """The absences that were entered, in the order of `studentIds`."""
 
     items: Sequence[AbsenceItem]
+    warnings: Sequence[WarningOfAbsence] = ()
     corrected_records: Annotated[int, Field(description="Number of existing records that were corrected")]
 
 

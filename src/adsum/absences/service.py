@@ -13,14 +13,17 @@ from adsum.absences.repository import (
     find_absence,
     list_planned_absences,
     list_versions,
+    lock_absences_of_students,
     queue_due_absences,
     sessions_of_students,
+    sessions_without_times,
 )
 from adsum.absences.rules import (
     Absence,
     AbsenceFilters,
     AbsencePosition,
     AbsenceVersion,
+    AbsenceWarning,
     Author,
     PlannedAbsence,
     validate_absence,
@@ -40,10 +43,15 @@ from adsum.roster.session_fence import advance_fences
 
 @dataclass(frozen=True, slots=True)
 class AbsenceResult:
-    """The absences that were entered or changed, and the number of records that they changed."""
+    """The absences that were entered or changed, and the number of records that they changed.
+
+    `is_new`: at least one was entered. `warnings`: of their effect.
+    """
 
     absences: Sequence[PlannedAbsence]
     changed_records: int
+    is_new: bool = False
+    warnings: Sequence[AbsenceWarning] = ()
 
 
 class Absences:
@@ -54,7 +62,7 @@ class Absences:
         self._now = now
 
     async def add(self, student_ids: Sequence[int], absence: Absence, caller: Caller) -> AbsenceResult:
-        """Enters the same absence for each student.
+        """Enters the same absence for each student. Who has the same absence already keeps it.
 
         Later registers record its status. Existing records change at once, unless the office has set their marks; marks
         of open runs change after the run has ended.
@@ -66,10 +74,23 @@ class Absences:
         async with self._database.transaction() as connection:
             school_id = await _validate(connection, student_ids, absence, caller)
             await _fence_sessions(connection, student_ids)
+            existing = {
+                each.student_id: each
+                for each in await lock_absences_of_students(connection, student_ids)
+                if each.absence == absence
+            }
             author = Author(caller, self._now())
-            added = await add_absences(connection, school_id, student_ids, absence, author)
+            missing = [student_id for student_id in student_ids if student_id not in existing]
+            added = await add_absences(connection, school_id, missing, absence, author) if missing else []
             await queue_due_absences(connection, added)
-            return AbsenceResult(added, await apply_absences(connection, added, author))
+            changed = await apply_absences(connection, added, author) if added else 0
+            entered = existing | {each.student_id: each for each in added}
+            return AbsenceResult(
+                [entered[student_id] for student_id in student_ids],
+                changed,
+                is_new=bool(added),
+                warnings=await _warnings(connection, student_ids, absence),
+            )
 
     async def page(self, caller: Caller, filters: AbsenceFilters, page: PageRequest) -> Page[PlannedAbsence]:
         """A page of the visible absences, the latest first day first. Raises Invalid for a cursor of another query."""
@@ -144,7 +165,18 @@ class Absences:
         author = Author(caller, self._now())
         await change_absence(connection, changed, author)
         await queue_due_absences(connection, [changed])
-        return AbsenceResult([changed], await apply_absences(connection, [changed], author))
+        return AbsenceResult(
+            [changed],
+            await apply_absences(connection, [changed], author),
+            warnings=await _warnings(connection, [changed.student_id], changed.absence),
+        )
+
+
+async def _warnings(connection: Connection, student_ids: Sequence[int], absence: Absence) -> list[AbsenceWarning]:
+    if absence.from_time is None or absence.session_ids is not None:
+        return []
+    without_times = await sessions_without_times(connection, student_ids, absence.first_day)
+    return [AbsenceWarning(without_times)] if without_times else []
 
 
 async def _fence_sessions(connection: Connection, student_ids: Sequence[int]) -> None:
