@@ -14,7 +14,7 @@ from adsum.attendance.rules import Correction
 from adsum.platform.database.engine import StorageOutage
 from adsum.platform.errors import Invalid, NotFound, RosterChanged, StaleVersion
 from adsum.platform.ids import Batch
-from adsum.registers.sheets.rules import RegisterSheet, SheetMark, SubmittedSheet
+from adsum.registers.sheets.rules import RegisterSheet, SheetMark, SheetRow, SubmittedSheet
 from adsum.roster.tables import students
 from adsum.wiring import Adsum
 from tests.support.installation import RunWorker, ended, one_student_away
@@ -168,3 +168,8 @@ async def test_the_register_of_an_invisible_class_is_not_found(adsum: Adsum, sch
         await sheet_of(adsum, school, stranger)
     with pytest.raises(Invalid):
         await adsum.register_sheets.sheet(school.class_id, school.session_id + 999, DAY, office)
+
+
+def test_a_student_of_a_sheet_is_found_with_and_without_accents() -> None:
+    row = SheetRow(1, "Sof\u00eda", "O\u2019N\u00fa\u00f1ez", None, None, None, None)
+    assert {"sofia", "sof\u00eda"} <= set(row.search_text.split())

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from adsum.accounts.access import system_caller
 from adsum.platform.errors import Invalid
-from adsum.roster.by_source.rules import SourcedClass
+from adsum.roster.by_source.rules import SourcedClass, SourcedSession
 from adsum.roster.tables import classes, enrolments, sessions
 from adsum.wiring import Adsum
 from tests.support.api import Api, opened_api, violations
@@ -200,3 +200,8 @@ async def test_only_importers_may_upsert_and_only_in_their_schools(adsum: Adsum,
     assert other.status_code == HTTPStatus.NOT_FOUND
     for role in ("teacher", "viewer", "operator"):
         assert (await upsert(api, "classes", "c-1", role, title="7b")).status_code == HTTPStatus.FORBIDDEN
+
+
+def test_a_blank_title_is_too_short_also_for_callers_of_the_library() -> None:
+    session = SourcedSession(class_source_id="c-1", title=" ")
+    assert [(each.pointer, each.code) for each in session.violations()] == [("/title", "too_short")]
