@@ -38,6 +38,7 @@ OF_STATEMENTS = (
     "tests/reports/test_by_hand",
     "tests/reports/test_concurrency",
     "tests/reports/test_summaries",
+    "tests/reports/test_unmarked",
     "tests/reports/test_whole_months",
     "tests/reports/test_year",
     "tests/roster/timetable/test_timetables",

@@ -50,10 +50,11 @@ async def test_summaries_agree_with_records_counted_one_by_one(reported: Reporte
     async with reported.database.snapshot() as connection:
         a = attendances.c
         rows = (await connection.execute(select(a.student_id, a.learning_date, a.status))).all()
+        taken = len((await connection.execute(select(a.session_id, a.learning_date).distinct())).all())
     by_day: defaultdict[tuple[int, date], list[str]] = defaultdict(list)
     for student_id, day, status in rows:
         by_day[student_id, day].append(status or "")
-    expected: defaultdict[int, list[int]] = defaultdict(lambda: [0] * 7)
+    expected: defaultdict[int, list[int]] = defaultdict(lambda: [0] * 7 + [taken])
     for (student_id, _), day_of_student in by_day.items():
         missed = sum(status in {"absent", "excused"} for status in day_of_student)
         counts = (
@@ -64,6 +65,7 @@ async def test_summaries_agree_with_records_counted_one_by_one(reported: Reporte
             day_of_student.count("late"),
             1,
             int(2 * missed >= len(day_of_student)),
+            -len(day_of_student),
         )
         expected[student_id] = [had + more for had, more in zip(expected[student_id], counts, strict=True)]
     assert {student_id: list(astuple(counts)) for student_id, counts in found.items()} == dict(expected)
@@ -96,7 +98,7 @@ async def test_an_absence_entered_afterwards_changes_the_summary(reported: Repor
     absence = Absence(MONDAY, MONDAY, "excused", reason="doctor")
     await Absences(reported.database, now).add(reported.school.student_ids[:1], absence, reported.office)
 
-    assert await reported.counts(GroupBy.SCHOOL) == {MONDAY: Counts(1, 0, 1, 1, 0, 1, 1)}
+    assert await reported.counts(GroupBy.SCHOOL) == {MONDAY: Counts(1, 0, 1, 1, 0, 1, 1, unmarked=2)}
 
 
 async def test_marks_of_a_day_that_is_closed_afterwards_stay_and_do_not_count(reported: Reported) -> None:
@@ -178,7 +180,7 @@ async def test_an_erased_student_counts_in_no_class(reported: Reported) -> None:
 
     await StudentData(reported.database).erase(reported.school.student_ids[0], reported.office)
 
-    left = Counts(sessions=2, attended=2, days=2)
+    left = Counts(sessions=2, attended=2, days=2, unmarked=2)
     assert await reported.counts(GroupBy.CLASS) == {reported.school.class_id: left}
     assert total((await reported.counts(GroupBy.SCHOOL)).values()) == left
 

@@ -7,7 +7,7 @@ from adsum.accounts.tables import api_keys, class_covers, class_teachers, users
 from adsum.attendance.tables import attendance_changes, attendances, contradictions, statuses
 from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
 from adsum.platform.database.columns import metadata
-from adsum.reports.tables import class_days, school_days, student_days, student_months
+from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.tables import classes, enrolments, session_times, sessions, students
 from adsum.schools.tables import closed_days, schools, terms
 
@@ -38,5 +38,6 @@ __all__ = [
     "student_months",
     "students",
     "terms",
+    "unmarked_students",
     "users",
 ]

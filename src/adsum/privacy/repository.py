@@ -136,6 +136,11 @@ _COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "absent_after": BigInt,
         "absent_from": Date(),
     },
+    "export_unmarked": {
+        "day": Date(),
+        "class_id": BigInt,
+        "session_id": BigInt,
+    },
     "runs_with_student": {
         "run_id": RunId,
         "learning_date": Date(),
@@ -169,6 +174,7 @@ _DUE_ABSENCES = _statement("export_due_absences")
 _CONTRADICTIONS = _statement("export_contradictions")
 _DAYS = _statement("export_days")
 _MONTHS = _statement("export_months")
+_UNMARKED = _statement("export_unmarked")
 _RUNS = _statement("runs_with_student")
 _ANSWERS = _statement("answers_with_student")
 
@@ -205,6 +211,7 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
         contradictions=await _rows(connection, _CONTRADICTIONS, student_id),
         days=await _rows(connection, _DAYS, student_id),
         months=await _rows(connection, _MONTHS, student_id),
+        unmarked=await _rows(connection, _UNMARKED, student_id),
     )
 
 

@@ -34,6 +34,7 @@ class PersonalData:
         contradictions: disputed marks.
         days: daily summaries.
         months: monthly summaries.
+        unmarked: taken sessions without a mark, as reports count them.
     """
 
     student: Row
@@ -47,6 +48,7 @@ class PersonalData:
     contradictions: Sequence[Row]
     days: Sequence[Row]
     months: Sequence[Row]
+    unmarked: Sequence[Row]
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,6 +186,14 @@ class DayOfData(Schema):
     time_missed: int
 
 
+class UnmarkedOfData(Schema):
+    """A session that was taken, in which the student has no mark."""
+
+    day: date
+    class_id: int
+    session_id: int
+
+
 class MonthOfData(Schema):
     """The summary of a month, named by its first day."""
 
@@ -216,6 +224,7 @@ class StudentDataAnswer(Schema):
     conflicts: list[ConflictOfData] = []  # noqa: RUF012 - as above
     days: list[DayOfData] = []  # noqa: RUF012 - as above
     months: list[MonthOfData] = []  # noqa: RUF012 - as above
+    unmarked: list[UnmarkedOfData] = []  # noqa: RUF012 - as above
 
 
 class ErasedAnswer(Schema):

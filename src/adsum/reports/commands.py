@@ -24,7 +24,18 @@ from adsum.schools.service import Schools
 app = typer.Typer(no_args_is_help=True)
 Row = TypeVar("Row")
 
-RATES = ("key", "name", "sessions", "absent", "late", "attendanceRate", "days", "daysAbsent", "daysAttendanceRate")
+RATES = (
+    "key",
+    "name",
+    "sessions",
+    "absent",
+    "late",
+    "attendanceRate",
+    "days",
+    "daysAbsent",
+    "daysAttendanceRate",
+    "unmarked",
+)
 DROPPED_FIRST = ("late", "sessions", "days", "absent")
 
 First = Annotated[date, typer.Option("--from", parser=read_day, metavar="DATE", help="The first day.")]
@@ -153,7 +164,16 @@ def _every_item(
 ) -> list[Row]:
     async def work(services: Services) -> list[Row]:
         scope = await scope_of(services)
-        return await every_item(lambda page: fetch_page(services[Reports], scope, page))
+        reports: list[Report[Row]] = []
+
+        async def fetch(page: PageRequest) -> Report[Row]:
+            reports.append(await fetch_page(services[Reports], scope, page))
+            return reports[-1]
+
+        items = await every_item(fetch)
+        if reports[0].unmarked:
+            typer.echo(f"adsum: {reports[0].unmarked} marks are missing in registers that were taken", err=True)
+        return items
 
     return run_with_services(work)
 

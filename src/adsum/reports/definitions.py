@@ -34,6 +34,7 @@ _COUNTED = Sentence(
     "A session counts for a student who was expected in it once its register was taken and the school was open for it; "
     "late counts as attended, excused as absent."
 )
+_UNMARKED = Sentence("A student without a mark in a taken register is in no rate, and is counted as unmarked.")
 _RATE = Sentence("The rate is the share that was attended, of sessions, and of days.")
 _DAY = Sentence(
     "A day is absent when at least half of its taken session time was missed, by the timetable; where a session has no "
@@ -44,7 +45,7 @@ _UNEXPLAINED = Sentence("Absences whose status is not authorised, one line per s
 
 def definition_of_rates() -> Definition:
     """The rule of attendance rates."""
-    return (_COUNTED, _RATE, _DAY)
+    return (_COUNTED, _RATE, _DAY, _UNMARKED)
 
 
 def definition_of_chronic_absence(rule: ChronicRule) -> Definition:
@@ -54,7 +55,7 @@ def definition_of_chronic_absence(rule: ChronicRule) -> Definition:
         "with at least %(days)s such days.",
         {"percent": rule.percent, "days": rule.least_days},
     )
-    return (first, _DAY, _COUNTED)
+    return (first, _DAY, _COUNTED, _UNMARKED)
 
 
 def definition_of_streaks(least_days: int) -> Definition:
@@ -63,9 +64,9 @@ def definition_of_streaks(least_days: int) -> Definition:
         "Absent on each of the newest %(days)s or more days of the period on which a register of theirs was taken.",
         {"days": least_days},
     )
-    return (first, _DAY, _COUNTED)
+    return (first, _DAY, _COUNTED, _UNMARKED)
 
 
 def definition_of_unexplained() -> Definition:
     """The rule of unexplained absences."""
-    return (_UNEXPLAINED, _COUNTED)
+    return (_UNEXPLAINED, _COUNTED, _UNMARKED)

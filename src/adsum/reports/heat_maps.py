@@ -113,13 +113,18 @@ def _map(
     monday = first - first.weekday() * A_DAY
     shown = [first + number * A_DAY for number in range((last - first).days + 1)]
     cells = [
-        Cell(day, (day - monday).days // WEEKDAYS, day.weekday(), found, Look.NOTHING if found is None else look(found))
+        Cell(day, (day - monday).days // WEEKDAYS, day.weekday(), found, _look(found, look))
         for day in shown
         if day.weekday() < rows
         for found in [days.get(day)]
     ]
     columns = (last - monday).days // WEEKDAYS + 1
     return HeatMap(cells, _months(cells), columns, rows, _pitch(columns), looks)
+
+
+def _look(counts: Counts | None, look: Callable[[Counts], Look]) -> Look:
+    """A day with unmarked students only looks like a day without a register."""
+    return look(counts) if counts is not None and counts.sessions else Look.NOTHING
 
 
 def _months(cells: Sequence[Cell]) -> list[tuple[date, int]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
+from typing import TypeVar
 
 from adsum.platform.days import Span
 from adsum.platform.errors import Violation
@@ -63,6 +64,7 @@ class Counts:
         late: of the attended ones.
         days: pairs of a student and a day on which any such session was taken.
         days_absent: of these, with at least half of the time missed.
+        unmarked: pairs of a student and a session that was taken, but without a mark of this student. No rate has them.
     """
 
     sessions: int = 0
@@ -72,6 +74,7 @@ class Counts:
     late: int = 0
     days: int = 0
     days_absent: int = 0
+    unmarked: int = 0
 
     @property
     def attendance_rate(self) -> float | None:
@@ -102,6 +105,15 @@ def by_grade(students: Iterable[tuple[Sequence[str], Counts]]) -> dict[str | Non
             groups[grade].append(counts)
     ordered = sorted(groups.items(), key=lambda item: (item[0] is None, item[0] or ""))
     return {grade: total(counts) for grade, counts in ordered}
+
+
+Group = TypeVar("Group")
+
+
+def with_unmarked(counts: Mapping[Group, Counts], unmarked: Mapping[Group, int]) -> dict[Group, Counts]:
+    """The counts of each group, with the unmarked students; a group may have these only. In the order of `counts`."""
+    groups = dict.fromkeys([*counts, *unmarked])
+    return {key: replace(counts.get(key, Counts()), unmarked=unmarked.get(key, 0)) for key in groups}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +172,7 @@ class StudentDay:
     authorised: int
     late: int
     is_absent: bool
+    unmarked: int = 0
 
     @property
     def unexplained(self) -> int:
@@ -170,7 +183,10 @@ class StudentDay:
     def counts(self) -> Counts:
         """The counts of this day alone."""
         return Counts(
-            self.sessions, self.attended, self.absent, self.authorised, self.late, 1, 1 if self.is_absent else 0
+            *(self.sessions, self.attended, self.absent, self.authorised, self.late),
+            days=1 if self.sessions else 0,
+            days_absent=1 if self.is_absent else 0,
+            unmarked=self.unmarked,
         )
 
 
@@ -185,6 +201,16 @@ class ReportedMark:
     note: str | None
     arrived_at: str | None
     left_at: str | None
+
+
+def days_with_unmarked(days: Iterable[StudentDay], student_id: int, unmarked: Mapping[date, int]) -> list[StudentDay]:
+    """The days of a student in their order, with the sessions in which the student has no mark."""
+    marked = {each.day: each for each in days}
+    nothing = StudentDay(date.min, student_id, 0, 0, 0, 0, 0, is_absent=False)
+    return [
+        replace(marked.get(day, nothing), day=day, unmarked=unmarked.get(day, 0))
+        for day in sorted({*marked, *unmarked})
+    ]
 
 
 def rates_by_period(days: Mapping[date, Counts], by: GroupBy, first_day: date) -> list[Rate]:

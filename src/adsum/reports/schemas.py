@@ -24,6 +24,9 @@ class CountsItem(Schema):
     days_absent: int
     attendance_rate: float | None
     days_attendance_rate: float | None
+    unmarked: Annotated[
+        int, Field(description="students without a mark in sessions whose register was taken; no rate includes them")
+    ] = 0
 
 
 class RateItem(CountsItem):
@@ -68,6 +71,7 @@ class StudentDayItem(Schema):
     authorised: int
     late: int
     is_absent: Annotated[bool, Field(description="at least half of the time was missed")]
+    unmarked: Annotated[int, Field(description="taken sessions in which the student has no mark")] = 0
 
 
 class UnexplainedItem(Schema):
@@ -93,37 +97,43 @@ class UnexplainedItem(Schema):
         )
 
 
+Unmarked = Annotated[int, Field(description="students without a mark in taken sessions of the whole scope")]
+
+
 class RatesAnswer(Page[RateItem]):
     """Rates, and their definition."""
 
     definition: str
+    unmarked: Unmarked = 0
 
     @classmethod
     def of(cls, report: Report[Rate]) -> RatesAnswer:
         items = [RateItem.of(rate) for rate in report.items]
-        return cls(items=items, next_cursor=report.next_cursor, definition=report.definition)
+        return cls(items=items, next_cursor=report.next_cursor, definition=report.definition, unmarked=report.unmarked)
 
 
 class StreaksAnswer(Page[StreakItem]):
     """Absences in a row, and their definition."""
 
     definition: str
+    unmarked: Unmarked = 0
 
     @classmethod
     def of(cls, report: Report[Streak]) -> StreaksAnswer:
         items = [StreakItem.of(streak) for streak in report.items]
-        return cls(items=items, next_cursor=report.next_cursor, definition=report.definition)
+        return cls(items=items, next_cursor=report.next_cursor, definition=report.definition, unmarked=report.unmarked)
 
 
 class UnexplainedAnswer(Page[UnexplainedItem]):
     """Unexplained absences, and their definition."""
 
     definition: str
+    unmarked: Unmarked = 0
 
     @classmethod
     def of(cls, report: Report[Unexplained]) -> UnexplainedAnswer:
         items = [UnexplainedItem.of(each) for each in report.items]
-        return cls(items=items, next_cursor=report.next_cursor, definition=report.definition)
+        return cls(items=items, next_cursor=report.next_cursor, definition=report.definition, unmarked=report.unmarked)
 
 
 class StudentRecordAnswer(CountsItem):

@@ -27,9 +27,11 @@ from adsum.reports.rules import (
     Rate,
     Scope,
     StudentDay,
+    days_with_unmarked,
     rates_by_period,
     total,
     validate_days,
+    with_unmarked,
 )
 from adsum.roster.repository.students import is_visible_student_of_school
 from adsum.schools.repository import lock_school
@@ -40,9 +42,10 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Report(Page[Row]):
-    """One page of a report, and its definition."""
+    """One page of a report, its definition, and the number of unmarked students of its scope."""
 
     rule: Definition
+    unmarked: int
 
     @property
     def definition(self) -> str:
@@ -125,8 +128,11 @@ class Reports:
         await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
             rows = await rates_by(connection, scope, by, caller)
+            # A student of several grades is in several groups, and once in the report.
+            once = await reading.unmarked_by_student(connection, caller, scope) if by is GroupBy.GRADE else None
+        unmarked = _unmarked(rows) if once is None else sum(once.values())
         found = _page([(row.position, row) for row in rows], page, ("rates", scope, by))
-        return Report(found.items, found.next_cursor, definitions.definition_of_rates())
+        return Report(found.items, found.next_cursor, definitions.definition_of_rates(), unmarked)
 
     async def chronic(self, scope: Scope, rule: ChronicRule, caller: Caller, page: PageRequest) -> Report[Rate]:
         """Students who are chronically absent, the most absent days first."""
@@ -137,7 +143,7 @@ class Reports:
             ((MAX_DAYS - row.counts.days_absent, *row.position), row) for row in rows if rule.applies(row.counts)
         ]
         found = _page(sorted(chronic, key=lambda each: each[0]), page, ("chronic", scope, rule))
-        return Report(found.items, found.next_cursor, definitions.definition_of_chronic_absence(rule))
+        return Report(found.items, found.next_cursor, definitions.definition_of_chronic_absence(rule), _unmarked(rows))
 
     async def streaks(self, scope: Scope, least_days: int, caller: Caller, page: PageRequest) -> Report[Streak]:
         """Students who are absent on each of their newest days, the most days first."""
@@ -146,12 +152,14 @@ class Reports:
             periods = await _periods(connection, scope, caller)
             found = await reading.find_streaks(connection, periods, least_days)
             named = await reading.named_students(connection, caller, [student_id for student_id, _, _ in found])
+            unmarked = await reading.unmarked_by_student(connection, caller, scope)
         rows = [
             ((MAX_DAYS - days, student_id), _streak(student_id, days, since, named.get(student_id, NAMELESS)))
             for student_id, days, since in found
         ]
         paged = _page(rows, page, ("streaks", scope, least_days))
-        return Report(paged.items, paged.next_cursor, definitions.definition_of_streaks(least_days))
+        rule = definitions.definition_of_streaks(least_days)
+        return Report(paged.items, paged.next_cursor, rule, sum(unmarked.values()))
 
     async def unexplained(self, scope: Scope, caller: Caller, page: PageRequest) -> Report[Unexplained]:
         """Absences that are not authorised, one item for each student and day, the newest day first."""
@@ -162,9 +170,10 @@ class Reports:
             days = await _days(connection, scope, caller)
             rows = await reading.unexplained_days(connection, days, after, page.limit + 1)
             named = await reading.named_students(connection, caller, [row.student_id for row in rows])
+            unmarked = await reading.unmarked_by_student(connection, caller, scope)
         found = page_of(rows, page, query, lambda row: (row.day.toordinal(), row.student_id))
         items = [Unexplained(row, named.get(row.student_id, NAMELESS)) for row in found.items]
-        return Report(items, found.next_cursor, definitions.definition_of_unexplained())
+        return Report(items, found.next_cursor, definitions.definition_of_unexplained(), sum(unmarked.values()))
 
     async def student(self, scope: Scope, student_id: int, rule: ChronicRule, caller: Caller) -> StudentRecord:
         """The record of one student, day by day.
@@ -176,8 +185,10 @@ class Reports:
         async with self._database.snapshot() as connection:
             if not await is_visible_student_of_school(connection, caller, scope.school_id, student_id):
                 raise NotFound(f"there is no student {student_id}", studentId=student_id)
-            visible = await _days(connection, replace(scope, student_id=student_id), caller)
-            days = await reading.days_of_student(connection, visible)
+            scope = replace(scope, student_id=student_id)
+            marked = await reading.days_of_student(connection, await _days(connection, scope, caller))
+            unmarked = await reading.unmarked_by_day(connection, caller, scope)
+        days = days_with_unmarked(marked, student_id, unmarked)
         counts = total(day.counts for day in days)
         definition = definitions.definition_of_chronic_absence(rule)
         return StudentRecord(student_id, counts, rule.applies(counts), days, definition)
@@ -203,25 +214,41 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
     match by:
         case GroupBy.STUDENT:
             by_student = await reading.counts_by_student(connection, await _periods(connection, scope, caller))
-            return _rates_by_id(by_student, await reading.named_students(connection, caller, list(by_student)))
+            unmarked = await reading.unmarked_by_student(connection, caller, scope)
+            return _rates_by_id(
+                with_unmarked(by_student, unmarked),
+                await reading.named_students(connection, caller, [*{*by_student, *unmarked}]),
+            )
         case GroupBy.CLASS:
             statuses = await statuses_of_school(connection, scope.school_id)
             by_class = await reading.counts_by_class(connection, caller, scope, statuses)
-            return _rates_by_id(by_class, await reading.named_classes(connection, caller, list(by_class)))
+            unmarked = await reading.unmarked_by_class(connection, caller, scope)
+            return _rates_by_id(
+                with_unmarked(by_class, unmarked),
+                await reading.named_classes(connection, caller, [*{*by_class, *unmarked}]),
+            )
         case GroupBy.GRADE:
-            by_grade = await reading.counts_by_grade(connection, await _periods(connection, scope, caller))
+            marked = await reading.counts_by_grade(connection, await _periods(connection, scope, caller))
+            by_grade = with_unmarked(marked, await reading.unmarked_by_grade(connection, caller, scope))
             return [Rate(grade, grade, counts, (place,)) for place, (grade, counts) in enumerate(by_grade.items())]
         case GroupBy.SCHOOL | GroupBy.DAY | GroupBy.WEEK | GroupBy.MONTH:
             statuses = await statuses_of_school(connection, scope.school_id)
-            by_day = await reading.counts_by_day(connection, caller, scope, statuses)
-            return rates_by_period(by_day, by, scope.first_day)
+            marked = await reading.counts_by_day(connection, caller, scope, statuses)
+            by_day = with_unmarked(marked, await reading.unmarked_by_day(connection, caller, scope))
+            return rates_by_period(dict(sorted(by_day.items())), by, scope.first_day)
         case _:
             assert_never(by)
 
 
 def _rates_by_id(counts: Mapping[int, Counts], named: Mapping[int, Named]) -> list[Rate]:
-    found = ((id_, of_group, named.get(id_, NAMELESS)) for id_, of_group in counts.items())
+    found = (
+        (id_, of_group, named.get(id_, NAMELESS)) for id_, of_group in sorted(counts.items(), key=lambda each: each[0])
+    )
     return [Rate(id_, each.name, of_group, (id_,), each.source_id) for id_, of_group, each in found]
+
+
+def _unmarked(rates: Iterable[Rate]) -> int:
+    return sum(rate.counts.unmarked for rate in rates)
 
 
 def _streak(student_id: int, days: int, since: date, student: Named) -> Streak:

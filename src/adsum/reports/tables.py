@@ -89,3 +89,16 @@ student_months = Table(
     PrimaryKeyConstraint("school_id", "month", "student_id"),
     Index(None, "student_id"),
 )
+
+# A student without a mark in a session whose register was taken. Few rows where registers are taken completely.
+unmarked_students = Table(
+    "unmarked_students",
+    metadata,
+    Column("school_id", BigInt, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("session_id", BigInt, nullable=False),
+    Column("student_id", BigInt, nullable=False),
+    Column("class_id", BigInt, nullable=False),
+    PrimaryKeyConstraint("school_id", "day", "session_id", "student_id"),
+    Index(None, "student_id"),
+)

@@ -28,7 +28,7 @@ from adsum.reports.repository.summaries import (
     weekday_of,
 )
 from adsum.reports.rules import Counts, Named, ReportedMark, Scope, StudentDay, by_grade, whole_months
-from adsum.reports.tables import class_days, school_days, student_days, student_months
+from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.repository.students import is_in_grade
 from adsum.roster.rules import grades_of
 from adsum.roster.tables import classes, enrolments, sessions, students
@@ -121,6 +121,40 @@ async def days_of_student(connection: AsyncConnection, days: VisibleDays) -> lis
     """All rows of `days`, which the caller has narrowed to one student, by day."""
     rows = await connection.execute(_student_days(days).order_by(days.c.day))
     return [StudentDay(*row[:-1], is_absent=bool(row[-1])) for row in rows]
+
+
+async def unmarked_by_day(connection: AsyncConnection, caller: Caller, scope: Scope) -> dict[date, int]:
+    """The number of unmarked students of each day."""
+    # As `_by_day` chooses between days of students and days of classes.
+    of_students = scope.student_id is not None or scope.grade is not None
+    rows = (_unmarked_of_students if of_students else _unmarked)(caller, scope).subquery("unmarked")
+    return await _numbers(connection, rows, rows.c.day)
+
+
+async def unmarked_by_class(connection: AsyncConnection, caller: Caller, scope: Scope) -> dict[int, int]:
+    """The number of unmarked students of each class."""
+    rows = _unmarked(caller, scope).subquery("unmarked")
+    return await _numbers(connection, rows, rows.c.class_id)
+
+
+async def unmarked_by_student(connection: AsyncConnection, caller: Caller, scope: Scope) -> dict[int, int]:
+    """The number of sessions without a mark of each student: of the students of the scope's class, in any class."""
+    rows = _unmarked_of_students(caller, scope).subquery("unmarked")
+    return await _numbers(connection, rows, rows.c.student_id)
+
+
+async def unmarked_by_grade(connection: AsyncConnection, caller: Caller, scope: Scope) -> dict[str | None, int]:
+    """The number of sessions without a mark, by grade, as `counts_by_grade` groups the students."""
+    rows = _unmarked_of_students(caller, scope).subquery("unmarked")
+    of_student = select(students.c.grade).join(rows, rows.c.student_id == students.c.id).subquery("of_student")
+    numbers = await _numbers(connection, of_student, of_student.c.grade)
+    counts = by_grade((grades_of(text), Counts(unmarked=number)) for text, number in numbers.items())
+    return {grade: each.unmarked for grade, each in counts.items()}
+
+
+async def _numbers(connection: AsyncConnection, rows: Subquery, key: ColumnElement[Any]) -> dict[Any, int]:
+    found = await connection.execute(select(key, func.count()).select_from(rows).group_by(key).order_by(key))
+    return {row[0]: row[1] for row in found}
 
 
 async def marks_of_student(
@@ -238,6 +272,37 @@ def _visible_runs(caller: Caller, scope: Scope) -> list[ColumnElement[bool]]:
         in_visible_session(caller, r.class_id, r.session_id, r.learning_date),
     ]
     return visible if scope.class_id is None else [*visible, r.class_id == scope.class_id]
+
+
+def _unmarked(caller: Caller, scope: Scope) -> Select[*tuple[Any, ...]]:
+    statement = _visible_unmarked(caller, scope)
+    return statement if scope.class_id is None else statement.where(unmarked_students.c.class_id == scope.class_id)
+
+
+def _unmarked_of_students(caller: Caller, scope: Scope) -> Select[*tuple[Any, ...]]:
+    """As `_days_in_school` and `_days_in_own_classes` choose the students of a class."""
+    if scope.class_id is None or caller.teaches_only:
+        return _unmarked(caller, scope)
+    return _visible_unmarked(caller, scope).where(_is_enrolled(scope.class_id))
+
+
+def _visible_unmarked(caller: Caller, scope: Scope) -> Select[*tuple[Any, ...]]:
+    c = unmarked_students.c
+    statement = select(c.day, c.class_id, c.student_id).where(
+        *(c.school_id == scope.school_id, c.day >= scope.first_day, c.day <= scope.last_day),
+        in_visible_session(caller, c.class_id, c.session_id, c.day),
+        # The roster may have changed since the day was summarised.
+        _is_enrolled(c.class_id),
+    )
+    return _narrowed(statement, c.student_id, scope)
+
+
+def _is_enrolled(class_id: ColumnElement[int] | int) -> ColumnElement[bool]:
+    c = unmarked_students.c
+    enrolled = select(enrolments.c.id).where(
+        enrolments.c.class_id == class_id, enrolments.c.student_id == c.student_id, valid_on(enrolments, c.day)
+    )
+    return enrolled.correlate(unmarked_students).exists()
 
 
 def _narrowed(

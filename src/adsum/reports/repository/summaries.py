@@ -21,10 +21,12 @@ from sqlalchemy import (
     case,
     cast,
     delete,
+    exists,
     extract,
     func,
     insert,
     literal,
+    not_,
     select,
     update,
 )
@@ -34,9 +36,10 @@ from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
 from adsum.attendance.tables import attendances
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.sql_files import sql_file
+from adsum.platform.database.validity import valid_on
 from adsum.reports.rules import month_after
-from adsum.reports.tables import class_days, school_days, student_days, student_months
-from adsum.roster.tables import classes, session_times, sessions
+from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
+from adsum.roster.tables import classes, enrolments, session_times, sessions
 from adsum.roster.timetable.repository import is_open
 from adsum.schools.tables import schools
 
@@ -76,10 +79,16 @@ async def summarise(connection: AsyncConnection, school_id: int, day: date, stat
     c = batch_runs.c
     locked = select(c.run_id).where(*is_stale(school_id), c.learning_date == day).order_by(c.run_id)
     runs = list(await connection.scalars(locked.with_for_update()))
-    for table in (student_days, class_days):
+    for table in (student_days, class_days, unmarked_students):
         await connection.execute(delete(table).where(table.c.school_id == school_id, table.c.day == day))
-    marks = _marks([c.school_id == school_id, c.learning_date == day], statuses)
-    for table, rows in ((student_days, _by_student(marks, school_id)), (class_days, _by_class(marks, school_id))):
+    runs_of_day = [c.school_id == school_id, c.learning_date == day]
+    marks = _marks(runs_of_day, statuses)
+    summaries = (
+        (student_days, _by_student(marks, school_id)),
+        (class_days, _by_class(marks, school_id)),
+        (unmarked_students, _unmarked(runs_of_day, school_id)),
+    )
+    for table, rows in summaries:
         await connection.execute(insert(table).from_select(rows.selected_columns.keys(), rows))
     await add_up_days(connection, school_id, [day])
     await connection.execute(update(batch_runs).where(c.run_id.in_(runs)).values(summarised=True))
@@ -125,7 +134,7 @@ async def erase_from_summaries(connection: AsyncConnection, school_id: int, stud
     """
     c = student_days.c
     days = list(await connection.scalars(select(c.day).where(c.student_id == student_id)))
-    for table in (student_days, student_months):
+    for table in (student_days, student_months, unmarked_students):
         await connection.execute(delete(table).where(table.c.student_id == student_id))
     await add_up_days(connection, school_id, days)
 
@@ -172,6 +181,29 @@ def _marks(runs: Collection[ColumnElement[bool]], statuses: SchoolStatuses) -> S
         .join(open_sessions, is_same_session)
         .where(a.status.in_(counted))
         .subquery("mark")
+    )
+
+
+def _unmarked(runs: Collection[ColumnElement[bool]], school_id: int) -> Select[*tuple[Any, ...]]:
+    """The students who are enrolled on the day of a session and have no mark in it, although others have one."""
+    taken, a = _open_sessions(runs), attendances.alias("mark")
+    of_session = (a.c.session_id == taken.c.session_id, a.c.learning_date == taken.c.day, a.c.status.is_not(None))
+    return (
+        select(
+            literal(school_id).label("school_id"),
+            taken.c.day,
+            taken.c.session_id,
+            enrolments.c.student_id,
+            enrolments.c.class_id,
+        )
+        .distinct()
+        .join(sessions, sessions.c.id == taken.c.session_id)
+        .join(enrolments, enrolments.c.class_id == sessions.c.class_id)
+        .where(
+            valid_on(enrolments, taken.c.day),
+            exists().where(*of_session),
+            not_(exists().where(*of_session, a.c.student_id == enrolments.c.student_id)),
+        )
     )
 
 
