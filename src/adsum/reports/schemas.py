@@ -11,6 +11,10 @@ from adsum.platform.http.schemas import Page, Schema
 from adsum.reports.rules import Counts, Rate
 from adsum.reports.service import Report, Streak, StudentRecord, Unexplained
 
+OfGroup = Annotated[
+    int, Field(description="students without a mark in sessions whose register was taken; no rate includes them")
+]
+
 
 class CountsItem(Schema):
     """Sessions and days of single students; rates are percent, null where there were none."""
@@ -24,9 +28,6 @@ class CountsItem(Schema):
     days_absent: int
     attendance_rate: float | None
     days_attendance_rate: float | None
-    unmarked: Annotated[
-        int, Field(description="students without a mark in sessions whose register was taken; no rate includes them")
-    ] = 0
 
 
 class RateItem(CountsItem):
@@ -35,10 +36,17 @@ class RateItem(CountsItem):
     key: int | str | date | None
     name: str | None
     sourced_id: Annotated[str | None, Field(description="of the class or the student")] = None
+    unmarked: OfGroup = 0
 
     @classmethod
     def of(cls, rate: Rate) -> RateItem:
-        return cls(key=rate.key, name=rate.name, sourced_id=rate.source_id, **_fields(rate.counts))
+        return cls(
+            key=rate.key,
+            name=rate.name,
+            sourced_id=rate.source_id,
+            unmarked=rate.counts.unmarked,
+            **_fields(rate.counts),
+        )
 
 
 class StreakItem(Schema):
@@ -143,6 +151,7 @@ class StudentRecordAnswer(CountsItem):
     is_chronically_absent: bool
     definition: str
     calendar: list[StudentDayItem]
+    unmarked: OfGroup = 0
 
     @classmethod
     def of(cls, record: StudentRecord) -> StudentRecordAnswer:
@@ -151,6 +160,7 @@ class StudentRecordAnswer(CountsItem):
             is_chronically_absent=record.is_chronically_absent,
             definition=record.definition,
             calendar=[StudentDayItem.model_validate(day) for day in record.days],
+            unmarked=record.counts.unmarked,
             **_fields(record.counts),
         )
 
