@@ -230,7 +230,8 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
         case GroupBy.GRADE:
             marked = await reading.counts_by_grade(connection, await _periods(connection, scope, caller))
             by_grade = with_unmarked(marked, await reading.unmarked_by_grade(connection, caller, scope))
-            return [Rate(grade, grade, counts, (place,)) for place, (grade, counts) in enumerate(by_grade.items())]
+            ordered = sorted(by_grade.items(), key=lambda each: (each[0] is None, each[0] or ""))
+            return [Rate(grade, grade, counts, (place,)) for place, (grade, counts) in enumerate(ordered)]
         case GroupBy.SCHOOL | GroupBy.DAY | GroupBy.WEEK | GroupBy.MONTH:
             statuses = await statuses_of_school(connection, scope.school_id)
             marked = await reading.counts_by_day(connection, caller, scope, statuses)
