@@ -129,7 +129,7 @@ async def test_unknown_paths_and_methods_are_problems(frame: Frame) -> None:
 
 
 async def test_a_good_body_is_camel_case_in_and_out(frame: Frame) -> None:
-    rest = {"marks": [], "day": "2024-12-25"}
+    rest: dict[str, Any] = {"marks": [], "day": "2024-12-25"}
     response = await echo(frame, {"classId": 1, "studentIds": [2], "isAll": True})
     assert response.status_code == 200
     assert response.json() == {"classId": 1, "studentIds": [2], "isAll": True, "note": "3 50", "mode": None, **rest}

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
@@ -102,7 +102,7 @@ def _repeated_names(content: Any) -> Iterator[Violation]:
                 if count > 1:
                     yield Violation("field_repeated", f"{name[:40]} stands {count} times", pointer((*location, name)))
         elif isinstance(value, dict):
-            pairs.extend(value.items())
+            pairs.extend(cast("dict[str, Any]", value).items())
         elif isinstance(value, list):
-            pairs.extend(enumerate(value))
+            pairs.extend(enumerate(cast("list[Any]", value)))
         waiting.extend(((*location, key), each) for key, each in reversed(pairs))
