@@ -1,22 +1,51 @@
-"""Reads CSV imports with named columns, and writes CSV exports that no spreadsheet interprets as formulas."""
+"""Reads CSV imports with named columns, and writes CSV exports that no spreadsheet interprets as formulas.
+
+Reading accepts what spreadsheets write: UTF-8 with or without a byte order mark, or UTF-16 with one; columns separated
+by commas, semicolons or tabs, also after a line `sep=;`; empty rows, and empty columns at the end.
+"""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from itertools import chain
+from typing import IO, Any, Self
 
 from adsum.platform.errors import Malformed, Violation
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+ANY_SEPARATOR = "commas, semicolons or tabs"
+# Excel reads the separator from such a first line.
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*', re.IGNORECASE)
+_BLANK_LINE = ' ,;\t"\r\n'
+# A quoted cell without its closing quote. Two quotes within a cell are one quote of its text.
+_QUOTED = re.compile('"[^"]*(?:""[^"]*)*')
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+NAMES_OF_ENCODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16"}
+MAX_ASCII = 0x7F
+BLOCK_SIZE = 2**16
+# A file without line ends is read in pieces, and not into memory as one line.
+MAX_LINE_LENGTH = 2**20
+MAX_SHOWN = 40
+
+
+class UnreadableCsv(Malformed):
+    """The file is in another encoding, or its header lacks columns; with a violation for each cause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that is not blank. `number` counts from 1, the header. A quoted cell may hold line breaks.
+    """A line that is not blank. `number` counts from 1. A quoted cell may hold line breaks.
 
-    `violation` is set, and `cells` is empty, if the number of cells differs from the number of columns.
+    `violation` is set, and `cells` is empty, if the quotes or the number of cells are wrong.
     """
 
     number: int
@@ -32,55 +61,299 @@ class CsvForm:
         file: the name of the file in errors.
         columns: the required columns; of several in one tuple, at least one.
         more: the optional columns.
+        ignores_others: other columns are not read. Otherwise they are refused.
     """
 
     file: str
     columns: tuple[tuple[str, ...], ...]
     more: tuple[str, ...] = ()
+    ignores_others: bool = False
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        return (*chain(*self.columns), *self.more)
 
     def lines(self, content: bytes) -> Iterator[Line]:
         """Yields the lines that are not blank, with their cells by column. Only one line is in memory.
 
         Raises:
-            Malformed: the content is not UTF-8, or not CSV with these columns.
+            UnreadableCsv: the encoding is unknown, or the header is wrong.
         """
-        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
-        reader = csv.reader(text, strict=True)
-        try:
-            names = self._names(next(reader, list[str]()))
-            for number, cells in enumerate(reader, start=2):
-                stripped = [cell.strip() for cell in cells]
-                if not any(stripped):
-                    continue  # spreadsheets append such lines
-                if len(cells) == len(names):
-                    yield Line(number, dict(zip(names, stripped, strict=True)))
+        require_encoding(self.file, io.BytesIO(content))
+        with CsvRows(self, io.BytesIO(content)) as rows:
+            for number, cells, violation in rows:
+                if violation is None:
+                    yield Line(number, {name: cells[position].strip() for name, position in rows.positions.items()})
                 else:
-                    yield Line(number, {}, self._wrong_length(number, len(cells), len(names)))
-        except UnicodeDecodeError:
-            raise self._unreadable("this is not UTF-8") from None
-        except csv.Error as error:
-            raise self._unreadable(f"this is not CSV: {error}") from None
+                    yield Line(number, {}, self.violation(number, violation))
 
     def violation(self, line: int, violation: Violation) -> Violation:
         """The violation with the number of its line."""
-        params = {**violation.params, "file": self.file, "row": line}
-        return Violation(violation.code, f"line {line}: {violation.detail}", f"{self.file}:{line}", params)
+        detail = f"line {line}: {violation.detail}"
+        return row_violation(violation.code, self.file, line, detail, **violation.params)
 
-    def _names(self, header: list[str]) -> list[str]:
-        known = {name.lower(): name for name in (*chain(*self.columns), *self.more)}
-        names = [known.get(name.strip().lower(), "") for name in header]
-        is_complete = all(set(names) & set(alternatives) for alternatives in self.columns)
-        if len(set(names)) < len(names) or "" in names or not is_complete:
-            required = ",".join(" or ".join(alternatives) for alternatives in self.columns)
-            may = f", may name {','.join(self.more)}" if self.more else ""
-            raise self._unreadable(f"the first line has to name the columns {required}{may}, and no others, each once")
-        return names
 
-    def _wrong_length(self, number: int, cells: int, columns: int) -> Violation:
-        return self.violation(number, Violation("wrong_form", f"there are {cells} cells under {columns} columns"))
+def file_violation(code: str, file: str, detail: str, **params: Any) -> Violation:
+    """A violation of a whole file."""
+    return Violation(code, detail, file, {"file": file, **params})
 
-    def _unreadable(self, detail: str) -> Malformed:
-        return Malformed(detail, [Violation("malformed", detail, self.file, {"file": self.file})])
+
+def row_violation(code: str, file: str, row: int, detail: str, **params: Any) -> Violation:
+    """A violation in one row. `row` is its first line in the file, from 1. The pointer is `enrollments.csv:17`."""
+    return Violation(code, detail, f"{file}:{row}", {"file": file, "row": row, **params})
+
+
+def require_encoding(file: str, raw: IO[bytes]) -> None:
+    """Reads the file from its beginning to its end, in blocks.
+
+    Raises:
+        UnreadableCsv: it is neither UTF-8 nor UTF-16 with a byte order mark; with the place of the first wrong byte.
+    """
+    encoding = _encoding_of(raw)
+    decoder = codecs.getincrementaldecoder(encoding)()
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)
+    line, column = 1, 1
+    is_first, is_last = True, False
+    while not is_last:
+        block = raw.read(BLOCK_SIZE)
+        is_last = not block
+        wrong: int | None = None
+        if is_first and 0 in block[:2]:  # UTF-16 without a byte order mark
+            wrong, block = 0, block[: block.index(0)]
+        try:
+            text = decoder.decode(block, is_last)
+        except UnicodeDecodeError as error:
+            wrong = error.object[error.start]
+            text = error.object[: error.start].decode(error.encoding)
+        text = newlines.decode(text.removeprefix("\ufeff") if is_first else text, is_last or wrong is not None)
+        line += text.count("\n")
+        column = len(text) - text.rindex("\n") if "\n" in text else column + len(text)
+        if wrong is not None:
+            violation = _wrong_byte(file, NAMES_OF_ENCODINGS[encoding], line, column, wrong)
+            raise UnreadableCsv(violation.detail, [violation])
+        is_first = False
+
+
+def _encoding_of(raw: IO[bytes]) -> str:
+    start = raw.read(4)
+    raw.seek(0)
+    is_utf_32 = start == codecs.BOM_UTF32_LE
+    return "utf-16" if start[:2] in _UTF_16 and not is_utf_32 else "utf-8-sig"
+
+
+def _wrong_byte(file: str, encoding: str, line: int, column: int, byte: int) -> Violation:
+    code = f"0x{byte:02X}"
+    detail = f"line {line}, column {column}: the byte {code} is not {encoding}"
+    letter = bytes([byte]).decode("cp1252", "replace")
+    if byte > MAX_ASCII and letter != "\ufffd":
+        detail += f"; in Windows-1252 it is {letter!r}"
+    return row_violation("wrong_encoding", file, line, f"{detail}; save the file as UTF-8", position=column, byte=code)
+
+
+CsvRow = tuple[int, list[str], Violation | None]
+"""The number of the first line of a row, its cells, and a violation without place. No cells if its quotes are wrong."""
+
+
+class CsvRows:
+    """The rows of a file, which are read once. Empty rows are skipped. Leaving the `with` block closes the file.
+
+    Attributes:
+        positions: the position of each known column.
+        width: the number of columns without empty ones at the end.
+    """
+
+    def __init__(self, form: CsvForm, raw: IO[bytes]) -> None:
+        """Reads the header.
+
+        Raises:
+            UnreadableCsv: there is no header, or its columns are not those of the form.
+        """
+        self._form = form
+        self._row_lines: list[str] = []
+        self._text = io.TextIOWrapper(raw, _encoding_of(raw), newline="")
+        try:
+            self._read_header()
+        except BaseException:
+            self._text.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._text.close()
+
+    def _read_header(self) -> None:
+        lines = self._lines()
+        self._lines_before, self._separator, header = self._first_lines(lines)
+        self._reader = csv.reader(chain([header], lines), delimiter=self._separator, strict=True)
+        columns = self._header()
+        self.width = len(columns)
+        self.positions: Mapping[str, int] = {name: at for at, name in enumerate(columns) if name is not None}
+
+    def __iter__(self) -> Iterator[CsvRow]:
+        while True:
+            number = self._lines_before + self._reader.line_num + 1
+            self._row_lines.clear()
+            try:
+                cells = next(self._reader)
+            except StopIteration:
+                return
+            except csv.Error:
+                yield number, [], wrong_quotes(self._row_lines, number, self._separator)
+                continue
+            if not any(map(str.strip, cells)):
+                continue  # spreadsheets append such rows
+            # Only as many empty cells as the header has: another one at the end may come from a separator in a cell.
+            if len(cells) == self._header_width and not any(map(str.strip, cells[self.width :])):
+                del cells[self.width :]
+            yield number, cells, None if len(cells) == self.width else self._wrong_width(len(cells))
+
+    def _lines(self) -> Iterator[str]:
+        for line in iter(partial(self._text.readline, MAX_LINE_LENGTH), ""):
+            self._row_lines.append(line)
+            yield line
+
+    def _first_lines(self, lines: Iterator[str]) -> tuple[int, str, str]:
+        """The number of lines before the header, the separator, and the header's first line."""
+        named: str | None = None
+        for count, line in enumerate(lines):
+            found = _SEPARATOR_LINE.fullmatch(line.rstrip("\r\n")) if count == 0 else None
+            if found:
+                named = found[1]
+                if named not in SEPARATORS:
+                    detail = f"the first line names the separator {named!r}; columns are separated by {ANY_SEPARATOR}"
+                    raise self._unreadable([self._file_violation("wrong_separator", detail)])
+            elif line.strip(_BLANK_LINE):
+                return count, named or self._separator_of(line), line
+        raise self._unreadable([self._file_violation("missing_header", "there is no header row")])
+
+    def _separator_of(self, header: str) -> str:
+        """The separator that finds the most known columns; of equal ones, the one that finds the most columns."""
+        known = {name.lower() for name in self._form.known}
+
+        def found(separator: str) -> tuple[int, int]:
+            cells: list[str] = []
+            with suppress(csv.Error):
+                cells = next(csv.reader([header], delimiter=separator))
+            return sum(cell.strip().lower() in known for cell in cells), len(cells)
+
+        return max(SEPARATORS, key=found)
+
+    def _header(self) -> list[str | None]:
+        """The known name of each column, without empty columns at the end."""
+        try:
+            names = [cell.strip() for cell in next(self._reader)]
+        except csv.Error:
+            first = self._lines_before + 1
+            violation = wrong_quotes(self._row_lines[self._lines_before :], first, self._separator)
+            raise self._unreadable([self._form.violation(first, violation)]) from None
+        self._header_width = len(names)
+        while names and not names[-1]:
+            names.pop()
+        known = {name.lower(): name for name in self._form.known}
+        columns = [known.get(name.lower()) for name in names]
+        violations = [*self._missing(columns), *self._repeated(columns)]
+        if not self._form.ignores_others:
+            violations += self._unknown(names, columns)
+        if columns == [None]:
+            detail = f"the header {names[0][:MAX_SHOWN]!r} has no separator; columns are separated by {ANY_SEPARATOR}"
+            if self._form.ignores_others:
+                detail = f"the header has no separator; columns are separated by {ANY_SEPARATOR}"
+            violations = [self._file_violation("wrong_separator", detail)]
+        if violations:
+            raise self._unreadable(violations)
+        return columns
+
+    def _missing(self, columns: Sequence[str | None]) -> Iterator[Violation]:
+        for names in self._form.columns:
+            if not set(names) & set(columns):
+                detail = f"the column {' or '.join(names)} is missing; {self._found}"
+                params = {"column": names[0], "separator": self._separator}
+                yield self._file_violation("missing_column", detail, **params)
+
+    def _repeated(self, columns: Sequence[str | None]) -> Iterator[Violation]:
+        for name in self._form.known:
+            if (count := columns.count(name)) > 1:
+                times = "twice" if count == 2 else f"{count} times"
+                yield self._file_violation("repeated_column", f"the column {name} occurs {times}", column=name)
+
+    def _unknown(self, names: Sequence[str], columns: Sequence[str | None]) -> Iterator[Violation]:
+        for position, (name, column) in enumerate(zip(names, columns, strict=True), start=1):
+            if column is None:
+                text = f"the column {name[:MAX_SHOWN]!r} is unknown" if name else f"column {position} has no name"
+                yield self._file_violation("unknown_column", text, position=position)
+
+    def _wrong_width(self, cells: int) -> Violation:
+        detail = f"the row has {cells} columns, the header {self.width}; {self._found}"
+        params = {"columns": cells, "expected": self.width, "separator": self._separator}
+        return Violation("wrong_columns", detail, params=params)
+
+    @property
+    def _found(self) -> str:
+        return f"columns are separated by {SEPARATORS[self._separator]} in this file"
+
+    def _file_violation(self, code: str, detail: str, **params: Any) -> Violation:
+        return file_violation(code, self._form.file, detail, **params)
+
+    def _unreadable(self, violations: Sequence[Violation]) -> UnreadableCsv:
+        """Its detail says what the header has to be."""
+        required = ",".join(" or ".join(names) for names in self._form.columns)
+        optional = f", and may name {','.join(self._form.more)}" if self._form.more else ""
+        return UnreadableCsv(
+            f"the header of {self._form.file} has to name the columns {required}{optional}: {violations[0].detail}",
+            violations,
+        )
+
+
+def wrong_quotes(lines: Sequence[str], first: int, separator: str) -> Violation:
+    """Where the quotes of a row are wrong.
+
+    Args:
+        lines: the lines that were read as the row.
+        first: the number of the first one.
+        separator: of the columns.
+    """
+    text = "".join(lines)
+    start = 0
+    while start < len(text):
+        if text[start] != '"':
+            start = text.find(separator, start) + 1 or len(text)
+            continue
+        found = _QUOTED.match(text, start)
+        end = found.end() if found else start
+        if end == len(text):
+            return _quote_violation(first, _place(lines, start, first), "the quote that opens here is not closed")
+        if text[end + 1 : end + 2] not in {separator, "\r", "\n", ""}:
+            return _closed_too_early(first, _place(lines, start, first), _place(lines, end, first))
+        start = end + 2
+    detail = f"a cell has more than {csv.field_size_limit():,} characters"
+    return Violation("wrong_quotes", detail, params={"position": 1})
+
+
+def _place(lines: Iterable[str], index: int, first: int) -> tuple[int, int]:
+    """The line and the column of a character; both count from 1."""
+    for number, line in enumerate(lines, start=first):
+        if index < len(line):
+            return number, index + 1
+        index -= len(line)
+    raise IndexError(index)
+
+
+def _closed_too_early(first: int, opened: tuple[int, int], closed: tuple[int, int]) -> Violation:
+    if opened[0] == closed[0]:
+        detail = 'text follows the quote that closes here; a quote within a quoted cell is written twice: ""'
+        return _quote_violation(first, closed, detail)
+    line, column = closed
+    return _quote_violation(
+        first, opened, f"the quote that opens here is only closed in line {line}, column {column}, where text follows"
+    )
+
+
+def _quote_violation(first: int, place: tuple[int, int], detail: str) -> Violation:
+    line, column = place
+    where = f"column {column}" if line == first else f"line {line}, column {column}"
+    return Violation("wrong_quotes", f"{where}: {detail}", params={"position": column})
 
 
 Cell = str | int | float | date | None

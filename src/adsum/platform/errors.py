@@ -127,6 +127,12 @@ class TooLarge(AdsumError):
     code = "too_large"
 
 
+class UnsupportedMediaType(AdsumError):
+    """The body is of another type than the endpoint reads (415). The param `accepted` lists its types."""
+
+    code = "unsupported_media_type"
+
+
 class Unavailable(AdsumError):
     """A server that Adsum needs does not answer (503). The outcome is unknown; sending the request again is safe."""
 

@@ -40,7 +40,7 @@ async def test_every_invalid_line_is_named_and_nothing_is_recorded(files: Files,
         ("marks.csv:7", "unknown_status"),
         ("marks.csv:8", "date_format"),
         ("marks.csv:9", "date_impossible"),
-        ("marks.csv:10", "wrong_form"),
+        ("marks.csv:10", "wrong_columns"),
         ("marks.csv:11", "student_repeated"),
     }
     assert violations(with_times) == {("marks.csv:2", "date_in_future"), ("marks.csv:2", "wrong_form")}
@@ -104,7 +104,7 @@ async def test_a_file_without_marks_is_refused(files: Files) -> None:
     answer = await files.send_bytes(f"{HEADER}\n1,,1,2024-12-25,Späti\n".encode("latin-1"))
 
     assert answer.status_code == HTTPStatus.BAD_REQUEST, answer.text
-    assert violations(answer) == {("marks.csv", "malformed")}
+    assert violations(answer) == {("marks.csv:2", "wrong_encoding")}
 
 
 async def test_the_number_of_reported_errors_is_limited(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,5 +161,10 @@ async def test_import_requires_permission(adsum: Adsum, files: Files) -> None:
 
     assert (await files.send(line, role="viewer")).status_code == HTTPStatus.FORBIDDEN
     assert (await files.send(line, schoolId=other)).status_code == HTTPStatus.NOT_FOUND
-    assert (await files.send(line, kind="application/json")).status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    as_json = await files.send(line, kind="application/json")
+    assert as_json.status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    assert (as_json.json()["detail"], as_json.json()["params"]) == (
+        "send the body with Content-Type: text/csv",
+        {"accepted": ["text/csv"]},
+    )
     assert violations(await files.send(line, onExisting="fail")) == {("/query/onExisting", "unknown_value")}

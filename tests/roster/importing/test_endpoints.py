@@ -178,6 +178,20 @@ async def test_a_file_that_is_not_a_roster_is_a_problem(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
+async def test_a_body_of_another_type_is_told_the_types_that_are_read(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/rosters/import", content=b"{}", headers={"Content-Type": "application/json"})
+
+    assert answer.json()["params"] == {
+        "accepted": [
+            "application/zip",
+            "application/x-zip-compressed",
+            "application/octet-stream",
+            "multipart/form-data",
+        ]
+    }
+    assert "application/zip or " in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("query", ["dryrun=true", "dryRun=maybe", "dryRun=true&dryRun=false"])
 async def test_a_misspelt_query_imports_nothing(client: httpx2.AsyncClient, importing: Importing, query: str) -> None:
     content = in_zip(a_school().files()).getvalue()

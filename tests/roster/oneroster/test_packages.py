@@ -160,14 +160,27 @@ def test_users_and_roles_have_to_be_of_one_mode() -> None:
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        ("sourcedId,name,type\r\n".encode("utf-16"), "not_utf8"),
-        (b"sourcedId;name;type\r\n1;a;school\r\n", "wrong_separator"),
-        (b'"sourcedId,name,type\r\n', "missing_header"),
-        (b"\x00\x01\x02", "missing_column"),
+        (b"\xff\xfesourcedId,name,type\r\n", "wrong_encoding"),
+        ("sourcedId,name,type\r\n1,Sch\u00fcle,school\r\n".encode("cp1252"), "wrong_encoding"),
+        (b"sourcedId|name|type\r\n1|a|school\r\n", "wrong_separator"),
+        (b'"sourcedId,name,type\r\n', "wrong_quotes"),
+        (b"sourcedId;type;type\r\n1;a;school\r\n", "missing_column"),
+        (b"sourcedId;type;type\r\n1;a;school\r\n", "repeated_column"),
+        (b"", "missing_header"),
+        (b"\x00\x01\x02", "wrong_encoding"),
     ],
 )
-def test_a_file_that_is_not_csv_in_utf_8_is_refused(content: bytes, code: str) -> None:
-    assert ("orgs.csv", code) in refusal(a_school().files() | {"orgs.csv": content})
+def test_a_file_that_is_not_readable_csv_is_refused(content: bytes, code: str) -> None:
+    found = refusal(a_school().files() | {"orgs.csv": content})
+
+    assert code in [code for pointer, code in found if pointer.partition(":")[0] == "orgs.csv"]
+
+
+def test_every_file_of_another_encoding_is_named() -> None:
+    files = a_school().files()
+    wrong = {name: files[name] + "ü".encode("cp1252") for name in ("users.csv", "enrollments.csv")}
+
+    assert refusal(files | wrong) == [("users.csv:6", "wrong_encoding"), ("enrollments.csv:6", "wrong_encoding")]
 
 
 def test_a_package_reports_how_much_has_been_read() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -130,13 +132,30 @@ def test_blanks_of_other_scripts_are_letters_of_a_name() -> None:
     assert violations_of(roster, "users") == []
 
 
-def test_a_cell_that_is_not_utf_8_leaves_out_its_row_only() -> None:
-    roster = a_school()
-    roster.row("users", "student-2")["familyName"] = "Müller"
-    files = roster.files()
-    files["users.csv"] = files["users.csv"].replace("ü".encode(), "ü".encode("latin-1"))
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("first", ["", "sep={}\r\n"])
+def test_files_as_spreadsheets_write_them_are_read(separator: str, encoding: str, first: str) -> None:
+    files = a_school().files()
+    written = {
+        name: (first.format(separator) + content.decode().replace(",", separator)).encode(encoding)
+        for name, content in files.items()
+    }
 
-    assert violations_of(files, "users") == [("users.csv:3", "not_utf8", "familyName")]
+    for table in a_school().tables:
+        assert [*map(_without_row, entries(written, table))] == [*map(_without_row, entries(files, table))]
+
+
+def _without_row(entry: Any) -> Any:
+    return replace(entry, row=0)
+
+
+def test_empty_rows_are_skipped_and_the_file_is_wholly_read() -> None:
+    files = a_school().files()
+    files["users.csv"] = files["users.csv"].replace(b"\r\n", b"\r\n,,,,,\r\n") + b" , , \r\n\t\r\n"
+
+    assert left_out(files, "users") == []
+    assert len(entries(files, "users")) == len(entries(a_school(), "users"))
 
 
 def test_a_deleted_row_needs_only_its_sourced_id() -> None:

@@ -70,6 +70,22 @@ def test_files_in_several_folders_are_refused() -> None:
     assert refusal(in_zip(FILES, "a/b/")) == ["scattered_files"]
 
 
+def test_the_folders_of_scattered_files_are_named() -> None:
+    many = {f"{number}/users.csv": b"" for number in range(12)}
+
+    with pytest.raises(UnreadableRoster) as refused, roster_files(zip_with({"a/b/users.csv": b"", "c/orgs.csv": b""})):
+        pass
+    with pytest.raises(UnreadableRoster) as of_many, roster_files(in_zip(many)):
+        pass
+
+    (violation,), (longer,) = refused.value.violations, of_many.value.violations
+    assert violation.detail == (
+        "CSV files are in the top, 'a/b', 'c'; they have to be together at the top, or in one folder there"
+    )
+    assert violation.params == {"folders": ["", "a/b", "c"]}
+    assert " and 2 more; " in longer.detail
+
+
 @pytest.mark.parametrize("name", ["../users.csv", "/etc/users.csv", "a\\..\\users.csv", "C:\\users.csv", "a\nb.csv"])
 def test_a_path_out_of_the_zip_is_refused(name: str) -> None:
     assert refusal(zip_with({name: b""})) == ["unsafe_path"]

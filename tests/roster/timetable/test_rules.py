@@ -23,7 +23,7 @@ def test_a_violation_of_a_timetable_has_the_number_of_its_line() -> None:
     assert [(violation.pointer, violation.code) for row in rows for violation in row.violations] == [
         ("timetable.csv:2", "out_of_range"),
         ("timetable.csv:2", "wrong_form"),
-        ("timetable.csv:3", "wrong_form"),
+        ("timetable.csv:3", "wrong_columns"),
     ]
 
 

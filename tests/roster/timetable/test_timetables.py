@@ -141,7 +141,7 @@ async def test_one_wrong_line_refuses_the_whole_timetable(api: Api) -> None:
         ("timetable.csv:5", "session_not_of_class"),
         ("timetable.csv:5", "out_of_range"),
         ("timetable.csv:5", "wrong_form"),
-        ("timetable.csv:6", "wrong_form"),
+        ("timetable.csv:6", "wrong_columns"),
     }
     assert await times_of(api, api.school.session_id) == []
 
@@ -157,9 +157,9 @@ async def test_an_empty_timetable_changes_nothing(api: Api) -> None:
 
 async def test_a_timetable_that_is_not_csv_is_refused(api: Api) -> None:
     assert (await send(api, "", kind="application/json")).status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-    malformed = await send(api, '1,"')
-    assert malformed.status_code == HTTPStatus.BAD_REQUEST
-    assert violations(malformed) == {("timetable.csv", "malformed")}
+    unclosed = await send(api, '1,"')
+    assert unclosed.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert violations(unclosed) == {("timetable.csv:2", "wrong_quotes")}
 
 
 async def test_a_class_has_its_sessions_with_their_times_in_its_own_school_only(adsum: Adsum, api: Api) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
@@ -16,6 +16,7 @@ from adsum.batches.marks_import.schemas import MarksAnswer
 from adsum.batches.marks_import.service import MarksImport
 from adsum.batches.rules import OnExisting
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.problems import content_type_among
 from adsum.platform.http.schemas import PathId, PlainText, SentSchema
 from adsum.platform.texts import MAX_REASON
 
@@ -62,9 +63,7 @@ async def import_marks(
     columns of their own: classId, sessionId, studentId. Each class, session and day is a batch. Sending the file again
     is safe.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != CSV_TYPE:
-        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    content_type_among(request, [CSV_TYPE])
     report = await marks_import.import_csv(query.school_id, await request.body(), caller, query.options)
     accepted = [] if report.dry_run else [batch for batch in report.batches if batch.is_new_run]
     if not accepted:

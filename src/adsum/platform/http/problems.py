@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from adsum.platform import errors
-from adsum.platform.errors import AdsumError, Violation
+from adsum.platform.errors import AdsumError, UnsupportedMediaType, Violation
 
 MEDIA_TYPE = "application/problem+json"
 # The students of the largest batch. Writing a longer list would block the process.
@@ -29,6 +29,7 @@ STATUSES: tuple[tuple[type[AdsumError], HTTPStatus], ...] = (
     (errors.StaleVersion, HTTPStatus.PRECONDITION_FAILED),
     (errors.VersionRequired, HTTPStatus.PRECONDITION_REQUIRED),
     (errors.TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (errors.UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (errors.TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
     (errors.Invalid, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -135,8 +136,7 @@ def _problem_of_validation(error: RequestValidationError) -> Response:
         return problem(HTTPStatus.BAD_REQUEST, errors.Malformed.code, violations[0].detail, violations)
     if isinstance(error.body, bytes):
         # FastAPI does not parse a body whose Content-Type is not JSON.
-        detail = "send the body with Content-Type: application/json"
-        return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+        return problem_of(unsupported_media_type(("application/json",)))
     violations = [violation_of(each) for each in found[:MAX_ENTRIES]]
     detail = violations[0].detail if len(found) == 1 else f"the request has {len(found)} errors"
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, errors.Invalid.code, detail, violations)
@@ -149,6 +149,20 @@ def problem_of_http(error: HTTPException) -> Response:
     if status is HTTPStatus.BAD_REQUEST:
         return problem(status, code, "the body of the request cannot be read")
     return problem(status, code, status.description or status.phrase, headers=error.headers)
+
+
+def unsupported_media_type(accepted: Sequence[str]) -> UnsupportedMediaType:
+    """The error for a body of another type than these."""
+    detail = f"send the body with Content-Type: {' or '.join(accepted)}"
+    return UnsupportedMediaType(detail, accepted=list(accepted))
+
+
+def content_type_among(request: Request, accepted: Sequence[str]) -> str:
+    """The type of the body in lower case, without parameters. Raises UnsupportedMediaType: it is not in `accepted`."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type not in accepted:
+        raise unsupported_media_type(accepted)
+    return content_type
 
 
 BODY = "body"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
 from typing import IO, Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 from starlette.datastructures import UploadFile
 
@@ -16,7 +15,7 @@ from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.http.dependencies import provided
-from adsum.platform.http.problems import MAX_ENTRIES
+from adsum.platform.http.problems import MAX_ENTRIES, content_type_among
 from adsum.platform.http.queries import WholeQuery
 from adsum.roster.importing.schemas import ImportAnswer
 from adsum.roster.importing.service import RosterImport
@@ -24,7 +23,7 @@ from adsum.roster.oneroster.files import roster_files
 
 router = APIRouter(prefix="/rosters", tags=["roster"])
 
-ZIP_TYPES = frozenset({"application/zip", "application/x-zip-compressed", "application/octet-stream"})
+ZIP_TYPES = ("application/zip", "application/x-zip-compressed", "application/octet-stream")
 FORM = "multipart/form-data"
 IN_MEMORY_BYTES = 1024 * 1024
 
@@ -76,19 +75,16 @@ async def import_roster(
 
 @asynccontextmanager
 async def _uploaded_zip(request: Request) -> AsyncGenerator[IO[bytes]]:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == FORM:
+    if content_type_among(request, [*ZIP_TYPES, FORM]) == FORM:
         async with request.form(max_files=1, max_fields=1) as form:
             file = form.get("file")
             if not isinstance(file, UploadFile):
                 detail = "send the zip file as the form's file"
                 raise Invalid(detail, [Violation("missing_field", detail, "/file")])
             yield file.file
-    elif kind in ZIP_TYPES:
+    else:
         with SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as body:
             async for chunk in request.stream():
                 body.write(chunk)
             body.seek(0)
             yield body
-    else:
-        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)

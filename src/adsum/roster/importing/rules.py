@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from adsum.platform.csv_files import file_violation
 from adsum.platform.errors import Violation
 from adsum.roster.oneroster.csv_table import LeftOut
-from adsum.roster.oneroster.files import file_violation
 
 MAX_VIOLATIONS = 100_000
 MAX_REMOVED_PERCENT = 10

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
+from adsum.platform.csv_files import file_violation
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.telemetry import logger
 from adsum.roster.importing.repository.staging import begin_staging, end_staging
 from adsum.roster.importing.rules import MAX_REMOVED_PERCENT, ImportReport, Removal, in_order
 from adsum.roster.importing.steps import ReportProgress, RosterSteps
-from adsum.roster.oneroster.files import RosterFiles, file_violation
+from adsum.roster.oneroster.files import RosterFiles
 from adsum.roster.oneroster.package import read_package
 
 log = logger(__name__)

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TypeVar
 
 from adsum.accounts.access import Caller
+from adsum.platform.csv_files import row_violation
 from adsum.platform.database.engine import Connection
 from adsum.platform.days import today_in
 from adsum.platform.errors import Forbidden, Violation
@@ -37,7 +38,6 @@ from adsum.roster.importing.tables import (
     import_teachers,
 )
 from adsum.roster.oneroster.csv_table import Mode
-from adsum.roster.oneroster.files import row_violation
 from adsum.roster.oneroster.package import Package, repeated_id
 from adsum.roster.oneroster.records import STUDENT, TEACHER
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -12,29 +9,43 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from functools import lru_cache, partial
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import IO, Any, TypeVar
 
+from adsum.platform.csv_files import (
+    MAX_LINE_LENGTH,
+    CsvForm,
+    CsvRows,
+    UnreadableCsv,
+    file_violation,
+    require_encoding,
+    row_violation,
+)
 from adsum.platform.days import WrongDay, plain_day
 from adsum.platform.errors import Violation
-from adsum.platform.texts import CONTROL, UNSTORABLE, is_roster_text
-from adsum.roster.oneroster.files import SourceFile, UnreadableRoster, file_violation, row_violation
+from adsum.platform.texts import CONTROL
+from adsum.roster.oneroster.files import SourceFile, UnreadableRoster
 
 RosterRecord = TypeVar("RosterRecord")
 
 MAX_ROWS = 10_000_000
-MAX_LINE_LENGTH = 2**20
+PROGRESS_ROWS = 1024
 
 
 class CsvTable:
     """A file with a valid header. `position` of its `size` bytes have been read."""
 
     def __init__(self, source: SourceFile, mode: Mode, columns: Sequence[str], required: Sequence[str]) -> None:
+        optional = tuple(column for column in columns if column not in required)
+        self._form = CsvForm(source.name, tuple((column,) for column in required), optional, ignores_others=True)
         self._source = source
         self.name = source.name
         self.size = source.size
         self.position = 0
-        self.layout = self._checked_layout(mode, columns, required)
+        with self._opened() as raw:
+            require_encoding(self.name, raw)
+        with self._opened() as raw, CsvRows(self._form, raw) as rows:
+            self.layout = Layout(self.name, mode, rows.width, rows.positions)
 
     def records(self, read: Callable[[Row], RosterRecord], key: str = "sourcedId") -> Iterator[RosterRecord | LeftOut]:
         """Each row as a record or a `LeftOut`. `key` is the column with the source id."""
@@ -47,110 +58,46 @@ class CsvTable:
             yield LeftOut(row.number, row.text(key) or None, violations) if violations else record
 
     def _rows(self, key: str) -> Iterator[Row | LeftOut]:
-        with self._lines() as lines:
+        with self._opened() as raw, CsvRows(self._form, raw) as rows:
             last: Row | LeftOut | None = None
-            for number, cells in self._cells(lines):
-                last = self._row(number, cells, key)
+            for number, cells, violation in rows:
+                if number > MAX_ROWS:
+                    raise self._too_long()
+                if not number % PROGRESS_ROWS:
+                    self.position = raw.tell()
+                last = (
+                    Row(self.layout, number, cells) if violation is None else self._wrong(number, cells, key, violation)
+                )
                 yield last
                 if isinstance(last, LeftOut) and len(cells) >= self.layout.width:
                     last = None
+            self.position = self.size
             if isinstance(last, LeftOut) and last.source_id is not None:
                 # A short last row: the file is truncated, so the missing rows are unknown.
                 yield LeftOut(last.row, None, ())
 
-    def _cells(self, lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
-        """The number and the cells of each row; no cells if its quotes are wrong."""
-        reader = csv.reader(lines, strict=True)
-        next(reader)
-        while True:
-            number = reader.line_num + 1
-            if number > MAX_ROWS:
-                violation = file_violation(
-                    "too_many_rows", self.name, f"more than {MAX_ROWS} rows are not read", limit=MAX_ROWS
-                )
-                raise UnreadableRoster(f"{self.name} is too long", [violation])
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error:
-                yield number, []
-                continue
-            if cells:
-                yield number, cells
-
-    def _row(self, number: int, cells: list[str], key: str) -> Row | LeftOut:
-        if not cells:
-            detail = "the quotes of this row do not close, or a cell is far too long"
-            return LeftOut(number, None, (row_violation("wrong_quotes", self.name, number, detail),))
-        if len(cells) != self.layout.width:
-            return self._of_wrong_width(number, cells, key)
-        return Row(self.layout, number, cells)
-
-    def _of_wrong_width(self, number: int, cells: list[str], key: str) -> LeftOut:
-        detail = f"the row has {len(cells)} columns, the header {self.layout.width}"
-        violation = row_violation(
-            "wrong_columns", self.name, number, detail, columns=len(cells), expected=self.layout.width
-        )
+    def _wrong(self, number: int, cells: list[str], key: str, violation: Violation) -> LeftOut:
         # Only a first cell with a following cell is certainly complete and in its column.
         is_first = self.layout.positions.get(key) == 0 and len(cells) > 1
-        return LeftOut(number, (cells[0].strip() or None) if is_first else None, (violation,))
+        located = row_violation(violation.code, self.name, number, violation.detail, **violation.params)
+        return LeftOut(number, (cells[0].strip() or None) if is_first else None, (located,))
 
-    def _checked_layout(self, mode: Mode, columns: Sequence[str], required: Sequence[str]) -> Layout:
-        header = self._header()
-        known = {column.lower(): column for column in columns}
-        found = [known.get(cell.strip().lower()) for cell in header]
-        violations = [
-            file_violation("missing_column", self.name, f"the column {column} is missing", column=column)
-            for column in required
-            if column not in found
-        ]
-        violations += [
-            file_violation("repeated_column", self.name, f"the column {column} occurs twice", column=column)
-            for column in columns
-            if found.count(column) > 1
-        ]
-        if violations and any(";" in cell or "\t" in cell for cell in header):
-            violations = [file_violation("wrong_separator", self.name, "the columns have to be separated by commas")]
-        if violations:
-            raise UnreadableRoster(f"{self.name} lacks what an import needs", violations)
-        positions = {column: at for at, column in enumerate(found) if column is not None}
-        return Layout(self.name, mode, len(header), positions)
-
-    def _header(self) -> list[str]:
-        with self._lines() as lines:
-            try:
-                header = next(csv.reader(lines, strict=True), list[str]())
-            except csv.Error:
-                header = []
-        if not header:
-            raise UnreadableRoster(
-                f"{self.name} has no header", [file_violation("missing_header", self.name, "there is no header row")]
-            )
-        return header
+    def _too_long(self) -> UnreadableRoster:
+        detail = f"more than {MAX_ROWS} rows are not read"
+        violation = file_violation("too_many_rows", self.name, detail, limit=MAX_ROWS)
+        return UnreadableRoster(f"{self.name} is too long", [violation])
 
     @contextmanager
-    def _lines(self) -> Generator[Iterator[str]]:
-        """The lines of the file. Bytes that are not UTF-8 become surrogates, so that only their row is left out."""
+    def _opened(self) -> Generator[IO[bytes]]:
+        """The file. Raises UnreadableRoster for what makes its content unreadable."""
         try:
             with self._source.open() as raw:
-                if raw.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
-                    violation = file_violation("not_utf8", self.name, "the file is UTF-16; OneRoster files are UTF-8")
-                    raise UnreadableRoster(f"{self.name} is not UTF-8", [violation])
-                raw.seek(0)
-                with io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="") as text:
-                    yield self._counted(text)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError):
+                yield raw
+        except UnreadableCsv as error:
+            raise UnreadableRoster(f"{self.name} lacks what an import needs", error.violations) from None
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, UnicodeDecodeError):
             violation = file_violation("damaged_file", self.name, "the file is damaged and cannot be read to its end")
             raise UnreadableRoster(f"{self.name} is damaged", [violation]) from None
-
-    def _counted(self, lines: io.TextIOWrapper) -> Iterator[str]:
-        self.position = 0
-        # In pieces, so that a file without line ends is not read into memory as one line.
-        for line in iter(partial(lines.readline, MAX_LINE_LENGTH), ""):
-            self.position += len(line)
-            yield line
-        self.position = self.size
 
 
 MAX_LENGTH = 255
@@ -261,9 +208,8 @@ class Row:
     def _is_clean(self, column: str, value: str) -> bool:
         if CONTROL.search(value):
             self.violation("control_character", column, "holds a control character, such as NUL or a line break")
-        elif UNSTORABLE.search(value):  # a surrogate for a byte that is not UTF-8
-            self.violation("not_utf8", column, "is not UTF-8")
-        return is_roster_text(value)
+            return False
+        return True
 
 
 @lru_cache(maxsize=8192)

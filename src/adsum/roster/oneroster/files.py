@@ -5,16 +5,18 @@ from __future__ import annotations
 import stat
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 
+from adsum.platform.csv_files import file_violation
 from adsum.platform.errors import Malformed, Violation
 
 MAX_FILES = 500
+MAX_SHOWN_FOLDERS = 10
 MAX_UNPACKED_BYTES = 2**30
 
 
@@ -67,14 +69,22 @@ def _files_in_zip(archive: zipfile.ZipFile) -> RosterFiles:
     csvs = [entry for entry in entries if _is_roster_csv(PurePosixPath(entry.filename))]
     folders = {PurePosixPath(entry.filename).parent for entry in csvs}
     if len(folders) > 1 or any(len(folder.parts) > 1 for folder in folders):
-        violation = Violation("scattered_files", "the CSV files have to be in one folder, or at the top")
-        raise UnreadableRoster("this zip file has CSV files in several folders", [violation])
+        raise UnreadableRoster("this zip file has CSV files in wrong folders", [_scattered(folders)])
     return _by_name(
         [
             SourceFile(PurePosixPath(entry.filename).name, entry.file_size, partial(archive.open, entry))
             for entry in csvs
         ]
     )
+
+
+def _scattered(folders: Collection[PurePosixPath]) -> Violation:
+    """Names the folders; an empty name is the top of the zip file."""
+    names = sorted("" if folder == PurePosixPath() else str(folder) for folder in folders)
+    shown = ", ".join(f"{name[:100]!r}" if name else "the top" for name in names[:MAX_SHOWN_FOLDERS])
+    more = f" and {len(names) - MAX_SHOWN_FOLDERS} more" if len(names) > MAX_SHOWN_FOLDERS else ""
+    detail = f"CSV files are in {shown}{more}; they have to be together at the top, or in one folder there"
+    return Violation("scattered_files", detail, params={"folders": names[:MAX_SHOWN_FOLDERS]})
 
 
 def _is_roster_csv(path: PurePosixPath) -> bool:
@@ -124,13 +134,3 @@ def _by_name(files: Sequence[SourceFile]) -> RosterFiles:
     if not files:
         raise UnreadableRoster("it contains no CSV file", [Violation("missing_file", "it contains no CSV file")])
     return {file.name.lower(): file for file in files}
-
-
-def file_violation(code: str, file: str, detail: str, **params: Any) -> Violation:
-    """A violation of a whole file."""
-    return Violation(code, detail, file, {"file": file, **params})
-
-
-def row_violation(code: str, file: str, row: int, detail: str, **params: Any) -> Violation:
-    """A violation in one row. `row` is its first line; the header is line 1. The pointer is `enrollments.csv:17`."""
-    return Violation(code, detail, f"{file}:{row}", {"file": file, "row": row, **params})

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
+from adsum.platform.http.problems import content_type_among
 from adsum.platform.http.queries import WholeQuery
 from adsum.platform.http.schemas import PathId
 from adsum.roster.timetable.schemas import Times, TimetableAnswer
@@ -66,8 +66,6 @@ async def import_timetable(
     `class` is a sourced id; `session` is a period, which may be empty, or a sourced id. Adsum's ids have columns of
     their own: classId, sessionId.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != CSV_TYPE:
-        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    content_type_among(request, [CSV_TYPE])
     report = await timetables.import_csv(school_id, await request.body(), caller, dry_run=query.dry_run)
     return TimetableAnswer.model_validate(report)

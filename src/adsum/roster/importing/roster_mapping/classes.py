@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from adsum.platform.csv_files import row_violation
 from adsum.platform.errors import Violation
 from adsum.roster.importing.roster_mapping.schools import Orgs
 from adsum.roster.importing.rules import Findings, Staged
 from adsum.roster.oneroster.csv_table import LeftOut
-from adsum.roster.oneroster.files import row_violation
 from adsum.roster.oneroster.records import SchoolClass
 
 FILE = "classes.csv"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from adsum.platform.csv_files import row_violation
 from adsum.platform.errors import Violation
 from adsum.roster.importing.rules import Findings, Staged
 from adsum.roster.oneroster.csv_table import LeftOut
-from adsum.roster.oneroster.files import row_violation
 from adsum.roster.oneroster.records import STUDENT, TEACHER, Enrolment
 
 FILE = "enrollments.csv"

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from adsum.platform.csv_files import row_violation
 from adsum.platform.errors import Violation
 from adsum.roster.importing.roster_mapping.schools import Orgs
 from adsum.roster.importing.rules import Findings, Staged
 from adsum.roster.oneroster.csv_table import LeftOut
-from adsum.roster.oneroster.files import row_violation
 from adsum.roster.oneroster.records import (
     STAFF_ROLES,
     STUDENT,

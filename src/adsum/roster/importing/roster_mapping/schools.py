@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain
 
+from adsum.platform.csv_files import row_violation
 from adsum.platform.errors import Violation
 from adsum.roster.importing.rules import Findings
 from adsum.roster.oneroster.csv_table import LeftOut, Mode
-from adsum.roster.oneroster.files import row_violation
 from adsum.roster.oneroster.package import Package
 from adsum.roster.oneroster.records import Org
 
