@@ -23,8 +23,8 @@ LINES = [
 ]
 
 CELLS = st.text(st.characters(exclude_categories=("C",)), max_size=12).map(str.strip)
-FOLLOWS = 'text follows the quote that closes here; a quote within a quoted cell is written twice: ""'
-CLOSED_LATER = "the quote that opens here is only closed in line 3, column {}, where text follows"
+FOLLOWS = 'closes the cell, but text follows; a quote within a quoted cell is written twice: ""'
+CLOSED_LATER = "opens a cell that is only closed in line 3, column {}, where text follows"
 
 
 def lines(content: bytes | str, form: CsvForm = FORM) -> list[Line]:
@@ -189,12 +189,12 @@ def test_a_row_of_another_width_is_named_with_the_separator() -> None:
 @pytest.mark.parametrize(
     ("rows", "line", "cause"),
     [
-        ('7b,"said "sick"",d\n', 2, f"column 10: {FOLLOWS}"),
-        ('7b,"open,d\n7c,s,d\n', 2, "column 4: the quote that opens here is not closed"),
-        ('7b,"a\nb","open\n', 2, "line 3, column 4: the quote that opens here is not closed"),
-        ('7b,"open,d\n7c,"s",d\n', 2, f"column 4: {CLOSED_LATER.format(4)}"),
-        ('7b,s,"a\nb" c\n', 2, f"column 6: {CLOSED_LATER.format(2)}"),
-        ('7b,a""b,d\n7b,"a "" b" ,d\n', 3, f"column 11: {FOLLOWS}"),
+        ('7b,"said "sick"",d\n', 2, f"the quote in column 10 {FOLLOWS}"),
+        ('7b,"open,d\n7c,s,d\n', 2, "the quote in column 4 opens a cell that is not closed"),
+        ('7b,"a\nb","open\n', 2, "the quote in line 3, column 4 opens a cell that is not closed"),
+        ('7b,"open,d\n7c,"s",d\n', 2, f"the quote in column 4 {CLOSED_LATER.format(4)}"),
+        ('7b,s,"a\nb" c\n', 2, f"the quote in column 6 {CLOSED_LATER.format(2)}"),
+        ('7b,a""b,d\n7b,"a "" b" ,d\n', 3, f"the quote in column 11 {FOLLOWS}"),
         (f"7b,{'x' * 140_000},d\n", 2, "a cell has more than 131,072 characters"),
     ],
 )
@@ -212,5 +212,5 @@ def test_wrong_quotes_in_the_header_are_named() -> None:
     (violation,) = refused('\nclass,"student,date\n7b,s,d\n')
 
     assert violation == row_violation(
-        "wrong_quotes", "marks.csv", 2, "line 2: column 7: the quote that opens here is not closed", position=7
+        "wrong_quotes", "marks.csv", 2, "line 2: the quote in column 7 opens a cell that is not closed", position=7
     )

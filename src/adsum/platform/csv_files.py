@@ -323,7 +323,7 @@ def wrong_quotes(lines: Sequence[str], first: int, separator: str) -> Violation:
         found = _QUOTED.match(text, start)
         end = found.end() if found else start
         if end == len(text):
-            return _quote_violation(first, _place(lines, start, first), "the quote that opens here is not closed")
+            return _quote_violation(first, _place(lines, start, first), "opens a cell that is not closed")
         if text[end + 1 : end + 2] not in {separator, "\r", "\n", ""}:
             return _closed_too_early(first, _place(lines, start, first), _place(lines, end, first))
         start = end + 2
@@ -342,18 +342,17 @@ def _place(lines: Iterable[str], index: int, first: int) -> tuple[int, int]:
 
 def _closed_too_early(first: int, opened: tuple[int, int], closed: tuple[int, int]) -> Violation:
     if opened[0] == closed[0]:
-        detail = 'text follows the quote that closes here; a quote within a quoted cell is written twice: ""'
+        detail = 'closes the cell, but text follows; a quote within a quoted cell is written twice: ""'
         return _quote_violation(first, closed, detail)
     line, column = closed
-    return _quote_violation(
-        first, opened, f"the quote that opens here is only closed in line {line}, column {column}, where text follows"
-    )
+    detail = f"opens a cell that is only closed in line {line}, column {column}, where text follows"
+    return _quote_violation(first, opened, detail)
 
 
-def _quote_violation(first: int, place: tuple[int, int], detail: str) -> Violation:
+def _quote_violation(first: int, place: tuple[int, int], predicate: str) -> Violation:
     line, column = place
     where = f"column {column}" if line == first else f"line {line}, column {column}"
-    return Violation("wrong_quotes", f"{where}: {detail}", params={"position": column})
+    return Violation("wrong_quotes", f"the quote in {where} {predicate}", params={"position": column})
 
 
 Cell = str | int | float | date | None
