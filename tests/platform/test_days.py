@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.platform.days import EARLIEST, WrongDay, day_near, days_meant, learning_date, plain_day
+from adsum.platform.days import EARLIEST, WrongDay, day_near, days_meant, learning_date, plain_day, time_of
 
 CHRISTMAS = date(2024, 12, 25)
 NOON = datetime(2024, 12, 25, 12, tzinfo=UTC)
@@ -215,3 +215,11 @@ def test_a_day_at_either_end_of_the_calendar_is_refused() -> None:
         with pytest.raises(WrongDay) as error:
             day_near(text)
         assert error.value.code == "date_too_far"
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [("9:30", "09:30"), ("09:30", "09:30"), ("9:30:00", "09:30"), ("9:30:01", "9:30:01"), ("9.30", "9.30"), ("", "")],
+)
+def test_a_time_is_read_as_people_write_it(text: str, time: str) -> None:
+    assert time_of(text) == time

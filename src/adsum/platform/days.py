@@ -147,6 +147,16 @@ TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 TIME_PATTERN = f"^{TIME.pattern}$"
 
 
+# As spreadsheets and people write a time.
+_TYPED_TIME = re.compile(r"([0-9]{1,2}:[0-5][0-9])(?::00)?", re.ASCII)
+
+
+def time_of(text: str) -> str:
+    """`9:30` and `09:30:00` as `09:30`; any other text as it is."""
+    typed = _TYPED_TIME.fullmatch(text)
+    return typed[1].zfill(len("HH:MM")) if typed else text
+
+
 def violation_of_time_text(text: str, pointer: str) -> Violation:
     """The violation for a text that is not a local time."""
     return Violation("wrong_form", f"{text[:20]!r} is not a time of the form HH:MM", pointer, {"pattern": TIME_PATTERN})

@@ -72,3 +72,35 @@ def test_only_statuses_in_use_can_be_given() -> None:
 )
 def test_each_violation_of_a_status_is_reported(status: Status, wrong: list[str]) -> None:
     assert [violation.code for violation in validate_status(status)] == wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("late", ["late"]),
+        ("L", ["late"]),
+        ("Late", ["late"]),
+        ("LATE", ["late"]),
+        ("l", ["late"]),
+        ("present", ["present"]),
+        ("P", ["present"]),
+        ("p", ["p"]),
+        ("ill", ["ill"]),
+        ("Ill", ["sick"]),
+        ("ILL", ["ill", "sick"]),
+        ("asleep", []),
+        ("old", ["old"]),
+        ("Old", []),
+    ],
+)
+def test_a_status_is_named_by_its_code_letter_or_label_if_it_is_the_only_one(text: str, codes: list[str]) -> None:
+    statuses = SchoolStatuses(
+        [
+            Status("p", "Practice", "Q", CountsAs.ATTENDED),
+            Status("ill", "At home", "I", CountsAs.ABSENT),
+            Status("sick", "Ill", "S", CountsAs.ABSENT),
+            Status("old", "Old", "O", CountsAs.ABSENT, retired_at=datetime(2024, 1, 1, tzinfo=UTC)),
+        ]
+    )
+
+    assert statuses.codes_named(text) == codes

@@ -64,6 +64,26 @@ async def test_each_class_session_and_day_is_a_batch_and_a_second_import_changes
     assert {each["version"] for each in items} == {1}
 
 
+async def test_statuses_and_times_are_read_as_people_write_them(adsum: Adsum, files: Files, worker: RunWorker) -> None:
+    first, second, third = files.students
+    lines = [
+        f"{files.line(first, 'Late')},9:05,",
+        f"{files.line(second, 'P')},,",
+        f"{files.line(third, 'e')},,12:30:00",
+    ]
+
+    sent = await files.send(*lines, header=f"{HEADER},arrivedAt,leftAt")
+    async with worker():
+        await ended(adsum, sent.json()["batches"][0]["batchId"])
+
+    items = (await files.api.get("/attendances")).json()["items"]
+    assert {(each["studentId"], each["status"], each["arrivedAt"], each["leftAt"]) for each in items} == {
+        (first, "late", "09:05", None),
+        (second, "present", None, None),
+        (third, "excused", None, "12:30"),
+    }
+
+
 async def test_a_dry_run_reports_the_records_and_writes_none(files: Files) -> None:
     first, *_ = files.students
 

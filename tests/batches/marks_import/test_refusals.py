@@ -6,11 +6,13 @@ from http import HTTPStatus
 
 import pytest
 
+from adsum.accounts.access import Role
+from adsum.attendance.statuses.rules import CountsAs, Status
 from adsum.batches.marks_import import rules
 from adsum.wiring import Adsum
 from tests.batches.marks_import.conftest import HEADER, Elsewhere, Files
 from tests.support.api import violations
-from tests.support.schools import enrol, make_bare_school, make_class, make_session, make_student
+from tests.support.schools import caller, enrol, make_bare_school, make_class, make_session, make_student
 
 
 async def test_every_invalid_line_is_named_and_nothing_is_recorded(files: Files, elsewhere: Elsewhere) -> None:
@@ -27,7 +29,7 @@ async def test_every_invalid_line_is_named_and_nothing_is_recorded(files: Files,
         f"{files.api.school.class_id},,{third}",
         files.line(first, "absent"),
         ",,,,,,,",
-        f"{files.line(third, day='2099-01-01')},,8:00,",
+        f"{files.line(third, day='2099-01-01')},,8.00,",
     ]
     answer = await files.send(*lines[:-1])
     with_times = await files.send(lines[-1], header=f"{HEADER},note,arrivedAt,leftAt")
@@ -84,6 +86,18 @@ async def test_names_of_students_close_to_an_unknown_one_are_shown_to_who_sees_t
 
     assert [error["params"].get("close") for error in by_office.json()["errors"]] == [["s-99"], ["s-0104"]]
     assert [error["params"].get("close") for error in by_teacher.json()["errors"]] == [None, ["s-0104"]]
+
+
+async def test_an_ambiguous_status_is_refused_with_its_codes(adsum: Adsum, files: Files) -> None:
+    ill = Status("ill", "P", "I", CountsAs.ABSENT)  # its label is the letter of `present`
+    await adsum.statuses.add(files.api.school.school_id, ill, caller(Role.ADMIN))
+
+    answer = await files.send(files.line(files.students[0], "P", class_id="nowhere"))
+
+    assert [(error["code"], error["params"].get("codes")) for error in answer.json()["errors"]] == [
+        ("ambiguous_status", ["present", "ill"]),
+        ("unknown_class", None),
+    ]
 
 
 async def test_a_row_with_both_names_or_neither_is_refused(files: Files) -> None:

@@ -19,11 +19,28 @@ def test_a_byte_order_mark_another_order_of_columns_and_blank_lines_are_accepted
 
 
 def test_a_violation_of_a_timetable_has_the_number_of_its_line() -> None:
-    rows = read_timetable(b"class,session,weekday,begins,ends\n7b,,Mon,9:00,10:00\n7b,1,2\n")
+    rows = read_timetable(b"class,session,weekday,begins,ends\n7b,,Mondy,9.00,10:00\n7b,1,2\n")
     assert [(violation.pointer, violation.code) for row in rows for violation in row.violations] == [
         ("timetable.csv:2", "out_of_range"),
         ("timetable.csv:2", "wrong_form"),
         ("timetable.csv:3", "wrong_columns"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("weekday", "day"), [("1", 1), ("Monday", 1), ("mo.", 1), ("Dienstag", 2), ("Do", 4), ("Sonnabend", 6), ("SUN", 7)]
+)
+def test_weekdays_and_times_are_read_as_people_write_them(weekday: str, day: int) -> None:
+    (row,) = read_timetable(f"class,session,weekday,begins,ends\n7b,,{weekday},8:05,09:30:00\n".encode())
+    assert (row.time, row.violations) == (SessionTime(day, "08:05", "09:30"), ())
+
+
+@pytest.mark.parametrize("weekday", ["0", "8", "Mondy", "", "²"])
+def test_a_wrong_weekday_is_named_as_it_is_in_the_file(weekday: str) -> None:
+    (row,) = read_timetable(f"class,session,weekday,begins,ends\n7b,,{weekday},8:05,8.50\n".encode())
+    assert [violation.detail for violation in row.violations] == [
+        f"line 2: {weekday!r} is no weekday: write 1 for Monday to 7 for Sunday, or its name",
+        "line 2: '8.50' is not a time of the form HH:MM",
     ]
 
 

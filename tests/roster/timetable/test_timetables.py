@@ -133,7 +133,7 @@ async def test_a_dry_run_changes_nothing(api: Api) -> None:
 
 async def test_one_wrong_line_refuses_the_whole_timetable(api: Api) -> None:
     right = f",{api.school.class_id},,,2,08:00,08:45\n"
-    rows = f"{right}{right}nowhere,,,,1,08:00,08:45\n,{api.school.class_id},9,,Mon,8:00,08:45\nshort\n"
+    rows = f"{right}{right}nowhere,,,,1,08:00,08:45\n,{api.school.class_id},9,,Mondy,8.00,08:45\nshort\n"
     answer = await send(api, rows)
     assert violations(answer) == {
         ("timetable.csv:3", "time_repeated"),

@@ -99,6 +99,20 @@ class SchoolStatuses:
     def get(self, code: str) -> Status | None:
         return self._by_code.get(code)
 
+    def codes_named(self, text: str) -> list[str]:
+        """The codes of the statuses that people may mean: of this code, or in use with this letter or label.
+
+        More than one if the text is ambiguous. Case matters only where it tells statuses apart.
+        """
+        if text in self._by_code:
+            return [text]
+        exact = [status.code for status in self if status.is_in_use and text in {status.letter, status.label}]
+        if exact:
+            return exact
+        folded = text.casefold()
+        names = {status.code: (status.code, status.letter, status.label) for status in self if status.is_in_use}
+        return [code for code, every in names.items() if folded in {name.casefold() for name in every}]
+
     @property
     def in_use(self) -> list[str]:
         """The codes that can be given."""

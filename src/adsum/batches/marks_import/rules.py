@@ -7,14 +7,15 @@ The file is CSV with the columns `class`, `session`, `student`, `date`, `status`
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from adsum.attendance.rules import Mark
+from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.rules import OnExisting
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.platform.csv_files import CsvForm, Line
-from adsum.platform.days import WrongDay, plain_day
+from adsum.platform.days import WrongDay, plain_day, time_of
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.ids import Batch
 from adsum.roster.naming.rules import CLASS, SESSION, STUDENT, Name, RosterNames, name_in
@@ -160,8 +161,29 @@ def _mark_row(line: Line, violations: list[Violation]) -> MarkRow | None:
     if class_name is None or session_name is None or student_name is None or day is None:
         return None
     note, arrived_at, left_at = (cells.get(name) or None for name in MARKS.more)
-    mark = Mark(cells["status"], note, arrived_at, left_at)
+    mark = Mark(cells["status"], note, arrived_at and time_of(arrived_at), left_at and time_of(left_at))
     return MarkRow(line.number, class_name, session_name, student_name, day, mark)
+
+
+def with_codes(rows: Iterable[MarkRow | WrongRow], statuses: SchoolStatuses) -> Iterator[MarkRow | WrongRow]:
+    """The rows with the codes of statuses that are written as letters or labels; violations of ambiguous ones.
+
+    An unknown status stays as it is: the validation of the submission refuses it.
+    """
+    codes: dict[str, list[str]] = {}
+    for row in rows:
+        if isinstance(row, WrongRow):
+            yield row
+            continue
+        written = row.mark.status
+        named = codes.get(written)
+        if named is None:
+            named = codes[written] = statuses.codes_named(written)
+        if len(named) > 1:
+            detail = f"the status {written[:40]!r} may be {' or '.join(named)}: use one of these codes"
+            violation = Violation("ambiguous_status", detail, params={"codes": named})
+            yield WrongRow([MARKS.violation(row.line, violation)])
+        yield row if not named or named[0] == written else replace(row, mark=replace(row.mark, status=named[0]))
 
 
 def group_marks(rows: Iterable[MarkRow | WrongRow], names: RosterNames, violations: Violations) -> list[Group]:

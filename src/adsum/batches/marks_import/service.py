@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.attendance.statuses.repository import statuses_of_school
+from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.marks_import.rules import (
     Group,
     MarksOptions,
@@ -14,6 +16,7 @@ from adsum.batches.marks_import.rules import (
     Violations,
     group_marks,
     read_marks,
+    with_codes,
 )
 from adsum.batches.service import AttendancesService
 from adsum.batches.submission import BatchResult, Submission
@@ -69,10 +72,10 @@ class MarksImport:
         """
         require_permission(caller, Permission.ATTENDANCE_CREATE)
         school_id = school_id or (await self._schools.only(caller)).id
-        names = await self._names(school_id, caller)
+        names, statuses = await self._names(school_id, caller)
         violations = Violations()
         # In a thread: a long file must not block other requests.
-        groups = await asyncio.to_thread(group_marks, read_marks(content), names, violations)
+        groups = await asyncio.to_thread(group_marks, with_codes(read_marks(content), statuses), names, violations)
         parts = [_Part(group, group.submission(options)) for group in groups]
         previews = await self._validate(parts, names, caller, violations)
         violations.refuse()
@@ -81,11 +84,12 @@ class MarksImport:
         log.info("marks imported", actor=caller.actor, school_id=school_id, rows=rows, accepted=len(batches))
         return MarksReport(options.dry_run, rows, batches)
 
-    async def _names(self, school_id: int, caller: Caller) -> RosterNames:
+    async def _names(self, school_id: int, caller: Caller) -> tuple[RosterNames, SchoolStatuses]:
         async with self._database.snapshot() as connection:
             await require_school(connection, caller, school_id)
             sessions = await visible_sessions(connection, caller, school_id)
-            return RosterNames(sessions, await visible_students(connection, caller, school_id))
+            names = RosterNames(sessions, await visible_students(connection, caller, school_id))
+            return names, await statuses_of_school(connection, school_id)
 
     async def _validate(
         self, parts: Sequence[_Part], names: RosterNames, caller: Caller, violations: Violations

@@ -10,12 +10,24 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from adsum.platform.csv_files import CsvForm, Line
+from adsum.platform.days import time_of
 from adsum.platform.errors import Violation
 from adsum.roster.naming.rules import CLASS, SESSION, Name, RosterNames, name_in
 from adsum.roster.rules import SessionRow
 from adsum.schools.calendar.rules import MAX_TIMES, SessionTime, validate_times
 
 TIMETABLE = CsvForm("timetable.csv", (CLASS, SESSION, ("weekday",), ("begins",), ("ends",)))
+# A week as its days are written in files, in lower case without a dot.
+_NAMES_OF_DAYS = (
+    "1 monday mon mo montag",
+    "2 tuesday tues tue tu dienstag di",
+    "3 wednesday wed we mittwoch mi",
+    "4 thursday thurs thur thu th donnerstag do",
+    "5 friday fri fr freitag",
+    "6 saturday sat sa samstag sonnabend",
+    "7 sunday sun su sonntag so",
+)
+_WEEKDAYS = {name: day for day, names in enumerate(_NAMES_OF_DAYS, start=1) for name in names.split()}
 _NO_TIME = SessionTime(0, "", "")
 
 TimedSession: TypeAlias = tuple[SessionRow, list[SessionTime]]
@@ -55,11 +67,15 @@ def _row(line: Line) -> TimetableRow:
     if line.violation is not None:
         return TimetableRow(line.number, None, None, _NO_TIME, (line.violation,))
     cells = line.cells
-    weekday = int(cells["weekday"]) if cells["weekday"] in {"1", "2", "3", "4", "5", "6", "7"} else 0
-    time = SessionTime(weekday, cells["begins"], cells["ends"])
+    weekday = _WEEKDAYS.get(cells["weekday"].lower().removesuffix("."))
+    # Any day stands for an unknown one, whose violation is its own.
+    time = SessionTime(weekday or 1, time_of(cells["begins"]), time_of(cells["ends"]))
     violations: list[Violation] = []
     class_name = name_in(cells, CLASS, violations)
     session_name = name_in(cells, SESSION, violations, may_be_empty=True)
+    if weekday is None:
+        detail = f"{cells['weekday'][:20]!r} is no weekday: write 1 for Monday to 7 for Sunday, or its name"
+        violations.append(Violation("out_of_range", detail, params={"minimum": 1, "maximum": 7}))
     violations += (violation for _, violation in validate_times([time]))
     located = tuple(TIMETABLE.violation(line.number, violation) for violation in violations)
     return TimetableRow(line.number, class_name, session_name, time, located)
@@ -94,15 +110,15 @@ class TimetablePlan:
         if isinstance(session, Violation):
             self.violations.append(TIMETABLE.violation(row.line, session))
         else:
-            self._add_time(session.id, row)
+            self._add_time(session.id, row, f"{row.session_name} of {row.class_name}")
 
-    def _add_time(self, session_id: int, row: TimetableRow) -> None:
+    def _add_time(self, session_id: int, row: TimetableRow, name: str) -> None:
         times = self.times.setdefault(session_id, [])
         if any((time.weekday, time.begins) == (row.time.weekday, row.time.begins) for time in times):
-            detail = f"session {session_id} begins twice at {row.time.begins[:10]} on weekday {row.time.weekday}"
+            detail = f"{name} begins twice at {row.time.begins[:10]} on weekday {row.time.weekday}"
             self.violations.append(TIMETABLE.violation(row.line, Violation("time_repeated", detail)))
         elif len(times) == MAX_TIMES:
-            detail = f"session {session_id} has more than {MAX_TIMES} times a week"
+            detail = f"{name} has more than {MAX_TIMES} times a week"
             violation = Violation("too_long", detail, params={"maximum": MAX_TIMES})
             self.violations.append(TIMETABLE.violation(row.line, violation))
         times.append(row.time)
