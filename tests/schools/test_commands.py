@@ -34,7 +34,7 @@ def test_a_timetable_is_tried_and_imported_with_errors_by_line(demo: Commands, t
     file, wrong = tmp_path / "times.csv", tmp_path / "wrong.csv"
     header = "classId,sessionId,weekday,begins,ends\n"
     file.write_text(f"{header}123,456,1,08:00,08:45\n")
-    wrong.write_text(f"{header}123,456,Mon,08:00,08:45\n")
+    wrong.write_text(f"{header}123,456,Moonday,08:00,08:45\n")
 
     tried = json.loads(demo.output("calendar", "import", str(file), "--dry-run", "--json", *SCHOOL))
     done = json.loads(demo.output("calendar", "import", str(file), "--json", *SCHOOL))

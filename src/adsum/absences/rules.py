@@ -146,7 +146,7 @@ class AbsenceWarning:
         more = " and others" if len(self.session_ids) > MAX_LISTED else ""
         return (
             f"the absence does not apply to sessions that have no times: {listed}{more}. "
-            "Name them in sessionIds if it does."
+            "To apply it to them, list them in sessionIds."
         )
 
 

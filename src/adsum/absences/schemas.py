@@ -54,7 +54,7 @@ class AbsenceQuery(PageQuery):
 class EnterAbsence(SentSchema):
     """The same absence for each student. Without `sessionIds` and times it applies all day.
 
-    A session without times is concerned by an absence with times only if `sessionIds` names it.
+    An absence with times applies to a session without times only if `sessionIds` names the session.
     """
 
     student_ids: Annotated[Sequence[Id], Field(min_length=1, max_length=MAX_STUDENTS)]

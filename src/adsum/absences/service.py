@@ -62,7 +62,7 @@ class Absences:
         self._now = now
 
     async def add(self, student_ids: Sequence[int], absence: Absence, caller: Caller) -> AbsenceResult:
-        """Enters the same absence for each student. Who has the same absence already keeps it.
+        """Enters the same absence for each student. A student who has the same absence keeps it.
 
         Later registers record its status. Existing records change at once, unless the office has set their marks; marks
         of open runs change after the run has ended.

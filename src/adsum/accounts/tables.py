@@ -44,7 +44,7 @@ users = Table(
     UniqueConstraint("school_id", "source_id"),
 )
 
-# A login that an admin has disabled, or the roster, whose word counts for teachers only.
+# A login that an admin has disabled, or the login of a teacher that the roster has disabled.
 is_disabled = or_(users.c.disabled, and_(users.c.role == "teacher", not_(users.c.enabled_in_roster)))
 
 class_teachers = Table(

@@ -342,6 +342,8 @@ def _validate_times(
     if correction.arrived_at is not Keep.AS_IS or correction.left_at is not Keep.AS_IS:
         corrected = correction.applied_to(recorded)
         status = statuses.get(corrected.status) if corrected.status is not None else None
+        # A stored arrival is not compared with the timetable, which may have changed since.
+        ends = ends if correction.arrived_at is not Keep.AS_IS else None
         yield from validate_times_of_mark(status, corrected.arrived_at, corrected.left_at, ends)
 
 

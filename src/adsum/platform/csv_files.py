@@ -59,7 +59,7 @@ class CsvForm:
 
     Attributes:
         file: the name of the file in errors.
-        columns: the required columns; of several in one tuple, at least one.
+        columns: the required columns. A tuple of several requires at least one of them.
         more: the optional columns.
         ignores_others: other columns are not read. Otherwise they are refused.
     """
@@ -268,7 +268,7 @@ class CsvRows:
     def _missing(self, columns: Sequence[str | None]) -> Iterator[Violation]:
         for names in self._form.columns:
             if not set(names) & set(columns):
-                detail = f"the column {' or '.join(names)} is missing; {self._found}"
+                detail = f"the column {' or '.join(names)} is missing; {self._separator_text}"
                 params = {"column": names[0], "separator": self._separator}
                 yield self._file_violation("missing_column", detail, **params)
 
@@ -285,12 +285,12 @@ class CsvRows:
                 yield self._file_violation("unknown_column", text, position=position)
 
     def _wrong_width(self, cells: int) -> Violation:
-        detail = f"the row has {cells} columns, the header {self.width}; {self._found}"
+        detail = f"the row has {cells} columns, the header {self.width}; {self._separator_text}"
         params = {"columns": cells, "expected": self.width, "separator": self._separator}
         return Violation("wrong_columns", detail, params=params)
 
     @property
-    def _found(self) -> str:
+    def _separator_text(self) -> str:
         return f"columns are separated by {SEPARATORS[self._separator]} in this file"
 
     def _file_violation(self, code: str, detail: str, **params: Any) -> Violation:

@@ -141,9 +141,9 @@ class YearView:
         return self.query.chronic_rule
 
     def list_parameters(self) -> dict[str, Any]:
-        """The parameters of the API's list for the same selection."""
-        filters = {"class_id": self.class_id, "grade": self.query.grade}
-        return {"school_id": self.school.id, "first_day": self.first_day, "last_day": self.last_day} | filters
+        """The query of the API's list for the same selection."""
+        filters = {"classId": self.class_id, "grade": self.query.grade}
+        return {"schoolId": self.school.id, "from": self.first_day, "to": self.last_day} | filters
 
     def link(self, path: str, **changes: object) -> str:
         """The address of a page with the same selection. A change to None removes a parameter."""
@@ -271,7 +271,8 @@ async def student_page(
     found = await directory.find_student(visitor.caller, student_id)
     view = await reading.of_one(found.school_id)
     if (file := view.query.file) is not None:
-        query = attendances.RecordQuery(student_id=student_id, first_day=view.first_day, last_day=view.last_day)
+        days = {"from": view.first_day, "to": view.last_day}
+        query = attendances.RecordQuery.model_validate({"studentId": student_id} | days)
         return _file(await attendances.list_attendances(query, records, visitor.caller, Response(), file))
     context: dict[str, Any] = {"record": None}
     if view.has_days:
@@ -292,7 +293,8 @@ async def chronic_page(request: Request, reading: RequestedView, reports: Report
     view, caller = await reading.read(), visitor.caller
     if view is not None and (file := view.query.file) is not None:
         rule = view.chronic_rule
-        query = endpoints.ChronicQuery(percent=rule.percent, least_days=rule.least_days, **view.list_parameters())
+        limits = {"percent": rule.percent, "leastDays": rule.least_days}
+        query = endpoints.ChronicQuery.model_validate(view.list_parameters() | limits)
         return await endpoints.chronic(query, reports, caller, file)
     report = None
     if view is not None and view.has_days:
@@ -305,7 +307,7 @@ async def unexplained_page(request: Request, reading: RequestedView, reports: Re
     """Unexplained absences, one row for each student and day, the newest day first."""
     view, caller = await reading.read(), visitor.caller
     if view is not None and (file := view.query.file) is not None:
-        query = endpoints.ReportQuery(**view.list_parameters())
+        query = endpoints.ReportQuery.model_validate(view.list_parameters())
         return await endpoints.unexplained(query, reports, caller, file)
     report = None
     if view is not None and view.has_days:
@@ -319,7 +321,7 @@ async def in_a_row_page(request: Request, reading: RequestedView, reports: Repor
     view, caller = await reading.read(), visitor.caller
     least_days = reading.query.streak_days
     if view is not None and (file := view.query.file) is not None:
-        query = endpoints.StreaksQuery(**view.list_parameters(), least_days=least_days)
+        query = endpoints.StreaksQuery.model_validate(view.list_parameters() | {"leastDays": least_days})
         return await endpoints.streaks(query, reports, caller, file)
     report = None
     if view is not None and view.has_days:
@@ -343,7 +345,7 @@ def _lowest_rate_first(rate: Rate) -> tuple[float, str]:
 
 
 async def _rates_file(reports: Reports, visitor: Visitor, view: YearView, file: str) -> Response:
-    query = endpoints.RatesQuery(by=view.query.by, **view.list_parameters())
+    query = endpoints.RatesQuery.model_validate(view.list_parameters() | {"by": view.query.by})
     return _file(await endpoints.rates(query, reports, visitor.caller, file))
 
 

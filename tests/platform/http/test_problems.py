@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 from typing import Any, get_args
 
 import httpx2
@@ -11,7 +12,8 @@ from pydantic import BaseModel
 
 from adsum.accounts.access import Role
 from adsum.app import ROUTERS
-from adsum.platform.http.json_bodies import JsonRoute
+from adsum.platform.errors import Invalid
+from adsum.platform.http.json_bodies import JsonRoute, read_json
 from tests.support.frame import FAILURES, Frame
 
 MEMBERS = {"type", "title", "status", "detail", "code", "params", "errors"}
@@ -151,10 +153,29 @@ async def test_every_repeated_name_is_refused_with_its_place(frame: Frame) -> No
 
     assert response.status_code == 422
     assert [(each["pointer"], each["code"], each["detail"]) for each in problem_of(response)["errors"]] == [
-        ("/note", "field_repeated", "note stands 3 times"),
-        ("/marks/1/a", "field_repeated", "a stands 2 times"),
-        ("/marks/1/a/x", "field_repeated", "x stands 2 times"),
+        ("/note", "field_repeated", "note appears 3 times"),
+        ("/marks/1/a", "field_repeated", "a appears 2 times"),
+        ("/marks/1/a/x", "field_repeated", "x appears 2 times"),
     ]
+
+
+def test_a_repeated_name_beside_deep_and_wide_values_takes_memory_for_each_value_once() -> None:
+    depth, breadth = 400, 100_000
+    body = b'{"a": 1, "a": ' + b"[" * depth + b",".join([b"[]"] * breadth) + b"]" * depth + b"}"
+    tracemalloc.start()
+    with pytest.raises(Invalid) as refused:
+        read_json(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert [each.pointer for each in refused.value.violations] == ["/a"]
+    assert peak / breadth < 1_000  # bytes; the places of all values take 400 * 8 each
+
+
+def test_at_most_ten_thousand_repeated_names_are_listed() -> None:
+    with pytest.raises(Invalid) as refused:
+        read_json(b"[" + b",".join([b'{"a": 1, "a": 2}'] * 10_001) + b"]")
+    assert len(refused.value.violations) == 10_000
 
 
 @pytest.mark.parametrize(

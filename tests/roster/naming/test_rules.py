@@ -47,7 +47,7 @@ def test_a_source_id_never_finds_an_id_of_adsum_and_what_is_close_is_named(writt
         (["07", "007"], "7", "; '07' and '007' exist: the file may have lost leading zeros"),
         (["00", "a"], "0", "; '00' exists: the file may have lost leading zeros"),
         (["k-7"], "k-8", ""),
-        (["k-7"], "1", "; it is an id of Adsum, which belongs into the column classId"),
+        (["k-7"], "1", "; it is an id of Adsum, which belongs in the column classId"),
     ],
 )
 def test_an_unknown_source_id_shows_what_is_close(existing: list[str], written: str, hint: str) -> None:
@@ -63,7 +63,7 @@ def test_a_source_id_in_the_column_of_adsums_ids_is_unknown_and_shows_its_column
 
     assert index.find(Name("studentId", "0117")) is None
     assert index.unknown("c", "unknown", Name("studentId", "0117")).detail == (
-        "unknown; it is a source id, which belongs into the column student"
+        "unknown; it is a source id, which belongs in the column student"
     )
     assert index.unknown("c", "unknown", Name("studentId", "05")).detail == "unknown"
 
@@ -82,7 +82,7 @@ def test_a_session_is_found_by_its_period_its_source_id_or_adsums_id() -> None:
     )
     assert names.session_of(OURS, Name("session", "3")) == Violation(
         "session_not_of_class",
-        "class 'k-7' has no session '3'; it is an id of Adsum, which belongs into the column sessionId",
+        "class 'k-7' has no session '3'; it is an id of Adsum, which belongs in the column sessionId",
     )
 
 

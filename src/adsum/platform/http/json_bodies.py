@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from http import HTTPStatus
-from typing import Any, cast
+from itertools import islice
+from typing import Any, TypeAlias, cast
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from typing_extensions import override
 
 from adsum.platform.errors import AdsumError, Violation, refuse
-from adsum.platform.http.problems import pointer
+from adsum.platform.http.problems import MAX_ENTRIES, pointer
 
 Pairs = list[tuple[str, Any]]
-Location = tuple[str | int, ...]
+_Place: TypeAlias = "tuple[_Place, str | int] | None"
+"""The place of a value: that of its parent, and its own name or position. None: the content itself."""
 
 
 def read_json(body: bytes) -> Any:
@@ -44,7 +46,7 @@ def read_json(body: bytes) -> Any:
     except (ValueError, RecursionError):
         raise json.JSONDecodeError("a number is too long, or objects are nested too deeply", "", 0) from None
     if objects:
-        refuse(list(_repeated_names(content)))
+        refuse(list(islice(_repeated_names(content), MAX_ENTRIES)))
     return content
 
 
@@ -90,19 +92,34 @@ class _RepeatingObject(dict[str, Any]):
 
 
 def _repeated_names(content: Any) -> Iterator[Violation]:
-    """One violation for each repeated name. Without recursion, because a client chooses the depth."""
-    waiting: list[tuple[Location, Any]] = [((), content)]
+    """One violation for each repeated name. Without recursion, because a client chooses the depth.
+
+    A place is a chain of names and positions up to the content, since a copy of it for each value would take the memory
+    of depth times breadth.
+    """
+    waiting: list[tuple[_Place, Any]] = [(None, content)]
     while waiting:
-        location, value = waiting.pop()
-        pairs: list[tuple[str | int, Any]] = []
-        if isinstance(value, _RepeatingObject):
-            pairs.extend(value.pairs)
-            times = Counter(name for name, _ in value.pairs)
-            for name, count in times.items():
+        place, value = waiting.pop()
+        if isinstance(value, list):
+            children: Iterable[tuple[str | int, Any]] = enumerate(cast("list[Any]", value))
+        elif isinstance(value, _RepeatingObject):
+            children = value.pairs
+            for name, count in Counter(name for name, _ in value.pairs).items():
                 if count > 1:
-                    yield Violation("field_repeated", f"{name[:40]} stands {count} times", pointer((*location, name)))
-        elif isinstance(value, dict):
-            pairs.extend(cast("dict[str, Any]", value).items())
-        elif isinstance(value, list):
-            pairs.extend(enumerate(cast("list[Any]", value)))
-        waiting.extend(((*location, key), each) for key, each in reversed(pairs))
+                    yield Violation("field_repeated", f"{name[:40]} appears {count} times", _pointer((place, name)))
+        else:
+            children = cast("dict[str, Any]", value).items()
+        nested: list[tuple[_Place, Any]] = [((place, key), each) for key, each in children if _has_children(each)]
+        waiting.extend(reversed(nested))
+
+
+def _has_children(value: Any) -> bool:
+    return isinstance(value, (dict, list))
+
+
+def _pointer(place: _Place) -> str:
+    location: list[str | int] = []
+    while place is not None:
+        place, key = place
+        location.append(key)
+    return pointer(tuple(reversed(location)))

@@ -41,7 +41,7 @@ class ImportReport:
         ignored: numbers of rows that are valid and not imported, such as guardians.
         ignored_files: files that are not read.
         violations: by file and row. At most 100,000 are kept; `violation_count` counts all.
-        warnings: as `violations`, of rows that are imported all the same.
+        warnings: as `violations`, of rows that are imported anyway.
     """
 
     dry_run: bool

@@ -107,7 +107,7 @@ class NameIndex:
         """The violation for a name without a row; its text adds what is close to the name."""
         if name.is_own_id:
             other = name.text in self._by_source_id
-            hint = f"; it is a source id, which belongs into the column {self._source_column}" if other else ""
+            hint = f"; it is a source id, which belongs in the column {self._source_column}" if other else ""
             return Violation(code, f"{detail}{hint}")
         close = self._close(name.text)
         if close:
@@ -117,7 +117,7 @@ class NameIndex:
                 code, f"{detail}; {exist} {verb}: {_difference(name.text, close[0])}", params={"close": close}
             )
         other = name.text in self._by_id
-        hint = f"; it is an id of Adsum, which belongs into the column {self._id_column}" if other else ""
+        hint = f"; it is an id of Adsum, which belongs in the column {self._id_column}" if other else ""
         return Violation(code, f"{detail}{hint}")
 
     def _close(self, text: str) -> list[str]:
