@@ -57,7 +57,8 @@ async def plans_of(database: Database, ask: Ask) -> list[list[str]]:
     """The lines of the query plan of each statement; on Postgres without sequential scans where an index exists."""
     with statements_sent(database) as sent:
         async with database.transaction() as connection:
-            await asyncio.sleep(0)  # asyncpg logs a query in the next iteration of the event loop
+            # asyncpg logs a query in the next iteration of the event loop.
+            await asyncio.sleep(0)
             sent.clear()
             await ask(connection)
             await asyncio.sleep(0)

@@ -307,7 +307,7 @@ class CsvRows:
 
 
 def wrong_quotes(lines: Sequence[str], first: int, separator: str) -> Violation:
-    """Where the quotes of a row are wrong.
+    """The violation of wrong quotes in a row, with the place of the quote.
 
     Args:
         lines: the lines that were read as the row.

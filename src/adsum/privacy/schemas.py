@@ -157,7 +157,7 @@ class AbsenceOfData(AbsenceContentOfData):
     version: int
     revoked_at: Moment | None
     versions: list[AbsenceVersionOfData] = []  # noqa: RUF012 - pydantic copies it
-    pending: list[PendingBatchOfData] = []  # noqa: RUF012 - as above
+    pending: list[PendingBatchOfData] = []  # noqa: RUF012 - pydantic copies it
 
 
 class ContradictionOfData(Schema):
@@ -219,12 +219,12 @@ class StudentDataAnswer(Schema):
     requests: list[RequestOfData]
     failures: list[FailureOfData]
     absences: list[AbsenceOfData] = []  # noqa: RUF012 - pydantic copies it
-    contradictions: list[ContradictionOfData] = []  # noqa: RUF012 - as above
-    kept_records: list[KeptRecordOfData] = []  # noqa: RUF012 - as above
-    conflicts: list[ConflictOfData] = []  # noqa: RUF012 - as above
-    days: list[DayOfData] = []  # noqa: RUF012 - as above
-    months: list[MonthOfData] = []  # noqa: RUF012 - as above
-    unmarked: list[UnmarkedOfData] = []  # noqa: RUF012 - as above
+    contradictions: list[ContradictionOfData] = []  # noqa: RUF012 - pydantic copies it
+    kept_records: list[KeptRecordOfData] = []  # noqa: RUF012 - pydantic copies it
+    conflicts: list[ConflictOfData] = []  # noqa: RUF012 - pydantic copies it
+    days: list[DayOfData] = []  # noqa: RUF012 - pydantic copies it
+    months: list[MonthOfData] = []  # noqa: RUF012 - pydantic copies it
+    unmarked: list[UnmarkedOfData] = []  # noqa: RUF012 - pydantic copies it
 
 
 class ErasedAnswer(Schema):

@@ -142,9 +142,10 @@ async def test_a_row_without_a_required_value_is_rejected(database: Database) ->
 
 
 async def test_a_snapshot_of_postgres_cannot_write(postgres_database: Database) -> None:
-    with pytest.raises(Exception):  # noqa: B017, PT011 - any error
+    with pytest.raises(StorageOutage, match="does not answer") as outage:
         async with postgres_database.snapshot() as connection:
             await connection.execute(insert(schools).values(name="x", time_zone="UTC"))
+    assert "read-only transaction" in str(outage.value.__cause__)
     assert await count(postgres_database) == 0
 
 

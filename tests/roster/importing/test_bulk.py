@@ -57,7 +57,7 @@ async def test_an_import_may_read_longer_than_the_timeout_of_idle_transactions(
 
     def read_slowly(file: str, _done: int, _total: int) -> None:
         if not read:
-            time.sleep(1.5)  # Postgres measures time, not a condition
+            time.sleep(1.5)  # more than the timeout, which no condition shows: Postgres measures it
         read.append(file)
 
     report = await Importing(database).run(a_school(students=3), progress=read_slowly)

@@ -1,4 +1,4 @@
-"""Who teaches: the role and the school of the enrolment decide, whatever the role and the orgs of the user."""
+"""Teachers of a class in a roster: the role and school of the enrolment decide, not the role and orgs of the user."""
 
 from __future__ import annotations
 

@@ -89,7 +89,10 @@ class CsvTable:
 
     @contextmanager
     def _opened(self) -> Generator[IO[bytes]]:
-        """The file. Raises UnreadableRoster for what makes its content unreadable."""
+        """The file. Raises UnreadableRoster if its content cannot be read.
+
+        The encoding is checked before the rows are read, so a UnicodeDecodeError means that the file has changed since.
+        """
         try:
             with self._source.open() as raw:
                 yield raw
