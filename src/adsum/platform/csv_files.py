@@ -20,6 +20,8 @@ from typing import IO, Any, Self
 
 from adsum.platform.errors import Malformed, Violation
 
+BOM = "\ufeff"
+"""The byte order mark at the beginning of a text."""
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 ANY_SEPARATOR = "commas, semicolons or tabs"
 # Excel reads the separator from such a first line.
@@ -125,7 +127,7 @@ def require_encoding(file: str, raw: IO[bytes]) -> None:
         except UnicodeDecodeError as error:
             wrong = error.object[error.start]
             text = error.object[: error.start].decode(error.encoding)
-        text = newlines.decode(text.removeprefix("\ufeff") if is_first else text, is_last or wrong is not None)
+        text = newlines.decode(text.removeprefix(BOM) if is_first else text, is_last or wrong is not None)
         line += text.count("\n")
         column = len(text) - text.rindex("\n") if "\n" in text else column + len(text)
         if wrong is not None:

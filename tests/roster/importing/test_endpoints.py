@@ -84,6 +84,7 @@ async def test_a_zip_as_the_body_is_imported(client: httpx2.AsyncClient, importi
         "errors": [],
         "warningCount": 0,
         "warnings": [],
+        "students": None,
     }
     assert len(await importing.rows(tables.students)) == 3
 
@@ -120,6 +121,8 @@ async def test_a_dry_run_changes_nothing(client: httpx2.AsyncClient, importing: 
 
     assert answer.json()["dryRun"] is True
     assert answer.json()["tables"]["students"]["added"] == 3
+    assert answer.json()["students"]["joins"]["count"] == 3
+    assert answer.json()["students"]["joins"]["items"][0]["familyName"] == "Family"
     assert await importing.rows(tables.students) == []
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, BinaryIO, TypeVar
 from fastapi import Header
 from fastapi.responses import StreamingResponse
 
-from adsum.platform.csv_files import Cell, csv_lines
+from adsum.platform.csv_files import BOM, Cell, csv_lines
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, Schema
 from adsum.platform.paging import MAX_LIMIT, PageRequest
@@ -23,7 +23,6 @@ ItemPage = TypeVar("ItemPage", bound=Page[Any])
 Pieces = AsyncGenerator[Sequence[Sequence[Cell]]]
 
 _READ_AT_ONCE = 64 * 1024
-_BOM = "\ufeff"
 _BOM_REQUESTED = "bom=true"
 
 
@@ -105,7 +104,7 @@ async def file_answer(file: WantedFile, name: str, columns: Sequence[str], piece
     """A response with a file of these rows. A workbook is completed on disk before the response begins."""
     headers = {"Content-Disposition": f'attachment; filename="{name}.{file.kind.ending}"', "Vary": "Accept"}
     if file.kind is FileKind.CSV:
-        lines = _lines(columns, pieces, _BOM if file.has_bom else "")
+        lines = _lines(columns, pieces, BOM if file.has_bom else "")
         return StreamingResponse(lines, media_type=file.kind, headers=headers)
     book = await make_workbook(columns, pieces)
     return StreamingResponse(_content(book), media_type=file.kind, headers=headers)

@@ -18,12 +18,14 @@ from adsum.platform.command_line.output import Json, show_item, show_one, show_r
 from adsum.platform.command_line.session import run_with
 from adsum.platform.errors import AdsumError, Forbidden, Invalid, Malformed, Violation
 from adsum.platform.settings import known_timezone
-from adsum.roster.importing.rules import ImportReport
+from adsum.roster.importing.rules import Change, ChangedStudent, ChangedStudents, ClassChange, ImportReport
 from adsum.roster.importing.schemas import ImportAnswer, ImportEntry
 from adsum.roster.importing.service import RosterImport
 from adsum.roster.oneroster.files import roster_files
 
 MAX_LINES = 50
+MAX_STUDENTS = 20
+MAX_CLASSES = 4
 PROGRESS_AFTER_S = 1.0
 
 app = typer.Typer(no_args_is_help=True)
@@ -90,6 +92,8 @@ def _show_report(report: ImportReport, *, as_json: bool) -> None:
     ]
     show_rows(("table", "added", "changed", "ended", "same"), rows, as_json=False)
     typer.echo(_summary(report))
+    for change, changed in report.students.items():
+        _show_students(change, changed)
     for what, count in report.ignored.items():
         typer.echo(f"Ignored: {what}, {count} rows")
     if report.ignored_files:
@@ -119,6 +123,35 @@ def _summary(report: ImportReport) -> str:
     if report.dry_run:
         return "A dry run: these are the changes; nothing was changed."
     return "Imported."
+
+
+def _show_students(change: Change, changed: ChangedStudents) -> None:
+    """Prints the first students who join, leave or move, such as `Ada Byron (s-1): joins 7b from 2026-11-26`."""
+    if not changed.count:
+        return
+    verb = change.value if changed.count == 1 else change.value.removesuffix("s")
+    typer.echo(f"{changed.count:,} {'student' if changed.count == 1 else 'students'} {verb}:")
+    for student in changed.students[:MAX_STUDENTS]:
+        typer.echo(f"  {_student_line(student)}")
+    if changed.count > MAX_STUDENTS:
+        typer.echo(f"  and {changed.count - MAX_STUDENTS:,} more: see --json")
+
+
+def _student_line(student: ChangedStudent) -> str:
+    named = f"{student.given_name} {student.family_name}".strip()
+    source = f" ({student.source_id})" if student.source_id else ""
+    classes = [
+        f"{verb} {_classes_text(changes)}"
+        for verb, changes in (("joins", student.joined), ("leaves", student.left))
+        if changes
+    ]
+    return f"{named}{source}{': ' if classes else ''}{', '.join(classes)}"
+
+
+def _classes_text(changes: Sequence[ClassChange]) -> str:
+    shown = [f"{change.title} on {change.day}" if change.day else f"{change.title}" for change in changes[:MAX_CLASSES]]
+    more = f" and {len(changes) - MAX_CLASSES} more" if len(changes) > MAX_CLASSES else ""
+    return ", ".join(shown) + more
 
 
 def _show_violations(kind: str, violations: Sequence[Violation], count: int) -> None:

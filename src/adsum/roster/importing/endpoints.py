@@ -69,6 +69,7 @@ async def import_roster(
                 dry_run=query.dry_run,
                 strict=query.strict,
                 allow_removals=query.allow_removals,
+                max_students=MAX_ENTRIES,
             )
     return ImportAnswer.of(report, MAX_ENTRIES)
 

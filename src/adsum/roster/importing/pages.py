@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
+from adsum.platform.csv_files import BOM, Cell, csv_lines
 from adsum.platform.errors import AdsumError, Forbidden
 from adsum.platform.http.dependencies import CurrentSettings, provided
+from adsum.platform.http.problems import MAX_ENTRIES
 from adsum.platform.pages.forms import WRONG, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.pages.uploads import Upload, is_scripted, uploaded
 from adsum.platform.settings import Settings
-from adsum.roster.importing.rules import MAX_REMOVED_PERCENT, ImportReport
+from adsum.roster.importing.rules import MAX_REMOVED_PERCENT, ClassChange, ImportReport
 from adsum.roster.importing.service import RosterImport
 from adsum.roster.oneroster.files import roster_files
 
@@ -23,6 +27,8 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 PATH = "/admin/roster"
 MAX_VIOLATIONS = 200
+MAX_STUDENTS = 20
+MAX_CLASSES = 4
 TOO_MANY = "too_many_removals"
 Importer = Annotated[Visitor, Depends(visitor_with(Permission.SCHOOL_MANAGE, Permission.ROSTER_IMPORT))]
 
@@ -51,6 +57,7 @@ async def import_roster(
                     dry_run=not upload.is_confirmed,
                     strict="strict" in upload.choices,
                     allow_removals="allow_removals" in upload.choices,
+                    max_students=MAX_ENTRIES,
                 )
     except (*WRONG, Forbidden) as error:
         return _page(request, settings, visitor, upload=upload, error=error)
@@ -77,6 +84,9 @@ def _page(
         "violations": rows[:MAX_VIOLATIONS],
         "violation_count": report.violation_count - len(removals) if report else len(rows),
         "removals": removals,
+        "shown_students": MAX_STUDENTS,
+        "shown_classes": MAX_CLASSES,
+        "names_file": _names_file(report) if report and any(each.students for each in report.students.values()) else "",
         "kept": sorted(upload.choices - {"allow_removals"}) if upload else [],
         "most_warnings": MAX_VIOLATIONS,
         "most_removed": MAX_REMOVED_PERCENT,
@@ -84,3 +94,21 @@ def _page(
         "is_scripted": is_scripted(request),
     }
     return site_of(request).page(request, "admin/roster.html", status=status_with(error), **shown)
+
+
+def _names_file(report: ImportReport) -> str:
+    """A CSV file of the students who join, leave and move, as a `data:` address: the server stores no upload."""
+    content = BOM + csv_lines(_rows_of_students(report))
+    return f"data:text/csv;charset=utf-8;base64,{b64encode(content.encode()).decode()}"
+
+
+def _rows_of_students(report: ImportReport) -> Iterator[Sequence[Cell]]:
+    yield ("change", "sourcedId", "givenName", "familyName", "joinedClasses", "leftClasses")
+    for change, changed in report.students.items():
+        for student in changed.students:
+            names = (student.source_id, student.given_name, student.family_name)
+            yield (change.value, *names, _classes_text(student.joined), _classes_text(student.left))
+
+
+def _classes_text(changes: Sequence[ClassChange]) -> str:
+    return ", ".join(f"{change.title} {change.day or ''}".strip() for change in changes)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from enum import StrEnum
 
 from adsum.platform.csv_files import file_violation
@@ -14,6 +15,8 @@ from adsum.roster.oneroster.csv_table import LeftOut
 MAX_VIOLATIONS = 100_000
 MAX_REMOVED_PERCENT = 10
 """The share of the active students, classes or enrolments that an import may end without `allow_removals`."""
+SOON = timedelta(days=31)
+"""An enrolment that now ends within this time counts as leaving its class. Later ends are those of terms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,52 @@ class TableReport:
         return bool(self.added or self.changed or self.ended)
 
 
+class Change(StrEnum):
+    """What a student does by an import: they join or leave the schools of the files, or change their classes."""
+
+    JOINS = "joins"
+    LEAVES = "leaves"
+    MOVES = "moves"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassChange:
+    """A class that a student joins or leaves. `day`: the first day, or the first day without it; None: no bound.
+
+    `title` and `school` are None for callers without `roster:read`.
+    """
+
+    source_id: str | None
+    title: str | None
+    school: str | None
+    day: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedStudent:
+    """A student who joins, leaves or moves.
+
+    Attributes:
+        id: None for a student who is not stored yet.
+        given_name, family_name: None for callers without `roster:read`.
+    """
+
+    id: int | None
+    source_id: str | None
+    given_name: str | None
+    family_name: str | None
+    joined: Sequence[ClassChange]
+    left: Sequence[ClassChange]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedStudents:
+    """The students with one kind of change, by name: their number, and the first of them."""
+
+    count: int
+    students: Sequence[ChangedStudent]
+
+
 @dataclass(frozen=True, slots=True)
 class ImportReport:
     """The outcome of one import.
@@ -42,6 +91,7 @@ class ImportReport:
         ignored_files: files that are not read.
         violations: by file and row. At most 100,000 are kept; `violation_count` counts all.
         warnings: as `violations`, of rows that are imported anyway.
+        students: of a dry run: who joins, leaves and moves.
     """
 
     dry_run: bool
@@ -53,6 +103,7 @@ class ImportReport:
     violation_count: int
     warnings: tuple[Violation, ...]
     warning_count: int
+    students: Mapping[Change, ChangedStudents] = field(default_factory=dict[Change, ChangedStudents])
 
     @property
     def changes_nothing(self) -> bool:

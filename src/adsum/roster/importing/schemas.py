@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from adsum.platform.http.schemas import Schema
-from adsum.roster.importing.rules import ImportReport
+from adsum.roster.importing.rules import Change, ChangedStudent, ClassChange, ImportReport
 
 
 class TableItem(Schema):
@@ -27,8 +28,51 @@ class ImportEntry(Schema):
     params: Mapping[str, Any]
 
 
+class ClassChangeItem(Schema):
+    """A class that a student joins or leaves. `day`: the first day, or the first day without it; null: no bound."""
+
+    sourced_id: str | None
+    title: str | None
+    school: str | None
+    day: date | None
+
+
+class ChangedStudentItem(Schema):
+    """A student who joins, leaves or moves. `studentId` is null for a new student.
+
+    Without the permission `roster:read` there are no names, titles and schools.
+    """
+
+    student_id: int | None
+    sourced_id: str | None
+    given_name: str | None
+    family_name: str | None
+    joined_classes: Sequence[ClassChangeItem]
+    left_classes: Sequence[ClassChangeItem]
+
+    @classmethod
+    def of(cls, student: ChangedStudent) -> ChangedStudentItem:
+        return cls(
+            student_id=student.id,
+            sourced_id=student.source_id,
+            given_name=student.given_name,
+            family_name=student.family_name,
+            joined_classes=_class_changes(student.joined),
+            left_classes=_class_changes(student.left),
+        )
+
+
+class ChangedStudentsItem(Schema):
+    """The students with one kind of change, by name. `items` are 10,000 at most; `count` counts all of them."""
+
+    count: int
+    items: Sequence[ChangedStudentItem]
+
+
 class ImportAnswer(Schema):
     """The outcome of an import. `refused`: of a dry run; the real import would be refused.
+
+    `students`: of a dry run: who `joins` and `leaves` the schools, and who `moves` to or out of single classes.
 
     `errors` are 10,000 at most, and so are `warnings`; `errorCount` and `warningCount` count all of them.
     """
@@ -43,6 +87,7 @@ class ImportAnswer(Schema):
     errors: list[ImportEntry]
     warning_count: int = 0
     warnings: Sequence[ImportEntry] = ()
+    students: Mapping[Change, ChangedStudentsItem] | None = None
 
     @classmethod
     def of(cls, report: ImportReport, max_errors: int | None = None) -> ImportAnswer:
@@ -57,4 +102,21 @@ class ImportAnswer(Schema):
             errors=[ImportEntry.model_validate(violation) for violation in report.violations[:max_errors]],
             warning_count=report.warning_count,
             warnings=[ImportEntry.model_validate(violation) for violation in report.warnings[:max_errors]],
+            students=_changed_students(report) if report.dry_run else None,
         )
+
+
+def _changed_students(report: ImportReport) -> dict[Change, ChangedStudentsItem]:
+    return {
+        change: ChangedStudentsItem(
+            count=changed.count, items=[ChangedStudentItem.of(student) for student in changed.students]
+        )
+        for change, changed in report.students.items()
+    }
+
+
+def _class_changes(changes: Sequence[ClassChange]) -> list[ClassChangeItem]:
+    return [
+        ClassChangeItem(sourced_id=change.source_id, title=change.title, school=change.school, day=change.day)
+        for change in changes
+    ]

@@ -44,6 +44,7 @@ class RosterImport:
         allow_removals: bool = False,
         time_zone: str | None = None,
         progress: ReportProgress | None = None,
+        max_students: int | None = None,
     ) -> ImportReport:
         """Makes the roster equal to the files. Invalid rows, and rows that depend on them, are left out and reported.
 
@@ -55,6 +56,7 @@ class RosterImport:
             allow_removals: allows more than 10 % of the active students, classes or enrolments to end.
             time_zone: IANA name for new schools, instead of the default.
             progress: see `ReportProgress`.
+            max_students: of a dry run: how many students that join, leave or move the report names at most, of each.
 
         Raises:
             UnreadableRoster: a file or column is missing or damaged, or the files are not OneRoster.
@@ -66,7 +68,7 @@ class RosterImport:
         try:
             async with self._database.transaction() as connection:
                 await begin_staging(connection, is_postgres=self._database.is_postgres)
-                steps = RosterSteps(connection, package, caller, self._now(), progress)
+                steps = RosterSteps(connection, package, caller, self._now(), progress, compares=dry_run)
                 tables = await steps.run(time_zone or self._time_zone)
                 removals = [] if allow_removals else _validate_removals(steps.removals)
                 report = ImportReport(
@@ -79,6 +81,7 @@ class RosterImport:
                     violation_count=len(removals) + steps.findings.violation_count,
                     warnings=in_order(steps.findings.warnings),
                     warning_count=steps.findings.warning_count,
+                    students=await steps.changed_students(max_students),
                 )
                 _roll_back_or_refuse(report, removals)
                 await end_staging(connection)

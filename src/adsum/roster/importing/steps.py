@@ -8,12 +8,12 @@ from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
-from adsum.accounts.access import Caller
+from adsum.accounts.access import Caller, Permission
 from adsum.platform.csv_files import row_violation
 from adsum.platform.database.engine import Connection
 from adsum.platform.days import today_in
 from adsum.platform.errors import Forbidden, Violation
-from adsum.roster.importing.repository import changes, staging
+from adsum.roster.importing.repository import changes, comparison, staging
 from adsum.roster.importing.repository.changes import (
     CLASSES,
     ENROLMENTS,
@@ -29,7 +29,7 @@ from adsum.roster.importing.roster_mapping.enrolments import EnrolmentMapping, R
 from adsum.roster.importing.roster_mapping.people import PeopleMapping
 from adsum.roster.importing.roster_mapping.schools import FILE as ORGS_FILE
 from adsum.roster.importing.roster_mapping.schools import Orgs, read_orgs, referenced_schools
-from adsum.roster.importing.rules import Findings, ImportSchool, Removal, TableReport
+from adsum.roster.importing.rules import Change, ChangedStudents, Findings, ImportSchool, Removal, TableReport
 from adsum.roster.importing.tables import (
     import_classes,
     import_enrolments,
@@ -49,16 +49,27 @@ ReportProgress = Callable[[str, int, int], None]
 
 
 class RosterSteps:
-    """One import. `run` fills `findings` and `removals`."""
+    """One import. `run` fills `findings` and `removals`.
+
+    `compares`: finds who joins, leaves and moves, for `changed_students`.
+    """
 
     def __init__(
-        self, connection: Connection, package: Package, caller: Caller, now: datetime, progress: ReportProgress | None
+        self,
+        connection: Connection,
+        package: Package,
+        caller: Caller,
+        now: datetime,
+        progress: ReportProgress | None,
+        *,
+        compares: bool,
     ) -> None:
         self._connection = connection
         self._package = package
         self._caller = caller
         self._now = now
         self._progress = progress or _ignore_progress
+        self._compares = compares
         self.findings = Findings()
         self.removals: list[Removal] = []
         self._orgs = Orgs(is_complete=False)
@@ -73,6 +84,8 @@ class RosterSteps:
         people = await self._map_people()
         classes = await self._map_classes()
         await self._place_people(people, classes)
+        if self._compares:
+            await comparison.remember_places(self._connection)
         before = {kind: await changes.count_open(self._connection, kind) for kind in (STUDENTS, CLASSES, ENROLMENTS)}
         tables = {
             "schools": schools,
@@ -82,11 +95,21 @@ class RosterSteps:
             "sessions": await self._apply_sessions(classes),
             **await self._apply_enrolments(people, classes),
         }
+        if self._compares:
+            await comparison.compare_places(self._connection)
         files = {STUDENTS: "users.csv", CLASSES: "classes.csv", ENROLMENTS: ENROLMENTS_FILE}
         self.removals = [
             Removal(kind.table.name, file, tables[kind.table.name].ended, before[kind]) for kind, file in files.items()
         ]
         return tables
+
+    async def changed_students(self, limit: int | None) -> dict[Change, ChangedStudents]:
+        """After `run`: the students with each kind of change, the first `limit` of them by name."""
+        with_names = self._caller.may(Permission.ROSTER_READ)
+        return {
+            change: await comparison.changed_students(self._connection, change, limit, with_names=with_names)
+            for change in (Change if self._compares else ())
+        }
 
     async def _map_people(self) -> PeopleMapping:
         has_roles = self._package.has_roles

@@ -31,11 +31,12 @@ def _staged(name: str, owner: str, *columns: Column[Any]) -> Table:
     return table
 
 
-# The schools of the import, their current day, and whether the whole school ends.
+# The schools of the import, their current day, the last day that counts as soon, and whether the whole school ends.
 import_schools = _table(
     "import_schools",
     Column("school_id", BigInt, nullable=False),
     Column("today", Date, nullable=False),
+    Column("soon", Date, nullable=False),
     Column("gone", Boolean, nullable=False),
 )
 
@@ -81,3 +82,38 @@ import_enrolments = _staged(
     Column("begin_date", Date),
     Column("end_date", Date),
 )
+
+# The students of the schools before the import. Only a dry run fills this table and the next ones.
+import_known_students = _table(
+    "import_known_students",
+    Column("student_id", BigInt, nullable=False),
+    Column("active", Boolean, nullable=False),
+)
+Index("ix_import_known_students", import_known_students.c.student_id)
+
+# The classes of each student before the import, today or later, and the last end of the enrolments; NULL: none.
+import_places = _table(
+    "import_places",
+    Column("student_id", BigInt, nullable=False),
+    Column("class_id", BigInt, nullable=False),
+    Column("end_date", Date),
+)
+Index("ix_import_places", import_places.c.student_id, import_places.c.class_id)
+
+# The classes that a student joins or leaves, and on which day.
+import_moves = _table(
+    "import_moves",
+    Column("student_id", BigInt, nullable=False),
+    Column("class_id", BigInt, nullable=False),
+    Column("joined", Boolean, nullable=False),
+    Column("day", Date),
+)
+Index("ix_import_moves", import_moves.c.student_id)
+
+import_changed_students = _table(
+    "import_changed_students",
+    Column("student_id", BigInt, nullable=False),
+    Column("change", String(8), nullable=False),
+    Column("is_new", Boolean, nullable=False),
+)
+Index("ix_import_changed_students", import_changed_students.c.change, import_changed_students.c.student_id)

@@ -213,7 +213,7 @@ async def end_missing_enrolments(
         select(table.c.id)
         .join(classes, classes.c.id == table.c.class_id)
         .join(import_schools, import_schools.c.school_id == classes.c.school_id)
-        .where(table.c.source_id.is_not(None), _is_open(table, import_schools.c.today))
+        .where(table.c.source_id.is_not(None), is_open(table, import_schools.c.today))
         .where(or_(not_(classes.c.active), without_person, _missing(kind, absent=absent)))
         .limit(SLICE)
     )
@@ -236,12 +236,12 @@ async def count_open(connection: AsyncConnection, kind: ImportTable) -> int:
         counted = (
             counted.join(classes, classes.c.id == table.c.class_id)
             .join(import_schools, import_schools.c.school_id == classes.c.school_id)
-            .where(_is_open(table, import_schools.c.today))
+            .where(is_open(table, import_schools.c.today))
         )
     return await connection.scalar(counted) or 0
 
 
-def _is_open(table: Table, today: ColumnElement[Any]) -> ColumnElement[bool]:
+def is_open(table: Table, today: ColumnElement[Any]) -> ColumnElement[bool]:
     """Enrolments with a day today or later."""
     begin, end = table.c.begin_date, table.c.end_date
     return or_(end.is_(None), and_(end > today, or_(begin.is_(None), begin < end)))

@@ -13,7 +13,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 from adsum.accounts.access import Role
 from adsum.accounts.tables import users
 from adsum.roster.importing.repository.changes import CLASSES, STUDENTS, TEACHERS, ImportTable
-from adsum.roster.importing.rules import ImportSchool, Staged
+from adsum.roster.importing.rules import SOON, ImportSchool, Staged
 from adsum.roster.importing.tables import import_enrolments, import_schools, staging
 from adsum.roster.oneroster.records import TEACHER, PersonRecord
 from adsum.schools.tables import schools
@@ -109,7 +109,9 @@ async def rename_school(connection: AsyncConnection, school_id: int, name: str) 
 
 async def stage_schools(connection: AsyncConnection, rows: Sequence[tuple[int, date, bool]]) -> None:
     """Stages the schools of the import: (id, current day at the school, whether the whole school ends)."""
-    staged = [{"school_id": school_id, "today": today, "gone": gone} for school_id, today, gone in rows]
+    staged = [
+        {"school_id": school_id, "today": today, "soon": today + SOON, "gone": gone} for school_id, today, gone in rows
+    ]
     if staged:
         await connection.execute(insert(import_schools), staged)
 

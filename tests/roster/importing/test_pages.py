@@ -1,0 +1,46 @@
+"""`/admin/roster`: the preview of a roster names who joins, leaves and moves."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+
+from adsum.accounts.access import Role
+from adsum.wiring import Adsum
+from tests.roster.files import a_class, a_school, enrolment, in_zip
+from tests.support.api import opened_api
+from tests.support.pages import Pages, visible_text
+from tests.support.schools import make_school
+
+
+async def test_a_preview_names_students_and_offers_all_names_as_a_file(adsum: Adsum) -> None:
+    roster = a_school(students=25)
+    roster.tables["classes"] += [a_class(f"class-{number}") for number in range(2, 8)]
+    roster.tables["enrollments"] += [enrolment(f"class-{number}", "student-1") for number in range(2, 8)]
+    roster.row("users", "student-1").update(givenName="<b>Zoë</b>", familyName="Able")
+    zipped = in_zip(roster.files()).getvalue()
+    async with adsum.database.transaction() as connection:
+        school = await make_school(connection)
+    async with opened_api(adsum, school, []) as api:
+        await api.sign_in(Role.ADMIN, None)
+        pages = Pages(api)
+        preview = await pages.send("/admin/roster", {}, "admin", zipped)
+        digest = re.findall(r'name="digest" value="(\w+)"', preview.text)[0]
+        imported = await pages.send("/admin/roster", {"digest": digest}, "admin", zipped)
+        roster.drop("enrollments", "class-7-student-1")
+        again = visible_text(await pages.send("/admin/roster", {}, "admin", in_zip(roster.files()).getvalue()))
+
+    text = visible_text(preview)
+    assert "25 students join" in text
+    assert "<b>Zoë</b> Able student-1 Title of class-1 Sep 2, 2024" in text
+    assert "and 3 more" in text
+    assert "and 5 more" in text
+    assert "student-9" not in text
+    content = b64decode(re.findall(r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', preview.text)[0]).decode()
+    lines = content.splitlines()
+    assert lines[0] == "\ufeffchange,sourcedId,givenName,familyName,joinedClasses,leftClasses"
+    assert lines[1].startswith('joins,student-1,<b>Zoë</b>,Able,"Title of class-1 2024-09-02, ')
+    assert len(lines) == 26
+    assert "join" not in visible_text(imported)
+    assert "1 student moves" in again
+    assert "Download the names (CSV)" in again
