@@ -57,3 +57,5 @@ async def test_a_page_of_records_is_found_by_an_index(sqlite: Database, actor: C
 
     assert any(line.startswith("SEARCH attendances USING INDEX") for line in plan), plan
     assert not any(line.startswith("SCAN attendances") for line in plan), plan
+    if filters.student_id is not None:
+        assert any("(student_id=?" in line for line in plan), plan

@@ -5,24 +5,37 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import fields
+from datetime import date
 from http import HTTPStatus
 from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import func, insert, select, text
 
 from adsum.absences.tables import absences, due_absences
 from adsum.accounts.access import system_caller
-from adsum.batches.repository.runs import newest_run
+from adsum.batches.repository.jobs import insert_records
+from adsum.batches.repository.runs import close_runs, newest_run
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import metadata
-from adsum.platform.ids import parse_batch_id
+from adsum.platform.ids import Batch, parse_batch_id
 from adsum.reports.service import Summaries
+from adsum.reports.tables import class_days, school_days, student_days
+from adsum.roster.tables import student_schools
 from tests.attendance.corrections.conftest import Register
 from tests.support.api import DAY, Api
 from tests.support.installation import ended, one_student_away
-from tests.support.schools import make_bare_school, make_student
+from tests.support.runs import LATER, inserts, make_run, slices
+from tests.support.schools import (
+    SchoolIds,
+    add_school,
+    enrol,
+    make_bare_school,
+    make_class,
+    make_session,
+    make_student,
+)
 from tests.support.statements import Sent, statements_sent
 
 NOTE = "a very private note"
@@ -103,7 +116,7 @@ async def test_every_section_of_the_export_is_filled(register: Register) -> None
     data = await register.adsum.student_data.export(student_of(register), system_caller())
 
     empty = {each.name for each in fields(data) if not getattr(data, each.name)}
-    assert empty == {"contradictions"}
+    assert empty == {"contradictions", "schools"}
     assert [each["changes"] for each in data.records] != [[]]
     assert [(len(each["versions"]), len(each["pending"])) for each in data.absences] == [(2, 1)]
     assert {each["learning_date"].isoformat() for each in data.kept_records} == {DAY}
@@ -201,6 +214,36 @@ async def test_foreign_and_unknown_students_are_the_same_error(register: Registe
     for student_id in (stranger, stranger + 1):
         assert (await erase(register.api, student_id)).status_code == HTTPStatus.NOT_FOUND
         assert (await register.api.get(f"/students/{student_id}/data")).status_code == HTTPStatus.NOT_FOUND
+
+
+async def test_the_data_of_a_student_of_two_schools_need_the_rights_of_both(register: Register) -> None:
+    student_id, school = student_of(register), register.api.school.school_id
+    async with register.adsum.database.transaction() as connection:
+        former = await make_bare_school(connection, name="Elsewhere")
+        class_id = await make_class(connection, former)
+        batch = Batch(class_id, await make_session(connection, class_id), date(2024, 12, 2))
+        await enrol(connection, class_id, [student_id])
+        taken = SchoolIds(former, class_id, batch.session_id, [student_id], 1)
+        run = await make_run(connection, taken, inserts([student_id]), batch=batch)
+        await insert_records(connection, slices(run))
+        await close_runs(connection, [run.run_id], LATER)
+        await add_school(connection, student_id, former)
+    for each in (school, former):
+        await Summaries(register.adsum.database).refresh(each)
+
+    refused = [await erase(register.api, student_id), await register.api.get(f"/students/{student_id}/data")]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in refused] == [
+        (HTTPStatus.FORBIDDEN, "student_of_other_schools")
+    ] * 2
+    data = await register.adsum.student_data.export(student_id, system_caller())
+    assert data.schools == [{"school": "Elsewhere", "active": False}]
+    assert {each["day"] for each in data.days} == {date.fromisoformat(DAY), batch.learning_date}
+    assert (await register.adsum.student_data.erase(student_id, system_caller())).records == 2
+    async with register.adsum.database.snapshot() as connection:
+        for table in (class_days, school_days, student_days, student_schools):
+            left = await connection.scalar(select(func.count()).select_from(table).where(table.c.school_id == former))
+            assert left == 0, table
 
 
 async def test_exports_and_erasures_are_logged_with_caller_and_student(

@@ -76,6 +76,12 @@ async def make_students(connection: AsyncConnection, school_id: int, count: int)
     return await _make_all(connection, tables.students, rows)
 
 
+async def add_school(connection: AsyncConnection, student_id: int, school_id: int, *, active: bool = False) -> None:
+    """Makes a student one of another school, too; without `active`, a former one."""
+    row = {"student_id": student_id, "school_id": school_id, "active": active}
+    await connection.execute(insert(tables.student_schools).values(row))
+
+
 async def enrol(
     connection: AsyncConnection,
     class_id: int,

@@ -8,7 +8,7 @@ from adsum.attendance.tables import attendance_changes, attendances, contradicti
 from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
 from adsum.platform.database.columns import metadata
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
-from adsum.roster.tables import classes, enrolments, session_times, sessions, students
+from adsum.roster.tables import classes, enrolments, session_times, sessions, student_schools, students
 from adsum.schools.tables import closed_days, schools, terms
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "statuses",
     "student_days",
     "student_months",
+    "student_schools",
     "students",
     "terms",
     "unmarked_students",

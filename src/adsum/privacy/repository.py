@@ -16,8 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.rules import content_by_field
 from adsum.absences.tables import absence_versions, absences, due_absences
-from adsum.accounts.access import Caller
-from adsum.accounts.visibility import in_visible_school
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.tables import attendance_changes, attendances, contradictions
 from adsum.batches.run import STUDENT, AttendanceJob
@@ -26,7 +24,8 @@ from adsum.platform.database.columns import BigInt, Instant, Json, RunId
 from adsum.platform.database.sql_files import FileStatement, sql_file
 from adsum.privacy.rules import PersonalData, Row
 from adsum.reports.repository.summaries import erase_from_summaries, summarise_classes
-from adsum.roster.tables import enrolments, sessions, students
+from adsum.roster.repository.membership import schools_of_student
+from adsum.roster.tables import enrolments, sessions, student_schools, students
 from adsum.schools.repository import lock_school
 
 _STUDENT = {"student_id": BigInt}
@@ -40,6 +39,10 @@ _COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "grade": String(),
         "active": Boolean(),
         "school": String(),
+    },
+    "export_schools": {
+        "school": String(),
+        "active": Boolean(),
     },
     "export_enrolments": {
         "class_id": BigInt,
@@ -165,6 +168,7 @@ def _statement(name: str) -> FileStatement:
 
 _OPEN_RUN = sql_file("adsum.privacy", "open_run_with_student", parameters=_STUDENT)
 _PERSON = _statement("export_student")
+_SCHOOLS = _statement("export_schools")
 _ENROLMENTS = _statement("export_enrolments")
 _RECORDS = _statement("export_records")
 _CHANGES = _statement("export_changes")
@@ -179,12 +183,6 @@ _RUNS = _statement("runs_with_student")
 _ANSWERS = _statement("answers_with_student")
 
 
-async def is_visible_student(connection: AsyncConnection, caller: Caller, student_id: int) -> bool:
-    """Whether the student exists in a school that the caller may see."""
-    query = select(students.c.id).where(students.c.id == student_id, in_visible_school(caller, students.c.school_id))
-    return (await connection.execute(query)).first() is not None
-
-
 async def personal_data(connection: AsyncConnection, student_id: int) -> PersonalData:
     """All data about an existing student."""
     (student,) = await _rows(connection, _PERSON, student_id)
@@ -194,6 +192,7 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
     runs = await _rows(connection, _RUNS, student_id)
     return PersonalData(
         student=student,
+        schools=await _rows(connection, _SCHOOLS, student_id),
         enrolments=await _rows(connection, _ENROLMENTS, student_id),
         records=[row | {"changes": changes[row["id"]]} for row in await _rows(connection, _RECORDS, student_id)],
         requests=[{**_class_session_and_day(run), **request} for run in runs for request in _requests(run, student_id)],
@@ -275,13 +274,12 @@ def _version(row: Row) -> Row:
     return own | content_by_field(content) | {"revoked": content.get("revoked", False)}
 
 
-async def lock_school_of(connection: AsyncConnection, student_id: int) -> None:
-    """Locks the school of a student, if the student exists. Taken before any lock on rows of the school.
+async def lock_schools_of(connection: AsyncConnection, student_id: int) -> None:
+    """Locks the schools of a student in the order of their ids. Taken before any lock on rows of the schools.
 
     Without it, a concurrent transaction that has read the student's records would add them to a summary.
     """
-    school_id = await _school_of(connection, student_id)
-    if school_id is not None:
+    for school_id in await schools_of_student(connection, student_id):
         await lock_school(connection, school_id)
 
 
@@ -299,19 +297,18 @@ async def is_being_marked(connection: AsyncConnection, student_id: int) -> bool:
 async def erase_student(connection: AsyncConnection, student_id: int) -> int:
     """Deletes all data about a student, who is in no open run. Returns the number of deleted records.
 
-    The school has to be locked, so that the student exists until the end.
+    The schools have to be locked, so that the student exists until the end.
     """
-    school_id = await _school_of(connection, student_id)
-    assert school_id is not None
     places = await _lock_records(connection, student_id)
     await _erase_from_plans(connection, student_id)
     await _erase_from_answers(connection, student_id)
     records = select(attendances.c.id).where(attendances.c.student_id == student_id)
     await connection.execute(delete(attendance_changes).where(attendance_changes.c.attendance_id.in_(records)))
     erased = await connection.execute(delete(attendances).where(attendances.c.student_id == student_id))
-    await erase_from_summaries(connection, school_id, student_id)
-    statuses = await statuses_of_school(connection, school_id)
-    await summarise_classes(connection, school_id, places, statuses)
+    await erase_from_summaries(connection, student_id)
+    for school_id, of_school in places.items():
+        statuses = await statuses_of_school(connection, school_id)
+        await summarise_classes(connection, school_id, of_school, statuses)
     await connection.execute(delete(job_failures).where(job_failures.c.student_id == student_id))
     of_student = select(absences.c.id).where(absences.c.student_id == student_id)
     await connection.execute(delete(due_absences).where(due_absences.c.absence_id.in_(of_student)))
@@ -319,22 +316,22 @@ async def erase_student(connection: AsyncConnection, student_id: int) -> int:
     await connection.execute(delete(absences).where(absences.c.student_id == student_id))
     await connection.execute(delete(contradictions).where(contradictions.c.student_id == student_id))
     await connection.execute(delete(enrolments).where(enrolments.c.student_id == student_id))
+    await connection.execute(delete(student_schools).where(student_schools.c.student_id == student_id))
     await connection.execute(delete(students).where(students.c.id == student_id))
     return erased.rowcount
 
 
-async def _school_of(connection: AsyncConnection, student_id: int) -> int | None:
-    return await connection.scalar(select(students.c.school_id).where(students.c.id == student_id))
-
-
-async def _lock_records(connection: AsyncConnection, student_id: int) -> set[tuple[int, date]]:
-    """Locks the records of a student and returns their classes and days.
+async def _lock_records(connection: AsyncConnection, student_id: int) -> Mapping[int, set[tuple[int, date]]]:
+    """Locks the records of a student and returns their classes and days, by school.
 
     Records are locked before their runs, in the same order as for a correction, so that the two do not deadlock.
     """
     c = attendances.c
-    records = select(c.class_id, c.learning_date).where(c.student_id == student_id).order_by(c.id)
-    return {(class_id, day) for class_id, day in await connection.execute(records.with_for_update())}
+    records = select(c.school_id, c.class_id, c.learning_date).where(c.student_id == student_id).order_by(c.id)
+    places: defaultdict[int, set[tuple[int, date]]] = defaultdict(set)
+    for school_id, class_id, day in await connection.execute(records.with_for_update()):
+        places[school_id].add((class_id, day))
+    return places
 
 
 async def _erase_from_plans(connection: AsyncConnection, student_id: int) -> None:

@@ -6,10 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from adsum.platform.errors import Conflict
+from adsum.platform.errors import Conflict, Forbidden
 
 Row: TypeAlias = Mapping[str, Any]
 """A row of a section, by column name: see `schemas`."""
+
+
+class OtherSchools(Forbidden):
+    """The student belongs, or belonged, to a school that the caller does not see."""
+
+    code = "student_of_other_schools"
 
 
 class StudentIsBeingMarked(Conflict):
@@ -23,7 +29,8 @@ class PersonalData:
     """All data about one student, except names and ids of the staff.
 
     Attributes:
-        student: identity and school.
+        student: identity and home school.
+        schools: other schools of the student, former ones too.
         enrolments: in classes, by first day.
         records: attendance by day and session, each with its `changes`.
         requests: marks in the plans of runs. Plans of old runs are pruned.
@@ -38,6 +45,7 @@ class PersonalData:
     """
 
     student: Row
+    schools: Sequence[Row]
     enrolments: Sequence[Row]
     records: Sequence[Row]
     requests: Sequence[Row]

@@ -19,6 +19,13 @@ class StudentOfData(Schema):
     school: str
 
 
+class SchoolOfData(Schema):
+    """Another school of the student. `active`: whether its newest roster file has them; a former school has not."""
+
+    school: str
+    active: bool
+
+
 class EnrolmentOfData(Schema):
     """An enrolment. `endDate` is the first day without the student."""
 
@@ -224,6 +231,7 @@ class StudentDataAnswer(Schema):
     conflicts: list[ConflictOfData] = []  # noqa: RUF012 - pydantic copies it
     days: list[DayOfData] = []  # noqa: RUF012 - pydantic copies it
     months: list[MonthOfData] = []  # noqa: RUF012 - pydantic copies it
+    schools: list[SchoolOfData] = []  # noqa: RUF012 - pydantic copies it
     unmarked: list[UnmarkedOfData] = []  # noqa: RUF012 - pydantic copies it
 
 

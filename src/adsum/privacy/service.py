@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.visibility import can_see_school
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import NotFound
 from adsum.platform.telemetry import logger
 from adsum.privacy.repository import (
     erase_student,
     is_being_marked,
-    is_visible_student,
-    lock_school_of,
+    lock_schools_of,
     personal_data,
     sessions_of_student,
 )
-from adsum.privacy.rules import Erased, PersonalData, StudentIsBeingMarked
+from adsum.privacy.rules import Erased, OtherSchools, PersonalData, StudentIsBeingMarked
+from adsum.roster.repository.membership import schools_of_student
 from adsum.roster.session_fence import advance_fences
 
 log = logger(__name__)
@@ -32,6 +33,7 @@ class StudentData:
         Raises:
             Forbidden: without `student:data`.
             NotFound: the student does not exist or is not visible.
+            OtherSchools: the caller does not see all schools of the student.
         """
         require_permission(caller, Permission.STUDENT_DATA)
         async with self._database.snapshot() as connection:
@@ -49,11 +51,12 @@ class StudentData:
         Raises:
             Forbidden: without `student:data`.
             NotFound: the student does not exist or is not visible.
+            OtherSchools: the caller does not see all schools of the student.
             StudentIsBeingMarked: an open run names the student.
         """
         require_permission(caller, Permission.STUDENT_DATA)
         async with self._database.transaction() as connection:
-            await lock_school_of(connection, student_id)
+            await lock_schools_of(connection, student_id)
             await _require_student(connection, student_id, caller)
             # The fence that submissions take, so that none with this student is accepted meanwhile.
             await advance_fences(connection, await sessions_of_student(connection, student_id))
@@ -68,5 +71,10 @@ class StudentData:
 
 
 async def _require_student(connection: Connection, student_id: int, caller: Caller) -> None:
-    if not await is_visible_student(connection, caller, student_id):
+    schools = await schools_of_student(connection, student_id)
+    visible = [can_see_school(caller, school_id) for school_id in schools]
+    if not any(visible):
         raise NotFound(f"there is no student {student_id}", studentId=student_id)
+    if not all(visible):
+        detail = f"student {student_id} has data at schools that you do not see: this needs the rights of all of them"
+        raise OtherSchools(detail, studentId=student_id)

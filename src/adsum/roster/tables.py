@@ -8,6 +8,7 @@ from sqlalchemy import (
     Date,
     Index,
     Integer,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -87,5 +88,17 @@ enrolments = Table(
     Column("end_date", Date),
     UniqueConstraint("class_id", "source_id"),
     Index(None, "class_id", "student_id"),
+    Index(None, "student_id"),
+)
+
+# The schools of a student besides `students.school_id`, the home school: see repository/membership.py.
+student_schools = Table(
+    "student_schools",
+    metadata,
+    reference("school"),
+    reference("student"),
+    # Whether the newest roster file has the student at this school. A former school has them no longer.
+    Column("active", Boolean, nullable=False),
+    PrimaryKeyConstraint("school_id", "student_id"),
     Index(None, "student_id"),
 )

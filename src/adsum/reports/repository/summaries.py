@@ -7,6 +7,7 @@ Recording a class writes no summary.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from datetime import date
 from typing import Any, TypeAlias
@@ -127,16 +128,19 @@ async def add_up_month(connection: AsyncConnection, school_id: int, month: date)
     await _ADD_UP_MONTH.fetch_all(connection, values)
 
 
-async def erase_from_summaries(connection: AsyncConnection, school_id: int, student_id: int) -> None:
-    """Deletes the days and months of a student, and adds up the days of the school without them.
+async def erase_from_summaries(connection: AsyncConnection, student_id: int) -> None:
+    """Deletes the days and months of a student, and adds up the days of their schools without them.
 
-    The caller holds the lock of the school.
+    The caller holds the locks of the schools.
     """
     c = student_days.c
-    days = list(await connection.scalars(select(c.day).where(c.student_id == student_id)))
+    days = defaultdict[int, list[date]](list)
+    for school_id, day in await connection.execute(select(c.school_id, c.day).where(c.student_id == student_id)):
+        days[school_id].append(day)
     for table in (student_days, student_months, unmarked_students):
         await connection.execute(delete(table).where(table.c.student_id == student_id))
-    await add_up_days(connection, school_id, days)
+    for school_id, of_school in days.items():
+        await add_up_days(connection, school_id, of_school)
 
 
 def is_absent(day: Any) -> ColumnElement[bool]:

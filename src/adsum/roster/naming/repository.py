@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_class
 from adsum.roster.naming.rules import NamedSession, NamedStudent
+from adsum.roster.repository.membership import student_in_school
 from adsum.roster.repository.students import ever_taught
 from adsum.roster.tables import classes, sessions, students
 
@@ -32,7 +33,9 @@ async def visible_sessions(
 
 async def visible_students(connection: AsyncConnection, caller: Caller, school_id: int) -> list[NamedStudent]:
     """The students of a school whom the caller sees, as in `find_student`."""
-    statement = select(students.c.id, students.c.source_id).where(students.c.school_id == school_id)
+    statement = select(students.c.id, students.c.source_id).where(student_in_school(school_id))
+    # The last student of a source id is the one whom the file names: one of the school, not of another home school.
+    statement = statement.order_by(students.c.school_id == school_id, students.c.id)
     if caller.teaches_only:
         statement = statement.where(ever_taught(caller))
     return [NamedStudent(*row) for row in await connection.execute(statement)]

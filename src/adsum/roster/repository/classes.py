@@ -14,6 +14,7 @@ from adsum.accounts.visibility import in_visible_class, in_visible_school, in_vi
 from adsum.platform.database.search import mentions
 from adsum.platform.database.validity import Day
 from adsum.platform.ids import MAX_ID
+from adsum.roster.repository.membership import is_visible_student
 from adsum.roster.rules import (
     ClassFilters,
     ClassRow,
@@ -24,7 +25,7 @@ from adsum.roster.rules import (
     SessionRow,
     SessionTitles,
 )
-from adsum.roster.tables import classes, sessions, students
+from adsum.roster.tables import classes, sessions, student_schools, students
 from adsum.schools.tables import schools
 
 
@@ -160,7 +161,7 @@ def _name_selects(caller: Caller, ids: NamedIds) -> list[Select[*tuple[Any, ...]
     s, c, m, u = students.c, classes.c, sessions.c, users.c
     return [
         select(literal("student"), s.id, s.given_name, s.family_name).where(
-            s.id.in_(sorted(ids.students)), in_visible_school(caller, s.school_id)
+            s.id.in_(sorted(ids.students)), is_visible_student(caller)
         ),
         select(literal("class"), c.id, c.title, literal("")).where(
             c.id.in_(sorted(ids.classes)), in_visible_school(caller, c.school_id)
@@ -178,9 +179,13 @@ async def sizes_of_schools(connection: AsyncConnection, school_ids: Collection[i
     """The size of each of these schools, by id."""
     ids = sorted(school_ids)
     active_classes = await _count_by_school(connection, classes, ids, classes.c.active)
-    active_students = await _count_by_school(connection, students, ids, students.c.active)
+    at_home = await _count_by_school(connection, students, ids, students.c.active)
+    elsewhere = await _count_by_school(connection, student_schools, ids, student_schools.c.active)
     people = await _count_by_school(connection, users, ids, not_(is_disabled))
-    return {id_: SchoolSize(active_classes.get(id_, 0), active_students.get(id_, 0), people.get(id_, 0)) for id_ in ids}
+    return {
+        id_: SchoolSize(active_classes.get(id_, 0), at_home.get(id_, 0) + elsewhere.get(id_, 0), people.get(id_, 0))
+        for id_ in ids
+    }
 
 
 async def _count_by_school(

@@ -15,8 +15,15 @@ from adsum.platform.database.search import mentions
 from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.database.validity import Day, valid_on
 from adsum.platform.ids import MAX_ID
+from adsum.roster.repository.membership import (
+    in_one_school,
+    is_active,
+    is_visible_student,
+    shown_school,
+    student_in_school,
+)
 from adsum.roster.rules import RosterStudent, StudentFilters, StudentName, StudentRow, grades_of, name_order
-from adsum.roster.tables import enrolments, students
+from adsum.roster.tables import classes, enrolments, students
 from adsum.schools.tables import schools
 
 # Postgres allows 32,767 parameters in a statement.
@@ -35,7 +42,8 @@ async def list_students(
     A teacher sees the students who are enrolled, on `filters.day` or today, in a class that the teacher is assigned to
     on that day. Other callers see all students of their schools.
     """
-    statement = _students().where(in_visible_school(caller, students.c.school_id), students.c.id > after)
+    caller = in_one_school(caller, filters.school_id)
+    statement = _students(caller).where(students.c.id > after)
     statement = statement.order_by(students.c.id).limit(limit)
     if caller.teaches_only or filters.class_id is not None or filters.day is not None:
         statement = statement.where(_enrolled(caller, filters.class_id, filters.day or today))
@@ -43,14 +51,17 @@ async def list_students(
         statement = statement.where(mentions(filters.words, students.c.search_text))
     if filters.source_id is not None:
         statement = statement.where(students.c.source_id == filters.source_id)
-    if filters.school_id is not None:
-        statement = statement.where(students.c.school_id == filters.school_id)
     return [StudentRow(*row) for row in await connection.execute(statement)]
 
 
-async def find_student(connection: AsyncConnection, caller: Caller, student_id: int) -> StudentRow | None:
-    """The student, if the caller sees them; a teacher sees students of the classes that they teach on any day."""
-    statement = _students().where(students.c.id == student_id, in_visible_school(caller, students.c.school_id))
+async def find_student(
+    connection: AsyncConnection, caller: Caller, student_id: int, school_id: int | None = None
+) -> StudentRow | None:
+    """The student, if the caller sees them; a teacher sees students of the classes that they teach on any day.
+
+    `school_id`: only as a student of this school, home or not.
+    """
+    statement = _students(in_one_school(caller, school_id)).where(students.c.id == student_id)
     if caller.teaches_only:
         statement = statement.where(ever_taught(caller))
     row = (await connection.execute(statement)).one_or_none()
@@ -61,8 +72,7 @@ async def is_visible_student_of_school(
     connection: AsyncConnection, caller: Caller, school_id: int, student_id: int
 ) -> bool:
     """Whether the school has this student and the caller sees them, as in `find_student`."""
-    found = await find_student(connection, caller, student_id)
-    return found is not None and found.school_id == school_id
+    return await find_student(connection, caller, student_id, school_id) is not None
 
 
 async def students_of_school(
@@ -73,19 +83,17 @@ async def students_of_school(
     found: set[int] = set()
     for start in range(0, len(storable), MAX_IDS_PER_STATEMENT):
         among = students.c.id.in_(storable[start : start + MAX_IDS_PER_STATEMENT])
-        found.update(await connection.scalars(select(students.c.id).where(students.c.school_id == school_id, among)))
+        found.update(await connection.scalars(select(students.c.id).where(student_in_school(school_id), among)))
     return frozenset(found)
 
 
 async def schools_of_students(
     connection: AsyncConnection, caller: Caller, student_ids: Collection[int]
 ) -> dict[int, int]:
-    """School ids by student id, of the students of the caller's schools."""
+    """School ids by student id, of the students of the caller's schools: the home school, or a visible one."""
     storable = [student_id for student_id in student_ids if 1 <= student_id <= MAX_ID]
-    found = select(students.c.id, students.c.school_id).where(
-        students.c.id.in_(storable), in_visible_school(caller, students.c.school_id)
-    )
-    return {row.id: row.school_id for row in await connection.execute(found)}
+    found = select(students.c.id, shown_school(caller)).where(students.c.id.in_(storable), is_visible_student(caller))
+    return {row[0]: row[1] for row in await connection.execute(found)}
 
 
 async def visible_student_names(
@@ -93,7 +101,7 @@ async def visible_student_names(
 ) -> dict[int, StudentName]:
     """Names by student id, of the students whom the caller sees, as in `find_student`."""
     found = select(students.c.id, students.c.given_name, students.c.family_name).where(
-        students.c.id.in_(student_ids), in_visible_school(caller, students.c.school_id)
+        students.c.id.in_(student_ids), is_visible_student(caller)
     )
     if caller.teaches_only:
         found = found.where(ever_taught(caller))
@@ -102,7 +110,7 @@ async def visible_student_names(
 
 async def grades_of_school(connection: AsyncConnection, school_id: int) -> dict[int, tuple[str, ...]]:
     """The current grades of each student of a school."""
-    rows = await connection.execute(select(students.c.id, students.c.grade).where(students.c.school_id == school_id))
+    rows = await connection.execute(select(students.c.id, students.c.grade).where(student_in_school(school_id)))
     return {row.id: grades_of(row.grade) for row in rows}
 
 
@@ -134,11 +142,16 @@ async def roster_of(connection: AsyncConnection, class_id: int, day: date) -> li
     return sorted(roster, key=lambda each: name_order(each.family_name, each.given_name, each.student_id))
 
 
-def _students() -> Select[int, int, str | None, str, str, str | None, bool]:
-    """The columns of `StudentRow`. Joins schools, because `today` may be an expression over their time zone."""
-    s = students.c
-    return select(s.id, s.school_id, s.source_id, s.given_name, s.family_name, s.grade, s.active).join(
-        schools, schools.c.id == s.school_id
+def _students(caller: Caller) -> Select[int, int, str | None, str, str, str | None, bool]:
+    """The columns of `StudentRow`, of the students of the caller's schools.
+
+    Joins schools, because `today` may be an expression over their time zone.
+    """
+    s, shown = students.c, shown_school(caller)
+    return (
+        select(s.id, shown, s.source_id, s.given_name, s.family_name, s.grade, is_active(caller))
+        .join(schools, schools.c.id == shown)
+        .where(is_visible_student(caller))
     )
 
 
@@ -149,6 +162,10 @@ def _enrolled(caller: Caller, class_id: int | None, day: Day) -> ColumnElement[b
         valid_on(enrolments, day),
         in_visible_class(caller, enrolments.c.class_id, day),
     )
+    if caller.schools is not None:
+        # A student of several schools is enrolled in classes of others, too.
+        enrolled = enrolled.join(classes, classes.c.id == enrolments.c.class_id)
+        enrolled = enrolled.where(in_visible_school(caller, classes.c.school_id))
     return exists(enrolled if class_id is None else enrolled.where(enrolments.c.class_id == class_id))
 
 
