@@ -98,7 +98,7 @@ async def test_a_year_is_counted_as_in_the_files_and_their_one_contradiction_is_
 ) -> None:
     async def send(some: Sequence[Event]) -> MarksReport:
         content = "\n".join([HEADER, *(event.line for event in some)]).encode()
-        return await adsum.marks_import.import_csv(school_id, content, system_caller(), MarksOptions())
+        return await adsum.marks_import.import_file(school_id, content, system_caller(), MarksOptions())
 
     with pytest.raises(Invalid) as refused:
         await send(events)

@@ -325,7 +325,8 @@ class Decisions:
         requested = self._apply_precedence(check, snapshot)
         plan = make_plan(requested, snapshot.records, on_existing, overrules=check.caller.overrules)
         if not plan.jobs:
-            return Accepted(_nothing_to_do(check, plan, snapshot.newest_run), closed=snapshot.closed)
+            result = nothing_to_do(batch, snapshot.newest_run, plan.total)
+            return Accepted(_described(result, check, plan.conflicts), closed=snapshot.closed)
         run = self._new_run(check, plan, snapshot.number + 1)
         self.runs[batch], self._fences[batch.session_id] = run, check.fence
         return Accepted(_initiated(check, plan, run), run, snapshot.closed)
@@ -388,13 +389,14 @@ def _refuse_recorded(check: CheckedSubmission, records: Mapping[int, RecordedMar
 
 def _initiated(check: CheckedSubmission, plan: Plan, run: Run) -> BatchResult:
     message = f"Batch processing initiated for {len(plan.jobs)} attendances"
-    result = _result(check, run.run_id, message, plan.total, plan.conflicts)
+    result = _described(_without_jobs(check.batch, run.run_id, message, plan.total), check, plan.conflicts)
     return replace(result, added_jobs=len(plan.jobs), skipped_jobs=len(plan.kept), is_new_run=True)
 
 
-def _nothing_to_do(check: CheckedSubmission, plan: Plan, newest_run: str | None) -> BatchResult:
-    message = f"Nothing to do: all {plan.total} attendances are recorded already"
-    return _result(check, newest_run, message, plan.total, plan.conflicts)
+def nothing_to_do(batch: Batch, newest_run: str | None, total: int) -> BatchResult:
+    """The answer to a request for marks that are recorded already."""
+    message = f"Nothing to do: all {total} attendances are recorded already"
+    return _without_jobs(batch, newest_run, message, total)
 
 
 def _skipped(check: CheckedSubmission, open_run: Run, records: Mapping[int, RecordedMark]) -> BatchResult:
@@ -406,23 +408,24 @@ def _skipped(check: CheckedSubmission, open_run: Run, records: Mapping[int, Reco
     }
     conflicts = conflicts_with(check.requested, {**records, **being_recorded})
     message = "Batch is already being processed"
-    return replace(_result(check, open_run.run_id, message, len(check.requested), conflicts), is_skipped=True)
+    result = _without_jobs(check.batch, open_run.run_id, message, len(check.requested))
+    return replace(_described(result, check, conflicts), is_skipped=True)
 
 
-def _result(
-    check: CheckedSubmission, run_id: str | None, message: str, total: int, conflicts: tuple[MarkConflict, ...]
-) -> BatchResult:
+def _described(result: BatchResult, check: CheckedSubmission, conflicts: tuple[MarkConflict, ...]) -> BatchResult:
+    return replace(result, conflicts=conflicts, warnings=check.warnings)
+
+
+def _without_jobs(batch: Batch, run_id: str | None, message: str, total: int) -> BatchResult:
     """The answer to a submission without attendance jobs."""
     return BatchResult(
-        batch_id=check.batch.id,
+        batch_id=batch.id,
         run_id=run_id,
         total_jobs=total,
         added_jobs=0,
         skipped_jobs=total,
-        lock_key=lock_key(check.batch.id),
+        lock_key=lock_key(batch.id),
         message=message,
         is_new_run=False,
         is_skipped=False,
-        conflicts=conflicts,
-        warnings=check.warnings,
     )

@@ -1,7 +1,7 @@
 """Reads CSV imports with named columns, and writes CSV exports that no spreadsheet interprets as formulas.
 
 Reading accepts what spreadsheets write: UTF-8 with or without a byte order mark, or UTF-16 with one; columns separated
-by commas, semicolons or tabs, also after a line `sep=;`; empty rows, and empty columns at the end.
+by commas, semicolons or tabs, also after a line `sep=;`; empty rows, and empty columns at the end; and workbooks.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from itertools import chain
 from typing import IO, Any, Self
 
 from adsum.platform.errors import Malformed, Violation
+from adsum.platform.workbook_rows import UnreadableWorkbook, is_workbook, workbook_rows
 
 BOM = "\ufeff"
 """The byte order mark at the beginning of a text."""
@@ -63,36 +64,128 @@ class CsvForm:
         file: the name of the file in errors.
         columns: the required columns. A tuple of several requires at least one of them.
         more: the optional columns.
-        ignores_others: other columns are not read. Otherwise they are refused.
+        unread: columns that a file may have, and that are not read.
+        ignores_others: other columns are not read, either. Otherwise they are refused.
     """
 
     file: str
     columns: tuple[tuple[str, ...], ...]
     more: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     ignores_others: bool = False
 
     @property
     def known(self) -> tuple[str, ...]:
-        return (*chain(*self.columns), *self.more)
+        return (*chain(*self.columns), *self.more, *self.unread)
 
     def lines(self, content: bytes) -> Iterator[Line]:
         """Yields the lines that are not blank, with their cells by column. Only one line is in memory.
 
+        A workbook has the rows of its first sheet as lines. Cells that `harmless` escaped are as they were.
+
         Raises:
-            UnreadableCsv: the encoding is unknown, or the header is wrong.
+            UnreadableCsv: the encoding is unknown, the workbook is damaged, or the header is wrong.
         """
+        if is_workbook(content):
+            yield from self._rows_of_workbook(content)
+            return
         require_encoding(self.file, io.BytesIO(content))
         with CsvRows(self, io.BytesIO(content)) as rows:
             for number, cells, violation in rows:
                 if violation is None:
-                    yield Line(number, {name: cells[position].strip() for name, position in rows.positions.items()})
+                    yield Line(number, _named(cells, rows.positions))
                 else:
                     yield Line(number, {}, self.violation(number, violation))
+
+    def _rows_of_workbook(self, content: bytes) -> Iterator[Line]:
+        """The rows of the first sheet. A row may be shorter than the header."""
+        try:
+            rows = workbook_rows(content)
+            _, names = next(rows, (0, []))
+            if not names:
+                raise self.unreadable([self.no_header()])
+            columns = self.header([name.strip() for name in names])
+            positions = {name: at for at, name in enumerate(columns) if name is not None}
+            for number, cells in rows:
+                width, expected = len(cells), len(columns)
+                if width > expected:
+                    detail = f"the row has {width} columns, the header {expected}"
+                    wrong = Violation("wrong_columns", detail, params={"columns": width, "expected": expected})
+                    yield Line(number, {}, self.violation(number, wrong))
+                else:
+                    yield Line(number, _named([*cells, *[""] * (expected - width)], positions))
+        except UnreadableWorkbook as error:
+            violation = file_violation(error.code, self.file, str(error))
+            raise UnreadableCsv(violation.detail, [violation]) from None
+
+    def header(self, names: list[str], separator: str | None = None) -> list[str | None]:
+        """The known name of each column, without empty columns at the end.
+
+        Args:
+            names: the cells of the header.
+            separator: of the columns in a CSV file.
+
+        Raises:
+            UnreadableCsv: with a violation for each missing, repeated or unknown column.
+        """
+        names = names[: max((at for at, name in enumerate(names, start=1) if name), default=0)]
+        known = {name.lower(): name for name in self.known}
+        columns = [known.get(name.lower()) for name in names]
+        violations = [*self._missing(columns, separator), *self._repeated(columns)]
+        if not self.ignores_others:
+            violations += self._unknown(names, columns)
+        if separator is not None and columns == [None]:
+            detail = f"the header {names[0][:MAX_SHOWN]!r} has no separator; columns are separated by {ANY_SEPARATOR}"
+            if self.ignores_others:
+                detail = f"the header has no separator; columns are separated by {ANY_SEPARATOR}"
+            violations = [file_violation("wrong_separator", self.file, detail)]
+        if violations:
+            raise self.unreadable(violations)
+        return columns
+
+    def _missing(self, columns: Sequence[str | None], separator: str | None) -> Iterator[Violation]:
+        hint, params = (f"; {_separated_by(separator)}", {"separator": separator}) if separator else ("", {})
+        for names in self.columns:
+            if not set(names) & set(columns):
+                detail = f"the column {' or '.join(names)} is missing{hint}"
+                yield file_violation("missing_column", self.file, detail, column=names[0], **params)
+
+    def _repeated(self, columns: Sequence[str | None]) -> Iterator[Violation]:
+        for name in self.known:
+            if (count := columns.count(name)) > 1:
+                times = "twice" if count == 2 else f"{count} times"
+                yield file_violation("repeated_column", self.file, f"the column {name} occurs {times}", column=name)
+
+    def _unknown(self, names: Sequence[str], columns: Sequence[str | None]) -> Iterator[Violation]:
+        for position, (name, column) in enumerate(zip(names, columns, strict=True), start=1):
+            if column is None:
+                text = f"the column {name[:MAX_SHOWN]!r} is unknown" if name else f"column {position} has no name"
+                yield file_violation("unknown_column", self.file, text, position=position)
+
+    def no_header(self) -> Violation:
+        return file_violation("missing_header", self.file, "there is no header row")
+
+    def unreadable(self, violations: Sequence[Violation]) -> UnreadableCsv:
+        """Its detail says what the header has to be."""
+        required = ",".join(" or ".join(names) for names in self.columns)
+        optional = f", and may name {','.join(self.more)}" if self.more else ""
+        return UnreadableCsv(
+            f"the header of {self.file} has to name the columns {required}{optional}: {violations[0].detail}",
+            violations,
+        )
 
     def violation(self, line: int, violation: Violation) -> Violation:
         """The violation with the number of its line."""
         detail = f"line {line}: {violation.detail}"
         return row_violation(violation.code, self.file, line, detail, **violation.params)
+
+
+def _named(cells: Sequence[str], positions: Mapping[str, int]) -> dict[str, str]:
+    return {name: unescaped(cells[position]).strip() for name, position in positions.items()}
+
+
+def _separated_by(separator: str) -> str:
+    return f"columns are separated by {SEPARATORS[separator]} in this file"
 
 
 def file_violation(code: str, file: str, detail: str, **params: Any) -> Violation:
@@ -225,10 +318,10 @@ class CsvRows:
                 named = found[1]
                 if named not in SEPARATORS:
                     detail = f"the first line names the separator {named!r}; columns are separated by {ANY_SEPARATOR}"
-                    raise self._unreadable([self._file_violation("wrong_separator", detail)])
+                    raise self._form.unreadable([file_violation("wrong_separator", self._form.file, detail)])
             elif line.strip(_BLANK_LINE):
                 return count, named or self._separator_of(line), line
-        raise self._unreadable([self._file_violation("missing_header", "there is no header row")])
+        raise self._form.unreadable([self._form.no_header()])
 
     def _separator_of(self, header: str) -> str:
         """The separator that finds the most known columns; of equal ones, the one that finds the most columns."""
@@ -249,63 +342,14 @@ class CsvRows:
         except csv.Error:
             first = self._lines_before + 1
             violation = wrong_quotes(self._row_lines[self._lines_before :], first, self._separator)
-            raise self._unreadable([self._form.violation(first, violation)]) from None
+            raise self._form.unreadable([self._form.violation(first, violation)]) from None
         self._header_width = len(names)
-        while names and not names[-1]:
-            names.pop()
-        known = {name.lower(): name for name in self._form.known}
-        columns = [known.get(name.lower()) for name in names]
-        violations = [*self._missing(columns), *self._repeated(columns)]
-        if not self._form.ignores_others:
-            violations += self._unknown(names, columns)
-        if columns == [None]:
-            detail = f"the header {names[0][:MAX_SHOWN]!r} has no separator; columns are separated by {ANY_SEPARATOR}"
-            if self._form.ignores_others:
-                detail = f"the header has no separator; columns are separated by {ANY_SEPARATOR}"
-            violations = [self._file_violation("wrong_separator", detail)]
-        if violations:
-            raise self._unreadable(violations)
-        return columns
-
-    def _missing(self, columns: Sequence[str | None]) -> Iterator[Violation]:
-        for names in self._form.columns:
-            if not set(names) & set(columns):
-                detail = f"the column {' or '.join(names)} is missing; {self._separator_text}"
-                params = {"column": names[0], "separator": self._separator}
-                yield self._file_violation("missing_column", detail, **params)
-
-    def _repeated(self, columns: Sequence[str | None]) -> Iterator[Violation]:
-        for name in self._form.known:
-            if (count := columns.count(name)) > 1:
-                times = "twice" if count == 2 else f"{count} times"
-                yield self._file_violation("repeated_column", f"the column {name} occurs {times}", column=name)
-
-    def _unknown(self, names: Sequence[str], columns: Sequence[str | None]) -> Iterator[Violation]:
-        for position, (name, column) in enumerate(zip(names, columns, strict=True), start=1):
-            if column is None:
-                text = f"the column {name[:MAX_SHOWN]!r} is unknown" if name else f"column {position} has no name"
-                yield self._file_violation("unknown_column", text, position=position)
+        return self._form.header(names, self._separator)
 
     def _wrong_width(self, cells: int) -> Violation:
-        detail = f"the row has {cells} columns, the header {self.width}; {self._separator_text}"
+        detail = f"the row has {cells} columns, the header {self.width}; {_separated_by(self._separator)}"
         params = {"columns": cells, "expected": self.width, "separator": self._separator}
         return Violation("wrong_columns", detail, params=params)
-
-    @property
-    def _separator_text(self) -> str:
-        return f"columns are separated by {SEPARATORS[self._separator]} in this file"
-
-    def _file_violation(self, code: str, detail: str, **params: Any) -> Violation:
-        return file_violation(code, self._form.file, detail, **params)
-
-    def _unreadable(self, violations: Sequence[Violation]) -> UnreadableCsv:
-        """Its detail says what the header has to be."""
-        required = ",".join(" or ".join(names) for names in self._form.columns)
-        optional = f", and may name {','.join(self._form.more)}" if self._form.more else ""
-        return UnreadableCsv(
-            f"the header of {self._form.file} has to name the columns {required}{optional}: {violations[0].detail}",
-            violations,
-        )
 
 
 def wrong_quotes(lines: Sequence[str], first: int, separator: str) -> Violation:
@@ -360,13 +404,22 @@ def _quote_violation(first: int, place: tuple[int, int], predicate: str) -> Viol
 Cell = str | int | float | date | None
 """The value of a cell. A `datetime` has an offset."""
 
-# Prefixes that spreadsheets interpret as a formula. Japanese keyboards produce the wide forms.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+# Spreadsheets find a formula at the beginning of a cell, also behind blanks and quotes, and at the beginning of what a
+# program takes for a cell that expects another separator. Japanese keyboards produce the wide forms.
+_SIGN = "=+\\-@＝＋－＠"  # noqa: RUF001
+_BEGIN = r"(?:\A|(?<=[;\t\r\n]))"
+_FORMULA = re.compile(rf"""{_BEGIN}(?=[ "']*[{_SIGN}])|\A(?=[ "']*[\t\r\n])""")
+_ESCAPED_FORMULA = re.compile(rf"""{_BEGIN}'(?=[ "']*[{_SIGN}])|\A'(?=[ "']*[\t\r\n])""")
 
 
 def harmless(text: str) -> str:
-    """The text, with a leading apostrophe if it would be a formula. Conversions of the file keep the apostrophe."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """The text, with an apostrophe wherever a formula would begin. Conversions of the file keep the apostrophes."""
+    return text if text.isalnum() else _FORMULA.sub("'", text)
+
+
+def unescaped(text: str) -> str:
+    """The text that `harmless` has been given: `unescaped(harmless(text)) == text`."""
+    return _ESCAPED_FORMULA.sub("", text) if "'" in text else text
 
 
 def csv_lines(rows: Iterable[Iterable[Cell]]) -> str:

@@ -144,7 +144,7 @@ async def test_a_change_between_check_and_acceptance_is_reported_and_other_batch
     content = f"{HEADER}\n{files.line(leaver)}\n{files.line(leaver, day=NEXT_DAY)}\n".encode()
 
     with pytest.raises(ImportInterrupted) as interrupted:
-        await adsum.marks_import.import_csv(files.api.school.school_id, content, caller(Role.ADMIN), MarksOptions())
+        await adsum.marks_import.import_file(files.api.school.school_id, content, caller(Role.ADMIN), MarksOptions())
 
     assert interrupted.value.params == {"accepted": 1, "batches": 2}
     assert [(violation.pointer, violation.code) for violation in interrupted.value.violations] == [
@@ -163,7 +163,9 @@ async def test_an_error_that_concerns_no_line_is_raised_unchanged(
     monkeypatch.setattr(adsum.attendances, "create_batch", fails)
     for error in (Unavailable("away"), RuntimeError("a fault")):
         with pytest.raises(type(error), match=str(error)):
-            await adsum.marks_import.import_csv(files.api.school.school_id, content, caller(Role.ADMIN), MarksOptions())
+            await adsum.marks_import.import_file(
+                files.api.school.school_id, content, caller(Role.ADMIN), MarksOptions()
+            )
 
 
 async def test_the_office_imports_a_closed_day_with_a_reason(files: Files) -> None:

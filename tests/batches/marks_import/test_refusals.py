@@ -9,6 +9,7 @@ import pytest
 from adsum.accounts.access import Role
 from adsum.attendance.statuses.rules import CountsAs, Status
 from adsum.batches.marks_import import rules
+from adsum.platform.http.list_files import FileKind
 from adsum.wiring import Adsum
 from tests.batches.marks_import.conftest import HEADER, Elsewhere, Files
 from tests.support.api import violations
@@ -100,17 +101,31 @@ async def test_an_ambiguous_status_is_refused_with_its_codes(adsum: Adsum, files
     ]
 
 
-async def test_a_row_with_both_names_or_neither_is_refused(files: Files) -> None:
+async def test_a_row_with_names_that_differ_or_without_names_is_refused(
+    adsum: Adsum, files: Files, elsewhere: Elsewhere
+) -> None:
+    async with adsum.database.transaction() as connection:
+        await enrol(connection, elsewhere.class_id, [elsewhere.student_id])
     own, first = files.api.school.class_id, files.students[0]
 
-    answer = await files.send(f"7b,{own},,,s-1,{first},2024-12-25,late", ",,,,,,25.12.2024,late")
+    answer = await files.send(
+        f"ma-7c,{own},,,,{first},2024-12-25,late,,",
+        f"ma-7c,{elsewhere.class_id},,{elsewhere.session_id},s-99,{first},2024-12-25,late,2024-12-25,",
+        f"ma-7c,{elsewhere.class_id},2,{elsewhere.session_id},s-99,,2024-12-25,late,2024-12-24,",
+        ",,,,,,25.12.2024,late,,",
+        header=f"{HEADER},learningDate,classTitle",
+    )
 
-    assert [(error["pointer"], error["code"]) for error in answer.json()["errors"]] == [
-        ("marks.csv:2", "two_names"),
-        ("marks.csv:2", "two_names"),
-        ("marks.csv:3", "missing_value"),
-        ("marks.csv:3", "missing_value"),
-        ("marks.csv:3", "date_format"),
+    errors = [(error["pointer"], error["code"], error["params"].get("columns")) for error in answer.json()["errors"]]
+    assert errors[:3] == [
+        ("marks.csv:2", "names_differ", ["class", "classId"]),
+        ("marks.csv:3", "names_differ", ["student", "studentId"]),
+        ("marks.csv:4", "names_differ", ["date", "learningDate"]),
+    ]
+    assert [error[:2] for error in errors[3:]] == [
+        ("marks.csv:5", "missing_value"),
+        ("marks.csv:5", "missing_value"),
+        ("marks.csv:5", "date_format"),
     ]
 
 
@@ -178,7 +193,7 @@ async def test_import_requires_permission(adsum: Adsum, files: Files) -> None:
     as_json = await files.send(line, kind="application/json")
     assert as_json.status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     assert (as_json.json()["detail"], as_json.json()["params"]) == (
-        "send the body with Content-Type: text/csv",
-        {"accepted": ["text/csv"]},
+        f"send the body with Content-Type: text/csv or {FileKind.XLSX}",
+        {"accepted": ["text/csv", FileKind.XLSX]},
     )
     assert violations(await files.send(line, onExisting="fail")) == {("/query/onExisting", "unknown_value")}

@@ -9,13 +9,13 @@ import pytest
 from adsum.attendance.rules import Mark
 from adsum.batches.marks_import.rules import MarkRow, WrongRow, read_marks
 from adsum.platform.errors import Malformed
-from adsum.roster.naming.rules import Name
+from adsum.roster.naming.rules import Name, Names
 
 DAY = date(2024, 12, 25)
 
 
-def names(class_name: str, session: str, student: str) -> tuple[Name, Name, Name]:
-    return Name("class", class_name), Name("session", session), Name("student", student)
+def names(class_name: str, session: str, student: str) -> tuple[Names, Names, Names]:
+    return (Name("class", class_name),), (Name("session", session),), (Name("student", student),)
 
 
 def test_a_byte_order_mark_crlf_another_column_order_and_blank_lines_are_accepted() -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from adsum.platform.errors import Violation
-from adsum.roster.naming.rules import CLASS, STUDENT, Name, NamedSession, NamedStudent, NameIndex, RosterNames, name_in
+from adsum.roster.naming.rules import (
+    CLASS,
+    STUDENT,
+    Name,
+    NamedSession,
+    NamedStudent,
+    NameIndex,
+    Names,
+    RosterNames,
+    names_in,
+)
 
-OURS = Name("class", "k-7")
+OURS = (Name("class", "k-7"),)
 
 
 def roster(*sessions: tuple[int, str, str | None]) -> RosterNames:
@@ -28,10 +36,10 @@ def roster(*sessions: tuple[int, str, str | None]) -> RosterNames:
 def test_a_source_id_never_finds_an_id_of_adsum_and_what_is_close_is_named(written: str, difference: str) -> None:
     names, name = roster(), Name("student", written)
 
-    assert names.student_of(name) == names.student_of(name) < 0
-    assert names.student_of(Name("studentId", "117")) == 117
-    assert names.student_of(Name("student", "0117")) == 5
-    assert names.unknown_student("unknown_student", f"there is no {name}", name) == Violation(
+    assert names.student_of((name,)) == names.student_of((name,)) == -1
+    assert names.student_of((Name("studentId", "117"),)) == 117
+    assert names.student_of((Name("student", "0117"),)) == 5
+    assert names.unknown_student("unknown_student", f"there is no {name}", (name,)) == Violation(
         "unknown_student",
         f"there is no student '{written}'; '0117' exists: {difference}",
         params={"close": ["0117"]},
@@ -71,45 +79,145 @@ def test_a_source_id_in_the_column_of_adsums_ids_is_unknown_and_shows_its_column
 def test_a_session_is_found_by_its_period_its_source_id_or_adsums_id() -> None:
     names = roster((1, "2", "mon"), (2, "", None), (3, "09", "2-b"))
 
-    found = [names.session_of(OURS, Name(*name)) for name in (("session", "2"), ("session", "mon"), ("sessionId", "1"))]
+    written = [("session", "2"), ("session", "mon"), ("sessionId", "1"), ("sessionSourcedId", "mon"), ("period", "2")]
+    found = [names.session_of(OURS, (Name(*name),)) for name in written]
 
-    assert [session.id for session in found if isinstance(session, NamedSession)] == [1, 1, 1]
-    assert names.session_of(Name("classId", "7"), Name("session", "")) == NamedSession(2, "", None, 7, "k-7")
-    assert names.session_of(OURS, Name("session", "9")) == Violation(
+    assert [session.id for session in found if isinstance(session, NamedSession)] == [1] * len(written)
+    by_id = names.session_of((Name("classId", "7"),), (Name("session", ""),))
+    assert by_id == NamedSession(2, "", None, 7, "k-7")
+    assert names.session_of(OURS, (Name("session", "9"),)) == Violation(
         "session_not_of_class",
         "class 'k-7' has no session '9'; '09' exists: the file may have lost leading zeros",
         params={"close": ["09"]},
     )
-    assert names.session_of(OURS, Name("session", "3")) == Violation(
+    assert names.session_of(OURS, (Name("session", "3"),)) == Violation(
         "session_not_of_class",
         "class 'k-7' has no session '3'; it is an id of Adsum, which belongs in the column sessionId",
     )
 
 
 def test_the_period_of_one_session_and_the_source_id_of_another_are_not_mixed() -> None:
-    found = roster((1, "2", None), (2, "3", "2")).session_of(OURS, Name("session", "2"))
+    names, written = roster((1, "2", None), (2, "3", "2")), Name("session", "2")
+    found = names.session_of(OURS, (written,))
 
     assert isinstance(found, Violation)
     assert found.code == "ambiguous_session"
+    for further, session_id in (
+        (Name("sessionId", "1"), 1),
+        (Name("sessionSourcedId", "2"), 2),
+        (Name("period", "2"), 1),
+    ):
+        session = names.session_of(OURS, (written, further))
+        assert isinstance(session, NamedSession)
+        assert session.id == session_id
+
+
+@pytest.mark.parametrize(
+    ("class_names", "session_names", "code", "columns"),
+    [
+        ([("class", "k-7"), ("classId", "8")], [("session", "1")], "names_differ", ["class", "classId"]),
+        (
+            [("classId", "7"), ("classSourcedId", "k-8")],
+            [("session", "1")],
+            "names_differ",
+            ["classId", "classSourcedId"],
+        ),
+        ([("classId", "7"), ("classSourcedId", "k-9")], [("session", "1")], "unknown_class", None),
+        ([("class", "k-7")], [("sessionId", "1"), ("period", "2")], "names_differ", ["sessionId", "period"]),
+        ([("class", "k-7")], [("sessionId", "1"), ("period", "3")], "session_not_of_class", None),
+        (
+            [("class", "k-7")],
+            [("sessionId", "1"), ("sessionSourcedId", "tue")],
+            "names_differ",
+            ["sessionId", "sessionSourcedId"],
+        ),
+        ([("class", "k-7")], [("sessionId", "3")], "session_not_of_class", None),
+        ([("class", "k-7"), ("classId", "7")], [("session", "mon"), ("sessionId", "1"), ("period", "1")], None, None),
+    ],
+)
+def test_all_names_of_a_class_and_a_session_have_to_name_the_same(
+    class_names: list[tuple[str, str]],
+    session_names: list[tuple[str, str]],
+    code: str | None,
+    columns: list[str] | None,
+) -> None:
+    names = RosterNames(
+        [
+            NamedSession(1, "1", "mon", 7, "k-7"),
+            NamedSession(2, "2", "tue", 7, "k-7"),
+            NamedSession(3, "1", None, 8, "k-8"),
+        ]
+    )
+
+    found = names.session_of(tuple(Name(*each) for each in class_names), tuple(Name(*each) for each in session_names))
+
+    if code is None:
+        assert found == NamedSession(1, "1", "mon", 7, "k-7")
+    else:
+        assert isinstance(found, Violation)
+        assert (found.code, found.params.get("columns")) == (code, columns)
+
+
+def test_all_names_of_a_student_have_to_name_the_same() -> None:
+    names = roster()
+    zeros, other = Name("studentId", "5"), Name("studentId", "117")
+    source, nobody = Name("studentSourcedId", "0117"), Name("studentSourcedId", "0118")
+    unseen = Name("studentId", "900")
+
+    assert names.student_of((zeros, source)) == 5
+    assert names.student_of((other, source)) == Violation(
+        "names_differ",
+        "studentId '117' and studentSourcedId '0117' do not name the same",
+        params={"columns": ["studentId", "studentSourcedId"]},
+    )
+    assert names.student_of((zeros, nobody)) == -1, "a source id that nobody has"
+    assert names.student_of((unseen, source)) == -2, "another student's source id"
+
+
+def test_adsums_id_of_a_student_whom_the_caller_does_not_see_is_left_to_the_validation() -> None:
+    names, unseen = roster(), Name("studentId", "900")
+
+    assert names.student_of((unseen,)) == names.student_of((unseen, Name("studentSourcedId", "s-900"))) == 900
+    assert names.student_of((Name("studentId", "0900"),)) == -1, "as no export writes an id"
+    assert names.student_of((Name("studentId", "9" * 19),)) == -2, "no database stores it"
+    assert names.unknown_student("c", "unknown", (unseen,)) == Violation("c", "unknown")
+    assert names.unknown_student("c", "not enrolled", (Name("studentId", "5"),)) == Violation("c", "not enrolled")
 
 
 @pytest.mark.parametrize(
     ("cells", "expected"),
     [
-        ({"student": "s-1", "studentId": ""}, Name("student", "s-1")),
-        ({"studentId": "1"}, Name("studentId", "1")),
-        ({"student": "s-1", "studentId": "1"}, "student and studentId are both filled; leave one of them empty"),
-        ({"student": "", "studentId": ""}, "student and studentId are both empty"),
-        ({"student": ""}, "student is empty"),
+        ({"student": "s-1", "studentId": "", "studentSourcedId": ""}, (Name("student", "s-1"),)),
+        ({"studentId": "1"}, (Name("studentId", "1"),)),
+        ({"studentSourcedId": "s-1", "studentId": "1"}, (Name("studentId", "1"), Name("studentSourcedId", "s-1"))),
     ],
 )
-def test_a_row_names_a_student_in_one_of_two_columns(cells: dict[str, str], expected: Any) -> None:
+def test_the_filled_columns_name_a_student(cells: dict[str, str], expected: Names) -> None:
     violations: list[Violation] = []
-    found = name_in(cells, STUDENT, violations)
 
-    assert found or [violation.detail for violation in violations] == [expected]
-    assert violations or found == expected
+    assert names_in(cells, STUDENT, violations) == expected
+    assert violations == []
+
+
+@pytest.mark.parametrize(
+    ("cells", "detail"),
+    [
+        ({"student": "", "class": "7b"}, "student is empty"),
+        ({"student": "", "studentId": ""}, "student and studentId are both empty"),
+        (dict.fromkeys(STUDENT, ""), "student and studentId and studentSourcedId are all empty"),
+    ],
+)
+def test_a_row_that_names_no_student_is_a_violation(cells: dict[str, str], detail: str) -> None:
+    violations: list[Violation] = []
+
+    assert names_in(cells, STUDENT, violations) is None
+    (violation,) = violations
+    assert (violation.code, violation.detail) == ("missing_value", detail)
+    assert violation.params["columns"] == [column for column in STUDENT if column in cells]
 
 
 def test_an_empty_name_is_a_name_where_it_may_be_empty() -> None:
-    assert name_in({"class": ""}, CLASS, [], may_be_empty=True) == Name("class", "")
+    violations: list[Violation] = []
+
+    assert names_in({"class": ""}, CLASS, violations, may_be_empty=True) == (Name("class", ""),)
+    assert violations == []

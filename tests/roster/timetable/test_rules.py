@@ -13,8 +13,8 @@ from adsum.schools.calendar.rules import SessionTime
 def test_a_byte_order_mark_another_order_of_columns_and_blank_lines_are_accepted() -> None:
     content = "﻿Weekday, begins,ends,class,session\r\n3,09:00, 09:45 ,7b,\r\n\r\n,,\r\n4,10:00,10:45,7b,2\r\n".encode()
     assert read_timetable(content) == [
-        TimetableRow(2, Name("class", "7b"), Name("session", ""), SessionTime(3, "09:00", "09:45")),
-        TimetableRow(5, Name("class", "7b"), Name("session", "2"), SessionTime(4, "10:00", "10:45")),
+        TimetableRow(2, (Name("class", "7b"),), (Name("session", ""),), SessionTime(3, "09:00", "09:45")),
+        TimetableRow(5, (Name("class", "7b"),), (Name("session", "2"),), SessionTime(4, "10:00", "10:45")),
     ]
 
 

@@ -107,10 +107,10 @@ async def test_a_source_id_in_a_timetable_is_no_id_of_adsum(adsum: Adsum, api: A
         other = await make_class(connection, api.school.school_id, source_id=f"0{own}")
         await make_session(connection, other)
 
-    answer = await send(api, f"{own},,,,1,08:00,08:45\n{own},{own},,,1,08:00,08:45\n")
+    answer = await send(api, f"{own},,,,1,08:00,08:45\n0{own},{own},,,1,08:00,08:45\n")
 
     first, second = answer.json()["errors"]
-    assert (first["code"], first["params"]["close"], second["code"]) == ("unknown_class", [f"0{own}"], "two_names")
+    assert (first["code"], first["params"]["close"], second["code"]) == ("unknown_class", [f"0{own}"], "names_differ")
     assert "the file may have lost leading zeros" in first["detail"]
     assert await times_of(api, api.school.session_id) == []
 

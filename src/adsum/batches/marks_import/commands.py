@@ -1,4 +1,4 @@
-"""`adsum attendance import`: imports marks from a CSV file, with a dry run on request."""
+"""`adsum attendance import`: imports marks from a CSV file or a workbook, with a dry run on request."""
 
 from __future__ import annotations
 
@@ -34,17 +34,24 @@ def import_marks(
     ] = OnExisting.SKIP,
     school_id: Annotated[
         int | None,
-        typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Optional if there is one school."),
+        typer.Option(
+            "--school",
+            min=1,
+            max=MAX_ID,
+            metavar="ID",
+            help="Optional if there is one school, or if the file has the column classId.",
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Record although the school is closed on some days.")] = False,
     reason: Annotated[str | None, typer.Option(help="The reason for --force.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Import marks from a CSV file.
+    """Import marks from a CSV file or a workbook (XLSX), also from a file of `adsum attendance export`.
 
     Columns: class,session,student,date,status; optional: note,arrivedAt,leftAt. Adsum's ids are in the columns
     classId,sessionId,studentId instead.
-    If a line is invalid, nothing is recorded. Sending the same file again is safe.
+    If a line is invalid, nothing is recorded. Sending the same file again is safe. Lines that say what is recorded
+    change nothing.
     """
     content = file.read_bytes()
     options = MarksOptions(on_existing, dry_run, force, reason)
@@ -61,7 +68,7 @@ def import_marks(
 
 
 async def _import(services: Services, school_id: int | None, content: bytes, options: MarksOptions) -> MarksReport:
-    report = await services[MarksImport].import_csv(school_id, content, system_caller(), options)
+    report = await services[MarksImport].import_file(school_id, content, system_caller(), options)
     if not options.dry_run and any(batch.is_new_run for batch in report.batches):
         await report_queue_state(services[QueueControl])
     return report

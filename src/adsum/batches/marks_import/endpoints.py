@@ -1,4 +1,4 @@
-"""`POST /attendances/import`: marks from a CSV."""
+"""`POST /attendances/import`: marks from a CSV file or a workbook."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from adsum.batches.marks_import.schemas import MarksAnswer
 from adsum.batches.marks_import.service import MarksImport
 from adsum.batches.rules import OnExisting
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.list_files import TABLE_BODY, TABLE_TYPES
 from adsum.platform.http.problems import content_type_among
 from adsum.platform.http.schemas import PathId, PlainText, SentSchema
 from adsum.platform.texts import MAX_REASON
@@ -23,8 +24,6 @@ from adsum.platform.texts import MAX_REASON
 router = APIRouter(prefix="/attendances", tags=["attendances"], dependencies=[Depends(each_named_once)])
 
 PATH = "/attendances/import"
-CSV_TYPE = "text/csv"
-_BODY = {"required": True, "content": {CSV_TYPE: {"schema": {"type": "string"}}}}
 
 
 class MarksQuery(SentSchema):
@@ -44,10 +43,10 @@ class MarksQuery(SentSchema):
 @router.post(
     "/import",
     name="importMarks",
-    summary="Import marks from CSV",
+    summary="Import marks from CSV or XLSX",
     status_code=HTTPStatus.ACCEPTED,
     responses={HTTPStatus.OK.value: {"model": MarksAnswer, "description": "A dry run, or nothing was queued"}},
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra={"requestBody": TABLE_BODY},
 )
 async def import_marks(
     request: Request,
@@ -62,9 +61,12 @@ async def import_marks(
     `class` and `student` are sourced ids; `session` is a period, which may be empty, or a sourced id. Adsum's ids have
     columns of their own: classId, sessionId, studentId. Each class, session and day is a batch. Sending the file again
     is safe.
+
+    A file from `GET /attendances` is accepted as it is. Lines that say what is recorded change nothing, and are valid
+    whatever has changed since. Of a workbook the first sheet is read.
     """
-    content_type_among(request, [CSV_TYPE])
-    report = await marks_import.import_csv(query.school_id, await request.body(), caller, query.options)
+    content_type_among(request, TABLE_TYPES)
+    report = await marks_import.import_file(query.school_id, await request.body(), caller, query.options)
     accepted = [] if report.dry_run else [batch for batch in report.batches if batch.is_new_run]
     if not accepted:
         response.status_code = HTTPStatus.OK

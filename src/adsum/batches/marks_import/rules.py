@@ -1,26 +1,35 @@
 """A file of marks: its lines, and from them one submission for each class, session and day.
 
-The file is CSV with the columns `class`, `session`, `student`, `date`, `status` and optionally `note`, `arrivedAt`,
-`leftAt`. `classId`, `sessionId` and `studentId` hold Adsum's ids instead of source ids.
+The file is CSV or a workbook with the columns `class`, `session`, `student`, `date`, `status` and optionally `note`,
+`arrivedAt`, `leftAt`. `classId`, `sessionId` and `studentId` hold Adsum's ids instead of source ids. An export of
+records is such a file. A line that says what is recorded asks for nothing: it is valid whatever has changed since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import compress
 
-from adsum.attendance.rules import Mark
+from adsum.attendance.rules import Mark, RecordedMark
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.rules import OnExisting
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.platform.csv_files import CsvForm, Line
 from adsum.platform.days import WrongDay, plain_day, time_of
-from adsum.platform.errors import Invalid, Violation
-from adsum.platform.ids import Batch
-from adsum.roster.naming.rules import CLASS, SESSION, STUDENT, Name, RosterNames, name_in
+from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
+from adsum.platform.ids import MAX_ID, Batch
+from adsum.roster.naming.rules import CLASS, SESSION, STUDENT, NamedSession, Names, RosterNames, names_differ, names_in
 
-MARKS = CsvForm("marks.csv", (CLASS, SESSION, STUDENT, ("date",), ("status",)), ("note", "arrivedAt", "leftAt"))
+DATE = ("date", "learningDate")
+MORE = ("note", "arrivedAt", "leftAt")
+# Columns of an export that say nothing about a mark, or that the roster knows better.
+UNREAD = (
+    *("id", "batchId", "version", "markedAt", "markedByRole", "markedByUserId", "officeNote", "absenceId"),
+    *("givenName", "familyName", "classTitle", "sessionTitle"),
+)
+MARKS = CsvForm("marks.csv", (CLASS, SESSION, STUDENT, DATE, ("status",)), MORE, UNREAD)
 MAX_ROWS = 200_000
 MAX_BATCHES = 10_000
 MAX_VIOLATIONS = 1_000
@@ -51,9 +60,9 @@ class MarkRow:
     """A line without wrong names and days. `line` is its number in the file, where the header is line 1."""
 
     line: int
-    class_name: Name
-    session_name: Name
-    student_name: Name
+    class_names: Names
+    session_names: Names
+    student_names: Names
     day: date
     mark: Mark
 
@@ -94,16 +103,39 @@ class Violations:
             raise Invalid(f"the file has {at_least}{len(self.items)} errors", self.by_line())
 
 
+@dataclass(frozen=True, slots=True)
+class School:
+    """What a file may name in a school: classes, sessions, students and statuses."""
+
+    names: RosterNames
+    statuses: SchoolStatuses
+
+
 @dataclass(slots=True)
 class Group:
     """The lines of one class, session and day. `lines` and `names` are in the order of `marks`."""
 
     batch: Batch
-    class_name: Name
+    school: School
+    class_names: Names
     lines: dict[int, int] = field(default_factory=dict[int, int])
     """The line of each student."""
-    names: list[Name] = field(default_factory=list[Name])
+    names: list[Names] = field(default_factory=list[Names])
     marks: list[StudentMark] = field(default_factory=list[StudentMark])
+    unchanged: int = 0
+    """The number of lines that are left out, because they say what is recorded."""
+
+    @property
+    def total(self) -> int:
+        return len(self.marks) + self.unchanged
+
+    def leave_out_unchanged(self, records: Mapping[int, RecordedMark]) -> None:
+        """Leaves out the lines that say what is recorded. An empty status is that of a cleared mark."""
+        kept = [not _is_recorded(each.mark, records.get(each.student_id)) for each in self.marks]
+        self.unchanged += kept.count(False)
+        self.lines = dict(compress(self.lines.items(), kept))
+        self.names = list(compress(self.names, kept))
+        self.marks = list(compress(self.marks, kept))
 
     def submission(self, options: MarksOptions) -> Submission:
         """The lines as one request. Students who are not in the file are not changed."""
@@ -117,8 +149,18 @@ class Group:
             reason=options.reason,
         )
 
-    def add_violations(self, violations: Sequence[Violation], names: RosterNames, into: Violations) -> None:
-        """Adds violations of the submission to its lines. A violation of the whole submission goes to each line."""
+    def add_error(self, error: AdsumError, into: Violations) -> None:
+        """Adds the error as violations of the lines. Raises it if it does not belong to any line."""
+        match error:
+            case NotFound():
+                self._add_violations([self.school.names.unknown_class(self.class_names[0])], into)
+            case Invalid():
+                self._add_violations(error.violations, into)
+            case _:
+                raise error
+
+    def _add_violations(self, violations: Sequence[Violation], into: Violations) -> None:
+        """A violation of the whole submission goes to each line."""
         lines = list(self.lines.values())
         for violation in violations:
             _, _, mark_pointer = violation.pointer.partition("/marks/")
@@ -128,8 +170,25 @@ class Group:
                 continue
             index, _, field_name = mark_pointer.partition("/")
             is_student = field_name == "studentId"
-            named = _of_student(violation, self.names[int(index)], names) if is_student else violation
+            named = self._of_student(violation, self.names[int(index)]) if is_student else violation
             into.add(lines[int(index)], named)
+
+    def _of_student(self, violation: Violation, names: Names) -> Violation:
+        """Names the student as the file does: its reader may not know Adsum's id."""
+        details = {
+            "unknown_student": f"there is no {names[0]}",
+            "not_enrolled": f"{names[0]} is not enrolled in this class on that day",
+            "not_on_roster": f"{names[0]} is not on the roster of this class on that day",
+        }
+        return self.school.names.unknown_student(violation.code, details[violation.code], names)
+
+
+def _is_recorded(mark: Mark, record: RecordedMark | None) -> bool:
+    """Whether a line says what is recorded. Reading strips blanks at the ends of a note."""
+    if record is None:
+        return False
+    read = replace(record, status=record.status or "", note=record.note and record.note.strip())
+    return read.is_unchanged_by(mark)
 
 
 def read_marks(content: bytes) -> Iterator[MarkRow | WrongRow]:
@@ -150,90 +209,135 @@ def read_marks(content: bytes) -> Iterator[MarkRow | WrongRow]:
 def _mark_row(line: Line, violations: list[Violation]) -> MarkRow | None:
     """The row, or None and its violations."""
     cells = line.cells
-    class_name = name_in(cells, CLASS, violations)
-    session_name = name_in(cells, SESSION, violations, may_be_empty=True)
-    student_name = name_in(cells, STUDENT, violations)
-    day: date | None = None
+    class_names = names_in(cells, CLASS, violations)
+    session_names = names_in(cells, SESSION, violations, may_be_empty=True)
+    student_names = names_in(cells, STUDENT, violations)
+    day = _day(cells, violations)
+    if class_names is None or session_names is None or student_names is None or day is None:
+        return None
+    note, arrived_at, left_at = (cells.get(name) or None for name in MORE)
+    mark = Mark(cells["status"], note, arrived_at and time_of(arrived_at), left_at and time_of(left_at))
+    return MarkRow(line.number, class_names, session_names, student_names, day, mark)
+
+
+def _day(cells: Mapping[str, str], violations: list[Violation]) -> date | None:
+    """The day in one column, or in both; None and a violation if there is none, or they differ."""
+    days = names_in(cells, DATE, violations)
+    if days is None:
+        return None
+    if len({day.text for day in days}) > 1:
+        violations.append(names_differ(days))
+        return None
     try:
-        day = plain_day(cells["date"])
+        return plain_day(days[0].text)
     except WrongDay as error:
         violations.append(Violation(error.code, str(error)))
-    if class_name is None or session_name is None or student_name is None or day is None:
         return None
-    note, arrived_at, left_at = (cells.get(name) or None for name in MARKS.more)
-    mark = Mark(cells["status"], note, arrived_at and time_of(arrived_at), left_at and time_of(left_at))
-    return MarkRow(line.number, class_name, session_name, student_name, day, mark)
 
 
-def with_codes(rows: Iterable[MarkRow | WrongRow], statuses: SchoolStatuses) -> Iterator[MarkRow | WrongRow]:
-    """The rows with the codes of statuses that are written as letters or labels; violations of ambiguous ones.
+@dataclass(frozen=True, slots=True)
+class SchoolsOfFile:
+    """The schools of a file: one for all lines, or of each class that the file names by Adsum's id."""
 
-    An unknown status stays as it is: the validation of the submission refuses it.
+    only: School | None = None
+    by_class: Mapping[str, School] = field(default_factory=dict[str, School])
+
+    def of(self, names: Names) -> School | Violation:
+        """The school of a class."""
+        if self.only is not None:
+            return self.only
+        own_id = next((name for name in names if name.is_own_id), None)
+        if own_id is None:
+            detail = f"{names[0]} may be in several schools: name the class in the column classId, or name the school"
+            return Violation("several_schools", detail)
+        return self.by_class.get(own_id.text) or Violation("unknown_class", f"there is no {own_id} with a session")
+
+
+def own_classes(content: bytes) -> set[int]:
+    """Adsum's ids of the classes that a file names by them.
+
+    Raises:
+        Malformed: as `read_marks`.
     """
-    codes: dict[str, list[str]] = {}
-    for row in rows:
-        if isinstance(row, WrongRow):
-            yield row
-            continue
+    rows = (row for row in read_marks(content) if isinstance(row, MarkRow))
+    texts = {name.text for row in rows for name in row.class_names if name.is_own_id}
+    return {int(text) for text in texts if text.isdecimal() and int(text) <= MAX_ID}
+
+
+class _Lines:
+    """The lines of a file by class, session and day. Equal names and marks are stored once."""
+
+    def __init__(self, schools: SchoolsOfFile, violations: Violations) -> None:
+        self.groups: dict[Batch, Group] = {}
+        self._schools = schools
+        self._violations = violations
+        self._names: dict[Names, Names] = {}
+        self._marks: dict[Mark, Mark] = {}
+        self._codes: dict[tuple[int, str], list[str]] = {}
+
+    def add(self, row: MarkRow) -> None:
+        school = self._schools.of(row.class_names)
+        if isinstance(school, Violation):
+            self._violations.add(row.line, school)
+            return
+        mark = self._with_code(row, school)
+        session = school.names.session_of(row.class_names, row.session_names)
+        student = school.names.student_of(row.student_names)
+        for wrong in (mark, session, student):
+            if isinstance(wrong, Violation):
+                self._violations.add(row.line, wrong)
+        if isinstance(mark, Mark) and isinstance(session, NamedSession) and isinstance(student, int):
+            self._add(row, school, session, student, mark)
+
+    def _add(self, row: MarkRow, school: School, session: NamedSession, student_id: int, mark: Mark) -> None:
+        batch = Batch(session.class_id, session.id, row.day)
+        group = self.groups.get(batch)
+        if group is None:
+            if len(self.groups) == MAX_BATCHES:
+                raise _too_long("batches", MAX_BATCHES)
+            group = self.groups[batch] = Group(batch, school, row.class_names)
+        if student_id in group.lines:
+            self._violations.add(row.line, _repeated(row, group.lines[student_id]))
+            return
+        group.lines[student_id] = row.line
+        group.names.append(self._names.setdefault(row.student_names, row.student_names))
+        group.marks.append(StudentMark(student_id, self._marks.setdefault(mark, mark)))
+
+    def _with_code(self, row: MarkRow, school: School) -> Mark | Violation:
+        """The mark with the code of a status that is written as its letter or label.
+
+        An unknown status stays as it is: the validation of the submission refuses it.
+        """
         written = row.mark.status
-        named = codes.get(written)
+        key = id(school), written
+        named = self._codes.get(key)
         if named is None:
-            named = codes[written] = statuses.codes_named(written)
+            named = self._codes[key] = school.statuses.codes_named(written)
         if len(named) > 1:
             detail = f"the status {written[:40]!r} may be {' or '.join(named)}: use one of these codes"
-            violation = Violation("ambiguous_status", detail, params={"codes": named})
-            yield WrongRow([MARKS.violation(row.line, violation)])
-        yield row if not named or named[0] == written else replace(row, mark=replace(row.mark, status=named[0]))
+            return Violation("ambiguous_status", detail, params={"codes": named})
+        return row.mark if not named or named[0] == written else replace(row.mark, status=named[0])
 
 
-def group_marks(rows: Iterable[MarkRow | WrongRow], names: RosterNames, violations: Violations) -> list[Group]:
-    """Groups the lines by class, session and day, in the order of the file.
+def group_marks(rows: Iterable[MarkRow | WrongRow], schools: SchoolsOfFile, violations: Violations) -> list[Group]:
+    """Groups the lines by class, session and day, in the order of the file. Each violation of a line is reported.
 
     Raises:
         Invalid: there are more lines, or more groups, than one import accepts.
     """
-    groups: dict[Batch, Group] = {}
-    # Equal marks and names are stored once.
-    shared: dict[Mark | Name, Mark | Name] = {}
+    lines = _Lines(schools, violations)
     for count, row in enumerate(rows, start=1):
         if count > MAX_ROWS:
             raise _too_long("lines", MAX_ROWS)
         if isinstance(row, WrongRow):
             violations.add_located(row.violations)
-            continue
-        session = names.session_of(row.class_name, row.session_name)
-        if isinstance(session, Violation):
-            violations.add(row.line, session)
-            continue
-        batch = Batch(session.class_id, session.id, row.day)
-        group = groups.setdefault(batch, Group(batch, row.class_name))
-        if len(groups) > MAX_BATCHES:
-            raise _too_long("batches", MAX_BATCHES)
-        student_id = names.student_of(row.student_name)
-        if student_id in group.lines:
-            violations.add(row.line, _repeated(row, group.lines[student_id]))
-            continue
-        group.lines[student_id] = row.line
-        name, mark = shared.setdefault(row.student_name, row.student_name), shared.setdefault(row.mark, row.mark)
-        assert isinstance(name, Name)
-        assert isinstance(mark, Mark)
-        group.names.append(name)
-        group.marks.append(StudentMark(student_id, mark))
-    return list(groups.values())
-
-
-def _of_student(violation: Violation, name: Name, names: RosterNames) -> Violation:
-    """Names the student as the file does: its reader may not know Adsum's id."""
-    details = {
-        "unknown_student": f"there is no {name}",
-        "not_enrolled": f"{name} is not enrolled in this class on that day",
-        "not_on_roster": f"{name} is not on the roster of this class on that day",
-    }
-    return names.unknown_student(violation.code, details[violation.code], name)
+        else:
+            lines.add(row)
+    return list(lines.groups.values())
 
 
 def _repeated(row: MarkRow, earlier: int) -> Violation:
-    detail = f"{row.student_name} is already in line {earlier}, for the same class, session and day"
+    detail = f"{row.student_names[0]} is already in line {earlier}, for the same class, session and day"
     return Violation("student_repeated", detail, params={"earlierRow": earlier})
 
 

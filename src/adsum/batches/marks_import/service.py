@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.statuses.repository import statuses_of_school
-from adsum.attendance.statuses.rules import SchoolStatuses
+from adsum.batches.accept import nothing_to_do
 from adsum.batches.marks_import.rules import (
     Group,
     MarksOptions,
     MarksReport,
+    School,
+    SchoolsOfFile,
     Violations,
     group_marks,
+    own_classes,
     read_marks,
-    with_codes,
 )
+from adsum.batches.repository.submissions import load_snapshots, visible_batches
 from adsum.batches.service import AttendancesService
-from adsum.batches.submission import BatchResult, Submission
+from adsum.batches.submission import BatchResult
 from adsum.platform.coalescer import REQUESTS_AT_MOST
 from adsum.platform.database.engine import Database
-from adsum.platform.errors import AdsumError, Conflict, Invalid, NotFound
+from adsum.platform.errors import AdsumError, Conflict, Invalid
+from adsum.platform.ids import Batch
 from adsum.platform.telemetry import logger
-from adsum.roster.naming.repository import visible_sessions, visible_students
+from adsum.roster.naming.repository import schools_of_classes, visible_sessions, visible_students
 from adsum.roster.naming.rules import RosterNames
 from adsum.schools.service import Schools, require_school
 
@@ -40,12 +44,6 @@ class ImportInterrupted(Conflict):
     code = "import_interrupted"
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    group: Group
-    submission: Submission
-
-
 class MarksImport:
     """Imports marks through `AttendancesService`, so each is recorded exactly once."""
 
@@ -54,10 +52,12 @@ class MarksImport:
         self._attendances = attendances
         self._schools = schools
 
-    async def import_csv(
+    async def import_file(
         self, school_id: int | None, content: bytes, caller: Caller, options: MarksOptions
     ) -> MarksReport:
-        """Records the marks of a file, if the whole file is valid. `school_id` None: the caller's only school.
+        """Records the marks of a CSV file or a workbook, if the whole file is valid.
+
+        `school_id` None: the caller's only school, or the schools of the classes that the file names by Adsum's ids.
 
         Each class, session and day is accepted on its own, so no reader sees half of a class. If the process dies in
         between, the accepted batches stay, and the same file can be sent again.
@@ -65,89 +65,126 @@ class MarksImport:
         Raises:
             Forbidden: without `attendance:create`, or a teacher forces.
             NotFound: there is no such school, or the caller does not see it.
-            Malformed: the content is not CSV with these columns.
+            Malformed: the content is neither CSV nor a workbook with these columns.
             Invalid: with every violation, by line; or the caller has several schools. Nothing was recorded.
             ImportInterrupted: with violations of lines that were valid a moment ago; other batches were accepted.
             Unavailable: not known which batches are accepted; sending the same again is safe.
         """
         require_permission(caller, Permission.ATTENDANCE_CREATE)
-        school_id = school_id or (await self._schools.only(caller)).id
-        names, statuses = await self._names(school_id, caller)
+        schools = await self._schools_of(school_id, content, caller)
         violations = Violations()
         # In a thread: a long file must not block other requests.
-        groups = await asyncio.to_thread(group_marks, with_codes(read_marks(content), statuses), names, violations)
-        parts = [_Part(group, group.submission(options)) for group in groups]
-        previews = await self._validate(parts, names, caller, violations)
+        groups = await asyncio.to_thread(lambda: group_marks(read_marks(content), schools, violations))
+        results = await self._validate(groups, options, caller, violations)
         violations.refuse()
-        batches = previews if options.dry_run else await self._accept(parts, names, caller)
-        rows = sum(len(group.marks) for group in groups)
-        log.info("marks imported", actor=caller.actor, school_id=school_id, rows=rows, accepted=len(batches))
-        return MarksReport(options.dry_run, rows, batches)
+        if not options.dry_run:
+            results |= await self._accept([group for group in groups if group.marks], options, caller)
+        rows = sum(group.total for group in groups)
+        log.info("marks imported", actor=caller.actor, rows=rows, accepted=len(results))
+        return MarksReport(options.dry_run, rows, [_with_unchanged(results[each.batch], each) for each in groups])
 
-    async def _names(self, school_id: int, caller: Caller) -> tuple[RosterNames, SchoolStatuses]:
+    async def _schools_of(self, school_id: int | None, content: bytes, caller: Caller) -> SchoolsOfFile:
+        if school_id is not None:
+            return SchoolsOfFile(await self._school(school_id, caller))
+        try:
+            return SchoolsOfFile(await self._school((await self._schools.only(caller)).id, caller))
+        except Invalid:
+            class_ids = await asyncio.to_thread(own_classes, content)
+            async with self._database.snapshot() as connection:
+                by_class = await schools_of_classes(connection, caller, class_ids)
+            if not by_class:
+                raise
+        schools = {each: await self._school(each, caller) for each in sorted(set(by_class.values()))}
+        return SchoolsOfFile(None, {str(class_id): schools[each] for class_id, each in by_class.items()})
+
+    async def _school(self, school_id: int, caller: Caller) -> School:
         async with self._database.snapshot() as connection:
             await require_school(connection, caller, school_id)
             sessions = await visible_sessions(connection, caller, school_id)
             names = RosterNames(sessions, await visible_students(connection, caller, school_id))
-            return names, await statuses_of_school(connection, school_id)
+            return School(names, await statuses_of_school(connection, school_id))
 
     async def _validate(
-        self, parts: Sequence[_Part], names: RosterNames, caller: Caller, violations: Violations
-    ) -> list[BatchResult]:
-        """The expected result of each part. Adds the violations of invalid parts to `violations`."""
-        results: list[BatchResult] = []
-        for some in _slices(parts):
+        self, groups: Sequence[Group], options: MarksOptions, caller: Caller, violations: Violations
+    ) -> dict[Batch, BatchResult]:
+        """The expected result of each group, after unchanged lines have been left out. Adds the violations of invalid
+        groups to `violations`.
+        """
+        results: dict[Batch, BatchResult] = {}
+        for some in _slices(groups):
             if violations.is_full:
                 break  # no further violation would be reported
-            previews = await self._attendances.preview_batches([each.submission for each in some], caller)
-            for part, preview in zip(some, previews, strict=True):
+            results |= await self._leave_out_unchanged(some, caller)
+            asked = [group for group in some if group.marks]
+            previews = await self._attendances.preview_batches([each.submission(options) for each in asked], caller)
+            for group, preview in zip(asked, previews, strict=True):
                 if isinstance(preview, AdsumError):
-                    _add_error(preview, part.group, names, violations)
+                    group.add_error(preview, violations)
                 else:
                     # The run that would be created has no id yet.
-                    results.append(replace(preview, run_id=None) if preview.is_new_run else preview)
+                    results[group.batch] = replace(preview, run_id=None) if preview.is_new_run else preview
         return results
 
-    async def _accept(self, parts: Sequence[_Part], names: RosterNames, caller: Caller) -> list[BatchResult]:
-        """Accepts each part, as many concurrently as are validated together."""
-        results: list[BatchResult] = []
+    async def _leave_out_unchanged(self, groups: Sequence[Group], caller: Caller) -> dict[Batch, BatchResult]:
+        """Leaves out the lines that say what the caller sees recorded. Returns the results of groups without others."""
+        async with self._database.snapshot() as connection:
+            visible = await visible_batches(connection, [group.batch for group in groups], caller)
+            snapshots = await load_snapshots(connection, visible)
+        results: dict[Batch, BatchResult] = {}
+        for group in groups:
+            snapshot = snapshots.get(group.batch)
+            # What an open run has yet to record is compared when the lines are submitted.
+            if snapshot is not None and snapshot.is_settled:
+                group.leave_out_unchanged(snapshot.records)
+                if not group.marks:
+                    results[group.batch] = nothing_to_do(group.batch, snapshot.newest_run, 0)
+        return results
+
+    async def _accept(self, groups: Sequence[Group], options: MarksOptions, caller: Caller) -> dict[Batch, BatchResult]:
+        """Accepts each group, as many concurrently as are validated together."""
+        results: dict[Batch, BatchResult] = {}
         violations = Violations()
-        for some in _slices(parts):
-            submitted = (self._attendances.create_batch(each.submission, caller) for each in some)
+        for some in _slices(groups):
+            submitted = (self._attendances.create_batch(each.submission(options), caller) for each in some)
             answers = await asyncio.gather(*submitted, return_exceptions=True)
-            for part, answer in zip(some, answers, strict=True):
+            for group, answer in zip(some, answers, strict=True):
                 if isinstance(answer, AdsumError):
-                    _add_error(answer, part.group, names, violations)
+                    group.add_error(answer, violations)
                 elif isinstance(answer, BaseException):
                     raise answer
                 else:
-                    results.append(answer)
+                    results[group.batch] = answer
         if violations.items:
-            detail = f"data changed meanwhile: {len(results)} of {len(parts)} batches are accepted; send the file again"
-            raise ImportInterrupted(detail, violations.by_line(), accepted=len(results), batches=len(parts))
+            detail = (
+                f"data changed meanwhile: {len(results)} of {len(groups)} batches are accepted; send the file again"
+            )
+            raise ImportInterrupted(detail, violations.by_line(), accepted=len(results), batches=len(groups))
         return results
 
 
-def _slices(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
+def _with_unchanged(result: BatchResult, group: Group) -> BatchResult:
+    """The result with the lines that were left out, as skipped ones."""
+    if not group.unchanged:
+        return result
+    total = result.total_jobs + group.unchanged
+    is_done = not result.added_jobs and not result.is_skipped
+    return replace(
+        result,
+        total_jobs=total,
+        skipped_jobs=result.skipped_jobs + group.unchanged,
+        message=nothing_to_do(group.batch, None, total).message if is_done else result.message,
+    )
+
+
+def _slices(groups: Sequence[Group]) -> Iterator[list[Group]]:
     """Slices of limited numbers of marks and of requests."""
-    some: list[_Part] = []
+    some: list[Group] = []
     marks = 0
-    for part in parts:
-        if some and (marks + len(part.group.marks) > MARKS_AT_ONCE or len(some) == REQUESTS_AT_MOST):
+    for group in groups:
+        if some and (marks + len(group.marks) > MARKS_AT_ONCE or len(some) == REQUESTS_AT_MOST):
             yield some
             some, marks = [], 0
-        some.append(part)
-        marks += len(part.group.marks)
+        some.append(group)
+        marks += len(group.marks)
     if some:
         yield some
-
-
-def _add_error(error: AdsumError, group: Group, names: RosterNames, violations: Violations) -> None:
-    """Adds the error as violations of the group's lines. Raises it if it does not belong to any line."""
-    match error:
-        case NotFound():
-            group.add_violations([names.unknown_class(group.class_name)], names, violations)
-        case Invalid():
-            group.add_violations(error.violations, names, violations)
-        case _:
-            raise error

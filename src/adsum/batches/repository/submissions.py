@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -174,6 +174,18 @@ def _day(text: str | None) -> date | None:
     return None if text is None else date.fromisoformat(text)
 
 
+async def visible_batches(connection: AsyncConnection, batches: Iterable[Batch], caller: Caller) -> list[Batch]:
+    """Those whose session the caller sees on their day."""
+    teacher_id = caller.user_id if caller.teaches_only else None
+    queries = {batch: ContextQuery(batch.class_id, batch.session_id, teacher_id) for batch in batches}
+    contexts = await find_class_contexts(connection, set(queries.values()))
+    return [
+        batch
+        for batch, query in queries.items()
+        if (context := contexts.get(query)) is not None and context.is_visible_to(caller, batch.learning_date)
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class BatchSnapshot:
     """The state of a batch when a submission is decided.
@@ -195,6 +207,11 @@ class BatchSnapshot:
     open_run: Run | None = None
     is_finished: bool = False
     closed: Run | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no job of the newest run is pending, so that `records` are what is recorded."""
+        return self.open_run is None or self.is_finished
 
     @property
     def has_office_marks(self) -> bool:

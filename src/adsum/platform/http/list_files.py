@@ -58,6 +58,12 @@ AS_FILE: dict[int | str, dict[str, Any]] = {
         }
     }
 }
+TABLE_TYPES = tuple(kind.value for kind in FileKind)
+"""The media types of a table that is sent."""
+TABLE_BODY: dict[str, Any] = {
+    "required": True,
+    "content": AS_FILE[200]["content"],
+}
 Accept = Annotated[str, Header(include_in_schema=False)]
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import in_visible_class
+from adsum.accounts.visibility import in_visible_class, in_visible_school
 from adsum.roster.naming.rules import NamedSession, NamedStudent
 from adsum.roster.repository.membership import student_in_school
 from adsum.roster.repository.students import ever_taught
 from adsum.roster.tables import classes, sessions, students
+
+# Both databases limit the parameters of a statement.
+_IDS_AT_ONCE = 10_000
 
 
 async def visible_sessions(
@@ -39,3 +44,17 @@ async def visible_students(connection: AsyncConnection, caller: Caller, school_i
     if caller.teaches_only:
         statement = statement.where(ever_taught(caller))
     return [NamedStudent(*row) for row in await connection.execute(statement)]
+
+
+async def schools_of_classes(connection: AsyncConnection, caller: Caller, class_ids: Collection[int]) -> dict[int, int]:
+    """The school of each class that the caller sees on any day."""
+    c = classes.c
+    found: dict[int, int] = {}
+    ordered = sorted(class_ids)
+    for start in range(0, len(ordered), _IDS_AT_ONCE):
+        some = ordered[start : start + _IDS_AT_ONCE]
+        statement = select(c.id, c.school_id).where(
+            c.id.in_(some), in_visible_school(caller, c.school_id), in_visible_class(caller, c.id, None)
+        )
+        found |= {row.id: row.school_id for row in await connection.execute(statement)}
+    return found

@@ -1,23 +1,29 @@
 """Names of classes, sessions and students in imported files.
 
 The columns `class`, `session` and `student` hold source ids, and `session` also periods; `classId`, `sessionId` and
-`studentId` hold Adsum's ids. A name in one kind of column never finds an id of the other kind.
+`studentId` hold Adsum's ids. A name in one kind of column never finds an id of the other kind. Exports have further
+columns: `classSourcedId`, `sessionSourcedId` and `studentSourcedId` for source ids, and `period`. A row may fill
+several columns, if all of them name the same.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from adsum.platform.errors import Violation
 
-CLASS = ("class", "classId")
-SESSION = ("session", "sessionId")
-STUDENT = ("student", "studentId")
+CLASS = ("class", "classId", "classSourcedId")
+SESSION = ("session", "sessionId", "sessionSourcedId", "period")
+STUDENT = ("student", "studentId", "studentSourcedId")
+_OWN_IDS = frozenset({"classId", "sessionId", "studentId"})
 
+# As Adsum writes an id; the database stores no longer ones.
+_ID = re.compile("[1-9][0-9]{0,17}", re.ASCII)
 MAX_SHOWN = 40
 MAX_CLOSE = 3
 """Similar names that a violation lists."""
@@ -32,10 +38,14 @@ class Name(NamedTuple):
     @property
     def is_own_id(self) -> bool:
         """Whether the column holds Adsum's ids."""
-        return self.column.endswith("Id")
+        return self.column in _OWN_IDS
 
     def __str__(self) -> str:
         return f"{self.column} {self.text[:MAX_SHOWN]!r}"
+
+
+Names = tuple[Name, ...]
+"""The names of one class, session or student in a row, at least one, in the order of their columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,38 +69,39 @@ class NamedStudent(NamedTuple):
     source_id: str | None
 
 
-def name_in(
-    cells: Mapping[str, str], columns: tuple[str, str], violations: list[Violation], *, may_be_empty: bool = False
-) -> Name | None:
-    """The name in one of the two columns; None, and a violation, if both are filled or both are empty.
+def names_in(
+    cells: Mapping[str, str], columns: Sequence[str], violations: list[Violation], *, may_be_empty: bool = False
+) -> Names | None:
+    """The names in these columns; None, and a violation, if all are empty.
 
     Args:
         cells: the cells of a row by column, without blanks around them.
-        columns: the column for source ids and the one for Adsum's ids.
+        columns: the columns that may name the same.
         violations: receives the violation.
         may_be_empty: an empty name is a name, too.
     """
-    source_column, id_column = columns
-    source_id, own_id = cells.get(source_column, ""), cells.get(id_column, "")
-    if source_id and own_id:
-        detail = f"{source_column} and {id_column} are both filled; leave one of them empty"
-        violations.append(Violation("two_names", detail, params={"columns": list(columns)}))
-        return None
-    if own_id:
-        return Name(id_column, own_id)
-    if source_id or may_be_empty:
-        return Name(source_column, source_id)
+    names = tuple(Name(column, cells[column]) for column in columns if cells.get(column))
+    if names:
+        return names
+    if may_be_empty:
+        return (Name(columns[0], ""),)
     empty = [column for column in columns if column in cells]
-    detail = f"{' and '.join(empty)} {'are both' if len(empty) > 1 else 'is'} empty"
+    detail = f"{' and '.join(empty)} {'is' if len(empty) == 1 else 'are both' if len(empty) == 2 else 'are all'} empty"
     violations.append(Violation("missing_value", detail, params={"columns": empty}))
     return None
+
+
+def names_differ(names: Names) -> Violation:
+    """The violation of names that do not name the same."""
+    detail = f"{' and '.join(map(str, names))} do not name the same"
+    return Violation("names_differ", detail, params={"columns": [name.column for name in names]})
 
 
 class NameIndex:
     """The ids of rows of one kind, by source id and by Adsum's id."""
 
-    def __init__(self, columns: tuple[str, str], rows: Iterable[tuple[int, str | None]]) -> None:
-        self._source_column, self._id_column = columns
+    def __init__(self, columns: tuple[str, str, *tuple[str, ...]], rows: Iterable[tuple[int, str | None]]) -> None:
+        self._source_column, self._id_column, *_ = columns
         self._by_id: dict[str, int] = {}
         self._by_source_id: dict[str, int] = {}
         for row_id, source_id in rows:
@@ -142,44 +153,79 @@ class RosterNames:
         self._students = NameIndex(STUDENT, students)
         self._unknown_students: dict[Name, int] = {}
 
-    def session_of(self, class_name: Name, session_name: Name) -> NamedSession | Violation:
-        """The session of a class, or the violation if there is none, or more than one."""
-        class_id = self._classes.find(class_name)
-        if class_id is None:
-            return self.unknown_class(class_name)
-        sessions = self._sessions[class_id]
-        found = [session for session in sessions if session_name.text in _names_of(session, session_name)]
+    def session_of(self, class_names: Names, session_names: Names) -> NamedSession | Violation:
+        """The session of a class, or the violation if there is none, more than one, or the names differ."""
+        class_ids: set[int] = set()
+        for name in class_names:
+            class_id = self._classes.find(name)
+            if class_id is None:
+                return self.unknown_class(name)
+            class_ids.add(class_id)
+        if len(class_ids) > 1:
+            return names_differ(class_names)
+        (class_id,) = class_ids
+        return self._session_of(class_id, class_names[0], session_names)
+
+    def _session_of(self, class_id: int, class_name: Name, session_names: Names) -> NamedSession | Violation:
+        found = self._sessions[class_id]
+        for name in session_names:
+            named = [session for session in self._sessions[class_id] if name.text in _names_of(session, name)]
+            if not named:
+                return self._unknown_session(class_id, class_name, name)
+            found = [session for session in found if session in named]
         if len(found) == 1:
             return found[0]
-        if found:
-            detail = f"{session_name} of {class_name} is the period of one session and the source id of another"
-            return Violation("ambiguous_session", f"{detail}; name it in the column sessionId")
-        names = ((session.id, name) for session in sessions for name in (session.period, session.source_id))
-        detail = f"{class_name} has no {session_name}"
-        return NameIndex(SESSION, names).unknown("session_not_of_class", detail, session_name)
+        if not found:
+            return names_differ(session_names)
+        detail = f"{session_names[0]} of {class_name} is the period of one session and the source id of another"
+        return Violation("ambiguous_session", f"{detail}; name it in the column sessionId")
 
-    def student_of(self, name: Name) -> int:
-        """The id of a student. An unknown name gets a negative id, always the same one.
+    def _unknown_session(self, class_id: int, class_name: Name, name: Name) -> Violation:
+        sessions = self._sessions[class_id]
+        names = ((session.id, text) for session in sessions for text in (session.period, session.source_id))
+        return NameIndex(SESSION, names).unknown("session_not_of_class", f"{class_name} has no {name}", name)
 
-        The validation of the submission refuses that id, and reveals no student whom the caller may not see.
+    def student_of(self, names: Names) -> int | Violation:
+        """The id of a student, or the violation if the names differ. A student whom nobody knows has a negative id,
+        always the same one; one whom only Adsum's id names has that id, whether the caller sees them or not.
+
+        The validation of the submission refuses such an id, and reveals no student whom the caller may not see.
         """
-        student_id = self._students.find(name)
-        if student_id is not None:
-            return student_id
+        found = {name: self._students.find(name) for name in names}
+        known = {student_id for student_id in found.values() if student_id is not None}
+        if len(known) > 1:
+            return names_differ(names)
+        unknown = [name for name, student_id in found.items() if student_id is None]
+        if not unknown:
+            return known.pop()
+        own_id = next((name.text for name in unknown if name.is_own_id and _ID.fullmatch(name.text)), None)
+        return int(own_id) if own_id is not None and not known else self._unknown_id(unknown[0])
+
+    def _unknown_id(self, name: Name) -> int:
         return self._unknown_students.setdefault(name, -1 - len(self._unknown_students))
 
     def unknown_class(self, name: Name) -> Violation:
         """The violation for a class that does not exist, or that the caller does not see."""
         return self._classes.unknown("unknown_class", f"there is no {name} with a session", name)
 
-    def unknown_student(self, code: str, detail: str, name: Name) -> Violation:
+    def unknown_student(self, code: str, detail: str, names: Names) -> Violation:
         """The violation for a student, with the names of visible students that are close to an unknown name."""
-        return self._students.unknown(code, detail, name) if name in self._unknown_students else Violation(code, detail)
+        unknown = (name for name in names if self._students.find(name) is None)
+        name = next(unknown, None)
+        return self._students.unknown(code, detail, name) if name is not None else Violation(code, detail)
 
 
 def _names_of(session: NamedSession, name: Name) -> tuple[str | None, ...]:
     """The names of a session in the column of `name`."""
-    return (str(session.id),) if name.is_own_id else (session.period, session.source_id)
+    match name.column:
+        case "sessionId":
+            return (str(session.id),)
+        case "sessionSourcedId":
+            return (session.source_id,)
+        case "period":
+            return (session.period,)
+        case _:
+            return (session.period, session.source_id)
 
 
 def _simplified(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`adsum calendar import`: a school's timetable from a CSV file."""
+"""`adsum calendar import`: a school's timetable from a CSV file or a workbook."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def import_timetable(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Import a timetable: CSV with the columns class,session,weekday,begins,ends. Imports all lines or none.
+    """Import a timetable: CSV or XLSX with the columns class,session,weekday,begins,ends. Imports all lines or none.
 
     Adsum's ids are in the columns classId,sessionId instead.
     """
@@ -36,7 +36,7 @@ def import_timetable(
 
     async def work(services: Services) -> TimetableReport:
         school = school_id or (await services[Schools].only(system_caller())).id
-        return await services[Timetables].import_csv(school, content, system_caller(), dry_run=dry_run)
+        return await services[Timetables].import_file(school, content, system_caller(), dry_run=dry_run)
 
     report = run_with_services(work)
     show_item(TimetableAnswer.model_validate(report), as_json=as_json)

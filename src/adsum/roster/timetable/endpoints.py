@@ -11,6 +11,7 @@ from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
+from adsum.platform.http.list_files import TABLE_BODY, TABLE_TYPES
 from adsum.platform.http.problems import content_type_among
 from adsum.platform.http.queries import WholeQuery
 from adsum.platform.http.schemas import PathId
@@ -19,9 +20,6 @@ from adsum.roster.timetable.service import Timetables
 from adsum.schools.calendar.rules import SessionTime
 
 router = APIRouter(tags=["calendar"], dependencies=[Depends(each_named_once)], route_class=JsonRoute)
-
-CSV_TYPE = "text/csv"
-_BODY = {"required": True, "content": {CSV_TYPE: {"schema": {"type": "string"}}}}
 
 SessionId = Annotated[PathId, Path(alias="id")]
 Reader = Annotated[Caller, Depends(require(Permission.ROSTER_READ))]
@@ -51,8 +49,8 @@ async def replace_times(session_id: SessionId, body: Times, timetables: Timetabl
 @router.post(
     "/schools/{schoolId}/timetable",
     name="importTimetable",
-    summary="Import a timetable from CSV",
-    openapi_extra={"requestBody": _BODY},
+    summary="Import a timetable from CSV or XLSX",
+    openapi_extra={"requestBody": TABLE_BODY},
 )
 async def import_timetable(
     school_id: Annotated[PathId, Path(alias="schoolId")],
@@ -64,8 +62,8 @@ async def import_timetable(
     """Columns class, session, weekday, begins, ends. Every session that is named gets these times; all, or nothing.
 
     `class` is a sourced id; `session` is a period, which may be empty, or a sourced id. Adsum's ids have columns of
-    their own: classId, sessionId.
+    their own: classId, sessionId. Of a workbook the first sheet is read.
     """
-    content_type_among(request, [CSV_TYPE])
-    report = await timetables.import_csv(school_id, await request.body(), caller, dry_run=query.dry_run)
+    content_type_among(request, TABLE_TYPES)
+    report = await timetables.import_file(school_id, await request.body(), caller, dry_run=query.dry_run)
     return TimetableAnswer.model_validate(report)

@@ -78,7 +78,7 @@ async def import_timetable(request: Request, timetables: TimetablesService, cont
     try:
         async with uploaded(request) as upload:
             content = upload.file.read()
-            report = await timetables.import_csv(
+            report = await timetables.import_file(
                 context.school.id, content, context.caller, dry_run=not upload.is_confirmed
             )
     except WRONG as error:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from adsum.platform.csv_files import CsvForm, Line
 from adsum.platform.days import time_of
 from adsum.platform.errors import Violation
-from adsum.roster.naming.rules import CLASS, SESSION, Name, RosterNames, name_in
+from adsum.roster.naming.rules import CLASS, SESSION, Names, RosterNames, names_in
 from adsum.roster.rules import SessionRow
 from adsum.schools.calendar.rules import MAX_TIMES, SessionTime, validate_times
 
@@ -48,8 +48,8 @@ class TimetableRow:
     """A line of a timetable; `line` 1 is the header. `violations` are those of its form; a wrong name is None."""
 
     line: int
-    class_name: Name | None
-    session_name: Name | None
+    class_names: Names | None
+    session_names: Names | None
     time: SessionTime
     violations: tuple[Violation, ...] = ()
 
@@ -71,14 +71,14 @@ def _row(line: Line) -> TimetableRow:
     # Any day stands for an unknown one, whose violation is its own.
     time = SessionTime(weekday or 1, time_of(cells["begins"]), time_of(cells["ends"]))
     violations: list[Violation] = []
-    class_name = name_in(cells, CLASS, violations)
-    session_name = name_in(cells, SESSION, violations, may_be_empty=True)
+    class_names = names_in(cells, CLASS, violations)
+    session_names = names_in(cells, SESSION, violations, may_be_empty=True)
     if weekday is None:
         detail = f"{cells['weekday'][:20]!r} is no weekday: write 1 for Monday to 7 for Sunday, or its name"
         violations.append(Violation("out_of_range", detail, params={"minimum": 1, "maximum": 7}))
     violations += (violation for _, violation in validate_times([time]))
     located = tuple(TIMETABLE.violation(line.number, violation) for violation in violations)
-    return TimetableRow(line.number, class_name, session_name, time, located)
+    return TimetableRow(line.number, class_names, session_names, time, located)
 
 
 def validate_session_times(times: Sequence[SessionTime]) -> list[Violation]:
@@ -104,13 +104,13 @@ class TimetablePlan:
     def add(self, row: TimetableRow) -> None:
         """Adds a line of the file."""
         self.violations += row.violations
-        if row.class_name is None or row.session_name is None:
+        if row.class_names is None or row.session_names is None:
             return
-        session = self.names.session_of(row.class_name, row.session_name)
+        session = self.names.session_of(row.class_names, row.session_names)
         if isinstance(session, Violation):
             self.violations.append(TIMETABLE.violation(row.line, session))
         else:
-            self._add_time(session.id, row, f"{row.session_name} of {row.class_name}")
+            self._add_time(session.id, row, f"{row.session_names[0]} of {row.class_names[0]}")
 
     def _add_time(self, session_id: int, row: TimetableRow, name: str) -> None:
         times = self.times.setdefault(session_id, [])

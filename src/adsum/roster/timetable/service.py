@@ -81,7 +81,7 @@ class Timetables:
             await replace_times(connection, {session_id: times})
         return sorted(times)
 
-    async def import_csv(
+    async def import_file(
         self, school_id: int, content: bytes, caller: Caller, *, dry_run: bool = False
     ) -> TimetableReport:
         """Replaces all times of every session in the file, or changes nothing.
