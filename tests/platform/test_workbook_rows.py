@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Any
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from xlsxwriter import Workbook
 
 from adsum.platform import workbook_rows as reading
-from adsum.platform.csv_files import CsvForm, Line, UnreadableCsv
+from adsum.platform.csv_files import Cell, CsvForm, Line, UnreadableCsv
 from adsum.platform.workbook_rows import UnreadableWorkbook, workbook_rows
 from adsum.platform.workbooks import make_workbook
 
@@ -103,7 +103,7 @@ def test_every_form_of_a_cell_is_read() -> None:
 
 @given(st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00")), min_size=1, max_size=5))
 async def test_every_text_that_is_exported_is_read_as_it_was(texts: list[str]) -> None:
-    async def pieces() -> Any:
+    async def pieces() -> AsyncGenerator[Sequence[Sequence[Cell]]]:
         yield [["7b", date(2024, 12, 25), text] for text in texts]
 
     with await make_workbook(["class", "date", "note"], pieces()) as file:

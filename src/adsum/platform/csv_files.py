@@ -101,10 +101,10 @@ class CsvForm:
         """The rows of the first sheet. A row may be shorter than the header."""
         try:
             rows = workbook_rows(content)
-            _, names = next(rows, (0, []))
-            if not names:
+            first = next(rows, None)
+            if first is None:
                 raise self.unreadable([self.no_header()])
-            columns = self.header([name.strip() for name in names])
+            columns = self.header([name.strip() for name in first[1]])
             positions = {name: at for at, name in enumerate(columns) if name is not None}
             for number, cells in rows:
                 width, expected = len(cells), len(columns)

@@ -32,13 +32,14 @@ def test_a_byte_order_mark_crlf_another_column_order_and_blank_lines_are_accepte
 
 
 def test_an_incomplete_line_and_an_invalid_day_are_violations_with_their_line() -> None:
-    rows = list(read_marks(b"class,session,student,date,status\n7b,,1\n7b,,,25/12/2024,present\n"))
+    rows = list(read_marks(b"class,session,student,date,status\n7b,,1\n7b,,,25/12/2024,present\n7b,,1,,late\n"))
 
     violations = [violation for row in rows if isinstance(row, WrongRow) for violation in row.violations]
     assert [(violation.pointer, violation.code) for violation in violations] == [
         ("marks.csv:2", "wrong_columns"),
         ("marks.csv:3", "missing_value"),
         ("marks.csv:3", "date_format"),
+        ("marks.csv:4", "missing_value"),
     ]
 
 
