@@ -24,6 +24,7 @@ from adsum.batches.marks_import import endpoints as marks_import
 from adsum.operations import endpoints as operations
 from adsum.platform.errors import AdsumError, NotFound
 from adsum.platform.http import openapi as docs
+from adsum.platform.http.idempotency import answer_repetitions
 from adsum.platform.http.middleware import BodyLimit, Observation, SecurityHeaders
 from adsum.platform.http.openapi import Application
 from adsum.platform.http.problems import answer_errors, problem_of, problem_of_http
@@ -125,6 +126,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (*ROUTERS, *PAGES):
         app.include_router(router)
     answer_errors(app)
+    answer_repetitions(app)
     app.add_exception_handler(HTTPStatus.NOT_FOUND, _not_found)
     # A request passes the middleware added last first.
     uploads = ("/rosters/import", roster_files.PATH, marks_import.PATH)

@@ -6,8 +6,9 @@ import asyncio
 from collections import Counter
 
 from adsum.wiring import Adsum
+from tests.attendance.corrections.conftest import Register
 from tests.support.api import Api
-from tests.support.installation import RunWorker, ended
+from tests.support.installation import RunWorker, ended, one_student_away
 
 
 async def test_the_same_key_and_body_return_the_first_response_again(adsum: Adsum, api: Api, worker: RunWorker) -> None:
@@ -55,3 +56,31 @@ async def test_the_stored_response_includes_conflicts(api: Api) -> None:
     assert [conflict["studentId"] for conflict in skipped.json()["conflicts"]] == [one]
     again = await api.create("teacher", key="monday", marks=marks)
     assert (again.status_code, again.json()) == (200, skipped.json())
+
+
+async def test_retry_cancel_and_undo_are_executed_once(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+    batch_id = (await api.create()).json()["batchId"]
+    async with one_student_away(adsum, api.school.student_ids[0]), worker():
+        await ended(adsum, batch_id)
+    for action, body in (("retry", None), ("cancel", None), ("undo", {"reason": "wrong class"})):
+        path, key = f"/attendances/batches/{batch_id}/{action}", {"Idempotency-Key": action}
+        first = await api.post(path, body, "office", key)
+        assert first.is_success, first.text
+        again = await api.post(path, body, "office", key)
+        assert (again.status_code, again.json()) == (first.status_code, first.json())
+    assert first.json()["undone"] == 29
+    other = await api.post(path, {"reason": "wrong day"}, "office", key)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_a_contradiction_is_settled_once(register: Register) -> None:
+    api = register.api
+    await register.correct("office", status="late")
+    marks = [{"studentId": api.school.student_ids[0], "status": "absent"}]
+    await api.create("teacher", isSelectedAll=False, marks=marks, onExisting="update")
+    (item,) = (await api.get("/contradictions")).json()["items"]
+    path, key = f"/contradictions/{item['id']}/settle", {"Idempotency-Key": "settle"}
+    first = await api.post(path, {"holds": "said"}, "office", key)
+    again = await api.post(path, {"holds": "said"}, "office", key)
+    assert (first.status_code, first.json()["status"]) == (200, "absent"), first.text
+    assert (again.status_code, again.json()) == (200, first.json())

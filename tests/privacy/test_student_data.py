@@ -58,7 +58,7 @@ async def with_traces_everywhere(register: Register) -> None:
     async with one_student_away(register.adsum, student_of(register)), register.worker():
         await ended(register.adsum, failing.json()["batchId"])
     absence = {"studentIds": [student_of(register)], "from": "2024-12-18", "to": "2024-12-18", "status": "excused"}
-    entered = await register.api.post("/absences", absence | {"reason": NOTE}, "office")
+    entered = await register.api.post("/absences", absence | {"reason": NOTE}, "office", {"Idempotency-Key": "absence"})
     path = f"/absences/{entered.json()['items'][0]['id']}"
     changed = await register.api.change("PATCH", path, "office", '"1"', json={"reason": f"{NOTE}, again"})
     assert changed.is_success, changed.text
@@ -105,6 +105,8 @@ async def test_all_data_about_a_student_is_exported(register: Register) -> None:
     (conflict,) = data["conflicts"]
     assert (conflict["recorded"]["status"], conflict["recorded"]["note"]) == ("late", NOTE)
     assert (conflict["requested"]["status"], conflict["requested"]["note"]) == ("excused", NOTE)
+    (answer,) = data["answers"]
+    assert (answer["content"]["studentId"], answer["content"]["reason"]) == (student_of(register), NOTE)
     assert ("2024-12-20", "excused", NOTE) in {
         (each["learningDate"], each["status"], each["note"]) for each in data["requests"]
     }

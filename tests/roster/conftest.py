@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import IO, Any
@@ -15,7 +15,7 @@ from adsum.accounts.access import Caller, system_caller
 from adsum.migrations import tables
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.errors import Violation
-from adsum.roster.importing.rules import ImportReport
+from adsum.roster.importing.rules import ImportOptions, ImportReport
 from adsum.roster.importing.service import RosterImport
 from adsum.roster.oneroster.files import roster_files
 from tests.roster.files import Roster, in_zip
@@ -37,9 +37,11 @@ class Importing:
         return await self.run_from(in_zip(files), caller, **options)
 
     async def run_from(self, place: Path | IO[bytes], caller: Caller | None = None, **options: Any) -> ImportReport:
+        named = {each.name for each in fields(ImportOptions)}
+        chosen = ImportOptions(**{name: options.pop(name) for name in named & options.keys()})
         service = RosterImport(self.database, "UTC", lambda: datetime.combine(self.today, time(12), UTC))
         with roster_files(place) as files:
-            return await service.run(files, caller=caller or system_caller(), **options)
+            return await service.run(files, caller=caller or system_caller(), options=chosen, **options)
 
     async def rows(self, table: Table) -> list[dict[str, Any]]:
         """All rows, by id."""

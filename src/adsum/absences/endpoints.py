@@ -19,7 +19,7 @@ from adsum.absences.schemas import (
 )
 from adsum.absences.service import AbsenceResult, Absences
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import each_named_once, require
+from adsum.accounts.authentication import SentKey, each_named_once, require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import PageQuery
@@ -42,17 +42,16 @@ AbsencesService = Annotated[Absences, Depends(provided(Absences))]
     responses={HTTPStatus.OK.value: {"model": EnteredAbsences, "description": "All students have this absence"}},
 )
 async def enter_absence(
-    body: EnterAbsence, absences: AbsencesService, caller: Office, response: Response
+    body: EnterAbsence, absences: AbsencesService, caller: Office, key: SentKey, response: Response
 ) -> EnteredAbsences:
     """Registers that are taken later record the status. Existing records are corrected.
 
     The same absence twice is one: 200 if all students have it.
     """
-    result = await absences.add(body.student_ids, body.to_absence(), caller)
-    items = [AbsenceItem.of(each) for each in result.absences]
-    if not result.is_new:
-        response.status_code = HTTPStatus.OK
-    return EnteredAbsences(items=items, warnings=_warnings(result), corrected_records=result.changed_records)
+    once = key.answering(body, _entered, _status_of_entry)
+    result = await absences.add(body.student_ids, body.to_absence(), caller, once)
+    response.status_code = _status_of_entry(result)
+    return _entered(result)
 
 
 @router.get("", name="listAbsences", summary="Planned absences")
@@ -102,6 +101,15 @@ async def absence_history(
     """The newest first."""
     page = await absences.history(absence_id, caller, query.page)
     return Page(items=[VersionOfAbsence.of(version) for version in page.items], next_cursor=page.next_cursor)
+
+
+def _entered(result: AbsenceResult) -> EnteredAbsences:
+    items = [AbsenceItem.of(each) for each in result.absences]
+    return EnteredAbsences(items=items, warnings=_warnings(result), corrected_records=result.changed_records)
+
+
+def _status_of_entry(result: AbsenceResult) -> HTTPStatus:
+    return HTTPStatus.CREATED if result.is_new else HTTPStatus.OK
 
 
 def _warnings(result: AbsenceResult) -> list[WarningOfAbsence]:

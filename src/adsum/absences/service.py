@@ -33,6 +33,7 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.platform.clock import Clock
+from adsum.platform.database.answers import Once, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, StaleVersion, Violation, refuse
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
@@ -61,7 +62,13 @@ class Absences:
         self._database = database
         self._now = now
 
-    async def add(self, student_ids: Sequence[int], absence: Absence, caller: Caller) -> AbsenceResult:
+    async def add(
+        self,
+        student_ids: Sequence[int],
+        absence: Absence,
+        caller: Caller,
+        once: Once[AbsenceResult] | None = None,
+    ) -> AbsenceResult:
         """Enters the same absence for each student. A student who has the same absence keeps it.
 
         Later registers record its status. Existing records change at once, unless the office has set their marks; marks
@@ -72,6 +79,7 @@ class Absences:
         """
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.transaction() as connection:
+            await claim_key(connection, once)
             school_id = await _validate(connection, student_ids, absence, caller)
             await _fence_sessions(connection, student_ids)
             existing = {
@@ -85,12 +93,14 @@ class Absences:
             await queue_due_absences(connection, added)
             changed = await apply_absences(connection, added, author) if added else 0
             entered = existing | {each.student_id: each for each in added}
-            return AbsenceResult(
+            result = AbsenceResult(
                 [entered[student_id] for student_id in student_ids],
                 changed,
                 is_new=bool(added),
                 warnings=await _warnings(connection, student_ids, absence),
             )
+            await store_result(connection, once, result)
+        return result
 
     async def page(self, caller: Caller, filters: AbsenceFilters, page: PageRequest) -> Page[PlannedAbsence]:
         """A page of the visible absences, the latest first day first. Raises Invalid for a cursor of another query."""

@@ -16,8 +16,10 @@ from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.callers import Callers
 from adsum.accounts.visitors import session_token
+from adsum.platform.database.answers import AnswerKey
 from adsum.platform.errors import Invalid, Unauthenticated, Violation, refuse
-from adsum.platform.http.dependencies import provided
+from adsum.platform.http.dependencies import Now, provided
+from adsum.platform.http.idempotency import IdempotencyKeyHeader, RequestKey
 from adsum.platform.http.queries import ON_BEHALF_OF
 from adsum.platform.http.transport import require_same_origin
 
@@ -78,6 +80,22 @@ class Permitted:
 def require(permission: Permission) -> Permitted:
     """The dependency that returns the caller if they have `permission`, else raises 401 or 403."""
     return Permitted(permission)
+
+
+async def request_key(
+    request: Request,
+    caller: Annotated[Caller, Depends(authenticated)],
+    now: Now,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> RequestKey:
+    """The `Idempotency-Key` of a request, which belongs to its caller."""
+    key = None if idempotency_key is None else AnswerKey(caller.actor, idempotency_key)
+    # `onBehalfOf` is part of the actor.
+    query = sorted(item for item in request.query_params.multi_items() if item[0] != ON_BEHALF_OF)
+    return RequestKey(key, (request.method, request.url.path, tuple(query)), now)
+
+
+SentKey = Annotated[RequestKey, Depends(request_key)]
 
 
 async def each_named_once(request: Request, _caller: Annotated[Caller, Depends(authenticated)]) -> None:

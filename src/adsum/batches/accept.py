@@ -23,16 +23,17 @@ from adsum.attendance.rules import DisputedMark, Mark, RecordedMark
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.queue.ledger import lock_key
-from adsum.batches.repository import runs, submissions
-from adsum.batches.repository.submissions import AnswerKey, BatchSnapshot, StoredAnswer, load_snapshots
+from adsum.batches.repository import runs
+from adsum.batches.repository.submissions import BatchSnapshot, load_snapshots
 from adsum.batches.rules import OnExisting, RunState
 from adsum.batches.run import MarkConflict, Plan, Run, conflicts_with, make_plan, recorded_already
-from adsum.batches.submission import BatchResult, Submission, result_of_json
+from adsum.batches.submission import BatchResult, Submission, first_result
 from adsum.batches.validate import CheckedSubmission, Request, check_submissions
 from adsum.platform.clock import Clock
 from adsum.platform.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
+from adsum.platform.database.answers import AnswerKey, StoredAnswer, find_answers, store_answers
 from adsum.platform.database.engine import Connection, Database, RejectedRows, StorageOutage
-from adsum.platform.errors import AdsumError, IdempotencyKeyReused, RecordsExist, Violation, caught
+from adsum.platform.errors import AdsumError, RecordsExist, Violation, caught
 from adsum.platform.ids import Batch
 from adsum.roster.session_fence import advance_fences
 
@@ -164,7 +165,7 @@ class Acceptance:
     ) -> Decisions:
         now = self._now()
         keys = {key for each in requests if reads_answers and (key := _answer_key(*each)) is not None}
-        stored = await submissions.find_answers(connection, keys) if keys else {}
+        stored = await find_answers(connection, keys) if keys else {}
         checks = await check_submissions(connection, requests, now=now, max_batch_size=self._max_batch_size)
         checked = [each for each in checks if isinstance(each, CheckedSubmission)]
         _refuse_too_many_marks(checked)
@@ -297,7 +298,7 @@ class Decisions:
         self.keep_inserted(await runs.insert_runs(connection, list(self.runs.values()), self._fences))
         await add_disputed_marks(connection, self._disputed)
         answers = {key: answer for key, (_, answer) in self._answers.items()}
-        await submissions.store_answers(connection, answers, self._now)
+        await store_answers(connection, answers, self._now)
 
     def _decide(self, request: Request, check: CheckedSubmission | AdsumError) -> Accepted:
         key = _answer_key(*request)
@@ -369,10 +370,8 @@ class Decisions:
 
 
 def _repeated(submission: Submission, stored: StoredAnswer) -> BatchResult:
-    if stored.body_digest != submission.digest():
-        detail = "this Idempotency-Key was sent before with another body"
-        raise IdempotencyKeyReused(detail, [Violation(IdempotencyKeyReused.code, detail)])
-    return result_of_json(stored.answer)
+    stored.require_same(submission.digest())
+    return first_result(stored)
 
 
 def _refuse_recorded(check: CheckedSubmission, records: Mapping[int, RecordedMark]) -> None:

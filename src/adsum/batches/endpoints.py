@@ -14,7 +14,7 @@ from fastapi.sse import format_sse_event
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import each_named_once, require
+from adsum.accounts.authentication import SentKey, each_named_once, require
 from adsum.batches.activity.metrics import BatchMetrics
 from adsum.batches.listing import Batches
 from adsum.batches.progress import Progress, Watch, event_id
@@ -31,6 +31,7 @@ from adsum.batches.schemas import (
 from adsum.batches.service import AttendancesService
 from adsum.batches.undo import Undo
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.idempotency import IdempotencyKeyHeader
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Page, PathId
@@ -106,7 +107,7 @@ async def create_batch(
     metrics: Annotated[BatchMetrics, Depends(provided(BatchMetrics))],
     caller: Marker,
     response: Response,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")] = None,
+    idempotency_key: IdempotencyKeyHeader = None,
 ) -> BatchAnswer:
     """202: the run is durable, and its jobs are queued. 200: another run is open, or nothing is left to do."""
     with metrics.accept_seconds.time():
@@ -152,17 +153,23 @@ async def show_batch(
 @router.post(
     "/batches/{batchId}/retry", name="retryBatch", summary="Retry failed students", status_code=HTTPStatus.ACCEPTED
 )
-async def retry_batch(batch_id: BatchId, retry_cancel: RetryCancelDependency, caller: Operator) -> BatchStatusAnswer:
+async def retry_batch(
+    batch_id: BatchId, retry_cancel: RetryCancelDependency, caller: Operator, key: SentKey
+) -> BatchStatusAnswer:
     """Starts a new run for the students who failed; the batch keeps its totals. 409 while it is processed, if nobody
     failed, or once it is pruned.
     """
-    return BatchStatusAnswer.of(await retry_cancel.retry(batch_id, caller))
+    once = key.answering(None, BatchStatusAnswer.of, HTTPStatus.ACCEPTED)
+    return BatchStatusAnswer.of(await retry_cancel.retry(batch_id, caller, once))
 
 
 @router.post("/batches/{batchId}/cancel", name="cancelBatch", summary="Cancel the pending jobs of a batch")
-async def cancel_batch(batch_id: BatchId, retry_cancel: RetryCancelDependency, caller: Operator) -> BatchStatusAnswer:
+async def cancel_batch(
+    batch_id: BatchId, retry_cancel: RetryCancelDependency, caller: Operator, key: SentKey
+) -> BatchStatusAnswer:
     """Recorded marks stay. A batch that has ended is returned unchanged."""
-    return BatchStatusAnswer.of(await retry_cancel.cancel(batch_id, caller))
+    once = key.answering(None, BatchStatusAnswer.of, HTTPStatus.OK)
+    return BatchStatusAnswer.of(await retry_cancel.cancel(batch_id, caller, once))
 
 
 @router.post("/batches/{batchId}/undo", name="undoBatch", summary="Undo the newest run")
@@ -170,13 +177,15 @@ async def undo_batch(
     batch_id: BatchId,
     undo: Annotated[Undo, Depends(provided(Undo))],
     caller: Marker,
+    key: SentKey,
     body: UndoBatch | None = None,
 ) -> UndoneAnswer:
     """Sets every record back to its state before the newest run, as a change in its history. A repetition does nothing.
 
     409 while the batch is being processed: cancel it first.
     """
-    return UndoneAnswer.of(await undo.undo(batch_id, caller, body.reason if body is not None else None))
+    once = key.answering(body, UndoneAnswer.of, HTTPStatus.OK)
+    return UndoneAnswer.of(await undo.undo(batch_id, caller, body.reason if body is not None else None, once))
 
 
 async def _watch(

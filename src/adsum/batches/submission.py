@@ -13,6 +13,7 @@ from adsum.attendance.rules import Mark, RecordedMark, validate_times_of_mark
 from adsum.attendance.statuses.rules import ABSENT, PRESENT, SchoolStatuses
 from adsum.batches.rules import OnExisting
 from adsum.batches.run import MarkConflict
+from adsum.platform.database.answers import StoredAnswer
 from adsum.platform.errors import Notice, Violation
 from adsum.platform.texts import validate_note
 
@@ -126,6 +127,12 @@ class BatchResult:
     def to_json(self) -> dict[str, Any]:
         """The form that is stored under an idempotency key."""
         return asdict(self)
+
+
+def first_result(stored: StoredAnswer) -> BatchResult:
+    """The result of the submission that this answer confirmed."""
+    assert stored.answer is not None, "it answers a submission, which is one transaction"
+    return result_of_json(stored.answer)
 
 
 def result_of_json(stored: Mapping[str, Any]) -> BatchResult:

@@ -1,4 +1,4 @@
-"""Tables: runs, failures of their jobs, and answers stored under idempotency keys."""
+"""Tables: runs, and failures of their jobs."""
 
 from __future__ import annotations
 
@@ -118,17 +118,4 @@ job_failures = Table(
     Column("code", String(64), nullable=False),
     Column("failed_at", Instant, nullable=False),
     PrimaryKeyConstraint("run_id", "student_id"),
-)
-
-# The answer to a request with an Idempotency-Key, and the digest of its body.
-idempotency_keys = Table(
-    "idempotency_keys",
-    metadata,
-    Column("actor", String(64), nullable=False),
-    Column("key", String(255), nullable=False),
-    Column("body_digest", String(64), nullable=False),
-    Column("answer", Json, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    PrimaryKeyConstraint("actor", "key"),
-    Index(None, "created_at"),
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from adsum.absences.tables import absence_versions, absences, due_absences
 from adsum.accounts.tables import api_keys, class_covers, class_teachers, users
 from adsum.attendance.tables import attendance_changes, attendances, contradictions, statuses
-from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
+from adsum.batches.tables import batch_runs, job_failures
+from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import metadata
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.tables import classes, enrolments, session_times, sessions, student_schools, students

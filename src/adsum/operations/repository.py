@@ -11,7 +11,8 @@ from sqlalchemy import delete, func, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.batches.rules import Tally
-from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
+from adsum.batches.tables import batch_runs, job_failures
+from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.engine import Database
 from adsum.platform.database.schema import current_revision, newest_revision
 from adsum.platform.ids import Batch

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Boolean, Date, String, bindparam, delete, select, update
@@ -19,10 +20,11 @@ from adsum.absences.tables import absence_versions, absences, due_absences
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.tables import attendance_changes, attendances, contradictions
 from adsum.batches.run import STUDENT, AttendanceJob
-from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
+from adsum.batches.tables import batch_runs, job_failures
+from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import BigInt, Instant, Json, RunId
 from adsum.platform.database.sql_files import FileStatement, sql_file
-from adsum.privacy.rules import PersonalData, Row
+from adsum.privacy.rules import IsAbout, PersonalData, Row, is_about_student, parts_about, without_parts
 from adsum.reports.repository.summaries import erase_from_summaries, summarise_classes
 from adsum.roster.repository.membership import schools_of_student
 from adsum.roster.tables import enrolments, sessions, student_schools, students
@@ -158,6 +160,7 @@ _COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "key": String(),
         "created_at": Instant(),
         "answer": Json,
+        "sourced_id": String(),
     },
 }
 
@@ -190,6 +193,7 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
     versions = _by(await _rows(connection, _ABSENCE_VERSIONS, student_id), "absence_id")
     pending = _by(await _rows(connection, _DUE_ABSENCES, student_id), "absence_id")
     runs = await _rows(connection, _RUNS, student_id)
+    answers = await _rows(connection, _ANSWERS, student_id)
     return PersonalData(
         student=student,
         schools=await _rows(connection, _SCHOOLS, student_id),
@@ -198,10 +202,11 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
         requests=[{**_class_session_and_day(run), **request} for run in runs for request in _requests(run, student_id)],
         kept_records=[_class_session_and_day(run) for run in runs if student_id in run["kept"]],
         failures=await _rows(connection, _FAILURES, student_id),
-        conflicts=[
-            conflict
-            for row in await _rows(connection, _ANSWERS, student_id)
-            for conflict in _conflicts(row, student_id)
+        conflicts=[conflict for row in answers for conflict in _conflicts(row, student_id)],
+        answers=[
+            {"answered_at": row["created_at"], "content": part}
+            for row in answers
+            for part in parts_about(row["answer"].get("body"), _about(row, student_id))
         ],
         absences=[
             row | {"versions": [_version(each) for each in versions[row["id"]]], "pending": pending[row["id"]]}
@@ -246,7 +251,8 @@ def _requests(run: Row, student_id: int) -> Iterator[Row]:
 
 
 def _conflicts(row: Row, student_id: int) -> Iterator[Row]:
-    for conflict in row["answer"]["conflicts"]:
+    """The conflicts of an answer of `create-batch`."""
+    for conflict in row["answer"].get("conflicts", ()):
         if conflict["student_id"] == student_id:
             yield {
                 "batch_id": row["answer"]["batch_id"],
@@ -349,15 +355,19 @@ async def _erase_from_plans(connection: AsyncConnection, student_id: int) -> Non
 
 
 async def _erase_from_answers(connection: AsyncConnection, student_id: int) -> None:
+    """Removes the student from lists in answers. Deletes an answer that is only about the student."""
     c = idempotency_keys.c
-    changed = [
-        {"of_actor": row["actor"], "of_key": row["key"], "answer": _without(row["answer"], student_id)}
-        for row in await _rows(connection, _ANSWERS, student_id)
-    ]
-    if changed:
-        one = update(idempotency_keys).where(c.actor == bindparam("of_actor"), c.key == bindparam("of_key"))
-        await connection.execute(one, changed)
+    of_row = c.actor == bindparam("of_actor"), c.key == bindparam("of_key")
+    for row in await _rows(connection, _ANSWERS, student_id):
+        is_about = _about(row, student_id)
+        answer = without_parts(row["answer"], is_about)
+        is_kept = next(parts_about(answer, is_about), None) is None
+        values = {"of_actor": row["actor"], "of_key": row["key"]}
+        if is_kept:
+            await connection.execute(update(idempotency_keys).where(*of_row).values(answer=answer), values)
+        else:
+            await connection.execute(delete(idempotency_keys).where(*of_row), values)
 
 
-def _without(answer: dict[str, Any], student_id: int) -> dict[str, Any]:
-    return answer | {"conflicts": [each for each in answer["conflicts"] if each["student_id"] != student_id]}
+def _about(row: Row, student_id: int) -> IsAbout:
+    return partial(is_about_student, student_id, row["sourced_id"])

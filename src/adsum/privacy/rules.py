@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from adsum.platform.errors import Conflict, Forbidden
 
 Row: TypeAlias = Mapping[str, Any]
 """A row of a section, by column name: see `schemas`."""
+
+IsAbout: TypeAlias = Callable[[Mapping[str, Any]], bool]
+"""Whether an object in the JSON of a stored answer is about a student."""
 
 
 class OtherSchools(Forbidden):
@@ -37,6 +40,7 @@ class PersonalData:
         kept_records: runs that left the student's record unchanged.
         failures: marks that could not be recorded.
         conflicts: marks that were not applied, in responses that are stored under idempotency keys.
+        answers: the parts about the student of other answers that are stored under idempotency keys.
         absences: planned absences, revoked ones too, each with its `versions` and `pending` batches.
         contradictions: disputed marks.
         days: daily summaries.
@@ -52,6 +56,7 @@ class PersonalData:
     kept_records: Sequence[Row]
     failures: Sequence[Row]
     conflicts: Sequence[Row]
+    answers: Sequence[Row]
     absences: Sequence[Row]
     contradictions: Sequence[Row]
     days: Sequence[Row]
@@ -65,3 +70,34 @@ class Erased:
 
     student_id: int
     records: int
+
+
+def is_about_student(student_id: int, sourced_id: str | None, part: Mapping[str, Any]) -> bool:
+    """Whether an object in an answer names a student: by id, or by source id as entries of imported files do."""
+    return student_id in (part.get("studentId"), part.get("student_id")) or (
+        sourced_id is not None and part.get("params", {}).get("user") == sourced_id
+    )
+
+
+def parts_about(answer: Any, is_about: IsAbout) -> Iterator[Mapping[str, Any]]:
+    """The objects of an answer that are about a student; not the objects in them."""
+    if isinstance(answer, dict):
+        found = cast("dict[str, Any]", answer)
+        if is_about(found):
+            yield found
+            return
+        for value in found.values():
+            yield from parts_about(value, is_about)
+    elif isinstance(answer, list):
+        for value in cast("list[Any]", answer):
+            yield from parts_about(value, is_about)
+
+
+def without_parts(answer: Any, is_about: IsAbout) -> Any:
+    """An answer without the entries of its lists that are about a student."""
+    if isinstance(answer, dict):
+        return {name: without_parts(value, is_about) for name, value in cast("dict[str, Any]", answer).items()}
+    if isinstance(answer, list):
+        kept = (each for each in cast("list[Any]", answer) if not (isinstance(each, dict) and is_about(each)))
+        return [without_parts(each, is_about) for each in kept]
+    return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 from adsum.platform.http.schemas import Moment, Schema
 
@@ -118,6 +119,13 @@ class ConflictOfData(Schema):
     requested: MarkOfData
 
 
+class AnswerOfData(Schema):
+    """A part of a response that is stored under an idempotency key, in the form in which it was sent."""
+
+    answered_at: Moment
+    content: dict[str, Any]
+
+
 class FailureOfData(Schema):
     """A mark that could not be recorded, and the reason."""
 
@@ -229,6 +237,7 @@ class StudentDataAnswer(Schema):
     contradictions: list[ContradictionOfData] = []  # noqa: RUF012 - pydantic copies it
     kept_records: list[KeptRecordOfData] = []  # noqa: RUF012 - pydantic copies it
     conflicts: list[ConflictOfData] = []  # noqa: RUF012 - pydantic copies it
+    answers: list[AnswerOfData] = []  # noqa: RUF012 - pydantic copies it
     days: list[DayOfData] = []  # noqa: RUF012 - pydantic copies it
     months: list[MonthOfData] = []  # noqa: RUF012 - pydantic copies it
     schools: list[SchoolOfData] = []  # noqa: RUF012 - pydantic copies it

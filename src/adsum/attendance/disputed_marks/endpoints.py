@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import each_named_once, require
+from adsum.accounts.authentication import SentKey, each_named_once, require
 from adsum.attendance.disputed_marks.schemas import ContradictionItem, ContradictionQuery, Settle
 from adsum.attendance.disputed_marks.service import DisputedMarks
 from adsum.attendance.schemas import RecordItem
@@ -38,6 +39,8 @@ async def settle_contradiction(
     body: Settle,
     disputed_marks: DisputedMarksService,
     caller: Annotated[Caller, Depends(require(Permission.ATTENDANCE_OVERRULE))],
+    key: SentKey,
 ) -> RecordItem:
     """Returns the record after the decision. 404 if the contradiction is settled already."""
-    return RecordItem.of(await disputed_marks.settle(contradiction_id, body.holds, body.reason, caller))
+    once = key.answering(body, RecordItem.of, HTTPStatus.OK)
+    return RecordItem.of(await disputed_marks.settle(contradiction_id, body.holds, body.reason, caller, once=once))

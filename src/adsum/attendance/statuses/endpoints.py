@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import each_named_once, require
+from adsum.accounts.authentication import SentKey, each_named_once, require
 from adsum.attendance.statuses.rules import MAX_CODE
 from adsum.attendance.statuses.schemas import ChangeStatus, NewStatus, StatusItem
 from adsum.attendance.statuses.service import Statuses
@@ -43,9 +43,12 @@ async def list_statuses(
 
 
 @router.post("", name="addStatus", summary="Add a status", status_code=HTTPStatus.CREATED)
-async def add_status(school_id: SchoolId, body: NewStatus, statuses: StatusesService, caller: Manager) -> StatusItem:
+async def add_status(
+    school_id: SchoolId, body: NewStatus, statuses: StatusesService, caller: Manager, key: SentKey
+) -> StatusItem:
     """409 if the code exists, retired or not, or if another status has the letter."""
-    return StatusItem.of(await statuses.add(school_id, body.to_status(), caller))
+    once = key.answering(body, StatusItem.of, HTTPStatus.CREATED)
+    return StatusItem.of(await statuses.add(school_id, body.to_status(), caller, once))
 
 
 @router.patch("/{code}", name="changeStatus", summary="Rename, reorder or retire a status")

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import each_named_once, require
+from adsum.accounts.authentication import SentKey, each_named_once, require
 from adsum.batches.activity.metrics import BatchMetrics
-from adsum.batches.marks_import.rules import MarksOptions
+from adsum.batches.marks_import.rules import MarksOptions, MarksReport
 from adsum.batches.marks_import.schemas import MarksAnswer
 from adsum.batches.marks_import.service import MarksImport
 from adsum.batches.rules import OnExisting
@@ -54,6 +54,7 @@ async def import_marks(
     marks_import: Annotated[MarksImport, Depends(provided(MarksImport))],
     metrics: Annotated[BatchMetrics, Depends(provided(BatchMetrics))],
     caller: Annotated[Caller, Depends(require(Permission.ATTENDANCE_CREATE))],
+    key: SentKey,
     response: Response,
 ) -> MarksAnswer:
     """Columns: class, session, student, date, status; optional: note, arrivedAt, leftAt. Imports all lines or none.
@@ -66,10 +67,15 @@ async def import_marks(
     whatever has changed since. Of a workbook the first sheet is read.
     """
     content_type_among(request, TABLE_TYPES)
-    report = await marks_import.import_file(query.school_id, await request.body(), caller, query.options)
-    accepted = [] if report.dry_run else [batch for batch in report.batches if batch.is_new_run]
-    if not accepted:
-        response.status_code = HTTPStatus.OK
-    for batch in accepted:
-        metrics.count_accepted(batch.added_jobs)
+    content = await request.body()
+    once = None if query.dry_run else key.answering(content, MarksAnswer.of, _status_of)
+    report = await marks_import.import_file(query.school_id, content, caller, query.options, once)
+    response.status_code = _status_of(report)
+    for batch in report.accepted:
+        if not batch.is_repeated:
+            metrics.count_accepted(batch.added_jobs)
     return MarksAnswer.of(report)
+
+
+def _status_of(report: MarksReport) -> HTTPStatus:
+    return HTTPStatus.ACCEPTED if report.accepted else HTTPStatus.OK

@@ -54,6 +54,11 @@ class MarksReport:
     rows: int
     batches: Sequence[BatchResult]
 
+    @property
+    def accepted(self) -> list[BatchResult]:
+        """The batches with a new run."""
+        return [] if self.dry_run else [batch for batch in self.batches if batch.is_new_run]
+
 
 @dataclass(frozen=True, slots=True)
 class MarkRow:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from adsum.accounts.access import Caller, Permission, require_permission
@@ -22,8 +23,16 @@ from adsum.batches.marks_import.rules import (
 )
 from adsum.batches.repository.submissions import load_snapshots, visible_batches
 from adsum.batches.service import AttendancesService
-from adsum.batches.submission import BatchResult
+from adsum.batches.submission import BatchResult, first_result
 from adsum.platform.coalescer import REQUESTS_AT_MOST
+from adsum.platform.database.answers import (
+    AnswerKey,
+    Once,
+    claim_key,
+    find_answers,
+    require_unanswered,
+    store_result,
+)
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import AdsumError, Conflict, Invalid
 from adsum.platform.ids import Batch
@@ -53,14 +62,20 @@ class MarksImport:
         self._schools = schools
 
     async def import_file(
-        self, school_id: int | None, content: bytes, caller: Caller, options: MarksOptions
+        self,
+        school_id: int | None,
+        content: bytes,
+        caller: Caller,
+        options: MarksOptions,
+        once: Once[MarksReport] | None = None,
     ) -> MarksReport:
         """Records the marks of a CSV file or a workbook, if the whole file is valid.
 
         `school_id` None: the caller's only school, or the schools of the classes that the file names by Adsum's ids.
 
         Each class, session and day is accepted on its own, so no reader sees half of a class. If the process dies in
-        between, the accepted batches stay, and the same file can be sent again.
+        between, the accepted batches stay, and the same file can be sent again. With an idempotency key, each batch has
+        a key of its own, so that a repetition gets the first answer of each batch that was accepted.
 
         Raises:
             Forbidden: without `attendance:create`, or a teacher forces.
@@ -71,6 +86,8 @@ class MarksImport:
             Unavailable: not known which batches are accepted; sending the same again is safe.
         """
         require_permission(caller, Permission.ATTENDANCE_CREATE)
+        async with self._database.snapshot() as connection:
+            await require_unanswered(connection, once)
         schools = await self._schools_of(school_id, content, caller)
         violations = Violations()
         # In a thread: a long file must not block other requests.
@@ -78,10 +95,29 @@ class MarksImport:
         results = await self._validate(groups, options, caller, violations)
         violations.refuse()
         if not options.dry_run:
-            results |= await self._accept([group for group in groups if group.marks], options, caller)
+            results |= await self._accept_once(groups, options, caller, once)
         rows = sum(group.total for group in groups)
         log.info("marks imported", actor=caller.actor, rows=rows, accepted=len(results))
-        return MarksReport(options.dry_run, rows, [_with_unchanged(results[each.batch], each) for each in groups])
+        report = MarksReport(options.dry_run, rows, [_with_unchanged(results[each.batch], each) for each in groups])
+        if once is not None:
+            async with self._database.transaction() as connection:
+                await store_result(connection, once, report)
+        return report
+
+    async def _accept_once(
+        self, groups: Sequence[Group], options: MarksOptions, caller: Caller, once: Once[MarksReport] | None
+    ) -> dict[Batch, BatchResult]:
+        """Accepts the groups with lines. Of those that an interrupted request accepted, returns the first results."""
+        asked = [group for group in groups if group.marks]
+        if once is None:
+            return await self._accept(asked, options, caller)
+        keys = {group.batch: _key_of(group.batch, once) for group in groups}
+        async with self._database.transaction() as connection:
+            await claim_key(connection, once)
+            found = await find_answers(connection, keys.values())
+        first = {batch: first_result(found[key]) for batch, key in keys.items() if key in found}
+        rest = [group for group in asked if group.batch not in first]
+        return first | await self._accept(rest, options, caller, {batch: key.key for batch, key in keys.items()})
 
     async def _schools_of(self, school_id: int | None, content: bytes, caller: Caller) -> SchoolsOfFile:
         if school_id is not None:
@@ -140,12 +176,17 @@ class MarksImport:
                     results[group.batch] = nothing_to_do(group.batch, snapshot.newest_run, 0)
         return results
 
-    async def _accept(self, groups: Sequence[Group], options: MarksOptions, caller: Caller) -> dict[Batch, BatchResult]:
-        """Accepts each group, as many concurrently as are validated together."""
+    async def _accept(
+        self, groups: Sequence[Group], options: MarksOptions, caller: Caller, keys: Mapping[Batch, str] | None = None
+    ) -> dict[Batch, BatchResult]:
+        """Accepts each group, as many concurrently as are validated together. `keys`: their idempotency keys."""
         results: dict[Batch, BatchResult] = {}
         violations = Violations()
         for some in _slices(groups):
-            submitted = (self._attendances.create_batch(each.submission(options), caller) for each in some)
+            submissions = (
+                replace(each.submission(options), idempotency_key=keys and keys[each.batch]) for each in some
+            )
+            submitted = (self._attendances.create_batch(each, caller) for each in submissions)
             answers = await asyncio.gather(*submitted, return_exceptions=True)
             for group, answer in zip(some, answers, strict=True):
                 if isinstance(answer, AdsumError):
@@ -162,16 +203,23 @@ class MarksImport:
         return results
 
 
+def _key_of(batch: Batch, once: Once[MarksReport]) -> AnswerKey:
+    """The idempotency key of one batch of a file. No client can send it: it contains a blank."""
+    digest = hashlib.sha256(once.key.key.encode()).hexdigest()
+    return AnswerKey(once.key.actor, f"{digest} {batch.id}")
+
+
 def _with_unchanged(result: BatchResult, group: Group) -> BatchResult:
     """The result with the lines that were left out, as skipped ones."""
-    if not group.unchanged:
+    left_out = group.total - result.total_jobs
+    if not left_out:
         return result
-    total = result.total_jobs + group.unchanged
+    total = group.total
     is_done = not result.added_jobs and not result.is_skipped
     return replace(
         result,
         total_jobs=total,
-        skipped_jobs=result.skipped_jobs + group.unchanged,
+        skipped_jobs=result.skipped_jobs + left_out,
         message=nothing_to_do(group.batch, None, total).message if is_done else result.message,
     )
 

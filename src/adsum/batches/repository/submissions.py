@@ -1,13 +1,13 @@
-"""Statements that accepting submissions needs: the context of a class, the state of a batch, idempotency keys."""
+"""Statements that accepting submissions needs: the context of a class, the state of a batch."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Date, Integer, String, insert
+from sqlalchemy import BigInteger, Boolean, Date, Integer, String
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.rules import AppliedAbsence, StudentAbsence
@@ -18,7 +18,6 @@ from adsum.batches.repository import tallies
 from adsum.batches.repository.runs import find_runs
 from adsum.batches.rules import RunState
 from adsum.batches.run import Run
-from adsum.batches.tables import idempotency_keys
 from adsum.platform.database.columns import Json
 from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.days import Span
@@ -58,11 +57,6 @@ _LOAD_SNAPSHOTS = sql_file(
         "records": Json,
         "absences": Json,
     },
-)
-_FIND_ANSWERS = sql_file(
-    "adsum.batches",
-    "find_answers",
-    returns={"actor": String, "key": String, "body_digest": String, "answer": Json},
 )
 
 
@@ -267,47 +261,3 @@ def _student_absence(row: dict[str, Any]) -> StudentAbsence:
     session_ids = None if row["session_ids"] is None else tuple(row["session_ids"])
     absence = AppliedAbsence.of_row(row | days | {"session_ids": session_ids})
     return StudentAbsence(row["id"], row["student_id"], absence)
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerKey:
-    """An `Idempotency-Key` and its owner."""
-
-    actor: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAnswer:
-    """The first answer under an idempotency key, and the digest of the request that it answers."""
-
-    body_digest: str
-    answer: dict[str, Any]
-
-
-async def find_answers(connection: AsyncConnection, keys: Collection[AnswerKey]) -> dict[AnswerKey, StoredAnswer]:
-    """The stored answers of these keys."""
-    rows = input_rows({"actor": each.actor, "key": each.key} for each in keys)
-    found = await _FIND_ANSWERS.fetch_all(connection, rows)
-    return {AnswerKey(actor, key): StoredAnswer(digest, answer) for actor, key, digest, answer in found}
-
-
-async def store_answers(connection: AsyncConnection, answers: Mapping[AnswerKey, StoredAnswer], now: datetime) -> None:
-    """Stores answers, in the transaction that they confirm.
-
-    Raises:
-        RejectedRows: (from the transaction) another request has stored an answer under one of these keys.
-    """
-    rows = [
-        {
-            "actor": key.actor,
-            "key": key.key,
-            "body_digest": stored.body_digest,
-            "answer": stored.answer,
-            "created_at": now,
-        }
-        # In the order of the keys, so that two transactions with the same keys wait for each other and do not deadlock.
-        for key, stored in sorted(answers.items(), key=lambda item: (item[0].actor, item[0].key))
-    ]
-    if rows:
-        await connection.execute(insert(idempotency_keys), rows)

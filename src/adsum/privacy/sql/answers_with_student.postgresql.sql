@@ -1,8 +1,12 @@
--- Loads the responses under idempotency keys that name a student in a conflict. Locks nothing.
-SELECT k.actor, k.key, k.created_at, k.answer
-FROM idempotency_keys k
-WHERE k.answer @> jsonb_build_object(
-    'conflicts',
-    jsonb_build_array(jsonb_build_object('student_id', CAST(:student_id AS bigint)))
-)
+-- Loads the answers under idempotency keys that name a student, by id or, in reports of imports, by source id. Locks
+-- nothing.
+SELECT k.actor, k.key, k.created_at, k.answer, s.source_id
+FROM students s
+CROSS JOIN idempotency_keys k
+WHERE s.id = :student_id
+    AND jsonb_path_exists(
+        k.answer,
+        '$.** ? (@.studentId == $id || @.student_id == $id || @.user == $source)',
+        jsonb_build_object('id', s.id, 'source', COALESCE(s.source_id, ''))
+    )
 ORDER BY k.created_at, k.actor, k.key

@@ -1,9 +1,13 @@
--- Loads the responses under idempotency keys that name a student in a conflict. Locks nothing.
-SELECT k.actor, k.key, k.created_at, k.answer
-FROM idempotency_keys k
-WHERE EXISTS (
-    SELECT 1
-    FROM json_each(k.answer, '$.conflicts') conflict
-    WHERE conflict.value ->> 'student_id' = :student_id
-)
+-- Loads the answers under idempotency keys that name a student, by id or, in reports of imports, by source id. Locks
+-- nothing.
+SELECT k.actor, k.key, k.created_at, k.answer, s.source_id
+FROM students s
+CROSS JOIN idempotency_keys k
+WHERE s.id = :student_id
+    AND EXISTS (
+        SELECT 1
+        FROM json_tree(k.answer) part
+        WHERE (part.key IN ('studentId', 'student_id') AND part.value = s.id)
+            OR (part.key = 'user' AND part.value = s.source_id)
+    )
 ORDER BY k.created_at, k.actor, k.key

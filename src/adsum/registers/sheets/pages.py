@@ -12,7 +12,7 @@ from http import HTTPStatus
 from json import JSONDecodeError
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import ValidationError
 
@@ -21,6 +21,7 @@ from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.attendance.statuses.rules import PRESENT, tone_of
 from adsum.platform.errors import Conflict, Forbidden, Invalid, Malformed
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.idempotency import IdempotencyKeyHeader
 from adsum.platform.http.json_bodies import read_json
 from adsum.platform.http.problems import BODY, violation_of
 from adsum.platform.http.queries import Day
@@ -38,7 +39,6 @@ Teacher = Annotated[
     Depends(visitor_with(Permission.ATTENDANCE_CREATE, Permission.ATTENDANCE_READ, Permission.ROSTER_READ)),
 ]
 SheetsService = Annotated[RegisterSheets, Depends(provided(RegisterSheets))]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
 
 # A few fields for each student of the largest batch.
 MAX_FIELDS = 130_000
@@ -61,7 +61,11 @@ async def show_register(request: Request, batch: RequestedBatch, sheets: SheetsS
 
 @router.post("/{class_id}/{session_id}/{day}")
 async def save_register(
-    request: Request, batch: RequestedBatch, sheets: SheetsService, visitor: Teacher, idempotency_key: Key = None
+    request: Request,
+    batch: RequestedBatch,
+    sheets: SheetsService,
+    visitor: Teacher,
+    idempotency_key: IdempotencyKeyHeader = None,
 ) -> Response:
     """Saves new and changed marks. The answer to a form is the page with the recorded marks."""
     sent = await _sent_sheet(request)

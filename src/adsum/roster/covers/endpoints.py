@@ -9,14 +9,14 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import each_named_once, require
+from adsum.accounts.authentication import SentKey, each_named_once, require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Page, PathId
 from adsum.roster.covers.rules import CoverFilters
 from adsum.roster.covers.schemas import AssignCover, CoverItem
-from adsum.roster.covers.service import Covers
+from adsum.roster.covers.service import AssignedCover, Covers
 
 router = APIRouter(prefix="/covers", tags=["schools"], dependencies=[Depends(each_named_once)], route_class=JsonRoute)
 Manager = Annotated[Caller, Depends(require(Permission.SCHOOL_MANAGE))]
@@ -44,12 +44,22 @@ class CoverQuery(PageQuery):
     status_code=HTTPStatus.CREATED,
     responses={HTTPStatus.OK.value: {"model": CoverItem, "description": "It was assigned already"}},
 )
-async def assign_cover(body: AssignCover, covers: CoversService, caller: Manager, response: Response) -> CoverItem:
+async def assign_cover(
+    body: AssignCover, covers: CoversService, caller: Manager, key: SentKey, response: Response
+) -> CoverItem:
     """On these days the teacher sees and marks the covered class or session like their own."""
-    assigned = await covers.assign(body.to_cover(), caller)
-    if not assigned.is_new:
-        response.status_code = HTTPStatus.OK
+    once = key.answering(body, _item_of, _status_of)
+    assigned = await covers.assign(body.to_cover(), caller, once)
+    response.status_code = _status_of(assigned)
+    return _item_of(assigned)
+
+
+def _item_of(assigned: AssignedCover) -> CoverItem:
     return CoverItem.of(assigned.row)
+
+
+def _status_of(assigned: AssignedCover) -> HTTPStatus:
+    return HTTPStatus.CREATED if assigned.is_new else HTTPStatus.OK
 
 
 @router.get("", name="listCovers", summary="Covers of classes and sessions")

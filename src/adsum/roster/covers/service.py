@@ -7,6 +7,7 @@ from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
+from adsum.platform.database.answers import Once, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
 from adsum.platform.errors import Invalid, NotFound, Violation, refuse
@@ -32,7 +33,7 @@ class Covers:
         self._database = database
         self._now = now
 
-    async def assign(self, cover: Cover, caller: Caller) -> AssignedCover:
+    async def assign(self, cover: Cover, caller: Caller, once: Once[AssignedCover] | None = None) -> AssignedCover:
         """Assigns a cover, so that the teacher sees and marks the class on its days. Idempotent.
 
         Raises:
@@ -40,12 +41,18 @@ class Covers:
         """
         require_permission(caller, Permission.SCHOOL_MANAGE)
         async with self._database.transaction() as connection:
-            school_id = await _check(connection, cover, caller)
-            existing = await covers.same_cover(connection, caller, cover)
-            if existing is not None:
-                return AssignedCover(existing, is_new=False)
-            cover_id = await covers.add_cover(connection, school_id, cover, caller, self._now())
-            return AssignedCover(await _require_cover(connection, cover_id, caller), is_new=True)
+            await claim_key(connection, once)
+            assigned = await self._assign(connection, cover, caller)
+            await store_result(connection, once, assigned)
+        return assigned
+
+    async def _assign(self, connection: Connection, cover: Cover, caller: Caller) -> AssignedCover:
+        school_id = await _check(connection, cover, caller)
+        existing = await covers.same_cover(connection, caller, cover)
+        if existing is not None:
+            return AssignedCover(existing, is_new=False)
+        cover_id = await covers.add_cover(connection, school_id, cover, caller, self._now())
+        return AssignedCover(await _require_cover(connection, cover_id, caller), is_new=True)
 
     async def page(self, caller: Caller, filters: CoverFilters, page: PageRequest) -> Page[CoverRow]:
         """A page of covers of the caller's schools, by descending first day. Raises Invalid for a wrong cursor."""

@@ -9,6 +9,7 @@ from adsum.accounts.access import Role, system_caller
 from adsum.accounts.service import Accounts, EmailTaken, NewLogin
 from adsum.platform.database.engine import Database
 from adsum.roster.demo import repository as statements
+from adsum.roster.importing.rules import ImportOptions
 from adsum.roster.importing.service import RosterImport
 from adsum.roster.oneroster.files import roster_files
 
@@ -36,7 +37,7 @@ async def load_demo(
     """
     school_id = await _demo_school(database, time_zone)
     with roster_files(DATA / "oneroster") as files:
-        await roster_import.run(files, caller=system_caller(), time_zone=time_zone)
+        await roster_import.run(files, caller=system_caller(), options=ImportOptions(time_zone=time_zone))
     async with database.snapshot() as connection:
         imported_school_id = await statements.school_of_source(connection, IMPORTED_SCHOOL)
     logins = {

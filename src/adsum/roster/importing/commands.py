@@ -18,7 +18,14 @@ from adsum.platform.command_line.output import Json, show_item, show_one, show_r
 from adsum.platform.command_line.session import run_with
 from adsum.platform.errors import AdsumError, Forbidden, Invalid, Malformed, Violation
 from adsum.platform.settings import known_timezone
-from adsum.roster.importing.rules import Change, ChangedStudent, ChangedStudents, ClassChange, ImportReport
+from adsum.roster.importing.rules import (
+    Change,
+    ChangedStudent,
+    ChangedStudents,
+    ClassChange,
+    ImportOptions,
+    ImportReport,
+)
 from adsum.roster.importing.schemas import ImportAnswer, ImportEntry
 from adsum.roster.importing.service import RosterImport
 from adsum.roster.oneroster.files import roster_files
@@ -61,15 +68,8 @@ def import_roster(
 
     async def run(roster_import: RosterImport) -> ImportReport:
         with roster_files(path) as files, ImportProgress() as progress:
-            return await roster_import.run(
-                files,
-                caller=system_caller(),
-                dry_run=dry_run,
-                strict=strict,
-                allow_removals=allow_removals,
-                time_zone=timezone,
-                progress=progress.show,
-            )
+            options = ImportOptions(dry_run, strict, allow_removals, timezone)
+            return await roster_import.run(files, caller=system_caller(), options=options, progress=progress.show)
 
     try:
         report = run_with(RosterImport, run)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
 from typing import IO, Annotated
 
@@ -12,11 +15,12 @@ from pydantic import Field
 from starlette.datastructures import UploadFile
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import each_named_once, require
+from adsum.accounts.authentication import SentKey, each_named_once, require
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.problems import MAX_ENTRIES, content_type_among
 from adsum.platform.http.queries import WholeQuery
+from adsum.roster.importing.rules import ImportOptions, ImportReport
 from adsum.roster.importing.schemas import ImportAnswer
 from adsum.roster.importing.service import RosterImport
 from adsum.roster.oneroster.files import roster_files
@@ -46,6 +50,10 @@ class ImportQuery(WholeQuery):
         bool, Field(description="Allow more than 10 % of the students, classes or enrolments to end")
     ] = False
 
+    @property
+    def options(self) -> ImportOptions:
+        return ImportOptions(self.dry_run, self.strict, self.allow_removals, max_students=MAX_ENTRIES)
+
 
 @router.post(
     "/import",
@@ -59,19 +67,32 @@ async def import_roster(
     query: Annotated[ImportQuery, Query()],
     roster_import: Annotated[RosterImport, Depends(provided(RosterImport))],
     caller: Annotated[Caller, Depends(require(Permission.ROSTER_IMPORT))],
+    key: SentKey,
 ) -> ImportAnswer:
     """OneRoster 1.1 or 1.2 CSV files in a zip. Invalid rows, and rows that depend on them, are left out and listed."""
     async with _uploaded_zip(request) as archive:
+        content = await asyncio.to_thread(_digest, archive)
+        once = None if query.dry_run else key.answering(content, _answer, HTTPStatus.OK)
         with roster_files(archive) as files:
             report = await roster_import.run(
                 files,
                 caller=caller,
-                dry_run=query.dry_run,
-                strict=query.strict,
-                allow_removals=query.allow_removals,
-                max_students=MAX_ENTRIES,
+                options=query.options,
+                once=once,
             )
+    return _answer(report)
+
+
+def _answer(report: ImportReport) -> ImportAnswer:
     return ImportAnswer.of(report, MAX_ENTRIES)
+
+
+def _digest(archive: IO[bytes]) -> bytes:
+    digest = hashlib.sha256()
+    while some := archive.read(IN_MEMORY_BYTES):
+        digest.update(some)
+    archive.seek(0)
+    return digest.digest()
 
 
 @asynccontextmanager

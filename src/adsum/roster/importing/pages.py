@@ -19,7 +19,7 @@ from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.pages.uploads import Upload, is_scripted, uploaded
 from adsum.platform.settings import Settings
-from adsum.roster.importing.rules import MAX_REMOVED_PERCENT, ClassChange, ImportReport
+from adsum.roster.importing.rules import MAX_REMOVED_PERCENT, ClassChange, ImportOptions, ImportReport
 from adsum.roster.importing.service import RosterImport
 from adsum.roster.oneroster.files import roster_files
 
@@ -51,14 +51,13 @@ async def import_roster(
     try:
         async with uploaded(request) as upload:
             with roster_files(upload.file) as files:
-                report = await roster_import.run(
-                    files,
-                    caller=visitor.caller,
+                options = ImportOptions(
                     dry_run=not upload.is_confirmed,
                     strict="strict" in upload.choices,
                     allow_removals="allow_removals" in upload.choices,
                     max_students=MAX_ENTRIES,
                 )
+                report = await roster_import.run(files, caller=visitor.caller, options=options)
     except (*WRONG, Forbidden) as error:
         return _page(request, settings, visitor, upload=upload, error=error)
     return _page(request, settings, visitor, upload=upload, report=report)

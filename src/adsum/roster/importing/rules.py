@@ -20,6 +20,28 @@ SOON = timedelta(days=31)
 
 
 @dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """Options of an import.
+
+    Attributes:
+        dry_run: reports the changes, and makes none.
+        strict: refuses the whole import if there is a violation.
+        allow_removals: allows more than 10 % of the active students, classes or enrolments to end.
+        time_zone: IANA name for new schools, instead of the default.
+        max_students: of a dry run: how many students that join, leave or move the report names at most, of each.
+    """
+
+    dry_run: bool = False
+    strict: bool = False
+    allow_removals: bool = False
+    time_zone: str | None = None
+    max_students: int | None = None
+
+
+NO_OPTIONS = ImportOptions()
+
+
+@dataclass(frozen=True, slots=True)
 class TableReport:
     """Numbers of rows of one table. A row that becomes active again is changed; rows that ended before do not count."""
 

@@ -8,11 +8,19 @@ from collections.abc import Sequence
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
 from adsum.platform.csv_files import file_violation
+from adsum.platform.database.answers import Once, claim_key, store_result
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.telemetry import logger
 from adsum.roster.importing.repository.staging import begin_staging, end_staging
-from adsum.roster.importing.rules import MAX_REMOVED_PERCENT, ImportReport, Removal, in_order
+from adsum.roster.importing.rules import (
+    MAX_REMOVED_PERCENT,
+    NO_OPTIONS,
+    ImportOptions,
+    ImportReport,
+    Removal,
+    in_order,
+)
 from adsum.roster.importing.steps import ReportProgress, RosterSteps
 from adsum.roster.oneroster.files import RosterFiles
 from adsum.roster.oneroster.package import read_package
@@ -39,24 +47,18 @@ class RosterImport:
         files: RosterFiles,
         *,
         caller: Caller,
-        dry_run: bool = False,
-        strict: bool = False,
-        allow_removals: bool = False,
-        time_zone: str | None = None,
+        options: ImportOptions = NO_OPTIONS,
         progress: ReportProgress | None = None,
-        max_students: int | None = None,
+        once: Once[ImportReport] | None = None,
     ) -> ImportReport:
         """Makes the roster equal to the files. Invalid rows, and rows that depend on them, are left out and reported.
 
         Args:
             files: from `roster_files`; read more than once and not stored.
             caller: with `roster:import`; imports only the schools that they see.
-            dry_run: reports the changes, and makes none.
-            strict: refuses the whole import if there is a violation.
-            allow_removals: allows more than 10 % of the active students, classes or enrolments to end.
-            time_zone: IANA name for new schools, instead of the default.
+            options: see `ImportOptions`.
             progress: see `ReportProgress`.
-            max_students: of a dry run: how many students that join, leave or move the report names at most, of each.
+            once: of a request with an idempotency key, unless it is a dry run.
 
         Raises:
             UnreadableRoster: a file or column is missing or damaged, or the files are not OneRoster.
@@ -67,13 +69,14 @@ class RosterImport:
         package = await asyncio.to_thread(read_package, files)
         try:
             async with self._database.transaction() as connection:
+                await claim_key(connection, once)
                 await begin_staging(connection, is_postgres=self._database.is_postgres)
-                steps = RosterSteps(connection, package, caller, self._now(), progress, compares=dry_run)
-                tables = await steps.run(time_zone or self._time_zone)
-                removals = [] if allow_removals else _validate_removals(steps.removals)
+                steps = RosterSteps(connection, package, caller, self._now(), progress, compares=options.dry_run)
+                tables = await steps.run(options.time_zone or self._time_zone)
+                removals = [] if options.allow_removals else _validate_removals(steps.removals)
                 report = ImportReport(
-                    dry_run=dry_run,
-                    refused=bool(removals) or (strict and steps.findings.violation_count > 0),
+                    dry_run=options.dry_run,
+                    refused=bool(removals) or (options.strict and steps.findings.violation_count > 0),
                     tables=tables,
                     ignored=dict(sorted(steps.findings.ignored.items())),
                     ignored_files=package.ignored_files,
@@ -81,10 +84,11 @@ class RosterImport:
                     violation_count=len(removals) + steps.findings.violation_count,
                     warnings=in_order(steps.findings.warnings),
                     warning_count=steps.findings.warning_count,
-                    students=await steps.changed_students(max_students),
+                    students=await steps.changed_students(options.max_students),
                 )
                 _roll_back_or_refuse(report, removals)
                 await end_staging(connection)
+                await store_result(connection, once, report)
         except _DryRunRollback as rollback:
             return rollback.report
         _log_import(report, caller)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import each_named_once, require
+from adsum.accounts.authentication import SentKey, each_named_once, require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.list_files import TABLE_BODY, TABLE_TYPES
@@ -58,6 +59,7 @@ async def import_timetable(
     query: Annotated[TimetableQuery, Query()],
     timetables: TimetablesService,
     caller: Manager,
+    key: SentKey,
 ) -> TimetableAnswer:
     """Columns class, session, weekday, begins, ends. Every session that is named gets these times; all, or nothing.
 
@@ -65,5 +67,7 @@ async def import_timetable(
     their own: classId, sessionId. Of a workbook the first sheet is read.
     """
     content_type_among(request, TABLE_TYPES)
-    report = await timetables.import_file(school_id, await request.body(), caller, dry_run=query.dry_run)
+    content = await request.body()
+    once = None if query.dry_run else key.answering(content, TimetableAnswer.model_validate, HTTPStatus.OK)
+    report = await timetables.import_file(school_id, content, caller, dry_run=query.dry_run, once=once)
     return TimetableAnswer.model_validate(report)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
+from adsum.platform.database.answers import Once, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, refuse
 from adsum.roster.naming.repository import visible_sessions
@@ -82,7 +83,13 @@ class Timetables:
         return sorted(times)
 
     async def import_file(
-        self, school_id: int, content: bytes, caller: Caller, *, dry_run: bool = False
+        self,
+        school_id: int,
+        content: bytes,
+        caller: Caller,
+        *,
+        dry_run: bool = False,
+        once: Once[TimetableReport] | None = None,
     ) -> TimetableReport:
         """Replaces all times of every session in the file, or changes nothing.
 
@@ -98,6 +105,7 @@ class Timetables:
         require_permission(caller, Permission.SCHOOL_MANAGE)
         rows = read_timetable(content)
         async with self._database.transaction() as connection:
+            await claim_key(connection, once)
             await require_school(connection, caller, school_id)
             plan = TimetablePlan(RosterNames(await visible_sessions(connection, caller, school_id, active=True)))
             for row in rows:
@@ -106,7 +114,9 @@ class Timetables:
                 raise Invalid(f"the timetable has {len(plan.violations)} errors", plan.violations)
             if not dry_run:
                 await replace_times(connection, plan.times)
-        return TimetableReport(dry_run, len(plan.times), sum(map(len, plan.times.values())))
+            report = TimetableReport(dry_run, len(plan.times), sum(map(len, plan.times.values())))
+            await store_result(connection, once, report)
+        return report
 
     async def _require_visible(self, connection: Connection, session_id: int, caller: Caller) -> None:
         today = await today_of_schools(connection, caller, self._now())

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import each_named_once, require
+from adsum.accounts.authentication import SentKey, each_named_once, require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery
@@ -63,9 +63,12 @@ async def list_terms(
 
 
 @router.post("/terms", name="addTerm", summary="Add a term", status_code=HTTPStatus.CREATED)
-async def add_term(school_id: SchoolId, body: AddTerm, calendar: CalendarService, caller: Manager) -> TermItem:
+async def add_term(
+    school_id: SchoolId, body: AddTerm, calendar: CalendarService, caller: Manager, key: SentKey
+) -> TermItem:
     """From its first term on, a school is closed outside of all terms."""
-    term = await calendar.add_term(school_id, body.title, body.begin_date, body.end_date, caller)
+    once = key.answering(body, TermItem.model_validate, HTTPStatus.CREATED)
+    term = await calendar.add_term(school_id, body.title, body.begin_date, body.end_date, caller, once)
     return TermItem.model_validate(term)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
+from adsum.platform.database.answers import Once, claim_key, store_result
 from adsum.platform.database.engine import Database
 from adsum.platform.days import TIME, violation_of_time_text
 from adsum.platform.errors import NotFound, Violation, refuse
@@ -87,7 +88,9 @@ class SchoolCalendar:
             rows = await calendars.list_terms(connection, school_id, after, page.limit + 1)
         return page_of(rows, page, school_id, lambda row: (row.id,))
 
-    async def add_term(self, school_id: int, title: str, begin: date, end: date, caller: Caller) -> Term:
+    async def add_term(
+        self, school_id: int, title: str, begin: date, end: date, caller: Caller, once: Once[Term] | None = None
+    ) -> Term:
         """Adds a term from `begin` up to but without `end`. A school with terms is closed outside of them.
 
         Raises Invalid.
@@ -95,10 +98,13 @@ class SchoolCalendar:
         require_permission(caller, Permission.SCHOOL_MANAGE)
         refuse(_validate_term(title, begin, end))
         async with self._database.transaction() as connection:
+            await claim_key(connection, once)
             await require_school(connection, caller, school_id)
             await lock_school(connection, school_id)
             await mark_stale_days(connection, school_id)
-            return await calendars.add_term(connection, school_id, title, begin, end)
+            term = await calendars.add_term(connection, school_id, title, begin, end)
+            await store_result(connection, once, term)
+        return term
 
     async def remove_term(self, school_id: int, term_id: int, caller: Caller) -> None:
         """Removes a term. Raises NotFound if the school has no such term."""

@@ -1,0 +1,193 @@
+"""`Idempotency-Key` on every POST: the same request has one effect and one answer."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from sqlalchemy import func, select
+
+from adsum.accounts.access import Role
+from adsum.accounts.tables import class_covers
+from adsum.app import PAGES, ROUTERS
+from adsum.batches.tables import batch_runs
+from adsum.platform.database.answers import idempotency_keys
+from adsum.schools.tables import terms
+from tests.roster.files import a_school, in_zip
+from tests.support.api import DAY, Api
+
+# POSTs of the API without the header, with the reason.
+WITHOUT_KEY = {"/auth/token": "stores nothing, has no caller before it is answered, and its answer is a secret"}
+# POSTs of pages with the header: the scripts of the others submit forms, which cannot send it.
+PAGES_WITH_KEY = {"/take/{class_id}/{session_id}/{day}"}
+SECRET = re.compile(r"token|secret|password", re.IGNORECASE)
+
+
+def posts(routers: Any) -> Iterator[APIRoute]:
+    for router in routers:
+        yield from (each for each in router.routes if isinstance(each, APIRoute) and "POST" in (each.methods or ()))
+
+
+def headers_of(dependant: Dependant) -> set[str]:
+    return {each.alias for each in dependant.header_params}.union(*map(headers_of, dependant.dependencies))
+
+
+def test_every_post_of_the_api_honours_the_header() -> None:
+    without = {each.path for each in posts(ROUTERS) if "idempotency-key" not in headers_of(each.dependant)}
+    assert without == set(WITHOUT_KEY), "declare `SentKey`, and pass `key.answering(…)` to the service"
+
+
+def test_the_register_honours_the_header_and_no_other_page() -> None:
+    honouring = {each.path for each in posts(PAGES) if "idempotency-key" in headers_of(each.dependant)}
+    assert honouring == PAGES_WITH_KEY
+
+
+def test_no_answer_that_is_stored_has_a_secret() -> None:
+    """See docs/decisions/0024."""
+    models = {each.path: each.response_model for each in posts(ROUTERS) if each.path not in WITHOUT_KEY}
+    secrets = {path: found for path, model in models.items() if (found := SECRET.findall(str(model.model_fields)))}
+    assert secrets == {}
+
+
+@dataclass(frozen=True)
+class Post:
+    """A request, and another one under the same key. `content` is sent as `kind`, a mapping as JSON."""
+
+    path: str
+    content: Any
+    other: Any
+    kind: str = "application/json"
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    async def send(self, api: Api, key: str, content: Any, role: str = "admin") -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {api.tokens[role]}", "Idempotency-Key": key, "Content-Type": self.kind}
+        sent = {"json": content} if self.kind == "application/json" else {"content": content}
+        return await api.client.post(self.path, params=self.query, headers=headers, **sent)
+
+    async def first(self, api: Api, key: str) -> httpx2.Response:
+        return await self.send(api, key, self.content)
+
+
+def requests(api: Api) -> list[Post]:
+    school = api.school
+    marks = f"classId,session,studentId,date,status\r\n{school.class_id},,{{}},{DAY},late\r\n"
+    timetable = f"classId,session,weekday,begins,ends\r\n{school.class_id},,3,{{}},10:00\r\n"
+    absence = {"studentIds": [school.student_ids[0]], "from": DAY, "to": DAY, "status": "excused", "reason": "doctor"}
+    cover = {"classId": school.class_id, "teacherId": school.teacher_id, "from": DAY, "to": DAY}
+    status = {"code": "field-trip", "label": "Field trip", "letter": "F", "countsAs": "attended"}
+    term = {"title": "Autumn", "beginDate": "2024-08-01", "endDate": "2025-08-01"}
+    roster = a_school()
+    changed = a_school()
+    changed.tables["users"][0]["givenName"] = "Other"
+    return [
+        Post("/absences", absence, absence | {"reason": "dentist"}),
+        Post("/covers", cover, cover | {"to": "2024-12-26"}),
+        Post(f"/schools/{school.school_id}/statuses", status, status | {"letter": "Z"}),
+        Post(f"/schools/{school.school_id}/terms", term, term | {"title": "Winter"}),
+        Post(
+            f"/schools/{school.school_id}/timetable", timetable.format("08:00"), timetable.format("09:00"), "text/csv"
+        ),
+        Post(
+            "/attendances/import",
+            marks.format(school.student_ids[1]),
+            marks.format(school.student_ids[2]),
+            "text/csv",
+            {"schoolId": str(school.school_id)},
+        ),
+        Post(
+            "/rosters/import", in_zip(roster.files()).getvalue(), in_zip(changed.files()).getvalue(), "application/zip"
+        ),
+    ]
+
+
+@pytest.fixture
+async def admin(api: Api) -> Api:
+    await api.sign_in(Role.ADMIN, None)
+    return api
+
+
+async def test_a_repeated_request_gets_the_first_answer_and_another_one_is_refused(admin: Api) -> None:
+    for number, each in enumerate(requests(admin)):
+        first = await each.first(admin, f"key-{number}")
+        assert first.is_success, first.text
+        again = await each.first(admin, f"key-{number}")
+        assert (again.status_code, again.json()) == (first.status_code, first.json()), each.path
+        other = await each.send(admin, f"key-{number}", each.other)
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused"), each.path
+    assert await count(admin, class_covers) == await count(admin, terms) == 1
+    assert await count(admin, batch_runs) == 1
+
+
+async def test_concurrent_requests_with_one_key_have_one_effect_and_one_answer(admin: Api) -> None:
+    for number, each in enumerate(requests(admin)):
+        answers = await asyncio.gather(*(each.first(admin, f"key-{number}") for _ in range(3)))
+        assert all(answer.json() == answers[0].json() for answer in answers), each.path
+        assert len({answer.status_code for answer in answers}) == 1, each.path
+        assert answers[0].is_success, answers[0].text
+    assert await count(admin, class_covers) == await count(admin, terms) == 1
+
+
+async def test_keys_of_two_callers_and_of_two_paths_are_told_apart(admin: Api) -> None:
+    absence, cover, *_ = requests(admin)
+    assert (await absence.send(admin, "key", absence.content)).status_code == 201
+    assert (await absence.send(admin, "key", absence.content, role="office")).status_code == 200
+    refused = await cover.first(admin, "key")
+    assert refused.json()["code"] == "idempotency_key_reused"
+
+
+async def test_a_refused_request_and_a_dry_run_leave_their_key_free(admin: Api) -> None:
+    absence, *_, timetable, marks, roster = requests(admin)
+    assert (await absence.send(admin, "key", absence.content | {"status": "?"})).status_code == 422
+    for each in (timetable, marks, roster):
+        dry = Post(each.path, each.content, each.other, each.kind, {**each.query, "dryRun": "true"})
+        assert (await dry.first(admin, "key")).status_code == 200
+    assert await count(admin, idempotency_keys) == 0
+    assert (await absence.first(admin, "key")).status_code == 201
+
+
+async def test_a_wrong_key_is_refused_with_its_place(admin: Api) -> None:
+    absence, *_ = requests(admin)
+    refused = await absence.first(admin, "two words")
+    assert [(each["pointer"], each["code"]) for each in refused.json()["errors"]] == [
+        ("/header/idempotency-key", "wrong_form")
+    ]
+
+
+async def test_an_import_that_was_interrupted_continues_under_its_key(
+    admin: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = requests(admin)[5]
+    lines = marks.content + marks.content.splitlines()[1].replace(DAY, "2024-12-24") + "\r\n"
+    two_days = Post(marks.path, lines, lines + "\r\n", marks.kind, marks.query)
+    attendances = admin.client._transport.app.state.adsum.attendances  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage]
+    create, calls = attendances.create_batch, Counter[str]()
+
+    async def interrupted(submission: Any, caller: Any) -> Any:
+        calls["create"] += 1
+        if calls["create"] == 2:
+            raise asyncio.CancelledError
+        return await create(submission, caller)
+
+    monkeypatch.setattr(attendances, "create_batch", interrupted)
+    with pytest.raises(asyncio.CancelledError):
+        await two_days.first(admin, "key")
+    monkeypatch.undo()
+    other = await two_days.send(admin, "key", two_days.other)
+    assert other.json()["code"] == "idempotency_key_reused"
+    answer = await two_days.first(admin, "key")
+    assert (answer.status_code, [each["isSkipped"] for each in answer.json()["batches"]]) == (202, [False, False])
+    assert (await two_days.first(admin, "key")).json() == answer.json()
+    assert await count(admin, batch_runs) == 2
+
+
+async def count(api: Api, table: Any) -> int:
+    async with api.adsum.database.snapshot() as connection:
+        return (await connection.execute(select(func.count()).select_from(table))).scalar_one()
