@@ -12,10 +12,11 @@ from sqlalchemy import Table, func, select, update
 from adsum import wiring
 from adsum.attendance.tables import attendances
 from adsum.batches.repository.runs import find_runs, runs_ended_after
-from adsum.batches.tables import batch_runs, idempotency_keys, job_failures
+from adsum.batches.tables import batch_runs, job_failures
 from adsum.operations.pruning import Pruning
 from adsum.operations.repository import prune_answers, prune_runs
 from adsum.platform.clock import system_clock
+from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.engine import Database
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
