@@ -58,6 +58,7 @@ from adsum.platform.redis.connection import RedisClient
 from adsum.platform.redis.inspection import RedisInspection
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings
+from adsum.platform.time_zones import ASSUMED
 from adsum.privacy.service import StudentData
 from adsum.registers.day_roster import DayRosters
 from adsum.registers.on_site.service import OnSite
@@ -249,7 +250,7 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
         database, redis = await stack.enter_async_context(open_servers(settings))
         on = _Servers(settings, database, redis, now, stack)
         accounts = _accounts(on)
-        schools = SchoolServices(Schools(database), SchoolCalendar(database, now))
+        schools = SchoolServices(Schools(database, now), SchoolCalendar(database, now))
         roster = _roster(on, accounts)
         attendance = _attendance(on)
         absences = AbsenceServices(Absences(database, now), UnexplainedAbsences(database, now))
@@ -509,6 +510,8 @@ async def load_demo(settings: Settings) -> dict[str, str]:
     database = open_database(database_url(settings))
     try:
         roster_import = RosterImport(database, settings.timezone, system_clock)
-        return await demo.load_demo(database, roster_import, Accounts(database, Passwords()), settings.timezone)
+        return await demo.load_demo(
+            database, roster_import, Accounts(database, Passwords()), settings.timezone or ASSUMED
+        )
     finally:
         await database.close()

@@ -1,4 +1,4 @@
-"""`adsum absence`, `adsum contradiction` and `adsum school edit-window`, run as an office runs them."""
+"""`adsum absence`, `adsum contradiction` and `adsum school change`, run as an office runs them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def test_an_absence_is_entered_shown_changed_and_revoked(demo: Commands) -> None
 
 
 def test_contradictions_and_the_edit_window_on_the_command_line(demo: Commands) -> None:
-    window = json.loads(demo.output("school", "edit-window", "--days", "7", "--school", "1", "--json"))
+    window = json.loads(demo.output("school", "change", "--edit-window", "7", "--school", "1", "--json"))
 
     assert window["editWindowDays"] == 7
     assert demo.run("contradiction", "list", "--school", "1").stderr == "adsum: no contradictions\n"
     assert demo.run("contradiction", "settle", "3", "--holds", "said").returncode == 1
-    assert demo.run("school", "edit-window").returncode == 2
+    assert demo.run("school", "change").returncode == 2

@@ -59,7 +59,7 @@ def test_no_lesson_of_a_later_day_is_due() -> None:
 
 
 def timetables(database: Database, now: Clock) -> TodayPageData:
-    return TodayPageData(Schools(database), Registers(database, now), Statuses(database, now), now)
+    return TodayPageData(Schools(database, now), Registers(database, now), Statuses(database, now), now)
 
 
 async def test_the_timetable_of_today_follows_the_clock_and_the_time_zone_of_the_school(database: Database) -> None:

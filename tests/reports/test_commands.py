@@ -39,7 +39,8 @@ async def test_a_report_without_a_last_day_ends_today_in_the_time_zone_of_its_sc
         here = await make_bare_school(connection)
         there = await make_bare_school(connection, time_zone="Pacific/Kiritimati")
     noon = datetime(2024, 12, 25, 12, tzinfo=UTC)
-    services = Services([Schools(database)], clock=lambda: noon, settings=load_settings(secret_key="k" * 64))
+    schools = Schools(database, lambda: noon)
+    services = Services([schools], clock=lambda: noon, settings=load_settings(secret_key="k" * 64))
     first = date(2024, 12, 1)
 
     assert (await report_scope(services, here, first, None)).last_day == date(2024, 12, 25)

@@ -10,7 +10,7 @@ from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import metadata
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.tables import classes, enrolments, session_times, sessions, student_schools, students
-from adsum.schools.tables import closed_days, schools, terms
+from adsum.schools.tables import closed_days, school_changes, schools, terms
 
 __all__ = [
     "absence_versions",
@@ -30,6 +30,7 @@ __all__ = [
     "idempotency_keys",
     "job_failures",
     "metadata",
+    "school_changes",
     "school_days",
     "schools",
     "session_times",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -22,6 +20,7 @@ from pydantic_settings import (
 from typing_extensions import override
 
 from adsum.platform.errors import ConfigurationError
+from adsum.platform.time_zones import known_time_zone
 
 PREFIX = "ADSUM_"
 SECRETS = frozenset({"secret_key", "database_url", "redis_url"})
@@ -30,19 +29,6 @@ NO_SIGNING_KEY = (
     "there is no secret key: set ADSUM_SECRET_KEY (or ADSUM_SECRET_KEY_FILE) to 32 or more random characters, "
     "or use the data folder of `adsum up` (ADSUM_DATA_DIR)"
 )
-
-
-def known_timezone(name: str) -> str:
-    """Checks the name of a time zone. Raises ValueError: there is no such time zone."""
-    if name not in _time_zones():
-        raise ValueError(f"{name!r} is not an IANA time zone, such as Europe/Berlin")
-    return name
-
-
-@cache
-def _time_zones() -> set[str]:
-    """All time zones. Cached, because it reads some hundred files."""
-    return available_timezones()
 
 
 def _key_prefix(text: str) -> str:
@@ -146,8 +132,9 @@ class Settings(BaseSettings):
     ] = None
     token_ttl: Annotated[int, Field(ge=60, description="Seconds until a token expires.")] = 12 * 3600
     timezone: Annotated[
-        str, AfterValidator(known_timezone), Field(description="The IANA time zone of new schools.")
-    ] = "UTC"
+        Annotated[str, AfterValidator(known_time_zone)] | None,
+        Field(description="The IANA time zone of new schools. Unset: UTC, with a warning of the import."),
+    ] = None
     queue_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", description="The name of the BullMQ queue.")] = (
         "attendance"
     )

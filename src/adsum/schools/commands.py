@@ -1,4 +1,4 @@
-"""`adsum school`: schools and their edit windows."""
+"""`adsum school`: schools, their settings, and the history of these."""
 
 from __future__ import annotations
 
@@ -7,20 +7,30 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
+from adsum.platform.command_line.options import time_zone_given
 from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import every_item
-from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, School
-from adsum.schools.schemas import SchoolItem
+from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, School, SchoolChange, SchoolSettings
+from adsum.schools.schemas import SchoolChangeItem, SchoolItem
 from adsum.schools.service import Schools
 
 app = typer.Typer(no_args_is_help=True)
 
 COLUMNS = ("id", "name", "timeZone", "editWindowDays", "sourcedId")
+CHANGE = ("changedAt", "setting", "oldValue", "newValue", "changedByRole", "changedByUserId")
+EVER = "ever"
 SchoolId = Annotated[
     int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Required if there are several.")
 ]
+
+
+def _edit_window(text: str) -> str:
+    """A number of days, or `ever`."""
+    if text != EVER and not (text.isdecimal() and int(text) <= MAX_EDIT_WINDOW_DAYS):
+        raise typer.BadParameter(f"{text!r} is neither a number of days up to {MAX_EDIT_WINDOW_DAYS} nor {EVER}")
+    return text
 
 
 @app.command("list")
@@ -30,22 +40,51 @@ def list_schools(*, as_json: Json = False) -> None:
     show_items(COLUMNS, [SchoolItem.model_validate(row) for row in rows], as_json=as_json, none="no schools")
 
 
-@app.command("edit-window")
-def edit_window(
+@app.command()
+def change(
     *,
-    days: Annotated[
-        int | None, typer.Option(min=0, max=MAX_EDIT_WINDOW_DAYS, help="Days after the learning date.")
+    time_zone: Annotated[
+        str | None,
+        typer.Option("--timezone", parser=time_zone_given, metavar="ZONE", help="An IANA name, such as Europe/Berlin."),
     ] = None,
-    ever: Annotated[bool, typer.Option("--ever", help="Without limit.")] = False,
+    edit_window: Annotated[
+        str | None,
+        typer.Option(
+            parser=_edit_window,
+            metavar="DAYS|ever",
+            help="Days after a learning date within which teachers may mark and correct. Later, only the office may, "
+            "with a reason.",
+        ),
+    ] = None,
     school: SchoolId = None,
     as_json: Json = False,
 ) -> None:
-    """Set for how many days teachers may mark and correct. Later, only the office may, with a reason."""
-    if ever == (days is not None):
-        raise typer.BadParameter("give --days or --ever", param_hint="--days")
+    """Change settings of a school from now on. Records keep their days."""
+    settings = SchoolSettings()
+    if time_zone is not None:
+        settings["time_zone"] = time_zone
+    if edit_window is not None:
+        settings["edit_window_days"] = None if edit_window == EVER else int(edit_window)
+    if not settings:
+        raise typer.BadParameter("nothing to change: use --timezone or --edit-window", param_hint="--timezone")
 
-    async def set_window(schools: Schools) -> School:
-        school_id = school or (await schools.only(system_caller())).id
-        return await schools.set_edit_window(school_id, days, system_caller())
+    async def changed(schools: Schools) -> School:
+        return await schools.change(await _school(schools, school), settings, system_caller())
 
-    show_item(SchoolItem.model_validate(run_with(Schools, set_window)), as_json=as_json)
+    show_item(SchoolItem.model_validate(run_with(Schools, changed)), as_json=as_json)
+
+
+@app.command()
+def history(*, school: SchoolId = None, as_json: Json = False) -> None:
+    """Show every change of a school's settings, the newest first."""
+
+    async def changes(schools: Schools) -> list[SchoolChange]:
+        school_id = await _school(schools, school)
+        return await every_item(lambda page: schools.changes(school_id, system_caller(), page))
+
+    items = [SchoolChangeItem.of(each) for each in run_with(Schools, changes)]
+    show_items(CHANGE, items, as_json=as_json, none="no changes")
+
+
+async def _school(schools: Schools, school_id: int | None) -> int:
+    return school_id or (await schools.only(system_caller())).id

@@ -1,4 +1,4 @@
-"""`/schools`: the list of schools, and their edit windows."""
+"""`/schools`: the list of schools, and their settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, PathId
-from adsum.schools.schemas import ChangeSchool, SchoolItem
+from adsum.schools.schemas import ChangeSchool, SchoolChangeItem, SchoolItem
 from adsum.schools.service import Schools
 
 router = APIRouter(prefix="/schools", tags=["schools"], dependencies=[Depends(each_named_once)], route_class=JsonRoute)
@@ -31,9 +31,21 @@ async def list_schools(
     return Page(items=[SchoolItem.model_validate(row) for row in page.items], next_cursor=page.next_cursor)
 
 
-@router.patch("/{schoolId}", name="changeSchool", summary="Set the edit window")
+@router.patch("/{schoolId}", name="changeSchool", summary="Change settings of a school")
 async def change_school(
     school_id: SchoolId, body: ChangeSchool, schools: SchoolsService, caller: Manager
 ) -> SchoolItem:
-    """After the window, only the office may mark and correct, with a reason."""
-    return SchoolItem.model_validate(await schools.set_edit_window(school_id, body.edit_window_days, caller))
+    """The time zone decides from now on which day it is at the school; records keep their days.
+
+    After the edit window, only the office may mark and correct, with a reason.
+    """
+    return SchoolItem.model_validate(await schools.change(school_id, body.to_settings(), caller))
+
+
+@router.get("/{schoolId}/changes", name="listSchoolChanges", summary="Every change of a school's settings")
+async def list_changes(
+    school_id: SchoolId, query: Annotated[PageQuery, Query()], schools: SchoolsService, caller: Manager
+) -> Page[SchoolChangeItem]:
+    """The newest change first."""
+    page = await schools.changes(school_id, caller, query.page)
+    return Page(items=[SchoolChangeItem.of(change) for change in page.items], next_cursor=page.next_cursor)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Date, case, literal, select, update
+from sqlalchemy import Date, case, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
 from adsum.platform.database.validity import Day
 from adsum.platform.days import today_in
-from adsum.schools.rules import EditWindow, School
-from adsum.schools.tables import schools
+from adsum.schools.rules import EditWindow, School, SchoolChange
+from adsum.schools.tables import school_changes, schools
 
 
 async def today_of_schools(connection: AsyncConnection, caller: Caller, now: datetime) -> Day:
@@ -54,13 +57,50 @@ async def edit_window_of(connection: AsyncConnection, school_id: int, now: datet
     return EditWindow(row.edit_window_days, today_in(row.time_zone, now))
 
 
-async def set_edit_window(connection: AsyncConnection, school_id: int, days: int | None) -> None:
-    """Sets the edit window of a school. None removes the limit."""
-    await connection.execute(update(schools).where(schools.c.id == school_id).values(edit_window_days=days))
+async def change_settings(
+    connection: AsyncConnection,
+    school_id: int,
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    author: Caller,
+    now: datetime,
+) -> None:
+    """Changes settings of a school, and adds the changes to its history. `old` and `new` have the same names."""
+    await connection.execute(update(schools).where(schools.c.id == school_id).values(**new))
+    rows = [
+        {
+            "school_id": school_id,
+            "setting": name,
+            "old_value": old[name],
+            "new_value": value,
+            "changed_at": now,
+            "changed_role": author.role.value,
+            "user_id": author.user_id,
+            "key_id": author.key_id,
+        }
+        for name, value in new.items()
+    ]
+    await connection.execute(insert(school_changes), rows)
+
+
+async def list_school_changes(
+    connection: AsyncConnection, school_id: int, before: int | None, limit: int
+) -> list[SchoolChange]:
+    """At most `limit` changes of the settings of a school, the newest first, from before the change `before`."""
+    c = school_changes.c
+    statement = (
+        select(*(c[each.name] for each in fields(SchoolChange)))
+        .where(c.school_id == school_id)
+        .order_by(c.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        statement = statement.where(c.id < before)
+    return [SchoolChange(*row) for row in await connection.execute(statement)]
 
 
 async def lock_school(connection: AsyncConnection, school_id: int) -> None:
-    """Locks a school until the transaction ends. Changes of its statuses and its calendar take this lock.
+    """Locks a school until the transaction ends. Changes of its settings, statuses and calendar take this lock.
 
     Has no effect on SQLite, which allows one writer at a time.
     """

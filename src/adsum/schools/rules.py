@@ -1,14 +1,23 @@
-"""Schools and the edit window: for how long teachers may mark and correct a day."""
+"""Schools, their settings, and the edit window: for how long teachers may mark and correct a day."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from typing import Any, TypedDict
 
 from adsum.platform.errors import Violation
+from adsum.platform.time_zones import validate_time_zone
 
 MAX_EDIT_WINDOW_DAYS = 3_650
+
+
+class SchoolSettings(TypedDict, total=False):
+    """Settings of a school to change, named as in `School`. Missing ones stay."""
+
+    time_zone: str
+    edit_window_days: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,39 @@ class School:
     name: str
     time_zone: str
     edit_window_days: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolChange:
+    """A change of one setting of a school.
+
+    Attributes:
+        setting: its name in `SchoolSettings`.
+        old_value, new_value: as JSON.
+        changed_at: from this moment on the new value holds.
+        changed_role, user_id, key_id: who changed it; without user and key: the command line or the library.
+    """
+
+    id: int
+    setting: str
+    old_value: Any
+    new_value: Any
+    changed_at: datetime
+    changed_role: str
+    user_id: int | None
+    key_id: int | None
+
+
+def validate_settings(settings: SchoolSettings) -> Iterator[Violation]:
+    """All violations in new settings, with pointers to the fields of the API."""
+    if not settings:
+        yield Violation("empty_change", "nothing to change: give a time zone, an edit window, or both")
+    if "time_zone" in settings:
+        yield from validate_time_zone(settings["time_zone"], "/timeZone")
+    days = settings.get("edit_window_days")
+    if days is not None and not 0 <= days <= MAX_EDIT_WINDOW_DAYS:
+        detail = f"an edit window has 0 to {MAX_EDIT_WINDOW_DAYS} days"
+        yield Violation("out_of_range", detail, "/editWindowDays")
 
 
 @dataclass(frozen=True, slots=True)

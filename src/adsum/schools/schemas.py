@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
+from pydantic.alias_generators import to_camel
 
-from adsum.platform.http.schemas import Schema, SentSchema
-from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS
+from adsum.platform.http.schemas import Moment, PlainText, Schema, SentSchema
+from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, SchoolChange, SchoolSettings
 
 
 class SchoolItem(Schema):
@@ -21,6 +22,50 @@ class SchoolItem(Schema):
 
 
 class ChangeSchool(SentSchema):
-    """`editWindowDays`: days after a learning date within which teachers may mark and correct; null: no limit."""
+    """Settings of a school to change; omitted ones stay."""
 
-    edit_window_days: Annotated[int, Field(ge=0, le=MAX_EDIT_WINDOW_DAYS, strict=True)] | None
+    time_zone: Annotated[PlainText, Field(max_length=64, description="An IANA name")] | None = None
+    edit_window_days: (
+        Annotated[
+            int,
+            Field(
+                ge=0,
+                le=MAX_EDIT_WINDOW_DAYS,
+                strict=True,
+                description="Days after a learning date within which teachers may mark and correct; null: no limit",
+            ),
+        ]
+        | None
+    ) = None
+
+    def to_settings(self) -> SchoolSettings:
+        settings = SchoolSettings()
+        if self.time_zone is not None:
+            settings["time_zone"] = self.time_zone
+        if "edit_window_days" in self.model_fields_set:
+            settings["edit_window_days"] = self.edit_window_days
+        return settings
+
+
+class SchoolChangeItem(Schema):
+    """A change of one setting. From `changedAt` on the new value holds."""
+
+    setting: Annotated[str, Field(description="The name of a field of the school")]
+    old_value: Any
+    new_value: Any
+    changed_at: Moment
+    changed_by_role: str
+    changed_by_user_id: Annotated[int | None, Field(description="null: a key without a person, or the command line")]
+    changed_by_key_id: Annotated[int | None, Field(description="of an API key")]
+
+    @classmethod
+    def of(cls, change: SchoolChange) -> SchoolChangeItem:
+        return cls(
+            setting=to_camel(change.setting),
+            old_value=change.old_value,
+            new_value=change.new_value,
+            changed_at=change.changed_at,
+            changed_by_role=change.changed_role,
+            changed_by_user_id=change.user_id,
+            changed_by_key_id=change.key_id,
+        )

@@ -1,20 +1,30 @@
-"""Lists schools and sets their edit windows."""
+"""Lists schools, and changes their settings."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, Violation, refuse
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
-from adsum.schools.repository import is_visible_school, list_schools, set_edit_window
-from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, School
+from adsum.schools.repository import (
+    change_settings,
+    is_visible_school,
+    list_school_changes,
+    list_schools,
+    lock_school,
+)
+from adsum.schools.rules import School, SchoolChange, SchoolSettings, validate_settings
 
 
 class Schools:
     """The schools that a caller may see."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, now: Clock) -> None:
         self._database = database
+        self._now = now
 
     async def page(self, caller: Caller, page: PageRequest) -> Page[School]:
         """One page of the visible schools, by id.
@@ -55,23 +65,43 @@ class Schools:
             raise Invalid(detail, [Violation("missing_field", detail, "/schoolId")])
         return found[0]
 
-    async def set_edit_window(self, school_id: int, days: int | None, caller: Caller) -> School:
-        """Sets the number of days after a learning date within which teachers may write. None removes the limit.
+    async def change(self, school_id: int, settings: SchoolSettings, caller: Caller) -> School:
+        """Changes settings of a school, such as its time zone, from now on. Records keep their days.
+
+        Each changed setting is added to the history; equal values change nothing.
 
         Raises:
             Forbidden: without `school:manage`.
             NotFound: the school does not exist or is not visible.
-            Invalid: the number is out of range.
+            Invalid: an unknown time zone, an edit window out of range, or nothing to change; with every violation.
         """
         require_permission(caller, Permission.SCHOOL_MANAGE)
-        if days is not None and not 0 <= days <= MAX_EDIT_WINDOW_DAYS:
-            detail = f"an edit window has 0 to {MAX_EDIT_WINDOW_DAYS} days"
-            refuse([Violation("out_of_range", detail, "/editWindowDays")])
+        refuse(list(validate_settings(settings)))
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
-            await set_edit_window(connection, school_id, days)
-            (row,) = await list_schools(connection, caller, school_id - 1, 1)
-        return row
+            await lock_school(connection, school_id)
+            (school,) = await list_schools(connection, caller, school_id - 1, 1)
+            old = asdict(school)
+            new = {name: value for name, value in settings.items() if old[name] != value}
+            if new:
+                await change_settings(connection, school_id, old, new, caller, self._now())
+        return replace(school, **new)
+
+    async def changes(self, school_id: int, caller: Caller, page: PageRequest) -> Page[SchoolChange]:
+        """One page of the changes of a school's settings, the newest first.
+
+        Raises:
+            Forbidden: without `school:manage`.
+            NotFound: the school does not exist or is not visible.
+            Invalid: the cursor is wrong.
+        """
+        require_permission(caller, Permission.SCHOOL_MANAGE)
+        query = f"changes of school {school_id}"
+        before = begin_of(page, query, by_number)
+        async with self._database.snapshot() as connection:
+            await require_school(connection, caller, school_id)
+            rows = await list_school_changes(connection, school_id, before, page.limit + 1)
+        return page_of(rows, page, query, lambda row: (row.id,))
 
 
 async def require_school(connection: Connection, caller: Caller, school_id: int) -> None:

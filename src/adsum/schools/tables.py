@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from adsum.platform.database.columns import BigInt, Instant, id_column, metadata, reference
+from adsum.platform.database.columns import BigInt, Instant, Json, id_column, metadata, reference
 
 schools = Table(
     "schools",
@@ -25,6 +25,22 @@ schools = Table(
     Column("time_zone", String(64), nullable=False),
     # Days after a learning date within which teachers may write; NULL: no limit.
     Column("edit_window_days", Integer),
+)
+
+# Each change of a setting of a school, such as its time zone. The values are as they were at that time.
+school_changes = Table(
+    "school_changes",
+    metadata,
+    id_column(),
+    reference("school"),
+    Column("setting", String(32), nullable=False),
+    Column("old_value", Json),
+    Column("new_value", Json),
+    Column("changed_at", Instant, nullable=False),
+    Column("changed_role", String(32), nullable=False),
+    reference("user", nullable=True),
+    Column("key_id", BigInt, ForeignKey("api_keys.id")),
+    Index(None, "school_id", "id"),
 )
 
 closed_days = Table(

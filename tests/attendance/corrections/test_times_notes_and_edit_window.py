@@ -154,7 +154,7 @@ async def test_an_edit_window_out_of_range_is_refused(register: Register) -> Non
     assert violations(wrong) == {("/editWindowDays", "out_of_range")}
     assert (teacher.status_code, unknown.status_code) == (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
     with pytest.raises(Invalid, match="window"):
-        await register.adsum.schools.set_edit_window(register.api.school.school_id, 9999, system_caller())
+        await register.adsum.schools.change(register.api.school.school_id, {"edit_window_days": 9999}, system_caller())
 
 
 async def test_an_impossible_day_is_reported_with_all_other_violations(register: Register) -> None:

@@ -71,10 +71,16 @@ def test_warnings_are_listed_with_exit_0(adsum: Commands, tmp_path: Path) -> Non
     path = tmp_path / "roster.zip"
     path.write_bytes(in_zip(roster.files()).getvalue())
 
-    ended = adsum.run("roster", "import", str(path), "--strict")
+    ended = adsum.run("roster", "import", str(path), "--strict", "--dry-run", "--timezone", "UTC")
+    assumed = adsum.run("roster", "import", str(path), "--strict")
+    kept = adsum.run("roster", "import", str(path), "--timezone", "Asia/Tokyo")
 
-    assert ended.returncode == 0
+    assert (ended.returncode, assumed.returncode, kept.returncode) == (0, 0, 0)
     assert "1 warning:\n  users.csv:2: there is no org nowhere" in ended.stdout
+    assert (
+        "2 warnings:\n  orgs.csv:2: the time zone of the new school school-1 is assumed to be UTC: " in assumed.stdout
+    )
+    assert "  orgs.csv:2: school school-1 keeps its time zone UTC: change it in the settings" in kept.stdout
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -62,7 +62,7 @@ def invalid() -> Roster:
 
 
 async def test_a_zip_as_the_body_is_imported(client: httpx2.AsyncClient, importing: Importing) -> None:
-    answer = await send(client, a_school())
+    answer = await send(client, a_school(), timezone="Europe/Berlin")
 
     assert answer.status_code == 200
     assert answer.json() == {
@@ -87,6 +87,30 @@ async def test_a_zip_as_the_body_is_imported(client: httpx2.AsyncClient, importi
         "students": None,
     }
     assert len(await importing.rows(tables.students)) == 3
+    assert await zones(importing) == ["Europe/Berlin"]
+
+
+async def zones(importing: Importing) -> list[str]:
+    """The time zones of the schools of roster files."""
+    return [row["time_zone"] for row in await importing.rows(tables.schools) if row["source_id"] is not None]
+
+
+async def test_an_import_that_has_to_assume_a_time_zone_warns_and_an_unknown_one_is_refused(
+    client: httpx2.AsyncClient, importing: Importing
+) -> None:
+    unknown = await send(client, a_school(), timezone="berlin")
+    stored = await zones(importing)
+    assumed = await send(client, a_school(), dryRun="true")
+    await send(client, a_school(), timezone="Asia/Tokyo")
+    same = await send(client, a_school(), timezone="Asia/Tokyo")
+    other = await send(client, a_school(), timezone="UTC")
+
+    (error,) = unknown.json()["errors"]
+    assert (unknown.status_code, error["pointer"], error["code"]) == (422, "/query/timezone", "unknown_time_zone")
+    assert (error["params"], stored) == ({"close": ["Europe/Berlin"]}, [])
+    warnings = [[each["code"] for each in answer.json()["warnings"]] for answer in (assumed, same, other)]
+    assert warnings == [["assumed_time_zone"], [], ["time_zone_kept"]]
+    assert await zones(importing) == ["Asia/Tokyo"]
 
 
 async def test_a_zip_as_a_file_of_a_form_is_imported(client: httpx2.AsyncClient) -> None:

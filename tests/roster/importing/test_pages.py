@@ -6,7 +6,9 @@ import re
 from base64 import b64decode
 
 from adsum.accounts.access import Role
+from adsum.schools.tables import schools
 from adsum.wiring import Adsum
+from tests.roster.conftest import Importing
 from tests.roster.files import a_class, a_school, enrolment, in_zip
 from tests.support.api import opened_api
 from tests.support.pages import Pages, visible_text
@@ -44,3 +46,24 @@ async def test_a_preview_names_students_and_offers_all_names_as_a_file(adsum: Ad
     assert "join" not in visible_text(imported)
     assert "1 student moves" in again
     assert "Download the names (CSV)" in again
+
+
+async def test_the_time_zone_of_new_schools_is_a_field_of_the_page(adsum: Adsum, importing: Importing) -> None:
+    zipped = in_zip(a_school().files()).getvalue()
+    async with adsum.database.transaction() as connection:
+        school = await make_school(connection)
+    async with opened_api(adsum, school, []) as api:
+        await api.sign_in(Role.ADMIN, None)
+        pages = Pages(api)
+        unknown = await pages.send("/admin/roster", {"timezone": "Berlin"}, "admin", zipped)
+        assumed = visible_text(await pages.send("/admin/roster", {}, "admin", zipped))
+        preview = await pages.send("/admin/roster", {"timezone": " Europe/Berlin "}, "admin", zipped)
+        fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]+)"', preview.text))
+        await pages.send("/admin/roster", fields, "admin", zipped)
+
+    assert "&#39;Berlin&#39; is not an IANA time zone: Europe/Berlin?" in unknown.text
+    assert "is assumed to be UTC" in assumed
+    assert "assumed" not in visible_text(preview)
+    assert fields["timezone"] == "Europe/Berlin"
+    zones = {row["source_id"]: row["time_zone"] for row in await importing.rows(schools)}
+    assert zones == {None: "UTC", "school-1": "Europe/Berlin"}

@@ -10,6 +10,7 @@ import typer
 
 from adsum.platform.days import WrongDay, plain_day
 from adsum.platform.ids import MAX_ID
+from adsum.platform.time_zones import known_time_zone
 
 
 def read_day(text: str) -> date:
@@ -17,6 +18,14 @@ def read_day(text: str) -> date:
     try:
         return plain_day(text)
     except WrongDay as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def time_zone_given(text: str) -> str:
+    """Parses the option of a time zone. Raises typer.BadParameter, with names that are close."""
+    try:
+        return known_time_zone(text)
+    except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import IO
@@ -33,6 +33,7 @@ class Upload:
         is_confirmed: the visitor confirmed the import of this file.
         is_other: the visitor confirmed another file.
         choices: the names of the ticked boxes.
+        texts: the fields that are filled in, without blanks around them.
     """
 
     file: IO[bytes]
@@ -41,6 +42,7 @@ class Upload:
     is_confirmed: bool
     is_other: bool
     choices: frozenset[str]
+    texts: Mapping[str, str]
 
 
 @asynccontextmanager
@@ -53,9 +55,11 @@ async def uploaded(request: Request) -> AsyncGenerator[Upload]:
             raise Invalid(detail, [Violation("missing_field", detail, "/file")])
         digest = await asyncio.to_thread(_digest, file.file)
         await file.seek(0)
-        choices = frozenset(name for name, value in form.items() if value == "true")
+        fields = {name: value.strip() for name, value in form.items() if isinstance(value, str)}
+        choices = frozenset(name for name, value in fields.items() if value == "true")
+        texts = {name: value for name, value in fields.items() if value and name not in choices and name != "digest"}
         is_other = bool(confirmed) and confirmed != digest
-        yield Upload(file.file, file.filename, digest, confirmed == digest, is_other, choices)
+        yield Upload(file.file, file.filename, digest, confirmed == digest, is_other, choices, texts)
 
 
 def _digest(file: IO[bytes]) -> str:

@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from adsum.accounts.access import system_caller
+from adsum.platform.command_line.options import time_zone_given
 from adsum.platform.command_line.output import Json, show_item, show_one, show_rows
 from adsum.platform.command_line.session import run_with
 from adsum.platform.errors import AdsumError, Forbidden, Invalid, Malformed, Violation
-from adsum.platform.settings import known_timezone
 from adsum.roster.importing.rules import (
     Change,
     ChangedStudent,
@@ -38,13 +38,6 @@ PROGRESS_AFTER_S = 1.0
 app = typer.Typer(no_args_is_help=True)
 
 
-def _known_timezone(text: str) -> str:
-    try:
-        return known_timezone(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
 @app.callback()
 def roster() -> None:
     """Import schools, classes and students from OneRoster files."""
@@ -60,7 +53,13 @@ def import_roster(
         bool, typer.Option("--allow-removals", help="Allow more than 10 % of students, classes or enrolments to end.")
     ] = False,
     timezone: Annotated[
-        str | None, typer.Option(parser=_known_timezone, metavar="ZONE", help="The time zone of new schools.")
+        str | None,
+        typer.Option(
+            parser=time_zone_given,
+            metavar="ZONE",
+            help="The time zone of new schools, such as Europe/Berlin. [default: ADSUM_TIMEZONE; unset: UTC, with a "
+            "warning]",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

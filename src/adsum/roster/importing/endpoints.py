@@ -20,6 +20,7 @@ from adsum.platform.errors import Invalid, Violation
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.problems import MAX_ENTRIES, content_type_among
 from adsum.platform.http.queries import WholeQuery
+from adsum.platform.http.schemas import PlainText
 from adsum.roster.importing.rules import ImportOptions, ImportReport
 from adsum.roster.importing.schemas import ImportAnswer
 from adsum.roster.importing.service import RosterImport
@@ -49,10 +50,17 @@ class ImportQuery(WholeQuery):
     allow_removals: Annotated[
         bool, Field(description="Allow more than 10 % of the students, classes or enrolments to end")
     ] = False
+    timezone: Annotated[
+        PlainText | None,
+        Field(
+            max_length=64,
+            description="The IANA time zone of new schools. Default: `ADSUM_TIMEZONE`; unset: UTC, with a warning",
+        ),
+    ] = None
 
     @property
     def options(self) -> ImportOptions:
-        return ImportOptions(self.dry_run, self.strict, self.allow_removals, max_students=MAX_ENTRIES)
+        return ImportOptions(self.dry_run, self.strict, self.allow_removals, self.timezone, max_students=MAX_ENTRIES)
 
 
 @router.post(

@@ -19,6 +19,7 @@ from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.pages.uploads import Upload, is_scripted, uploaded
 from adsum.platform.settings import Settings
+from adsum.platform.time_zones import ASSUMED
 from adsum.roster.importing.rules import MAX_REMOVED_PERCENT, ClassChange, ImportOptions, ImportReport
 from adsum.roster.importing.service import RosterImport
 from adsum.roster.oneroster.files import roster_files
@@ -55,6 +56,7 @@ async def import_roster(
                     dry_run=not upload.is_confirmed,
                     strict="strict" in upload.choices,
                     allow_removals="allow_removals" in upload.choices,
+                    time_zone=upload.texts.get("timezone"),
                     max_students=MAX_ENTRIES,
                 )
                 report = await roster_import.run(files, caller=visitor.caller, options=options)
@@ -89,6 +91,7 @@ def _page(
         "kept": sorted(upload.choices - {"allow_removals"}) if upload else [],
         "most_warnings": MAX_VIOLATIONS,
         "most_removed": MAX_REMOVED_PERCENT,
+        "time_zone": settings.timezone or ASSUMED,
         "max_mebibytes": settings.max_import_bytes // 2**20,
         "is_scripted": is_scripted(request),
     }

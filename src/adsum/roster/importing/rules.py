@@ -27,7 +27,7 @@ class ImportOptions:
         dry_run: reports the changes, and makes none.
         strict: refuses the whole import if there is a violation.
         allow_removals: allows more than 10 % of the active students, classes or enrolments to end.
-        time_zone: IANA name for new schools, instead of the default.
+        time_zone: IANA name for new schools, instead of the default. Without either it is UTC, with a warning.
         max_students: of a dry run: how many students that join, leave or move the report names at most, of each.
     """
 

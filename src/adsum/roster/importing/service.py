@@ -10,9 +10,11 @@ from adsum.platform.clock import Clock
 from adsum.platform.csv_files import file_violation
 from adsum.platform.database.answers import Once, claim_key, store_result
 from adsum.platform.database.engine import Database
-from adsum.platform.errors import Invalid, Violation
+from adsum.platform.errors import Invalid, Violation, refuse
 from adsum.platform.telemetry import logger
+from adsum.platform.time_zones import validate_time_zone
 from adsum.roster.importing.repository.staging import begin_staging, end_staging
+from adsum.roster.importing.roster_mapping.schools import TimeZone
 from adsum.roster.importing.rules import (
     MAX_REMOVED_PERCENT,
     NO_OPTIONS,
@@ -35,9 +37,9 @@ class ImportRefused(Invalid):
 
 
 class RosterImport:
-    """Imports OneRoster files. `time_zone` is the default for new schools."""
+    """Imports OneRoster files. `time_zone` is the default for new schools; None: nobody has set one."""
 
-    def __init__(self, database: Database, time_zone: str, now: Clock) -> None:
+    def __init__(self, database: Database, time_zone: str | None, now: Clock) -> None:
         self._database = database
         self._time_zone = time_zone
         self._now = now
@@ -63,16 +65,19 @@ class RosterImport:
         Raises:
             UnreadableRoster: a file or column is missing or damaged, or the files are not OneRoster.
             Forbidden: the caller may not import, or does not see all of these schools.
+            Invalid: an unknown time zone.
             ImportRefused: with every violation.
         """
         require_permission(caller, Permission.ROSTER_IMPORT)
+        if options.time_zone is not None:
+            refuse(list(validate_time_zone(options.time_zone, "/query/timezone")))
         package = await asyncio.to_thread(read_package, files)
         try:
             async with self._database.transaction() as connection:
                 await claim_key(connection, once)
                 await begin_staging(connection, is_postgres=self._database.is_postgres)
                 steps = RosterSteps(connection, package, caller, self._now(), progress, compares=options.dry_run)
-                tables = await steps.run(options.time_zone or self._time_zone)
+                tables = await steps.run(TimeZone(options.time_zone, self._time_zone))
                 removals = [] if options.allow_removals else _validate_removals(steps.removals)
                 report = ImportReport(
                     dry_run=options.dry_run,

@@ -28,7 +28,7 @@ from adsum.roster.importing.roster_mapping.enrolments import FILE as ENROLMENTS_
 from adsum.roster.importing.roster_mapping.enrolments import EnrolmentMapping, References, reassigned_id
 from adsum.roster.importing.roster_mapping.people import PeopleMapping
 from adsum.roster.importing.roster_mapping.schools import FILE as ORGS_FILE
-from adsum.roster.importing.roster_mapping.schools import Orgs, read_orgs, referenced_schools
+from adsum.roster.importing.roster_mapping.schools import Orgs, TimeZone, read_orgs, referenced_schools
 from adsum.roster.importing.rules import Change, ChangedStudents, Findings, ImportSchool, Removal, TableReport
 from adsum.roster.importing.tables import (
     import_classes,
@@ -74,13 +74,13 @@ class RosterSteps:
         self.removals: list[Removal] = []
         self._orgs = Orgs(is_complete=False)
 
-    async def run(self, time_zone: str) -> dict[str, TableReport]:
+    async def run(self, time_zone: TimeZone) -> dict[str, TableReport]:
         """Runs all steps; returns a report for each table. `time_zone` is that of new schools."""
         self._orgs = await asyncio.to_thread(read_orgs, self._package, self.findings)
         referenced = (
             set[str]() if self._orgs.is_complete else await asyncio.to_thread(referenced_schools, self._package)
         )
-        schools = await set_schools(self._connection, self._orgs, referenced, self._caller, self._now, time_zone)
+        schools = await self._set_schools(referenced, time_zone)
         people = await self._map_people()
         classes = await self._map_classes()
         await self._place_people(people, classes)
@@ -110,6 +110,34 @@ class RosterSteps:
             change: await comparison.changed_students(self._connection, change, limit, with_names=with_names)
             for change in (Change if self._compares else ())
         }
+
+    async def _set_schools(self, referenced: Collection[str], time_zone: TimeZone) -> TableReport:
+        """Adds and renames schools, stages the schools of the import, and fills `ids` and `today` of the orgs.
+
+        Args:
+            referenced: orgs that other files name, if orgs.csv is not complete.
+            time_zone: of new schools.
+
+        Raises:
+            Forbidden: orgs.csv has schools that the caller does not see; with a violation for each.
+        """
+        connection, orgs = self._connection, self._orgs
+        sources = {*orgs.schools, *orgs.gone, *referenced}
+        known = {school.source_id: school for school in await staging.schools_of(connection, sources)}
+        _refuse_invisible_schools(orgs, known, self._caller)
+        self.findings.warn(*time_zone.warnings(orgs.schools.values(), known))
+        new = [(source, org.name) for source, org in orgs.schools.items() if source not in known]
+        renamed = [org for source, org in orgs.schools.items() if source in known and known[source].name != org.name]
+        await staging.add_schools(connection, new, time_zone.name)
+        for org in renamed:
+            await staging.rename_school(connection, known[org.source_id].id, org.name)
+        found = await staging.schools_of(connection, sources)
+        schools = [school for school in found if _is_visible(self._caller, school)]
+        orgs.ids = {school.source_id: school.id for school in schools if school.source_id not in orgs.gone}
+        orgs.today = {school.source_id: today_in(school.time_zone, self._now) for school in schools}
+        today = [(school.id, orgs.today[school.source_id], school.source_id in orgs.gone) for school in schools]
+        await staging.stage_schools(connection, today)
+        return TableReport(len(new), len(renamed), unchanged=len(orgs.schools) - len(new) - len(renamed))
 
     async def _map_people(self) -> PeopleMapping:
         has_roles = self._package.has_roles
@@ -235,38 +263,6 @@ class RosterSteps:
 
 def _ignore_progress(_name: str, _done: int, _total: int) -> None:
     pass
-
-
-async def set_schools(
-    connection: Connection, orgs: Orgs, referenced: Collection[str], caller: Caller, now: datetime, time_zone: str
-) -> TableReport:
-    """Adds and renames schools, stages the schools of the import, and fills `orgs.ids` and `orgs.today`.
-
-    Args:
-        connection: of the import's transaction.
-        orgs: the content of orgs.csv.
-        referenced: orgs that other files name, if orgs.csv is not complete.
-        caller: who imports. The import ignores schools that the caller does not see.
-        now: the current time.
-        time_zone: of new schools.
-
-    Raises:
-        Forbidden: orgs.csv has schools that the caller does not see; with a violation for each.
-    """
-    sources = {*orgs.schools, *orgs.gone, *referenced}
-    known = {school.source_id: school for school in await staging.schools_of(connection, sources)}
-    _refuse_invisible_schools(orgs, known, caller)
-    new = [(source, org.name) for source, org in orgs.schools.items() if source not in known]
-    renamed = [org for source, org in orgs.schools.items() if source in known and known[source].name != org.name]
-    await staging.add_schools(connection, new, time_zone)
-    for org in renamed:
-        await staging.rename_school(connection, known[org.source_id].id, org.name)
-    schools = [school for school in await staging.schools_of(connection, sources) if _is_visible(caller, school)]
-    orgs.ids = {school.source_id: school.id for school in schools if school.source_id not in orgs.gone}
-    orgs.today = {school.source_id: today_in(school.time_zone, now) for school in schools}
-    today = [(school.id, orgs.today[school.source_id], school.source_id in orgs.gone) for school in schools]
-    await staging.stage_schools(connection, today)
-    return TableReport(len(new), len(renamed), unchanged=len(orgs.schools) - len(new) - len(renamed))
 
 
 def _refuse_invisible_schools(orgs: Orgs, known: Mapping[str, ImportSchool], caller: Caller) -> None:

@@ -1,4 +1,4 @@
-"""`/admin/calendar`: closed days and terms of a school, its year as twelve months, and its edit window."""
+"""`/admin/calendar`: closed days and terms of a school, its year as twelve months, and its settings."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.forms import WRONG, day_typed, number_typed, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
-from adsum.platform.paging import every_item
+from adsum.platform.paging import PageRequest, every_item
 from adsum.schools.calendar.rules import ClosedDay, ClosedDayFilters, RecordedClosedDay
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.context import CurrentSchool, SchoolContext, SchoolsService
 from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS
+from adsum.schools.service import Schools
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -29,6 +30,7 @@ CalendarService = Annotated[SchoolCalendar, Depends(provided(SchoolCalendar))]
 Text = Annotated[PlainText, Form(max_length=1_000)]
 Year = Annotated[int | None, Query(ge=1990, le=2200)]
 A_DAY = timedelta(days=1)
+SHOWN_CHANGES = 10
 EMPTY_FORM: Mapping[str, str] = dict.fromkeys(
     ("day", "last_day", "reason", "from_time", "title", "begin", "end", "days"), ""
 )
@@ -54,16 +56,17 @@ class Month:
 
 @router.get("/admin/calendar")
 async def show_calendar(
-    request: Request, calendar: CalendarService, context: CurrentSchool, year: Year = None
+    request: Request, calendar: CalendarService, schools: SchoolsService, context: CurrentSchool, year: Year = None
 ) -> Response:
     """A calendar year, by default the current one."""
-    return await _page(request, calendar, context, year=year)
+    return await _page(request, calendar, schools, context, year=year)
 
 
 @router.post("/admin/calendar/closed")
 async def close_days(
     request: Request,
     calendar: CalendarService,
+    schools: SchoolsService,
     context: CurrentSchool,
     day: Text = "",
     last_day: Text = "",
@@ -78,7 +81,7 @@ async def close_days(
         await calendar.close_days(context.school.id, closed, last, context.caller)
     except WRONG as error:
         typed = {"day": day, "last_day": last_day, "reason": reason, "from_time": from_time}
-        return await _page(request, calendar, context, form="closed", typed=typed, error=error)
+        return await _page(request, calendar, schools, context, form="closed", typed=typed, error=error)
     return redirect_to(f"{context.address('calendar')}&year={first.year}#closed-{first}")
 
 
@@ -94,6 +97,7 @@ async def open_day(calendar: CalendarService, context: CurrentSchool, day: Text)
 async def add_term(
     request: Request,
     calendar: CalendarService,
+    schools: SchoolsService,
     context: CurrentSchool,
     title: Text = "",
     begin: Text = "",
@@ -105,7 +109,7 @@ async def add_term(
         await calendar.add_term(context.school.id, title.strip(), first, last + A_DAY, context.caller)
     except WRONG as error:
         typed = {"title": title, "begin": begin, "end": end}
-        return await _page(request, calendar, context, form="terms", typed=typed, error=error)
+        return await _page(request, calendar, schools, context, form="terms", typed=typed, error=error)
     return redirect_to(f"{context.address('calendar')}&year={first.year}#terms")
 
 
@@ -123,15 +127,29 @@ async def set_edit_window(
     """Sets the edit window. An empty field removes the limit."""
     try:
         window = number_typed(days, "/editWindowDays") if days.strip() else None
-        await schools.set_edit_window(context.school.id, window, context.caller)
+        await schools.change(context.school.id, {"edit_window_days": window}, context.caller)
     except WRONG as error:
-        return await _page(request, calendar, context, form="window", typed={"days": days}, error=error)
+        return await _page(request, calendar, schools, context, form="window", typed={"days": days}, error=error)
     return redirect_to(f"{context.address('calendar')}#window")
+
+
+@router.post("/admin/calendar/time-zone")
+async def change_time_zone(
+    request: Request, calendar: CalendarService, schools: SchoolsService, context: CurrentSchool, time_zone: Text = ""
+) -> Response:
+    """Changes the time zone of the school from now on."""
+    try:
+        await schools.change(context.school.id, {"time_zone": time_zone.strip()}, context.caller)
+    except WRONG as error:
+        typed = {"time_zone": time_zone}
+        return await _page(request, calendar, schools, context, form="time-zone", typed=typed, error=error)
+    return redirect_to(f"{context.address('calendar')}#time-zone")
 
 
 async def _page(
     request: Request,
     calendar: SchoolCalendar,
+    schools: Schools,
     context: SchoolContext,
     *,
     year: int | None = None,
@@ -158,7 +176,13 @@ async def _page(
         a_day=A_DAY,
         max_window=MAX_EDIT_WINDOW_DAYS,
         form=form,
-        typed={**EMPTY_FORM, "days": "" if window is None else str(window)} | dict(typed or {}),
+        changes=(await schools.changes(context.school.id, context.caller, PageRequest(limit=SHOWN_CHANGES))).items,
+        typed={
+            **EMPTY_FORM,
+            "days": "" if window is None else str(window),
+            "time_zone": context.school.time_zone,
+            **(typed or {}),
+        },
         error=error,
     )
 

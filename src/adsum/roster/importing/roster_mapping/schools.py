@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain
 
 from adsum.platform.csv_files import row_violation
 from adsum.platform.errors import Violation
-from adsum.roster.importing.rules import Findings
+from adsum.platform.time_zones import ASSUMED
+from adsum.roster.importing.rules import Findings, ImportSchool
 from adsum.roster.oneroster.csv_table import LeftOut, Mode
 from adsum.roster.oneroster.package import Package
 from adsum.roster.oneroster.records import Org
@@ -64,6 +65,35 @@ class Orgs:
 
     def _is_known(self, source: str) -> bool:
         return source in self.ids or source in self.gone or source in self.others
+
+
+@dataclass(frozen=True, slots=True)
+class TimeZone:
+    """The time zone of new schools: `given` for this import, else the `default` of the installation, else UTC."""
+
+    given: str | None
+    default: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.given or self.default or ASSUMED
+
+    def warnings(self, orgs: Iterable[Org], known: Mapping[str, ImportSchool]) -> Iterator[Violation]:
+        """Warns of each new school whose time zone is assumed, and of each one that keeps another than the given."""
+        for org in orgs:
+            school = known.get(org.source_id)
+            if school is None and self.given is None and self.default is None:
+                detail = (
+                    f"the time zone of the new school {org.source_id} is assumed to be {ASSUMED}: name it at the "
+                    "import, or change it in the settings of the school"
+                )
+                yield row_violation("assumed_time_zone", FILE, org.row, detail, org=org.source_id)
+            elif school is not None and self.given not in {None, school.time_zone}:
+                detail = (
+                    f"school {org.source_id} keeps its time zone {school.time_zone}: "
+                    "change it in the settings of the school"
+                )
+                yield row_violation("time_zone_kept", FILE, org.row, detail, org=org.source_id)
 
 
 def read_orgs(package: Package, findings: Findings) -> Orgs:
