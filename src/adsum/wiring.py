@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cached_property
 from typing import Protocol, TypeVar
-from urllib.parse import unquote, urlsplit
 
 from adsum.absences.apply import DueAbsences
 from adsum.absences.service import Absences
@@ -35,7 +34,6 @@ from adsum.batches.page_data import BatchPageData
 from adsum.batches.process import AttendanceProcessor, Dispatcher
 from adsum.batches.progress import Progress
 from adsum.batches.queue.control import QueueControl
-from adsum.batches.queue.key_scanner import KeyScanner
 from adsum.batches.queue.service import QueueService
 from adsum.batches.retry_cancel import RetryCancel
 from adsum.batches.service import AttendancesService
@@ -43,9 +41,7 @@ from adsum.batches.sweep import Chore, Sweeper
 from adsum.batches.timeline import Timeline
 from adsum.batches.undo import Undo
 from adsum.batches.wiring import new_dispatcher, new_sweeper, queue_control, queue_service
-from adsum.embedded.data_folder import DataFolder
-from adsum.operations.doctor.environment import InspectedServer, Installation
-from adsum.operations.doctor.service import Deployment, Doctor, Repair
+from adsum.operations.doctor.wiring import open_doctor
 from adsum.operations.metrics import Metrics, RunMetrics
 from adsum.operations.pruning import Pruning
 from adsum.operations.readiness import Readiness
@@ -55,7 +51,6 @@ from adsum.platform.database.engine import Database, open_database
 from adsum.platform.paging import PageRequest
 from adsum.platform.redis.attempts import FailedAttempts
 from adsum.platform.redis.connection import RedisClient
-from adsum.platform.redis.inspection import RedisInspection
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings
 from adsum.platform.time_zones import ASSUMED
@@ -79,9 +74,7 @@ from adsum.roster.service import Directory, Naming
 from adsum.roster.timetable.service import Timetables
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.service import Schools
-from adsum.servers import database_url, open_queue, open_servers, redis_url, signing_key
-
-CHECK_URL = "adsum config show  # check the URL"
+from adsum.servers import database_url, open_queue, open_servers, signing_key
 
 
 @dataclass(frozen=True)
@@ -413,69 +406,6 @@ async def open_queue_services(settings: Settings) -> AsyncGenerator[Services]:
     """The queue alone, for a command."""
     async with open_queue_control(settings) as control:
         yield Services([control], clock=system_clock, settings=settings)
-
-
-@asynccontextmanager
-async def open_doctor(settings: Settings) -> AsyncGenerator[Doctor]:
-    """Opens the doctor, which needs neither a readable signing key nor a server that responds."""
-    folder = DataFolder.of(settings)
-    stores_data = settings.database_url is None or settings.redis_url is None
-    installation = Installation(
-        private=(folder.root, folder.database, folder.secret, folder.credentials),
-        data=folder.root if stores_data else None,
-        signing_key=lambda: signing_key(settings),
-        create_key="export ADSUM_SECRET_KEY=$(openssl rand -hex 32)" if settings.database_url else "adsum up",
-    )
-    async with open_servers(settings) as (database, redis):
-        yield _doctor(settings, database, redis, redis_url(settings), installation, system_clock)
-
-
-def _doctor(
-    settings: Settings,
-    database: Database,
-    redis: RedisClient,
-    redis_url: str,
-    installation: Installation,
-    now: Clock,
-) -> Doctor:
-    """The doctor of a deployment. `redis_url` is the address of the open Redis connection."""
-    queue, control = queue_service(settings, redis), queue_control(settings, redis)
-    key_scanner = KeyScanner(redis, settings.key_prefix)
-    deployment = Deployment(
-        database=database,
-        database_server=_database_server(settings, database),
-        redis_server=_redis_server(settings, redis_url),
-        inspection=RedisInspection(redis, settings.key_prefix),
-        queue=queue,
-        control=control,
-        key_scanner=key_scanner,
-        installation=installation,
-    )
-    sweeper = new_sweeper(settings, database, queue, Completion(database, queue.ledger, now), now)
-    repair = Repair(
-        queue.ledger, control, key_scanner, sweeper, lock_ttl=settings.lock_ttl, completed_ttl=settings.completed_ttl
-    )
-    return Doctor(deployment, repair, now)
-
-
-def _database_server(settings: Settings, database: Database) -> InspectedServer:
-    if settings.database_url is None:
-        return InspectedServer(str(database.file), "adsum up")
-    url = database.engine.url
-    name = database.file or f"{url.host or url.query.get('host')}:{url.port or 5432}/{url.database}"
-    return InspectedServer(str(name), "adsum migrate" if database.is_missing else CHECK_URL)
-
-
-def _redis_server(settings: Settings, redis_url: str) -> InspectedServer:
-    """The command contains no password: `valkey-cli` reads it from `REDISCLI_AUTH`."""
-    url = urlsplit(redis_url)
-    if settings.redis_url is None:
-        return InspectedServer(unquote(url.path), "adsum up")
-    if url.scheme == "unix":
-        return InspectedServer(unquote(url.path), CHECK_URL, f"valkey-cli -s {unquote(url.path)}")
-    host, port = url.hostname, url.port or 6379
-    tls = " --tls" if url.scheme == "rediss" else ""
-    return InspectedServer(f"{host}:{port}", CHECK_URL, f"valkey-cli -h {host} -p {port}{tls}")
 
 
 @asynccontextmanager

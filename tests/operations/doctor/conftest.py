@@ -9,8 +9,8 @@ import pytest
 
 from adsum.operations.doctor.findings import Finding, Severity
 from adsum.operations.doctor.service import CheckReport, Doctor
+from adsum.operations.doctor.wiring import open_doctor
 from adsum.platform.settings import Settings
-from adsum.wiring import open_doctor
 
 
 @pytest.fixture

@@ -22,9 +22,10 @@ from adsum.operations.doctor import queue as queue_checks
 from adsum.operations.doctor.findings import FIX, has_no_error
 from adsum.operations.doctor.queue import check_stale_keys, find_stale_keys
 from adsum.operations.doctor.service import SERVER_CHECKS, Doctor
+from adsum.operations.doctor.wiring import open_doctor
 from adsum.platform.clock import system_clock as now
 from adsum.platform.settings import Settings
-from adsum.wiring import Adsum, open_doctor, open_queue_control
+from adsum.wiring import Adsum, open_queue_control
 from tests.batches.sweep.test_sweeper import accepted
 from tests.operations.doctor.conftest import repaired, severities, wrong
 from tests.support.installation import RunWorker, ended, queue_keys

@@ -19,13 +19,13 @@ from adsum.embedded.valkey import Valkey
 from adsum.operations.doctor import environment
 from adsum.operations.doctor.environment import InspectedServer, check_database, check_redis
 from adsum.operations.doctor.findings import Finding, Severity
+from adsum.operations.doctor.wiring import open_doctor
 from adsum.operations.repository import DatabaseFacts
 from adsum.platform.clock import system_clock as now
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.redis.connection import open_redis
 from adsum.platform.redis.inspection import RedisFacts, RedisInspection
 from adsum.platform.settings import Settings
-from adsum.wiring import open_doctor
 from tests.operations.doctor.conftest import wrong
 from tests.support.servers.postgres import Postgres, temporary_postgres
 from tests.support.servers.valkey import frozen, tell, temporary_valkey, url_of

@@ -25,11 +25,12 @@ from adsum.operations.doctor.queue import (
     find_open_batches,
 )
 from adsum.operations.doctor.service import Doctor
+from adsum.operations.doctor.wiring import open_doctor
 from adsum.platform.clock import system_clock as now
 from adsum.platform.database.engine import RejectedRows
 from adsum.platform.redis.connection import QueueOutage
 from adsum.platform.settings import Settings
-from adsum.wiring import Adsum, open_doctor, open_queue_control
+from adsum.wiring import Adsum, open_queue_control
 from tests.operations.doctor.conftest import repaired, severities, wrong
 from tests.support.schools import SchoolIds
 from tests.support.servers.valkey import tell
