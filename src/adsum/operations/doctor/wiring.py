@@ -1,0 +1,85 @@
+"""Opens the doctor on the configured servers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from urllib.parse import unquote, urlsplit
+
+from adsum.batches.complete import Completion
+from adsum.batches.queue.key_scanner import KeyScanner
+from adsum.batches.wiring import new_sweeper, queue_control, queue_service
+from adsum.embedded.data_folder import DataFolder
+from adsum.operations.doctor.environment import InspectedServer, Installation
+from adsum.operations.doctor.service import Deployment, Doctor, Repair
+from adsum.platform.clock import Clock, system_clock
+from adsum.platform.database.engine import Database
+from adsum.platform.redis.connection import RedisClient
+from adsum.platform.redis.inspection import RedisInspection
+from adsum.platform.settings import Settings
+from adsum.servers import open_servers, redis_url, signing_key
+
+CHECK_URL = "adsum config show  # check the URL"
+
+
+@asynccontextmanager
+async def open_doctor(settings: Settings) -> AsyncGenerator[Doctor]:
+    """Opens the doctor, which needs neither a readable signing key nor a server that responds."""
+    folder = DataFolder.of(settings)
+    stores_data = settings.database_url is None or settings.redis_url is None
+    installation = Installation(
+        private=(folder.root, folder.database, folder.secret, folder.credentials),
+        data=folder.root if stores_data else None,
+        signing_key=lambda: signing_key(settings),
+        create_key="export ADSUM_SECRET_KEY=$(openssl rand -hex 32)" if settings.database_url else "adsum up",
+    )
+    async with open_servers(settings) as (database, redis):
+        yield _doctor(settings, database, redis, redis_url(settings), installation, system_clock)
+
+
+def _doctor(
+    settings: Settings,
+    database: Database,
+    redis: RedisClient,
+    redis_url: str,
+    installation: Installation,
+    now: Clock,
+) -> Doctor:
+    """The doctor of a deployment. `redis_url` is the address of the open Redis connection."""
+    queue, control = queue_service(settings, redis), queue_control(settings, redis)
+    key_scanner = KeyScanner(redis, settings.key_prefix)
+    deployment = Deployment(
+        database=database,
+        database_server=_database_server(settings, database),
+        redis_server=_redis_server(settings, redis_url),
+        inspection=RedisInspection(redis, settings.key_prefix),
+        queue=queue,
+        control=control,
+        key_scanner=key_scanner,
+        installation=installation,
+    )
+    sweeper = new_sweeper(settings, database, queue, Completion(database, queue.ledger, now), now)
+    repair = Repair(
+        queue.ledger, control, key_scanner, sweeper, lock_ttl=settings.lock_ttl, completed_ttl=settings.completed_ttl
+    )
+    return Doctor(deployment, repair, now)
+
+
+def _database_server(settings: Settings, database: Database) -> InspectedServer:
+    if settings.database_url is None:
+        return InspectedServer(str(database.file), "adsum up")
+    url = database.engine.url
+    name = database.file or f"{url.host or url.query.get('host')}:{url.port or 5432}/{url.database}"
+    return InspectedServer(str(name), "adsum migrate" if database.is_missing else CHECK_URL)
+
+
+def _redis_server(settings: Settings, redis_url: str) -> InspectedServer:
+    """The command contains no password: `valkey-cli` reads it from `REDISCLI_AUTH`."""
+    url = urlsplit(redis_url)
+    if settings.redis_url is None:
+        return InspectedServer(unquote(url.path), "adsum up")
+    if url.scheme == "unix":
+        return InspectedServer(unquote(url.path), CHECK_URL, f"valkey-cli -s {unquote(url.path)}")
+    host, port = url.hostname, url.port or 6379
+    tls = " --tls" if url.scheme == "rediss" else ""
+    return InspectedServer(f"{host}:{port}", CHECK_URL, f"valkey-cli -h {host} -p {port}{tls}")
