@@ -38,6 +38,7 @@ from tests.system.protocol.state import (
 Step = tuple[tuple[str | int, ...], State]
 """Description of the step in words and numbers, and the state after it."""
 Worker = tuple[int, int, int, bool]
+FREE: Worker = (IDLE, 0, 0, False)
 
 
 def system_steps(state: State, rules: Rules, *, calm: bool = False) -> Iterator[Step]:
@@ -64,7 +65,7 @@ def _claim(state: State, run: int, students: Collection[int], rules: Rules) -> t
 
 def _submit(state: State, run: int, step: int, holder: int, rules: Rules) -> Step:
     def then(state: State, step: int, holder: int = NO_RUN) -> State:
-        return state.but(submitters=replaced_at(state.submitters, run - 1, (step, holder)))
+        return state.but(submitters=replaced_at(state.submitters, run - 1, (step, holder if step != DONE else NO_RUN)))
 
     if step == CLAIM:
         # The messages follow in the same pipeline, even if the claim was refused; the pipeline may be cut in between.
@@ -104,8 +105,15 @@ def enqueued(state: State, run: int, students: Iterable[int]) -> State:
 
 
 def with_worker(state: State, place: int, worker: Worker) -> State:
-    """Sets the step of a worker. Sorts the workers, which are equivalent: that halves the number of states."""
-    return state.but(workers=tuple(sorted(replaced_at(state.workers, place, worker))))
+    """Sets the step of a worker."""
+    return state.but(workers=equivalent_workers(replaced_at(state.workers, place, worker)))
+
+
+def equivalent_workers(workers: Iterable[Worker]) -> tuple[Worker, ...]:
+    """The workers in one form of several that behave alike: their order does not matter, and a worker that only has to
+    finish a message that it no longer owns is idle.
+    """
+    return tuple(sorted([FREE if worker[0] == FINISH and not worker[3] else worker for worker in workers]))
 
 
 def with_message_taken(state: State, place: int, message: int, step: int) -> State:
@@ -152,7 +160,7 @@ def _work(state: State, place: int, worker: Worker, rules: Rules) -> Step:
         is_over = rules.close_before_releasing or step == RELEASE_ALL
         return ("worker releases run", run), then(after, FINISH if is_over else CLOSE)
     queue = replaced_at(state.queue, state.place(run, student), ABSENT) if owns_message else state.queue
-    done = with_worker(state.but(queue=queue), place, (IDLE, 0, 0, False))
+    done = with_worker(state.but(queue=queue), place, FREE)
     return ("worker finishes run", run, "student", student), done
 
 

@@ -26,7 +26,7 @@ def refused_by(state: State, run: int) -> int:
 
 def take_over(state: State, run: int) -> State:
     """Takes only the lock, if it is free: only the database has the number of remaining jobs."""
-    return state if state.lock else state.but(lock=run, counter=NO_COUNTER)
+    return state if state.lock else state.but(lock=run, counter=NO_COUNTER, exact=True)
 
 
 def settle(state: State, run: int, student: int, rules: Rules) -> tuple[State, int | None]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.system.protocol import database
-from tests.system.protocol.actors import Step, with_message_taken, with_worker
+from tests.system.protocol.actors import FREE, Step, equivalent_workers, with_message_taken, with_worker
 from tests.system.protocol.database import replaced_at
 from tests.system.protocol.rules import Rules
 from tests.system.protocol.state import (
@@ -111,25 +111,25 @@ def _crashes_of_workers(state: State) -> Iterator[Step]:
             continue
         back = replaced_at(state.queue, state.place(run, student), WAITING) if owns_message else state.queue
         again = state.but(queue=back)
-        yield ("CRASH of the worker with run", run, "student", student), with_worker(again, place, (IDLE, 0, 0, False))
+        yield ("CRASH of the worker with run", run, "student", student), with_worker(again, place, FREE)
         if owns_message:
             what = ("REDELIVERY while the old worker is alive: run", run, "student", student)
             yield what, with_worker(again, place, (step, run, student, False))
 
 
 def _losses(state: State) -> Iterator[Step]:
-    orphans = tuple(sorted((step, run, student, False) for step, run, student, _ in state.workers))
+    orphans = equivalent_workers((step, run, student, False) for step, run, student, _ in state.workers)
     expired = state.but(lock=NO_RUN, counter=NO_COUNTER, tickets=(NO_RUN,) * len(state.tickets), exact=True)
     yield ("FLUSHALL",), expired.but(marker=NO_RUN, queue=(ABSENT,) * len(state.queue), workers=orphans)
     if state.lock:
         yield ("EXPIRY of the ledger",), expired
         yield ("LOSS of the lock",), state.but(lock=NO_RUN)
     if state.counter != NO_COUNTER:
-        yield ("LOSS of the counter",), state.but(counter=NO_COUNTER)
+        yield ("LOSS of the counter",), state.but(counter=NO_COUNTER, exact=True)
     for student, owner in enumerate(state.tickets):
         if owner:
             lost = state.but(tickets=replaced_at(state.tickets, student, NO_RUN))
-            yield ("LOSS of the ticket of student", student), lost.but(exact=False)
+            yield ("LOSS of the ticket of student", student), lost.but(exact=state.counter == NO_COUNTER)
     for message, where in enumerate(state.queue):
         if where != ABSENT:
             run, student = divmod(message, len(state.tickets))
@@ -140,8 +140,8 @@ def _losses(state: State) -> Iterator[Step]:
 
 def _disowned(state: State, run: int, student: int) -> State:
     """The worker continues but cannot finish its message, since a message that is sent again is a new one."""
-    workers = [
+    workers = equivalent_workers(
         (step, its_run, its_student, owns_message and (its_run, its_student) != (run, student))
         for step, its_run, its_student, owns_message in state.workers
-    ]
-    return state.but(workers=tuple(sorted(workers)))
+    )
+    return state.but(workers=workers)
