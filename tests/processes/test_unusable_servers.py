@@ -1,4 +1,6 @@
-"""`adsum up` with a database or a Redis that it cannot use: it ends with one line instead of starting servers."""
+"""A database or a Redis that Adsum cannot use: the check that `adsum up` makes before it starts servers, and what `up`
+then does: it ends with one line.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from adsum.embedded.valkey import Valkey
+from adsum.platform.errors import ConfigurationError
+from adsum.platform.settings import Settings
+from adsum.servers import require_usable_servers
 from tests.support.servers.postgres import Postgres
 from tests.support.servers.processes import short_folder
-from tests.support.servers.valkey import tell, temporary_valkey, url_of
+from tests.support.servers.valkey import tell, url_of
 
 SOURCE = Path(__file__).parent.parent.parent / "src"
 
@@ -51,48 +57,70 @@ def closed_port() -> int:
         return port
 
 
+async def reason(tmp_path: Path, **settings: str) -> str:
+    """The message for these servers, one of which cannot be used. A database that is not given is a SQLite file."""
+    given = {"database_url": f"sqlite:///{tmp_path}/adsum.db"} | settings
+    with pytest.raises(ConfigurationError) as refused:
+        await require_usable_servers(Settings(**given))  # pyright: ignore[reportArgumentType] - as from the environment
+    return str(refused.value)
+
+
 @pytest.mark.parametrize("url", ["mysql://root@127.0.0.1/adsum", "nonsense"])
-def test_a_database_url_of_another_kind_is_refused(folder: Path, url: str) -> None:
-    assert line_of_up(folder, DATABASE_URL=url).startswith("adsum: ADSUM_DATABASE_URL: ")
+async def test_a_database_url_of_another_kind_is_refused(tmp_path: Path, url: str) -> None:
+    assert (await reason(tmp_path, database_url=url)).startswith("ADSUM_DATABASE_URL: ")
 
 
-def test_an_unreachable_database_server_is_refused(folder: Path) -> None:
-    line = line_of_up(folder, DATABASE_URL=f"postgresql://adsum:a-secret-word@127.0.0.1:{closed_port()}/adsum")
-    assert line.startswith("adsum: ADSUM_DATABASE_URL: the database cannot be used: ")
-    assert "a-secret-word" not in line
+async def test_an_unreachable_database_server_is_refused(tmp_path: Path) -> None:
+    url = f"postgresql://adsum:a-secret-word@127.0.0.1:{closed_port()}/adsum"
+    message = await reason(tmp_path, database_url=url)
+    assert message.startswith("ADSUM_DATABASE_URL: the database cannot be used: ")
+    assert "a-secret-word" not in message
 
 
-def test_an_unknown_database_host_is_refused(folder: Path) -> None:
-    line = line_of_up(folder, DATABASE_URL="postgresql://adsum@nowhere.invalid/adsum")
-    assert line.startswith("adsum: ADSUM_DATABASE_URL: the database cannot be used: ")
+async def test_an_unknown_database_host_is_refused(tmp_path: Path) -> None:
+    message = await reason(tmp_path, database_url="postgresql://adsum@nowhere.invalid/adsum")
+    assert message.startswith("ADSUM_DATABASE_URL: the database cannot be used: ")
 
 
-def test_a_database_that_does_not_exist_is_refused(folder: Path, postgres: Postgres) -> None:
-    line = line_of_up(folder, DATABASE_URL=postgres.url("no_such_database"))
-    assert line == (
-        'adsum: ADSUM_DATABASE_URL: the database cannot be used: database "no_such_database" does not exist'
+async def test_a_database_that_does_not_exist_is_refused(tmp_path: Path, postgres: Postgres) -> None:
+    assert await reason(tmp_path, database_url=postgres.url("no_such_database")) == (
+        'ADSUM_DATABASE_URL: the database cannot be used: database "no_such_database" does not exist'
     )
 
 
-def test_a_sqlite_file_that_cannot_be_opened_is_refused(folder: Path) -> None:
-    line = line_of_up(folder, DATABASE_URL=f"sqlite:///{folder}/no/such/folder/adsum.db")
-    assert line == "adsum: ADSUM_DATABASE_URL: the database cannot be used: unable to open database file"
+async def test_a_sqlite_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
+    assert await reason(tmp_path, database_url=f"sqlite:///{tmp_path}/no/such/folder/adsum.db") == (
+        "ADSUM_DATABASE_URL: the database cannot be used: unable to open database file"
+    )
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:6379", "nonsense", "redis://127.0.0.1:port"])
-def test_a_redis_url_of_another_kind_is_refused(folder: Path, url: str) -> None:
-    assert line_of_up(folder, REDIS_URL=url).startswith("adsum: ADSUM_REDIS_URL: ")
+async def test_a_redis_url_of_another_kind_is_refused(tmp_path: Path, url: str) -> None:
+    assert (await reason(tmp_path, redis_url=url)).startswith("ADSUM_REDIS_URL: ")
 
 
-def test_an_unreachable_redis_is_refused(folder: Path) -> None:
-    line = line_of_up(folder, REDIS_URL=f"redis://:a-secret-word@127.0.0.1:{closed_port()}")
-    assert line.startswith("adsum: ADSUM_REDIS_URL: Valkey or Redis cannot be used: ")
-    assert "a-secret-word" not in line
+async def test_an_unreachable_redis_is_refused(tmp_path: Path) -> None:
+    message = await reason(tmp_path, redis_url=f"redis://:a-secret-word@127.0.0.1:{closed_port()}")
+    assert message.startswith("ADSUM_REDIS_URL: Valkey or Redis cannot be used: ")
+    assert "a-secret-word" not in message
 
 
-def test_a_wrong_password_of_redis_is_refused(folder: Path) -> None:
-    with temporary_valkey() as valkey:
-        assert tell(valkey, "CONFIG SET requirepass another-word") == "+OK"
-        line = line_of_up(folder, REDIS_URL=f"{url_of(valkey)}?password=a-secret-word")
-    assert line.startswith("adsum: ADSUM_REDIS_URL: Valkey or Redis cannot be used: ")
+async def test_a_wrong_password_of_redis_is_refused(tmp_path: Path, own_valkey: Valkey) -> None:
+    assert tell(own_valkey, "CONFIG SET requirepass another-word") == "+OK"
+    message = await reason(tmp_path, redis_url=f"{url_of(own_valkey)}?password=a-secret-word")
+    assert message.startswith("ADSUM_REDIS_URL: Valkey or Redis cannot be used: ")
+    assert "a-secret-word" not in message
+
+
+@pytest.mark.parametrize(
+    ("setting", "url"),
+    [
+        ("DATABASE_URL", "postgresql://adsum:a-secret-word@127.0.0.1:{port}/adsum"),
+        ("REDIS_URL", "redis://:a-secret-word@127.0.0.1:{port}"),
+        ("DATABASE_URL", "nonsense"),
+    ],
+)
+def test_up_ends_with_one_line_if_it_cannot_use_a_server(folder: Path, setting: str, url: str) -> None:
+    line = line_of_up(folder, **{setting: url.format(port=closed_port())})
+    assert line.startswith(f"adsum: ADSUM_{setting}: ")
     assert "a-secret-word" not in line
