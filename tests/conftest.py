@@ -7,9 +7,10 @@ from pathlib import Path
 from zlib import crc32
 
 import pytest
-from coverage import Coverage
 
-from tests.support.measuring import leave_out_greenlets
+from tests.support.measuring import Measurement
+
+MEASUREMENT = Measurement()  # before any test is collected
 
 pytest_plugins = [
     "tests.support.fixtures",
@@ -73,12 +74,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, help="the random histories from this seed, and ten times as many of them")
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionstart() -> None:
-    if Coverage.current() is not None:
-        leave_out_greenlets()
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--either"):
         left_out = [item for item in items if _is_left_out(item)]
@@ -90,15 +85,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Pauses the measurement of coverage for the tests in `UNMEASURED`."""
-    measuring = Coverage.current()
-    if measuring is None or not _is_without_coverage(item):
+    """Measures coverage during tests that are not in `UNMEASURED`."""
+    if _is_without_coverage(item):
         return (yield)
-    measuring.stop()
-    try:
+    with MEASUREMENT.resumed():
         return (yield)
-    finally:
-        measuring.start()
 
 
 def _is_left_out(item: pytest.Item) -> bool:

@@ -50,6 +50,8 @@ FIRST = (
     Gate("Format", (*PYTHON, "ruff", "format", "--check", ".")),
     Gate("Lint", (*PYTHON, "ruff", "check", ".")),
     Gate("Imports", (sys.executable, "-c", IMPORTS, "--no-logo")),
+    # It also writes the bytecode of all tests, which each of the processes below would otherwise write.
+    Gate("Collection", (*PYTHON, "pytest", "--collect-only", "-qq")),
 )
 # These run concurrently: while one waits, another uses the CPU.
 TOGETHER = (

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.shared import made_once
+
 LAUNCHER = Path(__file__).parents[2] / "adsum"
 MAIN = 'import sys, tiny\nprint("started with", *sys.argv[1:], "and tiny", tiny.VERSION)\n'
 
@@ -76,11 +78,14 @@ def clone(tmp_path: Path) -> Clone:
 
 @pytest.fixture(scope="module")
 def started_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("started")
+    return made_once(tmp_path_factory, "started", _start_once) / "clone"
+
+
+def _start_once(folder: Path) -> None:
+    folder.mkdir()
     (folder / "wheels").mkdir()
     clone = Clone(folder / "clone", folder / "wheels", tool="uv" if shutil.which("uv") else "pip")
     assert clone.run("first")[0] == 0
-    return clone.root
 
 
 @pytest.fixture
