@@ -101,6 +101,16 @@ async def test_an_ambiguous_status_is_refused_with_its_codes(adsum: Adsum, files
     ]
 
 
+async def test_a_line_with_an_ambiguous_status_counts_once(
+    adsum: Adsum, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ill = Status("ill", "P", "I", CountsAs.ABSENT)
+    await adsum.statuses.add(files.api.school.school_id, ill, caller(Role.ADMIN))
+    monkeypatch.setattr(rules, "MAX_ROWS", 1)
+
+    assert violations(await files.send(files.line(files.students[0], "P"))) == {("marks.csv:2", "ambiguous_status")}
+
+
 async def test_a_row_with_names_that_differ_or_without_names_is_refused(
     adsum: Adsum, files: Files, elsewhere: Elsewhere
 ) -> None:

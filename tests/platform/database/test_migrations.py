@@ -5,19 +5,25 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, text, update
 
+from adsum.accounts.tables import users
 from adsum.batches.tables import batch_runs
-from adsum.platform.database.engine import Database
+from adsum.platform.database import schema
+from adsum.platform.database.engine import Database, open_database
 from adsum.platform.ids import Batch
+from adsum.roster.repository.students import is_in_grade
 from adsum.roster.tables import students
 from tests.support.runs import inserts, make_run
 from tests.support.schools import make_bare_school, make_school
+from tests.support.servers.postgres import Postgres
 
 
 async def test_stored_source_ids_lose_their_blanks_unless_another_row_has_the_id(database: Database) -> None:
@@ -51,6 +57,47 @@ async def test_all_days_are_summarised_again_for_the_students_without_a_mark(
 
         summarised = select(func.count()).select_from(batch_runs).where(batch_runs.c.summarised)
         assert await connection.scalar(summarised) == 0
+
+
+async def migrate_grades(url: str) -> None:
+    database = open_database(url)
+    try:
+        async with database.transaction() as connection:
+            await connection.run_sync(lambda each: command.upgrade(schema._config(each), "0014"))  # pyright: ignore[reportPrivateUsage]
+            for statement in (
+                "INSERT INTO schools (id, name, time_zone) VALUES (1, 'A', 'UTC')",
+                "INSERT INTO users (id, role, school_id, email) VALUES (1, 'teacher', 1, 'teacher@a.example')",
+            ):
+                await connection.execute(text(statement))
+            student = (
+                "INSERT INTO students (id, school_id, given_name, family_name, grade) VALUES (:id, 1, 'A', 'B', :grade)"
+            )
+            stored = ["09, 10", " 9 ", "9", None, ",", "9,10,9", "10 , 09"]
+            rows = [{"id": number, "grade": grade} for number, grade in enumerate(stored, start=1)]
+            await connection.execute(text(student), rows)
+        await schema.migrate(database)
+        async with database.snapshot() as connection:
+            grades = await connection.scalars(select(students.c.grade).order_by(students.c.id))
+            assert list(grades) == ["09,10", "9", "9", None, None, "9,10", "10,09"]
+            in_ten = select(students.c.id).where(is_in_grade("10")).order_by(students.c.id)
+            assert (await connection.scalars(in_ten)).all() == [1, 6, 7]
+            assert await connection.scalar(select(users.c.enabled_in_roster)), "a login stays enabled"
+        async with database.transaction() as connection:  # no list is too long
+            await connection.execute(update(students).values(grade="9," * 400 + "10"))
+    finally:
+        await database.close()
+
+
+async def test_grades_and_logins_of_an_older_version_are_kept_and_found_in_a_file(tmp_path: Path) -> None:
+    await migrate_grades(f"sqlite:///{tmp_path}/old.db")
+
+
+async def test_grades_and_logins_of_an_older_version_are_kept_and_found_on_a_server(postgres: Postgres) -> None:
+    postgres.run("CREATE DATABASE adsum_before_grades")
+    try:
+        await migrate_grades(postgres.url("adsum_before_grades"))
+    finally:
+        postgres.run("DROP DATABASE adsum_before_grades WITH (FORCE)")
 
 
 def migration(name: str) -> Any:
