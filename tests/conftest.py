@@ -38,6 +38,7 @@ OF_STATEMENTS = (
     "tests/registers/test_service",
     "tests/reports/test_by_hand",
     "tests/reports/test_concurrency",
+    "tests/reports/test_minutes",
     "tests/reports/test_summaries",
     "tests/reports/test_unmarked",
     "tests/reports/test_whole_months",

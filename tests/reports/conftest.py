@@ -45,10 +45,13 @@ class Reported:
     def scope(self, **fields: Any) -> Scope:
         return replace(Scope(self.school.school_id, WEEK[0], WEEK[-1]), **fields)
 
-    async def take(self, day: date, marks: Mapping[int, str], session_id: int | None = None, **of: Any) -> None:
+    async def take(self, day: date, marks: Mapping[int, str | Mark], session_id: int | None = None, **of: Any) -> None:
         """Takes a register. `marks` has the status of each student by their position in the class."""
         batch = Batch(of.get("class_id", self.school.class_id), session_id or self.school.session_id, day)
-        jobs = [AttendanceJob(self.school.student_ids[place], Mark(status)) for place, status in sorted(marks.items())]
+        jobs = [
+            AttendanceJob(self.school.student_ids[place], mark if isinstance(mark, Mark) else Mark(mark))
+            for place, mark in sorted(marks.items())
+        ]
         async with self.database.transaction() as connection:
             run = await make_run(connection, self.school, jobs, batch=batch, caller=self.teacher)
             await insert_records(connection, slices(run))

@@ -54,7 +54,7 @@ async def test_summaries_agree_with_records_counted_one_by_one(reported: Reporte
     by_day: defaultdict[tuple[int, date], list[str]] = defaultdict(list)
     for student_id, day, status in rows:
         by_day[student_id, day].append(status or "")
-    expected: defaultdict[int, list[int]] = defaultdict(lambda: [0] * 7 + [taken])
+    expected: defaultdict[int, list[int]] = defaultdict(lambda: [0] * 9 + [taken])
     for (student_id, _), day_of_student in by_day.items():
         missed = sum(status in {"absent", "excused"} for status in day_of_student)
         counts = (
@@ -65,6 +65,7 @@ async def test_summaries_agree_with_records_counted_one_by_one(reported: Reporte
             day_of_student.count("late"),
             1,
             int(2 * missed >= len(day_of_student)),
+            *(0, 0),  # sessions without times have no minutes
             -len(day_of_student),
         )
         expected[student_id] = [had + more for had, more in zip(expected[student_id], counts, strict=True)]

@@ -127,6 +127,8 @@ _COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "late": BigInt,
         "time": BigInt,
         "time_missed": BigInt,
+        "minutes": BigInt,
+        "minutes_missed": BigInt,
     },
     "export_months": {
         "month": Date(),
@@ -137,6 +139,8 @@ _COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "late": BigInt,
         "days": BigInt,
         "days_absent": BigInt,
+        "minutes": BigInt,
+        "minutes_missed": BigInt,
         "attended_on": Date(),
         "absent_after": BigInt,
         "absent_from": Date(),

@@ -199,6 +199,8 @@ class DayOfData(Schema):
     late: int
     time: int
     time_missed: int
+    minutes: int = 0
+    minutes_missed: int = 0
 
 
 class UnmarkedOfData(Schema):
@@ -223,6 +225,8 @@ class MonthOfData(Schema):
     attended_on: date | None
     absent_after: int
     absent_from: date | None
+    minutes: int = 0
+    minutes_missed: int = 0
 
 
 class StudentDataAnswer(Schema):

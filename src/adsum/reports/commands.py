@@ -35,8 +35,9 @@ RATES = (
     "daysAbsent",
     "daysAttendanceRate",
     "unmarked",
+    "minutesMissed",
 )
-DROPPED_FIRST = ("late", "sessions", "days", "absent")
+DROPPED_FIRST = ("late", "minutesMissed", "sessions", "days", "absent")
 
 First = Annotated[date, typer.Option("--from", parser=read_day, metavar="DATE", help="The first day.")]
 Last = Annotated[
@@ -172,10 +173,14 @@ def _every_item(
 
         items = await every_item(fetch)
         if reports[0].unmarked:
-            typer.echo(f"adsum: {reports[0].unmarked} marks are missing in registers that were taken", err=True)
+            typer.echo(f"adsum: {_missing(reports[0].unmarked)} missing in registers that were taken", err=True)
         return items
 
     return run_with_services(work)
+
+
+def _missing(unmarked: int) -> str:
+    return "1 mark is" if unmarked == 1 else f"{unmarked} marks are"
 
 
 async def report_scope(

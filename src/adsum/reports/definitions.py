@@ -40,12 +40,16 @@ _DAY = Sentence(
     "A day is absent when at least half of its taken session time was missed, by the timetable; where a session has no "
     "times, half of the sessions."
 )
+_MINUTES = Sentence(
+    "The minutes missed are those of absences, and those before an arrival and after a departure; a session without "
+    "times has no minutes."
+)
 _UNEXPLAINED = Sentence("Absences whose status is not authorised, one line per student and day.")
 
 
 def definition_of_rates() -> Definition:
     """The rule of attendance rates."""
-    return (_COUNTED, _RATE, _DAY, _UNMARKED)
+    return (_COUNTED, _RATE, _DAY, _MINUTES, _UNMARKED)
 
 
 def definition_of_chronic_absence(rule: ChronicRule) -> Definition:
@@ -55,7 +59,7 @@ def definition_of_chronic_absence(rule: ChronicRule) -> Definition:
         "with at least %(days)s such days.",
         {"percent": rule.percent, "days": rule.least_days},
     )
-    return (first, _DAY, _COUNTED, _UNMARKED)
+    return (first, _DAY, _COUNTED, _MINUTES, _UNMARKED)
 
 
 def definition_of_streaks(least_days: int) -> Definition:

@@ -340,8 +340,10 @@ async def _overview(year: Year, visitor: Visitor, view: YearView | None) -> dict
     }
 
 
-def _lowest_rate_first(rate: Rate) -> tuple[float, str]:
-    return rate.counts.attendance_rate or 0, rate.name or ""
+def _lowest_rate_first(rate: Rate) -> tuple[bool, float, str]:
+    """Students without any mark have no rate, and come last."""
+    percent = rate.counts.attendance_rate
+    return percent is None, percent or 0, rate.name or ""
 
 
 async def _rates_file(reports: Reports, visitor: Visitor, view: YearView, file: str) -> Response:

@@ -64,6 +64,8 @@ class Counts:
         late: of the attended ones.
         days: pairs of a student and a day on which any such session was taken.
         days_absent: of these, with at least half of the time missed.
+        minutes: of these sessions, as far as they have times.
+        minutes_missed: of these; of an absence all, else those before the arrival and after the departure.
         unmarked: pairs of a student and a session that was taken, but without a mark of this student. No rate has them.
     """
 
@@ -74,6 +76,8 @@ class Counts:
     late: int = 0
     days: int = 0
     days_absent: int = 0
+    minutes: int = 0
+    minutes_missed: int = 0
     unmarked: int = 0
 
     @property
@@ -172,6 +176,8 @@ class StudentDay:
     authorised: int
     late: int
     is_absent: bool
+    minutes: int = 0
+    minutes_missed: int = 0
     unmarked: int = 0
 
     @property
@@ -186,6 +192,8 @@ class StudentDay:
             *(self.sessions, self.attended, self.absent, self.authorised, self.late),
             days=1 if self.sessions else 0,
             days_absent=1 if self.is_absent else 0,
+            minutes=self.minutes,
+            minutes_missed=self.minutes_missed,
             unmarked=self.unmarked,
         )
 

@@ -16,6 +16,12 @@ OfGroup = Annotated[
 ]
 
 
+Minutes = Annotated[int, Field(description="of sessions with times")]
+MinutesMissed = Annotated[
+    int, Field(description="of `minutes`: of absences all, else those before the arrival and after the departure")
+]
+
+
 class CountsItem(Schema):
     """Sessions and days of single students; rates are percent, null where there were none."""
 
@@ -37,6 +43,8 @@ class RateItem(CountsItem):
     name: str | None
     sourced_id: Annotated[str | None, Field(description="of the class or the student")] = None
     unmarked: OfGroup = 0
+    minutes: Minutes = 0
+    minutes_missed: MinutesMissed = 0
 
     @classmethod
     def of(cls, rate: Rate) -> RateItem:
@@ -45,6 +53,8 @@ class RateItem(CountsItem):
             name=rate.name,
             sourced_id=rate.source_id,
             unmarked=rate.counts.unmarked,
+            minutes=rate.counts.minutes,
+            minutes_missed=rate.counts.minutes_missed,
             **_fields(rate.counts),
         )
 
@@ -80,6 +90,8 @@ class StudentDayItem(Schema):
     late: int
     is_absent: Annotated[bool, Field(description="at least half of the time was missed")]
     unmarked: Annotated[int, Field(description="taken sessions in which the student has no mark")] = 0
+    minutes: Minutes = 0
+    minutes_missed: MinutesMissed = 0
 
 
 class UnexplainedItem(Schema):
@@ -152,6 +164,8 @@ class StudentRecordAnswer(CountsItem):
     definition: str
     calendar: list[StudentDayItem]
     unmarked: OfGroup = 0
+    minutes: Minutes = 0
+    minutes_missed: MinutesMissed = 0
 
     @classmethod
     def of(cls, record: StudentRecord) -> StudentRecordAnswer:
@@ -161,6 +175,8 @@ class StudentRecordAnswer(CountsItem):
             definition=record.definition,
             calendar=[StudentDayItem.model_validate(day) for day in record.days],
             unmarked=record.counts.unmarked,
+            minutes=record.counts.minutes,
+            minutes_missed=record.counts.minutes_missed,
             **_fields(record.counts),
         )
 

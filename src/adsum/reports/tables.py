@@ -29,6 +29,9 @@ student_days = Table(
     # Minutes by the timetable. If one of these sessions has no times, each session counts as 1.
     Column("time", Integer, nullable=False),
     Column("time_missed", Integer, nullable=False),
+    # Of sessions with times: their minutes, and those that were missed.
+    Column("minutes", Integer, nullable=False, server_default="0"),
+    Column("minutes_missed", Integer, nullable=False, server_default="0"),
     PrimaryKeyConstraint("school_id", "day", "student_id"),
     Index(None, "student_id", "day"),
 )
@@ -48,6 +51,8 @@ class_days = Table(
     # Days of its students, and the number of them on which at least half of the time was missed.
     Column("days", Integer, nullable=False),
     Column("days_absent", Integer, nullable=False),
+    Column("minutes", Integer, nullable=False, server_default="0"),
+    Column("minutes_missed", Integer, nullable=False, server_default="0"),
     PrimaryKeyConstraint("school_id", "day", "class_id"),
 )
 
@@ -64,6 +69,8 @@ school_days = Table(
     Column("late", Integer, nullable=False),
     Column("days", Integer, nullable=False),
     Column("days_absent", Integer, nullable=False),
+    Column("minutes", Integer, nullable=False, server_default="0"),
+    Column("minutes_missed", Integer, nullable=False, server_default="0"),
     PrimaryKeyConstraint("school_id", "day"),
 )
 
@@ -81,6 +88,8 @@ student_months = Table(
     Column("late", Integer, nullable=False),
     Column("days", Integer, nullable=False),
     Column("days_absent", Integer, nullable=False),
+    Column("minutes", Integer, nullable=False, server_default="0"),
+    Column("minutes_missed", Integer, nullable=False, server_default="0"),
     # The last day on which the student was not absent; the number of days after it, on all of which the student was
     # absent; and the first of these.
     Column("attended_on", Date),

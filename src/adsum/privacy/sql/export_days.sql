@@ -7,7 +7,9 @@ SELECT
     d.authorised,
     d.late,
     d.time,
-    d.time_missed
+    d.time_missed,
+    d.minutes,
+    d.minutes_missed
 FROM student_days d
 WHERE d.student_id = :student_id
 ORDER BY d.day

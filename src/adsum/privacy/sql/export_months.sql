@@ -8,6 +8,8 @@ SELECT
     m.late,
     m.days,
     m.days_absent,
+    m.minutes,
+    m.minutes_missed,
     m.attended_on,
     m.absent_after,
     m.absent_from

@@ -7,6 +7,7 @@ classes and sessions that they teach or cover on the day. Whole months are read 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any, TypeAlias
 
@@ -21,6 +22,7 @@ from adsum.batches.tables import batch_runs
 from adsum.platform.database.validity import valid_on
 from adsum.reports.repository.summaries import (
     COUNTED,
+    MINUTES,
     SUMMED,
     days_of_classes,
     days_of_students,
@@ -114,13 +116,18 @@ async def unexplained_days(
         is_later = (days.c.day == day) & (days.c.student_id > student_id)
         statement = statement.where((days.c.day < day) | is_later)
     rows = await connection.execute(statement.order_by(days.c.day.desc(), days.c.student_id).limit(limit))
-    return [StudentDay(*row[:-1], is_absent=bool(row[-1])) for row in rows]
+    return [_student_day(*row) for row in rows]
 
 
 async def days_of_student(connection: AsyncConnection, days: VisibleDays) -> list[StudentDay]:
     """All rows of `days`, which the caller has narrowed to one student, by day."""
     rows = await connection.execute(_student_days(days).order_by(days.c.day))
-    return [StudentDay(*row[:-1], is_absent=bool(row[-1])) for row in rows]
+    return [_student_day(*row) for row in rows]
+
+
+def _student_day(day: date, *numbers: int) -> StudentDay:
+    *counts, is_absent, minutes, minutes_missed = numbers
+    return StudentDay(day, *counts, is_absent=bool(is_absent), minutes=minutes, minutes_missed=minutes_missed)
 
 
 async def unmarked_by_day(connection: AsyncConnection, caller: Caller, scope: Scope) -> dict[date, int]:
@@ -132,8 +139,8 @@ async def unmarked_by_day(connection: AsyncConnection, caller: Caller, scope: Sc
 
 
 async def unmarked_by_class(connection: AsyncConnection, caller: Caller, scope: Scope) -> dict[int, int]:
-    """The number of unmarked students of each class."""
-    rows = _unmarked(caller, scope).subquery("unmarked")
+    """The number of unmarked students of each class: of all its students, as `counts_by_class` has it."""
+    rows = _unmarked(caller, replace(scope, student_id=None, grade=None)).subquery("unmarked")
     return await _numbers(connection, rows, rows.c.class_id)
 
 
@@ -160,7 +167,7 @@ async def _numbers(connection: AsyncConnection, rows: Subquery, key: ColumnEleme
 async def marks_of_student(
     connection: AsyncConnection, caller: Caller, scope: Scope, codes: Collection[str]
 ) -> list[ReportedMark]:
-    """The visible marks of the scope's student with one of these statuses that reports count, the newest first."""
+    """The visible marks of the scope's student with one of these statuses or with a time, the newest first."""
     a = attendances.c
     statement = (
         select(a.learning_date, classes.c.title, sessions.c.title, a.status, a.note, a.arrived_at, a.left_at)
@@ -168,7 +175,8 @@ async def marks_of_student(
         .join(classes, classes.c.id == sessions.c.class_id)
         .join(schools, schools.c.id == classes.c.school_id)
         .where(
-            *(a.school_id == scope.school_id, a.student_id == scope.student_id, a.status.in_(sorted(codes))),
+            *(a.school_id == scope.school_id, a.student_id == scope.student_id, a.status.is_not(None)),
+            or_(a.status.in_(sorted(codes)), a.arrived_at.is_not(None), a.left_at.is_not(None)),
             *(a.learning_date >= scope.first_day, a.learning_date <= scope.last_day),
             *is_open(a.learning_date, weekday_of(a.learning_date)),
             in_visible_session(caller, a.class_id, a.session_id, a.learning_date),
@@ -325,6 +333,7 @@ def _as_periods(days: VisibleDays) -> Select[*tuple[Any, ...]]:
         *(c.student_id, *(c[name] for name in SUMMED)),
         literal(1).label("days"),
         case((absent, 1), else_=0).label("days_absent"),
+        *(c[name] for name in MINUTES),
         case((~absent, c.day)).label("attended_on"),
         case((absent, 1), else_=0).label("absent_after"),
         case((absent, c.day)).label("absent_from"),
@@ -353,8 +362,9 @@ def _sums(rows: Subquery) -> list[ColumnElement[int]]:
 
 def _counted(days: VisibleDays, key: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
     absences = func.sum(case((is_absent(days.c), 1), else_=0)).cast(Integer)
-    counts = [*(func.sum(days.c[name]).cast(Integer) for name in SUMMED), func.count(), absences]
-    return select(key, *counts).group_by(key).order_by(key)
+    sums = {name: func.sum(days.c[name]).cast(Integer) for name in (*SUMMED, *MINUTES)}
+    counts = {**sums, "days": func.count(), "days_absent": absences}
+    return select(key, *(counts[name] for name in COUNTED)).group_by(key).order_by(key)
 
 
 def _student_days(days: VisibleDays) -> Select[*tuple[Any, ...]]:
@@ -362,4 +372,5 @@ def _student_days(days: VisibleDays) -> Select[*tuple[Any, ...]]:
     return select(
         *(c.day, c.student_id, c.sessions, c.attended, c.absent, c.authorised, c.late),
         case((is_absent(c), literal(1)), else_=literal(0)),
+        *(c[name] for name in MINUTES),
     )

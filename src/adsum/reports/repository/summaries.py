@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     Date,
     Integer,
+    ScalarSelect,
     Select,
     Subquery,
     and_,
@@ -28,6 +29,7 @@ from sqlalchemy import (
     insert,
     literal,
     not_,
+    or_,
     select,
     update,
 )
@@ -48,7 +50,8 @@ ClassDays: TypeAlias = Collection[tuple[int, date]]
 """Pairs of a class id and a day."""
 
 SUMMED = ("sessions", "attended", "absent", "authorised", "late")
-COUNTED = (*SUMMED, "days", "days_absent")
+MINUTES = ("minutes", "minutes_missed")
+COUNTED = (*SUMMED, "days", "days_absent", *MINUTES)
 
 _ADD_UP_DAY = sql_file("adsum.reports", "add_up_day", parameters={"day": Date()})
 _ADD_UP_MONTH = sql_file("adsum.reports", "add_up_month", parameters={"month": Date(), "next_month": Date()})
@@ -170,21 +173,44 @@ def days_of_classes(
 
 
 def _marks(runs: Collection[ColumnElement[bool]], statuses: SchoolStatuses) -> Subquery:
-    """One row for each mark that counts: student, class, how it counts, and the minutes of its session, or NULL."""
-    a, open_sessions = attendances.c, _open_sessions(runs)
-    counted = _codes(statuses, CountsAs.ATTENDED) + _codes(statuses, CountsAs.ABSENT)
-    is_same_session = and_(open_sessions.c.session_id == a.session_id, open_sessions.c.day == a.learning_date)
+    """One row for each mark that counts: student, class, how it counts, and the minutes of its session, or NULL.
+
+    `minutes_missed` is of all minutes if the status is absent, else of those before the arrival and after the
+    departure.
+    """
+    absent, a, taken = _codes(statuses, CountsAs.ABSENT), attendances.c, _open_sessions(runs)
+    is_same_session = and_(taken.c.session_id == a.session_id, taken.c.day == a.learning_date)
+    missed = case(
+        (a.status.in_(absent), taken.c.minutes),
+        (or_(a.arrived_at.is_not(None), a.left_at.is_not(None)), _minutes_away(taken)),
+        else_=case((taken.c.minutes.is_not(None), 0)),
+    )
     return (
         select(
-            *(a.learning_date.label("day"), a.student_id, a.class_id, open_sessions.c.minutes),
+            *(a.learning_date.label("day"), a.student_id, a.class_id, taken.c.minutes),
+            missed.label("minutes_missed"),
             _one_if(a.status.in_(_codes(statuses, CountsAs.ATTENDED))).label("attended"),
-            _one_if(a.status.in_(_codes(statuses, CountsAs.ABSENT))).label("absent"),
+            _one_if(a.status.in_(absent)).label("absent"),
             _one_if(a.status.in_(_absent_and_authorised(statuses))).label("authorised"),
             _one_if(a.status.in_(_flagged(statuses, StatusFlag.LATE))).label("late"),
         )
-        .join(open_sessions, is_same_session)
-        .where(a.status.in_(counted))
+        .join(taken, is_same_session)
+        .where(a.status.in_(_codes(statuses, CountsAs.ATTENDED) + absent))
         .subquery("mark")
+    )
+
+
+def _minutes_away(taken: Subquery) -> ScalarSelect[int]:
+    """The minutes of a session before the arrival and after the departure of a mark."""
+    a, m = attendances.c, session_times.c
+    begins = case((a.arrived_at > m.begins, a.arrived_at), else_=m.begins)
+    ends = case((a.left_at < m.ends, a.left_at), else_=m.ends)
+    attended = case((ends > begins, _minutes(ends) - _minutes(begins)), else_=0)
+    return (
+        select(func.sum(_minutes(m.ends) - _minutes(m.begins) - attended))
+        .where(m.session_id == taken.c.session_id, m.weekday == taken.c.weekday)
+        .correlate(taken, attendances)
+        .scalar_subquery()
     )
 
 
@@ -212,7 +238,7 @@ def _unmarked(runs: Collection[ColumnElement[bool]], school_id: int) -> Select[*
 
 
 def _open_sessions(runs: Collection[ColumnElement[bool]]) -> Subquery:
-    """Each session and day of these runs for which the school was open, with the minutes of the session."""
+    """Each session and day of these runs for which the school was open, with its weekday and its minutes."""
     r = batch_runs.c
     taken = select(r.session_id, r.learning_date.label("day")).where(*runs).distinct().subquery("taken")
     weekday = weekday_of(taken.c.day)
@@ -224,7 +250,7 @@ def _open_sessions(runs: Collection[ColumnElement[bool]]) -> Subquery:
         .scalar_subquery()
     )
     return (
-        select(taken.c.session_id, taken.c.day, minutes.label("minutes"))
+        select(taken.c.session_id, taken.c.day, weekday.label("weekday"), minutes.label("minutes"))
         .join(sessions, sessions.c.id == taken.c.session_id)
         .join(classes, classes.c.id == sessions.c.class_id)
         .join(schools, schools.c.id == classes.c.school_id)
@@ -239,13 +265,17 @@ def _by_student(mark: Subquery, school_id: int) -> Select[*tuple[Any, ...]]:
         *(literal(school_id).label("school_id"), m.day, m.student_id, *_sums(m)),
         _time(m).label("time"),
         _time_missed(m).label("time_missed"),
+        *_sums_of_minutes(m),
     ).group_by(m.day, m.student_id)
 
 
 def _by_class(mark: Subquery, school_id: int) -> Select[*tuple[Any, ...]]:
     m = mark.c
     student = (
-        select(m.day, m.class_id, *_sums(m), _one_if(_is_absent(_time(m), _time_missed(m))).label("days_absent"))
+        select(
+            *(m.day, m.class_id, *_sums(m), *_sums_of_minutes(m)),
+            _one_if(_is_absent(_time(m), _time_missed(m))).label("days_absent"),
+        )
         .group_by(m.day, m.class_id, m.student_id)
         .subquery("student")
     )
@@ -254,11 +284,16 @@ def _by_class(mark: Subquery, school_id: int) -> Select[*tuple[Any, ...]]:
         *(func.sum(student.c[name]).label(name) for name in SUMMED),
         func.count().label("days"),
         func.sum(student.c.days_absent).label("days_absent"),
+        *(func.sum(student.c[name]).label(name) for name in MINUTES),
     ).group_by(student.c.day, student.c.class_id)
 
 
 def _sums(m: Any) -> list[ColumnElement[int]]:
     return [func.count().label("sessions"), *(func.sum(m[name]).label(name) for name in SUMMED[1:])]
+
+
+def _sums_of_minutes(m: Any) -> list[ColumnElement[int]]:
+    return [func.coalesce(func.sum(m[name]), 0).label(name) for name in MINUTES]
 
 
 def _time(m: Any) -> ColumnElement[int]:

@@ -5,7 +5,7 @@
 -- Locks: none of its own. The caller holds the lock of the school and has deleted the previous rows.
 INSERT INTO student_months (
     school_id, month, student_id, sessions, attended, absent, authorised, late, days, days_absent,
-    attended_on, absent_after, absent_from
+    minutes, minutes_missed, attended_on, absent_after, absent_from
 )
 SELECT
     d.school_id,
@@ -18,6 +18,8 @@ SELECT
     sum(d.late),
     count(*),
     sum(CASE WHEN 2 * d.time_missed >= d.time THEN 1 ELSE 0 END),
+    sum(d.minutes),
+    sum(d.minutes_missed),
     d.attended_on,
     sum(CASE WHEN d.attended_on IS NULL OR d.day > d.attended_on THEN 1 ELSE 0 END),
     min(CASE WHEN d.attended_on IS NULL OR d.day > d.attended_on THEN d.day END)
