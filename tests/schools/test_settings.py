@@ -71,12 +71,12 @@ async def test_every_change_is_in_the_history_with_its_author_and_time(adsum: Ad
 
 
 async def test_wrong_settings_are_refused_with_every_violation(adsum: Adsum, api: Api, calendar: str) -> None:
-    wrong = {"timeZone": "europe/berlin", "editWindowDays": 7}
+    wrong = {"timeZone": "europe/berlin", "editWindowDays": 99_999}
     answer = await api.change("PATCH", calendar, "office", None, json=wrong)
     empty = await api.change("PATCH", calendar, "office", None, json={})
     teacher = await api.change("PATCH", calendar, "teacher", None, json={"timeZone": "UTC"})
 
-    assert violations(answer) == {("/timeZone", "unknown_time_zone")}
+    assert violations(answer) == {("/timeZone", "unknown_time_zone"), ("/editWindowDays", "out_of_range")}
     assert answer.json()["errors"][0]["params"] == {"close": ["Europe/Berlin"]}
     assert violations(empty) == {("", "empty_change")}
     assert teacher.status_code == HTTPStatus.FORBIDDEN

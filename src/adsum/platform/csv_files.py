@@ -408,13 +408,17 @@ Cell = str | int | float | date | None
 # program takes for a cell that expects another separator. Japanese keyboards produce the wide forms.
 _SIGN = "=+\\-@＝＋－＠"  # noqa: RUF001
 _BEGIN = r"(?:\A|(?<=[;\t\r\n]))"
+_BEFORE_FORMULA = frozenset(" \"'=+-@＝＋－＠\t\r\n")  # noqa: RUF001
 _FORMULA = re.compile(rf"""{_BEGIN}(?=[ "']*[{_SIGN}])|\A(?=[ "']*[\t\r\n])""")
 _ESCAPED_FORMULA = re.compile(rf"""{_BEGIN}'(?=[ "']*[{_SIGN}])|\A'(?=[ "']*[\t\r\n])""")
 
 
 def harmless(text: str) -> str:
     """The text, with an apostrophe wherever a formula would begin. Conversions of the file keep the apostrophes."""
-    return text if text.isalnum() else _FORMULA.sub("'", text)
+    # Most cells have none of these, and an export has many cells.
+    if text[:1] in _BEFORE_FORMULA or ";" in text or "\n" in text or "\t" in text or "\r" in text:
+        return _FORMULA.sub("'", text)
+    return text
 
 
 def unescaped(text: str) -> str:

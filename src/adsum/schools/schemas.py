@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, LiteralString, cast
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from adsum.platform.http.schemas import Moment, PlainText, Schema, SentSchema
+from adsum.platform.time_zones import validate_time_zone
 from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, SchoolChange, SchoolSettings
 
 
@@ -21,10 +23,20 @@ class SchoolItem(Schema):
     edit_window_days: Annotated[int | None, Field(description="null: no limit")] = None
 
 
+def _known(name: str) -> str:
+    for violation in validate_time_zone(name, ""):
+        code, detail = cast("LiteralString", violation.code), cast("LiteralString", violation.detail)
+        raise PydanticCustomError(code, detail, dict(violation.params))
+    return name
+
+
+TimeZoneName = Annotated[PlainText, Field(max_length=64, description="An IANA name"), AfterValidator(_known)]
+
+
 class ChangeSchool(SentSchema):
     """Settings of a school to change; omitted ones stay."""
 
-    time_zone: Annotated[PlainText, Field(max_length=64, description="An IANA name")] | None = None
+    time_zone: TimeZoneName | None = None
     edit_window_days: (
         Annotated[
             int,

@@ -184,7 +184,17 @@ CODES: Mapping[str, str] = {
     "string_pattern_mismatch": "wrong_form",
     "string_unicode": "wrong_text",
     "wrong_text": "wrong_text",
-    **{code: code for code in ("date_format", "date_impossible", "date_too_far", "days_reversed", "wrong_cursor")},
+    **{
+        code: code
+        for code in (
+            "date_format",
+            "date_impossible",
+            "date_too_far",
+            "days_reversed",
+            "wrong_cursor",
+            "unknown_time_zone",
+        )
+    },
 }
 # The first word of a pydantic error type, and the name of the type in JSON Schema.
 JSON_TYPES: Mapping[str, str] = {
@@ -214,6 +224,7 @@ PARAMS: Mapping[str, str] = {
     "max_length": "maximum",
     "pattern": "pattern",
     "expected": "expected",
+    "close": "close",
 }
 
 
