@@ -54,6 +54,20 @@ def test_a_school_with_terms_is_closed_outside_of_them() -> None:
     assert Calendar(terms=[]).closure(WEDNESDAY) is not None
 
 
+def test_a_class_with_terms_meets_only_in_them_and_while_the_school_is_open() -> None:
+    until_christmas, from_christmas = Span(date(2024, 9, 2), WEDNESDAY), Span(WEDNESDAY, date(2025, 1, 1))
+    after = Calendar(terms=[from_christmas], terms_of_class=[until_christmas]).closure(WEDNESDAY)
+    assert after is not None
+    assert after.cause is Cause.OUTSIDE_CLASS_TERMS
+    violation = violation_of_closure(after)
+    assert (violation.code, violation.pointer) == ("outside_class_terms", "/learningDate")
+    assert violation.detail == "2024-12-25 is in no term of this class"
+    assert Calendar(terms_of_class=[until_christmas, from_christmas]).closure(WEDNESDAY) is None
+    closed = Calendar(terms=[until_christmas], terms_of_class=[from_christmas]).closure(WEDNESDAY)
+    assert closed is not None
+    assert closed.cause is Cause.OUTSIDE_TERMS
+
+
 def test_a_refusal_contains_the_reason_of_the_closed_day() -> None:
     closed = Calendar(closed=[ClosedDay(WEDNESDAY, "Christmas")]).closure(WEDNESDAY)
     outside = Calendar(terms=[]).closure(WEDNESDAY)

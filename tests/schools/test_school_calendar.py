@@ -6,11 +6,13 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, insert
 
 from adsum.accounts.access import Caller, Permission, Role
 from adsum.platform.days import plain_day
 from adsum.platform.errors import Invalid
 from adsum.schools.calendar.rules import ClosedDay
+from adsum.schools.tables import class_terms, terms
 from adsum.wiring import Adsum
 from tests.support.api import Api, violations
 from tests.support.schools import caller, make_bare_school
@@ -89,6 +91,27 @@ async def test_terms_are_added_listed_and_removed(api: Api, calendar: str) -> No
     path = f"{calendar}/terms/{first['items'][0]['id']}"
     assert (await api.change("DELETE", path, "office", None)).status_code == HTTPStatus.NO_CONTENT
     assert (await api.change("DELETE", path, "office", None)).status_code == HTTPStatus.NOT_FOUND
+
+
+async def test_a_term_of_a_roster_file_is_listed_and_is_not_removed_while_a_class_runs_in_it(
+    api: Api, calendar: str
+) -> None:
+    days = {"begin_date": plain_day("2024-09-02"), "end_date": plain_day("2024-12-21")}
+    stored = {"source_id": "a", "title": "Autumn", "kind": "term", "parent_source_id": "y", "opens_school": False}
+    async with api.adsum.database.transaction() as connection:
+        added = insert(terms).values(school_id=api.school.school_id, **stored, **days).returning(terms.c.id)
+        term_id = (await connection.execute(added)).scalar_one()
+        await connection.execute(insert(class_terms).values(class_id=api.school.class_id, term_id=term_id))
+
+    (item,) = (await api.get(f"{calendar}/terms")).json()["items"]
+    refused = await api.change("DELETE", f"{calendar}/terms/{term_id}", "office", None)
+
+    wanted = {"sourcedId": "a", "type": "term", "parentSourcedId": "y", "opensSchool": False}
+    assert item.items() >= wanted.items()
+    assert (refused.status_code, refused.json()["code"]) == (HTTPStatus.CONFLICT, "conflict")
+    async with api.adsum.database.transaction() as connection:
+        await connection.execute(delete(class_terms))
+    assert (await api.change("DELETE", f"{calendar}/terms/{term_id}", "office", None)).is_success
 
 
 async def test_a_term_that_ends_before_it_begins_is_refused(api: Api, calendar: str) -> None:

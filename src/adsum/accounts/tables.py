@@ -56,6 +56,9 @@ class_teachers = Table(
     Column("source_id", String(255)),
     Column("begin_date", Date),
     Column("end_date", Date),
+    # As in enrolments.
+    Column("begin_from_terms", Boolean, nullable=False, server_default=false()),
+    Column("end_from_terms", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("class_id", "source_id"),
     Index(None, "user_id", "class_id"),
 )

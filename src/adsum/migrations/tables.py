@@ -10,7 +10,7 @@ from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import metadata
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.tables import classes, enrolments, session_times, sessions, student_schools, students
-from adsum.schools.tables import closed_days, school_changes, schools, terms
+from adsum.schools.tables import class_terms, closed_days, school_changes, schools, terms
 
 __all__ = [
     "absence_versions",
@@ -22,6 +22,7 @@ __all__ = [
     "class_covers",
     "class_days",
     "class_teachers",
+    "class_terms",
     "classes",
     "closed_days",
     "contradictions",

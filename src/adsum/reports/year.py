@@ -93,7 +93,8 @@ class Year:
         async with self._database.snapshot() as connection:
             newest = await newest_day(connection, caller, school_id)
             terms = await list_terms(connection, school_id, 0, MAX_TERMS)
-        return None if newest is None else usual_days(newest, [Span(term.begin_date, term.end_date) for term in terms])
+        spans = [Span(term.begin_date, term.end_date) for term in terms if term.opens_school]
+        return None if newest is None else usual_days(newest, spans)
 
     async def overview(self, scope: Scope, rule: ChronicRule, caller: Caller) -> YearOverview:
         """All numbers. For a teacher, of the records in their classes on the days on which they taught them."""

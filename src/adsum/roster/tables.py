@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     true,
 )
 
@@ -42,6 +43,8 @@ classes = Table(
     Column("source_id", String(255)),
     Column("title", String(255), nullable=False),
     Column("code", String(255)),
+    # The terms in the newest roster file: source ids, separated by commas. '' for none.
+    Column("term_source_ids", Text, nullable=False, server_default=""),
     search_column("title", "code", "source_id"),
     Column("active", Boolean, nullable=False, server_default=true()),
     UniqueConstraint("school_id", "source_id"),
@@ -86,6 +89,9 @@ enrolments = Table(
     Column("source_id", String(255)),
     Column("begin_date", Date),
     Column("end_date", Date),
+    # Whether the date is that of the terms of the class, because the enrolment has none of its own.
+    Column("begin_from_terms", Boolean, nullable=False, server_default=false()),
+    Column("end_from_terms", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("class_id", "source_id"),
     Index(None, "class_id", "student_id"),
     Index(None, "student_id"),

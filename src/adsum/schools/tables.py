@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Date,
     ForeignKey,
@@ -12,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    true,
 )
 
 from adsum.platform.database.columns import BigInt, Instant, Json, id_column, metadata, reference
@@ -58,7 +60,7 @@ closed_days = Table(
     PrimaryKeyConstraint("school_id", "day"),
 )
 
-# A school with terms is closed outside of them. A term ends before end_date.
+# A school is closed outside of its terms with opens_school, if it has any. A term ends before end_date.
 terms = Table(
     "terms",
     metadata,
@@ -68,6 +70,20 @@ terms = Table(
     Column("title", String(255), nullable=False),
     Column("begin_date", Date, nullable=False),
     Column("end_date", Date, nullable=False),
+    # Of a roster file: OneRoster's type, and the source id of the term that it is a part of.
+    Column("kind", String(16)),
+    Column("parent_source_id", String(255)),
+    Column("opens_school", Boolean, nullable=False, server_default=true()),
     UniqueConstraint("school_id", "source_id"),
     Index(None, "school_id", "begin_date"),
+)
+
+# The known terms of classes, made of classes.term_source_ids. A class without rows is bounded by no term.
+class_terms = Table(
+    "class_terms",
+    metadata,
+    reference("class"),
+    reference("term"),
+    PrimaryKeyConstraint("class_id", "term_id"),
+    Index(None, "term_id"),
 )

@@ -22,6 +22,7 @@ async def test_the_first_import_adds_everything(importing: Importing) -> None:
 
     assert counts(report) == {
         "schools": (1, 0, 0, 0),
+        "terms": (0, 0, 0, 0),
         "students": (3, 0, 0, 0),
         "teachers": (1, 0, 0, 0),
         "classes": (2, 0, 0, 0),
@@ -82,6 +83,7 @@ async def test_differing_rows_are_changed_and_keep_their_ids(importing: Importin
 
     assert {name: row[1] for name, row in counts(report).items()} == {
         "schools": 1,
+        "terms": 0,
         "students": 1,
         "teachers": 1,
         "classes": 1,
@@ -162,6 +164,7 @@ async def test_a_class_absent_from_a_complete_file_ends_with_its_sessions_and_en
 
     assert {name: row[2] for name, row in counts(report).items()} == {
         "schools": 0,
+        "terms": 0,
         "students": 0,
         "teachers": 0,
         "classes": 1,
@@ -221,6 +224,7 @@ async def test_a_deleted_school_ends_with_its_students_and_classes(importing: Im
     assert report.violations == ()
     assert {name: row[2] for name, row in counts(report).items()} == {
         "schools": 0,
+        "terms": 0,
         "students": 3,
         "teachers": 0,
         "classes": 1,

@@ -42,6 +42,7 @@ _CLASS_CONTEXTS = sql_file(
         "closed": Json,
         "has_terms": Boolean,
         "terms": Json,
+        "terms_of_class": Json,
         "times": Json,
         "students": Json,
     },
@@ -151,11 +152,13 @@ def _calendar(
     closed: list[tuple[str, str, str | None]] | None,
     has_terms: bool,
     terms: list[tuple[str, str]] | None,
+    terms_of_class: list[tuple[str, str]] | None,
     times: list[tuple[int, str, str]] | None,
 ) -> Calendar:
     return Calendar(
         closed=tuple(ClosedDay(date.fromisoformat(day), reason, time) for day, reason, time in closed or ()),
         terms=_spans(terms) if has_terms else None,
+        terms_of_class=_spans(terms_of_class) or None,
         times=tuple(SessionTime(*each) for each in times or ()),
     )
 

@@ -27,10 +27,16 @@ SELECT x.class_id, x.session_id, x.user_id, x.school_id,
     (SELECT json_group_array(json_array(d.day, d.reason, d.from_time))
      FROM closed_days d
      WHERE d.school_id = x.school_id AND d.day BETWEEN x.first_day AND x.last_day) AS closed,
-    (SELECT e.school_id FROM terms e WHERE e.school_id = x.school_id LIMIT 1) IS NOT NULL AS has_terms,
+    (SELECT e.school_id FROM terms e WHERE e.school_id = x.school_id AND e.opens_school LIMIT 1)
+        IS NOT NULL AS has_terms,
     (SELECT json_group_array(json_array(e.begin_date, e.end_date))
      FROM terms e
-     WHERE e.school_id = x.school_id AND e.begin_date <= x.last_day AND e.end_date > x.first_day) AS terms,
+     WHERE e.school_id = x.school_id AND e.opens_school
+       AND e.begin_date <= x.last_day AND e.end_date > x.first_day) AS terms,
+    (SELECT json_group_array(json_array(e.begin_date, e.end_date))
+     FROM class_terms k
+     JOIN terms e ON e.id = k.term_id
+     WHERE k.class_id = x.class_id) AS terms_of_class,
     (SELECT json_group_array(json_array(m.weekday, m.begins, m.ends))
      FROM session_times m
      WHERE m.session_id = x.session_id AND x.fence IS NOT NULL) AS times,

@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.database.engine import Connection, Database
+from adsum.platform.days import Span
 from adsum.platform.errors import Violation, refuse
 from adsum.platform.texts import validate_roster_text
 from adsum.roster.by_source import repository as statements
 from adsum.roster.by_source.rules import MAX_NAME, SourcedClass, SourcedEnrolment, SourcedSession, SourcedStudent
+from adsum.roster.terms.repository import bounds_of_class
+from adsum.roster.terms.rules import bounded
 from adsum.schools.repository import lock_school
 from adsum.schools.service import require_school
 
@@ -93,7 +96,8 @@ class SourcedRoster:
                 violations.append(Violation("reassigned_id", detail, "/studentSourcedId"))
             refuse(violations)
             values = {"class_id": class_id, "student_id": student_id, "source_id": source_id}
-            values |= {"begin_date": row.begin_date, "end_date": row.end_date}
+            bounds = await bounds_of_class(connection, class_id) if class_id is not None else None
+            values |= asdict(bounded(Span(row.begin_date, row.end_date), bounds))
             row_id = existing.id if existing else None
             return Upserted(await statements.upsert_enrolment(connection, row_id, values), existing is None)
 

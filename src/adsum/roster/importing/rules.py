@@ -108,7 +108,7 @@ class ImportReport:
     Attributes:
         dry_run: nothing was changed; `tables` has the changes that the import would make.
         refused: in a dry run, whether the import would be refused.
-        tables: by name, in this order: schools, students, teachers, classes, sessions, enrolments, teachings.
+        tables: by name, in this order: schools, terms, students, teachers, classes, sessions, enrolments, teachings.
         ignored: numbers of rows that are valid and not imported, such as guardians.
         ignored_files: files that are not read.
         violations: by file and row. At most 100,000 are kept; `violation_count` counts all.

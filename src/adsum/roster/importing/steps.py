@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import TypeVar
@@ -11,7 +12,7 @@ from typing import TypeVar
 from adsum.accounts.access import Caller, Permission
 from adsum.platform.csv_files import row_violation
 from adsum.platform.database.engine import Connection
-from adsum.platform.days import today_in
+from adsum.platform.days import Span, today_in
 from adsum.platform.errors import Forbidden, Violation
 from adsum.roster.importing.repository import changes, comparison, staging
 from adsum.roster.importing.repository.changes import (
@@ -29,6 +30,7 @@ from adsum.roster.importing.roster_mapping.enrolments import EnrolmentMapping, R
 from adsum.roster.importing.roster_mapping.people import PeopleMapping
 from adsum.roster.importing.roster_mapping.schools import FILE as ORGS_FILE
 from adsum.roster.importing.roster_mapping.schools import Orgs, TimeZone, read_orgs, referenced_schools
+from adsum.roster.importing.roster_mapping.terms import KnownTerms, read_terms
 from adsum.roster.importing.rules import Change, ChangedStudents, Findings, ImportSchool, Removal, TableReport
 from adsum.roster.importing.tables import (
     import_classes,
@@ -37,6 +39,7 @@ from adsum.roster.importing.tables import (
     import_students,
     import_teachers,
 )
+from adsum.roster.importing.term_steps import TermSteps
 from adsum.roster.oneroster.csv_table import Mode
 from adsum.roster.oneroster.package import Package, repeated_id
 from adsum.roster.oneroster.records import STUDENT, TEACHER
@@ -81,19 +84,26 @@ class RosterSteps:
             set[str]() if self._orgs.is_complete else await asyncio.to_thread(referenced_schools, self._package)
         )
         schools = await self._set_schools(referenced, time_zone)
+        terms = TermSteps(
+            self._connection, await asyncio.to_thread(read_terms, self._package, self.findings), self.findings
+        )
+        table_of_terms = await terms.apply(self._orgs, self._caller)
         people = await self._map_people()
-        classes = await self._map_classes()
+        classes = await self._map_classes(
+            await terms.known(is_sent=self._package.mode("academicsessions") is not Mode.ABSENT)
+        )
         await self._place_people(people, classes)
         if self._compares:
             await comparison.remember_places(self._connection)
         before = {kind: await changes.count_open(self._connection, kind) for kind in (STUDENTS, CLASSES, ENROLMENTS)}
         tables = {
             "schools": schools,
+            "terms": table_of_terms,
             "students": await self._apply_and_end(STUDENTS, "students"),
             "teachers": await self._apply(TEACHERS, "teachers"),
             "classes": await self._apply_and_end(CLASSES, "classes"),
             "sessions": await self._apply_sessions(classes),
-            **await self._apply_enrolments(people, classes),
+            **await self._apply_enrolments(people, classes, terms),
         }
         if self._compares:
             await comparison.compare_places(self._connection)
@@ -175,8 +185,9 @@ class RosterSteps:
         await staging.stage(self._connection, import_students, rows[STUDENT])
         await staging.stage(self._connection, import_teachers, rows[TEACHER])
 
-    async def _map_classes(self) -> ClassMapping:
-        classes = ClassMapping(self._orgs, self.findings, is_delta=self._package.mode("classes") is Mode.DELTA)
+    async def _map_classes(self, terms: KnownTerms) -> ClassMapping:
+        is_delta = self._package.mode("classes") is Mode.DELTA
+        classes = ClassMapping(self._orgs, terms, self.findings, is_delta=is_delta)
         async for batch in self._batches("classes", self._package.classes()):
             await asyncio.to_thread(classes.map, batch)
             await staging.stage(self._connection, import_classes, classes.take_rows())
@@ -207,8 +218,11 @@ class RosterSteps:
         added, changed, ended = await changes.set_sessions(self._connection)
         return TableReport(added, changed, ended, unchanged=len(rows) - added - changed)
 
-    async def _apply_enrolments(self, people: PeopleMapping, classes: ClassMapping) -> dict[str, TableReport]:
-        await self._map_enrolments(await self._references(people, classes))
+    async def _apply_enrolments(
+        self, people: PeopleMapping, classes: ClassMapping, terms: TermSteps
+    ) -> dict[str, TableReport]:
+        await terms.set_classes()
+        await self._map_enrolments(await self._references(people, classes, terms.bounds))
         absent = self._absence_means_gone("enrollments")
         tables: dict[str, TableReport] = {}
         for kind, name in ((ENROLMENTS, "enrolments"), (TEACHINGS, "teachings")):
@@ -217,9 +231,11 @@ class RosterSteps:
                 self._connection, kind, absent=absent, teachers_absent=self._absence_means_gone("users")
             )
             tables[name] = TableReport(table.added, table.changed, ended, table.unchanged)
+        for name, bounded in (await terms.bound_enrolments()).items():
+            tables[name] = replace(tables[name], changed=tables[name].changed + bounded)
         return tables
 
-    async def _references(self, people: PeopleMapping, classes: ClassMapping) -> References:
+    async def _references(self, people: PeopleMapping, classes: ClassMapping, bounds: Mapping[int, Span]) -> References:
         connection = self._connection
         by_school = await staging.active_classes(connection)
         students = await staging.active_students(connection)
@@ -233,6 +249,7 @@ class RosterSteps:
             gone_people=people.gone,
             left_out_classes=classes.left_out,
             left_out_people=people.left_out,
+            bounds=bounds,
         )
 
     async def _map_enrolments(self, references: References) -> None:

@@ -63,6 +63,7 @@ import_classes = _staged(
     "school_id",
     Column("title", String(255)),
     Column("code", String(255)),
+    Column("term_source_ids", Text),
     search_column("title", "code", "source_id"),
 )
 
@@ -81,6 +82,8 @@ import_enrolments = _staged(
     Column("user_id", BigInt),
     Column("begin_date", Date),
     Column("end_date", Date),
+    Column("begin_from_terms", Boolean),
+    Column("end_from_terms", Boolean),
 )
 
 # The students of the schools before the import. Only a dry run fills this table and the next ones.

@@ -182,8 +182,12 @@ class Row:
                 self.violation("unknown_status", "status", "is neither active nor tobedeleted")
         return False
 
-    def day(self, column: str) -> date | None:
-        text = self.text(column)
+    def has(self, column: str) -> bool:
+        """Whether the file has this column."""
+        return column in self._layout.positions
+
+    def day(self, column: str, *, required: bool = False) -> date | None:
+        text = self.text(column, required=required)
         if not text:
             return None
         found = _day(text)

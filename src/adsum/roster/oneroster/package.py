@@ -11,11 +11,13 @@ from adsum.platform.errors import Violation
 from adsum.roster.oneroster.csv_table import CsvTable, LeftOut, Mode, Row
 from adsum.roster.oneroster.files import RosterFiles, UnreadableRoster
 from adsum.roster.oneroster.records import (
+    AcademicSession,
     Enrolment,
     Org,
     PersonRecord,
     PersonRole,
     SchoolClass,
+    read_academic_session,
     read_class,
     read_enrolment,
     read_org,
@@ -27,19 +29,24 @@ from adsum.roster.oneroster.records import (
 # Of each used file, the required and the optional columns.
 USED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "orgs": (("sourcedId", "name", "type"), ("status",)),
+    "academicsessions": (("sourcedId", "title", "type", "startDate", "endDate"), ("status", "parentSourcedId")),
     "users": (("sourcedId", "givenName", "familyName"), ("status", "grades", "primaryOrgSourcedId", "enabledUser")),
     "roles": (("sourcedId", "userSourcedId", "role", "orgSourcedId"), ("status", "roleType", "endDate")),
-    "classes": (("sourcedId", "title", "schoolSourcedId"), ("status", "classCode", "periods")),
+    "classes": (("sourcedId", "title", "schoolSourcedId"), ("status", "classCode", "periods", "termSourcedIds")),
     "enrollments": (
         ("sourcedId", "classSourcedId", "userSourcedId", "role"),
         ("status", "schoolSourcedId", "beginDate", "endDate"),
     ),
 }
+# Files that a complete roster may lack.
+OPTIONAL = frozenset({"academicsessions", "roles"})
+# Names whose spelling differs from their lower-case form.
+SPELLED = {"academicsessions": "academicSessions"}
 VERSIONS = ("1.1", "1.2")
 MANIFEST = "manifest.csv"
 ROLE_OF_1_1 = ("role", "orgSourcedIds")
 
-RosterRecord = TypeVar("RosterRecord", Org, PersonRecord, SchoolClass)
+RosterRecord = TypeVar("RosterRecord", Org, AcademicSession, PersonRecord, SchoolClass)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,12 @@ class Package:
             if self._has("orgs")
             else iter(())
         )
+
+    def academic_sessions(self) -> Iterator[AcademicSession | LeftOut]:
+        if not self._has("academicsessions"):
+            return iter(())
+        table = self.tables["academicsessions"]
+        return _first_rows(table.name, table.records(read_academic_session))
 
     def people(self) -> Iterator[PersonRecord | LeftOut]:
         if not self._has("users"):
@@ -116,20 +129,20 @@ def read_package(files: RosterFiles) -> Package:
 def _modes(files: RosterFiles, manifest: Manifest | None) -> dict[str, Mode]:
     present = {name for name in USED if f"{name}.csv" in files}
     if manifest is None:
-        return {name: Mode.BULK for name in USED if name in present or name != "roles"}
+        return {name: Mode.BULK for name in USED if name in present or name not in OPTIONAL}
     violations = [
         file_violation(
             "undeclared_file",
-            f"{name}.csv",
-            f"this file is there, and manifest.csv has no property file.{name}",
-            property=f"file.{name}",
+            _file(name),
+            f"this file is there, and manifest.csv has no property {_property_of(name)}",
+            property=_property_of(name),
         )
         for name in USED
         if name in present and name not in manifest.modes
     ]
     modes = {name: mode for name in USED if (mode := manifest.modes.get(name, Mode.ABSENT)) is not Mode.ABSENT}
     if not modes:
-        properties = [f"file.{name}" for name in USED]
+        properties = [_property_of(name) for name in USED]
         detail = f"{', '.join(properties)} are all absent"
         violations.append(file_violation("nothing_to_import", MANIFEST, detail, properties=properties))
     if violations:
@@ -141,7 +154,7 @@ def _table(files: RosterFiles, name: str, mode: Mode, *, has_roles: bool) -> Csv
     source = files.get(f"{name}.csv")
     if source is None:
         raise UnreadableRoster(
-            f"{name}.csv is missing", [file_violation("missing_file", f"{name}.csv", _missing(files, name, mode))]
+            f"{_file(name)} is missing", [file_violation("missing_file", _file(name), _missing(files, name, mode))]
         )
     required, optional = USED[name]
     if name == "users" and not has_roles:
@@ -152,7 +165,17 @@ def _table(files: RosterFiles, name: str, mode: Mode, *, has_roles: bool) -> Csv
 
 
 def _missing(files: RosterFiles, name: str, mode: Mode) -> str:
-    return f"the file is missing; file.{name} of manifest.csv is {mode}" if MANIFEST in files else "the file is missing"
+    stated = f"; {_property_of(name)} of manifest.csv is {mode}" if MANIFEST in files else ""
+    return f"the file is missing{stated}"
+
+
+def _file(name: str) -> str:
+    return f"{SPELLED.get(name, name)}.csv"
+
+
+def _property_of(name: str) -> str:
+    """The property of the manifest with the mode of a file."""
+    return f"file.{SPELLED.get(name, name)}"
 
 
 def _first_rows(file: str, records: Iterator[RosterRecord | LeftOut]) -> Iterator[RosterRecord | LeftOut]:
@@ -223,7 +246,7 @@ def _add_mode(entry: _Property, files: RosterFiles, modes: dict[str, Mode]) -> I
     is_read = name in USED and f"{name}.csv" in files
     value = entry.value.lower() or ("" if is_read else Mode.ABSENT)
     if value not in set(Mode):
-        detail = "is neither bulk, delta nor absent" if value else f"is empty, and {name}.csv is there"
+        detail = "is neither bulk, delta nor absent" if value else f"is empty, and {_file(name)} is there"
         yield _wrong_property("unknown_mode", entry, detail)
     elif modes.setdefault(name, Mode(value)) is not Mode(value):
         yield _wrong_property("repeated_property", entry, f"has been {modes[name]} in an earlier row")

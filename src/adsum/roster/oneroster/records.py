@@ -7,6 +7,7 @@ from datetime import date
 
 from adsum.roster.oneroster.csv_table import Row
 from adsum.roster.rules import MAX_GRADE
+from adsum.roster.terms.rules import GRADING_PERIOD
 
 MAX_PERIOD = 64
 
@@ -28,6 +29,8 @@ STAFF_ROLES = frozenset(
     }
 )
 """Roles of people who teach a class if an enrolment says so."""
+KINDS_OF_TERMS = {kind.lower(): kind for kind in (GRADING_PERIOD, "semester", "schoolYear", "term")}
+"""The kinds of academic sessions in lower case, each as OneRoster spells it."""
 ROLES = STAFF_ROLES | {STUDENT, "guardian", "parent", "relative"}
 
 
@@ -79,8 +82,28 @@ class PersonRole:
 
 
 @dataclass(frozen=True, slots=True)
+class AcademicSession:
+    """A row of academicSessions.csv: a term, from `begin` up to but without `end`, which OneRoster calls exclusive.
+
+    `kind`: one of `KINDS_OF_TERMS`, or `EXTENSION`. `parent`: the source id of the academic session around it, or ''.
+    """
+
+    row: int
+    source_id: str
+    is_gone: bool
+    title: str
+    kind: str
+    begin: date | None
+    end: date | None
+    parent: str
+
+
+@dataclass(frozen=True, slots=True)
 class SchoolClass:
-    """A row of classes.csv; each of its `periods` is a session."""
+    """A row of classes.csv; each of its `periods` is a session.
+
+    `terms`: the source ids of its academic sessions; None: the file does not tell.
+    """
 
     row: int
     source_id: str
@@ -89,6 +112,7 @@ class SchoolClass:
     code: str
     school: str
     periods: tuple[str, ...]
+    terms: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +185,26 @@ def read_role(row: Row) -> PersonRole:
     )
 
 
+def read_academic_session(row: Row) -> AcademicSession:
+    """Reads a row of academicSessions.csv."""
+    is_gone = row.is_gone()
+    session = AcademicSession(
+        row=row.number,
+        source_id=row.source_id(),
+        is_gone=is_gone,
+        title=row.text("title", required=not is_gone),
+        kind=_kind_of_term(row, required=not is_gone),
+        begin=row.day("startDate", required=not is_gone),
+        end=row.day("endDate", required=not is_gone),
+        parent=row.text("parentSourcedId"),
+    )
+    if session.begin is not None and session.end is not None and session.end <= session.begin:
+        row.violation("end_before_begin", "endDate", "is not after startDate; it is the first day after the session")
+    return session
+
+
 def read_class(row: Row) -> SchoolClass:
-    """Reads a row of classes.csv without course and terms."""
+    """Reads a row of classes.csv without its course."""
     is_gone = row.is_gone()
     return SchoolClass(
         row=row.number,
@@ -172,6 +214,7 @@ def read_class(row: Row) -> SchoolClass:
         code=row.text("classCode"),
         school=row.text("schoolSourcedId", required=not is_gone),
         periods=row.listed("periods", MAX_PERIOD),
+        terms=row.listed("termSourcedIds") if row.has("termSourcedIds") else None,
     )
 
 
@@ -205,6 +248,16 @@ def _is_true(row: Row, column: str) -> bool | None:
         case _:
             row.violation("wrong_form", column, "is neither true nor false")
             return None
+
+
+def _kind_of_term(row: Row, *, required: bool) -> str:
+    kind = row.text("type", required=required)
+    if kind.lower().startswith("ext:"):
+        return EXTENSION
+    known = KINDS_OF_TERMS.get(kind.lower(), "")
+    if kind and not known:
+        row.violation("unknown_type", "type", "is neither gradingPeriod, semester, schoolYear nor term")
+    return known
 
 
 def _role(row: Row, *, required: bool) -> str:

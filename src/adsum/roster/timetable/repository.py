@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.sql_files import input_rows, sql_file
@@ -15,7 +15,7 @@ from adsum.roster.tables import classes, session_times, sessions
 from adsum.roster.timetable.rules import TimedSession
 from adsum.schools.calendar.rules import SessionTime
 from adsum.schools.stale_days import mark_stale_sessions
-from adsum.schools.tables import closed_days, schools, terms
+from adsum.schools.tables import class_terms, closed_days, schools, terms
 
 _LOCK_SCHOOLS = sql_file("adsum.roster", "lock_schools_of_sessions")
 _DELETE_TIMES = sql_file("adsum.roster", "delete_session_times")
@@ -82,8 +82,8 @@ def has_begun(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]) -
 
 
 def is_open(day: Day, weekday: ColumnElement[int]) -> Collection[ColumnElement[bool]]:
-    """Conditions on classes and sessions: the school is open for the session on `day`, as `Calendar.closure` has it."""
-    return ~_is_closed(day, weekday), _is_in_terms(day)
+    """Conditions on classes and sessions: the session can be held on `day`, as `Calendar.closure` has it."""
+    return ~_is_closed(day, weekday), _is_in_terms(day), _is_in_terms_of_class(day)
 
 
 def _is_closed(day: Day, weekday: ColumnElement[int]) -> ColumnElement[bool]:
@@ -102,6 +102,13 @@ def _is_closed(day: Day, weekday: ColumnElement[int]) -> ColumnElement[bool]:
 
 
 def _is_in_terms(day: Day) -> ColumnElement[bool]:
-    own = terms.c.school_id == classes.c.school_id
+    own = and_(terms.c.school_id == classes.c.school_id, terms.c.opens_school)
     has_terms = exists(select(terms.c.id).where(own).correlate(classes))
     return or_(~has_terms, exists(select(terms.c.id).where(own, valid_on(terms, day)).correlate_except(terms)))
+
+
+def _is_in_terms_of_class(day: Day) -> ColumnElement[bool]:
+    own = class_terms.c.class_id == classes.c.id
+    has_terms = exists(select(class_terms.c.term_id).where(own).correlate(classes))
+    is_in_term = select(terms.c.id).join(class_terms, class_terms.c.term_id == terms.c.id)
+    return or_(~has_terms, exists(is_in_term.where(own, valid_on(terms, day)).correlate_except(terms, class_terms)))

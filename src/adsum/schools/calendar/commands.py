@@ -1,4 +1,4 @@
-"""`adsum calendar`: the days on which a school is closed."""
+"""`adsum calendar`: the days on which a school is closed, and its terms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import every_item
 from adsum.platform.services import Services
 from adsum.schools.calendar.rules import ClosedDay, ClosedDayFilters
-from adsum.schools.calendar.schemas import ClosedDayItem
+from adsum.schools.calendar.schemas import ClosedDayItem, TermItem
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.service import Schools
 
@@ -25,6 +25,7 @@ Result = TypeVar("Result")
 
 COLUMNS = ("date", "fromTime", "reason", "createdAt", "createdByRole")
 DROPPED_FIRST = ("createdByRole", "createdAt")
+COLUMNS_OF_TERMS = ("id", "title", "beginDate", "endDate", "opensSchool", "sourcedId", "type", "parentSourcedId")
 
 ClosedOn = Annotated[date, typer.Argument(parser=read_day, metavar="DAY", help="The day, such as 2024-12-24.")]
 SchoolId = Annotated[
@@ -68,6 +69,16 @@ def show(
     )
     items = [ClosedDayItem.model_validate(row) for row in rows]
     show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no closed days")
+
+
+@app.command()
+def terms(*, school_id: SchoolId = None, as_json: Json = False) -> None:
+    """Show the terms of a school. It is closed outside of those that open it, if it has any."""
+    rows = _run(
+        school_id, lambda calendar, school: every_item(lambda page: calendar.terms(school, system_caller(), page))
+    )
+    items = [TermItem.model_validate(row) for row in rows]
+    show_items(COLUMNS_OF_TERMS, items, as_json=as_json, dropped_first=("parentSourcedId", "type"), none="no terms")
 
 
 def _run(school_id: int | None, work: Callable[[SchoolCalendar, int], Awaitable[Result]]) -> Result:

@@ -57,7 +57,7 @@ async def open_day(
 async def list_terms(
     school_id: SchoolId, query: Annotated[PageQuery, Query()], calendar: CalendarService, caller: Reader
 ) -> Page[TermItem]:
-    """By id. A school that has terms is closed outside of them."""
+    """By id. A school is closed outside of those that open it, if it has any."""
     page = await calendar.terms(school_id, caller, query.page)
     return Page(items=[TermItem.model_validate(row) for row in page.items], next_cursor=page.next_cursor)
 
@@ -76,5 +76,5 @@ async def add_term(
 async def remove_term(
     school_id: SchoolId, term_id: Annotated[PathId, Path(alias="id")], calendar: CalendarService, caller: Manager
 ) -> None:
-    """Marks of its days stay."""
+    """Marks of its days stay. 409 if a class of the roster file runs in it."""
     await calendar.remove_term(school_id, term_id, caller)

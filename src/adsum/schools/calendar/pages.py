@@ -114,9 +114,14 @@ async def add_term(
 
 
 @router.post("/admin/calendar/terms/remove")
-async def remove_term(calendar: CalendarService, context: CurrentSchool, term: Annotated[PathId, Form()]) -> Response:
+async def remove_term(
+    request: Request, calendar: CalendarService, context: CurrentSchool, term: Annotated[PathId, Form()]
+) -> Response:
     """Removes a term."""
-    await calendar.remove_term(context.school.id, term, context.caller)
+    try:
+        await calendar.remove_term(context.school.id, term, context.caller)
+    except WRONG as error:
+        return await _page(request, calendar, context, form="terms", error=error)
     return redirect_to(f"{context.address('calendar')}#terms")
 
 
@@ -162,7 +167,7 @@ async def _page(
     closed = await _closed_days(calendar, context, year)
     terms = await every_item(lambda page: calendar.terms(context.school.id, context.caller, page))
     site = site_of(request)
-    spans = [Span(term.begin_date, term.end_date) for term in terms]
+    spans = [Span(term.begin_date, term.end_date) for term in terms if term.opens_school]
     window = context.school.edit_window_days
     return site.page(
         *(request, "admin/calendar.html"),
@@ -201,7 +206,7 @@ def year_of(
     Args:
         year: calendar year.
         closed: closed days of that year.
-        terms: all terms of the school; without terms it is open all year.
+        terms: in which the school is open; without terms it is open all year.
         today: in the time zone of the school.
         first_weekday: first day of a week; 0 is Monday.
     """

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.schools.calendar.rules import ClosedDay, ClosedDayFilters, RecordedClosedDay, Term
-from adsum.schools.tables import closed_days, terms
+from adsum.schools.tables import class_terms, closed_days, terms
 
 
 async def list_closed_days(
@@ -55,7 +55,7 @@ async def list_terms(connection: AsyncConnection, school_id: int, after: int, li
     """At most `limit` terms of a school with an id greater than `after`, by id."""
     c = terms.c
     statement = (
-        select(c.id, c.source_id, c.title, c.begin_date, c.end_date)
+        select(c.id, c.source_id, c.title, c.begin_date, c.end_date, c.kind, c.parent_source_id, c.opens_school)
         .where(c.school_id == school_id, c.id > after)
         .order_by(c.id)
         .limit(limit)
@@ -68,6 +68,13 @@ async def add_term(connection: AsyncConnection, school_id: int, title: str, begi
     added = insert(terms).values(school_id=school_id, title=title, begin_date=begin, end_date=end)
     term_id = (await connection.execute(added.returning(terms.c.id))).scalar_one()
     return Term(term_id, None, title, begin, end)
+
+
+async def is_term_of_class(connection: AsyncConnection, school_id: int, term_id: int) -> bool:
+    """Whether any class runs in this term of a school."""
+    own = select(terms.c.id).join(class_terms, class_terms.c.term_id == terms.c.id)
+    found = own.where(terms.c.id == term_id, terms.c.school_id == school_id)
+    return await connection.scalar(found.limit(1)) is not None
 
 
 async def remove_term(connection: AsyncConnection, school_id: int, term_id: int) -> bool:

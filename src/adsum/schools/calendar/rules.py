@@ -46,13 +46,23 @@ class ClosedDayFilters:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A term of a school, from `begin_date` up to but without `end_date`."""
+    """A term of a school, from `begin_date` up to but without `end_date`.
+
+    Attributes:
+        source_id: its id in the roster file; None: it was entered by hand.
+        kind: OneRoster's type, of a term of a roster file.
+        parent_source_id: the source id of the term that it is a part of.
+        opens_school: whether the school is open in it. A school year that has semesters does not open the school.
+    """
 
     id: int
     source_id: str | None
     title: str
     begin_date: date
     end_date: date
+    kind: str | None = None
+    parent_source_id: str | None = None
+    opens_school: bool = True
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,15 +75,16 @@ class SessionTime:
 
 
 class Cause(StrEnum):
-    """Why a school is closed."""
+    """Why a session is not held: the school is closed, or the class has no term on that day."""
 
     CLOSED_DAY = "closed_day"
     OUTSIDE_TERMS = "outside_terms"
+    OUTSIDE_CLASS_TERMS = "outside_class_terms"
 
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """The school is closed for a session on a day. `reason`: of the closed day; None outside of terms."""
+    """A session is not held on a day. `reason`: of the closed day; None outside of terms."""
 
     day: date
     cause: Cause
@@ -88,11 +99,13 @@ class Calendar:
         closed: closed days among these days.
         terms: terms that include any of these days; None: the school has no terms and is open all year.
         times: weekly times of the session; empty: unknown.
+        terms_of_class: the terms of the class; None: the class is bounded by no term.
     """
 
     closed: Sequence[ClosedDay] = ()
     terms: Sequence[Span] | None = None
     times: Sequence[SessionTime] = ()
+    terms_of_class: Sequence[Span] | None = None
 
     def closure(self, day: date) -> Closure | None:
         """The closure of the session on `day`; None: the school is open for it.
@@ -107,6 +120,8 @@ class Calendar:
                 return Closure(day, Cause.CLOSED_DAY, closed.reason)
         if self.terms is not None and not any(term.covers(day) for term in self.terms):
             return Closure(day, Cause.OUTSIDE_TERMS)
+        if self.terms_of_class is not None and not any(term.covers(day) for term in self.terms_of_class):
+            return Closure(day, Cause.OUTSIDE_CLASS_TERMS)
         return None
 
     def warnings(self, day: date) -> tuple[Notice, ...]:
@@ -118,10 +133,13 @@ class Calendar:
 
 
 def violation_of_closure(closure: Closure) -> Violation:
-    """The violation of a record on a closed day."""
+    """The violation of a record on a day on which the session is not held."""
+    day = closure.day.isoformat()
+    params = {"date": day, "cause": closure.cause.value, "reason": closure.reason}
+    if closure.cause is Cause.OUTSIDE_CLASS_TERMS:
+        return Violation("outside_class_terms", f"{day} is in no term of this class", "/learningDate", params)
     why = closure.reason if closure.reason is not None else "it is outside of all terms"
-    detail = f"the school is closed on {closure.day.isoformat()}: {why}"
-    params = {"date": closure.day.isoformat(), "cause": closure.cause.value, "reason": closure.reason}
+    detail = f"the school is closed on {day}: {why}"
     return Violation("school_closed", detail, "/learningDate", params)
 
 

@@ -56,10 +56,17 @@ class AddTerm(SentSchema):
 
 
 class TermItem(Schema):
-    """A term. `endDate` is the first day after it; `sourcedId` is its id in the roster file."""
+    """A term. `endDate` is the first day after it; `sourcedId` is its id in the roster file.
+
+    `opensSchool`: the school is open in it. A school year that has semesters or terms, and a grading period within
+    them, do not open the school.
+    """
 
     id: int
     sourced_id: Annotated[str | None, Field(validation_alias="source_id")]
     title: str
     begin_date: date
     end_date: date
+    kind: Annotated[str | None, Field(alias="type", description="of OneRoster; null if entered by hand")] = None
+    parent_sourced_id: Annotated[str | None, Field(validation_alias="parent_source_id")] = None
+    opens_school: bool = True

@@ -11,7 +11,7 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.answers import Once, claim_key, store_result
 from adsum.platform.database.engine import Database
 from adsum.platform.days import TIME, violation_of_time_text
-from adsum.platform.errors import NotFound, Violation, refuse
+from adsum.platform.errors import Conflict, NotFound, Violation, refuse
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
 from adsum.platform.texts import UNSTORABLE, validate_reason
 from adsum.schools.calendar import repository as calendars
@@ -107,11 +107,13 @@ class SchoolCalendar:
         return term
 
     async def remove_term(self, school_id: int, term_id: int, caller: Caller) -> None:
-        """Removes a term. Raises NotFound if the school has no such term."""
+        """Removes a term. Raises NotFound if the school has no such term, Conflict if a class runs in it."""
         require_permission(caller, Permission.SCHOOL_MANAGE)
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
             await lock_school(connection, school_id)
+            if await calendars.is_term_of_class(connection, school_id, term_id):
+                raise Conflict("classes run in this term: change it in the roster file", id=term_id)
             was_there = await calendars.remove_term(connection, school_id, term_id)
             await mark_stale_days(connection, school_id)
         if not was_there:

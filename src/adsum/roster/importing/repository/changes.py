@@ -89,9 +89,17 @@ TEACHERS = ImportTable(
     initial={"role": "teacher"},
     optional={"enabled_in_roster": True},
 )
-CLASSES = ImportTable(classes, import_classes, "school_id", ("title", "code", SEARCH_TEXT), constants={"active": True})
-ENROLMENTS = ImportTable(enrolments, import_enrolments, "class_id", ("begin_date", "end_date"), fixed=("student_id",))
-TEACHINGS = ImportTable(class_teachers, import_enrolments, "class_id", ("begin_date", "end_date"), fixed=("user_id",))
+CLASSES = ImportTable(
+    classes,
+    import_classes,
+    "school_id",
+    ("title", "code", SEARCH_TEXT),
+    constants={"active": True},
+    optional={"term_source_ids": ""},
+)
+_DATES = ("begin_date", "end_date", "begin_from_terms", "end_from_terms")
+ENROLMENTS = ImportTable(enrolments, import_enrolments, "class_id", _DATES, fixed=("student_id",))
+TEACHINGS = ImportTable(class_teachers, import_enrolments, "class_id", _DATES, fixed=("user_id",))
 
 
 async def count_present(connection: AsyncConnection, kind: ImportTable) -> int:
@@ -219,7 +227,7 @@ async def end_missing_enrolments(
     )
     today = _today_of_class(table)
     last_day = case((table.c.begin_date > today, table.c.begin_date), else_=today)
-    statement = update(table).where(table.c.id.in_(ending)).values(end_date=last_day)
+    statement = update(table).where(table.c.id.in_(ending)).values(end_date=last_day, end_from_terms=False)
     ended = 0
     while (count := (await connection.execute(statement)).rowcount) > 0:
         ended += count

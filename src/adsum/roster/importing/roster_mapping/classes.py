@@ -8,6 +8,7 @@ from typing import Any
 from adsum.platform.csv_files import row_violation
 from adsum.platform.errors import Violation
 from adsum.roster.importing.roster_mapping.schools import Orgs
+from adsum.roster.importing.roster_mapping.terms import KnownTerms
 from adsum.roster.importing.rules import Findings, Staged
 from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.records import SchoolClass
@@ -19,8 +20,9 @@ DEFAULT_SESSION = "Attendance"
 class ClassMapping:
     """Maps classes.csv to staged rows. `gone` and `left_out` as in `PeopleMapping`."""
 
-    def __init__(self, orgs: Orgs, findings: Findings, *, is_delta: bool) -> None:
+    def __init__(self, orgs: Orgs, terms: KnownTerms, findings: Findings, *, is_delta: bool) -> None:
         self._orgs = orgs
+        self._terms = terms
         self._findings = findings
         self._is_delta = is_delta
         self._periods: dict[tuple[int, str], tuple[str, ...]] = {}
@@ -63,7 +65,9 @@ class ClassMapping:
             violations = violations or (_no_school(entry),)
             self._leave_out(LeftOut(entry.row, entry.source_id, violations))
             return
-        self._stage(entry.row, entry.source_id, Staged.ACTIVE, school_id, entry.title, entry.code or None)
+        terms = None if entry.terms is None else ",".join(sorted(entry.terms))
+        self._stage(entry.row, entry.source_id, Staged.ACTIVE, school_id, entry.title, entry.code or None, terms)
+        self._findings.warn(*self._terms.unknown(school_id, entry))
         self._periods[school_id, entry.source_id] = entry.periods
         if self._is_delta:
             self._stage(entry.row, entry.source_id, Staged.GONE)  # ends the class at another school
@@ -82,9 +86,10 @@ class ClassMapping:
         school_id: int | None = None,
         title: str | None = None,
         code: str | None = None,
+        terms: str | None = None,
     ) -> None:
         staged = {"row": row, "school_id": school_id, "source_id": source_id, "state": state.value}
-        self._staged.append({**staged, "title": title, "code": code})
+        self._staged.append({**staged, "title": title, "code": code, "term_source_ids": terms})
 
 
 def session_title(period: str) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from adsum.platform.csv_files import row_violation
+from adsum.platform.days import Span
 from adsum.platform.errors import Violation
 from adsum.roster.importing.rules import Findings, Staged
 from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.records import STUDENT, TEACHER, Enrolment
+from adsum.roster.terms.rules import EnrolmentDates, bounded
 
 FILE = "enrollments.csv"
+NO_DATES = EnrolmentDates()
 
 Ids = Mapping[tuple[int, str], int]
 """Ids of active people, by school id and source id."""
@@ -22,7 +24,10 @@ Ids = Mapping[tuple[int, str], int]
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """Classes and people by the source ids that enrolments refer to."""
+    """Classes and people by the source ids that enrolments refer to.
+
+    `bounds`: from the first to the last day of the terms of each class that has any.
+    """
 
     classes: Mapping[str, tuple[int, int]]
     students: Ids
@@ -32,6 +37,7 @@ class References:
     gone_people: AbstractSet[str]
     left_out_classes: AbstractSet[str]
     left_out_people: AbstractSet[str]
+    bounds: Mapping[int, Span]
 
 
 class EnrolmentMapping:
@@ -78,7 +84,7 @@ class EnrolmentMapping:
             Staged.ACTIVE,
             class_id=school_and_class[1],
             person=(person_id, None) if is_student else (None, person_id),
-            span=(entry.begin, entry.end),
+            dates=bounded(Span(entry.begin, entry.end), known.bounds.get(school_and_class[1])),
         )
         if self._is_delta:
             self._stage(entry.row, entry.source_id, Staged.GONE)  # ends the enrolment in another class
@@ -117,7 +123,7 @@ class EnrolmentMapping:
         state: Staged,
         class_id: int | None = None,
         person: tuple[int | None, int | None] = (None, None),
-        span: tuple[date | None, date | None] = (None, None),
+        dates: EnrolmentDates = NO_DATES,
     ) -> None:
         self._staged.append(
             {
@@ -127,8 +133,7 @@ class EnrolmentMapping:
                 "state": state.value,
                 "student_id": person[0],
                 "user_id": person[1],
-                "begin_date": span[0],
-                "end_date": span[1],
+                **asdict(dates),
             }
         )
 
