@@ -13,9 +13,10 @@ from adsum.accounts.access import Role, system_caller
 from adsum.batches import accept as accepting
 from adsum.batches.queue.ledger import LedgerKeys
 from adsum.batches.repository import jobs, runs, submissions
-from adsum.batches.repository.submissions import AnswerKey, BatchSnapshot, StoredAnswer
+from adsum.batches.repository.submissions import BatchSnapshot
 from adsum.batches.rules import OnExisting
 from adsum.batches.submission import BatchResult, Selection, Submission
+from adsum.platform.database.answers import AnswerKey, StoredAnswer, store_answers
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, Overloaded, RecordsExist
 from adsum.platform.ids import Batch
@@ -189,7 +190,7 @@ async def test_the_slower_of_two_requests_with_one_key_gets_the_response_of_the_
         requests = submission(school, idempotency_key="monday")
         answer = {AnswerKey(SYSTEM.actor, "monday"): StoredAnswer(requests.digest(), faster.to_json())}
         async with adsum.database.transaction() as holding:
-            await submissions.store_answers(holding, answer, ACCEPTED_AT)
+            await store_answers(holding, answer, ACCEPTED_AT)
             slower = asyncio.create_task(adsum.attendances.create_batch(requests, SYSTEM))
             await until(lambda: has_transaction_waiting_for_a_lock(adsum.database))
         assert replace(await slower, is_repeated=False) == faster

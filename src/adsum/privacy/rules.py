@@ -98,6 +98,10 @@ def without_parts(answer: Any, is_about: IsAbout) -> Any:
     if isinstance(answer, dict):
         return {name: without_parts(value, is_about) for name, value in cast("dict[str, Any]", answer).items()}
     if isinstance(answer, list):
-        kept = (each for each in cast("list[Any]", answer) if not (isinstance(each, dict) and is_about(each)))
-        return [without_parts(each, is_about) for each in kept]
+        entries = cast("list[Any]", answer)
+        return [
+            without_parts(each, is_about)
+            for each in entries
+            if not (isinstance(each, dict) and is_about(cast("dict[str, Any]", each)))
+        ]
     return answer

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from adsum.attendance.rules import Mark, RecordedMark
-from adsum.batches.repository import runs, submissions
-from adsum.batches.repository.submissions import AnswerKey, StoredAnswer
+from adsum.batches.repository import runs
 from adsum.batches.rules import RunState
 from adsum.batches.run import AttendanceJob
 from adsum.batches.tables import batch_runs
@@ -20,7 +17,6 @@ from adsum.platform.database.engine import Database
 from tests.support.runs import DAY, LATER, batch_of, end_run, inserts, make_run, records
 from tests.support.schools import SchoolIds, make_record, make_session
 
-KEY = AnswerKey("user-1", "key")
 NOBODY = "01930000-0000-7000-8000-00000000ffff"
 
 
@@ -113,20 +109,3 @@ async def test_existing_records_are_those_of_the_session_and_day_with_cleared_ma
             one: RecordedMark("late", "bus", 3),
             two: RecordedMark(None, None, 2),
         }
-
-
-async def test_a_response_is_stored_under_its_actor_and_key(database: Database) -> None:
-    answer: dict[str, Any] = {"batchId": "x", "conflicts": [], "text": "'ü\U0001f68c"}
-    async with database.transaction() as connection:
-        await submissions.store_answers(connection, {KEY: StoredAnswer("digest", answer)}, LATER)
-        keys = [KEY, AnswerKey("user-2", "key"), AnswerKey("user-1", "KEY")]
-        assert await submissions.find_answers(connection, keys) == {KEY: StoredAnswer("digest", answer)}
-
-
-async def test_a_key_is_stored_once(database: Database) -> None:
-    async def keep() -> None:
-        async with database.transaction() as connection:
-            await submissions.store_answers(connection, {KEY: StoredAnswer("digest", {})}, LATER)
-
-    results = await asyncio.gather(*(keep() for _ in range(5)), return_exceptions=True)
-    assert sorted(type(result).__name__ for result in results) == ["NoneType", *["RejectedRows"] * 4]

@@ -167,7 +167,8 @@ async def test_an_import_that_was_interrupted_continues_under_its_key(
     marks = requests(admin)[5]
     lines = marks.content + marks.content.splitlines()[1].replace(DAY, "2024-12-24") + "\r\n"
     two_days = Post(marks.path, lines, lines + "\r\n", marks.kind, marks.query)
-    attendances = admin.client._transport.app.state.adsum.attendances  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage]
+    transport: Any = admin.client._transport  # pyright: ignore[reportPrivateUsage]
+    attendances: Any = transport.app.state.adsum.attendances
     create, calls = attendances.create_batch, Counter[str]()
 
     async def interrupted(submission: Any, caller: Any) -> Any:
