@@ -136,4 +136,4 @@ async def test_the_time_zone_is_changed_on_the_calendar_page_which_shows_the_his
     assert unknown.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
     assert "There is no such time zone. Did you mean Asia/Tokyo?" in visible_text(unknown)
     assert changed.status_code == HTTPStatus.SEE_OTHER
-    assert "Time zone UTC Asia/Tokyo Office" in shown
+    assert "Time zone UTC → Asia/Tokyo Office" in shown
