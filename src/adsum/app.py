@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from adsum import __version__, wiring
 from adsum.absences import endpoints as absences
+from adsum.absences import pages as planned_absences
 from adsum.accounts import endpoints as auth
 from adsum.accounts import pages as sign_in
 from adsum.attendance import endpoints as attendances
@@ -92,12 +93,14 @@ PAGES = (
     timetable_pages.router,
     roster_files.router,
     year.router,
+    planned_absences.router,
 )
 
 
 # The packages with templates.
 TEMPLATES = (
     "adsum.platform.pages",
+    "adsum.absences",
     "adsum.accounts",
     "adsum.attendance",
     "adsum.batches",

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Protocol, TypeVar
 
 from adsum.absences.apply import DueAbsences
+from adsum.absences.page_data import AbsencePageData
 from adsum.absences.service import Absences
 from adsum.absences.unexplained import UnexplainedAbsences
 from adsum.accounts.api_keys import ApiKeys
@@ -169,6 +170,7 @@ class PageServices:
     """The data of pages that combine several services."""
 
     batch_page_data: BatchPageData
+    absence_page_data: AbsencePageData
     cover_page_data: CoverPageData
     overview_page_data: OverviewPageData
     record_page_data: RecordPageData
@@ -354,6 +356,9 @@ def _pages(
             missing_registers=lambda caller, limit: registers.registers.page(
                 caller, RegisterFilters(), PageRequest(limit=limit)
             ),
+        ),
+        absence_page_data=AbsencePageData(
+            absences.absences, roster.directory, schools.schools, attendance.statuses, roster.naming
         ),
         cover_page_data=CoverPageData(roster.covers, roster.directory, roster.people, roster.naming),
         record_page_data=RecordPageData(

@@ -72,11 +72,14 @@ def list_absences(
     student_id: StudentId = None,
     first_day: FirstDay = None,
     last_day: LastDay = None,
+    search: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="Words of the student's names or sourced id.")
+    ] = None,
     revoked: Annotated[bool, typer.Option("--revoked", help="Include revoked absences.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show absences, the latest first day first."""
-    filters = AbsenceFilters(school_id, class_id, student_id, first_day, last_day, revoked)
+    filters = AbsenceFilters(school_id, class_id, student_id, first_day, last_day, revoked, search)
     found = run_with(Absences, lambda absences: every_item(lambda page: absences.page(system_caller(), filters, page)))
     items = [AbsenceItem.of(each) for each in found]
     show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no absences")

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Integer, Select, insert, or_, select, tupl
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.rules import (
+    MAX_SESSIONS,
     Absence,
     AbsenceFilters,
     AbsencePosition,
@@ -19,6 +20,7 @@ from adsum.absences.rules import (
     AppliedAbsence,
     Author,
     PlannedAbsence,
+    SessionChoice,
     StudentAbsence,
 )
 from adsum.absences.tables import absence_versions, absences, due_absences
@@ -28,6 +30,7 @@ from adsum.attendance.repository import select_records
 from adsum.attendance.rules import Record, RecordedMark
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.platform.database.columns import RunId
+from adsum.platform.database.search import mentions
 from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.roster.tables import classes, enrolments, session_times, sessions, students
 from adsum.schools.calendar.rules import SessionTime
@@ -135,6 +138,33 @@ async def sessions_without_times(connection: AsyncConnection, student_ids: Colle
     return list(await connection.scalars(statement))
 
 
+async def sessions_to_choose(
+    connection: AsyncConnection,
+    caller: Caller,
+    school_id: int,
+    student_ids: Collection[int],
+    day: date,
+    named: Collection[int],
+) -> list[SessionChoice]:
+    """Active sessions of classes in which any of the students is enrolled on a day or later, and the sessions `named`,
+    of a visible school, by titles.
+    """
+    classes_of_students = select(enrolments.c.class_id).where(
+        enrolments.c.student_id.in_(sorted(student_ids)),
+        or_(enrolments.c.end_date.is_(None), enrolments.c.end_date > day),
+    )
+    m, c = sessions.c, classes.c
+    statement = (
+        select(m.id, c.title, m.title)
+        .join(classes, c.id == m.class_id)
+        .where(c.school_id == school_id, in_visible_school(caller, c.school_id))
+        .where(or_(m.active & c.id.in_(classes_of_students), m.id.in_(sorted(named))))
+        .order_by(c.title, c.id, m.period, m.id)
+        .limit(MAX_SESSIONS)
+    )
+    return [SessionChoice(*row) for row in await connection.execute(statement)]
+
+
 async def lock_absences_of_students(connection: AsyncConnection, student_ids: Collection[int]) -> list[PlannedAbsence]:
     """The absences of students that are not revoked, by id. Locks the students, so that nobody enters another one."""
     c, ids = absences.c, sorted(student_ids)
@@ -220,6 +250,9 @@ def _matches(filters: AbsenceFilters) -> list[ColumnElement[bool]]:
         conditions += [c.school_id == filters.school_id]
     if filters.student_id is not None:
         conditions += [c.student_id == filters.student_id]
+    if filters.words is not None:
+        named = select(students.c.id).where(mentions(filters.words, students.c.search_text))
+        conditions += [c.student_id.in_(named)]
     if filters.class_id is not None:
         ever_enrolled = select(enrolments.c.student_id).where(enrolments.c.class_id == filters.class_id)
         conditions += [c.student_id.in_(ever_enrolled)]

@@ -28,7 +28,10 @@ AbsencePosition = tuple[date, int]
 
 @dataclass(frozen=True, slots=True)
 class AbsenceFilters:
-    """Filters of absences; None does not filter. Days select the absences that include any of them."""
+    """Filters of absences; None does not filter. Days select the absences that include any of them.
+
+    `words`: each occurs in a name or the source id of the student: see `search_spellings`.
+    """
 
     school_id: int | None = None
     class_id: int | None = None
@@ -36,6 +39,7 @@ class AbsenceFilters:
     first_day: date | None = None
     last_day: date | None = None
     with_revoked: bool = False
+    words: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,15 @@ class PlannedAbsence:
         """From a row of `absences`."""
         own = {each.name: row[each.name] for each in fields(cls) if each.name != "absence"}
         return cls(**own, absence=Absence.of_row(row))
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChoice:
+    """A session to which an absence can be limited."""
+
+    id: int
+    class_title: str
+    title: str
 
 
 @dataclass(frozen=True, slots=True)

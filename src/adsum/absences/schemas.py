@@ -19,7 +19,7 @@ from adsum.absences.rules import (
 )
 from adsum.attendance.statuses.rules import MAX_CODE
 from adsum.platform.days import TIME_PATTERN
-from adsum.platform.http.queries import Day, PageQuery
+from adsum.platform.http.queries import Day, PageQuery, Words
 from adsum.platform.http.schemas import Id, Moment, PathId, PlainText, Schema, SentSchema
 from adsum.platform.texts import MAX_REASON
 
@@ -44,11 +44,12 @@ class AbsenceQuery(PageQuery):
     first_day: Annotated[Day | None, Field(alias="from")] = None
     last_day: Annotated[Day | None, Field(alias="to")] = None
     revoked: Annotated[bool, Field(description="Include revoked absences")] = False
+    q: Annotated[Words | None, Field(description="Words of the student's names or sourced id, however accented")] = None
 
     @property
     def filters(self) -> AbsenceFilters:
-        filters = self.model_dump(exclude={"limit", "cursor", "revoked"}, by_alias=False)
-        return AbsenceFilters(**filters, with_revoked=self.revoked)
+        filters = self.model_dump(exclude={"limit", "cursor", "revoked", "q"}, by_alias=False)
+        return AbsenceFilters(**filters, with_revoked=self.revoked, words=self.q)
 
 
 class EnterAbsence(SentSchema):

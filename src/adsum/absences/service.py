@@ -16,6 +16,7 @@ from adsum.absences.repository import (
     lock_absences_of_students,
     queue_due_absences,
     sessions_of_students,
+    sessions_to_choose,
     sessions_without_times,
 )
 from adsum.absences.rules import (
@@ -26,6 +27,7 @@ from adsum.absences.rules import (
     AbsenceWarning,
     Author,
     PlannedAbsence,
+    SessionChoice,
     validate_absence,
     validate_numbers,
 )
@@ -116,6 +118,14 @@ class Absences:
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.snapshot() as connection:
             return await _find(connection, absence_id, caller)
+
+    async def sessions_to_choose(
+        self, school_id: int, student_ids: Collection[int], day: date, named: Collection[int], caller: Caller
+    ) -> Sequence[SessionChoice]:
+        """Sessions to which an absence of these students from `day` on can be limited, and the sessions `named`."""
+        require_permission(caller, Permission.ATTENDANCE_OVERRULE)
+        async with self._database.snapshot() as connection:
+            return await sessions_to_choose(connection, caller, school_id, student_ids, day, named)
 
     async def history(self, absence_id: int, caller: Caller, page: PageRequest) -> Page[AbsenceVersion]:
         """The versions of an absence, the newest first. Raises NotFound, and Invalid for a cursor of another query."""

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field, model_validator
 
+from adsum.absences.page_data import AbsencePageData
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.attendance import endpoints as attendances
@@ -258,12 +259,14 @@ async def class_page(
 
 @router.get("/students/{id}")
 async def student_page(
+    *,
     request: Request,
     reading: RequestedView,
     directory: DirectoryService,
     records: attendances.RecordsService,
     year: YearService,
     reports: ReportsService,
+    absences: Annotated[AbsencePageData, Depends(provided(AbsencePageData))],
     visitor: Reader,
     student_id: Id,
 ) -> Response:
@@ -274,12 +277,13 @@ async def student_page(
         days = {"from": view.first_day, "to": view.last_day}
         query = attendances.RecordQuery.model_validate({"studentId": student_id} | days)
         return _file(await attendances.list_attendances(query, records, visitor.caller, Response(), file))
-    context: dict[str, Any] = {"record": None}
+    planned = await absences.of_student(found.school_id, student_id, view.first_day, visitor.caller)
+    context: dict[str, Any] = {"record": None, "planned": planned}
     if view.has_days:
         scope = view.scope_of_student(student_id)
         record = await reports.student(scope, student_id, view.chronic_rule, visitor.caller)
         days = {day.day: day.counts for day in record.days}
-        context = {
+        context |= {
             "record": record,
             "marks": await year.marks(scope, visitor.caller),
             "map": map_of_one(view.first_day, view.last_day, days),

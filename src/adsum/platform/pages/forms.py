@@ -23,6 +23,15 @@ def day_typed(text: str, pointer: str) -> date:
         raise Invalid(str(error), [Violation(error.code, str(error), pointer)]) from None
 
 
+def day_or_violation(text: str, pointer: str, violations: list[Violation]) -> date | None:
+    """Parses a date field; None, and a violation, if it is not a day."""
+    try:
+        return day_typed(text, pointer)
+    except Invalid as error:
+        violations += error.violations
+        return None
+
+
 def number_typed(text: str, pointer: str) -> int:
     """Parses a number field. Raises Invalid."""
     if text.isascii() and text.isdigit() and len(text) <= 9:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
+from adsum.absences.page_data import AbsencePageData
 from adsum.absences.unexplained import UnexplainedAbsences
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
@@ -29,6 +30,7 @@ router = APIRouter(prefix="/overview", include_in_schema=False, route_class=Page
 Reader = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_READ, Permission.ROSTER_READ))]
 Office = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_OVERRULE, Permission.ROSTER_READ))]
 Operator = Annotated[Visitor, Depends(visitor_with(Permission.BATCH_OPERATE))]
+AbsencesService = Annotated[AbsencePageData, Depends(provided(AbsencePageData))]
 OverviewsService = Annotated[OverviewPageData, Depends(provided(OverviewPageData))]
 
 
@@ -66,6 +68,7 @@ class RetryForm(DayForm):
 async def overview(
     request: Request,
     overviews: OverviewsService,
+    absences: AbsencesService,
     visitor: Reader,
     of: RequestedDay,
     registers: str | None = None,
@@ -74,13 +77,15 @@ async def overview(
 ) -> Response:
     """The overview. `done` names the action that led back to the page."""
     content = await _read(overviews, visitor, of, Cursors(registers, unexplained))
-    return _page(request, visitor, of, content, status=HTTPStatus.OK, done=done)
+    planned = await absences.of_day(of.school.id, of.day, visitor.caller)
+    return _page(request, visitor, of, content, status=HTTPStatus.OK, planned=planned, done=done)
 
 
 @router.post("/explain")
 async def explain(
     request: Request,
     overviews: OverviewsService,
+    absences: AbsencesService,
     unexplained_absences: Annotated[UnexplainedAbsences, Depends(provided(UnexplainedAbsences))],
     schools: SchoolsService,
     visitor: Office,
@@ -94,7 +99,9 @@ async def explain(
     except Invalid as error:
         of = await school_day(schools, visitor, form.school, form.date, now)
         content = await _read(overviews, visitor, of, Cursors())
-        return _page(request, visitor, of, content, typed=form, error=error, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+        planned = await absences.of_day(of.school.id, of.day, visitor.caller)
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        return _page(request, visitor, of, content, status=status, planned=planned, typed=form, error=error)
     return _redirect(form, "explained" if explained else "gone")
 
 
