@@ -265,8 +265,10 @@ class AbsencePageData:
 
 def _shown(version: AbsenceVersion) -> ShownVersion:
     content = content_by_field(version.content)
-    days = {name: date.fromisoformat(content[name]) for name in ("first_day", "last_day")}
-    return ShownVersion(version, Absence(**{**content, **days}), bool(version.content.get("revoked")))
+    content |= {name: date.fromisoformat(content[name]) for name in ("first_day", "last_day")}
+    sessions = content["session_ids"]
+    content["session_ids"] = tuple(sessions) if sessions else None
+    return ShownVersion(version, Absence(**content), bool(version.content.get("revoked")))
 
 
 def _named_ids(planned: Sequence[PlannedAbsence]) -> NamedIds:
