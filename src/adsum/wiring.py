@@ -430,12 +430,11 @@ async def open_queue_control(settings: Settings) -> AsyncGenerator[QueueControl]
         await redis.aclose()
 
 
-async def migrate(settings: Settings) -> str:
-    """Brings the database to this version's schema, and returns its revision."""
+async def migrate(settings: Settings) -> int:
+    """Brings the database to this version's schema, and returns the number of migrations that were missing."""
     database = open_database(database_url(settings))
     try:
-        await schema.migrate(database)
-        return schema.newest_revision()
+        return await schema.migrate(database)
     finally:
         await database.close()
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from subprocess import run
@@ -76,8 +77,12 @@ async def test_migrate_brings_a_new_database_up_and_may_be_repeated(tmp_path: Pa
     behind = commands(database_url=url).run("user", "list")
     assert (behind.returncode, behind.stdout) == (1, "")
     assert "adsum migrate" in behind.stderr
+    applied = list[int]()
     for _ in range(2):
-        assert commands(database_url=url).output("migrate") == f"Revision  {newest_revision()}\n"
+        migrated = json.loads(commands(database_url=url).output("migrate", "--json"))
+        assert migrated["revision"] == newest_revision()
+        applied.append(migrated["appliedMigrations"])
+    assert applied[0] > applied[1] == 0
     database = open_database(url)
     assert await current_revision(database) == newest_revision()
     await database.close()

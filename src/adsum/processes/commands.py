@@ -71,12 +71,14 @@ def migrate(*, as_json: Json = False) -> None:
 
     from adsum import wiring
     from adsum.platform.command_line.output import show_one
+    from adsum.platform.database.schema import newest_revision
     from adsum.platform.settings import load_settings
     from adsum.platform.telemetry import configure_logs
 
     settings = load_settings()
     configure_logs(settings)
-    show_one({"revision": asyncio.run(wiring.migrate(settings))}, as_json=as_json)
+    applied = asyncio.run(wiring.migrate(settings))
+    show_one({"revision": newest_revision(), "appliedMigrations": applied}, as_json=as_json)
 
 
 def backup(

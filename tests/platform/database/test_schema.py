@@ -15,6 +15,8 @@ from adsum.platform.database.columns import metadata
 from adsum.platform.database.engine import Database, open_database
 from tests.support.servers.postgres import Postgres
 
+MIGRATIONS = Path(__file__).parents[3] / "src" / "adsum" / "migrations" / "versions"
+
 
 def differences(connection: Connection) -> list[Any]:
     # Alembic misreads SQLite's defaults; they come from the same migration as those of Postgres.
@@ -30,7 +32,7 @@ async def test_the_migrations_create_exactly_the_tables_of_the_metadata(database
 
 async def test_a_migrated_database_is_current_and_stays_so(database: Database) -> None:
     assert await schema.current_revision(database) == schema.newest_revision()
-    await schema.migrate(database)
+    assert await schema.migrate(database) == 0
     assert await schema.current_revision(database) == schema.newest_revision()
 
 
@@ -39,7 +41,8 @@ async def migrate_twice_at_once(url: str) -> None:
     one, other = open_database(url), open_database(url)
     try:
         assert await schema.current_revision(one) != schema.newest_revision()
-        await asyncio.gather(schema.migrate(one), schema.migrate(other))
+        nothing, all_migrations = sorted(await asyncio.gather(schema.migrate(one), schema.migrate(other)))
+        assert (nothing, all_migrations) == (0, len(list(MIGRATIONS.glob("0*.py"))))
         assert await schema.current_revision(one) == schema.newest_revision()
     finally:
         await one.close()

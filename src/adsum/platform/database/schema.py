@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -40,20 +38,16 @@ async def current_revision(database: Database) -> str | None:
         return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
 
 
-async def migrate(database: Database) -> None:
-    """Applies the missing migrations. Concurrent calls are safe: one waits for the other."""
-
-    def upgrade(connection: Connection) -> None:
-        command.upgrade(_config(connection), "head")
-
-    await _exclusively(database, upgrade)
-
-
-async def _exclusively(database: Database, work: Callable[[Connection], Any]) -> None:
-    if not database.is_postgres:
-        async with database.transaction() as connection:
-            await connection.run_sync(work)
-        return
+async def migrate(database: Database) -> int:
+    """Applies the missing migrations, and returns their number. Concurrent calls are safe: one waits for the other."""
     async with database.transaction() as connection:
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-        await connection.run_sync(work)
+        if database.is_postgres:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+        return await connection.run_sync(_upgrade)
+
+
+def _upgrade(connection: Connection) -> int:
+    config, applied = _config(connection), MigrationContext.configure(connection).get_current_revision()
+    missing = list(ScriptDirectory.from_config(config).iterate_revisions("head", applied or "base"))
+    command.upgrade(config, "head")
+    return len(missing)
