@@ -12,7 +12,8 @@ The life of a batch, in the order of the calls, each with the reason why it is s
    Redis the run waits in the database for step 7.
 4. Process: `ChunkWorker` hands each chunk to `Dispatcher.take`, which groups it with others for
    `AttendanceProcessor.process_together`. `jobs.record_jobs` inserts the records of open runs and closes each run
-   that it records whole. An outcome is computed from the rows, not from a delivery, so a chunk may be delivered
+   that it records whole; `jobs.update_records` changes records that still have the version of the plan. An outcome
+   is computed from the rows, not from a delivery, so a chunk may be delivered
    twice, late or in parts.
 5. Settle and complete: if a run is not recorded whole, as when a student has a record or is no longer enrolled,
    `Ledger.settle_all` removes the tickets of the jobs that have an outcome, each once. The worker that settles the

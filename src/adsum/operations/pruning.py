@@ -26,7 +26,8 @@ class Pruning:
     Args:
         database: to prune.
         now: the clock.
-        keep: for which the plan of an ended run and a stored response are kept.
+        keep: for which the plan of an ended run and a stored response are kept: `ADSUM_KEEP_RUNS_DAYS`, which at 0
+            leaves out pruning. The sweeper that leads calls it.
         page: maximum of runs, and of responses, in one call.
     """
 

@@ -122,7 +122,10 @@ def with_unmarked(counts: Mapping[Group, Counts], unmarked: Mapping[Group, int])
 
 @dataclass(frozen=True, slots=True)
 class ChronicRule:
-    """Chronic absence: absent on `percent` of the days or more, with at least `least_days` days."""
+    """Chronic absence: absent on `percent` of the days or more, with at least `least_days` days.
+
+    The defaults hold unless a request chooses others. No setting changes them.
+    """
 
     percent: int = 10
     least_days: int = 10

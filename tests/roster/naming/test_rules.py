@@ -39,7 +39,7 @@ def test_a_source_id_never_finds_an_id_of_adsum_and_what_is_close_is_named(writt
     assert names.student_of((name,)) == names.student_of((name,)) == -1
     assert names.student_of((Name("studentId", "117"),)) == 117
     assert names.student_of((Name("student", "0117"),)) == 5
-    assert names.unknown_student("unknown_student", f"there is no {name}", (name,)) == Violation(
+    assert names.with_similar_students("unknown_student", f"there is no {name}", (name,)) == Violation(
         "unknown_student",
         f"there is no student '{written}'; '0117' exists: {difference}",
         params={"close": ["0117"]},
@@ -180,8 +180,8 @@ def test_adsums_id_of_a_student_whom_the_caller_does_not_see_is_left_to_the_vali
     assert names.student_of((unseen,)) == names.student_of((unseen, Name("studentSourcedId", "s-900"))) == 900
     assert names.student_of((Name("studentId", "0900"),)) == -1, "as no export writes an id"
     assert names.student_of((Name("studentId", "9" * 19),)) == -2, "no database stores it"
-    assert names.unknown_student("c", "unknown", (unseen,)) == Violation("c", "unknown")
-    assert names.unknown_student("c", "not enrolled", (Name("studentId", "5"),)) == Violation("c", "not enrolled")
+    assert names.with_similar_students("c", "unknown", (unseen,)) == Violation("c", "unknown")
+    assert names.with_similar_students("c", "not enrolled", (Name("studentId", "5"),)) == Violation("c", "not enrolled")
 
 
 @pytest.mark.parametrize(

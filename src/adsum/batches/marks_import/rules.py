@@ -175,17 +175,17 @@ class Group:
                 continue
             index, _, field_name = mark_pointer.partition("/")
             is_student = field_name == "studentId"
-            named = self._of_student(violation, self.names[int(index)]) if is_student else violation
+            named = self._named_as_in_file(violation, self.names[int(index)]) if is_student else violation
             into.add(lines[int(index)], named)
 
-    def _of_student(self, violation: Violation, names: Names) -> Violation:
+    def _named_as_in_file(self, violation: Violation, names: Names) -> Violation:
         """Names the student as the file does: its reader may not know Adsum's id."""
         details = {
             "unknown_student": f"there is no {names[0]}",
             "not_enrolled": f"{names[0]} is not enrolled in this class on that day",
             "not_on_roster": f"{names[0]} is not on the roster of this class on that day",
         }
-        return self.school.names.unknown_student(violation.code, details[violation.code], names)
+        return self.school.names.with_similar_students(violation.code, details[violation.code], names)
 
 
 def _is_recorded(mark: Mark, record: RecordedMark | None) -> bool:

@@ -99,7 +99,7 @@ class WorkerOptions:
     """Connection, concurrency and timeouts (in seconds) of a worker.
 
     BullMQ notices the death of a worker because the lock on its chunk, which lives `message_lock`, is not renewed.
-    Other workers look for such chunks every `stall_interval`.
+    Other workers look for such chunks every `stall_interval`. The settings decide both; the defaults are for tests.
     """
 
     redis_url: str

@@ -208,8 +208,8 @@ class RosterNames:
         """The violation for a class that does not exist, or that the caller does not see."""
         return self._classes.unknown("unknown_class", f"there is no {name} with a session", name)
 
-    def unknown_student(self, code: str, detail: str, names: Names) -> Violation:
-        """The violation for a student, with the names of visible students that are close to an unknown name."""
+    def with_similar_students(self, code: str, detail: str, names: Names) -> Violation:
+        """A violation about a student. If a name is unknown, it shows the visible students whose names are close."""
         unknown = (name for name in names if self._students.find(name) is None)
         name = next(unknown, None)
         return self._students.unknown(code, detail, name) if name is not None else Violation(code, detail)

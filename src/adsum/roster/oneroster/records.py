@@ -1,4 +1,4 @@
-"""The rows of the used files as records. Columns that are not named here are not read."""
+"""The rows of the used files as records. Columns that are not in `package.USED` are not read."""
 
 from __future__ import annotations
 
