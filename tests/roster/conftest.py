@@ -54,6 +54,7 @@ class Importing:
         written = (
             tables.schools,
             tables.students,
+            tables.student_schools,
             tables.users,
             tables.classes,
             tables.sessions,
@@ -66,6 +67,13 @@ class Importing:
         """The first and the last day of each enrolment of a student, by its sourcedId."""
         rows = await self.rows(tables.enrolments)
         return {row["source_id"]: (row["begin_date"], row["end_date"]) for row in rows}
+
+    async def schools(self, source_id: str) -> list[tuple[str, bool]]:
+        """The schools of the only student with this sourcedId, the home school first, and whether they are active."""
+        names = {row["id"]: row["source_id"] for row in await self.rows(tables.schools)}
+        (student,) = [row for row in await self.rows(tables.students) if row["source_id"] == source_id]
+        others = [row for row in await self.rows(tables.student_schools) if row["student_id"] == student["id"]]
+        return [(names[row["school_id"]], row["active"]) for row in (student, *others)]
 
     async def active(self, table: Table) -> dict[str, bool]:
         """Whether each student or class is active, by its sourcedId."""

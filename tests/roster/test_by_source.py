@@ -19,7 +19,7 @@ from adsum.roster.tables import classes, enrolments, sessions
 from adsum.wiring import Adsum
 from tests.support.api import Api, opened_api, violations
 from tests.support.installation import RunWorker, adsum, ended, redis, settings, worker
-from tests.support.schools import make_bare_school, make_school
+from tests.support.schools import add_school, make_bare_school, make_school, make_student
 
 __all__ = ["adsum", "redis", "settings", "worker"]
 
@@ -59,6 +59,21 @@ async def test_a_student_is_found_by_the_newest_name(api: Api) -> None:
     assert await found("Nunez, Sofia") == 1
     await upsert(api, "students", "s-1", givenName="Sof\u00eda", familyName="Ib\u00e1\u00f1ez")
     assert (await found("sofia nunez"), await found("sofia ibanez")) == (0, 1)
+
+
+async def test_a_former_school_neither_duplicates_nor_renames_the_student(adsum: Adsum, api: Api) -> None:
+    async with adsum.database.transaction() as connection:
+        other = await make_school(connection)
+        student_id = await make_student(connection, other.school_id, source_id="s-1", given="Grace")
+        await add_school(connection, student_id, api.school.school_id)
+    await upsert(api, "classes", "c-1", title="7b")
+
+    put = await upsert(api, "students", "s-1", givenName="Ada", familyName="Byron")
+    enrolled = await upsert(api, "enrolments", "e-1", classSourcedId="c-1", studentSourcedId="s-1")
+
+    assert (put.status_code, put.json()["id"], enrolled.status_code) == (HTTPStatus.OK, student_id, HTTPStatus.CREATED)
+    (listed,) = (await api.get("/students", sourcedId="s-1")).json()["items"]
+    assert (listed["schoolId"], listed["givenName"], listed["active"]) == (api.school.school_id, "Grace", True)
 
 
 async def test_a_repeated_upsert_changes_nothing_and_a_differing_one_updates(api: Api) -> None:

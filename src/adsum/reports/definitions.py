@@ -44,12 +44,16 @@ _MINUTES = Sentence(
     "The minutes missed are those of absences, and those before an arrival and after a departure; a session without "
     "times has no minutes."
 )
+_ELSEWHERE = Sentence(
+    "A student's days at other schools, such as a former school, count by student and by grade at the present school, "
+    "unless it took a register of theirs on that day. Another school counts its own days."
+)
 _UNEXPLAINED = Sentence("Absences whose status is not authorised, one line per student and day.")
 
 
 def definition_of_rates() -> Definition:
     """The rule of attendance rates."""
-    return (_COUNTED, _RATE, _DAY, _MINUTES, _UNMARKED)
+    return (_COUNTED, _RATE, _DAY, _MINUTES, _UNMARKED, _ELSEWHERE)
 
 
 def definition_of_chronic_absence(rule: ChronicRule) -> Definition:
@@ -59,7 +63,7 @@ def definition_of_chronic_absence(rule: ChronicRule) -> Definition:
         "with at least %(days)s such days.",
         {"percent": rule.percent, "days": rule.least_days},
     )
-    return (first, _DAY, _COUNTED, _MINUTES, _UNMARKED)
+    return (first, _DAY, _COUNTED, _MINUTES, _UNMARKED, _ELSEWHERE)
 
 
 def definition_of_streaks(least_days: int) -> Definition:
@@ -68,7 +72,7 @@ def definition_of_streaks(least_days: int) -> Definition:
         "Absent on each of the newest %(days)s or more days of the period on which a register of theirs was taken.",
         {"days": least_days},
     )
-    return (first, _DAY, _COUNTED, _UNMARKED)
+    return (first, _DAY, _COUNTED, _UNMARKED, _ELSEWHERE)
 
 
 def definition_of_unexplained() -> Definition:

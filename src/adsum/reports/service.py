@@ -15,7 +15,7 @@ from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
 from adsum.reports import definitions
 from adsum.reports.definitions import Definition, in_english
 from adsum.reports.repository import reading
-from adsum.reports.repository.reading import VisibleDays, VisiblePeriods, visible_days, visible_periods
+from adsum.reports.repository.reading import VisibleDays, VisiblePeriods, days_at_school, visible_days, visible_periods
 from adsum.reports.repository.summaries import stale_day, summarise
 from adsum.reports.rules import (
     MAX_DAYS,
@@ -167,10 +167,11 @@ class Reports:
         query = ("unexplained", scope)
         after = begin_of(page, query, _day_and_student)
         async with self._database.snapshot() as connection:
-            days = await _days(connection, scope, caller)
+            # Without days at other schools: their absences are explained there.
+            days = days_at_school(caller, scope, await statuses_of_school(connection, scope.school_id))
             rows = await reading.unexplained_days(connection, days, after, page.limit + 1)
             named = await reading.named_students(connection, caller, [row.student_id for row in rows])
-            unmarked = await reading.unmarked_by_student(connection, caller, scope)
+            unmarked = await reading.unmarked_by_student(connection, caller, scope, at_school=True)
         found = page_of(rows, page, query, lambda row: (row.day.toordinal(), row.student_id))
         items = [Unexplained(row, named.get(row.student_id, NAMELESS)) for row in found.items]
         return Report(items, found.next_cursor, definitions.definition_of_unexplained(), sum(unmarked.values()))
@@ -197,6 +198,8 @@ class Reports:
 async def prepare(database: Database, summaries: Summaries, scope: Scope, caller: Caller) -> None:
     """Checks that the caller may read the report, and refreshes the summaries of the school.
 
+    Also those of the other schools of its students, whose days count at their home school.
+
     Raises:
         Forbidden: without `attendance:read`.
         NotFound: there is no such school, or the caller does not see it.
@@ -206,7 +209,9 @@ async def prepare(database: Database, summaries: Summaries, scope: Scope, caller
     refuse(list(validate_days(scope)))
     async with database.snapshot() as connection:
         await require_school(connection, caller, scope.school_id)
-    await summaries.refresh(scope.school_id)
+        others = await reading.other_schools(connection, scope.school_id)
+    for school_id in (scope.school_id, *others):
+        await summaries.refresh(school_id)
 
 
 async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Caller) -> list[Rate]:

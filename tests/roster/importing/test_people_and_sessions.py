@@ -67,10 +67,16 @@ async def test_a_teacher_whom_the_roster_disables_cannot_sign_in_until_it_enable
             assert await user_of_source(connection, user.school_id or 0, "teacher-1") == user
             return user.disabled
 
-    for cell, changed, disabled in [("false", 1, True), ("", 0, True), ("true", 1, False), ("true", 0, False)]:
+    steps = [("false", 1, True, 1), ("", 0, True, 1), ("true", 1, False, 2), ("true", 0, False, 2)]
+    for cell, changed, disabled, generation in steps:
         roster.row("users", "teacher-1")["enabledUser"] = cell
         assert counts(await importing.run(roster))["teachers"] == (0, changed, 0, 1 - changed)
         assert await is_disabled() is disabled
+        # Tokens of an older generation are refused.
+        assert [row["token_generation"] for row in await importing.rows(tables.users)] == [generation]
+    roster.row("users", "teacher-1")["familyName"] = "King"
+    await importing.run(roster)
+    assert [row["token_generation"] for row in await importing.rows(tables.users)] == [2]
 
 
 async def test_a_login_that_an_admin_enables_stays_enabled_until_the_next_file(importing: Importing) -> None:
@@ -136,7 +142,7 @@ async def test_a_class_without_periods_has_one_default_session(importing: Import
     assert [(row["period"], row["title"]) for row in await importing.rows(tables.sessions)] == [("", "Attendance")]
 
 
-async def test_a_student_of_two_schools_is_one_student_in_each(importing: Importing) -> None:
+async def test_a_student_of_two_schools_is_one_student(importing: Importing) -> None:
     roster = a_school(students=1)
     roster.add("orgs", sourcedId="school-2", name="Rosenhof", type="school")
     roster.row("users", "student-1")["orgSourcedIds"] = f"{SCHOOL},school-2"
@@ -147,10 +153,9 @@ async def test_a_student_of_two_schools_is_one_student_in_each(importing: Import
 
     assert report.violations == ()
     assert counts(report)["students"] == (2, 0, 0, 0)
-    students = {row["id"]: row["school_id"] for row in await importing.rows(tables.students)}
-    classes = {row["id"]: row["school_id"] for row in await importing.rows(tables.classes)}
-    for row in await importing.rows(tables.enrolments):
-        assert students[row["student_id"]] == classes[row["class_id"]]
+    assert await importing.schools("student-1") == [(SCHOOL, True), ("school-2", True)]
+    assert {row["student_id"] for row in await importing.rows(tables.enrolments)} == {1}
+    assert (await importing.run(roster)).changes_nothing
 
 
 async def test_a_student_who_leaves_one_of_two_schools_stays_in_the_other(importing: Importing) -> None:
@@ -160,9 +165,10 @@ async def test_a_student_who_leaves_one_of_two_schools_stays_in_the_other(import
     await importing.run(roster)
     roster.row("users", "student-1")["orgSourcedIds"] = SCHOOL
 
-    await importing.run(roster, allow_removals=True)
+    report = await importing.run(roster, allow_removals=True)
 
-    assert [row["active"] for row in await importing.rows(tables.students)] == [True, False]
+    assert counts(report)["students"] == (0, 0, 1, 1)
+    assert await importing.schools("student-1") == [(SCHOOL, True), ("school-2", False)]
 
 
 async def test_history_of_attendance_stays_when_a_student_leaves(importing: Importing) -> None:

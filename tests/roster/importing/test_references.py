@@ -74,7 +74,7 @@ async def test_a_reference_to_an_org_that_is_not_a_school_is_reported_and_change
         ({"userSourcedId": "nobody"}, "unknown_user"),
         ({"userSourcedId": "teacher-1"}, "wrong_user"),
         ({"role": "teacher"}, "wrong_user"),
-        ({"userSourcedId": "stranger"}, "wrong_user"),
+        ({"userSourcedId": "stranger"}, "reassigned_id"),
     ],
 )
 async def test_an_orphan_enrolment_is_reported_and_the_stored_one_stays(

@@ -11,7 +11,21 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Integer, Select, Subquery, case, func, literal, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Integer,
+    Select,
+    Subquery,
+    Table,
+    and_,
+    case,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller, Permission
@@ -31,9 +45,10 @@ from adsum.reports.repository.summaries import (
 )
 from adsum.reports.rules import Counts, Named, ReportedMark, Scope, StudentDay, by_grade, whole_months
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
+from adsum.roster.repository.membership import student_in_school
 from adsum.roster.repository.students import is_in_grade
 from adsum.roster.rules import grades_of
-from adsum.roster.tables import classes, enrolments, sessions, students
+from adsum.roster.tables import classes, enrolments, sessions, student_schools, students
 from adsum.roster.timetable.repository import is_open
 from adsum.schools.tables import schools
 
@@ -43,6 +58,8 @@ VisibleDays: TypeAlias = Subquery
 VisiblePeriods: TypeAlias = Subquery
 """Months and single days of students, with the columns of `student_months` except the school and the month."""
 
+_Rows: TypeAlias = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
+
 _PERIOD_COLUMNS = ("student_id", *COUNTED, "attended_on", "absent_after", "absent_from")
 
 
@@ -51,6 +68,13 @@ async def newest_day(connection: AsyncConnection, caller: Caller, school_id: int
     c = class_days.c
     visible = select(func.max(c.day)).where(c.school_id == school_id, in_visible_class(caller, c.class_id, c.day))
     return await connection.scalar(visible)
+
+
+async def other_schools(connection: AsyncConnection, school_id: int) -> list[int]:
+    """The other schools of the students whose home a school is."""
+    o, s = student_schools.c, students.c
+    found = select(o.school_id).distinct().join(students, s.id == o.student_id).where(s.school_id == school_id)
+    return list(await connection.scalars(found.order_by(o.school_id)))
 
 
 async def counts_by_day(
@@ -134,7 +158,8 @@ async def unmarked_by_day(connection: AsyncConnection, caller: Caller, scope: Sc
     """The number of unmarked students of each day."""
     # As `_by_day` chooses between days of students and days of classes.
     of_students = scope.student_id is not None or scope.grade is not None
-    rows = (_unmarked_of_students if of_students else _unmarked)(caller, scope).subquery("unmarked")
+    found: _Rows = _unmarked_of_students(caller, scope) if of_students else _unmarked(caller, scope)
+    rows = found.subquery("unmarked")
     return await _numbers(connection, rows, rows.c.day)
 
 
@@ -144,9 +169,14 @@ async def unmarked_by_class(connection: AsyncConnection, caller: Caller, scope: 
     return await _numbers(connection, rows, rows.c.class_id)
 
 
-async def unmarked_by_student(connection: AsyncConnection, caller: Caller, scope: Scope) -> dict[int, int]:
-    """The number of sessions without a mark of each student: of the students of the scope's class, in any class."""
-    rows = _unmarked_of_students(caller, scope).subquery("unmarked")
+async def unmarked_by_student(
+    connection: AsyncConnection, caller: Caller, scope: Scope, *, at_school: bool = False
+) -> dict[int, int]:
+    """The number of sessions without a mark of each student: of the students of the scope's class, in any class.
+
+    `at_school`: as `days_at_school` chooses the days.
+    """
+    rows = _unmarked_of_students(caller, scope, at_school=at_school).subquery("unmarked")
     return await _numbers(connection, rows, rows.c.student_id)
 
 
@@ -216,11 +246,23 @@ def visible_periods(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> V
     columns = (c[name] for name in _PERIOD_COLUMNS)
     whole = select(*columns).where(c.school_id == scope.school_id, c.month >= begin, c.month < end)
     rest = _days_in_school(scope).where(or_(day < begin, day >= end)).subquery("rest")
-    return _narrowed(whole, c.student_id, scope).union_all(_as_periods(rest)).subquery("period")
+    elsewhere = _days_at_other_schools(scope).subquery("elsewhere")
+    periods = _narrowed(whole, c.student_id, scope).union_all(_as_periods(rest), _as_periods(elsewhere))
+    return periods.subquery("period")
 
 
 def visible_days(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> VisibleDays:
-    """The days of students in the scope that the caller sees, with the columns of `student_days`."""
+    """The days of students in the scope that the caller sees, with the columns of `student_days`.
+
+    Without a class, the days of students at their other schools count at their home school.
+    """
+    if caller.teaches_only or scope.class_id is not None:
+        return days_at_school(caller, scope, statuses)
+    return _days_in_school(scope).union_all(_days_at_other_schools(scope)).subquery("visible_day")
+
+
+def days_at_school(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> VisibleDays:
+    """As `visible_days`, without days at other schools."""
     rows = _days_in_own_classes(caller, scope, statuses) if caller.teaches_only else _days_in_school(scope)
     return rows.subquery("visible_day")
 
@@ -259,13 +301,34 @@ def _days_in_school(scope: Scope) -> Select[*tuple[Any, ...]]:
 
 
 def _is_in_school(scope: Scope) -> ColumnElement[bool]:
-    """Days of the school. For one student the condition is on the student, so that the index on the student is used."""
+    """Days of the school. For one student no index serves the condition, so that the index on the student is used."""
     c = student_days.c
-    if scope.student_id is None:
-        return c.school_id == scope.school_id
-    s = students.c
-    one = select(s.id).where(s.id == scope.student_id, s.school_id == scope.school_id)
-    return c.student_id == one.scalar_subquery()
+    return (c.school_id if scope.student_id is None else c.school_id + 0) == scope.school_id
+
+
+def _days_at_other_schools(scope: Scope) -> Select[*tuple[Any, ...]]:
+    """The days at other schools that count at the home school."""
+    c = student_days.c
+    statement = select(student_days).where(c.day >= scope.first_day, c.day <= scope.last_day)
+    return _narrowed(_at_other_schools(statement, student_days, scope), c.student_id, scope)
+
+
+def _at_other_schools(rows: Select[*tuple[Any, ...]], table: Table, scope: Scope) -> Select[*tuple[Any, ...]]:
+    """Rows of another school about students whose home is the school of the scope, and who have no day there.
+
+    Of two other schools the one with the lesser id counts, so that no day counts twice.
+    """
+    c, o, s, same_day = table.c, student_schools.c, students.c, student_days.alias("same_day").c
+    counts_already = select(literal(1)).where(
+        *(same_day.student_id == c.student_id, same_day.day == c.day),
+        or_(same_day.school_id == scope.school_id, same_day.school_id < c.school_id),
+    )
+    # Joined, so that the few students of several schools are read first.
+    return (
+        rows.join(student_schools, and_(o.student_id == c.student_id, o.school_id == c.school_id))
+        .join(students, s.id == o.student_id)
+        .where(s.school_id == scope.school_id, not_(counts_already.exists()))
+    )
 
 
 def _days_in_own_classes(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Select[*tuple[Any, ...]]:
@@ -287,22 +350,34 @@ def _unmarked(caller: Caller, scope: Scope) -> Select[*tuple[Any, ...]]:
     return statement if scope.class_id is None else statement.where(unmarked_students.c.class_id == scope.class_id)
 
 
-def _unmarked_of_students(caller: Caller, scope: Scope) -> Select[*tuple[Any, ...]]:
-    """As `_days_in_school` and `_days_in_own_classes` choose the students of a class."""
-    if scope.class_id is None or caller.teaches_only:
+def _unmarked_of_students(caller: Caller, scope: Scope, *, at_school: bool = False) -> _Rows:
+    """As `visible_days` chooses the days of students, or `days_at_school`."""
+    if caller.teaches_only:
         return _unmarked(caller, scope)
-    return _visible_unmarked(caller, scope).where(_is_enrolled(scope.class_id))
+    if scope.class_id is not None:
+        return _visible_unmarked(caller, scope).where(_is_enrolled(scope.class_id))
+    if at_school:
+        return _visible_unmarked(caller, scope)
+    c = unmarked_students.c
+    elsewhere = _at_other_schools(_unmarked_days(scope), unmarked_students, scope)
+    return _visible_unmarked(caller, scope).union_all(_narrowed(elsewhere, c.student_id, scope))
 
 
 def _visible_unmarked(caller: Caller, scope: Scope) -> Select[*tuple[Any, ...]]:
     c = unmarked_students.c
-    statement = select(c.day, c.class_id, c.student_id).where(
-        *(c.school_id == scope.school_id, c.day >= scope.first_day, c.day <= scope.last_day),
-        in_visible_session(caller, c.class_id, c.session_id, c.day),
+    statement = _unmarked_days(scope).where(
+        c.school_id == scope.school_id, in_visible_session(caller, c.class_id, c.session_id, c.day)
+    )
+    return _narrowed(statement, c.student_id, scope)
+
+
+def _unmarked_days(scope: Scope) -> Select[*tuple[Any, ...]]:
+    c = unmarked_students.c
+    return select(c.day, c.class_id, c.student_id).where(
+        *(c.day >= scope.first_day, c.day <= scope.last_day),
         # The roster may have changed since the day was summarised.
         _is_enrolled(c.class_id),
     )
-    return _narrowed(statement, c.student_id, scope)
 
 
 def _is_enrolled(class_id: ColumnElement[int] | int) -> ColumnElement[bool]:
@@ -321,7 +396,7 @@ def _narrowed(
     if scope.grade is not None:
         s = students.c
         statement = statement.where(
-            student_id.in_(select(s.id).where(s.school_id == scope.school_id, is_in_grade(scope.grade)))
+            student_id.in_(select(s.id).where(student_in_school(scope.school_id), is_in_grade(scope.grade)))
         )
     return statement
 

@@ -9,7 +9,8 @@ from sqlalchemy import Table, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.search import with_search_text
-from adsum.roster.tables import classes, enrolments, sessions, students
+from adsum.roster.repository.membership import student_in_school
+from adsum.roster.tables import classes, enrolments, sessions, student_schools, students
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,14 @@ class SessionKey:
     id: int
     class_id: int
     source_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StudentKey:
+    """The ids of a student and their home school."""
+
+    id: int
+    school_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +45,16 @@ async def class_id_of(connection: AsyncConnection, school_id: int, source_id: st
     return await connection.scalar(select(c.id).where(c.school_id == school_id, c.source_id == source_id))
 
 
-async def student_id_of(connection: AsyncConnection, school_id: int, source_id: str) -> int | None:
-    """The id of the student of a school with this source id."""
+async def find_student(connection: AsyncConnection, school_id: int, source_id: str) -> StudentKey | None:
+    """The student of a school with this source id: one whose home it is, else one of another home school."""
     c = students.c
-    return await connection.scalar(select(c.id).where(c.school_id == school_id, c.source_id == source_id))
+    found = (
+        select(c.id, c.school_id)
+        .where(student_in_school(school_id), c.source_id == source_id)
+        .order_by(c.school_id != school_id, c.id)
+    )
+    row = (await connection.execute(found)).first()
+    return None if row is None else StudentKey(*row)
 
 
 async def session_of(connection: AsyncConnection, school_id: int, source_id: str) -> SessionKey | None:
@@ -82,6 +97,13 @@ async def upsert_class(connection: AsyncConnection, row_id: int | None, values: 
 async def upsert_student(connection: AsyncConnection, row_id: int | None, values: dict[str, Any]) -> int:
     """Inserts a student if `row_id` is None, else updates it if it differs; returns its id."""
     return await _upsert(connection, students, row_id, with_search_text(students, values))
+
+
+async def set_active_at(connection: AsyncConnection, school_id: int, student_id: int, *, active: bool) -> None:
+    """Sets whether a student is active at a school that is not their home."""
+    c = student_schools.c
+    of_school = (c.school_id == school_id, c.student_id == student_id, c.active != active)
+    await connection.execute(update(student_schools).where(*of_school).values(active=active))
 
 
 async def upsert_session(connection: AsyncConnection, row_id: int | None, values: dict[str, Any]) -> int:

@@ -46,10 +46,18 @@ class SourcedRoster:
             return Upserted(await statements.upsert_class(connection, class_id, values), class_id is None)
 
     async def put_student(self, school_id: int, source_id: str, row: SourcedStudent, caller: Caller) -> Upserted:
-        """Upserts a student."""
+        """Upserts a student.
+
+        A student of the school whose home is another one, such as a former student, keeps name and grade: only their
+        home school changes these.
+        """
         async with self._locked_school(school_id, caller) as connection:
             refuse([*_validate_id(source_id), *row.violations()])
-            student_id = await statements.student_id_of(connection, school_id, source_id)
+            student = await statements.find_student(connection, school_id, source_id)
+            if student is not None and student.school_id != school_id:
+                await statements.set_active_at(connection, school_id, student.id, active=row.active)
+                return Upserted(student.id, is_new=False)
+            student_id = student.id if student else None
             values = {"school_id": school_id, "source_id": source_id, **row.to_row()}
             return Upserted(await statements.upsert_student(connection, student_id, values), student_id is None)
 
@@ -83,7 +91,8 @@ class SourcedRoster:
         """Upserts an enrolment. Its dates may change, its student and class may not."""
         async with self._locked_school(school_id, caller) as connection:
             class_id = await statements.class_id_of(connection, school_id, row.class_source_id)
-            student_id = await statements.student_id_of(connection, school_id, row.student_source_id)
+            student = await statements.find_student(connection, school_id, row.student_source_id)
+            student_id = student.id if student else None
             existing = await statements.enrolment_of(connection, school_id, source_id)
             violations = [
                 *(*_validate_id(source_id), *row.violations()),

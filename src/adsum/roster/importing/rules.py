@@ -152,6 +152,23 @@ class ImportSchool:
     time_zone: str
 
 
+@dataclass(frozen=True, slots=True)
+class KnownStudents:
+    """The students of the import who are active at one of its schools.
+
+    Attributes:
+        at_schools: ids by school and source id, of former schools, too.
+        elsewhere: ids by source id, unless several students have it.
+    """
+
+    at_schools: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
+    elsewhere: dict[str, int] = field(default_factory=dict[str, int])
+
+    def find(self, school_id: int, source_id: str) -> int | None:
+        """The student of a school, else the only student with this source id."""
+        return self.at_schools.get((school_id, source_id)) or self.elsewhere.get(source_id)
+
+
 class Staged(StrEnum):
     """The state of a source id in the files: it exists, it is deleted, or its row is invalid and nothing changes."""
 

@@ -14,7 +14,7 @@ from adsum.platform.csv_files import row_violation
 from adsum.platform.database.engine import Connection
 from adsum.platform.days import Span, today_in
 from adsum.platform.errors import Forbidden, Violation
-from adsum.roster.importing.repository import changes, comparison, staging
+from adsum.roster.importing.repository import changes, comparison, staging, transfers
 from adsum.roster.importing.repository.changes import (
     CLASSES,
     ENROLMENTS,
@@ -34,7 +34,9 @@ from adsum.roster.importing.roster_mapping.terms import KnownTerms, read_terms
 from adsum.roster.importing.rules import Change, ChangedStudents, Findings, ImportSchool, Removal, TableReport
 from adsum.roster.importing.tables import (
     import_classes,
+    import_elsewhere,
     import_enrolments,
+    import_leavers,
     import_sessions,
     import_students,
     import_teachers,
@@ -95,13 +97,14 @@ class RosterSteps:
         await self._place_people(people, classes)
         if self._compares:
             await comparison.remember_places(self._connection)
-        before = {kind: await changes.count_open(self._connection, kind) for kind in (STUDENTS, CLASSES, ENROLMENTS)}
+        before = {kind: await changes.count_open(self._connection, kind) for kind in (CLASSES, ENROLMENTS)}
+        before[STUDENTS] = await transfers.count_active_students(self._connection)
         tables = {
             "schools": schools,
             "terms": table_of_terms,
-            "students": await self._apply_and_end(STUDENTS, "students"),
+            "students": await self._apply_students(),
             "teachers": await self._apply(TEACHERS, "teachers"),
-            "classes": await self._apply_and_end(CLASSES, "classes"),
+            "classes": await self._apply_classes(),
             "sessions": await self._apply_sessions(classes),
             **await self._apply_enrolments(people, classes, terms),
         }
@@ -169,14 +172,17 @@ class RosterSteps:
         is_complete = self._package.mode("users") is Mode.BULK
         teachers = {} if is_complete else await staging.stored_teachers(self._connection)
         stored = await self._stored_people()
-        await asyncio.to_thread(people.place, self._package.enrolments(), schools, stored, teachers)
+        keeps_students = not (is_complete and self._package.mode("enrollments") is Mode.BULK)
+        await asyncio.to_thread(
+            people.place, self._package.enrolments(), schools, stored, teachers, keeps_students=keeps_students
+        )
         await self._stage_people(people)
         await staging.index_staged(self._connection, import_students)
         await staging.index_staged(self._connection, import_teachers)
 
     async def _stored_people(self) -> dict[str, dict[tuple[int, str], int]]:
         return {
-            STUDENT: await staging.active_students(self._connection),
+            STUDENT: await transfers.active_students(self._connection),
             TEACHER: await staging.teachers(self._connection),
         }
 
@@ -204,11 +210,23 @@ class RosterSteps:
         present = await changes.count_present(self._connection, kind)
         return TableReport(added, changed, unchanged=present - added - changed)
 
-    async def _apply_and_end(self, kind: ImportTable, name: str) -> TableReport:
-        """As `_apply`, and ends missing students or classes."""
-        table = await self._apply(kind, name)
-        absent = self._absence_means_gone("users" if kind is STUDENTS else "classes")
-        ended = await changes.end_missing(self._connection, kind, absent=absent)
+    async def _apply_students(self) -> TableReport:
+        """A transfer to another school is a change. Every other school of a student counts like a student."""
+        connection, absent = self._connection, self._absence_means_gone("users")
+        await transfers.find_elsewhere(connection)
+        for table in (import_elsewhere, import_leavers):
+            await staging.index_staged(connection, table)
+        transferred = await transfers.transfer(connection, absent=absent)
+        report = await self._apply(STUDENTS, "students")
+        await transfers.find_elsewhere(connection)
+        joined, again = await transfers.join_schools(connection)
+        ended = await transfers.end_missing_students(connection, absent=absent)
+        changed = transferred + again
+        return TableReport(report.added + joined, report.changed + changed, ended, report.unchanged - joined - changed)
+
+    async def _apply_classes(self) -> TableReport:
+        table = await self._apply(CLASSES, "classes")
+        ended = await changes.end_missing_classes(self._connection, absent=self._absence_means_gone("classes"))
         return TableReport(table.added, table.changed, ended, table.unchanged)
 
     async def _apply_sessions(self, classes: ClassMapping) -> TableReport:
@@ -233,18 +251,19 @@ class RosterSteps:
             tables[name] = TableReport(table.added, table.changed, ended, table.unchanged)
         for name, bounded in (await terms.bound_enrolments()).items():
             tables[name] = replace(tables[name], changed=tables[name].changed + bounded)
+        await transfers.add_schools_of_enrolments(self._connection)
         return tables
 
     async def _references(self, people: PeopleMapping, classes: ClassMapping, bounds: Mapping[int, Span]) -> References:
         connection = self._connection
         by_school = await staging.active_classes(connection)
-        students = await staging.active_students(connection)
+        students = await transfers.known_students(connection)
         listed_teachers = await staging.teachers(connection, staged_only=self._absence_means_gone("users"))
         return References(
             classes={source: (school_id, class_id) for (school_id, source), class_id in by_school.items()},
             students=students,
             teachers=listed_teachers,
-            people=people.listed | {source for _, source in (*students, *listed_teachers)},
+            people=people.listed | {source for _, source in (*students.at_schools, *listed_teachers)},
             gone_classes=classes.gone,
             gone_people=people.gone,
             left_out_classes=classes.left_out,

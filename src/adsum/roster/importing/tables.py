@@ -49,6 +49,31 @@ import_students = _staged(
     search_column("given_name", "family_name", "source_id"),
 )
 
+# Listed students who are no home students of their school, and are stored at other schools of the import.
+import_elsewhere = _table(
+    "import_elsewhere",
+    Column("school_id", BigInt, nullable=False),
+    Column("source_id", String(255), nullable=False),
+    Column("student_id", BigInt, nullable=False),
+)
+Index("ix_import_elsewhere", import_elsewhere.c.school_id, import_elsewhere.c.source_id)
+
+# Students whose home school changes by the import.
+import_transfers = _table(
+    "import_transfers",
+    Column("student_id", BigInt, nullable=False),
+    Column("old_school_id", BigInt, nullable=False),
+    Column("school_id", BigInt, nullable=False),
+)
+
+# The schools that students leave by the import.
+import_leavers = _table(
+    "import_leavers",
+    Column("student_id", BigInt, nullable=False),
+    Column("school_id", BigInt, nullable=False),
+)
+Index("ix_import_leavers", import_leavers.c.student_id)
+
 import_teachers = _staged(
     "import_teachers",
     "school_id",

@@ -22,6 +22,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,13 +32,15 @@ from adsum.platform.database.search import SEARCH_TEXT
 from adsum.roster.importing.rules import Staged
 from adsum.roster.importing.tables import (
     import_classes,
+    import_elsewhere,
     import_enrolments,
+    import_leavers,
     import_schools,
     import_sessions,
     import_students,
     import_teachers,
 )
-from adsum.roster.tables import classes, enrolments, sessions, students
+from adsum.roster.tables import classes, enrolments, sessions, student_schools, students
 
 SLICE = 20_000
 
@@ -51,6 +54,8 @@ class ImportTable:
         staged: with the columns `owner`, `source_id`, `compared`, and `fixed`.
         owner: name of the owner's column.
         compared: columns that are updated if they differ.
+        counted: columns whose change raises the counter column that is their value.
+        is_new: a further condition on staged rows that are inserted.
         optional: as `compared`, but NULL in the file keeps the value; with the value of a new row for NULL.
         fixed: columns that are set on insert only.
         constants: values of every row that is in the file.
@@ -65,6 +70,8 @@ class ImportTable:
     constants: Mapping[str, Any] = field(default_factory=dict[str, Any])
     initial: Mapping[str, Any] = field(default_factory=dict[str, Any])
     optional: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    counted: Mapping[str, str] = field(default_factory=dict[str, str])
+    is_new: ColumnElement[bool] = field(default_factory=true)
 
     def same(self, staged: Table) -> ColumnElement[bool]:
         return and_(staged.c.source_id == self.table.c.source_id, staged.c[self.owner] == self.table.c[self.owner])
@@ -74,12 +81,25 @@ class ImportTable:
         return and_(staged.c.state == Staged.ACTIVE.value, *(staged.c[name].is_not(None) for name in self.fixed))
 
 
+def _is_new_student() -> ColumnElement[bool]:
+    """Listed students whom no school of the import has. A new student of several schools has the first one as home."""
+    staged, elsewhere, earlier = import_students.c, import_elsewhere.c, import_students.alias("earlier").c
+    is_stored = exists().where(elsewhere.school_id == staged.school_id, elsewhere.source_id == staged.source_id)
+    has_home = exists().where(
+        earlier.source_id == staged.source_id,
+        earlier.state == Staged.ACTIVE.value,
+        earlier.school_id < staged.school_id,
+    )
+    return and_(not_(is_stored), not_(has_home))
+
+
 STUDENTS = ImportTable(
     students,
     import_students,
     "school_id",
     ("given_name", "family_name", "grade", SEARCH_TEXT),
     constants={"active": True},
+    is_new=_is_new_student(),
 )
 TEACHERS = ImportTable(
     users,
@@ -88,6 +108,8 @@ TEACHERS = ImportTable(
     ("given_name", "family_name", SEARCH_TEXT),
     initial={"role": "teacher"},
     optional={"enabled_in_roster": True},
+    # A person whom the roster disables is signed out everywhere, as if an admin had done it.
+    counted={"enabled_in_roster": "token_generation"},
 )
 CLASSES = ImportTable(
     classes,
@@ -121,6 +143,7 @@ async def add_new(connection: AsyncConnection, kind: ImportTable, start: int) ->
     new_rows = (
         select(*(staged.c[name] for name in copied), *(literal(value) for value in values.values()), *given)
         .where(_in_slice(staged, start), kind.is_present(staged), not_(exists().where(kind.same(staged))))
+        .where(kind.is_new)
         .order_by(staged.c.row, staged.c[kind.owner])
     )
     return (
@@ -132,6 +155,10 @@ async def change_differing(connection: AsyncConnection, kind: ImportTable, start
     """Updates the differing rows of a slice, and activates inactive ones; returns their number."""
     table, staged = kind.table, kind.staged
     given = {name: func.coalesce(staged.c[name], table.c[name]) for name in kind.optional}
+    raised = {
+        counter: table.c[counter] + case((table.c[name] != given[name], 1), else_=0)
+        for name, counter in kind.counted.items()
+    }
     differs = [
         *(table.c[name].is_distinct_from(staged.c[name]) for name in kind.compared),
         *(table.c[name] != value for name, value in given.items()),
@@ -139,7 +166,7 @@ async def change_differing(connection: AsyncConnection, kind: ImportTable, start
     ]
     statement = (
         update(table)
-        .values({**{name: staged.c[name] for name in kind.compared}, **given, **kind.constants})
+        .values({**{name: staged.c[name] for name in kind.compared}, **given, **raised, **kind.constants})
         .where(_in_slice(staged, start), kind.is_present(staged), kind.same(staged), or_(*differs))
     )
     return (await connection.execute(statement)).rowcount
@@ -194,9 +221,9 @@ def _ended_session(same: ColumnElement[bool]) -> ColumnElement[bool]:
     )
 
 
-async def end_missing(connection: AsyncConnection, kind: ImportTable, *, absent: bool) -> int:
-    """Deactivates students or classes that are deleted; with `absent`, also those that are not in the file."""
-    statement = update(kind.table).where(kind.table.c.active, *_of_import(kind), _missing(kind, absent=absent))
+async def end_missing_classes(connection: AsyncConnection, *, absent: bool) -> int:
+    """Deactivates classes that are deleted; with `absent`, also those that are not in the file."""
+    statement = update(classes).where(classes.c.active, *of_import(CLASSES), is_missing(CLASSES, absent=absent))
     return (await connection.execute(statement.values(active=False))).rowcount
 
 
@@ -213,16 +240,16 @@ async def end_missing_enrolments(
     """
     table = kind.table
     if kind is ENROLMENTS:
-        without_person = table.c.student_id.in_(select(students.c.id).where(not_(students.c.active)))
+        without_person = _is_without_student()
     else:
-        gone = select(users.c.id).where(*_of_import(TEACHERS), _missing(TEACHERS, absent=teachers_absent))
+        gone = select(users.c.id).where(*of_import(TEACHERS), is_missing(TEACHERS, absent=teachers_absent))
         without_person = table.c.user_id.in_(gone)
     ending = (
         select(table.c.id)
         .join(classes, classes.c.id == table.c.class_id)
         .join(import_schools, import_schools.c.school_id == classes.c.school_id)
         .where(table.c.source_id.is_not(None), is_open(table, import_schools.c.today))
-        .where(or_(not_(classes.c.active), without_person, _missing(kind, absent=absent)))
+        .where(or_(not_(classes.c.active), without_person, is_missing(kind, absent=absent)))
         .limit(SLICE)
     )
     today = _today_of_class(table)
@@ -235,7 +262,7 @@ async def end_missing_enrolments(
 
 
 async def count_open(connection: AsyncConnection, kind: ImportTable) -> int:
-    """The number of active students or classes, or open enrolments, with a source id in the schools of the import."""
+    """The number of active classes, or open enrolments, with a source id in the schools of the import."""
     table = kind.table
     counted = select(func.count()).select_from(table).where(table.c.source_id.is_not(None))
     if "active" in table.c:
@@ -255,27 +282,46 @@ def is_open(table: Table, today: ColumnElement[Any]) -> ColumnElement[bool]:
     return or_(end.is_(None), and_(end > today, or_(begin.is_(None), begin < end)))
 
 
-def _of_import(kind: ImportTable) -> tuple[ColumnElement[bool], ...]:
+def of_import(kind: ImportTable) -> tuple[ColumnElement[bool], ...]:
     """Rows with a source id in the schools of the import. Other rows never end."""
     owned = kind.table.c.school_id.in_(select(import_schools.c.school_id))
     return kind.table.c.source_id.is_not(None), owned
 
 
-def _missing(kind: ImportTable, *, absent: bool) -> ColumnElement[bool]:
+def is_missing(kind: ImportTable, *, absent: bool, owner: ColumnElement[int] | None = None) -> ColumnElement[bool]:
+    """Rows that the file deletes; with `absent`, also those that it does not contain.
+
+    `owner`: the school or class, if it is not the row's own.
+    """
     staged, table = kind.staged, kind.table
-    present = exists().where(kind.is_present(staged), kind.same(staged))
+    owner = table.c[kind.owner] if owner is None else owner
+    is_same = and_(staged.c.source_id == table.c.source_id, staged.c[kind.owner] == owner)
+    present = exists().where(kind.is_present(staged), is_same)
     kept = exists().where(staged.c.state == Staged.KEPT.value, staged.c.source_id == table.c.source_id)
     if absent:
         return and_(not_(present), not_(kept))
     gone = exists().where(
         staged.c.state == Staged.GONE.value,
         staged.c.source_id == table.c.source_id,
-        or_(staged.c[kind.owner].is_(None), staged.c[kind.owner] == table.c[kind.owner]),
+        or_(staged.c[kind.owner].is_(None), staged.c[kind.owner] == owner),
     )
     if kind.owner != "school_id":
         return and_(gone, not_(present), not_(kept))
-    of_gone_school = table.c.school_id.in_(select(import_schools.c.school_id).where(import_schools.c.gone))
+    of_gone_school = owner.in_(select(import_schools.c.school_id).where(import_schools.c.gone))
     return and_(or_(gone, of_gone_school), not_(present), not_(kept))
+
+
+def _is_without_student() -> ColumnElement[bool]:
+    """Enrolments of students who have left all schools, or who leave the school of the class by this import.
+
+    An enrolment that the file contains keeps its dates: the file says when the student leaves the class.
+    """
+    e, o, left = enrolments.c, student_schools.c, import_leavers.c
+    is_at_another = exists().where(o.student_id == students.c.id, o.active)
+    has_left = e.student_id.in_(select(students.c.id).where(not_(students.c.active), not_(is_at_another)))
+    leaves_school = exists().where(left.student_id == e.student_id, left.school_id == classes.c.school_id)
+    is_listed = exists().where(ENROLMENTS.is_present(import_enrolments), ENROLMENTS.same(import_enrolments))
+    return or_(has_left, and_(leaves_school, not_(is_listed)))
 
 
 def _today_of_class(table: Table) -> ScalarSelect[Any]:

@@ -12,7 +12,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
 from adsum.accounts.access import Role
 from adsum.accounts.tables import users
-from adsum.roster.importing.repository.changes import CLASSES, STUDENTS, TEACHERS, ImportTable
+from adsum.roster.importing.repository.changes import CLASSES, TEACHERS, ImportTable
 from adsum.roster.importing.rules import SOON, ImportSchool, Staged
 from adsum.roster.importing.tables import import_enrolments, import_schools, staging
 from adsum.roster.oneroster.records import TEACHER, PersonRecord
@@ -119,11 +119,6 @@ async def stage_schools(connection: AsyncConnection, rows: Sequence[tuple[int, d
 async def active_classes(connection: AsyncConnection) -> dict[tuple[int, str], int]:
     """Ids by school and source id, in the schools of the import."""
     return await _ids(connection, CLASSES)
-
-
-async def active_students(connection: AsyncConnection) -> dict[tuple[int, str], int]:
-    """Ids by school and source id, in the schools of the import."""
-    return await _ids(connection, STUDENTS)
 
 
 async def teachers(connection: AsyncConnection, *, staged_only: bool = False) -> dict[tuple[int, str], int]:

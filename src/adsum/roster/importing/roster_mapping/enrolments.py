@@ -10,7 +10,7 @@ from typing import Any
 from adsum.platform.csv_files import row_violation
 from adsum.platform.days import Span
 from adsum.platform.errors import Violation
-from adsum.roster.importing.rules import Findings, Staged
+from adsum.roster.importing.rules import Findings, KnownStudents, Staged
 from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.records import STUDENT, TEACHER, Enrolment
 from adsum.roster.terms.rules import EnrolmentDates, bounded
@@ -30,7 +30,7 @@ class References:
     """
 
     classes: Mapping[str, tuple[int, int]]
-    students: Ids
+    students: KnownStudents
     teachers: Ids
     people: AbstractSet[str]
     gone_classes: AbstractSet[str]
@@ -38,6 +38,13 @@ class References:
     left_out_classes: AbstractSet[str]
     left_out_people: AbstractSet[str]
     bounds: Mapping[int, Span]
+
+    def person_of(self, entry: Enrolment) -> int | None:
+        """The person whom an enrolment in a known class names."""
+        school_id, _ = self.classes[entry.class_]
+        if entry.role == STUDENT:
+            return self.students.find(school_id, entry.user)
+        return self.teachers.get((school_id, entry.user))
 
 
 class EnrolmentMapping:
@@ -72,8 +79,7 @@ class EnrolmentMapping:
         known = self._references
         school_and_class = known.classes.get(entry.class_)
         is_student = entry.role == STUDENT
-        people = known.students if is_student else known.teachers
-        person_id = people.get((school_and_class[0], entry.user)) if school_and_class else None
+        person_id = known.person_of(entry) if school_and_class else None
         depends = entry.class_ in known.left_out_classes or entry.user in known.left_out_people
         if depends or school_and_class is None or person_id is None:
             self._leave_out(LeftOut(entry.row, entry.source_id, tuple(self._violations(entry))))
@@ -103,13 +109,11 @@ class EnrolmentMapping:
             )
         elif entry.user not in known.people:
             yield _violation("unknown_user", entry, "userSourcedId", f"there is no user {entry.user}")
-        elif entry.class_ in known.classes:
-            detail = f"user {entry.user} is not a {entry.role} of the school of class {entry.class_}"
+        elif entry.class_ in known.classes and known.person_of(entry) is None:
+            detail = f"user {entry.user} is not one student of these schools, so they cannot be in class {entry.class_}"
             if entry.role == TEACHER:
                 detail = f"user {entry.user} is no member of staff, so they cannot teach class {entry.class_}"
-            people = known.students if entry.role == STUDENT else known.teachers
-            if (known.classes[entry.class_][0], entry.user) not in people:
-                yield _violation("wrong_user", entry, "userSourcedId", detail)
+            yield _violation("wrong_user", entry, "userSourcedId", detail)
 
     def _leave_out(self, entry: LeftOut) -> None:
         self._findings.leave_out(FILE, entry)

@@ -68,6 +68,9 @@ class PeopleMapping:
         self._absent_staff: dict[str, PersonRecord] = {}
         self._unplaced: dict[str, _Unplaced] = {}
         self._placed: set[tuple[str, int, str]] = set()
+        self._today_at: dict[int, date] = {}
+        # The schools of enrolments of unplaced students, by whether the enrolment has not ended.
+        self._enrolled: dict[bool, dict[str, set[int]]] = {True: {}, False: {}}
         self.staged = StagedPeople()
         self.listed: set[str] = set()
         self.gone: set[str] = set()
@@ -120,17 +123,22 @@ class PeopleMapping:
         schools_of_classes: Mapping[str, int],
         stored: StoredPeople,
         stored_teachers: Mapping[str, PersonRecord],
+        *,
+        keeps_students: bool,
     ) -> None:
         """Adds the schools at which people are enrolled, after `map`. Stored teachers stay teachers of their schools.
 
         Reports the people who are of no school then. `stored_teachers` has teachers who may be absent from users.csv.
+        `keeps_students`: enrollments.csv does not have all schools of the district's students, so they stay at theirs.
         """
         absent = stored_teachers.keys() - self.listed - self.left_out
+        self._today_at = {school_id: self._orgs.today[source] for source, school_id in self._orgs.ids.items()}
         self._absent_staff = {source_id: stored_teachers[source_id] for source_id in absent}
         for entry in entries:
             if isinstance(entry, Enrolment) and not entry.is_gone and entry.class_ in schools_of_classes:
                 self._place_enrolled(entry, schools_of_classes[entry.class_], stored)
-        self._place_stored(stored)
+        self._place_district_students()
+        self._place_stored(stored, keeps_students=keeps_students)
         placed = {source_id for _, _, source_id in self._placed}
         for source_id, unplaced in self._unplaced.items():
             if source_id in placed:
@@ -140,19 +148,26 @@ class PeopleMapping:
 
     def _place_enrolled(self, entry: Enrolment, school_id: int, stored: StoredPeople) -> None:
         is_stored = (school_id, entry.user) in stored.get(TEACHER, ())
-        if entry.role == STUDENT and (student := self._unplaced_student(entry.user)) is not None:
-            self._place(STUDENT, school_id, student.person)
+        if entry.role == STUDENT and self._unplaced_student(entry.user) is not None:
+            is_open = entry.end is None or entry.end > self._today_at.get(school_id, self._today)
+            self._enrolled[is_open].setdefault(entry.user, set()).add(school_id)
         elif entry.role == TEACHER and entry.user in self._staff:
             self._place(TEACHER, school_id, self._staff[entry.user])
         elif entry.role == TEACHER and entry.user in self._absent_staff and not is_stored:
             self._place(TEACHER, school_id, self._absent_staff[entry.user])
 
-    def _place_stored(self, stored: StoredPeople) -> None:
-        """Teachers stay at their schools, and in a delta the students of the district stay at theirs."""
+    def _place_district_students(self) -> None:
+        """A student without a school is one of the schools of their enrolments that have not ended, else of all."""
+        for source_id, student in self._unplaced.items():
+            for school_id in sorted(self._enrolled[True].get(source_id) or self._enrolled[False].get(source_id, ())):
+                self._place(STUDENT, school_id, student.person)
+
+    def _place_stored(self, stored: StoredPeople, *, keeps_students: bool) -> None:
+        """Teachers stay at their schools, and students of the district who stay at theirs."""
         for school_id, source_id in stored.get(TEACHER, ()):
             if source_id in self._staff:
                 self._place(TEACHER, school_id, self._staff[source_id])
-        for school_id, source_id in stored.get(STUDENT, ()) if self._is_delta else ():
+        for school_id, source_id in stored.get(STUDENT, ()) if keeps_students else ():
             if (student := self._unplaced_student(source_id)) is not None and not student.unknown:
                 self._place(STUDENT, school_id, student.person)
 

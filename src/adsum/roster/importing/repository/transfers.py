@@ -1,0 +1,188 @@
+"""Transfers between schools, and students of several schools: one source id is one student in all schools of an import.
+
+A student who is no longer listed at the home school, and is listed at another school, transfers: the other school
+becomes the home school. A student who is listed at both belongs to both. See `adsum.roster.repository.membership`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    not_,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.roster.importing.repository.changes import ENROLMENTS, STUDENTS, is_missing, of_import
+from adsum.roster.importing.rules import KnownStudents
+from adsum.roster.importing.tables import (
+    import_elsewhere,
+    import_enrolments,
+    import_leavers,
+    import_schools,
+    import_students,
+    import_transfers,
+)
+from adsum.roster.tables import classes, student_schools, students
+
+
+async def known_students(connection: AsyncConnection) -> KnownStudents:
+    """The students to whom enrolments can refer."""
+    s, o, i = students.c, student_schools.c, import_schools.c
+    at_home = select(s.school_id, s.source_id, s.id, s.active).join(import_schools, i.school_id == s.school_id)
+    at_others = (
+        select(o.school_id, s.source_id, s.id, o.active)
+        .join(students, s.id == o.student_id)
+        .join(import_schools, i.school_id == o.school_id)
+    )
+    # Later rows replace earlier ones: an active student is found first, and a student at home first of all.
+    ranked = (
+        *(await connection.execute(at_others.where(s.source_id.is_not(None)).order_by(o.active, s.id))),
+        *(await connection.execute(at_home.where(s.source_id.is_not(None)))),
+    )
+    active: dict[str, set[int]] = {}
+    for _, source_id, student_id, is_active in ranked:
+        if is_active:
+            active.setdefault(source_id or "", set()).add(student_id)
+    at_schools = {(row[0], row[1] or ""): row[2] for row in ranked if row[1] in active}
+    return KnownStudents(at_schools, {source: next(iter(ids)) for source, ids in active.items() if len(ids) == 1})
+
+
+async def active_students(connection: AsyncConnection) -> dict[tuple[int, str], int]:
+    """Ids by school and source id, of the active students of each school of the import."""
+    s, o, i = students.c, student_schools.c, import_schools.c
+    at_home = select(s.school_id, s.source_id, s.id).join(import_schools, i.school_id == s.school_id).where(s.active)
+    at_others = (
+        select(o.school_id, s.source_id, s.id)
+        .join(students, s.id == o.student_id)
+        .join(import_schools, i.school_id == o.school_id)
+        .where(o.active)
+    )
+    found = at_others.where(s.source_id.is_not(None)).union_all(at_home.where(s.source_id.is_not(None)))
+    return {(school_id, source_id or ""): id_ for school_id, source_id, id_ in await connection.execute(found)}
+
+
+async def find_elsewhere(connection: AsyncConnection) -> None:
+    """Finds the listed students who are stored as students of other schools of the import only."""
+    await connection.execute(delete(import_elsewhere))
+    staged, s, o = import_students, students.c, student_schools.c
+    schools = select(import_schools.c.school_id)
+    at_home = select(s.id, s.source_id, s.active).where(s.school_id.in_(schools), s.source_id.is_not(None))
+    at_others = (
+        select(s.id, s.source_id, s.active)
+        .join(student_schools, o.student_id == s.id)
+        .where(o.school_id.in_(schools), s.source_id.is_not(None))
+    )
+    person = at_home.union(at_others).subquery("person")
+    is_member = exists().where(o.student_id == person.c.id, o.school_id == staged.c.school_id)
+    order = case((is_member, 0), else_=1), person.c.active.desc(), person.c.id
+    found = (
+        select(
+            *(staged.c.school_id, staged.c.source_id, person.c.id.label("student_id")),
+            func.row_number().over(partition_by=(staged.c.school_id, staged.c.source_id), order_by=order).label("rank"),
+        )
+        .join(person, person.c.source_id == staged.c.source_id)
+        .where(STUDENTS.is_present(staged), not_(exists().where(STUDENTS.same(staged))))
+        .subquery("found")
+    )
+    rows = select(found.c.school_id, found.c.source_id, found.c.student_id).where(found.c.rank == 1)
+    await connection.execute(insert(import_elsewhere).from_select(["school_id", "source_id", "student_id"], rows))
+
+
+async def transfer(connection: AsyncConnection, *, absent: bool) -> int:
+    """Gives the students who leave their home school for another one a new home; returns their number.
+
+    `absent`: whether students who are not in the file have left.
+    """
+    e, s, t, o = import_elsewhere.c, students.c, import_transfers.c, student_schools.c
+    leaving = (
+        select(s.id, s.school_id, func.min(e.school_id))
+        .join(import_elsewhere, e.student_id == s.id)
+        .where(*of_import(STUDENTS), or_(not_(s.active), is_missing(STUDENTS, absent=absent)))
+        .group_by(s.id, s.school_id)
+    )
+    await connection.execute(
+        insert(import_transfers).from_select(["student_id", "old_school_id", "school_id"], leaving)
+    )
+    becomes_home = exists().where(t.student_id == o.student_id, t.school_id == o.school_id)
+    await connection.execute(delete(student_schools).where(becomes_home))
+    former = select(t.student_id, t.old_school_id, literal(False))
+    await connection.execute(insert(student_schools).from_select(["student_id", "school_id", "active"], former))
+    staged = import_students.c
+    moved = (
+        update(students)
+        .values(school_id=t.school_id, active=True, **{name: staged[name] for name in STUDENTS.compared})
+        .where(s.id == t.student_id, staged.school_id == t.school_id, staged.source_id == s.source_id)
+        .where(STUDENTS.is_present(import_students))
+    )
+    count = (await connection.execute(moved)).rowcount
+    left = select(t.student_id, t.old_school_id)
+    await connection.execute(insert(import_leavers).from_select(["student_id", "school_id"], left))
+    return count
+
+
+async def join_schools(connection: AsyncConnection) -> tuple[int, int]:
+    """Adds the schools at which students are listed besides their home school: (added, active again)."""
+    e, o = import_elsewhere.c, student_schools.c
+    same = and_(e.student_id == o.student_id, e.school_id == o.school_id)
+    again = update(student_schools).values(active=True).where(not_(o.active), exists().where(same))
+    new = select(e.student_id, e.school_id, literal(True)).where(not_(exists().where(same)))
+    added = insert(student_schools).from_select(["student_id", "school_id", "active"], new.order_by(e.student_id))
+    changed = (await connection.execute(again)).rowcount
+    return (await connection.execute(added)).rowcount, changed
+
+
+async def end_missing_students(connection: AsyncConnection, *, absent: bool) -> int:
+    """Deactivates students at schools where they are deleted; with `absent`, also where they are not in the file."""
+    s, o, left = students.c, student_schools.c, import_leavers.c
+    at_home = select(s.id, s.school_id).where(s.active, *of_import(STUDENTS), is_missing(STUDENTS, absent=absent))
+    at_others = (
+        select(o.student_id, o.school_id)
+        .join(students, s.id == o.student_id)
+        .where(o.active, s.source_id.is_not(None), o.school_id.in_(select(import_schools.c.school_id)))
+        .where(is_missing(STUDENTS, absent=absent, owner=o.school_id))
+    )
+    for leaving in (at_home, at_others):
+        await connection.execute(insert(import_leavers).from_select(["student_id", "school_id"], leaving))
+    ended = 0
+    for table, student_id in ((students, s.id), (student_schools, o.student_id)):
+        is_leaver = exists().where(left.student_id == student_id, left.school_id == table.c.school_id)
+        ended += (
+            await connection.execute(update(table).values(active=False).where(table.c.active, is_leaver))
+        ).rowcount
+    return ended
+
+
+async def add_schools_of_enrolments(connection: AsyncConnection) -> None:
+    """Makes students who are enrolled at other schools, now or formerly, students of these schools, too."""
+    staged, s, o = import_enrolments.c, students.c, student_schools.c
+    known = exists().where(o.student_id == staged.student_id, o.school_id == classes.c.school_id)
+    visiting = (
+        select(staged.student_id, classes.c.school_id, literal(False))
+        .distinct()
+        .join(classes, classes.c.id == staged.class_id)
+        .join(students, s.id == staged.student_id)
+        .where(ENROLMENTS.is_present(import_enrolments), s.school_id != classes.c.school_id, not_(known))
+    )
+    await connection.execute(insert(student_schools).from_select(["student_id", "school_id", "active"], visiting))
+
+
+async def count_active_students(connection: AsyncConnection) -> int:
+    """The number of active students with a source id, once for each of their schools in the import."""
+    o, s = student_schools.c, students.c
+    at_home = select(func.count()).select_from(students).where(s.active, *of_import(STUDENTS))
+    at_others = (
+        select(func.count())
+        .select_from(student_schools)
+        .join(students, s.id == o.student_id)
+        .where(o.active, s.source_id.is_not(None), o.school_id.in_(select(import_schools.c.school_id)))
+    )
+    return (await connection.scalar(at_home) or 0) + (await connection.scalar(at_others) or 0)

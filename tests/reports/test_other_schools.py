@@ -1,0 +1,132 @@
+"""Days of a student at another school count at the home school, by student; the other school counts its own days."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from adsum.accounts.access import Role
+from adsum.platform.database.engine import Database
+from adsum.platform.errors import NotFound
+from adsum.platform.paging import PageRequest
+from adsum.reports.rules import ChronicRule, Counts, GroupBy
+from adsum.reports.service import StudentRecord
+from tests.reports.conftest import MONDAY, WEEK, Reported, reported_school
+from tests.support.schools import add_school, caller, enrol
+
+MONDAY_TO_WEDNESDAY, THURSDAY, FRIDAY = WEEK[:3], WEEK[3], WEEK[4]
+RULE = ChronicRule(percent=50, least_days=1)
+EVERYTHING: dict[str, Any] = {"first_day": date(2024, 8, 1), "last_day": date(2024, 10, 31)}
+PAGE = PageRequest(limit=200)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The first student of `home` was absent at `former` from Monday to Wednesday, and is present at home since."""
+
+    home: Reported
+    former: Reported
+
+    @property
+    def student_id(self) -> int:
+        return self.home.school.student_ids[0]
+
+    async def record(self, school: Reported, role: Role = Role.OFFICE) -> StudentRecord:
+        actor = caller(role, school.school.school_id)
+        return await school.reports.student(school.scope(), self.student_id, RULE, actor)
+
+
+@pytest.fixture
+async def moved(database: Database) -> Moved:
+    home, former = [await reported_school(database) for _ in range(2)]
+    student_id = home.school.student_ids[0]
+    async with database.transaction() as connection:
+        await add_school(connection, student_id, former.school.school_id)
+        await enrol(connection, former.school.class_id, [student_id], end=THURSDAY)
+    at_former = replace(former, school=replace(former.school, student_ids=[student_id, *former.school.student_ids]))
+    for day in MONDAY_TO_WEDNESDAY:
+        await at_former.take(day, {0: "absent", 1: "present"})
+        await home.take(day, {1: "present", 2: "present"})
+    for day in (THURSDAY, FRIDAY):
+        await home.take(day, {0: "present", 1: "present", 2: "present"})
+    return Moved(home, at_former)
+
+
+async def test_the_home_school_counts_all_days_of_the_student_and_the_former_school_its_own(moved: Moved) -> None:
+    at_home, at_former = await moved.record(moved.home), await moved.record(moved.former)
+
+    assert [(day.day, day.is_absent) for day in at_home.days] == [
+        *((day, True) for day in MONDAY_TO_WEDNESDAY),
+        (THURSDAY, False),
+        (FRIDAY, False),
+    ]
+    assert (at_home.counts.days, at_home.counts.days_absent, at_home.is_chronically_absent) == (5, 3, True)
+    assert [day.day for day in at_former.days] == MONDAY_TO_WEDNESDAY
+    assert "former school" in at_home.definition
+
+
+@pytest.mark.parametrize("period", [{}, EVERYTHING])
+async def test_reports_by_student_count_both(moved: Moved, period: dict[str, Any]) -> None:
+    scope = moved.home.scope(**period)
+
+    chronic = await moved.home.reports.chronic(scope, RULE, moved.home.office, PAGE)
+    rates = await moved.home.reports.rates(scope, GroupBy.STUDENT, moved.home.office, PAGE)
+
+    assert [rate.key for rate in chronic.items] == [moved.student_id]
+    days = {rate.key: (rate.counts.days, rate.counts.days_absent) for rate in rates.items}
+    assert days == dict(zip(moved.home.school.student_ids, [(5, 3), (5, 0), (5, 0)], strict=True))
+    of_former = await moved.former.counts(GroupBy.STUDENT, moved.former.office)
+    assert {student_id: counts.days for student_id, counts in of_former.items() if counts.days} == {
+        moved.student_id: 3,
+        moved.former.school.student_ids[1]: 3,
+    }
+
+
+async def test_reports_of_the_school_and_its_classes_count_its_own_registers(moved: Moved) -> None:
+    for by in (GroupBy.SCHOOL, GroupBy.CLASS):
+        (counts,) = (await moved.home.counts(by)).values()
+        assert (counts.absent, counts.sessions) == (0, 12)
+
+
+async def test_a_day_on_which_the_home_school_took_a_register_counts_once(moved: Moved) -> None:
+    await moved.home.take(MONDAY, {0: "present"})
+
+    (monday,) = [day for day in (await moved.record(moved.home)).days if day.day == MONDAY]
+
+    assert monday.counts == Counts(sessions=1, attended=1, days=1)
+
+
+async def test_unexplained_absences_are_those_of_the_own_school(moved: Moved) -> None:
+    for school, days in ((moved.home, []), (moved.former, MONDAY_TO_WEDNESDAY)):
+        report = await school.reports.unexplained(school.scope(), school.office, PAGE)
+        assert sorted(item.day.day for item in report.items) == days
+
+
+async def test_a_student_without_a_mark_at_another_school_is_unmarked_at_home(moved: Moved) -> None:
+    day = MONDAY + timedelta(7)
+    async with moved.home.database.transaction() as connection:
+        await enrol(connection, moved.former.school.class_id, [moved.student_id], begin=day)
+    await moved.former.take(day, {1: "present"})
+    scope = moved.home.scope(first_day=day, last_day=day)
+
+    report = await moved.home.reports.rates(scope, GroupBy.STUDENT, moved.home.office, PAGE)
+
+    assert [(rate.key, rate.counts.unmarked) for rate in report.items] == [(moved.student_id, 1)]
+    unexplained = await moved.home.reports.unexplained(scope, moved.home.office, PAGE)
+    assert unexplained.unmarked == 0
+
+
+async def test_a_teacher_at_home_counts_the_own_classes(moved: Moved) -> None:
+    counts = await moved.home.counts(GroupBy.STUDENT, moved.home.teacher)
+
+    assert counts[moved.student_id].days == 2
+
+
+async def test_a_school_without_the_student_has_no_record_of_them(moved: Moved, database: Database) -> None:
+    stranger = await reported_school(database)
+
+    with pytest.raises(NotFound):
+        await moved.record(stranger)

@@ -1,0 +1,310 @@
+"""One sourcedId is one student across the schools of a roster: students change schools, and belong to several."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from sqlalchemy import insert
+
+from adsum.accounts.access import Role
+from adsum.migrations import tables
+from adsum.roster.importing.rules import Change
+from tests.roster.conftest import Importing, counts, places_and_codes
+from tests.roster.files import SCHOOL, Roster, a_class, a_school, enrolment, user
+from tests.support.schools import caller
+
+OTHER = "school-2"
+MOVED = "student-1"
+OLD, NEW = f"class-1-{MOVED}", f"class-2-{MOVED}"
+DAY = date(2024, 10, 15)
+BEGIN = date(2024, 9, 2)
+STUDENTS = "students"
+
+
+@pytest.fixture
+def roster() -> Roster:
+    """Twelve students at `SCHOOL`; the other school has a class and one student."""
+    roster = a_school(students=12)
+    roster.add("orgs", sourcedId=OTHER, name="Rosenhof", type="school")
+    roster.tables["classes"].append(a_class("class-2", school=OTHER))
+    roster.tables["users"].append(user("native", "student", "Grace", "Hopper", orgs=OTHER))
+    return roster
+
+
+def transferred(roster: Roster, day: str = "2024-10-15") -> Roster:
+    """The student is one of the other school now; the old enrolment ends, and a new one begins, on `day`."""
+    roster.row("users", MOVED)["orgSourcedIds"] = OTHER
+    roster.row("enrollments", OLD)["endDate"] = day
+    roster.tables["enrollments"].append(enrolment("class-2", MOVED, begin=day, school=OTHER))
+    return roster
+
+
+@pytest.mark.parametrize("today", [date(2024, 10, 10), DAY, date(2024, 10, 20)])
+async def test_a_transfer_in_a_complete_file_keeps_the_student_and_all_dates(
+    importing: Importing, roster: Roster, today: date
+) -> None:
+    await importing.run(roster)
+    (before,) = [row for row in await importing.rows(tables.students) if row["source_id"] == MOVED]
+    importing.today = today
+    transferred(roster).row("users", MOVED)["grades"] = "10"
+
+    report = await importing.run(roster)
+
+    assert report.violations == ()
+    assert counts(report)[STUDENTS] == (0, 1, 0, 12)
+    (after,) = [row for row in await importing.rows(tables.students) if row["source_id"] == MOVED]
+    assert (after["id"], after["grade"]) == (before["id"], "10")
+    assert await importing.schools(MOVED) == [(OTHER, True), (SCHOOL, False)]
+    spans = await importing.spans()
+    assert (spans[OLD], spans[NEW]) == ((BEGIN, DAY), (DAY, None))
+    assert {row["student_id"] for row in await importing.rows(tables.enrolments) if row["source_id"] in {OLD, NEW}} == {
+        before["id"]
+    }
+    everything = await importing.everything()
+    assert (await importing.run(roster)).changes_nothing
+    assert await importing.everything() == everything
+
+
+async def test_a_transfer_ends_no_student(importing: Importing, roster: Roster) -> None:
+    await importing.run(roster)
+    for number in range(1, 9):
+        roster.row("users", f"student-{number}")["orgSourcedIds"] = OTHER
+
+    report = await importing.run(roster)
+
+    assert counts(report)[STUDENTS] == (0, 8, 0, 5)
+
+
+async def test_a_dry_run_names_a_transfer_as_a_move(importing: Importing, roster: Roster) -> None:
+    await importing.run(roster)
+
+    report = await importing.run(transferred(roster), dry_run=True)
+
+    (moved,) = report.students[Change.MOVES].students
+    assert (moved.source_id, [each.school for each in moved.joined]) == (MOVED, ["Rosenhof"])
+    assert [report.students[change].count for change in (Change.JOINS, Change.LEAVES)] == [0, 0]
+
+
+async def test_a_student_transfers_back(importing: Importing, roster: Roster) -> None:
+    await importing.run(roster)
+    await importing.run(transferred(roster))
+    importing.today = date(2024, 11, 4)
+    roster.row("users", MOVED)["orgSourcedIds"] = SCHOOL
+    roster.row("enrollments", NEW)["endDate"] = "2024-11-04"
+    roster.add("enrollments", **enrolment("class-1", MOVED, begin="2024-11-04") | {"sourcedId": "again"})
+
+    report = await importing.run(roster)
+
+    assert report.violations == ()
+    assert counts(report)[STUDENTS] == (0, 1, 0, 12)
+    assert await importing.schools(MOVED) == [(SCHOOL, True), (OTHER, False)]
+    spans = await importing.spans()
+    assert [spans[each] for each in (OLD, NEW, "again")] == [
+        (BEGIN, DAY),
+        (DAY, date(2024, 11, 4)),
+        (date(2024, 11, 4), None),
+    ]
+    assert (await importing.run(roster)).changes_nothing
+
+
+@pytest.mark.parametrize(
+    ("cells", "end"), [({"status": "tobedeleted"}, DAY), ({"endDate": "2024-10-20"}, date(2024, 10, 20))]
+)
+async def test_a_transfer_in_a_delta_file(
+    importing: Importing, roster: Roster, cells: dict[str, str], end: date
+) -> None:
+    await importing.run(roster)
+    old = {**roster.row("enrollments", OLD), **cells}
+    delta = Roster(
+        {
+            "users": [{**roster.row("users", MOVED), "orgSourcedIds": OTHER}],
+            "enrollments": [old, enrolment("class-2", MOVED, begin="2024-10-20", school=OTHER)],
+        },
+        modes={"users": "delta", "enrollments": "delta"},
+    )
+
+    report = await importing.run(delta)
+
+    assert report.violations == ()
+    assert counts(report)[STUDENTS] == (0, 1, 0, 0)
+    assert await importing.schools(MOVED) == [(OTHER, True), (SCHOOL, False)]
+    assert (await importing.spans())[OLD] == (BEGIN, end)
+    assert (await importing.run(delta)).changes_nothing
+
+
+async def test_a_delta_of_users_ends_the_old_enrolment_today(importing: Importing, roster: Roster) -> None:
+    await importing.run(roster)
+    moved = {**roster.row("users", MOVED), "orgSourcedIds": OTHER}
+    delta = Roster({"orgs": roster.tables["orgs"], "users": [moved]}, modes={"orgs": "bulk", "users": "delta"})
+
+    report = await importing.run(delta)
+
+    assert report.violations == ()
+    assert await importing.schools(MOVED) == [(OTHER, True), (SCHOOL, False)]
+    assert (await importing.spans())[OLD] == (BEGIN, DAY)
+
+
+async def test_a_student_whose_home_school_closes_transfers(importing: Importing, roster: Roster) -> None:
+    await importing.run(roster)
+    roster.row("orgs", SCHOOL)["status"] = "tobedeleted"
+    roster.row("users", MOVED)["orgSourcedIds"] = OTHER
+
+    await importing.run(roster, allow_removals=True)
+
+    assert await importing.schools(MOVED) == [(OTHER, True), (SCHOOL, False)]
+    assert await importing.schools("student-2") == [(SCHOOL, False)]
+
+
+async def test_a_student_who_leaves_the_home_school_alone_has_the_other_as_home(
+    importing: Importing, roster: Roster
+) -> None:
+    roster.row("users", MOVED)["orgSourcedIds"] = f"{SCHOOL},{OTHER}"
+    await importing.run(roster)
+    roster.row("users", MOVED)["orgSourcedIds"] = OTHER
+
+    report = await importing.run(roster)
+
+    assert report.violations == ()
+    assert counts(report)[STUDENTS] == (0, 1, 0, 12)
+    assert await importing.schools(MOVED) == [(OTHER, True), (SCHOOL, False)]
+
+
+async def test_a_student_of_a_second_school_leaves_its_classes_with_it(importing: Importing, roster: Roster) -> None:
+    roster.row("users", MOVED)["orgSourcedIds"] = f"{SCHOOL},{OTHER}"
+    roster.tables["enrollments"].append(enrolment("class-2", MOVED, school=OTHER))
+    await importing.run(roster)
+    delta = Roster(
+        {"orgs": roster.tables["orgs"], "users": [{**roster.row("users", MOVED), "orgSourcedIds": SCHOOL}]},
+        modes={"orgs": "bulk", "users": "delta"},
+    )
+
+    report = await importing.run(delta, allow_removals=True)
+
+    assert counts(report)[STUDENTS] == (0, 0, 1, 1)
+    assert await importing.schools(MOVED) == [(SCHOOL, True), (OTHER, False)]
+    spans = await importing.spans()
+    assert (spans[NEW][1], spans[OLD][1]) == (DAY, None)
+
+
+async def test_a_student_who_left_comes_back_at_another_school(importing: Importing, roster: Roster) -> None:
+    await importing.run(roster)
+    back = roster.row("users", MOVED)
+    for table, source_id in (("users", MOVED), ("enrollments", OLD)):
+        roster.drop(table, source_id)
+    await importing.run(roster)
+    roster.tables["users"].append({**back, "orgSourcedIds": OTHER})
+
+    report = await importing.run(roster)
+
+    assert counts(report)[STUDENTS] == (0, 1, 0, 12)
+    assert await importing.schools(MOVED) == [(OTHER, True), (SCHOOL, False)]
+
+
+async def test_an_enrolment_at_another_school_makes_the_student_one_of_it(importing: Importing, roster: Roster) -> None:
+    roster.tables["enrollments"].append(enrolment("class-2", MOVED, school=OTHER))
+
+    report = await importing.run(roster)
+
+    assert report.violations == ()
+    assert await importing.schools(MOVED) == [(SCHOOL, True), (OTHER, False)]
+    assert (await importing.run(roster)).changes_nothing
+    delta = Roster({"users": [roster.row("users", MOVED) | {"grades": "10"}]}, modes={"users": "delta"})
+    await importing.run(delta)
+    assert (await importing.spans())[NEW] == (BEGIN, None)
+
+
+async def test_a_second_person_from_before_stays_and_the_old_enrolment_ends_on_its_day(
+    importing: Importing, roster: Roster
+) -> None:
+    await importing.run(roster)
+    schools = {row["source_id"]: row["id"] for row in await importing.rows(tables.schools)}
+    async with importing.database.transaction() as connection:
+        row = {"school_id": schools[OTHER], "source_id": MOVED, "given_name": "A", "family_name": "B"}
+        await connection.execute(insert(tables.students).values(**row))
+
+    report = await importing.run(transferred(roster))
+
+    assert report.violations == ()
+    rows = [row for row in await importing.rows(tables.students) if row["source_id"] == MOVED]
+    assert [(row["school_id"], row["active"]) for row in rows] == [(schools[SCHOOL], False), (schools[OTHER], True)]
+    assert (await importing.spans())[OLD] == (BEGIN, DAY)
+    by_enrolment = {row["source_id"]: row["student_id"] for row in await importing.rows(tables.enrolments)}
+    assert (by_enrolment[OLD], by_enrolment[NEW]) == (rows[0]["id"], rows[1]["id"])
+    assert (await importing.run(roster)).changes_nothing
+
+
+async def test_two_students_of_one_source_id_are_not_confused(importing: Importing, roster: Roster) -> None:
+    roster.add("orgs", sourcedId="school-3", name="Ahorn", type="school")
+    roster.tables["classes"].append(a_class("class-3", school="school-3"))
+    await importing.run(roster)
+    schools = {row["source_id"]: row["id"] for row in await importing.rows(tables.schools)}
+    async with importing.database.transaction() as connection:
+        row = {"school_id": schools[OTHER], "source_id": MOVED, "given_name": "A", "family_name": "B"}
+        await connection.execute(insert(tables.students).values(**row))
+    roster.row("users", MOVED)["orgSourcedIds"] = f"{SCHOOL},{OTHER}"
+    roster.tables["enrollments"].append(enrolment("class-3", MOVED, school="school-3"))
+
+    report = await importing.run(roster)
+
+    assert places_and_codes(report.violations) == [("enrollments.csv:15", "wrong_user")]
+
+
+async def test_an_import_of_one_school_takes_no_student_of_another(importing: Importing, roster: Roster) -> None:
+    await importing.run(roster)
+    schools = {row["source_id"]: row["id"] for row in await importing.rows(tables.schools)}
+    own = Roster(
+        {
+            "orgs": [roster.row("orgs", OTHER)],
+            "users": [roster.row("users", "native"), user(MOVED, "student", "Given", "Name", orgs=OTHER)],
+        },
+        modes={"orgs": "bulk", "users": "delta"},
+    )
+
+    report = await importing.run(own, caller(Role.OFFICE, schools[OTHER]))
+
+    assert report.violations == ()
+    rows = [row for row in await importing.rows(tables.students) if row["source_id"] == MOVED]
+    assert [(row["school_id"], row["active"]) for row in rows] == [(schools[SCHOOL], True), (schools[OTHER], True)]
+
+
+async def test_a_former_school_does_not_rename_a_student_of_another(importing: Importing, roster: Roster) -> None:
+    await importing.run(roster)
+    await importing.run(transferred(roster))
+    schools = {row["source_id"]: row["id"] for row in await importing.rows(tables.schools)}
+    own = a_school(students=12)
+    own.row("users", MOVED)["familyName"] = "Changed"
+
+    await importing.run(own, caller(Role.OFFICE, schools[SCHOOL]))
+
+    assert await importing.schools(MOVED) == [(OTHER, True), (SCHOOL, True)]
+    assert "Changed" not in {row["family_name"] for row in await importing.rows(tables.students)}
+
+
+async def test_a_student_of_the_district_moves_with_the_enrolments(importing: Importing, roster: Roster) -> None:
+    roster.add("orgs", sourcedId="district", name="All", type="district")
+    roster.row("users", MOVED)["orgSourcedIds"] = "district"
+    await importing.run(roster)
+    assert await importing.schools(MOVED) == [(SCHOOL, True)]
+    transferred(roster).row("users", MOVED)["orgSourcedIds"] = "district"
+
+    report = await importing.run(roster)
+
+    assert report.violations == ()
+    assert await importing.schools(MOVED) == [(OTHER, True), (SCHOOL, False)]
+    assert (await importing.spans())[OLD] == (BEGIN, DAY)
+
+
+async def test_a_student_of_the_district_stays_without_an_enrolment_in_a_delta(
+    importing: Importing, roster: Roster
+) -> None:
+    roster.add("orgs", sourcedId="district", name="All", type="district")
+    roster.row("users", MOVED)["orgSourcedIds"] = "district"
+    await importing.run(roster)
+    roster.modes = dict.fromkeys(("orgs", "users", "classes"), "bulk") | {"enrollments": "delta"}
+    roster.tables["enrollments"] = [roster.row("enrollments", "class-1-student-2")]
+
+    report = await importing.run(roster)
+
+    assert report.violations == ()
+    assert report.changes_nothing
