@@ -6,13 +6,16 @@ from datetime import date, timedelta
 
 from sqlalchemy import select
 
+from adsum.accounts.access import system_caller
 from adsum.attendance.rules import Mark
 from adsum.platform.paging import PageRequest
 from adsum.reports.rules import ChronicRule, Counts, GroupBy
 from adsum.reports.tables import student_months
 from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import SessionTime
+from adsum.schools.service import Schools
 from tests.reports.conftest import MONDAY, Reported
+from tests.support.runs import LATER
 
 TUESDAY = MONDAY + timedelta(days=1)
 LEFT_AT_ONCE = Mark("present", left_at="08:01")
@@ -87,3 +90,40 @@ async def test_the_counts_of_classes_and_their_unmarked_students_ignore_the_grad
     everyone = {reported.school.class_id: Counts(1, 1, days=1, unmarked=2)}
     assert await reported.counts(GroupBy.CLASS) == everyone
     assert await reported.counts(GroupBy.CLASS, grade="7") == everyone
+
+
+async def set_share(reported: Reported, percent: int | None) -> None:
+    schools = Schools(reported.database, lambda: LATER)
+    await schools.change(reported.school.school_id, {"missed_from_percent": percent}, system_caller())
+
+
+async def test_a_school_decides_from_which_share_on_a_session_counts_as_missed(reported: Reported) -> None:
+    await set_times(reported, SessionTime(1, "08:00", "09:30"))
+    came_half_late = Mark("late", arrived_at="08:45")
+    await reported.take(MONDAY, {0: LEFT_AT_ONCE, 1: came_half_late, 2: "excused"})
+    ada, bo, cy = reported.school.student_ids
+    never = await reported.counts(GroupBy.STUDENT)
+
+    await set_share(reported, 50)
+
+    for actor in (reported.office, reported.teacher):
+        found = await reported.counts(GroupBy.STUDENT, actor)
+        assert found[ada] == Counts(1, 0, 1, days=1, days_absent=1, minutes=90, minutes_missed=89)
+        assert found[bo] == Counts(1, 0, 1, days=1, days_absent=1, minutes=90, minutes_missed=45)
+        assert found[cy] == never[cy]
+        assert (await reported.counts(GroupBy.CLASS, actor))[reported.school.class_id].absent == 3
+    report = await reported.reports.unexplained(reported.scope(), reported.office, PageRequest())
+    assert {each.day.student_id for each in report.items} == {ada, bo}
+    assert "at least 50 % of the minutes" in report.definition
+    await set_share(reported, 51)
+    assert (await reported.counts(GroupBy.STUDENT))[bo] == never[bo]
+    await set_share(reported, None)
+    assert await reported.counts(GroupBy.STUDENT) == never
+
+
+async def test_a_session_without_times_is_never_missed_in_part(reported: Reported) -> None:
+    await set_share(reported, 1)
+    await reported.take(MONDAY, {0: LEFT_AT_ONCE, 1: "present", 2: "late"})
+    assert (await reported.counts(GroupBy.DAY))[MONDAY].absent == 0
+    await set_times(reported, SessionTime(1, "08:00", "09:30"))
+    assert (await reported.counts(GroupBy.DAY))[MONDAY].absent == 1

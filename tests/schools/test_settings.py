@@ -85,9 +85,11 @@ async def test_wrong_settings_are_refused_with_every_violation(adsum: Adsum, api
     assert (await api.get(f"{calendar}/changes")).json()["items"] == []
     with pytest.raises(Invalid) as both:
         await adsum.schools.change(
-            api.school.school_id, SchoolSettings(time_zone="Mars", edit_window_days=-1), system_caller()
+            api.school.school_id,
+            SchoolSettings(time_zone="Mars", edit_window_days=-1, missed_from_percent=0),
+            system_caller(),
         )
-    assert [each.pointer for each in both.value.violations] == ["/timeZone", "/editWindowDays"]
+    assert [each.pointer for each in both.value.violations] == ["/timeZone", "/editWindowDays", "/missedFromPercent"]
 
 
 async def test_equal_values_change_nothing(database: Database) -> None:
@@ -123,6 +125,33 @@ def test_settings_are_changed_on_the_command_line(demo: Commands) -> None:
     ]
     assert (unknown.returncode, "Asia/Tokyo?" in unknown.stderr) == (2, True)
     assert demo.run("school", "change", "--edit-window", "9999", *school).returncode == 2
+
+
+def test_the_share_of_missed_minutes_is_changed_on_the_command_line(demo: Commands) -> None:
+    change = ("school", "change", "--school", "1", "--json", "--missed-from")
+    assert json.loads(demo.output(*change, "50"))["missedFromPercent"] == 50
+    assert json.loads(demo.output(*change, "never"))["missedFromPercent"] is None
+    assert demo.run(*change, "0").returncode == 2
+
+
+async def test_the_share_of_missed_minutes_is_changed_by_the_api_and_on_the_calendar_page(
+    api: Api, calendar: str
+) -> None:
+    pages = Pages(api)
+    path = f"/admin/calendar/missed?school={api.school.school_id}"
+
+    by_api = await api.change("PATCH", calendar, "office", None, json={"missedFromPercent": 50})
+    wrong = await api.change("PATCH", calendar, "office", None, json={"missedFromPercent": 101})
+    refused = await pages.send(path, {"percent": "0"}, "office")
+    changed = await pages.send(path, {"percent": "75"}, "office")
+    removed = await pages.send(path, {"percent": " "}, "office")
+    shown = visible_text(await pages.open("/admin/calendar", school=api.school.school_id))
+
+    assert (by_api.json()["missedFromPercent"], by_api.json()["timeZone"]) == (50, "UTC")
+    assert violations(wrong) == {("/missedFromPercent", "out_of_range")}
+    assert (refused.status_code, changed.status_code, removed.status_code) == (422, 303, 303)
+    assert "Sessions missed in part 50 → 75 Office" in shown
+    assert "Sessions missed in part 75 → \u2013 Office" in shown
 
 
 async def test_the_time_zone_is_changed_on_the_calendar_page_which_shows_the_history(api: Api) -> None:

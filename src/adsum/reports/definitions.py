@@ -51,30 +51,41 @@ _ELSEWHERE = Sentence(
 _UNEXPLAINED = Sentence("Absences whose status is not authorised, one line per student and day.")
 
 
-def definition_of_rates() -> Definition:
-    """The rule of attendance rates."""
-    return (_COUNTED, _RATE, _DAY, _MINUTES, _UNMARKED, _ELSEWHERE)
+def _missed(missed_from: int | None) -> Definition:
+    """The rule of a school by which a session counts as absent from a share of its minutes on, in percent."""
+    if missed_from is None:
+        return ()
+    sentence = Sentence(
+        "A session of which at least %(percent)s %% of the minutes were missed counts as absent, whatever its status.",
+        {"percent": missed_from},
+    )
+    return (sentence,)
 
 
-def definition_of_chronic_absence(rule: ChronicRule) -> Definition:
+def definition_of_rates(missed_from: int | None) -> Definition:
+    """The rule of attendance rates. `missed_from`: see `School.missed_from_percent`."""
+    return (_COUNTED, *_missed(missed_from), _RATE, _DAY, _MINUTES, _UNMARKED, _ELSEWHERE)
+
+
+def definition_of_chronic_absence(rule: ChronicRule, missed_from: int | None) -> Definition:
     """The rule of chronic absence."""
     first = Sentence(
         "Absent, excused included, on at least %(percent)s %% of the days on which a register of theirs was taken, "
         "with at least %(days)s such days.",
         {"percent": rule.percent, "days": rule.least_days},
     )
-    return (first, _DAY, _COUNTED, _MINUTES, _UNMARKED, _ELSEWHERE)
+    return (first, _DAY, _COUNTED, *_missed(missed_from), _MINUTES, _UNMARKED, _ELSEWHERE)
 
 
-def definition_of_streaks(least_days: int) -> Definition:
+def definition_of_streaks(least_days: int, missed_from: int | None) -> Definition:
     """The rule of absences in a row."""
     first = Sentence(
         "Absent on each of the newest %(days)s or more days of the period on which a register of theirs was taken.",
         {"days": least_days},
     )
-    return (first, _DAY, _COUNTED, _UNMARKED, _ELSEWHERE)
+    return (first, _DAY, _COUNTED, *_missed(missed_from), _UNMARKED, _ELSEWHERE)
 
 
-def definition_of_unexplained() -> Definition:
+def definition_of_unexplained(missed_from: int | None) -> Definition:
     """The rule of unexplained absences."""
-    return (_UNEXPLAINED, _COUNTED, _UNMARKED)
+    return (_UNEXPLAINED, _COUNTED, *_missed(missed_from), _UNMARKED)

@@ -34,7 +34,7 @@ from adsum.reports.rules import (
     with_unmarked,
 )
 from adsum.roster.repository.students import is_visible_student_of_school
-from adsum.schools.repository import lock_school
+from adsum.schools.repository import lock_school, missed_share_of
 from adsum.schools.service import require_school
 
 Row = TypeVar("Row")
@@ -130,20 +130,23 @@ class Reports:
             rows = await rates_by(connection, scope, by, caller)
             # A student of several grades is in several groups, and once in the report.
             once = await reading.unmarked_by_student(connection, caller, scope) if by is GroupBy.GRADE else None
+            missed_from = await missed_share_of(connection, scope.school_id)
         unmarked = _unmarked(rows) if once is None else sum(once.values())
         found = _page([(row.position, row) for row in rows], page, ("rates", scope, by))
-        return Report(found.items, found.next_cursor, definitions.definition_of_rates(), unmarked)
+        return Report(found.items, found.next_cursor, definitions.definition_of_rates(missed_from), unmarked)
 
     async def chronic(self, scope: Scope, rule: ChronicRule, caller: Caller, page: PageRequest) -> Report[Rate]:
         """Students who are chronically absent, the most absent days first."""
         await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
             rows = await rates_by(connection, scope, GroupBy.STUDENT, caller)
+            missed_from = await missed_share_of(connection, scope.school_id)
         chronic = [
             ((MAX_DAYS - row.counts.days_absent, *row.position), row) for row in rows if rule.applies(row.counts)
         ]
         found = _page(sorted(chronic, key=lambda each: each[0]), page, ("chronic", scope, rule))
-        return Report(found.items, found.next_cursor, definitions.definition_of_chronic_absence(rule), _unmarked(rows))
+        definition = definitions.definition_of_chronic_absence(rule, missed_from)
+        return Report(found.items, found.next_cursor, definition, _unmarked(rows))
 
     async def streaks(self, scope: Scope, least_days: int, caller: Caller, page: PageRequest) -> Report[Streak]:
         """Students who are absent on each of their newest days, the most days first."""
@@ -153,12 +156,13 @@ class Reports:
             found = await reading.find_streaks(connection, periods, least_days)
             named = await reading.named_students(connection, caller, [student_id for student_id, _, _ in found])
             unmarked = await reading.unmarked_by_student(connection, caller, scope)
+            missed_from = await missed_share_of(connection, scope.school_id)
         rows = [
             ((MAX_DAYS - days, student_id), _streak(student_id, days, since, named.get(student_id, NAMELESS)))
             for student_id, days, since in found
         ]
         paged = _page(rows, page, ("streaks", scope, least_days))
-        rule = definitions.definition_of_streaks(least_days)
+        rule = definitions.definition_of_streaks(least_days, missed_from)
         return Report(paged.items, paged.next_cursor, rule, sum(unmarked.values()))
 
     async def unexplained(self, scope: Scope, caller: Caller, page: PageRequest) -> Report[Unexplained]:
@@ -172,9 +176,11 @@ class Reports:
             rows = await reading.unexplained_days(connection, days, after, page.limit + 1)
             named = await reading.named_students(connection, caller, [row.student_id for row in rows])
             unmarked = await reading.unmarked_by_student(connection, caller, scope, at_school=True)
+            missed_from = await missed_share_of(connection, scope.school_id)
         found = page_of(rows, page, query, lambda row: (row.day.toordinal(), row.student_id))
         items = [Unexplained(row, named.get(row.student_id, NAMELESS)) for row in found.items]
-        return Report(items, found.next_cursor, definitions.definition_of_unexplained(), sum(unmarked.values()))
+        definition = definitions.definition_of_unexplained(missed_from)
+        return Report(items, found.next_cursor, definition, sum(unmarked.values()))
 
     async def student(self, scope: Scope, student_id: int, rule: ChronicRule, caller: Caller) -> StudentRecord:
         """The record of one student, day by day.
@@ -189,9 +195,10 @@ class Reports:
             scope = replace(scope, student_id=student_id)
             marked = await reading.days_of_student(connection, await _days(connection, scope, caller))
             unmarked = await reading.unmarked_by_day(connection, caller, scope)
+            missed_from = await missed_share_of(connection, scope.school_id)
         days = days_with_unmarked(marked, student_id, unmarked)
         counts = total(day.counts for day in days)
-        definition = definitions.definition_of_chronic_absence(rule)
+        definition = definitions.definition_of_chronic_absence(rule, missed_from)
         return StudentRecord(student_id, counts, rule.applies(counts), days, definition)
 
 

@@ -29,6 +29,7 @@ from adsum.reports.rules import (
 from adsum.reports.service import Summaries, prepare, rates_by
 from adsum.roster.repository.students import grades_of_school
 from adsum.schools.calendar.repository import list_terms
+from adsum.schools.repository import missed_share_of
 from adsum.schools.service import require_school
 
 MAX_TERMS = 1_000
@@ -104,6 +105,7 @@ class Year:
             students = await rates_by(connection, scope, GroupBy.STUDENT, caller)
             classes = await rates_by(connection, scope, GroupBy.CLASS, caller)
             grades = await grades_of_school(connection, scope.school_id)
+            missed_from = await missed_share_of(connection, scope.school_id)
         days = {rate.key: rate.counts for rate in by_day if isinstance(rate.key, date)}
         return YearOverview(
             counts=total(days.values()),
@@ -114,8 +116,8 @@ class Year:
             grades=_by_grade(students, grades),
             students=students,
             chronic=sum(rule.applies(rate.counts) for rate in students),
-            rule=definition_of_rates(),
-            chronic_rule=definition_of_chronic_absence(rule),
+            rule=definition_of_rates(missed_from),
+            chronic_rule=definition_of_chronic_absence(rule, missed_from),
         )
 
     async def choices(self, scope: Scope, caller: Caller) -> Choices:

@@ -18,9 +18,10 @@ from adsum.schools.service import Schools
 
 app = typer.Typer(no_args_is_help=True)
 
-COLUMNS = ("id", "name", "timeZone", "editWindowDays", "sourcedId")
+COLUMNS = ("id", "name", "timeZone", "editWindowDays", "missedFromPercent", "sourcedId")
 CHANGE = ("changedAt", "setting", "oldValue", "newValue", "changedByRole", "changedByUserId")
 EVER = "ever"
+NEVER = "never"
 SchoolId = Annotated[
     int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Required if there are several.")
 ]
@@ -30,6 +31,13 @@ def _edit_window(text: str) -> str:
     """A number of days, or `ever`."""
     if text != EVER and not (text.isdecimal() and int(text) <= MAX_EDIT_WINDOW_DAYS):
         raise typer.BadParameter(f"{text!r} is neither a number of days up to {MAX_EDIT_WINDOW_DAYS} nor {EVER}")
+    return text
+
+
+def _share(text: str) -> str:
+    """A percentage, or `never`."""
+    if text != NEVER and not (text.isdecimal() and 1 <= int(text) <= 100):
+        raise typer.BadParameter(f"{text!r} is neither a percentage from 1 to 100 nor {NEVER}")
     return text
 
 
@@ -56,6 +64,14 @@ def change(
             "with a reason.",
         ),
     ] = None,
+    missed_from: Annotated[
+        str | None,
+        typer.Option(
+            parser=_share,
+            metavar="PERCENT|never",
+            help="A session of which a student missed this share of the minutes counts as absent in reports.",
+        ),
+    ] = None,
     school: SchoolId = None,
     as_json: Json = False,
 ) -> None:
@@ -65,8 +81,11 @@ def change(
         settings["time_zone"] = time_zone
     if edit_window is not None:
         settings["edit_window_days"] = None if edit_window == EVER else int(edit_window)
+    if missed_from is not None:
+        settings["missed_from_percent"] = None if missed_from == NEVER else int(missed_from)
     if not settings:
-        raise typer.BadParameter("nothing to change: use --timezone or --edit-window", param_hint="--timezone")
+        detail = "nothing to change: use --timezone, --edit-window or --missed-from"
+        raise typer.BadParameter(detail, param_hint="--timezone")
 
     async def changed(schools: Schools) -> School:
         return await schools.change(await _school(schools, school), settings, system_caller())

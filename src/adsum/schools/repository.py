@@ -36,7 +36,7 @@ async def list_schools(connection: AsyncConnection, caller: Caller, after: int, 
     """At most `limit` visible schools with an id greater than `after`, by id."""
     c = schools.c
     statement = (
-        select(c.id, c.source_id, c.name, c.time_zone, c.edit_window_days)
+        select(c.id, c.source_id, c.name, c.time_zone, c.edit_window_days, c.missed_from_percent)
         .where(in_visible_school(caller, c.id), c.id > after)
         .order_by(c.id)
         .limit(limit)
@@ -55,6 +55,11 @@ async def edit_window_of(connection: AsyncConnection, school_id: int, now: datet
     c = schools.c
     row = (await connection.execute(select(c.edit_window_days, c.time_zone).where(c.id == school_id))).one()
     return EditWindow(row.edit_window_days, today_in(row.time_zone, now))
+
+
+async def missed_share_of(connection: AsyncConnection, school_id: int) -> int | None:
+    """From which percentage of its minutes on a session counts as missed in reports; None: never."""
+    return await connection.scalar(select(schools.c.missed_from_percent).where(schools.c.id == school_id))
 
 
 async def change_settings(

@@ -18,6 +18,7 @@ class SchoolSettings(TypedDict, total=False):
 
     time_zone: str
     edit_window_days: int | None
+    missed_from_percent: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class School:
         source_id: its id in the roster file.
         time_zone: an IANA name.
         edit_window_days: days after a learning date within which teachers may mark and correct; None: no limit.
+        missed_from_percent: from which share of its minutes on a session counts as missed in reports; None: never.
     """
 
     id: int
@@ -35,6 +37,7 @@ class School:
     name: str
     time_zone: str
     edit_window_days: int | None
+    missed_from_percent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +64,16 @@ class SchoolChange:
 def validate_settings(settings: SchoolSettings) -> Iterator[Violation]:
     """All violations in new settings, with pointers to the fields of the API."""
     if not settings:
-        yield Violation("empty_change", "nothing to change: give a time zone, an edit window, or both")
+        yield Violation("empty_change", "nothing to change: give a time zone, an edit window or a share")
     if "time_zone" in settings:
         yield from validate_time_zone(settings["time_zone"], "/timeZone")
     days = settings.get("edit_window_days")
     if days is not None and not 0 <= days <= MAX_EDIT_WINDOW_DAYS:
         detail = f"an edit window has 0 to {MAX_EDIT_WINDOW_DAYS} days"
         yield Violation("out_of_range", detail, "/editWindowDays")
+    percent = settings.get("missed_from_percent")
+    if percent is not None and not 1 <= percent <= 100:
+        yield Violation("out_of_range", "a session counts as missed from 1 to 100 %", "/missedFromPercent")
 
 
 @dataclass(frozen=True, slots=True)

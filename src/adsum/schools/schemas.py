@@ -21,6 +21,7 @@ class SchoolItem(Schema):
     name: str
     time_zone: str
     edit_window_days: Annotated[int | None, Field(description="null: no limit")] = None
+    missed_from_percent: Annotated[int | None, Field(description="null: no session counts as missed")] = None
 
 
 def _known(name: str) -> str:
@@ -49,6 +50,19 @@ class ChangeSchool(SentSchema):
         ]
         | None
     ) = None
+    missed_from_percent: (
+        Annotated[
+            int,
+            Field(
+                ge=1,
+                le=100,
+                strict=True,
+                description="A session of which a student missed this percentage of the minutes counts as absent in "
+                "reports; null: none does",
+            ),
+        ]
+        | None
+    ) = None
 
     def to_settings(self) -> SchoolSettings:
         settings = SchoolSettings()
@@ -56,6 +70,8 @@ class ChangeSchool(SentSchema):
             settings["time_zone"] = self.time_zone
         if "edit_window_days" in self.model_fields_set:
             settings["edit_window_days"] = self.edit_window_days
+        if "missed_from_percent" in self.model_fields_set:
+            settings["missed_from_percent"] = self.missed_from_percent
         return settings
 
 

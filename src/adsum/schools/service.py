@@ -17,6 +17,7 @@ from adsum.schools.repository import (
     lock_school,
 )
 from adsum.schools.rules import School, SchoolChange, SchoolSettings, validate_settings
+from adsum.schools.stale_days import mark_stale_days
 
 
 class Schools:
@@ -73,7 +74,7 @@ class Schools:
         Raises:
             Forbidden: without `school:manage`.
             NotFound: the school does not exist or is not visible.
-            Invalid: an unknown time zone, an edit window out of range, or nothing to change; with every violation.
+            Invalid: an unknown time zone, a number out of range, or nothing to change; with every violation.
         """
         require_permission(caller, Permission.SCHOOL_MANAGE)
         refuse(list(validate_settings(settings)))
@@ -85,6 +86,8 @@ class Schools:
             new = {name: value for name, value in settings.items() if old[name] != value}
             if new:
                 await change_settings(connection, school_id, old, new, caller, self._now())
+            if "missed_from_percent" in new:
+                await mark_stale_days(connection, school_id)
         return replace(school, **new)
 
     async def changes(self, school_id: int, caller: Caller, page: PageRequest) -> Page[SchoolChange]:

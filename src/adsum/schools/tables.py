@@ -27,6 +27,8 @@ schools = Table(
     Column("time_zone", String(64), nullable=False),
     # Days after a learning date within which teachers may write; NULL: no limit.
     Column("edit_window_days", Integer),
+    # A session of which a student missed this percentage of the minutes counts as absent in reports; NULL: none does.
+    Column("missed_from_percent", Integer),
 )
 
 # Each change of a setting of a school, such as its time zone. The values are as they were at that time.

@@ -176,7 +176,7 @@ def _marks(runs: Collection[ColumnElement[bool]], statuses: SchoolStatuses) -> S
     """One row for each mark that counts: student, class, how it counts, and the minutes of its session, or NULL.
 
     `minutes_missed` is of all minutes if the status is absent, else of those before the arrival and after the
-    departure.
+    departure. A session of which the school's share was missed counts as absent, whatever its status.
     """
     absent, a, taken = _codes(statuses, CountsAs.ABSENT), attendances.c, _open_sessions(runs)
     is_same_session = and_(taken.c.session_id == a.session_id, taken.c.day == a.learning_date)
@@ -185,19 +185,23 @@ def _marks(runs: Collection[ColumnElement[bool]], statuses: SchoolStatuses) -> S
         (or_(a.arrived_at.is_not(None), a.left_at.is_not(None)), _minutes_away(taken)),
         else_=case((taken.c.minutes.is_not(None), 0)),
     )
-    return (
+    each = (
         select(
-            *(a.learning_date.label("day"), a.student_id, a.class_id, taken.c.minutes),
+            *(a.learning_date.label("day"), a.student_id, a.class_id, a.status, taken.c.minutes, taken.c.missed_from),
             missed.label("minutes_missed"),
-            _one_if(a.status.in_(_codes(statuses, CountsAs.ATTENDED))).label("attended"),
-            _one_if(a.status.in_(absent)).label("absent"),
-            _one_if(a.status.in_(_absent_and_authorised(statuses))).label("authorised"),
-            _one_if(a.status.in_(_flagged(statuses, StatusFlag.LATE))).label("late"),
         )
         .join(taken, is_same_session)
         .where(a.status.in_(_codes(statuses, CountsAs.ATTENDED) + absent))
-        .subquery("mark")
-    )
+        .subquery("each")
+    ).c
+    is_missed = or_(each.status.in_(absent), 100 * each.minutes_missed >= each.missed_from * each.minutes)
+    return select(
+        *(each.day, each.student_id, each.class_id, each.minutes, each.minutes_missed),
+        case((is_missed, 0), else_=1).label("attended"),
+        _one_if(is_missed).label("absent"),
+        _one_if(and_(is_missed, each.status.in_(_flagged(statuses, StatusFlag.AUTHORISED)))).label("authorised"),
+        case((is_missed, 0), else_=_one_if(each.status.in_(_flagged(statuses, StatusFlag.LATE)))).label("late"),
+    ).subquery("mark")
 
 
 def _minutes_away(taken: Subquery) -> ScalarSelect[int]:
@@ -250,7 +254,10 @@ def _open_sessions(runs: Collection[ColumnElement[bool]]) -> Subquery:
         .scalar_subquery()
     )
     return (
-        select(taken.c.session_id, taken.c.day, weekday.label("weekday"), minutes.label("minutes"))
+        select(
+            *(taken.c.session_id, taken.c.day, weekday.label("weekday"), minutes.label("minutes")),
+            schools.c.missed_from_percent.label("missed_from"),
+        )
         .join(sessions, sessions.c.id == taken.c.session_id)
         .join(classes, classes.c.id == sessions.c.class_id)
         .join(schools, schools.c.id == classes.c.school_id)
@@ -329,7 +336,3 @@ def _codes(statuses: SchoolStatuses, counts_as: CountsAs) -> list[str]:
 
 def _flagged(statuses: SchoolStatuses, flag: StatusFlag) -> list[str]:
     return [status.code for status in statuses if flag in status.flags]
-
-
-def _absent_and_authorised(statuses: SchoolStatuses) -> list[str]:
-    return [code for code in _flagged(statuses, StatusFlag.AUTHORISED) if code in _codes(statuses, CountsAs.ABSENT)]

@@ -151,6 +151,20 @@ async def change_time_zone(
     return redirect_to(f"{context.address('calendar')}#time-zone")
 
 
+@router.post("/admin/calendar/missed")
+async def set_missed_share(
+    request: Request, calendar: CalendarService, schools: SchoolsService, context: CurrentSchool, percent: Text = ""
+) -> Response:
+    """Sets from which share on a session counts as missed in reports. With an empty field none does."""
+    try:
+        share = number_typed(percent, "/missedFromPercent") if percent.strip() else None
+        await schools.change(context.school.id, {"missed_from_percent": share}, context.caller)
+    except WRONG as error:
+        typed = {"percent": percent}
+        return await _page(request, calendar, schools, context, form="missed", typed=typed, error=error)
+    return redirect_to(f"{context.address('calendar')}#missed")
+
+
 async def _page(
     request: Request,
     calendar: SchoolCalendar,
@@ -168,7 +182,7 @@ async def _page(
     terms = await every_item(lambda page: calendar.terms(context.school.id, context.caller, page))
     site = site_of(request)
     spans = [Span(term.begin_date, term.end_date) for term in terms if term.opens_school]
-    window = context.school.edit_window_days
+    window, share = context.school.edit_window_days, context.school.missed_from_percent
     return site.page(
         *(request, "admin/calendar.html"),
         status=status_with(error),
@@ -185,6 +199,7 @@ async def _page(
         typed={
             **EMPTY_FORM,
             "days": "" if window is None else str(window),
+            "percent": "" if share is None else str(share),
             "time_zone": context.school.time_zone,
             **(typed or {}),
         },
