@@ -19,7 +19,7 @@ from adsum.schools.calendar.rules import SessionTime
 from tests.absences.conftest import Office
 from tests.support.api import DAY, violations
 from tests.support.installation import ended
-from tests.support.schools import make_bare_school, make_student
+from tests.support.schools import make_bare_school, make_session, make_student
 
 
 async def change(office: Office, absence_id: int, version: str | None = '"1"', **fields: Any) -> Any:
@@ -210,11 +210,49 @@ async def test_the_same_absence_twice_is_one(office: Office) -> None:
 
 
 async def test_of_the_same_absence_entered_at_once_one_is_stored(office: Office) -> None:
-    first = office.school.student_ids[0]
-    answers = await asyncio.gather(*(office.enter(first) for _ in range(4)))
+    async with office.adsum.database.transaction() as connection:
+        # No fence of a session serialises the requests.
+        student = await make_student(connection, office.school.school_id)
+    answers = await asyncio.gather(*(office.enter(student) for _ in range(8)))
 
-    assert sorted(each.status_code for each in answers) == [200, 200, 200, 201]
+    assert sorted(each.status_code for each in answers) == [*[200] * 7, 201]
     assert len({each.json()["items"][0]["id"] for each in answers}) == 1
+    assert len((await office.api.get("/absences", studentId=student)).json()["items"]) == 1
+
+
+async def test_the_order_of_sessions_makes_no_other_absence(office: Office) -> None:
+    first = office.school.student_ids[0]
+    async with office.adsum.database.transaction() as connection:
+        other = await make_session(connection, office.school.class_id, period="2")
+    sessions = [office.school.session_id, other]
+    entered = await office.enter(first, sessionIds=sessions)
+    again = await office.enter(first, sessionIds=sessions[::-1])
+    assert (again.status_code, again.json()["items"]) == (200, entered.json()["items"])
+    changed = await change(office, entered.json()["items"][0]["id"], sessionIds=sessions[::-1])
+    assert changed.json()["version"] == 1
+    assert (await office.enter(first, sessionIds=sessions[:1])).status_code == 201
+    assert (await office.enter(first)).status_code == 201
+
+
+async def test_an_absence_between_all_sessions_is_entered_with_a_warning(office: Office) -> None:
+    first, second, third = office.school.student_ids
+    session_id = office.school.session_id
+    async with office.adsum.database.transaction() as connection:
+        await replace_times(connection, {session_id: [SessionTime(3, "08:00", "09:30")]})
+    noon, early = {"fromTime": "12:00", "toTime": "13:00"}, {"fromTime": "09:00", "toTime": "13:00"}
+
+    (warning,) = (await office.enter(first, **noon)).json()["warnings"]
+
+    assert (warning["code"], warning["sessionIds"]) == ("no_session_meets", [session_id])
+    assert "between 12:00 and 13:00" in warning["detail"]
+    assert (await office.enter(first, **early)).json()["warnings"] == []
+    named = await office.enter(second, sessionIds=[session_id], **noon)
+    assert [each["code"] for each in named.json()["warnings"]] == ["no_session_meets"]
+    # The session meets on Wednesdays.
+    other_day = await office.enter(third, **{"from": "2024-12-26", "to": "2024-12-27"}, **early)
+    assert [each["code"] for each in other_day.json()["warnings"]] == ["no_session_meets"]
+    week = await office.enter(third, **{"from": "2024-12-26", "to": "2025-01-02"}, **early)
+    assert week.json()["warnings"] == []
 
 
 async def test_an_absence_of_some_hours_names_the_sessions_that_it_does_not_concern(

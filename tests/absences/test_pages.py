@@ -8,6 +8,8 @@ from http import HTTPStatus
 import httpx2
 import pytest
 
+from adsum.roster.timetable.repository import replace_times
+from adsum.schools.calendar.rules import SessionTime
 from tests.absences.conftest import Office
 from tests.support.pages import Pages, visible_text
 from tests.support.schools import enrol, make_bare_school, make_class, make_session, make_student
@@ -124,6 +126,17 @@ async def test_the_form_of_a_student_is_filled_in(office: Office, pages: Pages) 
 async def test_the_sessions_that_warnings_name_are_shown_by_title(office: Office, pages: Pages) -> None:
     page = await pages.open(PATH, entered=1, unaffected=[office.school.session_id])
     assert "unless they are chosen in it: 7b · Attendance." in visible_text(page)
+
+
+async def test_an_absence_at_whose_times_no_session_meets_is_entered_with_a_warning(
+    office: Office, pages: Pages
+) -> None:
+    async with office.adsum.database.transaction() as connection:
+        await replace_times(connection, {office.school.session_id: [SessionTime(3, "08:00", "09:30")]})
+    noon = {"student": office.school.student_ids[:1], "from_time": "12:00", "to_time": "13:00"}
+    entered = await pages.send(f"{PATH}/new", FORM | noon)
+    shown = await pages.open(entered.headers["location"])
+    assert "applies to no session" in visible_text(shown)
 
 
 async def test_the_list_is_filtered(office: Office, pages: Pages) -> None:

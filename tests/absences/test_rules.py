@@ -19,6 +19,7 @@ from adsum.absences.rules import (
     absences_of_session,
     validate_absence,
     validate_numbers,
+    warnings_of,
 )
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.schools.calendar.rules import SessionTime
@@ -112,3 +113,16 @@ def test_the_students_sessions_and_days_of_one_request_are_limited(
 ) -> None:
     found = validate_numbers(students, replace(ALL_DAY, **changes))
     assert [(violation.pointer, violation.code) for violation in found] == violations
+
+
+def test_sessions_that_the_absence_does_not_name_do_not_hide_that_it_applies_to_none() -> None:
+    noon = replace(Absence(date(2024, 12, 25), date(2024, 12, 25), "excused", reason="doctor"), session_ids=(1,))
+    noon = replace(noon, from_time="12:00", to_time="13:00")
+    times = {1: [SessionTime(3, "08:00", "09:30")]}
+    assert [each.code for each in warnings_of(noon, [1, 2], times)] == ["no_session_meets"]
+    assert [each.code for each in warnings_of(replace(noon, session_ids=(2,)), [1, 2], times)] == []
+    assert [each.code for each in warnings_of(replace(noon, session_ids=None), [1, 2], times)] == [
+        "sessions_without_times"
+    ]
+    many = list(range(3, 40))
+    assert "and others" in next(warnings_of(replace(noon, session_ids=None), many, {})).detail

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from adsum.absences.page_data import AbsencePageData, Search, TypedAbsence
-from adsum.absences.rules import MAX_SESSIONS, AbsenceFilters
+from adsum.absences.rules import MAX_SESSIONS, NO_SESSION_MEETS, AbsenceFilters
 from adsum.absences.service import AbsenceResult, Absences
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
@@ -44,6 +44,7 @@ class ListQuery(BaseModel):
         entered: the number of students.
         changed: the number of corrected records.
         unaffected: the sessions to which the absence does not apply.
+        none_meets: these are all, and have times; otherwise they have none.
     """
 
     first_day: Annotated[Text | None, Field(alias="from")] = None
@@ -56,6 +57,7 @@ class ListQuery(BaseModel):
     entered: int | None = None
     changed: int = 0
     unaffected: Annotated[list[PathId], Field(max_length=MAX_SESSIONS)] = []
+    none_meets: bool = False
 
     def filters(self, begin: str, violations: list[Violation]) -> AbsenceFilters:
         """The filters. A day that cannot be read is a violation, and does not filter."""
@@ -195,6 +197,7 @@ async def enter(
         "entered": len(student_ids) if result.is_new else 0,
         "changed": result.changed_records,
         "unaffected": _unaffected(result),
+        "none_meets": any(each.code == NO_SESSION_MEETS for each in result.warnings),
     }
     return redirect_to(f"{PATH}?{urlencode({'school': of.school.id} | days | outcome, doseq=True)}")
 

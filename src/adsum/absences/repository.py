@@ -123,8 +123,8 @@ async def sessions_of_students(connection: AsyncConnection, student_ids: Collect
     return set(await connection.scalars(select(sessions.c.id).where(sessions.c.class_id.in_(classes))))
 
 
-async def sessions_without_times(connection: AsyncConnection, student_ids: Collection[int], day: date) -> list[int]:
-    """The sessions without times of classes in which any of the students is enrolled on a day or later, by id."""
+async def sessions_from(connection: AsyncConnection, student_ids: Collection[int], day: date) -> list[int]:
+    """The active sessions of classes in which any of the students is enrolled on a day or later, by id."""
     classes_of_students = select(enrolments.c.class_id).where(
         enrolments.c.student_id.in_(sorted(student_ids)),
         or_(enrolments.c.end_date.is_(None), enrolments.c.end_date > day),
@@ -132,7 +132,6 @@ async def sessions_without_times(connection: AsyncConnection, student_ids: Colle
     statement = (
         select(sessions.c.id)
         .where(sessions.c.class_id.in_(classes_of_students), sessions.c.active)
-        .where(sessions.c.id.not_in(select(session_times.c.session_id)))
         .order_by(sessions.c.id)
     )
     return list(await connection.scalars(statement))
@@ -165,14 +164,27 @@ async def sessions_to_choose(
     return [SessionChoice(*row) for row in await connection.execute(statement)]
 
 
-async def lock_absences_of_students(connection: AsyncConnection, student_ids: Collection[int]) -> list[PlannedAbsence]:
-    """The absences of students that are not revoked, by id. Locks the students, so that nobody enters another one."""
+async def same_absences(
+    connection: AsyncConnection, student_ids: Collection[int], absence: Absence
+) -> dict[int, PlannedAbsence]:
+    """By student, the absence with the same content that is not revoked.
+
+    Locks the students, so that nobody enters another one meanwhile.
+    """
     c, ids = absences.c, sorted(student_ids)
     # Not FOR UPDATE: records of the students are inserted meanwhile.
     locked = select(students.c.id).where(students.c.id.in_(ids)).order_by(students.c.id).with_for_update(key_share=True)
     await connection.execute(locked)
-    found = select(absences).where(c.student_id.in_(ids), c.revoked_at.is_(None)).order_by(c.id)
-    return [PlannedAbsence.of_row(row) for row in (await connection.execute(found)).mappings()]
+    content = asdict(absence)
+    # Stored as they were sent, in any order.
+    del content["session_ids"]
+    found = (
+        select(absences)
+        .where(c.student_id.in_(ids), c.revoked_at.is_(None), *(c[name] == value for name, value in content.items()))
+        .order_by(c.id)
+    )
+    rows = [PlannedAbsence.of_row(row) for row in (await connection.execute(found)).mappings()]
+    return {row.student_id: row for row in rows if row.absence.is_same_as(absence)}
 
 
 async def queue_due_absences(connection: AsyncConnection, rows: Sequence[PlannedAbsence]) -> None:

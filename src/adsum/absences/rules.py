@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from datetime import date, datetime
-from typing import Any, ClassVar, Self
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import date, datetime, timedelta
+from typing import Any, Self
 
 from pydantic.alias_generators import to_camel
 
@@ -21,6 +21,8 @@ MAX_SESSIONS = 100
 MAX_DAYS = 400
 MAX_STUDENT_DAYS = 20_000
 MAX_LISTED = 20
+NO_SESSION_MEETS = "no_session_meets"
+"""The code of the warning of an absence that applies to no session."""
 
 AbsencePosition = tuple[date, int]
 """The sort key of a list of absences, the latest first day first: the first day, the id."""
@@ -94,6 +96,11 @@ class Absence(AppliedAbsence):
 
     reason: str = field(kw_only=True)
 
+    def is_same_as(self, other: Absence) -> bool:
+        """Whether both have the same content. The order of the sessions has no meaning."""
+        sessions, others = (each.session_ids and frozenset(each.session_ids) for each in (self, other))
+        return sessions == others and replace(self, session_ids=None) == replace(other, session_ids=None)
+
     def to_json(self) -> dict[str, Any]:
         """The form in `absence_versions.said`, with the field names of the API."""
         values = asdict(self).items()
@@ -147,20 +154,47 @@ class SessionChoice:
 
 @dataclass(frozen=True, slots=True)
 class AbsenceWarning:
-    """Sessions to which an absence of some hours does not apply, because they have no times."""
+    """Sessions to which an absence of some hours does not apply, and why."""
 
+    code: str
+    detail: str
     session_ids: Sequence[int]
 
-    code: ClassVar[str] = "sessions_without_times"
 
-    @property
-    def detail(self) -> str:
-        listed = ", ".join(map(str, self.session_ids[:MAX_LISTED]))
-        more = " and others" if len(self.session_ids) > MAX_LISTED else ""
-        return (
-            f"the absence does not apply to sessions that have no times: {listed}{more}. "
+def warnings_of(
+    absence: Absence, session_ids: Sequence[int], times: Mapping[int, Collection[SessionTime]]
+) -> Iterator[AbsenceWarning]:
+    """Warnings of an absence of some hours that does not apply to sessions to which it might be meant to apply.
+
+    Args:
+        absence: of the students.
+        session_ids: of the students' sessions.
+        times: of each of these sessions that has any.
+    """
+    if absence.from_time is None:
+        return
+    meant = [each for each in session_ids if absence.session_ids is None or each in absence.session_ids]
+    without = [each for each in meant if each not in times]
+    if without and absence.session_ids is None:
+        detail = (
+            f"the absence does not apply to sessions that have no times: {_listed(without)}. "
             "To apply it to them, list them in sessionIds."
         )
+        yield AbsenceWarning("sessions_without_times", detail, without)
+    # The same weekdays follow after a week.
+    length = (absence.last_day - absence.first_day).days + 1
+    days = [absence.first_day + timedelta(days=i) for i in range(min(7, length))]
+    if meant and not without and not any(absence.applies_to(each, day, times[each]) for each in meant for day in days):
+        detail = (
+            f"the absence applies to no session: none of {_listed(meant)} meets on these days between "
+            f"{absence.from_time} and {absence.to_time}"
+        )
+        yield AbsenceWarning(NO_SESSION_MEETS, detail, meant)
+
+
+def _listed(session_ids: Sequence[int]) -> str:
+    more = " and others" if len(session_ids) > MAX_LISTED else ""
+    return ", ".join(map(str, session_ids[:MAX_LISTED])) + more
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ from adsum.absences.repository import (
     find_absence,
     list_planned_absences,
     list_versions,
-    lock_absences_of_students,
     queue_due_absences,
+    same_absences,
+    sessions_from,
     sessions_of_students,
     sessions_to_choose,
-    sessions_without_times,
+    times_of_sessions,
 )
 from adsum.absences.rules import (
     Absence,
@@ -30,6 +31,7 @@ from adsum.absences.rules import (
     SessionChoice,
     validate_absence,
     validate_numbers,
+    warnings_of,
 )
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.statuses.repository import find_statuses
@@ -84,11 +86,7 @@ class Absences:
             await claim_key(connection, once)
             school_id = await _validate(connection, student_ids, absence, caller)
             await _fence_sessions(connection, student_ids)
-            existing = {
-                each.student_id: each
-                for each in await lock_absences_of_students(connection, student_ids)
-                if each.absence == absence
-            }
+            existing = await same_absences(connection, student_ids, absence)
             author = Author(caller, self._now())
             missing = [student_id for student_id in student_ids if student_id not in existing]
             added = await add_absences(connection, school_id, missing, absence, author) if missing else []
@@ -163,7 +161,7 @@ class Absences:
                 detail = f"absence {absence_id} was revoked: enter a new absence"
                 raise Invalid(detail, [Violation("absence_revoked", detail, "/id")])
             absence = change(planned.absence)
-            if absence == planned.absence:
+            if absence.is_same_as(planned.absence):
                 return AbsenceResult([planned], 0)
             _require_version(planned, versions)
             await _validate(connection, [planned.student_id], absence, caller)
@@ -193,10 +191,10 @@ class Absences:
 
 
 async def _warnings(connection: Connection, student_ids: Sequence[int], absence: Absence) -> list[AbsenceWarning]:
-    if absence.from_time is None or absence.session_ids is not None:
+    if absence.from_time is None:
         return []
-    without_times = await sessions_without_times(connection, student_ids, absence.first_day)
-    return [AbsenceWarning(without_times)] if without_times else []
+    sessions = await sessions_from(connection, student_ids, absence.first_day)
+    return list(warnings_of(absence, sessions, await times_of_sessions(connection, sessions)))
 
 
 async def _fence_sessions(connection: Connection, student_ids: Sequence[int]) -> None:
