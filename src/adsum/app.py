@@ -22,6 +22,7 @@ from adsum.attendance.statuses import pages as status_pages
 from adsum.batches import endpoints as batches
 from adsum.batches import pages as batch_pages
 from adsum.batches.marks_import import endpoints as marks_import
+from adsum.batches.marks_import import pages as marks_pages
 from adsum.operations import endpoints as operations
 from adsum.platform.errors import AdsumError, NotFound
 from adsum.platform.http import openapi as docs
@@ -90,6 +91,7 @@ PAGES = (
     status_pages.router,
     calendar_pages.router,
     cover_pages.router,
+    marks_pages.router,
     timetable_pages.router,
     roster_files.router,
     year.router,
@@ -132,7 +134,7 @@ def create_app(settings: Settings) -> FastAPI:
     answer_repetitions(app)
     app.add_exception_handler(HTTPStatus.NOT_FOUND, _not_found)
     # A request passes the middleware added last first.
-    uploads = ("/rosters/import", roster_files.PATH, marks_import.PATH)
+    uploads = ("/rosters/import", roster_files.PATH, marks_import.PATH, marks_pages.PATH)
     limits: dict[str, int] = dict.fromkeys(uploads, settings.max_import_bytes)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths=limits, refuse=_refusal)
     app.add_middleware(Observation)

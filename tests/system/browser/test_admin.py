@@ -22,6 +22,7 @@ PAGES = (
     "/admin/timetable?school=2",
     "/admin/timetable/123",
     "/admin/timetable/file",
+    "/admin/marks?school=2",
     "/admin/roster",
 )
 
