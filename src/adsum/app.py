@@ -35,6 +35,8 @@ from adsum.platform.pages.rendering import open_site
 from adsum.platform.pages.routing import asks_for_page, refusal_page
 from adsum.platform.settings import Settings
 from adsum.privacy import endpoints as student_data
+from adsum.privacy.merging import endpoints as student_merges
+from adsum.privacy.merging import pages as student_merge_pages
 from adsum.registers import endpoints as registers
 from adsum.registers import pages as today
 from adsum.registers.on_site import pages as on_site
@@ -72,6 +74,7 @@ ROUTERS = (
     schools.router,
     statuses.router,
     student_data.router,
+    student_merges.router,
     calendar.router,
     timetables.router,
     registers.router,
@@ -94,6 +97,7 @@ PAGES = (
     marks_pages.router,
     timetable_pages.router,
     roster_files.router,
+    student_merge_pages.router,
     year.router,
     planned_absences.router,
 )
@@ -106,6 +110,7 @@ TEMPLATES = (
     "adsum.accounts",
     "adsum.attendance",
     "adsum.batches",
+    "adsum.privacy",
     "adsum.registers",
     "adsum.reports",
     "adsum.roster",

@@ -91,7 +91,11 @@ GROUPS = {
     ),
     "school": LazyGroup("adsum.schools.commands:app", "Schools and their edit windows."),
     "status": LazyGroup("adsum.attendance.statuses.commands:app", "The statuses of a school: present, absent, a trip."),
-    "student": LazyGroup("adsum.privacy.commands:app", "Export or erase the data of a student."),
+    "student": LazyGroup(
+        "adsum.privacy.commands:app",
+        "Export, erase or merge the data of students.",
+        (ExtraCommand("merge", "adsum.privacy.merging.commands:merge", after="erase"),),
+    ),
     "user": LazyGroup("adsum.accounts.commands:user_app", "Users who can sign in."),
     "token": LazyGroup("adsum.accounts.commands:token_app", "Bearer tokens."),
     "key": LazyGroup("adsum.accounts.commands:key_app", "API keys of programs."),

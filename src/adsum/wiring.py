@@ -55,6 +55,8 @@ from adsum.platform.redis.connection import RedisClient
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings
 from adsum.platform.time_zones import ASSUMED
+from adsum.privacy.merging.page_data import MergePageData
+from adsum.privacy.merging.service import StudentMerges
 from adsum.privacy.service import StudentData
 from adsum.registers.day_roster import DayRosters
 from adsum.registers.on_site.service import OnSite
@@ -173,6 +175,7 @@ class PageServices:
     absence_page_data: AbsencePageData
     cover_page_data: CoverPageData
     overview_page_data: OverviewPageData
+    merge_page_data: MergePageData
     record_page_data: RecordPageData
     today_page_data: TodayPageData
 
@@ -182,6 +185,7 @@ class OperationServices:
     """Privacy and operations."""
 
     student_data: StudentData
+    student_merges: StudentMerges
     metrics: Metrics
     batch_metrics: BatchMetrics
     readiness: Readiness
@@ -361,6 +365,9 @@ def _pages(
             absences.absences, roster.directory, schools.schools, attendance.statuses, roster.naming
         ),
         cover_page_data=CoverPageData(roster.covers, roster.directory, roster.people, roster.naming),
+        merge_page_data=MergePageData(
+            StudentMerges(on.database, on.now), roster.directory, schools.schools, attendance.statuses, roster.naming
+        ),
         record_page_data=RecordPageData(
             attendance.corrections, schools.schools, attendance.statuses, roster.naming, on.now
         ),
@@ -384,6 +391,7 @@ def _operations(on: _Servers, batches: BatchServices) -> OperationServices:
     pruning = [Pruning(on.database, on.now, keep=keep).prune_if_due] if keep else []
     return OperationServices(
         student_data=StudentData(on.database),
+        student_merges=StudentMerges(on.database, on.now),
         metrics=metrics,
         batch_metrics=metrics.batches,
         readiness=Readiness(on.database, batches.queue.ping, batches.queue.depth, on.now),

@@ -37,3 +37,21 @@ def test_an_export_file_is_readable_by_its_owner_only(demo: Commands, tmp_path: 
     demo.output("student", "export", "1", "--output", str(file))
 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_two_records_are_merged_after_every_wrong_word_was_named(demo: Commands) -> None:
+    for option in ("--prefer=both", "--choose=2024-12-25", "--choose=25.12.=keep", "--choose=2024-12-25:x=keep"):
+        assert demo.run("student", "merge", "1", "2", option).returncode == 2, option
+    same = demo.run("student", "merge", "1", "1")
+    assert (same.returncode, same.stderr.count("\n")) == (1, 1)
+    nothing = demo.run("student", "merge", "1", "2", "--choose=2024-12-25:456=keep")
+    assert "there is nothing to choose on 2024-12-25 in session 456" in nothing.stderr
+
+    shown = demo.output("student", "merge", "1", "2", "--dry-run")
+    merged = json.loads(demo.output("student", "merge", "1", "2", "--json"))
+    again = demo.output("student", "merge", "1", "2")
+
+    assert shown.splitlines()[-1] == "A dry run: nothing was changed."
+    assert (merged["student"]["id"], merged["removed"]["id"], merged["moved"]["enrolments"]) == (1, 2, 1)
+    assert again.splitlines()[-1] == "Merged."
+    assert demo.run("student", "export", "2").returncode == 1

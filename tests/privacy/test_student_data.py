@@ -20,6 +20,7 @@ from adsum.batches.repository.runs import close_runs, newest_run
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import metadata
 from adsum.platform.ids import Batch, parse_batch_id
+from adsum.privacy.merging.rules import Choices
 from adsum.reports.service import Summaries
 from adsum.reports.tables import class_days, school_days, student_days
 from adsum.roster.tables import student_schools
@@ -70,6 +71,8 @@ async def with_traces_everywhere(register: Register) -> None:
         run_id = (await connection.execute(select(batch_runs.c.run_id).limit(1))).scalar_one()
         absence_id = (await connection.execute(select(absences.c.id))).scalar_one()
         await connection.execute(insert(due_absences).values(run_id=run_id, absence_id=absence_id))
+        second = await make_student(connection, register.api.school.school_id, given=NOTE)
+    await register.adsum.student_merges.merge(student_of(register), second, Choices(), system_caller())
 
 
 def tables_after(words: str, sent: Sent) -> set[str]:

@@ -87,6 +87,8 @@ class Absences:
             school_id = await _validate(connection, student_ids, absence, caller)
             await _fence_sessions(connection, student_ids)
             existing = await same_absences(connection, student_ids, absence)
+            # Again, because a record may have been merged into another one before the lock.
+            await _validate(connection, student_ids, absence, caller)
             author = Author(caller, self._now())
             missing = [student_id for student_id in student_ids if student_id not in existing]
             added = await add_absences(connection, school_id, missing, absence, author) if missing else []

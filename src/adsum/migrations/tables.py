@@ -8,6 +8,7 @@ from adsum.attendance.tables import attendance_changes, attendances, contradicti
 from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import metadata
+from adsum.privacy.tables import student_merges
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.tables import classes, enrolments, session_times, sessions, student_schools, students
 from adsum.schools.tables import class_terms, closed_days, school_changes, schools, terms
@@ -38,6 +39,7 @@ __all__ = [
     "sessions",
     "statuses",
     "student_days",
+    "student_merges",
     "student_months",
     "student_schools",
     "students",

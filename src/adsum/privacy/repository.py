@@ -7,7 +7,7 @@ personal data.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import Any
@@ -24,10 +24,12 @@ from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import BigInt, Instant, Json, RunId
 from adsum.platform.database.sql_files import FileStatement, sql_file
+from adsum.platform.ids import Batch
 from adsum.privacy.rules import IsAbout, PersonalData, Row, is_about_student, parts_about, without_parts
+from adsum.privacy.tables import student_merges
 from adsum.reports.repository.summaries import erase_from_summaries, summarise_classes
 from adsum.roster.repository.membership import schools_of_student
-from adsum.roster.tables import enrolments, sessions, student_schools, students
+from adsum.roster.tables import enrolments, named_student_id, student_schools, students
 from adsum.schools.repository import lock_school
 
 _STUDENT = {"student_id": BigInt}
@@ -159,6 +161,18 @@ _COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "plan": Json,
         "kept": Json,
     },
+    "open_runs_with_student": {
+        "class_id": BigInt,
+        "session_id": BigInt,
+        "learning_date": Date(),
+    },
+    "export_merges": {
+        "removed": Json,
+        "moved": Json,
+        "resolved": Json,
+        "merged_at": Instant(),
+        "merged_role": String(),
+    },
     "answers_with_student": {
         "actor": String(),
         "key": String(),
@@ -168,12 +182,16 @@ _COLUMNS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 
+_SINGLE_RECORD = (
+    *("status", "note", "arrived_at", "left_at", "office_note", "absence_id", "version", "marked_at", "marked_role"),
+)
+
 
 def _statement(name: str) -> FileStatement:
     return sql_file("adsum.privacy", name, parameters=_STUDENT, returns=_COLUMNS[name])
 
 
-_OPEN_RUN = sql_file("adsum.privacy", "open_run_with_student", parameters=_STUDENT)
+_OPEN_RUNS = _statement("open_runs_with_student")
 _PERSON = _statement("export_student")
 _SCHOOLS = _statement("export_schools")
 _ENROLMENTS = _statement("export_enrolments")
@@ -186,6 +204,7 @@ _CONTRADICTIONS = _statement("export_contradictions")
 _DAYS = _statement("export_days")
 _MONTHS = _statement("export_months")
 _UNMARKED = _statement("export_unmarked")
+_MERGES = _statement("export_merges")
 _RUNS = _statement("runs_with_student")
 _ANSWERS = _statement("answers_with_student")
 
@@ -197,7 +216,7 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
     versions = _by(await _rows(connection, _ABSENCE_VERSIONS, student_id), "absence_id")
     pending = _by(await _rows(connection, _DUE_ABSENCES, student_id), "absence_id")
     runs = await _rows(connection, _RUNS, student_id)
-    answers = await _rows(connection, _ANSWERS, student_id)
+    answers = await answers_with_student(connection, student_id)
     return PersonalData(
         student=student,
         schools=await _rows(connection, _SCHOOLS, student_id),
@@ -220,6 +239,7 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
         days=await _rows(connection, _DAYS, student_id),
         months=await _rows(connection, _MONTHS, student_id),
         unmarked=await _rows(connection, _UNMARKED, student_id),
+        merges=[_merge(row) for row in await _rows(connection, _MERGES, student_id)],
     )
 
 
@@ -278,30 +298,79 @@ async def _absences(connection: AsyncConnection, student_id: int) -> list[dict[s
     return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
+def _merge(row: Row) -> Row:
+    removed = {name: row["removed"][name] for name in ("id", "given_name", "family_name", "grade")}
+    own = {name: row[name] for name in ("moved", "merged_at", "merged_role")}
+    return own | {
+        "removed": removed | {"sourced_id": row["removed"]["source_id"]},
+        "resolved": [_resolved(each) for each in row["resolved"]],
+    }
+
+
+def _resolved(double: Row) -> Row:
+    history = _COLUMNS["export_changes"].keys() - {"attendance_id"}
+    return {
+        **{name: double[name] for name in ("learning_date", "class_id", "session_id", "prefer")},
+        **{side: {name: double[side][name] for name in _SINGLE_RECORD} for side in ("kept", "removed")},
+        "changes": [{name: change[name] for name in history} for change in double["history"]],
+    }
+
+
 def _version(row: Row) -> Row:
     content = row["content"]
     own = {name: row[name] for name in ("version", "changed_at", "changed_role")}
     return own | content_by_field(content) | {"revoked": content.get("revoked", False)}
 
 
-async def lock_schools_of(connection: AsyncConnection, student_id: int) -> None:
-    """Locks the schools of a student in the order of their ids. Taken before any lock on rows of the schools.
+async def lock_schools_of(connection: AsyncConnection, student_ids: Collection[int]) -> None:
+    """Locks the schools of students in the order of their ids. Taken before any lock on rows of the schools.
 
     Without it, a concurrent transaction that has read the student's records would add them to a summary.
     """
-    for school_id in await schools_of_student(connection, student_id):
+    of_students = {each for student_id in student_ids for each in await schools_of_student(connection, student_id)}
+    for school_id in sorted(of_students):
         await lock_school(connection, school_id)
 
 
-async def sessions_of_student(connection: AsyncConnection, student_id: int) -> list[int]:
-    """The sessions of all classes in which the student is or was enrolled."""
-    class_ids = select(enrolments.c.class_id).where(enrolments.c.student_id == student_id)
-    return list(await connection.scalars(select(sessions.c.id).where(sessions.c.class_id.in_(class_ids))))
+async def open_batches_with(connection: AsyncConnection, student_id: int) -> list[Batch]:
+    """The batches whose open run names the student. Its plan is a promise and cannot be changed."""
+    return [Batch(**row) for row in await _rows(connection, _OPEN_RUNS, student_id)]
 
 
-async def is_being_marked(connection: AsyncConnection, student_id: int) -> bool:
-    """Whether an open run names the student. Its plan is a promise and cannot be changed."""
-    return bool(await _OPEN_RUN.fetch_all(connection, {"student_id": student_id}))
+async def runs_with_student(connection: AsyncConnection, student_id: int) -> list[dict[str, Any]]:
+    """The runs that name the student, with `run_id`, `plan` and `kept`."""
+    return await _rows(connection, _RUNS, student_id)
+
+
+async def set_plans(connection: AsyncConnection, runs: Sequence[Mapping[str, Any]]) -> None:
+    """Stores other plans of ended runs, each with `run_id`, `plan` and `kept`.
+
+    Of a run that has ended, the position of a job in its chunk is no longer used.
+    """
+    changed = [{"of_run": run["run_id"], "plan": run["plan"], "kept": run["kept"]} for run in runs]
+    if changed:
+        await connection.execute(update(batch_runs).where(batch_runs.c.run_id == bindparam("of_run")), changed)
+
+
+async def answers_with_student(connection: AsyncConnection, student_id: int) -> list[dict[str, Any]]:
+    """The stored responses that name the student, with `actor`, `key` and `answer`.
+
+    `sourced_ids`: those of the student, and of merged records, by which they do.
+    """
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in await _rows(connection, _ANSWERS, student_id):
+        answer = found.setdefault((row["actor"], row["key"]), row | {"sourced_ids": list[str | None]()})
+        answer["sourced_ids"].append(row["sourced_id"])
+    return list(found.values())
+
+
+async def set_answers(connection: AsyncConnection, answers: Sequence[Mapping[str, Any]]) -> None:
+    """Stores other responses, each with `actor`, `key` and `answer`."""
+    c = idempotency_keys.c
+    changed = [{"of_actor": row["actor"], "of_key": row["key"], "answer": row["answer"]} for row in answers]
+    if changed:
+        one = update(idempotency_keys).where(c.actor == bindparam("of_actor"), c.key == bindparam("of_key"))
+        await connection.execute(one, changed)
 
 
 async def erase_student(connection: AsyncConnection, student_id: int) -> int:
@@ -327,7 +396,8 @@ async def erase_student(connection: AsyncConnection, student_id: int) -> int:
     await connection.execute(delete(contradictions).where(contradictions.c.student_id == student_id))
     await connection.execute(delete(enrolments).where(enrolments.c.student_id == student_id))
     await connection.execute(delete(student_schools).where(student_schools.c.student_id == student_id))
-    await connection.execute(delete(students).where(students.c.id == student_id))
+    await connection.execute(delete(student_merges).where(student_merges.c.student_id == student_id))
+    await connection.execute(delete(students).where(named_student_id == student_id))
     return erased.rowcount
 
 
@@ -345,24 +415,22 @@ async def _lock_records(connection: AsyncConnection, student_id: int) -> Mapping
 
 
 async def _erase_from_plans(connection: AsyncConnection, student_id: int) -> None:
-    # These runs have ended, so that the position of a job in its chunk is no longer used.
-    changed = [
+    erased = [
         {
-            "of_run": run["run_id"],
+            "run_id": run["run_id"],
             "plan": [[job for job in chunk if job[STUDENT] != student_id] for chunk in run["plan"]],
             "kept": [kept for kept in run["kept"] if kept != student_id],
         }
-        for run in await _rows(connection, _RUNS, student_id)
+        for run in await runs_with_student(connection, student_id)
     ]
-    if changed:
-        await connection.execute(update(batch_runs).where(batch_runs.c.run_id == bindparam("of_run")), changed)
+    await set_plans(connection, erased)
 
 
 async def _erase_from_answers(connection: AsyncConnection, student_id: int) -> None:
     """Removes the student from lists in answers. Deletes an answer that is only about the student."""
     c = idempotency_keys.c
     of_row = c.actor == bindparam("of_actor"), c.key == bindparam("of_key")
-    for row in await _rows(connection, _ANSWERS, student_id):
+    for row in await answers_with_student(connection, student_id):
         is_about = _about(row, student_id)
         answer = without_parts(row["answer"], is_about)
         is_kept = next(parts_about(answer, is_about), None) is None
@@ -374,4 +442,5 @@ async def _erase_from_answers(connection: AsyncConnection, student_id: int) -> N
 
 
 def _about(row: Row, student_id: int) -> IsAbout:
-    return partial(is_about_student, student_id, row["sourced_id"])
+    by_id = [partial(is_about_student, student_id, sourced_id) for sourced_id in row["sourced_ids"]]
+    return lambda part: any(is_about(part) for is_about in by_id)

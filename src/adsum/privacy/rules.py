@@ -46,6 +46,7 @@ class PersonalData:
         days: daily summaries.
         months: monthly summaries.
         unmarked: taken sessions without a mark, as reports count them.
+        merges: second records that were merged into the student's, with the days on which both had a record.
     """
 
     student: Row
@@ -62,6 +63,7 @@ class PersonalData:
     days: Sequence[Row]
     months: Sequence[Row]
     unmarked: Sequence[Row]
+    merges: Sequence[Row]
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,6 +229,62 @@ class MonthOfData(Schema):
     minutes_missed: int = 0
 
 
+class RemovedRecordOfData(Schema):
+    """A second record of the student, as it was before the merge."""
+
+    id: int
+    sourced_id: str | None
+    given_name: str
+    family_name: str
+    grade: str | None
+
+
+class SingleRecordOfData(Schema):
+    """One of two records of a session and day."""
+
+    status: str | None
+    note: str | None
+    arrived_at: str | None
+    left_at: str | None
+    office_note: str | None
+    absence_id: int | None
+    version: int
+    marked_at: Moment
+    marked_role: str
+
+
+class ResolvedOfData(Schema):
+    """A session and day on which both had a record, and the changes of the removed one. `prefer`: which one holds."""
+
+    learning_date: date
+    class_id: int
+    session_id: int
+    prefer: str
+    kept: SingleRecordOfData
+    removed: SingleRecordOfData
+    changes: list[ChangeOfData]
+
+
+class MovedOfData(Schema):
+    """The numbers of rows that a merge moved."""
+
+    records: int
+    absences: int
+    enrolments: int
+    disputed_marks: int
+    failures: int
+
+
+class MergeOfData(Schema):
+    """A second record that was merged into the student's."""
+
+    removed: RemovedRecordOfData
+    moved: MovedOfData
+    resolved: list[ResolvedOfData]
+    merged_at: Moment
+    merged_role: str
+
+
 class StudentDataAnswer(Schema):
     """All data about a student."""
 
@@ -246,6 +302,7 @@ class StudentDataAnswer(Schema):
     months: list[MonthOfData] = []  # noqa: RUF012 - pydantic copies it
     schools: list[SchoolOfData] = []  # noqa: RUF012 - pydantic copies it
     unmarked: list[UnmarkedOfData] = []  # noqa: RUF012 - pydantic copies it
+    merges: list[MergeOfData] = []  # noqa: RUF012 - pydantic copies it
 
 
 class ErasedAnswer(Schema):

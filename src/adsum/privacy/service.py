@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adsum.absences.repository import sessions_of_students
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.visibility import can_see_school
 from adsum.platform.database.engine import Connection, Database
@@ -9,10 +10,9 @@ from adsum.platform.errors import NotFound
 from adsum.platform.telemetry import logger
 from adsum.privacy.repository import (
     erase_student,
-    is_being_marked,
     lock_schools_of,
+    open_batches_with,
     personal_data,
-    sessions_of_student,
 )
 from adsum.privacy.rules import Erased, OtherSchools, PersonalData, StudentIsBeingMarked
 from adsum.roster.repository.membership import schools_of_student
@@ -37,7 +37,7 @@ class StudentData:
         """
         require_permission(caller, Permission.STUDENT_DATA)
         async with self._database.snapshot() as connection:
-            await _require_student(connection, student_id, caller)
+            await require_student(connection, student_id, caller)
             data = await personal_data(connection, student_id)
         log.info("student data exported", student_id=student_id, actor=caller.actor)
         return data
@@ -56,11 +56,11 @@ class StudentData:
         """
         require_permission(caller, Permission.STUDENT_DATA)
         async with self._database.transaction() as connection:
-            await lock_schools_of(connection, student_id)
-            await _require_student(connection, student_id, caller)
+            await lock_schools_of(connection, [student_id])
+            await require_student(connection, student_id, caller)
             # The fence that submissions take, so that none with this student is accepted meanwhile.
-            await advance_fences(connection, await sessions_of_student(connection, student_id))
-            if await is_being_marked(connection, student_id):
+            await advance_fences(connection, await sessions_of_students(connection, [student_id]))
+            if await open_batches_with(connection, student_id):
                 raise StudentIsBeingMarked(
                     f"a batch with student {student_id} is being processed: wait for it, or cancel it",
                     studentId=student_id,
@@ -70,7 +70,8 @@ class StudentData:
         return Erased(student_id, records)
 
 
-async def _require_student(connection: Connection, student_id: int, caller: Caller) -> None:
+async def require_student(connection: Connection, student_id: int, caller: Caller) -> None:
+    """Raises NotFound: the student does not exist or is not visible; OtherSchools: not all of their schools are."""
     schools = await schools_of_student(connection, student_id)
     visible = [can_see_school(caller, school_id) for school_id in schools]
     if not any(visible):

@@ -14,10 +14,12 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    func,
+    text,
     true,
 )
 
-from adsum.platform.database.columns import id_column, metadata, reference
+from adsum.platform.database.columns import BigInt, id_column, metadata, reference
 from adsum.platform.database.search import search_column
 
 students = Table(
@@ -32,8 +34,22 @@ students = Table(
     Column("grade", Text().with_variant(String(32), "sqlite")),
     search_column("given_name", "family_name", "source_id"),
     Column("active", Boolean, nullable=False, server_default=true()),
+    # The student of whom this was a second record: see privacy/merging. The row stays, so that its source id names that
+    # student and its id is not given to another one. Without a foreign key, which SQLite adds to new tables only.
+    Column("merged_into", BigInt),
     UniqueConstraint("school_id", "source_id"),
+    Index(
+        "ix_students_merged_into",
+        "merged_into",
+        sqlite_where=text("merged_into IS NOT NULL"),
+        postgresql_where=text("merged_into IS NOT NULL"),
+    ),
 )
+
+# Rows that stand for a student. The others are second records, and only their source ids are used.
+is_student = students.c.merged_into.is_(None)
+# The student whom a row of `students` names.
+named_student_id = func.coalesce(students.c.merged_into, students.c.id)
 
 classes = Table(
     "classes",

@@ -24,6 +24,7 @@ PAGES = (
     "/admin/timetable/file",
     "/admin/marks?school=2",
     "/admin/roster",
+    "/admin/students/merge?keep=1&remove=2&words=a",
 )
 
 

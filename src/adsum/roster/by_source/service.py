@@ -46,7 +46,7 @@ class SourcedRoster:
             return Upserted(await statements.upsert_class(connection, class_id, values), class_id is None)
 
     async def put_student(self, school_id: int, source_id: str, row: SourcedStudent, caller: Caller) -> Upserted:
-        """Upserts a student.
+        """Upserts a student. The id of a merged record names the kept student, and changes neither name nor grade.
 
         A student of the school whose home is another one, such as a former student, keeps name and grade: only their
         home school changes these.
@@ -57,9 +57,9 @@ class SourcedRoster:
             if student is not None and student.school_id != school_id:
                 await statements.set_active_at(connection, school_id, student.id, active=row.active)
                 return Upserted(student.id, is_new=False)
-            student_id = student.id if student else None
             values = {"school_id": school_id, "source_id": source_id, **row.to_row()}
-            return Upserted(await statements.upsert_student(connection, student_id, values), student_id is None)
+            row_id = await statements.upsert_student(connection, student.row_id if student else None, values)
+            return Upserted(student.id if student else row_id, student is None)
 
     async def put_session(self, school_id: int, source_id: str, row: SourcedSession, caller: Caller) -> Upserted:
         """Upserts a session. A session of the same class and period without a source id gets this one."""

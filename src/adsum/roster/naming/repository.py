@@ -12,7 +12,7 @@ from adsum.accounts.visibility import in_visible_class, in_visible_school
 from adsum.roster.naming.rules import NamedSession, NamedStudent
 from adsum.roster.repository.membership import student_in_school
 from adsum.roster.repository.students import ever_taught
-from adsum.roster.tables import classes, sessions, students
+from adsum.roster.tables import classes, named_student_id, sessions, students
 
 # Both databases limit the parameters of a statement.
 _IDS_AT_ONCE = 10_000
@@ -37,13 +37,21 @@ async def visible_sessions(
 
 
 async def visible_students(connection: AsyncConnection, caller: Caller, school_id: int) -> list[NamedStudent]:
-    """The students of a school whom the caller sees, as in `find_student`."""
-    statement = select(students.c.id, students.c.source_id).where(student_in_school(school_id))
+    """The students of a school whom the caller sees, as in `find_student`.
+
+    A student is listed again under the source id of each record that was merged into theirs.
+    """
+    of_school = student_in_school(school_id)
+    merged = students.c.merged_into.in_(select(students.c.id).where(of_school).correlate(None))
+    found: list[NamedStudent] = []
     # The last student of a source id is the one whom the file names: one of the school, not of another home school.
-    statement = statement.order_by(students.c.school_id == school_id, students.c.id)
-    if caller.teaches_only:
-        statement = statement.where(ever_taught(caller))
-    return [NamedStudent(*row) for row in await connection.execute(statement)]
+    for condition in (merged, of_school):
+        statement = select(named_student_id, students.c.source_id).where(condition)
+        statement = statement.order_by(students.c.school_id == school_id, students.c.id)
+        if caller.teaches_only:
+            statement = statement.where(ever_taught(caller))
+        found += [NamedStudent(*row) for row in await connection.execute(statement)]
+    return found
 
 
 async def schools_of_classes(connection: AsyncConnection, caller: Caller, class_ids: Collection[int]) -> dict[int, int]:

@@ -25,7 +25,7 @@ from adsum.roster.rules import (
     SessionRow,
     SessionTitles,
 )
-from adsum.roster.tables import classes, sessions, student_schools, students
+from adsum.roster.tables import classes, is_student, sessions, student_schools, students
 from adsum.schools.tables import schools
 
 
@@ -179,7 +179,7 @@ async def sizes_of_schools(connection: AsyncConnection, school_ids: Collection[i
     """The size of each of these schools, by id."""
     ids = sorted(school_ids)
     active_classes = await _count_by_school(connection, classes, ids, classes.c.active)
-    at_home = await _count_by_school(connection, students, ids, students.c.active)
+    at_home = await _count_by_school(connection, students, ids, students.c.active, is_student)
     elsewhere = await _count_by_school(connection, student_schools, ids, student_schools.c.active)
     people = await _count_by_school(connection, users, ids, not_(is_disabled))
     return {
@@ -189,8 +189,8 @@ async def sizes_of_schools(connection: AsyncConnection, school_ids: Collection[i
 
 
 async def _count_by_school(
-    connection: AsyncConnection, table: Table, ids: list[int], condition: ColumnElement[bool]
+    connection: AsyncConnection, table: Table, ids: list[int], *conditions: ColumnElement[bool]
 ) -> dict[int, int]:
     school_id = table.c.school_id
-    counts = select(school_id, func.count()).where(school_id.in_(ids), condition).group_by(school_id)
+    counts = select(school_id, func.count()).where(school_id.in_(ids), *conditions).group_by(school_id)
     return {row[0]: row[1] for row in await connection.execute(counts)}

@@ -10,26 +10,26 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TypeVar
 
-from sqlalchemy import Boolean, ColumnElement, FunctionElement, case, or_, select, true
+from sqlalchemy import Boolean, ColumnElement, FunctionElement, and_, case, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import can_see_school
-from adsum.roster.tables import student_schools, students
+from adsum.roster.tables import is_student, student_schools, students
 
 T = TypeVar("T")
 
 
 def student_in_school(school_id: int) -> ColumnElement[bool]:
     """Students of a school, former ones too."""
-    return _in_schools([school_id])
+    return and_(is_student, _in_schools([school_id]))
 
 
 def is_visible_student(caller: Caller) -> ColumnElement[bool]:
     """Students of any school that the caller may see. Does not check classes."""
-    return true() if caller.schools is None else _in_schools(sorted(caller.schools))
+    return is_student if caller.schools is None else and_(is_student, _in_schools(sorted(caller.schools)))
 
 
 def in_one_school(caller: Caller, school_id: int | None) -> Caller:
@@ -51,7 +51,7 @@ def is_active(caller: Caller) -> ColumnElement[bool]:
 
 async def schools_of_student(connection: AsyncConnection, student_id: int) -> list[int]:
     """All schools of a student, by id; none if the student does not exist."""
-    home = select(students.c.school_id).where(students.c.id == student_id)
+    home = select(students.c.school_id).where(students.c.id == student_id, is_student)
     others = select(student_schools.c.school_id).where(student_schools.c.student_id == student_id)
     return sorted(await connection.scalars(home.union_all(others)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import date
 
-from sqlalchemy import BigInteger, ColumnElement, Date, Select, exists, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Date, Select, exists, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
@@ -23,7 +23,7 @@ from adsum.roster.repository.membership import (
     student_in_school,
 )
 from adsum.roster.rules import RosterStudent, StudentFilters, StudentName, StudentRow, grades_of, name_order
-from adsum.roster.tables import classes, enrolments, students
+from adsum.roster.tables import classes, enrolments, named_student_id, students
 from adsum.schools.tables import schools
 
 # Postgres allows 32,767 parameters in a statement.
@@ -48,9 +48,9 @@ async def list_students(
     if caller.teaches_only or filters.class_id is not None or filters.day is not None:
         statement = statement.where(_enrolled(caller, filters.class_id, filters.day or today))
     if filters.words is not None:
-        statement = statement.where(mentions(filters.words, students.c.search_text))
+        statement = statement.where(await _is_or_was(connection, mentions(filters.words, students.c.search_text)))
     if filters.source_id is not None:
-        statement = statement.where(students.c.source_id == filters.source_id)
+        statement = statement.where(await _is_or_was(connection, students.c.source_id == filters.source_id))
     return [StudentRow(*row) for row in await connection.execute(statement)]
 
 
@@ -155,6 +155,13 @@ def _students(caller: Caller) -> Select[int, int, str | None, str, str, str | No
     )
 
 
+async def _is_or_was(connection: AsyncConnection, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Students who meet the condition, or into whose record one was merged that meets it."""
+    merged = select(students.c.merged_into).where(students.c.merged_into.is_not(None), condition)
+    ids = list(await connection.scalars(merged))
+    return or_(condition, students.c.id.in_(ids)) if ids else condition
+
+
 def _enrolled(caller: Caller, class_id: int | None, day: Day) -> ColumnElement[bool]:
     """Students who are enrolled on `day` in this class, or in any class that the caller sees on that day."""
     enrolled = select(enrolments.c.id).where(
@@ -172,5 +179,5 @@ def _enrolled(caller: Caller, class_id: int | None, day: Day) -> ColumnElement[b
 def ever_taught(caller: Caller) -> ColumnElement[bool]:
     """Students with an enrolment, of any date, in a class that the caller teaches on any day."""
     return exists().where(
-        enrolments.c.student_id == students.c.id, in_visible_class(caller, enrolments.c.class_id, None)
+        enrolments.c.student_id == named_student_id, in_visible_class(caller, enrolments.c.class_id, None)
     )

@@ -19,7 +19,7 @@ from adsum.roster.importing.tables import (
     import_places,
     import_schools,
 )
-from adsum.roster.tables import classes, enrolments, students
+from adsum.roster.tables import classes, enrolments, is_student, students
 from adsum.schools.tables import schools
 
 _Rows = Select[*tuple[Any, ...]]
@@ -163,7 +163,7 @@ def _changed_students() -> _Rows:
         .outerjoin(import_known_students, known.student_id == s.id)
         .outerjoin(moves, moves.c.student_id == s.id)
         .outerjoin(places, places.c.student_id == s.id)
-        .where(or_(moved, and_(of_import, was_active != s.active)))
+        .where(or_(moved, and_(of_import, is_student, was_active != s.active)))
     )
 
 

@@ -29,9 +29,15 @@ async def begin_staging(connection: AsyncConnection, *, is_postgres: bool) -> No
     """Waits for the import lock and creates the temporary tables."""
     if is_postgres:
         await connection.execute(text(_SET_IDLE_TIMEOUT))
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _IMPORT_LOCK})
+    await wait_for_imports(connection, is_postgres=is_postgres)
     for table in staging.sorted_tables:
         await connection.execute(CreateTable(table))
+
+
+async def wait_for_imports(connection: AsyncConnection, *, is_postgres: bool) -> None:
+    """Waits until no import runs, and lets none begin until the transaction ends. SQLite has one writer."""
+    if is_postgres:
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _IMPORT_LOCK})
 
 
 async def end_staging(connection: AsyncConnection) -> None:

@@ -7,6 +7,7 @@ becomes the home school. A student who is listed at both belongs to both. See `a
 from __future__ import annotations
 
 from sqlalchemy import (
+    ColumnElement,
     and_,
     case,
     delete,
@@ -21,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.platform.database.search import with_search_text
 from adsum.roster.importing.repository.changes import ENROLMENTS, STUDENTS, is_missing, of_import
 from adsum.roster.importing.rules import KnownStudents
 from adsum.roster.importing.tables import (
@@ -31,13 +33,17 @@ from adsum.roster.importing.tables import (
     import_students,
     import_transfers,
 )
-from adsum.roster.tables import classes, student_schools, students
+from adsum.roster.tables import classes, is_student, named_student_id, student_schools, students
+
+_MERGED = students.alias("merged")
 
 
 async def known_students(connection: AsyncConnection) -> KnownStudents:
     """The students to whom enrolments can refer."""
     s, o, i = students.c, student_schools.c, import_schools.c
-    at_home = select(s.school_id, s.source_id, s.id, s.active).join(import_schools, i.school_id == s.school_id)
+    at_home = select(s.school_id, s.source_id, named_student_id, s.active).join(
+        import_schools, i.school_id == s.school_id
+    )
     at_others = (
         select(o.school_id, s.source_id, s.id, o.active)
         .join(students, s.id == o.student_id)
@@ -59,7 +65,11 @@ async def known_students(connection: AsyncConnection) -> KnownStudents:
 async def active_students(connection: AsyncConnection) -> dict[tuple[int, str], int]:
     """Ids by school and source id, of the active students of each school of the import."""
     s, o, i = students.c, student_schools.c, import_schools.c
-    at_home = select(s.school_id, s.source_id, s.id).join(import_schools, i.school_id == s.school_id).where(s.active)
+    at_home = (
+        select(s.school_id, s.source_id, named_student_id)
+        .join(import_schools, i.school_id == s.school_id)
+        .where(s.active)
+    )
     at_others = (
         select(o.school_id, s.source_id, s.id)
         .join(students, s.id == o.student_id)
@@ -75,7 +85,9 @@ async def find_elsewhere(connection: AsyncConnection) -> None:
     await connection.execute(delete(import_elsewhere))
     staged, s, o = import_students, students.c, student_schools.c
     schools = select(import_schools.c.school_id)
-    at_home = select(s.id, s.source_id, s.active).where(s.school_id.in_(schools), s.source_id.is_not(None))
+    at_home = select(named_student_id.label("id"), s.source_id, s.active).where(
+        s.school_id.in_(schools), s.source_id.is_not(None)
+    )
     at_others = (
         select(s.id, s.source_id, s.active)
         .join(student_schools, o.student_id == s.id)
@@ -105,7 +117,7 @@ async def transfer(connection: AsyncConnection, *, absent: bool) -> int:
     e, s, t, o = import_elsewhere.c, students.c, import_transfers.c, student_schools.c
     leaving = (
         select(s.id, s.school_id, func.min(e.school_id))
-        .join(import_elsewhere, e.student_id == s.id)
+        .join(import_elsewhere, and_(e.student_id == s.id, e.source_id == s.source_id))
         .where(*of_import(STUDENTS), or_(not_(s.active), is_missing(STUDENTS, absent=absent)))
         .group_by(s.id, s.school_id)
     )
@@ -134,21 +146,29 @@ async def join_schools(connection: AsyncConnection) -> tuple[int, int]:
     e, o = import_elsewhere.c, student_schools.c
     same = and_(e.student_id == o.student_id, e.school_id == o.school_id)
     again = update(student_schools).values(active=True).where(not_(o.active), exists().where(same))
-    new = select(e.student_id, e.school_id, literal(True)).where(not_(exists().where(same)))
+    # A merged record may be listed anew at the home school of the student.
+    at_home = exists().where(students.c.id == e.student_id, students.c.school_id == e.school_id)
+    new = select(e.student_id, e.school_id, literal(True)).distinct().where(not_(exists().where(same)), not_(at_home))
     added = insert(student_schools).from_select(["student_id", "school_id", "active"], new.order_by(e.student_id))
     changed = (await connection.execute(again)).rowcount
     return (await connection.execute(added)).rowcount, changed
 
 
 async def end_missing_students(connection: AsyncConnection, *, absent: bool) -> int:
-    """Deactivates students at schools where they are deleted; with `absent`, also where they are not in the file."""
+    """Deactivates students at schools where they are deleted; with `absent`, also where they are not in the file.
+
+    A student of several merged records leaves a school if none of them is listed there.
+    """
     s, o, left = students.c, student_schools.c, import_leavers.c
-    at_home = select(s.id, s.school_id).where(s.active, *of_import(STUDENTS), is_missing(STUDENTS, absent=absent))
+    missing = (*of_import(STUDENTS), is_missing(STUDENTS, absent=absent))
+    await connection.execute(update(students).where(not_(is_student), s.active, *missing).values(active=False))
+    await _follow_merged_records(connection, absent=absent)
+    at_home = select(s.id, s.school_id).where(is_student, s.active, *missing, not_(_is_listed_as_merged(s.school_id)))
     at_others = (
         select(o.student_id, o.school_id)
         .join(students, s.id == o.student_id)
         .where(o.active, s.source_id.is_not(None), o.school_id.in_(select(import_schools.c.school_id)))
-        .where(is_missing(STUDENTS, absent=absent, owner=o.school_id))
+        .where(is_missing(STUDENTS, absent=absent, owner=o.school_id), not_(_is_listed_as_merged(o.school_id)))
     )
     for leaving in (at_home, at_others):
         await connection.execute(insert(import_leavers).from_select(["student_id", "school_id"], leaving))
@@ -159,6 +179,30 @@ async def end_missing_students(connection: AsyncConnection, *, absent: bool) -> 
             await connection.execute(update(table).values(active=False).where(table.c.active, is_leaver))
         ).rowcount
     return ended
+
+
+async def _follow_merged_records(connection: AsyncConnection, *, absent: bool) -> None:
+    """Keeps students at schools where the files list a merged record instead of their own, with its names and grade."""
+    s, o, copied = students.c, student_schools.c, ("given_name", "family_name", "grade")
+    found = (
+        select(s.id, s.source_id, *(_MERGED.c[name] for name in copied))
+        .join(_MERGED, and_(_MERGED.c.merged_into == s.id, _MERGED.c.active, _MERGED.c.school_id == s.school_id))
+        .where(*of_import(STUDENTS), or_(not_(s.active), is_missing(STUDENTS, absent=absent)))
+        .order_by(_MERGED.c.id)
+    )
+    for row in (await connection.execute(found)).mappings().all():
+        values = with_search_text(students, {name: row[name] for name in ("source_id", *copied)})
+        await connection.execute(update(students).where(s.id == row["id"]).values(**values, active=True))
+    listed = exists().where(_MERGED.c.merged_into == o.student_id, _MERGED.c.active, _MERGED.c.school_id == o.school_id)
+    of_import_schools = o.school_id.in_(select(import_schools.c.school_id))
+    again = update(student_schools).where(not_(o.active), of_import_schools, listed)
+    await connection.execute(again.values(active=True))
+
+
+def _is_listed_as_merged(school_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """Students of whom a merged record is active at a school."""
+    merged = _MERGED.c
+    return exists().where(merged.merged_into == students.c.id, merged.active, merged.school_id == school_id)
 
 
 async def add_schools_of_enrolments(connection: AsyncConnection) -> None:
@@ -178,7 +222,7 @@ async def add_schools_of_enrolments(connection: AsyncConnection) -> None:
 async def count_active_students(connection: AsyncConnection) -> int:
     """The number of active students with a source id, once for each of their schools in the import."""
     o, s = student_schools.c, students.c
-    at_home = select(func.count()).select_from(students).where(s.active, *of_import(STUDENTS))
+    at_home = select(func.count()).select_from(students).where(is_student, s.active, *of_import(STUDENTS))
     at_others = (
         select(func.count())
         .select_from(student_schools)

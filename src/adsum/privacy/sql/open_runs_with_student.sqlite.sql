@@ -1,6 +1,6 @@
--- Finds an open run that names a student: in a job of the plan, or among the records that it left unchanged.
+-- Finds the open runs that name a student: in a job of their plan, or among the records that they left unchanged.
 -- Locks nothing.
-SELECT r.run_id
+SELECT r.class_id, r.session_id, r.learning_date
 FROM batch_runs r
 WHERE r.state = 'open'
   AND (
@@ -12,4 +12,4 @@ WHERE r.state = 'open'
     )
     OR EXISTS (SELECT 1 FROM json_each(r.kept) kept WHERE kept.value = :student_id)
   )
-LIMIT 1
+ORDER BY r.run_id

@@ -1,0 +1,123 @@
+"""The JSON of merges."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import Field
+
+from adsum.platform.http.problems import MAX_ENTRIES
+from adsum.platform.http.queries import Day
+from adsum.platform.http.schemas import Flag, Id, Moment, Schema, SentSchema
+from adsum.privacy.merging.rules import Choice, Choices, Merge, Prefer, SingleRecord
+from adsum.roster.schemas import StudentItem
+
+
+class ChoiceBody(SentSchema):
+    """The record that holds on a day, in one session or, without `sessionId`, in all of them."""
+
+    learning_date: Day
+    session_id: Id | None = None
+    prefer: Prefer
+
+
+class MergeBody(SentSchema):
+    """The record to remove, and which record holds in sessions in which both have one."""
+
+    removed_student_id: Id
+    prefer: Annotated[Prefer | None, Field(description="For every session without a choice of its own")] = None
+    choices: Annotated[list[ChoiceBody], Field(max_length=MAX_ENTRIES)] = []  # noqa: RUF012 - pydantic copies it
+    dry_run: Annotated[Flag, Field(description="Report what would move, and change nothing")] = False
+
+    def to_choices(self) -> Choices:
+        single = [Choice(each.learning_date, each.prefer, each.session_id) for each in self.choices]
+        return Choices(self.prefer, single)
+
+
+class MovedItem(Schema):
+    """The numbers of rows that move to the kept student. `records` leaves out `doubles`."""
+
+    records: int
+    absences: int
+    enrolments: int
+    disputed_marks: int
+    failures: int
+
+
+class SingleRecordItem(Schema):
+    """One of two records of a session and day. A cleared mark has no status."""
+
+    id: int
+    status: str | None
+    note: str | None
+    arrived_at: str | None
+    left_at: str | None
+    version: int
+    marked_at: Moment
+    marked_role: str
+    user_id: int | None
+
+    @classmethod
+    def of(cls, record: SingleRecord) -> SingleRecordItem:
+        return cls(**{name: getattr(record, name) for name in cls.model_fields})
+
+
+class DoubleRecordItem(Schema):
+    """A session and day on which both have a record. `prefer`: the one that holds; null: not chosen yet."""
+
+    learning_date: date
+    class_id: int
+    class_title: str | None
+    session_id: int
+    session_title: str | None
+    keep: SingleRecordItem
+    remove: SingleRecordItem
+    prefer: Prefer | None
+
+
+class MergeAnswer(Schema):
+    """A merge. `mergedAt` null: nothing was changed."""
+
+    student_id: int
+    removed_student_id: int
+    student: StudentItem
+    removed: StudentItem
+    moved: MovedItem
+    doubles: list[DoubleRecordItem]
+    merged_at: Moment | None
+    merged_role: str | None
+    user_id: int | None
+
+    @classmethod
+    def of(cls, merge: Merge) -> MergeAnswer:
+        doubles = [
+            DoubleRecordItem(
+                learning_date=each.learning_date,
+                class_id=each.class_id,
+                class_title=each.class_title,
+                session_id=each.session_id,
+                session_title=each.session_title,
+                keep=SingleRecordItem.of(each.kept),
+                remove=SingleRecordItem.of(each.removed),
+                prefer=each.prefer,
+            )
+            for each in merge.doubles
+        ]
+        return cls(
+            student_id=merge.student.id,
+            removed_student_id=merge.removed.id,
+            student=StudentItem.of(merge.student),
+            removed=StudentItem.of(merge.removed),
+            moved=MovedItem.model_validate(merge.moved),
+            doubles=doubles,
+            merged_at=merge.merged_at,
+            merged_role=merge.merged_role,
+            user_id=merge.user_id,
+        )
+
+
+class Merges(Schema):
+    """The merges into a student, the newest first."""
+
+    items: list[MergeAnswer]

@@ -1,0 +1,137 @@
+"""Merges two records of one student."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from adsum.absences.repository import sessions_of_students
+from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.platform.clock import Clock
+from adsum.platform.database.answers import Once, claim_key, store_result
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.errors import Invalid, NotFound, Violation, refuse
+from adsum.platform.telemetry import logger
+from adsum.privacy.merging.repository import (
+    count_rows,
+    find_doubles,
+    lock_absences,
+    lock_students,
+    merge_of_removed,
+    merges_into,
+    move,
+)
+from adsum.privacy.merging.rules import ChoiceNeeded, Choices, Merge
+from adsum.privacy.repository import lock_schools_of, open_batches_with
+from adsum.privacy.rules import StudentIsBeingMarked
+from adsum.privacy.service import require_student
+from adsum.roster.importing.repository.staging import wait_for_imports
+from adsum.roster.repository.students import find_student
+from adsum.roster.session_fence import advance_fences
+
+log = logger(__name__)
+
+
+class StudentMerges:
+    """Merges of two records of one student. Every method raises Forbidden without `student:data`."""
+
+    def __init__(self, database: Database, now: Clock) -> None:
+        self._database = database
+        self._now = now
+
+    async def preview(self, student_id: int, removed_id: int, choices: Choices, caller: Caller) -> Merge:
+        """What `merge` would do. Raises as `merge`, except ChoiceNeeded: doubles without a choice have no `prefer`."""
+        require_permission(caller, Permission.STUDENT_DATA)
+        async with self._database.snapshot() as connection:
+            return await _preview(connection, student_id, removed_id, choices, caller)
+
+    async def merge(
+        self, student_id: int, removed_id: int, choices: Choices, caller: Caller, once: Once[Merge] | None = None
+    ) -> Merge:
+        """Moves everything of the record `removed_id` to the student, and lets its source id name the student.
+
+        It is idempotent: the same merge again returns the first one. All of it happens, or nothing.
+
+        Raises:
+            Forbidden: without `student:data`.
+            NotFound: the student does not exist, is not visible, or was merged into another one.
+            OtherSchools: the caller does not see all schools of both.
+            StudentIsBeingMarked: an open run names one of both.
+            ChoiceNeeded: both have a record in some sessions, and `choices` do not choose.
+            Invalid: with all violations: the removed record does not exist, or a choice chooses nothing.
+        """
+        require_permission(caller, Permission.STUDENT_DATA)
+        pair = [student_id, removed_id]
+        async with self._database.transaction() as connection:
+            await claim_key(connection, once)
+            await wait_for_imports(connection, is_postgres=self._database.is_postgres)
+            await lock_schools_of(connection, pair)
+            if (before := await _merged_before(connection, student_id, removed_id, caller)) is not None:
+                await store_result(connection, once, before)
+                return before
+            await lock_absences(connection, pair)
+            # The fence that submissions take, so that none with these students is accepted meanwhile.
+            await advance_fences(connection, await sessions_of_students(connection, pair))
+            await lock_students(connection, pair)
+            merge = await _preview(connection, student_id, removed_id, choices, caller)
+            undecided = [each.violation() for each in merge.doubles if each.prefer is None]
+            if undecided:
+                detail = f"both have a record in {len(undecided)} sessions: choose which one holds in each"
+                raise ChoiceNeeded(detail, undecided)
+            await move(connection, merge.by(caller, self._now()), caller)
+            done = await merge_of_removed(connection, removed_id)
+            assert done is not None
+            await store_result(connection, once, done)
+        log.info("students merged", student_ids=pair, rows=done.moved.records, actor=caller.actor)
+        return done
+
+    async def merges(self, student_id: int, caller: Caller) -> Sequence[Merge]:
+        """The merges into a student, the newest first. Raises NotFound, and OtherSchools."""
+        require_permission(caller, Permission.STUDENT_DATA)
+        async with self._database.snapshot() as connection:
+            await require_student(connection, student_id, caller)
+            return await merges_into(connection, student_id)
+
+
+async def _preview(connection: Connection, student_id: int, removed_id: int, choices: Choices, caller: Caller) -> Merge:
+    await require_student(connection, student_id, caller)
+    await _require_removed(connection, student_id, removed_id, caller)
+    await _refuse_open_batches(connection, (student_id, removed_id))
+    doubles = await find_doubles(connection, caller, student_id, removed_id, choices)
+    refuse(list(choices.violations(doubles)))
+    student, removed = [await find_student(connection, caller, each) for each in (student_id, removed_id)]
+    assert student is not None
+    assert removed is not None
+    return Merge(student, removed, await count_rows(connection, removed_id, doubles), doubles)
+
+
+async def _merged_before(connection: Connection, student_id: int, removed_id: int, caller: Caller) -> Merge | None:
+    done = await merge_of_removed(connection, removed_id)
+    if done is None or done.student.id != student_id:
+        return None
+    await require_student(connection, student_id, caller)
+    return done
+
+
+async def _require_removed(connection: Connection, student_id: int, removed_id: int, caller: Caller) -> None:
+    at, params = "/removedStudentId", {"studentId": removed_id}
+    if removed_id == student_id:
+        detail = "a student cannot be merged into their own record: name two records"
+        raise Invalid(detail, [Violation("same_student", detail, at, params)])
+    try:
+        await require_student(connection, removed_id, caller)
+    except NotFound as error:
+        raise Invalid(error.detail, [Violation("unknown_student", error.detail, at, params)]) from None
+
+
+async def _refuse_open_batches(connection: Connection, student_ids: Sequence[int]) -> None:
+    open_batches = [
+        Violation(
+            StudentIsBeingMarked.code,
+            f"batch {batch.id} with student {student_id} is being processed: wait for it, or cancel it",
+            params={"batchId": batch.id, "studentId": student_id},
+        )
+        for student_id in student_ids
+        for batch in await open_batches_with(connection, student_id)
+    ]
+    if open_batches:
+        raise StudentIsBeingMarked(open_batches[0].detail, open_batches)

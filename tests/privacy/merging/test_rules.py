@@ -1,0 +1,97 @@
+"""Choices of a merge, and the JSON that it stores and changes."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from adsum.accounts.access import system_caller
+from adsum.privacy.merging.rules import (
+    Choice,
+    Choices,
+    DoubleRecord,
+    Prefer,
+    SingleRecord,
+    answer_for_kept_student,
+    with_kept_student,
+)
+
+DAY, NEXT_DAY = date(2024, 12, 25), date(2024, 12, 26)
+AT = datetime(2024, 12, 27, 8, tzinfo=UTC)
+KEEP, REMOVE = Prefer.KEEP, Prefer.REMOVE
+
+
+def record(status: str | None, **fields: Any) -> SingleRecord:
+    values: dict[str, Any] = {"note": None, "arrived_at": None, "left_at": None, "office_note": None}
+    values |= {"absence_id": None, "version": 1, "marked_at": AT, "marked_role": "teacher", "user_id": 5}
+    return SingleRecord(id=9, status=status, **values | fields)
+
+
+def double(day: date = DAY, session_id: int = 1, **records: SingleRecord) -> DoubleRecord:
+    pair = {"kept": record("present"), "removed": record(None)} | records
+    return DoubleRecord(day, 3, "7b", session_id, "Period 1", **pair, prefer=KEEP)
+
+
+def test_the_choice_of_a_session_takes_precedence_over_that_of_the_day_and_that_over_the_general_one() -> None:
+    choices = Choices(KEEP, [Choice(DAY, REMOVE), Choice(DAY, KEEP, 2)])
+
+    assert [choices.of(DAY, 1), choices.of(DAY, 2), choices.of(NEXT_DAY, 1)] == [REMOVE, KEEP, KEEP]
+    assert Choices().of(DAY, 1) is None
+
+
+def test_every_choice_that_chooses_nothing_is_a_violation() -> None:
+    single = [
+        Choice(DAY, KEEP),
+        Choice(DAY, KEEP, 1),
+        Choice(DAY, KEEP, 2),
+        Choice(NEXT_DAY, KEEP),
+        Choice(DAY, REMOVE),
+    ]
+
+    found = [(each.pointer, each.code) for each in Choices(None, single).violations([double()])]
+
+    assert found == [
+        ("/choices/0", "choice_repeated"),
+        ("/choices/2", "nothing_to_choose"),
+        ("/choices/3", "nothing_to_choose"),
+        ("/choices/4", "choice_repeated"),
+    ]
+
+
+def test_a_double_record_is_stored_whole() -> None:
+    stored = double(kept=record("late", note="bus", arrived_at="08:10", office_note="calls", absence_id=4))
+
+    assert DoubleRecord.from_json(stored.to_json()) == stored
+    assert (
+        stored.violation().detail == "2024-12-25, 7b, Period 1: both have a record, late to keep and cleared to remove"
+    )
+
+
+def test_the_change_keeps_the_offices_note_unless_the_removed_record_has_one() -> None:
+    without = double(kept=record("late", office_note="calls")).change(7, system_caller(), AT)
+    with_note = double(kept=record("late", office_note="calls"), removed=record("absent", office_note="ill")).change(
+        7, system_caller(), AT
+    )
+
+    assert (without.new_status, without.changes_office_note, without.version) == (None, False, 2)
+    assert (with_note.new_status, with_note.old_office_note, with_note.new_office_note) == ("absent", "calls", "ill")
+
+
+def test_plans_and_answers_name_the_kept_student_once() -> None:
+    jobs = [{"student": 7, "status": "late"}, {"student": 8, "status": "present"}]
+    alone = {"run_id": "r", "plan": [jobs[:1], jobs[1:]], "kept": [9]}
+    answer = {"status": 200, "body": {"items": [{"studentId": 7, "id": 7}, {"studentId": 8}], "ids": [7]}}
+
+    assert with_kept_student(alone, 1, 7) == {
+        "run_id": "r",
+        "plan": [[{"student": 1, "status": "late"}], jobs[1:]],
+        "kept": [9],
+    }
+    assert with_kept_student(alone, 1, 9)["kept"] == [1]
+    assert with_kept_student(alone, 8, 7)["plan"] == [[], jobs[1:]]
+    assert with_kept_student(alone, 7, 9) == {**alone, "kept": []}
+    assert answer_for_kept_student(answer, 1, 7) == {
+        "status": 200,
+        "body": {"items": [{"studentId": 1, "id": 7}, {"studentId": 8}], "ids": [7]},
+    }
+    assert answer_for_kept_student({"conflicts": [{"student_id": 7}]}, 1, 7) == {"conflicts": [{"student_id": 1}]}
