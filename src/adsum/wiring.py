@@ -285,7 +285,7 @@ def _roster(on: _Servers, accounts: AccountServices) -> RosterServices:
         timetables=Timetables(on.database, on.now),
         naming=Naming(on.database),
         roster_import=RosterImport(on.database, on.settings.timezone, on.now),
-        sourced_roster=SourcedRoster(on.database),
+        sourced_roster=SourcedRoster(on.database, on.now),
     )
 
 

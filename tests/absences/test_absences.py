@@ -14,12 +14,11 @@ from adsum.absences.rules import Absence
 from adsum.accounts.access import system_caller
 from adsum.platform.clock import system_clock as now
 from adsum.platform.errors import Invalid
-from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import SessionTime
 from tests.absences.conftest import Office
 from tests.support.api import DAY, violations
 from tests.support.installation import ended
-from tests.support.schools import make_bare_school, make_session, make_student
+from tests.support.schools import give_times, make_bare_school, make_session, make_student
 
 
 async def change(office: Office, absence_id: int, version: str | None = '"1"', **fields: Any) -> Any:
@@ -238,7 +237,7 @@ async def test_an_absence_between_all_sessions_is_entered_with_a_warning(office:
     first, second, third = office.school.student_ids
     session_id = office.school.session_id
     async with office.adsum.database.transaction() as connection:
-        await replace_times(connection, {session_id: [SessionTime(3, "08:00", "09:30")]})
+        await give_times(connection, {session_id: [SessionTime(3, "08:00", "09:30")]})
     noon, early = {"fromTime": "12:00", "toTime": "13:00"}, {"fromTime": "09:00", "toTime": "13:00"}
 
     (warning,) = (await office.enter(first, **noon)).json()["warnings"]
@@ -276,6 +275,6 @@ async def test_an_absence_of_some_hours_names_the_sessions_that_it_does_not_conc
 
 async def test_an_absence_of_some_hours_warns_of_no_session_with_times(office: Office) -> None:
     async with office.adsum.database.transaction() as connection:
-        await replace_times(connection, {office.school.session_id: [SessionTime(3, "09:00", "10:00")]})
+        await give_times(connection, {office.school.session_id: [SessionTime(3, "09:00", "10:00")]})
     answer = await office.enter(office.school.student_ids[0], fromTime="08:00", toTime="09:30")
     assert answer.json()["warnings"] == []

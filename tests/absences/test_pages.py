@@ -8,11 +8,10 @@ from http import HTTPStatus
 import httpx2
 import pytest
 
-from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import SessionTime
 from tests.absences.conftest import Office
 from tests.support.pages import Pages, visible_text
-from tests.support.schools import enrol, make_bare_school, make_class, make_session, make_student
+from tests.support.schools import enrol, give_times, make_bare_school, make_class, make_session, make_student
 
 DAY = "2024-12-25"
 FORM = {"step": "enter", "first_day": DAY, "status": "excused", "reason": "doctor"}
@@ -132,7 +131,7 @@ async def test_an_absence_at_whose_times_no_session_meets_is_entered_with_a_warn
     office: Office, pages: Pages
 ) -> None:
     async with office.adsum.database.transaction() as connection:
-        await replace_times(connection, {office.school.session_id: [SessionTime(3, "08:00", "09:30")]})
+        await give_times(connection, {office.school.session_id: [SessionTime(3, "08:00", "09:30")]})
     noon = {"student": office.school.student_ids[:1], "from_time": "12:00", "to_time": "13:00"}
     entered = await pages.send(f"{PATH}/new", FORM | noon)
     shown = await pages.open(entered.headers["location"])

@@ -9,10 +9,10 @@ import pytest
 from adsum.accounts.access import system_caller
 from adsum.attendance.disputed_marks.rules import Holds
 from adsum.platform.errors import Invalid, StaleVersion
-from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import SessionTime
 from tests.absences.conftest import Office
 from tests.support.api import DAY, violations
+from tests.support.schools import give_times
 
 
 async def test_a_planned_absence_is_recorded_when_a_register_is_taken(office: Office) -> None:
@@ -31,7 +31,7 @@ async def test_a_planned_absence_is_recorded_when_a_register_is_taken(office: Of
 async def test_an_absence_of_some_hours_does_not_apply_to_sessions_at_other_hours(office: Office) -> None:
     absentee = office.school.student_ids[0]
     async with office.adsum.database.transaction() as connection:
-        await replace_times(connection, {office.school.session_id: [SessionTime(3, "08:00", "09:00")]})
+        await give_times(connection, {office.school.session_id: [SessionTime(3, "08:00", "09:00")]})
     await office.planned(absentee, fromTime="09:00", toTime="12:00")
     await office.planned(absentee, sessionIds=[office.school.session_id], status="late")
 

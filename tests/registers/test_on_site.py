@@ -14,10 +14,9 @@ from adsum.attendance.tables import attendances
 from adsum.platform.errors import Forbidden
 from adsum.platform.paging import PageRequest
 from adsum.registers.on_site.service import OnSite
-from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import SessionTime
 from tests.reports.conftest import MONDAY, WEEK, Reported
-from tests.support.schools import caller, make_session, make_user
+from tests.support.schools import caller, give_times, make_session, make_user
 
 
 def at_noon() -> datetime:
@@ -38,7 +37,7 @@ async def test_the_mark_of_the_latest_session_of_today_decides_who_is_on_site(re
             reported.school.session_id: [SessionTime(1, "08:00", "09:00")],
             later: [SessionTime(1, "09:00", "10:00")],
         }
-        await replace_times(connection, times)
+        await give_times(connection, times)
     await reported.take(MONDAY, {0: "absent", 1: "present"}, later)
     await reported.take(MONDAY, {0: "present", 1: "present", 2: "late"})
     await reported.take(WEEK[1], {0: "present"})

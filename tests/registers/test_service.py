@@ -18,7 +18,7 @@ from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters, RegisterState
 from adsum.registers.service import Registers
-from adsum.roster.tables import classes, session_times
+from adsum.roster.tables import session_times, sessions
 from adsum.schools.tables import closed_days, terms
 from tests.support.runs import inserts, make_run
 from tests.support.schools import (
@@ -167,14 +167,27 @@ async def test_a_register_with_an_open_run_is_marked_as_processing(
     assert [each.is_processing for each in await due(registers, day=TUESDAY)] == [False]
 
 
-async def test_no_register_is_due_in_a_class_without_students_or_an_inactive_class(
+async def test_no_register_is_due_in_a_class_without_students_or_of_a_session_that_has_ended(
     database: Database, school: SchoolIds, registers: Registers
 ) -> None:
     assert await due(registers, day=date(2024, 9, 1)) == []
     async with database.transaction() as connection:
-        await make_session(connection, school.class_id, period="old", active=False)
-        await connection.execute(update(classes).values(active=False))
+        await connection.execute(update(sessions).values(end_date=WEDNESDAY))
     assert await due(registers) == []
+    assert len(await due(registers, day=TUESDAY)) == 1
+
+
+async def test_a_register_with_marks_is_listed_although_it_was_not_due(
+    database: Database, school: SchoolIds, registers: Registers
+) -> None:
+    await meet(database, school, (4, "08:00"))
+    assert await registers.count(ADMIN, RegisterFilters(day=TUESDAY)) == RegisterCount(due=0, taken=0)
+    await mark(database, school, TUESDAY, school.student_ids[:2])
+    (found,) = await due(registers, day=TUESDAY)
+    assert (found.state, found.marked) == (RegisterState.PARTIAL, 2)
+    assert await registers.count(ADMIN, RegisterFilters(day=TUESDAY)) == RegisterCount(due=1, taken=0)
+    await close(database, school, TUESDAY)
+    assert await due(registers, day=TUESDAY) == []
 
 
 @pytest.mark.parametrize(

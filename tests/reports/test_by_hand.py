@@ -14,10 +14,18 @@ from adsum.platform.errors import Forbidden, Invalid, NotFound
 from adsum.platform.paging import PageRequest
 from adsum.reports.rules import ChronicRule, Counts, GroupBy
 from adsum.roster.tables import students
-from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import SessionTime
 from tests.reports.conftest import MONDAY, WEEK, Reported
-from tests.support.schools import assign, caller, enrol, make_bare_school, make_class, make_session, make_user
+from tests.support.schools import (
+    assign,
+    caller,
+    enrol,
+    give_times,
+    make_bare_school,
+    make_class,
+    make_session,
+    make_user,
+)
 
 ALL = PageRequest(limit=200)
 
@@ -93,7 +101,7 @@ async def test_a_day_is_absent_when_half_of_its_time_was_missed(reported: Report
             reported.school.session_id: [SessionTime(1, "08:00", "09:00")],
             short: [SessionTime(1, "09:00", "09:20")],
         }
-        await replace_times(connection, times)
+        await give_times(connection, times)
     await reported.take(MONDAY, {0: "absent", 1: "present", 2: "absent"})
     await reported.take(MONDAY, {0: "present", 1: "absent", 2: "absent"}, short)
 

@@ -16,6 +16,7 @@ from adsum.schools.calendar.rules import SessionTime
 from adsum.schools.service import Schools
 from tests.reports.conftest import MONDAY, Reported
 from tests.support.runs import LATER
+from tests.support.schools import TERM_BEGINS
 
 TUESDAY = MONDAY + timedelta(days=1)
 LEFT_AT_ONCE = Mark("present", left_at="08:01")
@@ -23,9 +24,9 @@ CAME_LATE = Mark("late", arrived_at="08:10")
 SEPTEMBER = {"first_day": date(2024, 9, 1), "last_day": date(2024, 9, 30)}
 
 
-async def set_times(reported: Reported, *times: SessionTime) -> None:
+async def set_times(reported: Reported, *times: SessionTime, valid_from: date = TERM_BEGINS) -> None:
     async with reported.database.transaction() as connection:
-        await replace_times(connection, {reported.school.session_id: times})
+        await replace_times(connection, {reported.school.session_id: times}, valid_from, MONDAY)
 
 
 async def test_arrivals_departures_and_absences_are_counted_in_minutes(reported: Reported) -> None:
@@ -127,3 +128,14 @@ async def test_a_session_without_times_is_never_missed_in_part(reported: Reporte
     assert (await reported.counts(GroupBy.DAY))[MONDAY].absent == 0
     await set_times(reported, SessionTime(1, "08:00", "09:30"))
     assert (await reported.counts(GroupBy.DAY))[MONDAY].absent == 1
+
+
+async def test_changed_times_leave_the_minutes_of_earlier_days(reported: Reported) -> None:
+    await set_times(reported, SessionTime(1, "08:00", "09:30"))
+    for monday in (MONDAY, MONDAY + timedelta(days=7)):
+        await reported.take(monday, {0: "absent", 1: CAME_LATE, 2: LEFT_AT_ONCE})
+
+    await set_times(reported, SessionTime(1, "08:00", "08:30"), valid_from=MONDAY + timedelta(days=7))
+
+    by_day = await reported.counts(GroupBy.DAY, last_day=MONDAY + timedelta(days=7))
+    assert [(counts.minutes, counts.minutes_missed) for counts in by_day.values()] == [(270, 189), (90, 69)]

@@ -24,12 +24,11 @@ from adsum.reports.repository.summaries import stale
 from adsum.reports.rules import Counts, GroupBy, total
 from adsum.reports.service import Summaries
 from adsum.reports.tables import student_days
-from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import ClosedDay, SessionTime
 from adsum.schools.calendar.service import SchoolCalendar
 from tests.reports.conftest import MONDAY, WEEK, Reported, absent
 from tests.support.runs import batch_of, inserts, make_run
-from tests.support.schools import make_session
+from tests.support.schools import give_times, make_session
 
 STATUSES = ("present", "absent", "late", "excused")
 
@@ -122,7 +121,7 @@ async def test_sessions_that_begin_after_an_early_closing_do_not_count(reported:
             reported.school.session_id: [SessionTime(1, "08:00", "09:00")],
             later: [SessionTime(1, "12:00", "13:00")],
         }
-        await replace_times(connection, times)
+        await give_times(connection, times)
     await reported.take(MONDAY, {0: "absent"})
     await reported.take(MONDAY, {0: "absent"}, later)
     assert await absent(reported) == 2
@@ -157,7 +156,7 @@ async def test_changed_times_change_the_weight_of_sessions(reported: Reported) -
             reported.school.session_id: [SessionTime(1, "08:00", "12:00")],
             short: [SessionTime(1, "12:00", "12:20")],
         }
-        await replace_times(connection, times)
+        await give_times(connection, times)
 
     assert (await reported.counts(GroupBy.SCHOOL))[MONDAY].days_absent == 0
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
 from http import HTTPStatus
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, update
 
 from adsum.accounts.access import Permission, system_caller
 from adsum.batches.submission import Selection, Submission
+from adsum.roster.tables import session_gaps, sessions
 from adsum.wiring import Adsum
 from tests.support.api import Api, violations
 from tests.support.statements import statements_sent
@@ -24,9 +27,11 @@ async def closed(api: Api, calendar: str) -> Api:
     return api
 
 
-async def say_when(api: Api, *times: tuple[int, str]) -> None:
+async def say_when(api: Api, *times: tuple[int, str], valid_from: str | None = None) -> None:
     body = {"times": [{"weekday": weekday, "begins": begins, "ends": "23:00"} for weekday, begins in times]}
-    answer = await api.change("PUT", f"/sessions/{api.school.session_id}/times", "office", None, json=body)
+    query = {"validFrom": valid_from} if valid_from else {}
+    path = f"/sessions/{api.school.session_id}/times"
+    answer = await api.change("PUT", path, "office", None, json=body, params=query)
     assert answer.status_code == HTTPStatus.OK, answer.text
 
 
@@ -116,7 +121,9 @@ async def test_an_early_closing_refuses_sessions_that_begin_later(api: Api, cale
     await api.change("PUT", f"{calendar}/closed-days/2024-12-25", "office", None, json=heat)
     await say_when(api, (3, "12:00"))
     assert violations(await api.create("teacher")) == {("/learningDate", "school_closed")}
-    await say_when(api, (3, "11:59"))
+    await say_when(api, (3, "11:59"), valid_from="2024-12-26")
+    assert violations(await api.create("teacher")) == {("/learningDate", "school_closed")}
+    await say_when(api, (3, "11:59"), valid_from="2024-12-25")
     assert (await api.create("teacher")).status_code == HTTPStatus.ACCEPTED
 
 
@@ -130,6 +137,35 @@ async def test_a_day_off_the_timetable_is_recorded_and_warned_of(api: Api) -> No
     assert again.json()["warnings"] == answer.json()["warnings"]
     on_time = await api.create("teacher", learningDate="2024-12-26")
     assert on_time.json()["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    ("validity", "gap", "is_valid"),
+    [
+        ((None, None), None, True),
+        ((date(2024, 12, 25), date(2024, 12, 26)), None, True),
+        ((date(2024, 12, 26), None), None, False),
+        ((None, date(2024, 12, 25)), None, False),
+        ((None, None), (date(2024, 12, 25), date(2024, 12, 26)), False),
+        ((None, None), (date(2024, 12, 24), date(2024, 12, 25)), True),
+    ],
+)
+async def test_a_day_on_which_the_class_does_not_have_the_session_is_recorded_and_warned_of(
+    adsum: Adsum,
+    api: Api,
+    validity: tuple[date | None, date | None],
+    gap: tuple[date, date] | None,
+    is_valid: bool,
+) -> None:
+    async with adsum.database.transaction() as connection:
+        begin, end = validity
+        await connection.execute(update(sessions).values(begin_date=begin, end_date=end))
+        if gap is not None:
+            row = {"session_id": api.school.session_id, "begin_date": gap[0], "end_date": gap[1]}
+            await connection.execute(insert(session_gaps).values(row))
+    answer = await api.create("teacher")
+    assert answer.status_code == HTTPStatus.ACCEPTED
+    assert [warning["code"] for warning in answer.json()["warnings"]] == ([] if is_valid else ["session_not_valid"])
 
 
 async def test_a_repeated_response_has_the_warnings_of_the_first(api: Api, calendar: str) -> None:

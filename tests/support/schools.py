@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import PERMISSIONS, Caller, Role
 from adsum.migrations import tables
 from adsum.platform.ids import Batch
+from adsum.roster.timetable.repository import replace_times
+from adsum.schools.calendar.rules import SessionTime
 
 TERM_BEGINS = date(2024, 9, 2)
 RUN_ID = "01930000-0000-7000-8000-000000000000"
@@ -57,6 +59,11 @@ async def make_session(
     connection: AsyncConnection, class_id: int, *, period: str = "", title: str = "Attendance", **columns: Any
 ) -> int:
     return await _make(connection, tables.sessions, class_id=class_id, period=period, title=title, **columns)
+
+
+async def give_times(connection: AsyncConnection, times: Mapping[int, Sequence[SessionTime]]) -> None:
+    """Gives sessions without times these, which hold on every day."""
+    await replace_times(connection, times, None, TERM_BEGINS)
 
 
 async def make_student(

@@ -15,7 +15,6 @@ from adsum.absences.repository import (
     lock_records_of_students,
     previous_marks,
     remove_due_absences,
-    times_of_sessions,
 )
 from adsum.absences.rules import Author, PlannedAbsence
 from adsum.accounts.access import Caller, Role, system_caller
@@ -23,13 +22,14 @@ from adsum.attendance.repository import apply_changes
 from adsum.attendance.rules import Change, Record, RecordedMark
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
+from adsum.roster.timetable.repository import times_of_sessions
 from adsum.schools.calendar.rules import SessionTime
 
 # Due absences that one transaction applies.
 DUE_AT_ONCE = 200
 
 Times = Mapping[int, Sequence[SessionTime]]
-"""The times of sessions, by session."""
+"""All times that sessions have had, by session."""
 
 
 class DueAbsences:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, fields
 from datetime import date
@@ -32,8 +31,7 @@ from adsum.attendance.tables import attendance_changes, attendances
 from adsum.platform.database.columns import RunId
 from adsum.platform.database.search import mentions
 from adsum.platform.database.sql_files import input_rows, sql_file
-from adsum.roster.tables import classes, enrolments, session_times, sessions, students
-from adsum.schools.calendar.rules import SessionTime
+from adsum.roster.tables import classes, enrolments, sessions, students
 
 _QUEUE_DUE_ABSENCES = sql_file("adsum.absences", "queue_due_absences")
 _FIND_DUE_ABSENCES = sql_file("adsum.absences", "find_due_absences", returns={"run_id": RunId, "absence_id": Integer()})
@@ -223,16 +221,6 @@ async def lock_records_of_absence(connection: AsyncConnection, absence_id: int, 
 async def _lock_records(connection: AsyncConnection, *conditions: ColumnElement[bool]) -> list[Record]:
     statement = select_records().where(*conditions).order_by(attendances.c.id).with_for_update()
     return [Record(*row) for row in await connection.execute(statement)]
-
-
-async def times_of_sessions(connection: AsyncConnection, session_ids: Collection[int]) -> dict[int, list[SessionTime]]:
-    """The times of each session that has any."""
-    c = session_times.c
-    times: defaultdict[int, list[SessionTime]] = defaultdict(list)
-    statement = select(c.session_id, c.weekday, c.begins, c.ends).where(c.session_id.in_(sorted(session_ids)))
-    for session_id, *time in await connection.execute(statement):
-        times[session_id].append(SessionTime(*time))
-    return times
 
 
 async def previous_marks(connection: AsyncConnection, record_ids: Collection[int]) -> dict[int, RecordedMark]:

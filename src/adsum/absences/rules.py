@@ -14,7 +14,7 @@ from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.platform.days import validate_stretch
 from adsum.platform.errors import Violation
 from adsum.platform.texts import validate_reason
-from adsum.schools.calendar.rules import SessionTime
+from adsum.schools.calendar.rules import SessionTime, times_on, week_of
 
 MAX_STUDENTS = 1_000
 MAX_SESSIONS = 100
@@ -69,7 +69,7 @@ class AppliedAbsence:
         return cls(**{each.name: row[each.name] for each in fields(cls)})
 
     def applies_to(self, session_id: int, day: date, times: Collection[SessionTime]) -> bool:
-        """Whether the student is absent from a session on a day. `times` are the session's, of the whole week.
+        """Whether the student is absent from a session on a day. `times` are all of the session's.
 
         An absence of some hours applies to a session without times only if it names the session.
         """
@@ -80,10 +80,9 @@ class AppliedAbsence:
             return False
         if self.from_time is None or self.to_time is None:
             return True
-        if not times:
+        if not week_of(day, times):
             return is_named
-        times_of_day = (time for time in times if time.weekday == day.isoweekday())
-        return any(time.begins < self.to_time and time.ends > self.from_time for time in times_of_day)
+        return any(time.begins < self.to_time and time.ends > self.from_time for time in times_on(day, times))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +168,12 @@ def warnings_of(
     Args:
         absence: of the students.
         session_ids: of the students' sessions.
-        times: of each of these sessions that has any.
+        times: all that each of these sessions has had.
     """
     if absence.from_time is None:
         return
     meant = [each for each in session_ids if absence.session_ids is None or each in absence.session_ids]
-    without = [each for each in meant if each not in times]
+    without = [each for each in meant if not week_of(absence.first_day, times.get(each, ()))]
     if without and absence.session_ids is None:
         detail = (
             f"the absence does not apply to sessions that have no times: {_listed(without)}. "

@@ -18,7 +18,6 @@ from adsum.absences.repository import (
     sessions_from,
     sessions_of_students,
     sessions_to_choose,
-    times_of_sessions,
 )
 from adsum.absences.rules import (
     Absence,
@@ -44,6 +43,7 @@ from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, p
 from adsum.roster.repository.classes import sessions_among
 from adsum.roster.repository.students import schools_of_students
 from adsum.roster.session_fence import advance_fences
+from adsum.roster.timetable.repository import times_of_sessions
 
 
 @dataclass(frozen=True, slots=True)

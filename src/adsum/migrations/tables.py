@@ -10,7 +10,15 @@ from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import metadata
 from adsum.privacy.tables import student_merges
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
-from adsum.roster.tables import classes, enrolments, session_times, sessions, student_schools, students
+from adsum.roster.tables import (
+    classes,
+    enrolments,
+    session_gaps,
+    session_times,
+    sessions,
+    student_schools,
+    students,
+)
 from adsum.schools.tables import class_terms, closed_days, school_changes, schools, terms
 
 __all__ = [
@@ -35,6 +43,7 @@ __all__ = [
     "school_changes",
     "school_days",
     "schools",
+    "session_gaps",
     "session_times",
     "sessions",
     "statuses",

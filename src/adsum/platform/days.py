@@ -35,6 +35,9 @@ class Span:
         return (self.begin is None or self.begin <= day) and (self.end is None or self.end > day)
 
 
+ALWAYS = Span(None, None)
+
+
 class WrongDay(ValueError):
     """A text is not a learning date. `code` is stable, the message is for people."""
 

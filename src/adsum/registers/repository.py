@@ -19,11 +19,13 @@ from sqlalchemy import (
     Integer,
     Select,
     String,
+    and_,
     case,
     distinct,
     exists,
     func,
     literal,
+    or_,
     select,
     tuple_,
 )
@@ -40,7 +42,7 @@ from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.database.validity import valid_on
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters, RegisterTeacher
 from adsum.roster.tables import classes, enrolments, sessions
-from adsum.roster.timetable.repository import has_begun
+from adsum.roster.timetable.repository import has_begun, is_open
 from adsum.schools.tables import schools
 
 Value = TypeVar("Value")
@@ -82,9 +84,10 @@ async def list_registers(
 ) -> list[Register]:
     """At most `limit` registers that are due and that the caller sees on that day, by class and session.
 
-    A register is due if the school is open for the session on that day: today once the session has begun, or at any
-    time if it has no times; on a later day none is due. `filters.with_upcoming` includes registers that are not due
-    yet. Each register has the ids of the students without a mark.
+    A register is due if the session is valid on that day, meets on it, and the school is open: today once the session
+    has begun, or at any time if its times are unknown; on a later day none is due. A register with marks is listed and
+    counted although none was due, as reports count its marks. `filters.with_upcoming` includes registers that are not
+    due yet. Each register has the ids of the students without a mark.
     """
     zones = await _due_by_zone(connection, caller, filters, now)
     if not zones:
@@ -162,12 +165,12 @@ def _counted(
         .join(schools, schools.c.id == classes.c.school_id)
         .join(sessions, sessions.c.class_id == classes.c.id)
         .where(
-            *(classes.c.active, sessions.c.active),
             *(
                 in_visible_school(caller, classes.c.school_id),
                 in_visible_session(caller, classes.c.id, sessions.c.id, day),
             ),
-            *has_begun(day, weekday, time),
+            *is_open(day, weekday),
+            or_(and_(*has_begun(day, weekday, time)), exists(_marks(day))),
         )
     )
     if after is not None:
@@ -208,17 +211,22 @@ def _expected(day: ColumnElement[date]) -> ColumnElement[int]:
     return enrolled.correlate(classes, schools).scalar_subquery()
 
 
-def _marked(day: ColumnElement[date]) -> ColumnElement[int]:
+def _marks(day: ColumnElement[date]) -> Select[int]:
+    """The marks of the roster of the day: one row for each student, or more for one who is enrolled twice."""
     a, e = attendances.c, enrolments.c
-    marked = (
-        select(func.count(distinct(a.student_id)))
+    marks = (
+        select(a.student_id)
         .join(enrolments, e.student_id == a.student_id)
         .where(
             *(a.session_id == sessions.c.id, a.learning_date == day, a.status.is_not(None)),
             *(e.class_id == classes.c.id, valid_on(enrolments, day)),
         )
     )
-    return marked.correlate(classes, schools, sessions).scalar_subquery()
+    return marks.correlate(classes, schools, sessions)
+
+
+def _marked(day: ColumnElement[date]) -> ColumnElement[int]:
+    return _marks(day).with_only_columns(func.count(distinct(attendances.c.student_id))).scalar_subquery()
 
 
 def _is_processing(day: ColumnElement[date]) -> ColumnElement[bool]:

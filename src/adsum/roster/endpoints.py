@@ -42,10 +42,11 @@ class SessionQuery(PageQuery):
 
     school_id: PathId | None = None
     class_id: PathId | None = None
+    day: Annotated[Day | None, Field(alias="date", description="Valid on this day")] = None
 
     @property
     def filters(self) -> SessionFilters:
-        return SessionFilters(self.class_id, self.school_id)
+        return SessionFilters(self.class_id, self.school_id, self.day)
 
 
 class StudentQuery(PageQuery):

@@ -38,13 +38,21 @@ class ClassRow:
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A session. `period` is '' for the default session of a class without periods."""
+    """A session.
+
+    Attributes:
+        period: '' for the default session of a class without periods.
+        active: whether the newest roster has it.
+        begin_date, end_date: the first day on which it is valid, and the day after the last one; None: no bound.
+    """
 
     id: int
     class_id: int
     period: str
     title: str
     active: bool
+    begin_date: date | None = None
+    end_date: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +139,11 @@ class ClassFilters:
 
 @dataclass(frozen=True, slots=True)
 class SessionFilters:
-    """Filters of sessions."""
+    """Filters of sessions. `day`: valid on this day."""
 
     class_id: int | None = None
     school_id: int | None = None
+    day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+from typing import Annotated
+
+from pydantic import Field
+
 from adsum.platform.http.schemas import Schema
 from adsum.roster.rules import ClassRow, SessionRow, StudentRow
 
@@ -35,11 +40,13 @@ class SessionItem(Schema):
     class_id: int
     period: str
     title: str
-    active: bool
+    active: Annotated[bool, Field(description="Whether the newest roster file contains it")]
+    begin_date: Annotated[date | None, Field(description="First day on which it is valid; null: ever")] = None
+    end_date: Annotated[date | None, Field(description="Day after the last one; null: no end")] = None
 
     @classmethod
     def of(cls, row: SessionRow) -> SessionItem:
-        return cls(id=row.id, class_id=row.class_id, period=row.period, title=row.title, active=row.active)
+        return cls.model_validate(row)
 
 
 class StudentItem(Schema):

@@ -76,14 +76,29 @@ sessions = Table(
     Column("title", String(255), nullable=False),
     # Set by upserts of another platform; roster files have no session ids.
     Column("source_id", String(255)),
+    # Whether the newest roster has it. The days on which it is due are those of its validity.
     Column("active", Boolean, nullable=False, server_default=true()),
     # The fence of the session: see session_fence.py.
     Column("turn", Integer, nullable=False, server_default="0"),
+    # The validity, half-open, without the days of `session_gaps`: see session_validity.py. NULL: no bound.
+    Column("begin_date", Date),
+    Column("end_date", Date),
     UniqueConstraint("class_id", "period"),
     Index(None, "source_id"),
 )
 
-# The weekly times of sessions. A session without rows has unknown times. Weekday 1 is Monday; local 'HH:MM'.
+# Days within the validity of a session on which it was not in the roster: from begin_date until before end_date.
+session_gaps = Table(
+    "session_gaps",
+    metadata,
+    reference("session"),
+    Column("begin_date", Date, nullable=False),
+    Column("end_date", Date, nullable=False),
+    PrimaryKeyConstraint("session_id", "begin_date"),
+)
+
+# The weekly times of sessions, each with the days on which it holds, half-open; NULL: no bound. On days without a row
+# the times of a session are unknown. Weekday 1 is Monday; local 'HH:MM'.
 session_times = Table(
     "session_times",
     metadata,
@@ -92,7 +107,9 @@ session_times = Table(
     Column("weekday", Integer, nullable=False),
     Column("begins", String(5), nullable=False),
     Column("ends", String(5), nullable=False),
-    UniqueConstraint("session_id", "weekday", "begins"),
+    Column("begin_date", Date),
+    Column("end_date", Date),
+    UniqueConstraint("session_id", "weekday", "begins", "begin_date"),
 )
 
 # A student is enrolled from begin_date until before end_date, as in OneRoster; NULL: no bound.

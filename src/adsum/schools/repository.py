@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Date, case, insert, literal, select, update
@@ -24,6 +24,12 @@ async def today_of_schools(connection: AsyncConnection, caller: Caller, now: dat
     if len(set(days.values())) <= 1:
         return next(iter(days.values()), now.date())
     return case({zone: literal(day, Date) for zone, day in days.items()}, value=schools.c.time_zone)
+
+
+async def today_of_school(connection: AsyncConnection, school_id: int, now: datetime) -> date:
+    """Today in an existing school."""
+    zone = select(schools.c.time_zone).where(schools.c.id == school_id)
+    return today_in((await connection.scalars(zone)).one(), now)
 
 
 async def zones_of_schools(connection: AsyncConnection, caller: Caller) -> list[str]:

@@ -8,10 +8,10 @@ import pytest
 
 from adsum.accounts.access import system_caller
 from adsum.platform.errors import Invalid
-from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import SessionTime
 from tests.attendance.corrections.conftest import Register
 from tests.support.api import violations
+from tests.support.schools import give_times
 
 
 async def window(register: Register, days: int | None) -> None:
@@ -38,7 +38,7 @@ async def test_times_that_contradict_the_status_or_the_session_are_refused(regis
     school = register.api.school
     async with register.api.adsum.database.transaction() as connection:
         times = [SessionTime(weekday, "08:00", "09:30") for weekday in range(1, 8)]
-        await replace_times(connection, {school.session_id: times})
+        await give_times(connection, {school.session_id: times})
     first, second, third = school.student_ids[:3]
     marks = [
         {"studentId": first, "status": "absent", "arrivedAt": "08:10", "leftAt": "09:00"},

@@ -20,9 +20,10 @@ from adsum.platform.database import schema
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.ids import Batch
 from adsum.roster.repository.students import is_in_grade
-from adsum.roster.tables import students
+from adsum.roster.session_validity import is_valid
+from adsum.roster.tables import sessions, students
 from tests.support.runs import inserts, make_run
-from tests.support.schools import make_bare_school, make_school
+from tests.support.schools import make_bare_school, make_class, make_school, make_session
 from tests.support.servers.postgres import Postgres
 
 
@@ -98,6 +99,22 @@ async def test_grades_and_logins_of_an_older_version_are_kept_and_found_on_a_ser
         await migrate_grades(postgres.url("adsum_before_grades"))
     finally:
         postgres.run("DROP DATABASE adsum_before_grades WITH (FORCE)")
+
+
+async def test_sessions_that_had_left_the_roster_are_valid_on_no_day_and_the_others_on_every_day(
+    database: Database,
+) -> None:
+    async with database.transaction() as connection:
+        school_id = await make_bare_school(connection)
+        kept, gone = [await make_class(connection, school_id, active=active) for active in (True, False)]
+        places = [(kept, "1", True), (kept, "2", False), (gone, "3", True)]
+        for class_id, period, active in places:
+            await make_session(connection, class_id, period=period, active=active)
+
+        await connection.run_sync(run_in, migration("0024_the_validity_of_sessions")._end_inactive_sessions)
+
+        for day in (date(2000, 1, 1), date.today(), date(9000, 1, 1)):  # noqa: DTZ011
+            assert list(await connection.scalars(select(sessions.c.period).where(is_valid(day)))) == ["1"]
 
 
 def migration(name: str) -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
+from adsum.platform.days import Span
 from adsum.platform.errors import Malformed
 from adsum.roster.naming.rules import Name
-from adsum.roster.timetable.rules import TimetableRow, read_timetable
+from adsum.roster.timetable.rules import TimetableRow, read_timetable, times_after
 from adsum.schools.calendar.rules import SessionTime
 
 
@@ -51,3 +54,49 @@ def test_a_wrong_weekday_is_named_as_it_is_in_the_file(weekday: str) -> None:
 def test_a_file_that_is_not_a_timetable_is_refused(content: bytes) -> None:
     with pytest.raises(Malformed):
         read_timetable(content)
+
+
+TODAY, NEXT_WEEK = date(2024, 12, 4), date(2024, 12, 11)
+LAST_WEEK = date(2024, 11, 27)
+
+
+def valid(text: str, begin: date | None = None, end: date | None = None) -> SessionTime:
+    weekday, begins = text.split()
+    return SessionTime(int(weekday), begins, "23:00", Span(begin, end))
+
+
+@pytest.mark.parametrize(
+    ("stored", "week", "valid_from", "after"),
+    [
+        # The first times hold on every day, or from the day that is named.
+        ([], ["1 08:00"], None, [valid("1 08:00")]),
+        ([], ["1 08:00"], NEXT_WEEK, [valid("1 08:00", NEXT_WEEK)]),
+        # Others hold from today or that day on, and those before until then. A time that stays is one row.
+        ([valid("1 08:00")], ["1 09:00"], None, [valid("1 08:00", None, TODAY), valid("1 09:00", TODAY)]),
+        ([valid("1 08:00")], ["1 08:00"], None, [valid("1 08:00")]),
+        ([valid("1 08:00")], ["1 08:00", "2 08:00"], None, [valid("1 08:00"), valid("2 08:00", TODAY)]),
+        ([valid("1 08:00"), valid("2 08:00")], [], None, [valid("1 08:00", end=TODAY), valid("2 08:00", end=TODAY)]),
+        ([valid("1 08:00")], ["1 09:00"], LAST_WEEK, [valid("1 08:00", end=LAST_WEEK), valid("1 09:00", LAST_WEEK)]),
+        # Times that end earlier stay as they were; a change replaces those that were to hold later.
+        (
+            [valid("1 08:00", end=LAST_WEEK)],
+            ["1 08:00"],
+            None,
+            [valid("1 08:00", end=LAST_WEEK), valid("1 08:00", TODAY)],
+        ),
+        ([valid("1 08:00", end=TODAY), valid("1 09:00", TODAY)], ["1 08:00"], None, [valid("1 08:00")]),
+        ([valid("1 08:00", NEXT_WEEK)], ["1 09:00"], None, [valid("1 09:00", TODAY)]),
+        (
+            [valid("1 08:00", None, NEXT_WEEK), valid("1 09:00", NEXT_WEEK)],
+            ["1 08:00"],
+            None,
+            [valid("1 08:00", None, TODAY), valid("1 08:00", TODAY)],
+        ),
+    ],
+)
+def test_earlier_days_keep_their_times(
+    stored: list[SessionTime], week: list[str], valid_from: date | None, after: list[SessionTime]
+) -> None:
+    found = times_after(stored, [valid(text) for text in week], valid_from, TODAY)
+    assert {(time, time.valid) for time in found} == {(time, time.valid) for time in after}
+    assert len(found) == len(after)

@@ -48,6 +48,20 @@ async def test_the_times_of_a_session_are_replaced_by_others(api: Api) -> None:
     assert await times_of(api, api.school.session_id) == []
 
 
+async def test_a_change_of_times_leaves_those_of_earlier_days(api: Api) -> None:
+    path = f"/sessions/{api.school.session_id}/times"
+    await replace_times(api, MONDAY)
+    await api.change("PUT", f"{path}?validFrom=2024-12-02", "office", None, json={"times": [TUESDAY]})
+    assert (await send(api, f",{api.school.class_id},,,3,09:00,09:45\n", validFrom="2025-01-01")).status_code == 200
+
+    async def on(day: str) -> list[int]:
+        return [time["weekday"] for time in (await api.get(path, date=day)).json()["times"]]
+
+    assert [await on(day) for day in ("2024-12-01", "2024-12-02", "2024-12-31", "2025-01-01")] == [[1], [2], [2], [3]]
+    assert await times_of(api, api.school.session_id) == [(3, "09:00")]
+    assert violations(await api.get(path, date="2024-02-30")) == {("/query/date", "date_impossible")}
+
+
 async def test_every_violation_of_the_times_of_a_session_is_reported(api: Api) -> None:
     answer = await replace_times(api, {"weekday": 8, "begins": "8:00", "ends": "25:00"})
     assert violations(answer) == {

@@ -20,7 +20,7 @@ from adsum.batches.rules import RunState
 from adsum.batches.run import Run
 from adsum.platform.database.columns import Json
 from adsum.platform.database.sql_files import input_rows, sql_file
-from adsum.platform.days import Span
+from adsum.platform.days import ALWAYS, Span
 from adsum.platform.ids import Batch
 from adsum.schools.calendar.rules import Calendar, ClosedDay, SessionTime
 
@@ -44,6 +44,8 @@ _CLASS_CONTEXTS = sql_file(
         "terms": Json,
         "terms_of_class": Json,
         "times": Json,
+        "valid": Json,
+        "gaps": Json,
         "students": Json,
     },
 )
@@ -153,18 +155,30 @@ def _calendar(
     has_terms: bool,
     terms: list[tuple[str, str]] | None,
     terms_of_class: list[tuple[str, str]] | None,
-    times: list[tuple[int, str, str]] | None,
+    times: list[tuple[int, str, str, str | None, str | None]] | None,
+    valid: tuple[str | None, str | None] | None,
+    gaps: list[tuple[str, str]] | None,
 ) -> Calendar:
     return Calendar(
         closed=tuple(ClosedDay(date.fromisoformat(day), reason, time) for day, reason, time in closed or ()),
         terms=_spans(terms) if has_terms else None,
         terms_of_class=_spans(terms_of_class) or None,
-        times=tuple(SessionTime(*each) for each in times or ()),
+        times=tuple(
+            SessionTime(weekday, begins, ends, valid=_span((begin, end)))
+            for weekday, begins, ends, begin, end in times or ()
+        ),
+        valid=_span(valid) if valid else ALWAYS,
+        gaps=_spans(gaps),
     )
 
 
 def _spans(spans: Sequence[tuple[str | None, str | None]] | None) -> tuple[Span, ...]:
-    return tuple(Span(_day(begin), _day(end)) for begin, end in spans or ())
+    return tuple(_span(span) for span in spans or ())
+
+
+def _span(days: tuple[str | None, str | None]) -> Span:
+    begin, end = days
+    return Span(_day(begin), _day(end))
 
 
 def _day(text: str | None) -> date | None:

@@ -39,9 +39,15 @@ SELECT x.class_id, x.session_id, x.user_id, x.school_id,
      FROM class_terms k
      JOIN terms e ON e.id = k.term_id
      WHERE k.class_id = x.class_id) AS terms_of_class,
-    (SELECT jsonb_agg(jsonb_build_array(m.weekday, m.begins, m.ends))
+    (SELECT jsonb_agg(jsonb_build_array(m.weekday, m.begins, m.ends, m.begin_date, m.end_date))
      FROM session_times m
      WHERE m.session_id = x.session_id AND x.fence IS NOT NULL) AS times,
+    (SELECT jsonb_build_array(s.begin_date, s.end_date)
+     FROM sessions s
+     WHERE s.id = x.session_id AND x.fence IS NOT NULL) AS valid,
+    (SELECT jsonb_agg(jsonb_build_array(g.begin_date, g.end_date))
+     FROM session_gaps g
+     WHERE g.session_id = x.session_id AND x.fence IS NOT NULL) AS gaps,
     (SELECT jsonb_agg(DISTINCT e.student_id)
      FROM enrolments e
      WHERE x.first_day = x.last_day AND e.class_id = x.class_id

@@ -18,7 +18,7 @@ from starlette.datastructures import UploadFile
 
 from adsum.platform.errors import Invalid, Violation
 
-MAX_FIELDS = 4
+MAX_FIELDS = 5
 BLOCK = 1024 * 1024
 
 

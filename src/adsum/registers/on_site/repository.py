@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_session
 from adsum.attendance.tables import attendances
+from adsum.platform.database.validity import valid_on
 from adsum.registers.rules import OnSiteStudent
 from adsum.roster.tables import classes, session_times, sessions, students
 
@@ -50,6 +51,7 @@ def _on_site(
     begins = (
         select(func.max(m.begins))
         .where(m.session_id == a.session_id, m.weekday == today.isoweekday())
+        .where(valid_on(session_times, today))
         .correlate(attendances)
         .scalar_subquery()
     )

@@ -58,5 +58,7 @@ SELECT
         SELECT jsonb_agg(jsonb_build_array(m.begins, m.ends))
         FROM session_times m
         WHERE m.session_id = input.session_id AND m.weekday = input.weekday
+          AND (m.begin_date IS NULL OR m.begin_date <= input.day)
+          AND (m.end_date IS NULL OR m.end_date > input.day)
     ) AS times
 FROM input

@@ -213,6 +213,7 @@ def _minutes_away(taken: Subquery) -> ScalarSelect[int]:
     return (
         select(func.sum(_minutes(m.ends) - _minutes(m.begins) - attended))
         .where(m.session_id == taken.c.session_id, m.weekday == taken.c.weekday)
+        .where(valid_on(session_times, taken.c.day))
         .correlate(taken, attendances)
         .scalar_subquery()
     )
@@ -249,7 +250,7 @@ def _open_sessions(runs: Collection[ColumnElement[bool]]) -> Subquery:
     m = session_times.c
     minutes = (
         select(func.sum(_minutes(m.ends) - _minutes(m.begins)))
-        .where(m.session_id == taken.c.session_id, m.weekday == weekday)
+        .where(m.session_id == taken.c.session_id, m.weekday == weekday, valid_on(session_times, taken.c.day))
         .correlate(taken)
         .scalar_subquery()
     )

@@ -12,7 +12,7 @@ from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import each_named_once, require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
-from adsum.platform.http.queries import SourcedId
+from adsum.platform.http.queries import Day, SourcedId
 from adsum.platform.http.schemas import PathId
 from adsum.roster.by_source.schemas import (
     ClassOfPlatform,
@@ -49,14 +49,24 @@ async def _school(
 
 
 School = Annotated[int, Depends(_school)]
+ValidFrom = Annotated[
+    Day | None, Query(alias="validFrom", description="Day on which sessions begin or end; default: today")
+]
 
 
 @router.put("/classes/by-source/{sourcedId:rest}", name="putClass", summary="Add or change a class")
 async def put_class(
-    own: OwnId, body: ClassOfPlatform, school: School, roster: RosterService, caller: Importer, response: Response
+    own: OwnId,
+    body: ClassOfPlatform,
+    school: School,
+    roster: RosterService,
+    caller: Importer,
+    response: Response,
+    valid_from: ValidFrom = None,
 ) -> PutAnswer:
     """201 if the class is new. Omitted fields get their defaults. A request without changes writes nothing."""
-    return _answer(await roster.put_class(school, own, body.to_class(), caller), own, school, response)
+    upserted = await roster.put_class(school, own, body.to_class(), caller, valid_from=valid_from)
+    return _answer(upserted, own, school, response)
 
 
 @router.put("/students/by-source/{sourcedId:rest}", name="putStudent", summary="Add or change a student")
@@ -69,10 +79,17 @@ async def put_student(
 
 @router.put("/sessions/by-source/{sourcedId:rest}", name="putSession", summary="Add or change a session of a class")
 async def put_session(
-    own: OwnId, body: SessionOfPlatform, school: School, roster: RosterService, caller: Importer, response: Response
+    own: OwnId,
+    body: SessionOfPlatform,
+    school: School,
+    roster: RosterService,
+    caller: Importer,
+    response: Response,
+    valid_from: ValidFrom = None,
 ) -> PutAnswer:
     """A session stays with its class. One of the same period that roster files made gets the id."""
-    return _answer(await roster.put_session(school, own, body.to_session(), caller), own, school, response)
+    upserted = await roster.put_session(school, own, body.to_session(), caller, valid_from=valid_from)
+    return _answer(upserted, own, school, response)
 
 
 @router.put("/enrolments/by-source/{sourcedId:rest}", name="putEnrolment", summary="Add or change an enrolment")

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import Span
 from adsum.platform.errors import Violation, refuse
 from adsum.platform.texts import validate_roster_text
 from adsum.roster.by_source import repository as statements
 from adsum.roster.by_source.rules import MAX_NAME, SourcedClass, SourcedEnrolment, SourcedSession, SourcedStudent
+from adsum.roster.session_validity import day_of_school, follow_roster, start_classes
 from adsum.roster.terms.repository import bounds_of_class
 from adsum.roster.terms.rules import bounded
-from adsum.schools.repository import lock_school
+from adsum.schools.repository import lock_school, today_of_school
 from adsum.schools.service import require_school
 
 
@@ -31,19 +34,26 @@ class SourcedRoster:
     """Inserts a row, or updates it if it differs. Every method is idempotent, also for concurrent callers.
 
     Each raises Forbidden without `roster:import`, NotFound for a school that the caller does not see, and Invalid with
-    every violation. A later complete OneRoster file of the school ends rows that it does not contain.
+    every violation. A later complete OneRoster file of the school ends rows that it does not contain. `now` is the
+    clock: sessions begin and end on the school's today.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, now: Clock) -> None:
         self._database = database
+        self._now = now
 
-    async def put_class(self, school_id: int, source_id: str, row: SourcedClass, caller: Caller) -> Upserted:
-        """Upserts a class."""
+    async def put_class(
+        self, school_id: int, source_id: str, row: SourcedClass, caller: Caller, *, valid_from: date | None = None
+    ) -> Upserted:
+        """Upserts a class. Its sessions end or come back with it: on `valid_from`, or on the school's today."""
         async with self._locked_school(school_id, caller) as connection:
             refuse([*_validate_id(source_id), *row.violations()])
             class_id = await statements.class_id_of(connection, school_id, source_id)
             values = {"school_id": school_id, "source_id": source_id, **asdict(row)}
-            return Upserted(await statements.upsert_class(connection, class_id, values), class_id is None)
+            upserted = Upserted(await statements.upsert_class(connection, class_id, values), class_id is None)
+            day = valid_from or await today_of_school(connection, school_id, self._now())
+            await follow_roster(connection, day_of_school(school_id, day), upserted.id)
+            return upserted
 
     async def put_student(self, school_id: int, source_id: str, row: SourcedStudent, caller: Caller) -> Upserted:
         """Upserts a student. The id of a merged record names the kept student, and changes neither name nor grade.
@@ -61,8 +71,13 @@ class SourcedRoster:
             row_id = await statements.upsert_student(connection, student.row_id if student else None, values)
             return Upserted(student.id if student else row_id, student is None)
 
-    async def put_session(self, school_id: int, source_id: str, row: SourcedSession, caller: Caller) -> Upserted:
-        """Upserts a session. A session of the same class and period without a source id gets this one."""
+    async def put_session(
+        self, school_id: int, source_id: str, row: SourcedSession, caller: Caller, *, valid_from: date | None = None
+    ) -> Upserted:
+        """Upserts a session. A session of the same class and period without a source id gets this one.
+
+        It begins or ends on `valid_from`; None: on the school's today, and since ever where the class starts with it.
+        """
         async with self._locked_school(school_id, caller) as connection:
             class_id = await statements.class_id_of(connection, school_id, row.class_source_id)
             existing = await statements.session_of(connection, school_id, source_id)
@@ -81,10 +96,17 @@ class SourcedRoster:
                     detail = f"the class has another session of the period {row.period!r}"
                     violations.append(Violation("period_taken", detail, "/period"))
             refuse(violations)
+            assert class_id is not None, "an unknown class is a violation"
             target = existing or of_period
             values = {"class_id": class_id, "source_id": source_id, "period": row.period}
             values |= {"title": row.title, "active": row.active}
+            day = valid_from or await today_of_school(connection, school_id, self._now())
+            if target is None:
+                values |= {"begin_date": day}
             session_id = await statements.upsert_session(connection, target.id if target else None, values)
+            await follow_roster(connection, day_of_school(school_id, day), class_id)
+            if target is None and valid_from is None:
+                await start_classes(connection, [session_id])
             return Upserted(session_id, target is None)
 
     async def put_enrolment(self, school_id: int, source_id: str, row: SourcedEnrolment, caller: Caller) -> Upserted:

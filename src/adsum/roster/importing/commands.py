@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Self
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.options import time_zone_given
+from adsum.platform.command_line.options import read_day, time_zone_given
 from adsum.platform.command_line.output import Json, show_item, show_one, show_rows
 from adsum.platform.command_line.session import run_with
 from adsum.platform.errors import AdsumError, Forbidden, Invalid, Malformed, Violation
@@ -61,13 +62,22 @@ def import_roster(
             "warning]",
         ),
     ] = None,
+    valid_from: Annotated[
+        date | None,
+        typer.Option(
+            "--valid-from",
+            parser=read_day,
+            metavar="DATE",
+            help="The day on which sessions begin and end that the files add or lack. Default: today.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Import OneRoster 1.1 or 1.2 CSV files. Exits with 1 if rows were left out or the import was refused."""
 
     async def run(roster_import: RosterImport) -> ImportReport:
         with roster_files(path) as files, ImportProgress() as progress:
-            options = ImportOptions(dry_run, strict, allow_removals, timezone)
+            options = ImportOptions(dry_run, strict, allow_removals, timezone, valid_from=valid_from)
             return await roster_import.run(files, caller=system_caller(), options=options, progress=progress.show)
 
     try:

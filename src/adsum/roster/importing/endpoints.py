@@ -19,7 +19,7 @@ from adsum.accounts.authentication import SentKey, each_named_once, require
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.problems import MAX_ENTRIES, content_type_among
-from adsum.platform.http.queries import WholeQuery
+from adsum.platform.http.queries import Day, WholeQuery
 from adsum.platform.http.schemas import PlainText
 from adsum.roster.importing.rules import ImportOptions, ImportReport
 from adsum.roster.importing.schemas import ImportAnswer
@@ -57,10 +57,16 @@ class ImportQuery(WholeQuery):
             description="The IANA time zone of new schools. Default: `ADSUM_TIMEZONE`; unset: UTC, with a warning",
         ),
     ] = None
+    valid_from: Annotated[
+        Day | None,
+        Field(description="Day on which sessions begin and end that the files add or lack; default: today"),
+    ] = None
 
     @property
     def options(self) -> ImportOptions:
-        return ImportOptions(self.dry_run, self.strict, self.allow_removals, self.timezone, max_students=MAX_ENTRIES)
+        return ImportOptions(
+            self.dry_run, self.strict, self.allow_removals, self.timezone, self.valid_from, MAX_ENTRIES
+        )
 
 
 @router.post(

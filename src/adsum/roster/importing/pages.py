@@ -14,7 +14,7 @@ from adsum.platform.csv_files import BOM, Cell, csv_lines
 from adsum.platform.errors import AdsumError, Forbidden
 from adsum.platform.http.dependencies import CurrentSettings, provided
 from adsum.platform.http.problems import MAX_ENTRIES
-from adsum.platform.pages.forms import WRONG, status_with
+from adsum.platform.pages.forms import WRONG, day_typed, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.pages.uploads import Upload, is_scripted, uploaded
@@ -51,12 +51,14 @@ async def import_roster(
     upload: Upload | None = None
     try:
         async with uploaded(request) as upload:
+            since = upload.texts.get("valid_from")
             with roster_files(upload.file) as files:
                 options = ImportOptions(
                     dry_run=not upload.is_confirmed,
                     strict="strict" in upload.choices,
                     allow_removals="allow_removals" in upload.choices,
                     time_zone=upload.texts.get("timezone"),
+                    valid_from=day_typed(since, "/validFrom") if since else None,
                     max_students=MAX_ENTRIES,
                 )
                 report = await roster_import.run(files, caller=visitor.caller, options=options)

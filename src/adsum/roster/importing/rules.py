@@ -28,6 +28,8 @@ class ImportOptions:
         strict: refuses the whole import if there is a violation.
         allow_removals: allows more than 10 % of the active students, classes or enrolments to end.
         time_zone: IANA name for new schools, instead of the default. Without either it is UTC, with a warning.
+        valid_from: the day from which sessions that the files add are due, and those that they lack are not; None: the
+            today of each school, and every day for the sessions with which a class starts.
         max_students: of a dry run: how many students that join, leave or move the report names at most, of each.
     """
 
@@ -35,6 +37,7 @@ class ImportOptions:
     strict: bool = False
     allow_removals: bool = False
     time_zone: str | None = None
+    valid_from: date | None = None
     max_students: int | None = None
 
 

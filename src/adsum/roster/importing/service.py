@@ -77,7 +77,7 @@ class RosterImport:
                 await claim_key(connection, once)
                 await begin_staging(connection, is_postgres=self._database.is_postgres)
                 steps = RosterSteps(connection, package, caller, self._now(), progress, compares=options.dry_run)
-                tables = await steps.run(TimeZone(options.time_zone, self._time_zone))
+                tables = await steps.run(TimeZone(options.time_zone, self._time_zone), options.valid_from)
                 removals = [] if options.allow_removals else _validate_removals(steps.removals)
                 report = ImportReport(
                     dry_run=options.dry_run,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from itertools import islice
 from typing import TypeVar
 
@@ -79,8 +79,13 @@ class RosterSteps:
         self.removals: list[Removal] = []
         self._orgs = Orgs(is_complete=False)
 
-    async def run(self, time_zone: TimeZone) -> dict[str, TableReport]:
-        """Runs all steps; returns a report for each table. `time_zone` is that of new schools."""
+    async def run(self, time_zone: TimeZone, valid_from: date | None = None) -> dict[str, TableReport]:
+        """Runs all steps; returns a report for each table.
+
+        Args:
+            time_zone: of new schools.
+            valid_from: the day from which sessions are added and end; None: the today of each school.
+        """
         self._orgs = await asyncio.to_thread(read_orgs, self._package, self.findings)
         referenced = (
             set[str]() if self._orgs.is_complete else await asyncio.to_thread(referenced_schools, self._package)
@@ -105,7 +110,7 @@ class RosterSteps:
             "students": await self._apply_students(),
             "teachers": await self._apply(TEACHERS, "teachers"),
             "classes": await self._apply_classes(),
-            "sessions": await self._apply_sessions(classes),
+            "sessions": await self._apply_sessions(classes, valid_from),
             **await self._apply_enrolments(people, classes, terms),
         }
         if self._compares:
@@ -229,11 +234,11 @@ class RosterSteps:
         ended = await changes.end_missing_classes(self._connection, absent=self._absence_means_gone("classes"))
         return TableReport(table.added, table.changed, ended, table.unchanged)
 
-    async def _apply_sessions(self, classes: ClassMapping) -> TableReport:
+    async def _apply_sessions(self, classes: ClassMapping, valid_from: date | None) -> TableReport:
         rows = classes.sessions(await staging.active_classes(self._connection))
         await staging.stage(self._connection, import_sessions, rows)
         await staging.index_staged(self._connection, import_sessions)
-        added, changed, ended = await changes.set_sessions(self._connection)
+        added, changed, ended = await changes.set_sessions(self._connection, valid_from)
         return TableReport(added, changed, ended, unchanged=len(rows) - added - changed)
 
     async def _apply_enrolments(

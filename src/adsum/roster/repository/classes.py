@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import date
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, func, literal, not_, or_, select, union_all
@@ -25,6 +26,7 @@ from adsum.roster.rules import (
     SessionRow,
     SessionTitles,
 )
+from adsum.roster.session_validity import is_valid
 from adsum.roster.tables import classes, is_student, sessions, student_schools, students
 from adsum.schools.tables import schools
 
@@ -92,6 +94,8 @@ async def list_sessions(
         statement = statement.where(sessions.c.class_id == filters.class_id)
     if filters.school_id is not None:
         statement = statement.where(classes.c.school_id == filters.school_id)
+    if filters.day is not None:
+        statement = statement.where(is_valid(filters.day))
     return [SessionRow(*row) for row in await connection.execute(statement)]
 
 
@@ -102,8 +106,9 @@ def _visible_sessions(caller: Caller, day: Day) -> tuple[ColumnElement[bool], ..
     )
 
 
-def _sessions() -> Select[int, int, str, str, bool]:
-    return select(sessions.c.id, sessions.c.class_id, sessions.c.period, sessions.c.title, sessions.c.active)
+def _sessions() -> Select[int, int, str, str, bool, date | None, date | None]:
+    s = sessions.c
+    return select(s.id, s.class_id, s.period, s.title, s.active, s.begin_date, s.end_date)
 
 
 async def titles_of_sessions(

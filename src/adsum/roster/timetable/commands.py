@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from adsum.accounts.access import system_caller
+from adsum.platform.command_line.options import read_day
 from adsum.platform.command_line.output import Json, show_item
 from adsum.platform.command_line.session import run_with_services
 from adsum.platform.ids import MAX_ID
@@ -16,6 +18,16 @@ from adsum.roster.timetable.rules import TimetableReport
 from adsum.roster.timetable.schemas import TimetableAnswer
 from adsum.roster.timetable.service import Timetables
 from adsum.schools.service import Schools
+
+ValidFrom = Annotated[
+    date | None,
+    typer.Option(
+        "--valid-from",
+        parser=read_day,
+        metavar="DATE",
+        help="The day from which the times hold. Default: today, or every day for a session without times.",
+    ),
+]
 
 
 def import_timetable(
@@ -26,9 +38,12 @@ def import_timetable(
         int | None,
         typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Optional if there is one school."),
     ] = None,
+    valid_from: ValidFrom = None,
     as_json: Json = False,
 ) -> None:
     """Import a timetable: CSV or XLSX with the columns class,session,weekday,begins,ends. Imports all lines or none.
+
+    Earlier days keep their times.
 
     Adsum's ids are in the columns classId,sessionId instead.
     """
@@ -36,7 +51,9 @@ def import_timetable(
 
     async def work(services: Services) -> TimetableReport:
         school = school_id or (await services[Schools].only(system_caller())).id
-        return await services[Timetables].import_file(school, content, system_caller(), dry_run=dry_run)
+        return await services[Timetables].import_file(
+            school, content, system_caller(), dry_run=dry_run, valid_from=valid_from
+        )
 
     report = run_with_services(work)
     show_item(TimetableAnswer.model_validate(report), as_json=as_json)

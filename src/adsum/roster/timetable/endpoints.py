@@ -14,7 +14,7 @@ from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.list_files import TABLE_BODY, TABLE_TYPES
 from adsum.platform.http.problems import content_type_among
-from adsum.platform.http.queries import WholeQuery
+from adsum.platform.http.queries import Day, WholeQuery
 from adsum.platform.http.schemas import PathId
 from adsum.roster.timetable.schemas import Times, TimetableAnswer
 from adsum.roster.timetable.service import Timetables
@@ -28,23 +28,49 @@ Manager = Annotated[Caller, Depends(require(Permission.SCHOOL_MANAGE))]
 TimetablesService = Annotated[Timetables, Depends(provided(Timetables))]
 
 
-class TimetableQuery(WholeQuery):
+ValidFrom = Annotated[
+    Day | None,
+    Field(description="From this day on; default: today, or every day for a session that has no times yet"),
+]
+
+
+class TimesQuery(WholeQuery):
+    """The day of the times."""
+
+    day: Annotated[Day | None, Field(alias="date", description="Default: today")] = None
+
+
+class ChangeQuery(WholeQuery):
+    """The day of a change."""
+
+    valid_from: ValidFrom = None
+
+
+class TimetableQuery(ChangeQuery):
     """Options of an import."""
 
     dry_run: Annotated[bool, Field(description="Report the changes without making them")] = False
 
 
 @router.get("/sessions/{id}/times", name="readTimes", summary="Times of a session")
-async def read_times(session_id: SessionId, timetables: TimetablesService, caller: Reader) -> Times:
-    """In the order of the week. Empty if the times are not known."""
-    return Times.of(await timetables.times(session_id, caller))
+async def read_times(
+    session_id: SessionId, query: Annotated[TimesQuery, Query()], timetables: TimetablesService, caller: Reader
+) -> Times:
+    """Those of the week of a day, in its order. Empty if the times are not known."""
+    return Times.of(await timetables.times(session_id, caller, query.day))
 
 
 @router.put("/sessions/{id}/times", name="replaceTimes", summary="Set the times of a session")
-async def replace_times(session_id: SessionId, body: Times, timetables: TimetablesService, caller: Manager) -> Times:
-    """Replaces all times of the session."""
+async def replace_times(
+    session_id: SessionId,
+    body: Times,
+    query: Annotated[ChangeQuery, Query()],
+    timetables: TimetablesService,
+    caller: Manager,
+) -> Times:
+    """Replaces all times of the session from a day on. Earlier days keep their times."""
     times = [SessionTime(time.weekday, time.begins, time.ends) for time in body.times]
-    return Times.of(await timetables.replace(session_id, times, caller))
+    return Times.of(await timetables.replace(session_id, times, caller, valid_from=query.valid_from))
 
 
 @router.post(
@@ -63,11 +89,15 @@ async def import_timetable(
 ) -> TimetableAnswer:
     """Columns class, session, weekday, begins, ends. Every session that is named gets these times; all, or nothing.
 
+    Earlier days keep their times.
+
     `class` is a sourced id; `session` is a period, which may be empty, or a sourced id. Adsum's ids have columns of
     their own: classId, sessionId. Of a workbook the first sheet is read.
     """
     content_type_among(request, TABLE_TYPES)
     content = await request.body()
     once = None if query.dry_run else key.answering(content, TimetableAnswer.model_validate, HTTPStatus.OK)
-    report = await timetables.import_file(school_id, content, caller, dry_run=query.dry_run, once=once)
+    report = await timetables.import_file(
+        school_id, content, caller, dry_run=query.dry_run, valid_from=query.valid_from, once=once
+    )
     return TimetableAnswer.model_validate(report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import zip_longest
 from typing import Annotated
@@ -14,7 +15,7 @@ from adsum.platform.errors import AdsumError, NotFound
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import Words
 from adsum.platform.http.schemas import PathId, PlainText
-from adsum.platform.pages.forms import WRONG, redirect_to, status_with
+from adsum.platform.pages.forms import WRONG, day_typed, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.pages.uploads import Upload, is_scripted, uploaded
@@ -35,6 +36,30 @@ WEEK = [date(2024, 1, 1) + timedelta(days=i) for i in range(7)]
 DirectoryService = Annotated[Directory, Depends(provided(Directory))]
 TimetablesService = Annotated[Timetables, Depends(provided(Timetables))]
 Texts = Annotated[list[Annotated[PlainText, Form(max_length=20)]], Form(max_length=200)]
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The content of a form: a session, its times, and the day from which they hold; empty: none was given."""
+
+    session_id: int
+    times: Sequence[SessionTime]
+    valid_from: str
+
+
+async def _typed(
+    session: Annotated[PathId, Form()],
+    weekday: Texts = [],  # noqa: B006 - FastAPI copies it
+    begins: Texts = [],  # noqa: B006
+    ends: Texts = [],  # noqa: B006
+    valid_from: Annotated[PlainText, Form(max_length=20)] = "",
+) -> Typed:
+    """Ignores lines without times."""
+    lines = zip_longest(weekday, begins, ends, fillvalue="")
+    times = [
+        SessionTime(int(day) if day in {*"1234567"} else 0, begin, end) for day, begin, end in lines if begin or end
+    ]
+    return Typed(session, times, valid_from)
 
 
 @router.get("/admin/timetable")
@@ -78,8 +103,11 @@ async def import_timetable(request: Request, timetables: TimetablesService, cont
     try:
         async with uploaded(request) as upload:
             content = upload.file.read()
+            since = upload.texts.get("valid_from")
             report = await timetables.import_file(
-                context.school.id, content, context.caller, dry_run=not upload.is_confirmed
+                *(context.school.id, content, context.caller),
+                dry_run=not upload.is_confirmed,
+                valid_from=day_typed(since, "/validFrom") if since else None,
             )
     except WRONG as error:
         return _file_page(request, context, upload=upload, error=error)
@@ -103,23 +131,18 @@ async def replace_times(
     timetables: TimetablesService,
     context: CurrentSchool,
     class_id: PathId,
-    session: Annotated[PathId, Form()],
-    weekday: Texts = [],  # noqa: B006 - FastAPI copies it
-    begins: Texts = [],  # noqa: B006
-    ends: Texts = [],  # noqa: B006
+    typed: Annotated[Typed, Depends(_typed)],
 ) -> Response:
-    """Replaces all times of a session. A line without times is ignored."""
-    lines = zip_longest(weekday, begins, ends, fillvalue="")
-    times = [
-        SessionTime(int(day) if day in {*"1234567"} else 0, begin, end) for day, begin, end in lines if begin or end
-    ]
+    """Replaces all times of a session from a day on."""
+    session = typed.session_id
     _, found = await timetables.of_class(context.school.id, class_id, context.caller)
     if session not in {each.id for each, _ in found}:
         raise NotFound(f"class {class_id} has no session {session}")
     try:
-        await timetables.replace(session, times, context.caller)
+        since = day_typed(typed.valid_from, "/validFrom") if typed.valid_from else None
+        await timetables.replace(session, typed.times, context.caller, valid_from=since)
     except WRONG as error:
-        return await _page(request, timetables, context, class_id, session_id=session, typed=times, error=error)
+        return await _page(request, timetables, context, class_id, typed=typed, error=error)
     return redirect_to(f"{context.address(f'timetable/{class_id}')}&saved={session}#session-{session}")
 
 
@@ -129,11 +152,9 @@ async def _page(
     context: SchoolContext,
     class_id: int,
     *,
-    session_id: int | None = None,
-    typed: Sequence[SessionTime] = (),
+    typed: Typed | None = None,
     error: AdsumError | None = None,
 ) -> Response:
-    """`session_id`: the session that `typed` and `error` belong to."""
     shown, sessions = await timetables.of_class(context.school.id, class_id, context.caller)
     return site_of(request).page(
         *(request, "admin/class_times.html"),
@@ -143,7 +164,6 @@ async def _page(
         shown=shown,
         sessions=sessions,
         week=WEEK,
-        session_id=session_id,
         typed=typed,
         error=error,
         saved=request.query_params.get("saved"),

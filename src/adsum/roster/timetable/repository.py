@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from datetime import date
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.database.validity import Day, valid_on
+from adsum.platform.days import Span
 from adsum.roster.rules import SessionRow
+from adsum.roster.session_validity import is_valid
 from adsum.roster.tables import classes, session_times, sessions
-from adsum.roster.timetable.rules import TimedSession
+from adsum.roster.timetable.rules import TimedSession, times_after
 from adsum.schools.calendar.rules import SessionTime
 from adsum.schools.stale_days import mark_stale_sessions
 from adsum.schools.tables import class_terms, closed_days, schools, terms
@@ -22,22 +26,30 @@ _DELETE_TIMES = sql_file("adsum.roster", "delete_session_times")
 
 
 async def times_of(connection: AsyncConnection, session_id: int) -> list[SessionTime]:
-    """The times of a session, in the order of the week."""
+    """All times that a session has had, has and will have."""
+    return (await times_of_sessions(connection, [session_id])).get(session_id, [])
+
+
+async def times_of_sessions(connection: AsyncConnection, session_ids: Collection[int]) -> dict[int, list[SessionTime]]:
+    """As `times_of`, of each session that has any."""
     c = session_times.c
-    found = select(c.weekday, c.begins, c.ends).where(c.session_id == session_id).order_by(c.weekday, c.begins)
-    return [SessionTime(*row) for row in await connection.execute(found)]
+    times: defaultdict[int, list[SessionTime]] = defaultdict(list)
+    found = select(c.session_id, c.weekday, c.begins, c.ends, c.begin_date, c.end_date)
+    for session_id, *time, begin, end in await connection.execute(found.where(c.session_id.in_(sorted(session_ids)))):
+        times[session_id].append(SessionTime(*time, valid=Span(begin, end)))
+    return times
 
 
 async def times_by_session(
-    connection: AsyncConnection, school_id: int, class_ids: Collection[int]
+    connection: AsyncConnection, school_id: int, class_ids: Collection[int], day: date
 ) -> list[TimedSession]:
-    """The active sessions of these classes of a school, by class and period, each with its times."""
+    """The active sessions of these classes of a school, by class and period, each with its times on `day`."""
     c = session_times.c
     found = (
         select(sessions.c.id, sessions.c.class_id, sessions.c.period, sessions.c.title, sessions.c.active)
         .add_columns(c.weekday, c.begins, c.ends)
         .join(classes, classes.c.id == sessions.c.class_id)
-        .outerjoin(session_times, c.session_id == sessions.c.id)
+        .outerjoin(session_times, and_(c.session_id == sessions.c.id, valid_on(session_times, day)))
         .where(classes.c.school_id == school_id, sessions.c.class_id.in_(sorted(class_ids)), sessions.c.active)
         .order_by(sessions.c.class_id, sessions.c.period, sessions.c.id, c.weekday, c.begins)
     )
@@ -49,36 +61,49 @@ async def times_by_session(
     return list(by_session.items())
 
 
-async def replace_times(connection: AsyncConnection, times: Mapping[int, Sequence[SessionTime]]) -> None:
-    """Replaces all times of each of these sessions."""
-    session_ids = input_rows({"session_id": session_id} for session_id in times)
+async def replace_times(
+    connection: AsyncConnection, weeks: Mapping[int, Sequence[SessionTime]], valid_from: date | None, today: date
+) -> None:
+    """Replaces the times of each of these sessions, of one school, from a day on: see `times_after`."""
     if connection.dialect.name != "sqlite":  # SQLite has one writer
-        await _LOCK_SCHOOLS.fetch_all(connection, session_ids)
-    await _DELETE_TIMES.fetch_all(connection, session_ids)
-    rows = [{"session_id": session_id, **asdict(time)} for session_id, each in times.items() for time in each]
+        await _LOCK_SCHOOLS.fetch_all(connection, input_rows({"session_id": session_id} for session_id in weeks))
+    stored = await times_of_sessions(connection, weeks)
+    changed: dict[int, list[SessionTime]] = {}
+    for session_id, week in weeks.items():
+        before = stored.get(session_id, [])
+        after = times_after(before, week, valid_from, today)
+        if {(time, time.valid) for time in before} != {(time, time.valid) for time in after}:
+            changed[session_id] = after
+    await _DELETE_TIMES.fetch_all(connection, input_rows({"session_id": session_id} for session_id in changed))
+    rows = [_row(session_id, time) for session_id, times in changed.items() for time in times]
     if rows:
         await connection.execute(insert(session_times), rows)
-    await mark_stale_sessions(connection, times.keys())
+    await mark_stale_sessions(connection, changed.keys())
+
+
+def _row(session_id: int, time: SessionTime) -> dict[str, Any]:
+    of_week = {"weekday": time.weekday, "begins": time.begins, "ends": time.ends}
+    return {"session_id": session_id, **of_week, "begin_date": time.valid.begin, "end_date": time.valid.end}
 
 
 def has_begun(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]) -> Collection[ColumnElement[bool]]:
     """Conditions on classes with their schools and sessions: the session is held on `day` and has begun by `time`.
 
-    A session without times counts as begun.
+    A session whose times are unknown on that day counts as begun.
 
     Args:
         day: the learning date.
         weekday: of that day, 1 is Monday.
         time: local 'HH:MM'; '' selects no session, '24:00' every session of the day.
     """
-    own = session_times.c.session_id == sessions.c.id
-    has_times = exists(select(session_times.c.id).where(own).correlate(sessions))
+    own = and_(session_times.c.session_id == sessions.c.id, valid_on(session_times, day))
+    has_times = exists(select(session_times.c.id).where(own).correlate(sessions, schools))
     begun = exists(
         select(session_times.c.id)
         .where(own, session_times.c.weekday == weekday, session_times.c.begins <= time)
         .correlate(sessions, schools)
     )
-    return time != "", or_(begun, ~has_times), *is_open(day, weekday)
+    return is_valid(day), time != "", or_(begun, ~has_times)
 
 
 def is_open(day: Day, weekday: ColumnElement[int]) -> Collection[ColumnElement[bool]]:
@@ -91,6 +116,7 @@ def _is_closed(day: Day, weekday: ColumnElement[int]) -> ColumnElement[bool]:
     first = (
         select(func.min(session_times.c.begins))
         .where(session_times.c.session_id == sessions.c.id, session_times.c.weekday == weekday)
+        .where(valid_on(session_times, day))
         .correlate_except(session_times)
         .scalar_subquery()
     )

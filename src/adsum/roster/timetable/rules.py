@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import TypeAlias
 
 from adsum.platform.csv_files import CsvForm, Line
-from adsum.platform.days import time_of
+from adsum.platform.days import Span, time_of
 from adsum.platform.errors import Violation
 from adsum.roster.naming.rules import CLASS, SESSION, Names, RosterNames, names_in
 from adsum.roster.rules import SessionRow
@@ -31,7 +32,7 @@ _WEEKDAYS = {name: day for day, names in enumerate(_NAMES_OF_DAYS, start=1) for 
 _NO_TIME = SessionTime(0, "", "")
 
 TimedSession: TypeAlias = tuple[SessionRow, list[SessionTime]]
-"""A session and its times, in the order of the week."""
+"""A session and its times on a day, in the order of the week."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,32 @@ def validate_session_times(times: Sequence[SessionTime]) -> list[Violation]:
         detail = f"a session has at most {MAX_TIMES} times a week"
         violations.append(Violation("too_long", detail, "/times", {"maximum": MAX_TIMES}))
     return violations
+
+
+def times_after(
+    stored: Sequence[SessionTime], week: Sequence[SessionTime], valid_from: date | None, today: date
+) -> list[SessionTime]:
+    """All times of a session once its week is `week`: before the day of the change, those that it had.
+
+    Args:
+        stored: all times that it has.
+        week: from the day of the change on.
+        valid_from: the day of the change; None: today, or every day if the session has no times yet.
+        today: of the school.
+    """
+    begin = valid_from or today
+    if not stored:
+        return [replace(time, valid=Span(valid_from, None)) for time in week]
+    earlier = [time for time in stored if time.valid.begin is None or time.valid.begin < begin]
+    # A time that stays is one row, not one row for each import.
+    staying = [time for time in earlier if time in week and time.valid.end in {None, begin}]
+    ended = [
+        replace(time, valid=Span(time.valid.begin, min(time.valid.end or begin, begin)))
+        for time in earlier
+        if time not in staying
+    ]
+    new = [replace(time, valid=Span(begin, None)) for time in week if time not in staying]
+    return [*ended, *(replace(time, valid=Span(time.valid.begin, None)) for time in staying), *new]
 
 
 @dataclass(slots=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import Once, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
+from adsum.platform.days import today_in
 from adsum.platform.errors import Invalid, NotFound, refuse
 from adsum.roster.naming.repository import visible_sessions
 from adsum.roster.naming.rules import RosterNames
-from adsum.roster.repository.classes import find_class, is_visible_session
+from adsum.roster.repository.classes import find_class, is_visible_session, school_of_session
 from adsum.roster.rules import ClassRow
 from adsum.roster.timetable.repository import replace_times, times_by_session, times_of
 from adsum.roster.timetable.rules import (
@@ -21,8 +23,8 @@ from adsum.roster.timetable.rules import (
     read_timetable,
     validate_session_times,
 )
-from adsum.schools.calendar.rules import SessionTime
-from adsum.schools.repository import today_of_schools
+from adsum.schools.calendar.rules import SessionTime, week_of
+from adsum.schools.repository import today_of_school, today_of_schools
 from adsum.schools.service import require_school
 
 
@@ -33,8 +35,8 @@ class Timetables:
         self._database = database
         self._now = now
 
-    async def times(self, session_id: int, caller: Caller) -> list[SessionTime]:
-        """The times of a session, in the order of the week.
+    async def times(self, session_id: int, caller: Caller, day: date | None = None) -> list[SessionTime]:
+        """The times of a session on a day, or on the school's today, in the order of the week.
 
         Raises:
             Forbidden: without `roster:read`.
@@ -43,10 +45,11 @@ class Timetables:
         require_permission(caller, Permission.ROSTER_READ)
         async with self._database.snapshot() as connection:
             await self._require_visible(connection, session_id, caller)
-            return await times_of(connection, session_id)
+            day = day or await self._today(connection, session_id)
+            return sorted(week_of(day, await times_of(connection, session_id)))
 
     async def of_classes(self, school_id: int, class_ids: Collection[int], caller: Caller) -> list[TimedSession]:
-        """The sessions of these classes of a school, by class and period, each with its times.
+        """The sessions of these classes of a school, by class and period, each with its times of today.
 
         Raises:
             Forbidden: without `school:manage`.
@@ -55,20 +58,30 @@ class Timetables:
         require_permission(caller, Permission.SCHOOL_MANAGE)
         async with self._database.snapshot() as connection:
             await require_school(connection, caller, school_id)
-            return await times_by_session(connection, school_id, class_ids)
+            today = await today_of_school(connection, school_id, self._now())
+            return await times_by_session(connection, school_id, class_ids, today)
 
     async def of_class(self, school_id: int, class_id: int, caller: Caller) -> tuple[ClassRow, list[TimedSession]]:
-        """A class of a school, and its sessions with their times. Raises Forbidden and NotFound as `of_classes`."""
+        """A class of a school, and its sessions with their times of today. Raises as `of_classes`."""
         require_permission(caller, Permission.SCHOOL_MANAGE)
         async with self._database.snapshot() as connection:
             today = await today_of_schools(connection, caller, self._now())
             found = await find_class(connection, caller, class_id, today)
             if found is None or found.school_id != school_id:
                 raise NotFound(f"school {school_id} has no class {class_id}")
-            return found, await times_by_session(connection, school_id, [class_id])
+            today = today_in(found.time_zone, self._now())
+            return found, await times_by_session(connection, school_id, [class_id], today)
 
-    async def replace(self, session_id: int, times: Sequence[SessionTime], caller: Caller) -> list[SessionTime]:
-        """Replaces all times of a session.
+    async def replace(
+        self, session_id: int, times: Sequence[SessionTime], caller: Caller, *, valid_from: date | None = None
+    ) -> list[SessionTime]:
+        """Replaces all times of a session from a day on; earlier days keep theirs.
+
+        Args:
+            session_id: of the session.
+            times: its week from then on.
+            caller: with `school:manage`.
+            valid_from: None: today, or every day if the session has no times yet.
 
         Raises:
             Forbidden: without `school:manage`.
@@ -79,7 +92,8 @@ class Timetables:
         async with self._database.transaction() as connection:
             await self._require_visible(connection, session_id, caller)
             refuse(validate_session_times(times))
-            await replace_times(connection, {session_id: times})
+            today = await self._today(connection, session_id)
+            await replace_times(connection, {session_id: times}, valid_from, today)
         return sorted(times)
 
     async def import_file(
@@ -89,9 +103,10 @@ class Timetables:
         caller: Caller,
         *,
         dry_run: bool = False,
+        valid_from: date | None = None,
         once: Once[TimetableReport] | None = None,
     ) -> TimetableReport:
-        """Replaces all times of every session in the file, or changes nothing.
+        """Replaces all times of every session in the file from a day on, as `replace` does, or changes nothing.
 
         `class` is a source id; `session` a period, which is empty for the only session of a class, or a source id.
         `classId` and `sessionId` are Adsum's ids.
@@ -113,7 +128,8 @@ class Timetables:
             if plan.violations:
                 raise Invalid(f"the timetable has {len(plan.violations)} errors", plan.violations)
             if not dry_run:
-                await replace_times(connection, plan.times)
+                today = await today_of_school(connection, school_id, self._now())
+                await replace_times(connection, plan.times, valid_from, today)
             report = TimetableReport(dry_run, len(plan.times), sum(map(len, plan.times.values())))
             await store_result(connection, once, report)
         return report
@@ -122,3 +138,7 @@ class Timetables:
         today = await today_of_schools(connection, caller, self._now())
         if not await is_visible_session(connection, caller, session_id, today):
             raise NotFound(f"there is no session {session_id}", sessionId=session_id)
+
+    async def _today(self, connection: Connection, session_id: int) -> date:
+        _, time_zone = await school_of_session(connection, session_id)
+        return today_in(time_zone, self._now())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
-from adsum.platform.days import TIME, Span, violation_of_time_text
+from adsum.platform.days import ALWAYS, TIME, Span, violation_of_time_text
 from adsum.platform.errors import Notice, Violation
 
 MAX_TITLE = 255
@@ -67,11 +67,15 @@ class Term:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SessionTime:
-    """A weekly time of a session: the ISO weekday (1 is Monday), and local times as 'HH:MM'."""
+    """A weekly time of a session: the ISO weekday (1 is Monday), and local times as 'HH:MM'.
+
+    `valid`: the days on which it holds. Times that differ in that alone are equal.
+    """
 
     weekday: int
     begins: str
     ends: str
+    valid: Span = field(default=ALWAYS, compare=False)
 
 
 class Cause(StrEnum):
@@ -98,13 +102,17 @@ class Calendar:
     Attributes:
         closed: closed days among these days.
         terms: terms that include any of these days; None: the school has no terms and is open all year.
-        times: weekly times of the session; empty: unknown.
+        times: weekly times of the session; on a day on which none is valid they are unknown.
+        valid: the validity of the session; None: every day.
+        gaps: days within its validity on which it was not in the roster.
         terms_of_class: the terms of the class; None: the class is bounded by no term.
     """
 
     closed: Sequence[ClosedDay] = ()
     terms: Sequence[Span] | None = None
     times: Sequence[SessionTime] = ()
+    valid: Span = ALWAYS
+    gaps: Sequence[Span] = ()
     terms_of_class: Sequence[Span] | None = None
 
     def closure(self, day: date) -> Closure | None:
@@ -113,7 +121,7 @@ class Calendar:
         A closed day with `from_time` closes sessions that begin at that time or later. A session without times stays
         open on such a day.
         """
-        begins = min((time.begins for time in self.times if time.weekday == day.isoweekday()), default=None)
+        begins = min((time.begins for time in times_on(day, self.times)), default=None)
         for closed in self.closed:
             ends_before = begins is not None and closed.from_time is not None and begins >= closed.from_time
             if closed.day == day and (closed.from_time is None or ends_before):
@@ -126,7 +134,10 @@ class Calendar:
 
     def warnings(self, day: date) -> tuple[Notice, ...]:
         """Warnings about recording the session on `day`."""
-        if not self.times or any(time.weekday == day.isoweekday() for time in self.times):
+        if not self.valid.covers(day) or any(gap.covers(day) for gap in self.gaps):
+            detail = f"by the roster the class does not have this session on {day.isoformat()}"
+            return (Notice("session_not_valid", detail),)
+        if not week_of(day, self.times) or times_on(day, self.times):
             return ()
         detail = f"by its timetable this session does not meet on {day.isoformat()}, a {day:%A}"
         return (Notice("off_timetable", detail),)
@@ -143,9 +154,19 @@ def violation_of_closure(closure: Closure) -> Violation:
     return Violation("school_closed", detail, "/learningDate", params)
 
 
-def end_on(day: date, times: Sequence[SessionTime]) -> str | None:
+def week_of(day: date, times: Iterable[SessionTime]) -> list[SessionTime]:
+    """Those of these times, of the whole week, that are valid on a day; none: they are unknown."""
+    return [time for time in times if time.valid.covers(day)]
+
+
+def times_on(day: date, times: Iterable[SessionTime]) -> list[SessionTime]:
+    """Those of these times at which the session meets on a day."""
+    return [time for time in times if time.weekday == day.isoweekday() and time.valid.covers(day)]
+
+
+def end_on(day: date, times: Iterable[SessionTime]) -> str | None:
     """The last end of a session with these times on a day; None: unknown."""
-    return max((time.ends for time in times if time.weekday == day.isoweekday()), default=None)
+    return max((time.ends for time in times_on(day, times)), default=None)
 
 
 def validate_times(times: Sequence[SessionTime]) -> Iterator[tuple[int, Violation]]:

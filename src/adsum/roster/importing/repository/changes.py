@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Date,
     ScalarSelect,
     Table,
     and_,
@@ -40,6 +42,7 @@ from adsum.roster.importing.tables import (
     import_students,
     import_teachers,
 )
+from adsum.roster.session_validity import follow_roster, start_classes
 from adsum.roster.tables import classes, enrolments, sessions, student_schools, students
 
 SLICE = 20_000
@@ -188,8 +191,15 @@ def _in_slice(staged: Table, start: int) -> ColumnElement[bool]:
     return and_(staged.c.row >= start, staged.c.row < start + SLICE)
 
 
-async def set_sessions(connection: AsyncConnection) -> tuple[int, int, int]:
-    """Applies the staged sessions, and ends sessions of ended classes: (added, changed, ended)."""
+async def set_sessions(connection: AsyncConnection, valid_from: date | None) -> tuple[int, int, int]:
+    """Applies the staged sessions, and ends sessions of ended classes: (added, changed, ended).
+
+    Validities begin and end on `valid_from`; None: on the school's today.
+    """
+    days = select(
+        import_schools.c.school_id,
+        func.coalesce(literal(valid_from, Date), import_schools.c.today).label("day"),
+    ).subquery("days")
     staged = import_sessions
     same = and_(staged.c.class_id == sessions.c.class_id, staged.c.period == sessions.c.period)
     ended = update(sessions).where(sessions.c.active, _ended_session(same)).values(active=False)
@@ -199,14 +209,20 @@ async def set_sessions(connection: AsyncConnection) -> tuple[int, int, int]:
         .where(same, or_(sessions.c.title != staged.c.title, not_(sessions.c.active)))
     )
     added = insert(sessions).from_select(
-        ["class_id", "period", "title"],
-        select(staged.c.class_id, staged.c.period, staged.c.title)
+        ["class_id", "period", "title", "begin_date"],
+        select(staged.c.class_id, staged.c.period, staged.c.title, days.c.day)
+        .join(classes, classes.c.id == staged.c.class_id)
+        .join(days, days.c.school_id == classes.c.school_id)
         .where(not_(exists().where(same)))
         .order_by(staged.c.class_id, staged.c.period),
     )
     count_ended = (await connection.execute(ended)).rowcount
     count_changed = (await connection.execute(changed)).rowcount
-    return (await connection.execute(added)).rowcount, count_changed, count_ended
+    new_ids = list(await connection.scalars(added.returning(sessions.c.id)))
+    await follow_roster(connection, days)
+    if valid_from is None:
+        await start_classes(connection, new_ids)
+    return len(new_ids), count_changed, count_ended
 
 
 def _ended_session(same: ColumnElement[bool]) -> ColumnElement[bool]:
