@@ -115,13 +115,17 @@ async def add_term(
 
 @router.post("/admin/calendar/terms/remove")
 async def remove_term(
-    request: Request, calendar: CalendarService, context: CurrentSchool, term: Annotated[PathId, Form()]
+    request: Request,
+    calendar: CalendarService,
+    schools: SchoolsService,
+    context: CurrentSchool,
+    term: Annotated[PathId, Form()],
 ) -> Response:
     """Removes a term."""
     try:
         await calendar.remove_term(context.school.id, term, context.caller)
     except WRONG as error:
-        return await _page(request, calendar, context, form="terms", error=error)
+        return await _page(request, calendar, schools, context, form="terms", error=error)
     return redirect_to(f"{context.address('calendar')}#terms")
 
 
