@@ -24,6 +24,12 @@ class Commands:
         assert (ended.returncode, ended.stderr) == (0, "")
         return ended.stdout
 
+    def output_of_import(self, *arguments: str) -> str:
+        """Returns the output of a command, which must succeed. On a slow machine it shows its progress on stderr."""
+        ended = self.run(*arguments)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
 
 def commands(**settings: str) -> Commands:
     return Commands({"secret_key": SECRET} | settings)

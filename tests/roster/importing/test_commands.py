@@ -32,8 +32,8 @@ def invalid() -> Roster:
 async def test_the_real_files_are_imported_and_the_second_time_nothing_changes(
     adsum: Commands, importing: Importing
 ) -> None:
-    first = adsum.output("roster", "import", REAL, "--timezone", "America/Chicago")
-    second = adsum.output("roster", "import", REAL)
+    first = adsum.output_of_import("roster", "import", REAL, "--timezone", "America/Chicago")
+    second = adsum.output_of_import("roster", "import", REAL)
 
     assert "Imported." in first
     assert "students    86     0        0      0" in first
@@ -42,7 +42,7 @@ async def test_the_real_files_are_imported_and_the_second_time_nothing_changes(
 
 
 async def test_a_dry_run_prints_the_changes_and_makes_none(adsum: Commands, importing: Importing) -> None:
-    report = json.loads(adsum.output("roster", "import", REAL, "--dry-run", "--json"))
+    report = json.loads(adsum.output_of_import("roster", "import", REAL, "--dry-run", "--json"))
 
     assert report["dryRun"] is True
     assert report["tables"]["enrolments"] == {"added": 602, "changed": 0, "ended": 0, "unchanged": 0}
@@ -102,7 +102,7 @@ async def test_a_refused_import_prints_the_reasons_with_exit_1(
 
 
 def test_removals_are_refused_until_they_are_allowed(adsum: Commands, tmp_path: Path) -> None:
-    adsum.output("roster", "import", str(in_folder(a_school(students=10).files(), tmp_path / "ten")))
+    adsum.output_of_import("roster", "import", str(in_folder(a_school(students=10).files(), tmp_path / "ten")))
     five = str(in_folder(a_school(students=5).files(), tmp_path / "five"))
 
     refused = adsum.run("roster", "import", five)
@@ -110,7 +110,9 @@ def test_removals_are_refused_until_they_are_allowed(adsum: Commands, tmp_path: 
     assert refused.returncode == 1
     assert "users.csv: 5 of 10 active students would end" in refused.stdout
     assert "A dry run. Without --dry-run nothing" in adsum.run("roster", "import", five, "--dry-run").stdout
-    assert "students    0      0        5      5" in adsum.output("roster", "import", five, "--allow-removals")
+    assert "students    0      0        5      5" in adsum.output_of_import(
+        "roster", "import", five, "--allow-removals"
+    )
 
 
 def test_a_file_that_is_not_a_roster_is_refused_with_exit_1(adsum: Commands, tmp_path: Path) -> None:

@@ -143,8 +143,8 @@ async def test_the_command_line_names_the_first_and_json_all(
     path = tmp_path / "roster.zip"
     path.write_bytes(in_zip(roster.files()).getvalue())
 
-    shown = adsum.output("roster", "import", str(path), "--dry-run")
-    answer = json.loads(adsum.output("roster", "import", str(path), "--dry-run", "--json"))
+    shown = adsum.output_of_import("roster", "import", str(path), "--dry-run")
+    answer = json.loads(adsum.output_of_import("roster", "import", str(path), "--dry-run", "--json"))
 
     assert "25 students join:\n  Given student-1 Family (student-1): joins Title of class-1 on 2024-09-02, " in shown
     assert "Title of class-4 and 2 more\n" in shown
