@@ -169,8 +169,8 @@ def _counted(
                 in_visible_school(caller, classes.c.school_id),
                 in_visible_session(caller, classes.c.id, sessions.c.id, day),
             ),
+            or_(and_(*has_begun(day, weekday, time)), _is_marked(day)),
             *is_open(day, weekday),
-            or_(and_(*has_begun(day, weekday, time)), exists(_marks(day))),
         )
     )
     if after is not None:
@@ -223,6 +223,13 @@ def _marks(day: ColumnElement[date]) -> Select[int]:
         )
     )
     return marks.correlate(classes, schools, sessions)
+
+
+def _is_marked(day: ColumnElement[date]) -> ColumnElement[bool]:
+    """Whether a student of the roster has a mark. Most sessions have no record, which the first condition finds out."""
+    a = attendances.c
+    record = select(a.id).where(a.session_id == sessions.c.id, a.learning_date == day).correlate(sessions, schools)
+    return and_(exists(record), exists(_marks(day)))
 
 
 def _marked(day: ColumnElement[date]) -> ColumnElement[int]:
