@@ -188,7 +188,7 @@ def test_holidays_and_terms_are_shown_in_the_year_and_can_be_removed(browsing: B
     expect(page.locator("td.closed")).to_have_count(2)
 
     terms = page.locator("#terms")
-    terms.get_by_label("Name").fill("Spring")
+    terms.get_by_label("Name", exact=True).fill("Spring")
     terms.get_by_label("First day").fill("2031-01-06")
     terms.get_by_label("Last day").fill("2031-06-30")
     terms.get_by_role("button", name="Add", exact=True).click()
