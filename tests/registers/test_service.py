@@ -19,7 +19,7 @@ from adsum.platform.paging import PageRequest
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters, RegisterState
 from adsum.registers.service import Registers
 from adsum.roster.tables import session_times, sessions
-from adsum.schools.tables import closed_days, terms
+from adsum.schools.tables import closed_days, schools, terms
 from tests.support.runs import inserts, make_run
 from tests.support.schools import (
     MARKED_AT,
@@ -207,6 +207,19 @@ async def test_a_session_with_times_is_due_once_it_has_begun(
 ) -> None:
     await meet(database, school, *times)
     assert bool(await due(registers, day=day)) == is_due
+
+
+async def test_a_session_without_times_is_due_on_the_weekdays_of_its_school_only(
+    database: Database, school: SchoolIds, registers: Registers
+) -> None:
+    saturday, sunday = date(2024, 12, 21), date(2024, 12, 22)
+    assert [len(await due(registers, day=day)) for day in (TUESDAY, saturday, sunday)] == [1, 0, 0]
+    async with database.transaction() as connection:
+        await connection.execute(update(schools).values(weekdays="16"))
+    assert [len(await due(registers, day=day)) for day in (TUESDAY, saturday, sunday)] == [0, 1, 0]
+    assert await registers.count(ADMIN, RegisterFilters(day=TUESDAY)) == RegisterCount(0, 0)
+    await meet(database, school, (2, "08:00"), (7, "08:00"))
+    assert [len(await due(registers, day=day)) for day in (TUESDAY, saturday, sunday)] == [1, 0, 1]
 
 
 async def test_a_session_without_times_is_due_all_day_and_not_tomorrow(school: SchoolIds, registers: Registers) -> None:

@@ -162,6 +162,14 @@ async def test_an_outage_in_the_middle_is_reported_as_unavailable(
         await adsum.register_sheets.save(taken(shown, [as_shown(shown, student, "late")]), teacher)
 
 
+async def test_the_sheet_of_no_school_day_has_a_warning(adsum: Adsum, school: SchoolIds, teacher: Caller) -> None:
+    saturday = date(2024, 12, 21)
+    sheet = await adsum.register_sheets.sheet(school.class_id, school.session_id, saturday, teacher)
+
+    assert [warning.code for warning in sheet.warnings] == ["no_school_day"]
+    assert (await sheet_of(adsum, school, teacher)).warnings == ()
+
+
 async def test_the_register_of_an_invisible_class_is_not_found(adsum: Adsum, school: SchoolIds, office: Caller) -> None:
     stranger = caller(Role.TEACHER, school.school_id, school.teacher_id + 1_000)
     with pytest.raises(NotFound):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import date, timedelta
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from adsum.accounts.access import PERMISSIONS, Caller, Role, system_caller
 from adsum.accounts.visibility import is_taught_by
@@ -24,6 +24,7 @@ DAYS = [FIRST + timedelta(days=number) for number in range(-1, 4)]
 async def test_statements_in_files_apply_the_rule_of_visibility(database: Database) -> None:
     async with database.transaction() as connection:
         school = await make_school(connection, begin=None)
+        await connection.execute(update(tables.schools).values(weekdays="1234567"))
         sessions = [school.session_id, await make_session(connection, school.class_id, period="2")]
         teachers = await make_teachers(connection, school, covered=sessions[1])
 

@@ -79,6 +79,13 @@ def test_a_refusal_contains_the_reason_of_the_closed_day() -> None:
     assert violation_of_closure(outside).params == {"date": "2024-12-25", "cause": "outside_terms", "reason": None}
 
 
+def test_a_mark_on_no_school_day_is_a_warning_unless_the_session_has_times() -> None:
+    (warning,) = Calendar(weekdays=(1, 2)).warnings(WEDNESDAY)
+    assert (warning.code, warning.detail) == ("no_school_day", "2024-12-25 is a Wednesday, which is no school day")
+    assert Calendar(weekdays=(1, 3)).warnings(WEDNESDAY) == ()
+    assert Calendar(times=[AT_NINE], weekdays=(1, 2)).warnings(WEDNESDAY) == ()
+
+
 def test_a_day_off_the_timetable_is_a_warning() -> None:
     calendar = Calendar(times=[AT_NINE])
     assert calendar.warnings(WEDNESDAY) == ()

@@ -25,6 +25,18 @@ def test_a_closed_day_is_shown_keeps_classes_from_being_marked_and_is_opened_aga
     assert demo.run(*mark).returncode == 0
 
 
+def test_holidays_are_closed_as_a_range(demo: Commands) -> None:
+    close = ("calendar", "close", "2024-12-23", "--reason", "Holidays", "--json", *SCHOOL)
+    closed = json.loads(demo.output(*close, "--to", "2024-12-24"))
+    refused = demo.run(*close, "--to", "2024-12-22")
+
+    assert [(row["date"], row["reason"]) for row in closed] == [("2024-12-23", "Holidays"), ("2024-12-24", "Holidays")]
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        "adsum: the last day, 2024-12-22, is before the first, 2024-12-23\n",
+    )
+
+
 def test_the_school_is_required_where_there_are_several(demo: Commands) -> None:
     refused = demo.run("calendar", "show")
     assert (refused.returncode, refused.stderr) == (1, "adsum: there are several schools: name one\n")

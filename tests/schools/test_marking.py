@@ -49,6 +49,13 @@ async def test_a_closed_day_applies_to_every_form_of_its_date(closed: Api, day: 
     assert violations(await closed.create(learningDate=day)) == {("/learningDate", "school_closed")}
 
 
+async def test_a_mark_on_no_school_day_is_accepted_with_a_warning(api: Api) -> None:
+    answer = await api.create("teacher", learningDate="2024-12-21")
+    assert answer.status_code == HTTPStatus.ACCEPTED
+    wanted = {"code": "no_school_day", "detail": "2024-12-21 is a Saturday, which is no school day"}
+    assert answer.json()["warnings"] == [wanted]
+
+
 async def test_other_violations_are_reported_together_with_a_closed_day(closed: Api) -> None:
     answer = await closed.create(isSelectedAll=False, marks=[{"studentId": 1, "status": "asleep"}], sessionId=999)
     assert violations(answer) >= {

@@ -15,6 +15,7 @@ from adsum.schools.calendar.rules import ClosedDay
 from adsum.schools.tables import class_terms, terms
 from adsum.wiring import Adsum
 from tests.support.api import Api, violations
+from tests.support.pages import Pages
 from tests.support.schools import caller, make_bare_school
 
 CHRISTMAS = {"reason": "Christmas"}
@@ -47,6 +48,19 @@ async def test_closed_days_are_listed_by_day_within_bounds_and_by_pages(api: Api
     pages = [[item["date"] for item in page["items"]] for page in (first, second)]
     assert pages == [["2024-12-25", "2024-12-26"], ["2024-12-27"]]
     assert second["nextCursor"] is None
+
+
+async def test_a_range_of_days_is_closed_as_a_whole(api: Api, calendar: str) -> None:
+    holidays = {"from": "2024-12-23", "to": "2024-12-25", "reason": "Holidays"}
+    await api.change("PUT", f"{calendar}/closed-days/2024-12-24", "office", None, json=CHRISTMAS)
+    closed = await api.post(f"{calendar}/closed-days", holidays, "office")
+    assert closed.status_code == HTTPStatus.OK, closed.text
+    assert (await api.get(f"{calendar}/closed-days")).json()["items"] == closed.json()["items"]
+    days = [(item["date"], item["reason"]) for item in closed.json()["items"]]
+    assert days == [("2024-12-23", "Holidays"), ("2024-12-24", "Holidays"), ("2024-12-25", "Holidays")]
+    for last, code in (("2024-12-22", "days_reversed"), ("2025-12-24", "out_of_range")):
+        refused = await api.post(f"{calendar}/closed-days", holidays | {"to": last}, "office")
+        assert violations(refused) == {("/to", code)}
 
 
 async def test_a_day_is_opened_again_once(api: Api, calendar: str) -> None:
@@ -107,7 +121,9 @@ async def test_a_term_of_a_roster_file_is_listed_and_is_not_removed_while_a_clas
     refused = await api.change("DELETE", f"{calendar}/terms/{term_id}", "office", None)
 
     wanted = {"sourcedId": "a", "type": "term", "parentSourcedId": "y", "opensSchool": False}
+    page = await Pages(api).send(f"/admin/calendar/terms/remove?school={api.school.school_id}", {"term": term_id})
     assert item.items() >= wanted.items()
+    assert page.status_code == HTTPStatus.CONFLICT
     assert (refused.status_code, refused.json()["code"]) == (HTTPStatus.CONFLICT, "conflict")
     async with api.adsum.database.transaction() as connection:
         await connection.execute(delete(class_terms))

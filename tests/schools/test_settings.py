@@ -92,6 +92,50 @@ async def test_wrong_settings_are_refused_with_every_violation(adsum: Adsum, api
     assert [each.pointer for each in both.value.violations] == ["/timeZone", "/editWindowDays", "/missedFromPercent"]
 
 
+async def test_weekdays_are_set_and_shown_with_their_history(adsum: Adsum, api: Api, calendar: str) -> None:
+    set_ = await api.change("PATCH", calendar, "office", None, json={"weekdays": [6, 1, 2, 3, 1]})
+    (change,) = (await api.get(f"{calendar}/changes")).json()["items"]
+    wrong = [await api.change("PATCH", calendar, "office", None, json={"weekdays": each}) for each in ([], [0], ["1"])]
+
+    assert set_.json()["weekdays"] == [1, 2, 3, 6]
+    assert (change["setting"], change["oldValue"], change["newValue"]) == ("weekdays", [1, 2, 3, 4, 5], [1, 2, 3, 6])
+    assert [violations(each) for each in wrong] == [
+        {("/weekdays", "too_short")},
+        {("/weekdays/0", "out_of_range")},
+        {("/weekdays/0", "wrong_type")},
+    ]
+    for weekdays, code in (("", "too_short"), ("21", "out_of_range"), ("8", "out_of_range")):
+        with pytest.raises(Invalid) as refused:
+            await adsum.schools.change(api.school.school_id, {"weekdays": weekdays}, system_caller())
+        assert [each.code for each in refused.value.violations] == [code]
+    saturday = await api.create("teacher", learningDate="2024-12-21")
+    thursday = await api.create("teacher", learningDate="2024-12-26")
+    assert [len(each.json()["warnings"]) for each in (saturday, thursday)] == [0, 1]
+
+
+def test_weekdays_are_set_on_the_command_line(demo: Commands) -> None:
+    changed = json.loads(demo.output("school", "change", "--weekdays", "Mo-Fri,7", "--json", "--school", "1"))
+    wrong = [demo.run("school", "change", "--weekdays", each, "--school", "1") for each in ("0", "5-1", "1-2-3", "")]
+
+    assert changed["weekdays"] == [1, 2, 3, 4, 5, 7]
+    assert [each.returncode for each in wrong] == [2, 2, 2, 2]
+    assert "'5-1' is no weekday or range of weekdays" in wrong[1].stderr
+
+
+async def test_weekdays_are_set_on_the_calendar_page(api: Api) -> None:
+    pages = Pages(api)
+    path = f"/admin/calendar/weekdays?school={api.school.school_id}"
+
+    none = await pages.send(path, {}, "office")
+    changed = await pages.send(path, {"weekday": ["1", "6"]}, "office")
+    shown = visible_text(await pages.open("/admin/calendar", school=api.school.school_id))
+
+    assert none.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "This field is required." in visible_text(none)
+    assert changed.status_code == HTTPStatus.SEE_OTHER
+    assert "School days Mon Tue Wed Thu Fri → Mon Sat Office" in shown
+
+
 async def test_equal_values_change_nothing(database: Database) -> None:
     schools = Schools(database, lambda: NOON)
     async with database.transaction() as connection:

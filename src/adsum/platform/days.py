@@ -14,6 +14,17 @@ from zoneinfo import ZoneInfo
 from adsum.platform.errors import Violation
 
 EARLIEST = date(1990, 1, 1)
+# A week as its days are written, in lower case without a dot.
+_NAMES_OF_DAYS = (
+    "1 monday mon mo montag",
+    "2 tuesday tues tue tu dienstag di",
+    "3 wednesday wed we mittwoch mi",
+    "4 thursday thurs thur thu th donnerstag do",
+    "5 friday fri fr freitag",
+    "6 saturday sat sa samstag sonnabend",
+    "7 sunday sun su sonntag so",
+)
+_WEEKDAYS = {name: day for day, names in enumerate(_NAMES_OF_DAYS, start=1) for name in names.split()}
 # The largest difference between the local dates of one instant, in whole days.
 _ANY_OFFSET = timedelta(days=2)
 _PLAIN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -67,6 +78,11 @@ def learning_date(text: str, zone: str, now: datetime) -> date:
     if day < EARLIEST:
         raise WrongDay("date_too_early", f"{day.isoformat()} is before {EARLIEST.isoformat()}")
     return day
+
+
+def weekday_named(text: str) -> int | None:
+    """The ISO weekday of a number, 1 for Monday, or of a name in English or German; None: it is neither."""
+    return _WEEKDAYS.get(text.strip().lower().removesuffix("."))
 
 
 def today_in(zone: str, now: datetime) -> date:

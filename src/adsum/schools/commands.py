@@ -10,15 +10,16 @@ from adsum.accounts.access import system_caller
 from adsum.platform.command_line.options import time_zone_given
 from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with
+from adsum.platform.days import weekday_named
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import every_item
-from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, School, SchoolChange, SchoolSettings
+from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, School, SchoolChange, SchoolSettings, weekdays_text
 from adsum.schools.schemas import SchoolChangeItem, SchoolItem
 from adsum.schools.service import Schools
 
 app = typer.Typer(no_args_is_help=True)
 
-COLUMNS = ("id", "name", "timeZone", "editWindowDays", "missedFromPercent", "sourcedId")
+COLUMNS = ("id", "name", "timeZone", "editWindowDays", "missedFromPercent", "weekdays", "sourcedId")
 CHANGE = ("changedAt", "setting", "oldValue", "newValue", "changedByRole", "changedByUserId")
 EVER = "ever"
 NEVER = "never"
@@ -39,6 +40,18 @@ def _share(text: str) -> str:
     if text != NEVER and not (text.isdecimal() and 1 <= int(text) <= 100):
         raise typer.BadParameter(f"{text!r} is neither a percentage from 1 to 100 nor {NEVER}")
     return text
+
+
+def _weekdays(text: str) -> str:
+    """Weekdays and ranges of them, such as `Mon-Fri,6`, as they are stored."""
+    days: set[int] = set()
+    for item in text.split(","):
+        first, *more = [weekday_named(name) for name in item.split("-")]
+        last = more[0] if more else first
+        if first is None or last is None or len(more) > 1 or last < first:
+            raise typer.BadParameter(f"{item!r} is no weekday or range of weekdays, such as 1-5 or Mon-Fri")
+        days.update(range(first, last + 1))
+    return weekdays_text(days)
 
 
 @app.command("list")
@@ -72,6 +85,14 @@ def change(
             help="A session of which a student missed this share of the minutes counts as absent in reports.",
         ),
     ] = None,
+    weekdays: Annotated[
+        str | None,
+        typer.Option(
+            parser=_weekdays,
+            metavar="DAYS",
+            help="The weekdays on which sessions without times meet, such as 1-5 or Mon-Fri,Sat; 1 is Monday.",
+        ),
+    ] = None,
     school: SchoolId = None,
     as_json: Json = False,
 ) -> None:
@@ -83,8 +104,10 @@ def change(
         settings["edit_window_days"] = None if edit_window == EVER else int(edit_window)
     if missed_from is not None:
         settings["missed_from_percent"] = None if missed_from == NEVER else int(missed_from)
+    if weekdays is not None:
+        settings["weekdays"] = weekdays
     if not settings:
-        detail = "nothing to change: use --timezone, --edit-window or --missed-from"
+        detail = "nothing to change: use --timezone, --edit-window, --missed-from or --weekdays"
         raise typer.BadParameter(detail, param_hint="--timezone")
 
     async def changed(schools: Schools) -> School:

@@ -37,6 +37,8 @@ async def change_school(
 ) -> SchoolItem:
     """The time zone decides from now on which day it is at the school; records keep their days.
 
+    Sessions without times are due on the weekdays, in the past, too.
+
     After the edit window, only the office may mark and correct, with a reason.
     """
     return SchoolItem.model_validate(await schools.change(school_id, body.to_settings(), caller))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypedDict
@@ -11,6 +12,7 @@ from adsum.platform.errors import Violation
 from adsum.platform.time_zones import validate_time_zone
 
 MAX_EDIT_WINDOW_DAYS = 3_650
+_WEEKDAYS = re.compile("1?2?3?4?5?6?7?")
 
 
 class SchoolSettings(TypedDict, total=False):
@@ -19,6 +21,7 @@ class SchoolSettings(TypedDict, total=False):
     time_zone: str
     edit_window_days: int | None
     missed_from_percent: int | None
+    weekdays: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class School:
         time_zone: an IANA name.
         edit_window_days: days after a learning date within which teachers may mark and correct; None: no limit.
         missed_from_percent: from which share of its minutes on a session counts as missed in reports; None: never.
+        weekdays: on which sessions without times meet, in order; `12345` is Monday to Friday.
     """
 
     id: int
@@ -38,6 +42,7 @@ class School:
     time_zone: str
     edit_window_days: int | None
     missed_from_percent: int | None = None
+    weekdays: str = "12345"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ class SchoolChange:
 def validate_settings(settings: SchoolSettings) -> Iterator[Violation]:
     """All violations in new settings, with pointers to the fields of the API."""
     if not settings:
-        yield Violation("empty_change", "nothing to change: give a time zone, an edit window or a share")
+        yield Violation("empty_change", "nothing to change: give a time zone, an edit window, a share or weekdays")
     if "time_zone" in settings:
         yield from validate_time_zone(settings["time_zone"], "/timeZone")
     days = settings.get("edit_window_days")
@@ -74,6 +79,22 @@ def validate_settings(settings: SchoolSettings) -> Iterator[Violation]:
     percent = settings.get("missed_from_percent")
     if percent is not None and not 1 <= percent <= 100:
         yield Violation("out_of_range", "a session counts as missed from 1 to 100 %", "/missedFromPercent")
+    weekdays = settings.get("weekdays")
+    if weekdays == "":
+        yield Violation("too_short", "a school has at least one weekday", "/weekdays", {"minimum": 1})
+    elif weekdays is not None and not _WEEKDAYS.fullmatch(weekdays):
+        detail = "weekdays are numbers from 1 for Monday to 7 for Sunday, each once and in order"
+        yield Violation("out_of_range", detail, "/weekdays", {"minimum": 1, "maximum": 7})
+
+
+def weekdays_of(text: str) -> tuple[int, ...]:
+    """The ISO weekdays of a stored text, such as `12345`."""
+    return tuple(map(int, text))
+
+
+def weekdays_text(weekdays: Iterable[int]) -> str:
+    """The text that is stored for ISO weekdays in any order."""
+    return "".join(map(str, sorted(set(weekdays))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, LiteralString, cast
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from adsum.platform.http.schemas import Moment, PlainText, Schema, SentSchema
 from adsum.platform.time_zones import validate_time_zone
-from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, SchoolChange, SchoolSettings
+from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, SchoolChange, SchoolSettings, weekdays_of, weekdays_text
+
+
+def _listed(weekdays: object) -> object:
+    return weekdays_of(weekdays) if isinstance(weekdays, str) else weekdays
 
 
 class SchoolItem(Schema):
@@ -22,6 +27,7 @@ class SchoolItem(Schema):
     time_zone: str
     edit_window_days: Annotated[int | None, Field(description="null: no limit")] = None
     missed_from_percent: Annotated[int | None, Field(description="null: no session counts as missed")] = None
+    weekdays: Annotated[Sequence[int], BeforeValidator(_listed), Field(description="1 is Monday")] = (1, 2, 3, 4, 5)
 
 
 def _known(name: str) -> str:
@@ -64,6 +70,16 @@ class ChangeSchool(SentSchema):
         | None
     ) = None
 
+    weekdays: (
+        Annotated[
+            Sequence[Annotated[int, Field(ge=1, le=7, strict=True)]],
+            Field(
+                min_length=1, max_length=7, description="The weekdays on which sessions without times meet; 1 is Monday"
+            ),
+        ]
+        | None
+    ) = None
+
     def to_settings(self) -> SchoolSettings:
         settings = SchoolSettings()
         if self.time_zone is not None:
@@ -72,6 +88,8 @@ class ChangeSchool(SentSchema):
             settings["edit_window_days"] = self.edit_window_days
         if "missed_from_percent" in self.model_fields_set:
             settings["missed_from_percent"] = self.missed_from_percent
+        if self.weekdays is not None:
+            settings["weekdays"] = weekdays_text(self.weekdays)
         return settings
 
 
@@ -90,8 +108,8 @@ class SchoolChangeItem(Schema):
     def of(cls, change: SchoolChange) -> SchoolChangeItem:
         return cls(
             setting=to_camel(change.setting),
-            old_value=change.old_value,
-            new_value=change.new_value,
+            old_value=_listed(change.old_value) if change.setting == "weekdays" else change.old_value,
+            new_value=_listed(change.new_value) if change.setting == "weekdays" else change.new_value,
             changed_at=change.changed_at,
             changed_by_role=change.changed_role,
             changed_by_user_id=change.user_id,

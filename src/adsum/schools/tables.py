@@ -29,6 +29,8 @@ schools = Table(
     Column("edit_window_days", Integer),
     # A session of which a student missed this percentage of the minutes counts as absent in reports; NULL: none does.
     Column("missed_from_percent", Integer),
+    # The weekdays on which sessions without times meet, in order; 1 is Monday.
+    Column("weekdays", String(7), nullable=False, server_default="12345"),
 )
 
 # Each change of a setting of a school, such as its time zone. The values are as they were at that time.

@@ -22,6 +22,7 @@ from adsum.platform.ids import Batch
 from adsum.roster.repository.students import is_in_grade
 from adsum.roster.session_validity import is_valid
 from adsum.roster.tables import sessions, students
+from adsum.schools.tables import schools
 from tests.support.runs import inserts, make_run
 from tests.support.schools import make_bare_school, make_class, make_school, make_session
 from tests.support.servers.postgres import Postgres
@@ -115,6 +116,21 @@ async def test_sessions_that_had_left_the_roster_are_valid_on_no_day_and_the_oth
 
         for day in (date(2000, 1, 1), date.today(), date(9000, 1, 1)):  # noqa: DTZ011
             assert list(await connection.scalars(select(sessions.c.period).where(is_valid(day)))) == ["1"]
+
+
+async def test_schools_begin_with_monday_to_friday_and_the_weekdays_of_their_records(database: Database) -> None:
+    weekdays = migration("0025_weekdays_of_schools")
+    async with database.transaction() as connection:
+        school = await make_school(connection)
+        await make_school(connection)
+        for day in (date(2024, 12, 21), date(2024, 12, 25)):
+            batch = Batch(school.class_id, school.session_id, day)
+            await make_run(connection, school, inserts(school.student_ids), batch=batch)
+
+        await connection.run_sync(run_in, weekdays._begin_with_days_of_records)
+
+        found = await connection.scalars(select(schools.c.weekdays).order_by(schools.c.id))
+        assert list(found) == ["123456", "12345"]
 
 
 def migration(name: str) -> Any:

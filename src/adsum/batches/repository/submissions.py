@@ -23,6 +23,7 @@ from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.days import ALWAYS, Span
 from adsum.platform.ids import Batch
 from adsum.schools.calendar.rules import Calendar, ClosedDay, SessionTime
+from adsum.schools.rules import weekdays_of
 
 _CLASS_CONTEXTS = sql_file(
     "adsum.batches",
@@ -34,6 +35,7 @@ _CLASS_CONTEXTS = sql_file(
         "school_id": BigInteger,
         "time_zone": String,
         "edit_window_days": Integer,
+        "weekdays": String,
         "fence": Integer,
         "taught": Json,
         "covered": Json,
@@ -134,7 +136,7 @@ async def find_class_contexts(
 def _context(
     class_id: int, session_id: int | None, user_id: int | None, school_id: int, zone: str, *more: Any
 ) -> tuple[ContextQuery, ClassContext]:
-    edit_window_days, fence, taught, covered, first_day, last_day, *calendar, students = more
+    edit_window_days, weekdays, fence, taught, covered, first_day, last_day, *calendar, students = more
     days = (first_day, last_day) if first_day is not None else None
     context = ClassContext(
         class_id,
@@ -143,7 +145,7 @@ def _context(
         edit_window_days,
         fence,
         taught=_spans(taught) + _spans(covered),
-        calendar=_calendar(*calendar),
+        calendar=_calendar(weekdays, *calendar),
         day=first_day if first_day == last_day else None,
         roster=sorted(students or ()),
     )
@@ -151,6 +153,7 @@ def _context(
 
 
 def _calendar(
+    weekdays: str,
     closed: list[tuple[str, str, str | None]] | None,
     has_terms: bool,
     terms: list[tuple[str, str]] | None,
@@ -169,6 +172,7 @@ def _calendar(
         ),
         valid=_span(valid) if valid else ALWAYS,
         gaps=_spans(gaps),
+        weekdays=weekdays_of(weekdays),
     )
 
 

@@ -10,7 +10,7 @@ from datetime import date
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.rules import BatchStatus
 from adsum.batches.submission import BatchResult
-from adsum.platform.errors import AdsumError
+from adsum.platform.errors import AdsumError, Notice
 from adsum.platform.ids import Batch
 from adsum.platform.texts import search_spellings
 
@@ -73,6 +73,7 @@ class RegisterSheet:
         rows: the students of the day, by name.
         statuses: of the school.
         newest_run: the progress of the newest submission; None: there is none.
+        warnings: about recording the session on this day.
     """
 
     batch: Batch
@@ -84,6 +85,7 @@ class RegisterSheet:
     rows: Sequence[SheetRow]
     statuses: SchoolStatuses
     newest_run: BatchStatus | None
+    warnings: Sequence[Notice] = ()
 
     @property
     def is_today(self) -> bool:

@@ -22,6 +22,9 @@ from adsum.registers.day_roster import DayRoster, read_day_roster
 from adsum.registers.sheets.repository import failures_of_run, records_of_batch
 from adsum.registers.sheets.rules import RegisterSheet, SavedSheet, SheetMark, SheetRecord, SheetRow, SubmittedSheet
 from adsum.roster.rules import RosterStudent
+from adsum.roster.timetable.repository import times_of
+from adsum.schools.calendar.repository import weekdays_of_school
+from adsum.schools.calendar.rules import Calendar
 
 
 class RegisterSheets:
@@ -55,6 +58,8 @@ class RegisterSheets:
             records = await records_of_batch(connection, batch)
             newest = await tallies.batch_status(connection, caller, batch)
             failures = await failures_of_run(connection, newest.run_id) if newest is not None else {}
+            times = await times_of(connection, session_id)
+            calendar = Calendar(times=times, weekdays=await weekdays_of_school(connection, roster.of.school_id))
         assert roster.session is not None, "the roster was read with a session"
         return RegisterSheet(
             batch=batch,
@@ -66,6 +71,7 @@ class RegisterSheets:
             rows=_rows(roster, records, failures),
             statuses=statuses,
             newest_run=newest,
+            warnings=calendar.warnings(day),
         )
 
     async def save(self, sheet: SubmittedSheet, caller: Caller) -> SavedSheet:

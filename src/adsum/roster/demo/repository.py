@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 
-from sqlalchemy import Table, exists, func, insert, select
+from sqlalchemy import Table, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.tables import class_teachers
@@ -42,6 +42,12 @@ async def create_demo_class(connection: AsyncConnection, time_zone: str, names: 
     enrolled = [{"class_id": CLASS_ID, "student_id": number, "begin_date": BEGIN} for number, _ in numbered]
     await connection.execute(insert(enrolments), enrolled)
     return school_id
+
+
+async def open_every_day(connection: AsyncConnection, school_id: int, sources: Collection[str]) -> None:
+    """Opens the demo's schools on every weekday: there are registers on any day on which somebody tries it."""
+    is_of_demo = or_(schools.c.id == school_id, schools.c.source_id.in_(sources))
+    await connection.execute(update(schools).where(is_of_demo).values(weekdays="1234567"))
 
 
 async def advance_sequences(connection: AsyncConnection) -> None:

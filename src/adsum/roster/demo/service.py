@@ -25,6 +25,7 @@ PEOPLE = {
 # A teacher of the OneRoster files, who teaches Algebra at Contoso High School.
 IMPORTED_TEACHER = "teacher@contoso.example"
 IMPORTED_SCHOOL = "10001"
+IMPORTED_SCHOOLS = (IMPORTED_SCHOOL, "10002")
 IMPORTED_SOURCE = "14001"
 
 
@@ -38,6 +39,8 @@ async def load_demo(
     school_id = await _demo_school(database, time_zone)
     with roster_files(DATA / "oneroster") as files:
         await roster_import.run(files, caller=system_caller(), options=ImportOptions(time_zone=time_zone))
+    async with database.transaction() as connection:
+        await statements.open_every_day(connection, school_id, IMPORTED_SCHOOLS)
     async with database.snapshot() as connection:
         imported_school_id = await statements.school_of_source(connection, IMPORTED_SCHOOL)
     logins = {

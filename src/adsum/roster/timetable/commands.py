@@ -43,7 +43,8 @@ def import_timetable(
 ) -> None:
     """Import a timetable: CSV or XLSX with the columns class,session,weekday,begins,ends. Imports all lines or none.
 
-    Earlier days keep their times.
+    Earlier days keep their times. A weekday is a number, 1 for Monday to 7 for Sunday, or a name in English or German,
+    such as Mon or Montag.
 
     Adsum's ids are in the columns classId,sessionId instead.
     """

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, String, and_, cast, exists, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.sql_files import input_rows, sql_file
@@ -89,7 +89,7 @@ def _row(session_id: int, time: SessionTime) -> dict[str, Any]:
 def has_begun(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]) -> Collection[ColumnElement[bool]]:
     """Conditions on classes with their schools and sessions: the session is held on `day` and has begun by `time`.
 
-    A session whose times are unknown on that day counts as begun.
+    A session whose times are unknown on that day meets on the weekdays of its school, and counts as begun.
 
     Args:
         day: the learning date.
@@ -103,7 +103,8 @@ def has_begun(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]) -
         .where(own, session_times.c.weekday == weekday, session_times.c.begins <= time)
         .correlate(sessions, schools)
     )
-    return is_valid(day), time != "", or_(begun, ~has_times)
+    is_school_day = schools.c.weekdays.contains(cast(weekday, String))
+    return is_valid(day), time != "", or_(begun, and_(~has_times, is_school_day))
 
 
 def is_open(day: Day, weekday: ColumnElement[int]) -> Collection[ColumnElement[bool]]:

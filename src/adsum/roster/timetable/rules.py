@@ -11,24 +11,13 @@ from datetime import date
 from typing import TypeAlias
 
 from adsum.platform.csv_files import CsvForm, Line
-from adsum.platform.days import Span, time_of
+from adsum.platform.days import Span, time_of, weekday_named
 from adsum.platform.errors import Violation
 from adsum.roster.naming.rules import CLASS, SESSION, Names, RosterNames, names_in
 from adsum.roster.rules import SessionRow
 from adsum.schools.calendar.rules import MAX_TIMES, SessionTime, validate_times
 
 TIMETABLE = CsvForm("timetable.csv", (CLASS, SESSION, ("weekday",), ("begins",), ("ends",)))
-# A week as its days are written in files, in lower case without a dot.
-_NAMES_OF_DAYS = (
-    "1 monday mon mo montag",
-    "2 tuesday tues tue tu dienstag di",
-    "3 wednesday wed we mittwoch mi",
-    "4 thursday thurs thur thu th donnerstag do",
-    "5 friday fri fr freitag",
-    "6 saturday sat sa samstag sonnabend",
-    "7 sunday sun su sonntag so",
-)
-_WEEKDAYS = {name: day for day, names in enumerate(_NAMES_OF_DAYS, start=1) for name in names.split()}
 _NO_TIME = SessionTime(0, "", "")
 
 TimedSession: TypeAlias = tuple[SessionRow, list[SessionTime]]
@@ -68,7 +57,7 @@ def _row(line: Line) -> TimetableRow:
     if line.violation is not None:
         return TimetableRow(line.number, None, None, _NO_TIME, (line.violation,))
     cells = line.cells
-    weekday = _WEEKDAYS.get(cells["weekday"].lower().removesuffix("."))
+    weekday = weekday_named(cells["weekday"])
     # Any day stands for an unknown one, whose violation is its own.
     time = SessionTime(weekday or 1, time_of(cells["begins"]), time_of(cells["ends"]))
     violations: list[Violation] = []

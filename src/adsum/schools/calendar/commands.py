@@ -37,6 +37,9 @@ SchoolId = Annotated[
 def close(
     day: ClosedOn,
     *,
+    last: Annotated[
+        date | None, typer.Option("--to", parser=read_day, metavar="DAY", help="The last day. [default: DAY]")
+    ] = None,
     reason: Annotated[str, typer.Option(help="The reason. It is shown when a class is marked on that day.")],
     from_time: Annotated[
         str | None, typer.Option(metavar="HH:MM", help="Closed from then on. [default: all day]")
@@ -44,10 +47,14 @@ def close(
     school_id: SchoolId = None,
     as_json: Json = False,
 ) -> None:
-    """Close a school on a day. Existing records stay."""
+    """Close a school on a day, or with `--to` on a range of days, such as holidays. Existing records stay."""
     closed = ClosedDay(day, reason, from_time)
-    row = _run(school_id, lambda calendar, school: calendar.close_day(school, closed, system_caller()))
-    show_item(ClosedDayItem.model_validate(row), as_json=as_json)
+    rows = _run(school_id, lambda calendar, school: calendar.close_days(school, closed, last or day, system_caller()))
+    items = [ClosedDayItem.model_validate(row) for row in rows]
+    if last is None:
+        show_item(items[0], as_json=as_json)
+    else:
+        show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no closed days")
 
 
 @app.command("open")

@@ -14,7 +14,15 @@ from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Page, PathId
 from adsum.schools.calendar.rules import ClosedDay
-from adsum.schools.calendar.schemas import AddTerm, CloseDay, ClosedDayItem, ClosedDayQuery, TermItem
+from adsum.schools.calendar.schemas import (
+    AddTerm,
+    CloseDay,
+    CloseDays,
+    ClosedDayItem,
+    ClosedDayQuery,
+    ClosedDays,
+    TermItem,
+)
 from adsum.schools.calendar.service import SchoolCalendar
 
 router = APIRouter(
@@ -34,6 +42,14 @@ async def list_closed_days(
     """By day."""
     page = await calendar.closed_days(school_id, query.filters, caller, query.page)
     return Page(items=[ClosedDayItem.model_validate(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.post("/closed-days", name="closeDays", summary="Close a school on a range of days, such as holidays")
+async def close_days(school_id: SchoolId, body: CloseDays, calendar: CalendarService, caller: Manager) -> ClosedDays:
+    """All days or none. Replaces existing closed days. Marks of these days stay."""
+    closed = ClosedDay(body.first_day, body.reason, body.from_time)
+    rows = await calendar.close_days(school_id, closed, body.last_day, caller)
+    return ClosedDays(items=[ClosedDayItem.model_validate(row) for row in rows])
 
 
 @router.put("/closed-days/{day}", name="closeDay", summary="Close a school on a day")

@@ -21,16 +21,19 @@ from adsum.platform.paging import PageRequest, every_item
 from adsum.schools.calendar.rules import ClosedDay, ClosedDayFilters, RecordedClosedDay
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.context import CurrentSchool, SchoolContext, SchoolsService
-from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS
+from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, weekdays_text
 from adsum.schools.service import Schools
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 CalendarService = Annotated[SchoolCalendar, Depends(provided(SchoolCalendar))]
 Text = Annotated[PlainText, Form(max_length=1_000)]
+Weekdays = Annotated[list[Annotated[int, Form(ge=1, le=7)]], Form(max_length=7)]
 Year = Annotated[int | None, Query(ge=1990, le=2200)]
 A_DAY = timedelta(days=1)
 SHOWN_CHANGES = 10
+# The days of a week that begins on a Monday, for the names of weekdays.
+WEEK = [date(2024, 1, 1) + timedelta(days=i) for i in range(7)]
 EMPTY_FORM: Mapping[str, str] = dict.fromkeys(
     ("day", "last_day", "reason", "from_time", "title", "begin", "end", "days"), ""
 )
@@ -76,7 +79,7 @@ async def close_days(
     """Closes the school on one day, or on all days up to and including `last_day`."""
     try:
         first = day_typed(day, "/date")
-        last = day_typed(last_day, "/lastDay") if last_day else first
+        last = day_typed(last_day, "/to") if last_day else first
         closed = ClosedDay(first, reason.strip(), from_time or None)
         await calendar.close_days(context.school.id, closed, last, context.caller)
     except WRONG as error:
@@ -142,6 +145,24 @@ async def set_edit_window(
     return redirect_to(f"{context.address('calendar')}#window")
 
 
+@router.post("/admin/calendar/weekdays")
+async def set_weekdays(
+    request: Request,
+    calendar: CalendarService,
+    schools: SchoolsService,
+    context: CurrentSchool,
+    weekday: Weekdays = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """Sets the weekdays on which sessions without times meet."""
+    weekdays = weekdays_text(weekday)
+    try:
+        await schools.change(context.school.id, {"weekdays": weekdays}, context.caller)
+    except WRONG as error:
+        typed = {"weekdays": weekdays}
+        return await _page(request, calendar, schools, context, form="weekdays", typed=typed, error=error)
+    return redirect_to(f"{context.address('calendar')}#weekdays")
+
+
 @router.post("/admin/calendar/time-zone")
 async def change_time_zone(
     request: Request, calendar: CalendarService, schools: SchoolsService, context: CurrentSchool, time_zone: Text = ""
@@ -197,6 +218,7 @@ async def _page(
         closed=list(closed.values()),
         terms=sorted(terms, key=lambda term: (term.begin_date, term.id)),
         a_day=A_DAY,
+        week=WEEK,
         max_window=MAX_EDIT_WINDOW_DAYS,
         form=form,
         changes=(await schools.changes(context.school.id, context.caller, PageRequest(limit=SHOWN_CHANGES))).items,
@@ -205,6 +227,7 @@ async def _page(
             "days": "" if window is None else str(window),
             "percent": "" if share is None else str(share),
             "time_zone": context.school.time_zone,
+            "weekdays": context.school.weekdays,
             **(typed or {}),
         },
         error=error,

@@ -9,7 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.schools.calendar.rules import ClosedDay, ClosedDayFilters, RecordedClosedDay, Term
-from adsum.schools.tables import class_terms, closed_days, terms
+from adsum.schools.rules import weekdays_of
+from adsum.schools.tables import class_terms, closed_days, schools, terms
+
+
+async def weekdays_of_school(connection: AsyncConnection, school_id: int) -> tuple[int, ...]:
+    """The ISO weekdays on which sessions without times meet, of an existing school."""
+    found = await connection.execute(select(schools.c.weekdays).where(schools.c.id == school_id))
+    return weekdays_of(found.scalar_one())
 
 
 async def list_closed_days(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -12,6 +12,7 @@ from adsum.platform.errors import Notice, Violation
 
 MAX_TITLE = 255
 MAX_TIMES = 100
+EVERY_DAY = (1, 2, 3, 4, 5, 6, 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ class Calendar:
         valid: the validity of the session; None: every day.
         gaps: days within its validity on which it was not in the roster.
         terms_of_class: the terms of the class; None: the class is bounded by no term.
+        weekdays: ISO weekdays on which a session without times meets.
     """
 
     closed: Sequence[ClosedDay] = ()
@@ -114,6 +116,7 @@ class Calendar:
     valid: Span = ALWAYS
     gaps: Sequence[Span] = ()
     terms_of_class: Sequence[Span] | None = None
+    weekdays: Collection[int] = EVERY_DAY
 
     def closure(self, day: date) -> Closure | None:
         """The closure of the session on `day`; None: the school is open for it.
@@ -137,10 +140,13 @@ class Calendar:
         if not self.valid.covers(day) or any(gap.covers(day) for gap in self.gaps):
             detail = f"by the roster the class does not have this session on {day.isoformat()}"
             return (Notice("session_not_valid", detail),)
-        if not week_of(day, self.times) or times_on(day, self.times):
-            return ()
-        detail = f"by its timetable this session does not meet on {day.isoformat()}, a {day:%A}"
-        return (Notice("off_timetable", detail),)
+        has_times = bool(week_of(day, self.times))
+        if has_times and not times_on(day, self.times):
+            detail = f"by its timetable this session does not meet on {day.isoformat()}, a {day:%A}"
+            return (Notice("off_timetable", detail),)
+        if not has_times and day.isoweekday() not in self.weekdays:
+            return (Notice("no_school_day", f"{day.isoformat()} is a {day:%A}, which is no school day"),)
+        return ()
 
 
 def violation_of_closure(closure: Closure) -> Violation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated
 
@@ -35,6 +36,13 @@ class CloseDay(SentSchema):
     ] = None
 
 
+class CloseDays(CloseDay):
+    """The same closed day for a range, such as holidays; at most 366 days."""
+
+    first_day: Annotated[Day, Field(alias="from")]
+    last_day: Annotated[Day, Field(alias="to", description="Inclusive")]
+
+
 class ClosedDayItem(Schema):
     """A day on which the school is closed; `fromTime` is null where it is all day."""
 
@@ -45,6 +53,12 @@ class ClosedDayItem(Schema):
     created_by_role: Annotated[str, Field(validation_alias="created_role")]
     created_by_user_id: Annotated[int | None, Field(validation_alias="user_id")]
     created_by_key_id: Annotated[int | None, Field(validation_alias="key_id", description="of an API key")]
+
+
+class ClosedDays(Schema):
+    """The closed days of a range."""
+
+    items: Sequence[ClosedDayItem]
 
 
 class AddTerm(SentSchema):

@@ -131,10 +131,10 @@ def _validate_closed_day(closed: ClosedDay) -> list[Violation]:
 
 def _validate_days(first: date, last: date) -> list[Violation]:
     if last < first:
-        return [Violation("days_reversed", f"the last day, {last}, is before the first, {first}", "/lastDay")]
+        return [Violation("days_reversed", f"the last day, {last}, is before the first, {first}", "/to")]
     if (last - first).days >= MAX_DAYS_AT_ONCE:
         detail = f"at most {MAX_DAYS_AT_ONCE} days are closed at once"
-        return [Violation("out_of_range", detail, "/lastDay", {"maximum": MAX_DAYS_AT_ONCE})]
+        return [Violation("out_of_range", detail, "/to", {"maximum": MAX_DAYS_AT_ONCE})]
     return []
 
 
