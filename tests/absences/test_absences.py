@@ -8,17 +8,30 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from adsum.absences.apply import DueAbsences
 from adsum.absences.rules import Absence
+from adsum.absences.service import Absences
 from adsum.accounts.access import system_caller
+from adsum.attendance.tables import attendances
 from adsum.platform.clock import system_clock as now
 from adsum.platform.errors import Invalid
+from adsum.platform.ids import Batch
 from adsum.schools.calendar.rules import SessionTime
 from tests.absences.conftest import Office
 from tests.support.api import DAY, violations
 from tests.support.installation import ended
-from tests.support.schools import give_times, make_bare_school, make_session, make_student
+from tests.support.schools import (
+    add_school,
+    enrol,
+    give_times,
+    make_bare_school,
+    make_record,
+    make_school,
+    make_session,
+    make_student,
+)
 
 
 async def change(office: Office, absence_id: int, version: str | None = '"1"', **fields: Any) -> Any:
@@ -51,6 +64,34 @@ async def test_an_absence_keeps_marks_that_the_office_has_set_or_cleared(office:
 
     statuses = await office.api.statuses()
     assert (statuses[first], statuses[second]) == ("late", None)
+
+
+async def test_an_absence_is_of_one_school_of_the_student(office: Office) -> None:
+    first, second, _ = office.school.student_ids
+    async with office.adsum.database.transaction() as connection:
+        other = await make_school(connection, students=1)
+        (guest,) = other.student_ids
+        await add_school(connection, first, other.school_id)
+        await add_school(connection, guest, office.school.school_id)
+        await enrol(connection, other.class_id, [first])
+        day = date.fromisoformat(DAY)
+        batch = Batch(other.class_id, other.session_id, day)
+        record = await make_record(connection, other.school_id, batch, first, marked_role="teacher")
+
+    entered = (await office.enter(first, fromTime="08:00", toTime="18:00")).json()
+    whole_day = (await office.enter(first)).json()
+    with_guest = await office.enter(second, guest)
+    absences = Absences(office.adsum.database, now)
+    at_other = await absences.add([guest, first], Absence(day, day, status="excused", reason="both"), system_caller())
+
+    assert (entered["correctedRecords"], whole_day["correctedRecords"]) == (0, 0)
+    assert entered["warnings"][0]["sessionIds"] == [office.school.session_id]
+    assert with_guest.status_code == HTTPStatus.CREATED
+    assert {each.school_id for each in at_other.absences} == {other.school_id}
+    assert at_other.changed_records == 1
+    async with office.adsum.database.snapshot() as connection:
+        marked = select(attendances.c.absence_id).where(attendances.c.id == record)
+        assert await connection.scalar(marked) == at_other.absences[1].id
 
 
 async def test_an_absence_corrects_the_records_of_an_open_run_after_the_run_has_ended(office: Office) -> None:

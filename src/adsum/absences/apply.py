@@ -65,13 +65,13 @@ async def apply_absences(connection: Connection, planned: Sequence[PlannedAbsenc
 
     Args:
         connection: of a transaction that has locked the absences.
-        planned: one absence a student.
+        planned: one absence a student, all of one school.
         author: for the history of the records.
     """
     by_student = {each.student_id: each for each in planned}
     first_day = min(each.absence.first_day for each in planned)
     last_day = max(each.absence.last_day for each in planned)
-    records = await lock_records_of_students(connection, by_student, first_day, last_day)
+    records = await lock_records_of_students(connection, planned[0].school_id, by_student, first_day, last_day)
     for each in planned:
         if each.version > 1:
             records += await lock_records_of_absence(connection, each.id, each.student_id)

@@ -121,15 +121,18 @@ async def sessions_of_students(connection: AsyncConnection, student_ids: Collect
     return set(await connection.scalars(select(sessions.c.id).where(sessions.c.class_id.in_(classes))))
 
 
-async def sessions_from(connection: AsyncConnection, student_ids: Collection[int], day: date) -> list[int]:
-    """The active sessions of classes in which any of the students is enrolled on a day or later, by id."""
+async def sessions_from(
+    connection: AsyncConnection, school_id: int, student_ids: Collection[int], day: date
+) -> list[int]:
+    """The active sessions of classes of a school in which a student is enrolled on a day or later, by id."""
     classes_of_students = select(enrolments.c.class_id).where(
         enrolments.c.student_id.in_(sorted(student_ids)),
         or_(enrolments.c.end_date.is_(None), enrolments.c.end_date > day),
     )
     statement = (
         select(sessions.c.id)
-        .where(sessions.c.class_id.in_(classes_of_students), sessions.c.active)
+        .join(classes, classes.c.id == sessions.c.class_id)
+        .where(classes.c.school_id == school_id, classes.c.id.in_(classes_of_students), sessions.c.active)
         .order_by(sessions.c.id)
     )
     return list(await connection.scalars(statement))
@@ -163,9 +166,9 @@ async def sessions_to_choose(
 
 
 async def same_absences(
-    connection: AsyncConnection, student_ids: Collection[int], absence: Absence
+    connection: AsyncConnection, school_id: int, student_ids: Collection[int], absence: Absence
 ) -> dict[int, PlannedAbsence]:
-    """By student, the absence with the same content that is not revoked.
+    """By student, the absence at a school with the same content that is not revoked.
 
     Locks the students, so that nobody enters another one meanwhile.
     """
@@ -178,7 +181,8 @@ async def same_absences(
     del content["session_ids"]
     found = (
         select(absences)
-        .where(c.student_id.in_(ids), c.revoked_at.is_(None), *(c[name] == value for name, value in content.items()))
+        .where(c.school_id == school_id, c.student_id.in_(ids), c.revoked_at.is_(None))
+        .where(*(c[name] == value for name, value in content.items()))
         .order_by(c.id)
     )
     rows = [PlannedAbsence.of_row(row) for row in (await connection.execute(found)).mappings()]
@@ -203,13 +207,13 @@ async def remove_due_absences(connection: AsyncConnection, due: Sequence[tuple[s
 
 
 async def lock_records_of_students(
-    connection: AsyncConnection, student_ids: Collection[int], first_day: date, last_day: date
+    connection: AsyncConnection, school_id: int, student_ids: Collection[int], first_day: date, last_day: date
 ) -> list[Record]:
-    """The records of students from the first to the last day, locked in the order of ids."""
+    """The records of students at a school from the first to the last day, locked in the order of ids."""
     a = attendances.c
-    return await _lock_records(
-        connection, a.student_id.in_(sorted(student_ids)), a.learning_date >= first_day, a.learning_date <= last_day
-    )
+    # No index serves the condition on the school, so that the index on the student is used.
+    of_students = (a.school_id + 0 == school_id, a.student_id.in_(sorted(student_ids)))
+    return await _lock_records(connection, *of_students, a.learning_date >= first_day, a.learning_date <= last_day)
 
 
 async def lock_records_of_absence(connection: AsyncConnection, absence_id: int, student_id: int) -> list[Record]:

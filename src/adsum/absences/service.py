@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import chain
 
 from adsum.absences.apply import apply_absences
 from adsum.absences.repository import (
@@ -41,6 +42,7 @@ from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, StaleVersion, Violation, refuse
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
 from adsum.roster.repository.classes import sessions_among
+from adsum.roster.repository.membership import in_one_school
 from adsum.roster.repository.students import schools_of_students
 from adsum.roster.session_fence import advance_fences
 from adsum.roster.timetable.repository import times_of_sessions
@@ -86,7 +88,7 @@ class Absences:
             await claim_key(connection, once)
             school_id = await _validate(connection, student_ids, absence, caller)
             await _fence_sessions(connection, student_ids)
-            existing = await same_absences(connection, student_ids, absence)
+            existing = await same_absences(connection, school_id, student_ids, absence)
             # Again, because a record may have been merged into another one before the lock.
             await _validate(connection, student_ids, absence, caller)
             author = Author(caller, self._now())
@@ -99,7 +101,7 @@ class Absences:
                 [entered[student_id] for student_id in student_ids],
                 changed,
                 is_new=bool(added),
-                warnings=await _warnings(connection, student_ids, absence),
+                warnings=await _warnings(connection, school_id, student_ids, absence),
             )
             await store_result(connection, once, result)
         return result
@@ -166,7 +168,7 @@ class Absences:
             if absence.is_same_as(planned.absence):
                 return AbsenceResult([planned], 0)
             _require_version(planned, versions)
-            await _validate(connection, [planned.student_id], absence, caller)
+            await _validate(connection, [planned.student_id], absence, in_one_school(caller, planned.school_id))
             return await self._store(connection, replace(planned, absence=absence, version=planned.version + 1), caller)
 
     async def revoke(self, absence_id: int, versions: Collection[int] | None, caller: Caller) -> AbsenceResult:
@@ -188,14 +190,16 @@ class Absences:
         return AbsenceResult(
             [changed],
             await apply_absences(connection, [changed], author),
-            warnings=await _warnings(connection, [changed.student_id], changed.absence),
+            warnings=await _warnings(connection, changed.school_id, [changed.student_id], changed.absence),
         )
 
 
-async def _warnings(connection: Connection, student_ids: Sequence[int], absence: Absence) -> list[AbsenceWarning]:
+async def _warnings(
+    connection: Connection, school_id: int, student_ids: Sequence[int], absence: Absence
+) -> list[AbsenceWarning]:
     if absence.from_time is None:
         return []
-    sessions = await sessions_from(connection, student_ids, absence.first_day)
+    sessions = await sessions_from(connection, school_id, student_ids, absence.first_day)
     return list(warnings_of(absence, sessions, await times_of_sessions(connection, sessions)))
 
 
@@ -207,19 +211,25 @@ async def _fence_sessions(connection: Connection, student_ids: Sequence[int]) ->
 async def _validate(connection: Connection, student_ids: Sequence[int], absence: Absence, caller: Caller) -> int:
     """Returns the school of the students. Raises Invalid if the absence cannot be entered for them."""
     refuse(validate_numbers(student_ids, absence))
-    school_by_student = await schools_of_students(connection, caller, student_ids)
-    schools = sorted(set(school_by_student.values()))
+    schools_by_student = await schools_of_students(connection, caller, student_ids)
+    schools = _common_schools([schools_by_student[each] for each in student_ids if each in schools_by_student])
     # With several schools, the statuses and sessions of the first one show the other violations.
     statuses = await find_statuses(connection, schools[:1])
     known_sessions = await sessions_among(connection, schools[:1], absence.session_ids or ())
     refuse(
         [
-            *_validate_students(student_ids, school_by_student, schools),
+            *_validate_students(student_ids, schools_by_student, schools),
             *validate_absence(absence, next(iter(statuses.values()), SchoolStatuses())),
             *_validate_sessions(absence, known_sessions),
         ]
     )
     return schools[0]
+
+
+def _common_schools(schools: Sequence[Sequence[int]]) -> list[int]:
+    """The first school that all students have, the home school of the first one if it can be; else one of each."""
+    common = [each for each in chain.from_iterable(schools) if all(each in of_student for of_student in schools)]
+    return common[:1] or sorted({of_student[0] for of_student in schools})
 
 
 def _validate_students(

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, ColumnElement, Date, Select, exists, func, li
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import in_visible_class, in_visible_school
+from adsum.accounts.visibility import can_see_school, in_visible_class, in_visible_school
 from adsum.platform.database.columns import Json
 from adsum.platform.database.search import mentions
 from adsum.platform.database.sql_files import input_rows, sql_file
@@ -23,7 +23,7 @@ from adsum.roster.repository.membership import (
     student_in_school,
 )
 from adsum.roster.rules import RosterStudent, StudentFilters, StudentName, StudentRow, grades_of, name_order
-from adsum.roster.tables import classes, enrolments, named_student_id, students
+from adsum.roster.tables import classes, enrolments, is_student, named_student_id, student_schools, students
 from adsum.schools.tables import schools
 
 # Postgres allows 32,767 parameters in a statement.
@@ -89,11 +89,18 @@ async def students_of_school(
 
 async def schools_of_students(
     connection: AsyncConnection, caller: Caller, student_ids: Collection[int]
-) -> dict[int, int]:
-    """School ids by student id, of the students of the caller's schools: the home school, or a visible one."""
+) -> dict[int, list[int]]:
+    """The visible schools of each student, the home school first; without students of other schools."""
     storable = [student_id for student_id in student_ids if 1 <= student_id <= MAX_ID]
-    found = select(students.c.id, shown_school(caller)).where(students.c.id.in_(storable), is_visible_student(caller))
-    return {row[0]: row[1] for row in await connection.execute(found)}
+    s, o, are_asked = students.c, student_schools.c, (is_student, students.c.id.in_(storable))
+    home = select(s.id, s.school_id).where(*are_asked)
+    others = select(o.student_id, o.school_id).join(students, s.id == o.student_id).where(*are_asked)
+    found: dict[int, list[int]] = {}
+    for statement in (home, others.order_by(o.active.desc(), o.school_id)):
+        for student_id, school_id in await connection.execute(statement):
+            if can_see_school(caller, school_id):
+                found.setdefault(student_id, []).append(school_id)
+    return found
 
 
 async def visible_student_names(
