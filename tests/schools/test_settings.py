@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from http import HTTPStatus
 
 import pytest
+from sqlalchemy import insert
 
 from adsum.accounts.access import Role, system_caller
 from adsum.platform.database.engine import Database
@@ -16,6 +17,7 @@ from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
 from adsum.schools.rules import SchoolChange, SchoolSettings
 from adsum.schools.service import Schools
+from adsum.schools.tables import class_terms, terms
 from adsum.wiring import Adsum
 from tests.support.api import DAY, Api, violations
 from tests.support.commands import Commands
@@ -210,3 +212,19 @@ async def test_the_time_zone_is_changed_on_the_calendar_page_which_shows_the_his
     assert "There is no such time zone. Did you mean Asia/Tokyo?" in visible_text(unknown)
     assert changed.status_code == HTTPStatus.SEE_OTHER
     assert "Time zone UTC → Asia/Tokyo Office" in shown
+
+
+async def test_a_term_in_which_classes_run_cannot_be_removed_on_the_page(adsum: Adsum, api: Api) -> None:
+    school = api.school
+    pages = Pages(api)
+    async with adsum.database.transaction() as connection:
+        row = {"school_id": school.school_id, "title": "Autumn", "begin_date": date(2024, 9, 2)}
+        added = await connection.execute(insert(terms).values(**row, end_date=date(2024, 12, 21)))
+        (term_id,) = added.inserted_primary_key or (None,)
+        await connection.execute(insert(class_terms).values(class_id=school.class_id, term_id=term_id))
+
+    path = f"/admin/calendar/terms/remove?school={school.school_id}"
+    refused = await pages.send(path, {"term": str(term_id)}, "office")
+
+    assert refused.status_code == HTTPStatus.CONFLICT
+    assert "change it in the roster file" in visible_text(refused)
