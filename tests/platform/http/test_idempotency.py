@@ -7,12 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from pydantic import BaseModel, TypeAdapter
 from sqlalchemy import func, select
 
 from adsum.accounts.access import Role
@@ -53,8 +54,29 @@ def test_the_register_honours_the_header_and_no_other_page() -> None:
 def test_no_answer_that_is_stored_has_a_secret() -> None:
     """See docs/decisions/0024."""
     models = {each.path: each.response_model for each in posts(ROUTERS) if each.path not in WITHOUT_KEY}
-    secrets = {path: found for path, model in models.items() if (found := SECRET.findall(str(model.model_fields)))}
-    assert secrets == {}
+    schemas = {path: TypeAdapter[Any](model).json_schema() for path, model in models.items()}
+    assert {path: found for path, schema in schemas.items() if (found := secrets_in(schema))} == {}
+
+
+def test_a_secret_of_an_item_is_found() -> None:
+    class Item(BaseModel):
+        apiToken: str  # noqa: N815 - as in JSON
+
+    class Answer(BaseModel):
+        items: list[Item]
+
+    assert secrets_in(TypeAdapter(Answer).json_schema()) == ["apiToken"]
+
+
+def secrets_in(schema: Any) -> list[str]:
+    """The names of properties, at any depth of a JSON schema, that are words for secrets."""
+    if isinstance(schema, list):
+        return [found for each in cast("list[Any]", schema) for found in secrets_in(each)]
+    if not isinstance(schema, dict):
+        return []
+    properties = cast("dict[str, Any]", schema)
+    own = [name for name in cast("dict[str, Any]", properties.get("properties", {})) if SECRET.search(name)]
+    return own + [found for each in properties.values() for found in secrets_in(each)]
 
 
 @dataclass(frozen=True)

@@ -108,15 +108,15 @@ class MarksImport:
         self, groups: Sequence[Group], options: MarksOptions, caller: Caller, once: Once[MarksReport] | None
     ) -> dict[Batch, BatchResult]:
         """Accepts the groups with lines. Of those that an interrupted request accepted, returns the first results."""
-        asked = [group for group in groups if group.marks]
+        to_submit = [group for group in groups if group.marks]
         if once is None:
-            return await self._accept(asked, options, caller)
+            return await self._accept(to_submit, options, caller)
         keys = {group.batch: _key_of(group.batch, once) for group in groups}
         async with self._database.transaction() as connection:
             await claim_key(connection, once)
             found = await find_answers(connection, keys.values())
         first = {batch: first_result(found[key]) for batch, key in keys.items() if key in found}
-        rest = [group for group in asked if group.batch not in first]
+        rest = [group for group in to_submit if group.batch not in first]
         return first | await self._accept(rest, options, caller, {batch: key.key for batch, key in keys.items()})
 
     async def _schools_of(self, school_id: int | None, content: bytes, caller: Caller) -> SchoolsOfFile:
@@ -151,9 +151,9 @@ class MarksImport:
             if violations.is_full:
                 break  # no further violation would be reported
             results |= await self._leave_out_unchanged(some, caller)
-            asked = [group for group in some if group.marks]
-            previews = await self._attendances.preview_batches([each.submission(options) for each in asked], caller)
-            for group, preview in zip(asked, previews, strict=True):
+            to_submit = [group for group in some if group.marks]
+            previews = await self._attendances.preview_batches([each.submission(options) for each in to_submit], caller)
+            for group, preview in zip(to_submit, previews, strict=True):
                 if isinstance(preview, AdsumError):
                     group.add_error(preview, violations)
                 else:
