@@ -105,6 +105,7 @@ def requests(api: Api) -> list[Post]:
     absence = {"studentIds": [school.student_ids[0]], "from": DAY, "to": DAY, "status": "excused", "reason": "doctor"}
     cover = {"classId": school.class_id, "teacherId": school.teacher_id, "from": DAY, "to": DAY}
     status = {"code": "field-trip", "label": "Field trip", "letter": "F", "countsAs": "attended"}
+    closed = {"from": "2024-12-27", "to": "2024-12-31", "reason": "holidays"}
     term = {"title": "Autumn", "beginDate": "2024-08-01", "endDate": "2025-08-01"}
     roster = a_school()
     changed = a_school()
@@ -113,6 +114,7 @@ def requests(api: Api) -> list[Post]:
         Post("/absences", absence, absence | {"reason": "dentist"}),
         Post("/covers", cover, cover | {"to": "2024-12-26"}),
         Post(f"/schools/{school.school_id}/statuses", status, status | {"letter": "Z"}),
+        Post(f"/schools/{school.school_id}/closed-days", closed, closed | {"to": "2024-12-30"}),
         Post(f"/schools/{school.school_id}/terms", term, term | {"title": "Winter"}),
         Post(
             f"/schools/{school.school_id}/timetable", timetable.format("08:00"), timetable.format("09:00"), "text/csv"
@@ -186,7 +188,7 @@ async def test_a_wrong_key_is_refused_with_its_place(admin: Api) -> None:
 async def test_an_import_that_was_interrupted_continues_under_its_key(
     admin: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    marks = requests(admin)[5]
+    marks = requests(admin)[6]
     lines = marks.content + marks.content.splitlines()[1].replace(DAY, "2024-12-24") + "\r\n"
     two_days = Post(marks.path, lines, lines + "\r\n", marks.kind, marks.query)
     transport: Any = admin.client._transport  # pyright: ignore[reportPrivateUsage]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Page, PathId
-from adsum.schools.calendar.rules import ClosedDay
+from adsum.schools.calendar.rules import ClosedDay, RecordedClosedDay
 from adsum.schools.calendar.schemas import (
     AddTerm,
     CloseDay,
@@ -45,10 +46,16 @@ async def list_closed_days(
 
 
 @router.post("/closed-days", name="closeDays", summary="Close a school on a range of days, such as holidays")
-async def close_days(school_id: SchoolId, body: CloseDays, calendar: CalendarService, caller: Manager) -> ClosedDays:
+async def close_days(
+    school_id: SchoolId, body: CloseDays, calendar: CalendarService, caller: Manager, key: SentKey
+) -> ClosedDays:
     """All days or none. Replaces existing closed days. Marks of these days stay."""
     closed = ClosedDay(body.first_day, body.reason, body.from_time)
-    rows = await calendar.close_days(school_id, closed, body.last_day, caller)
+    once = key.answering(body, _closed_days, HTTPStatus.OK)
+    return _closed_days(await calendar.close_days(school_id, closed, body.last_day, caller, once))
+
+
+def _closed_days(rows: Sequence[RecordedClosedDay]) -> ClosedDays:
     return ClosedDays(items=[ClosedDayItem.model_validate(row) for row in rows])
 
 

@@ -52,13 +52,19 @@ class SchoolCalendar:
         return row
 
     async def close_days(
-        self, school_id: int, closed: ClosedDay, last: date, caller: Caller
+        self,
+        school_id: int,
+        closed: ClosedDay,
+        last: date,
+        caller: Caller,
+        once: Once[list[RecordedClosedDay]] | None = None,
     ) -> list[RecordedClosedDay]:
         """Closes the school from `closed.day` up to and including `last`, in one transaction. Raises Invalid."""
         require_permission(caller, Permission.SCHOOL_MANAGE)
         refuse([*_validate_closed_day(closed), *_validate_days(closed.day, last)])
         days = [closed.day + timedelta(days=i) for i in range((last - closed.day).days + 1)]
         async with self._database.transaction() as connection:
+            await claim_key(connection, once)
             await require_school(connection, caller, school_id)
             await lock_school(connection, school_id)
             await mark_stale_days(connection, school_id, (closed.day, last))
@@ -66,6 +72,7 @@ class SchoolCalendar:
             for day in days:
                 each = replace(closed, day=day)
                 rows.append(await calendars.close_day(connection, school_id, each, caller, self._now()))
+            await store_result(connection, once, rows)
         return rows
 
     async def open_day(self, school_id: int, day: date, caller: Caller) -> None:
