@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import tracemalloc
 import zipfile
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import date, datetime, time
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openpyxl import Workbook as OpenpyxlWorkbook
 from xlsxwriter import Workbook
 
 from adsum.platform import workbook_rows as reading
@@ -21,16 +24,23 @@ from adsum.platform.workbooks import make_workbook
 NAMESPACE = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 FORM = CsvForm("marks.csv", (("class",), ("date",)), ("note",), unread=("id",))
+CONTENT_TYPES = "http://schemas.openxmlformats.org/package/2006/content-types"
+TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 PARTS = {
+    "[Content_Types].xml": (
+        f'<Types xmlns="{CONTENT_TYPES}"><Override PartName="/xl/workbook.xml" ContentType="{TYPE}.sheet.main+xml"/>'
+        f'<Override PartName="/xl/sharedStrings.xml" ContentType="{TYPE}.sharedStrings+xml"/></Types>'
+    ),
     "xl/workbook.xml": (
         f'<workbook {NAMESPACE} xmlns:r="{RELATIONS}"><workbookPr date1904="1"/>'
         '<sheets><sheet name="A" sheetId="1" r:id="rId2"/><sheet name="B" sheetId="2" r:id="rId1"/></sheets></workbook>'
     ),
     "xl/_rels/workbook.xml.rels": (
         '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
-        '<Relationship Id="rId1" Target="worksheets/sheet1.xml"/>'
-        '<Relationship Id="rId2" Target="/xl/worksheets/Sheet2.xml"/></Relationships>'
+        '<Relationship Id="rId1" Type="worksheet" Target="worksheets/sheet1.xml"/>'
+        '<Relationship Id="rId2" Type="worksheet" Target="/xl/worksheets/sheet2.xml"/></Relationships>'
     ),
+    "xl/sharedStrings.xml": f"<sst {NAMESPACE}/>",
     "xl/worksheets/sheet1.xml": f"<worksheet {NAMESPACE}/>",
 }
 
@@ -82,7 +92,8 @@ def test_cells_are_read_as_people_see_them() -> None:
 
 
 def test_every_form_of_a_cell_is_read() -> None:
-    shared = f"<sst {NAMESPACE}><si><r><t>rich</t></r><r><t> text</t></r><rPh><t>no</t></rPh></si></sst>"
+    text = '<r><t>rich</t></r><r><t> text</t></r><rPh sb="0" eb="1"><t>no</t></rPh>'
+    shared = f"<sst {NAMESPACE}><si>{text}</si></sst>"
     cells = (
         '<row><c t="s"><v>0</v></c><c t="str"><f>A1&amp;"x"</f><v>y</v></c><c t="b"><v>0</v></c>'
         '<c t="e"><v>#N/A</v></c><c t="d"><v>2024-12-25T00:00:00</v></c><c t="inlineStr"><is><t>a_x000D_b</t></is></c>'
@@ -91,7 +102,8 @@ def test_every_form_of_a_cell_is_read() -> None:
     )
     styles = (
         f'<styleSheet {NAMESPACE}><cellStyleXfs><xf numFmtId="14"/></cellStyleXfs>'
-        '<cellXfs><xf/><xf numFmtId="22"/></cellXfs><dxfs><xf numFmtId="14"/></dxfs></styleSheet>'
+        '<cellXfs><xf/><xf numFmtId="22"/></cellXfs><dxfs><dxf><numFmt numFmtId="14" formatCode="d"/></dxf></dxfs>'
+        "</styleSheet>"
     )
 
     first, second = workbook_rows(packed(cells, xl__sharedStrings=shared, xl__styles=styles))
@@ -174,12 +186,85 @@ def test_what_is_no_workbook_or_is_damaged_is_refused() -> None:
     assert error.value.code == "wrong_workbook"
 
 
-def test_what_unpacks_to_more_than_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    far = '<row><c r="XFD1"><v>1</v></c></row>'
-    texts = f"<sst {NAMESPACE}>{'<si><t/></si>' * 3}</sst>"
+def test_an_old_or_encrypted_workbook_is_refused_with_advice() -> None:
+    with pytest.raises(UnreadableCsv, match="save it as XLSX, without a password"):
+        list(FORM.lines(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512)))
 
-    assert refused(packed(far)) == "wrong_columns"
-    monkeypatch.setattr(reading, "MAX_TEXTS", 2)
-    assert refused(packed("<row/>", xl__sharedStrings=texts)) == "too_large_unpacked"
+
+def test_entities_are_refused_before_they_are_expanded() -> None:
+    levels = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
+    bomb = f'<!DOCTYPE s [<!ENTITY e0 "ha">{levels}]><s {NAMESPACE}>&e11;</s>'
+
+    for part in ("xl__workbook", "xl__sharedStrings", "xl__styles", "xl__worksheets__sheet2"):
+        with pytest.raises(UnreadableWorkbook, match="has a document type"):
+            list(workbook_rows(packed("<row/>", **{part: bomb})))
+
+
+def test_a_workbook_of_openpyxl_is_read_without_its_warnings() -> None:
+    """It has no default style, which openpyxl warns of. Its shared texts are not escaped."""
+    content = io.BytesIO()
+    book = OpenpyxlWorkbook()
+    sheet = book.worksheets[0]
+    sheet.append(["=1", "_x0041_", date(2024, 12, 25), time(8, 30), 7, True, "0117"])
+    sheet["A1"].data_type = "s"
+    book.save(content)
+    with zipfile.ZipFile(content) as archive:
+        parts = {name: archive.read(name).decode() for name in archive.namelist()}
+    styles = re.sub("<cellStyles .*</cellStyles>", "", parts["xl/styles.xml"])
+    assert styles != parts["xl/styles.xml"]
+    without_default = io.BytesIO()
+    with zipfile.ZipFile(without_default, "w") as archive:
+        for name, text in (parts | {"xl/styles.xml": styles}).items():
+            archive.writestr(name, text)
+
+    for each in (content, without_default):
+        assert list(workbook_rows(each.getvalue())) == [
+            (1, ["=1", "_x0041_", "2024-12-25", "08:30", "7", "TRUE", "0117"])
+        ]
+
+
+def test_only_the_rows_of_a_sheet_are_read() -> None:
+    """openpyxl would read and check what follows them, and trust the dimension."""
+    sheet = (
+        f'<worksheet {NAMESPACE}><dimension ref="A1"/><sheetData><row><c><v>1</v></c><c><v>2</v></c></row></sheetData>'
+        f'<!--{" " * 2**15}--><mergeCells><mergeCell wrong="1"/></mergeCells></worksheet>'
+    )
+
+    assert list(workbook_rows(packed("", xl__worksheets__sheet2=sheet))) == [(1, ["1", "2"])]
+
+
+def test_a_cell_in_the_last_corner_of_a_sheet_costs_no_memory() -> None:
+    corner = packed('<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')
+    tracemalloc.start()
+    rows = workbook_rows(corner)
+    try:
+        assert next(rows) == (1, ["1"])
+        with pytest.raises(UnreadableWorkbook, match="row 1048576 has more than 1,000 columns"):
+            next(rows)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_unpacks_to_more_than_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = f"<sst {NAMESPACE}>{'<si><t/></si>' * 3}</sst>"
+    long = f"<!--{' ' * 200_000}-->"
+    styles = f"<styleSheet {NAMESPACE}>{long}</styleSheet>"
+
+    assert refused(packed('<row><c r="XFD1"><v>1</v></c></row>')) == "wrong_columns"
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "MAX_ROWS", 2)
+        assert refused(packed("<row/>" * 3)) == "too_large_unpacked"
+        assert refused(packed('<row r="9"/>')) == "too_large_unpacked"
+        assert refused(packed("<row/>", xl__sharedStrings=texts)) == "too_large_unpacked"
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "MAX_BYTES_AT_ONCE", 100_000)
+        assert refused(packed(f"<row>{long}</row>")) == "too_large_unpacked"
+        assert refused(packed("<row/>", xl__styles=styles)) == "too_large_unpacked"
+        assert list(workbook_rows(packed('<row><c t="str"><v>ab</v></c></row>' * 10_000)))[-1] == (10_000, ["ab"])
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "MAX_CELLS", 20_000)
+        assert refused(packed("<row/>" * 30_000)) == "too_large_unpacked"
+        assert refused(packed('<row><c r="XFD1"/></row>' * 2)) == "too_large_unpacked"
     monkeypatch.setattr(reading, "MAX_UNPACKED_BYTES", 2_000_000)
     assert refused(packed("<row/>" * 500_000)) == "too_large_unpacked"
