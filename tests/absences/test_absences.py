@@ -8,12 +8,13 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from adsum.absences.apply import DueAbsences
 from adsum.absences.rules import Absence
 from adsum.absences.service import Absences
-from adsum.accounts.access import system_caller
+from adsum.absences.tables import due_absences
+from adsum.accounts.access import Role, system_caller
 from adsum.attendance.tables import attendances
 from adsum.platform.clock import system_clock as now
 from adsum.platform.errors import Invalid
@@ -24,6 +25,7 @@ from tests.support.api import DAY, violations
 from tests.support.installation import ended
 from tests.support.schools import (
     add_school,
+    caller,
     enrol,
     give_times,
     make_bare_school,
@@ -107,6 +109,21 @@ async def test_an_absence_corrects_the_records_of_an_open_run_after_the_run_has_
     assert (await due.apply(), await due.apply()) == (1, 0)
 
     assert (await office.api.statuses())[first] == "excused"
+
+
+async def test_an_absence_waits_for_no_open_run_of_another_school(office: Office) -> None:
+    first = office.school.student_ids[0]
+    async with office.adsum.database.transaction() as connection:
+        other = await make_bare_school(connection, name="Ahorn")
+        await add_school(connection, first, other, active=True)
+    await office.api.create("teacher")
+    day = date.fromisoformat(DAY)
+    at_other = caller(Role.OFFICE, other)
+
+    await office.adsum.absences.add([first], Absence(day, day, "excused", reason="doctor"), at_other)
+
+    async with office.adsum.database.snapshot() as connection:
+        assert await connection.scalar(select(func.count()).select_from(due_absences)) == 0
 
 
 async def test_revoking_restores_earlier_marks_and_clears_marks_that_began_with_the_absence(office: Office) -> None:

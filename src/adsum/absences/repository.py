@@ -125,14 +125,10 @@ async def sessions_from(
     connection: AsyncConnection, school_id: int, student_ids: Collection[int], day: date
 ) -> list[int]:
     """The active sessions of classes of a school in which a student is enrolled on a day or later, by id."""
-    classes_of_students = select(enrolments.c.class_id).where(
-        enrolments.c.student_id.in_(sorted(student_ids)),
-        or_(enrolments.c.end_date.is_(None), enrolments.c.end_date > day),
-    )
     statement = (
         select(sessions.c.id)
         .join(classes, classes.c.id == sessions.c.class_id)
-        .where(classes.c.school_id == school_id, classes.c.id.in_(classes_of_students), sessions.c.active)
+        .where(classes.c.school_id == school_id, _is_class_from(student_ids, day), sessions.c.active)
         .order_by(sessions.c.id)
     )
     return list(await connection.scalars(statement))
@@ -149,16 +145,12 @@ async def sessions_to_choose(
     """Active sessions of classes in which any of the students is enrolled on a day or later, and the sessions `named`,
     of a visible school, by titles.
     """
-    classes_of_students = select(enrolments.c.class_id).where(
-        enrolments.c.student_id.in_(sorted(student_ids)),
-        or_(enrolments.c.end_date.is_(None), enrolments.c.end_date > day),
-    )
     m, c = sessions.c, classes.c
     statement = (
         select(m.id, c.title, m.title)
         .join(classes, c.id == m.class_id)
         .where(c.school_id == school_id, in_visible_school(caller, c.school_id))
-        .where(or_(m.active & c.id.in_(classes_of_students), m.id.in_(sorted(named))))
+        .where(or_(m.active & _is_class_from(student_ids, day), m.id.in_(sorted(named))))
         .order_by(c.title, c.id, m.period, m.id)
         .limit(MAX_SESSIONS)
     )
@@ -239,6 +231,15 @@ async def previous_marks(connection: AsyncConnection, record_ids: Collection[int
         record_id: RecordedMark(status, note, arrived_at=arrived_at, left_at=left_at)
         for record_id, status, note, arrived_at, left_at in await connection.execute(statement)
     }
+
+
+def _is_class_from(student_ids: Collection[int], day: date) -> ColumnElement[bool]:
+    """Classes in which any of the students is enrolled on a day or later."""
+    e = enrolments.c
+    enrolled = select(e.class_id).where(
+        e.student_id.in_(sorted(student_ids)), e.end_date.is_(None) | (e.end_date > day)
+    )
+    return classes.c.id.in_(enrolled)
 
 
 def _select_absences(caller: Caller) -> Select[*tuple[Any, ...]]:
