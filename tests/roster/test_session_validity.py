@@ -85,6 +85,17 @@ async def test_a_period_that_comes_back_on_the_day_of_its_end_was_never_away(imp
     assert await importing.rows(tables.session_gaps) == []
 
 
+async def test_a_period_that_ends_again_on_the_day_of_an_earlier_end_is_away_once(importing: Importing) -> None:
+    returns = [TODAY + timedelta(days=days) for days in (5, 9)]
+    await import_periods(importing, "1,2", TODAY - timedelta(days=1))
+    for day in returns:
+        await import_periods(importing, "2", day, valid_from=TODAY)
+        await import_periods(importing, "1,2", day)
+
+    (gap,) = await importing.rows(tables.session_gaps)
+    assert (gap["begin_date"], gap["end_date"]) == (TODAY, returns[-1])
+
+
 async def test_a_period_that_came_and_went_on_one_day_was_never_valid(importing: Importing) -> None:
     await import_periods(importing, "1", TODAY)
     await import_periods(importing, "3", TOMORROW)

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Select,
     and_,
     case,
+    delete,
     exists,
     insert,
     literal,
@@ -67,7 +68,7 @@ async def follow_roster(connection: AsyncConnection, days: FromClause, class_id:
         days: with the columns `school_id` and `day`: the day of the change in each school.
         class_id: only the sessions of this class; None: those of all classes of these schools.
     """
-    s = sessions.c
+    s, gaps = sessions.c, session_gaps.c
     day = _day_of_session(days)
     ended = _sessions(days, class_id).where(s.end_date.is_(None), not_(_is_in_roster()))
     await connection.execute(
@@ -78,6 +79,9 @@ async def follow_roster(connection: AsyncConnection, days: FromClause, class_id:
     is_empty = s.begin_date >= s.end_date
     returned = _sessions(days, class_id).where(s.end_date.is_not(None), _is_in_roster())
     with_gap = returned.where(s.end_date < days.c.day, or_(s.begin_date.is_(None), not_(is_empty)))
+    # The new gap replaces those that begin with it or later: the session was not in the roster from its end on.
+    replaced = exists(with_gap.with_only_columns(s.id).where(s.id == gaps.session_id, s.end_date <= gaps.begin_date))
+    await connection.execute(delete(session_gaps).where(replaced))
     await connection.execute(
         insert(session_gaps).from_select(
             ["session_id", "begin_date", "end_date"], with_gap.with_only_columns(s.id, s.end_date, days.c.day)
