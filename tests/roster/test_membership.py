@@ -7,14 +7,16 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from adsum.accounts.access import Caller, Role, system_caller
 from adsum.attendance.repository import list_records
 from adsum.attendance.rules import RecordFilters
+from adsum.migrations import tables
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
+from adsum.roster.by_source.repository import find_student
 from adsum.roster.naming.repository import visible_students
 from adsum.roster.repository.membership import schools_of_student
 from adsum.roster.repository.students import list_students, students_of_school, visible_student_names
@@ -101,6 +103,21 @@ async def test_a_source_id_names_the_student_whose_home_the_school_is(two: TwoSc
         named = await visible_students(connection, system_caller(), two.former.school_id)
 
     assert {row.source_id: row.id for row in named}["moved"] == own
+
+
+async def test_a_merged_record_names_the_student_at_its_own_school_only(two: TwoSchools) -> None:
+    async with two.database.transaction() as connection:
+        removed = await make_student(connection, two.former.school_id, source_id="removed")
+        merged = update(tables.students).where(tables.students.c.id == removed)
+        await connection.execute(merged.values(merged_into=two.student_id))
+        named = [
+            {row.source_id: row.id for row in await visible_students(connection, system_caller(), school.school_id)}
+            for school in (two.home, two.former)
+        ]
+        found = [await find_student(connection, school.school_id, "removed") for school in (two.home, two.former)]
+
+    assert [each.get("removed") for each in named] == [None, two.student_id]
+    assert [each.id if each else None for each in found] == [None, two.student_id]
 
 
 async def test_records_of_both_schools_are_listed_to_those_who_see_both(two: TwoSchools) -> None:

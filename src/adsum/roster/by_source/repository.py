@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table, and_, insert, or_, select, update
+from sqlalchemy import Table, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.search import with_search_text
-from adsum.roster.repository.membership import student_in_school
+from adsum.roster.repository.membership import names_student_at
 from adsum.roster.tables import classes, enrolments, named_student_id, sessions, student_schools, students
 
 
@@ -49,10 +49,9 @@ async def class_id_of(connection: AsyncConnection, school_id: int, source_id: st
 async def find_student(connection: AsyncConnection, school_id: int, source_id: str) -> StudentKey | None:
     """The student of a school with this source id: one whose home it is, else one of another home school."""
     c = students.c
-    merged = and_(c.merged_into.is_not(None), c.school_id == school_id)
     found = (
         select(named_student_id, c.school_id, c.id)
-        .where(or_(student_in_school(school_id), merged), c.source_id == source_id)
+        .where(names_student_at(school_id), c.source_id == source_id)
         .order_by(c.school_id != school_id, c.id)
     )
     row = (await connection.execute(found)).first()

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_class, in_visible_school
 from adsum.roster.naming.rules import NamedSession, NamedStudent
-from adsum.roster.repository.membership import student_in_school
+from adsum.roster.repository.membership import names_student_at
 from adsum.roster.repository.students import ever_taught
 from adsum.roster.tables import classes, named_student_id, sessions, students
 
@@ -39,19 +39,17 @@ async def visible_sessions(
 async def visible_students(connection: AsyncConnection, caller: Caller, school_id: int) -> list[NamedStudent]:
     """The students of a school whom the caller sees, as in `find_student`.
 
-    A student is listed again under the source id of each record that was merged into theirs.
+    A student is listed again under the source id of each record of the school that was merged into theirs.
     """
-    of_school = student_in_school(school_id)
-    merged = students.c.merged_into.in_(select(students.c.id).where(of_school).correlate(None))
-    found: list[NamedStudent] = []
     # The last student of a source id is the one whom the file names: one of the school, not of another home school.
-    for condition in (merged, of_school):
-        statement = select(named_student_id, students.c.source_id).where(condition)
-        statement = statement.order_by(students.c.school_id == school_id, students.c.id)
-        if caller.teaches_only:
-            statement = statement.where(ever_taught(caller))
-        found += [NamedStudent(*row) for row in await connection.execute(statement)]
-    return found
+    found = (
+        select(named_student_id, students.c.source_id)
+        .where(names_student_at(school_id))
+        .order_by(students.c.school_id == school_id, students.c.id)
+    )
+    if caller.teaches_only:
+        found = found.where(ever_taught(caller))
+    return [NamedStudent(*row) for row in await connection.execute(found)]
 
 
 async def schools_of_classes(connection: AsyncConnection, caller: Caller, class_ids: Collection[int]) -> dict[int, int]:

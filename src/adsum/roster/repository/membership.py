@@ -27,6 +27,12 @@ def student_in_school(school_id: int) -> ColumnElement[bool]:
     return and_(is_student, _in_schools([school_id]))
 
 
+def names_student_at(school_id: int) -> ColumnElement[bool]:
+    """Rows that name a student at a school: those of its students, and merged records of this school only."""
+    merged = and_(students.c.merged_into.is_not(None), students.c.school_id == school_id)
+    return or_(student_in_school(school_id), merged)
+
+
 def is_visible_student(caller: Caller) -> ColumnElement[bool]:
     """Students of any school that the caller may see. Does not check classes."""
     return is_student if caller.schools is None else and_(is_student, _in_schools(sorted(caller.schools)))
