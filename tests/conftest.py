@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.measuring import Measurement
 
-MEASUREMENT = Measurement()  # before any test is collected
+MEASUREMENT = Measurement()
 
 pytest_plugins = [
     "tests.support.fixtures",
@@ -73,6 +73,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run tests on one database, half of them on each, instead of on both; tests of statements on both",
     )
     parser.addoption("--seed", type=int, help="the random histories from this seed, and ten times as many of them")
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-cov, which starts the measurement of a worker here
+def pytest_sessionstart() -> None:
+    MEASUREMENT.begin()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

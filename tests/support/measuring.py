@@ -31,6 +31,10 @@ class Measurement:
     """
 
     def __init__(self) -> None:
+        self._coverage: Coverage | None = None
+
+    def begin(self) -> None:
+        """Takes over the measurement that pytest-cov has started, and pauses it."""
         self._coverage = Coverage.current()
         if self._coverage is None:
             return
