@@ -16,6 +16,7 @@ from adsum.reports.repository.summaries import summarise
 from adsum.reports.rules import Counts, GroupBy
 from adsum.reports.service import Summaries
 from adsum.reports.tables import student_days
+from adsum.roster.importing.repository.staging import wait_for_imports
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.repository import lock_school
 from tests.reports.conftest import MONDAY, WEEK, Reported, absent
@@ -112,3 +113,19 @@ async def test_erasing_a_student_and_correcting_their_record_do_not_deadlock(rep
     _, marked, unmarked = reported.school.student_ids
     expected = {marked: Counts(1, 1, 0, 0, 0, 1, 0), unmarked: Counts(unmarked=1)}
     assert await reported.counts(GroupBy.STUDENT) == expected
+
+
+async def test_an_erasure_waits_for_an_import_before_it_locks_schools(reported_on_postgres: Reported) -> None:
+    """The import locks schools at its end; otherwise they could deadlock."""
+    reported, school = reported_on_postgres, reported_on_postgres.school
+    async with reported.database.transaction() as connection:
+        await wait_for_imports(connection, is_postgres=True)
+        erased = asyncio.create_task(StudentData(reported.database).erase(school.student_ids[0], reported.office))
+
+        async def is_done_or_waits() -> bool:
+            return erased.done() or await has_transaction_waiting_for_a_lock(reported.database)
+
+        await until(is_done_or_waits)
+        assert not erased.done()
+        await lock_school(connection, school.school_id)
+    await erased

@@ -15,6 +15,7 @@ from adsum.privacy.repository import (
     personal_data,
 )
 from adsum.privacy.rules import Erased, OtherSchools, PersonalData, StudentIsBeingMarked
+from adsum.roster.importing.repository.staging import wait_for_imports
 from adsum.roster.repository.membership import schools_of_student
 from adsum.roster.session_fence import advance_fences
 
@@ -56,6 +57,8 @@ class StudentData:
         """
         require_permission(caller, Permission.STUDENT_DATA)
         async with self._database.transaction() as connection:
+            # Before any lock on a school: an import gives students schools, and locks schools at its end.
+            await wait_for_imports(connection, is_postgres=self._database.is_postgres)
             await lock_schools_of(connection, [student_id])
             await require_student(connection, student_id, caller)
             # The fence that submissions take, so that none with this student is accepted meanwhile.
