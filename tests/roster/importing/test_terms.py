@@ -24,6 +24,7 @@ from tests.roster.files import Roster, a_class, a_school
 from tests.roster.terms_files import EARLY, FIRST, LATE, SECOND, YEAR, term, with_terms
 from tests.support.runs import make_run
 from tests.support.schools import SchoolIds
+from tests.support.statements import count_of, statements_sent
 
 LATER = datetime(2025, 9, 1, 12, tzinfo=UTC)
 IN_FIRST, BETWEEN, IN_SECOND = date(2024, 10, 15), date(2024, 11, 27), date(2024, 12, 10)
@@ -330,6 +331,20 @@ async def test_a_change_of_terms_makes_the_summaries_of_the_school_anew(importin
     assert [row["summarised"] for row in await importing.rows(tables.batch_runs)] == [True]
     await importing.run(with_terms(None, SECOND))
     assert [row["summarised"] for row in await importing.rows(tables.batch_runs)] == [False]
+
+
+async def test_days_are_marked_after_everything_else_so_that_nobody_waits_for_the_import(importing: Importing) -> None:
+    await importing.run(with_terms(None, FIRST))
+    with statements_sent(importing.database) as sent:
+        await importing.run(with_terms(None, SECOND))
+    statements = [statement.lstrip() for statement, _ in sent]
+    (marked,) = [number for number, each in enumerate(statements) if "summarised" in each]
+    written = [each for each in statements[marked + 1 :] if each.startswith(("INSERT", "UPDATE", "DELETE"))]
+    assert written == []
+
+    with statements_sent(importing.database) as sent:
+        await importing.run(with_terms(None, FIRST), dry_run=True)
+    assert count_of(sent, "summarised") == 0
 
 
 async def _summarised_run(importing: Importing) -> None:

@@ -92,6 +92,7 @@ class RosterImport:
                     students=await steps.changed_students(options.max_students),
                 )
                 _roll_back_or_refuse(report, removals)
+                await steps.finish()
                 await end_staging(connection)
                 await store_result(connection, once, report)
         except _DryRunRollback as rollback:

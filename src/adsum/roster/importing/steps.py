@@ -78,6 +78,7 @@ class RosterSteps:
         self.findings = Findings()
         self.removals: list[Removal] = []
         self._orgs = Orgs(is_complete=False)
+        self._terms: TermSteps | None = None
 
     async def run(self, time_zone: TimeZone, valid_from: date | None = None) -> dict[str, TableReport]:
         """Runs all steps; returns a report for each table.
@@ -91,9 +92,8 @@ class RosterSteps:
             set[str]() if self._orgs.is_complete else await asyncio.to_thread(referenced_schools, self._package)
         )
         schools = await self._set_schools(referenced, time_zone)
-        terms = TermSteps(
-            self._connection, await asyncio.to_thread(read_terms, self._package, self.findings), self.findings
-        )
+        file = await asyncio.to_thread(read_terms, self._package, self.findings)
+        self._terms = terms = TermSteps(self._connection, file, self.findings)
         table_of_terms = await terms.apply(self._orgs, self._caller)
         people = await self._map_people()
         classes = await self._map_classes(
@@ -120,6 +120,11 @@ class RosterSteps:
             Removal(kind.table.name, file, tables[kind.table.name].ended, before[kind]) for kind, file in files.items()
         ]
         return tables
+
+    async def finish(self) -> None:
+        """After `run`, directly before the commit: the step that locks what others wait for."""
+        assert self._terms is not None
+        await self._terms.mark_stale()
 
     async def changed_students(self, limit: int | None) -> dict[Change, ChangedStudents]:
         """After `run`: the students with each kind of change, the first `limit` of them by name."""

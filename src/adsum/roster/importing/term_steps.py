@@ -51,9 +51,7 @@ class TermSteps:
         stored = await statements.stored_terms(connection, self._schools)
         known = {term.source_id for term, _ in stored} | ({*file.active} if self._schools else set[str]())
         self._findings.warn(*unknown_parents(file, known | file.active.keys()), *without_school(file, known))
-        report = await self._apply_differences(stored)
-        await self._mark_stale()
-        return report
+        return await self._apply_differences(stored)
 
     async def known(self, *, is_sent: bool) -> KnownTerms:
         """The terms that classes may name."""
@@ -75,11 +73,9 @@ class TermSteps:
             known = {(class_id, term_id) for term_id in found if term_id is not None}
             named |= known if len(known) == len(found) else set[statements.Pair]()
         before = await statements.terms_of_classes(connection, self._schools)
-        self._changed_schools = {schools[class_id] for class_id, _ in named ^ before}
-        await self._lock(self._changed_schools)
+        self._changed_schools |= {schools[class_id] for class_id, _ in named ^ before}
         await statements.set_terms_of_classes(connection, named - before, before - named)
         await self._open_schools()
-        await self._mark_stale()
         self.bounds = await bounds_of_classes(connection, self._schools)
 
     async def bound_enrolments(self) -> Mapping[str, int]:
@@ -90,6 +86,16 @@ class TermSteps:
             name: await statements.bound_by_terms(self._connection, kind.table, changed)
             for name, kind in (("enrolments", ENROLMENTS), ("teachings", TEACHINGS))
         }
+
+    async def mark_stale(self) -> None:
+        """Marks all days of the schools whose terms changed.
+
+        The last step: corrections and reports wait for these locks until the import is committed.
+        """
+        for school_id in sorted(self._changed_schools):
+            await lock_school(self._connection, school_id)
+        for school_id in sorted(self._changed_schools):
+            await mark_stale_days(self._connection, school_id)
 
     async def _apply_differences(self, stored: Collection[tuple[FileTerm, Mapping[str, Any]]]) -> TableReport:
         file = self._file
@@ -103,8 +109,7 @@ class TermSteps:
         sent = [(term, values) for term, values in stored if term.source_id in file.active]
         changed = [term for term, values in sent if values != _values(file.active[term.source_id])]
         gone = [term for term, _ in stored if term.source_id in file.gone]
-        self._changed_schools = {term.school_id for term in (*changed, *gone)}
-        await self._lock(self._changed_schools)
+        self._changed_schools |= {term.school_id for term in (*changed, *gone)}
         await statements.add_terms(self._connection, added)
         for term in changed:
             await statements.change_term(self._connection, term.id, _values(file.active[term.source_id]))
@@ -115,19 +120,9 @@ class TermSteps:
         stored = [term for term, _ in await statements.stored_terms(self._connection, self._schools)]
         opening = opening_terms(stored)
         changed = [term for term in stored if term.opens_school != (term.id in opening)]
-        schools = {term.school_id for term in changed}
-        await self._lock(schools - self._changed_schools)
-        self._changed_schools |= schools
+        self._changed_schools |= {term.school_id for term in changed}
         for term in changed:
             await statements.change_term(self._connection, term.id, {"opens_school": term.id in opening})
-
-    async def _lock(self, schools: Collection[int]) -> None:
-        for school_id in sorted(schools):
-            await lock_school(self._connection, school_id)
-
-    async def _mark_stale(self) -> None:
-        for school_id in sorted(self._changed_schools):
-            await mark_stale_days(self._connection, school_id)
 
 
 def _values(entry: AcademicSession) -> dict[str, Any]:
