@@ -42,12 +42,13 @@ async def test_stored_source_ids_lose_their_blanks_unless_another_row_has_the_id
         assert list(found) == ["a", "b", "b ", " c", "c", "a", None]
 
 
+@pytest.mark.parametrize("name", ["0016_unmarked_students", "0020_minutes_missed"])
 @pytest.mark.parametrize("size", [1, 2, 5, 6])
-async def test_all_days_are_summarised_again_for_the_students_without_a_mark(
-    database: Database, monkeypatch: pytest.MonkeyPatch, size: int
+async def test_all_days_are_summarised_again_after_the_summaries_have_changed(
+    database: Database, monkeypatch: pytest.MonkeyPatch, size: int, name: str
 ) -> None:
-    unmarked = migration("0016_unmarked_students")
-    monkeypatch.setattr(unmarked, "SLICE", size)
+    step = migration(name)
+    monkeypatch.setattr(step, "SLICE", size)
     async with database.transaction() as connection:
         school = await make_school(connection)
         for days in range(5):
@@ -55,10 +56,25 @@ async def test_all_days_are_summarised_again_for_the_students_without_a_mark(
             await make_run(connection, school, inserts(school.student_ids), batch=batch)
         await connection.execute(update(batch_runs).values(summarised=True))
 
-        await connection.run_sync(run_in, unmarked._mark_all_days_stale)
+        await connection.run_sync(run_in, step._mark_all_days_stale)
 
         summarised = select(func.count()).select_from(batch_runs).where(batch_runs.c.summarised)
         assert await connection.scalar(summarised) == 0
+
+
+def test_summaries_are_locked_after_all_days_were_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    minutes, steps = migration("0020_minutes_missed"), list[str]()
+    monkeypatch.setattr(minutes, "_mark_all_days_stale", lambda: steps.append("marked"))
+
+    def add_column(table: str, _column: object) -> None:
+        steps.append(table)
+
+    monkeypatch.setattr(minutes.op, "add_column", add_column)
+
+    minutes.upgrade()
+
+    assert steps[0] == "marked"
+    assert set(steps[1:]) == set(minutes.SUMMARIES)
 
 
 async def migrate_grades(url: str) -> None:

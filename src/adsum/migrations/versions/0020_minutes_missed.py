@@ -15,10 +15,11 @@ FIRST = "00000000-0000-0000-0000-000000000000"
 
 
 def upgrade() -> None:
+    # First, since each ALTER locks its table against every report until the migration is committed.
+    _mark_all_days_stale()
     for table in SUMMARIES:
         for name in ("minutes", "minutes_missed"):
             op.add_column(table, sa.Column(name, sa.Integer(), server_default="0", nullable=False))
-    _mark_all_days_stale()
 
 
 def _mark_all_days_stale() -> None:
