@@ -16,7 +16,7 @@ from adsum.schools.calendar.rules import SessionTime
 from adsum.schools.service import Schools
 from tests.reports.conftest import MONDAY, Reported
 from tests.support.runs import LATER
-from tests.support.schools import TERM_BEGINS
+from tests.support.schools import TERM_BEGINS, make_session
 
 TUESDAY = MONDAY + timedelta(days=1)
 LEFT_AT_ONCE = Mark("present", left_at="08:01")
@@ -114,12 +114,27 @@ async def test_a_school_decides_from_which_share_on_a_session_counts_as_missed(r
         assert found[cy] == never[cy]
         assert (await reported.counts(GroupBy.CLASS, actor))[reported.school.class_id].absent == 3
     report = await reported.reports.unexplained(reported.scope(), reported.office, PageRequest())
-    assert {each.day.student_id for each in report.items} == {ada, bo}
+    assert report.items == [], "nobody can explain a mark that is not absent"
     assert "at least 50 % of the minutes" in report.definition
     await set_share(reported, 51)
     assert (await reported.counts(GroupBy.STUDENT))[bo] == never[bo]
     await set_share(reported, None)
     assert await reported.counts(GroupBy.STUDENT) == never
+
+
+async def test_days_with_a_mark_that_can_be_explained_are_unexplained(reported: Reported) -> None:
+    await set_times(reported, SessionTime(1, "08:00", "09:30"))
+    await set_share(reported, 50)
+    async with reported.database.transaction() as connection:
+        second = await make_session(connection, reported.school.class_id, period="2")
+    await reported.take(MONDAY, {0: LEFT_AT_ONCE, 1: LEFT_AT_ONCE, 2: "absent"})
+    await reported.take(MONDAY, {0: "absent", 1: "excused", 2: "present"}, second)
+
+    for actor in (reported.office, reported.teacher):
+        report = await reported.reports.unexplained(reported.scope(), actor, PageRequest(limit=1))
+        rest = await reported.reports.unexplained(reported.scope(), actor, PageRequest(report.next_cursor))
+        ada, _, cy = reported.school.student_ids
+        assert [each.day.student_id for each in (*report.items, *rest.items)] == [ada, cy]
 
 
 async def test_a_session_without_times_is_never_missed_in_part(reported: Reported) -> None:

@@ -7,11 +7,14 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from adsum.accounts.access import Role
+from adsum.batches.tables import batch_runs
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import NotFound
 from adsum.platform.paging import PageRequest
+from adsum.reports.repository.summaries import is_stale
 from adsum.reports.rules import ChronicRule, Counts, GroupBy
 from adsum.reports.service import StudentRecord
 from tests.reports.conftest import MONDAY, WEEK, Reported, reported_school
@@ -130,3 +133,30 @@ async def test_a_school_without_the_student_has_no_record_of_them(moved: Moved, 
 
     with pytest.raises(NotFound):
         await moved.record(stranger)
+
+
+async def test_only_reports_that_read_the_days_at_other_schools_summarise_them(moved: Moved) -> None:
+    async def stale() -> list[date]:
+        runs = batch_runs.c
+        found = select(runs.learning_date).where(*is_stale(moved.former.school.school_id)).order_by(runs.learning_date)
+        async with moved.home.database.snapshot() as connection:
+            return list(await connection.scalars(found))
+
+    reports, office = moved.home.reports, moved.home.office
+    tuesday = moved.home.scope(first_day=WEEK[1], last_day=WEEK[1])
+    in_class = replace(tuesday, class_id=moved.home.school.class_id)
+    await reports.unexplained(tuesday, office, PAGE)
+    await reports.chronic(in_class, RULE, office, PAGE)
+    await reports.chronic(tuesday, RULE, moved.home.teacher, PAGE)
+    for by in (GroupBy.CLASS, GroupBy.SCHOOL):
+        await reports.rates(tuesday, by, office, PAGE)
+    await reports.chronic(replace(tuesday, student_id=moved.home.school.student_ids[1]), RULE, office, PAGE)
+    assert await stale() == MONDAY_TO_WEDNESDAY
+
+    (counts,) = (
+        await moved.home.counts(GroupBy.DAY, first_day=WEEK[1], last_day=WEEK[1], student_id=moved.student_id)
+    ).values()
+    assert counts.absent == 1
+    assert await stale() == [WEEK[0], WEEK[2]]
+    await reports.rates(moved.home.scope(), GroupBy.STUDENT, office, PAGE)
+    assert await stale() == []

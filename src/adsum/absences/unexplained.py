@@ -11,7 +11,7 @@ from adsum.attendance.disputed_marks.repository import resolve_dispute
 from adsum.attendance.repository import apply_changes, find_records_with_statuses
 from adsum.attendance.rules import Correction, Record, change_of
 from adsum.attendance.statuses.repository import statuses_of_school
-from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, Status, StatusFlag
+from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Violation, refuse
@@ -36,7 +36,7 @@ class UnexplainedAbsences:
         require_permission(caller, Permission.ATTENDANCE_READ)
         async with self._database.snapshot() as connection:
             await require_school(connection, caller, school_id)
-            codes = _unexplained(await statuses_of_school(connection, school_id))
+            codes = (await statuses_of_school(connection, school_id)).unexplained
             records = await find_records_with_statuses(connection, caller, school_id, student_days, codes)
         found: defaultdict[StudentDay, list[Record]] = defaultdict(list)
         for record in records:
@@ -63,8 +63,8 @@ class UnexplainedAbsences:
             await require_school(connection, caller, school_id)
             statuses = await statuses_of_school(connection, school_id)
             refuse([*_validate_status(status, statuses), *_validate_reason(reason)])
-            codes = _unexplained(statuses)
-            records = await find_records_with_statuses(connection, caller, school_id, [student_day], codes, lock=True)
+            days, codes = [student_day], statuses.unexplained
+            records = await find_records_with_statuses(connection, caller, school_id, days, codes, lock=True)
             now, correction = self._now(), Correction(status=status, reason=reason.strip())
             for record in records:
                 await resolve_dispute(connection, record.id, now)
@@ -76,20 +76,8 @@ class UnexplainedAbsences:
 
 def explanations(statuses: SchoolStatuses) -> list[str]:
     """The codes of authorised absences that are in use, in the school's order."""
-    return [each.code for each in statuses if each.is_in_use and _is_absence(each) and _is_authorised(each)]
-
-
-def _unexplained(statuses: SchoolStatuses) -> list[str]:
-    """The codes of absences that are not authorised, including retired ones."""
-    return [each.code for each in statuses if _is_absence(each) and not _is_authorised(each)]
-
-
-def _is_absence(status: Status) -> bool:
-    return status.counts_as is CountsAs.ABSENT
-
-
-def _is_authorised(status: Status) -> bool:
-    return StatusFlag.AUTHORISED in status.flags
+    absences = [each for each in statuses if each.is_in_use and each.counts_as is CountsAs.ABSENT]
+    return [each.code for each in absences if StatusFlag.AUTHORISED in each.flags]
 
 
 def _validate_status(status: str, statuses: SchoolStatuses) -> list[Violation]:

@@ -15,8 +15,8 @@ from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
 from adsum.reports import definitions
 from adsum.reports.definitions import Definition, in_english
 from adsum.reports.repository import reading
-from adsum.reports.repository.reading import VisibleDays, VisiblePeriods, days_at_school, visible_days, visible_periods
-from adsum.reports.repository.summaries import stale_day, summarise
+from adsum.reports.repository.reading import VisibleDays, VisiblePeriods, days_to_explain, visible_days, visible_periods
+from adsum.reports.repository.summaries import Days, stale_day, summarise
 from adsum.reports.rules import (
     MAX_DAYS,
     NAMELESS,
@@ -94,14 +94,18 @@ class Summaries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def refresh(self, school_id: int) -> int:
+    async def refresh(self, school_id: int, days: Days | None = None) -> int:
         """Summarises each stale day of a school, one day in a transaction. Costs one query if no day is stale.
+
+        Args:
+            school_id: of the school.
+            days: the first and the last day; None: every day.
 
         Returns:
             The number of days.
         """
         refreshed = 0
-        while (day := await self._stale_day(school_id)) is not None:
+        while (day := await self._stale_day(school_id, days)) is not None:
             async with self._database.transaction() as connection:
                 await lock_school(connection, school_id)
                 # The previous holder of the lock may have summarised this day. A second time gives the same rows.
@@ -109,9 +113,9 @@ class Summaries:
             refreshed += 1
         return refreshed
 
-    async def _stale_day(self, school_id: int) -> date | None:
+    async def _stale_day(self, school_id: int, days: Days | None) -> date | None:
         async with self._database.autocommit_read() as connection:
-            return await stale_day(connection, school_id)
+            return await stale_day(connection, school_id, days)
 
 
 class Reports:
@@ -125,7 +129,7 @@ class Reports:
 
     async def rates(self, scope: Scope, by: GroupBy, caller: Caller, page: PageRequest) -> Report[Rate]:
         """Attendance rates by group, in the order of the groups."""
-        await prepare(self._database, self._summaries, scope, caller)
+        await prepare(self._database, self._summaries, scope, caller, at_school=_is_at_school(scope, by))
         async with self._database.snapshot() as connection:
             rows = await rates_by(connection, scope, by, caller)
             # A student of several grades is in several groups, and once in the report.
@@ -167,16 +171,17 @@ class Reports:
 
     async def unexplained(self, scope: Scope, caller: Caller, page: PageRequest) -> Report[Unexplained]:
         """Absences that are not authorised, one item for each student and day, the newest day first."""
-        await prepare(self._database, self._summaries, scope, caller)
+        await prepare(self._database, self._summaries, scope, caller, at_school=True)
         query = ("unexplained", scope)
         after = begin_of(page, query, _day_and_student)
         async with self._database.snapshot() as connection:
             # Without days at other schools: their absences are explained there.
-            days = days_at_school(caller, scope, await statuses_of_school(connection, scope.school_id))
+            statuses = await statuses_of_school(connection, scope.school_id)
+            missed_from = await missed_share_of(connection, scope.school_id)
+            days = days_to_explain(caller, scope, statuses, by_minutes=missed_from is not None)
             rows = await reading.unexplained_days(connection, days, after, page.limit + 1)
             named = await reading.named_students(connection, caller, [row.student_id for row in rows])
             unmarked = await reading.unmarked_by_student(connection, caller, scope, at_school=True)
-            missed_from = await missed_share_of(connection, scope.school_id)
         found = page_of(rows, page, query, lambda row: (row.day.toordinal(), row.student_id))
         items = [Unexplained(row, named.get(row.student_id, NAMELESS)) for row in found.items]
         definition = definitions.definition_of_unexplained(missed_from)
@@ -202,10 +207,13 @@ class Reports:
         return StudentRecord(student_id, counts, rule.applies(counts), days, definition)
 
 
-async def prepare(database: Database, summaries: Summaries, scope: Scope, caller: Caller) -> None:
+async def prepare(
+    database: Database, summaries: Summaries, scope: Scope, caller: Caller, *, at_school: bool = False
+) -> None:
     """Checks that the caller may read the report, and refreshes the summaries of the school.
 
-    Also those of the other schools of its students, whose days count at their home school.
+    Unless `at_school`, also the days of the scope at the other schools of its students, which count at their home
+    school as `visible_days` has it.
 
     Raises:
         Forbidden: without `attendance:read`.
@@ -216,9 +224,10 @@ async def prepare(database: Database, summaries: Summaries, scope: Scope, caller
     refuse(list(validate_days(scope)))
     async with database.snapshot() as connection:
         await require_school(connection, caller, scope.school_id)
-        others = await reading.other_schools(connection, scope.school_id)
-    for school_id in (scope.school_id, *others):
-        await summaries.refresh(school_id)
+        others = [] if at_school else await reading.other_schools(connection, caller, scope)
+    await summaries.refresh(scope.school_id)
+    for school_id in others:
+        await summaries.refresh(school_id, (scope.first_day, scope.last_day))
 
 
 async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Caller) -> list[Rate]:
@@ -251,6 +260,12 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
             return rates_by_period(dict(sorted(by_day.items())), by, scope.first_day)
         case _:
             assert_never(by)
+
+
+def _is_at_school(scope: Scope, by: GroupBy) -> bool:
+    """Whether `rates_by` reads the days at the school of the scope alone."""
+    is_of_students = by in {GroupBy.STUDENT, GroupBy.GRADE} or scope.student_id is not None or scope.grade is not None
+    return by is GroupBy.CLASS or not is_of_students
 
 
 def _rates_by_id(counts: Mapping[int, Counts], named: Mapping[int, Named]) -> list[Rate]:

@@ -122,7 +122,7 @@ class Year:
 
     async def choices(self, scope: Scope, caller: Caller) -> Choices:
         """The filters that exist for the school and the days of a scope; its own filters do not matter."""
-        await prepare(self._database, self._summaries, scope, caller)
+        await prepare(self._database, self._summaries, scope, caller, at_school=True)
         whole = replace(scope, class_id=None, student_id=None, grade=None)
         async with self._database.snapshot() as connection:
             classes = await rates_by(connection, whole, GroupBy.CLASS, caller)
@@ -131,7 +131,7 @@ class Year:
 
     async def marks(self, scope: Scope, caller: Caller) -> StudentMarks:
         """The absences and late arrivals of the scope's student, the newest first."""
-        await prepare(self._database, self._summaries, scope, caller)
+        await prepare(self._database, self._summaries, scope, caller, at_school=True)
         async with self._database.snapshot() as connection:
             statuses = await statuses_of_school(connection, scope.school_id)
             codes = [

@@ -118,6 +118,15 @@ class SchoolStatuses:
         """The codes that can be given."""
         return [status.code for status in self if status.is_in_use]
 
+    @property
+    def unexplained(self) -> list[str]:
+        """The codes of absences that are not authorised, including retired ones."""
+        return [
+            status.code
+            for status in self
+            if status.counts_as is CountsAs.ABSENT and StatusFlag.AUTHORISED not in status.flags
+        ]
+
     def violation_of(self, code: str, pointer: str) -> Violation | None:
         """The violation in giving this status, if there is one."""
         status, params = self.get(code), {"allowed": self.in_use}

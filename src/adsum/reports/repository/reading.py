@@ -70,10 +70,14 @@ async def newest_day(connection: AsyncConnection, caller: Caller, school_id: int
     return await connection.scalar(visible)
 
 
-async def other_schools(connection: AsyncConnection, school_id: int) -> list[int]:
-    """The other schools of the students whose home a school is."""
+async def other_schools(connection: AsyncConnection, caller: Caller, scope: Scope) -> list[int]:
+    """The other schools of the students whose home is the school of the scope, as far as `visible_days` reads them."""
+    if _is_at_school(caller, scope):
+        return []
     o, s = student_schools.c, students.c
-    found = select(o.school_id).distinct().join(students, s.id == o.student_id).where(s.school_id == school_id)
+    found = select(o.school_id).distinct().join(students, s.id == o.student_id).where(s.school_id == scope.school_id)
+    if scope.student_id is not None:
+        found = found.where(o.student_id == scope.student_id)
     return list(await connection.scalars(found.order_by(o.school_id)))
 
 
@@ -133,8 +137,8 @@ async def find_streaks(
 async def unexplained_days(
     connection: AsyncConnection, days: VisibleDays, after: tuple[date, int] | None, limit: int
 ) -> list[StudentDay]:
-    """At most `limit` days with absences that are not authorised, the newest day first."""
-    statement = _student_days(days).where(days.c.absent > days.c.authorised)
+    """At most `limit` of these days, the newest day first."""
+    statement = _student_days(days)
     if after is not None:
         day, student_id = after
         is_later = (days.c.day == day) & (days.c.student_id > student_id)
@@ -256,15 +260,40 @@ def visible_days(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Visi
 
     Without a class, the days of students at their other schools count at their home school.
     """
-    if caller.teaches_only or scope.class_id is not None:
+    if _is_at_school(caller, scope):
         return days_at_school(caller, scope, statuses)
     return _days_in_school(scope).union_all(_days_at_other_schools(scope)).subquery("visible_day")
+
+
+def _is_at_school(caller: Caller, scope: Scope) -> bool:
+    """Whether days of students are those at the school of the scope alone."""
+    return caller.teaches_only or scope.class_id is not None
 
 
 def days_at_school(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> VisibleDays:
     """As `visible_days`, without days at other schools."""
     rows = _days_in_own_classes(caller, scope, statuses) if caller.teaches_only else _days_in_school(scope)
     return rows.subquery("visible_day")
+
+
+def days_to_explain(caller: Caller, scope: Scope, statuses: SchoolStatuses, *, by_minutes: bool) -> VisibleDays:
+    """The `days_at_school` with an absence whose status is not authorised.
+
+    Args:
+        caller: who reads.
+        scope: of the report.
+        statuses: of the school.
+        by_minutes: whether sessions may count as absent by the minutes that were missed, whatever their status. The
+            summaries do not tell them apart; only records with an absent status can be explained.
+    """
+    days = days_at_school(caller, scope, statuses)
+    a, found = attendances.c, select(days).where(days.c.absent > days.c.authorised)
+    if by_minutes:
+        of_day = (a.student_id == days.c.student_id, a.learning_date == days.c.day, a.school_id == scope.school_id)
+        visible = in_visible_session(caller, a.class_id, a.session_id, a.learning_date)
+        explainable = select(a.id).where(*of_day, a.status.in_(statuses.unexplained), visible)
+        found = found.where(explainable.correlate(days).exists())
+    return found.subquery("to_explain")
 
 
 def visible_class_days(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Subquery:

@@ -49,6 +49,9 @@ from adsum.schools.tables import schools
 ClassDays: TypeAlias = Collection[tuple[int, date]]
 """Pairs of a class id and a day."""
 
+Days: TypeAlias = tuple[date, date]
+"""The first and the last day of a period."""
+
 SUMMED = ("sessions", "attended", "absent", "authorised", "late")
 MINUTES = ("minutes", "minutes_missed")
 COUNTED = (*SUMMED, "days", "days_absent", *MINUTES)
@@ -57,9 +60,10 @@ _ADD_UP_DAY = sql_file("adsum.reports", "add_up_day", parameters={"day": Date()}
 _ADD_UP_MONTH = sql_file("adsum.reports", "add_up_month", parameters={"month": Date(), "next_month": Date()})
 
 
-async def stale_day(connection: AsyncConnection, school_id: int) -> date | None:
-    """The first day of a school whose summaries are out of date; None if there is none."""
-    return await connection.scalar(stale(school_id))
+async def stale_day(connection: AsyncConnection, school_id: int, days: Days | None = None) -> date | None:
+    """The first day of a school, or of these days of it, whose summaries are out of date; None if there is none."""
+    c, found = batch_runs.c, stale(school_id)
+    return await connection.scalar(found if days is None else found.where(c.learning_date.between(*days)))
 
 
 def stale(school_id: int) -> Select[date]:
