@@ -124,5 +124,6 @@ def test_sessions_that_the_absence_does_not_name_do_not_hide_that_it_applies_to_
     assert [each.code for each in warnings_of(replace(noon, session_ids=None), [1, 2], times)] == [
         "sessions_without_times"
     ]
+    assert list(warnings_of(ALL_DAY, [1, 2], times)) == []
     many = list(range(3, 40))
     assert "and others" in next(warnings_of(replace(noon, session_ids=None), many, {})).detail

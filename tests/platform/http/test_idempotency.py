@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -183,34 +182,6 @@ async def test_a_wrong_key_is_refused_with_its_place(admin: Api) -> None:
     assert [(each["pointer"], each["code"]) for each in refused.json()["errors"]] == [
         ("/header/idempotency-key", "wrong_form")
     ]
-
-
-async def test_an_import_that_was_interrupted_continues_under_its_key(
-    admin: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    marks = requests(admin)[6]
-    lines = marks.content + marks.content.splitlines()[1].replace(DAY, "2024-12-24") + "\r\n"
-    two_days = Post(marks.path, lines, lines + "\r\n", marks.kind, marks.query)
-    transport: Any = admin.client._transport  # pyright: ignore[reportPrivateUsage]
-    attendances: Any = transport.app.state.adsum.attendances
-    create, calls = attendances.create_batch, Counter[str]()
-
-    async def interrupted(submission: Any, caller: Any) -> Any:
-        calls["create"] += 1
-        if calls["create"] == 2:
-            raise asyncio.CancelledError
-        return await create(submission, caller)
-
-    monkeypatch.setattr(attendances, "create_batch", interrupted)
-    with pytest.raises(asyncio.CancelledError):
-        await two_days.first(admin, "key")
-    monkeypatch.undo()
-    other = await two_days.send(admin, "key", two_days.other)
-    assert other.json()["code"] == "idempotency_key_reused"
-    answer = await two_days.first(admin, "key")
-    assert (answer.status_code, [each["isSkipped"] for each in answer.json()["batches"]]) == (202, [False, False])
-    assert (await two_days.first(admin, "key")).json() == answer.json()
-    assert await count(admin, batch_runs) == 2
 
 
 async def count(api: Api, table: Any) -> int:
