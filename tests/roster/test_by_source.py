@@ -65,7 +65,7 @@ async def test_a_former_school_neither_duplicates_nor_renames_the_student(adsum:
     async with adsum.database.transaction() as connection:
         other = await make_school(connection)
         student_id = await make_student(connection, other.school_id, source_id="s-1", given="Grace")
-        await add_school(connection, student_id, api.school.school_id)
+        await add_school(connection, student_id, api.school.school_id, source_id="s-1")
     await upsert(api, "classes", "c-1", title="7b")
 
     put = await upsert(api, "students", "s-1", givenName="Ada", familyName="Byron")

@@ -60,7 +60,7 @@ async def two(database: Database) -> TwoSchools:
     async with database.transaction() as connection:
         former, home = [await make_school(connection, students=1) for _ in range(2)]
         student_id = await make_student(connection, home.school_id, source_id="moved")
-        await add_school(connection, student_id, former.school_id)
+        await add_school(connection, student_id, former.school_id, source_id="moved")
         await enrol(connection, former.class_id, [student_id], end=DAY)
         await enrol(connection, home.class_id, [student_id], begin=DAY)
     return TwoSchools(database, home, former, student_id)

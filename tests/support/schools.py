@@ -83,9 +83,11 @@ async def make_students(connection: AsyncConnection, school_id: int, count: int)
     return await _make_all(connection, tables.students, rows)
 
 
-async def add_school(connection: AsyncConnection, student_id: int, school_id: int, *, active: bool = False) -> None:
+async def add_school(
+    connection: AsyncConnection, student_id: int, school_id: int, *, active: bool = False, source_id: str | None = None
+) -> None:
     """Makes a student one of another school, too; without `active`, a former one."""
-    row = {"student_id": student_id, "school_id": school_id, "active": active}
+    row = {"student_id": student_id, "school_id": school_id, "active": active, "source_id": source_id}
     await connection.execute(insert(tables.student_schools).values(row))
 
 

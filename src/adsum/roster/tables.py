@@ -110,6 +110,16 @@ session_times = Table(
     Column("begin_date", Date),
     Column("end_date", Date),
     UniqueConstraint("session_id", "weekday", "begins", "begin_date"),
+    # NULLs are distinct in the constraint.
+    Index(
+        "ix_session_times_without_begin_date",
+        "session_id",
+        "weekday",
+        "begins",
+        unique=True,
+        sqlite_where=text("begin_date IS NULL"),
+        postgresql_where=text("begin_date IS NULL"),
+    ),
 )
 
 # A student is enrolled from begin_date until before end_date, as in OneRoster; NULL: no bound.
@@ -138,6 +148,9 @@ student_schools = Table(
     reference("student"),
     # Whether the newest roster file has the student at this school. A former school has them no longer.
     Column("active", Boolean, nullable=False),
+    # The source id that names the student at this school; NULL: only merged records of the school do, if any.
+    Column("source_id", String(255)),
     PrimaryKeyConstraint("school_id", "student_id"),
     Index(None, "student_id"),
+    Index(None, "school_id", "source_id"),
 )

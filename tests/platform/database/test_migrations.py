@@ -13,6 +13,7 @@ from alembic import command
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
 
 from adsum.accounts.tables import users
 from adsum.batches.tables import batch_runs
@@ -21,10 +22,10 @@ from adsum.platform.database.engine import Database, open_database
 from adsum.platform.ids import Batch
 from adsum.roster.repository.students import is_in_grade
 from adsum.roster.session_validity import is_valid
-from adsum.roster.tables import sessions, students
+from adsum.roster.tables import session_times, sessions, student_schools, students
 from adsum.schools.tables import schools
 from tests.support.runs import inserts, make_run
-from tests.support.schools import make_bare_school, make_class, make_school, make_session
+from tests.support.schools import add_school, make_bare_school, make_class, make_school, make_session, make_student
 from tests.support.servers.postgres import Postgres
 
 
@@ -147,6 +148,40 @@ async def test_schools_begin_with_monday_to_friday_and_the_weekdays_of_their_rec
 
         found = await connection.scalars(select(schools.c.weekdays).order_by(schools.c.id))
         assert list(found) == ["123456", "12345"]
+
+
+async def test_a_membership_gets_the_source_id_of_the_student_unless_a_merge_made_it(database: Database) -> None:
+    names = migration("0026_source_ids_at_schools")
+    async with database.transaction() as connection:
+        home, of_import, of_merge = [await make_bare_school(connection, name=name) for name in ("A", "B", "C")]
+        kept = await make_student(connection, home, source_id="55")
+        await make_student(connection, of_merge, source_id="117", merged_into=kept)
+        for school_id in (of_import, of_merge):
+            await add_school(connection, kept, school_id)
+
+        await connection.run_sync(run_in, names._name_students_of_imports)
+
+        found = await connection.scalars(select(student_schools.c.source_id).order_by(student_schools.c.school_id))
+        assert list(found) == ["55", None]
+
+
+async def test_equal_times_of_a_session_are_deleted_and_refused_afterwards(database: Database) -> None:
+    equal = {"weekday": 1, "begins": "08:00", "ends": "08:45", "end_date": None}
+    at = migration("0026_source_ids_at_schools")
+    async with database.transaction() as connection:
+        school = await make_school(connection)
+        rows = [equal | {"session_id": school.session_id, "begin_date": begin} for begin in (None, date(2024, 9, 2))]
+        await connection.execute(insert(session_times), rows)
+        with pytest.raises(IntegrityError):
+            async with connection.begin_nested():
+                await connection.execute(insert(session_times), rows[:1])
+        await connection.execute(text("DROP INDEX ix_session_times_without_begin_date"))
+        await connection.execute(insert(session_times), rows[:1])
+
+        await connection.run_sync(run_in, at._delete_equal_times)
+
+        left = await connection.scalars(select(session_times.c.begin_date).order_by(session_times.c.id))
+        assert list(left) == [None, date(2024, 9, 2)]
 
 
 def migration(name: str) -> Any:

@@ -252,16 +252,26 @@ async def _merge_students(connection: AsyncConnection, student: StudentRow, remo
 
 
 async def _merge_schools(connection: AsyncConnection, student: StudentRow, removed: StudentRow) -> bool:
-    """Gives the student the schools of both. Returns whether they are active at their home school."""
+    """Gives the student the schools of both. Returns whether they are active at their home school.
+
+    At the home school of the removed record its row names the student, not the source id of another school.
+    """
     c = student_schools.c
     of_both = c.student_id.in_([student.id, removed.id])
-    found = (await connection.execute(select(c.school_id, c.active).where(of_both))).all()
+    found = (await connection.execute(select(c.school_id, c.active, c.student_id, c.source_id).where(of_both))).all()
+    names: dict[int, str] = {}
+    for each in sorted(found, key=lambda row: row.student_id == student.id):
+        if each.source_id is not None:
+            names[each.school_id] = each.source_id
     active: dict[int, bool] = {}
-    for school_id, is_active in (*((each.school_id, each.active) for each in (student, removed)), *found):
-        active[school_id] = active.get(school_id, False) or is_active
+    for each in (student, removed, *found):
+        active[each.school_id] = active.get(each.school_id, False) or each.active
     at_home = active.pop(student.school_id)
     await connection.execute(delete(student_schools).where(of_both))
-    rows = [{"school_id": each, "student_id": student.id, "active": is_active} for each, is_active in active.items()]
+    rows = [
+        {"school_id": each, "student_id": student.id, "active": is_active, "source_id": names.get(each)}
+        for each, is_active in active.items()
+    ]
     if rows:
         await connection.execute(insert(student_schools), rows)
     return at_home

@@ -9,8 +9,8 @@ from sqlalchemy import Table, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.search import with_search_text
-from adsum.roster.repository.membership import names_student_at
-from adsum.roster.tables import classes, enrolments, named_student_id, sessions, student_schools, students
+from adsum.roster.repository.membership import student_names
+from adsum.roster.tables import classes, enrolments, sessions, student_schools, students
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,12 @@ async def class_id_of(connection: AsyncConnection, school_id: int, source_id: st
 
 async def find_student(connection: AsyncConnection, school_id: int, source_id: str) -> StudentKey | None:
     """The student of a school with this source id: one whose home it is, else one of another home school."""
-    c = students.c
+    n = student_names.c
     found = (
-        select(named_student_id, c.school_id, c.id)
-        .where(names_student_at(school_id), c.source_id == source_id)
-        .order_by(c.school_id != school_id, c.id)
+        select(n.student_id, students.c.school_id, n.row_id)
+        .join(students, students.c.id == n.row_id)
+        .where(n.school_id == school_id, n.source_id == source_id)
+        .order_by(n.is_home.desc(), n.row_id)
     )
     row = (await connection.execute(found)).first()
     return None if row is None else StudentKey(*row)

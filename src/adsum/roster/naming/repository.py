@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_class, in_visible_school
 from adsum.roster.naming.rules import NamedSession, NamedStudent
-from adsum.roster.repository.membership import names_student_at
+from adsum.roster.repository.membership import student_names
 from adsum.roster.repository.students import ever_taught
-from adsum.roster.tables import classes, named_student_id, sessions, students
+from adsum.roster.tables import classes, sessions, students
 
 # Both databases limit the parameters of a statement.
 _IDS_AT_ONCE = 10_000
@@ -42,10 +42,12 @@ async def visible_students(connection: AsyncConnection, caller: Caller, school_i
     A student is listed again under the source id of each record of the school that was merged into theirs.
     """
     # The last student of a source id is the one whom the file names: one of the school, not of another home school.
+    n = student_names.c
     found = (
-        select(named_student_id, students.c.source_id)
-        .where(names_student_at(school_id))
-        .order_by(students.c.school_id == school_id, students.c.id)
+        select(n.student_id, n.source_id)
+        .join(students, students.c.id == n.row_id)
+        .where(n.school_id == school_id)
+        .order_by(n.is_home, n.row_id)
     )
     if caller.teaches_only:
         found = found.where(ever_taught(caller))

@@ -10,14 +10,14 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TypeVar
 
-from sqlalchemy import Boolean, ColumnElement, FunctionElement, and_, case, or_, select
+from sqlalchemy import Boolean, ColumnElement, FunctionElement, Subquery, and_, case, literal, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import can_see_school
-from adsum.roster.tables import is_student, student_schools, students
+from adsum.roster.tables import is_student, named_student_id, student_schools, students
 
 T = TypeVar("T")
 
@@ -27,10 +27,29 @@ def student_in_school(school_id: int) -> ColumnElement[bool]:
     return and_(is_student, _in_schools([school_id]))
 
 
-def names_student_at(school_id: int) -> ColumnElement[bool]:
-    """Rows that name a student at a school: those of its students, and merged records of this school only."""
-    merged = and_(students.c.merged_into.is_not(None), students.c.school_id == school_id)
-    return or_(student_in_school(school_id), merged)
+def _names_at_schools() -> Subquery:
+    of_home = select(
+        students.c.school_id,
+        students.c.source_id,
+        named_student_id.label("student_id"),
+        students.c.active,
+        literal(1).label("is_home"),
+        students.c.id.label("row_id"),
+    )
+    o = student_schools.c
+    of_others = select(o.school_id, o.source_id, o.student_id, o.active, literal(0), o.student_id)
+    return union_all(of_home, of_others).subquery("student_names")
+
+
+student_names = _names_at_schools()
+"""Which source id names which student at which school: the one definition.
+
+A row of `students` names its student at its own school only, a merged record too; a row of `student_schools` names one
+whose home is another school. Where both name somebody, the first one holds: see `is_home`.
+
+Columns: `school_id`, `source_id`, `student_id`; `active`, whether the newest file has the name; `is_home`, 1 for a row
+of `students`, else 0; `row_id`, in `students`.
+"""
 
 
 def is_visible_student(caller: Caller) -> ColumnElement[bool]:

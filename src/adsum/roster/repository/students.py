@@ -21,6 +21,7 @@ from adsum.roster.repository.membership import (
     is_visible_student,
     shown_school,
     student_in_school,
+    student_names,
 )
 from adsum.roster.rules import RosterStudent, StudentFilters, StudentName, StudentRow, grades_of, name_order
 from adsum.roster.tables import classes, enrolments, is_student, named_student_id, student_schools, students
@@ -50,7 +51,7 @@ async def list_students(
     if filters.words is not None:
         statement = statement.where(await _is_or_was(connection, mentions(filters.words, students.c.search_text)))
     if filters.source_id is not None:
-        statement = statement.where(await _is_or_was(connection, students.c.source_id == filters.source_id))
+        statement = statement.where(_is_named(caller, filters.source_id))
     return [StudentRow(*row) for row in await connection.execute(statement)]
 
 
@@ -160,6 +161,14 @@ def _students(caller: Caller) -> Select[int, int, str | None, str, str, str | No
         .join(schools, schools.c.id == shown)
         .where(is_visible_student(caller))
     )
+
+
+def _is_named(caller: Caller, source_id: str) -> ColumnElement[bool]:
+    """Students with this source id at a school that the caller sees."""
+    named = select(student_names.c.student_id).where(student_names.c.source_id == source_id)
+    if caller.schools is not None:
+        named = named.where(student_names.c.school_id.in_(sorted(caller.schools)))
+    return students.c.id.in_(named)
 
 
 async def _is_or_was(connection: AsyncConnection, condition: ColumnElement[bool]) -> ColumnElement[bool]:

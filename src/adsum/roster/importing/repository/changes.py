@@ -304,13 +304,13 @@ def of_import(kind: ImportTable) -> tuple[ColumnElement[bool], ...]:
     return kind.table.c.source_id.is_not(None), owned
 
 
-def is_missing(kind: ImportTable, *, absent: bool, owner: ColumnElement[int] | None = None) -> ColumnElement[bool]:
+def is_missing(kind: ImportTable, *, absent: bool, names: Table | None = None) -> ColumnElement[bool]:
     """Rows that the file deletes; with `absent`, also those that it does not contain.
 
-    `owner`: the school or class, if it is not the row's own.
+    `names`: the table with the owner and the source id, if it is not that of the kind.
     """
-    staged, table = kind.staged, kind.table
-    owner = table.c[kind.owner] if owner is None else owner
+    staged, table = kind.staged, kind.table if names is None else names
+    owner = table.c[kind.owner]
     is_same = and_(staged.c.source_id == table.c.source_id, staged.c[kind.owner] == owner)
     present = exists().where(kind.is_present(staged), is_same)
     kept = exists().where(staged.c.state == Staged.KEPT.value, staged.c.source_id == table.c.source_id)

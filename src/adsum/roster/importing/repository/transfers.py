@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     ColumnElement,
+    Select,
     and_,
     case,
     delete,
@@ -33,27 +34,18 @@ from adsum.roster.importing.tables import (
     import_students,
     import_transfers,
 )
-from adsum.roster.tables import classes, is_student, named_student_id, student_schools, students
+from adsum.roster.repository.membership import student_names
+from adsum.roster.tables import classes, is_student, student_schools, students
 
 _MERGED = students.alias("merged")
+_MEMBERSHIP = ("student_id", "school_id", "active", "source_id")
 
 
 async def known_students(connection: AsyncConnection) -> KnownStudents:
     """The students to whom enrolments can refer."""
-    s, o, i = students.c, student_schools.c, import_schools.c
-    at_home = select(s.school_id, s.source_id, named_student_id, s.active).join(
-        import_schools, i.school_id == s.school_id
-    )
-    at_others = (
-        select(o.school_id, s.source_id, s.id, o.active)
-        .join(students, s.id == o.student_id)
-        .join(import_schools, i.school_id == o.school_id)
-    )
     # Later rows replace earlier ones: an active student is found first, and a student at home first of all.
-    ranked = (
-        *(await connection.execute(at_others.where(s.source_id.is_not(None)).order_by(o.active, s.id))),
-        *(await connection.execute(at_home.where(s.source_id.is_not(None)))),
-    )
+    n = student_names.c
+    ranked = (await connection.execute(_names_of_import().order_by(n.is_home, n.active, n.row_id))).all()
     active: dict[str, set[int]] = {}
     for _, source_id, student_id, is_active in ranked:
         if is_active:
@@ -64,41 +56,31 @@ async def known_students(connection: AsyncConnection) -> KnownStudents:
 
 async def active_students(connection: AsyncConnection) -> dict[tuple[int, str], int]:
     """Ids by school and source id, of the active students of each school of the import."""
-    s, o, i = students.c, student_schools.c, import_schools.c
-    at_home = (
-        select(s.school_id, s.source_id, named_student_id)
-        .join(import_schools, i.school_id == s.school_id)
-        .where(s.active)
+    n = student_names.c
+    found = _names_of_import().where(n.active).order_by(n.is_home, n.row_id)
+    return {(school_id, source_id or ""): id_ for school_id, source_id, id_, _ in await connection.execute(found)}
+
+
+def _names_of_import() -> Select[int, str, int, bool]:
+    """The names of the students of the schools of the import."""
+    n = student_names.c
+    return (
+        select(n.school_id, n.source_id, n.student_id, n.active)
+        .join(import_schools, import_schools.c.school_id == n.school_id)
+        .where(n.source_id.is_not(None))
     )
-    at_others = (
-        select(o.school_id, s.source_id, s.id)
-        .join(students, s.id == o.student_id)
-        .join(import_schools, i.school_id == o.school_id)
-        .where(o.active)
-    )
-    found = at_others.where(s.source_id.is_not(None)).union_all(at_home.where(s.source_id.is_not(None)))
-    return {(school_id, source_id or ""): id_ for school_id, source_id, id_ in await connection.execute(found)}
 
 
 async def find_elsewhere(connection: AsyncConnection) -> None:
     """Finds the listed students who are stored as students of other schools of the import only."""
     await connection.execute(delete(import_elsewhere))
-    staged, s, o = import_students, students.c, student_schools.c
-    schools = select(import_schools.c.school_id)
-    at_home = select(named_student_id.label("id"), s.source_id, s.active).where(
-        s.school_id.in_(schools), s.source_id.is_not(None)
-    )
-    at_others = (
-        select(s.id, s.source_id, s.active)
-        .join(student_schools, o.student_id == s.id)
-        .where(o.school_id.in_(schools), s.source_id.is_not(None))
-    )
-    person = at_home.union(at_others).subquery("person")
-    is_member = exists().where(o.student_id == person.c.id, o.school_id == staged.c.school_id)
-    order = case((is_member, 0), else_=1), person.c.active.desc(), person.c.id
+    staged, o = import_students, student_schools.c
+    person = _names_of_import().subquery("person")
+    is_member = exists().where(o.student_id == person.c.student_id, o.school_id == staged.c.school_id)
+    order = case((is_member, 0), else_=1), person.c.active.desc(), person.c.student_id
     found = (
         select(
-            *(staged.c.school_id, staged.c.source_id, person.c.id.label("student_id")),
+            *(staged.c.school_id, staged.c.source_id, person.c.student_id),
             func.row_number().over(partition_by=(staged.c.school_id, staged.c.source_id), order_by=order).label("rank"),
         )
         .join(person, person.c.source_id == staged.c.source_id)
@@ -126,8 +108,8 @@ async def transfer(connection: AsyncConnection, *, absent: bool) -> int:
     )
     becomes_home = exists().where(t.student_id == o.student_id, t.school_id == o.school_id)
     await connection.execute(delete(student_schools).where(becomes_home))
-    former = select(t.student_id, t.old_school_id, literal(False))
-    await connection.execute(insert(student_schools).from_select(["student_id", "school_id", "active"], former))
+    former = select(t.student_id, t.old_school_id, literal(False), s.source_id).join(students, s.id == t.student_id)
+    await connection.execute(insert(student_schools).from_select(_MEMBERSHIP, former))
     staged = import_students.c
     moved = (
         update(students)
@@ -145,11 +127,22 @@ async def join_schools(connection: AsyncConnection) -> tuple[int, int]:
     """Adds the schools at which students are listed besides their home school: (added, active again)."""
     e, o = import_elsewhere.c, student_schools.c
     same = and_(e.student_id == o.student_id, e.school_id == o.school_id)
+    # Of several merged records that are listed there, the stored source id stays, else the first one names the student.
+    listed = select(func.min(e.source_id)).where(same).correlate(student_schools).scalar_subquery()
+    is_stored = exists().where(same, e.source_id == o.source_id)
+    await connection.execute(
+        update(student_schools).values(source_id=listed).where(exists().where(same), not_(is_stored))
+    )
     again = update(student_schools).values(active=True).where(not_(o.active), exists().where(same))
     # A merged record may be listed anew at the home school of the student.
     at_home = exists().where(students.c.id == e.student_id, students.c.school_id == e.school_id)
-    new = select(e.student_id, e.school_id, literal(True)).distinct().where(not_(exists().where(same)), not_(at_home))
-    added = insert(student_schools).from_select(["student_id", "school_id", "active"], new.order_by(e.student_id))
+    new = (
+        select(e.student_id, e.school_id, literal(True), func.min(e.source_id))
+        .where(not_(exists().where(same)), not_(at_home))
+        .group_by(e.student_id, e.school_id)
+        .order_by(e.student_id)
+    )
+    added = insert(student_schools).from_select(_MEMBERSHIP, new)
     changed = (await connection.execute(again)).rowcount
     return (await connection.execute(added)).rowcount, changed
 
@@ -167,8 +160,9 @@ async def end_missing_students(connection: AsyncConnection, *, absent: bool) -> 
     at_others = (
         select(o.student_id, o.school_id)
         .join(students, s.id == o.student_id)
-        .where(o.active, s.source_id.is_not(None), o.school_id.in_(select(import_schools.c.school_id)))
-        .where(is_missing(STUDENTS, absent=absent, owner=o.school_id), not_(_is_listed_as_merged(o.school_id)))
+        .where(o.active, _is_named_at_other(), o.school_id.in_(select(import_schools.c.school_id)))
+        .where(or_(o.source_id.is_(None), is_missing(STUDENTS, absent=absent, names=student_schools)))
+        .where(not_(_is_listed_as_merged(o.school_id)))
     )
     for leaving in (at_home, at_others):
         await connection.execute(insert(import_leavers).from_select(["student_id", "school_id"], leaving))
@@ -199,6 +193,13 @@ async def _follow_merged_records(connection: AsyncConnection, *, absent: bool) -
     await connection.execute(again.values(active=True))
 
 
+def _is_named_at_other() -> ColumnElement[bool]:
+    """Rows of `student_schools` whose students roster files can contain there, under a source id of this school."""
+    o, merged = student_schools.c, _MERGED.c
+    of_school = (merged.merged_into == o.student_id, merged.school_id == o.school_id)
+    return or_(o.source_id.is_not(None), exists().where(*of_school, merged.source_id.is_not(None)))
+
+
 def _is_listed_as_merged(school_id: ColumnElement[int]) -> ColumnElement[bool]:
     """Students of whom a merged record is active at a school."""
     merged = _MERGED.c
@@ -210,23 +211,22 @@ async def add_schools_of_enrolments(connection: AsyncConnection) -> None:
     staged, s, o = import_enrolments.c, students.c, student_schools.c
     known = exists().where(o.student_id == staged.student_id, o.school_id == classes.c.school_id)
     visiting = (
-        select(staged.student_id, classes.c.school_id, literal(False))
+        select(staged.student_id, classes.c.school_id, literal(False), s.source_id)
         .distinct()
         .join(classes, classes.c.id == staged.class_id)
         .join(students, s.id == staged.student_id)
         .where(ENROLMENTS.is_present(import_enrolments), s.school_id != classes.c.school_id, not_(known))
     )
-    await connection.execute(insert(student_schools).from_select(["student_id", "school_id", "active"], visiting))
+    await connection.execute(insert(student_schools).from_select(_MEMBERSHIP, visiting))
 
 
 async def count_active_students(connection: AsyncConnection) -> int:
     """The number of active students with a source id, once for each of their schools in the import."""
-    o, s = student_schools.c, students.c
-    at_home = select(func.count()).select_from(students).where(is_student, s.active, *of_import(STUDENTS))
+    o = student_schools.c
+    at_home = select(func.count()).select_from(students).where(is_student, students.c.active, *of_import(STUDENTS))
     at_others = (
         select(func.count())
         .select_from(student_schools)
-        .join(students, s.id == o.student_id)
-        .where(o.active, s.source_id.is_not(None), o.school_id.in_(select(import_schools.c.school_id)))
+        .where(o.active, _is_named_at_other(), o.school_id.in_(select(import_schools.c.school_id)))
     )
     return (await connection.scalar(at_home) or 0) + (await connection.scalar(at_others) or 0)
