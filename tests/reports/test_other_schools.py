@@ -17,7 +17,10 @@ from adsum.platform.paging import PageRequest
 from adsum.reports.repository.summaries import is_stale
 from adsum.reports.rules import ChronicRule, Counts, GroupBy
 from adsum.reports.service import StudentRecord
+from adsum.wiring import Adsum
 from tests.reports.conftest import MONDAY, WEEK, Reported, reported_school
+from tests.support.api import opened_api
+from tests.support.pages import Pages, visible_text
 from tests.support.schools import add_school, caller, enrol
 
 MONDAY_TO_WEDNESDAY, THURSDAY, FRIDAY = WEEK[:3], WEEK[3], WEEK[4]
@@ -160,3 +163,26 @@ async def test_only_reports_that_read_the_days_at_other_schools_summarise_them(m
     assert await stale() == [WEEK[0], WEEK[2]]
     await reports.rates(moved.home.scope(), GroupBy.STUDENT, office, PAGE)
     assert await stale() == []
+
+
+async def test_the_page_of_a_student_shows_the_days_at_the_former_school_before_the_new_one_has_any(
+    adsum: Adsum,
+) -> None:
+    home, former = [await reported_school(adsum.database) for _ in range(2)]
+    student_id, newcomer, *_ = home.school.student_ids
+    async with adsum.database.transaction() as connection:
+        await add_school(connection, student_id, former.school.school_id)
+        await enrol(connection, former.school.class_id, [student_id], end=THURSDAY)
+    at_former = replace(former, school=replace(former.school, student_ids=[student_id]))
+    await at_former.take(MONDAY, {0: "absent"})
+
+    async with opened_api(adsum, home.school) as api:
+        moved, unknown = [await Pages(api).open(f"/year/students/{each}") for each in (student_id, newcomer)]
+
+    text = visible_text(moved)
+    assert "to September 2, 2024" in text
+    assert "of 1 day" in text
+    assert "None at this school." in text
+    assert "Nothing is recorded yet." in visible_text(unknown)
+    assert "2000" not in unknown.text
+    assert "Every record as CSV" not in unknown.text

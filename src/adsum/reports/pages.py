@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -18,8 +18,9 @@ from adsum.absences.page_data import AbsencePageData
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.attendance import endpoints as attendances
+from adsum.platform.days import today_in
 from adsum.platform.errors import Invalid, NotFound
-from adsum.platform.http.dependencies import provided
+from adsum.platform.http.dependencies import Now, provided
 from adsum.platform.http.list_files import FileKind, WantedFile
 from adsum.platform.http.queries import Day, PageQuery, Words
 from adsum.platform.http.schemas import PathId
@@ -49,8 +50,6 @@ router = APIRouter(prefix="/year", include_in_schema=False, route_class=PageRout
 Id = Annotated[PathId, Path(alias="id")]
 DirectoryService = Annotated[Directory, Depends(provided(Directory))]
 PERIODS = (30, 90, 365)
-# A page without records has a day in its form, but shows none.
-NO_DAY = date(2000, 1, 1)
 
 Reader = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_READ, Permission.ROSTER_READ))]
 SchoolsService = Annotated[Schools, Depends(provided(Schools))]
@@ -100,7 +99,7 @@ class YearView:
         schools: the schools that the visitor sees.
         school: the selected school.
         first_day, last_day: the period.
-        newest: the last day with a record, or None.
+        newest: the last day with a record of the school, or of the student of the page, or None.
         year_begins: the first day of the school year of the newest day, or None.
         query: the query of the request.
         class_id: the class, or None.
@@ -171,14 +170,17 @@ class ViewReader:
     year: Year
     caller: Caller
     query: YearQuery
+    now: datetime
 
-    async def of_one(self, school_id: int, class_id: int | None = None) -> YearView:
+    async def of_one(self, school_id: int, class_id: int | None = None, student_id: int | None = None) -> YearView:
         """The selection of the page of a class or student of this school. Raises NotFound for an invisible school."""
-        view = await self.read(school_id, class_id)
+        view = await self.read(school_id, class_id, student_id)
         assert view is not None
         return view
 
-    async def read(self, school_id: int | None = None, class_id: int | None = None) -> YearView | None:
+    async def read(
+        self, school_id: int | None = None, class_id: int | None = None, student_id: int | None = None
+    ) -> YearView | None:
         """The selection; None if there is no school yet.
 
         Raises:
@@ -191,8 +193,9 @@ class ViewReader:
         school = next((each for each in schools if wanted in (None, each.id)), None)
         if school is None:
             raise NotFound(f"there is no school {wanted}", schoolId=wanted)
-        usual = await self.year.usual_days(school.id, self.caller)
-        view = _without_choices(schools, school, usual, self.query, class_id)
+        usual = await self.year.usual_days(school.id, self.caller, student_id)
+        today = today_in(school.time_zone, self.now)
+        view = _without_choices(schools, school, usual, self.query, class_id, today)
         try:
             return replace(view, choices=await self.year.choices(view.scope, self.caller))
         except Invalid as error:
@@ -200,19 +203,24 @@ class ViewReader:
 
 
 async def _view_reader(
-    schools: SchoolsService, year: YearService, visitor: Reader, query: RequestedQuery
+    schools: SchoolsService, year: YearService, visitor: Reader, query: RequestedQuery, now: Now
 ) -> ViewReader:
-    return ViewReader(schools, year, visitor.caller, query)
+    return ViewReader(schools, year, visitor.caller, query, now)
 
 
 RequestedView = Annotated[ViewReader, Depends(_view_reader)]
 
 
 def _without_choices(
-    schools: Sequence[School], school: School, usual: UsualDays | None, query: YearQuery, class_id: int | None
+    schools: Sequence[School],
+    school: School,
+    usual: UsualDays | None,
+    query: YearQuery,
+    class_id: int | None,
+    today: date,
 ) -> YearView:
     newest = usual.last if usual is not None else None
-    last_day = query.last_day or newest or query.first_day or NO_DAY
+    last_day = query.last_day or newest or query.first_day or today
     return YearView(
         schools=schools,
         school=school,
@@ -272,7 +280,7 @@ async def student_page(
 ) -> Response:
     """The record of one student, for printing."""
     found = await directory.find_student(visitor.caller, student_id)
-    view = await reading.of_one(found.school_id)
+    view = await reading.of_one(found.school_id, student_id=student_id)
     if (file := view.query.file) is not None:
         days = {"from": view.first_day, "to": view.last_day}
         query = attendances.RecordQuery.model_validate({"studentId": student_id} | days)

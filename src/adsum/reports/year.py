@@ -12,7 +12,13 @@ from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
 from adsum.platform.database.engine import Database
 from adsum.platform.days import Span
 from adsum.reports.definitions import Definition, definition_of_chronic_absence, definition_of_rates
-from adsum.reports.repository.reading import marks_of_student, newest_day
+from adsum.reports.repository.reading import (
+    days_of_student,
+    marks_of_student,
+    newest_day,
+    other_schools,
+    visible_days,
+)
 from adsum.reports.rules import (
     ChronicRule,
     Counts,
@@ -85,14 +91,24 @@ class Year:
         self._database = database
         self._summaries = summaries
 
-    async def usual_days(self, school_id: int, caller: Caller) -> UsualDays | None:
-        """The days of the school year up to the newest day that the caller sees; None without records."""
+    async def usual_days(self, school_id: int, caller: Caller, student_id: int | None = None) -> UsualDays | None:
+        """The days of the school year up to the newest day that the caller sees; None without records.
+
+        With a student, their days at other schools count, too: the school may have taken no register since they came.
+        """
         require_permission(caller, Permission.ATTENDANCE_READ)
+        ever = Scope(school_id, date.min, date.max, None, student_id)
         async with self._database.snapshot() as connection:
             await require_school(connection, caller, school_id)
-        await self._summaries.refresh(school_id)
+            others = [] if student_id is None else await other_schools(connection, caller, ever)
+        for each in (school_id, *others):
+            await self._summaries.refresh(each)
         async with self._database.snapshot() as connection:
             newest = await newest_day(connection, caller, school_id)
+            if student_id is not None:
+                statuses = await statuses_of_school(connection, school_id)
+                of_student = await days_of_student(connection, visible_days(caller, ever, statuses))
+                newest = max([day.day for day in of_student] + ([] if newest is None else [newest]), default=None)
             terms = await list_terms(connection, school_id, 0, MAX_TERMS)
         spans = [Span(term.begin_date, term.end_date) for term in terms if term.opens_school]
         return None if newest is None else usual_days(newest, spans)
