@@ -62,6 +62,8 @@ def import_marks(
         return
     rows = [batch.model_dump(by_alias=True) | {"conflicts": len(batch.conflicts)} for batch in answer.batches]
     show_rows(COLUMNS, rows, as_json=False, dropped_first=("runId", "skippedJobs"), none="the file has no marks")
+    if answer.dry_run:
+        typer.echo("A dry run: nothing was changed.")
     conflicts = sum(len(batch.conflicts) for batch in answer.batches)
     if conflicts:
         typer.echo(f"adsum: marks not applied, because other marks are recorded: {conflicts}; see --json", err=True)
