@@ -37,9 +37,18 @@ async def test_a_preview_shows_every_error_with_line_and_column_and_records_noth
     text = visible_text(page)
     assert "Nothing was recorded. Correct the file, and send it again." in text
     for line in (3, 4, 5):
-        assert f"marks.csv {line} line {line}" in text
+        assert f" upload {line} " in text
+        assert f"line {line}:" not in text
     assert 'name="digest"' not in page.text
     assert await files.api.statuses() == {}
+
+
+async def test_a_preview_in_german_names_the_causes_in_german(files: Files, pages: Pages) -> None:
+    page = await pages.send(PATH, {}, file=content(files.line(999_999)), Accept_Language="de")
+
+    text = visible_text(page)
+    assert "upload 2 Diese Schülerin oder diesen Schüler gibt es nicht. there is no" in text
+    assert "marks.csv" not in text
 
 
 async def test_a_confirmed_file_is_accepted_with_a_link_to_its_progress(files: Files, pages: Pages) -> None:
