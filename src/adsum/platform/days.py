@@ -28,6 +28,7 @@ _WEEKDAYS = {name: day for day, names in enumerate(_NAMES_OF_DAYS, start=1) for 
 # The largest difference between the local dates of one instant, in whole days.
 _ANY_OFFSET = timedelta(days=2)
 _PLAIN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_GERMAN = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})")
 # JavaScript's form of a plain day. It means the same day in every time zone.
 _MIDNIGHT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T00:00:00(\.0{1,9})?Z")
 _TIMESTAMP = re.compile(
@@ -113,6 +114,20 @@ def plain_day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise WrongDay("date_impossible", f"{text} is not a day of the calendar") from None
+
+
+def day_in_file(text: str) -> date:
+    """Parses a date as files of people have it: `YYYY-MM-DD`, or `DD.MM.YYYY` of a German spreadsheet.
+
+    Raises:
+        WrongDay: the text has another form, or the date does not exist.
+    """
+    if found := _GERMAN.fullmatch(text):
+        day, month, year = found.groups()
+        return plain_day(f"{year}-{month.zfill(2)}-{day.zfill(2)}")
+    if not _PLAIN.fullmatch(text):
+        raise WrongDay("date_format", f"{text[:40]!r} is not a date of the form YYYY-MM-DD or DD.MM.YYYY")
+    return plain_day(text)
 
 
 def day_near(text: str) -> date:

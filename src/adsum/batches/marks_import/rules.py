@@ -17,7 +17,7 @@ from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.rules import OnExisting
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.platform.csv_files import CsvForm, Line
-from adsum.platform.days import WrongDay, plain_day, time_of
+from adsum.platform.days import WrongDay, day_in_file, time_of
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
 from adsum.platform.ids import MAX_ID, Batch
 from adsum.roster.naming.rules import CLASS, SESSION, STUDENT, NamedSession, Names, RosterNames, names_differ, names_in
@@ -197,7 +197,7 @@ def _is_recorded(mark: Mark, record: RecordedMark | None) -> bool:
 
 
 def read_marks(content: bytes) -> Iterator[MarkRow | WrongRow]:
-    """Parses each line, or returns its violations. A date is a plain YYYY-MM-DD.
+    """Parses each line, or returns its violations. A date is YYYY-MM-DD or DD.MM.YYYY.
 
     Raises:
         Malformed: the content is not UTF-8, or not CSV with these columns.
@@ -234,7 +234,7 @@ def _day(cells: Mapping[str, str], violations: list[Violation]) -> date | None:
         violations.append(names_differ(days))
         return None
     try:
-        return plain_day(days[0].text)
+        return day_in_file(days[0].text)
     except WrongDay as error:
         violations.append(Violation(error.code, str(error)))
         return None

@@ -37,9 +37,13 @@ async def merging(
     words: Annotated[Words, Query()] = "",
     keep: PathId | None = None,
     remove: PathId | None = None,
+    merged: bool = False,
 ) -> Response:
-    """Finds both records. With `keep` and `remove`: what moves, and the days that need a choice."""
-    return await _page(request, page_data, visitor, words, keep, remove)
+    """Finds both records. With `keep` and `remove`: what moves, and the days that need a choice.
+
+    With `merged`, the page after a merge: it says so, and shows the merges instead of the form.
+    """
+    return await _page(request, page_data, visitor, words, keep, remove, merged=merged)
 
 
 @router.post(PATH)
@@ -55,7 +59,7 @@ async def merge(request: Request, page_data: PageDataService, visitor: Responsib
         await page_data.merge(keep, remove, _choices(fields), visitor.caller)
     except (*WRONG, NotFound) as error:
         return await _page(request, page_data, visitor, "", keep, remove, fields=fields, error=error)
-    return redirect_to(f"{PATH}?keep={keep}#merges")
+    return redirect_to(f"{PATH}?keep={keep}&merged=true")
 
 
 def _id_in(fields: Mapping[str, str], name: str) -> int:
@@ -93,6 +97,7 @@ async def _page(
     *,
     fields: Mapping[str, str] | None = None,
     error: AdsumError | None = None,
+    merged: bool = False,
 ) -> Response:
     choices = _choices(fields or {})
     view = await page_data.view(words.strip(), keep, remove, choices, visitor.caller)
@@ -105,6 +110,7 @@ async def _page(
         remove=remove,
         view=view,
         prefer=choices.prefer,
+        merged=merged and bool(view.merges),
         error=error or view.refusal,
     )
     response.headers["Cache-Control"] = "no-store"
