@@ -18,7 +18,7 @@ from adsum.absences.page_data import AbsencePageData
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.attendance import endpoints as attendances
-from adsum.platform.days import today_in
+from adsum.platform.days import EARLIEST, today_in
 from adsum.platform.errors import Invalid, NotFound
 from adsum.platform.http.dependencies import Now, provided
 from adsum.platform.http.list_files import FileKind, WantedFile
@@ -285,7 +285,8 @@ async def student_page(
         days = {"from": view.first_day, "to": view.last_day}
         query = attendances.RecordQuery.model_validate({"studentId": student_id} | days)
         return _file(await attendances.list_attendances(query, records, visitor.caller, Response(), file))
-    planned = await absences.of_student(found.school_id, student_id, view.first_day, visitor.caller)
+    since = EARLIEST if view.newest is None else view.first_day  # without records, every planned absence
+    planned = await absences.of_student(found.school_id, student_id, since, visitor.caller)
     context: dict[str, Any] = {"record": None, "planned": planned}
     if view.has_days:
         scope = view.scope_of_student(student_id)
