@@ -92,7 +92,7 @@ async def test_a_closed_day_is_recorded_with_a_reason(files: Files, pages: Pages
     refused = await pages.send(PATH, {"reason": "exam"}, file=file)
     forced = await pages.send(PATH, {"force": "true", "reason": "exam"}, file=file)
 
-    assert "marks.csv 2 line 2" in visible_text(refused)
+    assert "upload 2 " in visible_text(refused)
     assert 'value="exam"' in refused.text
     assert "1 mark is recorded" in visible_text(forced)
     assert '<input type="hidden" name="force" value="true">' in forced.text
