@@ -224,3 +224,139 @@ async def test_a_file_adds_a_child_with_a_source_id_that_the_student_has_at_anot
     before = await small.importing.everything()
     assert (await small.importing.run(second)).changes_nothing
     assert await small.importing.everything() == before
+
+
+@pytest.fixture
+async def two_schools() -> Roster:
+    """Two schools in one file; all students are at the first one."""
+    roster = a_school(students=30)
+    roster.add("orgs", sourcedId="school-2", status="active", name="Ahorn", type="school")
+    roster.tables["classes"].append(a_class("class-9", school="school-2"))
+    return roster
+
+
+async def import_and_merge(importing: Importing, roster: Roster) -> None:
+    assert (await importing.run(roster)).violations == ()
+    ids = {row["source_id"]: row["id"] for row in await importing.rows(tables.students)}
+    merges = StudentMerges(importing.database, lambda: NOW)
+    await merges.merge(ids[KEPT], ids[REMOVED], Choices(), system_caller())
+
+
+def move(roster: Roster, source_id: str) -> None:
+    """Lists a student of the first school at the second one, in its class, from now on."""
+    roster.row("users", source_id)["orgSourcedIds"] = "school-2"
+    roster.row("enrollments", f"class-1-{source_id}")["endDate"] = "2024-10-14"
+    roster.tables["enrollments"].append(enrolment("class-9", source_id, begin="2024-10-15", school="school-2"))
+
+
+def drop(roster: Roster, source_id: str) -> None:
+    roster.drop("users", source_id)
+    roster.tables["enrollments"] = [row for row in roster.tables["enrollments"] if row["userSourcedId"] != source_id]
+
+
+async def run_twice(importing: Importing, roster: Roster) -> tuple[int, int, int, int]:
+    """The counts of the students of an import. The same file again changes nothing."""
+    shown = await importing.run(roster, dry_run=True)
+    report = await importing.run(roster)
+    assert (report.violations, counts(shown)) == ((), counts(report))
+    before = await importing.everything()
+    again = await importing.run(roster)
+    assert (again.violations, again.changes_nothing) == ((), True)
+    assert await importing.everything() == before
+    return counts(report)["students"]
+
+
+async def test_a_removed_record_of_two_schools_names_the_student_at_both(
+    importing: Importing, two_schools: Roster
+) -> None:
+    two_schools.row("users", REMOVED)["orgSourcedIds"] = "school-1,school-2"
+    two_schools.tables["enrollments"].append(enrolment("class-9", REMOVED, school="school-2"))
+    await import_and_merge(importing, two_schools)
+    before = await importing.everything()
+
+    assert await run_twice(importing, two_schools) == (0, 0, 0, 31)
+
+    assert await importing.everything() == before
+    assert await importing.schools(KEPT) == [("school-1", True), ("school-2", True)]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_the_student_transfers_under_the_removed_id(
+    importing: Importing, two_schools: Roster, *, at_once: bool
+) -> None:
+    await import_and_merge(importing, two_schools)
+    drop(two_schools, KEPT)
+    if not at_once:
+        await run_twice(importing, two_schools)
+    move(two_schools, REMOVED)
+
+    assert (await run_twice(importing, two_schools))[0] == 0
+
+    assert await importing.schools(KEPT) == [("school-2", True), ("school-1", False)]
+    (new,) = [row for row in await importing.rows(tables.enrolments) if row["source_id"] == f"class-9-{REMOVED}"]
+    (student,) = [row for row in await importing.rows(tables.students) if row["source_id"] == KEPT]
+    assert (new["student_id"], new["end_date"]) == (student["id"], None)
+    assert (await people(importing))[KEPT] == (f"Given {REMOVED}", True)
+
+    drop(two_schools, REMOVED)
+    assert (await run_twice(importing, two_schools))[2] == 1
+    assert await importing.schools(KEPT) == [("school-2", False), ("school-1", False)]
+
+
+@pytest.mark.parametrize(
+    ("moving", "schools"),
+    [
+        ([REMOVED], [("school-1", True), ("school-2", True)]),
+        ([KEPT], [("school-1", True), ("school-2", True)]),
+        ([KEPT, REMOVED], [("school-2", True), ("school-1", False)]),
+    ],
+)
+async def test_both_ids_are_listed_and_move(
+    importing: Importing, two_schools: Roster, moving: list[str], schools: list[tuple[str, bool]]
+) -> None:
+    await import_and_merge(importing, two_schools)
+    for source_id in moving:
+        move(two_schools, source_id)
+
+    assert (await run_twice(importing, two_schools))[0] == (len(moving) == 1)
+
+    assert await importing.schools(KEPT) == schools
+    spans = await importing.spans()
+    for source_id in moving:
+        assert spans[f"class-9-{source_id}"][1] is None
+    # The one that stayed moves, too, and both move back.
+    for source_id in {KEPT, REMOVED} - set(moving):
+        move(two_schools, source_id)
+    await run_twice(importing, two_schools)
+    assert await importing.schools(KEPT) == [("school-2", True), ("school-1", False)]
+    for source_id in (KEPT, REMOVED):
+        two_schools.row("users", source_id)["orgSourcedIds"] = "school-1"
+        two_schools.row("enrollments", f"class-9-{source_id}")["endDate"] = "2024-10-15"
+        two_schools.row("enrollments", f"class-1-{source_id}")["endDate"] = ""
+    await run_twice(importing, two_schools)
+    assert await importing.schools(KEPT) == [("school-1", True), ("school-2", False)]
+    assert {row["student_id"] for row in await importing.rows(tables.student_schools)} == {
+        row["id"] for row in await importing.rows(tables.students) if row["source_id"] == KEPT
+    }
+
+
+async def test_a_delta_lists_the_removed_id_at_another_school_after_both_were_deleted(
+    importing: Importing, two_schools: Roster
+) -> None:
+    await import_and_merge(importing, two_schools)
+    modes = {"orgs": "delta", "users": "delta", "enrollments": "delta"}
+    for source_id in (REMOVED, KEPT):
+        gone = two_schools.row("users", source_id) | {"status": "tobedeleted"}
+        await importing.run(
+            Roster({"orgs": two_schools.tables["orgs"], "users": [gone]}, {"orgs": "delta", "users": "delta"})
+        )
+    assert not (await people(importing))[KEPT][1]
+
+    back = two_schools.row("users", REMOVED) | {"orgSourcedIds": "school-2"}
+    new = enrolment("class-9", REMOVED, begin="2024-10-15", school="school-2")
+    await run_twice(
+        importing, Roster({"orgs": two_schools.tables["orgs"], "users": [back], "enrollments": [new]}, modes)
+    )
+
+    assert await importing.schools(KEPT) == [("school-2", True), ("school-1", False)]
+    assert (await importing.spans())[f"class-9-{REMOVED}"][1] is None

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Date,
+    FromClause,
     ScalarSelect,
     Table,
     and_,
@@ -304,7 +305,7 @@ def of_import(kind: ImportTable) -> tuple[ColumnElement[bool], ...]:
     return kind.table.c.source_id.is_not(None), owned
 
 
-def is_missing(kind: ImportTable, *, absent: bool, names: Table | None = None) -> ColumnElement[bool]:
+def is_missing(kind: ImportTable, *, absent: bool, names: FromClause | None = None) -> ColumnElement[bool]:
     """Rows that the file deletes; with `absent`, also those that it does not contain.
 
     `names`: the table with the owner and the source id, if it is not that of the kind.

@@ -97,10 +97,14 @@ async def transfer(connection: AsyncConnection, *, absent: bool) -> int:
     `absent`: whether students who are not in the file have left.
     """
     e, s, t, o = import_elsewhere.c, students.c, import_transfers.c, student_schools.c
+    taken, own_name = students.alias("taken").c, case((e.source_id == s.source_id, e.school_id))
     leaving = (
-        select(s.id, s.school_id, func.min(e.school_id))
-        .join(import_elsewhere, and_(e.student_id == s.id, e.source_id == s.source_id))
+        select(s.id, s.school_id, func.coalesce(func.min(own_name), func.min(e.school_id)))
+        .join(import_elsewhere, e.student_id == s.id)
         .where(*of_import(STUDENTS), or_(not_(s.active), is_missing(STUDENTS, absent=absent)))
+        .where(not_(_stays_as_merged(absent=absent)))
+        # A merged record may be listed at a school where another student has the source id of this one.
+        .where(not_(exists().where(taken.school_id == e.school_id, taken.source_id == s.source_id)))
         .group_by(s.id, s.school_id)
     )
     await connection.execute(
@@ -110,14 +114,15 @@ async def transfer(connection: AsyncConnection, *, absent: bool) -> int:
     await connection.execute(delete(student_schools).where(becomes_home))
     former = select(t.student_id, t.old_school_id, literal(False), s.source_id).join(students, s.id == t.student_id)
     await connection.execute(insert(student_schools).from_select(_MEMBERSHIP, former))
-    staged = import_students.c
-    moved = (
-        update(students)
-        .values(school_id=t.school_id, active=True, **{name: staged[name] for name in STUDENTS.compared})
-        .where(s.id == t.student_id, staged.school_id == t.school_id, staged.source_id == s.source_id)
-        .where(STUDENTS.is_present(import_students))
-    )
+    moved = update(students).values(school_id=t.school_id, active=True).where(s.id == t.student_id)
     count = (await connection.execute(moved)).rowcount
+    staged = import_students.c
+    renamed = (
+        update(students)
+        .values({name: staged[name] for name in STUDENTS.compared})
+        .where(s.id == t.student_id, STUDENTS.same(import_students), STUDENTS.is_present(import_students))
+    )
+    await connection.execute(renamed)
     left = select(t.student_id, t.old_school_id)
     await connection.execute(insert(import_leavers).from_select(["student_id", "school_id"], left))
     return count
@@ -125,26 +130,39 @@ async def transfer(connection: AsyncConnection, *, absent: bool) -> int:
 
 async def join_schools(connection: AsyncConnection) -> tuple[int, int]:
     """Adds the schools at which students are listed besides their home school: (added, active again)."""
-    e, o = import_elsewhere.c, student_schools.c
+    e, o, s = import_elsewhere.c, student_schools.c, students.c
     same = and_(e.student_id == o.student_id, e.school_id == o.school_id)
-    # Of several merged records that are listed there, the stored source id stays, else the first one names the student.
-    listed = select(func.min(e.source_id)).where(same).correlate(student_schools).scalar_subquery()
-    is_stored = exists().where(same, e.source_id == o.source_id)
-    await connection.execute(
-        update(student_schools).values(source_id=listed).where(exists().where(same), not_(is_stored))
-    )
+    own_name = select(s.source_id).where(s.id == o.student_id).correlate(student_schools).scalar_subquery()
+    is_own = exists().where(same, e.source_id == own_name)
+    named = update(student_schools).where(is_own, o.source_id.is_distinct_from(own_name)).values(source_id=own_name)
+    await connection.execute(named)
     again = update(student_schools).values(active=True).where(not_(o.active), exists().where(same))
     # A merged record may be listed anew at the home school of the student.
-    at_home = exists().where(students.c.id == e.student_id, students.c.school_id == e.school_id)
     new = (
-        select(e.student_id, e.school_id, literal(True), func.min(e.source_id))
-        .where(not_(exists().where(same)), not_(at_home))
+        select(e.student_id, e.school_id, literal(True), func.max(case((e.source_id == s.source_id, e.source_id))))
+        .join(students, s.id == e.student_id)
+        .where(not_(exists().where(same)), s.school_id != e.school_id)
         .group_by(e.student_id, e.school_id)
         .order_by(e.student_id)
     )
     added = insert(student_schools).from_select(_MEMBERSHIP, new)
     changed = (await connection.execute(again)).rowcount
-    return (await connection.execute(added)).rowcount, changed
+    count = (await connection.execute(added)).rowcount
+    await _add_merged_records(connection)
+    return count, changed
+
+
+async def _add_merged_records(connection: AsyncConnection) -> None:
+    """Lets each source id of a merged record name the student at the other schools where files list it, too."""
+    e, n, staged = import_elsewhere.c, student_names.c, import_students.c
+    is_named = exists().where(n.school_id == e.school_id, n.source_id == e.source_id, n.student_id == e.student_id)
+    new = (
+        select(e.student_id, literal(True), *(staged[name] for name in ("school_id", "source_id", *STUDENTS.compared)))
+        .join(import_students, and_(staged.school_id == e.school_id, staged.source_id == e.source_id))
+        .where(STUDENTS.is_present(import_students), not_(is_named))
+    )
+    columns = ["merged_into", "active", "school_id", "source_id", *STUDENTS.compared]
+    await connection.execute(insert(students).from_select(columns, new))
 
 
 async def end_missing_students(connection: AsyncConnection, *, absent: bool) -> int:
@@ -198,6 +216,16 @@ def _is_named_at_other() -> ColumnElement[bool]:
     o, merged = student_schools.c, _MERGED.c
     of_school = (merged.merged_into == o.student_id, merged.school_id == o.school_id)
     return or_(o.source_id.is_not(None), exists().where(*of_school, merged.source_id.is_not(None)))
+
+
+def _stays_as_merged(*, absent: bool) -> ColumnElement[bool]:
+    """Before the students of the file are applied: those of whom a merged record is at their home school, and stays."""
+    s, staged = students.c, import_students
+    of_student = (_MERGED.c.merged_into == s.id, _MERGED.c.school_id == s.school_id)
+    same = (staged.c.school_id == _MERGED.c.school_id, staged.c.source_id == _MERGED.c.source_id)
+    is_present = exists().where(*same, STUDENTS.is_present(staged))
+    stays = and_(_MERGED.c.active, not_(is_missing(STUDENTS, absent=absent, names=_MERGED)))
+    return exists().where(*of_student, or_(is_present, stays))
 
 
 def _is_listed_as_merged(school_id: ColumnElement[int]) -> ColumnElement[bool]:
