@@ -13,7 +13,7 @@ from adsum.migrations import tables
 from adsum.platform.ids import Batch
 from adsum.roster.by_source.rules import SourcedClass, SourcedSession
 from adsum.roster.by_source.service import SourcedRoster
-from adsum.roster.session_validity import is_valid
+from adsum.roster.repository.session_validity import is_valid
 from tests.roster.conftest import TODAY, Importing, counts
 from tests.roster.files import Roster, a_school
 from tests.support.runs import make_run

@@ -20,8 +20,8 @@ from adsum.batches.tables import batch_runs
 from adsum.platform.database import schema
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.ids import Batch
+from adsum.roster.repository.session_validity import is_valid
 from adsum.roster.repository.students import is_in_grade
-from adsum.roster.session_validity import is_valid
 from adsum.roster.tables import session_times, sessions, student_schools, students
 from adsum.schools.tables import schools
 from tests.support.runs import inserts, make_run

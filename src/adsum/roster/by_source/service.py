@@ -15,7 +15,7 @@ from adsum.platform.errors import Violation, refuse
 from adsum.platform.texts import validate_roster_text
 from adsum.roster.by_source import repository as statements
 from adsum.roster.by_source.rules import MAX_NAME, SourcedClass, SourcedEnrolment, SourcedSession, SourcedStudent
-from adsum.roster.session_validity import day_of_school, follow_roster, start_classes
+from adsum.roster.repository.session_validity import day_of_school, follow_roster, start_classes
 from adsum.roster.terms.repository import bounds_of_class
 from adsum.roster.terms.rules import bounded
 from adsum.schools.repository import lock_school, today_of_school

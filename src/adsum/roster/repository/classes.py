@@ -16,6 +16,7 @@ from adsum.platform.database.search import mentions
 from adsum.platform.database.validity import Day
 from adsum.platform.ids import MAX_ID
 from adsum.roster.repository.membership import is_visible_student
+from adsum.roster.repository.session_validity import is_valid
 from adsum.roster.rules import (
     ClassFilters,
     ClassRow,
@@ -26,7 +27,6 @@ from adsum.roster.rules import (
     SessionRow,
     SessionTitles,
 )
-from adsum.roster.session_validity import is_valid
 from adsum.roster.tables import classes, is_student, sessions, student_schools, students
 from adsum.schools.tables import schools
 

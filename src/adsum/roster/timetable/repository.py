@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.database.validity import Day, valid_on
 from adsum.platform.days import Span
+from adsum.roster.repository.session_validity import is_valid
 from adsum.roster.rules import SessionRow
-from adsum.roster.session_validity import is_valid
 from adsum.roster.tables import classes, session_times, sessions
 from adsum.roster.timetable.rules import TimedSession, times_after
 from adsum.schools.calendar.rules import SessionTime

@@ -43,7 +43,7 @@ from adsum.roster.importing.tables import (
     import_students,
     import_teachers,
 )
-from adsum.roster.session_validity import follow_roster, start_classes
+from adsum.roster.repository.session_validity import follow_roster, start_classes
 from adsum.roster.tables import classes, enrolments, sessions, student_schools, students
 
 SLICE = 20_000
