@@ -25,7 +25,7 @@ async def test_every_invalid_line_is_named_and_nothing_is_recorded(files: Files,
         files.line("nobody"),
         files.line(elsewhere.student_id),
         files.line(second, "asleep"),
-        files.line(second, day="25.12.2024"),
+        files.line(second, day="12/25/2024"),
         files.line(second, day="2025-02-29"),
         f"{files.api.school.class_id},,{third}",
         files.line(first, "absent"),
@@ -122,7 +122,7 @@ async def test_a_row_with_names_that_differ_or_without_names_is_refused(
         f"ma-7c,{own},,,,{first},2024-12-25,late,,",
         f"ma-7c,{elsewhere.class_id},,{elsewhere.session_id},s-99,{first},2024-12-25,late,2024-12-25,",
         f"ma-7c,{elsewhere.class_id},2,{elsewhere.session_id},s-99,,2024-12-25,late,2024-12-24,",
-        ",,,,,,25.12.2024,late,,",
+        ",,,,,,12/25/2024,late,,",
         header=f"{HEADER},learningDate,classTitle",
     )
 
