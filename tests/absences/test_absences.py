@@ -111,6 +111,27 @@ async def test_an_absence_corrects_the_records_of_an_open_run_after_the_run_has_
     assert (await office.api.statuses())[first] == "excused"
 
 
+async def test_an_absence_is_entered_and_changed_at_the_named_school(office: Office) -> None:
+    first, second, _ = office.school.student_ids
+    await office.api.sign_in(Role.ADMIN, None)
+    async with office.adsum.database.transaction() as connection:
+        other = await make_school(connection, students=0)
+        await add_school(connection, first, other.school_id, active=True)
+    at, here = other.school_id, [office.school.session_id]
+
+    entered = await office.enter(first, role="admin", schoolId=at, sessionIds=[other.session_id])
+    not_there = await office.enter(first, second, role="admin", schoolId=at, sessionIds=here)
+    hidden = await office.enter(first, schoolId=at)
+    (item,) = (await office.api.get("/absences", "admin", schoolId=at)).json()["items"]
+    changed = await office.api.change("PATCH", f"/absences/{item['id']}", "admin", '"1"', json={"reason": "dentist"})
+
+    assert entered.status_code == HTTPStatus.CREATED, entered.text
+    assert violations(not_there) == {("/studentIds/1", "unknown_student"), ("/sessionIds/0", "unknown_session")}
+    assert f"no student {second} at school {at}" in not_there.text
+    assert violations(hidden) == {("/schoolId", "unknown_school")}
+    assert (changed.status_code, changed.json()["sessionIds"]) == (HTTPStatus.OK, [other.session_id])
+
+
 async def test_an_absence_waits_for_no_open_run_of_another_school(office: Office) -> None:
     first = office.school.student_ids[0]
     async with office.adsum.database.transaction() as connection:

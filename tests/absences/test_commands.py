@@ -16,7 +16,9 @@ def test_an_absence_is_entered_shown_changed_and_revoked(demo: Commands) -> None
     demo.output("absence", "revoke", "2")
     shown = json.loads(demo.output("absence", "list", "--school", "1", "--json"))
     elsewhere = demo.run("absence", "list", "--school", "2")
-    wrong = demo.run("absence", "enter", "--student", "4", "--from", DAY, "--to", "2024-12-01", "--reason", "x")
+    enter = ("absence", "enter", "--student", "4", "--from", DAY)
+    wrong = demo.run(*enter, "--to", "2024-12-01", "--reason", "x")
+    not_a_school = demo.run(*enter, "--reason", "x", "--school", "999")
 
     assert [(row["studentId"], row["from"], row["to"], row["status"]) for row in entered] == [
         (4, DAY, DAY, "excused"),
@@ -26,6 +28,7 @@ def test_an_absence_is_entered_shown_changed_and_revoked(demo: Commands) -> None
     assert [row["id"] for row in shown] == [1]
     assert elsewhere.stderr == "adsum: no absences\n"
     assert (wrong.returncode, "is before the first" in wrong.stderr) == (1, True)
+    assert (not_a_school.returncode, "there is no school 999" in not_a_school.stderr) == (1, True)
     assert demo.run("absence", "change", "1").returncode == 2
 
 

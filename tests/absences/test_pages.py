@@ -8,10 +8,20 @@ from http import HTTPStatus
 import httpx2
 import pytest
 
+from adsum.accounts.access import Role
 from adsum.schools.calendar.rules import SessionTime
 from tests.absences.conftest import Office
 from tests.support.pages import Pages, visible_text
-from tests.support.schools import enrol, give_times, make_bare_school, make_class, make_session, make_student
+from tests.support.schools import (
+    add_school,
+    enrol,
+    give_times,
+    make_bare_school,
+    make_class,
+    make_school,
+    make_session,
+    make_student,
+)
 
 DAY = "2024-12-25"
 FORM = {"step": "enter", "first_day": DAY, "status": "excused", "reason": "doctor"}
@@ -112,6 +122,19 @@ async def test_an_unknown_student_and_session_are_named(office: Office, pages: P
     text = visible_text(page)
     assert "There is no such student. (student 999999)" in text
     await pages.send(f"{PATH}/new", FORM | {"student": office.school.student_ids[:1], "session": [999_998]})
+
+
+async def test_an_absence_is_entered_at_the_school_of_the_page(office: Office, pages: Pages) -> None:
+    student = office.school.student_ids[0]
+    await office.api.sign_in(Role.ADMIN, None)
+    async with office.adsum.database.transaction() as connection:
+        other = await make_school(connection, students=0)
+        await add_school(connection, student, other.school_id, active=True)
+    form = FORM | {"student": [student], "session": [other.session_id]}
+    sent = await pages.send(f"{PATH}/new?school={other.school_id}", form, "admin")
+    assert sent.status_code == HTTPStatus.SEE_OTHER
+    (item,) = (await office.api.get("/absences", "admin", schoolId=other.school_id)).json()["items"]
+    assert item["sessionIds"] == [other.session_id]
 
 
 async def test_the_form_of_a_student_is_filled_in(office: Office, pages: Pages) -> None:

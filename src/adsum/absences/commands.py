@@ -48,6 +48,16 @@ def enter(
     ] = None,
     reason: ReasonOption,
     status: Annotated[str, typer.Option(metavar="CODE", help="The status that registers record.")] = "excused",
+    school_id: Annotated[
+        int | None,
+        typer.Option(
+            "--school",
+            min=1,
+            max=MAX_ID,
+            metavar="ID",
+            help="The school of the absence. [default: the first school that all students have]",
+        ),
+    ] = None,
     from_time: Time = None,
     to_time: Time = None,
     session: Annotated[list[str], typer.Option(metavar="IDS", help="Only these sessions.")] = [],  # noqa: B006 - never changed
@@ -57,7 +67,9 @@ def enter(
     ids = parse_ids({"student": student, "session": session})
     sessions = tuple(ids["session"]) or None
     absence = Absence(first_day, last_day or first_day, status, sessions, from_time, to_time, reason=reason)
-    result = run_with(Absences, lambda absences: absences.add(ids["student"], absence, system_caller()))
+    result = run_with(
+        Absences, lambda absences: absences.add(ids["student"], absence, system_caller(), school_id=school_id)
+    )
     items = [AbsenceItem.of(each) for each in result.absences]
     show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST)
     for warning in result.warnings:

@@ -189,7 +189,7 @@ async def enter(
         return await _entry_page(request, page_data, visitor, of, form)
     try:
         absence = await page_data.read(of.school.id, form.typed, of.today, caller, student_ids)
-        result = await absences.add(student_ids, absence, caller)
+        result = await absences.add(student_ids, absence, caller, school_id=of.school.id)
     except WRONG as error:
         return await _entry_page(request, page_data, visitor, of, form, error)
     days = {"from": absence.first_day, "to": absence.last_day}

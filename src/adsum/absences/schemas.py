@@ -59,6 +59,9 @@ class EnterAbsence(SentSchema):
     """
 
     student_ids: Annotated[Sequence[Id], Field(min_length=1, max_length=MAX_STUDENTS)]
+    school_id: Annotated[
+        Id | None, Field(description="The school of the absence; default: the first school that all students have")
+    ] = None
     first_day: Annotated[Day, Field(alias="from")]
     last_day: Annotated[Day, Field(alias="to", description="Inclusive")]
     session_ids: Sessions | None = None

@@ -46,6 +46,7 @@ from adsum.roster.repository.membership import in_one_school
 from adsum.roster.repository.students import schools_of_students
 from adsum.roster.session_fence import advance_fences
 from adsum.roster.timetable.repository import times_of_sessions
+from adsum.schools.repository import is_visible_school
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,12 @@ class Absences:
         absence: Absence,
         caller: Caller,
         once: Once[AbsenceResult] | None = None,
+        *,
+        school_id: int | None = None,
     ) -> AbsenceResult:
         """Enters the same absence for each student. A student who has the same absence keeps it.
+
+        It is one of the school `school_id`; by default of the first school that all students have.
 
         Later registers record its status. Existing records change at once, unless the office has set their marks; marks
         of open runs change after the run has ended.
@@ -86,11 +91,11 @@ class Absences:
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.transaction() as connection:
             await claim_key(connection, once)
-            school_id = await _validate(connection, student_ids, absence, caller)
+            school_id = await _validate(connection, student_ids, absence, caller, school_id)
             await _fence_sessions(connection, student_ids)
             existing = await same_absences(connection, school_id, student_ids, absence)
             # Again, because a record may have been merged into another one before the lock.
-            await _validate(connection, student_ids, absence, caller)
+            await _validate(connection, student_ids, absence, caller, school_id)
             author = Author(caller, self._now())
             missing = [student_id for student_id in student_ids if student_id not in existing]
             added = await add_absences(connection, school_id, missing, absence, author) if missing else []
@@ -168,7 +173,7 @@ class Absences:
             if absence.is_same_as(planned.absence):
                 return AbsenceResult([planned], 0)
             _require_version(planned, versions)
-            await _validate(connection, [planned.student_id], absence, in_one_school(caller, planned.school_id))
+            await _validate(connection, [planned.student_id], absence, caller, planned.school_id)
             return await self._store(connection, replace(planned, absence=absence, version=planned.version + 1), caller)
 
     async def revoke(self, absence_id: int, versions: Collection[int] | None, caller: Caller) -> AbsenceResult:
@@ -208,17 +213,23 @@ async def _fence_sessions(connection: Connection, student_ids: Sequence[int]) ->
     await advance_fences(connection, await sessions_of_students(connection, student_ids))
 
 
-async def _validate(connection: Connection, student_ids: Sequence[int], absence: Absence, caller: Caller) -> int:
-    """Returns the school of the students. Raises Invalid if the absence cannot be entered for them."""
-    refuse(validate_numbers(student_ids, absence))
-    schools_by_student = await schools_of_students(connection, caller, student_ids)
-    schools = _common_schools([schools_by_student[each] for each in student_ids if each in schools_by_student])
+async def _validate(
+    connection: Connection, student_ids: Sequence[int], absence: Absence, caller: Caller, school_id: int | None
+) -> int:
+    """Returns the school of the absence: the given one, or one of the students.
+
+    Raises Invalid if the absence cannot be entered there.
+    """
+    refuse([*validate_numbers(student_ids, absence), *await _validate_school(connection, caller, school_id)])
+    schools_by_student = await schools_of_students(connection, in_one_school(caller, school_id), student_ids)
+    of_students = [schools_by_student[each] for each in student_ids if each in schools_by_student]
+    schools = _common_schools(of_students) if school_id is None else [school_id]
     # With several schools, the statuses and sessions of the first one show the other violations.
     statuses = await find_statuses(connection, schools[:1])
     known_sessions = await sessions_among(connection, schools[:1], absence.session_ids or ())
     refuse(
         [
-            *_validate_students(student_ids, schools_by_student, schools),
+            *_validate_students(student_ids, schools_by_student, schools, school_id),
             *validate_absence(absence, next(iter(statuses.values()), SchoolStatuses())),
             *_validate_sessions(absence, known_sessions),
         ]
@@ -232,12 +243,19 @@ def _common_schools(schools: Sequence[Sequence[int]]) -> list[int]:
     return common[:1] or sorted({of_student[0] for of_student in schools})
 
 
+async def _validate_school(connection: Connection, caller: Caller, school_id: int | None) -> list[Violation]:
+    if school_id is None or await is_visible_school(connection, caller, school_id):
+        return []
+    return [Violation("unknown_school", f"there is no school {school_id}", "/schoolId", {"schoolId": school_id})]
+
+
 def _validate_students(
-    student_ids: Sequence[int], existing: Collection[int], schools: Collection[int]
+    student_ids: Sequence[int], existing: Collection[int], schools: Collection[int], school_id: int | None
 ) -> Iterator[Violation]:
+    at_school = "" if school_id is None else f" at school {school_id}"
     for i, student_id in enumerate(student_ids):
         if student_id not in existing:
-            detail = f"there is no student {student_id}"
+            detail = f"there is no student {student_id}{at_school}"
             yield Violation("unknown_student", detail, f"/studentIds/{i}", {"studentId": student_id})
     if len(schools) > 1:
         yield Violation(
