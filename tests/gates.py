@@ -29,11 +29,14 @@ BROWSERS = "2"
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One check: its title, and the command that passes or fails. Its output is shown at its end, unless it is live."""
+    """One check: its title, and the command that passes or fails. Its output is shown at its end, unless it is live;
+    that of a quiet one only if it fails.
+    """
 
     name: str
     command: tuple[str, ...]
     is_live: bool = False
+    is_quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ FIRST = (
     Gate("Lint", (*PYTHON, "ruff", "check", ".")),
     Gate("Imports", (sys.executable, "-c", IMPORTS, "--no-logo")),
     # It also writes the bytecode of all tests, which each of the processes below would otherwise write.
-    Gate("Collection", (*PYTHON, "pytest", "--collect-only", "-qq")),
+    Gate("Collection", (*PYTHON, "pytest", "--collect-only", "-qq"), is_quiet=True),
 )
 # These run concurrently: while one waits, another uses the CPU.
 TOGETHER = (
@@ -100,7 +103,7 @@ def run(gate: Gate) -> Result:
         process = subprocess.Popen(gate.command, cwd=ROOT, env=ENVIRONMENT, stdout=to, stderr=to)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        if not gate.is_live:
+        if not gate.is_live and (process.returncode or not gate.is_quiet):
             output.seek(0)
             print(f"{heading_of(gate)}\n{output.read().decode(errors='replace')}", end="", flush=True)
     return Result(gate.name, process.returncode == 0, time.monotonic() - start, usage.ru_utime + usage.ru_stime)
