@@ -97,7 +97,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the form offers.
+    """The students, sessions and statuses that the form offers.
 
     Attributes:
         chosen: the names of the chosen students by id.
@@ -196,7 +196,7 @@ class AbsencePageData:
         session_ids: Collection[int],
         caller: Caller,
     ) -> Choice:
-        """What the form offers. `day` is the first day of the absence; `session_ids` are the chosen sessions."""
+        """The choices of the form. `day` is the first day of the absence; `session_ids` are the chosen sessions."""
         found, has_more = await self._found(school_id, search, caller)
         names = await self._directory.student_names(caller, student_ids)
         ordered = sorted(names.items(), key=lambda item: name_order(item[1].family, item[1].given, item[0]))

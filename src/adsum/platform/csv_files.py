@@ -406,9 +406,9 @@ Cell = str | int | float | date | None
 
 # Spreadsheets find a formula at the beginning of a cell, also behind blanks and quotes, and at the beginning of what a
 # program takes for a cell that expects another separator. Japanese keyboards produce the wide forms.
-_SIGN = "=+\\-@＝＋－＠"  # noqa: RUF001
+_SIGN = "=+\\-@＝＋－＠"  # noqa: RUF001 - spreadsheets calculate the wide forms, too
 _BEGIN = r"(?:\A|(?<=[;\t\r\n]))"
-_BEFORE_FORMULA = frozenset(" \"'=+-@＝＋－＠\t\r\n")  # noqa: RUF001
+_BEFORE_FORMULA = frozenset(" \"'=+-@＝＋－＠\t\r\n")  # noqa: RUF001 - as above
 _FORMULA = re.compile(rf"""{_BEGIN}(?=[ "']*[{_SIGN}])|\A(?=[ "']*[\t\r\n])""")
 _ESCAPED_FORMULA = re.compile(rf"""{_BEGIN}'(?=[ "']*[{_SIGN}])|\A'(?=[ "']*[\t\r\n])""")
 

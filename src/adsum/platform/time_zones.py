@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 
 from adsum.platform.errors import Violation
 
-# What is assumed where nobody has named a time zone.
+# The time zone of a school for which nobody has named one.
 ASSUMED = "UTC"
 MAX_CLOSE = 3
 MAX_SHOWN = 40

@@ -110,7 +110,7 @@ class Violations:
 
 @dataclass(frozen=True, slots=True)
 class School:
-    """What a file may name in a school: classes, sessions, students and statuses."""
+    """The classes, sessions, students and statuses of a school, which a file names."""
 
     names: RosterNames
     statuses: SchoolStatuses

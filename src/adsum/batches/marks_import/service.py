@@ -169,7 +169,7 @@ class MarksImport:
         results: dict[Batch, BatchResult] = {}
         for group in groups:
             snapshot = snapshots.get(group.batch)
-            # What an open run has yet to record is compared when the lines are submitted.
+            # The jobs of an open run that are not recorded yet are compared when the lines are submitted.
             if snapshot is not None and snapshot.is_settled:
                 group.leave_out_unchanged(snapshot.records)
                 if not group.marks:

@@ -22,7 +22,7 @@ FOUND_AT_ONCE = 30
 
 @dataclass(frozen=True, slots=True)
 class MergeView:
-    """What the page shows.
+    """The two records, and the effect of their merge.
 
     Attributes:
         found: students who match the words; `has_more`: others match, too.

@@ -26,7 +26,7 @@ class ChoiceNeeded(Conflict):
 
 
 class Prefer(StrEnum):
-    """Whose record holds where both have one."""
+    """The record that is kept in a session in which both students have one."""
 
     KEEP = "keep"
     REMOVE = "remove"

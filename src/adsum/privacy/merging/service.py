@@ -39,7 +39,9 @@ class StudentMerges:
         self._now = now
 
     async def preview(self, student_id: int, removed_id: int, choices: Choices, caller: Caller) -> Merge:
-        """What `merge` would do. Raises as `merge`, except ChoiceNeeded: doubles without a choice have no `prefer`."""
+        """The result of `merge` if it ran now. Raises as `merge`, except ChoiceNeeded: doubles without a choice have no
+        `prefer`.
+        """
         require_permission(caller, Permission.STUDENT_DATA)
         async with self._database.snapshot() as connection:
             return await _preview(connection, student_id, removed_id, choices, caller)

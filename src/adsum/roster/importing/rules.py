@@ -59,7 +59,7 @@ class TableReport:
 
 
 class Change(StrEnum):
-    """What a student does by an import: they join or leave the schools of the files, or change their classes."""
+    """The change of a student by an import: they join or leave the schools of the files, or change their classes."""
 
     JOINS = "joins"
     LEAVES = "leaves"

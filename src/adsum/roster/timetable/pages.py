@@ -50,8 +50,8 @@ class Typed:
 async def _typed(
     session: Annotated[PathId, Form()],
     weekday: Texts = [],  # noqa: B006 - FastAPI copies it
-    begins: Texts = [],  # noqa: B006
-    ends: Texts = [],  # noqa: B006
+    begins: Texts = [],  # noqa: B006 - as above
+    ends: Texts = [],  # noqa: B006 - as above
     valid_from: Annotated[PlainText, Form(max_length=20)] = "",
 ) -> Typed:
     """Ignores lines without times."""

@@ -1,4 +1,4 @@
-"""Who joins, leaves and moves by an import: compares the classes of each student before and after it."""
+"""The students who join, leave or move in an import: their classes before and after it."""
 
 from __future__ import annotations
 
