@@ -13,7 +13,7 @@ from adsum.absences.schemas import AbsenceItem
 from adsum.absences.service import Absences
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.id_lists import parse_ids
-from adsum.platform.command_line.options import ClassId, FirstDay, LastDay, SchoolId, StudentId, read_day
+from adsum.platform.command_line.options import ClassId, FirstDay, LastDay, SchoolId, StudentId, read_day, school_option
 from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
@@ -50,13 +50,7 @@ def enter(
     status: Annotated[str, typer.Option(metavar="CODE", help="The status that registers record.")] = "excused",
     school_id: Annotated[
         int | None,
-        typer.Option(
-            "--school",
-            min=1,
-            max=MAX_ID,
-            metavar="ID",
-            help="The school of the absence. [default: the first school that all students have]",
-        ),
+        school_option("The school of the absence. [default: the first school that all students have]"),
     ] = None,
     from_time: Time = None,
     to_time: Time = None,

@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.options import read_day
+from adsum.platform.command_line.options import SchoolId, read_day
 from adsum.platform.command_line.output import Json, show_items, show_rows
 from adsum.platform.command_line.session import run_with
-from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import every_item
 from adsum.registers.rules import RegisterFilters
 from adsum.registers.schemas import RegisterItem
@@ -37,7 +36,7 @@ def missing(
     day: Annotated[
         date | None, typer.Option("--date", parser=read_day, metavar="DATE", help="[default: the school's today]")
     ] = None,
-    school_id: Annotated[int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID")] = None,
+    school_id: SchoolId = None,
     as_json: Json = False,
 ) -> None:
     """Show the registers of a day that are not taken, or only partly."""

@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.options import ClassId, one_of, read_day
+from adsum.platform.command_line.options import ClassId, one_of, read_day, school_option
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one
 from adsum.platform.command_line.session import run_with_services
 from adsum.platform.days import today_in
@@ -43,9 +43,7 @@ First = Annotated[date, typer.Option("--from", parser=read_day, metavar="DATE", 
 Last = Annotated[
     date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="The last day. [default: today]")
 ]
-SchoolId = Annotated[
-    int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Required if there are several.")
-]
+SchoolId = Annotated[int | None, school_option("Required if there are several.")]
 Grade = Annotated[str | None, typer.Option(help="Only students who are in this grade now.")]
 Percent = Annotated[int, typer.Option(min=1, max=100, help="Minimum percentage of the days.")]
 LeastDays = Annotated[int, typer.Option(min=1, help="Leave out students with fewer days.")]

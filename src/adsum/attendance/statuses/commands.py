@@ -11,10 +11,9 @@ from adsum.accounts.access import system_caller
 from adsum.attendance.statuses.rules import CountsAs, Status, StatusChange, StatusFlag
 from adsum.attendance.statuses.schemas import StatusItem
 from adsum.attendance.statuses.service import Statuses
-from adsum.platform.command_line.options import one_of
+from adsum.platform.command_line.options import one_of, school_option
 from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with_services
-from adsum.platform.ids import MAX_ID
 from adsum.platform.services import Services
 from adsum.schools.service import Schools
 
@@ -23,9 +22,7 @@ Result = TypeVar("Result")
 app = typer.Typer(no_args_is_help=True)
 
 COLUMNS = ("code", "label", "letter", "countsAs", "flags", "position", "retiredAt")
-SchoolId = Annotated[
-    int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Required if there are several.")
-]
+SchoolId = Annotated[int | None, school_option("Required if there are several.")]
 Code = Annotated[str, typer.Argument(metavar="CODE", help="The code of the status, such as `trip`.")]
 Letter = Annotated[str | None, typer.Option(help="One character, on registers and on the keyboard.")]
 Position = Annotated[int | None, typer.Option(help="The position in lists, the lowest first.")]

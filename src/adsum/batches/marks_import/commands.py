@@ -14,10 +14,9 @@ from adsum.batches.marks_import.service import MarksImport
 from adsum.batches.queue.control import QueueControl
 from adsum.batches.rules import OnExisting
 from adsum.batches.watching import report_queue_state
-from adsum.platform.command_line.options import one_of
+from adsum.platform.command_line.options import one_of, school_option
 from adsum.platform.command_line.output import Json, show_item, show_rows
 from adsum.platform.command_line.session import run_with_services
-from adsum.platform.ids import MAX_ID
 from adsum.platform.services import Services
 
 COLUMNS = ("batchId", "totalJobs", "addedJobs", "skippedJobs", "conflicts", "runId")
@@ -34,13 +33,7 @@ def import_marks(
     ] = OnExisting.SKIP,
     school_id: Annotated[
         int | None,
-        typer.Option(
-            "--school",
-            min=1,
-            max=MAX_ID,
-            metavar="ID",
-            help="Optional if there is one school, or if the file has the column classId.",
-        ),
+        school_option("Optional if there is one school, or if the file has the column classId."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Record although the school is closed on some days.")] = False,
     reason: Annotated[str | None, typer.Option(help="The reason for --force.")] = None,

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Annotated, TypeVar
 
 import typer
+from typer.models import OptionInfo
 
 from adsum.platform.days import WrongDay, plain_day
 from adsum.platform.ids import MAX_ID
@@ -29,7 +30,13 @@ def time_zone_given(text: str) -> str:
         raise typer.BadParameter(str(error)) from None
 
 
-SchoolId = Annotated[int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID")]
+def school_option(help_: str | None = None) -> OptionInfo:
+    """The option `--school`, with the help of a command."""
+    option: OptionInfo = typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help=help_)
+    return option
+
+
+SchoolId = Annotated[int | None, school_option()]
 ClassId = Annotated[int | None, typer.Option("--class", min=1, max=MAX_ID, metavar="ID")]
 SessionId = Annotated[int | None, typer.Option("--session", min=1, max=MAX_ID, metavar="ID")]
 StudentId = Annotated[int | None, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.options import ClassId, SessionId, read_day
+from adsum.platform.command_line.options import ClassId, SchoolId, SessionId, read_day
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
@@ -48,7 +48,7 @@ def assign(
 @app.command("list")
 def list_covers(
     *,
-    school_id: Annotated[int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID")] = None,
+    school_id: SchoolId = None,
     class_id: ClassId = None,
     teacher_id: Annotated[int | None, TEACHER] = None,
     first_day: FirstDay = None,

@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.options import read_day
+from adsum.platform.command_line.options import read_day, school_option
 from adsum.platform.command_line.output import Json, show_item
 from adsum.platform.command_line.session import run_with_services
-from adsum.platform.ids import MAX_ID
 from adsum.platform.services import Services
 from adsum.roster.timetable.rules import TimetableReport
 from adsum.roster.timetable.schemas import TimetableAnswer
@@ -36,7 +35,7 @@ def import_timetable(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without making them.")] = False,
     school_id: Annotated[
         int | None,
-        typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Optional if there is one school."),
+        school_option("Optional if there is one school."),
     ] = None,
     valid_from: ValidFrom = None,
     as_json: Json = False,

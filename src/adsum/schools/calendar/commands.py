@@ -9,10 +9,9 @@ from typing import Annotated, TypeVar
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.options import FirstDay, LastDay, read_day
+from adsum.platform.command_line.options import FirstDay, LastDay, read_day, school_option
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one
 from adsum.platform.command_line.session import run_with_services
-from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import every_item
 from adsum.platform.services import Services
 from adsum.schools.calendar.rules import ClosedDay, ClosedDayFilters
@@ -28,9 +27,7 @@ DROPPED_FIRST = ("createdByRole", "createdAt")
 COLUMNS_OF_TERMS = ("id", "title", "beginDate", "endDate", "opensSchool", "sourcedId", "type", "parentSourcedId")
 
 ClosedOn = Annotated[date, typer.Argument(parser=read_day, metavar="DAY", help="The day, such as 2024-12-24.")]
-SchoolId = Annotated[
-    int | None, typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help="Optional if there is one school.")
-]
+SchoolId = Annotated[int | None, school_option("Optional if there is one school.")]
 
 
 @app.command()
