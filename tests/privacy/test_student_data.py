@@ -183,6 +183,24 @@ async def test_an_erasure_leaves_only_counts(register: Register) -> None:
         assert student_of(register) not in {job.student_id for job in run.jobs}
 
 
+async def test_the_ids_of_an_erased_student_and_of_their_records_are_not_used_again(register: Register) -> None:
+    """Otherwise a correction that still names an erased record would change another student's."""
+    newest, path = register.api.school.student_ids[-1], f"/attendances/{register.records[-1]}"
+    assert (await erase(register.api, newest)).is_success
+
+    async with register.adsum.database.transaction() as connection:
+        student_id = await make_student(connection, register.api.school.school_id)
+        await enrol(connection, register.api.school.class_id, [student_id])
+    await register.mark()
+
+    assert student_id > newest
+    items = (await register.api.get("/attendances")).json()["items"]
+    assert {item["id"] for item in items} > set(register.records[:-1])
+    assert register.records[-1] not in {item["id"] for item in items}
+    stale = await register.api.change("PATCH", path, "office", '"1"', json={"status": "absent"})
+    assert stale.status_code == HTTPStatus.NOT_FOUND
+
+
 async def test_an_erasure_removes_the_student_from_unchanged_records_of_plans(register: Register) -> None:
     await register.clear(version='"1"')
     again = await register.mark()

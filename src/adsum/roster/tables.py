@@ -35,7 +35,7 @@ students = Table(
     search_column("given_name", "family_name", "source_id"),
     Column("active", Boolean, nullable=False, server_default=true()),
     # The student of whom this was a second record: see privacy/merging. The row stays, so that its source id names that
-    # student and its id is not given to another one. Without a foreign key, which SQLite adds to new tables only.
+    # student. Without a foreign key, which SQLite adds to new tables only.
     Column("merged_into", BigInt),
     UniqueConstraint("school_id", "source_id"),
     Index(

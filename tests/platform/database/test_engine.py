@@ -238,3 +238,22 @@ async def test_an_unreadable_file_is_not_missing(tmp_path: Path, monkeypatch: py
     assert not database.is_missing
     monkeypatch.undo()
     await database.close()
+
+
+async def test_a_migration_checks_foreign_keys_at_its_end_and_later_transactions_at_once(sqlite_url: str) -> None:
+    database = open_database(sqlite_url)
+    orphan = text("INSERT INTO classes (school_id, title) VALUES (7, '7b')")
+    school = text("INSERT INTO schools (id, name, time_zone) VALUES (7, 'Lindenhof', 'UTC')")
+
+    async with database.migration() as connection:
+        await connection.execute(orphan)
+        await connection.execute(school)
+    with pytest.raises(RejectedRows):
+        async with database.migration() as connection:
+            await connection.execute(text("DELETE FROM schools"))
+    with pytest.raises(RejectedRows):
+        async with database.transaction() as connection:
+            await connection.execute(text("DELETE FROM schools"))
+
+    assert await count(database) == 1
+    await database.close()

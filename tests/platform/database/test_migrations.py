@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from alembic import command
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import Connection, func, insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from adsum.accounts.tables import users
@@ -182,6 +182,49 @@ async def test_equal_times_of_a_session_are_deleted_and_refused_afterwards(datab
 
         left = await connection.scalars(select(session_times.c.begin_date).order_by(session_times.c.id))
         assert list(left) == [None, date(2024, 9, 2)]
+
+
+async def test_rows_keep_their_ids_and_references_when_their_tables_are_made_again(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/old.db")
+    async with database.transaction() as connection:
+        await connection.run_sync(lambda each: command.upgrade(schema._config(each), "0026"))  # pyright: ignore[reportPrivateUsage]
+        school = await make_school(connection)
+        batch = Batch(school.class_id, school.session_id, date(2024, 12, 25))
+        run = await make_run(connection, school, inserts(school.student_ids), batch=batch)
+        mark = (
+            "INSERT INTO attendances (id, school_id, class_id, session_id, learning_date, student_id, marked_at,"
+            " marked_role, run_id) VALUES (77, :school, :class, :session, '2024-12-25', :student, '2024-12-25',"
+            " 'teacher', :run)"
+        )
+        of_mark = {"school": school.school_id, "class": school.class_id, "session": school.session_id}
+        await connection.execute(text(mark), {**of_mark, "student": school.student_ids[2], "run": run.run_id})
+        change = (
+            "INSERT INTO attendance_changes (attendance_id, version, changed_at, changed_role)"
+            " VALUES (77, 2, '2024-12-25', 'office')"
+        )
+        await connection.execute(text(change))
+        before = await connection.run_sync(stored_rows)
+
+    assert await schema.migrate(database) > 0
+
+    async with database.transaction() as connection:
+        after = await connection.run_sync(stored_rows)
+        assert {table: after[table] for table in before} == before
+        with pytest.raises(IntegrityError):
+            await connection.execute(text("DELETE FROM attendances"))
+        await connection.execute(text("DELETE FROM attendance_changes"))
+        await connection.execute(text("DELETE FROM attendances"))
+        await connection.execute(
+            text(mark.replace("(id, ", "(").replace("77, ", "")), {**of_mark, "student": 1, "run": "x"}
+        )
+        assert await connection.scalar(text("SELECT id FROM attendances")) == 78
+    await database.close()
+
+
+def stored_rows(connection: Connection) -> dict[str, Sequence[Any]]:
+    names = set(inspect(connection).get_table_names()) - {"alembic_version"}
+    rows = {name: connection.execute(text(f"SELECT * FROM {name} ORDER BY 1, 2")).all() for name in names}
+    return {name: found for name, found in rows.items() if found}
 
 
 def migration(name: str) -> Any:

@@ -8,7 +8,8 @@ from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy.engine.interfaces import ReflectedIndex
 
 from adsum.platform.database import schema
 from adsum.platform.database.columns import metadata
@@ -28,6 +29,65 @@ def differences(connection: Connection) -> list[Any]:
 async def test_the_migrations_create_exactly_the_tables_of_the_metadata(database: Database) -> None:
     async with database.transaction() as connection:
         assert await connection.run_sync(differences) == []
+
+
+def description(connection: Connection, schema: str | None = None) -> dict[str, Any]:
+    """Columns, keys, checks and indexes of each table, with the conditions of partial indexes."""
+    inspector = inspect(connection)
+    found: dict[str, Any] = {}
+    for table in set(inspector.get_table_names(schema)) - {"alembic_version"}:
+        parts = (
+            [
+                (each["name"], str(each["type"]), each["nullable"], each["default"])
+                for each in inspector.get_columns(table, schema)
+            ],
+            inspector.get_pk_constraint(table, schema)["constrained_columns"],
+            [
+                (each["name"], each["constrained_columns"], each["referred_table"], each["referred_columns"])
+                for each in inspector.get_foreign_keys(table, schema)
+            ],
+            [(each["name"], each["column_names"]) for each in inspector.get_unique_constraints(table, schema)],
+            [each["sqltext"] for each in inspector.get_check_constraints(table, schema)],
+            [
+                (each["name"], each["column_names"], each["unique"], _options(each))
+                for each in inspector.get_indexes(table, schema)
+            ],
+        )
+        found[table] = [sorted(str(each).replace(f"{schema}.", "") for each in part) for part in parts]
+    return found
+
+
+def _options(index: ReflectedIndex) -> dict[str, str]:
+    return {name: str(option) for name, option in index.get("dialect_options", {}).items()}
+
+
+def autoincrementing(connection: Connection) -> set[str]:
+    return set(connection.scalars(text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")))
+
+
+async def test_a_migrated_file_has_the_same_keys_checks_and_indexes_as_a_new_one(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    migrated, new = open_database(sqlite_url), create_engine(f"sqlite:///{tmp_path}/new.db")
+    with new.begin() as connection:
+        metadata.create_all(connection)
+        expected, numbered = description(connection), autoincrementing(connection)
+    new.dispose()
+    async with migrated.snapshot() as connection:
+        assert await connection.run_sync(description) == expected
+        assert await connection.run_sync(autoincrementing) == numbered
+    assert numbered == {table.name for table in metadata.sorted_tables if "id" in table.columns}
+    await migrated.close()
+
+
+async def test_a_migrated_server_has_the_same_keys_checks_and_indexes_as_a_new_one(postgres_database: Database) -> None:
+    def create(connection: Connection) -> dict[str, Any]:
+        connection.execute(text("CREATE SCHEMA made"))
+        metadata.create_all(connection.execution_options(schema_translate_map={None: "made"}))
+        return description(connection, "made")
+
+    async with postgres_database.transaction() as connection:
+        assert await connection.run_sync(description) == await connection.run_sync(create)
 
 
 async def test_a_migrated_database_is_current_and_stays_so(database: Database) -> None:

@@ -14,6 +14,8 @@ from sqlalchemy import (
     Integer,
     MetaData,
     String,
+    Table,
+    event,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
@@ -67,8 +69,15 @@ metadata = MetaData(
 
 
 def id_column() -> Column[int]:
-    """The primary key `id`."""
-    return Column("id", BigInt, primary_key=True)
+    """The primary key `id`. The id of a deleted row is not used again: clients may still hold it."""
+    column: Column[int] = Column("id", BigInt, primary_key=True)
+    event.listen(column, "after_parent_attach", _autoincrement)
+    return column
+
+
+def _autoincrement(_column: Column[int], table: Table) -> None:
+    """Postgres takes ids from a sequence. SQLite would take the one after the largest that is left."""
+    table.dialect_options["sqlite"]["autoincrement"] = True
 
 
 def reference(table: str, *, nullable: bool = False) -> Column[int]:

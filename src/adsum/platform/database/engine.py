@@ -88,6 +88,28 @@ class Database:
             yield connection
 
     @asynccontextmanager
+    async def migration(self) -> AsyncGenerator[AsyncConnection]:
+        """A transaction that may make tables again. SQLite checks foreign keys at its end instead of at each statement,
+        which would delete the rows that reference a dropped table, or refuse to drop it.
+
+        Raises:
+            StorageOutage, RejectedRows: see `transaction`.
+        """
+        if self.is_postgres:
+            async with self.transaction() as connection:
+                yield connection
+            return
+        async with _translated(), self._writing(), self.engine.connect() as connection:
+            await execute_raw(connection, "PRAGMA foreign_keys = OFF")
+            try:
+                async with _ended(connection, "BEGIN IMMEDIATE", "COMMIT"):
+                    yield connection
+                    if (await connection.exec_driver_sql("PRAGMA foreign_key_check")).first() is not None:
+                        raise RejectedRows("a foreign key references no row")
+            finally:
+                await execute_raw(connection, "PRAGMA foreign_keys = ON")
+
+    @asynccontextmanager
     async def _writing(self) -> AsyncGenerator[None]:
         """Waits for other writers of this process at most as long as SQLite waits for those of other processes."""
         async with asyncio.timeout(BUSY_TIMEOUT_MS / 1000):
@@ -106,14 +128,8 @@ class Database:
 
     @asynccontextmanager
     async def _within_transaction(self, begin: str, end: str) -> AsyncGenerator[AsyncConnection]:
-        async with _translated(), self.engine.connect() as connection:
-            try:
-                await execute_raw(connection, begin)
-                yield connection
-                _require_reply(end, await execute_raw(connection, end))
-            except BaseException:
-                await roll_back(connection)
-                raise
+        async with _translated(), self.engine.connect() as connection, _ended(connection, begin, end):
+            yield connection
 
     @asynccontextmanager
     async def autocommit_write(self) -> AsyncGenerator[AsyncConnection]:
@@ -227,6 +243,18 @@ def _for_asyncpg(url: URL) -> URL:
     if unknown:
         raise ConfigurationError(f"ADSUM_DATABASE_URL: unknown in its query: {', '.join(unknown)}")
     return url.set(drivername="postgresql+asyncpg", query=query)
+
+
+@asynccontextmanager
+async def _ended(connection: AsyncConnection, begin: str, end: str) -> AsyncGenerator[None]:
+    """Executes `begin`, and `end` after the block. Rolls back on an error."""
+    try:
+        await execute_raw(connection, begin)
+        yield
+        _require_reply(end, await execute_raw(connection, end))
+    except BaseException:
+        await roll_back(connection)
+        raise
 
 
 def _require_reply(statement: str, reply: str) -> None:

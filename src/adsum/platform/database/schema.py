@@ -40,7 +40,7 @@ async def current_revision(database: Database) -> str | None:
 
 async def migrate(database: Database) -> int:
     """Applies the missing migrations, and returns their number. Concurrent calls are safe: one waits for the other."""
-    async with database.transaction() as connection:
+    async with database.migration() as connection:
         if database.is_postgres:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
         return await connection.run_sync(_upgrade)
