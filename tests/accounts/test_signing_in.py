@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
 from redis.asyncio import Redis
+from typing_extensions import override
 
 from adsum.accounts.access import Role
+from adsum.accounts.passwords import CONCURRENT_HASHES, Passwords
 from adsum.accounts.service import Accounts
-from adsum.accounts.sign_in import SigningIn
+from adsum.accounts.sign_in import MAX_WAITING, SigningIn
 from adsum.accounts.tokens import Tokens
 from adsum.platform.database.engine import Database
-from adsum.platform.errors import TooManyAttempts, Unauthenticated
+from adsum.platform.errors import AdsumError, Overloaded, TooManyAttempts, Unauthenticated
 from adsum.platform.redis.attempts import Allowance, FailedAttempts
 from adsum.platform.redis.connection import open_redis
 from tests.accounts.conftest import PASSWORD
 from tests.support.schools import make_bare_school
+from tests.support.waiting import until
 
 EMAIL = "ada@school.example"
 HERE, ELSEWHERE = "203.0.113.7", "198.51.100.9"
@@ -120,3 +124,68 @@ async def test_without_redis_each_process_counts_failures_separately(
     with pytest.raises(TooManyAttempts):
         await service.sign_in(user, PASSWORD, HERE)
     await nowhere.aclose()
+
+
+class GatedPasswords(Passwords):
+    """Notes each password that is hashed, and lets it wait until the test opens the gate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hashed: list[str] = []
+        self.gate = asyncio.Event()
+
+    @override
+    async def matches(self, password: str, password_hash: str | None) -> bool:
+        self.hashed.append(password)
+        await self.gate.wait()
+        return password == PASSWORD and password_hash is not None
+
+
+async def test_a_flood_is_refused_before_hashing_and_delays_another_address_by_one_hash(
+    tokens: Tokens, redis: Redis, user: str, database: Database
+) -> None:
+    passwords = GatedPasswords()
+    service = signing_in(Accounts(database, passwords), tokens, redis, by_account=1000, by_address=1000)
+    waiting = CONCURRENT_HASHES + MAX_WAITING
+    async with asyncio.TaskGroup() as group:
+        flood = [group.create_task(outcome(service, user, "wrong", HERE)) for _ in range(200)]
+        await until(lambda: are_done(flood, 200 - waiting))
+        assert {task.result() for task in flood if task.done()} == {Overloaded}
+        assert passwords.hashed == ["wrong"] * CONCURRENT_HASHES
+
+        right = group.create_task(outcome(service, user, PASSWORD, ELSEWHERE))
+        await until(lambda: are_done(flood, 200 - waiting + 1))  # the newest of the flood makes room
+        passwords.gate.set()
+    assert right.result() is None
+    assert passwords.hashed.index(PASSWORD) <= 2 * CONCURRENT_HASHES
+    assert len(passwords.hashed) == waiting
+
+
+async def test_attempts_that_waited_are_refused_without_a_hash_once_the_limit_is_reached(
+    tokens: Tokens, redis: Redis, user: str, database: Database
+) -> None:
+    passwords = GatedPasswords()
+    service = signing_in(Accounts(database, passwords), tokens, redis, by_account=2, by_address=1000)
+    async with asyncio.TaskGroup() as group:
+        attempts = [group.create_task(outcome(service, user, "wrong", HERE)) for _ in range(20)]
+        await until(lambda: reached(passwords, CONCURRENT_HASHES))
+        passwords.gate.set()
+    assert len(passwords.hashed) < 2 * CONCURRENT_HASHES
+    assert {task.result() for task in attempts} == {Unauthenticated, TooManyAttempts}
+
+
+async def outcome(service: SigningIn, email: str, password: str, address: str) -> type[AdsumError] | None:
+    """Returns the class of the error of an attempt; None: it succeeds."""
+    try:
+        await service.sign_in(email, password, address)
+    except AdsumError as error:
+        return type(error)
+    return None
+
+
+async def are_done(tasks: list[asyncio.Task[type[AdsumError] | None]], count: int) -> bool:
+    return sum(task.done() for task in tasks) >= count
+
+
+async def reached(passwords: GatedPasswords, count: int) -> bool:
+    return len(passwords.hashed) >= count

@@ -14,7 +14,7 @@ from adsum.accounts.access import Role
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_in import SigningIn
 from adsum.accounts.visitors import Visitor, delete_session_cookie, set_session_cookie, signed_in
-from adsum.platform.errors import AdsumError, NotFound, TooManyAttempts, Unauthenticated
+from adsum.platform.errors import AdsumError, NotFound, Overloaded, TooManyAttempts, Unauthenticated
 from adsum.platform.http.dependencies import CurrentSettings, provided
 from adsum.platform.http.problems import headers_of, status_of
 from adsum.platform.http.transport import PlainHttp, address_of, require_private_transport, require_same_origin
@@ -63,7 +63,7 @@ async def sign_in(
     try:
         require_private_transport(request)
         token = await signing_in.sign_in(email, password, address_of(request))
-    except (PlainHttp, Unauthenticated, TooManyAttempts) as error:
+    except (PlainHttp, Unauthenticated, TooManyAttempts, Overloaded) as error:
         if wants_json(request):
             raise
         if isinstance(error, PlainHttp):
@@ -89,6 +89,7 @@ def _form(request: Request, next_path: str, email: str, error: AdsumError | None
         email=email,
         error=error,
         minutes=None if wait is None else ceil(wait / 60),
+        busy=isinstance(error, Overloaded),
         visitor=None,
     )
     response.headers.update(headers_of(error) if error is not None else {})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from ipaddress import ip_address
 
+from adsum.accounts.fair_queue import FairQueue
 from adsum.accounts.passwords import CONCURRENT_HASHES
 from adsum.accounts.service import Accounts, normalised_email
 from adsum.accounts.tokens import Token, Tokens
@@ -17,6 +17,8 @@ WINDOW_S = 15 * 60
 BY_ACCOUNT = Allowance("account", 10, WINDOW_S)
 # A school with 200 teachers shares one address. They sign in at the same time, and some mistype their password.
 BY_ADDRESS = Allowance("address", 300, WINDOW_S)
+# Attempts that wait for a hash: the last one of them waits for two seconds.
+MAX_WAITING = 40
 
 log = logger(__name__)
 
@@ -38,12 +40,15 @@ class SigningIn:
         self._attempts = attempts
         self._by_account = by_account
         self._by_address = by_address
-        # The same limit as for password hashes: of many simultaneous attempts, the later ones wait here until the
+        # As many slots as for password hashes: of many simultaneous attempts, the later ones wait here until the
         # failures of the earlier ones are counted.
-        self._slots = asyncio.Semaphore(CONCURRENT_HASHES)
+        self._queue = FairQueue(CONCURRENT_HASHES, MAX_WAITING)
 
     async def sign_in(self, email: str, password: str, address: str | None) -> Token:
         """A token for the user. Counts failed attempts; a successful one resets the count of the account.
+
+        Attempts wait in one line per address, so that a flood from one address does not delay the others. The limits
+        are checked before the password is hashed.
 
         Args:
             email: in any case.
@@ -53,9 +58,10 @@ class SigningIn:
         Raises:
             Unauthenticated: wrong password, unknown email or disabled user, without a difference.
             TooManyAttempts: too many failures; the password was not checked.
+            Overloaded: too many attempts wait; the password was not checked.
         """
         limits = self._limits(email, address)
-        async with self._slots:
+        async with self._queue.turn("" if address is None else _network(address)):
             await self._require_allowed(limits)
             try:
                 user = await self._accounts.authenticate(email, password)

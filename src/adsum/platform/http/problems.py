@@ -116,8 +116,10 @@ def status_of(error: AdsumError) -> HTTPStatus | None:
 
 
 def headers_of(error: AdsumError) -> dict[str, str]:
-    """The headers of this error, besides those of its status."""
-    return {"Retry-After": str(error.params["retryAfter"])} if isinstance(error, errors.TooManyAttempts) else {}
+    """The headers of this error, with those of its status."""
+    status = status_of(error)
+    by_status = {} if status is None else dict(HEADERS.get(status, {}))
+    return by_status | ({"Retry-After": str(error.params["retryAfter"])} if "retryAfter" in error.params else {})
 
 
 def _entry(violation: Violation) -> dict[str, Any]:
