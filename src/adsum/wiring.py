@@ -44,7 +44,7 @@ from adsum.batches.undo import Undo
 from adsum.batches.wiring import new_dispatcher, new_sweeper, queue_control, queue_service
 from adsum.operations.doctor.wiring import open_doctor
 from adsum.operations.metrics import Metrics, RunMetrics
-from adsum.operations.pruning import Pruning
+from adsum.operations.pruning import LogTruncation, Pruning
 from adsum.operations.readiness import Readiness
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database import schema
@@ -396,7 +396,11 @@ def _operations(on: _Servers, batches: BatchServices) -> OperationServices:
         batch_metrics=metrics.batches,
         readiness=Readiness(on.database, batches.queue.ping, batches.queue.depth, on.now),
         run_metrics=RunMetrics(on.database, metrics, on.now),
-        chores=[DueAbsences(on.database, on.now).apply, *pruning],
+        chores=[
+            DueAbsences(on.database, on.now).apply,
+            LogTruncation(on.database, on.now).truncate_if_due,
+            *pruning,
+        ],
     )
 
 

@@ -13,11 +13,11 @@ from adsum import wiring
 from adsum.attendance.tables import attendances
 from adsum.batches.repository.runs import find_runs, runs_ended_after
 from adsum.batches.tables import batch_runs, job_failures
-from adsum.operations.pruning import Pruning
+from adsum.operations.pruning import LogTruncation, Pruning
 from adsum.operations.repository import prune_answers, prune_runs
 from adsum.platform.clock import system_clock
 from adsum.platform.database.answers import idempotency_keys
-from adsum.platform.database.engine import Database
+from adsum.platform.database.engine import Database, open_database
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.batches.test_retry_cancel import failed_batch
@@ -209,3 +209,14 @@ async def plan_of(database: Database, sent: tuple[str, Any]) -> list[str]:
     async with database.snapshot() as connection:
         steps = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sent[0]}", sent[1])
         return [step["detail"] for step in steps.mappings()]
+
+
+async def test_the_log_of_a_file_is_truncated_once_an_hour(sqlite_url: str) -> None:
+    database, clock = open_database(sqlite_url), Clock()
+    truncation = LogTruncation(database, clock)
+    try:
+        first, again = await truncation.truncate_if_due(), await truncation.truncate_if_due()
+        clock.time += timedelta(hours=1)
+        assert (first, again, await truncation.truncate_if_due()) == (1, 0, 1)
+    finally:
+        await database.close()

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import logging
 import re
+from contextlib import nullcontext
 from dataclasses import fields
 from datetime import date
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, select, text, update
 
 from adsum.absences.tables import absences, due_absences
 from adsum.accounts.access import system_caller
 from adsum.batches.repository.jobs import insert_records
 from adsum.batches.repository.runs import close_runs, newest_run
 from adsum.batches.tables import batch_runs
+from adsum.operations.pruning import LogTruncation
+from adsum.platform.clock import system_clock
 from adsum.platform.database.columns import metadata
 from adsum.platform.ids import Batch, parse_batch_id
 from adsum.privacy.merging.rules import Choices
 from adsum.reports.service import Summaries
 from adsum.reports.tables import class_days, school_days, student_days
-from adsum.roster.tables import student_schools
+from adsum.roster.tables import student_schools, students
 from tests.attendance.corrections.conftest import Register
 from tests.support.api import DAY, Api
 from tests.support.installation import ended, one_student_away
@@ -181,6 +185,36 @@ async def test_an_erasure_leaves_only_counts(register: Register) -> None:
             run = await newest_run(connection, parsed)
         assert run is not None
         assert student_of(register) not in {job.student_id for job in run.jobs}
+
+
+@pytest.mark.parametrize("reads_meanwhile", [False, True])
+async def test_no_file_contains_the_names_of_an_erased_student(
+    register: Register, tmp_path: Path, reads_meanwhile: bool
+) -> None:
+    """Neither the name of the student, nor that of a merged record, nor a name before a change."""
+    database, names = register.adsum.database, ["Xylanthe", "Quorvane", NOTE]
+    if database.is_postgres:
+        pytest.skip("Postgres has no files of the data folder")
+    for name in names[:2]:
+        async with database.transaction() as connection:
+            is_student = students.c.id == student_of(register)
+            await connection.execute(update(students).where(is_student).values(given_name=name))
+    await with_traces_everywhere(register)
+    assert [name for name in names if not found_in(tmp_path, name)] == []
+
+    async with database.snapshot() if reads_meanwhile else nullcontext() as reader:
+        if reader is not None:
+            await reader.execute(select(students))
+        assert (await erase(register.api, student_of(register))).is_success
+        assert bool(found_in(tmp_path, NOTE)) is reads_meanwhile
+    await LogTruncation(database, system_clock).truncate_if_due()
+
+    assert [found_in(tmp_path, name) for name in names] == [[], [], []]
+
+
+def found_in(folder: Path, name: str) -> list[str]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path.name for path in files if name.encode() in path.read_bytes()]
 
 
 async def test_the_ids_of_an_erased_student_and_of_their_records_are_not_used_again(register: Register) -> None:

@@ -55,3 +55,24 @@ class Pruning:
         if runs or answers:
             log.info("old runs and responses pruned", rows=runs + answers)
         return runs + answers
+
+
+class LogTruncation:
+    """Truncates SQLite's write-ahead log once an hour, so that no deleted data stays in it for longer."""
+
+    def __init__(self, database: Database, now: Clock) -> None:
+        self._database = database
+        self._now = now
+        self._due = now()
+
+    async def truncate_if_due(self) -> int:
+        """Does nothing if less than an hour has passed; tries again at the next call if a reader prevents it.
+
+        Returns:
+            1 if the log was truncated, else 0.
+        """
+        now = self._now()
+        if now < self._due or not await self._database.truncate_log():
+            return 0
+        self._due = now + PAUSE
+        return 1

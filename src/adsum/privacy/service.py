@@ -69,6 +69,8 @@ class StudentData:
                     studentId=student_id,
                 )
             records = await erase_student(connection, student_id)
+        if not await self._database.truncate_log():
+            log.warning("the erased data leaves the database's log within an hour", student_id=student_id)
         log.info("student erased", student_id=student_id, rows=records, actor=caller.actor)
         return Erased(student_id, records)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect, text
@@ -13,7 +16,7 @@ from sqlalchemy.engine.interfaces import ReflectedIndex
 
 from adsum.platform.database import schema
 from adsum.platform.database.columns import metadata
-from adsum.platform.database.engine import Database, open_database
+from adsum.platform.database.engine import Database, StorageOutage, open_database
 from tests.support.servers.postgres import Postgres
 
 MIGRATIONS = Path(__file__).parents[3] / "src" / "adsum" / "migrations" / "versions"
@@ -119,3 +122,34 @@ async def test_two_processes_can_migrate_one_server_at_once(postgres: Postgres) 
         await migrate_twice_at_once(postgres.url("adsum_migrated_twice"))
     finally:
         postgres.run("DROP DATABASE adsum_migrated_twice WITH (FORCE)")
+
+
+async def test_a_migration_leaves_no_deleted_rows_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("CREATE TABLE old (name TEXT)")
+        connection.executemany("INSERT INTO old VALUES (?)", [("Xylanthe",)] * 1000)
+        connection.execute("DROP TABLE old")
+        connection.commit()
+    assert b"Xylanthe" in path.read_bytes()
+
+    database = open_database(f"sqlite:///{path}")
+    assert await schema.migrate(database) > 0
+
+    await database.close()
+    assert b"Xylanthe" not in path.read_bytes()
+
+
+async def test_a_migration_without_space_for_a_rewrite_is_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_database: Database) -> None:
+        raise StorageOutage("the disk is full")
+
+    monkeypatch.setattr(Database, "rewrite", fail)
+    database = open_database(f"sqlite:///{tmp_path}/new.db")
+
+    assert await schema.migrate(database) > 0
+    assert await schema.current_revision(database) == schema.newest_revision()
+    await database.close()

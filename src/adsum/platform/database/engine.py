@@ -32,6 +32,8 @@ Connection = AsyncConnection
 """A connection with an open transaction."""
 
 BUSY_TIMEOUT_MS = 5000
+# Other processes cannot write while the log is truncated, so it does not wait long for readers.
+_TRUNCATION_TIMEOUT_MS = 500
 POOL_SIZE = 10
 # With a timeout a frozen server is an outage instead of a request that hangs.
 STATEMENT_TIMEOUT_S = 30.0
@@ -108,6 +110,28 @@ class Database:
                         raise RejectedRows("a foreign key references no row")
             finally:
                 await execute_raw(connection, "PRAGMA foreign_keys = ON")
+
+    async def truncate_log(self) -> bool:
+        """Removes what was deleted or replaced from SQLite's write-ahead log, which keeps it until later writes reach
+        its place. False: a reader or another writer prevents it now. Postgres recycles its log itself.
+        """
+        if self.is_postgres:
+            return True
+        async with _translated(), self._writing(), self.engine.connect() as connection:
+            await execute_raw(connection, f"PRAGMA busy_timeout = {_TRUNCATION_TIMEOUT_MS}")
+            try:
+                return (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()[0] == 0
+            finally:
+                await execute_raw(connection, f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+    async def rewrite(self) -> None:
+        """Rewrites SQLite's file without free pages. It needs free space for a copy of the database. On Postgres this
+        does nothing.
+        """
+        if not self.is_postgres:
+            async with _translated(), self._writing(), self.engine.connect() as connection:
+                await execute_raw(connection, "VACUUM")
+            await self.truncate_log()
 
     @asynccontextmanager
     async def _writing(self) -> AsyncGenerator[None]:
@@ -269,6 +293,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")  # a 202 survives a power cut
         cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA secure_delete = ON")  # overwrites deleted rows, which may be erased data
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         cursor.close()
     except BaseException:

@@ -12,9 +12,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from adsum.platform.database.engine import Database
+from adsum.platform.errors import Unavailable
+from adsum.platform.telemetry import logger
 
 # The advisory lock of a migration on Postgres. A second migration waits for it, up to the statement timeout.
 _MIGRATION_LOCK = 0x_AD5_0001
+
+log = logger(__name__)
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -39,11 +43,22 @@ async def current_revision(database: Database) -> str | None:
 
 
 async def migrate(database: Database) -> int:
-    """Applies the missing migrations, and returns their number. Concurrent calls are safe: one waits for the other."""
+    """Applies the missing migrations, and returns their number. Concurrent calls are safe: one waits for the other.
+
+    Afterwards SQLite's file is rewritten: migrations copy tables, and versions before 0027 erased data without
+    overwriting it.
+    """
     async with database.migration() as connection:
         if database.is_postgres:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-        return await connection.run_sync(_upgrade)
+        applied = await connection.run_sync(_upgrade)
+    if applied:
+        try:
+            await database.rewrite()
+        except Unavailable as error:
+            # The schema is current. Only unused space remains.
+            log.warning("the database file was not rewritten", reason=error.detail)
+    return applied
 
 
 def _upgrade(connection: Connection) -> int:
