@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
@@ -246,13 +246,13 @@ def visible_periods(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> V
     if months is None or caller.teaches_only or scope.class_id is not None:
         return _as_periods(visible_days(caller, scope, statuses)).subquery("period")
     begin, end = months
-    c, day = student_months.c, student_days.c.day
+    c = student_months.c
     columns = (c[name] for name in _PERIOD_COLUMNS)
     whole = select(*columns).where(c.school_id == scope.school_id, c.month >= begin, c.month < end)
-    rest = _days_in_school(scope).where(or_(day < begin, day >= end)).subquery("rest")
-    elsewhere = _days_at_other_schools(scope).subquery("elsewhere")
-    periods = _narrowed(whole, c.student_id, scope).union_all(_as_periods(rest), _as_periods(elsewhere))
-    return periods.subquery("period")
+    before = _days_in_school(replace(scope, last_day=begin - timedelta(days=1)))
+    after = _days_in_school(replace(scope, first_day=end))
+    days = before.union_all(after, _days_at_other_schools(scope)).subquery("single_day")
+    return _narrowed(whole, c.student_id, scope).union_all(_as_periods(days)).subquery("period")
 
 
 def visible_days(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> VisibleDays:
@@ -347,17 +347,20 @@ def _at_other_schools(rows: Select[*tuple[Any, ...]], table: Table, scope: Scope
 
     Of two other schools the one with the lesser id counts, so that no day counts twice.
     """
-    c, o, s, same_day = table.c, student_schools.c, students.c, student_days.alias("same_day").c
+    c, s, same_day = table.c, students.c, student_days.alias("same_day").c
+    # Materialized, so that the few students of several schools are read first.
+    of_home = (
+        select(student_schools.c.student_id, student_schools.c.school_id)
+        .join(students, s.id == student_schools.c.student_id)
+        .where(s.school_id == scope.school_id)
+    )
+    elsewhere = _narrowed(of_home, s.id, scope).cte("elsewhere").prefix_with("MATERIALIZED")
     counts_already = select(literal(1)).where(
         *(same_day.student_id == c.student_id, same_day.day == c.day),
         or_(same_day.school_id == scope.school_id, same_day.school_id < c.school_id),
     )
-    # Joined, so that the few students of several schools are read first.
-    return (
-        rows.join(student_schools, and_(o.student_id == c.student_id, o.school_id == c.school_id))
-        .join(students, s.id == o.student_id)
-        .where(s.school_id == scope.school_id, not_(counts_already.exists()))
-    )
+    is_elsewhere = and_(elsewhere.c.student_id == c.student_id, elsewhere.c.school_id == c.school_id)
+    return rows.join(elsewhere, is_elsewhere).where(not_(counts_already.exists()))
 
 
 def _days_in_own_classes(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Select[*tuple[Any, ...]]:

@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Date,
     Integer,
@@ -208,7 +209,7 @@ def _marks(runs: Collection[ColumnElement[bool]], statuses: SchoolStatuses) -> S
     ).subquery("mark")
 
 
-def _minutes_away(taken: Subquery) -> ScalarSelect[int]:
+def _minutes_away(taken: CTE) -> ScalarSelect[int]:
     """The minutes of a session before the arrival and after the departure of a mark."""
     a, m = attendances.c, session_times.c
     begins = case((a.arrived_at > m.begins, a.arrived_at), else_=m.begins)
@@ -246,7 +247,7 @@ def _unmarked(runs: Collection[ColumnElement[bool]], school_id: int) -> Select[*
     )
 
 
-def _open_sessions(runs: Collection[ColumnElement[bool]]) -> Subquery:
+def _open_sessions(runs: Collection[ColumnElement[bool]]) -> CTE:
     """Each session and day of these runs for which the school was open, with its weekday and its minutes."""
     r = batch_runs.c
     taken = select(r.session_id, r.learning_date.label("day")).where(*runs).distinct().subquery("taken")
@@ -267,7 +268,8 @@ def _open_sessions(runs: Collection[ColumnElement[bool]]) -> Subquery:
         .join(classes, classes.c.id == sessions.c.class_id)
         .join(schools, schools.c.id == classes.c.school_id)
         .where(*is_open(taken.c.day, weekday))
-        .subquery("open_session")
+        .cte("open_session")
+        .prefix_with("MATERIALIZED")
     )
 
 
