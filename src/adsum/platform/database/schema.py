@@ -15,7 +15,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.errors import Unavailable
 from adsum.platform.telemetry import logger
 
-# The advisory lock of a migration on Postgres. A second migration waits for it, up to the statement timeout.
+# The advisory lock of one migration on Postgres. Others wait for it, up to the statement timeout.
 _MIGRATION_LOCK = 0x_AD5_0001
 
 log = logger(__name__)
@@ -29,9 +29,14 @@ def _config(connection: Connection | None = None) -> Config:
 
 
 @cache
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+@cache
 def newest_revision() -> str:
     """The revision that this version of Adsum requires."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    head = _scripts().get_current_head()
     assert head is not None
     return head
 
@@ -43,15 +48,17 @@ async def current_revision(database: Database) -> str | None:
 
 
 async def migrate(database: Database) -> int:
-    """Applies the missing migrations, and returns their number. Concurrent calls are safe: one waits for the other.
+    """Applies the missing migrations, each in a transaction of its own, and returns their number.
+
+    A migration that fails leaves the earlier ones applied, and the next call goes on with it. Concurrent calls are
+    safe: one migration runs at a time, and none runs twice.
 
     Afterwards SQLite's file is rewritten: migrations copy tables, and versions before 0027 erased data without
     overwriting it.
     """
-    async with database.migration() as connection:
-        if database.is_postgres:
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-        applied = await connection.run_sync(_upgrade)
+    applied = 0
+    while await _migrate_once(database):
+        applied += 1
     if applied:
         try:
             await database.rewrite()
@@ -61,8 +68,17 @@ async def migrate(database: Database) -> int:
     return applied
 
 
-def _upgrade(connection: Connection) -> int:
+async def _migrate_once(database: Database) -> bool:
+    async with database.migration() as connection:
+        if database.is_postgres:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+        return await connection.run_sync(_apply_next)
+
+
+def _apply_next(connection: Connection) -> bool:
+    """Applies the first missing migration. Returns False if none is missing."""
     config, applied = _config(connection), MigrationContext.configure(connection).get_current_revision()
-    missing = list(ScriptDirectory.from_config(config).iterate_revisions("head", applied or "base"))
-    command.upgrade(config, "head")
-    return len(missing)
+    missing = [each.revision for each in _scripts().iterate_revisions("head", applied or "base")]
+    if missing:
+        command.upgrade(config, missing[-1])
+    return bool(missing)
