@@ -54,7 +54,7 @@ async def test_the_overview_of_a_school_has_all_numbers_and_offers_filters(repor
 
     narrowed = await year.overview(reported.scope(grade="07"), ChronicRule(), reported.office)
     assert (narrowed.counts.sessions, narrowed.chronic) == (2, 0)
-    choices = await year.choices(reported.scope(grade="07"), reported.office)
+    choices = await year.filter_options(reported.scope(grade="07"), reported.office)
     assert ([rate.name for rate in choices.classes], choices.grades) == (["7b"], ["07", "08"])
 
 
@@ -105,13 +105,13 @@ async def test_a_year_is_for_those_who_may_read_attendance_of_the_school(reporte
         for request in (
             year.usual_days(reported.school.school_id, actor),
             year.overview(reported.scope(), ChronicRule(), actor),
-            year.choices(reported.scope(), actor),
+            year.filter_options(reported.scope(), actor),
             year.marks(reported.scope(student_id=1), actor),
         ):
             with pytest.raises(error):
                 await request
     with pytest.raises(Invalid):
-        await year.choices(reported.scope(first_day=WEEK[4], last_day=WEEK[0]), reported.office)
+        await year.filter_options(reported.scope(first_day=WEEK[4], last_day=WEEK[0]), reported.office)
 
 
 async def test_a_teacher_finds_a_class_and_a_student_whom_they_ever_teach(reported: Reported) -> None:

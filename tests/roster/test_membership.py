@@ -16,7 +16,7 @@ from adsum.migrations import tables
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
-from adsum.roster.by_source.repository import find_student
+from adsum.roster.by_source.repository import student_of
 from adsum.roster.naming.repository import visible_students
 from adsum.roster.repository.membership import schools_of_student
 from adsum.roster.repository.students import list_students, students_of_school, visible_student_names
@@ -114,7 +114,7 @@ async def test_a_merged_record_names_the_student_at_its_own_school_only(two: Two
             {row.source_id: row.id for row in await visible_students(connection, system_caller(), school.school_id)}
             for school in (two.home, two.former)
         ]
-        found = [await find_student(connection, school.school_id, "removed") for school in (two.home, two.former)]
+        found = [await student_of(connection, school.school_id, "removed") for school in (two.home, two.former)]
 
     assert [each.get("removed") for each in named] == [None, two.student_id]
     assert [each.id if each else None for each in found] == [None, two.student_id]

@@ -19,7 +19,7 @@ from adsum.absences.repository import (
 from adsum.absences.rules import Author, PlannedAbsence
 from adsum.accounts.access import Caller, Role, system_caller
 from adsum.attendance.repository import apply_changes
-from adsum.attendance.rules import Change, Record, RecordedMark
+from adsum.attendance.rules import Record, RecordChange, RecordedMark
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.roster.timetable.repository import times_of_sessions
@@ -106,14 +106,14 @@ def _is_up_to_date(record: Record, planned: PlannedAbsence, times: Times) -> boo
 
 def _change(
     record: Record, planned: PlannedAbsence, previous: RecordedMark | None, times: Times, author: Author
-) -> Change:
+) -> RecordChange:
     """To the absence's status if the absence applies, else back to the mark before it.
 
     A record that began with the absence has no mark before it, and is cleared.
     """
     applies = _applies(planned, record, times)
     new = RecordedMark(planned.absence.status, record.note) if applies else previous or RecordedMark(None)
-    return Change(
+    return RecordChange(
         version=record.version + 1,
         old_status=record.status,
         old_note=record.note,

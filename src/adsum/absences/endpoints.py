@@ -48,8 +48,8 @@ async def enter_absence(
 
     The same absence twice is one: 200 if all students have it.
     """
-    once = key.answering(body, _entered, _status_of_entry)
-    result = await absences.add(body.student_ids, body.to_absence(), caller, once, school_id=body.school_id)
+    keyed = key.answering(body, _entered, _status_of_entry)
+    result = await absences.add(body.student_ids, body.to_absence(), caller, keyed, school_id=body.school_id)
     response.status_code = _status_of_entry(result)
     return _entered(result)
 

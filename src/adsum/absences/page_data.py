@@ -96,7 +96,7 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class EntryOptions:
     """The students, sessions and statuses that the form offers.
 
     Attributes:
@@ -187,7 +187,7 @@ class AbsencePageData:
         found = await every_item(lambda page: self._directory.classes(caller, filters, page))
         return sorted(found, key=lambda each: (each.title, each.id))
 
-    async def choice(
+    async def entry_options(
         self,
         school_id: int,
         search: Search,
@@ -195,13 +195,13 @@ class AbsencePageData:
         day: date,
         session_ids: Collection[int],
         caller: Caller,
-    ) -> Choice:
+    ) -> EntryOptions:
         """The choices of the form. `day` is the first day of the absence; `session_ids` are the chosen sessions."""
         found, has_more = await self._found(school_id, search, caller)
         names = await self._directory.student_names(caller, student_ids)
         ordered = sorted(names.items(), key=lambda item: name_order(item[1].family, item[1].given, item[0]))
         sessions = await self._absences.sessions_to_choose(school_id, student_ids, day, session_ids, caller)
-        return Choice(
+        return EntryOptions(
             {student_id: f"{name.given} {name.family}".strip() for student_id, name in ordered},
             [student for student in found if student.id not in names],
             has_more,

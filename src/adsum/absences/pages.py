@@ -262,15 +262,15 @@ async def _entry_page(
 ) -> Response:
     typed = form.typed
     day = typed.absence([], of.today).first_day
-    choice = await page_data.choice(of.school.id, form.search, form.student, day, form.session, visitor.caller)
+    options = await page_data.entry_options(of.school.id, form.search, form.student, day, form.session, visitor.caller)
     return site_of(request).page(
         *(request, "absences/new.html"),
         status=status_with(error),
         visitor=visitor,
         of=of,
-        typed=replace(typed, status=typed.status or choice.usual_status),
+        typed=replace(typed, status=typed.status or options.usual_status),
         search=form.search,
-        choice=choice,
+        options=options,
         error=error,
     )
 

@@ -37,7 +37,7 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.platform.clock import Clock
-from adsum.platform.database.answers import Once, claim_key, store_result
+from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, StaleVersion, Violation, refuse
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
@@ -74,7 +74,7 @@ class Absences:
         student_ids: Sequence[int],
         absence: Absence,
         caller: Caller,
-        once: Once[AbsenceResult] | None = None,
+        keyed: KeyedRequest[AbsenceResult] | None = None,
         *,
         school_id: int | None = None,
     ) -> AbsenceResult:
@@ -90,7 +90,7 @@ class Absences:
         """
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.transaction() as connection:
-            await claim_key(connection, once)
+            await claim_key(connection, keyed)
             school_id = await _validate(connection, student_ids, absence, caller, school_id)
             await _fence_sessions(connection, student_ids)
             existing = await same_absences(connection, school_id, student_ids, absence)
@@ -108,7 +108,7 @@ class Absences:
                 is_new=bool(added),
                 warnings=await _warnings(connection, school_id, student_ids, absence),
             )
-            await store_result(connection, once, result)
+            await store_result(connection, keyed, result)
         return result
 
     async def page(self, caller: Caller, filters: AbsenceFilters, page: PageRequest) -> Page[PlannedAbsence]:

@@ -9,12 +9,12 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.disputed_marks.repository import add_disputed_marks, find_dispute_of_record, resolve_dispute
 from adsum.attendance.repository import apply_changes, describe, find_record, list_changes
 from adsum.attendance.rules import (
-    Change,
     Correction,
     DisputedMark,
     Keep,
     Mark,
     Record,
+    RecordChange,
     VisibleRecord,
     change_of,
     validate_correction,
@@ -36,7 +36,7 @@ MAX_LISTED_CHANGES = 20
 class RecordChanged(StaleVersion):
     """The record has been changed since the caller read it. `changes` are the changes since."""
 
-    def __init__(self, record: Record, changes: Sequence[Change]) -> None:
+    def __init__(self, record: Record, changes: Sequence[RecordChange]) -> None:
         super().__init__(f"attendance {record.id} was changed meanwhile: its version is {record.version} now")
         self.record = record
         self.changes = changes
@@ -60,7 +60,7 @@ class Corrections:
         async with self._database.snapshot() as connection:
             return await _visible_record(connection, await _find(connection, record_id, caller), caller)
 
-    async def history(self, record_id: int, caller: Caller, page: PageRequest) -> Page[Change]:
+    async def history(self, record_id: int, caller: Caller, page: PageRequest) -> Page[RecordChange]:
         """The versions of a record, the newest first, down to the mark with which it begins.
 
         Raises:
@@ -157,7 +157,7 @@ async def _visible_record(connection: Connection, record: Record, caller: Caller
     return VisibleRecord(described, await find_dispute_of_record(connection, caller, record.id))
 
 
-def _is_repeated(record: Record, correction: Correction, unseen: Sequence[Change], caller: Caller) -> bool:
+def _is_repeated(record: Record, correction: Correction, unseen: Sequence[RecordChange], caller: Caller) -> bool:
     """Whether the only unseen change is this correction: the caller sent it before and did not receive the reply."""
     if len(unseen) != 1:
         return False

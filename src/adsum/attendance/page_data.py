@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from adsum.accounts.access import Caller
 from adsum.attendance.corrections import Corrections
-from adsum.attendance.rules import Change, OpenDispute, Record
+from adsum.attendance.rules import OpenDispute, Record, RecordChange
 from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.attendance.statuses.service import Statuses
 from adsum.platform.clock import Clock
@@ -27,7 +27,7 @@ class RecordView:
     dispute: OpenDispute | None
     school: School
     statuses: Mapping[str, ShownStatus]
-    history: Page[Change]
+    history: Page[RecordChange]
     names: Names
     is_late: bool
 

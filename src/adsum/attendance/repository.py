@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller, Permission, Role
 from adsum.accounts.visibility import in_visible_school, in_visible_session
-from adsum.attendance.rules import Change, DescribedRecord, Record, RecordFilters, RecordPosition
+from adsum.attendance.rules import DescribedRecord, Record, RecordChange, RecordFilters, RecordPosition
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.platform.database.columns import Instant
 from adsum.platform.database.sql_files import sql_file
@@ -29,11 +29,11 @@ _ORDER = (
 )
 
 _APPLY_CHANGE = sql_file("adsum.attendance", "apply_change", parameters={"marked_at": Instant()})
-# Its columns are the fields of `Change`, in their order.
+# Its columns are the fields of `RecordChange`, in their order.
 _LIST_CHANGES = sql_file(
     "adsum.attendance",
     "list_changes",
-    returns={each.name: attendance_changes.c[each.name].type for each in fields(Change)},
+    returns={each.name: attendance_changes.c[each.name].type for each in fields(RecordChange)},
 )
 
 
@@ -133,7 +133,7 @@ def is_set_by_office() -> ColumnElement[bool]:
     return attendances.c.marked_role.in_([Role.OFFICE.value, Role.ADMIN.value])
 
 
-async def apply_changes(connection: AsyncConnection, changes: Mapping[int, Change]) -> None:
+async def apply_changes(connection: AsyncConnection, changes: Mapping[int, RecordChange]) -> None:
     """Changes records, by id, and adds the changes to their history.
 
     The caller has locked the records. A second change to the same version violates the key of `attendance_changes`.
@@ -146,10 +146,12 @@ async def apply_changes(connection: AsyncConnection, changes: Mapping[int, Chang
     await mark_stale_records(connection, changes.keys())
 
 
-async def list_changes(connection: AsyncConnection, record_id: int, before: int | None, limit: int) -> list[Change]:
+async def list_changes(
+    connection: AsyncConnection, record_id: int, before: int | None, limit: int
+) -> list[RecordChange]:
     """At most `limit` versions of a record, the newest first, from before the version `before`."""
     values = {"record_id": record_id, "before": before, "limit": limit}
-    return [Change(*row) for row in await _LIST_CHANGES.fetch_all(connection, values)]
+    return [RecordChange(*row) for row in await _LIST_CHANGES.fetch_all(connection, values)]
 
 
 def _is_visible(caller: Caller) -> ColumnElement[bool]:
@@ -181,7 +183,7 @@ def _matches(filters: RecordFilters) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _new_values(record_id: int, change: Change) -> dict[str, Any]:
+def _new_values(record_id: int, change: RecordChange) -> dict[str, Any]:
     return {
         "record_id": record_id,
         "old_version": change.version - 1,

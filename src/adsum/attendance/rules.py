@@ -141,7 +141,7 @@ class DescribedRecord(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RecordChange:
     """One version of a record, and the values before it.
 
     Attributes:
@@ -189,7 +189,7 @@ class Change:
         new = self.new_status, self.new_note, self.new_arrived_at, self.new_left_at, self.new_office_note
         return old != new
 
-    def visible_to(self, caller: Caller) -> Change:
+    def visible_to(self, caller: Caller) -> RecordChange:
         """The change without the office's notes, unless the caller belongs to the office."""
         return self if caller.overrules else replace(self, old_office_note=None, new_office_note=None)
 
@@ -248,11 +248,11 @@ def _requested_or_recorded(requested: str | Keep | None, recorded: str | None) -
     return recorded if requested is Keep.AS_IS else requested
 
 
-def change_of(record: Record, correction: Correction, author: Caller, at: datetime) -> Change:
+def change_of(record: Record, correction: Correction, author: Caller, at: datetime) -> RecordChange:
     """The change that a correction makes to a record."""
     corrected = correction.applied_to(record.mark)
     changes_office_note = correction.office_note is not Keep.AS_IS
-    return Change(
+    return RecordChange(
         version=corrected.version,
         old_status=record.status,
         old_note=record.note,

@@ -12,11 +12,11 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from adsum.attendance.rules import (
-    Change,
     Correction,
     DescribedRecord,
     Keep,
     OpenDispute,
+    RecordChange,
     RecordFilters,
     VisibleRecord,
 )
@@ -229,7 +229,7 @@ class ChangeItem(Schema):
     absence_id: Annotated[int | None, Field(description="Of the planned absence that the new mark comes from")] = None
 
     @classmethod
-    def of(cls, change: Change) -> ChangeItem:
+    def of(cls, change: RecordChange) -> ChangeItem:
         old = MarkOfVersion(
             status=change.old_status,
             note=change.old_note,

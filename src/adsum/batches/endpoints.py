@@ -159,8 +159,8 @@ async def retry_batch(
     """Starts a new run for the students who failed; the batch keeps its totals. 409 while it is processed, if nobody
     failed, or once it is pruned.
     """
-    once = key.answering(None, BatchStatusAnswer.of, HTTPStatus.ACCEPTED)
-    return BatchStatusAnswer.of(await retry_cancel.retry(batch_id, caller, once))
+    keyed = key.answering(None, BatchStatusAnswer.of, HTTPStatus.ACCEPTED)
+    return BatchStatusAnswer.of(await retry_cancel.retry(batch_id, caller, keyed))
 
 
 @router.post("/batches/{batchId}/cancel", name="cancelBatch", summary="Cancel the pending jobs of a batch")
@@ -168,8 +168,8 @@ async def cancel_batch(
     batch_id: BatchId, retry_cancel: RetryCancelDependency, caller: Operator, key: SentKey
 ) -> BatchStatusAnswer:
     """Recorded marks stay. A batch that has ended is returned unchanged."""
-    once = key.answering(None, BatchStatusAnswer.of, HTTPStatus.OK)
-    return BatchStatusAnswer.of(await retry_cancel.cancel(batch_id, caller, once))
+    keyed = key.answering(None, BatchStatusAnswer.of, HTTPStatus.OK)
+    return BatchStatusAnswer.of(await retry_cancel.cancel(batch_id, caller, keyed))
 
 
 @router.post("/batches/{batchId}/undo", name="undoBatch", summary="Undo the newest run")
@@ -184,8 +184,8 @@ async def undo_batch(
 
     409 while the batch is being processed: cancel it first.
     """
-    once = key.answering(body, UndoneAnswer.of, HTTPStatus.OK)
-    return UndoneAnswer.of(await undo.undo(batch_id, caller, body.reason if body is not None else None, once))
+    keyed = key.answering(body, UndoneAnswer.of, HTTPStatus.OK)
+    return UndoneAnswer.of(await undo.undo(batch_id, caller, body.reason if body is not None else None, keyed))
 
 
 async def _watch(

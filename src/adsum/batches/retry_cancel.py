@@ -21,7 +21,7 @@ from adsum.batches.repository.submissions import BatchSnapshot, load_snapshots
 from adsum.batches.rules import BatchStatus, OnExisting, Outcome, RunState, Tally
 from adsum.batches.run import Plan, Run, make_plan
 from adsum.platform.clock import Clock
-from adsum.platform.database.answers import Once, claim_key, store_result
+from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Conflict
 from adsum.platform.ids import Batch
@@ -64,7 +64,7 @@ class RetryCancel:
         self._now = now
         self._chunk_size = chunk_size
 
-    async def retry(self, batch_id: str, caller: Caller, once: Once[BatchStatus] | None = None) -> BatchStatus:
+    async def retry(self, batch_id: str, caller: Caller, keyed: KeyedRequest[BatchStatus] | None = None) -> BatchStatus:
         """Accepts a run of the students who failed in the newest run; the batch keeps its totals.
 
         Raises:
@@ -77,14 +77,16 @@ class RetryCancel:
         require_permission(caller, Permission.BATCH_OPERATE)
         batch = parse_or_refuse(batch_id)
         async with self._database.transaction() as connection:
-            await claim_key(connection, once)
+            await claim_key(connection, keyed)
             fences = await advance_fences(connection, [batch.session_id])
             done = await self._retry(connection, batch, fences, caller)
-            await store_result(connection, once, done.status)
+            await store_result(connection, keyed, done.status)
         await self._enqueuer.enqueue_after_commit(done.run)
         return done.status
 
-    async def cancel(self, batch_id: str, caller: Caller, once: Once[BatchStatus] | None = None) -> BatchStatus:
+    async def cancel(
+        self, batch_id: str, caller: Caller, keyed: KeyedRequest[BatchStatus] | None = None
+    ) -> BatchStatus:
         """Ends the open run: recorded jobs stay, pending jobs are cancelled. It is idempotent.
 
         Raises:
@@ -94,12 +96,12 @@ class RetryCancel:
         require_permission(caller, Permission.BATCH_OPERATE)
         batch = parse_or_refuse(batch_id)
         async with self._database.transaction() as connection:
-            await claim_key(connection, once)
+            await claim_key(connection, keyed)
             await require_status(connection, caller, batch)
             open_run = await runs.open_run(connection, batch)
             ended = await runs.cancel_run(connection, open_run, self._now()) if open_run is not None else None
             status = await require_status(connection, caller, batch)
-            await store_result(connection, once, status)
+            await store_result(connection, keyed, status)
         await self._enqueuer.enqueue_after_commit(None, ended=ended)
         return status
 

@@ -12,9 +12,9 @@ from adsum.batches.rules import OnExisting, RunState, Tally
 from adsum.platform.ids import Batch
 
 # The keys of a job in the JSON of `batch_runs.plan`. The statements in `sql/` read the same keys; a test compares them.
-STUDENT, STATUS, NOTE, ARRIVED, LEFT = "student", "status", "note", "arrived", "left"
-ABSENCE, VERSION = "absence", "version"
-PLAN_KEYS = (STUDENT, STATUS, NOTE, ARRIVED, LEFT, ABSENCE, VERSION)
+STUDENT_KEY, STATUS_KEY, NOTE_KEY, ARRIVED_KEY, LEFT_KEY = "student", "status", "note", "arrived", "left"
+ABSENCE_KEY, VERSION_KEY = "absence", "version"
+PLAN_KEYS = (STUDENT_KEY, STATUS_KEY, NOTE_KEY, ARRIVED_KEY, LEFT_KEY, ABSENCE_KEY, VERSION_KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,31 +28,31 @@ class AttendanceJob:
     def to_json(self) -> dict[str, Any]:
         """The form in `batch_runs.plan`. Fields that are None are left out, which keeps plans small."""
         mark = self.mark
-        fields: dict[str, Any] = {STUDENT: self.student_id, STATUS: mark.status}
+        fields: dict[str, Any] = {STUDENT_KEY: self.student_id, STATUS_KEY: mark.status}
         # Nearly every mark has only these two fields, and the client waits meanwhile.
         if mark.note is not None:
-            fields[NOTE] = mark.note
+            fields[NOTE_KEY] = mark.note
         if mark.arrived_at is not None:
-            fields[ARRIVED] = mark.arrived_at
+            fields[ARRIVED_KEY] = mark.arrived_at
         if mark.left_at is not None:
-            fields[LEFT] = mark.left_at
+            fields[LEFT_KEY] = mark.left_at
         if mark.absence_id is not None:
-            fields[ABSENCE] = mark.absence_id
+            fields[ABSENCE_KEY] = mark.absence_id
         if self.version is not None:
-            fields[VERSION] = self.version
+            fields[VERSION_KEY] = self.version
         return fields
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> AttendanceJob:
         """Reads the form that `to_json` writes."""
         mark = Mark(
-            fields[STATUS],
-            fields.get(NOTE),
-            arrived_at=fields.get(ARRIVED),
-            left_at=fields.get(LEFT),
-            absence_id=fields.get(ABSENCE),
+            fields[STATUS_KEY],
+            fields.get(NOTE_KEY),
+            arrived_at=fields.get(ARRIVED_KEY),
+            left_at=fields.get(LEFT_KEY),
+            absence_id=fields.get(ABSENCE_KEY),
         )
-        return cls(fields[STUDENT], mark, fields.get(VERSION))
+        return cls(fields[STUDENT_KEY], mark, fields.get(VERSION_KEY))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from adsum.batches.repository.undoing import UndoRequest
 from adsum.batches.retry_cancel import BatchIsOpen
 from adsum.batches.rules import BatchState
 from adsum.platform.clock import Clock
-from adsum.platform.database.answers import Once, claim_key, store_result
+from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import refuse
 from adsum.platform.texts import validate_reason
@@ -45,7 +45,7 @@ class Undo:
         self._now = now
 
     async def undo(
-        self, batch_id: str, caller: Caller, reason: str | None = None, once: Once[UndoResult] | None = None
+        self, batch_id: str, caller: Caller, reason: str | None = None, keyed: KeyedRequest[UndoResult] | None = None
     ) -> UndoResult:
         """Sets every record back to before the newest run, and writes a change entry for each. It is idempotent.
 
@@ -62,7 +62,7 @@ class Undo:
         refuse(list(validate_reason(reason)))
         batch = parse_or_refuse(batch_id)
         async with self._database.transaction() as connection:
-            await claim_key(connection, once)
+            await claim_key(connection, keyed)
             # The fence keeps submissions from reading these records while they change.
             await advance_fences(connection, [batch.session_id])
             status = await require_status(connection, caller, batch)
@@ -71,5 +71,5 @@ class Undo:
             request = UndoRequest(batch, status.run_id, caller, self._now(), reason)
             kept = await undoing.changed_since(connection, request)
             result = UndoResult(batch_id, status.run_id, await undoing.undo_run(connection, request), kept)
-            await store_result(connection, once, result)
+            await store_result(connection, keyed, result)
         return result

@@ -19,7 +19,7 @@ from adsum.absences.rules import content_by_field
 from adsum.absences.tables import absence_versions, absences, due_absences
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.tables import attendance_changes, attendances, contradictions
-from adsum.batches.run import STUDENT, AttendanceJob
+from adsum.batches.run import STUDENT_KEY, AttendanceJob
 from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import BigInt, Instant, Json, RunId
@@ -263,7 +263,7 @@ def _class_session_and_day(run: Row) -> dict[str, Any]:
 def _requests(run: Row, student_id: int) -> Iterator[Row]:
     for chunk in run["plan"]:
         for job in chunk:
-            if job[STUDENT] == student_id:
+            if job[STUDENT_KEY] == student_id:
                 mark = AttendanceJob.from_json(job).mark
                 yield {
                     "status": mark.status,
@@ -418,7 +418,7 @@ async def _erase_from_plans(connection: AsyncConnection, student_id: int) -> Non
     erased = [
         {
             "run_id": run["run_id"],
-            "plan": [[job for job in chunk if job[STUDENT] != student_id] for chunk in run["plan"]],
+            "plan": [[job for job in chunk if job[STUDENT_KEY] != student_id] for chunk in run["plan"]],
             "kept": [kept for kept in run["kept"] if kept != student_id],
         }
         for run in await runs_with_student(connection, student_id)

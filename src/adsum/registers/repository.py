@@ -42,7 +42,7 @@ from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.database.validity import valid_on
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters, RegisterTeacher
 from adsum.roster.tables import classes, enrolments, sessions
-from adsum.roster.timetable.repository import has_begun, is_open
+from adsum.roster.timetable.repository import can_meet, meets_by
 from adsum.schools.tables import schools
 
 Value = TypeVar("Value")
@@ -169,8 +169,8 @@ def _counted(
                 in_visible_school(caller, classes.c.school_id),
                 in_visible_session(caller, classes.c.id, sessions.c.id, day),
             ),
-            or_(and_(*has_begun(day, weekday, time)), _is_marked(day)),
-            *is_open(day, weekday),
+            or_(and_(*meets_by(day, weekday, time)), _is_marked(day)),
+            *can_meet(day, weekday),
         )
     )
     if after is not None:

@@ -40,7 +40,7 @@ from adsum.reports.rules import (
     UsualDays,
 )
 from adsum.reports.service import Report, Reports
-from adsum.reports.year import Choices, Year
+from adsum.reports.year import FilterOptions, Year
 from adsum.roster.service import Directory
 from adsum.schools.rules import School
 from adsum.schools.service import Schools
@@ -103,7 +103,7 @@ class YearView:
         year_begins: the first day of the school year of the newest day, or None.
         query: the query of the request.
         class_id: the class, or None.
-        choices: the filters that the page offers.
+        options: the filters that the page offers.
         violations: codes of violations of the period. With any, the page shows no report.
     """
 
@@ -115,7 +115,7 @@ class YearView:
     year_begins: date | None
     query: YearQuery
     class_id: int | None
-    choices: Choices
+    options: FilterOptions
     violations: Sequence[str] = ()
 
     @property
@@ -195,9 +195,9 @@ class ViewReader:
             raise NotFound(f"there is no school {wanted}", schoolId=wanted)
         usual = await self.year.usual_days(school.id, self.caller, student_id)
         today = today_in(school.time_zone, self.now)
-        view = _without_choices(schools, school, usual, self.query, class_id, today)
+        view = _without_options(schools, school, usual, self.query, class_id, today)
         try:
-            return replace(view, choices=await self.year.choices(view.scope, self.caller))
+            return replace(view, options=await self.year.filter_options(view.scope, self.caller))
         except Invalid as error:
             return replace(view, violations=[violation.code for violation in error.violations])
 
@@ -211,7 +211,7 @@ async def _view_reader(
 RequestedView = Annotated[ViewReader, Depends(_view_reader)]
 
 
-def _without_choices(
+def _without_options(
     schools: Sequence[School],
     school: School,
     usual: UsualDays | None,
@@ -230,7 +230,7 @@ def _without_choices(
         year_begins=usual.first if usual is not None and usual.is_year else None,
         query=query,
         class_id=class_id or query.class_id,
-        choices=Choices(classes=[], grades=[]),
+        options=FilterOptions(classes=[], grades=[]),
     )
 
 

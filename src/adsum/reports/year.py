@@ -67,7 +67,7 @@ class YearOverview:
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class FilterOptions:
     """The filters that a page offers: classes with records in the period, and grades of the school."""
 
     classes: Sequence[Rate]
@@ -136,14 +136,14 @@ class Year:
             chronic_rule=definition_of_chronic_absence(rule, missed_from),
         )
 
-    async def choices(self, scope: Scope, caller: Caller) -> Choices:
+    async def filter_options(self, scope: Scope, caller: Caller) -> FilterOptions:
         """The filters that exist for the school and the days of a scope; its own filters do not matter."""
         await prepare(self._database, self._summaries, scope, caller, at_school=True)
         whole = replace(scope, class_id=None, student_id=None, grade=None)
         async with self._database.snapshot() as connection:
             classes = await rates_by(connection, whole, GroupBy.CLASS, caller)
             grades = await grades_of_school(connection, scope.school_id)
-        return Choices(classes, sorted({grade for of_student in grades.values() for grade in of_student}))
+        return FilterOptions(classes, sorted({grade for of_student in grades.values() for grade in of_student}))
 
     async def marks(self, scope: Scope, caller: Caller) -> StudentMarks:
         """The absences and late arrivals of the scope's student, the newest first."""

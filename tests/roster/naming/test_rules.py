@@ -6,8 +6,8 @@ import pytest
 
 from adsum.platform.errors import Violation
 from adsum.roster.naming.rules import (
-    CLASS,
-    STUDENT,
+    CLASS_COLUMNS,
+    STUDENT_COLUMNS,
     Name,
     NamedSession,
     NamedStudent,
@@ -59,7 +59,7 @@ def test_a_source_id_never_finds_an_id_of_adsum_and_what_is_close_is_named(writt
     ],
 )
 def test_an_unknown_source_id_shows_what_is_close(existing: list[str], written: str, hint: str) -> None:
-    index = NameIndex(CLASS, enumerate(existing, start=1))
+    index = NameIndex(CLASS_COLUMNS, enumerate(existing, start=1))
     name = Name("class", written)
 
     assert index.find(name) is None
@@ -67,7 +67,7 @@ def test_an_unknown_source_id_shows_what_is_close(existing: list[str], written: 
 
 
 def test_a_source_id_in_the_column_of_adsums_ids_is_unknown_and_shows_its_column() -> None:
-    index = NameIndex(STUDENT, [(5, "0117")])
+    index = NameIndex(STUDENT_COLUMNS, [(5, "0117")])
 
     assert index.find(Name("studentId", "0117")) is None
     assert index.unknown("c", "unknown", Name("studentId", "0117")).detail == (
@@ -195,7 +195,7 @@ def test_adsums_id_of_a_student_whom_the_caller_does_not_see_is_left_to_the_vali
 def test_the_filled_columns_name_a_student(cells: dict[str, str], expected: Names) -> None:
     violations: list[Violation] = []
 
-    assert names_in(cells, STUDENT, violations) == expected
+    assert names_in(cells, STUDENT_COLUMNS, violations) == expected
     assert violations == []
 
 
@@ -204,20 +204,20 @@ def test_the_filled_columns_name_a_student(cells: dict[str, str], expected: Name
     [
         ({"student": "", "class": "7b"}, "student is empty"),
         ({"student": "", "studentId": ""}, "student and studentId are both empty"),
-        (dict.fromkeys(STUDENT, ""), "student and studentId and studentSourcedId are all empty"),
+        (dict.fromkeys(STUDENT_COLUMNS, ""), "student and studentId and studentSourcedId are all empty"),
     ],
 )
 def test_a_row_that_names_no_student_is_a_violation(cells: dict[str, str], detail: str) -> None:
     violations: list[Violation] = []
 
-    assert names_in(cells, STUDENT, violations) is None
+    assert names_in(cells, STUDENT_COLUMNS, violations) is None
     (violation,) = violations
     assert (violation.code, violation.detail) == ("missing_value", detail)
-    assert violation.params["columns"] == [column for column in STUDENT if column in cells]
+    assert violation.params["columns"] == [column for column in STUDENT_COLUMNS if column in cells]
 
 
 def test_an_empty_name_is_a_name_where_it_may_be_empty() -> None:
     violations: list[Violation] = []
 
-    assert names_in({"class": ""}, CLASS, violations, may_be_empty=True) == (Name("class", ""),)
+    assert names_in({"class": ""}, CLASS_COLUMNS, violations, may_be_empty=True) == (Name("class", ""),)
     assert violations == []

@@ -42,5 +42,5 @@ async def settle_contradiction(
     key: SentKey,
 ) -> RecordItem:
     """Returns the record after the decision. 404 if the contradiction is settled already."""
-    once = key.answering(body, RecordItem.of, HTTPStatus.OK)
-    return RecordItem.of(await disputed_marks.settle(contradiction_id, body.holds, body.reason, caller, once=once))
+    keyed = key.answering(body, RecordItem.of, HTTPStatus.OK)
+    return RecordItem.of(await disputed_marks.settle(contradiction_id, body.holds, body.reason, caller, keyed=keyed))

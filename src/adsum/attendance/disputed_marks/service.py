@@ -15,7 +15,7 @@ from adsum.attendance.disputed_marks.rules import DisputeFilters, Holds
 from adsum.attendance.repository import apply_changes, describe, find_record
 from adsum.attendance.rules import Correction, DescribedRecord, Keep, OpenDispute, change_of
 from adsum.platform.clock import Clock
-from adsum.platform.database.answers import Once, claim_key, store_result
+from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import NotFound, StaleVersion, refuse
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
@@ -50,7 +50,7 @@ class DisputedMarks:
         reason: str | None,
         caller: Caller,
         version: int | None = None,
-        once: Once[DescribedRecord] | None = None,
+        keyed: KeyedRequest[DescribedRecord] | None = None,
     ) -> DescribedRecord:
         """Settles a dispute. If the teacher's mark holds, it becomes the record's, with an entry in the history.
 
@@ -60,7 +60,7 @@ class DisputedMarks:
             reason: for the history.
             caller: of the office.
             version: of the record that the caller read; None: any version.
-            once: of a request with an idempotency key.
+            keyed: a request with an idempotency key.
 
         Returns:
             The record after the decision.
@@ -74,7 +74,7 @@ class DisputedMarks:
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         refuse(list(validate_reason(reason)))
         async with self._database.transaction() as connection:
-            await claim_key(connection, once)
+            await claim_key(connection, keyed)
             dispute = await find_dispute(connection, caller, dispute_id)
             if dispute is None:
                 raise NotFound(f"there is no contradiction {dispute_id}", id=dispute_id)
@@ -91,7 +91,7 @@ class DisputedMarks:
             settled = await find_record(connection, caller, record.id)
             assert settled is not None, "the transaction has locked the record"
             (described,) = await describe(connection, [settled], caller)
-            await store_result(connection, once, described)
+            await store_result(connection, keyed, described)
         return described
 
 

@@ -47,8 +47,8 @@ async def add_status(
     school_id: SchoolId, body: NewStatus, statuses: StatusesService, caller: Manager, key: SentKey
 ) -> StatusItem:
     """409 if the code exists, retired or not, or if another status has the letter."""
-    once = key.answering(body, StatusItem.of, HTTPStatus.CREATED)
-    return StatusItem.of(await statuses.add(school_id, body.to_status(), caller, once))
+    keyed = key.answering(body, StatusItem.of, HTTPStatus.CREATED)
+    return StatusItem.of(await statuses.add(school_id, body.to_status(), caller, keyed))
 
 
 @router.patch("/{code}", name="changeStatus", summary="Rename, reorder or retire a status")

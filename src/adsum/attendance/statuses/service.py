@@ -8,7 +8,7 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.statuses.repository import set_status, statuses_of_school
 from adsum.attendance.statuses.rules import ALWAYS_IN_USE, SchoolStatuses, Status, StatusChange, validate_status
 from adsum.platform.clock import Clock
-from adsum.platform.database.answers import Once, claim_key, store_result
+from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Conflict, NotFound, refuse
 from adsum.schools.repository import lock_school
@@ -52,7 +52,9 @@ class Statuses:
             await require_school(connection, caller, school_id)
             return await statuses_of_school(connection, school_id)
 
-    async def add(self, school_id: int, status: Status, caller: Caller, once: Once[Status] | None = None) -> Status:
+    async def add(
+        self, school_id: int, status: Status, caller: Caller, keyed: KeyedRequest[Status] | None = None
+    ) -> Status:
         """Adds a status.
 
         Raises:
@@ -63,14 +65,14 @@ class Statuses:
         """
         require_permission(caller, Permission.SCHOOL_MANAGE)
         async with self._database.transaction() as connection:
-            await claim_key(connection, once)
+            await claim_key(connection, keyed)
             statuses = await _locked(connection, school_id, caller)
             refuse(validate_status(status))
             if statuses.get(status.code) is not None:
                 raise StatusExists(f"there is a status {status.code!r} already", status=status.code)
             _require_free_letter(statuses, status)
             await set_status(connection, school_id, status)
-            await store_result(connection, once, status)
+            await store_result(connection, keyed, status)
         return status
 
     async def change(self, school_id: int, code: str, change: StatusChange, caller: Caller) -> Status:

@@ -68,8 +68,8 @@ async def import_marks(
     """
     content_type_among(request, TABLE_TYPES)
     content = await request.body()
-    once = None if query.dry_run else key.answering(content, MarksAnswer.of, _status_of)
-    report = await marks_import.import_file(query.school_id, content, caller, query.options, once)
+    keyed = None if query.dry_run else key.answering(content, MarksAnswer.of, _status_of)
+    report = await marks_import.import_file(query.school_id, content, caller, query.options, keyed)
     response.status_code = _status_of(report)
     for batch in report.accepted:
         if not batch.is_repeated:

@@ -20,7 +20,16 @@ from adsum.platform.csv_files import CsvForm, Line
 from adsum.platform.days import WrongDay, day_in_file, time_of
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
 from adsum.platform.ids import MAX_ID, Batch
-from adsum.roster.naming.rules import CLASS, SESSION, STUDENT, NamedSession, Names, RosterNames, names_differ, names_in
+from adsum.roster.naming.rules import (
+    CLASS_COLUMNS,
+    SESSION_COLUMNS,
+    STUDENT_COLUMNS,
+    NamedSession,
+    Names,
+    RosterNames,
+    names_differ,
+    names_in,
+)
 
 DATE = ("date", "learningDate")
 MORE = ("note", "arrivedAt", "leftAt")
@@ -29,7 +38,7 @@ UNREAD = (
     *("id", "batchId", "version", "markedAt", "markedByRole", "markedByUserId", "officeNote", "absenceId"),
     *("givenName", "familyName", "classTitle", "sessionTitle"),
 )
-MARKS = CsvForm("marks.csv", (CLASS, SESSION, STUDENT, DATE, ("status",)), MORE, UNREAD)
+MARKS = CsvForm("marks.csv", (CLASS_COLUMNS, SESSION_COLUMNS, STUDENT_COLUMNS, DATE, ("status",)), MORE, UNREAD)
 MAX_ROWS = 200_000
 MAX_BATCHES = 10_000
 MAX_VIOLATIONS = 1_000
@@ -214,9 +223,9 @@ def read_marks(content: bytes) -> Iterator[MarkRow | WrongRow]:
 def _mark_row(line: Line, violations: list[Violation]) -> MarkRow | None:
     """The row, or None and its violations."""
     cells = line.cells
-    class_names = names_in(cells, CLASS, violations)
-    session_names = names_in(cells, SESSION, violations, may_be_empty=True)
-    student_names = names_in(cells, STUDENT, violations)
+    class_names = names_in(cells, CLASS_COLUMNS, violations)
+    session_names = names_in(cells, SESSION_COLUMNS, violations, may_be_empty=True)
+    student_names = names_in(cells, STUDENT_COLUMNS, violations)
     day = _day(cells, violations)
     if class_names is None or session_names is None or student_names is None or day is None:
         return None

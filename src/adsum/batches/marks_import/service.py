@@ -27,7 +27,7 @@ from adsum.batches.submission import BatchResult, first_result
 from adsum.platform.coalescer import REQUESTS_AT_MOST
 from adsum.platform.database.answers import (
     AnswerKey,
-    Once,
+    KeyedRequest,
     claim_key,
     find_answers,
     require_unanswered,
@@ -67,7 +67,7 @@ class MarksImport:
         content: bytes,
         caller: Caller,
         options: MarksOptions,
-        once: Once[MarksReport] | None = None,
+        keyed: KeyedRequest[MarksReport] | None = None,
     ) -> MarksReport:
         """Records the marks of a CSV file or a workbook, if the whole file is valid.
 
@@ -87,7 +87,7 @@ class MarksImport:
         """
         require_permission(caller, Permission.ATTENDANCE_CREATE)
         async with self._database.snapshot() as connection:
-            await require_unanswered(connection, once)
+            await require_unanswered(connection, keyed)
         schools = await self._schools_of(school_id, content, caller)
         violations = Violations()
         # In a thread: a long file must not block other requests.
@@ -95,25 +95,25 @@ class MarksImport:
         results = await self._validate(groups, options, caller, violations)
         violations.refuse()
         if not options.dry_run:
-            results |= await self._accept_once(groups, options, caller, once)
+            results |= await self._accept_once(groups, options, caller, keyed)
         rows = sum(group.total for group in groups)
         log.info("marks imported", actor=caller.actor, rows=rows, accepted=len(results))
         report = MarksReport(options.dry_run, rows, [_with_unchanged(results[each.batch], each) for each in groups])
-        if once is not None:
+        if keyed is not None:
             async with self._database.transaction() as connection:
-                await store_result(connection, once, report)
+                await store_result(connection, keyed, report)
         return report
 
     async def _accept_once(
-        self, groups: Sequence[Group], options: MarksOptions, caller: Caller, once: Once[MarksReport] | None
+        self, groups: Sequence[Group], options: MarksOptions, caller: Caller, keyed: KeyedRequest[MarksReport] | None
     ) -> dict[Batch, BatchResult]:
         """Accepts the groups with lines. Of those that an interrupted request accepted, returns the first results."""
         to_submit = [group for group in groups if group.marks]
-        if once is None:
+        if keyed is None:
             return await self._accept(to_submit, options, caller)
-        keys = {group.batch: _key_of(group.batch, once) for group in groups}
+        keys = {group.batch: _key_of(group.batch, keyed) for group in groups}
         async with self._database.transaction() as connection:
-            await claim_key(connection, once)
+            await claim_key(connection, keyed)
             found = await find_answers(connection, keys.values())
         first = {batch: first_result(found[key]) for batch, key in keys.items() if key in found}
         rest = [group for group in to_submit if group.batch not in first]
@@ -203,10 +203,10 @@ class MarksImport:
         return results
 
 
-def _key_of(batch: Batch, once: Once[MarksReport]) -> AnswerKey:
+def _key_of(batch: Batch, keyed: KeyedRequest[MarksReport]) -> AnswerKey:
     """The idempotency key of one batch of a file. No client can send it: it contains a blank."""
-    digest = hashlib.sha256(once.key.key.encode()).hexdigest()
-    return AnswerKey(once.key.actor, f"{digest} {batch.id}")
+    digest = hashlib.sha256(keyed.key.key.encode()).hexdigest()
+    return AnswerKey(keyed.key.actor, f"{digest} {batch.id}")
 
 
 def _with_unchanged(result: BatchResult, group: Group) -> BatchResult:

@@ -45,14 +45,14 @@ LastDay = Annotated[date | None, typer.Option("--to", parser=read_day, metavar="
 Status = Annotated[str | None, typer.Option(metavar="CODE", help="A status of the school: see `adsum status list`.")]
 
 
-Choice = TypeVar("Choice", bound=str)
+Value = TypeVar("Value", bound=str)
 
 
-def one_of(choices: Iterable[Choice]) -> Callable[[str], Choice]:
+def one_of(choices: Iterable[Value]) -> Callable[[str], Value]:
     """The parser of an option with a fixed set of values. It raises typer.BadParameter, which names all values."""
     by_text = {str(choice): choice for choice in choices}
 
-    def read(text: str) -> Choice:
+    def read(text: str) -> Value:
         if text not in by_text:
             raise typer.BadParameter(f"{text!r} is none of {', '.join(by_text)}")
         return by_text[text]

@@ -66,7 +66,7 @@ class StoredAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Once(Generic[Result_contra]):
+class KeyedRequest(Generic[Result_contra]):
     """A request that is executed once under its idempotency key.
 
     Attributes:
@@ -90,38 +90,38 @@ class AlreadyAnswered(Exception):
         self.answer = answer
 
 
-async def claim_key(connection: Connection, once: Once[Any] | None) -> None:
+async def claim_key(connection: Connection, keyed: KeyedRequest[Any] | None) -> None:
     """Begins a request. Call it first in the transaction, before anything is locked. None: it has no key.
 
     Raises:
         AlreadyAnswered: the request was executed before, with this answer.
         IdempotencyKeyReused: the key belongs to another request.
     """
-    if once is None:
+    if keyed is None:
         return
-    values = {**_columns(once.key), "body_digest": once.digest, "created_at": once.at}
+    values = {**_columns(keyed.key), "body_digest": keyed.digest, "created_at": keyed.at}
     if not await _CLAIM_KEY.fetch_all(connection, values):
-        await require_unanswered(connection, once)
+        await require_unanswered(connection, keyed)
 
 
-async def require_unanswered(connection: Connection, once: Once[Any] | None) -> None:
+async def require_unanswered(connection: Connection, keyed: KeyedRequest[Any] | None) -> None:
     """Raises as `claim_key`. Writes nothing."""
-    if once is None:
+    if keyed is None:
         return
-    stored = (await find_answers(connection, [once.key])).get(once.key)
+    stored = (await find_answers(connection, [keyed.key])).get(keyed.key)
     if stored is not None:
-        stored.require_same(once.digest)
+        stored.require_same(keyed.digest)
         if stored.answer is not None:
             raise AlreadyAnswered(stored.answer)
 
 
-async def store_result(connection: Connection, once: Once[Result] | None, result: Result) -> None:
+async def store_result(connection: Connection, keyed: KeyedRequest[Result] | None, result: Result) -> None:
     """Stores the answer to a request whose key is claimed. Call it last in the transaction."""
-    if once is None:
+    if keyed is None:
         return
     c = idempotency_keys.c
-    claimed = (c.actor == once.key.actor) & (c.key == once.key.key)
-    await connection.execute(update(idempotency_keys).where(claimed).values(answer=once.to_json(result)))
+    claimed = (c.actor == keyed.key.actor) & (c.key == keyed.key.key)
+    await connection.execute(update(idempotency_keys).where(claimed).values(answer=keyed.to_json(result)))
 
 
 async def find_answers(connection: Connection, keys: Collection[AnswerKey]) -> dict[AnswerKey, StoredAnswer]:

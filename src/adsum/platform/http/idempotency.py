@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import FastAPI, Header, Request, Response
 from starlette.responses import JSONResponse
 
-from adsum.platform.database.answers import AlreadyAnswered, AnswerKey, Once
+from adsum.platform.database.answers import AlreadyAnswered, AnswerKey, KeyedRequest
 from adsum.platform.http.schemas import Schema
 
 Result = TypeVar("Result")
@@ -41,7 +41,7 @@ class RequestKey:
         content: Schema | bytes | None,
         to_body: Callable[[Result], Schema],
         status: HTTPStatus | Callable[[Result], HTTPStatus],
-    ) -> Once[Result] | None:
+    ) -> KeyedRequest[Result] | None:
         """The request to execute once, whose answer has this body and status. None: it has no key.
 
         Args:
@@ -56,7 +56,7 @@ class RequestKey:
             code = status if isinstance(status, HTTPStatus) else status(result)
             return {"status": code.value, "body": to_body(result).model_dump(mode="json")}
 
-        return Once(self.key, self._digest(content), self.at, to_json)
+        return KeyedRequest(self.key, self._digest(content), self.at, to_json)
 
     def _digest(self, content: Schema | bytes | None) -> str:
         """Of the fields that were sent, so that a new field with a default leaves the digests of old requests alone."""

@@ -35,8 +35,8 @@ async def merge_students(
     removed_id, choices = body.removed_student_id, body.to_choices()
     if body.dry_run:
         return MergeAnswer.of(await merges.preview(student_id, removed_id, choices, caller))
-    once = key.answering(body, MergeAnswer.of, HTTPStatus.OK)
-    return MergeAnswer.of(await merges.merge(student_id, removed_id, choices, caller, once))
+    keyed = key.answering(body, MergeAnswer.of, HTTPStatus.OK)
+    return MergeAnswer.of(await merges.merge(student_id, removed_id, choices, caller, keyed))
 
 
 @router.get("/{id}/merges", name="listMerges", summary="Records that were merged into a student's")

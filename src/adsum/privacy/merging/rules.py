@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Any, cast
 
 from adsum.accounts.access import Caller
-from adsum.attendance.rules import Change, DescribedRecord
-from adsum.batches.run import STUDENT
+from adsum.attendance.rules import DescribedRecord, RecordChange
+from adsum.batches.run import STUDENT_KEY
 from adsum.platform.errors import Conflict, Violation
 from adsum.roster.rules import StudentRow
 
@@ -154,11 +154,11 @@ class DoubleRecord:
             },
         )
 
-    def change(self, removed_id: int, author: Caller, at: datetime) -> Change:
+    def change(self, removed_id: int, author: Caller, at: datetime) -> RecordChange:
         """The change of the kept student's record to the mark of the removed one."""
         old, new = self.kept, self.removed
         office_notes = (old.office_note, new.office_note) if new.office_note is not None else (None, None)
-        return Change(
+        return RecordChange(
             version=old.version + 1,
             old_status=old.status,
             old_note=old.note,
@@ -215,12 +215,13 @@ class Merge:
 
 def with_kept_student(run: Mapping[str, Any], student_id: int, removed_id: int) -> dict[str, Any]:
     """The plan of an ended run after a merge. A job of the removed record is left out if the run names both."""
-    named = {job[STUDENT] for chunk in run["plan"] for job in chunk} | set(run["kept"])
+    named = {job[STUDENT_KEY] for chunk in run["plan"] for job in chunk} | set(run["kept"])
     if student_id in named:
-        plan = [[job for job in chunk if job[STUDENT] != removed_id] for chunk in run["plan"]]
+        plan = [[job for job in chunk if job[STUDENT_KEY] != removed_id] for chunk in run["plan"]]
         return {**run, "plan": plan, "kept": [each for each in run["kept"] if each != removed_id]}
     plan = [
-        [job | {STUDENT: student_id} if job[STUDENT] == removed_id else job for job in chunk] for chunk in run["plan"]
+        [job | {STUDENT_KEY: student_id} if job[STUDENT_KEY] == removed_id else job for job in chunk]
+        for chunk in run["plan"]
     ]
     return {**run, "plan": plan, "kept": [student_id if each == removed_id else each for each in run["kept"]]}
 

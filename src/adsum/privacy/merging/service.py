@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from adsum.absences.repository import sessions_of_students
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
-from adsum.platform.database.answers import Once, claim_key, store_result
+from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, Violation, refuse
 from adsum.platform.telemetry import logger
@@ -47,7 +47,12 @@ class StudentMerges:
             return await _preview(connection, student_id, removed_id, choices, caller)
 
     async def merge(
-        self, student_id: int, removed_id: int, choices: Choices, caller: Caller, once: Once[Merge] | None = None
+        self,
+        student_id: int,
+        removed_id: int,
+        choices: Choices,
+        caller: Caller,
+        keyed: KeyedRequest[Merge] | None = None,
     ) -> Merge:
         """Moves everything of the record `removed_id` to the student, and lets its source id name the student.
 
@@ -64,11 +69,11 @@ class StudentMerges:
         require_permission(caller, Permission.STUDENT_DATA)
         pair = [student_id, removed_id]
         async with self._database.transaction() as connection:
-            await claim_key(connection, once)
+            await claim_key(connection, keyed)
             await wait_for_imports(connection, is_postgres=self._database.is_postgres)
             await lock_schools_of(connection, pair)
             if (before := await _merged_before(connection, student_id, removed_id, caller)) is not None:
-                await store_result(connection, once, before)
+                await store_result(connection, keyed, before)
                 return before
             await lock_absences(connection, pair)
             # The fence that submissions take, so that none with these students is accepted meanwhile.
@@ -82,7 +87,7 @@ class StudentMerges:
             await move(connection, merge.by(caller, self._now()), caller)
             done = await merge_of_removed(connection, removed_id)
             assert done is not None
-            await store_result(connection, once, done)
+            await store_result(connection, keyed, done)
         log.info("students merged", student_ids=pair, rows=done.moved.records, actor=caller.actor)
         return done
 

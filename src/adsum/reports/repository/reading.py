@@ -49,7 +49,7 @@ from adsum.roster.repository.membership import student_in_school
 from adsum.roster.repository.students import is_in_grade
 from adsum.roster.rules import grades_of
 from adsum.roster.tables import classes, enrolments, sessions, student_schools, students
-from adsum.roster.timetable.repository import is_open
+from adsum.roster.timetable.repository import can_meet
 from adsum.schools.tables import schools
 
 VisibleDays: TypeAlias = Subquery
@@ -212,7 +212,7 @@ async def marks_of_student(
             *(a.school_id == scope.school_id, a.student_id == scope.student_id, a.status.is_not(None)),
             or_(a.status.in_(sorted(codes)), a.arrived_at.is_not(None), a.left_at.is_not(None)),
             *(a.learning_date >= scope.first_day, a.learning_date <= scope.last_day),
-            *is_open(a.learning_date, weekday_of(a.learning_date)),
+            *can_meet(a.learning_date, weekday_of(a.learning_date)),
             in_visible_session(caller, a.class_id, a.session_id, a.learning_date),
         )
         .order_by(a.learning_date.desc(), sessions.c.period, sessions.c.id)

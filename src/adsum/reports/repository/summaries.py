@@ -44,7 +44,7 @@ from adsum.platform.database.validity import valid_on
 from adsum.reports.rules import month_after
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.tables import classes, enrolments, session_times, sessions
-from adsum.roster.timetable.repository import is_open
+from adsum.roster.timetable.repository import can_meet
 from adsum.schools.tables import schools
 
 ClassDays: TypeAlias = Collection[tuple[int, date]]
@@ -267,7 +267,7 @@ def _open_sessions(runs: Collection[ColumnElement[bool]]) -> CTE:
         .join(sessions, sessions.c.id == taken.c.session_id)
         .join(classes, classes.c.id == sessions.c.class_id)
         .join(schools, schools.c.id == classes.c.school_id)
-        .where(*is_open(taken.c.day, weekday))
+        .where(*can_meet(taken.c.day, weekday))
         .cte("open_session")
         .prefix_with("MATERIALIZED")
     )

@@ -46,7 +46,7 @@ async def class_id_of(connection: AsyncConnection, school_id: int, source_id: st
     return await connection.scalar(select(c.id).where(c.school_id == school_id, c.source_id == source_id))
 
 
-async def find_student(connection: AsyncConnection, school_id: int, source_id: str) -> StudentKey | None:
+async def student_of(connection: AsyncConnection, school_id: int, source_id: str) -> StudentKey | None:
     """The student of a school with this source id: one whose home it is, else one of another home school."""
     n = student_names.c
     found = (

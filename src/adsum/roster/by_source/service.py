@@ -63,7 +63,7 @@ class SourcedRoster:
         """
         async with self._locked_school(school_id, caller) as connection:
             refuse([*_validate_id(source_id), *row.violations()])
-            student = await statements.find_student(connection, school_id, source_id)
+            student = await statements.student_of(connection, school_id, source_id)
             if student is not None and student.school_id != school_id:
                 await statements.set_active_at(connection, school_id, student.id, active=row.active)
                 return Upserted(student.id, is_new=False)
@@ -113,7 +113,7 @@ class SourcedRoster:
         """Upserts an enrolment. Its dates may change, its student and class may not."""
         async with self._locked_school(school_id, caller) as connection:
             class_id = await statements.class_id_of(connection, school_id, row.class_source_id)
-            student = await statements.find_student(connection, school_id, row.student_source_id)
+            student = await statements.student_of(connection, school_id, row.student_source_id)
             student_id = student.id if student else None
             existing = await statements.enrolment_of(connection, school_id, source_id)
             violations = [

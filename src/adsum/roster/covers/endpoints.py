@@ -48,8 +48,8 @@ async def assign_cover(
     body: AssignCover, covers: CoversService, caller: Manager, key: SentKey, response: Response
 ) -> CoverItem:
     """On these days the teacher sees and marks the covered class or session like their own."""
-    once = key.answering(body, _item_of, _status_of)
-    assigned = await covers.assign(body.to_cover(), caller, once)
+    keyed = key.answering(body, _item_of, _status_of)
+    assigned = await covers.assign(body.to_cover(), caller, keyed)
     response.status_code = _status_of(assigned)
     return _item_of(assigned)
 

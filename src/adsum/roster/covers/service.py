@@ -7,7 +7,7 @@ from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
-from adsum.platform.database.answers import Once, claim_key, store_result
+from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
 from adsum.platform.errors import Invalid, NotFound, Violation, refuse
@@ -33,7 +33,9 @@ class Covers:
         self._database = database
         self._now = now
 
-    async def assign(self, cover: Cover, caller: Caller, once: Once[AssignedCover] | None = None) -> AssignedCover:
+    async def assign(
+        self, cover: Cover, caller: Caller, keyed: KeyedRequest[AssignedCover] | None = None
+    ) -> AssignedCover:
         """Assigns a cover, so that the teacher sees and marks the class on its days. Idempotent.
 
         Raises:
@@ -41,9 +43,9 @@ class Covers:
         """
         require_permission(caller, Permission.SCHOOL_MANAGE)
         async with self._database.transaction() as connection:
-            await claim_key(connection, once)
+            await claim_key(connection, keyed)
             assigned = await self._assign(connection, cover, caller)
-            await store_result(connection, once, assigned)
+            await store_result(connection, keyed, assigned)
         return assigned
 
     async def _assign(self, connection: Connection, cover: Cover, caller: Caller) -> AssignedCover:

@@ -86,13 +86,13 @@ async def import_roster(
     """OneRoster 1.1 or 1.2 CSV files in a zip. Invalid rows, and rows that depend on them, are left out and listed."""
     async with _uploaded_zip(request) as archive:
         content = await asyncio.to_thread(_digest, archive)
-        once = None if query.dry_run else key.answering(content, _answer, HTTPStatus.OK)
+        keyed = None if query.dry_run else key.answering(content, _answer, HTTPStatus.OK)
         with roster_files(archive) as files:
             report = await roster_import.run(
                 files,
                 caller=caller,
                 options=query.options,
-                once=once,
+                keyed=keyed,
             )
     return _answer(report)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
 from adsum.platform.csv_files import file_violation
-from adsum.platform.database.answers import Once, claim_key, store_result
+from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, Violation, refuse
 from adsum.platform.telemetry import logger
@@ -51,7 +51,7 @@ class RosterImport:
         caller: Caller,
         options: ImportOptions = NO_OPTIONS,
         progress: ReportProgress | None = None,
-        once: Once[ImportReport] | None = None,
+        keyed: KeyedRequest[ImportReport] | None = None,
     ) -> ImportReport:
         """Makes the roster equal to the files. Invalid rows, and rows that depend on them, are left out and reported.
 
@@ -60,7 +60,7 @@ class RosterImport:
             caller: with `roster:import`; imports only the schools that they see.
             options: see `ImportOptions`.
             progress: see `ReportProgress`.
-            once: of a request with an idempotency key, unless it is a dry run.
+            keyed: a request with an idempotency key, unless it is a dry run.
 
         Raises:
             UnreadableRoster: a file or column is missing or damaged, or the files are not OneRoster.
@@ -74,7 +74,7 @@ class RosterImport:
         package = await asyncio.to_thread(read_package, files)
         try:
             async with self._database.transaction() as connection:
-                await claim_key(connection, once)
+                await claim_key(connection, keyed)
                 await begin_staging(connection, is_postgres=self._database.is_postgres)
                 steps = RosterSteps(connection, package, caller, self._now(), progress, compares=options.dry_run)
                 tables = await steps.run(TimeZone(options.time_zone, self._time_zone), options.valid_from)
@@ -94,7 +94,7 @@ class RosterImport:
                 _roll_back_or_refuse(report, removals)
                 await steps.finish()
                 await end_staging(connection)
-                await store_result(connection, once, report)
+                await store_result(connection, keyed, report)
         except _DryRunRollback as rollback:
             return rollback.report
         _log_import(report, caller)

@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 from adsum.platform.errors import Violation
 
-CLASS = ("class", "classId", "classSourcedId")
-SESSION = ("session", "sessionId", "sessionSourcedId", "period")
-STUDENT = ("student", "studentId", "studentSourcedId")
+CLASS_COLUMNS = ("class", "classId", "classSourcedId")
+SESSION_COLUMNS = ("session", "sessionId", "sessionSourcedId", "period")
+STUDENT_COLUMNS = ("student", "studentId", "studentSourcedId")
 _OWN_IDS = frozenset({"classId", "sessionId", "studentId"})
 
 # As Adsum writes an id; the database stores no longer ones.
@@ -148,9 +148,9 @@ class RosterNames:
         for session in sessions:
             self._sessions[session.class_id].append(session)
         self._classes = NameIndex(
-            CLASS, ((every[0].class_id, every[0].class_source_id) for every in self._sessions.values())
+            CLASS_COLUMNS, ((every[0].class_id, every[0].class_source_id) for every in self._sessions.values())
         )
-        self._students = NameIndex(STUDENT, students)
+        self._students = NameIndex(STUDENT_COLUMNS, students)
         self._unknown_students: dict[Name, int] = {}
 
     def session_of(self, class_names: Names, session_names: Names) -> NamedSession | Violation:
@@ -183,7 +183,7 @@ class RosterNames:
     def _unknown_session(self, class_id: int, class_name: Name, name: Name) -> Violation:
         sessions = self._sessions[class_id]
         names = ((session.id, text) for session in sessions for text in (session.period, session.source_id))
-        return NameIndex(SESSION, names).unknown("session_not_of_class", f"{class_name} has no {name}", name)
+        return NameIndex(SESSION_COLUMNS, names).unknown("session_not_of_class", f"{class_name} has no {name}", name)
 
     def student_of(self, names: Names) -> int | Violation:
         """The id of a student, or the violation if the names differ. A student whom nobody knows has a negative id,

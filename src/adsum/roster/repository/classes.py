@@ -67,7 +67,7 @@ def _visible_classes(caller: Caller, day: Day | None) -> Select[int, int, str | 
 
 async def find_session(connection: AsyncConnection, session_id: int) -> SessionRow | None:
     """The session. Does not check visibility."""
-    row = (await connection.execute(_sessions().where(sessions.c.id == session_id))).one_or_none()
+    row = (await connection.execute(select_sessions().where(sessions.c.id == session_id))).one_or_none()
     return None if row is None else SessionRow(*row)
 
 
@@ -83,7 +83,7 @@ async def list_sessions(
 ) -> list[SessionRow]:
     """At most `limit` sessions that the caller sees `today`, by id, with ids greater than `after`."""
     statement = (
-        _sessions()
+        select_sessions()
         .join(classes, classes.c.id == sessions.c.class_id)
         .join(schools)
         .where(*_visible_sessions(caller, today), sessions.c.id > after)
@@ -106,7 +106,8 @@ def _visible_sessions(caller: Caller, day: Day) -> tuple[ColumnElement[bool], ..
     )
 
 
-def _sessions() -> Select[int, int, str, str, bool, date | None, date | None]:
+def select_sessions() -> Select[int, int, str, str, bool, date | None, date | None]:
+    """The columns of `SessionRow`, in their order."""
     s = sessions.c
     return select(s.id, s.class_id, s.period, s.title, s.active, s.begin_date, s.end_date)
 

@@ -96,8 +96,8 @@ async def import_timetable(
     """
     content_type_among(request, TABLE_TYPES)
     content = await request.body()
-    once = None if query.dry_run else key.answering(content, TimetableAnswer.model_validate, HTTPStatus.OK)
+    keyed = None if query.dry_run else key.answering(content, TimetableAnswer.model_validate, HTTPStatus.OK)
     report = await timetables.import_file(
-        school_id, content, caller, dry_run=query.dry_run, valid_from=query.valid_from, once=once
+        school_id, content, caller, dry_run=query.dry_run, valid_from=query.valid_from, keyed=keyed
     )
     return TimetableAnswer.model_validate(report)

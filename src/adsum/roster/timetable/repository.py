@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.database.validity import Day, valid_on
 from adsum.platform.days import Span
+from adsum.roster.repository.classes import select_sessions
 from adsum.roster.repository.session_validity import is_valid
 from adsum.roster.rules import SessionRow
 from adsum.roster.tables import classes, session_times, sessions
@@ -46,7 +47,7 @@ async def times_by_session(
     """The active sessions of these classes of a school, by class and period, each with its times on `day`."""
     c = session_times.c
     found = (
-        select(sessions.c.id, sessions.c.class_id, sessions.c.period, sessions.c.title, sessions.c.active)
+        select_sessions()
         .add_columns(c.weekday, c.begins, c.ends)
         .join(classes, classes.c.id == sessions.c.class_id)
         .outerjoin(session_times, and_(c.session_id == sessions.c.id, valid_on(session_times, day)))
@@ -86,7 +87,7 @@ def _row(session_id: int, time: SessionTime) -> dict[str, Any]:
     return {"session_id": session_id, **of_week, "begin_date": time.valid.begin, "end_date": time.valid.end}
 
 
-def has_begun(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]) -> Collection[ColumnElement[bool]]:
+def meets_by(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]) -> Collection[ColumnElement[bool]]:
     """Conditions on classes with their schools and sessions: the session is held on `day` and has begun by `time`.
 
     A session whose times are unknown on that day meets on the weekdays of its school, and counts as begun.
@@ -107,7 +108,7 @@ def has_begun(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]) -
     return is_valid(day), time != "", or_(begun, and_(~has_times, is_school_day))
 
 
-def is_open(day: Day, weekday: ColumnElement[int]) -> Collection[ColumnElement[bool]]:
+def can_meet(day: Day, weekday: ColumnElement[int]) -> Collection[ColumnElement[bool]]:
     """Conditions on classes and sessions: the session can be held on `day`, as `Calendar.closure` has it."""
     return ~_is_closed(day, weekday), _is_in_terms(day), _is_in_terms_of_class(day)
 

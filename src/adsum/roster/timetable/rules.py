@@ -13,11 +13,11 @@ from typing import TypeAlias
 from adsum.platform.csv_files import CsvForm, Line
 from adsum.platform.days import Span, time_of, weekday_named
 from adsum.platform.errors import Violation
-from adsum.roster.naming.rules import CLASS, SESSION, Names, RosterNames, names_in
+from adsum.roster.naming.rules import CLASS_COLUMNS, SESSION_COLUMNS, Names, RosterNames, names_in
 from adsum.roster.rules import SessionRow
 from adsum.schools.calendar.rules import MAX_TIMES, SessionTime, validate_times
 
-TIMETABLE = CsvForm("timetable.csv", (CLASS, SESSION, ("weekday",), ("begins",), ("ends",)))
+TIMETABLE = CsvForm("timetable.csv", (CLASS_COLUMNS, SESSION_COLUMNS, ("weekday",), ("begins",), ("ends",)))
 _NO_TIME = SessionTime(0, "", "")
 
 TimedSession: TypeAlias = tuple[SessionRow, list[SessionTime]]
@@ -61,8 +61,8 @@ def _row(line: Line) -> TimetableRow:
     # Any day stands for an unknown one, whose violation is its own.
     time = SessionTime(weekday or 1, time_of(cells["begins"]), time_of(cells["ends"]))
     violations: list[Violation] = []
-    class_names = names_in(cells, CLASS, violations)
-    session_names = names_in(cells, SESSION, violations, may_be_empty=True)
+    class_names = names_in(cells, CLASS_COLUMNS, violations)
+    session_names = names_in(cells, SESSION_COLUMNS, violations, may_be_empty=True)
     if weekday is None:
         detail = f"{cells['weekday'][:20]!r} is no weekday: write 1 for Monday to 7 for Sunday, or its name"
         violations.append(Violation("out_of_range", detail, params={"minimum": 1, "maximum": 7}))

@@ -7,7 +7,7 @@ from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
-from adsum.platform.database.answers import Once, claim_key, store_result
+from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
 from adsum.platform.errors import Invalid, NotFound, refuse
@@ -104,7 +104,7 @@ class Timetables:
         *,
         dry_run: bool = False,
         valid_from: date | None = None,
-        once: Once[TimetableReport] | None = None,
+        keyed: KeyedRequest[TimetableReport] | None = None,
     ) -> TimetableReport:
         """Replaces all times of every session in the file from a day on, as `replace` does, or changes nothing.
 
@@ -120,7 +120,7 @@ class Timetables:
         require_permission(caller, Permission.SCHOOL_MANAGE)
         rows = read_timetable(content)
         async with self._database.transaction() as connection:
-            await claim_key(connection, once)
+            await claim_key(connection, keyed)
             await require_school(connection, caller, school_id)
             plan = TimetablePlan(RosterNames(await visible_sessions(connection, caller, school_id, active=True)))
             for row in rows:
@@ -131,7 +131,7 @@ class Timetables:
                 today = await today_of_school(connection, school_id, self._now())
                 await replace_times(connection, plan.times, valid_from, today)
             report = TimetableReport(dry_run, len(plan.times), sum(map(len, plan.times.values())))
-            await store_result(connection, once, report)
+            await store_result(connection, keyed, report)
         return report
 
     async def _require_visible(self, connection: Connection, session_id: int, caller: Caller) -> None:

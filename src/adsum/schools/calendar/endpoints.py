@@ -51,8 +51,8 @@ async def close_days(
 ) -> ClosedDays:
     """All days or none. Replaces existing closed days. Marks of these days stay."""
     closed = ClosedDay(body.first_day, body.reason, body.from_time)
-    once = key.answering(body, _closed_days, HTTPStatus.OK)
-    return _closed_days(await calendar.close_days(school_id, closed, body.last_day, caller, once))
+    keyed = key.answering(body, _closed_days, HTTPStatus.OK)
+    return _closed_days(await calendar.close_days(school_id, closed, body.last_day, caller, keyed))
 
 
 def _closed_days(rows: Sequence[RecordedClosedDay]) -> ClosedDays:
@@ -90,8 +90,8 @@ async def add_term(
     school_id: SchoolId, body: AddTerm, calendar: CalendarService, caller: Manager, key: SentKey
 ) -> TermItem:
     """From its first term on, a school is closed outside of all terms."""
-    once = key.answering(body, TermItem.model_validate, HTTPStatus.CREATED)
-    term = await calendar.add_term(school_id, body.title, body.begin_date, body.end_date, caller, once)
+    keyed = key.answering(body, TermItem.model_validate, HTTPStatus.CREATED)
+    term = await calendar.add_term(school_id, body.title, body.begin_date, body.end_date, caller, keyed)
     return TermItem.model_validate(term)
 
 

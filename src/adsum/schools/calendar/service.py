@@ -8,7 +8,7 @@ from typing import Final
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
-from adsum.platform.database.answers import Once, claim_key, store_result
+from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Database
 from adsum.platform.days import TIME, violation_of_time_text
 from adsum.platform.errors import Conflict, NotFound, Violation, refuse
@@ -57,14 +57,14 @@ class SchoolCalendar:
         closed: ClosedDay,
         last: date,
         caller: Caller,
-        once: Once[list[RecordedClosedDay]] | None = None,
+        keyed: KeyedRequest[list[RecordedClosedDay]] | None = None,
     ) -> list[RecordedClosedDay]:
         """Closes the school from `closed.day` up to and including `last`, in one transaction. Raises Invalid."""
         require_permission(caller, Permission.SCHOOL_MANAGE)
         refuse([*_validate_closed_day(closed), *_validate_days(closed.day, last)])
         days = [closed.day + timedelta(days=i) for i in range((last - closed.day).days + 1)]
         async with self._database.transaction() as connection:
-            await claim_key(connection, once)
+            await claim_key(connection, keyed)
             await require_school(connection, caller, school_id)
             await lock_school(connection, school_id)
             await mark_stale_days(connection, school_id, (closed.day, last))
@@ -72,7 +72,7 @@ class SchoolCalendar:
             for day in days:
                 each = replace(closed, day=day)
                 rows.append(await calendars.close_day(connection, school_id, each, caller, self._now()))
-            await store_result(connection, once, rows)
+            await store_result(connection, keyed, rows)
         return rows
 
     async def open_day(self, school_id: int, day: date, caller: Caller) -> None:
@@ -96,7 +96,13 @@ class SchoolCalendar:
         return page_of(rows, page, school_id, lambda row: (row.id,))
 
     async def add_term(
-        self, school_id: int, title: str, begin: date, end: date, caller: Caller, once: Once[Term] | None = None
+        self,
+        school_id: int,
+        title: str,
+        begin: date,
+        end: date,
+        caller: Caller,
+        keyed: KeyedRequest[Term] | None = None,
     ) -> Term:
         """Adds a term from `begin` up to but without `end`. A school with terms is closed outside of them.
 
@@ -105,12 +111,12 @@ class SchoolCalendar:
         require_permission(caller, Permission.SCHOOL_MANAGE)
         refuse(_validate_term(title, begin, end))
         async with self._database.transaction() as connection:
-            await claim_key(connection, once)
+            await claim_key(connection, keyed)
             await require_school(connection, caller, school_id)
             await lock_school(connection, school_id)
             await mark_stale_days(connection, school_id)
             term = await calendars.add_term(connection, school_id, title, begin, end)
-            await store_result(connection, once, term)
+            await store_result(connection, keyed, term)
         return term
 
     async def remove_term(self, school_id: int, term_id: int, caller: Caller) -> None:
