@@ -294,7 +294,7 @@ async def test_the_data_of_a_student_of_two_schools_need_the_rights_of_both(regi
         (HTTPStatus.FORBIDDEN, "student_of_other_schools")
     ] * 2
     data = await register.adsum.student_data.export(student_id, system_caller())
-    assert data.schools == [{"school": "Elsewhere", "active": False}]
+    assert data.schools == [{"school": "Elsewhere", "sourced_id": None, "active": False}]
     assert {each["day"] for each in data.days} == {date.fromisoformat(DAY), batch.learning_date}
     assert (await register.adsum.student_data.erase(student_id, system_caller())).records == 2
     async with register.adsum.database.snapshot() as connection:
@@ -314,3 +314,20 @@ async def test_exports_and_erasures_are_logged_with_caller_and_student(
     logged = [vars(each) for each in caplog.records if each.message.startswith("student")]
     assert [each["message"] for each in logged] == ["student data exported", "student erased"]
     assert {(each["student_id"], each["actor"].split("-")[0]) for each in logged} == {(student_of(register), "user")}
+
+
+async def test_the_export_names_the_source_id_at_each_other_school(register: Register) -> None:
+    student_id = student_of(register)
+    async with register.adsum.database.transaction() as connection:
+        former, second = [await make_bare_school(connection, name=name) for name in ("Parkschule", "Seeschule")]
+        await add_school(connection, student_id, former, source_id="p-17")
+        await add_school(connection, student_id, second)
+        merged = {"source_id": "s-4", "merged_into": student_id}
+        await make_student(connection, second, **merged)
+
+    data = await register.adsum.student_data.export(student_id, system_caller())
+
+    assert [(each["school"], each["sourced_id"]) for each in data.schools] == [
+        ("Parkschule", "p-17"),
+        ("Seeschule", "s-4"),
+    ]

@@ -46,6 +46,7 @@ _COLUMNS: Mapping[str, Mapping[str, Any]] = {
     },
     "export_schools": {
         "school": String(),
+        "sourced_id": String(),
         "active": Boolean(),
     },
     "export_enrolments": {

@@ -21,9 +21,13 @@ class StudentOfData(Schema):
 
 
 class SchoolOfData(Schema):
-    """Another school of the student. `active`: whether its newest roster file has them; a former school has not."""
+    """Another school of the student. `active`: whether its newest roster file has them; a former school has not.
+
+    `sourcedId`: names the student in its roster.
+    """
 
     school: str
+    sourced_id: str | None = None
     active: bool
 
 
