@@ -41,7 +41,8 @@ class Moved:
         return self.home.school.student_ids[0]
 
     async def record(self, school: Reported, role: Role = Role.OFFICE) -> StudentRecord:
-        actor = caller(role, school.school.school_id)
+        """As a role sees it: the office sees its own school, an admin every school."""
+        actor = caller(role, None if role is Role.ADMIN else school.school.school_id)
         return await school.reports.student(school.scope(), self.student_id, RULE, actor)
 
 
@@ -62,7 +63,7 @@ async def moved(database: Database) -> Moved:
 
 
 async def test_the_home_school_counts_all_days_of_the_student_and_the_former_school_its_own(moved: Moved) -> None:
-    at_home, at_former = await moved.record(moved.home), await moved.record(moved.former)
+    at_home, at_former = await moved.record(moved.home, Role.ADMIN), await moved.record(moved.former)
 
     assert [(day.day, day.is_absent) for day in at_home.days] == [
         *((day, True) for day in MONDAY_TO_WEDNESDAY),
@@ -71,7 +72,35 @@ async def test_the_home_school_counts_all_days_of_the_student_and_the_former_sch
     ]
     assert (at_home.counts.days, at_home.counts.days_absent, at_home.is_chronically_absent) == (5, 3, True)
     assert [day.day for day in at_former.days] == MONDAY_TO_WEDNESDAY
+    assert at_home.elsewhere == Counts()
     assert "former school" in at_home.definition
+
+
+async def test_the_home_school_gets_sums_of_the_days_at_a_school_that_it_does_not_see(moved: Moved) -> None:
+    record, whole = await moved.record(moved.home), await moved.record(moved.home, Role.ADMIN)
+
+    assert (record.counts, record.is_chronically_absent) == (whole.counts, True)
+    assert [day.day for day in record.days] == [THURSDAY, FRIDAY]
+    assert (record.elsewhere.days, record.elsewhere.days_absent, record.elsewhere.absent) == (3, 3, 3)
+    assert "in sums only" in record.definition
+    for by in (GroupBy.DAY, GroupBy.WEEK, GroupBy.MONTH):
+        of_student = await moved.home.counts(by, student_id=moved.student_id)
+        assert sum(counts.days for counts in of_student.values()) == 2
+    (of_school,) = (await moved.home.counts(GroupBy.SCHOOL, student_id=moved.student_id)).values()
+    assert of_school.days == 5
+
+
+async def test_a_missing_mark_at_a_school_that_is_not_seen_is_in_the_sums(moved: Moved) -> None:
+    day = MONDAY + timedelta(7)
+    async with moved.home.database.transaction() as connection:
+        await enrol(connection, moved.former.school.class_id, [moved.student_id], begin=day)
+    await moved.former.take(day, {1: "present"})
+
+    for role, days in ((Role.OFFICE, [THURSDAY, FRIDAY]), (Role.ADMIN, [*MONDAY_TO_WEDNESDAY, THURSDAY, FRIDAY, day])):
+        actor = caller(role, moved.home.school.school_id if role is Role.OFFICE else None)
+        scope = moved.home.scope(last_day=day)
+        record = await moved.home.reports.student(scope, moved.student_id, RULE, actor)
+        assert ([each.day for each in record.days], record.counts.unmarked) == (days, 1)
 
 
 @pytest.mark.parametrize("period", [{}, EVERYTHING])
@@ -156,9 +185,8 @@ async def test_only_reports_that_read_the_days_at_other_schools_summarise_them(m
     await reports.chronic(replace(tuesday, student_id=moved.home.school.student_ids[1]), RULE, office, PAGE)
     assert await stale() == MONDAY_TO_WEDNESDAY
 
-    (counts,) = (
-        await moved.home.counts(GroupBy.DAY, first_day=WEEK[1], last_day=WEEK[1], student_id=moved.student_id)
-    ).values()
+    on_tuesday = {"first_day": WEEK[1], "last_day": WEEK[1], "student_id": moved.student_id}
+    (counts,) = (await moved.home.counts(GroupBy.DAY, caller(Role.ADMIN), **on_tuesday)).values()
     assert counts.absent == 1
     assert await stale() == [WEEK[0], WEEK[2]]
     await reports.rates(moved.home.scope(), GroupBy.STUDENT, office, PAGE)
@@ -180,8 +208,10 @@ async def test_the_page_of_a_student_shows_the_days_at_the_former_school_before_
         moved, unknown = [await Pages(api).open(f"/year/students/{each}") for each in (student_id, newcomer)]
 
     text = visible_text(moved)
-    assert "to September 2, 2024" in text
+    assert "to September 30, 2024" in text
     assert "of 1 day" in text
+    assert "1 of these days was at a school that you do not see" in text
+    assert "Sep 2" not in text
     assert "None at this school." in text
     assert "Nothing is recorded yet." in visible_text(unknown)
     assert "2000" not in unknown.text

@@ -46,7 +46,8 @@ _MINUTES = Sentence(
 )
 _ELSEWHERE = Sentence(
     "A student's days at other schools, such as a former school, count by student and by grade at the present school, "
-    "unless it took a register of theirs on that day. Another school counts its own days."
+    "unless it took a register of theirs on that day. Another school counts its own days. A reader who does not see "
+    "that school sees its days in sums only, not one by one."
 )
 _UNEXPLAINED = Sentence("Absences whose status is not authorised, one line per student and day.")
 

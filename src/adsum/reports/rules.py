@@ -80,6 +80,10 @@ class Counts:
     minutes_missed: int = 0
     unmarked: int = 0
 
+    def without(self, part: Counts) -> Counts:
+        """These counts without a part of them."""
+        return Counts(*(whole - each for whole, each in zip(astuple(self), astuple(part), strict=True)))
+
     @property
     def attendance_rate(self) -> float | None:
         """Percent of the sessions; None without sessions."""

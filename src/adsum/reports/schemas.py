@@ -166,6 +166,10 @@ class StudentRecordAnswer(CountsItem):
     unmarked: OfGroup = 0
     minutes: Minutes = 0
     minutes_missed: MinutesMissed = 0
+    elsewhere: Annotated[
+        CountsItem | None,
+        Field(description="of the counts, those of days at schools that the caller does not see; `calendar` has none"),
+    ] = None
 
     @classmethod
     def of(cls, record: StudentRecord) -> StudentRecordAnswer:
@@ -177,6 +181,7 @@ class StudentRecordAnswer(CountsItem):
             unmarked=record.counts.unmarked,
             minutes=record.counts.minutes,
             minutes_missed=record.counts.minutes_missed,
+            elsewhere=CountsItem(**_fields(record.elsewhere)) if record.elsewhere != Counts() else None,
             **_fields(record.counts),
         )
 

@@ -15,7 +15,7 @@ from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
 from adsum.reports import definitions
 from adsum.reports.definitions import Definition, in_english
 from adsum.reports.repository import reading
-from adsum.reports.repository.reading import VisibleDays, VisiblePeriods, days_to_explain, visible_days, visible_periods
+from adsum.reports.repository.reading import VisiblePeriods, days_to_explain, visible_days, visible_periods
 from adsum.reports.repository.summaries import Days, stale_day, summarise
 from adsum.reports.rules import (
     MAX_DAYS,
@@ -74,10 +74,20 @@ class Unexplained:
 
 @dataclass(frozen=True, slots=True)
 class StudentRecord:
-    """The record of one student over a period. `rule` defines chronic absence."""
+    """The record of one student over a period. `rule` defines chronic absence.
+
+    Attributes:
+        student_id: the student.
+        counts: of all schools, by the rule.
+        elsewhere: of these, the counts of days at schools that the caller does not see.
+        is_chronically_absent: by all counts.
+        days: those at schools that the caller sees.
+        rule: of chronic absence.
+    """
 
     student_id: int
     counts: Counts
+    elsewhere: Counts
     is_chronically_absent: bool
     days: Sequence[StudentDay]
     rule: Definition
@@ -198,13 +208,14 @@ class Reports:
             if not await is_visible_student_of_school(connection, caller, scope.school_id, student_id):
                 raise NotFound(f"there is no student {student_id}", studentId=student_id)
             scope = replace(scope, student_id=student_id)
-            marked = await reading.days_of_student(connection, await _days(connection, scope, caller))
-            unmarked = await reading.unmarked_by_day(connection, caller, scope)
+            every = await _days_of_student(connection, scope, caller, only_seen=False)
+            sees_all = caller.schools is None
+            days = every if sees_all else await _days_of_student(connection, scope, caller, only_seen=True)
             missed_from = await missed_share_of(connection, scope.school_id)
-        days = days_with_unmarked(marked, student_id, unmarked)
-        counts = total(day.counts for day in days)
+        counts = total(day.counts for day in every)
+        elsewhere = counts.without(total(day.counts for day in days))
         definition = definitions.definition_of_chronic_absence(rule, missed_from)
-        return StudentRecord(student_id, counts, rule.applies(counts), days, definition)
+        return StudentRecord(student_id, counts, elsewhere, rule.applies(counts), days, definition)
 
 
 async def prepare(
@@ -255,8 +266,10 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
             return [Rate(grade, grade, counts, (place,)) for place, (grade, counts) in enumerate(ordered)]
         case GroupBy.SCHOOL | GroupBy.DAY | GroupBy.WEEK | GroupBy.MONTH:
             statuses = await statuses_of_school(connection, scope.school_id)
-            marked = await reading.counts_by_day(connection, caller, scope, statuses)
-            by_day = with_unmarked(marked, await reading.unmarked_by_day(connection, caller, scope))
+            only_seen = by is not GroupBy.SCHOOL
+            marked = await reading.counts_by_day(connection, caller, scope, statuses, only_seen=only_seen)
+            unmarked = await reading.unmarked_by_day(connection, caller, scope, only_seen=only_seen)
+            by_day = with_unmarked(marked, unmarked)
             return rates_by_period(dict(sorted(by_day.items())), by, scope.first_day)
         case _:
             assert_never(by)
@@ -283,8 +296,16 @@ def _streak(student_id: int, days: int, since: date, student: Named) -> Streak:
     return Streak(student_id, student.name, days, since, student.source_id)
 
 
-async def _days(connection: Connection, scope: Scope, caller: Caller) -> VisibleDays:
-    return visible_days(caller, scope, await statuses_of_school(connection, scope.school_id))
+async def _days_of_student(
+    connection: Connection, scope: Scope, caller: Caller, *, only_seen: bool
+) -> list[StudentDay]:
+    """The days of the scope's student, with sessions in which they have no mark. `only_seen`: see `visible_days`."""
+    assert scope.student_id is not None
+    statuses = await statuses_of_school(connection, scope.school_id)
+    days = visible_days(caller, scope, statuses, only_seen=only_seen)
+    marked = await reading.days_of_student(connection, days)
+    unmarked = await reading.unmarked_by_day(connection, caller, scope, only_seen=only_seen)
+    return days_with_unmarked(marked, scope.student_id, unmarked)
 
 
 async def _periods(connection: Connection, scope: Scope, caller: Caller) -> VisiblePeriods:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.statuses.repository import statuses_of_school
@@ -28,6 +28,7 @@ from adsum.reports.rules import (
     Scope,
     UsualDays,
     by_grade,
+    month_after,
     rates_by_period,
     total,
     usual_days,
@@ -95,6 +96,7 @@ class Year:
         """The days of the school year up to the newest day that the caller sees; None without records.
 
         With a student, their days at other schools count, too: the school may have taken no register since they came.
+        Of schools that the caller does not see, the month of the newest day is known, not the day.
         """
         require_permission(caller, Permission.ATTENDANCE_READ)
         ever = Scope(school_id, date.min, date.max, None, student_id)
@@ -107,8 +109,11 @@ class Year:
             newest = await newest_day(connection, caller, school_id)
             if student_id is not None:
                 statuses = await statuses_of_school(connection, school_id)
-                of_student = await days_of_student(connection, visible_days(caller, ever, statuses))
-                newest = max([day.day for day in of_student] + ([] if newest is None else [newest]), default=None)
+                seen = await days_of_student(connection, visible_days(caller, ever, statuses, only_seen=True))
+                newest = max([day.day for day in seen] + ([] if newest is None else [newest]), default=None)
+                if newest is None:
+                    every = await days_of_student(connection, visible_days(caller, ever, statuses))
+                    newest = max((month_after(day.day) - timedelta(days=1) for day in every), default=None)
             terms = await list_terms(connection, school_id, 0, MAX_TERMS)
         spans = [Span(term.begin_date, term.end_date) for term in terms if term.opens_school]
         return None if newest is None else usual_days(newest, spans)
@@ -121,10 +126,11 @@ class Year:
             students = await rates_by(connection, scope, GroupBy.STUDENT, caller)
             classes = await rates_by(connection, scope, GroupBy.CLASS, caller)
             grades = await grades_of_school(connection, scope.school_id)
+            whole = by_day if scope.grade is None else await rates_by(connection, scope, GroupBy.SCHOOL, caller)
             missed_from = await missed_share_of(connection, scope.school_id)
         days = {rate.key: rate.counts for rate in by_day if isinstance(rate.key, date)}
         return YearOverview(
-            counts=total(days.values()),
+            counts=total(rate.counts for rate in whole),
             days=days,
             weeks=rates_by_period(days, GroupBy.WEEK, scope.first_day),
             months=rates_by_period(days, GroupBy.MONTH, scope.first_day),

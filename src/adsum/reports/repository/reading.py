@@ -29,7 +29,12 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.visibility import in_fully_visible_class, in_visible_class, in_visible_session
+from adsum.accounts.visibility import (
+    in_fully_visible_class,
+    in_visible_class,
+    in_visible_school,
+    in_visible_session,
+)
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.attendance.tables import attendances
 from adsum.batches.tables import batch_runs
@@ -82,10 +87,10 @@ async def other_schools(connection: AsyncConnection, caller: Caller, scope: Scop
 
 
 async def counts_by_day(
-    connection: AsyncConnection, caller: Caller, scope: Scope, statuses: SchoolStatuses
+    connection: AsyncConnection, caller: Caller, scope: Scope, statuses: SchoolStatuses, *, only_seen: bool
 ) -> dict[date, Counts]:
-    """Counts by day."""
-    rows = await connection.execute(_by_day(caller, scope, statuses))
+    """Counts by day. `only_seen`: see `visible_days`."""
+    rows = await connection.execute(_by_day(caller, scope, statuses, only_seen=only_seen))
     return {day: Counts(*counts) for day, *counts in rows}
 
 
@@ -158,11 +163,15 @@ def _student_day(day: date, *numbers: int) -> StudentDay:
     return StudentDay(day, *counts, is_absent=bool(is_absent), minutes=minutes, minutes_missed=minutes_missed)
 
 
-async def unmarked_by_day(connection: AsyncConnection, caller: Caller, scope: Scope) -> dict[date, int]:
-    """The number of unmarked students of each day."""
+async def unmarked_by_day(
+    connection: AsyncConnection, caller: Caller, scope: Scope, *, only_seen: bool
+) -> dict[date, int]:
+    """The number of unmarked students of each day. `only_seen`: see `visible_days`."""
     # As `_by_day` chooses between days of students and days of classes.
     of_students = scope.student_id is not None or scope.grade is not None
-    found: _Rows = _unmarked_of_students(caller, scope) if of_students else _unmarked(caller, scope)
+    found: _Rows = _unmarked(caller, scope)
+    if of_students:
+        found = _unmarked_of_students(caller, scope, only_seen=only_seen)
     rows = found.subquery("unmarked")
     return await _numbers(connection, rows, rows.c.day)
 
@@ -255,14 +264,18 @@ def visible_periods(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> V
     return _narrowed(whole, c.student_id, scope).union_all(_as_periods(days)).subquery("period")
 
 
-def visible_days(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> VisibleDays:
-    """The days of students in the scope that the caller sees, with the columns of `student_days`.
+def visible_days(caller: Caller, scope: Scope, statuses: SchoolStatuses, *, only_seen: bool = False) -> VisibleDays:
+    """The days of students in the scope that count for the caller, with the columns of `student_days`.
 
-    Without a class, the days of students at their other schools count at their home school.
+    Without a class, the days of students at their other schools count at their home school. A caller who does not see
+    such a school gets their sums alone: with `only_seen` its days are left out, as in all answers day by day.
     """
     if _is_at_school(caller, scope):
         return days_at_school(caller, scope, statuses)
-    return _days_in_school(scope).union_all(_days_at_other_schools(scope)).subquery("visible_day")
+    elsewhere = _days_at_other_schools(scope)
+    if only_seen:
+        elsewhere = _at_seen_schools(elsewhere, student_days, caller)
+    return _days_in_school(scope).union_all(elsewhere).subquery("visible_day")
 
 
 def _is_at_school(caller: Caller, scope: Scope) -> bool:
@@ -363,6 +376,10 @@ def _at_other_schools(rows: Select[*tuple[Any, ...]], table: Table, scope: Scope
     return rows.join(elsewhere, is_elsewhere).where(not_(counts_already.exists()))
 
 
+def _at_seen_schools(rows: Select[*tuple[Any, ...]], table: Table, caller: Caller) -> Select[*tuple[Any, ...]]:
+    return rows.where(in_visible_school(caller, table.c.school_id))
+
+
 def _days_in_own_classes(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Select[*tuple[Any, ...]]:
     own = days_of_students(scope.school_id, _visible_runs(caller, scope), statuses).subquery("own")
     return _narrowed(select(own), own.c.student_id, scope)
@@ -382,7 +399,7 @@ def _unmarked(caller: Caller, scope: Scope) -> Select[*tuple[Any, ...]]:
     return statement if scope.class_id is None else statement.where(unmarked_students.c.class_id == scope.class_id)
 
 
-def _unmarked_of_students(caller: Caller, scope: Scope, *, at_school: bool = False) -> _Rows:
+def _unmarked_of_students(caller: Caller, scope: Scope, *, at_school: bool = False, only_seen: bool = False) -> _Rows:
     """As `visible_days` chooses the days of students, or `days_at_school`."""
     if caller.teaches_only:
         return _unmarked(caller, scope)
@@ -392,6 +409,8 @@ def _unmarked_of_students(caller: Caller, scope: Scope, *, at_school: bool = Fal
         return _visible_unmarked(caller, scope)
     c = unmarked_students.c
     elsewhere = _at_other_schools(_unmarked_days(scope), unmarked_students, scope)
+    if only_seen:
+        elsewhere = _at_seen_schools(elsewhere, unmarked_students, caller)
     return _visible_unmarked(caller, scope).union_all(_narrowed(elsewhere, c.student_id, scope))
 
 
@@ -447,9 +466,9 @@ def _as_periods(days: VisibleDays) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _by_day(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Select[*tuple[Any, ...]]:
+def _by_day(caller: Caller, scope: Scope, statuses: SchoolStatuses, *, only_seen: bool) -> Select[*tuple[Any, ...]]:
     if scope.student_id is not None or scope.grade is not None:
-        days = visible_days(caller, scope, statuses)
+        days = visible_days(caller, scope, statuses, only_seen=only_seen)
         return _counted(days, days.c.day)
     if scope.class_id is not None or caller.teaches_only:
         days = visible_class_days(caller, scope, statuses)
