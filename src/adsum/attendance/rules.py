@@ -12,7 +12,7 @@ from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, Status, St
 from adsum.platform.days import validate_stretch
 from adsum.platform.errors import Violation
 from adsum.platform.ids import Batch
-from adsum.platform.texts import validate_note, validate_reason
+from adsum.platform.texts import note_text, validate_note, validate_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,14 @@ class RecordedMark:
     is_offices: bool = False
 
     def is_unchanged_by(self, mark: Mark) -> bool:
-        """Whether recording `mark` would change nothing. A field that is None in the mark stays as it is."""
+        """Whether recording `mark` would change nothing. A field that is None in the mark stays as it is.
+
+        Blanks at the ends of a note are no difference: older versions stored them.
+        """
         return self.status == mark.status and all(
             requested is None or requested == recorded
             for requested, recorded in (
-                (mark.note, self.note),
+                (mark.note and note_text(mark.note), self.note and note_text(self.note)),
                 (mark.arrived_at, self.arrived_at),
                 (mark.left_at, self.left_at),
             )
@@ -237,7 +240,7 @@ class Correction:
         is_same = status == recorded.status
         return RecordedMark(
             status,
-            _requested_or_recorded(self.note, recorded.note if recorded.status is not None else None),
+            _stored_note(self.note, recorded.note if recorded.status is not None else None),
             version,
             arrived_at=_requested_or_recorded(self.arrived_at, recorded.arrived_at if is_same else None),
             left_at=_requested_or_recorded(self.left_at, recorded.left_at if is_same else None),
@@ -246,6 +249,10 @@ class Correction:
 
 def _requested_or_recorded(requested: str | Keep | None, recorded: str | None) -> str | None:
     return recorded if requested is Keep.AS_IS else requested
+
+
+def _stored_note(requested: str | Keep | None, recorded: str | None) -> str | None:
+    return _requested_or_recorded(note_text(requested) if isinstance(requested, str) else requested, recorded)
 
 
 def change_of(record: Record, correction: Correction, author: Caller, at: datetime) -> RecordChange:
@@ -269,7 +276,7 @@ def change_of(record: Record, correction: Correction, author: Caller, at: dateti
         new_arrived_at=corrected.arrived_at,
         new_left_at=corrected.left_at,
         old_office_note=record.office_note if changes_office_note else None,
-        new_office_note=correction.office_note if isinstance(correction.office_note, str) else None,
+        new_office_note=_stored_note(correction.office_note, None),
     )
 
 

@@ -23,8 +23,8 @@ from adsum.attendance.rules import (
 from adsum.platform.csv_files import Cell
 from adsum.platform.days import TIME_PATTERN
 from adsum.platform.http.queries import Day, PageQuery, StatusCode
-from adsum.platform.http.schemas import Moment, PathId, PlainText, Schema, SentSchema
-from adsum.platform.texts import MAX_NOTE, MAX_REASON
+from adsum.platform.http.schemas import Moment, Note, PathId, PlainText, Schema, SentSchema
+from adsum.platform.texts import MAX_REASON
 
 CorrectionReason = Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason, for the history")]
 
@@ -183,11 +183,11 @@ class CorrectRecord(SentSchema):
     """A correction. Omitted fields stay; null removes the value, except of `status`."""
 
     status: Annotated[PlainText, Field(max_length=32)] | None = None
-    note: Annotated[PlainText, Field(max_length=MAX_NOTE)] | None = None
+    note: Note | None = None
     reason: CorrectionReason | None = None
     arrived_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = None
     left_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = None
-    office_note: Annotated[PlainText, Field(max_length=MAX_NOTE, description="Only the office sees it")] | None = None
+    office_note: Annotated[Note, Field(description="Only the office sees it")] | None = None
 
     def to_correction(self) -> Correction:
         return Correction(

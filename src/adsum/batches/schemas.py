@@ -15,8 +15,8 @@ from adsum.batches.rules import BatchState, BatchStatus, ListedRun, OnExisting, 
 from adsum.batches.run import MarkConflict
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.batches.undo import UndoResult
-from adsum.platform.http.schemas import Flag, Id, Moment, Page, PlainText, Schema, SentSchema
-from adsum.platform.texts import MAX_NOTE, MAX_REASON
+from adsum.platform.http.schemas import Flag, Id, Moment, Note, Page, PlainText, Schema, SentSchema
+from adsum.platform.texts import MAX_REASON
 from adsum.roster.rules import MAX_VERSION_LENGTH
 
 MAX_LISTED = 20_000
@@ -38,7 +38,7 @@ class RequestedMark(SentSchema):
 
     student_id: Id
     status: Annotated[PlainText, Field(max_length=32)]
-    note: Annotated[PlainText, Field(max_length=MAX_NOTE)] | None = None
+    note: Note | None = None
     arrived_at: Annotated[PlainText, Field(max_length=5, description="Local HH:MM")] | None = None
     left_at: Annotated[PlainText, Field(max_length=5, description="Local HH:MM")] | None = None
 

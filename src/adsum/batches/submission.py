@@ -12,10 +12,10 @@ from typing import Any
 from adsum.attendance.rules import Mark, RecordedMark, validate_times_of_mark
 from adsum.attendance.statuses.rules import ABSENT, PRESENT, SchoolStatuses
 from adsum.batches.rules import OnExisting
-from adsum.batches.run import MarkConflict
+from adsum.batches.run import ChangedMark, MarkConflict
 from adsum.platform.database.answers import StoredAnswer
 from adsum.platform.errors import Notice, Violation
-from adsum.platform.texts import validate_note
+from adsum.platform.texts import note_text, validate_note
 
 SELECTED = "/selectedStudentIds"
 UNSELECTED = "/unselectedStudentIds"
@@ -109,6 +109,7 @@ class BatchResult:
         conflicts: requested marks that are not applied because another mark is recorded.
         is_repeated: whether this answer was stored under the same idempotency key before.
         warnings: of the request.
+        changes: of a preview, the recorded marks that the request corrects.
     """
 
     batch_id: str
@@ -123,10 +124,13 @@ class BatchResult:
     conflicts: tuple[MarkConflict, ...] = ()
     is_repeated: bool = False
     warnings: tuple[Notice, ...] = ()
+    changes: tuple[ChangedMark, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The form that is stored under an idempotency key."""
-        return asdict(self)
+        """The form that is stored under an idempotency key. A preview is never stored."""
+        fields = asdict(self)
+        del fields["changes"]
+        return fields
 
 
 def first_result(stored: StoredAnswer) -> BatchResult:
@@ -161,8 +165,12 @@ def requested_marks(selection: Selection, roster: Sequence[int]) -> dict[int, Ma
     present = set(roster) if selection.is_selected_all else set(selection.selected)
     marks = {student_id: Mark(PRESENT) for student_id in present}
     marks |= {student_id: Mark(ABSENT) for student_id in selection.unselected}
-    marks |= {entry.student_id: entry.mark for entry in selection.marks}
+    marks |= {entry.student_id: _stored_mark(entry.mark) for entry in selection.marks}
     return {student_id: marks[student_id] for student_id in roster if student_id in marks}
+
+
+def _stored_mark(mark: Mark) -> Mark:
+    return mark if mark.note is None else replace(mark, note=note_text(mark.note))
 
 
 def validate_form(selection: Selection, statuses: SchoolStatuses, ends: str | None = None) -> list[Violation]:

@@ -61,9 +61,14 @@ def search_words(text: str) -> list[str]:
     return [word for word in _BETWEEN_WORDS.split(text) if word]
 
 
+def note_text(note: str) -> str:
+    """A note as it is stored, whichever way it comes in: without blanks and line breaks at its ends, as in files."""
+    return note.strip()
+
+
 def validate_note(note: str | None, pointer: str = "/note") -> Iterator[Violation]:
     """The violations in a note; None has none."""
-    return _validate_text("note", note, MAX_NOTE, pointer)
+    return _validate_text("note", None if note is None else note_text(note), MAX_NOTE, pointer)
 
 
 def validate_reason(reason: str | None) -> Iterator[Violation]:

@@ -131,12 +131,8 @@ class SchoolStatuses:
         """The violation in giving this status, if there is one."""
         status, params = self.get(code), {"allowed": self.in_use}
         if status is None:
-            return Violation(
-                "unknown_status",
-                f"{code[:40]!r} is not a status of the school: use one of {self._allowed}",
-                pointer,
-                params,
-            )
+            wrong = f"{code[:40]!r} is not a status of the school" if code.strip() else "the status is empty"
+            return Violation("unknown_status", f"{wrong}: use one of {self._allowed}", pointer, params)
         if not status.is_in_use:
             return Violation("retired_status", f"{code!r} is retired: use one of {self._allowed}", pointer, params)
         return None

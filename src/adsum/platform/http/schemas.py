@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, Strict
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    Strict,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from adsum.platform.ids import MAX_ID
-from adsum.platform.texts import UNSTORABLE, WRONG_ROSTER_TEXT, is_roster_text
+from adsum.platform.texts import MAX_NOTE, UNSTORABLE, WRONG_ROSTER_TEXT, is_roster_text, note_text
 
 
 def _storable(text: str) -> str:
@@ -27,6 +36,10 @@ def _roster_text(text: str) -> str:
     return stripped
 
 
+def _without_blanks(value: object) -> object:
+    return note_text(value) if isinstance(value, str) else value
+
+
 Id = Annotated[int, Strict(), Field(ge=1, le=MAX_ID)]
 """An id in a body: a JSON number of 64 bits, neither "12" nor true."""
 
@@ -38,6 +51,9 @@ Flag = Annotated[bool, Strict()]
 
 PlainText = Annotated[str, AfterValidator(_storable)]
 """A text that both databases can store."""
+
+Note = Annotated[PlainText, BeforeValidator(_without_blanks), Field(max_length=MAX_NOTE)]
+"""A note about a mark. Blanks at its ends are not stored and do not count."""
 
 RosterText = Annotated[str, AfterValidator(_roster_text)]
 """An id or a name in the roster, read as in roster files: without blanks at its ends and control characters."""

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.attendance.statuses.rules import PRESENT, tone_of
-from adsum.platform.errors import Conflict, Forbidden, Invalid, Malformed
+from adsum.platform.errors import Conflict, Forbidden, Invalid, Malformed, number_of_errors
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.idempotency import IdempotencyKeyHeader
 from adsum.platform.http.json_bodies import read_json
@@ -29,6 +29,7 @@ from adsum.platform.http.schemas import PathId, Schema
 from adsum.platform.ids import Batch
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute, wants_json
+from adsum.platform.texts import note_text
 from adsum.registers.sheets.rules import RegisterSheet
 from adsum.registers.sheets.schemas import SavedSheetAnswer, SentSheet, SheetAnswer, SheetStatus
 from adsum.registers.sheets.service import RegisterSheets
@@ -123,7 +124,7 @@ async def _sent_sheet(request: Request) -> SentSheet:
         raise Malformed(f"the body is not JSON: {error.msg} at character {error.pos}") from None
     except ValidationError as error:
         violations = [violation_of({**each, "loc": (BODY, *each["loc"])}) for each in error.errors()]
-        raise Invalid("; ".join(violation.detail for violation in violations[:5]), violations) from None
+        raise Invalid(f"the sheet has {number_of_errors(len(violations))}", violations) from None
 
 
 async def _form(request: Request) -> dict[str, object]:
@@ -145,7 +146,7 @@ def _marks(fields: Mapping[str, str]) -> Iterator[dict[str, object]]:
             continue
         student = found[1]
         status = fields.get(f"status-{student}") or (PRESENT if "rest" in fields else None)
-        note, shown_note = fields.get(f"note-{student}", "").strip(), fields.get(f"noted-{student}", "")
+        note, shown_note = (note_text(fields.get(f"{name}-{student}", "")) for name in ("note", "noted"))
         record = _RECORD.fullmatch(shown)
         if status is None or (record is not None and (status, note) == (record[3], shown_note)):
             continue

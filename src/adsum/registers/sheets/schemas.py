@@ -9,9 +9,9 @@ from pydantic import Field
 
 from adsum.attendance.statuses.rules import Status, tone_of
 from adsum.batches.schemas import BatchStatusAnswer
-from adsum.platform.http.schemas import Flag, Id, PlainText, Schema, SentSchema
+from adsum.platform.http.schemas import Flag, Id, Note, PlainText, Schema, SentSchema
 from adsum.platform.ids import MAX_ID, Batch
-from adsum.platform.texts import MAX_NOTE, MAX_REASON
+from adsum.platform.texts import MAX_REASON
 from adsum.registers.sheets.rules import RegisterSheet, SavedSheet, SheetMark, SheetRow, SubmittedSheet
 from adsum.roster.rules import MAX_VERSION_LENGTH
 
@@ -21,7 +21,7 @@ class SentMark(SentSchema):
 
     student_id: Id
     status: Annotated[PlainText, Field(max_length=32)]
-    note: Annotated[PlainText, Field(max_length=MAX_NOTE)] | None = None
+    note: Note | None = None
     record_id: Id | None = None
     version: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
 
@@ -92,6 +92,8 @@ class SheetAnswer(Schema):
     roster_version: str
     rows: Sequence[SheetRowItem]
     newest_run: BatchStatusAnswer | None
+    warnings: Sequence[str] = ()
+    """Codes."""
 
     @classmethod
     def of(cls, sheet: RegisterSheet) -> SheetAnswer:
@@ -99,6 +101,7 @@ class SheetAnswer(Schema):
             roster_version=sheet.roster_version,
             rows=[SheetRowItem.of(row) for row in sheet.rows],
             newest_run=None if sheet.newest_run is None else BatchStatusAnswer.of(sheet.newest_run),
+            warnings=[warning.code for warning in sheet.warnings],
         )
 
 

@@ -25,7 +25,7 @@ class Row {
   // Whether the selected mark differs from the recorded one.
   get isChanged() {
     if (this.chosen === null || this.isGone) return false;
-    return this.chosen !== this.recorded.status || this.note.value.trim() !== (this.recorded.note ?? "");
+    return this.chosen !== this.recorded.status || this.note.value.trim() !== (this.recorded.note ?? "").trim();
   }
 
   // Whether the user changed the row. The preselected status of a planned absence is no change.
