@@ -18,7 +18,8 @@ from adsum.platform.http.schemas import Schema
 
 Result = TypeVar("Result")
 
-IdempotencyKeyHeader = Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
+KEY_PATTERN = r"^[\x21-\x7e]+$"
+IdempotencyKeyHeader = Annotated[str | None, Header(min_length=1, max_length=255, pattern=KEY_PATTERN)]
 """For a parameter named `idempotency_key`."""
 
 

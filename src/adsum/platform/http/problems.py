@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic_core.core_schema import ErrorType
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from adsum.platform import errors
-from adsum.platform.errors import AdsumError, UnsupportedMediaType, Violation
+from adsum.platform.days import TIME_PATTERN
+from adsum.platform.errors import AdsumError, UnsupportedMediaType, Violation, number_of_errors
+from adsum.platform.http.idempotency import KEY_PATTERN
 
 MEDIA_TYPE = "application/problem+json"
 # The students of the largest batch. Writing a longer list would block the process.
@@ -94,6 +97,8 @@ def problem(
 ) -> Response:
     """A problem. Without violations, the error itself is the only entry."""
     params = params or {}
+    if len(violations) > MAX_ENTRIES:
+        detail = f"{detail}; {MAX_ENTRIES:,} of {len(violations):,} errors are listed"
     body = {
         "type": f"urn:adsum:problem:{code}",
         "title": code.replace("_", " ").capitalize(),
@@ -140,7 +145,8 @@ def _problem_of_validation(error: RequestValidationError) -> Response:
         # FastAPI does not parse a body whose Content-Type is not JSON.
         return problem_of(unsupported_media_type(("application/json",)))
     violations = [violation_of(each) for each in found[:MAX_ENTRIES]]
-    detail = violations[0].detail if len(found) == 1 else f"the request has {len(found)} errors"
+    is_one = len(found) == 1
+    detail = violations[0].detail if is_one else f"the request has {number_of_errors(len(found), len(violations))}"
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, errors.Invalid.code, detail, violations)
 
 
@@ -177,14 +183,22 @@ CODES: Mapping[str, str] = {
     "enum": "unknown_value",
     "literal_error": "unknown_value",
     "greater_than_equal": "out_of_range",
+    "greater_than": "out_of_range",
     "less_than_equal": "out_of_range",
+    "less_than": "out_of_range",
+    "multiple_of": "out_of_range",
+    "finite_number": "out_of_range",
     "int_parsing_size": "out_of_range",
     "string_too_short": "too_short",
+    "bytes_too_short": "too_short",
     "too_short": "too_short",
     "string_too_long": "too_long",
+    "bytes_too_long": "too_long",
+    "url_too_long": "too_long",
     "too_long": "too_long",
     "string_pattern_mismatch": "wrong_form",
     "string_unicode": "wrong_text",
+    "string_not_ascii": "wrong_text",
     "wrong_text": "wrong_text",
     **{
         code: code
@@ -218,10 +232,53 @@ WORDS_OF_TYPES: Mapping[str, str] = {
     "array": "a list",
     "object": "an object",
 }
+# What texts of these patterns are, in words.
+FORMS: Mapping[str, str] = {
+    TIME_PATTERN: "must be a time of the form HH:MM, such as 08:00",
+    KEY_PATTERN: "must consist of visible ASCII characters, without blanks",
+    "^password$": "must be password",
+}
+# What values of types that JSON has no name for have to be, by the beginnings of pydantic's error types.
+OTHER_TYPES: Mapping[str, str] = {
+    "date_past": "must be a day in the past",
+    "date_future": "must be a day in the future",
+    "date_": "must be a date of the form YYYY-MM-DD",
+    "datetime_past": "must be a time in the past",
+    "datetime_future": "must be a time in the future",
+    "datetime_": "must be a time with an offset, such as 2024-12-25T08:00:00Z",
+    "timezone_": "must be a time with an offset, such as 2024-12-25T08:00:00Z",
+    "time_delta_": "must be a duration, such as PT12H",
+    "time_": "must be a time of the form HH:MM, such as 08:00",
+    "url_": "must be an address, such as https://school.example",
+    "uuid_": "must be a UUID",
+    "decimal_": "must be a number, with fewer digits",
+    "fraction_": "must be a number",
+    "complex_": "must be a number",
+    "bytes_": "must be a text",
+    "none_": "must be null",
+    "set_": "must be a list",
+    "frozen_set_": "must be a list",
+    "tuple_": "must be a list",
+    "deque_": "must be a list",
+    "iterable_": "must be a list",
+    "mapping_": "must be an object",
+    "frozen_dict_": "must be an object",
+    "ordered_dict_": "must be an object",
+    "counter_": "must be an object",
+    "named_tuple_": "must be an object",
+    "dataclass_": "must be an object",
+    "arguments_": "must be an object",
+    "union_tag_": "must be of one of the documented kinds",
+}
+# Every error type of pydantic whose message is not that of a validator of ours.
+PYDANTICS = frozenset(get_args(ErrorType)) - {"value_error", "assertion_error"}
 # The keys of pydantic's `ctx` that become `params`. Other keys may hold input of the client.
 PARAMS: Mapping[str, str] = {
     "ge": "minimum",
     "le": "maximum",
+    "gt": "above",
+    "lt": "below",
+    "multiple_of": "multipleOf",
     "min_length": "minimum",
     "max_length": "maximum",
     "pattern": "pattern",
@@ -242,10 +299,11 @@ def violation_of(error: Mapping[str, Any]) -> Violation:
     if code == "malformed":
         detail = f"the body is not JSON: {error['ctx']['error']} at character {location[-1]}"
         return Violation(code, detail, "", {"position": location[-1]})
-    where = ".".join(str(part) for part in location[1:]) or f"the {location[0]}"
-    complaint = _complaint(code, params, str(error["msg"]))
+    name = ".".join(str(part) for part in location[1:])
+    where = (name.title() if location[0] == "header" else name) or f"the {location[0]}"
+    complaint = _complaint(str(error["type"]), code, params, str(error["msg"]))
     if code == "wrong_type" and error.get("input", ...) is None:
-        complaint = f"must be {WORDS_OF_TYPES[params['expected']]}, not null"
+        complaint += ", not null"
     detail = f"{where} {complaint}"
     if location[0] == BODY:
         return Violation(code, detail, pointer(location[1:]), params)
@@ -266,20 +324,38 @@ def _code_and_params(kind: str, context: Mapping[str, Any]) -> tuple[str, dict[s
     return CODES.get(kind, "invalid_value"), params
 
 
-def _complaint(code: str, params: Mapping[str, Any], message: str) -> str:
+def _complaint(kind: str, code: str, params: Mapping[str, Any], message: str) -> str:
+    """What is wrong, as the predicate of a sentence. It says what is allowed, and holds no text of pydantic's."""
+    is_one = 1 in {params.get("minimum"), params.get("maximum")}
+    of_list = kind in {"too_long", "too_short"}
+    things = ("entry" if is_one else "entries") if of_list else ("character" if is_one else "characters")
     complaints = {
         "missing_field": "is missing",
         "unknown_field": "is not a field of this request",
-        "wrong_type": f"must be of type {params.get('expected')}",
+        "wrong_type": f"must be {WORDS_OF_TYPES.get(params.get('expected', ''))}",
         "unknown_value": f"must be {params.get('expected')}",
         "out_of_range": f"must be {_bounds(params)}",
-        "too_long": f"must have {_bounds(params)} entries or characters",
-        "too_short": f"must have {_bounds(params)} entries or characters",
+        "too_long": f"must have {_bounds(params)} {things}",
+        "too_short": f"must have {_bounds(params)} {things}",
+        "wrong_form": FORMS.get(str(params.get("pattern")), "does not have the form that is documented for it"),
     }
-    return complaints.get(code, f"is wrong: {message.removeprefix('Value error, ')}")
+    if kind in {"string_unicode", "string_not_ascii"}:
+        return f"must be a text{' of ASCII characters' if kind == 'string_not_ascii' else ''}"
+    if code in complaints:
+        return complaints[code]
+    if kind in PYDANTICS:
+        others = (text for beginning, text in OTHER_TYPES.items() if kind.startswith(beginning))
+        return next(others, "has a value that is not allowed here")
+    return f"is wrong: {message.removeprefix('Value error, ').removeprefix('Assertion failed, ')}"
 
 
 def _bounds(params: Mapping[str, Any]) -> str:
-    if "minimum" in params:
-        return f"at least {params['minimum']}"
-    return f"at most {params['maximum']}" if "maximum" in params else "smaller"
+    words = {
+        "minimum": "at least",
+        "maximum": "at most",
+        "above": "more than",
+        "below": "less than",
+        "multipleOf": "a multiple of",
+    }
+    named = [f"{text} {params[name]}" for name, text in words.items() if name in params]
+    return named[0] if named else "a number with fewer digits"
