@@ -15,10 +15,13 @@ from adsum.platform.database.engine import StorageOutage
 from adsum.platform.errors import Invalid, NotFound, RosterChanged, StaleVersion
 from adsum.platform.ids import Batch
 from adsum.registers.sheets.rules import RegisterSheet, SheetMark, SheetRow, SubmittedSheet
-from adsum.roster.tables import students
+from adsum.roster.tables import sessions, students
+from adsum.schools.calendar.rules import SessionTime
 from adsum.wiring import Adsum
+from tests.support.api import opened_api
 from tests.support.installation import RunWorker, ended, one_student_away
-from tests.support.schools import SchoolIds, caller, enrol, make_record, make_student
+from tests.support.pages import Pages, visible_text
+from tests.support.schools import SchoolIds, caller, enrol, give_times, make_record, make_student
 
 DAY = date(2024, 12, 25)
 
@@ -168,6 +171,35 @@ async def test_the_sheet_of_no_school_day_has_a_warning(adsum: Adsum, school: Sc
 
     assert [warning.code for warning in sheet.warnings] == ["no_school_day"]
     assert (await sheet_of(adsum, school, teacher)).warnings == ()
+
+
+async def test_the_page_and_its_script_have_the_warnings_about_the_day_in_words(
+    adsum: Adsum, school: SchoolIds, teacher: Caller
+) -> None:
+    async with adsum.database.transaction() as connection:
+        today = sessions.c.id == school.session_id
+        await connection.execute(update(sessions).where(today).values(begin_date=date(2024, 12, 26)))
+    texts = {
+        "session_not_valid": (
+            "By the roster the class does not have this session",
+            "Laut Klassenlisten hat die Klasse",
+        ),
+        "off_timetable": ("By its timetable this session does not meet", "Nach dem Stundenplan findet diese Stunde"),
+    }
+
+    async with opened_api(adsum, school) as api:
+        for code, words in texts.items():
+            if code == "off_timetable":
+                async with adsum.database.transaction() as connection:
+                    await connection.execute(update(sessions).values(begin_date=None))
+                    await give_times(connection, {school.session_id: [SessionTime(1, "08:00", "09:00")]})
+            sheet = await sheet_of(adsum, school, teacher)
+            assert [warning.code for warning in sheet.warnings] == [code]
+            path = f"/take/{school.class_id}/{school.session_id}/2024-12-25"
+            for language, text in zip(("en", "de"), words, strict=True):
+                page = await Pages(api).open(path, "teacher", language)
+                assert text in visible_text(page)
+                assert f'"warnings": ["{code}"]' in page.text
 
 
 async def test_the_register_of_an_invisible_class_is_not_found(adsum: Adsum, school: SchoolIds, office: Caller) -> None:

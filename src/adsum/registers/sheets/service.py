@@ -11,6 +11,7 @@ from adsum.attendance.corrections import Corrections
 from adsum.attendance.rules import Correction, Mark
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.batches.repository import tallies
+from adsum.batches.repository.submissions import ContextQuery, find_class_contexts
 from adsum.batches.service import AttendancesService
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.platform.clock import Clock
@@ -22,9 +23,6 @@ from adsum.registers.day_roster import DayRoster, read_day_roster
 from adsum.registers.sheets.repository import failures_of_run, records_of_batch
 from adsum.registers.sheets.rules import RegisterSheet, SavedSheet, SheetMark, SheetRecord, SheetRow, SubmittedSheet
 from adsum.roster.rules import RosterStudent
-from adsum.roster.timetable.repository import times_of
-from adsum.schools.calendar.repository import weekdays_of_school
-from adsum.schools.calendar.rules import Calendar
 
 
 class RegisterSheets:
@@ -58,8 +56,8 @@ class RegisterSheets:
             records = await records_of_batch(connection, batch)
             newest = await tallies.batch_status(connection, caller, batch)
             failures = await failures_of_run(connection, newest.run_id) if newest is not None else {}
-            times = await times_of(connection, session_id)
-            calendar = Calendar(times=times, weekdays=await weekdays_of_school(connection, roster.of.school_id))
+            query = ContextQuery(class_id, session_id, None, (day, day))
+            calendar = (await find_class_contexts(connection, [query]))[query].calendar
         assert roster.session is not None, "the roster was read with a session"
         return RegisterSheet(
             batch=batch,

@@ -1,6 +1,7 @@
 // Saves new and changed marks, and follows the batch until every student is recorded.
 
 const PAUSES_MS = [1000, 2000, 4000, 8000];
+const MAX_ERRORS = 30;
 
 export class Saving {
   constructor(form, sheet, texts) {
@@ -82,7 +83,8 @@ export class Saving {
     for (const row of rows) this.sheet.describe(row);
     if (result.code === "roster_changed") { await this.reload(result.params); return; }
     const list = el("ul");
-    for (const each of result.errors.slice(0, 30)) list.append(el("li", each.detail));
+    for (const each of result.errors.slice(0, MAX_ERRORS)) list.append(el("li", this.texts.errors[each.code] ?? each.detail));
+    if (result.errors.length > MAX_ERRORS) list.append(el("li", this.texts.cut.replace("{shown}", MAX_ERRORS).replace("{count}", result.errors.length)));
     this.announce(this.texts.refused, "bad", list);
   }
 
@@ -129,6 +131,12 @@ export class Saving {
     this.isReceived = false;
     this.done.replaceChildren();
     this.done.append(el("h2", failed.length ? this.texts.some_failed : this.texts.all_saved));
+    for (const code of sheet.warnings) {
+      const warning = el("div");
+      warning.className = "notice warn";
+      warning.append(el("p", this.texts.warnings[code]));
+      this.done.append(warning);
+    }
     this.list(this.texts.absent, this.sheet.rows.filter((row) => ["absent", "authorised"].includes(this.look(row))), this.texts.nobody_absent);
     this.list(this.texts.still_open, this.sheet.rows.filter((row) => !row.isGone && row.recorded.status === null && !row.recorded.failure));
     this.list(this.texts.failed, failed);
