@@ -216,3 +216,5 @@ def _print_error(error: AdsumError) -> None:
     lines = [violation.detail for violation in error.violations] or [error.detail]
     for line in lines:
         typer.echo(f"adsum: {line}", err=True)
+    if error.params.get("total", 0) > len(error.violations):
+        typer.echo(f"adsum: {error.detail}", err=True)

@@ -16,7 +16,6 @@ from adsum.migrations import tables
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
-from adsum.roster.by_source.repository import student_of
 from adsum.roster.naming.repository import visible_students
 from adsum.roster.repository.membership import schools_of_student
 from adsum.roster.repository.students import list_students, students_of_school, visible_student_names
@@ -92,7 +91,7 @@ async def test_names_and_source_ids_find_the_student_at_both_schools(two: TwoSch
         for school in (two.home, two.former):
             office, school_id = two.office(school), school.school_id
             assert (await visible_student_names(connection, office, [two.student_id])).keys() == {two.student_id}
-            assert (two.student_id, "moved") in await visible_students(connection, office, school_id)
+            assert (two.student_id, "moved", two.student_id) in await visible_students(connection, office, school_id)
             assert await students_of_school(connection, school_id, [two.student_id]) == {two.student_id}
         assert await schools_of_student(connection, two.student_id) == [two.former.school_id, two.home.school_id]
 
@@ -114,9 +113,14 @@ async def test_a_merged_record_names_the_student_at_its_own_school_only(two: Two
             {row.source_id: row.id for row in await visible_students(connection, system_caller(), school.school_id)}
             for school in (two.home, two.former)
         ]
+        by_own_id = [
+            {row.own_id: row.id for row in await visible_students(connection, system_caller(), school.school_id)}
+            for school in (two.home, two.former)
+        ]
         found = [await student_of(connection, school.school_id, "removed") for school in (two.home, two.former)]
 
     assert [each.get("removed") for each in named] == [None, two.student_id]
+    assert [ids[removed] for ids in by_own_id] == [two.student_id, two.student_id]
     assert [each.id if each else None for each in found] == [None, two.student_id]
 
 

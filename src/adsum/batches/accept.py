@@ -26,7 +26,7 @@ from adsum.batches.queue.ledger import lock_key
 from adsum.batches.repository import runs
 from adsum.batches.repository.submissions import BatchSnapshot, load_snapshots
 from adsum.batches.rules import OnExisting, RunState
-from adsum.batches.run import MarkConflict, Plan, Run, conflicts_with, make_plan, recorded_already
+from adsum.batches.run import MarkConflict, Plan, Run, changed_marks, conflicts_with, make_plan, recorded_already
 from adsum.batches.submission import BatchResult, Submission, first_result
 from adsum.batches.validate import CheckedSubmission, Request, check_submissions
 from adsum.platform.clock import Clock
@@ -104,7 +104,7 @@ class Acceptance:
         requests = [Request(submission, caller) for submission in requested]
         async with self._database.snapshot() as connection:
             decisions = await self._read_and_decide(connection, requests, reads_answers=False)
-        return [outcome for _, outcome in decisions.outcomes]
+        return [decisions.with_changes(outcome) for _, outcome in decisions.outcomes]
 
     async def close(self) -> None:
         """Cancels the running flush and the waiting submissions. Call it after the last one was submitted."""
@@ -268,6 +268,13 @@ class Decisions:
         """The outcome of each submission; None where its batch was dropped."""
         dropped = {batch.id for batch in self._dropped}
         return [None if batch_id in dropped else outcome for batch_id, outcome in self.outcomes]
+
+    def with_changes(self, outcome: Accepted | AdsumError) -> Accepted | AdsumError:
+        """The outcome with the records that its run would correct, for a preview."""
+        if isinstance(outcome, AdsumError) or outcome.run is None:
+            return outcome
+        changes = changed_marks(outcome.run.jobs, self._snapshots[outcome.run.batch].records)
+        return replace(outcome, result=replace(outcome.result, changes=changes))
 
     @property
     def has_only_runs(self) -> bool:

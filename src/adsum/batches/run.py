@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -61,6 +61,15 @@ class MarkConflict:
 
     student_id: int
     recorded: RecordedMark | None
+    requested: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedMark:
+    """A recorded mark that a submission corrects, and the mark that replaces it."""
+
+    student_id: int
+    recorded: RecordedMark
     requested: Mark
 
 
@@ -187,6 +196,13 @@ def make_plan(
             if not record.is_unchanged_by(mark):
                 conflicts.append(MarkConflict(student_id, record, mark))
     return Plan(tuple(jobs), tuple(kept), tuple(conflicts))
+
+
+def changed_marks(jobs: Sequence[AttendanceJob], records: Mapping[int, RecordedMark]) -> tuple[ChangedMark, ...]:
+    """The records that these jobs correct, in the order of the jobs."""
+    return tuple(
+        ChangedMark(job.student_id, records[job.student_id], job.mark) for job in jobs if job.version is not None
+    )
 
 
 def recorded_already(requested: Mapping[int, Mark], existing: Mapping[int, RecordedMark]) -> list[int]:

@@ -175,9 +175,10 @@ class CsvForm:
         )
 
     def violation(self, line: int, violation: Violation) -> Violation:
-        """The violation with the number of its line."""
-        detail = f"line {line}: {violation.detail}"
-        return row_violation(violation.code, self.file, line, detail, **violation.params)
+        """The violation with the number of its line, and with the column that its pointer names."""
+        detail, column = f"line {line}: {violation.detail}", violation.pointer.rpartition("/")[2]
+        of_column = {"column": column} if column in self.known else {}
+        return row_violation(violation.code, self.file, line, detail, **{**of_column, **violation.params})
 
 
 def _named(cells: Sequence[str], positions: Mapping[str, int]) -> dict[str, str]:
@@ -196,6 +197,13 @@ def file_violation(code: str, file: str, detail: str, **params: Any) -> Violatio
 def row_violation(code: str, file: str, row: int, detail: str, **params: Any) -> Violation:
     """A violation in one row. `row` is its first line in the file, from 1. The pointer is `enrollments.csv:17`."""
     return Violation(code, detail, f"{file}:{row}", {"file": file, "row": row, **params})
+
+
+def missing_value(columns: Sequence[str]) -> Violation:
+    """The violation of a row in which all of these columns are empty, and one has to have a value."""
+    verb = "is" if len(columns) == 1 else "are both" if len(columns) == 2 else "are all"
+    detail = f"{' and '.join(columns)} {verb} empty"
+    return Violation("missing_value", detail, params={"column": columns[0], "columns": list(columns)})
 
 
 def require_encoding(file: str, raw: IO[bytes]) -> None:

@@ -145,6 +145,12 @@ class Overloaded(Unavailable):
     code = "overloaded"
 
 
+def number_of_errors(count: int, listed: int | None = None) -> str:
+    """`1 error`, or `2,000 errors; 1,000 of them are listed` where an answer lists only some of them."""
+    cut = f"; {listed:,} of them are listed" if listed is not None and listed < count else ""
+    return f"{count:,} {'error' if count == 1 else 'errors'}{cut}"
+
+
 def refuse(violations: Sequence[Violation]) -> None:
     """Raises Invalid with all violations, if there are any. Its detail is the first and the number of others."""
     if not violations:

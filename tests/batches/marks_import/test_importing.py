@@ -104,6 +104,7 @@ async def test_existing_records_are_kept_and_listed_or_corrected_on_request(
     async with worker():
         await ended(adsum, before.json()["batches"][0]["batchId"])
         checked = await files.send(files.line(first, "absent"), dryRun=True)
+        previewed = await files.send(files.line(first, "absent"), onExisting="update", dryRun=True)
         corrected = await files.send(files.line(first, "absent"), onExisting="update")
         await ended(adsum, corrected.json()["batches"][0]["batchId"])
 
@@ -112,6 +113,10 @@ async def test_existing_records_are_kept_and_listed_or_corrected_on_request(
     for batch in (meanwhile, checked.json()["batches"][0]):
         assert [{name: each[name] for name in conflict} for each in batch["conflicts"]] == [conflict]
     assert corrected.json()["batches"][0]["addedJobs"] == 1
+    (change,) = previewed.json()["changes"]
+    assert change["batchId"] == corrected.json()["batches"][0]["batchId"]
+    assert (change["studentId"], change["oldStatus"], change["newStatus"]) == (first, "present", "absent")
+    assert [each.json()["changes"] for each in (checked, corrected)] == [[], []]
     assert await files.api.statuses() == {first: "absent", second: "present"}
 
 
@@ -126,7 +131,7 @@ async def test_a_long_file_is_checked_and_recorded_in_parts(files: Files, monkey
 
 
 async def test_an_empty_file_records_nothing(files: Files) -> None:
-    assert (await files.send()).json() == {"dryRun": False, "rows": 0, "batches": []}
+    assert (await files.send()).json() == {"dryRun": False, "rows": 0, "batches": [], "changes": []}
 
 
 async def test_a_change_between_check_and_acceptance_is_reported_and_other_batches_are_accepted(
@@ -146,7 +151,7 @@ async def test_a_change_between_check_and_acceptance_is_reported_and_other_batch
     with pytest.raises(ImportInterrupted) as interrupted:
         await adsum.marks_import.import_file(files.api.school.school_id, content, caller(Role.ADMIN), MarksOptions())
 
-    assert interrupted.value.params == {"accepted": 1, "batches": 2}
+    assert interrupted.value.params == {"accepted": 1, "batches": 2, "total": 1}
     assert [(violation.pointer, violation.code) for violation in interrupted.value.violations] == [
         ("marks.csv:3", "not_enrolled")
     ]

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from http import HTTPStatus
 
 import httpx2
 import pytest
 
+from adsum.batches.marks_import import rules
+from adsum.platform.ids import Batch
+from adsum.schools.calendar.rules import SessionTime
+from adsum.wiring import Adsum
 from tests.batches.marks_import.conftest import HEADER, Files
+from tests.support.api import DAY
 from tests.support.pages import Pages, visible_text
+from tests.support.schools import give_times, make_record
 
 PATH = "/admin/marks"
 
@@ -81,6 +88,49 @@ async def test_marks_that_are_not_applied_are_named(files: Files, pages: Pages) 
     assert "Given 1 Family 0001 7b · Attendance , Dec 25, 2024 P Present L Late" in text
     assert "0 marks are recorded" in text
     assert 'name="digest"' not in kept.text
+
+
+async def test_a_preview_shows_what_each_corrected_record_says_now_and_then(
+    adsum: Adsum, files: Files, pages: Pages
+) -> None:
+    school, (first, second, _) = files.api.school, files.students
+    async with adsum.database.transaction() as connection:
+        batch = Batch(school.class_id, school.session_id, date.fromisoformat(DAY))
+        await make_record(connection, school.school_id, batch, first, status="present")
+        await make_record(connection, school.school_id, batch, second, status="late", note="bus", arrived_at="08:10")
+    file = f"{HEADER},note\n{files.line(first, 'absent')},\n{files.line(second, 'late')},train\n".encode()
+
+    text = visible_text(await pages.send(PATH, {"update": "true"}, file=file))
+
+    assert "2 records are corrected" in text
+    assert "Given 1 Family 0001 7b · Attendance , Dec 25, 2024 P Present → A Absent" in text
+    assert "Given 2 Family 0002 7b · Attendance , Dec 25, 2024 L Late Arrived 8:10" in text
+    assert "bus → L Late train" in text
+
+
+async def test_lists_that_are_cut_say_how_long_they_are(
+    files: Files, pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "MAX_VIOLATIONS", 2)
+
+    text = visible_text(await pages.send(PATH, {}, file=content(*[files.line("nobody")] * 5)))
+
+    assert "5 errors" in text
+    assert "2 of 5 are shown." in text
+
+
+async def test_a_warning_about_the_day_is_shown_in_the_language_of_the_page(
+    adsum: Adsum, files: Files, pages: Pages
+) -> None:
+    async with adsum.database.transaction() as connection:
+        await give_times(connection, {files.api.school.session_id: [SessionTime(1, "08:00", "09:00")]})
+    file = content(files.line(files.students[0]))
+
+    english = visible_text(await pages.send(PATH, {}, file=file))
+    german = visible_text(await pages.send(PATH, {}, file=file, Accept_Language="de"))
+
+    assert "1 register: By its timetable this session does not meet on this day" in english
+    assert "1 Anwesenheitsliste: Nach dem Stundenplan" in german
 
 
 async def test_a_closed_day_is_recorded_with_a_reason(files: Files, pages: Pages) -> None:

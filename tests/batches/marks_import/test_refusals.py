@@ -6,9 +6,11 @@ from http import HTTPStatus
 
 import pytest
 
-from adsum.accounts.access import Role
+from adsum.accounts.access import Caller, Role
 from adsum.attendance.statuses.rules import CountsAs, Status
 from adsum.batches.marks_import import rules
+from adsum.batches.marks_import.rules import MarksOptions
+from adsum.platform.errors import Invalid, Violation
 from adsum.platform.http.list_files import FileKind
 from adsum.wiring import Adsum
 from tests.batches.marks_import.conftest import HEADER, Elsewhere, Files
@@ -50,6 +52,19 @@ async def test_every_invalid_line_is_named_and_nothing_is_recorded(files: Files,
     details = {error["pointer"]: error["detail"] for error in answer.json()["errors"]}
     assert details["marks.csv:5"] == "line 5: there is no student 'nobody'"
     assert "is already in line 2" in details["marks.csv:11"]
+    columns = {error["pointer"]: error["params"].get("column") for error in answer.json()["errors"]}
+    assert columns == {
+        "marks.csv:3": "class",
+        "marks.csv:4": "session",
+        "marks.csv:5": "student",
+        "marks.csv:6": "studentId",
+        "marks.csv:7": "status",
+        "marks.csv:8": "date",
+        "marks.csv:9": "date",
+        "marks.csv:10": None,
+        "marks.csv:11": "studentId",
+    }
+    assert [error["params"]["column"] for error in with_times.json()["errors"]] == ["date", "arrivedAt"]
     assert (await files.api.get("/attendances/batches")).json()["items"] == []
 
 
@@ -99,6 +114,7 @@ async def test_an_ambiguous_status_is_refused_with_its_codes(adsum: Adsum, files
         ("ambiguous_status", ["present", "ill"]),
         ("unknown_class", None),
     ]
+    assert [error["params"]["column"] for error in answer.json()["errors"]] == ["status", "class"]
 
 
 async def test_a_line_with_an_ambiguous_status_counts_once(
@@ -139,6 +155,66 @@ async def test_a_row_with_names_that_differ_or_without_names_is_refused(
     ]
 
 
+async def test_one_day_in_two_forms_is_one_day_and_two_days_are_shown(files: Files) -> None:
+    header, student = "classId,sessionId,studentId,status,date,learningDate", files.students[0]
+    school = files.api.school
+
+    def line(first: str, second: str) -> str:
+        return f"{school.class_id},{school.session_id},{student},late,{first},{second}"
+
+    right = await files.send(line("25.12.2024", "2024-12-25"), header=header, dryRun=True)
+    wrong = await files.send(line("25.12.2024", "2024-12-24"), line("25.13.2024", "yesterday"), header=header)
+
+    assert right.status_code == HTTPStatus.OK, right.text
+    first, *others = wrong.json()["errors"]
+    assert first["detail"] == (
+        "line 2: date '25.12.2024' and learningDate '2024-12-24' do not name the same: "
+        "date is 2024-12-25, learningDate is 2024-12-24"
+    )
+    assert [(error["code"], error["params"]["column"]) for error in others] == [
+        ("date_impossible", "date"),
+        ("date_format", "learningDate"),
+    ]
+
+
+async def test_an_error_of_the_day_or_the_session_is_in_the_column_that_the_file_uses(files: Files) -> None:
+    school, student = files.api.school, files.students[0]
+    header = "classId,sessionId,studentId,status,learningDate"
+    closed = f"/schools/{school.school_id}/closed-days/2024-12-25"
+    assert (await files.api.change("PUT", closed, "office", None, json={"reason": "Christmas"})).is_success
+
+    answer = await files.send(f"{school.class_id},{school.session_id},{student},late,2024-12-25", header=header)
+
+    assert [(error["code"], error["params"]["column"]) for error in answer.json()["errors"]] == [
+        ("school_closed", "learningDate")
+    ]
+
+
+async def test_a_class_of_another_school_is_named_with_the_school_if_the_caller_sees_it(
+    adsum: Adsum, files: Files
+) -> None:
+    async with adsum.database.transaction() as connection:
+        other = await make_bare_school(connection, name="Parkschule")
+        class_id = await make_class(connection, other, source_id="p-1")
+        await make_session(connection, class_id)
+    lines = [f"{name},,,s-1,,2024-12-25,late" for name in ("p-1,", f",{class_id}", "q-1,")]
+    content = "\n".join([HEADER, *lines])
+    school_id = files.api.school.school_id
+
+    async def refused(who: Caller) -> list[Violation]:
+        with pytest.raises(Invalid) as error:
+            await adsum.marks_import.import_file(school_id, content.encode(), who, MarksOptions())
+        return [each for each in error.value.violations if each.code == "unknown_class"]
+
+    by_admin, by_office = await refused(caller(Role.ADMIN)), await refused(caller(Role.OFFICE, school_id))
+
+    assert [each.params.get("schools") for each in by_admin] == [["Parkschule"], ["Parkschule"], None]
+    assert by_admin[0].detail == (
+        "line 2: there is no class 'p-1' with a session at this school; it is a class of Parkschule"
+    )
+    assert [each.params.get("schools") for each in by_office] == [None, None, None]
+
+
 async def test_a_file_without_marks_is_refused(files: Files) -> None:
     answer = await files.send_bytes(f"{HEADER}\n1,,1,2024-12-25,Späti\n".encode("latin-1"))
 
@@ -153,7 +229,8 @@ async def test_the_number_of_reported_errors_is_limited(files: Files, monkeypatc
     answer = await files.send(right, *[files.line("y", class_id="x")] * 3)
 
     assert violations(answer) == {("marks.csv:3", "unknown_class"), ("marks.csv:4", "unknown_class")}
-    assert answer.json()["detail"] == "the file has at least 2 errors"
+    assert answer.json()["detail"] == "the file has 3 errors; 2 of them are listed"
+    assert answer.json()["params"] == {"total": 3}
 
 
 async def test_the_number_of_lines_and_batches_is_limited(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, func, insert, select, update
 
-from adsum.accounts.access import Caller, Permission, Role
+from adsum.accounts.access import Caller, Permission, Role, system_caller
 from adsum.attendance.schemas import COLUMNS
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.batches.marks_import.rules import MARKS, MarksOptions
@@ -22,9 +22,10 @@ from adsum.batches.tables import batch_runs
 from adsum.platform.errors import Invalid
 from adsum.platform.http.list_files import FileKind
 from adsum.platform.ids import Batch
+from adsum.privacy.merging.rules import Choices, Prefer
 from adsum.roster.tables import classes, enrolments, sessions, students
 from adsum.wiring import Adsum
-from tests.batches.marks_import.conftest import Files
+from tests.batches.marks_import.conftest import HEADER, Files
 from tests.support.api import DAY, violations
 from tests.support.installation import RunWorker, ended
 from tests.support.schools import (
@@ -235,7 +236,89 @@ async def test_an_empty_status_is_that_of_a_cleared_mark_only(adsum: Adsum, file
 
     answer = await files.send(*[files.line(student, "") for student in (first, second, third)])
 
-    assert violations(answer) == {("marks.csv:3", "unknown_status"), ("marks.csv:4", "unknown_status")}
+    assert violations(answer) == {("marks.csv:3", "missing_value"), ("marks.csv:4", "missing_value")}
+    assert [error["params"]["column"] for error in answer.json()["errors"]] == ["status", "status"]
+    assert answer.json()["errors"][0]["detail"].startswith("line 3: the status is empty: use one of present, ")
+
+
+@pytest.mark.parametrize("same", [True, False])
+async def test_a_file_from_before_a_merge_changes_nothing(adsum: Adsum, files: Files, same: bool) -> None:
+    """The removed record and the kept one have a mark in one session, and the removed one another mark alone."""
+    school, (kept, removed, _) = files.api.school, files.students
+    both, alone = (Batch(school.class_id, school.session_id, date(2024, 12, day)) for day in (2, 3))
+    async with adsum.database.transaction() as connection:
+        await make_record(connection, school.school_id, both, kept, status="late", note="bus")
+        await make_record(connection, school.school_id, both, removed, status="late" if same else "absent")
+        await make_record(connection, school.school_id, alone, removed, status="absent", note="ill")
+    content = await exported(files, "office", CSV)
+    await adsum.student_merges.merge(kept, removed, Choices(Prefer.KEEP), system_caller())
+    before = await state(adsum)
+
+    answer = await files.send_bytes(content, onExisting="update")
+    backwards = b"\r\n".join([content.split(b"\r\n")[0], *reversed(content.split(b"\r\n")[1:])])
+    turned = await files.send_bytes(backwards, onExisting="update")
+
+    assert await state(adsum) == before
+    if same:
+        for each in (answer, turned):
+            assert each.status_code == HTTPStatus.OK, each.text
+            batches = sorted(each.json()["batches"], key=lambda batch: batch["batchId"])
+            counts = [(batch["totalJobs"], batch["addedJobs"], len(batch["conflicts"])) for batch in batches]
+            assert counts == [(2, 0, 0), (1, 0, 0)]
+    else:
+        (error,) = answer.json()["errors"]
+        assert (error["code"], error["params"]["column"]) == ("student_repeated", "studentId")
+        assert error["detail"] == (
+            f"line 3: studentId '{removed}' and studentId '{kept}' of line 2 are one student since their records "
+            "were merged, but the lines have different marks: keep one of them"
+        )
+
+
+async def test_notes_are_stored_without_blanks_at_their_ends_in_every_way_in(
+    adsum: Adsum, files: Files, worker: RunWorker
+) -> None:
+    first, second, third = files.students
+    api, written, stored = files.api, " \tbus,\n late\u3000 ", "bus,\n late"
+    marks = [{"studentId": first, "status": "late", "note": written}]
+    async with worker():
+        sent = await api.create(isSelectedAll=False, marks=marks)
+        await ended(adsum, sent.json()["batchId"])
+        line = f'{files.line(second, "late")},"{written}"'
+        imported = await files.send(line, header=f"{HEADER},note")
+        await ended(adsum, imported.json()["batches"][0]["batchId"])
+        await ended(adsum, (await files.send(files.line(third))).json()["batches"][0]["batchId"])
+    (record,) = [each for each in (await api.get("/attendances")).json()["items"] if each["studentId"] == third]
+    corrected = await api.change(
+        "PATCH", f"/attendances/{record['id']}", "office", '"1"', json={"note": written, "officeNote": written}
+    )
+    assert corrected.is_success, corrected.text
+    again = await api.create(isSelectedAll=False, marks=marks)
+    too_long = await api.create(isSelectedAll=False, marks=[{**marks[0], "note": f" {'x' * 501} "}])
+    fits = await api.create(isSelectedAll=False, marks=[{**marks[0], "note": f" {'x' * 500} "}])
+
+    items = (await api.get("/attendances")).json()["items"]
+    assert [each["note"] for each in items] == [stored] * 3
+    assert corrected.json()["officeNote"] == stored
+    assert again.json()["conflicts"] == []
+    assert violations(too_long) == {("/marks/0/note", "too_long")}
+    assert fits.is_success, fits.text
+    before = await state(adsum)
+    unchanged = await files.send_bytes(await exported(files, "office", CSV), onExisting="update")
+    assert unchanged.status_code == HTTPStatus.OK, unchanged.text
+    assert await state(adsum) == before
+
+
+async def test_blanks_at_the_ends_of_notes_of_older_versions_are_no_difference(adsum: Adsum, files: Files) -> None:
+    school, (first, *_) = files.api.school, files.students
+    async with adsum.database.transaction() as connection:
+        batch = Batch(school.class_id, school.session_id, date.fromisoformat(DAY))
+        await make_record(connection, school.school_id, batch, first, status="late", note=" bus ")
+
+    answer = await files.api.create(
+        isSelectedAll=False, onExisting="update", marks=[{"studentId": first, "status": "late", "note": "bus"}]
+    )
+
+    assert (answer.status_code, answer.json()["conflicts"]) == (HTTPStatus.OK, [])
 
 
 async def test_what_an_open_run_has_yet_to_record_is_a_conflict(adsum: Adsum, files: Files) -> None:

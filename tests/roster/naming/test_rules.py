@@ -7,6 +7,7 @@ import pytest
 from adsum.platform.errors import Violation
 from adsum.roster.naming.rules import (
     CLASS_COLUMNS,
+    SESSION_COLUMNS,
     STUDENT_COLUMNS,
     Name,
     NamedSession,
@@ -14,7 +15,9 @@ from adsum.roster.naming.rules import (
     NameIndex,
     Names,
     RosterNames,
+    classes_unknown,
     names_in,
+    with_schools,
 )
 
 OURS = (Name("class", "k-7"),)
@@ -23,7 +26,7 @@ OURS = (Name("class", "k-7"),)
 def roster(*sessions: tuple[int, str, str | None]) -> RosterNames:
     """Names of class 7, `k-7`, with these sessions, and of students 117 and 5 (`0117`)."""
     named = [NamedSession(number, period, source_id, 7, "k-7") for number, period, source_id in sessions]
-    return RosterNames(named, [NamedStudent(117, None), NamedStudent(5, "0117")])
+    return RosterNames(named, [NamedStudent(117, None, 117), NamedStudent(5, "0117", 5)])
 
 
 @pytest.mark.parametrize(
@@ -42,7 +45,7 @@ def test_a_source_id_never_finds_an_id_of_adsum_and_what_is_close_is_named(writt
     assert names.with_similar_students("unknown_student", f"there is no {name}", (name,)) == Violation(
         "unknown_student",
         f"there is no student '{written}'; '0117' exists: {difference}",
-        params={"close": ["0117"]},
+        params={"column": "student", "close": ["0117"]},
     )
 
 
@@ -59,7 +62,7 @@ def test_a_source_id_never_finds_an_id_of_adsum_and_what_is_close_is_named(writt
     ],
 )
 def test_an_unknown_source_id_shows_what_is_close(existing: list[str], written: str, hint: str) -> None:
-    index = NameIndex(CLASS_COLUMNS, enumerate(existing, start=1))
+    index = NameIndex(CLASS_COLUMNS, [(each, source_id, each) for each, source_id in enumerate(existing, start=1)])
     name = Name("class", written)
 
     assert index.find(name) is None
@@ -67,7 +70,7 @@ def test_an_unknown_source_id_shows_what_is_close(existing: list[str], written: 
 
 
 def test_a_source_id_in_the_column_of_adsums_ids_is_unknown_and_shows_its_column() -> None:
-    index = NameIndex(STUDENT_COLUMNS, [(5, "0117")])
+    index = NameIndex(STUDENT_COLUMNS, [(5, "0117", 5)])
 
     assert index.find(Name("studentId", "0117")) is None
     assert index.unknown("c", "unknown", Name("studentId", "0117")).detail == (
@@ -88,11 +91,12 @@ def test_a_session_is_found_by_its_period_its_source_id_or_adsums_id() -> None:
     assert names.session_of(OURS, (Name("session", "9"),)) == Violation(
         "session_not_of_class",
         "class 'k-7' has no session '9'; '09' exists: the file may have lost leading zeros",
-        params={"close": ["09"]},
+        params={"column": "session", "close": ["09"]},
     )
     assert names.session_of(OURS, (Name("session", "3"),)) == Violation(
         "session_not_of_class",
         "class 'k-7' has no session '3'; it is an id of Adsum, which belongs in the column sessionId",
+        params={"column": "session"},
     )
 
 
@@ -101,7 +105,7 @@ def test_the_period_of_one_session_and_the_source_id_of_another_are_not_mixed() 
     found = names.session_of(OURS, (written,))
 
     assert isinstance(found, Violation)
-    assert found.code == "ambiguous_session"
+    assert (found.code, found.params) == ("ambiguous_session", {"column": "session"})
     for further, session_id in (
         (Name("sessionId", "1"), 1),
         (Name("sessionSourcedId", "2"), 2),
@@ -167,8 +171,9 @@ def test_all_names_of_a_student_have_to_name_the_same() -> None:
     assert names.student_of((zeros, source)) == 5
     assert names.student_of((other, source)) == Violation(
         "names_differ",
-        "studentId '117' and studentSourcedId '0117' do not name the same",
-        params={"columns": ["studentId", "studentSourcedId"]},
+        "studentId '117' and studentSourcedId '0117' do not name the same: "
+        "studentId is student 117, studentSourcedId is student 5",
+        params={"columns": ["studentId", "studentSourcedId"], "named": ["student 117", "student 5"]},
     )
     assert names.student_of((zeros, nobody)) == -1, "a source id that nobody has"
     assert names.student_of((unseen, source)) == -2, "another student's source id"
@@ -180,8 +185,12 @@ def test_adsums_id_of_a_student_whom_the_caller_does_not_see_is_left_to_the_vali
     assert names.student_of((unseen,)) == names.student_of((unseen, Name("studentSourcedId", "s-900"))) == 900
     assert names.student_of((Name("studentId", "0900"),)) == -1, "as no export writes an id"
     assert names.student_of((Name("studentId", "9" * 19),)) == -2, "no database stores it"
-    assert names.with_similar_students("c", "unknown", (unseen,)) == Violation("c", "unknown")
-    assert names.with_similar_students("c", "not enrolled", (Name("studentId", "5"),)) == Violation("c", "not enrolled")
+    assert names.with_similar_students("c", "unknown", (unseen,)) == Violation(
+        "c", "unknown", params={"column": "studentId"}
+    )
+    assert names.with_similar_students("c", "not enrolled", (Name("studentId", "5"),)) == Violation(
+        "c", "not enrolled", params={"column": "studentId"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -216,8 +225,68 @@ def test_a_row_that_names_no_student_is_a_violation(cells: dict[str, str], detai
     assert violation.params["columns"] == [column for column in STUDENT_COLUMNS if column in cells]
 
 
-def test_an_empty_name_is_a_name_where_it_may_be_empty() -> None:
+@pytest.mark.parametrize("column", ["session", "sessionId", "sessionSourcedId", "period"])
+def test_empty_cells_of_all_columns_name_the_session_without_a_period(column: str) -> None:
     violations: list[Violation] = []
+    name = Name(column, "")
 
-    assert names_in({"class": ""}, CLASS_COLUMNS, violations, may_be_empty=True) == (Name("class", ""),)
+    assert names_in({column: ""}, SESSION_COLUMNS, violations, may_be_empty=True) == (name,)
     assert violations == []
+    assert roster((1, "2", "mon"), (2, "", None)).session_of(OURS, (name,)) == NamedSession(2, "", None, 7, "k-7")
+    assert roster((1, "2", "mon"), (3, "1", "tue")).session_of(OURS, (name,)) == Violation(
+        "session_not_of_class",
+        f"{column} is empty, but every session of class 'k-7' has a period: name one of '1', '2'",
+        params={"column": column},
+    )
+
+
+def test_an_empty_cell_beside_a_filled_one_names_nothing() -> None:
+    violations: list[Violation] = []
+    cells = {"session": "2", "sessionId": ""}
+
+    assert names_in(cells, SESSION_COLUMNS, violations, may_be_empty=True) == (Name("session", "2"),)
+
+
+def test_at_most_ten_periods_are_listed() -> None:
+    names = roster(*((number, f"{number:02}", None) for number in range(1, 13)))
+    found = names.session_of(OURS, (Name("session", ""),))
+
+    assert isinstance(found, Violation)
+    assert found.detail.endswith("'10' and 2 more")
+
+
+def test_the_ids_of_a_merged_record_name_the_student() -> None:
+    """Records 31 (`s-31`) and 40, of another home school, were merged into student 5."""
+    merged = [NamedStudent(5, "s-31", 31), NamedStudent(5, "s-5", 5), NamedStudent(5, None, 40)]
+    names = RosterNames([], merged)
+    kept, removed, elsewhere = (Name("studentId", "5"),), (Name("studentId", "31"),), (Name("studentId", "40"),)
+
+    for written in (kept, removed, elsewhere, (Name("student", "s-31"),), (*removed, Name("studentSourcedId", "s-31"))):
+        assert names.student_of(written) == 5
+    assert names.names_same_record(removed, (Name("student", "s-31"),))
+    assert names.names_same_record(kept, (Name("student", "s-5"),))
+    assert not names.names_same_record(kept, removed)
+    assert not names.names_same_record((Name("student", "s-5"),), (Name("student", "s-31"),))
+    assert not names.names_same_record(kept, (Name("studentId", "999"),))
+
+
+def test_the_source_id_of_a_merged_record_may_name_a_later_student_of_the_school() -> None:
+    names = RosterNames([], [NamedStudent(5, "s-31", 31), NamedStudent(7, "s-31", 7)])
+
+    assert names.student_of((Name("student", "s-31"),)) == 7
+    assert names.names_same_record((Name("student", "s-31"),), (Name("studentId", "7"),))
+
+
+def test_a_class_of_other_schools_is_named_with_them() -> None:
+    names = RosterNames([NamedSession(1, "", None, 7, "k-7")])
+    unknown = [names.unknown_class(Name("class", text)) for text in ("k-8", "k-9")]
+    schools = {Name("class", "k-8"): ["Lindenhof"]}
+    other = Violation("unknown_status", "x")
+
+    assert classes_unknown([*unknown, other]) == {Name("class", "k-8"), Name("class", "k-9")}
+    first, second, third = with_schools([*unknown, other], schools)
+    assert first.detail == "there is no class 'k-8' with a session at this school; it is a class of Lindenhof"
+    assert first.params == {"column": "class", "name": "k-8", "schools": ["Lindenhof"]}
+    assert (second, third) == (unknown[1], other)
+    (many,) = with_schools(unknown[:1], {Name("class", "k-8"): ["A", "B", "C", "D", "E"]})
+    assert many.detail.endswith("it is a class of A, B, C and 2 more schools")

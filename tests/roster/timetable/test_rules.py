@@ -38,12 +38,21 @@ def test_weekdays_and_times_are_read_as_people_write_them(weekday: str, day: int
     assert (row.time, row.violations) == (SessionTime(day, "08:05", "09:30"), ())
 
 
-@pytest.mark.parametrize("weekday", ["0", "8", "Mondy", "", "²"])
+@pytest.mark.parametrize("weekday", ["0", "8", "Mondy", "²"])
 def test_a_wrong_weekday_is_named_as_it_is_in_the_file(weekday: str) -> None:
     (row,) = read_timetable(f"class,session,weekday,begins,ends\n7b,,{weekday},8:05,8.50\n".encode())
     assert [violation.detail for violation in row.violations] == [
         f"line 2: {weekday!r} is no weekday: write 1 for Monday to 7 for Sunday, or its name",
         "line 2: '8.50' is not a time of the form HH:MM",
+    ]
+    assert [violation.params["column"] for violation in row.violations] == ["weekday", "ends"]
+
+
+def test_empty_cells_are_named_by_their_columns() -> None:
+    (row,) = read_timetable(b"class,session,weekday,begins,ends\n7b,,,,8:50\n")
+    assert [(violation.code, violation.detail, violation.params["column"]) for violation in row.violations] == [
+        ("missing_value", "line 2: weekday is empty", "weekday"),
+        ("missing_value", "line 2: begins is empty", "begins"),
     ]
 
 

@@ -20,6 +20,7 @@ from adsum.platform.command_line.session import run_with_services
 from adsum.platform.services import Services
 
 COLUMNS = ("batchId", "totalJobs", "addedJobs", "skippedJobs", "conflicts", "runId")
+MAX_CHANGES = 100
 CHOICES = (OnExisting.SKIP, OnExisting.UPDATE)
 
 
@@ -55,11 +56,33 @@ def import_marks(
         return
     rows = [batch.model_dump(by_alias=True) | {"conflicts": len(batch.conflicts)} for batch in answer.batches]
     show_rows(COLUMNS, rows, as_json=False, dropped_first=("runId", "skippedJobs"), none="the file has no marks")
+    _show_changes(answer)
     if answer.dry_run:
         typer.echo("A dry run: nothing was changed.")
+    for detail in sorted({warning.detail for batch in answer.batches for warning in batch.warnings}):
+        typer.echo(f"adsum: {detail}", err=True)
     conflicts = sum(len(batch.conflicts) for batch in answer.batches)
     if conflicts:
         typer.echo(f"adsum: marks not applied, because other marks are recorded: {conflicts}; see --json", err=True)
+
+
+def _show_changes(answer: MarksAnswer) -> None:
+    """Prints the records that the import would correct, each with its batch, as `student 117: late → present`."""
+    changes = answer.changes
+    if not changes:
+        return
+    typer.echo(f"{len(changes):,} {'record is' if len(changes) == 1 else 'records are'} corrected:")
+    for change in changes[:MAX_CHANGES]:
+        pairs = (
+            (change.old_status or "no mark", change.new_status),
+            (change.old_note, change.new_note),
+            (change.old_arrived_at, change.new_arrived_at),
+            (change.old_left_at, change.new_left_at),
+        )
+        texts = [f"{old or 'none'} → {new}" for old, new in pairs if new is not None and old != new]
+        typer.echo(f"  {change.batch_id}, student {change.student_id}: {', '.join(texts)}")
+    if len(changes) > MAX_CHANGES:
+        typer.echo(f"  and {len(changes) - MAX_CHANGES:,} more: see --json")
 
 
 async def _import(services: Services, school_id: int | None, content: bytes, options: MarksOptions) -> MarksReport:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -33,7 +34,8 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 PATH = "/admin/marks"
 MAX_VIOLATIONS = 200
 MAX_BATCHES = 100
-MAX_CONFLICTS = 20
+MAX_CONFLICTS = 100
+MAX_CHANGES = 100
 
 StatusesService = Annotated[Statuses, Depends(provided(Statuses))]
 NamingService = Annotated[Naming, Depends(provided(Naming))]
@@ -93,12 +95,12 @@ def _batch_of(batch_id: str) -> Batch:
 
 def _named_ids(report: MarksReport, batches: Mapping[str, Batch]) -> NamedIds:
     shown = [batches[result.batch_id] for result in report.batches[:MAX_BATCHES]]
-    conflicts = [conflict for result in report.batches for conflict in result.conflicts][:MAX_CONFLICTS]
-    of_conflicts = [batches[result.batch_id] for result in report.batches if result.conflicts][:MAX_CONFLICTS]
+    listed = [*report.conflicts[:MAX_CONFLICTS], *report.changes[:MAX_CHANGES]]
+    shown += [batches[batch_id] for batch_id, _ in listed]
     return NamedIds(
-        students={conflict.student_id for conflict in conflicts},
-        classes={batch.class_id for batch in [*shown, *of_conflicts]},
-        sessions={batch.session_id for batch in [*shown, *of_conflicts]},
+        students={each.student_id for _, each in listed},
+        classes={batch.class_id for batch in shown},
+        sessions={batch.session_id for batch in shown},
     )
 
 
@@ -129,12 +131,14 @@ def _page(
         statuses=statuses or {},
         added=sum(result.added_jobs for result in results),
         kept=sum(result.skipped_jobs for result in results),
-        conflicts=[(result.batch_id, each) for result in results for each in result.conflicts],
+        conflicts=report.conflicts if report else [],
         max_conflicts=MAX_CONFLICTS,
-        warnings=sorted({warning.detail for result in results for warning in result.warnings}),
+        changes=report.changes if report else [],
+        max_changes=MAX_CHANGES,
+        warnings=sorted(Counter(warning.code for result in results for warning in result.warnings).items()),
         error=error,
         violations=violations[:MAX_VIOLATIONS],
-        violation_count=len(violations),
+        violation_count=error.params.get("total", len(violations)) if error else 0,
         max_mebibytes=settings.max_import_bytes // 2**20,
         is_scripted=is_scripted(request),
     )

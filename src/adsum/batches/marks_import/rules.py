@@ -3,6 +3,8 @@
 The file is CSV or a workbook with the columns `class`, `session`, `student`, `date`, `status` and optionally `note`,
 `arrivedAt`, `leftAt`. `classId`, `sessionId` and `studentId` hold Adsum's ids instead of source ids. An export of
 records is such a file. A line that says what is recorded asks for nothing: it is valid whatever has changed since.
+
+An export from before a merge names one student by the ids of two records. Lines of both that say the same are one.
 """
 
 from __future__ import annotations
@@ -15,20 +17,24 @@ from itertools import compress
 from adsum.attendance.rules import Mark, RecordedMark
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.rules import OnExisting
+from adsum.batches.run import ChangedMark, MarkConflict
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
-from adsum.platform.csv_files import CsvForm, Line
+from adsum.platform.csv_files import CsvForm, Line, missing_value
 from adsum.platform.days import WrongDay, day_in_file, time_of
-from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
+from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation, number_of_errors
 from adsum.platform.ids import MAX_ID, Batch
 from adsum.roster.naming.rules import (
     CLASS_COLUMNS,
     SESSION_COLUMNS,
     STUDENT_COLUMNS,
+    Name,
     NamedSession,
     Names,
     RosterNames,
+    in_column,
     names_differ,
     names_in,
+    unknown_class,
 )
 
 DATE = ("date", "learningDate")
@@ -68,10 +74,23 @@ class MarksReport:
         """The batches with a new run."""
         return [] if self.dry_run else [batch for batch in self.batches if batch.is_new_run]
 
+    @property
+    def conflicts(self) -> list[tuple[str, MarkConflict]]:
+        """The marks that are not applied, each with its batch."""
+        return [(result.batch_id, each) for result in self.batches for each in result.conflicts]
+
+    @property
+    def changes(self) -> list[tuple[str, ChangedMark]]:
+        """Of a dry run, the records that the import would correct, each with its batch."""
+        return [(result.batch_id, each) for result in self.batches for each in result.changes]
+
 
 @dataclass(frozen=True, slots=True)
 class MarkRow:
-    """A line without wrong names and days. `line` is its number in the file, where the header is line 1."""
+    """A line without wrong names and days. `line` is its number in the file, where the header is line 1.
+
+    `day_column`: the column that the day is in.
+    """
 
     line: int
     class_names: Names
@@ -79,6 +98,7 @@ class MarkRow:
     student_names: Names
     day: date
     mark: Mark
+    day_column: str = DATE[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +110,10 @@ class WrongRow:
 
 @dataclass(slots=True)
 class Violations:
-    """The violations of a file, up to `MAX_VIOLATIONS`."""
+    """The violations of a file: `items`, up to `MAX_VIOLATIONS` of them, and the number of all."""
 
     items: list[Violation] = field(default_factory=list[Violation])
-
-    @property
-    def is_full(self) -> bool:
-        return len(self.items) >= MAX_VIOLATIONS
+    count: int = 0
 
     def add(self, line: int, violation: Violation) -> None:
         """Adds a violation of a line."""
@@ -104,23 +121,25 @@ class Violations:
 
     def add_located(self, violations: Sequence[Violation]) -> None:
         """Adds violations that name their line already."""
+        self.count += len(violations)
         self.items += violations[: MAX_VIOLATIONS - len(self.items)]
 
     def by_line(self) -> list[Violation]:
-        """The violations in the order of the lines."""
+        """The listed violations in the order of the lines."""
         return sorted(self.items, key=lambda violation: violation.params["row"])
 
     def refuse(self) -> None:
-        """Raises Invalid, if there are any."""
+        """Raises Invalid, if there are any. Its param `total` is the number of all."""
         if self.items:
-            at_least = "at least " if self.is_full else ""
-            raise Invalid(f"the file has {at_least}{len(self.items)} errors", self.by_line())
+            detail = f"the file has {number_of_errors(self.count, len(self.items))}"
+            raise Invalid(detail, self.by_line(), total=self.count)
 
 
 @dataclass(frozen=True, slots=True)
 class School:
     """The classes, sessions, students and statuses of a school, which a file names."""
 
+    id: int
     names: RosterNames
     statuses: SchoolStatuses
 
@@ -131,13 +150,16 @@ class Group:
 
     batch: Batch
     school: School
-    class_names: Names
+    first: MarkRow
+    """The first line, whose columns name the class, the session and the day."""
     lines: dict[int, int] = field(default_factory=dict[int, int])
     """The line of each student."""
+    places: dict[int, int] = field(default_factory=dict[int, int])
+    """The place of each student in `marks`, until lines are left out."""
     names: list[Names] = field(default_factory=list[Names])
     marks: list[StudentMark] = field(default_factory=list[StudentMark])
     unchanged: int = 0
-    """The number of lines that are left out, because they say what is recorded."""
+    """The number of lines that are left out, because they say what is recorded, or what another line says."""
 
     @property
     def total(self) -> int:
@@ -145,7 +167,7 @@ class Group:
 
     def leave_out_unchanged(self, records: Mapping[int, RecordedMark]) -> None:
         """Leaves out the lines that say what is recorded. An empty status is that of a cleared mark."""
-        kept = [not _is_recorded(each.mark, records.get(each.student_id)) for each in self.marks]
+        kept = [not _says(records.get(each.student_id), each.mark) for each in self.marks]
         self.unchanged += kept.count(False)
         self.lines = dict(compress(self.lines.items(), kept))
         self.names = list(compress(self.names, kept))
@@ -167,7 +189,7 @@ class Group:
         """Adds the error as violations of the lines. Raises it if it does not belong to any line."""
         match error:
             case NotFound():
-                self._add_violations([self.school.names.unknown_class(self.class_names[0])], into)
+                self._add_violations([self.school.names.unknown_class(self.first.class_names[0])], into)
             case Invalid():
                 self._add_violations(error.violations, into)
             case _:
@@ -179,13 +201,26 @@ class Group:
         for violation in violations:
             _, _, mark_pointer = violation.pointer.partition("/marks/")
             if not mark_pointer:
+                column = self._columns.get(violation.pointer)
+                params = {"column": column, **violation.params} if column else violation.params
                 for line in lines:
-                    into.add(line, Violation(violation.code, violation.detail, params=violation.params))
+                    into.add(line, Violation(violation.code, violation.detail, params=params))
                 continue
             index, _, field_name = mark_pointer.partition("/")
-            is_student = field_name == "studentId"
-            named = self._named_as_in_file(violation, self.names[int(index)]) if is_student else violation
-            into.add(lines[int(index)], named)
+            into.add(lines[int(index)], self._as_in_file(violation, int(index), field_name))
+
+    @property
+    def _columns(self) -> Mapping[str, str]:
+        """The columns of what the lines have in common, by its pointer in the submission."""
+        return {"/learningDate": self.first.day_column, "/sessionId": self.first.session_names[0].column}
+
+    def _as_in_file(self, violation: Violation, index: int, field_name: str) -> Violation:
+        if field_name == "studentId":
+            return self._named_as_in_file(violation, self.names[index])
+        if field_name == "status" and not self.marks[index].mark.status:
+            params = {**missing_value([field_name]).params, **violation.params}
+            return Violation("missing_value", violation.detail, params=params)
+        return violation
 
     def _named_as_in_file(self, violation: Violation, names: Names) -> Violation:
         """Names the student as the file does: its reader may not know Adsum's id."""
@@ -197,12 +232,14 @@ class Group:
         return self.school.names.with_similar_students(violation.code, details[violation.code], names)
 
 
-def _is_recorded(mark: Mark, record: RecordedMark | None) -> bool:
-    """Whether a line says what is recorded. Reading strips blanks at the ends of a note."""
-    if record is None:
-        return False
-    read = replace(record, status=record.status or "", note=record.note and record.note.strip())
-    return read.is_unchanged_by(mark)
+def _says(record: RecordedMark | None, mark: Mark) -> bool:
+    """Whether a record says what a line says."""
+    return record is not None and replace(record, status=record.status or "").is_unchanged_by(mark)
+
+
+def _is_part_of(mark: Mark, other: Mark) -> bool:
+    """Whether a line says nothing that another line does not say."""
+    return RecordedMark(other.status, other.note, 0, other.arrived_at, other.left_at).is_unchanged_by(mark)
 
 
 def read_marks(content: bytes) -> Iterator[MarkRow | WrongRow]:
@@ -231,22 +268,23 @@ def _mark_row(line: Line, violations: list[Violation]) -> MarkRow | None:
         return None
     note, arrived_at, left_at = (cells.get(name) or None for name in MORE)
     mark = Mark(cells["status"], note, arrived_at and time_of(arrived_at), left_at and time_of(left_at))
-    return MarkRow(line.number, class_names, session_names, student_names, day, mark)
+    day_column = next(column for column in DATE if cells.get(column))
+    return MarkRow(line.number, class_names, session_names, student_names, day, mark, day_column)
 
 
 def _day(cells: Mapping[str, str], violations: list[Violation]) -> date | None:
-    """The day in one column, or in both; None and a violation if there is none, or they differ."""
-    days = names_in(cells, DATE, violations)
-    if days is None:
+    """The day in one column, or in both; None and violations if there is none, a day is wrong, or they differ."""
+    days: dict[Name, date] = {}
+    names = names_in(cells, DATE, violations) or ()
+    for name in names:
+        try:
+            days[name] = day_in_file(name.text)
+        except WrongDay as error:
+            violations.append(in_column(name, error.code, str(error)))
+    if len({*days.values()}) > 1:
+        violations.append(names_differ({name: day.isoformat() for name, day in days.items()}))
         return None
-    if len({day.text for day in days}) > 1:
-        violations.append(names_differ(days))
-        return None
-    try:
-        return day_in_file(days[0].text)
-    except WrongDay as error:
-        violations.append(Violation(error.code, str(error)))
-        return None
+    return next(iter(days.values())) if days and len(days) == len(names) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +301,9 @@ class SchoolsOfFile:
         own_id = next((name for name in names if name.is_own_id), None)
         if own_id is None:
             detail = f"{names[0]} may be in several schools: name the class in the column classId, or name the school"
-            return Violation("several_schools", detail)
-        return self.by_class.get(own_id.text) or Violation("unknown_class", f"there is no {own_id} with a session")
+            return in_column(names[0], "several_schools", detail)
+        unknown = in_column(own_id, "unknown_class", f"there is no {own_id} with a session")
+        return self.by_class.get(own_id.text) or unknown_class(unknown, own_id)
 
 
 def own_classes(content: bytes) -> set[int]:
@@ -309,13 +348,30 @@ class _Lines:
         if group is None:
             if len(self.groups) == MAX_BATCHES:
                 raise _too_long("batches", MAX_BATCHES)
-            group = self.groups[batch] = Group(batch, school, row.class_names)
+            group = self.groups[batch] = Group(batch, school, row)
+        mark, names = self._marks.setdefault(mark, mark), self._names.setdefault(row.student_names, row.student_names)
         if student_id in group.lines:
-            self._violations.add(row.line, _repeated(row, group.lines[student_id]))
+            self._add_again(row, group, student_id, names, mark)
             return
+        group.places[student_id] = len(group.marks)
         group.lines[student_id] = row.line
-        group.names.append(self._names.setdefault(row.student_names, row.student_names))
-        group.marks.append(StudentMark(student_id, self._marks.setdefault(mark, mark)))
+        group.names.append(names)
+        group.marks.append(StudentMark(student_id, mark))
+
+    def _add_again(self, row: MarkRow, group: Group, student_id: int, names: Names, mark: Mark) -> None:
+        """Adds another line of a student, which is only right if it comes from a record that was merged into theirs."""
+        earlier = group.lines[student_id]
+        index = group.places[student_id]
+        other, other_names = group.marks[index].mark, group.names[index]
+        if group.school.names.names_same_record(names, other_names):
+            self._violations.add(row.line, _repeated(row, earlier))
+        elif _is_part_of(mark, other):
+            group.unchanged += 1
+        elif _is_part_of(other, mark):
+            group.unchanged += 1
+            group.marks[index] = StudentMark(student_id, mark)
+        else:
+            self._violations.add(row.line, _contradicts(row, earlier, other_names[0]))
 
     def _with_code(self, row: MarkRow, school: School) -> Mark | Violation:
         """The mark with the code of a status that is written as its letter or label.
@@ -329,7 +385,7 @@ class _Lines:
             named = self._codes[key] = school.statuses.codes_named(written)
         if len(named) > 1:
             detail = f"the status {written[:40]!r} may be {' or '.join(named)}: use one of these codes"
-            return Violation("ambiguous_status", detail, params={"codes": named})
+            return Violation("ambiguous_status", detail, params={"column": "status", "codes": named})
         return row.mark if not named or named[0] == written else replace(row.mark, status=named[0])
 
 
@@ -352,7 +408,18 @@ def group_marks(rows: Iterable[MarkRow | WrongRow], schools: SchoolsOfFile, viol
 
 def _repeated(row: MarkRow, earlier: int) -> Violation:
     detail = f"{row.student_names[0]} is already in line {earlier}, for the same class, session and day"
-    return Violation("student_repeated", detail, params={"earlierRow": earlier})
+    return in_column(row.student_names[0], "student_repeated", detail, earlierRow=earlier)
+
+
+def _contradicts(row: MarkRow, earlier: int, other: Name) -> Violation:
+    """Nothing is chosen for people where two records of one student say different things, as in a merge."""
+    detail = f"{row.student_names[0]} and {other} of line {earlier} are one student since their records were merged"
+    return in_column(
+        row.student_names[0],
+        "student_repeated",
+        f"{detail}, but the lines have different marks: keep one of them",
+        earlierRow=earlier,
+    )
 
 
 def _too_long(things: str, maximum: int) -> Invalid:

@@ -2,11 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Sequence
+from typing import Annotated, Self
+
+from pydantic import Field
 
 from adsum.batches.marks_import.rules import MarksReport
+from adsum.batches.run import ChangedMark
 from adsum.batches.schemas import BatchAnswer
 from adsum.platform.http.schemas import Schema
+
+
+class CorrectedMark(Schema):
+    """A record that an import would correct, and the values that it would get. A new value that is null leaves the old
+    one.
+    """
+
+    batch_id: str
+    student_id: int
+    old_status: Annotated[str | None, Field(description="null: the mark was cleared")]
+    new_status: str
+    old_note: str | None
+    new_note: str | None
+    old_arrived_at: str | None
+    new_arrived_at: str | None
+    old_left_at: str | None
+    new_left_at: str | None
+
+    @classmethod
+    def of(cls, batch_id: str, change: ChangedMark) -> Self:
+        old, new = change.recorded, change.requested
+        return cls(
+            batch_id=batch_id,
+            student_id=change.student_id,
+            old_status=old.status,
+            new_status=new.status,
+            old_note=old.note,
+            new_note=new.note,
+            old_arrived_at=old.arrived_at,
+            new_arrived_at=new.arrived_at,
+            old_left_at=old.left_at,
+            new_left_at=new.left_at,
+        )
 
 
 class MarksAnswer(Schema):
@@ -15,9 +52,13 @@ class MarksAnswer(Schema):
     dry_run: bool
     rows: int
     batches: list[BatchAnswer]
+    changes: Annotated[Sequence[CorrectedMark], Field(description="Of a dry run: the records that are corrected")] = ()
 
     @classmethod
     def of(cls, report: MarksReport) -> Self:
         return cls(
-            dry_run=report.dry_run, rows=report.rows, batches=[BatchAnswer.of(batch) for batch in report.batches]
+            dry_run=report.dry_run,
+            rows=report.rows,
+            batches=[BatchAnswer.of(batch) for batch in report.batches],
+            changes=[CorrectedMark.of(*each) for each in report.changes],
         )

@@ -37,8 +37,13 @@ from adsum.platform.database.engine import Database
 from adsum.platform.errors import AdsumError, Conflict, Invalid
 from adsum.platform.ids import Batch
 from adsum.platform.telemetry import logger
-from adsum.roster.naming.repository import schools_of_classes, visible_sessions, visible_students
-from adsum.roster.naming.rules import RosterNames
+from adsum.roster.naming.repository import (
+    schools_of_classes,
+    schools_with_classes,
+    visible_sessions,
+    visible_students,
+)
+from adsum.roster.naming.rules import RosterNames, classes_unknown, with_schools
 from adsum.schools.service import Schools, require_school
 
 # Marks of the submissions that one query validates.
@@ -93,6 +98,7 @@ class MarksImport:
         # In a thread: a long file must not block other requests.
         groups = await asyncio.to_thread(lambda: group_marks(read_marks(content), schools, violations))
         results = await self._validate(groups, options, caller, violations)
+        await self._name_schools(violations, schools, caller)
         violations.refuse()
         if not options.dry_run:
             results |= await self._accept_once(groups, options, caller, keyed)
@@ -133,12 +139,21 @@ class MarksImport:
         schools = {each: await self._school(each, caller) for each in sorted(set(by_class.values()))}
         return SchoolsOfFile(None, {str(class_id): schools[each] for class_id, each in by_class.items()})
 
+    async def _name_schools(self, violations: Violations, schools: SchoolsOfFile, caller: Caller) -> None:
+        """Adds the schools of classes that the file names and its school does not have."""
+        unknown = classes_unknown(violations.items)
+        if schools.only is None or not unknown:
+            return
+        async with self._database.snapshot() as connection:
+            found = await schools_with_classes(connection, caller, unknown, other_than=schools.only.id)
+        violations.items = list(with_schools(violations.items, found))
+
     async def _school(self, school_id: int, caller: Caller) -> School:
         async with self._database.snapshot() as connection:
             await require_school(connection, caller, school_id)
             sessions = await visible_sessions(connection, caller, school_id)
             names = RosterNames(sessions, await visible_students(connection, caller, school_id))
-            return School(names, await statuses_of_school(connection, school_id))
+            return School(school_id, names, await statuses_of_school(connection, school_id))
 
     async def _validate(
         self, groups: Sequence[Group], options: MarksOptions, caller: Caller, violations: Violations
@@ -148,8 +163,6 @@ class MarksImport:
         """
         results: dict[Batch, BatchResult] = {}
         for some in _slices(groups):
-            if violations.is_full:
-                break  # no further violation would be reported
             results |= await self._leave_out_unchanged(some, caller)
             to_submit = [group for group in some if group.marks]
             previews = await self._attendances.preview_batches([each.submission(options) for each in to_submit], caller)
@@ -199,7 +212,9 @@ class MarksImport:
             detail = (
                 f"data changed meanwhile: {len(results)} of {len(groups)} batches are accepted; send the file again"
             )
-            raise ImportInterrupted(detail, violations.by_line(), accepted=len(results), batches=len(groups))
+            raise ImportInterrupted(
+                detail, violations.by_line(), accepted=len(results), batches=len(groups), total=violations.count
+            )
         return results
 
 

@@ -3,7 +3,8 @@
 The columns `class`, `session` and `student` hold source ids, and `session` also periods; `classId`, `sessionId` and
 `studentId` hold Adsum's ids. A name in one kind of column never finds an id of the other kind. Exports have further
 columns: `classSourcedId`, `sessionSourcedId` and `studentSourcedId` for source ids, and `period`. A row may fill
-several columns, if all of them name the same.
+several columns, if all of them name the same. Empty cells name nothing: a row whose columns for the session are all
+empty means the session without a period.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
+from adsum.platform.csv_files import missing_value
 from adsum.platform.errors import Violation
 
 CLASS_COLUMNS = ("class", "classId", "classSourcedId")
@@ -27,6 +29,8 @@ _ID = re.compile("[1-9][0-9]{0,17}", re.ASCII)
 MAX_SHOWN = 40
 MAX_CLOSE = 3
 """Similar names that a violation lists."""
+MAX_PERIODS = 10
+"""Periods that a violation lists."""
 
 
 class Name(NamedTuple):
@@ -42,6 +46,11 @@ class Name(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.column} {self.text[:MAX_SHOWN]!r}"
+
+
+def is_id(text: str) -> bool:
+    """Whether Adsum writes an id like this."""
+    return _ID.fullmatch(text) is not None
 
 
 Names = tuple[Name, ...]
@@ -63,10 +72,14 @@ class NamedSession:
 
 
 class NamedStudent(NamedTuple):
-    """A student with the names that a file may use for them."""
+    """A student with the names that a file may use for them.
+
+    `own_id`: Adsum's id of the student, or of a record that was merged into theirs.
+    """
 
     id: int
     source_id: str | None
+    own_id: int
 
 
 def names_in(
@@ -83,53 +96,70 @@ def names_in(
     names = tuple(Name(column, cells[column]) for column in columns if cells.get(column))
     if names:
         return names
-    if may_be_empty:
-        return (Name(columns[0], ""),)
     empty = [column for column in columns if column in cells]
-    detail = f"{' and '.join(empty)} {'is' if len(empty) == 1 else 'are both' if len(empty) == 2 else 'are all'} empty"
-    violations.append(Violation("missing_value", detail, params={"columns": empty}))
+    if may_be_empty:
+        return (Name(empty[0], ""),)
+    violations.append(missing_value(empty))
     return None
 
 
-def names_differ(names: Names) -> Violation:
-    """The violation of names that do not name the same."""
-    detail = f"{' and '.join(map(str, names))} do not name the same"
-    return Violation("names_differ", detail, params={"columns": [name.column for name in names]})
+def names_differ(meanings: Mapping[Name, str]) -> Violation:
+    """The violation of names that do not name the same. `meanings`: what each of them names."""
+    named = ", ".join(f"{name.column} is {meaning}" for name, meaning in meanings.items())
+    detail = f"{' and '.join(map(str, meanings))} do not name the same: {named}"
+    columns = [name.column for name in meanings]
+    return Violation("names_differ", detail, params={"columns": columns, "named": list(meanings.values())})
+
+
+def in_column(name: Name, code: str, detail: str, **params: Any) -> Violation:
+    """A violation about a name, with its column."""
+    return Violation(code, detail, params={"column": name.column, **params})
 
 
 class NameIndex:
     """The ids of rows of one kind, by source id and by Adsum's id."""
 
-    def __init__(self, columns: tuple[str, str, *tuple[str, ...]], rows: Iterable[tuple[int, str | None]]) -> None:
+    def __init__(self, columns: tuple[str, str, *tuple[str, ...]], rows: Iterable[tuple[int, str | None, int]]) -> None:
+        """`rows`: the id that is found, a source id and an id of Adsum that name it."""
         self._source_column, self._id_column, *_ = columns
         self._by_id: dict[str, int] = {}
         self._by_source_id: dict[str, int] = {}
-        for row_id, source_id in rows:
-            self._by_id[str(row_id)] = row_id
+        # The records that were merged into others, by source id.
+        self._merged: dict[str, int] = {}
+        for row_id, source_id, own_id in rows:
+            self._by_id[str(own_id)] = row_id
             if source_id:
                 self._by_source_id[source_id] = row_id
+                if own_id != row_id:
+                    self._merged[source_id] = own_id
+                else:
+                    self._merged.pop(source_id, None)
         self._similar: dict[str, list[str]] | None = None
 
     def find(self, name: Name) -> int | None:
         """The id of the row with this name."""
         return (self._by_id if name.is_own_id else self._by_source_id).get(name.text)
 
+    def record_of(self, name: Name) -> int | None:
+        """The id of the record that a name belongs to: `find`, or that of a record which was merged into it."""
+        if name.is_own_id:
+            return int(name.text) if name.text in self._by_id else None
+        return self._merged.get(name.text, self._by_source_id.get(name.text))
+
     def unknown(self, code: str, detail: str, name: Name) -> Violation:
         """The violation for a name without a row; its text adds what is close to the name."""
         if name.is_own_id:
             other = name.text in self._by_source_id
             hint = f"; it is a source id, which belongs in the column {self._source_column}" if other else ""
-            return Violation(code, f"{detail}{hint}")
+            return in_column(name, code, f"{detail}{hint}")
         close = self._close(name.text)
         if close:
             exist = " and ".join(repr(each[:MAX_SHOWN]) for each in close)
             verb = "exists" if len(close) == 1 else "exist"
-            return Violation(
-                code, f"{detail}; {exist} {verb}: {_difference(name.text, close[0])}", params={"close": close}
-            )
+            return in_column(name, code, f"{detail}; {exist} {verb}: {_difference(name.text, close[0])}", close=close)
         other = name.text in self._by_id
         hint = f"; it is an id of Adsum, which belongs in the column {self._id_column}" if other else ""
-        return Violation(code, f"{detail}{hint}")
+        return in_column(name, code, f"{detail}{hint}")
 
     def _close(self, text: str) -> list[str]:
         if self._similar is None:
@@ -147,42 +177,52 @@ class RosterNames:
         self._sessions = defaultdict[int, list[NamedSession]](list)
         for session in sessions:
             self._sessions[session.class_id].append(session)
+        of_classes = (every[0] for every in self._sessions.values())
         self._classes = NameIndex(
-            CLASS_COLUMNS, ((every[0].class_id, every[0].class_source_id) for every in self._sessions.values())
+            CLASS_COLUMNS, ((each.class_id, each.class_source_id, each.class_id) for each in of_classes)
         )
         self._students = NameIndex(STUDENT_COLUMNS, students)
         self._unknown_students: dict[Name, int] = {}
 
     def session_of(self, class_names: Names, session_names: Names) -> NamedSession | Violation:
         """The session of a class, or the violation if there is none, more than one, or the names differ."""
-        class_ids: set[int] = set()
+        found: dict[Name, int] = {}
         for name in class_names:
             class_id = self._classes.find(name)
             if class_id is None:
                 return self.unknown_class(name)
-            class_ids.add(class_id)
-        if len(class_ids) > 1:
-            return names_differ(class_names)
-        (class_id,) = class_ids
-        return self._session_of(class_id, class_names[0], session_names)
+            found[name] = class_id
+        if len({*found.values()}) > 1:
+            return names_differ({name: f"class {class_id}" for name, class_id in found.items()})
+        return self._session_of(found[class_names[0]], class_names[0], session_names)
 
     def _session_of(self, class_id: int, class_name: Name, session_names: Names) -> NamedSession | Violation:
         found = self._sessions[class_id]
+        named: dict[Name, list[NamedSession]] = {}
         for name in session_names:
-            named = [session for session in self._sessions[class_id] if name.text in _names_of(session, name)]
-            if not named:
+            named[name] = [session for session in self._sessions[class_id] if name.text in _names_of(session, name)]
+            if not named[name]:
                 return self._unknown_session(class_id, class_name, name)
-            found = [session for session in found if session in named]
+            found = [session for session in found if session in named[name]]
         if len(found) == 1:
             return found[0]
         if not found:
-            return names_differ(session_names)
+            ids = {name: " or ".join(str(session.id) for session in every) for name, every in named.items()}
+            return names_differ({name: f"session {each}" for name, each in ids.items()})
         detail = f"{session_names[0]} of {class_name} is the period of one session and the source id of another"
-        return Violation("ambiguous_session", f"{detail}; name it in the column sessionId")
+        return in_column(session_names[0], "ambiguous_session", f"{detail}; name it in the column sessionId")
 
     def _unknown_session(self, class_id: int, class_name: Name, name: Name) -> Violation:
         sessions = self._sessions[class_id]
-        names = ((session.id, text) for session in sessions for text in (session.period, session.source_id))
+        if not name.text:
+            periods = sorted(session.period for session in sessions)
+            shown = ", ".join(repr(period[:MAX_SHOWN]) for period in periods[:MAX_PERIODS])
+            more = f" and {len(periods) - MAX_PERIODS} more" if len(periods) > MAX_PERIODS else ""
+            detail = (
+                f"{name.column} is empty, but every session of {class_name} has a period: name one of {shown}{more}"
+            )
+            return in_column(name, "session_not_of_class", detail)
+        names = ((session.id, text, session.id) for session in sessions for text in (session.period, session.source_id))
         return NameIndex(SESSION_COLUMNS, names).unknown("session_not_of_class", f"{class_name} has no {name}", name)
 
     def student_of(self, names: Names) -> int | Violation:
@@ -194,29 +234,63 @@ class RosterNames:
         found = {name: self._students.find(name) for name in names}
         known = {student_id for student_id in found.values() if student_id is not None}
         if len(known) > 1:
-            return names_differ(names)
+            return names_differ({name: f"student {each}" for name, each in found.items() if each is not None})
         unknown = [name for name, student_id in found.items() if student_id is None]
         if not unknown:
             return known.pop()
-        own_id = next((name.text for name in unknown if name.is_own_id and _ID.fullmatch(name.text)), None)
+        own_id = next((name.text for name in unknown if name.is_own_id and is_id(name.text)), None)
         return int(own_id) if own_id is not None and not known else self._unknown_id(unknown[0])
+
+    def names_same_record(self, names: Names, others: Names) -> bool:
+        """Whether the names of one student belong to the same record. Two records may have been merged into one."""
+        first, second = ({self._students.record_of(name) for name in each} for each in (names, others))
+        return first == second
 
     def _unknown_id(self, name: Name) -> int:
         return self._unknown_students.setdefault(name, -1 - len(self._unknown_students))
 
     def unknown_class(self, name: Name) -> Violation:
         """The violation for a class that does not exist, or that the caller does not see."""
-        return self._classes.unknown("unknown_class", f"there is no {name} with a session", name)
+        return unknown_class(self._classes.unknown("unknown_class", f"there is no {name} with a session", name), name)
 
     def with_similar_students(self, code: str, detail: str, names: Names) -> Violation:
         """A violation about a student. If a name is unknown, it shows the visible students whose names are close."""
         unknown = (name for name in names if self._students.find(name) is None)
         name = next(unknown, None)
-        return self._students.unknown(code, detail, name) if name is not None else Violation(code, detail)
+        if name is None:
+            return in_column(names[0], code, detail)
+        return self._students.unknown(code, detail, name)
+
+
+def unknown_class(violation: Violation, name: Name) -> Violation:
+    """The violation with the unknown name of a class, for `with_schools`."""
+    return replace(violation, params={**violation.params, "name": name.text})
+
+
+def classes_unknown(violations: Iterable[Violation]) -> set[Name]:
+    """The names of classes that these violations say to be unknown."""
+    params = (violation.params for violation in violations if violation.code == "unknown_class")
+    return {Name(each["column"], each["name"]) for each in params}
+
+
+def with_schools(violations: Iterable[Violation], schools: Mapping[Name, Sequence[str]]) -> Iterator[Violation]:
+    """The violations; those of classes that other schools have name these schools."""
+    for violation in violations:
+        params = violation.params
+        is_unknown = violation.code == "unknown_class"
+        found = schools.get(Name(params["column"], params["name"]), ()) if is_unknown else ()
+        if not found:
+            yield violation
+            continue
+        more = f" and {len(found) - MAX_CLOSE} more schools" if len(found) > MAX_CLOSE else ""
+        detail = f"{violation.detail} at this school; it is a class of {', '.join(found[:MAX_CLOSE])}{more}"
+        yield replace(violation, detail=detail, params={**params, "schools": list(found)})
 
 
 def _names_of(session: NamedSession, name: Name) -> tuple[str | None, ...]:
-    """The names of a session in the column of `name`."""
+    """The names of a session in the column of `name`. An empty name is the empty period in each column."""
+    if not name.text:
+        return (session.period,)
     match name.column:
         case "sessionId":
             return (str(session.id),)

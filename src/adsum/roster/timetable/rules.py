@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TypeAlias
 
-from adsum.platform.csv_files import CsvForm, Line
+from adsum.platform.csv_files import CsvForm, Line, missing_value
 from adsum.platform.days import Span, time_of, weekday_named
 from adsum.platform.errors import Violation
 from adsum.roster.naming.rules import CLASS_COLUMNS, SESSION_COLUMNS, Names, RosterNames, names_in
@@ -63,10 +63,13 @@ def _row(line: Line) -> TimetableRow:
     violations: list[Violation] = []
     class_names = names_in(cells, CLASS_COLUMNS, violations)
     session_names = names_in(cells, SESSION_COLUMNS, violations, may_be_empty=True)
-    if weekday is None:
+    empty = [name for name in ("weekday", "begins", "ends") if not cells[name]]
+    violations += (missing_value([name]) for name in empty)
+    if weekday is None and "weekday" not in empty:
         detail = f"{cells['weekday'][:20]!r} is no weekday: write 1 for Monday to 7 for Sunday, or its name"
-        violations.append(Violation("out_of_range", detail, params={"minimum": 1, "maximum": 7}))
-    violations += (violation for _, violation in validate_times([time]))
+        violations.append(Violation("out_of_range", detail, "/weekday", {"minimum": 1, "maximum": 7}))
+    of_times = (violation for _, violation in validate_times([time]))
+    violations += (violation for violation in of_times if violation.pointer[1:] not in empty)
     located = tuple(TIMETABLE.violation(line.number, violation) for violation in violations)
     return TimetableRow(line.number, class_names, session_names, time, located)
 
@@ -132,7 +135,7 @@ class TimetablePlan:
         times = self.times.setdefault(session_id, [])
         if any((time.weekday, time.begins) == (row.time.weekday, row.time.begins) for time in times):
             detail = f"{name} begins twice at {row.time.begins[:10]} on weekday {row.time.weekday}"
-            self.violations.append(TIMETABLE.violation(row.line, Violation("time_repeated", detail)))
+            self.violations.append(TIMETABLE.violation(row.line, Violation("time_repeated", detail, "/begins")))
         elif len(times) == MAX_TIMES:
             detail = f"{name} has more than {MAX_TIMES} times a week"
             violation = Violation("too_long", detail, params={"maximum": MAX_TIMES})

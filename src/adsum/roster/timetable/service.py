@@ -10,9 +10,9 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
-from adsum.platform.errors import Invalid, NotFound, refuse
-from adsum.roster.naming.repository import visible_sessions
-from adsum.roster.naming.rules import RosterNames
+from adsum.platform.errors import Invalid, NotFound, number_of_errors, refuse
+from adsum.roster.naming.repository import schools_with_classes, visible_sessions
+from adsum.roster.naming.rules import RosterNames, classes_unknown, with_schools
 from adsum.roster.repository.classes import find_class, is_visible_session, school_of_session
 from adsum.roster.rules import ClassRow
 from adsum.roster.timetable.repository import replace_times, times_by_session, times_of
@@ -126,7 +126,10 @@ class Timetables:
             for row in rows:
                 plan.add(row)
             if plan.violations:
-                raise Invalid(f"the timetable has {len(plan.violations)} errors", plan.violations)
+                unknown = classes_unknown(plan.violations)
+                schools = await schools_with_classes(connection, caller, unknown, other_than=school_id)
+                violations = list(with_schools(plan.violations, schools))
+                raise Invalid(f"the timetable has {number_of_errors(len(violations))}", violations)
             if not dry_run:
                 today = await today_of_school(connection, school_id, self._now())
                 await replace_times(connection, plan.times, valid_from, today)
