@@ -84,3 +84,11 @@ def is_translated(known: Catalog, message: Message) -> bool:
 
 def as_forms(text: str | Sequence[str] | None) -> tuple[str, ...]:
     return (text,) if isinstance(text, str) else tuple(text or ())
+
+
+def test_german_texts_have_one_term_for_students() -> None:
+    """In the singular and the plural, as school offices write it for every age."""
+    term = re.compile(r"Schüler/in|Schülerin oder (?:diese[rmn] |einen )?Schüler|Schülerinnen und Schülern?")
+    other = re.compile(r"schüler|\bkind(?:er|ern|es|s)?\b|lernende", re.IGNORECASE)
+    german = [text for message in translations("de") if message.id for text in forms(message)[0]]
+    assert [text for text in german if other.search(term.sub("", text))] == []

@@ -73,6 +73,6 @@ def test_a_refusal_is_in_the_visitors_language_and_names_the_student() -> None:
     stranger = Violation("not_enrolled", "student 7 is not enrolled", "/marks/0", {"studentId": 7})
     assert (
         unescape(template.render(what=stranger)).strip()
-        == "Jemand ist an diesem Tag nicht in dieser Klasse. (Schüler 7)"
+        == "Jemand ist an diesem Tag nicht in dieser Klasse. (Schüler/in 7)"
     )
     assert template.render(what=Violation("of_tomorrow", "as the API says it", "/x")).strip() == "as the API says it"
