@@ -373,8 +373,7 @@ def test_no_text_of_pydantic_reaches_a_client(kind: Any) -> None:
     ("kind", "context", "sentence"),
     [
         ("string_too_long", {"max_length": 255}, "must have at most 255 characters"),
-        ("too_long", {"max_length": 100}, "must have at most 100 entries"),
-        ("too_short", {"min_length": 1}, "must have at least 1 entry"),
+        ("too_long", {"max_length": 100}, "must have at most 100 characters"),
         ("int_type", {}, "must be a whole number"),
         ("greater_than", {"gt": 0}, "must be more than 0"),
         ("less_than", {"lt": 0}, "must be less than 0"),
@@ -390,6 +389,15 @@ def test_a_sentence_says_what_is_allowed(kind: str, context: dict[str, Any], sen
     message = "this is before the first day"
     found = violation_of({"type": kind, "loc": ("body", "x"), "msg": message, "ctx": context, "input": "1"})
     assert found.detail == f"x {sentence}"
+
+
+def test_a_sentence_about_a_list_counts_entries() -> None:
+    for kind, context, sentence in (
+        ("too_long", {"max_length": 100}, "must have at most 100 entries"),
+        ("too_short", {"min_length": 1}, "must have at least 1 entry"),
+    ):
+        found = violation_of({"type": kind, "loc": ("body", "x"), "msg": "raw", "ctx": context, "input": []})
+        assert found.detail == f"x {sentence}"
 
 
 def test_every_pattern_of_the_api_is_described_in_words() -> None:

@@ -173,7 +173,11 @@ def test_all_names_of_a_student_have_to_name_the_same() -> None:
         "names_differ",
         "studentId '117' and studentSourcedId '0117' do not name the same: "
         "studentId is student 117, studentSourcedId is student 5",
-        params={"columns": ["studentId", "studentSourcedId"], "named": ["student 117", "student 5"]},
+        params={
+            "column": "studentId",
+            "columns": ["studentId", "studentSourcedId"],
+            "named": ["student 117", "student 5"],
+        },
     )
     assert names.student_of((zeros, nobody)) == -1, "a source id that nobody has"
     assert names.student_of((unseen, source)) == -2, "another student's source id"

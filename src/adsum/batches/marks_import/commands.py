@@ -56,7 +56,7 @@ def import_marks(
         return
     rows = [batch.model_dump(by_alias=True) | {"conflicts": len(batch.conflicts)} for batch in answer.batches]
     show_rows(COLUMNS, rows, as_json=False, dropped_first=("runId", "skippedJobs"), none="the file has no marks")
-    _show_changes(answer)
+    show_changes(answer)
     if answer.dry_run:
         typer.echo("A dry run: nothing was changed.")
     for detail in sorted({warning.detail for batch in answer.batches for warning in batch.warnings}):
@@ -66,7 +66,7 @@ def import_marks(
         typer.echo(f"adsum: marks not applied, because other marks are recorded: {conflicts}; see --json", err=True)
 
 
-def _show_changes(answer: MarksAnswer) -> None:
+def show_changes(answer: MarksAnswer) -> None:
     """Prints the records that the import would correct, each with its batch, as `student 117: late → present`."""
     changes = answer.changes
     if not changes:

@@ -301,7 +301,8 @@ def violation_of(error: Mapping[str, Any]) -> Violation:
         return Violation(code, detail, "", {"position": location[-1]})
     name = ".".join(str(part) for part in location[1:])
     where = (name.title() if location[0] == "header" else name) or f"the {location[0]}"
-    complaint = _complaint(str(error["type"]), code, params, str(error["msg"]))
+    is_text = isinstance(error.get("input"), str)
+    complaint = _complaint(str(error["type"]), code, params, str(error["msg"]), is_text=is_text)
     if code == "wrong_type" and error.get("input", ...) is None:
         complaint += ", not null"
     detail = f"{where} {complaint}"
@@ -324,10 +325,11 @@ def _code_and_params(kind: str, context: Mapping[str, Any]) -> tuple[str, dict[s
     return CODES.get(kind, "invalid_value"), params
 
 
-def _complaint(kind: str, code: str, params: Mapping[str, Any], message: str) -> str:
+def _complaint(kind: str, code: str, params: Mapping[str, Any], message: str, *, is_text: bool) -> str:
     """What is wrong, as the predicate of a sentence. It says what is allowed, and holds no text of pydantic's."""
     is_one = 1 in {params.get("minimum"), params.get("maximum")}
-    of_list = kind in {"too_long", "too_short"}
+    # A text with a validator of its own has the error types of lists.
+    of_list = kind in {"too_long", "too_short"} and not is_text
     things = ("entry" if is_one else "entries") if of_list else ("character" if is_one else "characters")
     complaints = {
         "missing_field": "is missing",

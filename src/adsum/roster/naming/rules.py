@@ -108,7 +108,8 @@ def names_differ(meanings: Mapping[Name, str]) -> Violation:
     named = ", ".join(f"{name.column} is {meaning}" for name, meaning in meanings.items())
     detail = f"{' and '.join(map(str, meanings))} do not name the same: {named}"
     columns = [name.column for name in meanings]
-    return Violation("names_differ", detail, params={"columns": columns, "named": list(meanings.values())})
+    params = {"column": columns[0], "columns": columns, "named": list(meanings.values())}
+    return Violation("names_differ", detail, params=params)
 
 
 def in_column(name: Name, code: str, detail: str, **params: Any) -> Violation:
