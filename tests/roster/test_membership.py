@@ -16,6 +16,7 @@ from adsum.migrations import tables
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
+from adsum.roster.by_source.repository import student_of
 from adsum.roster.naming.repository import visible_students
 from adsum.roster.repository.membership import schools_of_student
 from adsum.roster.repository.students import list_students, students_of_school, visible_student_names
