@@ -288,9 +288,13 @@ def test_a_class_of_other_schools_is_named_with_them() -> None:
     other = Violation("unknown_status", "x")
 
     assert classes_unknown([*unknown, other]) == {Name("class", "k-8"), Name("class", "k-9")}
+    unstorable = names.unknown_class(Name("class", "k\x00"))
+    assert classes_unknown([unstorable]) == set()
+    many = [names.unknown_class(Name("class", f"k-{number}")) for number in range(2_000)]
+    assert len(classes_unknown(many)) == 1_000
     first, second, third = with_schools([*unknown, other], schools)
     assert first.detail == "there is no class 'k-8' with a session at this school; it is a class of Lindenhof"
     assert first.params == {"column": "class", "name": "k-8", "schools": ["Lindenhof"]}
     assert (second, third) == (unknown[1], other)
-    (many,) = with_schools(unknown[:1], {Name("class", "k-8"): ["A", "B", "C", "D", "E"]})
-    assert many.detail.endswith("it is a class of A, B, C and 2 more schools")
+    (of_many,) = with_schools(unknown[:1], {Name("class", "k-8"): ["A", "B", "C", "D", "E"]})
+    assert of_many.detail.endswith("it is a class of A, B, C and 2 more schools")

@@ -14,10 +14,12 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 from adsum.platform.csv_files import missing_value
 from adsum.platform.errors import Violation
+from adsum.platform.texts import is_roster_text
 
 CLASS_COLUMNS = ("class", "classId", "classSourcedId")
 SESSION_COLUMNS = ("session", "sessionId", "sessionSourcedId", "period")
@@ -29,6 +31,8 @@ _ID = re.compile("[1-9][0-9]{0,17}", re.ASCII)
 MAX_SHOWN = 40
 MAX_CLOSE = 3
 """Similar names that a violation lists."""
+MAX_UNKNOWN = 1_000
+"""Unknown classes whose schools are looked up."""
 MAX_PERIODS = 10
 """Periods that a violation lists."""
 
@@ -269,9 +273,10 @@ def unknown_class(violation: Violation, name: Name) -> Violation:
 
 
 def classes_unknown(violations: Iterable[Violation]) -> set[Name]:
-    """The names of classes that these violations say to be unknown."""
+    """The names of classes that these violations say to be unknown, as many as one statement looks up."""
     params = (violation.params for violation in violations if violation.code == "unknown_class")
-    return {Name(each["column"], each["name"]) for each in params}
+    names = dict.fromkeys(Name(each["column"], each["name"]) for each in params)
+    return set(islice((name for name in names if is_roster_text(name.text)), MAX_UNKNOWN))
 
 
 def with_schools(violations: Iterable[Violation], schools: Mapping[Name, Sequence[str]]) -> Iterator[Violation]:
