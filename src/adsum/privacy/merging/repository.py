@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -254,18 +254,28 @@ async def _merge_students(connection: AsyncConnection, student: StudentRow, remo
 async def _merge_schools(connection: AsyncConnection, student: StudentRow, removed: StudentRow) -> bool:
     """Gives the student the schools of both. Returns whether they are active at their home school.
 
-    At the home school of the removed record its row names the student, not the source id of another school.
+    At the home school of the removed record its row names the student, not the source id of another school. Where both
+    records have a source id, that of the removed one becomes a merged record of the school.
     """
     c = student_schools.c
     of_both = c.student_id.in_([student.id, removed.id])
     found = (await connection.execute(select(c.school_id, c.active, c.student_id, c.source_id).where(of_both))).all()
-    names: dict[int, str] = {}
+    names: dict[int, str | None] = {}
     for each in sorted(found, key=lambda row: row.student_id == student.id):
         if each.source_id is not None:
             names[each.school_id] = each.source_id
+    names[student.school_id] = student.source_id
     active: dict[int, bool] = {}
     for each in (student, removed, *found):
         active[each.school_id] = active.get(each.school_id, False) or each.active
+    await _keep_names(
+        *(connection, student, removed),
+        {
+            (each.school_id, each.source_id): each.active
+            for each in found
+            if each.source_id not in (None, names.get(each.school_id))
+        },
+    )
     at_home = active.pop(student.school_id)
     await connection.execute(delete(student_schools).where(of_both))
     rows = [
@@ -275,3 +285,34 @@ async def _merge_schools(connection: AsyncConnection, student: StudentRow, remov
     if rows:
         await connection.execute(insert(student_schools), rows)
     return at_home
+
+
+async def _keep_names(
+    connection: AsyncConnection, student: StudentRow, removed: StudentRow, names: Mapping[tuple[int, str], bool]
+) -> None:
+    """Lets further source ids of the removed record name the student: at a school, with whether its roster lists it."""
+    if not names:
+        return
+    s = students.c
+    taken = {
+        tuple(row)
+        for row in await connection.execute(
+            select(s.school_id, s.source_id).where(tuple_(s.school_id, s.source_id).in_(list(names)))
+        )
+    }
+    rows = [
+        {
+            **with_search_text(
+                students,
+                {"given_name": removed.given_name, "family_name": removed.family_name, "source_id": source_id},
+            ),
+            "school_id": school_id,
+            "grade": removed.grade,
+            "active": is_active,
+            "merged_into": student.id,
+        }
+        for (school_id, source_id), is_active in names.items()
+        if (school_id, source_id) not in taken
+    ]
+    if rows:
+        await connection.execute(insert(students), rows)
