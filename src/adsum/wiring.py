@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from adsum.absences.apply import DueAbsences
 from adsum.absences.page_data import AbsencePageData
 from adsum.absences.service import Absences
+from adsum.absences.transfers import warnings_of_transfers
 from adsum.absences.unexplained import UnexplainedAbsences
 from adsum.accounts.api_keys import ApiKeys
 from adsum.accounts.callers import Callers, Impersonation
@@ -284,7 +285,7 @@ def _roster(on: _Servers, accounts: AccountServices) -> RosterServices:
         covers=Covers(on.database, on.now),
         timetables=Timetables(on.database, on.now),
         naming=Naming(on.database),
-        roster_import=RosterImport(on.database, on.settings.timezone, on.now),
+        roster_import=RosterImport(on.database, on.settings.timezone, on.now, warnings_of_transfers),
         sourced_roster=SourcedRoster(on.database, on.now),
     )
 
@@ -455,7 +456,7 @@ async def load_demo(settings: Settings) -> dict[str, str]:
     """Loads the demo school into a migrated database. Returns the password of each demo account."""
     database = open_database(database_url(settings))
     try:
-        roster_import = RosterImport(database, settings.timezone, system_clock)
+        roster_import = RosterImport(database, settings.timezone, system_clock, warnings_of_transfers)
         return await demo.load_demo(
             database, roster_import, Accounts(database, Passwords()), settings.timezone or ASSUMED
         )

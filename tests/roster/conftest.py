@@ -11,6 +11,7 @@ from typing import IO, Any
 import pytest
 from sqlalchemy import Table, select
 
+from adsum.absences.transfers import warnings_of_transfers
 from adsum.accounts.access import Caller, system_caller
 from adsum.migrations import tables
 from adsum.platform.database.engine import Database, open_database
@@ -39,7 +40,9 @@ class Importing:
     async def run_from(self, place: Path | IO[bytes], caller: Caller | None = None, **options: Any) -> ImportReport:
         named = {each.name for each in fields(ImportOptions)}
         chosen = ImportOptions(**{name: options.pop(name) for name in named & options.keys()})
-        service = RosterImport(self.database, "UTC", lambda: datetime.combine(self.today, time(12), UTC))
+        service = RosterImport(
+            self.database, "UTC", lambda: datetime.combine(self.today, time(12), UTC), warnings_of_transfers
+        )
         with roster_files(place) as files:
             return await service.run(files, caller=caller or system_caller(), options=chosen, **options)
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Integer, Select, and_, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.rules import (
@@ -31,6 +31,7 @@ from adsum.attendance.tables import attendance_changes, attendances
 from adsum.platform.database.columns import RunId
 from adsum.platform.database.search import mentions
 from adsum.platform.database.sql_files import input_rows, sql_file
+from adsum.roster.importing.tables import import_schools, import_students, import_transfers
 from adsum.roster.tables import classes, enrolments, sessions, students
 
 _QUEUE_DUE_ABSENCES = sql_file("adsum.absences", "queue_due_absences")
@@ -179,6 +180,28 @@ async def same_absences(
     )
     rows = [PlannedAbsence.of_row(row) for row in (await connection.execute(found)).mappings()]
     return {row.student_id: row for row in rows if row.absence.is_same_as(absence)}
+
+
+async def absences_of_transfers(connection: AsyncConnection) -> list[tuple[PlannedAbsence, str, int | None]]:
+    """The absences of today or later at schools that their students leave in the import of this transaction.
+
+    Each with the source id of the student, and their row in the file of users, if it has one.
+    """
+    a, s, t, row = absences.c, students.c, import_transfers.c, import_students.c
+    listed = and_(row.school_id == t.school_id, row.source_id == s.source_id)
+    found = (
+        select(absences, s.source_id, row.row)
+        .join(import_transfers, and_(t.student_id == a.student_id, t.old_school_id == a.school_id))
+        .join(import_schools, import_schools.c.school_id == a.school_id)
+        .join(students, s.id == a.student_id)
+        .outerjoin(import_students, listed)
+        .where(a.revoked_at.is_(None), a.last_day >= import_schools.c.today)
+        .order_by(a.id, row.row)
+    )
+    first: dict[int, tuple[PlannedAbsence, str, int | None]] = {}
+    for each in (await connection.execute(found)).mappings():
+        first.setdefault(each["id"], (PlannedAbsence.of_row(each), each["source_id"], each["row"]))
+    return list(first.values())
 
 
 async def queue_due_absences(connection: AsyncConnection, rows: Sequence[PlannedAbsence]) -> None:

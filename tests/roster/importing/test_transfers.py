@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from sqlalchemy import insert
@@ -308,3 +308,42 @@ async def test_a_student_of_the_district_stays_without_an_enrolment_in_a_delta(
 
     assert report.violations == ()
     assert report.changes_nothing
+
+
+async def test_a_transfer_warns_of_the_absences_that_stay_at_the_former_school(
+    importing: Importing, roster: Roster
+) -> None:
+    await importing.run(roster)
+    rows = {row["source_id"]: row for row in await importing.rows(tables.students)}
+    moved = rows[MOVED]
+    of_moved = {"student_id": moved["id"], "school_id": moved["school_id"], "status": "excused", "reason": "secret"}
+    ahead = {"first_day": date(2024, 10, 1), "last_day": importing.today}
+    planned = [
+        of_moved | ahead,
+        of_moved | ahead | {"last_day": date(2024, 10, 2)},
+        of_moved | ahead | {"revoked_at": datetime(2024, 10, 1, tzinfo=UTC)},
+        of_moved | ahead | {"student_id": rows["student-2"]["id"]},
+        of_moved | ahead | {"school_id": rows["native"]["school_id"]},
+    ]
+    async with importing.database.transaction() as connection:
+        ids = [
+            await connection.scalar(insert(tables.absences).values(each).returning(tables.absences.c.id))
+            for each in planned
+        ]
+    transferred(roster)
+
+    shown = await importing.run(roster, dry_run=True)
+    report = await importing.run(roster)
+    again = await importing.run(roster)
+
+    (warning,) = report.warnings
+    assert shown.warnings == report.warnings
+    assert (warning.code, warning.params["studentId"], warning.params["absenceId"]) == (
+        "absence_at_former_school",
+        moved["id"],
+        ids[0],
+    )
+    assert warning.pointer.startswith("users.csv:")
+    assert f"student {MOVED} leaves the school at which absence {ids[0]} is planned" in warning.detail
+    assert "secret" not in warning.detail
+    assert again.warnings == ()

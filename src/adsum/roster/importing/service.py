@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
 from adsum.platform.csv_files import file_violation
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
-from adsum.platform.database.engine import Database
+from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, Violation, refuse
 from adsum.platform.telemetry import logger
 from adsum.platform.time_zones import validate_time_zone
@@ -36,13 +36,31 @@ class ImportRefused(Invalid):
     code = "import_refused"
 
 
-class RosterImport:
-    """Imports OneRoster files. `time_zone` is the default for new schools; None: nobody has set one."""
+async def _without_warnings(_connection: Connection) -> Sequence[Violation]:
+    return ()
 
-    def __init__(self, database: Database, time_zone: str | None, now: Clock) -> None:
+
+class RosterImport:
+    """Imports OneRoster files.
+
+    Args:
+        database: where the roster is.
+        time_zone: the default for new schools; None: nobody has set one.
+        now: the clock.
+        warnings_of_transfers: warns of what stays at the schools that students leave, before the commit.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        time_zone: str | None,
+        now: Clock,
+        warnings_of_transfers: Callable[[Connection], Awaitable[Sequence[Violation]]] = _without_warnings,
+    ) -> None:
         self._database = database
         self._time_zone = time_zone
         self._now = now
+        self._warnings_of_transfers = warnings_of_transfers
 
     async def run(
         self,
@@ -78,6 +96,7 @@ class RosterImport:
                 await begin_staging(connection, is_postgres=self._database.is_postgres)
                 steps = RosterSteps(connection, package, caller, self._now(), progress, compares=options.dry_run)
                 tables = await steps.run(TimeZone(options.time_zone, self._time_zone), options.valid_from)
+                steps.findings.warn(*await self._warnings_of_transfers(connection))
                 removals = [] if options.allow_removals else _validate_removals(steps.removals)
                 report = ImportReport(
                     dry_run=options.dry_run,
