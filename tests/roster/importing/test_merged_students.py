@@ -360,3 +360,35 @@ async def test_a_delta_lists_the_removed_id_at_another_school_after_both_were_de
 
     assert await importing.schools(KEPT) == [("school-2", True), ("school-1", False)]
     assert (await importing.spans())[f"class-9-{REMOVED}"][1] is None
+
+
+@pytest.mark.parametrize("is_delta", [False, True])
+async def test_both_ids_at_a_third_school_name_the_student(importing: Importing, *, is_delta: bool) -> None:
+    roster = a_school(students=30)
+    for number in ("2", "3"):
+        roster.add("orgs", sourcedId=f"school-{number}", status="active", name=f"Ahorn {number}", type="school")
+        roster.tables["classes"].append(a_class(f"class-{number}", school=f"school-{number}"))
+    roster.row("users", KEPT)["orgSourcedIds"] = "school-1,school-3"
+    roster.tables["users"].append(user("other-1", "student", "Given", "Family", "school-2,school-3"))
+    for class_id, source_id in (("class-2", "other-1"), ("class-3", "other-1"), ("class-3", KEPT)):
+        roster.tables["enrollments"].append(enrolment(class_id, source_id, school=class_id.replace("class", "school")))
+    assert (await importing.run(roster)).violations == ()
+    ids = {row["source_id"]: row["id"] for row in await importing.rows(tables.students)}
+    merges = StudentMerges(importing.database, lambda: NOW)
+    await merges.merge(ids[KEPT], ids["other-1"], Choices(), system_caller())
+    before = await importing.everything()
+
+    again = Roster(roster.tables, {"users": "delta", "enrollments": "delta"}) if is_delta else roster
+    assert (await importing.run(again)).changes_nothing
+
+    assert await importing.everything() == before
+    # The third school lists the other id alone: the student stays there, and nobody is added.
+    gone = roster.row("users", KEPT)
+    gone["orgSourcedIds"] = "school-1"
+    roster.tables["enrollments"] = [
+        row for row in roster.tables["enrollments"] if row["sourcedId"] != f"class-3-{KEPT}"
+    ]
+    report = await importing.run(roster)
+    assert (report.violations, counts(report)["students"][0]) == ((), 0)
+    at_schools = dict(await importing.schools(KEPT))
+    assert at_schools == {"school-1": True, "school-2": True, "school-3": True}
