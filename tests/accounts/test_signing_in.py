@@ -151,6 +151,7 @@ async def test_a_flood_is_refused_before_hashing_and_delays_another_address_by_o
         flood = [group.create_task(outcome(service, user, "wrong", HERE)) for _ in range(200)]
         await until(lambda: are_done(flood, 200 - waiting))
         assert {task.result() for task in flood if task.done()} == {Overloaded}
+        await until(lambda: reached(passwords, CONCURRENT_HASHES))
         assert passwords.hashed == ["wrong"] * CONCURRENT_HASHES
 
         right = group.create_task(outcome(service, user, PASSWORD, ELSEWHERE))
