@@ -4,10 +4,7 @@ then does: it ends with one line.
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -18,11 +15,10 @@ from adsum.embedded.valkey import Valkey
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.settings import Settings
 from adsum.servers import require_usable_servers
+from tests.support.commands import Commands
 from tests.support.servers.postgres import Postgres
 from tests.support.servers.processes import short_folder
 from tests.support.servers.valkey import tell, url_of
-
-SOURCE = Path(__file__).parent.parent.parent / "src"
 
 
 @pytest.fixture
@@ -34,16 +30,9 @@ def folder() -> Generator[Path]:
 def line_of_up(folder: Path, **settings: str) -> str:
     """The last line on stderr of an `up` that ends at once, with status 1 and without any server."""
     begin = time.monotonic()
-    ended = subprocess.run(
-        [sys.executable, "-m", "adsum", "up", "--data-dir", str(folder), "--port", "0"],
-        env={**os.environ, "PYTHONPATH": str(SOURCE), **{f"ADSUM_{name}": each for name, each in settings.items()}},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    ended = Commands(settings).run("up", "--data-dir", str(folder), "--port", "0")
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert time.monotonic() - begin < 30  # mostly for the start of two Python processes on a busy machine
+    assert time.monotonic() - begin < 30  # mostly for the start of a Python process on a busy machine
     *steps, line = ended.stderr.splitlines()
     assert steps in ([], ["Preparing the database"])
     assert list((folder / "running").iterdir()) == []

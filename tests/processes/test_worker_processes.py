@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from adsum.processes.worker import default_processes
+from tests.support.commands import Commands
 from tests.support.servers.processes import is_alive, running, wait_until
 
 STARTED = "worker started"
@@ -55,10 +56,13 @@ def test_a_worker_that_dies_is_restarted_and_all_end_with_the_command(
 
 
 def test_without_migrations_no_worker_is_started(redis_url: str, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    command = command_with(f"sqlite:///{tmp_path / 'new.db'}", redis_url)
-    with pytest.raises(RuntimeError, match="migrate"), running(command, log, lambda: False):
-        pass
+    adsum = Commands({"database_url": f"sqlite:///{tmp_path / 'new.db'}", "redis_url": redis_url})
+
+    ended = adsum.run("worker", "--processes", "2")
+
+    assert ended.returncode == 1
+    assert "migrate" in ended.stderr
+    assert STARTED not in ended.stdout + ended.stderr
 
 
 @only_linux
