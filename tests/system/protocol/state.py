@@ -27,6 +27,8 @@ PERSON = 0  # the author of a version of a record that no run wrote
 NOT_PLANNED = -1  # besides the versions that a plan loaded; 0 is no record
 
 SWEEPER_IDLE = (DONE, 0, 0, 0, 0)
+# Sets of two students as bits, after the students are exchanged.
+MIRRORED_BITS = (0b00, 0b10, 0b01, 0b11)
 
 
 class Budget(NamedTuple):
@@ -145,3 +147,29 @@ def pending(state: State, run: int) -> list[int]:
 def planned(state: State, run: int) -> list[int]:
     """Returns the students in the plan of a run."""
     return [student for student, loaded in enumerate(state.plans[run - 1]) if loaded != NOT_PLANNED]
+
+
+def representative(state: State) -> State:
+    """Returns one of the state and its mirror image: the same for both."""
+    first = state.records[0], state.tickets[0], state.queue[::2]
+    second = state.records[1], state.tickets[1], state.queue[1::2]
+    if first < second:
+        return state
+    return mirrored(state) if first > second else min(state, mirrored(state))
+
+
+def mirrored(state: State) -> State:
+    """Returns the state with its two students exchanged."""
+    step, run, lost, waiting, holder = state.sweeper
+    queue = list(state.queue)
+    queue[::2], queue[1::2] = queue[1::2], queue[::2]
+    workers = [worker if worker[0] == IDLE else (*worker[:2], 1 - worker[2], worker[3]) for worker in state.workers]
+    return state.but(
+        plans=tuple([plan[::-1] for plan in state.plans]),
+        records=state.records[::-1],
+        failures=tuple([each[::-1] for each in state.failures]),
+        tickets=state.tickets[::-1],
+        queue=tuple(queue),
+        workers=tuple(sorted(workers)),
+        sweeper=(step, run, MIRRORED_BITS[lost], MIRRORED_BITS[waiting], holder),
+    )
