@@ -18,6 +18,9 @@ import pytest
 from tests.support.shared import made_once
 
 LAUNCHER = Path(__file__).parents[2] / "adsum"
+# The Python of which the test's environment was made. It usually has a pip, with cached bytecode; the environment has
+# none, and installing one takes longer than everything else in these tests.
+BASE = str(getattr(sys, "_base_executable", sys.executable))
 MAIN = 'import sys, tiny\nprint("started with", *sys.argv[1:], "and tiny", tiny.VERSION)\n'
 
 
@@ -28,6 +31,7 @@ class Clone:
         self.root = root
         self.wheels = wheels
         self.programs = _only(tool, root.parent)
+        self.python = BASE
         (root / "src" / "adsum").mkdir(parents=True)
         (root / "src" / "adsum" / "__init__.py").touch()
         (root / "src" / "adsum" / "__main__.py").write_text(MAIN)
@@ -59,7 +63,7 @@ class Clone:
             "UV_FIND_LINKS": str(self.wheels),
             "PYTHONPATH": "/nowhere",
         }
-        command = [sys.executable, str(self.root / "adsum"), *arguments]
+        command = [self.python, str(self.root / "adsum"), *arguments]
         return subprocess.Popen(
             command, env=environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -153,6 +157,15 @@ def test_a_failed_installation_shows_why_and_the_next_start_repairs_it(clone_for
     assert "hash" in errors.lower()
     assert "failed" in errors.splitlines()[-1]
     requirements.write_text(right)
+    assert clone.run("up")[:2] == (0, "started with up and tiny 1.0")
+
+
+def test_a_pip_is_installed_where_there_is_none(tmp_path: Path) -> None:
+    (tmp_path / "wheels").mkdir()
+    clone = Clone(tmp_path / "clone", tmp_path / "wheels", tool="pip")
+    subprocess.run([BASE, "-m", "venv", "--without-pip", str(tmp_path / "without-pip")], check=True)
+    clone.python = str(tmp_path / "without-pip" / "bin" / "python")
+
     assert clone.run("up")[:2] == (0, "started with up and tiny 1.0")
 
 
