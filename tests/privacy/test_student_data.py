@@ -322,8 +322,7 @@ async def test_the_export_names_the_source_id_at_each_other_school(register: Reg
         former, second = [await make_bare_school(connection, name=name) for name in ("Parkschule", "Seeschule")]
         await add_school(connection, student_id, former, source_id="p-17")
         await add_school(connection, student_id, second)
-        merged = {"source_id": "s-4", "merged_into": student_id}
-        await make_student(connection, second, **merged)
+        await make_student(connection, second, source_id="s-4", merged_into=student_id)
 
     data = await register.adsum.student_data.export(student_id, system_caller())
 
