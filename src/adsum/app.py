@@ -99,6 +99,7 @@ PAGES = (
     roster_files.router,
     student_merge_pages.router,
     year.router,
+    year.address_router,
     planned_absences.router,
 )
 

@@ -324,6 +324,12 @@ async def test_an_absence_between_all_sessions_is_entered_with_a_warning(office:
     assert (warning["code"], warning["sessionIds"]) == ("no_session_meets", [session_id])
     assert "between 12:00 and 13:00" in warning["detail"]
     assert (await office.enter(first, **early)).json()["warnings"] == []
+    listed = (await office.api.get("/absences", studentId=first)).json()["items"]
+    assert [(each["fromTime"], each["warnings"]) for each in listed] == [("09:00", []), ("12:00", [warning])]
+    shown = await office.api.get(f"/absences/{listed[1]['id']}")
+    assert shown.json()["warnings"] == [warning]
+    await revoke(office, listed[1]["id"])
+    assert (await office.api.get(f"/absences/{listed[1]['id']}")).json()["warnings"] == []
     named = await office.enter(second, sessionIds=[session_id], **noon)
     assert [each["code"] for each in named.json()["warnings"]] == ["no_session_meets"]
     # The session meets on Wednesdays.

@@ -32,6 +32,26 @@ def test_an_absence_is_entered_shown_changed_and_revoked(demo: Commands) -> None
     assert demo.run("absence", "change", "1").returncode == 2
 
 
+def test_the_command_line_names_repeated_and_ineffective_absences_by_their_ids(demo: Commands) -> None:
+    enter = ("absence", "enter", "--student", "4,5", "--from", DAY, "--reason", "dentist", "--school", "1")
+    hours = (*enter, "--from-time", "08:00", "--to-time", "09:00")
+    first = demo.run(*hours)
+    again = demo.run(*hours, "--json")
+    listed = demo.run("absence", "list")
+    same_time = demo.run(*enter, "--from-time", "09:00", "--to-time", "09:00")
+    limited = demo.run("absence", "enter", "--student", "4", "--session", "4", "--from", DAY, "--reason", "x")
+    twice = demo.run(*enter, "--session", "456,456")
+
+    no_times = "the absence applies to sessions without times only if it names them: 456"
+    assert (first.returncode, first.stderr) == (0, f"Warning: {no_times}\n")
+    assert [row["id"] for row in json.loads(again.stdout)] == [1, 2]
+    assert again.stderr.splitlines()[:2] == [f"adsum: student {3 + i} has this absence already: {i}" for i in (1, 2)]
+    assert listed.stderr == f"Warning: absence 2: {no_times}\nWarning: absence 1: {no_times}\n"
+    assert (same_time.returncode, same_time.stderr) == (1, "adsum: 09:00 is not after 09:00\n")
+    assert (limited.returncode, limited.stderr) == (1, "adsum: the school has no session 4\n")
+    assert (twice.returncode, "--session: session 456 is named 2 times" in twice.stderr) == (2, True)
+
+
 def test_contradictions_and_the_edit_window_on_the_command_line(demo: Commands) -> None:
     window = json.loads(demo.output("school", "change", "--edit-window", "7", "--school", "1", "--json"))
 

@@ -159,6 +159,12 @@ async def test_an_absence_at_whose_times_no_session_meets_is_entered_with_a_warn
     entered = await pages.send(f"{PATH}/new", FORM | noon)
     shown = await pages.open(entered.headers["location"])
     assert "applies to no session" in visible_text(shown)
+    (absence,) = (await office.api.get("/absences")).json()["items"]
+    flag = "Applies to no session"
+    assert flag in visible_text(await pages.open(PATH, **{"from": ""}))
+    assert flag in visible_text(await pages.open(f"{PATH}/{absence['id']}"))
+    assert flag in visible_text(await pages.open("/overview", date=absence["from"]))
+    assert flag in visible_text(await pages.open(f"/year/students/{absence['studentId']}"))
 
 
 async def test_the_list_is_filtered(office: Office, pages: Pages) -> None:

@@ -82,6 +82,8 @@ def test_the_absence_that_was_entered_last_applies() -> None:
         ({"from_time": "09:00"}, "/toTime", "missing_field"),
         ({"to_time": "09:00"}, "/fromTime", "missing_field"),
         ({"session_ids": ()}, "/sessionIds", "too_short"),
+        ({"session_ids": (1, 2, 1)}, "/sessionIds", "session_repeated"),
+        ({"from_time": "09:00", "to_time": "09:00"}, "/toTime", "times_reversed"),
     ],
 )
 def test_each_violation_of_an_absence_is_reported(changes: dict[str, object], pointer: str, code: str) -> None:

@@ -16,6 +16,7 @@ from adsum.platform.http.list_files import FileKind
 from adsum.wiring import Adsum
 from tests.support.api import DAY, Api, opened_api, violations
 from tests.support.installation import RunWorker, adsum, ended, redis, settings, worker
+from tests.support.pages import Pages
 from tests.support.schools import make_school
 from tests.support.workbook import rows_of
 
@@ -121,3 +122,8 @@ async def test_each_wrong_parameter_of_a_report_is_a_violation(api: Api) -> None
 @pytest.mark.parametrize(("role", "status"), [("operator", 403), ("viewer", 200), ("nobody", 401)])
 async def test_reports_are_for_roles_that_may_read_attendance(api: Api, role: str, status: int) -> None:
     assert (await api.get("/reports/rates", role, **query_of(api, by="day"))).status_code == status
+
+
+async def test_the_address_reports_leads_to_the_pages_of_reports(api: Api) -> None:
+    page = await Pages(api).open("/reports")
+    assert (page.status_code, page.headers["location"]) == (HTTPStatus.SEE_OTHER, "/year")

@@ -10,11 +10,11 @@ import typer
 
 from adsum.absences.rules import Absence, AbsenceFilters
 from adsum.absences.schemas import AbsenceItem
-from adsum.absences.service import Absences
+from adsum.absences.service import AbsenceResult, Absences
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.id_lists import parse_ids
 from adsum.platform.command_line.options import ClassId, FirstDay, LastDay, SchoolId, StudentId, read_day, school_option
-from adsum.platform.command_line.output import Json, show_item, show_items
+from adsum.platform.command_line.output import Json, show_item, show_items, show_one
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import every_item
@@ -58,14 +58,17 @@ def enter(
     as_json: Json = False,
 ) -> None:
     """Enter planned absences. Existing records are corrected."""
-    ids = parse_ids({"student": student, "session": session})
-    sessions = tuple(ids["session"]) or None
+    student_ids = parse_ids({"student": student})["student"]
+    sessions = tuple(parse_ids({"session": session}, of="session")["session"]) or None
     absence = Absence(first_day, last_day or first_day, status, sessions, from_time, to_time, reason=reason)
     result = run_with(
-        Absences, lambda absences: absences.add(ids["student"], absence, system_caller(), school_id=school_id)
+        Absences, lambda absences: absences.add(student_ids, absence, system_caller(), school_id=school_id)
     )
     items = [AbsenceItem.of(each) for each in result.absences]
     show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST)
+    for each in result.absences:
+        if each.id in result.entered_before:
+            typer.echo(f"adsum: student {each.student_id} has this absence already: {each.id}", err=True)
     for warning in result.warnings:
         typer.echo(f"Warning: {warning.detail}", err=True)
 
@@ -87,8 +90,11 @@ def list_absences(
     """Show absences, the latest first day first."""
     filters = AbsenceFilters(school_id, class_id, student_id, first_day, last_day, revoked, search)
     found = run_with(Absences, lambda absences: every_item(lambda page: absences.page(system_caller(), filters, page)))
-    items = [AbsenceItem.of(each) for each in found]
+    items = [AbsenceItem.of(each.planned, each.warnings) for each in found]
     show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no absences")
+    for item in () if as_json else items:
+        for warning in item.warnings:
+            typer.echo(f"Warning: absence {item.id}: {warning.detail}", err=True)
 
 
 @app.command()
@@ -110,11 +116,23 @@ def change(
         Absences,
         lambda absences: absences.change(absence_id, None, lambda absence: replace(absence, **values), system_caller()),
     )
-    show_item(AbsenceItem.of(result.absences[0]), as_json=as_json)
+    _show(result, as_json=as_json)
 
 
 @app.command()
 def revoke(*, absence_id: AbsenceId, as_json: Json = False) -> None:
     """Revoke an absence. It keeps its history; records return to their previous marks."""
     result = run_with(Absences, lambda absences: absences.revoke(absence_id, None, system_caller()))
-    show_item(AbsenceItem.of(result.absences[0]), as_json=as_json)
+    _show(result, as_json=as_json)
+
+
+def _show(result: AbsenceResult, *, as_json: bool) -> None:
+    """Shows a changed absence: in JSON with its warnings, else the warnings on stderr."""
+    item = AbsenceItem.of(result.absences[0], result.warnings)
+    if as_json:
+        show_item(item, as_json=True)
+        return
+    row = item.model_dump(by_alias=True)
+    show_one({name: row[name] for name in COLUMNS}, as_json=False)
+    for warning in result.warnings:
+        typer.echo(f"Warning: {warning.detail}", err=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from adsum.absences.rules import PlannedAbsence
+from adsum.absences.rules import AbsenceWarning, PlannedAbsence
 from adsum.absences.schemas import (
     AbsenceItem,
     AbsenceQuery,
@@ -60,7 +61,9 @@ async def list_absences(
 ) -> Page[AbsenceItem]:
     """The latest first day first."""
     page = await absences.page(caller, query.filters, query.page)
-    return Page(items=[AbsenceItem.of(each) for each in page.items], next_cursor=page.next_cursor)
+    return Page(
+        items=[AbsenceItem.of(each.planned, each.warnings) for each in page.items], next_cursor=page.next_cursor
+    )
 
 
 @router.get("/{id}", name="showAbsence", summary="One absence")
@@ -68,7 +71,8 @@ async def show_absence(
     absence_id: AbsenceId, absences: AbsencesService, caller: Office, response: Response
 ) -> AbsenceItem:
     """The `ETag` is its version, for `If-Match`."""
-    return _answer(await absences.get(absence_id, caller), response)
+    found = await absences.get(absence_id, caller)
+    return _answer(found.planned, response, found.warnings)
 
 
 @router.patch("/{id}", name="changeAbsence", summary="Change an absence")
@@ -82,7 +86,7 @@ async def change_absence(
 ) -> AbsenceItem:
     """412 if the absence no longer has the version in `If-Match`; 428 without `If-Match`. Records follow the change."""
     result = await absences.change(absence_id, versions, body.applied_to, caller)
-    return _answer(result.absences[0], response).model_copy(update={"warnings": _warnings(result)})
+    return _answer(result.absences[0], response, result.warnings)
 
 
 @router.delete("/{id}", name="revokeAbsence", summary="Revoke an absence")
@@ -105,17 +109,14 @@ async def absence_history(
 
 def _entered(result: AbsenceResult) -> EnteredAbsences:
     items = [AbsenceItem.of(each) for each in result.absences]
-    return EnteredAbsences(items=items, warnings=_warnings(result), corrected_records=result.changed_records)
+    warnings = [WarningOfAbsence.model_validate(each) for each in result.warnings]
+    return EnteredAbsences(items=items, warnings=warnings, corrected_records=result.changed_records)
 
 
 def _status_of_entry(result: AbsenceResult) -> HTTPStatus:
     return HTTPStatus.CREATED if result.is_new else HTTPStatus.OK
 
 
-def _warnings(result: AbsenceResult) -> list[WarningOfAbsence]:
-    return [WarningOfAbsence.model_validate(each) for each in result.warnings]
-
-
-def _answer(planned: PlannedAbsence, response: Response) -> AbsenceItem:
+def _answer(planned: PlannedAbsence, response: Response, warnings: Sequence[AbsenceWarning] = ()) -> AbsenceItem:
     response.headers["ETag"] = etag(planned.version)
-    return AbsenceItem.of(planned)
+    return AbsenceItem.of(planned, warnings)

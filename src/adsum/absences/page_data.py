@@ -10,13 +10,14 @@ from adsum.absences.rules import (
     Absence,
     AbsenceFilters,
     AbsenceVersion,
+    AbsenceWarning,
     PlannedAbsence,
     SessionChoice,
     content_by_field,
     validate_absence,
     validate_numbers,
 )
-from adsum.absences.service import Absences
+from adsum.absences.service import Absences, ListedAbsence
 from adsum.accounts.access import Caller, Permission
 from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.attendance.statuses.service import Statuses
@@ -78,7 +79,7 @@ class TypedAbsence:
 class ListedAbsences:
     """A page of absences, with the names and statuses that it refers to."""
 
-    page: Page[PlannedAbsence]
+    page: Page[ListedAbsence]
     names: Names
     statuses: Mapping[str, ShownStatus]
 
@@ -135,6 +136,7 @@ class AbsenceView:
     """One absence and its surroundings. `history` has the newest version first."""
 
     planned: PlannedAbsence
+    warnings: Sequence[AbsenceWarning]
     school: School
     history: Page[ShownVersion]
     sessions: Sequence[SessionChoice]
@@ -161,7 +163,7 @@ class AbsencePageData:
         found = await self._absences.page(caller, replace(filters, school_id=school_id), page)
         return ListedAbsences(
             found,
-            await self._naming.names_of(_named_ids(found.items), caller),
+            await self._naming.names_of(_named_ids([each.planned for each in found.items]), caller),
             shown_statuses(await self._statuses.all_of(school_id, caller)),
         )
 
@@ -231,7 +233,8 @@ class AbsencePageData:
 
     async def view(self, absence_id: int, caller: Caller, cursor: str | None = None) -> AbsenceView:
         """An absence with the page of its history at `cursor`. Raises NotFound, and Invalid for a wrong cursor."""
-        planned = await self._absences.get(absence_id, caller)
+        found = await self._absences.get(absence_id, caller)
+        planned = found.planned
         history = await self._absences.history(absence_id, caller, PageRequest(cursor))
         versions = [_shown(version) for version in history.items]
         absence = planned.absence
@@ -239,6 +242,7 @@ class AbsencePageData:
         people = {version.user_id for version in history.items if version.user_id is not None}
         return AbsenceView(
             planned,
+            found.warnings,
             await self._schools.find(planned.school_id, caller),
             Page(versions, history.next_cursor),
             await self._absences.sessions_to_choose(

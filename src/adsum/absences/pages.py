@@ -225,7 +225,7 @@ async def change(
     form: Annotated[ChangeForm, Form()],
 ) -> Response:
     """Changes the absence, if it has still the version that the visitor saw."""
-    caller, planned = visitor.caller, await absences.get(absence_id, visitor.caller)
+    caller, planned = visitor.caller, (await absences.get(absence_id, visitor.caller)).planned
     today = planned.absence.first_day
     try:
         absence = await page_data.read(planned.school_id, form.typed, today, caller, [planned.student_id])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, fields
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, and_, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Integer, Select, Table, and_, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.rules import (
@@ -122,17 +123,25 @@ async def sessions_of_students(connection: AsyncConnection, student_ids: Collect
     return set(await connection.scalars(select(sessions.c.id).where(sessions.c.class_id.in_(classes))))
 
 
-async def sessions_from(
-    connection: AsyncConnection, school_id: int, student_ids: Collection[int], day: date
-) -> list[int]:
-    """The active sessions of classes of a school in which a student is enrolled on a day or later, by id."""
+async def sessions_of_absences(connection: AsyncConnection, absence_ids: Collection[int]) -> dict[int, list[int]]:
+    """By absence, the sessions of its school, by id, that are valid on its days and in whose class its student is then.
+
+    Absences without such a session are missing.
+    """
+    a = absences.c
     statement = (
-        select(sessions.c.id)
-        .join(classes, classes.c.id == sessions.c.class_id)
-        .where(classes.c.school_id == school_id, _is_class_from(student_ids, day), sessions.c.active)
-        .order_by(sessions.c.id)
+        select(a.id, sessions.c.id)
+        .distinct()
+        .join(enrolments, enrolments.c.student_id == a.student_id)
+        .join(classes, and_(classes.c.id == enrolments.c.class_id, classes.c.school_id == a.school_id))
+        .join(sessions, sessions.c.class_id == classes.c.id)
+        .where(a.id.in_(sorted(absence_ids)), _is_during_absence(enrolments), _is_during_absence(sessions))
+        .order_by(a.id, sessions.c.id)
     )
-    return list(await connection.scalars(statement))
+    found = defaultdict[int, list[int]](list)
+    for absence_id, session_id in await connection.execute(statement):
+        found[absence_id].append(session_id)
+    return dict(found)
 
 
 async def sessions_to_choose(
@@ -254,6 +263,12 @@ async def previous_marks(connection: AsyncConnection, record_ids: Collection[int
         record_id: RecordedMark(status, note, arrived_at=arrived_at, left_at=left_at)
         for record_id, status, note, arrived_at, left_at in await connection.execute(statement)
     }
+
+
+def _is_during_absence(table: Table) -> ColumnElement[bool]:
+    """Whether a row is valid on any day of an absence."""
+    begin, end, a = table.c.begin_date, table.c.end_date, absences.c
+    return and_(or_(begin.is_(None), begin <= a.last_day), or_(end.is_(None), end > a.first_day))
 
 
 def _is_class_from(student_ids: Collection[int], day: date) -> ColumnElement[bool]:

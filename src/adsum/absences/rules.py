@@ -175,10 +175,7 @@ def warnings_of(
     meant = [each for each in session_ids if absence.session_ids is None or each in absence.session_ids]
     without = [each for each in meant if not week_of(absence.first_day, times.get(each, ()))]
     if without and absence.session_ids is None:
-        detail = (
-            f"the absence does not apply to sessions that have no times: {_listed(without)}. "
-            "To apply it to them, list them in sessionIds."
-        )
+        detail = f"the absence applies to sessions without times only if it names them: {_listed(without)}"
         yield AbsenceWarning("sessions_without_times", detail, without)
     # The same weekdays follow after a week.
     length = (absence.last_day - absence.first_day).days + 1
@@ -243,11 +240,15 @@ def validate_absence(absence: Absence, statuses: SchoolStatuses) -> Iterator[Vio
 def _validate_times(absence: Absence) -> Iterator[Violation]:
     begin, end = absence.from_time, absence.to_time
     yield from validate_stretch(("/fromTime", begin), ("/toTime", end))
+    if begin is not None and begin == end:
+        yield Violation("times_reversed", f"{end} is not after {begin}", "/toTime", {"begins": begin, "ends": end})
     if (begin is None) != (end is None):
         missing = "/fromTime" if begin is None else "/toTime"
         yield Violation("missing_field", "give both times, or neither", missing)
     if absence.session_ids == ():
-        yield Violation("too_short", "name at least one session, or omit sessionIds", "/sessionIds", {"minimum": 1})
+        yield Violation("too_short", "name at least one session, or none to mean all", "/sessionIds", {"minimum": 1})
+    if len(set(absence.session_ids or ())) < len(absence.session_ids or ()):
+        yield Violation("session_repeated", "a session is named twice", "/sessionIds")
 
 
 def validate_numbers(student_ids: Sequence[int], absence: Absence) -> list[Violation]:
@@ -258,7 +259,7 @@ def validate_numbers(student_ids: Sequence[int], absence: Absence) -> list[Viola
     if len(student_ids) > MAX_STUDENTS:
         violations.append(Violation("too_long", f"at most {MAX_STUDENTS} students at once", "/studentIds"))
     if len(set(student_ids)) < len(student_ids):
-        violations.append(Violation("student_repeated", "a student occurs twice in studentIds", "/studentIds"))
+        violations.append(Violation("student_repeated", "a student is named twice", "/studentIds"))
     if len(absence.session_ids or ()) > MAX_SESSIONS:
         violations.append(Violation("too_long", f"at most {MAX_SESSIONS} sessions", "/sessionIds"))
     days = (absence.last_day - absence.first_day).days + 1

@@ -15,6 +15,7 @@ from adsum.absences.rules import (
     Absence,
     AbsenceFilters,
     AbsenceVersion,
+    AbsenceWarning,
     PlannedAbsence,
 )
 from adsum.attendance.statuses.rules import MAX_CODE
@@ -114,11 +115,12 @@ class AbsenceItem(Schema):
     reason: str
     version: int
     revoked_at: Moment | None
-    warnings: Annotated[Sequence[WarningOfAbsence], Field(description="In the answer to a change only")] = ()
+    warnings: Annotated[Sequence[WarningOfAbsence], Field(description="Of an absence of some hours")] = ()
 
     @classmethod
-    def of(cls, planned: PlannedAbsence) -> AbsenceItem:
+    def of(cls, planned: PlannedAbsence, warnings: Sequence[AbsenceWarning] = ()) -> AbsenceItem:
         return cls(
+            warnings=[WarningOfAbsence.model_validate(each) for each in warnings],
             id=planned.id,
             student_id=planned.student_id,
             version=planned.version,

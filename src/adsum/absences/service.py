@@ -16,7 +16,7 @@ from adsum.absences.repository import (
     list_versions,
     queue_due_absences,
     same_absences,
-    sessions_from,
+    sessions_of_absences,
     sessions_of_students,
     sessions_to_choose,
 )
@@ -53,13 +53,26 @@ from adsum.schools.repository import is_visible_school
 class AbsenceResult:
     """The absences that were entered or changed, and the number of records that they changed.
 
-    `is_new`: at least one was entered. `warnings`: of their effect.
+    `entered_before`: the ids of those that had been entered before. `warnings`: of their effect.
     """
 
     absences: Sequence[PlannedAbsence]
     changed_records: int
-    is_new: bool = False
+    entered_before: Collection[int] = ()
     warnings: Sequence[AbsenceWarning] = ()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether at least one was entered."""
+        return len(self.entered_before) < len(self.absences)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAbsence:
+    """An absence with the warnings of its effect. A revoked absence has none."""
+
+    planned: PlannedAbsence
+    warnings: Sequence[AbsenceWarning]
 
 
 class Absences:
@@ -102,29 +115,34 @@ class Absences:
             await queue_due_absences(connection, added)
             changed = await apply_absences(connection, added, author) if added else 0
             entered = existing | {each.student_id: each for each in added}
+            planned = [entered[student_id] for student_id in student_ids]
             result = AbsenceResult(
-                [entered[student_id] for student_id in student_ids],
+                planned,
                 changed,
-                is_new=bool(added),
-                warnings=await _warnings(connection, school_id, student_ids, absence),
+                {each.id for each in existing.values()},
+                await _warnings_of_all(connection, absence, planned),
             )
             await store_result(connection, keyed, result)
         return result
 
-    async def page(self, caller: Caller, filters: AbsenceFilters, page: PageRequest) -> Page[PlannedAbsence]:
+    async def page(self, caller: Caller, filters: AbsenceFilters, page: PageRequest) -> Page[ListedAbsence]:
         """A page of the visible absences, the latest first day first. Raises Invalid for a cursor of another query."""
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         query = ("absences", filters)
         after = begin_of(page, query, _position)
         async with self._database.snapshot() as connection:
             rows = await list_planned_absences(connection, caller, filters, after, page.limit + 1)
-        return page_of(rows, page, query, lambda row: (row.absence.first_day.toordinal(), row.id))
+            found = page_of(rows, page, query, lambda row: (row.absence.first_day.toordinal(), row.id))
+            warnings = await _warnings(connection, found.items)
+        return Page([ListedAbsence(each, warnings.get(each.id, ())) for each in found.items], found.next_cursor)
 
-    async def get(self, absence_id: int, caller: Caller) -> PlannedAbsence:
+    async def get(self, absence_id: int, caller: Caller) -> ListedAbsence:
         """One absence. Raises NotFound if no visible school has it."""
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.snapshot() as connection:
-            return await _find(connection, absence_id, caller)
+            planned = await _find(connection, absence_id, caller)
+            warnings = await _warnings(connection, [planned])
+        return ListedAbsence(planned, warnings.get(absence_id, ()))
 
     async def sessions_to_choose(
         self, school_id: int, student_ids: Collection[int], day: date, named: Collection[int], caller: Caller
@@ -195,16 +213,29 @@ class Absences:
         return AbsenceResult(
             [changed],
             await apply_absences(connection, [changed], author),
-            warnings=await _warnings(connection, changed.school_id, [changed.student_id], changed.absence),
+            warnings=await _warnings_of_all(connection, changed.absence, [changed]),
         )
 
 
-async def _warnings(
-    connection: Connection, school_id: int, student_ids: Sequence[int], absence: Absence
-) -> list[AbsenceWarning]:
+async def _warnings(connection: Connection, planned: Sequence[PlannedAbsence]) -> dict[int, Sequence[AbsenceWarning]]:
+    """The warnings of each of these absences that has any, by id."""
+    of_hours = {each.id: each for each in planned if each.absence.from_time is not None and each.revoked_at is None}
+    sessions = await sessions_of_absences(connection, of_hours) if of_hours else {}
+    times = await times_of_sessions(connection, set(chain.from_iterable(sessions.values())))
+    found = {
+        absence_id: list(warnings_of(of_hours[absence_id].absence, ids, times)) for absence_id, ids in sessions.items()
+    }
+    return {absence_id: warnings for absence_id, warnings in found.items() if warnings}
+
+
+async def _warnings_of_all(
+    connection: Connection, absence: Absence, planned: Sequence[PlannedAbsence]
+) -> Sequence[AbsenceWarning]:
+    """The warnings of the same absence of several students."""
     if absence.from_time is None:
         return []
-    sessions = await sessions_from(connection, school_id, student_ids, absence.first_day)
+    by_absence = await sessions_of_absences(connection, [each.id for each in planned])
+    sessions = sorted(set(chain.from_iterable(by_absence.values())))
     return list(warnings_of(absence, sessions, await times_of_sessions(connection, sessions)))
 
 

@@ -24,6 +24,7 @@ from adsum.platform.http.dependencies import Now, provided
 from adsum.platform.http.list_files import FileKind, WantedFile
 from adsum.platform.http.queries import Day, PageQuery, Words
 from adsum.platform.http.schemas import PathId
+from adsum.platform.pages.forms import redirect_to
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import MAX_LIMIT, PageRequest
@@ -46,6 +47,7 @@ from adsum.schools.rules import School
 from adsum.schools.service import Schools
 
 router = APIRouter(prefix="/year", include_in_schema=False, route_class=PageRoute)
+address_router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 Id = Annotated[PathId, Path(alias="id")]
 DirectoryService = Annotated[Directory, Depends(provided(Directory))]
@@ -232,6 +234,12 @@ def _without_options(
         class_id=class_id or query.class_id,
         options=FilterOptions(classes=[], grades=[]),
     )
+
+
+@address_router.get("/reports")
+async def reports_address(_visitor: Reader) -> Response:
+    """Leads to the reports of the year: people guess this address, under which the API has its reports."""
+    return redirect_to("/year")
 
 
 @router.get("")

@@ -24,18 +24,19 @@ class _WrongPart(ValueError):
     pass
 
 
-def parse_ids(named: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
+def parse_ids(named: Mapping[str, Sequence[str]], of: str = "student") -> dict[str, list[int]]:
     """Parses the ids of each option, in their order.
 
     Args:
         named: the texts of each option by its name, such as `absent`.
+        of: the singular of the things that the ids are of.
 
     Raises:
-        typer.BadParameter: with one line per malformed part and per student with more than one entry.
+        typer.BadParameter: with one line per malformed part and per id with more than one entry.
     """
     wrong: list[str] = []
     ids = {option: list(_ids_of(option, texts, wrong)) for option, texts in named.items()}
-    wrong += _repeated(ids)
+    wrong += _repeated(ids, of)
     if wrong:
         more = [f"and {len(wrong) - _SHOWN:,} more"] if len(wrong) > _SHOWN else []
         raise typer.BadParameter("\n".join([*wrong[:_SHOWN], *more]))
@@ -80,11 +81,11 @@ def _range_of(part: str) -> range:
     return range(begin, end + 1)
 
 
-def _repeated(ids: Mapping[str, Sequence[int]]) -> Iterator[str]:
+def _repeated(named: Mapping[str, Sequence[int]], of: str) -> Iterator[str]:
     options: dict[int, list[str]] = {}
-    for option, student_ids in ids.items():
-        for student_id in student_ids:
-            options.setdefault(student_id, []).append(f"--{option}")
-    for student_id, found in options.items():
+    for option, ids in named.items():
+        for each in ids:
+            options.setdefault(each, []).append(f"--{option}")
+    for each, found in options.items():
         if len(found) > 1:
-            yield f"{', '.join(dict.fromkeys(found))}: student {student_id} is named {len(found)} times"
+            yield f"{', '.join(dict.fromkeys(found))}: {of} {each} is named {len(found)} times"
