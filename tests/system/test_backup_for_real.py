@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Generator
@@ -19,7 +17,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from adsum.embedded.data_folder import DataFolder
-from tests.support.live import environment
+from tests.support.commands import Commands
 from tests.support.servers.processes import short_folder, stop, wait_until
 from tests.system.test_up_for_real import start_up
 
@@ -60,9 +58,9 @@ def root() -> Generator[Path]:
         yield folder
 
 
-def command(*arguments: str, **settings: str) -> None:
-    command = [sys.executable, "-m", "adsum", *arguments]
-    subprocess.run(command, env=environment(**settings), check=True, stdout=subprocess.DEVNULL, timeout=60)
+def run(*arguments: str, **settings: str) -> None:
+    ended = Commands(settings).run(*arguments)
+    assert ended.returncode == 0, ended.stderr
 
 
 def records(folder: DataFolder) -> Counter[str]:
@@ -80,16 +78,16 @@ def test_batches_accepted_before_a_backup_are_recorded_where_it_is_restored(root
         marking = threading.Thread(target=mark_until, args=(client, enough))
         marking.start()
         wait_until(lambda: client.days >= 20, 30, "some are marked")
-        command("queue", "pause", data_dir=str(first.root))
+        run("queue", "pause", data_dir=str(first.root))
         wait_until(lambda: client.open_batches() >= 5, 30, "some wait")
         before = client.days
-        command("backup", str(archive), "--data-dir", str(first.root))
+        run("backup", str(archive), "--data-dir", str(first.root))
         after = client.days
         wait_until(lambda: client.days > after, 30, "more are marked")
         enough.set()
         marking.join()
         stop(up, signal.SIGTERM)
-    command("restore", str(archive), "--data-dir", str(second.root))
+    run("restore", str(archive), "--data-dir", str(second.root))
     with ExitStack() as stack:
         up, address = start_up(second, stack)
         client = Client(address, second)
