@@ -1,0 +1,86 @@
+"""Keeps from test to test what each test would otherwise compute again, and what no test depends on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from sqlalchemy.ext.asyncio import AsyncEngine
+from typing_extensions import override
+
+from adsum.platform.database import engine
+from adsum.platform.settings import PREFIX, Settings
+
+STATEMENTS_AT_MOST = 2000
+
+
+@pytest.fixture(scope="session", autouse=True)
+def same_statements_for_all_databases() -> Generator[None]:
+    """Compiles each statement once for each kind of database. SQLAlchemy compiles it once for each open database, and
+    a test opens one or more.
+    """
+    create, compiled = engine.create_async_engine, CompiledStatements()
+
+    def create_with_them(*arguments: Any, **options: Any) -> AsyncEngine:
+        return create(*arguments, **options, execution_options={"compiled_cache": compiled})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "create_async_engine", create_with_them)
+        yield
+
+
+class CompiledStatements(MutableMapping[tuple[Any, ...], Any]):
+    """SQLAlchemy's compiled statements. The first part of a key is the dialect of one engine; its name is as good."""
+
+    def __init__(self) -> None:
+        self._statements: dict[tuple[Any, ...], Any] = {}
+
+    @override
+    def __getitem__(self, key: tuple[Any, ...]) -> Any:
+        return self._statements[_of_kind(key)]
+
+    @override
+    def __setitem__(self, key: tuple[Any, ...], compiled: Any) -> None:
+        if len(self._statements) >= STATEMENTS_AT_MOST:
+            self._statements.clear()
+        self._statements[_of_kind(key)] = compiled
+
+    @override
+    def __delitem__(self, key: tuple[Any, ...]) -> None:
+        del self._statements[_of_kind(key)]
+
+    @override
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self._statements)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._statements)
+
+
+def _of_kind(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    dialect, *statement = key
+    return (dialect.name, *statement)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_search_for_absent_settings() -> Generator[None]:
+    """Leaves out the environment and `.env` as sources of settings while they set nothing. pydantic-settings examines
+    the type of every setting for each of them, whenever a test makes `Settings`.
+    """
+
+    search = Settings.settings_customise_sources
+
+    def sources(
+        of: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **others: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        is_set = Path(".env").exists() or any(name.upper().startswith(PREFIX) for name in os.environ)
+        return search(of, init_settings, **others) if is_set else (init_settings,)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Settings, "settings_customise_sources", sources)
+        yield
