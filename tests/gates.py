@@ -21,8 +21,9 @@ IMPORTS = "import sys; from importlinter.cli import lint_imports_command as lint
 BROWSER = "tests/system/browser"
 # Dozens of processes import the same modules. Without cached bytecode each would compile them.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-# More processes than cores, since tests of faults and of commands mostly wait.
-WORKERS = str(min((os.cpu_count() or 2) + 2, 12))
+# One process more than cores, since tests of faults and of commands mostly wait. Each imports all tests and has its own
+# Valkey and Postgres, which takes some 20 seconds of CPU.
+WORKERS = str(min((os.cpu_count() or 2) + 1, 12))
 # Playwright's loop occupies its process, so these tests have processes of their own: each with one system, one browser.
 BROWSERS = "2"
 
@@ -56,6 +57,8 @@ FIRST = (
     # It also writes the bytecode of all tests, which each of the processes below would otherwise write.
     Gate("Collection", (*PYTHON, "pytest", "--collect-only", "-qq"), is_quiet=True),
 )
+# It begins with the first, which use one core.
+TYPES = Gate("Types", (*PYTHON, "basedpyright"))
 # These run concurrently: while one waits, another uses the CPU.
 TOGETHER = (
     Gate(
@@ -75,7 +78,6 @@ TOGETHER = (
         is_live=True,
     ),
     Gate("Tests in a browser", (*PYTHON, "pytest", "-n", BROWSERS, "--dist", "loadfile", BROWSER)),
-    Gate("Types", (*PYTHON, "basedpyright")),
 )
 LAST = (Gate("Every branch of the modules that decide is tested", (*PYTHON, "coverage", "report", "--fail-under=100")),)
 
@@ -85,10 +87,11 @@ def main(arguments: list[str]) -> int:
     if arguments:
         return subprocess.call([*PYTHON, "pytest", *arguments], cwd=ROOT, env=ENVIRONMENT)
     start = time.monotonic()
-    results = [*map(run, FIRST)]
-    with ThreadPoolExecutor(len(TOGETHER)) as threads:
+    with ThreadPoolExecutor(1 + len(TOGETHER)) as threads:
+        types = threads.submit(run, TYPES)
+        results = [*map(run, FIRST)]
         results += threads.map(run, TOGETHER)
-    results += map(run, LAST)
+    results += [types.result(), *map(run, LAST)]
     summarise(results, time.monotonic() - start)
     return 0 if all(result.passed for result in results) else 1
 

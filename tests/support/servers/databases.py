@@ -17,6 +17,7 @@ BEGIN
     SET LOCAL session_replication_role = replica;
     FOR each IN SELECT oid FROM pg_class
         WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'alembic_version'
+        AND pg_relation_size(oid) > 0
     LOOP EXECUTE format('DELETE FROM %s', each); END LOOP;
     FOR each IN SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'S'
     LOOP PERFORM setval(each, 1, false); END LOOP;
