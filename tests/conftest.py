@@ -80,7 +80,6 @@ UNMEASURED = (
     "tests/roster/importing/test_small_school",
     "tests/roster/importing/test_staff",
     "tests/roster/importing/test_student_changes",
-    "tests/roster/importing/test_transfers",
     "tests/roster/oneroster/test_odd_csv",
     "tests/roster/test_session_validity",
 )
