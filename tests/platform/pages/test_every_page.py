@@ -1,0 +1,91 @@
+"""Every page as every role, with no school, with one and with several."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from http import HTTPStatus
+
+import pytest
+from fastapi.routing import APIRoute
+
+from adsum.accounts.access import Role
+from adsum.app import PAGES
+from adsum.wiring import Adsum
+from tests.support.api import DAY, PEOPLE, opened_api
+from tests.support.pages import Pages
+from tests.support.runs import inserts, make_run
+from tests.support.schools import SchoolIds, make_school
+
+NOTHING = SchoolIds(1, 1, 1, [1], 1)
+# A page without content, and a request for a part of a page, which a browser never sends.
+ANSWERS = {HTTPStatus.OK, HTTPStatus.SEE_OTHER, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
+
+
+def page_paths() -> Iterator[str]:
+    for router in PAGES:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and "GET" in (route.methods or ()) and not route.path.startswith("/static"):
+                yield route.path
+
+
+def addresses(school: SchoolIds, others: list[SchoolIds], *, record: int) -> Iterator[str]:
+    """Each page with ids of the school: without a school in its address, with this one, with others, and with none."""
+    values = {
+        "class_id": school.class_id,
+        "session_id": school.session_id,
+        "day": DAY,
+        "batchId": f"class-{school.class_id}-session-{school.session_id}-date-{DAY}",
+    }
+    for path in page_paths():
+        kinds = {
+            "/record/{id}": record,
+            "/year/classes/{id}": school.class_id,
+            "/year/students/{id}": school.student_ids[0],
+        }
+        filled = path.format(**values, id=kinds.get(path, 1))
+        yield filled
+        for school_id in (school.school_id, *(each.school_id for each in others), 4711):
+            yield f"{filled}?school={school_id}"
+
+
+@pytest.fixture(params=[0, 1, 2])
+async def schools(request: pytest.FixtureRequest, adsum: Adsum) -> list[SchoolIds]:
+    made: list[SchoolIds] = []
+    async with adsum.database.transaction() as connection:
+        for _ in range(request.param):
+            made.append(await make_school(connection))
+            await make_run(connection, made[-1], inserts(made[-1].student_ids))
+    return made
+
+
+@pytest.fixture
+async def pages(adsum: Adsum, schools: list[SchoolIds]) -> AsyncGenerator[tuple[Pages, tuple[Role, ...]]]:
+    """All roles of the first school, and an admin; without a school only the admin."""
+    people = PEOPLE if schools else ()
+    async with opened_api(adsum, schools[0] if schools else NOTHING, people) as api:
+        await api.sign_in(Role.ADMIN, None)
+        yield Pages(api), (*people, Role.ADMIN)
+
+
+async def test_every_page_is_shown_to_every_role(
+    pages: tuple[Pages, tuple[Role, ...]], schools: list[SchoolIds]
+) -> None:
+    opened, roles = pages
+    found = list(addresses(schools[0] if schools else NOTHING, schools[1:], record=1))
+    answers = {
+        (role.value, address): (await opened.open(address, role.value)).status_code
+        for role in roles
+        for address in found
+    }
+    assert {place: status for place, status in answers.items() if status not in ANSWERS} == {}
+    shown = {address.partition("?")[0] for (_, address), status in answers.items() if status == HTTPStatus.OK}
+    # All but redirects, and pages of things that these schools do not have.
+    assert len(shown) >= (len(list(page_paths())) - 6 if schools else 8)
+
+
+async def test_an_admin_of_several_schools_chooses_the_school_of_the_on_site_list(
+    pages: tuple[Pages, tuple[Role, ...]], schools: list[SchoolIds]
+) -> None:
+    page = await pages[0].open(f"/house?school={schools[-1].school_id}" if schools else "/house", "admin")
+    assert page.status_code == (HTTPStatus.OK if schools else HTTPStatus.NOT_FOUND)
+    assert ('<select name="school">' in page.text) is (len(schools) > 1)
