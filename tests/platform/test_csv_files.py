@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from adsum.platform import csv_files
 from adsum.platform.csv_files import CsvForm, Line, UnreadableCsv, row_violation
-from adsum.platform.errors import Violation
+from adsum.platform.errors import Invalid, Violation
 
 FORM = CsvForm("marks.csv", (("class", "classId"), ("student",), ("date",)), ("note",))
 OPEN_FORM = CsvForm("users.csv", (("class",), ("student",), ("date",)), ignores_others=True)
@@ -97,8 +98,9 @@ def test_a_separator_line_is_read_with_quotes_and_with_separators_of_a_spreadshe
         (TEXT.replace("Ž", "Z").encode("cp1252"), 2, 6, 0xEB),
         (b"class,student,date\r7b,s\r\n\n\x81", 4, 1, 0x81),
         (TEXT.encode()[:-2] + b"\xc3", 4, 20, 0xC3),
-        (TEXT.encode("utf-16-le"), 1, 2, 0x00),
-        (TEXT.encode("utf-16-be"), 1, 1, 0x00),
+        (b"c\x00lass", 1, 2, 0x00),
+        (b"\x00\x00cl", 1, 1, 0x00),
+        (b"\x00\x00\x00c\x00\x00\x00l", 1, 1, 0x00),
         (TEXT.encode("utf-32"), 1, 1, 0xFF),
         (TEXT.encode("utf-16")[:-1], 5, 1, 0x0A),
     ],
@@ -116,6 +118,28 @@ def test_the_first_byte_of_another_encoding_is_named_with_its_place(
             "position": column,
             "byte": f"0x{byte:02X}",
         }
+
+
+@pytest.mark.parametrize(("encoding", "column"), [("utf-16-le", 2), ("utf-16-be", 1)])
+def test_utf_16_without_a_byte_order_mark_is_named(encoding: str, column: int) -> None:
+    (violation,) = refused(TEXT.encode(encoding))
+
+    assert (violation.pointer, violation.code) == ("marks.csv:1", "wrong_encoding")
+    assert violation.detail.startswith("the file looks like UTF-16 without a byte order mark; save it as UTF-8")
+    assert (violation.params["looksLike"], violation.params["position"]) == ("UTF-16", column)
+
+
+@pytest.mark.parametrize("rows", [3, 50])
+@pytest.mark.parametrize("line_end", ["\n", "\r", "\r\n"])
+def test_a_file_of_too_many_rows_is_refused_before_its_first_row(rows: int, line_end: str) -> None:
+    form = replace(FORM, max_rows=2)
+    two = f'class,student,date{line_end}7b,s,"a{line_end}b"{line_end},,{line_end}7b,s,d{line_end}'
+
+    assert len(lines(two, form)) == 2
+    with pytest.raises(Invalid) as error:
+        next(iter(form.lines(("class,student,date" + f"{line_end}7b,s,d" * rows).encode())))
+    assert [(each.pointer, each.code) for each in error.value.violations] == [("marks.csv", "too_long")]
+    assert error.value.violations[0].params == {"file": "marks.csv", "maximum": 2}
 
 
 def test_the_letter_of_windows_1252_is_shown() -> None:

@@ -186,10 +186,16 @@ def test_a_plain_day_is_neither_a_timestamp_nor_a_29th_of_february(text: str, co
 def test_a_day_in_a_file_is_plain_or_as_german_spreadsheets_write_it() -> None:
     assert [day_in_file(text) for text in ("2024-12-25", "25.12.2024")] == [CHRISTMAS, CHRISTMAS]
     assert day_in_file("1.2.2024") == date(2024, 2, 1)
-    for text, code in (("30.02.2024", "date_impossible"), ("25.12.24", "date_format"), ("25/12/2024", "date_format")):
+    for text, code in (
+        ("30.02.2024", "date_impossible"),
+        ("25.12.24", "date_format"),
+        ("25/12/2024", "date_ambiguous"),
+        ("2024/12/25", "date_format"),
+    ):
         with pytest.raises(WrongDay) as error:
             day_in_file(text)
         assert error.value.code == code
+        assert ("may begin with the day or with the month" in str(error.value)) == (code == "date_ambiguous")
     assert "YYYY-MM-DD or DD.MM.YYYY" in str(error.value)
 
 

@@ -15,10 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import IO, Any, Self
 
-from adsum.platform.errors import Malformed, Violation
+from adsum.platform.errors import Invalid, Malformed, Violation
 from adsum.platform.workbook_rows import UnreadableWorkbook, is_workbook, workbook_rows
 
 BOM = "\ufeff"
@@ -38,6 +38,7 @@ BLOCK_SIZE = 2**16
 # A file without line ends is read in pieces, and not into memory as one line.
 MAX_LINE_LENGTH = 2**20
 MAX_SHOWN = 40
+MAX_ROWS = 200_000
 
 
 class UnreadableCsv(Malformed):
@@ -66,6 +67,7 @@ class CsvForm:
         more: the optional columns.
         unread: columns that a file may have, and that are not read.
         ignores_others: other columns are not read, either. Otherwise they are refused.
+        max_rows: a file with more rows is refused before any is read.
     """
 
     file: str
@@ -73,6 +75,7 @@ class CsvForm:
     more: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     ignores_others: bool = False
+    max_rows: int = MAX_ROWS
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -85,17 +88,35 @@ class CsvForm:
 
         Raises:
             UnreadableCsv: the encoding is unknown, the workbook is damaged, or the header is wrong.
+            Invalid: there are more than `max_rows` rows.
         """
         if is_workbook(content):
-            yield from self._rows_of_workbook(content)
+            for count, line in enumerate(self._rows_of_workbook(content), start=1):
+                if count > self.max_rows:
+                    raise self._too_long()
+                yield line
             return
         require_encoding(self.file, io.BytesIO(content))
+        self._require_rows(content)
         with CsvRows(self, io.BytesIO(content)) as rows:
             for number, cells, violation in rows:
                 if violation is None:
                     yield Line(number, _named(cells, rows.positions))
                 else:
                     yield Line(number, {}, self.violation(number, violation))
+
+    def _require_rows(self, content: bytes) -> None:
+        # A blank line, or one in a quoted cell, is no row. The rows are counted only if the lines are too many.
+        line_ends = content.count(b"\n") + content.count(b"\r") - content.count(b"\r\n")
+        if line_ends <= self.max_rows:
+            return
+        with CsvRows(self, io.BytesIO(content)) as rows:
+            if next(islice(rows, self.max_rows, None), None) is not None:
+                raise self._too_long()
+
+    def _too_long(self) -> Invalid:
+        detail = f"one import takes at most {self.max_rows:,} lines: send the file in parts"
+        return Invalid(detail, [file_violation("too_long", self.file, detail, maximum=self.max_rows)])
 
     def _rows_of_workbook(self, content: bytes) -> Iterator[Line]:
         """The rows of the first sheet. A row may be shorter than the header."""
@@ -206,13 +227,15 @@ def missing_value(columns: Sequence[str]) -> Violation:
     return Violation("missing_value", detail, params={"column": columns[0], "columns": list(columns)})
 
 
-def require_encoding(file: str, raw: IO[bytes]) -> None:
+def require_encoding(file: str, raw: IO[bytes], max_lines: int | None = None) -> None:
     """Reads the file from its beginning to its end, in blocks.
 
     Raises:
         UnreadableCsv: it is neither UTF-8 nor UTF-16 with a byte order mark; with the place of the first wrong byte.
+            Or it has more than `max_lines` lines.
     """
     encoding = _encoding_of(raw)
+    _refuse_unmarked_utf_16(file, _start_of(raw))
     decoder = codecs.getincrementaldecoder(encoding)()
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     line, column = 1, 1
@@ -221,7 +244,7 @@ def require_encoding(file: str, raw: IO[bytes]) -> None:
         block = raw.read(BLOCK_SIZE)
         is_last = not block
         wrong: int | None = None
-        if is_first and 0 in block[:2]:  # UTF-16 without a byte order mark
+        if is_first and 0 in block[:2]:  # a text in UTF-8 has no such byte
             wrong, block = 0, block[: block.index(0)]
         try:
             text = decoder.decode(block, is_last)
@@ -234,14 +257,36 @@ def require_encoding(file: str, raw: IO[bytes]) -> None:
         if wrong is not None:
             violation = _wrong_byte(file, NAMES_OF_ENCODINGS[encoding], line, column, wrong)
             raise UnreadableCsv(violation.detail, [violation])
+        # The last line may have no line end.
+        if max_lines is not None and line > max_lines + 1:
+            detail = f"more than {max_lines:,} lines are not read: send the data in parts"
+            raise UnreadableCsv(detail, [file_violation("too_many_rows", file, detail, limit=max_lines)])
         is_first = False
 
 
-def _encoding_of(raw: IO[bytes]) -> str:
+def _start_of(raw: IO[bytes]) -> bytes:
     start = raw.read(4)
     raw.seek(0)
+    return start
+
+
+def _encoding_of(raw: IO[bytes]) -> str:
+    start = _start_of(raw)
     is_utf_32 = start == codecs.BOM_UTF32_LE
     return "utf-16" if start[:2] in _UTF_16 and not is_utf_32 else "utf-8-sig"
+
+
+def _refuse_unmarked_utf_16(file: str, start: bytes) -> None:
+    """Refuses a file whose first two characters are ASCII letters in UTF-16: every second byte is 0."""
+    zeros = [byte == 0 for byte in start]
+    if zeros not in ([False, True] * 2, [True, False] * 2):
+        return
+    detail = (
+        "the file looks like UTF-16 without a byte order mark; save it as UTF-8, or as UTF-16 with a byte order mark "
+        '("Unicode text")'
+    )
+    params = {"position": zeros.index(True) + 1, "byte": "0x00", "looksLike": "UTF-16"}
+    raise UnreadableCsv(detail, [row_violation("wrong_encoding", file, 1, detail, **params)])
 
 
 def _wrong_byte(file: str, encoding: str, line: int, column: int, byte: int) -> Violation:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from adsum.platform.errors import Violation
 
 EARLIEST = date(1990, 1, 1)
+AMBIGUOUS_DAY = "may begin with the day or with the month: write YYYY-MM-DD or DD.MM.YYYY"
 # A week as its days are written, in lower case without a dot.
 _NAMES_OF_DAYS = (
     "1 monday mon mo montag",
@@ -29,6 +30,8 @@ _WEEKDAYS = {name: day for day, names in enumerate(_NAMES_OF_DAYS, start=1) for 
 _ANY_OFFSET = timedelta(days=2)
 _PLAIN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _GERMAN = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})")
+# The order of day and month differs between countries.
+_AMBIGUOUS = re.compile(r"[0-9]{1,2}([/-])[0-9]{1,2}\1[0-9]{2}(?:[0-9]{2})?")
 # JavaScript's form of a plain day. It means the same day in every time zone.
 _MIDNIGHT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T00:00:00(\.0{1,9})?Z")
 _TIMESTAMP = re.compile(
@@ -117,14 +120,16 @@ def plain_day(text: str) -> date:
 
 
 def day_in_file(text: str) -> date:
-    """Parses a date as files of people have it: `YYYY-MM-DD`, or `DD.MM.YYYY` of a German spreadsheet.
+    """Parses a date as every import reads it: `YYYY-MM-DD`, or `DD.MM.YYYY` of a German spreadsheet.
 
     Raises:
-        WrongDay: the text has another form, or the date does not exist.
+        WrongDay: the text has another form, which may be ambiguous, or the date does not exist.
     """
     if found := _GERMAN.fullmatch(text):
         day, month, year = found.groups()
         return plain_day(f"{year}-{month.zfill(2)}-{day.zfill(2)}")
+    if _AMBIGUOUS.fullmatch(text):
+        raise WrongDay("date_ambiguous", f"{text!r} {AMBIGUOUS_DAY}")
     if not _PLAIN.fullmatch(text):
         raise WrongDay("date_format", f"{text[:40]!r} is not a date of the form YYYY-MM-DD or DD.MM.YYYY")
     return plain_day(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 
 import pytest
@@ -43,7 +44,7 @@ async def test_every_invalid_line_is_named_and_nothing_is_recorded(files: Files,
         ("marks.csv:5", "unknown_student"),
         ("marks.csv:6", "not_enrolled"),
         ("marks.csv:7", "unknown_status"),
-        ("marks.csv:8", "date_format"),
+        ("marks.csv:8", "date_ambiguous"),
         ("marks.csv:9", "date_impossible"),
         ("marks.csv:10", "wrong_columns"),
         ("marks.csv:11", "student_repeated"),
@@ -122,7 +123,7 @@ async def test_a_line_with_an_ambiguous_status_counts_once(
 ) -> None:
     ill = Status("ill", "P", "I", CountsAs.ABSENT)
     await adsum.statuses.add(files.api.school.school_id, ill, caller(Role.ADMIN))
-    monkeypatch.setattr(rules, "MAX_ROWS", 1)
+    monkeypatch.setattr(rules, "MARKS", replace(rules.MARKS, max_rows=1))
 
     assert violations(await files.send(files.line(files.students[0], "P"))) == {("marks.csv:2", "ambiguous_status")}
 
@@ -151,7 +152,7 @@ async def test_a_row_with_names_that_differ_or_without_names_is_refused(
     assert [error[:2] for error in errors[3:]] == [
         ("marks.csv:5", "missing_value"),
         ("marks.csv:5", "missing_value"),
-        ("marks.csv:5", "date_format"),
+        ("marks.csv:5", "date_ambiguous"),
     ]
 
 
@@ -235,9 +236,9 @@ async def test_the_number_of_reported_errors_is_limited(files: Files, monkeypatc
 
 async def test_the_number_of_lines_and_batches_is_limited(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [files.line(files.students[0], day=day) for day in ("2024-12-02", "2024-12-03")]
-    for limit in ("MAX_ROWS", "MAX_BATCHES"):
+    for limit, value in (("MARKS", replace(rules.MARKS, max_rows=1)), ("MAX_BATCHES", 1)):
         with monkeypatch.context() as patched:
-            patched.setattr(rules, limit, 1)
+            patched.setattr(rules, limit, value)
             assert violations(await files.send(*lines)) == {("marks.csv", "too_long")}
 
 

@@ -38,7 +38,7 @@ def test_an_incomplete_line_and_an_invalid_day_are_violations_with_their_line() 
     assert [(violation.pointer, violation.code) for violation in violations] == [
         ("marks.csv:2", "wrong_columns"),
         ("marks.csv:3", "missing_value"),
-        ("marks.csv:3", "date_format"),
+        ("marks.csv:3", "date_ambiguous"),
         ("marks.csv:4", "missing_value"),
     ]
 

@@ -236,6 +236,39 @@ async def test_wrong_academic_sessions_are_left_out_with_their_places(importing:
     assert await due_on(importing, IN_FIRST) == 1
 
 
+async def test_academic_sessions_that_are_parts_of_themselves_are_named_and_have_no_parent(
+    importing: Importing,
+) -> None:
+    roster = with_terms(a_school(), FIRST)
+    year = roster.row("academicSessions", YEAR)
+    year["parentSourcedId"] = FIRST
+    roster.tables["academicSessions"].append(term("own", "term", "2025-01-01", "2025-02-01", "own"))
+    report = await importing.run(roster)
+    rows = {row["sourcedId"]: number for number, row in enumerate(roster.tables["academicSessions"], start=2)}
+
+    circles = [warning for warning in report.warnings if warning.code == "circular_terms"]
+    assert {(each.params["row"], *each.params["terms"]) for each in circles} == {
+        (rows[YEAR], YEAR, FIRST, YEAR),
+        (rows[FIRST], FIRST, YEAR, FIRST),
+        (rows["own"], "own", "own"),
+    }
+    assert f"{FIRST} in {YEAR} in {FIRST}" in "".join(each.detail for each in circles)
+    parents = {row["source_id"]: row["parent_source_id"] for row in await importing.rows(tables.terms)}
+    assert [parents[each] for each in (YEAR, FIRST, "own")] == [None, None, None]
+    assert (await importing.run(roster)).changes_nothing
+
+
+async def test_a_delta_that_closes_a_circle_of_stored_academic_sessions_is_named(importing: Importing) -> None:
+    await importing.run(with_terms(a_school(), FIRST))
+    delta = with_terms(None, FIRST)
+    delta.tables["academicSessions"] = [{**delta.row("academicSessions", YEAR), "parentSourcedId": FIRST}]
+
+    report = await importing.run(changes(delta, "academicSessions"))
+
+    assert places_and_codes(report.warnings) == [("academicSessions.csv:2", "circular_terms")]
+    assert report.changes_nothing
+
+
 def changes(roster: Roster, *files: str) -> Roster:
     """The rows of these files as a delta."""
     roster.tables = {name: rows for name, rows in roster.tables.items() if name in files}

@@ -66,7 +66,8 @@ def violations_of(roster: Roster | Mapping[str, bytes], table: str) -> list[tupl
         ("classes", "class-1", "periods", f"1,{'2' * 65}", "too_long"),
         ("enrollments", "class-1-student-1", "classSourcedId", "", "missing_value"),
         ("enrollments", "class-1-student-1", "userSourcedId", "", "missing_value"),
-        ("enrollments", "class-1-student-1", "beginDate", "02/09/2024", "date_format"),
+        ("enrollments", "class-1-student-1", "beginDate", "02/09/2024", "date_ambiguous"),
+        ("enrollments", "class-1-student-1", "beginDate", "30.02.2024", "date_impossible"),
         ("enrollments", "class-1-student-1", "beginDate", "2024-09-02T00:00:00Z", "date_format"),
         ("enrollments", "class-1-student-1", "endDate", "2025-02-29", "date_impossible"),
         ("enrollments", "class-1-student-1", "beginDate", "0209-01-01", "date_too_early"),
@@ -323,7 +324,17 @@ def test_a_file_without_line_ends_is_not_read_as_one_line() -> None:
 
 def test_a_file_with_too_many_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adsum.roster.oneroster.csv_table.MAX_ROWS", 3)
-    with pytest.raises(UnreadableRoster) as refused:
-        entries(a_school(), "users")
+    with roster_files(in_zip(a_school().files())) as files, pytest.raises(UnreadableRoster) as refused:
+        read_package(files)
 
-    assert [violation.code for violation in refused.value.violations] == ["too_many_rows"]
+    assert ("users.csv", "too_many_rows") in {(each.pointer, each.code) for each in refused.value.violations}
+
+
+def test_dates_are_read_as_in_other_imports() -> None:
+    roster = a_school()
+    roster.row("enrollments", "class-1-student-1").update(beginDate="2.9.2024", endDate="01.10.2024")
+
+    found = entries(roster, "enrollments")[0]
+
+    assert isinstance(found, Enrolment)
+    assert (found.begin, found.end) == (date(2024, 9, 2), date(2024, 10, 1))

@@ -19,7 +19,7 @@ from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.rules import OnExisting
 from adsum.batches.run import ChangedMark, MarkConflict
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
-from adsum.platform.csv_files import CsvForm, Line, missing_value
+from adsum.platform.csv_files import CsvForm, Line, file_violation, missing_value
 from adsum.platform.days import WrongDay, day_in_file, time_of
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation, number_of_errors
 from adsum.platform.ids import MAX_ID, Batch
@@ -45,7 +45,6 @@ UNREAD = (
     *("givenName", "familyName", "classTitle", "sessionTitle"),
 )
 MARKS = CsvForm("marks.csv", (CLASS_COLUMNS, SESSION_COLUMNS, STUDENT_COLUMNS, DATE, ("status",)), MORE, UNREAD)
-MAX_ROWS = 200_000
 MAX_BATCHES = 10_000
 MAX_VIOLATIONS = 1_000
 """Violations of one file that are reported."""
@@ -247,6 +246,7 @@ def read_marks(content: bytes) -> Iterator[MarkRow | WrongRow]:
 
     Raises:
         Malformed: the content is not UTF-8, or not CSV with these columns.
+        Invalid: there are more lines than one import accepts.
     """
     for line in MARKS.lines(content):
         violations: list[Violation] = []
@@ -347,7 +347,7 @@ class _Lines:
         group = self.groups.get(batch)
         if group is None:
             if len(self.groups) == MAX_BATCHES:
-                raise _too_long("batches", MAX_BATCHES)
+                raise _too_many_batches()
             group = self.groups[batch] = Group(batch, school, row)
         mark, names = self._marks.setdefault(mark, mark), self._names.setdefault(row.student_names, row.student_names)
         if student_id in group.lines:
@@ -393,12 +393,10 @@ def group_marks(rows: Iterable[MarkRow | WrongRow], schools: SchoolsOfFile, viol
     """Groups the lines by class, session and day, in the order of the file. Each violation of a line is reported.
 
     Raises:
-        Invalid: there are more lines, or more groups, than one import accepts.
+        Invalid: there are more groups than one import accepts.
     """
     lines = _Lines(schools, violations)
-    for count, row in enumerate(rows, start=1):
-        if count > MAX_ROWS:
-            raise _too_long("lines", MAX_ROWS)
+    for row in rows:
         if isinstance(row, WrongRow):
             violations.add_located(row.violations)
         else:
@@ -422,6 +420,6 @@ def _contradicts(row: MarkRow, earlier: int, other: Name) -> Violation:
     )
 
 
-def _too_long(things: str, maximum: int) -> Invalid:
-    detail = f"one import takes at most {maximum:,} {things}: send the file in parts"
-    return Invalid(detail, [Violation("too_long", detail, MARKS.file, {"file": MARKS.file, "maximum": maximum})])
+def _too_many_batches() -> Invalid:
+    detail = f"one import takes at most {MAX_BATCHES:,} batches: send the file in parts"
+    return Invalid(detail, [file_violation("too_long", MARKS.file, detail, maximum=MAX_BATCHES)])

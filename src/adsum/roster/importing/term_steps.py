@@ -16,7 +16,13 @@ from adsum.platform.days import Span
 from adsum.roster.importing.repository import terms as statements
 from adsum.roster.importing.repository.changes import ENROLMENTS, TEACHINGS
 from adsum.roster.importing.roster_mapping.schools import Orgs
-from adsum.roster.importing.roster_mapping.terms import FileTerms, KnownTerms, unknown_parents, without_school
+from adsum.roster.importing.roster_mapping.terms import (
+    FileTerms,
+    KnownTerms,
+    break_circles,
+    unknown_parents,
+    without_school,
+)
 from adsum.roster.importing.rules import Findings, TableReport
 from adsum.roster.oneroster.records import AcademicSession
 from adsum.roster.terms.repository import bounds_of_classes
@@ -49,6 +55,7 @@ class TermSteps:
             self._schools |= await statements.schools_with_terms(connection, caller, named)
         self._before = await bounds_of_classes(connection, self._schools)
         stored = await statements.stored_terms(connection, self._schools)
+        self._findings.warn(*break_circles(file, {term.source_id: term.parent for term, _ in stored if term.parent}))
         known = {term.source_id for term, _ in stored} | ({*file.active} if self._schools else set[str]())
         self._findings.warn(*unknown_parents(file, known | file.active.keys()), *without_school(file, known))
         return await self._apply_differences(stored)

@@ -21,7 +21,7 @@ from adsum.platform.csv_files import (
     require_encoding,
     row_violation,
 )
-from adsum.platform.days import WrongDay, plain_day
+from adsum.platform.days import AMBIGUOUS_DAY, WrongDay, day_in_file
 from adsum.platform.errors import Violation
 from adsum.platform.texts import CONTROL
 from adsum.roster.oneroster.files import SourceFile, UnreadableRoster
@@ -43,7 +43,7 @@ class CsvTable:
         self.size = source.size
         self.position = 0
         with self._opened() as raw:
-            require_encoding(self.name, raw)
+            require_encoding(self.name, raw, MAX_ROWS)
         with self._opened() as raw, CsvRows(self._form, raw) as rows:
             self.layout = Layout(self.name, mode, rows.width, rows.positions)
 
@@ -61,8 +61,6 @@ class CsvTable:
         with self._opened() as raw, CsvRows(self._form, raw) as rows:
             last: Row | LeftOut | None = None
             for number, cells, violation in rows:
-                if number > MAX_ROWS:
-                    raise self._too_long()
                 if not number % PROGRESS_ROWS:
                     self.position = raw.tell()
                 last = (
@@ -82,11 +80,6 @@ class CsvTable:
         located = row_violation(violation.code, self.name, number, violation.detail, **violation.params)
         return LeftOut(number, (cells[0].strip() or None) if is_first else None, (located,))
 
-    def _too_long(self) -> UnreadableRoster:
-        detail = f"more than {MAX_ROWS} rows are not read"
-        violation = file_violation("too_many_rows", self.name, detail, limit=MAX_ROWS)
-        return UnreadableRoster(f"{self.name} is too long", [violation])
-
     @contextmanager
     def _opened(self) -> Generator[IO[bytes]]:
         """The file. Raises UnreadableRoster if its content cannot be read.
@@ -97,7 +90,7 @@ class CsvTable:
             with self._source.open() as raw:
                 yield raw
         except UnreadableCsv as error:
-            raise UnreadableRoster(f"{self.name} lacks what an import needs", error.violations) from None
+            raise UnreadableRoster(f"{self.name} cannot be read", error.violations) from None
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, UnicodeDecodeError):
             violation = file_violation("damaged_file", self.name, "the file is damaged and cannot be read to its end")
             raise UnreadableRoster(f"{self.name} is damaged", [violation]) from None
@@ -105,6 +98,12 @@ class CsvTable:
 
 MAX_LENGTH = 255
 EARLIEST = date(1900, 1, 1)
+_WRONG_DAYS = {
+    "date_format": "is not a day of the form YYYY-MM-DD or DD.MM.YYYY",
+    "date_ambiguous": AMBIGUOUS_DAY,
+    "date_impossible": "is not a day of the calendar",
+    "date_too_early": f"is before {EARLIEST}",
+}
 
 
 class Mode(StrEnum):
@@ -193,7 +192,7 @@ class Row:
         found = _day(text)
         if isinstance(found, date):
             return found
-        self.violation(found, column, "is not a day of the form YYYY-MM-DD")
+        self.violation(found, column, _WRONG_DAYS[found])
         return None
 
     def listed(self, column: str, max_length: int = MAX_LENGTH) -> tuple[str, ...]:
@@ -223,7 +222,7 @@ class Row:
 def _day(text: str) -> date | str:
     """The day, or the code of a violation."""
     try:
-        day = plain_day(text)
+        day = day_in_file(text)
     except WrongDay as wrong:
         return wrong.code
     return day if day >= EARLIEST else "date_too_early"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from adsum.platform.csv_files import file_violation, row_violation
 from adsum.platform.errors import Violation
@@ -44,6 +44,39 @@ def unknown_parents(terms: FileTerms, known: AbstractSet[str]) -> Iterator[Viola
         if entry.parent and entry.parent not in known:
             detail = f"there is no academic session {entry.parent}"
             yield row_violation("unknown_term", FILE, entry.row, detail, column="parentSourcedId", term=entry.parent)
+
+
+def break_circles(terms: FileTerms, stored: Mapping[str, str]) -> Iterator[Violation]:
+    """Takes the parents from academic sessions that are parts of themselves, with a warning for each.
+
+    Args:
+        terms: of the file.
+        stored: the stored parent of each academic session.
+    """
+    parents = {source: parent for source, parent in stored.items() if source not in terms.gone}
+    parents |= {source: entry.parent for source, entry in terms.active.items()}
+    for circle in list(_circles(parents)):
+        for at, source in enumerate(circle):
+            if (entry := terms.active.get(source)) is not None:
+                terms.active[source] = replace(entry, parent="")
+                around = [*circle[at:], *circle[: at + 1]]
+                chain = " in ".join(around)
+                detail = f"this academic session is a part of itself, so it is imported without its parent: {chain}"
+                params = {"column": "parentSourcedId", "terms": around}
+                yield row_violation("circular_terms", FILE, entry.row, detail, **params)
+
+
+def _circles(parents: Mapping[str, str]) -> Iterable[list[str]]:
+    passed: set[str] = set()
+    for start in parents:
+        path: list[str] = []
+        source = start
+        while source in parents and source not in passed:
+            passed.add(source)
+            path.append(source)
+            source = parents[source]
+        if source in path:
+            yield path[path.index(source) :]
 
 
 def without_school(terms: FileTerms, known: AbstractSet[str]) -> Iterator[Violation]:
