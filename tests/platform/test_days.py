@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.platform.days import EARLIEST, WrongDay, day_in_file, day_near, days_meant, learning_date, plain_day, time_of
+from adsum.platform.days import (
+    ALWAYS,
+    EARLIEST,
+    Span,
+    WrongDay,
+    day_in_file,
+    day_near,
+    days_meant,
+    learning_date,
+    plain_day,
+    time_of,
+)
 
 CHRISTMAS = date(2024, 12, 25)
 NOON = datetime(2024, 12, 25, 12, tzinfo=UTC)
@@ -181,6 +192,26 @@ def test_a_plain_day_is_neither_a_timestamp_nor_a_29th_of_february(text: str, co
     with pytest.raises(WrongDay) as error:
         plain_day(text)
     assert error.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "exceeds"),
+    [
+        (2, 4, False),
+        (3, 3, False),
+        (1, 4, True),
+        (2, 5, True),
+        (None, 4, True),
+        (2, None, True),
+    ],
+)
+def test_a_span_exceeds_another_that_begins_later_or_ends_earlier(
+    begin: int | None, end: int | None, exceeds: bool
+) -> None:
+    span = Span(begin and date(2024, 9, begin), end and date(2024, 9, end))
+
+    assert span.exceeds(Span(date(2024, 9, 2), date(2024, 9, 4))) == exceeds
+    assert not span.exceeds(ALWAYS)
 
 
 def test_a_day_in_a_file_is_plain_or_as_german_spreadsheets_write_it() -> None:

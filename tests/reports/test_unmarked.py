@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, func, not_, select, update
 
 from adsum.accounts.access import Role
 from adsum.attendance.tables import attendances
+from adsum.batches.tables import batch_runs
 from adsum.platform.paging import PageRequest
 from adsum.reports.rules import ChronicRule, Counts, GroupBy
-from adsum.roster.tables import enrolments
+from adsum.roster.by_source.rules import SourcedEnrolment
+from adsum.roster.by_source.service import SourcedRoster
+from adsum.roster.tables import classes, enrolments, students
 from adsum.schools.stale_days import mark_stale_records
 from tests.reports.conftest import MONDAY, WEEK, Reported
+from tests.support.runs import LATER
 from tests.support.schools import caller, make_user
 
 FIRST = PageRequest()
@@ -86,6 +90,39 @@ async def test_only_enrolled_students_are_unmarked(reported: Reported) -> None:
     assert (await reported.counts(GroupBy.DAY))[MONDAY].unmarked == 0
     await end(cy, MONDAY + timedelta(1))
     assert (await reported.counts(GroupBy.DAY))[MONDAY].unmarked == 1
+
+
+async def test_an_enrolment_that_is_entered_later_counts_on_days_that_were_summarised(reported: Reported) -> None:
+    _, bo, _ = reported.school.student_ids
+    by_source = SourcedRoster(reported.database, lambda: LATER)
+    async with reported.database.transaction() as connection:
+        await connection.execute(update(classes).values(source_id="7b"))
+        await connection.execute(update(students).where(students.c.id == bo).values(source_id="bo"))
+        await connection.execute(delete(enrolments).where(enrolments.c.student_id == bo))
+    for day in WEEK[:3]:
+        await reported.take(day, {0: "present"})
+
+    async def unmarked() -> list[int]:
+        counts = await reported.counts(GroupBy.DAY)
+        return [counts[day].unmarked for day in WEEK[:3]]
+
+    async def enrol(begin: date | None, end: date | None) -> int:
+        """Returns the number of days that have to be summarised again."""
+        row = SourcedEnrolment("7b", "bo", begin, end)
+        await by_source.put_enrolment(reported.school.school_id, "e-1", row, reported.office)
+        async with reported.database.snapshot() as connection:
+            return await connection.scalar(select(func.count()).where(not_(batch_runs.c.summarised))) or 0
+
+    assert await unmarked() == [1, 1, 1]
+    assert await enrol(WEEK[1], WEEK[2]) == 2
+    assert await unmarked() == [1, 2, 1]
+    assert await enrol(WEEK[0], WEEK[2]) == 3
+    assert await unmarked() == [2, 2, 1]
+    assert await enrol(WEEK[0], WEEK[2]) == 0
+    assert await enrol(WEEK[1], WEEK[2]) == 0
+    assert await unmarked() == [1, 2, 1]
+    assert await enrol(None, None) == 3
+    assert await unmarked() == [2, 2, 2]
 
 
 async def test_a_cleared_mark_is_missing_and_a_register_without_marks_is_not_taken(reported: Reported) -> None:

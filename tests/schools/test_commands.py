@@ -50,11 +50,18 @@ def test_a_timetable_is_tried_and_imported_with_errors_by_line(demo: Commands, t
 
     tried = json.loads(demo.output("calendar", "import", str(file), "--dry-run", "--json", *SCHOOL))
     done = json.loads(demo.output("calendar", "import", str(file), "--json", *SCHOOL))
+    again = demo.output("calendar", "import", str(file), *SCHOOL)
     refused = demo.run("calendar", "import", str(wrong), *SCHOOL)
+    without_school = demo.run("calendar", "import", str(wrong))
     marked = demo.run("batch", "create", "--class", "123", "--session", "456", "--date", "2024-12-25", "--all")
 
-    assert tried == {"dryRun": True, "sessions": 1, "times": 1}
+    assert tried == {"dryRun": True, "sessions": 1, "times": 1, "changed": 1}
+    assert again.splitlines()[-1] == "Nothing changes: the sessions have these times."
     assert done == tried | {"dryRun": False}
     assert refused.returncode == 1
     assert "line 2" in refused.stderr
+    assert without_school.returncode == 1
+    first, second = without_school.stderr.splitlines()
+    assert "line 2: 'Moonday' is no weekday" in first
+    assert "there are several schools: name one" in second
     assert "does not meet on 2024-12-25, a Wednesday" in marked.stderr

@@ -227,6 +227,13 @@ def missing_value(columns: Sequence[str]) -> Violation:
     return Violation("missing_value", detail, params={"column": columns[0], "columns": list(columns)})
 
 
+def with_errors_of_file(error: Invalid, violations: Sequence[Violation]) -> Invalid:
+    """The error of a request without a school, behind those that its file has in any school."""
+    if not violations:
+        return error
+    return Invalid(f"the file has {len(violations)} errors; {error.detail}", [*violations, *error.violations])
+
+
 def require_encoding(file: str, raw: IO[bytes], max_lines: int | None = None) -> None:
     """Reads the file from its beginning to its end, in blocks.
 

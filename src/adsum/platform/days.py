@@ -49,6 +49,12 @@ class Span:
     def covers(self, day: date) -> bool:
         return (self.begin is None or self.begin <= day) and (self.end is None or self.end > day)
 
+    def exceeds(self, other: Span) -> bool:
+        """Whether it begins before the other one, or ends after it."""
+        begins_before = other.begin is not None and (self.begin is None or self.begin < other.begin)
+        ends_after = other.end is not None and (self.end is None or self.end > other.end)
+        return begins_before or ends_after
+
 
 ALWAYS = Span(None, None)
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date
 
 from sqlalchemy import Date
 
 from adsum.platform.database.engine import Connection
 from adsum.platform.database.sql_files import input_rows, sql_file
+from adsum.platform.days import Span
 from adsum.platform.ids import Batch
 
 _MARK_DAYS = sql_file("adsum.schools", "mark_runs_of_days_stale", parameters={"first_day": Date(), "last_day": Date()})
 _MARK_SESSIONS = sql_file("adsum.schools", "mark_runs_of_sessions_stale")
+_MARK_CLASSES = sql_file("adsum.schools", "mark_runs_of_classes_stale")
 _MARK_BATCH = sql_file("adsum.schools", "mark_runs_of_batch_stale", parameters={"learning_date": Date()})
 _MARK_RECORDS = sql_file("adsum.schools", "mark_runs_of_records_stale")
 
@@ -32,6 +34,22 @@ async def mark_stale_sessions(connection: Connection, session_ids: Collection[in
     """Marks all days of some sessions, because their times change. The school has to be locked."""
     values = input_rows({"session_id": session_id} for session_id in session_ids)
     await _MARK_SESSIONS.fetch_all(connection, values)
+
+
+async def mark_stale_classes(connection: Connection, spans: Mapping[int, Span]) -> None:
+    """Marks the days of classes, each within its span, because their enrolments change. The school has to be locked.
+
+    Reports leave out students who were not enrolled. A summary lacks those who were not when it was made.
+    """
+    rows = (
+        {
+            "class_id": class_id,
+            "first_day": (span.begin or date.min).isoformat(),
+            "last_day": (span.end or date.max).isoformat(),
+        }
+        for class_id, span in spans.items()
+    )
+    await _MARK_CLASSES.fetch_all(connection, input_rows(rows))
 
 
 async def mark_stale_batch(connection: Connection, batch: Batch) -> None:

@@ -25,6 +25,7 @@ def test_a_file_is_checked_and_imported_and_errors_name_their_line(demo: Command
     tried = json.loads(demo.output("attendance", "import", str(file), "--dry-run", "--json", *SCHOOL))
     shown = demo.output("attendance", "import", str(file), "--dry-run", *SCHOOL)
     done = demo.output("attendance", "import", str(file), *SCHOOL)
+    again = demo.output("attendance", "import", str(file), *SCHOOL)
     file.write_text(f"{header}123,456,1,2024-12-25,absent\n")
     differing = demo.run("attendance", "import", str(file), *SCHOOL)
     refused = demo.run("attendance", "import", str(wrong), *SCHOOL)
@@ -33,6 +34,7 @@ def test_a_file_is_checked_and_imported_and_errors_name_their_line(demo: Command
     assert shown.splitlines()[-1] == "A dry run: nothing was changed."
     assert "class-123-session-456-date-25122024" in done
     assert "dry run" not in done
+    assert again.splitlines()[-1] == "Nothing changes: every mark of the file is recorded, or another mark stays."
     assert differing.stderr == "adsum: marks not applied, because other marks are recorded: 1; see --json\n"
     assert refused.returncode == 1
     assert [line.partition(":")[2][:8] for line in refused.stderr.splitlines()] == [" line 2:", " line 3:"]

@@ -7,14 +7,14 @@ from http import HTTPStatus
 
 import pytest
 
-from adsum.accounts.access import Caller, Role
+from adsum.accounts.access import Caller, Role, system_caller
 from adsum.attendance.statuses.rules import CountsAs, Status
 from adsum.batches.marks_import import rules
 from adsum.batches.marks_import.rules import MarksOptions
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.http.list_files import FileKind
 from adsum.wiring import Adsum
-from tests.batches.marks_import.conftest import HEADER, Elsewhere, Files
+from tests.batches.marks_import.conftest import DAY, HEADER, Elsewhere, Files
 from tests.support.api import violations
 from tests.support.schools import caller, enrol, make_bare_school, make_class, make_session, make_student
 
@@ -240,6 +240,21 @@ async def test_the_number_of_lines_and_batches_is_limited(files: Files, monkeypa
         with monkeypatch.context() as patched:
             patched.setattr(rules, limit, value)
             assert violations(await files.send(*lines)) == {("marks.csv", "too_long")}
+
+
+async def test_without_a_school_the_errors_of_the_file_come_first(adsum: Adsum, files: Files) -> None:
+    async with adsum.database.transaction() as connection:
+        await make_bare_school(connection)
+
+    async def errors(line: str) -> list[tuple[str, str]]:
+        content = f"class,session,student,date,status\n{line}\n".encode()
+        with pytest.raises(Invalid) as refused:
+            await adsum.marks_import.import_file(None, content, system_caller(), rules.MarksOptions())
+        return [(each.pointer, each.code) for each in refused.value.violations]
+
+    school_missing = ("/schoolId", "missing_field")
+    assert await errors("7b,1,s-1,soon,present") == [("marks.csv:2", "date_format"), school_missing]
+    assert await errors(f"7b,1,s-1,{DAY},present") == [school_missing]
 
 
 async def test_a_teacher_imports_own_classes_and_learns_nothing_about_others(

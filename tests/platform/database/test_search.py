@@ -76,12 +76,15 @@ async def migrate_existing_rows(url: str) -> None:
             )
             named = {"given": "Sof\u00eda", "family": "N\u00fa\u00f1ez"}
             people = [{"id": number, "source_id": f"s-{number}", **named} for number in range(1, 6_002)]
+            people[-1]["source_id"] = " s-6001\u3000"
             await connection.execute(insert, people)
         await schema.migrate(database)
         async with database.snapshot() as connection:
             s = tables.students.c
             found = await connection.scalars(select(s.id).where(mentions("nunez, sofia s-6001", s.search_text)))
             assert list(found) == [6_001]
+            texts = [await connection.scalar(select(s.search_text).where(s.id == each)) for each in (6_000, 6_001)]
+            assert texts[1] == (texts[0] or "").replace("s-6000", "s-6001")
             filled = select(s.id).where(s.search_text != "")
             assert len((await connection.scalars(filled)).all()) == 6_001
     finally:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import delete, update
 
 from adsum.accounts.access import system_caller
 from adsum.migrations import tables
@@ -392,3 +393,31 @@ async def test_both_ids_at_a_third_school_name_the_student(importing: Importing,
     assert (report.violations, counts(report)["students"][0]) == ((), 0)
     at_schools = dict(await importing.schools(KEPT))
     assert at_schools == {"school-1": True, "school-2": True, "school-3": True}
+
+
+@pytest.mark.parametrize(("is_at_first", "is_at_second"), [(True, False), (True, True)])
+async def test_an_import_repairs_memberships_that_earlier_versions_stored_under_the_removed_id(
+    importing: Importing, two_schools: Roster, *, is_at_first: bool, is_at_second: bool
+) -> None:
+    await import_and_merge(importing, two_schools)
+    move(two_schools, REMOVED)
+    await run_twice(importing, two_schools)
+    (kept,) = [row for row in await importing.rows(tables.students) if row["source_id"] == KEPT]
+    schools = {row["source_id"]: row["id"] for row in await importing.rows(tables.schools)}
+    s, o, e = tables.students.c, tables.student_schools.c, tables.enrolments.c
+    async with importing.database.transaction() as connection:
+        at_second = (s.merged_into == kept["id"], s.school_id == schools["school-2"])
+        await connection.execute(delete(tables.students).where(*at_second))
+        damaged = update(tables.student_schools).where(o.student_id == kept["id"])
+        await connection.execute(damaged.values(source_id=REMOVED, active=is_at_second))
+        await connection.execute(update(tables.students).where(s.id == kept["id"]).values(active=is_at_first))
+        ended = update(tables.enrolments).where(e.source_id == f"class-9-{REMOVED}")
+        await connection.execute(ended.values(end_date=NOW.date()))
+
+    assert (await run_twice(importing, two_schools))[0] == 0
+
+    assert await importing.schools(KEPT) == [("school-1", True), ("school-2", True)]
+    assert (await importing.spans())[f"class-9-{REMOVED}"][1] is None
+    drop(two_schools, REMOVED)
+    assert (await run_twice(importing, two_schools))[2] == 1
+    assert await importing.schools(KEPT) == [("school-1", True), ("school-2", False)]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from adsum.accounts.access import Permission, system_caller
+from adsum.roster.importing.commands import student_line
 from adsum.roster.importing.rules import Change, ChangedStudent, ClassChange, ImportReport
 from tests.roster.conftest import TODAY, Importing
 from tests.roster.files import Roster, a_class, a_school, enrolment, in_zip, user
@@ -130,6 +131,18 @@ async def test_names_need_the_permission_to_read_rosters(importing: Importing, r
     assert report.students[Change.JOINS].students == [
         ChangedStudent(None, "student-1", None, None, [ClassChange("class-1", None, None, BEGIN)], [])
     ]
+
+
+@pytest.mark.parametrize(
+    ("other", "line"), [("A", "leaves 7a, 7b on 2024-10-15"), ("B", "joins 8a (B), leaves 7a (A)")]
+)
+def test_the_command_line_names_the_schools_of_a_transfer(other: str, line: str) -> None:
+    left, joined = ClassChange("a", "7a", "A", None), ClassChange("b", "8a", other, None)
+    lasting = ClassChange("c", "7b", "A", date(2024, 10, 15))
+    is_transfer = other == "B"
+    student = ChangedStudent(1, "s-1", "Ada", "Byron", [joined] * is_transfer, [left, *[lasting] * (not is_transfer)])
+
+    assert student_line(student) == f"Ada Byron (s-1): {line}"
 
 
 async def test_the_command_line_names_the_first_and_json_all(

@@ -20,7 +20,7 @@ from adsum.registers.rules import RegisterCount, RegisterFilters
 from adsum.registers.service import Registers
 from adsum.schools.calendar.service import SchoolCalendar
 from tests.roster.conftest import Importing, counts, places_and_codes
-from tests.roster.files import Roster, a_class, a_school
+from tests.roster.files import Roster, a_class, a_school, enrolment, user
 from tests.roster.terms_files import EARLY, FIRST, LATE, SECOND, YEAR, term, with_terms
 from tests.support.runs import make_run
 from tests.support.schools import SchoolIds
@@ -378,6 +378,46 @@ async def test_days_are_marked_after_everything_else_so_that_nobody_waits_for_th
     with statements_sent(importing.database) as sent:
         await importing.run(with_terms(None, FIRST), dry_run=True)
     assert count_of(sent, "summarised") == 0
+
+
+@pytest.mark.parametrize(
+    ("cells", "is_summarised"),
+    [
+        ({"beginDate": "2024-10-15"}, False),
+        ({"beginDate": ""}, False),
+        ({"beginDate": "2024-10-16"}, True),
+        ({"beginDate": "2024-10-17"}, True),
+        ({"beginDate": "2024-10-16", "endDate": "2024-11-01"}, True),
+    ],
+)
+async def test_an_earlier_enrolment_makes_the_summaries_of_its_days_anew(
+    importing: Importing, cells: dict[str, str], is_summarised: bool
+) -> None:
+    importing.today = date(2024, 11, 15)
+    roster = a_school()
+    enrolled = roster.row("enrollments", "class-1-student-1")
+    enrolled["beginDate"] = "2024-10-16"
+    await importing.run(roster)
+    await _summarised_run(importing)
+    enrolled |= cells
+
+    await importing.run(roster)
+
+    assert [row["summarised"] for row in await importing.rows(tables.batch_runs)] == [is_summarised]
+    await importing.run(roster)
+
+
+async def test_a_new_enrolment_of_a_past_day_makes_its_summary_anew(importing: Importing) -> None:
+    roster = a_school()
+    await importing.run(roster)
+    await _summarised_run(importing)
+    importing.today = date(2024, 11, 15)
+    roster.tables["users"].append(user("late", "student", "Grace", "Hopper"))
+    roster.tables["enrollments"].append(enrolment("class-1", "late", begin="2024-10-01"))
+
+    await importing.run(roster)
+
+    assert [row["summarised"] for row in await importing.rows(tables.batch_runs)] == [False]
 
 
 async def _summarised_run(importing: Importing) -> None:

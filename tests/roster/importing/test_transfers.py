@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from adsum.accounts.access import Role
 from adsum.migrations import tables
-from adsum.roster.importing.rules import Change
+from adsum.roster.importing.rules import Change, ImportReport
 from tests.roster.conftest import Importing, counts, places_and_codes
 from tests.roster.files import SCHOOL, Roster, a_class, a_school, enrolment, user
 from tests.support.schools import caller
@@ -266,6 +266,95 @@ async def test_an_import_of_one_school_takes_no_student_of_another(importing: Im
     assert report.violations == ()
     rows = [row for row in await importing.rows(tables.students) if row["source_id"] == MOVED]
     assert [(row["school_id"], row["active"]) for row in rows] == [(schools[SCHOOL], True), (schools[OTHER], True)]
+
+
+async def known_elsewhere(importing: Importing, delta: Roster, **options: bool) -> tuple[ImportReport, list[int]]:
+    """The report of an import, and the ids of the students with the sourcedId of the first one."""
+    report = await importing.run(delta, **options)
+    return report, [row["id"] for row in await importing.rows(tables.students) if row["source_id"] == MOVED]
+
+
+async def test_a_delta_that_does_not_name_the_old_school_warns_of_the_second_student(
+    importing: Importing, roster: Roster
+) -> None:
+    await importing.run(roster)
+    moved = user(MOVED, "student", "New", "Name", orgs=OTHER)
+    delta = Roster({"users": [moved]}, modes={"users": "delta"})
+
+    preview, (known,) = await known_elsewhere(importing, delta, dry_run=True)
+    report, (_, new) = await known_elsewhere(importing, delta)
+    again, _ = await known_elsewhere(importing, delta)
+
+    assert places_and_codes(report.warnings) == [("users.csv:2", "known_elsewhere")]
+    (warning,) = report.warnings
+    assert warning.params["knownStudentId"] == known
+    assert warning.params["newStudentId"] == new
+    assert f"student {MOVED} is also student {known} of Lindenhof" in warning.detail
+    assert warning.detail.endswith(f"adsum student merge {known} {new}")
+    assert [each.params["newStudentId"] for each in preview.warnings] == [None]
+    assert preview.warnings[0].detail.endswith(f"adsum student merge {known} NEW")
+    assert (again.warnings, again.changes_nothing) == ((), True)
+
+
+@pytest.mark.parametrize(("given", "warns"), [(f"Given {MOVED}", True), ("Another", False)])
+async def test_a_complete_file_of_one_school_warns_of_the_same_id_with_the_same_name(
+    importing: Importing, roster: Roster, given: str, warns: bool
+) -> None:
+    await importing.run(roster)
+    own = a_school(students=1)
+    for table, column in (("orgs", "sourcedId"), ("users", "orgSourcedIds"), ("classes", "schoolSourcedId")):
+        for row in own.tables[table]:
+            row[column] = "school-3"
+    own.row("users", MOVED)["givenName"] = given
+
+    report = await importing.run(own)
+
+    assert [each.code for each in report.warnings] == ["known_elsewhere"] * warns
+
+
+async def test_no_warning_tells_of_schools_that_the_caller_does_not_see(importing: Importing, roster: Roster) -> None:
+    await importing.run(roster)
+    schools = {row["source_id"]: row["id"] for row in await importing.rows(tables.schools)}
+    delta = Roster({"users": [user(MOVED, "student", "A", "B", orgs=OTHER)]}, modes={"users": "delta"})
+
+    report = await importing.run(delta, caller(Role.OFFICE, schools[OTHER]))
+
+    assert report.tables["students"].added == 1
+    assert report.warnings == ()
+
+
+@pytest.mark.parametrize("is_deleted_first", [True, False])
+async def test_a_student_who_is_deleted_at_one_school_and_active_at_another_transfers(
+    importing: Importing, roster: Roster, is_deleted_first: bool
+) -> None:
+    await importing.run(roster)
+    old = roster.row("users", MOVED)
+    rows = [{**old, "status": "tobedeleted"}, {**old, "orgSourcedIds": OTHER}]
+    enrolled = [enrolment("class-2", MOVED, begin="2024-10-15", school=OTHER)]
+    delta = Roster(
+        {"users": rows if is_deleted_first else rows[::-1], "enrollments": enrolled},
+        modes={"users": "delta", "enrollments": "delta"},
+    )
+
+    report = await importing.run(delta)
+
+    assert (report.violations, report.warnings) == ((), ())
+    assert counts(report)[STUDENTS] == (0, 1, 0, 0)
+    assert await importing.schools(MOVED) == [(OTHER, True), (SCHOOL, False)]
+    spans = await importing.spans()
+    assert (spans[OLD], spans[NEW]) == ((BEGIN, DAY), (DAY, None))
+    assert (await importing.run(delta)).changes_nothing
+
+
+async def test_a_deleted_row_ends_nobody_whose_other_row_is_wrong(importing: Importing, roster: Roster) -> None:
+    await importing.run(roster)
+    old = roster.row("users", MOVED)
+    rows = [{**old, "status": "tobedeleted"}, {**old, "orgSourcedIds": OTHER, "role": "pupil"}]
+
+    report = await importing.run(Roster({"users": rows}, modes={"users": "delta"}))
+
+    assert places_and_codes(report.violations) == [("users.csv:3", "unknown_role")]
+    assert await importing.schools(MOVED) == [(SCHOOL, True)]
 
 
 async def test_a_former_school_does_not_rename_a_student_of_another(importing: Importing, roster: Roster) -> None:

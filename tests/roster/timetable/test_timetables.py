@@ -109,7 +109,8 @@ async def test_a_timetable_names_classes_and_sessions_as_the_roster_file_does_or
     own = api.school.session_id
     rows = f"ma-7b,,2,,1,08:00,08:45\nma-7b,,,,2,08:00,08:45\n,{api.school.class_id},,{own},3,08:00,08:45\n"
     answer = await send(api, rows + "ma-7b,,2,,1,10:00,10:45\n")
-    assert answer.json() == {"dryRun": False, "sessions": 3, "times": 4}
+    assert answer.json() == {"dryRun": False, "sessions": 3, "times": 4, "changed": 3}
+    assert (await send(api, rows + "ma-7b,,2,,1,10:00,10:45\n")).json()["changed"] == 0
     assert await times_of(api, second) == [(1, "08:00"), (1, "10:00")]
     assert await times_of(api, default) == [(2, "08:00")]
     assert await times_of(api, own) == [(3, "08:00")]
@@ -141,7 +142,7 @@ async def test_importing_a_timetable_leaves_other_sessions_unchanged(adsum: Adsu
 async def test_a_dry_run_changes_nothing(api: Api) -> None:
     await replace_times(api, MONDAY)
     answer = await send(api, f",{api.school.class_id},,,2,08:00,08:45\n", dryRun=True)
-    assert answer.json() == {"dryRun": True, "sessions": 1, "times": 1}
+    assert answer.json() == {"dryRun": True, "sessions": 1, "times": 1, "changed": 1}
     assert await times_of(api, api.school.session_id) == [(1, "08:00")]
 
 
@@ -166,7 +167,7 @@ async def test_a_timetable_with_too_many_times_for_a_session_is_refused(api: Api
 
 
 async def test_an_empty_timetable_changes_nothing(api: Api) -> None:
-    assert (await send(api, "")).json() == {"dryRun": False, "sessions": 0, "times": 0}
+    assert (await send(api, "")).json() == {"dryRun": False, "sessions": 0, "times": 0, "changed": 0}
 
 
 async def test_a_timetable_that_is_not_csv_is_refused(api: Api) -> None:

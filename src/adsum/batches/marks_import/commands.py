@@ -59,6 +59,8 @@ def import_marks(
     show_changes(answer)
     if answer.dry_run:
         typer.echo("A dry run: nothing was changed.")
+    elif rows and not any(batch.added_jobs for batch in answer.batches):
+        typer.echo("Nothing changes: every mark of the file is recorded, or another mark stays.")
     for detail in sorted({warning.detail for batch in answer.batches for warning in batch.warnings}):
         typer.echo(f"adsum: {detail}", err=True)
     conflicts = sum(len(batch.conflicts) for batch in answer.batches)

@@ -306,15 +306,20 @@ class SchoolsOfFile:
         return self.by_class.get(own_id.text) or unknown_class(unknown, own_id)
 
 
-def own_classes(content: bytes) -> set[int]:
-    """Adsum's ids of the classes that a file names by them.
+def own_classes(content: bytes) -> tuple[set[int], list[Violation]]:
+    """Adsum's ids of the classes that a file names by them, and the violations that it has in any school.
 
     Raises:
         Malformed: as `read_marks`.
     """
-    rows = (row for row in read_marks(content) if isinstance(row, MarkRow))
-    texts = {name.text for row in rows for name in row.class_names if name.is_own_id}
-    return {int(text) for text in texts if text.isdecimal() and int(text) <= MAX_ID}
+    texts: set[str] = set()
+    violations = Violations()
+    for row in read_marks(content):
+        if isinstance(row, WrongRow):
+            violations.add_located(row.violations)
+        else:
+            texts.update(name.text for name in row.class_names if name.is_own_id)
+    return {int(text) for text in texts if text.isdecimal() and int(text) <= MAX_ID}, violations.items
 
 
 class _Lines:

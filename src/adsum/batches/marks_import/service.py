@@ -25,6 +25,7 @@ from adsum.batches.repository.submissions import load_snapshots, visible_batches
 from adsum.batches.service import AttendancesService
 from adsum.batches.submission import BatchResult, first_result
 from adsum.platform.coalescer import REQUESTS_AT_MOST
+from adsum.platform.csv_files import with_errors_of_file
 from adsum.platform.database.answers import (
     AnswerKey,
     KeyedRequest,
@@ -130,12 +131,12 @@ class MarksImport:
             return SchoolsOfFile(await self._school(school_id, caller))
         try:
             return SchoolsOfFile(await self._school((await self._schools.only(caller)).id, caller))
-        except Invalid:
-            class_ids = await asyncio.to_thread(own_classes, content)
+        except Invalid as error:
+            class_ids, violations = await asyncio.to_thread(own_classes, content)
             async with self._database.snapshot() as connection:
                 by_class = await schools_of_classes(connection, caller, class_ids)
             if not by_class:
-                raise
+                raise with_errors_of_file(error, violations) from None
         schools = {each: await self._school(each, caller) for each in sorted(set(by_class.values()))}
         return SchoolsOfFile(None, {str(class_id): schools[each] for class_id, each in by_class.items()})
 

@@ -9,6 +9,7 @@ from sqlalchemy import Table, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.search import with_search_text
+from adsum.platform.days import Span
 from adsum.roster.repository.membership import student_names
 from adsum.roster.tables import classes, enrolments, sessions, student_schools, students
 
@@ -33,11 +34,12 @@ class StudentKey:
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentKey:
-    """The ids of an enrolment, its class and its student."""
+    """The ids of an enrolment, its class and its student, and its days."""
 
     id: int
     class_id: int
     student_id: int
+    span: Span
 
 
 async def class_id_of(connection: AsyncConnection, school_id: int, source_id: str) -> int | None:
@@ -83,12 +85,12 @@ async def enrolment_of(connection: AsyncConnection, school_id: int, source_id: s
     """The enrolment in a class of a school with this source id."""
     e = enrolments.c
     found = (
-        select(e.id, e.class_id, e.student_id)
+        select(e.id, e.class_id, e.student_id, e.begin_date, e.end_date)
         .join(classes, classes.c.id == e.class_id)
         .where(classes.c.school_id == school_id, e.source_id == source_id)
     )
     row = (await connection.execute(found)).first()
-    return None if row is None else EnrolmentKey(*row)
+    return None if row is None else EnrolmentKey(*row[:3], Span(*row[3:]))
 
 
 async def upsert_class(connection: AsyncConnection, row_id: int | None, values: dict[str, Any]) -> int:

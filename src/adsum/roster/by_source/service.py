@@ -18,8 +18,9 @@ from adsum.roster.by_source.rules import MAX_NAME, SourcedClass, SourcedEnrolmen
 from adsum.roster.repository.session_validity import day_of_school, follow_roster, start_classes
 from adsum.roster.terms.repository import bounds_of_class
 from adsum.roster.terms.rules import bounded
-from adsum.schools.repository import lock_school, today_of_school
+from adsum.schools.repository import lock_rosters, lock_school, today_of_school
 from adsum.schools.service import require_school
+from adsum.schools.stale_days import mark_stale_classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,9 @@ class SourcedRoster:
             bounds = await bounds_of_class(connection, class_id) if class_id is not None else None
             values |= asdict(bounded(Span(row.begin_date, row.end_date), bounds))
             row_id = existing.id if existing else None
+            span = Span(values["begin_date"], values["end_date"])
+            if class_id is not None and (existing is None or span.exceeds(existing.span)):
+                await mark_stale_classes(connection, {class_id: span})
             return Upserted(await statements.upsert_enrolment(connection, row_id, values), existing is None)
 
     @asynccontextmanager
@@ -138,6 +142,7 @@ class SourcedRoster:
         require_permission(caller, Permission.ROSTER_IMPORT)
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
+            await lock_rosters(connection, [school_id])
             await lock_school(connection, school_id)
             yield connection
 

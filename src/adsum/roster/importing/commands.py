@@ -141,24 +141,29 @@ def _show_students(change: Change, changed: ChangedStudents) -> None:
     verb = change.value if changed.count == 1 else change.value.removesuffix("s")
     typer.echo(f"{changed.count:,} {'student' if changed.count == 1 else 'students'} {verb}:")
     for student in changed.students[:MAX_STUDENTS]:
-        typer.echo(f"  {_student_line(student)}")
+        typer.echo(f"  {student_line(student)}")
     if changed.count > MAX_STUDENTS:
         typer.echo(f"  and {changed.count - MAX_STUDENTS:,} more: see --json")
 
 
-def _student_line(student: ChangedStudent) -> str:
+def student_line(student: ChangedStudent) -> str:
+    """The student with their classes, and with the schools of the classes if there are several."""
     named = f"{student.given_name} {student.family_name}".strip()
     source = f" ({student.source_id})" if student.source_id else ""
+    schools = {change.school for change in (*student.joined, *student.left)}
     classes = [
-        f"{verb} {_classes_text(changes)}"
+        f"{verb} {_classes_text(changes, with_schools=len(schools) > 1)}"
         for verb, changes in (("joins", student.joined), ("leaves", student.left))
         if changes
     ]
     return f"{named}{source}{': ' if classes else ''}{', '.join(classes)}"
 
 
-def _classes_text(changes: Sequence[ClassChange]) -> str:
-    shown = [f"{change.title} on {change.day}" if change.day else f"{change.title}" for change in changes[:MAX_CLASSES]]
+def _classes_text(changes: Sequence[ClassChange], *, with_schools: bool) -> str:
+    shown = [
+        f"{change.title}{f' ({change.school})' if with_schools else ''}{f' on {change.day}' if change.day else ''}"
+        for change in changes[:MAX_CLASSES]
+    ]
     more = f" and {len(changes) - MAX_CLASSES} more" if len(changes) > MAX_CLASSES else ""
     return ", ".join(shown) + more
 

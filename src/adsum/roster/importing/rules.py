@@ -172,6 +172,17 @@ class KnownStudents:
         return self.at_schools.get((school_id, source_id)) or self.elsewhere.get(source_id)
 
 
+@dataclass(frozen=True, slots=True)
+class DoubleStudent:
+    """A row with a new student of a school, whose source id names a student of a school that is not in the files."""
+
+    row: int
+    school_id: int
+    source_id: str
+    known_id: int
+    known_school: str
+
+
 class Staged(StrEnum):
     """The state of a source id in the files: it exists, it is deleted, or its row is invalid and nothing changes."""
 

@@ -45,6 +45,7 @@ from adsum.roster.importing.term_steps import TermSteps
 from adsum.roster.oneroster.csv_table import Mode
 from adsum.roster.oneroster.package import Package, repeated_id
 from adsum.roster.oneroster.records import STUDENT, TEACHER
+from adsum.schools.repository import lock_rosters
 
 BATCH = 5_000
 
@@ -107,7 +108,7 @@ class RosterSteps:
         tables = {
             "schools": schools,
             "terms": table_of_terms,
-            "students": await self._apply_students(),
+            "students": await self._apply_students(people),
             "teachers": await self._apply(TEACHERS, "teachers"),
             "classes": await self._apply_classes(),
             "sessions": await self._apply_sessions(classes, valid_from),
@@ -148,6 +149,7 @@ class RosterSteps:
         sources = {*orgs.schools, *orgs.gone, *referenced}
         known = {school.source_id: school for school in await staging.schools_of(connection, sources)}
         _refuse_invisible_schools(orgs, known, self._caller)
+        await lock_rosters(connection, [school.id for school in known.values() if _is_visible(self._caller, school)])
         self.findings.warn(*time_zone.warnings(orgs.schools.values(), known))
         new = [(source, org.name) for source, org in orgs.schools.items() if source not in known]
         renamed = [org for source, org in orgs.schools.items() if source in known and known[source].name != org.name]
@@ -172,6 +174,7 @@ class RosterSteps:
         async for batch in self._batches("users", self._package.people()):
             await asyncio.to_thread(people.map, batch)
             await self._stage_people(people)
+        people.map_deleted()
         people.map_roles_without_person()
         await self._stage_people(people)
         return people
@@ -220,14 +223,19 @@ class RosterSteps:
         present = await changes.count_present(self._connection, kind)
         return TableReport(added, changed, unchanged=present - added - changed)
 
-    async def _apply_students(self) -> TableReport:
+    async def _apply_students(self, people: PeopleMapping) -> TableReport:
         """A transfer to another school is a change. Every other school of a student counts like a student."""
         connection, absent = self._connection, self._absence_means_gone("users")
         await transfers.find_elsewhere(connection)
         for table in (import_elsewhere, import_leavers):
             await staging.index_staged(connection, table)
         transferred = await transfers.transfer(connection, absent=absent)
+        is_delta = self._package.mode("users") is Mode.DELTA
+        doubles = await transfers.double_students(connection, self._caller, is_delta=is_delta)
         report = await self._apply(STUDENTS, "students")
+        if doubles:
+            ids = None if self._compares else await transfers.active_students(connection)
+            people.warn_of_doubles(doubles, ids)
         await transfers.find_elsewhere(connection)
         joined, again = await transfers.join_schools(connection)
         ended = await transfers.end_missing_students(connection, absent=absent)
@@ -251,6 +259,7 @@ class RosterSteps:
     ) -> dict[str, TableReport]:
         await terms.set_classes()
         await self._map_enrolments(await self._references(people, classes, terms.bounds))
+        terms.widened = await changes.widened_enrolments(self._connection)
         absent = self._absence_means_gone("enrollments")
         tables: dict[str, TableReport] = {}
         for kind, name in ((ENROLMENTS, "enrolments"), (TEACHINGS, "teachings")):

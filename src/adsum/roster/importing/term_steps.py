@@ -27,12 +27,15 @@ from adsum.roster.importing.rules import Findings, TableReport
 from adsum.roster.oneroster.records import AcademicSession
 from adsum.roster.terms.repository import bounds_of_classes
 from adsum.roster.terms.rules import FileTerm, opening_terms
-from adsum.schools.repository import lock_school
-from adsum.schools.stale_days import mark_stale_days
+from adsum.schools.repository import lock_rosters, lock_school
+from adsum.schools.stale_days import mark_stale_classes, mark_stale_days
 
 
 class TermSteps:
-    """The methods are called in their order. `bounds` has the days of the terms of each class once they are set."""
+    """The methods are called in their order. `bounds` has the days of the terms of each class once they are set.
+
+    `widened`: the classes whose enrolments begin earlier or end later, with their school and days, for `mark_stale`.
+    """
 
     def __init__(self, connection: Connection, file: FileTerms, findings: Findings) -> None:
         self._connection = connection
@@ -42,6 +45,7 @@ class TermSteps:
         self._before: Mapping[int, Span] = {}
         self._changed_schools: set[int] = set()
         self.bounds: Mapping[int, Span] = {}
+        self.widened: Mapping[int, tuple[int, Span]] = {}
 
     async def apply(self, orgs: Orgs, caller: Caller) -> TableReport:
         """Makes the terms of the schools equal to the file.
@@ -53,6 +57,7 @@ class TermSteps:
         if not orgs.is_complete:
             named = {*file.active, *file.gone, *(entry.parent for entry in file.active.values())} - {""}
             self._schools |= await statements.schools_with_terms(connection, caller, named)
+            await lock_rosters(connection, self._schools)
         self._before = await bounds_of_classes(connection, self._schools)
         stored = await statements.stored_terms(connection, self._schools)
         self._findings.warn(*break_circles(file, {term.source_id: term.parent for term, _ in stored if term.parent}))
@@ -95,12 +100,17 @@ class TermSteps:
         }
 
     async def mark_stale(self) -> None:
-        """Marks all days of the schools whose terms changed.
+        """Marks all days of the schools whose terms changed, and the days of the classes with earlier enrolments.
 
         The last step: corrections and reports wait for these locks until the import is committed.
         """
-        for school_id in sorted(self._changed_schools):
+        spans = {
+            class_id: span for class_id, (school, span) in self.widened.items() if school not in self._changed_schools
+        }
+        for school_id in sorted(self._changed_schools | {school for school, _ in self.widened.values()}):
             await lock_school(self._connection, school_id)
+        if spans:
+            await mark_stale_classes(self._connection, spans)
         for school_id in sorted(self._changed_schools):
             await mark_stale_days(self._connection, school_id)
 

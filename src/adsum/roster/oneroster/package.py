@@ -81,7 +81,12 @@ class Package:
         if not self._has("users"):
             return iter(())
         read = read_person_of_1_2 if self._has("roles") else read_person_of_1_1
-        return _first_rows(self.tables["users"].name, self.tables["users"].records(read))
+        return _first_rows(self.tables["users"].name, self.tables["users"].records(read), by_status=self._moves_people)
+
+    @property
+    def _moves_people(self) -> bool:
+        """Whether a user may have two rows: one that is deleted at a school, and one that is active at another."""
+        return self.mode("users") is Mode.DELTA and not self._has("roles")
 
     def roles(self) -> Iterator[PersonRole | LeftOut]:
         """OneRoster 1.2 only. The `source_id` of a left-out row is the user's."""
@@ -178,14 +183,23 @@ def _property_of(name: str) -> str:
     return f"file.{SPELLED.get(name, name)}"
 
 
-def _first_rows(file: str, records: Iterator[RosterRecord | LeftOut]) -> Iterator[RosterRecord | LeftOut]:
-    """The first row of each sourcedId; later rows are left out."""
-    first: dict[str, int] = {}
+def _first_rows(
+    file: str, records: Iterator[RosterRecord | LeftOut], *, by_status: bool = False
+) -> Iterator[RosterRecord | LeftOut]:
+    """The first row of each sourcedId; later rows are left out.
+
+    `by_status`: the first deleted and the first other row of each.
+    """
+    first: dict[tuple[str, bool], int] = {}
     for record in records:
-        if record.source_id is None or first.setdefault(record.source_id, record.row) == record.row:
+        if record.source_id is None:
+            yield record
+            continue
+        key = record.source_id, by_status and not isinstance(record, LeftOut) and record.is_gone
+        if first.setdefault(key, record.row) == record.row:
             yield record
         else:
-            violation = repeated_id(file, record.row, first[record.source_id])
+            violation = repeated_id(file, record.row, first[key])
             yield LeftOut(record.row, record.source_id, (violation,), is_repeated=True)
 
 

@@ -12,8 +12,10 @@ from adsum.accounts.access import system_caller
 from adsum.platform.command_line.options import read_day, school_option
 from adsum.platform.command_line.output import Json, show_item
 from adsum.platform.command_line.session import run_with_services
+from adsum.platform.csv_files import with_errors_of_file
+from adsum.platform.errors import Invalid
 from adsum.platform.services import Services
-from adsum.roster.timetable.rules import TimetableReport
+from adsum.roster.timetable.rules import TimetableReport, violations_of_lines
 from adsum.roster.timetable.schemas import TimetableAnswer
 from adsum.roster.timetable.service import Timetables
 from adsum.schools.service import Schools
@@ -50,10 +52,25 @@ def import_timetable(
     content = file.read_bytes()
 
     async def work(services: Services) -> TimetableReport:
-        school = school_id or (await services[Schools].only(system_caller())).id
         return await services[Timetables].import_file(
-            school, content, system_caller(), dry_run=dry_run, valid_from=valid_from
+            await _school(services, school_id, content),
+            content,
+            system_caller(),
+            dry_run=dry_run,
+            valid_from=valid_from,
         )
 
     report = run_with_services(work)
     show_item(TimetableAnswer.model_validate(report), as_json=as_json)
+    if not report.changed and not as_json:
+        typer.echo("Nothing changes: the sessions have these times.")
+
+
+async def _school(services: Services, school_id: int | None, content: bytes) -> int:
+    """Without a school, the errors of the file are shown, too."""
+    if school_id is not None:
+        return school_id
+    try:
+        return (await services[Schools].only(system_caller())).id
+    except Invalid as error:
+        raise with_errors_of_file(error, violations_of_lines(content)) from None

@@ -66,8 +66,21 @@ async def replace_times(
     connection: AsyncConnection, weeks: Mapping[int, Sequence[SessionTime]], valid_from: date | None, today: date
 ) -> None:
     """Replaces the times of each of these sessions, of one school, from a day on: see `times_after`."""
-    if connection.dialect.name != "sqlite":  # SQLite has one writer
+    # SQLite has one writer.
+    if connection.dialect.name != "sqlite":
         await _LOCK_SCHOOLS.fetch_all(connection, input_rows({"session_id": session_id} for session_id in weeks))
+    changed = await changed_times(connection, weeks, valid_from, today)
+    await _DELETE_TIMES.fetch_all(connection, input_rows({"session_id": session_id} for session_id in changed))
+    rows = [_row(session_id, time) for session_id, times in changed.items() for time in times]
+    if rows:
+        await connection.execute(insert(session_times), rows)
+    await mark_stale_sessions(connection, changed.keys())
+
+
+async def changed_times(
+    connection: AsyncConnection, weeks: Mapping[int, Sequence[SessionTime]], valid_from: date | None, today: date
+) -> dict[int, list[SessionTime]]:
+    """All times of each session whose times `replace_times` changes."""
     stored = await times_of_sessions(connection, weeks)
     changed: dict[int, list[SessionTime]] = {}
     for session_id, week in weeks.items():
@@ -75,11 +88,7 @@ async def replace_times(
         after = times_after(before, week, valid_from, today)
         if {(time, time.valid) for time in before} != {(time, time.valid) for time in after}:
             changed[session_id] = after
-    await _DELETE_TIMES.fetch_all(connection, input_rows({"session_id": session_id} for session_id in changed))
-    rows = [_row(session_id, time) for session_id, times in changed.items() for time in times]
-    if rows:
-        await connection.execute(insert(session_times), rows)
-    await mark_stale_sessions(connection, changed.keys())
+    return changed
 
 
 def _row(session_id: int, time: SessionTime) -> dict[str, Any]:

@@ -26,11 +26,19 @@ TimedSession: TypeAlias = tuple[SessionRow, list[SessionTime]]
 
 @dataclass(frozen=True, slots=True)
 class TimetableReport:
-    """The number of sessions that an import gives times, and of their times together; of a dry run, would give."""
+    """The numbers of an import, or the expected numbers of a dry run.
+
+    Attributes:
+        dry_run: nothing was changed.
+        sessions: in the file.
+        times: of these sessions together.
+        changed: the sessions that get other times than they have.
+    """
 
     dry_run: bool
     sessions: int
     times: int
+    changed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,11 @@ def read_timetable(content: bytes) -> list[TimetableRow]:
         Malformed: not UTF-8, or not CSV with these columns.
     """
     return [_row(line) for line in TIMETABLE.lines(content)]
+
+
+def violations_of_lines(content: bytes) -> list[Violation]:
+    """The violations that a timetable has in any school. Raises as `read_timetable`."""
+    return [violation for row in read_timetable(content) for violation in row.violations]
 
 
 def _row(line: Line) -> TimetableRow:

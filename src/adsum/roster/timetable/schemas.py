@@ -33,8 +33,9 @@ class Times(SentSchema):
 
 
 class TimetableAnswer(Schema):
-    """The number of sessions that get times, and of these times."""
+    """The number of sessions in the file, of their times, and of the sessions that get other times than they have."""
 
     dry_run: bool
     sessions: int
     times: int
+    changed: int = 0

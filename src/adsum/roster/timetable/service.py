@@ -15,7 +15,7 @@ from adsum.roster.naming.repository import schools_with_classes, visible_session
 from adsum.roster.naming.rules import RosterNames, classes_unknown, with_schools
 from adsum.roster.repository.classes import find_class, is_visible_session, school_of_session
 from adsum.roster.rules import ClassRow
-from adsum.roster.timetable.repository import replace_times, times_by_session, times_of
+from adsum.roster.timetable.repository import changed_times, replace_times, times_by_session, times_of
 from adsum.roster.timetable.rules import (
     TimedSession,
     TimetablePlan,
@@ -130,10 +130,12 @@ class Timetables:
                 schools = await schools_with_classes(connection, caller, unknown, other_than=school_id)
                 violations = list(with_schools(plan.violations, schools))
                 raise Invalid(f"the timetable has {number_of_errors(len(violations))}", violations)
+            today = await today_of_school(connection, school_id, self._now())
+            changed = await changed_times(connection, plan.times, valid_from, today)
             if not dry_run:
-                today = await today_of_school(connection, school_id, self._now())
                 await replace_times(connection, plan.times, valid_from, today)
-            report = TimetableReport(dry_run, len(plan.times), sum(map(len, plan.times.values())))
+            times = sum(map(len, plan.times.values()))
+            report = TimetableReport(dry_run, len(plan.times), times, len(changed))
             await store_result(connection, keyed, report)
         return report
 

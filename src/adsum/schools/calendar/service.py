@@ -16,7 +16,7 @@ from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, p
 from adsum.platform.texts import UNSTORABLE, validate_reason
 from adsum.schools.calendar import repository as calendars
 from adsum.schools.calendar.rules import MAX_TITLE, ClosedDay, ClosedDayFilters, RecordedClosedDay, Term
-from adsum.schools.repository import lock_school
+from adsum.schools.repository import lock_rosters, lock_school
 from adsum.schools.service import require_school
 from adsum.schools.stale_days import mark_stale_days
 
@@ -124,6 +124,7 @@ class SchoolCalendar:
         require_permission(caller, Permission.SCHOOL_MANAGE)
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
+            await lock_rosters(connection, [school_id])
             await lock_school(connection, school_id)
             if await calendars.is_term_of_class(connection, school_id, term_id):
                 raise Conflict("classes run in this term: change it in the roster file", id=term_id)

@@ -32,6 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.tables import class_teachers, users
 from adsum.platform.database.search import SEARCH_TEXT
+from adsum.platform.days import Span
 from adsum.roster.importing.rules import Staged
 from adsum.roster.importing.tables import (
     import_classes,
@@ -242,6 +243,27 @@ async def end_missing_classes(connection: AsyncConnection, *, absent: bool) -> i
     """Deactivates classes that are deleted; with `absent`, also those that are not in the file."""
     statement = update(classes).where(classes.c.active, *of_import(CLASSES), is_missing(CLASSES, absent=absent))
     return (await connection.execute(statement.values(active=False))).rowcount
+
+
+async def widened_enrolments(connection: AsyncConnection) -> dict[int, tuple[int, Span]]:
+    """The classes with a past day on which the staged enrolments put a student who is not in the class then yet.
+
+    Before they are applied. By class: its school, and a span that contains these days.
+    """
+    staged, e, c = import_enrolments.c, enrolments.c, classes.c
+    first, last = literal(date.min, Date), literal(date.max, Date)
+    begin, end = func.coalesce(staged.begin_date, first), func.coalesce(staged.end_date, last)
+    is_wider = or_(e.id.is_(None), begin < func.coalesce(e.begin_date, first), end > func.coalesce(e.end_date, last))
+    statement = (
+        select(staged.class_id, c.school_id, func.min(begin), func.max(end))
+        .join(classes, c.id == staged.class_id)
+        .join(import_schools, import_schools.c.school_id == c.school_id)
+        .outerjoin(enrolments, and_(e.class_id == staged.class_id, e.source_id == staged.source_id))
+        .where(ENROLMENTS.is_present(import_enrolments), begin < import_schools.c.today, is_wider)
+        .group_by(staged.class_id, c.school_id)
+    )
+    rows = await connection.execute(statement)
+    return {class_id: (school_id, Span(begin, end)) for class_id, school_id, begin, end in rows}
 
 
 async def end_missing_enrolments(

@@ -19,13 +19,16 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.accounts.access import Caller
+from adsum.accounts.visibility import in_visible_school
 from adsum.platform.database.search import with_search_text
 from adsum.roster.importing.repository.changes import ENROLMENTS, STUDENTS, is_missing, of_import
-from adsum.roster.importing.rules import KnownStudents
+from adsum.roster.importing.rules import MAX_VIOLATIONS, DoubleStudent, KnownStudents
 from adsum.roster.importing.tables import (
     import_elsewhere,
     import_enrolments,
@@ -36,6 +39,7 @@ from adsum.roster.importing.tables import (
 )
 from adsum.roster.repository.membership import student_names
 from adsum.roster.tables import classes, is_student, student_schools, students
+from adsum.schools.tables import schools
 
 _MERGED = students.alias("merged")
 _MEMBERSHIP = ("student_id", "school_id", "active", "source_id")
@@ -89,6 +93,31 @@ async def find_elsewhere(connection: AsyncConnection) -> None:
     )
     rows = select(found.c.school_id, found.c.source_id, found.c.student_id).where(found.c.rank == 1)
     await connection.execute(insert(import_elsewhere).from_select(["school_id", "source_id", "student_id"], rows))
+
+
+async def double_students(connection: AsyncConnection, caller: Caller, *, is_delta: bool) -> list[DoubleStudent]:
+    """The listed students who are new, and whose source ids name students of other visible schools, by row.
+
+    After `find_elsewhere`, before students are added. A complete file may be of a school with source ids of its own, so
+    of its students those count who have the same name.
+    """
+    staged, n, known = import_students.c, student_names.c, students.alias("known")
+    is_named_alike = and_(known.c.given_name == staged.given_name, known.c.family_name == staged.family_name)
+    statement = (
+        select(staged.row, staged.school_id, staged.source_id, func.min(n.student_id), func.min(schools.c.name))
+        .join(student_names, n.source_id == staged.source_id)
+        .join(known, known.c.id == n.student_id)
+        .join(schools, schools.c.id == n.school_id)
+        .where(
+            STUDENTS.is_present(import_students), STUDENTS.is_new, not_(exists().where(STUDENTS.same(import_students)))
+        )
+        .where(n.school_id.not_in(select(import_schools.c.school_id)), in_visible_school(caller, n.school_id))
+        .where(true() if is_delta else is_named_alike)
+        .group_by(staged.row, staged.school_id, staged.source_id)
+        .order_by(staged.row)
+        .limit(MAX_VIOLATIONS)
+    )
+    return [DoubleStudent(*row) for row in await connection.execute(statement)]
 
 
 async def transfer(connection: AsyncConnection, *, absent: bool) -> int:

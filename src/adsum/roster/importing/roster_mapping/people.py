@@ -14,7 +14,7 @@ from typing import Any
 from adsum.platform.csv_files import row_violation
 from adsum.platform.errors import Violation
 from adsum.roster.importing.roster_mapping.schools import Orgs
-from adsum.roster.importing.rules import Findings, Staged
+from adsum.roster.importing.rules import DoubleStudent, Findings, Staged
 from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.records import (
     STAFF_ROLES,
@@ -64,6 +64,7 @@ class PeopleMapping:
         self._is_delta = is_delta
         self._by_user: dict[str, list[PersonRole]] | None = None
         self._stored: StoredPeople = {}
+        self._deleted: dict[str, PersonRecord] = {}
         self._staff: dict[str, PersonRecord] = {}
         self._absent_staff: dict[str, PersonRecord] = {}
         self._unplaced: dict[str, _Unplaced] = {}
@@ -103,6 +104,16 @@ class PeopleMapping:
                     "missing_role", FILE, person.row, "this user is not in roles.csv", column="sourcedId"
                 )
                 self._leave_out(FILE, LeftOut(person.row, person.source_id, (violation,)))
+
+    def map_deleted(self) -> None:
+        """Ends the deleted people, after `map`. A delta may delete a person at one school and list them at another:
+        then the other row names all of their schools.
+        """
+        for source_id, person in self._deleted.items():
+            is_unclear = self._by_user is None and source_id in self.left_out
+            if source_id not in self.listed and not is_unclear:
+                self._end(person)
+            self.listed.add(source_id)
 
     def map_roles_without_person(self) -> None:
         """Maps roles of users who are not in users.csv, after `map`. Valid only for changes of stored people."""
@@ -191,15 +202,37 @@ class PeopleMapping:
         without_class = " without a class" if TEACHER in unplaced.roles else ""
         self._findings.ignore(FILE, " and ".join(unplaced.roles) + without_class)
 
+    def warn_of_doubles(self, doubles: Iterable[DoubleStudent], ids: Mapping[tuple[int, str], int] | None) -> None:
+        """Warns of new students whose source id is known at a school that is not in the files.
+
+        Args:
+            doubles: by row.
+            ids: of the new students, by school and source id; None: nothing is stored.
+        """
+        for each in doubles:
+            new_id = None if ids is None else ids.get((each.school_id, each.source_id))
+            named = "another student" if new_id is None else f"another student, {new_id}"
+            detail = (
+                f"student {each.source_id} is also student {each.known_id} of {each.known_school}, a school that these "
+                f"files do not name, so {named}, is added; name the old school in orgs.csv to transfer a student, or "
+                f"merge two records of one: adsum student merge {each.known_id} {new_id or 'NEW'}"
+            )
+            params = {"student": each.source_id, "school": each.known_school}
+            ids_of_both = {"knownStudentId": each.known_id, "newStudentId": new_id}
+            self._findings.warn(
+                row_violation("known_elsewhere", FILE, each.row, detail, column="sourcedId", **params, **ids_of_both)
+            )
+
     def _listed(self, entries: Iterable[PersonRecord | LeftOut]) -> Iterable[PersonRecord]:
         for entry in entries:
             if isinstance(entry, LeftOut):
                 self._leave_out(FILE, entry)
                 continue
-            self.listed.add(entry.source_id)
             if entry.is_gone:
-                self._end(entry)
-            elif entry.source_id in self.left_out:
+                self._deleted[entry.source_id] = entry
+                continue
+            self.listed.add(entry.source_id)
+            if entry.source_id in self.left_out:
                 detail = "this user's row in roles.csv was left out"
                 self._findings.add(row_violation("depends_on_left_out", FILE, entry.row, detail, column="sourcedId"))
             else:
