@@ -208,7 +208,7 @@ def test_a_plain_day_is_neither_a_timestamp_nor_a_29th_of_february(text: str, co
 def test_a_span_exceeds_another_that_begins_later_or_ends_earlier(
     begin: int | None, end: int | None, exceeds: bool
 ) -> None:
-    span = Span(begin and date(2024, 9, begin), end and date(2024, 9, end))
+    span = Span(date(2024, 9, begin) if begin else None, date(2024, 9, end) if end else None)
 
     assert span.exceeds(Span(date(2024, 9, 2), date(2024, 9, 4))) == exceeds
     assert not span.exceeds(ALWAYS)

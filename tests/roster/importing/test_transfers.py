@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import insert
@@ -268,7 +269,7 @@ async def test_an_import_of_one_school_takes_no_student_of_another(importing: Im
     assert [(row["school_id"], row["active"]) for row in rows] == [(schools[SCHOOL], True), (schools[OTHER], True)]
 
 
-async def known_elsewhere(importing: Importing, delta: Roster, **options: bool) -> tuple[ImportReport, list[int]]:
+async def known_elsewhere(importing: Importing, delta: Roster, **options: Any) -> tuple[ImportReport, list[int]]:
     """The report of an import, and the ids of the students with the sourcedId of the first one."""
     report = await importing.run(delta, **options)
     return report, [row["id"] for row in await importing.rows(tables.students) if row["source_id"] == MOVED]
