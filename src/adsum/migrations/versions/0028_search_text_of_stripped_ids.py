@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -40,6 +41,7 @@ def _correct(table: str, searched: tuple[str, ...]) -> None:
     page = page.order_by(rows.c.id).limit(SLICE)
     update = sa.update(rows).where(rows.c.id == sa.bindparam("of_id")).values(search_text=sa.bindparam("text"))
     connection, after = op.get_bind(), 0
+    found: Sequence[Any]
     while found := connection.execute(page.where(rows.c.id > after)).all():
         texts = {row[0]: _search_text(row[2:]) for row in found}
         if wrong := [{"of_id": row[0], "text": texts[row[0]]} for row in found if row[1] != texts[row[0]]]:

@@ -129,9 +129,10 @@ class SourcedRoster:
             refuse(violations)
             values = {"class_id": class_id, "student_id": student_id, "source_id": source_id}
             bounds = await bounds_of_class(connection, class_id) if class_id is not None else None
-            values |= asdict(bounded(Span(row.begin_date, row.end_date), bounds))
+            dates = bounded(Span(row.begin_date, row.end_date), bounds)
+            values |= asdict(dates)
             row_id = existing.id if existing else None
-            span = Span(values["begin_date"], values["end_date"])
+            span = Span(dates.begin_date, dates.end_date)
             if class_id is not None and (existing is None or span.exceeds(existing.span)):
                 await mark_stale_classes(connection, {class_id: span})
             return Upserted(await statements.upsert_enrolment(connection, row_id, values), existing is None)
