@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from sqlalchemy import BindParameter, ColumnElement, Subquery, case, exists, literal, null, select, true
 
-from adsum.accounts.access import Caller
+from adsum.accounts.access import Caller, Permission
 from adsum.accounts.tables import class_covers, class_teachers
 from adsum.platform.database.columns import BigInt
 from adsum.platform.database.validity import Day, valid_on
@@ -44,6 +44,11 @@ UserId = int | None | BindParameter[int]
 def in_visible_school(caller: Caller, school_id: ColumnElement[int]) -> ColumnElement[bool]:
     """Rows of the schools that the caller may see."""
     return true() if caller.schools is None else school_id.in_(sorted(caller.schools))
+
+
+def sees_names(caller: Caller) -> bool:
+    """Whether lists, reports and imports name students, classes and sessions beside their source ids."""
+    return caller.may(Permission.ROSTER_READ)
 
 
 def can_see_school(caller: Caller, school_id: int) -> bool:

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, insert, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.accounts.access import Caller, Permission, Role
-from adsum.accounts.visibility import in_visible_school, in_visible_session
+from adsum.accounts.access import Caller, Role
+from adsum.accounts.visibility import in_visible_school, in_visible_session, sees_names
 from adsum.attendance.rules import DescribedRecord, Record, RecordChange, RecordFilters, RecordPosition
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.platform.database.columns import Instant
@@ -69,7 +69,7 @@ async def describe(connection: AsyncConnection, records: Sequence[Record], calle
     )
     pupils = {id_: texts for id_, *texts in await connection.execute(of_student)}
     places = {id_: texts for id_, *texts in await connection.execute(of_session)}
-    if not caller.may(Permission.ROSTER_READ):
+    if not sees_names(caller):
         pupils = {id_: (source_id, None, None) for id_, (source_id, _, _) in pupils.items()}
         places = {
             id_: (of_class, None, of_session, period, None)

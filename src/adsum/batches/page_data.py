@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
 from adsum.accounts.access import Caller, Permission
+from adsum.accounts.visibility import sees_names
 from adsum.attendance.statuses.rules import shown_statuses
 from adsum.attendance.statuses.service import Statuses
 from adsum.batches.activity.service import ActivityService
@@ -174,7 +175,7 @@ class BatchPageData:
     async def _titles(self, caller: Caller, rows: Iterable[ListedBatch]) -> Mapping[int, SessionTitles]:
         """Empty for a caller without `roster:read`, who sees ids."""
         session_ids = {each.batch.session_id for each in rows}
-        if not session_ids or not caller.may(Permission.ROSTER_READ):
+        if not session_ids or not sees_names(caller):
             return {}
         return await self._directory.session_titles(caller, session_ids)
 
@@ -187,7 +188,7 @@ class BatchPageData:
     async def _names(self, caller: Caller, details: BatchDetails, timeline: BatchTimeline) -> dict[str, Any]:
         """The names of the class, its session, the students and the statuses. Empty without `roster:read`."""
         batch = parse_batch_id(details.status.batch_id)
-        if batch is None or not caller.may(Permission.ROSTER_READ):
+        if batch is None or not sees_names(caller):
             return {"titles": {}, "names": {}, "statuses": {}}
         return {
             "titles": await self._directory.session_titles(caller, [batch.session_id]),

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import TypeAlias, TypeVar
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.visibility import sees_names
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.validity import Day
@@ -134,7 +135,7 @@ class Naming:
 
     async def names_of(self, ids: NamedIds, caller: Caller) -> Names:
         """The names of these ids, in one statement; no names without `roster:read`."""
-        if not caller.may(Permission.ROSTER_READ):
+        if not sees_names(caller):
             return Names()
         async with self._database.autocommit_read() as connection:
             return await find_names(connection, caller, ids)

@@ -28,12 +28,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.accounts.access import Caller, Permission
+from adsum.accounts.access import Caller
 from adsum.accounts.visibility import (
     in_fully_visible_class,
     in_visible_class,
     in_visible_school,
     in_visible_session,
+    sees_names,
 )
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.attendance.tables import attendances
@@ -243,9 +244,8 @@ async def named_classes(connection: AsyncConnection, caller: Caller, ids: Sequen
 
 
 async def _named(connection: AsyncConnection, caller: Caller, found: Select[int, str | None, str]) -> dict[int, Named]:
-    may_read_names = caller.may(Permission.ROSTER_READ)
     rows = await connection.execute(found)
-    return {id_: Named(source_id, name if may_read_names else None) for id_, source_id, name in rows}
+    return {id_: Named(source_id, name if sees_names(caller) else None) for id_, source_id, name in rows}
 
 
 def visible_periods(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> VisiblePeriods:

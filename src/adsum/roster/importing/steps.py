@@ -9,7 +9,8 @@ from datetime import date, datetime
 from itertools import islice
 from typing import TypeVar
 
-from adsum.accounts.access import Caller, Permission
+from adsum.accounts.access import Caller
+from adsum.accounts.visibility import sees_names
 from adsum.platform.csv_files import row_violation
 from adsum.platform.database.engine import Connection
 from adsum.platform.days import Span, today_in
@@ -129,7 +130,7 @@ class RosterSteps:
 
     async def changed_students(self, limit: int | None) -> dict[Change, ChangedStudents]:
         """After `run`: the students with each kind of change, the first `limit` of them by name."""
-        with_names = self._caller.may(Permission.ROSTER_READ)
+        with_names = sees_names(self._caller)
         return {
             change: await comparison.changed_students(self._connection, change, limit, with_names=with_names)
             for change in (Change if self._compares else ())
