@@ -23,7 +23,7 @@ from adsum.privacy.service import StudentData
 from adsum.reports.repository.summaries import stale
 from adsum.reports.rules import Counts, GroupBy, total
 from adsum.reports.service import Summaries
-from adsum.reports.tables import student_days
+from adsum.reports.tables import student_days, unmarked_students
 from adsum.schools.calendar.rules import ClosedDay, SessionTime
 from adsum.schools.calendar.service import SchoolCalendar
 from tests.reports.conftest import MONDAY, WEEK, Reported, absent
@@ -183,6 +183,20 @@ async def test_an_erased_student_counts_in_no_class(reported: Reported) -> None:
     left = Counts(sessions=2, attended=2, days=2, unmarked=2)
     assert await reported.counts(GroupBy.CLASS) == {reported.school.class_id: left}
     assert total((await reported.counts(GroupBy.SCHOOL)).values()) == left
+
+
+async def test_nobody_is_unmarked_in_a_session_in_which_only_the_erased_student_had_a_mark(reported: Reported) -> None:
+    await reported.take(MONDAY, {0: "absent"})
+    await reported.take(WEEK[1], {0: "absent", 1: "present"})
+    assert (await reported.counts(GroupBy.CLASS))[reported.school.class_id].unmarked == 3
+
+    await StudentData(reported.database).erase(reported.school.student_ids[0], reported.office)
+
+    for group_by in (GroupBy.CLASS, GroupBy.SCHOOL, GroupBy.STUDENT):
+        assert total((await reported.counts(group_by)).values()).unmarked == 1
+    async with reported.database.snapshot() as connection:
+        days = list(await connection.scalars(select(unmarked_students.c.day)))
+    assert days == [WEEK[1]]
 
 
 async def test_records_of_an_open_run_count_once_it_has_ended(reported: Reported) -> None:

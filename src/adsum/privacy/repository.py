@@ -385,6 +385,8 @@ async def erase_student(connection: AsyncConnection, student_id: int) -> int:
     records = select(attendances.c.id).where(attendances.c.student_id == student_id)
     await connection.execute(delete(attendance_changes).where(attendance_changes.c.attendance_id.in_(records)))
     erased = await connection.execute(delete(attendances).where(attendances.c.student_id == student_id))
+    # Before the summaries, in which the student would be an unmarked one of the classes.
+    await connection.execute(delete(enrolments).where(enrolments.c.student_id == student_id))
     await erase_from_summaries(connection, student_id)
     for school_id, of_school in places.items():
         statuses = await statuses_of_school(connection, school_id)
@@ -395,7 +397,6 @@ async def erase_student(connection: AsyncConnection, student_id: int) -> int:
     await connection.execute(delete(absence_versions).where(absence_versions.c.absence_id.in_(of_student)))
     await connection.execute(delete(absences).where(absences.c.student_id == student_id))
     await connection.execute(delete(contradictions).where(contradictions.c.student_id == student_id))
-    await connection.execute(delete(enrolments).where(enrolments.c.student_id == student_id))
     await connection.execute(delete(student_schools).where(student_schools.c.student_id == student_id))
     await connection.execute(delete(student_merges).where(student_merges.c.student_id == student_id))
     await connection.execute(delete(students).where(named_student_id == student_id))

@@ -111,13 +111,21 @@ async def summarise(connection: AsyncConnection, school_id: int, day: date, stat
 async def summarise_classes(
     connection: AsyncConnection, school_id: int, places: ClassDays, statuses: SchoolStatuses
 ) -> None:
-    """Makes the summaries of classes on some days again. The caller holds the lock of the school."""
+    """Makes the summaries of classes on some days again, and their unmarked students: a session without any mark has
+    none. The caller holds the lock of the school.
+    """
     class_ids, days = {class_id for class_id, _ in places}, {day for _, day in places}
-    c, r = class_days.c, batch_runs.c
-    of_places = (c.school_id == school_id, c.class_id.in_(class_ids), c.day.in_(days))
-    await connection.execute(delete(class_days).where(*of_places))
-    rows = days_of_classes(school_id, [r.class_id.in_(class_ids), r.learning_date.in_(days)], statuses)
-    await connection.execute(insert(class_days).from_select(rows.selected_columns.keys(), rows))
+    r = batch_runs.c
+    runs = [r.class_id.in_(class_ids), r.learning_date.in_(days)]
+    summaries = (
+        (class_days, days_of_classes(school_id, runs, statuses)),
+        (unmarked_students, _unmarked(runs, school_id)),
+    )
+    for table, rows in summaries:
+        c = table.c
+        of_places = (c.school_id == school_id, c.class_id.in_(class_ids), c.day.in_(days))
+        await connection.execute(delete(table).where(*of_places))
+        await connection.execute(insert(table).from_select(rows.selected_columns.keys(), rows))
 
 
 async def add_up_days(connection: AsyncConnection, school_id: int, days: Collection[date]) -> None:
