@@ -38,6 +38,7 @@ from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
+from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, StaleVersion, Violation, refuse
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
@@ -82,6 +83,7 @@ class Absences:
         self._database = database
         self._now = now
 
+    @repeats_if_contended
     async def add(
         self,
         student_ids: Sequence[int],
@@ -162,6 +164,7 @@ class Absences:
             versions = await list_versions(connection, absence_id, before, page.limit + 1)
         return page_of(versions, page, query, lambda version: (version.version,))
 
+    @repeats_if_contended
     async def change(
         self, absence_id: int, versions: Collection[int] | None, change: Callable[[Absence], Absence], caller: Caller
     ) -> AbsenceResult:
@@ -194,6 +197,7 @@ class Absences:
             await _validate(connection, [planned.student_id], absence, caller, planned.school_id)
             return await self._store(connection, replace(planned, absence=absence, version=planned.version + 1), caller)
 
+    @repeats_if_contended
     async def revoke(self, absence_id: int, versions: Collection[int] | None, caller: Caller) -> AbsenceResult:
         """Revokes an absence, so that it applies to no day. To revoke it again changes nothing. Raises as `change`."""
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)

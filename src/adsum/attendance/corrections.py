@@ -22,6 +22,7 @@ from adsum.attendance.rules import (
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.statuses.rules import PRESENT
 from adsum.platform.clock import Clock
+from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Forbidden, NotFound, StaleVersion, Violation, refuse
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
@@ -76,6 +77,7 @@ class Corrections:
         visible = [change.visible_to(caller) for change in changes]
         return page_of(visible, page, record_id, lambda change: (change.version,))
 
+    @repeats_if_contended
     async def correct(
         self, record_id: int, versions: Collection[int] | None, correction: Correction, caller: Caller
     ) -> VisibleRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from adsum.absences.repository import sessions_of_students
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.visibility import can_see_school
+from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import NotFound
 from adsum.platform.telemetry import logger
@@ -43,6 +44,7 @@ class StudentData:
         log.info("student data exported", student_id=student_id, actor=caller.actor)
         return data
 
+    @repeats_if_contended
     async def erase(self, student_id: int, caller: Caller) -> Erased:
         """Deletes a student with their enrolments, records, history, failures, absences and marks in plans.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from adsum.platform.database.engine import Database, RejectedRows, StorageOutage, open_database
+from adsum.platform.database.engine import Database, Deadlocked, RejectedRows, StorageOutage, open_database
 from tests.support.servers.postgres import Postgres, temporary_postgres
 
 
@@ -152,4 +152,5 @@ async def test_a_deadlock_is_an_outage(own_postgres: Postgres, own_database: Dat
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({second})"))
 
     results = await asyncio.gather(lock(1, 2), lock(2, 1), return_exceptions=True)
-    assert {type(result) for result in results} == {type(None), StorageOutage}
+    assert {type(result) for result in results} == {type(None), Deadlocked}
+    assert issubclass(Deadlocked, StorageOutage)

@@ -58,8 +58,16 @@ class StorageOutage(Unavailable):
     code = "database_unavailable"
 
 
+class Deadlocked(StorageOutage):
+    """Postgres ended the transaction, because it and others waited for each other. Nothing was changed."""
+
+
 class RejectedRows(Exception):
     """The database rejected the data of the statement: at least one row is invalid."""
+
+
+class RowExists(RejectedRows):
+    """Another transaction has added a row with the same unique values (Postgres)."""
 
 
 class Database:
@@ -306,6 +314,13 @@ async def _translated() -> AsyncGenerator[None]:
     try:
         yield
     except (DBAPIError, asyncpg.PostgresError) as error:
+        match _state_of(error):
+            case "40001" | "40P01":
+                raise Deadlocked("the database does not answer") from error
+            case "23505":
+                raise RowExists(_name(error)) from error
+            case _:
+                pass
         if is_outage(error):
             raise StorageOutage("the database does not answer") from error
         raise RejectedRows(_name(error)) from error
@@ -315,11 +330,17 @@ async def _translated() -> AsyncGenerator[None]:
 
 def is_outage(error: DBAPIError | asyncpg.PostgresError) -> bool:
     """Whether the server failed to execute the statement, rather than rejected its data."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    if isinstance(state, str):
+    state = _state_of(error)
+    if state is not None:
         return not state.startswith(_WRONG_ROW_CLASSES)
     return not isinstance(error, DataError | IntegrityError)
+
+
+def _state_of(error: DBAPIError | asyncpg.PostgresError) -> str | None:
+    """The SQLSTATE. SQLite has none."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    return state if isinstance(state, str) else None
 
 
 def _is_locked(error: BaseException) -> bool:
