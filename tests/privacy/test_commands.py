@@ -47,11 +47,16 @@ def test_two_records_are_merged_after_every_wrong_word_was_named(demo: Commands)
     nothing = demo.run("student", "merge", "1", "2", "--choose=2024-12-25:456=keep")
     assert "there is nothing to choose on 2024-12-25 in session 456" in nothing.stderr
 
+    names = demo.run("student", "merge", "1", "2")
+    assert (names.returncode, names.stderr.count("\n")) == (1, 1)
+    assert "confirm with --allow-different-names" in names.stderr
     shown = demo.output("student", "merge", "1", "2", "--dry-run")
-    merged = json.loads(demo.output("student", "merge", "1", "2", "--json"))
+    merged = json.loads(demo.output("student", "merge", "1", "2", "--allow-different-names", "--json"))
     again = demo.output("student", "merge", "1", "2")
 
     assert shown.splitlines()[-1] == "A dry run: nothing was changed."
     assert (merged["student"]["id"], merged["removed"]["id"], merged["moved"]["enrolments"]) == (1, 2, 1)
-    assert again.splitlines()[-1] == "Merged."
+    assert "Warning: the names differ" in shown.splitlines()[0]
+    assert "Warning: the records were merged on" in again.splitlines()[0]
+    assert again.splitlines()[-1] == "Already merged: nothing was changed."
     assert demo.run("student", "export", "2").returncode == 1

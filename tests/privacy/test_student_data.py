@@ -76,7 +76,9 @@ async def with_traces_everywhere(register: Register) -> None:
         absence_id = (await connection.execute(select(absences.c.id))).scalar_one()
         await connection.execute(insert(due_absences).values(run_id=run_id, absence_id=absence_id))
         second = await make_student(connection, register.api.school.school_id, given=NOTE)
-    await register.adsum.student_merges.merge(student_of(register), second, Choices(), system_caller())
+    await register.adsum.student_merges.merge(
+        student_of(register), second, Choices(allow_different_names=True), system_caller()
+    )
 
 
 def tables_after(words: str, sent: Sent) -> set[str]:

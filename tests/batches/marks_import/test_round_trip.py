@@ -251,7 +251,7 @@ async def test_a_file_from_before_a_merge_changes_nothing(adsum: Adsum, files: F
         await make_record(connection, school.school_id, both, removed, status="late" if same else "absent")
         await make_record(connection, school.school_id, alone, removed, status="absent", note="ill")
     content = await exported(files, "office", CSV)
-    await adsum.student_merges.merge(kept, removed, Choices(Prefer.KEEP), system_caller())
+    await adsum.student_merges.merge(kept, removed, Choices(Prefer.KEEP, allow_different_names=True), system_caller())
     before = await state(adsum)
 
     answer = await files.send_bytes(content, onExisting="update")

@@ -31,11 +31,14 @@ from tests.support.runs import batch_of
 from tests.support.schools import caller, enrol, make_bare_school, make_record, make_school, make_student
 from tests.support.statements import statements_sent
 
+ALLOWED = Choices(allow_different_names=True)
 NEXT_DAY = "2024-12-26"
 
 
 async def merge(register: Register, keep: int, remove: int, role: str = "office", **fields: Any) -> httpx2.Response:
-    return await register.api.post(f"/students/{keep}/merge", {"removedStudentId": remove, **fields}, role)
+    """Merges two records. Their names differ in most tests, so that each test sees whose they are."""
+    body = {"removedStudentId": remove, "allowDifferentNames": True, **fields}
+    return await register.api.post(f"/students/{keep}/merge", body, role)
 
 
 async def second_record(
@@ -82,7 +85,7 @@ async def test_everything_moves_in_every_table_with_a_student(register: Register
     of_students = {table.name for table in metadata.sorted_tables if "student_id" in table.c}
 
     with statements_sent(register.adsum.database) as sent:
-        merged = await register.adsum.student_merges.merge(kept, removed, Choices(), system_caller())
+        merged = await register.adsum.student_merges.merge(kept, removed, ALLOWED, system_caller())
 
     assert merged.moved == Moved(records=1, absences=1, enrolments=1, disputed_marks=0, failures=1)
     # A new table with a student has to move, too. JSON in these two tables names students.
@@ -146,7 +149,9 @@ async def test_the_chosen_record_holds_with_its_history(
 ) -> None:
     kept = student_of(register)
     removed = await second_record(register)
-    await mark(register, **{f"s{removed}": "late"})
+    await mark(register, **{f"s{removed}": "present"})
+    of_removed = [{"studentId": removed, "status": "late"}]
+    await register.mark(isSelectedAll=False, onExisting="update", marks=of_removed, learningDate=DAY)
     await mark(register, NEXT_DAY, **{f"s{removed}": "absent", f"s{kept}": "present"})
     await mark(register, "2024-12-27", **{f"s{removed}": "excused"})
 
@@ -167,7 +172,11 @@ async def test_the_chosen_record_holds_with_its_history(
     ]
     # The history of the record that is gone is stored with the merge.
     data = (await register.api.get(f"/students/{kept}/data")).json()
-    assert [each["changes"] for each in data["merges"][0]["resolved"]] == [[], []]
+    changes = [each["changes"] for each in data["merges"][0]["resolved"]]
+    assert [[(each["oldStatus"], each["newStatus"]) for each in of_record] for of_record in changes] == [
+        [("present", "late")],
+        [],
+    ]
 
 
 async def test_reports_count_the_student_once_after_a_merge(register: Register) -> None:
@@ -197,12 +206,62 @@ async def test_the_same_merge_again_changes_nothing(register: Register) -> None:
     before = await everything(register)
     again = await merge(register, kept, removed)
 
-    assert (again.status_code, again.json()) == (HTTPStatus.OK, first.json())
+    (warning,) = again.json()["warnings"]
+    assert warning["code"] == "already_merged"
+    assert "not applied" not in warning["detail"]
+    assert (again.status_code, again.json() | {"warnings": []}) == (HTTPStatus.OK, first.json())
+    assert (await merge(register, kept, removed, dryRun=True)).json() == again.json()
     assert await everything(register) == before
     reversed_ = await merge(register, removed, kept)
     assert reversed_.status_code == HTTPStatus.NOT_FOUND
     other = await merge(register, register.api.school.student_ids[1], removed)
     assert violations(other) == {("/removedStudentId", "unknown_student")}
+
+
+async def test_the_same_merge_again_with_other_choices_says_that_they_were_not_applied(register: Register) -> None:
+    kept, removed = student_of(register), await second_record(register)
+    await mark(register, **{f"s{removed}": "late"})
+    first = (await merge(register, kept, removed, prefer="keep")).json()
+    nowhere = [{"learningDate": NEXT_DAY, "prefer": "keep"}]
+    choices: list[dict[str, Any]] = [{"prefer": "keep"}, {"prefer": "remove"}, {"prefer": "keep", "choices": nowhere}]
+
+    same, *others = [(await merge(register, kept, removed, **fields)).json() for fields in choices]
+
+    author = f"by office (user {first['userId']})"
+    assert same["warnings"][0]["detail"].endswith(author)
+    for other in others:
+        assert other["warnings"][0]["detail"].endswith(f"{author}: the choices of this request were not applied")
+        assert other | {"warnings": []} == first
+    assert await statuses_of(register, kept) == {DAY: "present"}
+
+
+async def test_records_with_different_names_are_merged_after_a_confirmation(register: Register) -> None:
+    kept, removed = student_of(register), await second_record(register)
+    await mark(register, **{f"s{removed}": "late"})
+    before = await everything(register)
+
+    shown = (await merge(register, kept, removed, dryRun=True)).json()
+    both = await merge(register, kept, removed, allowDifferentNames=False)
+    names = await merge(register, kept, removed, allowDifferentNames=False, prefer="keep")
+
+    detail = f"the names differ: Given 1 Family 0001 ({kept}) and Adá Byron ({removed})"
+    assert shown["warnings"] == [{"code": "different_names", "detail": detail}]
+    assert (both.status_code, both.json()["code"]) == (HTTPStatus.CONFLICT, "choice_needed")
+    assert violations(both) == {("/allowDifferentNames", "names_not_confirmed"), ("/choices", "both_recorded")}
+    assert (names.status_code, names.json()["code"]) == (HTTPStatus.CONFLICT, "names_not_confirmed")
+    assert await everything(register) == before
+    assert (await merge(register, kept, removed, prefer="keep")).json()["warnings"] == []
+
+
+async def test_a_preview_warns_of_records_of_different_schools(register: Register) -> None:
+    async with register.adsum.database.transaction() as connection:
+        other = await make_school(connection, students=1)
+
+    shown = await register.adsum.student_merges.preview(
+        student_of(register), other.student_ids[0], Choices(), system_caller()
+    )
+
+    assert [each.code for each in shown.warnings()] == ["different_schools"]
 
 
 async def test_a_second_merge_moves_what_the_first_one_moved(register: Register) -> None:
@@ -372,9 +431,9 @@ async def test_an_admin_merges_records_of_two_schools_and_both_see_the_student(r
         await make_record(connection, other.school_id, batch_of(other), removed, status="late")
     merges = register.adsum.student_merges
     with pytest.raises(Invalid):
-        await merges.merge(kept, removed, Choices(), office)
+        await merges.merge(kept, removed, ALLOWED, office)
 
-    merged = await merges.merge(kept, removed, Choices(), system_caller())
+    merged = await merges.merge(kept, removed, ALLOWED, system_caller())
 
     assert (merged.moved.records, merged.moved.enrolments, merged.student.school_id) == (1, 1, office_school(register))
     async with register.adsum.database.snapshot() as connection:
@@ -384,7 +443,7 @@ async def test_an_admin_merges_records_of_two_schools_and_both_see_the_student(r
             assert (found.school_id, found.active) == (school_id, True)
     # The office of one school alone may neither erase nor merge the student from now on.
     with pytest.raises(OtherSchools):
-        await merges.merge(kept, register.api.school.student_ids[1], Choices(), office)
+        await merges.merge(kept, register.api.school.student_ids[1], ALLOWED, office)
     with pytest.raises(OtherSchools):
         await merges.merges(kept, office)
 

@@ -11,6 +11,7 @@ from tests.support.pages import Pages, visible_text
 from tests.support.schools import make_school
 
 PATH = "/admin/students/merge"
+CONFIRMED = {"allow_different_names": "true"}
 
 
 async def test_the_page_after_a_merge_says_so_and_shows_no_form(adsum: Adsum) -> None:
@@ -20,7 +21,7 @@ async def test_the_page_after_a_merge_says_so_and_shows_no_form(adsum: Adsum) ->
 
     async with opened_api(adsum, school, [Role.OFFICE]) as api:
         pages = Pages(api)
-        sent = await pages.send(PATH, {"keep": keep, "remove": remove, "prefer": "keep"})
+        sent = await pages.send(PATH, {"keep": keep, "remove": remove, "prefer": "keep"} | CONFIRMED)
         after = await pages.open(sent.headers["location"])
         without_merge = await pages.open(f"{PATH}?keep={keep}")
 
@@ -29,3 +30,42 @@ async def test_the_page_after_a_merge_says_so_and_shows_no_form(adsum: Adsum) ->
     assert "Records that were merged into this student" in visible_text(after)
     assert 'name="keep"' not in after.text
     assert "The two records were merged." not in visible_text(without_merge)
+
+
+async def test_the_page_warns_of_different_names_and_refuses_choices_that_name_no_record(adsum: Adsum) -> None:
+    async with adsum.database.transaction() as connection:
+        school = await make_school(connection, students=2)
+    keep, remove = school.student_ids
+    pair = {"keep": keep, "remove": remove}
+    wrong_fields = [
+        {"prefer": "both"},
+        {"on-2024-12-25-1": "both"},
+        {"on-2024-12-45-1": "keep"},
+        {"on-2024-12-25-x": "keep"},
+    ]
+
+    async with opened_api(adsum, school, [Role.OFFICE]) as api:
+        pages = Pages(api)
+        shown = await pages.open(f"{PATH}?keep={keep}&remove={remove}")
+        unconfirmed = await pages.send(PATH, pair)
+        wrong = [await pages.send(PATH, pair | CONFIRMED | fields) for fields in wrong_fields]
+        nothing = await pages.send(PATH, pair | CONFIRMED | {"on-2024-12-25-1": "keep"})
+        first = await pages.send(PATH, pair | CONFIRMED)
+        again = await pages.send(PATH, pair)
+        other = await pages.send(PATH, pair | {"on-2024-12-25-1": "keep"})
+        said = visible_text(await pages.open(other.headers["location"]))
+
+    assert "The names differ: check that both are records of one student." in visible_text(shown)
+    assert unconfirmed.status_code == HTTPStatus.CONFLICT
+    assert "confirm that both are records of one student" in visible_text(unconfirmed)
+    for page in wrong:
+        assert page.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+        assert "A choice names no record: choose again." in visible_text(page)
+    assert nothing.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "What moves" in visible_text(nothing)
+    assert [each.headers["location"].rpartition("&")[2] for each in (first, again, other)] == [
+        "merged=true",
+        "warned=repeated",
+        "warned=ignored",
+    ]
+    assert "Your choices were not applied." in said

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
+
+import pytest
 
 from adsum.accounts.access import system_caller
 from adsum.privacy.merging.rules import (
     Choice,
     Choices,
     DoubleRecord,
+    Merge,
+    Moved,
     Prefer,
     SingleRecord,
     answer_for_kept_student,
     with_kept_student,
 )
+from adsum.roster.rules import StudentRow
 
 DAY, NEXT_DAY = date(2024, 12, 25), date(2024, 12, 26)
 AT = datetime(2024, 12, 27, 8, tzinfo=UTC)
@@ -95,3 +101,24 @@ def test_plans_and_answers_name_the_kept_student_once() -> None:
         "body": {"items": [{"studentId": 1, "id": 7}, {"studentId": 8}], "ids": [7]},
     }
     assert answer_for_kept_student({"conflicts": [{"student_id": 7}]}, 1, 7) == {"conflicts": [{"student_id": 1}]}
+
+
+@pytest.mark.parametrize(
+    ("given", "family", "is_different"),
+    [
+        ("Sofía", "Müller-Núñez", False),
+        ("sofia", "MUELLER NUNEZ", False),
+        ("Müller Núñez", "Sofia", False),
+        ("Sofie", "Müller Núñez", True),
+        ("Sofia", "Müller", True),
+    ],
+)
+def test_names_that_differ_in_case_accents_or_order_only_are_the_same(
+    given: str, family: str, *, is_different: bool
+) -> None:
+    student = StudentRow(1, 1, "a", "Sofia", "Müller Núñez", None, active=True)
+    merge = Merge(student, replace(student, id=2, given_name=given, family_name=family), Moved(0, 0, 0, 0, 0), [])
+
+    assert merge.has_different_names == is_different
+    assert [each.code for each in merge.warnings()] == ["different_names"] * is_different
+    assert merge.violations(Choices(allow_different_names=True)) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -10,10 +11,12 @@ from adsum.accounts.access import system_caller
 from adsum.platform.command_line.options import one_of, read_day
 from adsum.platform.command_line.output import Json, show_item, show_one, show_rows
 from adsum.platform.command_line.session import run_with
+from adsum.platform.errors import Violation
 from adsum.platform.ids import MAX_ID
-from adsum.privacy.merging.rules import Choice, Choices, Merge, Prefer
+from adsum.privacy.merging.rules import Choice, ChoiceNeeded, Choices, Merge, NamesNotConfirmed, Prefer
 from adsum.privacy.merging.schemas import MergeAnswer
 from adsum.privacy.merging.service import StudentMerges
+from adsum.roster.schemas import StudentItem
 
 _read_prefer = one_of(Prefer)
 
@@ -46,30 +49,61 @@ def merge(
             help="The record that holds on a day, or in a session of it. Repeatable; takes precedence over --prefer.",
         ),
     ] = None,
+    allow_different_names: Annotated[
+        bool,
+        typer.Option("--allow-different-names", help="Both are records of one student although their names differ."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would move, and change nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Merge two records of one student: everything of REMOVE moves to KEEP. It cannot be undone.
 
-    Days on which both have a record are listed and need a choice; without it nothing happens.
+    Days on which both have a record are listed and need a choice, and different names need a confirmation; without
+    them nothing happens.
     """
-    choices = Choices(prefer, choose or [])
+    choices = Choices(prefer, choose or [], allow_different_names)
 
     async def run(merges: StudentMerges) -> Merge:
         return await (merges.preview if dry_run else merges.merge)(keep, remove, choices, system_caller())
 
-    merged = run_with(StudentMerges, run)
+    try:
+        merged = run_with(StudentMerges, run)
+    except (ChoiceNeeded, NamesNotConfirmed) as error:
+        raise type(error)(error.detail, [_with_option(each) for each in error.violations]) from None
     if as_json:
         show_item(MergeAnswer.of(merged), as_json=True)
         return
     _show(merged)
 
 
+def _with_option(violation: Violation) -> Violation:
+    """The violation with the option that answers it."""
+    session = f"{violation.params.get('learningDate')}:{violation.params.get('sessionId')}"
+    option = {
+        "both_recorded": f"choose with --prefer keep|remove, or --choose {session}=keep|remove",
+        "names_not_confirmed": "if they are one student, confirm with --allow-different-names",
+    }[violation.code]
+    return replace(violation, detail=f"{violation.detail}: {option}")
+
+
+def _facts(student: StudentItem) -> dict[str, object]:
+    return {
+        "Name": f"{student.given_name} {student.family_name} ({student.id})",
+        "School": student.school_id,
+        "Sourced id": student.sourced_id,
+        "Grade": student.grade,
+        "Active": student.active,
+    }
+
+
 def _show(merge: Merge) -> None:
     answer = MergeAnswer.of(merge)
-    pair = {"keep": answer.student, "remove": answer.removed}
-    names = {side: f"{each.given_name} {each.family_name} ({each.id})" for side, each in pair.items()}
-    show_one(names | answer.moved.model_dump(by_alias=True), as_json=False)
+    for warning in answer.warnings:
+        typer.echo(f"Warning: {warning.detail}")
+    keep, remove = _facts(answer.student), _facts(answer.removed)
+    sides = [{"record": label, "keep": keep[label], "remove": remove[label]} for label in keep]
+    show_rows(("record", "keep", "remove"), sides, as_json=False)
+    show_one(answer.moved.model_dump(by_alias=True), as_json=False)
     rows = [
         {
             "date": each.learning_date,
@@ -84,4 +118,7 @@ def _show(merge: Merge) -> None:
     if rows:
         typer.echo(f"Both have a record in {len(rows)} {'session' if len(rows) == 1 else 'sessions'}:")
         show_rows(("date", "class", "session", "keep", "remove", "holds"), rows, as_json=False)
-    typer.echo("Merged." if merge.merged_at else "A dry run: nothing was changed.")
+    if merge.is_repeated:
+        typer.echo("Already merged: nothing was changed.")
+    else:
+        typer.echo("Merged." if merge.merged_at else "A dry run: nothing was changed.")

@@ -30,7 +30,8 @@ async def merge_students(
     """Moves records with their history, absences and enrolments to the student. All of it happens, or nothing.
 
     409 `choice_needed` lists the sessions and days on which both have a record, unless `prefer` or `choices` choose.
-    The same merge again changes nothing. Afterwards the sourced id of the removed record names the student.
+    409 `names_not_confirmed`: the names differ, and `allowDifferentNames` is not set. The same merge again changes
+    nothing, and has the warning `already_merged`. Afterwards the sourced id of the removed record names the student.
     """
     removed_id, choices = body.removed_student_id, body.to_choices()
     if body.dry_run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adsum.accounts.access import Caller
 from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
@@ -67,10 +67,7 @@ class MergePageData:
         found, has_more = await self._find(words, caller)
         preview, refusal = None, None
         if keep is not None and remove is not None:
-            try:
-                preview = await self._merges.preview(keep, remove, choices, caller)
-            except (Invalid, Conflict) as error:
-                refusal = error
+            preview, refusal = await self._preview(keep, remove, choices, caller)
         merges: Sequence[Merge] = await self._merges.merges(keep, caller) if keep is not None else ()
         school_ids = {each.school_id for each in (*found, *chosen.values())}
         schools = {school_id: await self._schools.find(school_id, caller) for school_id in sorted(school_ids)}
@@ -80,6 +77,18 @@ class MergePageData:
         authors = {merge.user_id for merge in merges if merge.user_id is not None}
         names = await self._naming.names_of(NamedIds(people=authors), caller)
         return MergeView(found, has_more, chosen, schools, preview, refusal, merges, statuses, names.people)
+
+    async def _preview(
+        self, keep: int, remove: int, choices: Choices, caller: Caller
+    ) -> tuple[Merge | None, AdsumError | None]:
+        """What would move; and a refusal. Choices that cannot be made are refused and left out."""
+        refusal = None
+        for each in (choices, replace(choices, single=())):
+            try:
+                return await self._merges.preview(keep, remove, each, caller), refusal
+            except (Invalid, Conflict) as error:
+                refusal = refusal or error
+        return None, refusal
 
     async def _find(self, words: str, caller: Caller) -> tuple[Sequence[StudentRow], bool]:
         if not words:

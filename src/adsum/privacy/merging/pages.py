@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.platform.days import WrongDay, plain_day
-from adsum.platform.errors import AdsumError, NotFound
+from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation, refuse
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import Words
 from adsum.platform.http.schemas import PathId
@@ -25,6 +26,16 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 PATH = "/admin/students/merge"
 # A school year of six sessions a day, of several years.
 MAX_FIELDS = 10_000
+NO_CHOICES = Choices()
+
+
+class Warned(StrEnum):
+    """The records had been merged before: with the same choices, or with others."""
+
+    REPEATED = "repeated"
+    IGNORED = "ignored"
+
+
 PageDataService = Annotated[MergePageData, Depends(provided(MergePageData))]
 Responsible = Annotated[Visitor, Depends(visitor_with(Permission.SCHOOL_MANAGE, Permission.STUDENT_DATA))]
 
@@ -38,12 +49,14 @@ async def merging(
     keep: PathId | None = None,
     remove: PathId | None = None,
     merged: bool = False,
+    warned: Warned | None = None,
 ) -> Response:
     """Finds both records. With `keep` and `remove`: what moves, and the days that need a choice.
 
-    With `merged`, the page after a merge: it says so, and shows the merges instead of the form.
+    With `merged`, the page after a merge: it says so, and shows the merges instead of the form. `warned`: the records
+    had been merged before.
     """
-    return await _page(request, page_data, visitor, words, keep, remove, merged=merged)
+    return await _page(request, page_data, visitor, words, keep, remove, merged=merged, warned=warned)
 
 
 @router.post(PATH)
@@ -55,36 +68,40 @@ async def merge(request: Request, page_data: PageDataService, visitor: Responsib
     async with request.form(max_fields=MAX_FIELDS) as form:
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
     keep, remove = (_id_in(fields, name) for name in ("keep", "remove"))
+    choices, violations = _choices(fields)
     try:
-        await page_data.merge(keep, remove, _choices(fields), visitor.caller)
+        refuse(violations)
+        done = await page_data.merge(keep, remove, choices, visitor.caller)
     except (*WRONG, NotFound) as error:
-        return await _page(request, page_data, visitor, "", keep, remove, fields=fields, error=error)
-    return redirect_to(f"{PATH}?keep={keep}&merged=true")
+        return await _page(request, page_data, visitor, "", keep, remove, choices=choices, error=error)
+    warned = f"&warned={Warned.IGNORED if done.ignores_choices else Warned.REPEATED}" if done.is_repeated else ""
+    return redirect_to(f"{PATH}?keep={keep}&merged=true{warned}")
 
 
 def _id_in(fields: Mapping[str, str], name: str) -> int:
     return number_typed(fields.get(name, ""), f"/{name}")
 
 
-def _choices(fields: Mapping[str, str]) -> Choices:
-    """The choices of a form. `prefer` holds where none is ticked."""
-    single = (_choice(name, value) for name, value in fields.items())
-    return Choices(_prefer(fields.get("prefer")), [choice for choice in single if choice is not None])
-
-
-def _choice(name: str, value: str) -> Choice | None:
-    prefer = _prefer(value)
-    if not name.startswith("on-") or prefer is None:
-        return None
-    day, _, session = name.removeprefix("on-").rpartition("-")
-    try:
-        return Choice(plain_day(day), prefer, int(session))
-    except (WrongDay, ValueError):
-        return None
-
-
-def _prefer(text: str | None) -> Prefer | None:
-    return Prefer(text) if text in set(Prefer) else None
+def _choices(fields: Mapping[str, str]) -> tuple[Choices, list[Violation]]:
+    """The choices of a form, and the fields that are none. `prefer` holds where none is ticked."""
+    single: list[Choice] = []
+    violations: list[Violation] = []
+    for name, value in fields.items():
+        if not name.startswith("on-"):
+            continue
+        day, _, session = name.removeprefix("on-").rpartition("-")
+        try:
+            single.append(Choice(plain_day(day), Prefer(value), number_typed(session, f"/{name}")))
+        except (WrongDay, ValueError, Invalid):
+            detail = f"{name[:40]!r} with the value {value[:40]!r} chooses no record"
+            violations.append(Violation("unknown_choice", detail, f"/{name}"))
+    prefer = fields.get("prefer") or None
+    if prefer not in (None, *Prefer):
+        detail = f"{prefer[:40]!r} is neither keep nor remove"
+        violations.append(Violation("unknown_choice", detail, "/prefer"))
+        prefer = None
+    allowed = "allow_different_names" in fields
+    return Choices(None if prefer is None else Prefer(prefer), single, allowed), violations
 
 
 async def _page(
@@ -95,11 +112,11 @@ async def _page(
     keep: int | None,
     remove: int | None,
     *,
-    fields: Mapping[str, str] | None = None,
+    choices: Choices = NO_CHOICES,
     error: AdsumError | None = None,
     merged: bool = False,
+    warned: Warned | None = None,
 ) -> Response:
-    choices = _choices(fields or {})
     view = await page_data.view(words.strip(), keep, remove, choices, visitor.caller)
     response = site_of(request).page(
         *(request, "admin/merge.html"),
@@ -110,6 +127,8 @@ async def _page(
         remove=remove,
         view=view,
         prefer=choices.prefer,
+        allow_different_names=choices.allow_different_names,
+        warned=warned,
         merged=merged and bool(view.merges),
         error=error or view.refusal,
     )

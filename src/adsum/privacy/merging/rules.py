@@ -12,7 +12,8 @@ from typing import Any, cast
 from adsum.accounts.access import Caller
 from adsum.attendance.rules import DescribedRecord, RecordChange
 from adsum.batches.run import STUDENT_KEY
-from adsum.platform.errors import Conflict, Violation
+from adsum.platform.errors import Conflict, Notice, Violation
+from adsum.platform.texts import search_spellings, search_words
 from adsum.roster.rules import StudentRow
 
 # Of an object in a stored answer that is about a student: see docs/decisions/0024.
@@ -23,6 +24,12 @@ class ChoiceNeeded(Conflict):
     """Both have a record in some sessions, and the request does not choose. There is one violation for each."""
 
     code = "choice_needed"
+
+
+class NamesNotConfirmed(Conflict):
+    """The two records have different names, and the request does not say that they are one student all the same."""
+
+    code = "names_not_confirmed"
 
 
 class Prefer(StrEnum):
@@ -47,14 +54,24 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The choices of a merge: of a session and day, else of the day, else `prefer`; None: no choice."""
+    """The choices of a merge: of a session and day, else of the day, else `prefer`; None: no choice.
+
+    `allow_different_names`: the records are of one student although their names differ.
+    """
 
     prefer: Prefer | None = None
     single: Sequence[Choice] = ()
+    allow_different_names: bool = False
 
     def of(self, day: date, session_id: int) -> Prefer | None:
         chosen = {choice.place: choice.prefer for choice in self.single}
         return chosen.get((day, session_id)) or chosen.get((day, None)) or self.prefer
+
+    def are_those_of(self, merge: Merge) -> bool:
+        """Whether a merge chose the same, as far as something is chosen here."""
+        chosen = [(self.of(each.learning_date, each.session_id), each.prefer) for each in merge.doubles]
+        is_same = all(prefer in (None, applied) for prefer, applied in chosen)
+        return is_same and not list(self.violations(merge.doubles))
 
     def violations(self, doubles: Sequence[DoubleRecord]) -> Iterator[Violation]:
         """Choices that are repeated, and those of sessions and days on which only one of both has a record."""
@@ -199,6 +216,7 @@ class Merge:
         student, removed: the record that stays, and the one that is merged into it.
         doubles: the sessions and days on which both have a record, by day.
         merged_role, user_id: the author.
+        is_repeated: the request asked for a merge that had happened before; `ignores_choices`: with other choices.
     """
 
     student: StudentRow
@@ -208,9 +226,56 @@ class Merge:
     merged_at: datetime | None = None
     merged_role: str | None = None
     user_id: int | None = None
+    is_repeated: bool = False
+    ignores_choices: bool = False
 
     def by(self, author: Caller, at: datetime) -> Merge:
         return replace(self, merged_at=at, merged_role=author.role.value, user_id=author.user_id)
+
+    def repeated(self, choices: Choices) -> Merge:
+        """The answer to the same merge again."""
+        return replace(self, is_repeated=True, ignores_choices=not choices.are_those_of(self))
+
+    @property
+    def has_different_names(self) -> bool:
+        """Whether the names differ in more than case, accents, apostrophes and hyphens."""
+        return _name_words(self.student).isdisjoint(_name_words(self.removed))
+
+    def warnings(self) -> list[Notice]:
+        """What is unusual: of a preview, about the two records; of a repeated merge, that it is one."""
+        if self.merged_at is not None:
+            if not self.is_repeated:
+                return []
+            author = f"{self.merged_role}" + ("" if self.user_id is None else f" (user {self.user_id})")
+            merged = f"the records were merged on {self.merged_at:%Y-%m-%d at %H:%M} UTC by {author}"
+            ignored = ": the choices of this request were not applied" if self.ignores_choices else ""
+            return [Notice("already_merged", merged + ignored)]
+        kept, removed, found = self.student, self.removed, list[Notice]()
+        if self.has_different_names:
+            detail = f"the names differ: {_full_name(kept)} ({kept.id}) and {_full_name(removed)} ({removed.id})"
+            found.append(Notice("different_names", detail))
+        if kept.school_id != removed.school_id:
+            detail = f"the schools differ: {kept.school_id} of {kept.id} and {removed.school_id} of {removed.id}"
+            found.append(Notice("different_schools", detail))
+        return found
+
+    def violations(self, choices: Choices) -> list[Violation]:
+        """What keeps the merge from happening: unconfirmed names, and doubles without a choice."""
+        undecided = [each.violation() for each in self.doubles if each.prefer is None]
+        if choices.allow_different_names or not self.has_different_names:
+            return undecided
+        detail = next(each.detail for each in self.warnings() if each.code == "different_names")
+        params = {"studentId": self.student.id, "removedStudentId": self.removed.id}
+        return [Violation(NamesNotConfirmed.code, detail, "/allowDifferentNames", params), *undecided]
+
+
+def _full_name(row: StudentRow) -> str:
+    return f"{row.given_name} {row.family_name}".strip()
+
+
+def _name_words(row: StudentRow) -> set[tuple[str, ...]]:
+    """The spellings of a name, each as its sorted words: given and family name may be swapped."""
+    return {tuple(sorted(search_words(spelling))) for spelling in search_spellings(_full_name(row))}
 
 
 def with_kept_student(run: Mapping[str, Any], student_id: int, removed_id: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated
 
@@ -28,11 +29,14 @@ class MergeBody(SentSchema):
     removed_student_id: Id
     prefer: Annotated[Prefer | None, Field(description="For every session without a choice of its own")] = None
     choices: Annotated[list[ChoiceBody], Field(max_length=MAX_ENTRIES)] = []  # noqa: RUF012 - pydantic copies it
+    allow_different_names: Annotated[
+        Flag, Field(description="Both are records of one student although their names differ")
+    ] = False
     dry_run: Annotated[Flag, Field(description="Report what would move, and change nothing")] = False
 
     def to_choices(self) -> Choices:
         single = [Choice(each.learning_date, each.prefer, each.session_id) for each in self.choices]
-        return Choices(self.prefer, single)
+        return Choices(self.prefer, single, self.allow_different_names)
 
 
 class MovedItem(Schema):
@@ -76,6 +80,13 @@ class DoubleRecordItem(Schema):
     prefer: Prefer | None
 
 
+class MergeWarning(Schema):
+    """Something unusual about the two records, or about the request."""
+
+    code: str
+    detail: str
+
+
 class MergeAnswer(Schema):
     """A merge. `mergedAt` null: nothing was changed."""
 
@@ -88,6 +99,13 @@ class MergeAnswer(Schema):
     merged_at: Moment | None
     merged_role: str | None
     user_id: int | None
+    warnings: Annotated[
+        Sequence[MergeWarning],
+        Field(
+            description="Of a dry run: `different_names`, `different_schools`. `already_merged`: this is the merge that"
+            " happened before, and whether the choices of the request were applied"
+        ),
+    ] = ()
 
     @classmethod
     def of(cls, merge: Merge) -> MergeAnswer:
@@ -114,6 +132,7 @@ class MergeAnswer(Schema):
             merged_at=merge.merged_at,
             merged_role=merge.merged_role,
             user_id=merge.user_id,
+            warnings=[MergeWarning(code=each.code, detail=each.detail) for each in merge.warnings()],
         )
 
 

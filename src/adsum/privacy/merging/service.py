@@ -8,6 +8,7 @@ from adsum.absences.repository import sessions_of_students
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
+from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, Violation, refuse
 from adsum.platform.telemetry import logger
@@ -20,7 +21,7 @@ from adsum.privacy.merging.repository import (
     merges_into,
     move,
 )
-from adsum.privacy.merging.rules import ChoiceNeeded, Choices, Merge
+from adsum.privacy.merging.rules import ChoiceNeeded, Choices, Merge, NamesNotConfirmed
 from adsum.privacy.repository import lock_schools_of, open_batches_with
 from adsum.privacy.rules import StudentIsBeingMarked
 from adsum.privacy.service import require_student
@@ -39,13 +40,16 @@ class StudentMerges:
         self._now = now
 
     async def preview(self, student_id: int, removed_id: int, choices: Choices, caller: Caller) -> Merge:
-        """The result of `merge` if it ran now. Raises as `merge`, except ChoiceNeeded: doubles without a choice have no
-        `prefer`.
+        """The result of `merge` if it ran now. Raises as `merge`, except ChoiceNeeded and NamesNotConfirmed: doubles
+        without a choice have no `prefer`, and the merge has warnings.
         """
         require_permission(caller, Permission.STUDENT_DATA)
         async with self._database.snapshot() as connection:
+            if (before := await _merged_before(connection, student_id, removed_id, caller)) is not None:
+                return before.repeated(choices)
             return await _preview(connection, student_id, removed_id, choices, caller)
 
+    @repeats_if_contended
     async def merge(
         self,
         student_id: int,
@@ -56,7 +60,8 @@ class StudentMerges:
     ) -> Merge:
         """Moves everything of the record `removed_id` to the student, and lets its source id name the student.
 
-        It is idempotent: the same merge again returns the first one. All of it happens, or nothing.
+        It is idempotent: the same merge again returns the first one, which then `is_repeated`. All of it happens, or
+        nothing.
 
         Raises:
             Forbidden: without `student:data`.
@@ -64,6 +69,7 @@ class StudentMerges:
             OtherSchools: the caller does not see all schools of both.
             StudentIsBeingMarked: an open run names one of both.
             ChoiceNeeded: both have a record in some sessions, and `choices` do not choose.
+            NamesNotConfirmed: the names differ, and `choices` do not allow it.
             Invalid: with all violations: the removed record does not exist, or a choice chooses nothing.
         """
         require_permission(caller, Permission.STUDENT_DATA)
@@ -73,17 +79,15 @@ class StudentMerges:
             await wait_for_imports(connection, is_postgres=self._database.is_postgres)
             await lock_schools_of(connection, pair)
             if (before := await _merged_before(connection, student_id, removed_id, caller)) is not None:
-                await store_result(connection, keyed, before)
-                return before
+                repeated = before.repeated(choices)
+                await store_result(connection, keyed, repeated)
+                return repeated
             await lock_absences(connection, pair)
             # The fence that submissions take, so that none with these students is accepted meanwhile.
             await advance_fences(connection, await sessions_of_students(connection, pair))
             await lock_students(connection, pair)
             merge = await _preview(connection, student_id, removed_id, choices, caller)
-            undecided = [each.violation() for each in merge.doubles if each.prefer is None]
-            if undecided:
-                detail = f"both have a record in {len(undecided)} sessions: choose which one holds in each"
-                raise ChoiceNeeded(detail, undecided)
+            _refuse_unclear(merge, choices)
             await move(connection, merge.by(caller, self._now()), caller)
             done = await merge_of_removed(connection, removed_id)
             assert done is not None
@@ -109,6 +113,16 @@ async def _preview(connection: Connection, student_id: int, removed_id: int, cho
     assert student is not None
     assert removed is not None
     return Merge(student, removed, await count_rows(connection, removed_id, doubles), doubles)
+
+
+def _refuse_unclear(merge: Merge, choices: Choices) -> None:
+    violations = merge.violations(choices)
+    undecided = sum(each.prefer is None for each in merge.doubles)
+    if undecided:
+        sessions = "1 session" if undecided == 1 else f"{undecided} sessions"
+        raise ChoiceNeeded(f"both have a record in {sessions}: choose which one holds in each", violations)
+    if violations:
+        raise NamesNotConfirmed(violations[0].detail, violations)
 
 
 async def _merged_before(connection: Connection, student_id: int, removed_id: int, caller: Caller) -> Merge | None:
